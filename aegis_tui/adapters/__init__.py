@@ -1,0 +1,1 @@
+"""What the ports are made of: git, tmux, the store, the sandbox, model servers."""

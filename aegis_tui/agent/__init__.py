@@ -1,0 +1,1 @@
+"""The built-in agent, run inside a pane."""

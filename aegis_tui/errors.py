@@ -1,0 +1,168 @@
+"""The whole error tree: what a caller may catch, what the command line exits with.
+
+::
+
+    AegisError                 1  something failed
+      UsageError               2  the request itself is wrong (flags, a file, a name)
+      Refused                  3  a gate or a rule said no
+        PartitionRefused       3  a path or glob belongs to somebody else
+        DesignRefused          3  a design breaks a rule; carries one issue a line
+      Conflict                 4  somebody else holds it
+        LockHeld               4  a lock is held, queued out, or stale
+        StaleToken             4  a fencing token that is no longer current
+        MergeConflict          4  two pieces change the same lines
+      Unavailable              5  a part is missing or does not answer
+        HubUnavailable         5
+        TerminalUnavailable    5  tmux missing, too old, or its server is gone
+        GitUnavailable         5
+        ModelUnavailable       5
+        SandboxUnavailable     5
+      GitError                 1  git ran and failed
+      TerminalError            1  tmux ran and failed
+      ModelError               1  the model server answered with an error
+      StoreError               1  the log is damaged or cannot be written
+
+Every error carries a stable ``code``, an ``exit_code`` (contract 3) and a ``hint`` that names the next step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class AegisError(Exception):
+    """An expected failure, told to a person with its next step.
+
+    Args:
+        message: What is wrong, one sentence without a full stop.
+        hint: What to do about it; empty when there is nothing to add.
+        code: Overrides the class's code where one class serves several refusals.
+        data: Facts a program may want (holder, path, line); JSON values only.
+    """
+
+    code = "failed"
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "", *, code: str | None = None, **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.data = data
+        if code is not None:
+            self.code = code
+
+    def to_wire(self) -> dict[str, Any]:
+        """The error object of contract 3: code, message, hint, and whatever facts it carries."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, **self.data}
+
+
+class UsageError(AegisError):
+    """The request itself is wrong: a flag, a name, a file."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class Refused(AegisError):
+    """A gate or a rule said no."""
+
+    code = "refused"
+    exit_code = 3
+
+
+class PartitionRefused(Refused):
+    """A path or a glob belongs to somebody else, or to nobody who may write it."""
+
+    code = "partition"
+
+
+class DesignRefused(Refused):
+    """A design breaks a rule. ``data['issues']`` holds one entry a rule, with file, line and field where known."""
+
+    code = "design"
+
+
+class Conflict(AegisError):
+    """Somebody else holds what was asked for."""
+
+    code = "conflict"
+    exit_code = 4
+
+
+class LockHeld(Conflict):
+    """A lock is held by another instance, or the wait for it ended without a grant."""
+
+    code = "HELD"
+
+
+class StaleToken(Conflict):
+    """A fencing token that is no longer the current one of its lock."""
+
+    code = "STALE"
+
+
+class MergeConflict(Conflict):
+    """Two pieces change the same lines."""
+
+    code = "merge.conflict"
+
+
+class Unavailable(AegisError):
+    """A part that is needed is missing or does not answer."""
+
+    code = "unavailable"
+    exit_code = 5
+
+
+class HubUnavailable(Unavailable):
+    """No hub answers for this workspace."""
+
+    code = "hub.unavailable"
+
+
+class TerminalUnavailable(Unavailable):
+    """tmux is missing, too old, or its private server is gone."""
+
+    code = "tmux.unavailable"
+
+
+class GitUnavailable(Unavailable):
+    """git is missing or too old, or this is not a repository."""
+
+    code = "git.unavailable"
+
+
+class ModelUnavailable(Unavailable):
+    """No model server answers at the configured endpoint."""
+
+    code = "model.unavailable"
+
+
+class SandboxUnavailable(Unavailable):
+    """The sandbox level that was asked for cannot be had here."""
+
+    code = "sandbox.unavailable"
+
+
+class GitError(AegisError):
+    """git ran and failed."""
+
+    code = "git.failed"
+
+
+class TerminalError(AegisError):
+    """tmux ran and failed."""
+
+    code = "tmux.failed"
+
+
+class ModelError(AegisError):
+    """The model server answered with an error."""
+
+    code = "model.failed"
+
+
+class StoreError(AegisError):
+    """The durable log is damaged or cannot be written."""
+
+    code = "store.failed"

@@ -1,0 +1,1 @@
+"""The process between agents and model servers."""

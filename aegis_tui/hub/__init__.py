@@ -1,0 +1,1 @@
+"""The background process that owns a workspace's live state."""

@@ -1,0 +1,1 @@
+"""Protocols, one file for each thing outside the process."""

@@ -1,0 +1,1 @@
+"""Doubles and fixtures that ship: they run the demo and the tests."""
