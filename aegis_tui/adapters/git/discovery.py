@@ -1,0 +1,77 @@
+"""Where a repository is, and the key of its workspace (contract 1). No walking up folders by ourselves: git does it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.adapters.git.run import GitOutput, GitRunner
+from aegis_tui.errors import GitUnavailable
+
+MINIMUM_VERSION = (2, 38)
+"""The first git whose `merge-tree` writes trees."""
+
+_KEY_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Where a repository's parts are; all paths absolute and real."""
+
+    root: Path
+    """The top folder of the checkout; of a bare repository its git folder."""
+    common_dir: Path
+    git_dir: Path
+    """The checkout's own git folder: `common_dir`, or a folder in its `worktrees`."""
+    is_bare: bool
+
+
+def workspace_key(common_dir: Path) -> str:
+    """The key of the workspace whose repository has that common git folder (contract 1)."""
+    return hashlib.sha256(bytes(common_dir.resolve())).hexdigest()[:_KEY_LENGTH]
+
+
+async def discover(path: Path) -> Discovery:
+    """Find the repository that `path` is in, from any of its worktrees or from a bare one.
+
+    Raises:
+        GitUnavailable: There is no git, it is too old, or `path` is in no repository.
+    """
+    if not path.is_dir():
+        raise GitUnavailable(f"there is no folder {path}", "name a folder inside a git repository")
+    runner = GitRunner(git_dir=None, cwd=path)
+    await _check_version(runner)
+    answer = await runner.run(
+        "rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir", "--is-bare-repository", ok=(0, 128)
+    )
+    if answer.code:
+        raise _not_a_repository(path, answer)
+    common_text, git_text, bare_text = answer.text.split("\n")
+    common_dir, git_dir = Path(common_text).resolve(), Path(git_text).resolve()
+    is_bare = bare_text == "true"
+    root = common_dir if is_bare else await _top(runner, path)
+    return Discovery(root, common_dir, git_dir, is_bare)
+
+
+async def _top(runner: GitRunner, path: Path) -> Path:
+    answer = await runner.run("rev-parse", "--path-format=absolute", "--show-toplevel", ok=(0, 128))
+    if answer.code:
+        raise GitUnavailable(f"{path} is inside a git folder, not in a checkout", "go to the checkout and try again")
+    return Path(answer.text).resolve()
+
+
+async def _check_version(runner: GitRunner) -> None:
+    text = (await runner.run("version")).text
+    found = re.search(r"(\d+)\.(\d+)", text)
+    if not found or (int(found[1]), int(found[2])) < MINIMUM_VERSION:
+        raise GitUnavailable(f"{text or 'git'} is too old", "install git 2.38 or newer")
+
+
+def _not_a_repository(path: Path, answer: GitOutput) -> GitUnavailable:
+    if "dubious ownership" in answer.stderr:
+        return GitUnavailable(
+            f"git does not trust {path}: it belongs to another user", f"git config --global --add safe.directory {path}"
+        )
+    return GitUnavailable(f"{path} is not in a git repository", "git init, and make a first commit")

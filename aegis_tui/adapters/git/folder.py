@@ -1,0 +1,40 @@
+"""Folders on disk: put aside at once, delete at leisure."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+_TRASH = ".aegis-trash-"
+
+
+def put_aside(path: Path, parent: Path) -> None:
+    """Rename a folder, if there is one, to a name in `parent` from which `delete_trash` deletes it."""
+    if path.is_symlink() or path.exists():
+        path.rename(parent / f"{_TRASH}{uuid.uuid4().hex[:12]}")
+
+
+def delete_trash(parent: Path) -> None:
+    """Delete everything that was put aside in a folder, leftovers of a crash included; blocking, never raises."""
+    for aside in parent.glob(f"{_TRASH}*"):
+        if aside.is_symlink() or not aside.is_dir():
+            with contextlib.suppress(OSError):
+                aside.unlink()
+            continue
+        _make_deletable(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _make_deletable(folder: Path) -> None:
+    """Open folders that were made read-only, without following links."""
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+    for top, names, _ in os.walk(folder):
+        for name in names:
+            child = Path(top) / name
+            if not child.is_symlink():
+                with contextlib.suppress(OSError):
+                    child.chmod(0o700)

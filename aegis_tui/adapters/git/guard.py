@@ -1,0 +1,131 @@
+"""Guards: the hooks and settings that bind one instance's worktree to its branch and its partition (GIT-6, PART-3).
+
+Everything is written into the instance's own hooks folder; the worktree gets one line that includes it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from aegis_tui.adapters.git.environment import REMOTE_PROTOCOLS
+from aegis_tui.adapters.git.glob_ere import glob_to_ere
+from aegis_tui.domain.commit import author_of
+from aegis_tui.domain.glob import compile_glob
+from aegis_tui.errors import GitError
+from aegis_tui.ports.repository import Guard
+
+GUARDED_HOOKS = ("pre-commit", "pre-push", "reference-transaction")
+"""Hooks that refuse by themselves."""
+
+CHAINED_HOOKS = (
+    "applypatch-msg",
+    "commit-msg",
+    "post-applypatch",
+    "post-checkout",
+    "post-commit",
+    "post-merge",
+    "post-rewrite",
+    "pre-applypatch",
+    "pre-merge-commit",
+    "pre-rebase",
+    "prepare-commit-msg",
+)
+"""Hooks that only hand over to the person's own."""
+
+CONFIG_NAME = "config"
+"""The settings file in the hooks folder that the worktree includes."""
+
+_SCRIPT_NAME = "aegis-guard"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def write_guard(guard: Guard, chain: str) -> Path:
+    """Write the hooks, rules and settings of one instance; blocking. Readers see the old rules or the new, whole.
+
+    Args:
+        guard: What it may commit.
+        chain: The person's hooks folder; a relative one is taken from the top of the worktree. Empty: none.
+
+    Returns:
+        The settings file to include in the worktree's configuration.
+
+    Raises:
+        GitError: The folder cannot be written.
+        Refused: A glob cannot be read.
+    """
+    folder = guard.hooks_dir
+    rules = render_rules(guard)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(folder / "chain", (chain + "\n").encode("utf-8", "surrogateescape"))
+        _write(folder / "rules", rules)
+        script = resources.files("aegis_tui.adapters.git").joinpath("guard.sh").read_bytes()
+        _write(folder / _SCRIPT_NAME, script, mode=0o700)
+        for hook in (*GUARDED_HOOKS, *CHAINED_HOOKS):
+            stub = f'#!/bin/sh\nexec /bin/sh "${{0%/*}}/{_SCRIPT_NAME}" {shlex.quote(hook)} "$@"\n'
+            _write(folder / hook, stub.encode(), mode=0o700)
+        _write(folder / CONFIG_NAME, _render_config(guard).encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise GitError(f"the guard of {guard.agent_id} cannot be written: {error}", "check the state folder") from error
+    return folder / CONFIG_NAME
+
+
+def render_rules(guard: Guard) -> bytes:
+    """The rules file that the hooks read: one rule a line, fields cut by tabs, `end` last.
+
+    Raises:
+        Refused: A glob cannot be read.
+    """
+    head = [f"own\t{_plain(guard.own_ref)}".encode(), f"integration\t{_plain(guard.integration_ref)}".encode()]
+    return b"\n".join([*head, *_rule_lines(guard), b"end"]) + b"\n"
+
+
+def _rule_lines(guard: Guard) -> Iterator[bytes]:
+    groups = (("deny", guard.denied), ("allow", (*guard.allow, *guard.joint)), ("shared", guard.shared))
+    rules = [(kind, "", glob) for kind, globs in groups for glob in globs]
+    rules += [("owner", owner, glob) for glob, owner in guard.owners]
+    for kind, owner, glob in rules:
+        ere = glob_to_ere(compile_glob(glob, ignore_case=guard.ignore_case))
+        yield b"\t".join([kind.encode(), _plain(owner).encode(), glob.encode(), ere])
+
+
+def _render_config(guard: Guard) -> str:
+    name, email = author_of(guard.agent_id)
+    sections: list[tuple[str, dict[str, str]]] = [
+        ("core", {"hooksPath": str(guard.hooks_dir), "askPass": ""}),
+        *((who, {"name": name, "email": email}) for who in ("user", "author", "committer")),
+        ("commit", {"gpgSign": "false"}),
+        ("credential", {"helper": ""}),
+        ("gc", {"auto": "0"}),
+        ("maintenance", {"auto": "false"}),
+        ("push", {"default": "nothing"}),
+        ("protocol", {"allow": "never"}),
+        *((f'protocol "{name}"', {"allow": "never"}) for name in REMOTE_PROTOCOLS),
+    ]
+    lines: list[str] = []
+    for section, settings in sections:
+        lines.append(f"[{section}]")
+        lines.extend(f"\t{key} = {quote_config(value)}" for key, value in settings.items())
+    return "\n".join(lines) + "\n"
+
+
+def quote_config(value: str) -> str:
+    """A value as git's configuration files spell it."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _plain(text: str) -> str:
+    return _CONTROL.sub("?", text)
+
+
+def _write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    if path.is_file() and path.read_bytes() == content:
+        return
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_bytes(content)
+    fresh.chmod(mode)
+    fresh.replace(path)

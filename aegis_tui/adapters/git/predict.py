@@ -1,0 +1,113 @@
+"""What a merge would do, found by `merge-tree` without any worktree (GIT-2). Writes objects only."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.adapters.git.run import GitRunner, decode, failure
+from aegis_tui.ports.repository import FileConflict, MergePreview
+
+_MARKER_SIZE = 7
+_TEXT_LIMIT = 4000
+_BINARY_PROBE = 8000
+_ATTRIBUTES = ".gitattributes"
+_STAGE_LINE = re.compile(r"(?P<mode>[0-7]{6}) (?P<oid>[0-9a-f]+) (?P<stage>[123])\t(?P<path>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """The answer of `merge-tree`."""
+
+    tree: str
+    """Merged tree; with conflict markers in it when not clean."""
+    clean: bool
+    stages: dict[str, dict[int, str]]
+    """For each conflicting path the blob of the base (1), ours (2) and theirs (3)."""
+
+
+class Merges:
+    """Merges of commits, and what is known about them beforehand.
+
+    Args:
+        runner: Runs git in the common folder.
+    """
+
+    def __init__(self, runner: GitRunner) -> None:
+        self._runner = runner
+
+    async def merge(self, ours: str, theirs: str) -> Merge:
+        """Merge two commits into a tree. Depends on the two commits and the repository's settings alone.
+
+        Attributes come from `ours`: `merge-tree` reads them from the files in the work tree, so it gets one of its own.
+        """
+        with tempfile.TemporaryDirectory(prefix="aegis-git-") as folder:
+            work_tree = Path(folder)
+            attributes = await self._runner.run("cat-file", "blob", f"{ours}:{_ATTRIBUTES}", ok=(0, 128))
+            if attributes.code == 0:
+                (work_tree / _ATTRIBUTES).write_bytes(attributes.stdout)
+            args = ("-c", "merge.conflictStyle=zdiff3", "merge-tree", "--write-tree", "-z", "--no-messages")
+            answer = await self._runner.run(*args, ours, theirs, work_tree=work_tree, ok=(0, 1))
+        fields = answer.fields()
+        if not fields:
+            raise failure(("merge-tree",), answer)
+        return Merge(fields[0], answer.code == 0, _stages(fields[1:]))
+
+    async def predict(self, ours: str, theirs: str) -> MergePreview:
+        """See `Repository.predict`."""
+        merge = await self.merge(ours, theirs)
+        base = (await self._runner.run("merge-base", ours, theirs, ok=(0, 1))).text
+        both: set[str] = set()
+        if base:
+            both = await self._changed(base, ours) & await self._changed(base, theirs)
+        conflicts = await self.conflicts(merge)
+        return MergePreview(
+            clean=merge.clean,
+            tree=merge.tree if merge.clean else None,
+            both_changed=tuple(sorted(both | {conflict.path for conflict in conflicts})),
+            conflicts=conflicts,
+        )
+
+    async def conflicts(self, merge: Merge) -> tuple[FileConflict, ...]:
+        """The conflicting paths of a merge, sorted."""
+        found: list[FileConflict] = []
+        for path, blobs in sorted(merge.stages.items()):
+            hunks = await self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
+            text = "\n".join(hunks)
+            cut = text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "\n[cut]"
+            found.append(FileConflict(path, blobs.get(1), blobs.get(2), blobs.get(3), len(hunks), cut))
+        return tuple(found)
+
+    async def _changed(self, base: str, tip: str) -> set[str]:
+        return set((await self._runner.run("diff-tree", "-r", "-z", "--name-only", base, tip)).fields())
+
+    async def _hunks(self, tree: str, path: str) -> list[str]:
+        answer = await self._runner.run("cat-file", "blob", f"{tree}:{path}", ok=(0, 128))
+        if answer.code or b"\0" in answer.stdout[:_BINARY_PROBE]:
+            return []
+        return conflict_hunks(decode(answer.stdout))
+
+
+def conflict_hunks(text: str) -> list[str]:
+    """The conflicting places of a merged text, each from its first marker line to its last."""
+    hunks: list[str] = []
+    current: list[str] | None = None
+    for line in text.split("\n"):
+        if line.startswith("<" * _MARKER_SIZE + " "):
+            current = [line]
+        elif current is not None:
+            current.append(line)
+            if line.startswith(">" * _MARKER_SIZE + " "):
+                hunks.append("\n".join(current))
+                current = None
+    return hunks
+
+
+def _stages(fields: list[str]) -> dict[str, dict[int, str]]:
+    found: dict[str, dict[int, str]] = {}
+    for entry in fields:
+        if match := _STAGE_LINE.fullmatch(entry):
+            found.setdefault(match["path"], {})[int(match["stage"])] = match["oid"]
+    return found

@@ -1,0 +1,171 @@
+"""The one method through which git is run: argv, deadline, log. Never a shell, a prompt, a pager or a person's hook."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.errors import GitError, GitUnavailable
+
+logger = logging.getLogger(__name__)
+
+DEADLINE_S = 60.0
+"""How long one git command may take, in seconds, where the caller names no other."""
+
+_INHERITED_GIT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
+
+_OPTIONS = (
+    "--no-pager",
+    "-c",
+    f"core.hooksPath={os.devnull}",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "maintenance.auto=false",
+    "-c",
+    "i18n.commitEncoding=UTF-8",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GitOutput:
+    """What a git command left."""
+
+    code: int
+    """Exit status."""
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """Standard output without its last line end; bytes that are not UTF-8 survive a round trip."""
+        return decode(self.stdout).rstrip("\n")
+
+    def fields(self) -> list[str]:
+        """Standard output of a `-z` format, cut at the NULs."""
+        parts = decode(self.stdout).split("\0")
+        return parts[:-1] if parts and parts[-1] == "" else parts
+
+
+def decode(raw: bytes) -> str:
+    """Text as Python keeps file names: bytes that are not UTF-8 survive a round trip."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+class GitRunner:
+    """Runs git commands in one repository.
+
+    Args:
+        git_dir: Repository to use. None: found from `cwd`. It is always the common folder: a worktree's own folder
+            and configuration are writable by the agent in it, and could name programs for us to start.
+        cwd: Where commands start unless they say otherwise.
+    """
+
+    def __init__(self, *, git_dir: Path | None, cwd: Path) -> None:
+        self._git_dir = git_dir
+        self._cwd = cwd
+
+    async def run(
+        self,
+        *args: str,
+        cwd: Path | None = None,
+        work_tree: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        ok: Sequence[int] = (0,),
+        deadline_s: float = DEADLINE_S,
+    ) -> GitOutput:
+        """Run one git command to its end.
+
+        Args:
+            args: The command and its arguments.
+            cwd: Where it starts.
+            work_tree: Files it works on, when not those of the person's checkout.
+            env: Variables to add.
+            stdin: What it reads.
+            ok: Exit statuses that are answers.
+            deadline_s: Seconds until it is killed.
+
+        Raises:
+            GitError: Another exit status, or the deadline passed.
+            GitUnavailable: There is no git.
+        """
+        argv = ["git", *_OPTIONS]
+        if self._git_dir is not None:
+            argv.append(f"--git-dir={self._git_dir}")
+        if work_tree is not None:
+            argv.append(f"--work-tree={work_tree}")
+        argv += args
+        started_at = time.monotonic()
+        output = await _communicate(argv, cwd or work_tree or self._cwd, env or {}, stdin, deadline_s)
+        logger.debug(
+            "git ran",
+            extra={"git_argv": argv, "git_exit": output.code, "duration_s": round(time.monotonic() - started_at, 4)},
+        )
+        if output.code not in ok:
+            raise failure(args, output)
+        return output
+
+
+def failure(args: Sequence[str], output: GitOutput) -> GitError:
+    """The error for a git command that ended with a status that is no answer."""
+    lines = [line for line in output.stderr.splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "")
+    message = f"git {args[0]} failed: {reason or f'exit {output.code}'}"
+    return GitError(message, "run the command by hand to see more", argv=list(args), exit=output.code)
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment without what would point git elsewhere, or make it talk to a person."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _INHERITED_GIT}
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "GIT_EDITOR": "true"}
+    return {**kept, **quiet, "LC_ALL": "C", **extra}
+
+
+async def _communicate(
+    argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes, deadline_s: float
+) -> GitOutput:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=cwd,
+            env=environment(env),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        if not cwd.is_dir():
+            raise GitError(f"there is no folder {cwd}") from error
+        raise GitUnavailable("git is not installed", "install git 2.38 or newer") from error
+    except OSError as error:
+        raise GitUnavailable(f"git cannot be started: {error.strerror}", "check that git is executable") from error
+    try:
+        async with asyncio.timeout(deadline_s):
+            stdout, stderr = await process.communicate(stdin)
+    except TimeoutError as error:
+        raise GitError(
+            f"git took longer than {deadline_s:g} s", "another program may hold the repository", code="git.timeout"
+        ) from error
+    finally:
+        if process.returncode is None:
+            await _end(process)
+    return GitOutput(process.returncode or 0, stdout, decode(stderr))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill a git that is not wanted any more, with its helpers, and reap it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # communicate() also drains the pipes, without which their transports would stay open.
+    await asyncio.shield(process.communicate())

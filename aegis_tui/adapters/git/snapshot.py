@@ -1,0 +1,218 @@
+"""Saving what a worktree holds, without touching it: trees through a temporary index, rescue commits (GIT-1, GIT-2).
+
+Runs git on the common folder only. A worktree's own git folder and configuration are the agent's to write, and a
+setting in there names a program that git would start for us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.errors import GitError, Refused
+from aegis_tui.ports.repository import RescueName, RescueRef
+
+logger = logging.getLogger(__name__)
+
+RESCUE_PREFIX = "refs/aegis/rescue"
+
+_SUBMODULE = "160000"
+_ADD_DEADLINE_S = 300.0
+_SAVER = {
+    "GIT_AUTHOR_NAME": "aegis-tui",
+    "GIT_AUTHOR_EMAIL": "hub@aegis.invalid",
+    "GIT_COMMITTER_NAME": "aegis-tui",
+    "GIT_COMMITTER_EMAIL": "hub@aegis.invalid",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a worktree held at one moment."""
+
+    tree: str
+    head: str | None
+    """Commit its HEAD names; None when that cannot be read."""
+
+
+class Snapshots:
+    """Takes and keeps snapshots of worktrees.
+
+    Args:
+        runner: Runs git in the common folder.
+    """
+
+    def __init__(self, runner: GitRunner) -> None:
+        self._runner = runner
+
+    async def take(self, path: Path, admin_dir: Path | None) -> Snapshot:
+        """The tree of all that is in a worktree: tracked, changed, and untracked but not ignored.
+
+        Args:
+            path: The worktree.
+            admin_dir: Its folder in the common one; None when that is lost.
+
+        Raises:
+            GitError: The content cannot be read.
+        """
+        with tempfile.TemporaryDirectory(prefix="aegis-git-") as folder:
+            index = Path(folder) / "index"
+            if admin_dir is not None and (admin_dir / "index").is_file():
+                shutil.copy2(admin_dir / "index", index)
+            env = {"GIT_INDEX_FILE": str(index)}
+            submodules = [f":(top,exclude,literal){name}" for name in await self._submodules(path, env)]
+            await self._runner.run(
+                *("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false", "-c", "core.bare=false"),
+                *("add", "--all", "--sparse", "--", ":(top)", *submodules),
+                work_tree=path,
+                env=env,
+                deadline_s=_ADD_DEADLINE_S,
+            )
+            tree = (await self._runner.run("write-tree", env=env)).text
+        return Snapshot(tree, await self.head_of(admin_dir))
+
+    async def head_of(self, admin_dir: Path | None) -> str | None:
+        """The commit that a worktree's HEAD names, or None."""
+        if admin_dir is None:
+            return None
+        return await self._commit(f"worktrees/{admin_dir.name}/HEAD")
+
+    async def commit(self, snapshot: Snapshot, *, message: str, date: str | None, parents: list[str]) -> str:
+        """A commit of a snapshot.
+
+        Args:
+            snapshot: What to commit.
+            message: Its message.
+            date: As git reads it; None for now.
+            parents: Commits it stands on.
+        """
+        dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}
+        args = [arg for parent in parents for arg in ("-p", parent)]
+        answer = await self._runner.run(
+            "commit-tree", snapshot.tree, *args, "-F", "-", stdin=message.encode(), env={**_SAVER, **dates}
+        )
+        return answer.text
+
+    async def on_head(self, path: Path, admin_dir: Path) -> str:
+        """A commit of all content on the worktree's HEAD; equal content gives the equal id."""
+        snapshot = await self.take(path, admin_dir)
+        if snapshot.head is None:
+            raise GitError(f"the HEAD of {path} cannot be read", "aegis-tui worktree repair")
+        date = (await self._runner.run("show", "-s", "--no-show-signature", "--format=%ct", snapshot.head)).text
+        return await self.commit(snapshot, message="snapshot\n", date=f"@{date} +0000", parents=[snapshot.head])
+
+    async def rescue(
+        self, path: Path, admin_dir: Path | None, *, name: RescueName, base: str | None, already_saved: str | None
+    ) -> RescueRef | None:
+        """Save what only this worktree holds; None when everything is kept elsewhere.
+
+        Args:
+            path: The worktree; its folder may be gone.
+            admin_dir: Its folder in the common one; None when that is lost.
+            name: Whose work it is.
+            base: Commit it was made at, if known.
+            already_saved: A tree that is kept elsewhere.
+
+        Raises:
+            GitError: Its content cannot be read; nothing was removed.
+            Refused: It holds a repository of its own, which a commit cannot save.
+        """
+        if not path.is_dir():
+            return await self._rescue_staged(admin_dir, name)
+        snapshot = await self.take(path, admin_dir)
+        staged = await self._staged_tree(admin_dir)
+        head_tree = await self.tree_of(snapshot.head) if snapshot.head else None
+        known = {head_tree, already_saved}
+        has_other_index = staged is not None and staged not in {*known, snapshot.tree}
+        if snapshot.tree in known and not has_other_index and await self._is_kept(snapshot.head):
+            return None
+        await self._refuse_repositories(path, admin_dir, base or snapshot.head, snapshot.tree)
+        parents = [snapshot.head] if snapshot.head else []
+        if has_other_index and staged is not None:
+            index = Snapshot(staged, snapshot.head)
+            parents.append(await self.commit(index, message="staged\n", date=None, parents=parents))
+        return await self._keep(snapshot, name, parents)
+
+    async def tree_of(self, oid: str) -> str:
+        """The tree of a commit."""
+        return (await self._runner.run("rev-parse", "--verify", "--end-of-options", f"{oid}^{{tree}}")).text
+
+    async def _rescue_staged(self, admin_dir: Path | None, name: RescueName) -> RescueRef | None:
+        """The folder is gone: its index may still hold content that no commit has."""
+        staged, head = await self._staged_tree(admin_dir), await self.head_of(admin_dir)
+        head_tree = await self.tree_of(head) if head else None
+        if staged is None or (staged == head_tree and await self._is_kept(head)):
+            return None
+        return await self._keep(Snapshot(staged, head), name, [head] if head else [])
+
+    async def _keep(self, snapshot: Snapshot, name: RescueName, parents: list[str]) -> RescueRef:
+        message = f"Rescue of {name.instance} in run {name.run}\n"
+        oid = await self.commit(snapshot, message=message, date=None, parents=parents)
+        prefix = f"{RESCUE_PREFIX}/{name.run}/{name.instance}/"
+        taken = (await self._runner.run("for-each-ref", "--format=%(refname)", prefix)).text.split()
+        numbers = [int(tail) for ref in taken if (tail := ref.removeprefix(prefix)).isdigit()]
+        ref = f"{prefix}{max(numbers, default=0) + 1}"
+        await self._runner.run("update-ref", "--no-deref", ref, oid, "")
+        logger.info("worktree rescued", extra={"aegis_instance": name.instance, "git_ref": ref})
+        return RescueRef(ref, oid, snapshot.tree)
+
+    async def _submodules(self, path: Path, env: dict[str, str]) -> list[str]:
+        """Submodules in the index. git would run itself inside them, under settings that are the agent's."""
+        entries = (await self._runner.run("ls-files", "--stage", "-z", env=env)).fields()
+        return [entry.partition("\t")[2] for entry in entries if entry.startswith(_SUBMODULE)]
+
+    async def _staged_tree(self, admin_dir: Path | None) -> str | None:
+        """The tree of the worktree's own index; None where there is none or it holds unmerged paths."""
+        with _index_copy(admin_dir) as index:
+            if index is None:
+                return None
+            answer = await self._runner.run("write-tree", env={"GIT_INDEX_FILE": str(index)}, ok=(0, 128))
+        return answer.text if answer.code == 0 else None
+
+    async def _is_kept(self, head: str | None) -> bool:
+        """True if a branch, a tag or one of our refs holds that commit."""
+        if head is None:
+            return False
+        prefixes = ("refs/heads", "refs/tags", "refs/aegis")
+        answer = await self._runner.run("for-each-ref", "--count=1", f"--contains={head}", *prefixes, ok=(0, 129))
+        return answer.code == 0 and bool(answer.stdout)
+
+    async def _refuse_repositories(self, path: Path, admin_dir: Path | None, base: str | None, tree: str) -> None:
+        """Commits inside a repository inside the worktree go with it; that is not ours to decide."""
+        found: list[str] = []
+        if base is not None:
+            fields = (await self._runner.run("diff-tree", "-r", "-z", "--raw", base, tree)).fields()
+            pairs = zip(fields[::2], fields[1::2], strict=True)
+            found = [name for meta, name in pairs if meta.split(" ")[1] == _SUBMODULE]
+        if admin_dir is not None and (admin_dir / "modules").is_dir():
+            found.append("its submodules")
+        if found:
+            raise Refused(
+                f"{path} holds a repository of its own: {', '.join(found)}",
+                "push or move away what is in there, delete it, and remove the worktree again",
+                code="rescue.repository",
+                paths=found,
+            )
+
+    async def _commit(self, ref: str) -> str | None:
+        answer = await self._runner.run(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128)
+        )
+        return answer.text if answer.code == 0 and answer.text else None
+
+
+@contextlib.contextmanager
+def _index_copy(admin_dir: Path | None) -> Iterator[Path | None]:
+    if admin_dir is None or not (admin_dir / "index").is_file():
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="aegis-git-") as folder:
+        copy = Path(folder) / "index"
+        shutil.copy2(admin_dir / "index", copy)
+        yield copy

@@ -1,0 +1,139 @@
+"""The one change to the person's configuration: `extensions.worktreeConfig`, written so that it comes out byte for byte.
+
+Edits text, not through `git config`, which reorders and drops empty sections. Follows git's own lock file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+from aegis_tui.errors import Conflict, Refused
+
+_MARK = b"# aegis-tui: until its last worktree is gone\n"
+_MARK_NO_LINE_END = b"# aegis-tui: until its last worktree is gone; there was no line end before\n"
+_KEY_LINE = b"\tworktreeConfig = true\n"
+_BLOCK = b"[extensions]\n" + _KEY_LINE
+_MOVED = b"# aegis-tui moved to config.worktree: "
+_SECTION = re.compile(rb"\s*\[\s*([^\]\s\"]+)\s*(\"[^\"]*\")?\s*\]")
+_BARE = re.compile(rb"\s*bare\s*(=\s*(true|yes|on|1)\s*)?([#;].*)?$", re.IGNORECASE)
+_WORKTREE = re.compile(rb"\s*worktree\s*=", re.IGNORECASE)
+
+
+def enable_worktree_config(common_dir: Path) -> None:
+    """Let each worktree have settings of its own; `core.bare` and `core.worktree` move to the main one's.
+
+    Only for a repository where the extension is off. Source: git-worktree(1), CONFIGURATION FILE.
+
+    Raises:
+        Conflict: Another program is writing the configuration.
+        Refused: A setting that has to move stands on the line of its section's name.
+    """
+    config = common_dir / "config"
+    before = config.read_bytes()
+    if _MARK in before or _MARK_NO_LINE_END in before:
+        return
+    kept, moved = _move_main_settings(before)
+    if moved:
+        _add_main_block(common_dir / "config.worktree", moved)
+    mark = _MARK if not kept or kept.endswith(b"\n") else b"\n" + _MARK_NO_LINE_END
+    _replace(config, kept + mark + _BLOCK)
+
+
+def restore_worktree_config(common_dir: Path) -> bool:
+    """Take the change back. False where something has come to need it: then nothing changes.
+
+    Raises:
+        Conflict: Another program is writing the configuration.
+    """
+    config, main = common_dir / "config", common_dir / "config.worktree"
+    text = config.read_bytes()
+    if _MARK not in text and _MARK_NO_LINE_END not in text:
+        return True
+    left = _without_main_block(main.read_bytes()) if main.exists() else b""
+    if left.strip() or any(common_dir.glob("worktrees/*/config.worktree")):
+        return False
+    for mark in (b"\n" + _MARK_NO_LINE_END, _MARK):
+        text = _without_block(text, mark)
+    lines = text.splitlines(keepends=True)
+    _replace(config, b"".join(line.removeprefix(_MOVED) for line in lines))
+    main.unlink(missing_ok=True)
+    return True
+
+
+def _move_main_settings(text: bytes) -> tuple[bytes, list[bytes]]:
+    """The text with the lines that may not be common turned into comments, and those lines."""
+    section = b""
+    lines, moved = [], []
+    for line in text.splitlines(keepends=True):
+        if header := _SECTION.match(line):
+            section = b"" if header[2] else header[1].lower()
+            rest = line[header.end() :]
+            if section == b"core" and (_BARE.match(rest.rstrip()) or _WORKTREE.match(rest)) and rest.strip():
+                raise Refused(
+                    "core.bare or core.worktree stands on the line of its section",
+                    "put it on a line of its own in the repository's config file",
+                    code="git.config",
+                )
+        elif section == b"core" and (_BARE.match(line.rstrip()) or _WORKTREE.match(line)) and line.strip():
+            moved.append(line)
+            line = _MOVED + line
+        lines.append(line)
+    return b"".join(lines), moved
+
+
+def _add_main_block(main: Path, moved: list[bytes]) -> None:
+    present = _without_main_block(main.read_bytes()) if main.exists() else b""
+    block = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in moved)
+    _replace(main, present + _MARK + b"[core]\n" + block)
+
+
+def _without_main_block(text: bytes) -> bytes:
+    head, mark, tail = text.partition(_MARK)
+    if not mark:
+        return text
+    kept = []
+    ours = tail.removeprefix(b"[core]\n").splitlines(keepends=True)
+    for line in ours:
+        if not (_BARE.match(line.rstrip()) or _WORKTREE.match(line)):
+            kept.append(line)
+    return head + b"".join(kept)
+
+
+def _without_block(text: bytes, mark: bytes) -> bytes:
+    head, found, tail = text.partition(mark)
+    if not found:
+        return text
+    rest = tail.removeprefix(_BLOCK)
+    if rest != tail and (not rest.strip() or rest.lstrip().startswith(b"[")):
+        return head + rest
+    # Somebody has added a key to our section: it stays, in a section of its own.
+    return head + tail.replace(_KEY_LINE, b"", 1)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a configuration file the way git does: through `<file>.lock`, keeping its mode."""
+    target = path.resolve()
+    lock = target.with_name(target.name + ".lock")
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+    try:
+        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError as error:
+        raise Conflict(
+            f"the configuration of the repository is locked by {lock}",
+            "wait for the other program; remove the file if there is none",
+            code="git.config.locked",
+        ) from error
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        lock.chmod(mode)
+        lock.replace(target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            lock.unlink()
+        raise

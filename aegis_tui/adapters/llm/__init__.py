@@ -1,0 +1,1 @@
+"""Model servers behind the OpenAI-compatible API."""

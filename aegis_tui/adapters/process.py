@@ -1,0 +1,180 @@
+"""Processes: who descends from whom, and ending all of them (PANE-8).
+
+Owns signals. Never signals pid 1, this process, its ancestors, or a pid that has passed to another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MARKER_VARIABLES = ("AEGIS_INSTANCE", "AEGIS_WORKSPACE")
+"""Environment variables that every process of an instance inherits, however it detaches itself."""
+
+_PROC = Path("/proc")
+_HAS_PROC = (_PROC / "self" / "environ").exists()
+_KILL_ROUNDS = 5
+_KILL_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """One process, told apart from a later one that bears the same pid."""
+
+    pid: int
+    start_time: float
+    """When it started, in seconds. Only compared with another value taken on this machine since it booted."""
+
+
+def find_identity(pid: int) -> ProcessIdentity | None:
+    """The process that bears `pid` now, or None; one that has ended but is not yet reaped counts as gone."""
+    if pid <= 0:
+        return None
+    with contextlib.suppress(psutil.Error, OSError, ValueError, IndexError):
+        if _HAS_PROC:
+            # psutil derives create_time from the wall clock; ticks since boot do not move when the clock is set.
+            fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            if fields[0] in "ZX":
+                return None
+            return ProcessIdentity(pid, int(fields[19]) / os.sysconf("SC_CLK_TCK"))
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return ProcessIdentity(pid, process.create_time())
+    return None
+
+
+def is_same_process_alive(identity: ProcessIdentity) -> bool:
+    """True while that very process runs."""
+    return find_identity(identity.pid) == identity
+
+
+def process_tree(pid: int) -> list[ProcessIdentity]:
+    """The process `pid`, first, and all its descendants, with the rest of the session and group it leads.
+
+    Empty when there is no such process.
+    """
+    root = find_identity(pid)
+    if root is None:
+        return []
+    members = [pid, *_descendants(pid), *_led_by(pid)]
+    return [root, *_identities(dict.fromkeys(members), skip={pid})]
+
+
+def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s: float) -> int:
+    """End a process, its descendants, its session and every process that bears the marker.
+
+    SIGTERM first; SIGKILL to whatever is left after `grace_s`. What they start meanwhile is ended too. Blocks for
+    `grace_s` and five seconds at most. Source: PANE-8.
+
+    Args:
+        pid: Root of the tree, or None to go by the marker alone (the root is gone, its pid may be another's).
+        marker: Instance id and workspace key, as in `MARKER_VARIABLES`; both must be in a process's environment.
+        grace_s: Seconds to wait between the two signals.
+
+    Returns:
+        How many processes were found.
+    """
+    spared = _spared()
+    root = find_identity(pid) if pid is not None and pid not in spared else None
+    known: set[ProcessIdentity] = set()
+    _collect(known, root, marker, spared)
+    _signal_all(known, signal.SIGTERM)
+    _wait_gone(known, grace_s)
+    for _ in range(_KILL_ROUNDS):
+        _collect(known, root, marker, spared)
+        if not any(is_same_process_alive(identity) for identity in known):
+            break
+        _signal_all(known, signal.SIGKILL)
+        _wait_gone(known, _KILL_WAIT_S)
+    return len(known)
+
+
+def kill_child(process: asyncio.subprocess.Process) -> None:
+    """Send SIGKILL to a child that is not yet waited for. The caller waits for it.
+
+    Not `process.kill()`: that polls, and so reaps an ended child before asyncio's own watcher can (its exit code is
+    then lost, with a warning; Python 3.11).
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def _collect(
+    known: set[ProcessIdentity], root: ProcessIdentity | None, marker: tuple[str, str] | None, spared: set[int]
+) -> None:
+    """Add to `known` what has come since: the tree of the root and of everyone known, and those with the marker."""
+    if root is not None and is_same_process_alive(root):
+        known.update(process_tree(root.pid))
+    for identity in list(known):
+        if is_same_process_alive(identity):
+            known.update(_identities(_descendants(identity.pid)))
+    if marker is not None:
+        known.update(_identities(other for other in psutil.pids() if _bears(other, marker)))
+    known.difference_update([identity for identity in known if identity.pid in spared])
+
+
+def _spared() -> set[int]:
+    """Pids that are never signalled: 1 and below, this process and its ancestors."""
+    spared = {0, 1, os.getpid()}
+    with contextlib.suppress(psutil.Error):
+        spared.update(parent.pid for parent in psutil.Process().parents())
+    return spared
+
+
+def _signal_all(identities: Iterable[ProcessIdentity], number: signal.Signals) -> None:
+    for identity in identities:
+        if not is_same_process_alive(identity):
+            continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(identity.pid, number)
+            if number is signal.SIGTERM:
+                os.kill(identity.pid, signal.SIGCONT)
+
+
+def _wait_gone(identities: Iterable[ProcessIdentity], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while any(is_same_process_alive(identity) for identity in identities) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _descendants(pid: int) -> list[int]:
+    with contextlib.suppress(psutil.Error):
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    return []
+
+
+def _identities(pids: Iterable[int], skip: Iterable[int] = ()) -> list[ProcessIdentity]:
+    found = (find_identity(pid) for pid in pids if pid not in skip)
+    return [identity for identity in found if identity is not None]
+
+
+def _led_by(pid: int) -> list[int]:
+    """Every process whose session or process group bears the number `pid`."""
+    members = []
+    for other in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if pid in (os.getsid(other), os.getpgid(other)):
+                members.append(other)
+    return members
+
+
+def _bears(pid: int, marker: tuple[str, str]) -> bool:
+    """True if both marker variables are in the environment that the process was started with."""
+    wanted = dict(zip(MARKER_VARIABLES, marker, strict=True))
+    with contextlib.suppress(psutil.Error, OSError):
+        if _HAS_PROC:
+            entries = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+            return all(f"{name}={value}".encode() in entries for name, value in wanted.items())
+        environ = psutil.Process(pid).environ()
+        return all(environ.get(name) == value for name, value in wanted.items())
+    return False

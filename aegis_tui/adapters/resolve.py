@@ -1,0 +1,74 @@
+"""From an endpoint's host to the addresses it may be reached at, without telling a public name server about it.
+
+Order: an address stands for itself; `localhost` is loopback (RFC 6761); then the hosts file; then the system's
+resolver, for private names only. Whoever connects uses the addresses returned here, so that a second answer of a
+name server cannot move the connection elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+from aegis_tui.domain.endpoint import check_endpoint, check_name, host_and_port, is_address
+from aegis_tui.errors import ModelUnavailable
+
+_HOSTS_FILE = Path("/etc/hosts")
+_HOSTS_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+async def resolve(host: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOSTS_FILE) -> list[str]:
+    """All addresses of a host, in the order to try them.
+
+    Args:
+        host: A name or an address, no brackets.
+        timeout_s: How long the system's resolver may take.
+        hosts_file: Read before any look-up.
+
+    Raises:
+        Refused: A public name that the hosts file does not know.
+        ModelUnavailable: Nobody knows the name, or the resolver took too long.
+    """
+    name = host.lower().rstrip(".")
+    if is_address(host):
+        return [host]
+    if name == "localhost" or name.endswith(".localhost"):
+        return ["127.0.0.1", "::1"]
+    if listed := await asyncio.to_thread(_listed_addresses, name, hosts_file):
+        return listed
+    check_name(name)
+    try:
+        async with asyncio.timeout(timeout_s):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
+        raise ModelUnavailable(f"{host} has no address", hint="check the host name of the base URL") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def resolve_endpoint(base_url: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOSTS_FILE) -> list[str]:
+    """The addresses of an endpoint, each of them loopback or private.
+
+    Raises:
+        Refused: `boundary.endpoint`: outside the allowed network.
+        ModelUnavailable: Nobody knows the name.
+    """
+    host, _ = host_and_port(base_url)
+    addresses = await resolve(host, timeout_s=timeout_s, hosts_file=hosts_file)
+    check_endpoint(base_url, addresses)
+    return addresses
+
+
+def _listed_addresses(name: str, hosts_file: Path) -> list[str]:
+    """Addresses that the hosts file gives this name (hosts(5)); empty when the file cannot be read."""
+    try:
+        with hosts_file.open(encoding="utf-8", errors="replace") as file:
+            lines = file.read(_HOSTS_LIMIT_BYTES).splitlines()
+    except OSError:
+        return []
+    found: list[str] = []
+    for line in lines:
+        words = line.partition("#")[0].split()
+        if len(words) > 1 and name in (word.lower() for word in words[1:]) and is_address(words[0]):
+            found.append(words[0])
+    return found

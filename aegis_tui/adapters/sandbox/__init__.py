@@ -1,0 +1,1 @@
+"""Sandboxes: bubblewrap on Linux, and the honest word where there is none."""

@@ -1,0 +1,208 @@
+"""Bubblewrap: namespaces of its own for files, network and processes, made without rights.
+
+The file system inside is built up from nothing, so what nobody named is absent rather than forbidden.
+
+Terminal: an agent in a pane keeps the pane's terminal (no `--new-session`), or Ctrl-C and job control would not
+reach it. What TIOCSTI could push there goes to that agent's own pane, which has no other reader: the pane runs the
+agent and nothing after it. Commands without a terminal set `own_session`. Linux 6.2 and later can refuse TIOCSTI
+altogether (`dev.tty.legacy_tiocsti=0`), and the report says whether this machine does.
+
+Sources: SEC-1, SEC-3, GIT-6; bwrap(1); CVE-2017-5226 (TIOCSTI).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.adapters.sandbox.probe import Findings, try_to_get_out
+from aegis_tui.adapters.sandbox.toolchain import SYSTEM_PATHS, find_toolchain_paths
+from aegis_tui.errors import Refused, SandboxUnavailable
+from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, SandboxSpec
+
+_ETC_PARTS = (
+    "passwd",
+    "group",
+    "nsswitch.conf",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "ssl/certs",
+    "ssl/openssl.cnf",
+    "pki/tls/certs",
+    "pki/ca-trust",
+    "ca-certificates",
+    "alternatives",
+    "localtime",
+    "timezone",
+    "hosts",
+    "terminfo",
+    "inputrc",
+    "mime.types",
+)
+_SECRET_NAME = re.compile(r"(^|_)(TOKEN|KEY|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
+_INSTALL_HINT = "install bubblewrap (apt install bubblewrap, dnf install bubblewrap), or use --sandbox auto"
+
+
+@dataclass(frozen=True)
+class SystemView:
+    """What every sandbox of this process shows; read from the machine once."""
+
+    bwrap: str
+    search_path: str
+    home: Path
+    toolchain: tuple[Path, ...]
+
+
+class BubblewrapSandbox:
+    """The `Sandbox` port on bubblewrap.
+
+    Args:
+        environ: Where PATH and HOME are read from; the process's own by default.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        environ = os.environ if environ is None else environ
+        search_path = environ.get("PATH", os.defpath)
+        home = Path(environ.get("HOME") or Path.home())
+        package = Path(__file__).parents[2]
+        self._view = SystemView(
+            bwrap=shutil.which("bwrap", path=search_path) or "",
+            search_path=search_path,
+            home=home,
+            toolchain=find_toolchain_paths(search_path, home, package=package),
+        )
+        self._report: SandboxReport | None = None
+        self._probing = asyncio.Lock()
+
+    async def probe(self) -> SandboxReport:
+        """Say what holds here, after trying a forbidden write and a forbidden connection. Tried once."""
+        async with self._probing:
+            if self._report is None:
+                self._report = await self._try()
+            return self._report
+
+    async def _try(self) -> SandboxReport:
+        if not self._view.bwrap:
+            return _nothing_holds("bubblewrap is not installed")
+        findings = await try_to_get_out(
+            lambda argv, spec: self.wrap(argv, spec, SandboxLevel.BUBBLEWRAP), self._view.bwrap
+        )
+        if findings.problem:
+            return _nothing_holds(findings.problem)
+        return SandboxReport(SandboxLevel.BUBBLEWRAP, _layers(findings))
+
+    def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
+        """The level for new instances.
+
+        Raises:
+            SandboxUnavailable: `strict` was asked for and nothing holds here.
+        """
+        if mode == "off":
+            return SandboxLevel.NONE
+        if mode == "strict" and report.level is SandboxLevel.NONE:
+            reason = report.layers["filesystem"].removeprefix("none: ")
+            raise SandboxUnavailable(f"the sandbox is not available: {reason}", hint=_INSTALL_HINT)
+        return report.level
+
+    def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
+        """The argv that runs `argv` behind the boundary; level `none` returns it unchanged.
+
+        The thread that starts it must outlive it: bubblewrap ends with its parent (`PR_SET_PDEATHSIG`, prctl(2)).
+
+        Raises:
+            Refused: The environment holds something that looks like a secret.
+        """
+        if level is SandboxLevel.NONE:
+            return list(argv)
+        return bubblewrap_argv(argv, spec, self._view)
+
+
+def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) -> list[str]:
+    """The full bwrap command line. Pure.
+
+    Raises:
+        Refused: The environment holds something that looks like a secret.
+    """
+    command = [view.bwrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+    if spec.share_network:
+        command.append("--share-net")
+    if spec.own_session:
+        command.append("--new-session")
+    command += _environment(spec, view)
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    for flag, path in _mounts(spec, view):
+        command += [flag, str(path)] if flag == "--tmpfs" else [flag, str(path), str(path)]
+    return [*command, "--remount-ro", "/", "--chdir", str(spec.cwd), "--", *argv]
+
+
+def git_guards(worktree: Path, admin_folder: Path) -> tuple[Path, ...]:
+    """What an agent must not change in its own worktree: where git looks for its configuration and hooks.
+
+    With these writable, a git command that the hub runs in that worktree could be made to run the agent's program.
+
+    Args:
+        worktree: The worktree.
+        admin_folder: `worktrees/<id>` in the common `.git`; itself listed in `read_write`.
+
+    Returns:
+        Paths for `SandboxSpec.read_only`. `config.worktree` only guards if it exists: create it before.
+    """
+    return (worktree / ".git", *(admin_folder / name for name in ("commondir", "gitdir", "config.worktree")))
+
+
+def _environment(spec: SandboxSpec, view: SystemView) -> list[str]:
+    if spec.keep_environment:
+        pairs = dict(spec.environment)
+        flags: list[str] = []
+    else:
+        pairs = {"PATH": view.search_path, "HOME": str(view.home), **spec.environment}
+        flags = ["--clearenv"]
+    for name, value in pairs.items():
+        if _SECRET_NAME.search(name):
+            raise Refused(
+                f"{name} looks like a secret and would be visible in the process list",
+                hint="hand it over in an owner-only file, or with keep_environment",
+                code="sandbox.environment",
+            )
+        flags += ["--setenv", name, value]
+    return flags
+
+
+def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
+    """Flag and path of each mount, parents before children; for one path the last given here wins."""
+    wanted: dict[Path, str] = {Path(name): "--tmpfs" for name in ("/tmp", "/run", "/var/tmp")}
+    if view.home != Path("/"):
+        wanted[view.home] = "--tmpfs"
+    shown: Iterable[Path] = (*SYSTEM_PATHS, *(Path("/etc") / part for part in _ETC_PARTS), *view.toolchain)
+    wanted.update(dict.fromkeys(shown, "--ro-bind-try"))
+    if spec.share_network:
+        wanted[Path("/etc/resolv.conf")] = "--ro-bind-try"
+    wanted[spec.worktree] = "--bind" if spec.worktree_writable else "--ro-bind"
+    wanted.update(dict.fromkeys(spec.read_write, "--bind-try"))
+    wanted.update(dict.fromkeys(spec.read_only, "--ro-bind-try"))
+    for path in sorted(wanted, key=lambda item: (len(item.parts), item)):
+        yield wanted[path], path
+
+
+def _layers(findings: Findings) -> dict[str, str]:
+    legacy = Path("/proc/sys/dev/tty/legacy_tiocsti")
+    closed = legacy.exists() and legacy.read_text(encoding="ascii").strip() == "0"
+    return {
+        "filesystem": findings.version,
+        "network": "own namespace",
+        "processes": "own namespace",
+        "terminal": "own pane, TIOCSTI refused by the kernel" if closed else "own pane",
+    }
+
+
+def _nothing_holds(reason: str) -> SandboxReport:
+    return SandboxReport(
+        SandboxLevel.NONE,
+        {"filesystem": f"none: {reason}", "network": "none", "processes": "none", "terminal": "own pane"},
+    )

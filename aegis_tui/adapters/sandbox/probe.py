@@ -1,0 +1,125 @@
+"""Tries to get out of a sandbox, with the flags that instances get, and says whether that failed as it should."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.ports.sandbox import SandboxSpec
+
+_DEADLINE_S = 15.0
+
+_ATTEMPT = """
+import json, os, socket, sys
+inside, outside, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def writes(path):
+    try:
+        with open(path, "w") as file:
+            file.write("x")
+        return True
+    except OSError:
+        return False
+def connects():
+    try:
+        socket.create_connection(("127.0.0.1", port), 2).close()
+        return True
+    except OSError:
+        return False
+print(json.dumps({"inside": writes(inside), "outside": writes(outside), "connects": connects(), "pid": os.getpid()}))
+"""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a probe saw."""
+
+    version: str
+    """As the program names itself: `bubblewrap 0.8.0`."""
+    problem: str = ""
+    """Empty when everything held; else one line that says what did not."""
+
+
+async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]], program: str) -> Findings:
+    """Run a program that writes and connects where it must not.
+
+    Args:
+        wrap: Builds the sandbox's argv.
+        program: Path of the sandbox program.
+
+    Returns:
+        What was seen; never raises for a sandbox that does not work.
+    """
+    code, version, _ = await _run([program, "--version"])
+    if code != 0:
+        return Findings("", f"{program} does not start")
+    async with _listener() as port:
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="aegis-probe-"))
+        try:
+            problem = await _attempt(wrap, folder, port)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    return Findings(version, problem)
+
+
+async def _attempt(wrap: Callable[[Sequence[str], SandboxSpec], list[str]], folder: Path, port: int) -> str:
+    worktree, outside = folder / "worktree", folder / "outside"
+    worktree.mkdir()
+    outside.mkdir()
+    spec = SandboxSpec(worktree=worktree, cwd=worktree, read_only=(outside,), own_session=True)
+    script = [sys.executable, "-I", "-c", _ATTEMPT, str(worktree / "file"), str(outside / "file"), str(port)]
+    code, out, err = await _run(wrap(script, spec))
+    if code != 0:
+        return next(iter(err.strip().splitlines()), f"ended with status {code}")
+    return _judge(json.loads(out), wrote_outside=(outside / "file").exists())
+
+
+def _judge(seen: dict[str, Any], *, wrote_outside: bool) -> str:
+    if not seen["inside"]:
+        return "the worktree is not writable inside"
+    if seen["outside"] or wrote_outside:
+        return "a write outside the worktree went through"
+    if seen["connects"]:
+        return "a connection to another port went through"
+    return "" if seen["pid"] < 100 else "processes are not separated"
+
+
+async def _run(argv: Sequence[str]) -> tuple[int, str, str]:
+    """Exit status and output; 127 when it does not start, 124 when it runs past the deadline."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        return 127, "", str(error)
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            out, err = await process.communicate()
+    except TimeoutError:
+        return 124, "", f"no answer within {_DEADLINE_S:.0f} s"
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, out.decode(errors="replace").strip(), err.decode(errors="replace")
+
+
+@contextlib.asynccontextmanager
+async def _listener() -> AsyncIterator[int]:
+    """A loopback port of the host that answers."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()

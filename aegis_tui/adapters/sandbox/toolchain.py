@@ -1,0 +1,108 @@
+"""Which folders outside the system a program needs to run: read once, when a sandbox is made.
+
+Only folders of programs and libraries are named. A home folder, its configuration and its `share` are not.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+SYSTEM_PATHS = tuple(Path(name) for name in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"))
+"""Programs and libraries of the operating system; no secrets live here."""
+
+_PREFIX_PARTS = ("bin", "sbin", "lib", "lib64", "libexec", "share", "include", "pyvenv.cfg", "Cellar", "opt")
+
+
+class _Collector:
+    """The folders found so far; a folder below one of them is not named twice."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.paths: list[Path] = []
+
+    def covers(self, path: Path) -> bool:
+        return any(path.is_relative_to(known) for known in (*SYSTEM_PATHS, *self.paths))
+
+    def add(self, path: Path) -> None:
+        if path.exists() and not self.covers(path):
+            self.paths.append(path)
+
+    def add_prefix(self, folder: Path) -> None:
+        """Add a `bin` folder with the libraries beside it."""
+        prefix = folder.parent
+        if prefix == self.home / ".local":
+            parts: tuple[str, ...] = ("bin", "lib")
+        elif prefix in (Path("/"), self.home) or not (prefix / "lib").is_dir():
+            parts = (folder.name,)
+        else:
+            parts = _PREFIX_PARTS
+        for part in parts:
+            self.add(prefix / part)
+
+    def add_entry(self, entry: Path) -> None:
+        """Add one entry of PATH, with what its programs need to start."""
+        if not entry.is_dir() or entry in (Path("/"), self.home) or self.covers(entry):
+            return
+        if entry.is_relative_to("/nix/store") or entry.resolve().is_relative_to("/nix/store"):
+            self.add(Path("/nix/store"))
+        elif entry.name == "shims" and any((entry.parent / part).is_dir() for part in ("versions", "installs")):
+            self.add(entry.parent)
+        elif entry.name in ("bin", "sbin"):
+            self.add_prefix(entry)
+        self.add(entry)
+        if entry == self.home / ".cargo" / "bin":
+            self.add(self.home / ".rustup" / "toolchains")
+            self.add(self.home / ".rustup" / "settings.toml")
+
+    def follow_links(self, entry: Path) -> None:
+        """Add what the links in a folder of programs point to (uv and pipx tools, version managers)."""
+        try:
+            links = [item.resolve() for item in entry.iterdir() if item.is_symlink()]
+        except OSError:
+            return
+        for target in links:
+            if self.covers(target) or not target.is_file():
+                continue
+            if target.parent.name == "bin":
+                self.add_prefix(target.parent)
+            self.add(target)
+
+
+def find_toolchain_paths(search_path: str, home: Path, *, package: Path) -> tuple[Path, ...]:
+    """The folders to show read-only so that programs on PATH, this Python and this package run.
+
+    Args:
+        search_path: A PATH value; relative and empty entries are ignored.
+        home: The person's home; never named itself.
+        package: The folder of the `aegis_tui` package.
+
+    Returns:
+        Existing paths, none below another or below `SYSTEM_PATHS`, sorted.
+    """
+    collector = _Collector(home)
+    entries = [Path(text) for text in search_path.split(":") if text.startswith("/")]
+    for prefix in _python_prefixes():
+        collector.add_prefix(prefix / "bin")
+    for entry in entries:
+        collector.add_entry(entry)
+    for entry in entries:
+        if not any(entry.is_relative_to(path) for path in SYSTEM_PATHS):
+            collector.follow_links(entry)
+    for part in (package, package.parent / "layouts", package.parent / "themes"):
+        collector.add(part)
+    return tuple(sorted(_without_nested(collector.paths)))
+
+
+def _python_prefixes() -> tuple[Path, ...]:
+    real = Path(sys.executable).resolve().parent.parent
+    return tuple(dict.fromkeys((Path(sys.prefix), Path(sys.base_prefix), real)))
+
+
+def _without_nested(paths: Iterable[Path]) -> list[Path]:
+    kept: list[Path] = []
+    for path in sorted(paths, key=lambda item: len(item.parts)):
+        if not any(path.is_relative_to(known) for known in kept):
+            kept.append(path)
+    return kept

@@ -1,0 +1,62 @@
+"""The command lines that bring a person to a pane (PANE-2)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+from aegis_tui.adapters.tmux.config import SESSION
+
+
+def attach_argv(
+    tmux: Sequence[str],
+    window: str,
+    *,
+    read_only: bool,
+    environ: Mapping[str, str],
+    socket_name: str,
+    tmux_tmpdir: str | None,
+) -> list[str]:
+    """The command to run where `environ` holds; see `Terminal.attach_argv`.
+
+    Each attach has a session of its own, grouped with the others, so that it has a current window of its own; the
+    session goes with its client. Inside another tmux it is a popup over that tmux: a client cannot change servers.
+
+    Args:
+        tmux: The command line of the private server, up to its options.
+        window: The instance's window.
+        read_only: As `Terminal.attach_argv`.
+        environ: As `Terminal.attach_argv`.
+        socket_name: The private server's socket name.
+        tmux_tmpdir: TMUX_TMPDIR of the private server, where set.
+    """
+    outer_socket = environ.get("TMUX", "").rpartition(",")[0].rpartition(",")[0]
+    if outer_socket.rpartition("/")[2] == socket_name:
+        return [*tmux, "select-window", "-t", f":={window}"]
+    view = f"{SESSION}-view-{secrets.token_hex(4)}"
+    flags = ["-f", "read-only,ignore-size"] if read_only else []
+    commands = [
+        ["new-session", "-d", "-t", f"={SESSION}", "-s", view],
+        ["set-option", "-t", f"={view}:", "status", "on"],
+        ["set-option", "-t", f"={view}:", "destroy-unattached", "on"],
+        ["select-window", "-t", f"={view}:={window}"],
+        ["attach-session", "-t", f"={view}", *flags],
+    ]
+    tmpdir = [] if environ.get("TMUX_TMPDIR") == tmux_tmpdir else [_tmpdir_argument(tmux_tmpdir)]
+    if not outer_socket:
+        command = _chain(tmux, commands, separator=";")
+        return ["env", *tmpdir, *command] if tmpdir else command
+    inner = _chain(tmux, commands, separator="\\;")
+    popup = ["tmux", "display-popup", "-E", "-w", "95%", "-h", "95%", "--"]
+    return [*popup, "env", "-u", "TMUX", "-u", "TMUX_PANE", *tmpdir, *inner]
+
+
+def _chain(tmux: Sequence[str], commands: Sequence[Sequence[str]], *, separator: str) -> list[str]:
+    argv = [*tmux]
+    for number, command in enumerate(commands):
+        argv += [*([separator] if number else []), *command]
+    return argv
+
+
+def _tmpdir_argument(tmux_tmpdir: str | None) -> str:
+    return f"TMUX_TMPDIR={tmux_tmpdir or '/tmp'}"

@@ -1,0 +1,145 @@
+"""Commands to the private server: through the control client while there is one, by fork while there is not."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import signal
+from collections.abc import Sequence
+
+from aegis_tui.adapters.tmux.config import SESSION
+from aegis_tui.adapters.tmux.control import ControlLink, ControlLost
+from aegis_tui.adapters.tmux.protocol import Reply
+from aegis_tui.adapters.tmux.screen import SCREEN_FORMAT, parse_screen
+from aegis_tui.adapters.tmux.server import TmuxServer, tmux_error
+from aegis_tui.errors import TerminalError
+from aegis_tui.ports.terminal import PaneState, Screenshot
+
+_PANE_ID = re.compile(r"%\d+\Z")
+# TAB and control bytes come out as "_" when no client is attached (3.3a): hence "|", and free text last.
+_PANE_FORMAT = "|".join(
+    f"#{{{name}}}"
+    for name in (
+        "pid",
+        "pane_id",
+        "pane_pid",
+        "pane_dead",
+        "pane_dead_status",
+        "pane_dead_signal",
+        "pane_in_mode",
+        "@aegis_instance",
+        "pane_title",
+    )
+)
+
+
+class PaneChannel:
+    """One way to say something to the server, whichever transport is up."""
+
+    def __init__(self, server: TmuxServer, link: ControlLink) -> None:
+        self._server = server
+        self._link = link
+
+    async def run(self, *command: str, repeatable: bool = True) -> list[str]:
+        """Carry out one command and return its output lines.
+
+        Args:
+            command: Name and arguments.
+            repeatable: Doing it twice is as good as once; otherwise a lost reply is an error.
+
+        Raises:
+            TerminalUnavailable: There is no server.
+            TerminalError: It refused, or did not answer.
+        """
+        try:
+            reply = (await self._link.request([command]))[0]
+        except ControlLost as lost:
+            if lost.sent and not repeatable:
+                raise TerminalError(f"tmux did not confirm {command[0]}") from lost
+            forked = await self._server.fork([command])
+            reply = Reply(forked.ok, tuple((forked.stdout if forked.ok else forked.error).splitlines()))
+        if not reply.ok:
+            raise tmux_error(" ".join(reply.lines))
+        return list(reply.lines)
+
+    async def list_panes(self) -> tuple[int, list[PaneState]]:
+        """The server's pid and every instance's pane, by one command."""
+        # A session is named, not -a: grouped sessions would show each pane once more for every attached person.
+        rows = await self.run("list-panes", "-s", "-t", f"={SESSION}", "-F", _PANE_FORMAT)
+        panes = [pane for row in rows if (pane := _pane_state(row)) is not None]
+        return int(rows[0].partition("|")[0]) if rows else 0, panes
+
+    async def find_pane(self, pane_id: str) -> PaneState | None:
+        """The pane with this id, dead or alive, or None."""
+        return next((pane for pane in (await self.list_panes())[1] if pane.pane_id == pane_id), None)
+
+    async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
+        """As `Terminal.capture`."""
+        wanted = [pane_id for pane_id in dict.fromkeys(pane_ids) if _PANE_ID.match(pane_id)]
+        commands = [command for pane_id in wanted for command in _capture_commands(pane_id, history_lines)]
+        if not commands:
+            return {}
+        try:
+            replies = await self._link.request(commands)
+        except ControlLost:
+            return await self._capture_by_fork(wanted, history_lines)
+        shots: dict[str, Screenshot] = {}
+        for pane_id, header, body in zip(wanted, replies[::2], replies[1::2], strict=True):
+            if header.ok and body.ok and header.lines and (shot := parse_screen(header.lines[0], body.lines)):
+                shots[pane_id] = shot
+        return shots
+
+    async def _capture_by_fork(self, pane_ids: Sequence[str], history_lines: int) -> dict[str, Screenshot]:
+        """One fork for all panes; one more for each pane that is gone, since an error ends the chain."""
+        present = {pane.pane_id for pane in (await self.list_panes())[1]}
+        remaining = [pane_id for pane_id in pane_ids if pane_id in present]
+        shots: dict[str, Screenshot] = {}
+        while remaining:
+            mark = f"mark-{secrets.token_hex(16)}"
+            chain = [
+                command
+                for pane_id in remaining
+                for command in (*_capture_commands(pane_id, history_lines), ["display-message", "-p", mark])
+            ]
+            reply = await self._server.fork(chain)
+            pieces = reply.stdout.split(f"{mark}\n")[:-1]
+            for pane_id, piece in zip(remaining, pieces, strict=False):
+                header, *lines = piece.removesuffix("\n").split("\n")
+                if shot := parse_screen(header, lines):
+                    shots[pane_id] = shot
+            remaining = remaining[len(pieces) + 1 :]
+        return shots
+
+
+def _capture_commands(pane_id: str, history_lines: int) -> list[list[str]]:
+    above = ["-S", str(-history_lines)] if history_lines > 0 else []
+    return [
+        ["display-message", "-p", "-t", pane_id, SCREEN_FORMAT],
+        ["capture-pane", "-p", "-e", "-N", "-t", pane_id, *above],
+    ]
+
+
+def _pane_state(row: str) -> PaneState | None:
+    """A pane from one line of `_PANE_FORMAT`; None for a pane that is no instance's."""
+    fields = row.split("|", 8)
+    if len(fields) != 9 or not fields[7]:
+        return None
+    _, pane_id, pid, dead, status, dead_signal, in_mode, instance, title = fields
+    return PaneState(
+        instance=instance,
+        pane_id=pane_id,
+        pid=int(pid or 0),
+        dead=dead == "1",
+        exit_status=int(status) if status.isdigit() else None,
+        exit_signal=_signal_number(dead_signal),
+        title=title,
+        in_mode=in_mode not in ("", "0"),
+    )
+
+
+def _signal_number(text: str) -> int | None:
+    """A number on Linux, a name without SIG on macOS and BSD, nothing before 3.3."""
+    if text.isdigit():
+        return int(text) or None
+    found = getattr(signal, f"SIG{text.upper()}", None) if text else None
+    return int(found) if found else None

@@ -1,0 +1,86 @@
+"""The private server's configuration and environment: nothing of the person's own tmux, nothing secret."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+SESSION = "aegis"
+"""The session that holds every instance's window."""
+HOME_WINDOW = "_home"
+"""A window without a process, which keeps the session alive when no instance runs."""
+BIRTH_WIDTH, BIRTH_HEIGHT = 200, 50
+"""Size in cells of a window that nobody looks at; some programs never redraw for another."""
+DETACH_KEYS = "C-] d"
+"""What a person presses to leave an attached pane."""
+
+_KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TMUX_TMPDIR", "TMPDIR")
+_STATE_VARIABLE = "AEGIS_STATE_DIR"
+
+_CONFIG = f"""\
+# Written by aegis-tui at every start; changes here are lost.
+set -sq escape-time 10
+set -sq set-clipboard off
+set -gq default-terminal tmux-256color
+set -gq default-size {BIRTH_WIDTH}x{BIRTH_HEIGHT}
+set -gq update-environment ''
+set -gq history-limit 20000
+set -gq mouse on
+set -gq bell-action none
+set -gq prefix C-]
+set -gq prefix2 None
+set -gq status off
+set -gq status-interval 0
+set -gq status-format[0] ' #{{window_name}}   {DETACH_KEYS}: back   C-] n/p: next, previous   C-] [: scroll '
+setw -gq window-size latest
+setw -gq aggressive-resize on
+setw -gq remain-on-exit on
+setw -gq allow-passthrough off
+setw -gq allow-rename off
+setw -gq automatic-rename off
+unbind-key -a -T prefix
+bind-key C-] send-prefix
+bind-key d detach-client
+bind-key n next-window
+bind-key p previous-window
+bind-key [ copy-mode
+bind-key PPage copy-mode -u
+unbind-key -q -T root MouseDown3Pane
+unbind-key -q -T root M-MouseDown3Pane
+unbind-key -q -T root MouseDown3Status
+unbind-key -q -T root MouseDown3StatusLeft
+unbind-key -q -T root MouseDown3StatusRight
+"""
+
+
+def write_config(folder: Path) -> Path:
+    """Write the configuration file, 0600 in a 0700 folder, and return its path."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "tmux.conf"
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as file:
+        file.write(_CONFIG)
+    return Path(file.name).replace(path)
+
+
+def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The few variables that the server, and so every pane, may see.
+
+    UTF-8 whatever the person's locale is; no token, no agent socket, no other tmux. `AEGIS_STATE_DIR` is a path that
+    `aegis-tui pane-exec` needs.
+    """
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name in _KEPT_VARIABLES or name.startswith("XDG_") or name == _STATE_VARIABLE
+    }
+    kept.setdefault("PATH", os.defpath)
+    kept["TERM"] = "xterm-256color"
+    effective = kept.get("LC_ALL") or kept.get("LC_CTYPE") or kept.get("LANG") or ""
+    if "utf" not in effective.lower():
+        kept.pop("LC_ALL", None)
+        kept.pop("LC_CTYPE", None)
+        kept["LANG"] = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
+    return kept

@@ -1,0 +1,242 @@
+"""One control-mode client for everything frequent: commands in a pipe, output and changes as notifications.
+
+`ControlLink` keeps a connection where one can be had; when there is none it says so at once (`ControlLost`), and the
+caller forks instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from aegis_tui.adapters.process import kill_child
+from aegis_tui.adapters.tmux.protocol import Changed, ControlParser, Output, Reply, command_line
+from aegis_tui.errors import TerminalError
+
+DEADLINE_S = 5.0
+"""A command without a reply for so long means a stuck client; it is ended and replaced."""
+_BACKOFF_MIN_S, _BACKOFF_MAX_S = 0.1, 5.0
+_CHUNK_BYTES = 256 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class ControlLost(Exception):
+    """No reply will come. `sent` tells whether tmux may have carried the commands out all the same."""
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class ControlClient:
+    """One attached `tmux -C` process. Ends for good with the first thing that goes wrong."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        on_output: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._process = process
+        self._on_output = on_output
+        self._on_change = on_change
+        self._pending: deque[asyncio.Future[Reply]] = deque()
+        self._attached = asyncio.Event()
+        self._ended = False
+        self._reader = asyncio.create_task(self._read(), name="tmux-control-reader")
+
+    @classmethod
+    async def open(
+        cls,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        on_output: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> ControlClient:
+        """Return a client that is attached and answers.
+
+        Raises:
+            ControlLost: It ended, or was not attached in time.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            env=dict(environment),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        client = cls(process, on_output, on_change)
+        try:
+            # A command that arrives before the attach is done runs without a session (measured on 3.3a).
+            async with asyncio.timeout(DEADLINE_S):
+                await client._attached.wait()
+            if client._ended:
+                raise ControlLost("tmux control client ended", sent=False)
+        except TimeoutError as error:
+            await client.close()
+            raise ControlLost("tmux control client was not attached in time", sent=False) from error
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def request(self, commands: Sequence[Sequence[str]], *, deadline_s: float = DEADLINE_S) -> list[Reply]:
+        """Send the commands in one write and return their replies, in order.
+
+        Raises:
+            ControlLost: The client ended, or a reply did not come within `deadline_s`.
+            TerminalError: An argument cannot be sent.
+        """
+        payload = b"".join(command_line(command) for command in commands)
+        if self._ended or self._process.stdin is None:
+            raise ControlLost("tmux control client ended", sent=False)
+        loop = asyncio.get_running_loop()
+        futures = [loop.create_future() for _ in commands]
+        self._pending.extend(futures)
+        try:
+            async with asyncio.timeout(deadline_s):
+                self._process.stdin.write(payload)
+                await self._process.stdin.drain()
+                return [await future for future in futures]
+        except (TimeoutError, OSError) as error:
+            self._end()
+            raise ControlLost("tmux did not answer in time", sent=True) from error
+        finally:
+            for future in futures:
+                future.cancel()
+
+    async def wait_ended(self) -> None:
+        """Return when the client is of no more use."""
+        await asyncio.wait([self._reader])
+
+    async def close(self) -> None:
+        """End the client's process and wait for it. The server lives on."""
+        self._end()
+        self._reader.cancel()
+        await asyncio.wait([self._reader])
+        # Whatever still comes is read away, so that the pipe's transport sees its end and closes.
+        if self._process.stdout is not None:
+            with contextlib.suppress(ValueError):
+                while await self._process.stdout.read(_CHUNK_BYTES):
+                    pass
+        await self._process.wait()
+
+    async def _read(self) -> None:
+        parser = ControlParser()
+        stdout = self._process.stdout
+        try:
+            while stdout is not None and (data := await stdout.read(_CHUNK_BYTES)):
+                for message in parser.feed(data):
+                    self._handle(message)
+        except TerminalError as error:
+            log.warning("tmux control mode dropped", extra={"reason": str(error)})
+        finally:
+            self._end()
+
+    def _handle(self, message: Reply | Output | Changed) -> None:
+        match message:
+            case Output(pane_id):
+                self._on_output(pane_id)
+            case Changed():
+                self._on_change()
+            case Reply(ok=ok, ours=False):
+                if not ok:
+                    raise TerminalError("tmux refused to attach a control client")
+                self._attached.set()
+            case Reply():
+                if not self._pending:
+                    raise TerminalError("tmux answered what was not asked")
+                future = self._pending.popleft()
+                if not future.done():
+                    future.set_result(message)
+
+    def _end(self) -> None:
+        """Refuse new commands, fail the waiting ones, kill the process. Never blocks."""
+        self._ended = True
+        self._attached.set()
+        while self._pending:
+            future = self._pending.popleft()
+            if not future.done():
+                future.set_exception(ControlLost("tmux control client ended", sent=True))
+        kill_child(self._process)
+
+
+class ControlLink:
+    """A control client that is replaced, with growing pauses, whenever it ends."""
+
+    def __init__(
+        self,
+        argv: Callable[[], Sequence[str]],
+        environment: Mapping[str, str],
+        *,
+        on_output: Callable[[str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._argv = argv
+        self._environment = dict(environment)
+        self._on_output = on_output
+        self._on_change = on_change
+        self._client: ControlClient | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._poked = asyncio.Event()
+        self.up = asyncio.Event()
+        """Set while a client is connected."""
+
+    def start(self) -> None:
+        """Begin to connect, or try again now instead of after the current pause."""
+        self._poked.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._keep(), name="tmux-control-link")
+
+    async def close(self) -> None:
+        """End the client and stop replacing it."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def request(self, commands: Sequence[Sequence[str]], *, deadline_s: float = DEADLINE_S) -> list[Reply]:
+        """As `ControlClient.request`; `ControlLost` at once when there is no client now."""
+        if self._client is None:
+            raise ControlLost("no tmux control client", sent=False)
+        return await self._client.request(commands, deadline_s=deadline_s)
+
+    async def _keep(self) -> None:
+        pause_s = _BACKOFF_MIN_S
+        while True:
+            self._poked.clear()
+            if await self._follow_one():
+                pause_s = _BACKOFF_MIN_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._poked.wait()
+            pause_s = min(pause_s * 2, _BACKOFF_MAX_S)
+
+    async def _follow_one(self) -> bool:
+        """Use one client until it ends; True if it was ever of use."""
+        try:
+            client = await ControlClient.open(
+                self._argv(), self._environment, on_output=self._on_output, on_change=self._on_change
+            )
+        except (ControlLost, OSError):
+            return False
+        try:
+            await client.request([["refresh-client", "-B", "dead:%*:#{pane_dead}"]])
+            self._client = client
+            self.up.set()
+            self._on_change()
+            await client.wait_ended()
+        except ControlLost:
+            return False
+        finally:
+            self._client = None
+            self.up.clear()
+            await client.close()
+            self._on_change()
+        return True

@@ -1,0 +1,59 @@
+"""Which panes have ended, told once each. Pure bookkeeping over lists of panes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aegis_tui.ports.terminal import PaneExit, PaneState
+
+PaneKey = tuple[int, str]
+"""Server pid and pane id: a new server counts its panes from the start again."""
+
+CODE_WAIT_S = 1.0
+"""tmux calls a pane dead when its terminal closes, and knows the exit code only when the process is reaped."""
+
+
+class ExitLedger:
+    """Remembers which panes were alive and which ends have been told."""
+
+    def __init__(self) -> None:
+        self._alive: dict[PaneKey, str] = {}
+        self._told: set[PaneKey] = set()
+        self._codeless: dict[PaneKey, float] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """A pane is dead and its code is awaited: look again soon."""
+        return bool(self._codeless)
+
+    def opened(self, key: PaneKey, instance: str) -> None:
+        """A pane exists that no list has shown yet."""
+        self._alive[key] = instance
+
+    def observe(self, server_pid: int | None, panes: Iterable[PaneState], *, now: float) -> list[PaneExit]:
+        """The ends that this list shows for the first time.
+
+        Args:
+            server_pid: The server that gave the list; None if there is no server, so that every pane has ended.
+            panes: All panes it has.
+            now: Seconds, monotonic. An end without a code is told `CODE_WAIT_S` after it was first seen.
+        """
+        seen: dict[PaneKey, PaneState] = {(server_pid or 0, pane.pane_id): pane for pane in panes}
+        dead = {key: pane for key, pane in seen.items() if pane.dead and key not in self._told}
+        self._codeless = {
+            key: self._codeless.get(key, now)
+            for key, pane in dead.items()
+            if pane.exit_status is None and pane.exit_signal is None
+        }
+        for key, since in list(self._codeless.items()):
+            if now - since < CODE_WAIT_S:
+                del dead[key]
+            else:
+                del self._codeless[key]
+        gone = {key: instance for key, instance in self._alive.items() if key not in seen}
+        self._told = {key for key in seen if key in self._told or key in dead}
+        self._alive = {key: pane.instance for key, pane in seen.items() if key not in self._told}
+        return [
+            *(PaneExit(pane.instance, pane.pane_id, pane.exit_status, pane.exit_signal) for pane in dead.values()),
+            *(PaneExit(instance, pane_id, None, None) for (_, pane_id), instance in gone.items()),
+        ]

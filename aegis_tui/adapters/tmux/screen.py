@@ -1,0 +1,60 @@
+"""Captured screens as text: what tmux prints, turned into `Screenshot`, and what can be read off one. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from aegis_tui.ports.terminal import Screenshot
+
+SCREEN_FORMAT = "#{pane_width}|#{pane_height}|#{cursor_x}|#{cursor_y}|#{alternate_on}"
+"""Read with a capture, as one line before it."""
+
+_SGR = re.compile(r"\x1b\[[0-9;:]*m")
+_OSC = re.compile(r"\x1b\].*?(?:\x1b\\|\x07)")
+_OTHER_ESCAPE = re.compile(r"\x1b(?!\[[0-9;:]*m)")
+_SHIFTS = re.compile("[\x0e\x0f]")
+_SPACE_AND_FRAME = re.compile(r"[\s│┃|║╎┆▏▕█▌▐]+")
+_LINE_DRAWING = str.maketrans("`afgjklmnopqrstuvwxyz{|}~", "◆▒°±┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·")
+
+
+def parse_screen(header: str, lines: Sequence[str]) -> Screenshot | None:
+    """A screenshot from the `SCREEN_FORMAT` line and the captured lines; None if the header is not one."""
+    fields = header.split("|")
+    if len(fields) != 5 or not all(field.isdigit() for field in fields):
+        return None
+    width, height, cursor_x, cursor_y, alternate = map(int, fields)
+    padded = [*_plain_shifts(lines), *[""] * (height - len(lines))]
+    return Screenshot(tuple(padded), width, height, cursor_x, cursor_y, bool(alternate))
+
+
+def _plain_shifts(lines: Sequence[str]) -> list[str]:
+    """Lines with SGR as their only escapes: tmux writes line drawing as shifted ASCII, and links as OSC 8."""
+    shifted = False
+    plain: list[str] = []
+    for line in lines:
+        if shifted or "\x0e" in line:
+            pieces: list[str] = []
+            for number, part in enumerate(_SHIFTS.split(line)):
+                shifted = shifted != (number > 0)
+                pieces.append(_draw(part) if shifted else part)
+            line = "".join(pieces)
+        plain.append(_OTHER_ESCAPE.sub("", _OSC.sub("", line)) if "\x1b" in line else line)
+    return plain
+
+
+def _draw(part: str) -> str:
+    """Shifted ASCII as box characters; SGR sequences in between stay."""
+    texts, codes = _SGR.split(part), _SGR.findall(part)
+    drawn = [text.translate(_LINE_DRAWING) for text in texts]
+    return "".join(text + code for text, code in zip(drawn, [*codes, ""], strict=True))
+
+
+def squeeze(text: str) -> str:
+    """Text without colours, blanks and frame lines, so that wrapping and boxes do not hide a match."""
+    return _SPACE_AND_FRAME.sub("", _SGR.sub("", text))
+
+
+def screen_text(screen: Screenshot) -> str:
+    """What is visible, squeezed."""
+    return squeeze("".join(screen.lines[-screen.height :]))

@@ -1,0 +1,261 @@
+"""The private tmux server as a process: its start, its end, and one command at a time by fork.
+
+Every command of this adapter passes `TmuxServer.fork`, `SetupServer.cmd` or the control client; each has a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import libtmux
+from libtmux.common import get_version_str, tmux_cmd
+from libtmux.exc import LibTmuxException
+
+from aegis_tui.adapters.process import ProcessIdentity, find_identity, is_same_process_alive, kill_child
+from aegis_tui.adapters.tmux.config import (
+    BIRTH_HEIGHT,
+    BIRTH_WIDTH,
+    HOME_WINDOW,
+    SESSION,
+    server_environment,
+    write_config,
+)
+from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
+
+MIN_VERSION = (3, 2)
+DEADLINE_S = 5.0
+START_DEADLINE_S = 15.0
+_POLL_S = 0.02
+_SOCKET_NAME = re.compile(r"aegis-[A-Za-z0-9_-]+\Z")
+_GONE = re.compile(r"no server running|error connecting to .*(No such file|refused)|lost server|server exited")
+CHAIN: Final = object()
+"""Between two commands in the arguments of `SetupServer.cmd`: both run in one tmux process."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ForkReply:
+    """What one tmux process said."""
+
+    ok: bool
+    stdout: str
+    error: str
+
+
+class SetupServer(libtmux.Server):
+    """libtmux's server object with a deadline and our environment on every command."""
+
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+        super().__init__(tmux_bin=argv[0])
+        self._argv = tuple(argv)
+        self._environment = dict(environment)
+
+    def cmd(self, cmd: str, *args: Any, target: str | int | None = None) -> tmux_cmd:
+        """Run one command and return what it said; see libtmux for the arguments."""
+        tail = [";" if arg is CHAIN else literal(str(arg)) for arg in args]
+        targeted = [] if target is None else ["-t", str(target)]
+        return _DeadlineCommand([*self._argv, cmd, *targeted, *tail], self._environment)
+
+
+class _DeadlineCommand(tmux_cmd):
+    """libtmux waits for ever for a tmux that does not answer; this one does not."""
+
+    def __init__(self, argv: list[str], environment: Mapping[str, str]) -> None:
+        self.cmd = argv
+        try:
+            done = subprocess.run(
+                argv,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=DEADLINE_S,
+                start_new_session=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LibTmuxException(f"tmux {argv[-1]!r} did not answer in {DEADLINE_S:g} s") from error
+        self.returncode = done.returncode
+        self.stdout = done.stdout.decode("utf-8", "replace").splitlines()
+        self.stderr = done.stderr.decode("utf-8", "replace").splitlines()
+
+
+def literal(arg: str) -> str:
+    """An argument that tmux's own parser leaves whole: a semicolon at its end would part two commands."""
+    return arg[:-1] + "\\;" if arg.endswith(";") else arg
+
+
+def format_literal(text: str) -> str:
+    """Text for an argument that tmux expands as a format, so that `#(command)` in it is text and nothing runs."""
+    return text.replace("#", "##")
+
+
+def tmux_error(text: str) -> TerminalError | TerminalUnavailable:
+    """The error of the tree for what tmux wrote on stderr."""
+    if _GONE.search(text):
+        return TerminalUnavailable(f"the tmux server is gone: {text}", "aegis-tui hub start", reason=text)
+    return TerminalError(f"tmux: {text or 'failed without a word'}")
+
+
+class TmuxServer:
+    """One private server, by socket name. Safe to make for a server that runs already, or not yet.
+
+    Args:
+        socket_name: `aegis-<workspace key>`; other names are refused, so that nobody's own tmux is ever touched.
+        config_dir: Folder for the configuration file; made 0700.
+        environment: Where PATH, HOME, locale, XDG folders and AEGIS_STATE_DIR are taken from; nothing else is.
+
+    Raises:
+        UsageError: The socket name is not one of ours.
+    """
+
+    def __init__(self, socket_name: str, *, config_dir: Path, environment: Mapping[str, str]) -> None:
+        if not _SOCKET_NAME.match(socket_name):
+            raise UsageError(f"{socket_name!r} is not the name of a private tmux server", "aegis-<key>")
+        self.socket_name = socket_name
+        self.environment = server_environment(environment)
+        self.config_path = config_dir / "tmux.conf"
+        self._binary = shutil.which("tmux", path=self.environment["PATH"])
+
+    @property
+    def workspace(self) -> str:
+        """The workspace key in the socket's name."""
+        return self.socket_name.removeprefix("aegis-")
+
+    def argv(self, *args: str) -> list[str]:
+        """A tmux command line for this server.
+
+        Raises:
+            TerminalUnavailable: There is no tmux.
+        """
+        if self._binary is None:
+            raise TerminalUnavailable("tmux is not installed", "install tmux 3.2 or newer, then `aegis-tui doctor`")
+        return [self._binary, "-u", "-L", self.socket_name, "-f", str(self.config_path), *args]
+
+    def setup(self) -> SetupServer:
+        """The server as libtmux sees it, for rare commands in a thread."""
+        return SetupServer(self.argv(), self.environment)
+
+    async def fork(self, commands: Sequence[Sequence[str]], *, stdin: bytes | None = None) -> ForkReply:
+        """Run commands, chained, in one tmux process. The first that fails ends the chain.
+
+        Raises:
+            TerminalUnavailable: There is no tmux.
+            TerminalError: No answer in time.
+        """
+        args: list[str] = []
+        for command in commands:
+            args += [*([";"] if args else []), *map(literal, command)]
+        process = await asyncio.create_subprocess_exec(
+            *self.argv(*args),
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                out, err = await process.communicate(stdin)
+        except TimeoutError as error:
+            raise TerminalError(f"tmux {commands[0][0]} did not answer in {DEADLINE_S:g} s") from error
+        finally:
+            if process.returncode is None:
+                kill_child(process)
+                await process.communicate()
+        return ForkReply(
+            process.returncode == 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace").strip()
+        )
+
+    async def start(self) -> None:
+        """Make the server and its session exist. A server that is just dying on the same socket is waited for.
+
+        Raises:
+            TerminalUnavailable: tmux is missing, older than 3.2, or does not come up in time.
+        """
+        await asyncio.to_thread(self._check_version)
+        await asyncio.to_thread(write_config, self.config_path.parent)
+        deadline = time.monotonic() + START_DEADLINE_S
+        while not await self._has_session():
+            if time.monotonic() > deadline:
+                raise TerminalUnavailable(
+                    "the tmux server does not come up", f"try: {' '.join(self.argv('new-session'))}"
+                )
+            await self._spawn()
+
+    async def stop(self) -> None:
+        """End the server; return when its process and its socket are gone.
+
+        Raises:
+            TerminalError: It does not end.
+        """
+        reply = await self.fork([["display-message", "-p", "#{pid}|#{socket_path}"]])
+        pid_text, _, socket = reply.stdout.strip().partition("|")
+        identity = find_identity(int(pid_text)) if pid_text.isdigit() else None
+        if identity is not None:
+            await self.fork([["kill-server"]])
+            await self._wait_gone(identity)
+        path = Path(socket) if socket else self.socket_path
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    @property
+    def socket_path(self) -> Path:
+        """Where tmux keeps the socket, by its own rule (tmux(1), `-L`)."""
+        return Path(self.environment.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}" / self.socket_name
+
+    async def _wait_gone(self, identity: ProcessIdentity) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while is_same_process_alive(identity):
+            if time.monotonic() > deadline:
+                raise TerminalError(f"the tmux server (pid {identity.pid}) does not end")
+            await asyncio.sleep(_POLL_S)
+
+    def _check_version(self) -> None:
+        try:
+            text = get_version_str(self.argv()[0])
+        except LibTmuxException as error:
+            raise TerminalUnavailable("tmux does not tell its version", "install tmux 3.2 or newer") from error
+        found = re.search(r"(\d+)\.(\d+)", text)
+        if found and not text.endswith("openbsd") and (int(found[1]), int(found[2])) < MIN_VERSION:
+            raise TerminalUnavailable(f"tmux {text} is too old", "install tmux 3.2 or newer", found=text)
+
+    async def _has_session(self) -> bool:
+        with contextlib.suppress(TerminalError):
+            return (await self.fork([["has-session", "-t", f"={SESSION}"]])).ok
+        return False
+
+    async def _spawn(self) -> None:
+        """Start the server. Its standard streams are no pipe of ours, which it would keep open for ever."""
+        size = ["-x", str(BIRTH_WIDTH), "-y", str(BIRTH_HEIGHT)]
+        home = ["echo", "aegis-tui: each instance has a window of its own here."]
+        process = await asyncio.create_subprocess_exec(
+            *self.argv("new-session", "-d", "-s", SESSION, "-n", HOME_WINDOW, *size, "--", *home),
+            env=self.environment,
+            cwd="/",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await process.wait()
+        except TimeoutError:
+            log.warning("tmux start hangs", extra={"tmux_socket": self.socket_name})
+        finally:
+            if process.returncode is None:
+                kill_child(process)
+                await process.wait()
+        if process.returncode:
+            await asyncio.sleep(_POLL_S)

@@ -1,0 +1,272 @@
+"""`Terminal` over a private tmux server: a window per instance, libtmux for set-up, control mode for what is hot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+from libtmux import Session
+from libtmux.exc import LibTmuxException
+
+from aegis_tui.adapters.process import (
+    MARKER_VARIABLES,
+    ProcessIdentity,
+    end_process_tree,
+    find_identity,
+    is_same_process_alive,
+)
+from aegis_tui.adapters.tmux import attach
+from aegis_tui.adapters.tmux.channel import PaneChannel
+from aegis_tui.adapters.tmux.config import SESSION
+from aegis_tui.adapters.tmux.control import ControlLink
+from aegis_tui.adapters.tmux.exits import ExitLedger
+from aegis_tui.adapters.tmux.feeds import DirtyFeed, ExitFeed
+from aegis_tui.adapters.tmux.paste import Paster
+from aegis_tui.adapters.tmux.server import CHAIN, TmuxServer, format_literal, tmux_error
+from aegis_tui.domain.ids import check_instance_id
+from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
+from aegis_tui.ports.terminal import Delivery, Pane, PaneExit, PaneSpec, PaneState, Screenshot
+
+POLL_S = 2.0
+"""How often the list of panes is read when nothing asks for it sooner."""
+_POLL_WITHOUT_LINK_S = 0.5
+_LINK_WAIT_S = 2.0
+_DEAD_WAIT_S = 1.5
+_CODE_POLL_S = 0.05
+
+log = logging.getLogger(__name__)
+
+
+class TmuxTerminal:
+    """The panes of one workspace. One object per event loop; several processes may look at one server.
+
+    Args:
+        socket_name: `aegis-<workspace key>` (contract 1).
+        config_dir: Private folder for tmux's configuration file; made when missing.
+        environment: The few variables panes start with are taken from here; see `server_environment`.
+
+    Raises:
+        UsageError: The socket name is not that of a private server.
+    """
+
+    def __init__(self, socket_name: str, *, config_dir: Path, environment: Mapping[str, str]) -> None:
+        self.socket_name = socket_name
+        self._server = TmuxServer(socket_name, config_dir=config_dir, environment=environment)
+        self._dirty = DirtyFeed()
+        self._exits = ExitFeed()
+        self._ledger = ExitLedger()
+        self._ledger_lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._identity: ProcessIdentity | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._link = ControlLink(
+            lambda: self._server.argv("-N", "-C", "attach-session", "-t", f"={SESSION}", "-f", "ignore-size"),
+            self._server.environment,
+            on_output=self._dirty.mark,
+            on_change=self._wake.set,
+        )
+        self._channel = PaneChannel(self._server, self._link)
+        self._paster = Paster(self._server, self._channel)
+
+    async def start(self) -> None:
+        """As `Terminal.start`."""
+        await self._server.start()
+        self._link.start()
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch(), name="tmux-watch")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINK_WAIT_S):
+                await self._link.up.wait()
+
+    async def close(self) -> None:
+        """As `Terminal.close`."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+            await asyncio.wait([watcher])
+        await self._link.close()
+        self._dirty.close()
+        self._exits.close()
+
+    async def open_pane(self, spec: PaneSpec) -> Pane:
+        """As `Terminal.open_pane`."""
+        _check_spec(spec)
+        if not await asyncio.to_thread(spec.cwd.is_dir):
+            # tmux would start it in the home folder instead, in silence.
+            raise TerminalError(f"no such folder to start {spec.instance} in: {spec.cwd}")
+        async with self._ledger_lock:
+            found = _of_instance((await self._list_and_tell()), spec.instance)
+            if found is not None and not found.dead:
+                return Pane(found.instance, found.pane_id, found.pid)
+            if found is not None:
+                await self._channel.run("kill-window", "-t", found.pane_id)
+            try:
+                row = await asyncio.to_thread(self._new_window, spec)
+            except LibTmuxException as error:
+                raise TerminalError(str(error)) from error
+            server_pid, pane_id, pid = row.split("|")
+            self._ledger.opened((int(server_pid), pane_id), spec.instance)
+        return Pane(spec.instance, pane_id, int(pid))
+
+    async def find_pane(self, instance: str) -> PaneState | None:
+        """As `Terminal.find_pane`."""
+        return _of_instance(await self.list_panes(), instance)
+
+    async def list_panes(self) -> list[PaneState]:
+        """As `Terminal.list_panes`."""
+        return (await self._channel.list_panes())[1]
+
+    async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
+        """As `Terminal.capture`."""
+        return await self._channel.capture(pane_ids, history_lines)
+
+    def dirty(self) -> AsyncIterator[frozenset[str]]:
+        """As `Terminal.dirty`."""
+        return self._dirty.follow()
+
+    def exits(self) -> AsyncIterator[PaneExit]:
+        """As `Terminal.exits`."""
+        return self._exits.follow()
+
+    async def paste(self, pane_id: str, text: str) -> Delivery:
+        """As `Terminal.paste`."""
+        return await self._paster.paste(pane_id, text)
+
+    async def send_keys(self, pane_id: str, *keys: str) -> None:
+        """As `Terminal.send_keys`."""
+        await self._paster.send_keys(pane_id, *keys)
+
+    async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
+        """As `Terminal.close_pane`."""
+        pane: PaneState | None = None
+        with contextlib.suppress(TerminalUnavailable):
+            pane = await self.find_pane(instance)
+        root = pane.pid if pane is not None and not pane.dead else None
+        marker = (instance, self._server.workspace)
+        ended = await asyncio.to_thread(end_process_tree, root, marker=marker, grace_s=grace_s)
+        log.info("pane closed", extra={"aegis_instance": instance, "processes": ended})
+        if pane is None:
+            return
+        with contextlib.suppress(TerminalUnavailable):
+            await self._tell_end(pane.pane_id)
+            with contextlib.suppress(TerminalError):
+                await self._channel.run("kill-window", "-t", pane.pane_id)
+        self._paster.forget(pane.pane_id)
+
+    async def stop_server(self) -> None:
+        """As `Terminal.stop_server`."""
+        with contextlib.suppress(TerminalUnavailable):
+            await asyncio.gather(*(self.close_pane(pane.instance) for pane in await self.list_panes()))
+        await self.close()
+        await self._server.stop()
+
+    def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
+        """As `Terminal.attach_argv`."""
+        return attach.attach_argv(
+            self._server.argv(),
+            _check_name(instance),
+            read_only=read_only,
+            environ=environ,
+            socket_name=self.socket_name,
+            tmux_tmpdir=self._server.environment.get("TMUX_TMPDIR"),
+        )
+
+    def _new_window(self, spec: PaneSpec) -> str:
+        """Make the window, mark its pane and title it in one tmux process. Blocks."""
+        environment = dict(zip(MARKER_VARIABLES, (spec.instance, self._server.workspace), strict=True))
+        window = f"={SESSION}:={spec.instance}"
+        # One word would go through a shell; more are run as they are.
+        argv = spec.argv if len(spec.argv) > 1 else ("env", "--", *spec.argv)
+        reply = Session(server=self._server.setup(), session_id=f"={SESSION}:").cmd(
+            "new-window",
+            *("-d", "-P", "-F", "#{pid}|#{pane_id}|#{pane_pid}"),
+            *("-n", spec.instance, "-c", format_literal(str(spec.cwd))),
+            *(f"-e{name}={value}" for name, value in environment.items()),
+            *("--", *argv),
+            CHAIN,
+            *("set-option", "-p", "-t", window, "@aegis_instance", spec.instance),
+            CHAIN,
+            *("select-pane", "-t", window, "-T", format_literal(spec.title or spec.instance)),
+        )
+        if reply.returncode or not reply.stdout:
+            raise tmux_error(" ".join(reply.stderr))
+        return reply.stdout[0]
+
+    async def _watch(self) -> None:
+        """Tell ends of panes; without a control client, call every live pane dirty."""
+        while True:
+            self._wake.clear()
+            panes = await self._observe()
+            linked = self._link.up.is_set()
+            if not linked:
+                for pane in panes:
+                    if not pane.dead:
+                        self._dirty.mark(pane.pane_id)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s(linked)):
+                    await self._wake.wait()
+
+    def _pause_s(self, linked: bool) -> float:
+        if self._ledger.is_waiting:
+            return _CODE_POLL_S
+        return POLL_S if linked else _POLL_WITHOUT_LINK_S
+
+    async def _observe(self) -> list[PaneState]:
+        async with self._ledger_lock:
+            try:
+                return await self._list_and_tell()
+            except TerminalUnavailable:
+                if self._identity is not None and is_same_process_alive(self._identity):
+                    # Somebody removed the socket; tmux makes it anew on this signal (tmux(1)).
+                    os.kill(self._identity.pid, signal.SIGUSR1)
+                else:
+                    self._exits.tell(self._ledger.observe(None, [], now=time.monotonic()))
+            except TerminalError as error:
+                log.warning("panes unknown", extra={"reason": str(error)})
+        return []
+
+    async def _list_and_tell(self) -> list[PaneState]:
+        """The panes; ends that show for the first time are told. The caller holds the ledger's lock."""
+        server_pid, panes = await self._channel.list_panes()
+        if self._identity is None or self._identity.pid != server_pid:
+            self._identity = find_identity(server_pid)
+        self._exits.tell(self._ledger.observe(server_pid, panes, now=time.monotonic()))
+        if self._ledger.is_waiting and self._identity is not None and is_same_process_alive(self._identity):
+            # tmux 3.3a misses the end of a child now and then (2 rounds of 6 here) and leaves it unreaped, without an
+            # exit code, until the next SIGCHLD; one more does no harm.
+            os.kill(self._identity.pid, signal.SIGCHLD)
+        return panes
+
+    async def _tell_end(self, pane_id: str) -> None:
+        """Wait until the server has seen the end of the pane's program, and tell it with its code."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DEAD_WAIT_S):
+                while True:
+                    async with self._ledger_lock:
+                        panes = await self._list_and_tell()
+                    if all(pane.dead for pane in panes if pane.pane_id == pane_id) and not self._ledger.is_waiting:
+                        return
+                    await asyncio.sleep(_CODE_POLL_S)
+
+
+def _of_instance(panes: Sequence[PaneState], instance: str) -> PaneState | None:
+    return next((pane for pane in panes if pane.instance == instance), None)
+
+
+def _check_name(instance: str) -> str:
+    """An instance id that is also an unmistakable window name: tmux takes a number for a window's index."""
+    if check_instance_id(instance).isdigit():
+        raise UsageError(f"{instance!r} is not a usable instance id for a pane", "put a letter into it")
+    return instance
+
+
+def _check_spec(spec: PaneSpec) -> None:
+    _check_name(spec.instance)
+    if not spec.argv or any("\0" in text for text in (*spec.argv, spec.title)):
+        raise UsageError(f"no program to run in the pane of {spec.instance}")

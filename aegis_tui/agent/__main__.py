@@ -1,0 +1,62 @@
+"""`python -m aegis_tui.agent`: the built-in agent, in a pane, in its worktree (AGENT-1)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from aegis_tui.adapters.llm.openai import OpenAIChat
+from aegis_tui.agent.keyboard import keyboard_lines
+from aegis_tui.agent.role import load_role
+from aegis_tui.agent.screen import Screen
+from aegis_tui.agent.session import AgentSession, feed_keyboard, run_beside
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.errors import AegisError
+from aegis_tui.sdk.client import EnsembleClient
+
+
+async def run(console: Console) -> None:
+    """Run the instance that the environment describes until it is told to end.
+
+    Raises:
+        AegisError: It cannot start.
+    """
+    settings = AgentSettings.from_environment(os.environ, worktree=Path.cwd())
+    role = load_role(settings.role)
+    screen = Screen(console)
+    model = OpenAIChat(settings.base_url, api_key=settings.read_token())
+    try:
+        async with EnsembleClient.from_environment() as link:
+            session = AgentSession(settings, role, link=link, model=model, screen=screen)
+            _follow_signals(session)
+            async with keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines:
+                await run_beside(session.run(), feed_keyboard(session, lines))
+    finally:
+        await model.close()
+
+
+def _follow_signals(session: AgentSession) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, session.interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, session.stop, number.name)
+
+
+def main() -> int:
+    """Run the agent and return its exit code (contract 3)."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    try:
+        asyncio.run(run(console))
+    except AegisError as error:
+        Screen(console).problem(f"{error}. {error.hint}" if error.hint else str(error))
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

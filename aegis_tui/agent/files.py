@@ -1,0 +1,128 @@
+"""Files of one worktree: where they are, how they are shown to a model, how a piece of them is replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aegis_tui.errors import AegisError, Refused, UsageError
+
+MAX_FILE_BYTES = 2 * 1024 * 1024
+"""The largest file that is read or edited."""
+MAX_LINES = 600
+"""Lines that one read shows."""
+MAX_LINE_CHARS = 1000
+_BINARY_PROBE_BYTES = 8192
+
+
+class Worktree:
+    """The instance's worktree. Every path given by a model is resolved inside it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    def locate(self, path: str) -> str:
+        """The POSIX path relative to the root that `path` really leads to, links followed.
+
+        Raises:
+            Refused: It leads outside the worktree or into git's own files.
+        """
+        try:
+            real = (self.root / path).resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise Refused(f"{path!r} is not a usable path: {error}", code="path.invalid") from error
+        if not real.is_relative_to(self.root) or real == self.root:
+            raise Refused(f"{path} is outside the worktree", "Use a path relative to the root", code="path.outside")
+        relative = real.relative_to(self.root)
+        if relative.parts[0] == ".git":
+            raise Refused(f"{path} belongs to git itself", code="path.git")
+        return relative.as_posix()
+
+    def load(self, path: str) -> str:
+        """The text of `path`, a result of `locate`; line ends as they are.
+
+        Raises:
+            UsageError: No such file, a folder, binary, not UTF-8, or too large.
+        """
+        place = self.root / path
+        if place.is_dir():
+            names = sorted(entry.name + "/" * entry.is_dir() for entry in place.iterdir() if entry.name != ".git")
+            raise UsageError(f"{path} is a folder; it holds: {', '.join(names[:100])}")
+        if not place.is_file():
+            raise UsageError(f"there is no file {path}")
+        if (size_bytes := place.stat().st_size) > MAX_FILE_BYTES:
+            raise UsageError(f"{path} has {size_bytes} bytes; at most {MAX_FILE_BYTES} can be read", "Use search")
+        raw = place.read_bytes()
+        if b"\0" in raw[:_BINARY_PROBE_BYTES]:
+            raise UsageError(f"{path} is a binary file of {size_bytes} bytes")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+
+    def save(self, path: str, text: str) -> None:
+        """Put `text` into `path`, a result of `locate`; folders are made.
+
+        Raises:
+            AegisError: The file system refused.
+        """
+        place = self.root / path
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(text.encode("utf-8", "replace"))
+        except OSError as error:
+            raise AegisError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def numbered(text: str, *, start: int | None, end: int | None) -> str:
+    """Lines `start` to `end`, 1-based and both included, each with its number; what is left out is said."""
+    lines = text.splitlines()
+    first = start or 1
+    last = min(end or len(lines), len(lines))
+    if not lines:
+        return "(the file is empty)"
+    if first > len(lines):
+        return f"(the file has only {len(lines)} lines)"
+    shown = lines[first - 1 : last][:MAX_LINES]
+    body = "\n".join(f"{first + offset:>5}\t{_cut(line)}" for offset, line in enumerate(shown))
+    until = first + len(shown) - 1
+    if until < len(lines):
+        body += f"\n(lines {until + 1} to {len(lines)} not shown; read again with start={until + 1})"
+    return body
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MAX_LINE_CHARS else line[:MAX_LINE_CHARS] + " [line cut]"
+
+
+def replace_once(text: str, old: str, new: str) -> str:
+    """`text` with its only `old` replaced. Line ends of the file are kept when the model wrote plain newlines.
+
+    Raises:
+        UsageError: `old` is missing, not unique, or equal to `new`; the message says which and where.
+    """
+    if "\r\n" in text and "\r\n" not in old:
+        old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
+    if old == new:
+        raise UsageError("old and new are equal; nothing would change")
+    if (count := text.count(old)) == 1:
+        return text.replace(old, new)
+    if count == 0:
+        raise UsageError(
+            f"old does not occur in the file{_near_miss(text, old)}", "Read the file again and copy exactly"
+        )
+    places: list[int] = []
+    position = text.find(old)
+    while position >= 0:
+        places.append(text.count("\n", 0, position) + 1)
+        position = text.find(old, position + len(old))
+    at = ", ".join(str(line) for line in places[:10])
+    raise UsageError(f"old occurs {count} times, at lines {at}", "Add lines around it until it is unique")
+
+
+def _near_miss(text: str, old: str) -> str:
+    """Where the first line of `old` occurs with other spaces, in words; empty when nowhere."""
+    wanted = " ".join((old.strip().splitlines() or [""])[0].split())
+    for number, line in enumerate(text.splitlines(), start=1):
+        if wanted and " ".join(line.split()) == wanted:
+            return f"; its first line is like line {number}, but spaces or later lines differ"
+    return ""

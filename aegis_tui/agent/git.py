@@ -1,0 +1,90 @@
+"""The few git questions and acts of an instance in its own worktree. Everything passes `Git.run`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from aegis_tui.agent.process import Finished, run_process
+from aegis_tui.errors import GitError
+
+_log = logging.getLogger(__name__)
+_ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
+_IN_PROGRESS = {
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+}
+
+
+class Git:
+    """git in one worktree. The instance's own hooks and identity apply."""
+
+    def __init__(self, worktree: Path) -> None:
+        self._worktree = worktree
+
+    async def run(
+        self, *arguments: str, timeout_s: float = 60.0, limit_bytes: int = 65536, with_errors: bool = True
+    ) -> Finished:
+        """Run `git ARGUMENTS` and return how it ended, whatever its exit code.
+
+        Raises:
+            GitError: git cannot be started or took too long.
+        """
+        started_at = asyncio.get_running_loop().time()
+        argv = ["git", "-c", "core.quotePath=off", *arguments]
+        try:
+            finished = await run_process(
+                argv,
+                cwd=self._worktree,
+                timeout_s=timeout_s,
+                environment=_ENVIRONMENT,
+                limit_bytes=limit_bytes,
+                with_errors=with_errors,
+            )
+        except OSError as error:
+            raise GitError(f"git cannot be started: {error}") from error
+        duration_s = asyncio.get_running_loop().time() - started_at
+        _log.debug("git", extra={"argv": argv, "exit_code": finished.code, "duration_s": duration_s})
+        if finished.timed_out:
+            raise GitError(f"git {arguments[0]} took more than {timeout_s:.0f} s")
+        return finished
+
+    async def find_oid(self, revision: str) -> str | None:
+        """The commit that `revision` names, or None."""
+        finished = await self.run("rev-parse", "-q", "--verify", f"{revision}^{{commit}}", with_errors=False)
+        return finished.output.strip() or None if finished.code == 0 else None
+
+    async def hash_file(self, path: str) -> str | None:
+        """The blob id that the file's present bytes would have, filters applied; None when there is no file."""
+        if not (self._worktree / path).is_file():
+            return None
+        finished = await self.run("hash-object", f"--path={path}", "--", path)
+        if finished.code:
+            raise GitError(f"git hash-object failed: {finished.output.strip()}")
+        return finished.output.strip()
+
+    async def operation_in_progress(self) -> str | None:
+        """`rebase`, `merge`, `cherry-pick` or `revert` when one waits to be finished."""
+        for name, operation in _IN_PROGRESS.items():
+            finished = await self.run("rev-parse", "--git-path", name, with_errors=False)
+            if finished.code == 0 and (self._worktree / finished.output.strip()).exists():
+                return operation
+        return None
+
+    async def newest_base(self, candidates: Sequence[str]) -> str | None:
+        """Where this branch left the newest of `candidates`: of their merge bases with HEAD, the one that is latest."""
+        newest: str | None = None
+        for candidate in candidates:
+            finished = await self.run("merge-base", candidate, "HEAD", with_errors=False)
+            base = finished.output.strip()
+            if finished.code == 0 and base and (newest is None or await self._is_ancestor(newest, base)):
+                newest = base
+        return newest
+
+    async def _is_ancestor(self, older: str, newer: str) -> bool:
+        return (await self.run("merge-base", "--is-ancestor", older, newer)).code == 0

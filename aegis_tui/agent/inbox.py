@@ -1,0 +1,147 @@
+"""What reaches a running instance: prompts, in order, and short lines about events that matter to it (AGENT-6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aegis_tui.agent.hand_in import TaskContext
+from aegis_tui.domain import ids
+from aegis_tui.ports.hub_link import HubEvent
+
+FOLLOWED = (
+    "message:sent",
+    "partition:changed",
+    "scope:granted",
+    "scope:refused",
+    "lock:broken",
+    "lock:expired",
+    "conflict:detected",
+    "code:written",
+    "run:halted",
+    "run:resumed",
+)
+"""The event types that an instance listens to."""
+
+_LINE_CHARS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Text that starts or continues the tool loop."""
+
+    text: str
+    source: str
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Inbox:
+    """Prompts and notices that wait for a turn boundary. A running tool call is never disturbed."""
+
+    def __init__(self, agent_id: str) -> None:
+        self._agent_id = agent_id
+        self._prompts: deque[Prompt] = deque()
+        self._notices: list[str] = []
+        self._arrived = asyncio.Event()
+        self._may_go = asyncio.Event()
+        self._may_go.set()
+        self._seen: set[int] = set()
+        self.last_seq = 0
+        """The newest event that was taken."""
+
+    def is_addressed(self, event: HubEvent) -> bool:
+        """Whether a `message:sent` event is for this instance, by either form of its id."""
+        to = str(event.data.get("to", ""))
+        return ids.instance_id(to) == ids.instance_id(self._agent_id)
+
+    def take(self, event: HubEvent, *, read_paths: Collection[str], lost_paths: Collection[str]) -> None:
+        """Take one event. One that was taken before, by its seq, changes nothing."""
+        if event.seq and event.seq in self._seen:
+            return
+        self._seen.add(event.seq)
+        self.last_seq = max(self.last_seq, event.seq)
+        if event.type == "message:sent":
+            self._take_message(event)
+        elif event.type == "run:halted":
+            self._may_go.clear()
+        elif event.type == "run:resumed":
+            self._may_go.set()
+        elif line := notice_line(event, self._agent_id, read_paths=read_paths, lost_paths=lost_paths):
+            self.add_notice(line)
+
+    def add_prompt(self, prompt: Prompt) -> None:
+        """Queue a prompt behind those that wait."""
+        self._prompts.append(prompt)
+        self._arrived.set()
+
+    def add_notice(self, line: str) -> None:
+        """Queue a line for the next turn boundary."""
+        self._notices.append(line[:_LINE_CHARS])
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether the run is halted: no new turn may begin."""
+        return not self._may_go.is_set()
+
+    async def clear_to_go(self) -> None:
+        """Return when the run is not halted."""
+        await self._may_go.wait()
+
+    async def next_prompt(self) -> Prompt:
+        """The next prompt, waiting for it."""
+        while not self._prompts:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._prompts.popleft()
+
+    def drain_for(self, context: TaskContext) -> tuple[list[Prompt], list[str]]:
+        """Prompts that belong to the running task, up to the first that does not, and all notices."""
+        prompts: list[Prompt] = []
+        while self._prompts and not context.is_other_piece(self._prompts[0].context):
+            prompts.append(self._prompts.popleft())
+        notices, self._notices = self._notices, []
+        return prompts, notices
+
+    def _take_message(self, event: HubEvent) -> None:
+        if not self.is_addressed(event):
+            return
+        text = str(event.data.get("text", ""))
+        if event.data.get("kind", "note") == "prompt":
+            context = event.data.get("context") or {}
+            self.add_prompt(Prompt(text, event.agent_id or "hub", context if isinstance(context, Mapping) else {}))
+        else:
+            self.add_notice(f"{event.agent_id} says: {text}")
+
+
+def notice_line(
+    event: HubEvent, agent_id: str, *, read_paths: Collection[str], lost_paths: Collection[str]
+) -> str | None:
+    """What an instance should hear about an event, or None when it does not matter to it.
+
+    Args:
+        event: The event.
+        agent_id: The instance that would hear it.
+        read_paths: Files that the instance has read or written.
+        lost_paths: Paths of locks that this event took from it.
+    """
+    data = event.data
+    mine = data.get("agent_id", event.agent_id) == agent_id
+    match event.type:
+        case "scope:granted" if mine:
+            return f"you may now write {data.get('path')}"
+        case "scope:refused" if mine:
+            return f"your request to write {data.get('path')} was refused: {data.get('reason') or 'no reason given'}"
+        case "partition:changed" if mine:
+            return f"your partition is now {', '.join(map(str, data.get('globs', ())))}"
+        case "lock:broken" | "lock:expired" if lost_paths:
+            return f"your lock of {', '.join(lost_paths)} is gone ({event.type.partition(':')[2]})"
+        case "conflict:detected" if agent_id in (data.get("a"), data.get("b")):
+            other = data.get("b") if data.get("a") == agent_id else data.get("a")
+            return f"your changes of {data.get('path')} cross those of {other}"
+        case "code:written" if event.agent_id != agent_id and data.get("file") in read_paths:
+            return f"{event.agent_id} changed {data.get('file')} in its own worktree"
+        case _:
+            return None

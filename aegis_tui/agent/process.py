@@ -1,0 +1,129 @@
+"""Runs one program to its end, with a deadline, and never leaves a process of its group behind (PANE-8)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_DRAIN_S = 2.0
+_CHUNK_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a program ended. `output` is what it wrote, the middle cut out when it was too much."""
+
+    code: int
+    """Exit code; negative: the signal that ended it."""
+    output: str
+    timed_out: bool
+
+
+class _HeadAndTail:
+    """Keeps the first and the last half of a limit, and counts what fell out."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._half = limit_bytes // 2
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._dropped = 0
+
+    def add(self, chunk: bytes) -> None:
+        room = self._half - len(self._head)
+        self._head += chunk[:room]
+        self._tail += chunk[room:]
+        if (extra := len(self._tail) - self._half) > 0:
+            del self._tail[:extra]
+            self._dropped += extra
+
+    def text(self) -> str:
+        gap = f"\n[... {self._dropped} bytes left out ...]\n".encode() if self._dropped else b""
+        return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
+
+
+async def run_process(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+    limit_bytes: int = 65536,
+    with_errors: bool = True,
+) -> Finished:
+    """Run `argv` without a terminal or standard input, in its own session, and return when it has ended.
+
+    Args:
+        argv: Program and arguments; no shell is involved.
+        cwd: Folder to run in.
+        timeout_s: Seconds after which the whole process group is killed.
+        environment: Variables on top of this process's own.
+        limit_bytes: Most output to keep, half from the start and half from the end.
+        with_errors: Keep standard error, mixed in; else it is dropped.
+
+    Raises:
+        OSError: The program cannot be started.
+    """
+    process, read_end = await _start(argv, cwd, environment or {}, with_errors=with_errors)
+    kept = _HeadAndTail(limit_bytes)
+    drain = asyncio.create_task(_drain(read_end, kept))
+    timed_out = False
+    try:
+        async with asyncio.timeout(timeout_s):
+            await process.wait()
+    except TimeoutError:
+        timed_out = True
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        await _finish(drain)
+    code = process.returncode if process.returncode is not None else -signal.SIGKILL
+    return Finished(code, kept.text(), timed_out)
+
+
+async def _start(
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, with_errors: bool
+) -> tuple[asyncio.subprocess.Process, int]:
+    """The running process and the end of the pipe that its output comes from."""
+    read_end, write_end = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=cwd,
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=write_end if with_errors else asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+    return process, read_end
+
+
+async def _drain(read_end: int, kept: _HeadAndTail) -> None:
+    """Read until every writer has closed. An own pipe, because asyncio's would make wait() wait for stray writers."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    pipe = os.fdopen(read_end, "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    try:
+        while chunk := await reader.read(_CHUNK_BYTES):
+            kept.add(chunk)
+    finally:
+        transport.close()
+
+
+async def _finish(drain: asyncio.Task[None]) -> None:
+    done, _ = await asyncio.wait({drain}, timeout=_DRAIN_S)
+    if not done:
+        drain.cancel()
+        await asyncio.wait({drain})

@@ -1,0 +1,60 @@
+"""Tells the hub and the pane what the instance is doing (FLOW-6), and sums its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aegis_tui.agent.screen import Screen
+from aegis_tui.errors import AegisError
+from aegis_tui.ports.hub_link import HubLink
+from aegis_tui.ports.llm import Usage
+
+_SHARE: Mapping[str, float] = {
+    "starting": 0.0,
+    "idle": 0.0,
+    "exploring": 0.1,
+    "reviewing": 0.3,
+    "implementing": 0.4,
+    "self-QA": 0.8,
+    "done": 1.0,
+}
+_REPORT_TIMEOUT_S = 10.0
+_NOTE_CHARS = 2000
+
+
+class Progress:
+    """The instance's own word on its state. Reported once a change; a hub that is away does not stop the work."""
+
+    def __init__(self, link: HubLink, screen: Screen) -> None:
+        self._link = link
+        self._screen = screen
+        self._share = 0.0
+        self.state = "starting"
+        self.usage = Usage()
+
+    def begin_task(self) -> None:
+        """Count progress from nothing again."""
+        self._share = 0.0
+
+    async def enter(self, state: str, note: str = "") -> None:
+        """Report `state` unless the instance is in it already."""
+        if state == self.state:
+            return
+        self.state = state
+        self._share = max(self._share, _SHARE.get(state, 0.0))
+        self._screen.state(state, note)
+        await self.report(note)
+
+    async def report(self, note: str = "") -> None:
+        """Send the present state, progress and tokens to the hub."""
+        try:
+            await self._link.command(
+                "agent:report",
+                timeout_s=_REPORT_TIMEOUT_S,
+                state=self.state,
+                progress=self._share,
+                note=note[:_NOTE_CHARS] or None,
+                tokens=self.usage.to_wire(),
+            )
+        except AegisError as error:
+            self._screen.problem(f"the hub did not take a report: {error}")

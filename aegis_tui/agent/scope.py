@@ -1,0 +1,40 @@
+"""The instance's own view of what it may write, kept up to date by hub events (PART-3, PART-6).
+
+The hub and the git hooks decide in the end; this view only gives the model its answer at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from aegis_tui.agent.settings import Scope
+from aegis_tui.domain.partition import PartitionTable, Verdict
+from aegis_tui.ports.hub_link import HubEvent
+
+
+class WriteScope:
+    """Answers whether this instance may write a path."""
+
+    def __init__(self, agent_id: str, scope: Scope) -> None:
+        self.agent_id = agent_id
+        self.scope = scope
+        self._table = PartitionTable()
+        owned: dict[str, list[str]] = defaultdict(list)
+        for glob, owner in scope.owners.items():
+            if owner != agent_id:
+                owned[owner].append(glob)
+        for owner, globs in owned.items():
+            self._table.set(owner, globs)
+        self._table.set(agent_id, scope.partition)
+        self._table.set_scope(shared=scope.shared, joint=scope.joint)
+
+    def verdict(self, path: str) -> Verdict:
+        """Whether the instance may write `path`, a POSIX path relative to the worktree."""
+        return self._table.verdict(self.agent_id, path)
+
+    def follow(self, event: HubEvent) -> None:
+        """Take over a change that the hub announced; other events change nothing."""
+        if event.type == "partition:changed":
+            self._table.set(str(event.data.get("agent_id", event.agent_id)), list(event.data.get("globs", ())))
+        elif event.type == "scope:granted" and event.data.get("agent_id", event.agent_id) == self.agent_id:
+            self._table.grant(self.agent_id, str(event.data.get("path", "")))

@@ -1,0 +1,259 @@
+"""One instance's life: join, wait for prompts, work, beat, leave (AGENT-1, HUB-8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any
+
+from aegis_tui.agent.conversation import Conversation
+from aegis_tui.agent.files import Worktree
+from aegis_tui.agent.git import Git
+from aegis_tui.agent.hand_in import HandIn
+from aegis_tui.agent.inbox import FOLLOWED, Inbox, Prompt
+from aegis_tui.agent.locks import HeldLocks
+from aegis_tui.agent.loop import ToolLoop
+from aegis_tui.agent.progress import Progress
+from aegis_tui.agent.scope import WriteScope
+from aegis_tui.agent.screen import Screen
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.agent.toolbox import Outcome, Toolbox
+from aegis_tui.agent.writer import Writer
+from aegis_tui.domain.prompt import notices_text, opening_text, scope_text, system_text
+from aegis_tui.domain.role import Role
+from aegis_tui.errors import AegisError, HubUnavailable, ModelUnavailable, Refused
+from aegis_tui.ports.hub_link import HubEvent, HubLink
+from aegis_tui.ports.llm import ChatModel
+
+_LEAVE_TIMEOUT_S = 2.0
+_RECONNECT_S = 1.0
+_START_STATE = {"reviewer": "reviewing", "commander": "planning"}
+
+
+BEAT_S = 5.0
+"""How often the hub hears that the instance lives, in seconds (contract 5)."""
+
+
+class AgentSession:
+    """The built-in agent of one instance, on a hub link and a model that are given to it."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        role: Role,
+        *,
+        link: HubLink,
+        model: ChatModel,
+        screen: Screen,
+        beat_s: float = BEAT_S,
+    ) -> None:
+        self._settings = settings
+        self._role = role
+        self._link = link
+        self._model = model
+        self._screen = screen
+        self._beat_s = beat_s
+        self.inbox = Inbox(settings.agent_id)
+        self.progress = Progress(link, screen)
+        self._scope = WriteScope(settings.agent_id, settings.scope)
+        self._locks = HeldLocks(link)
+        worktree, git = Worktree(settings.worktree), Git(settings.worktree)
+        self._toolbox = Toolbox(
+            role,
+            worktree=worktree,
+            git=git,
+            writer=Writer(worktree, git, self._scope, self._locks, link, self.progress, screen),
+            hand_in=HandIn(link, git, self._locks),
+            link=link,
+            progress=self.progress,
+            screen=screen,
+        )
+        self.conversation = Conversation(system_text(role.prompt))
+        self._turn: asyncio.Task[Outcome] | None = None
+        self._stopping = asyncio.Event()
+        self._stop_reason = "ended"
+
+    async def run(self) -> None:
+        """Join, work on prompts until `stop` is called, leave.
+
+        Raises:
+            HubUnavailable: The hub cannot be joined.
+            ModelUnavailable: No model is served.
+        """
+        joined = await self._join()
+        model_name = self._settings.model or await self._first_model()
+        self._screen.welcome(self._settings.agent_id, role=self._role.name, model=model_name)
+        tool_loop = ToolLoop(
+            self._model,
+            model_name,
+            conversation=self.conversation,
+            toolbox=self._toolbox,
+            progress=self.progress,
+            screen=self._screen,
+            max_turns=self._settings.max_turns,
+        )
+        background = [
+            asyncio.create_task(self._listen(after=joined)),
+            asyncio.create_task(self._beat()),
+            asyncio.create_task(self._work(tool_loop)),
+        ]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                await task
+        finally:
+            await _cancel(stopping, *background)
+            await self._leave()
+
+    def interrupt(self) -> None:
+        """End the current turn, not the program; the conversation stays (Ctrl-C)."""
+        if self._turn is not None and not self._turn.done():
+            self._turn.cancel()
+        else:
+            self._screen.problem("no turn is running; the instance is ended with: aegis-tui stop")
+
+    def stop(self, reason: str) -> None:
+        """End the program in good order."""
+        self._stop_reason = reason
+        self._stopping.set()
+
+    def person_says(self, line: str) -> None:
+        """A line typed in the pane: a prompt like any other."""
+        self.inbox.add_prompt(Prompt(line, "the keyboard"))
+
+    async def _join(self) -> int:
+        reply = await self._link.command(
+            "agent:register", agent_type="NATIVE", instance_id=self._settings.instance_id, role=self._role.name
+        )
+        return int(reply.get("seq") or 0)
+
+    async def _first_model(self) -> str:
+        names = await self._model.list_models()
+        if not names:
+            raise ModelUnavailable("the model server serves no model", "Start one, or set AEGIS_MODEL")
+        return names[0]
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(AegisError, TimeoutError):
+            async with asyncio.timeout(_LEAVE_TIMEOUT_S):
+                await self._locks.release_all()
+                await self._link.command("agent:leave", timeout_s=_LEAVE_TIMEOUT_S, reason=self._stop_reason)
+
+    async def _listen(self, *, after: int) -> None:
+        self.inbox.last_seq = after
+        while True:
+            try:
+                events = self._link.events(types=FOLLOWED, after=self.inbox.last_seq)
+                async for event in events:
+                    await self._take(event)
+            except HubUnavailable as error:
+                self._screen.problem(f"{error}; listening again")
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _take(self, event: HubEvent) -> None:
+        self._scope.follow(event)
+        lost: list[str] = []
+        if event.type in ("lock:broken", "lock:expired"):
+            lost = self._locks.forget([str(event.data.get("lock_id", ""))])
+        self.inbox.take(event, read_paths=self._toolbox.read_paths, lost_paths=lost)
+        if event.type == "message:sent" and self.inbox.is_addressed(event):
+            try:
+                await self._link.command("ack", of=event.seq)
+            except AegisError as error:
+                self._screen.problem(f"a message could not be acknowledged: {error}")
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                held = [grant.lock_id for grant in self._locks.grants()]
+                reply = await self._link.command("heartbeat", ack_seq=self.inbox.last_seq, held=held)
+                lost = self._locks.forget(map(str, reply.get("lost", ()))) + await self._locks.renew_due()
+                for path in lost:
+                    self.inbox.add_notice(f"your lock of {path} is gone")
+            except Refused:
+                await self._rejoin()
+            except AegisError as error:
+                self._screen.problem(f"no heartbeat: {error}")
+            await asyncio.sleep(self._beat_s)
+
+    async def _rejoin(self) -> None:
+        """The hub no longer knows the session: join again, as after a restart of the hub."""
+        try:
+            await self._join()
+        except AegisError as error:
+            self._screen.problem(f"the hub does not take this instance back: {error}")
+
+    async def _work(self, tool_loop: ToolLoop) -> None:
+        await self.progress.enter("idle", "waiting for a prompt")
+        while True:
+            prompt = await self.inbox.next_prompt()
+            self.progress.begin_task()
+            self._admit(prompt)
+            await self.progress.enter(_START_STATE.get(self._role.name, "exploring"))
+            outcome = await self._run_turns(tool_loop)
+            if outcome.state != "interrupted":
+                await self.progress.enter(outcome.state, outcome.summary)
+            else:
+                await self.progress.enter("idle", outcome.summary)
+
+    async def _run_turns(self, tool_loop: ToolLoop) -> Outcome:
+        self._turn = asyncio.create_task(tool_loop.run(self._between_turns))
+        try:
+            await asyncio.wait({self._turn})
+            if self._turn.cancelled():
+                return Outcome("interrupted", "interrupted; type to go on")
+            return self._turn.result()
+        finally:
+            await _cancel(self._turn)
+
+    def _admit(self, prompt: Prompt) -> None:
+        """Put a prompt into the conversation; the first one comes behind what instances share."""
+        self._toolbox.begin_task(self._toolbox.context.merged(prompt.context))
+        self._screen.prompt(prompt.text, source=prompt.source)
+        text = prompt.text
+        if self.conversation.is_new:
+            scope = self._settings.scope
+            mine = scope_text(
+                self._settings.agent_id,
+                partition=scope.partition,
+                shared=scope.shared,
+                joint=scope.joint,
+                owners=scope.owners,
+            )
+            text = opening_text(self._settings.shared_context, mine, prompt.text)
+        self.conversation.add_user(text)
+
+    async def _between_turns(self) -> None:
+        if self.inbox.is_halted:
+            before = self.progress.state
+            await self.progress.enter("waiting", "the run is halted")
+            await self.inbox.clear_to_go()
+            await self.progress.enter(before)
+        prompts, notices = self.inbox.drain_for(self._toolbox.context)
+        if notices:
+            self.conversation.add_user(notices_text(notices))
+        for prompt in prompts:
+            self._admit(prompt)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def feed_keyboard(session: AgentSession, lines: asyncio.Queue[str]) -> None:
+    """Give every typed line to the session, until cancelled."""
+    while True:
+        session.person_says(await lines.get())
+
+
+async def run_beside(main: Coroutine[Any, Any, None], side: Coroutine[Any, Any, None]) -> None:
+    """Run `side` for as long as `main` runs."""
+    helper = asyncio.create_task(side)
+    try:
+        await main
+    finally:
+        await _cancel(helper)

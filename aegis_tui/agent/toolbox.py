@@ -1,0 +1,236 @@
+"""The tools of the built-in agent, run for one instance. A tool never raises for what a model did: it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aegis_tui.agent.files import Worktree, numbered, replace_once
+from aegis_tui.agent.git import Git
+from aegis_tui.agent.hand_in import HandIn, TaskContext
+from aegis_tui.agent.process import run_process
+from aegis_tui.agent.progress import Progress
+from aegis_tui.agent.screen import Screen
+from aegis_tui.agent.search import search_files
+from aegis_tui.agent.signatures import outline
+from aegis_tui.agent.writer import LOCK_WAIT_S, Writer, must_exist
+from aegis_tui.domain import tool as tools
+from aegis_tui.domain.role import Role
+from aegis_tui.errors import AegisError, HubUnavailable, UsageError
+from aegis_tui.ports.hub_link import HubLink
+from aegis_tui.ports.llm import ToolCall
+
+_BASH_OUTPUT_BYTES = 24 * 1024
+_BASH_ENVIRONMENT = {
+    "GIT_EDITOR": "true",
+    "GIT_PAGER": "cat",
+    "GIT_TERMINAL_PROMPT": "0",
+    "PAGER": "cat",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TERM": "dumb",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task ended: done, blocked, failed or interrupted, and why."""
+
+    state: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a call answered. `is_usable` is False when the call itself was wrong (FLOW-11)."""
+
+    text: str
+    outcome: Outcome | None = None
+    is_usable: bool = True
+
+
+class Toolbox:
+    """Runs the calls of one instance, and only those of its role (ROLE-13)."""
+
+    def __init__(
+        self,
+        role: Role,
+        *,
+        worktree: Worktree,
+        git: Git,
+        writer: Writer,
+        hand_in: HandIn,
+        link: HubLink,
+        progress: Progress,
+        screen: Screen,
+    ) -> None:
+        self.role = role
+        self.context = TaskContext()
+        self.read_paths: set[str] = set()
+        self._worktree = worktree
+        self._git = git
+        self._writer = writer
+        self._hand_in = hand_in
+        self._link = link
+        self._progress = progress
+        self._screen = screen
+        self._has_written = False
+        self._handlers: Mapping[type[tools.ToolArguments], Callable[[Any], Awaitable[ToolResult]]] = {
+            tools.ReadArguments: self._read,
+            tools.SignaturesArguments: self._signatures,
+            tools.SearchArguments: self._search,
+            tools.EditArguments: self._edit,
+            tools.WriteArguments: self._write,
+            tools.BashArguments: self._bash,
+            tools.LockArguments: self._lock,
+            tools.ReportArguments: self._report,
+            tools.VerdictArguments: self._verdict,
+            tools.ProposeDesignArguments: self._propose_design,
+        }
+
+    @property
+    def finishing_tool(self) -> str:
+        """The tool that this role ends its present task with."""
+        names: Collection[str] = self.role.tools
+        if "propose_design" in names and (self.context.task == "design" or "report" not in names):
+            return "propose_design"
+        return "verdict" if "verdict" in names and "report" not in names else "report"
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        """Run one call and say what came of it. Raises nothing but cancellation."""
+        try:
+            arguments = tools.parse_arguments(call.name, call.arguments, allowed=self.role.tools)
+        except UsageError as error:
+            self._screen.problem(f"unusable call of {call.name or 'no tool'}: {error.code}")
+            return ToolResult(f"Error: {error}", is_usable=False)
+        try:
+            return await self._handlers[type(arguments)](arguments)
+        except AegisError as error:
+            self._screen.problem(str(error))
+            return ToolResult(explain(error))
+        except OSError as error:
+            self._screen.problem(str(error))
+            return ToolResult(f"Error: {error.strerror or error}")
+
+    def begin_task(self, context: TaskContext) -> None:
+        """Work on `context` from now on."""
+        self.context = context
+        self._has_written = False
+
+    async def _read(self, wanted: tools.ReadArguments) -> ToolResult:
+        path = self._worktree.locate(wanted.path)
+        span = f" (lines {wanted.start or 1}-{wanted.end or 'end'})" if wanted.start or wanted.end else ""
+        self._screen.action("Reading", path + span)
+        text = self._worktree.load(path)
+        self.read_paths.add(path)
+        return ToolResult(numbered(text, start=wanted.start, end=wanted.end))
+
+    async def _signatures(self, wanted: tools.SignaturesArguments) -> ToolResult:
+        path = self._worktree.locate(wanted.path)
+        self._screen.action("Outlining", path)
+        text = self._worktree.load(path)
+        self.read_paths.add(path)
+        return ToolResult(outline(path, text))
+
+    async def _search(self, wanted: tools.SearchArguments) -> ToolResult:
+        self._screen.action("Searching", wanted.pattern + (f" in {wanted.glob}" if wanted.glob else ""))
+        return ToolResult(await search_files(self._git, wanted.pattern, glob=wanted.glob))
+
+    async def _edit(self, wanted: tools.EditArguments) -> ToolResult:
+        self._screen.action("Editing", wanted.path)
+        return await self._change(
+            wanted.path, lambda text: replace_once(must_exist(wanted.path, text), wanted.old, wanted.new)
+        )
+
+    async def _write(self, wanted: tools.WriteArguments) -> ToolResult:
+        self._screen.action("Writing", wanted.path)
+        return await self._change(wanted.path, lambda _: wanted.content)
+
+    async def _change(self, path: str, make: Callable[[str | None], str]) -> ToolResult:
+        change = await self._writer.change(path, make)
+        self._has_written = True
+        self.read_paths.add(change.path)
+        self._screen.diff(change.before or "", change.after)
+        await self._progress.enter("implementing", change.path)
+        verb = "created" if change.before is None else "changed"
+        return ToolResult(f"{verb} {change.path} ({len(change.after.splitlines())} lines now)")
+
+    async def _bash(self, wanted: tools.BashArguments) -> ToolResult:
+        self._screen.command(wanted.command)
+        if self._has_written:
+            await self._progress.enter("self-QA", wanted.command.splitlines()[0])
+        timeout_s = wanted.timeout_s or tools.BASH_TIMEOUT_S
+        finished = await run_process(
+            ["bash", "-c", wanted.command],
+            cwd=self._worktree.root,
+            timeout_s=timeout_s,
+            environment=_BASH_ENVIRONMENT,
+            limit_bytes=_BASH_OUTPUT_BYTES,
+        )
+        self._screen.output(finished.output)
+        ending = f"ended after {timeout_s:g} s: killed" if finished.timed_out else f"exit code {finished.code}"
+        return ToolResult(f"{finished.output.rstrip()}\n[{ending}]".lstrip("\n"))
+
+    async def _lock(self, wanted: tools.LockArguments) -> ToolResult:
+        locks = self._writer.locks
+        if wanted.action == "list":
+            held = "\n".join(f"{grant.path} (token {grant.token})" for grant in locks.grants())
+            return ToolResult(held or "you hold no locks")
+        if wanted.path is None:
+            raise UsageError(f"lock {wanted.action} needs a path")
+        if wanted.action == "request":
+            return await self._request(self._worktree.locate(wanted.path), wanted.reason)
+        if wanted.action == "release":
+            path = self._worktree.locate(wanted.path)
+            await locks.release(path)
+            self._screen.action("Unlocked", path)
+            return ToolResult(f"released the lock of {path}")
+        path, _ = self._writer.check(wanted.path)
+        self._screen.action("Locking", path)
+        grant = await self._writer.acquire(path, wait_s=LOCK_WAIT_S if wanted.wait_s is None else wanted.wait_s)
+        return ToolResult(f"you hold the lock of {path}, token {grant.token}; release it when your edits are done")
+
+    async def _request(self, path: str, reason: str | None) -> ToolResult:
+        if not reason:
+            raise UsageError("lock request needs a reason")
+        self._screen.action("Asking for", f"{path}: {reason}")
+        await self._link.command("scope:request", path=path, reason=reason)
+        return ToolResult(f"asked for {path}; go on with something else, the answer will be told to you")
+
+    async def _report(self, wanted: tools.ReportArguments) -> ToolResult:
+        if wanted.status == "done" and self.context.task == "design" and "propose_design" in self.role.tools:
+            raise UsageError("the design is not proposed yet", "Call propose_design")
+        if wanted.status == "done" and self.role.writes and self.context.spec_id:
+            self._screen.action("Handing in", wanted.summary)
+            oid = await self._hand_in.submit(self.context, wanted.summary)
+            return ToolResult(f"handed in as {oid}", Outcome("done", wanted.summary))
+        return ToolResult(f"reported {wanted.status}", Outcome(wanted.status, wanted.summary))
+
+    async def _verdict(self, wanted: tools.VerdictArguments) -> ToolResult:
+        if self.context.review_id is None:
+            raise UsageError("no review is open")
+        if wanted.decision == "reject" and not wanted.findings:
+            raise UsageError("a rejection needs at least one finding that says what to change")
+        self._screen.action("Verdict", wanted.decision)
+        fields = wanted.model_dump(mode="json", by_alias=True)
+        await self._link.command("review:verdict", review_id=self.context.review_id, **fields)
+        return ToolResult(f"the verdict {wanted.decision} is given", Outcome("done", f"review: {wanted.decision}"))
+
+    async def _propose_design(self, wanted: tools.ProposeDesignArguments) -> ToolResult:
+        self._screen.action("Proposing", "the design")
+        await self._link.command("design:propose", design=wanted.design)
+        return ToolResult("the design is proposed", Outcome("done", "design proposed"))
+
+
+def explain(error: AegisError) -> str:
+    """A refusal in words for the model: what, who holds it and for how long, and what to do."""
+    text = f"Error: {error}"
+    if holder := error.data.get("held_by"):
+        text += f". It is held by {holder}"
+        if isinstance(left_s := error.data.get("expires_in_s"), int | float):
+            text += f" for at most {left_s:.0f} s more"
+    if isinstance(issues := error.data.get("issues"), list):
+        text += "".join(f"\n- {issue.get('field', '')}: {issue.get('message', issue)}" for issue in issues)
+    if isinstance(error, HubUnavailable):
+        return f"{text}. The coordination hub does not answer now; wait a little with bash sleep and try again"
+    return f"{text}. {error.hint}" if error.hint else text

@@ -1,0 +1,574 @@
+"""Commands: what a client may ask of the hub (contract 5), and what only the hub itself may say.
+
+A command is a wish; the core refuses it or turns it into events. `PERSON_ONLY` and `HUB_ONLY` say who may wish what.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from aegis_tui.domain.instance import AgentStateName, TaskKind, Tokens
+from aegis_tui.domain.message import ChangeType
+from aegis_tui.domain.model import CommandData, FrozenModel, Progress
+from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, QaCheck, RunFacts, RunOptions, Stage
+from aegis_tui.errors import UsageError
+
+MAX_TEXT = 256 * 1024
+Text = Annotated[str, Field(max_length=MAX_TEXT)]
+PathText = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class AgentRegister(CommandData):
+    """Join with the token's identity; a person may name an instance of their own (contract 2)."""
+
+    type: Literal["agent:register"] = "agent:register"
+    agent_type: str = Field("NATIVE", max_length=40)
+    instance_id: str | None = None
+    role: str | None = None
+    partition: tuple[str, ...] | None = None
+
+
+class AgentReport(CommandData):
+    """What an agent says of its own work."""
+
+    type: Literal["agent:report"] = "agent:report"
+    state: AgentStateName
+    progress: Progress = 0.0
+    note: str | None = Field(None, max_length=2000)
+    tokens: Tokens | None = None
+
+
+class AgentLeave(CommandData):
+    """The program ends."""
+
+    type: Literal["agent:leave"] = "agent:leave"
+    reason: str = "left"
+
+
+class Heartbeat(CommandData):
+    """Still here; not logged."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    ack_seq: int | None = None
+    held: tuple[str, ...] = ()
+
+
+class WantedResource(FrozenModel):
+    """A file, or a region of it, that a lock is wanted on."""
+
+    path: PathText
+    lines: tuple[int, int] | None = None
+    symbol: str | None = None
+
+
+class LockAcquire(CommandData):
+    """All of the resources, or none."""
+
+    type: Literal["lock:acquire"] = "lock:acquire"
+    path: PathText | None = None
+    resources: tuple[WantedResource, ...] = ()
+    lock_type: Literal["EXCLUSIVE", "SHARED", "REVIEW"] = "EXCLUSIVE"
+    ttl_s: float | None = None
+    wait_s: float | None = Field(None, ge=0, le=3600)
+    lines: tuple[int, int] | None = None
+    symbol: str | None = None
+
+
+class LockRenew(CommandData):
+    """Start a lock's TTL again."""
+
+    type: Literal["lock:renew"] = "lock:renew"
+    lock_id: str | None = None
+    path: str | None = None
+    token: int
+    ttl_s: float | None = None
+
+
+class LockRelease(CommandData):
+    """Give a lock back; the token says which grant is meant."""
+
+    type: Literal["lock:release"] = "lock:release"
+    lock_id: str | None = None
+    path: str | None = None
+    token: int | None = None
+
+
+class LockBreak(CommandData):
+    """A person takes another's lock away."""
+
+    type: Literal["lock:break"] = "lock:break"
+    lock_id: str
+    reason: str = ""
+
+
+class ScopeRequest(CommandData):
+    """Ask for a path outside the own partition (PART-6)."""
+
+    type: Literal["scope:request"] = "scope:request"
+    path: PathText
+    reason: Text
+
+
+class ScopeGrant(CommandData):
+    """The owner, the Commander or a person says yes."""
+
+    type: Literal["scope:grant"] = "scope:grant"
+    request: str
+
+
+class ScopeRefuse(CommandData):
+    """... or no."""
+
+    type: Literal["scope:refuse"] = "scope:refuse"
+    request: str
+    reason: str = ""
+
+
+class PartitionSet(CommandData):
+    """Give an instance other globs."""
+
+    type: Literal["partition:set"] = "partition:set"
+    agent_id: str
+    globs: tuple[str, ...]
+
+
+class SpecCreate(CommandData):
+    """Make a spec known."""
+
+    type: Literal["spec:create"] = "spec:create"
+    spec: dict[str, Any]
+
+
+class TaskUpdate(CommandData):
+    """What an agent says of one task."""
+
+    type: Literal["task:update"] = "task:update"
+    spec_id: str
+    task_id: str
+    status: str
+    progress: Progress = 0.0
+    note: str | None = None
+
+
+class TaskClaim(CommandData):
+    """Take a ready spec; exactly one claim wins."""
+
+    type: Literal["task:claim"] = "task:claim"
+    spec_id: str
+    task_id: str | None = None
+    expect_rev: int
+
+
+class RunStart(CommandData):
+    """Start a goal. The hub fills `run` and `facts` from its own preflight; a client cannot."""
+
+    type: Literal["run:start"] = "run:start"
+    goal: Text
+    design: dict[str, Any] | None = None
+    options: RunOptions = RunOptions()
+    run: str | None = None
+    facts: RunFacts | None = None
+
+
+class RunHalt(CommandData):
+    """Start nothing new."""
+
+    type: Literal["run:halt"] = "run:halt"
+    run: str | None = None
+    reason: str = "asked"
+
+
+class RunResume(CommandData):
+    """Go on."""
+
+    type: Literal["run:resume"] = "run:resume"
+    run: str | None = None
+
+
+class RunCancel(CommandData):
+    """End a run; what was written stays in rescue refs."""
+
+    type: Literal["run:cancel"] = "run:cancel"
+    run: str | None = None
+    reason: str = "cancelled"
+
+
+class DesignPropose(CommandData):
+    """Put a design forward."""
+
+    type: Literal["design:propose"] = "design:propose"
+    design: dict[str, Any]
+
+
+class DesignAgree(CommandData):
+    """A person agrees."""
+
+    type: Literal["design:agree"] = "design:agree"
+    design_id: str
+
+
+class InstanceStart(CommandData):
+    """Plan an instance; the reconciler does the rest."""
+
+    type: Literal["instance:start"] = "instance:start"
+    role: str
+    kind: str = "native"
+    feature: str | None = None
+    task: TaskKind = "free"
+    review_id: str | None = None
+
+
+class InstanceStop(CommandData):
+    """End an instance; its tree is saved first."""
+
+    type: Literal["instance:stop"] = "instance:stop"
+    agent_id: str
+    reason: str = "stopped"
+
+
+class InstanceSend(CommandData):
+    """Give an instance a prompt."""
+
+    type: Literal["instance:send"] = "instance:send"
+    agent_id: str
+    text: Text
+
+
+class DiffSubmit(CommandData):
+    """Hand a piece in."""
+
+    type: Literal["diff:submit"] = "diff:submit"
+    spec_id: str
+    base_oid: str
+    head_oid: str
+    tokens: tuple[int, ...] = ()
+
+
+class ReviewVerdict(CommandData):
+    """Approve or reject."""
+
+    type: Literal["review:verdict"] = "review:verdict"
+    review_id: str
+    decision: Literal["approve", "reject"]
+    criteria: tuple[Criterion, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+class ConflictResolve(CommandData):
+    """A person, or the hub, says how a conflict ended."""
+
+    type: Literal["conflict:resolve"] = "conflict:resolve"
+    conflict_id: str
+    resolution: Literal["rebased", "merged", "person", "none"]
+
+
+class MessageSend(CommandData):
+    """A note to another instance."""
+
+    type: Literal["message:send"] = "message:send"
+    to: str
+    text: Text
+
+
+class MessageRead(CommandData):
+    """Notes and prompts to the asker that it has not acknowledged."""
+
+    type: Literal["message:read"] = "message:read"
+    after: int = 0
+
+
+class BroadcastSend(CommandData):
+    """Pass an event of the plan, code, review or fix family on to all."""
+
+    type: Literal["broadcast"] = "broadcast"
+    event: str = Field(pattern=r"^(plan|code|review|fix|note):[a-z_]{1,40}$")
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Ack(CommandData):
+    """An event has reached its addressee."""
+
+    type: Literal["ack"] = "ack"
+    of: int
+
+
+class ContextGet(CommandData):
+    """The shared context as it is now."""
+
+    type: Literal["context:get"] = "context:get"
+
+
+class LockExpire(CommandData):
+    """A lock's TTL has passed."""
+
+    type: Literal["lock:expire"] = "lock:expire"
+    lock_id: str
+    token: int
+
+
+class WaitExpire(CommandData):
+    """A wait's time-out has passed."""
+
+    type: Literal["wait:expire"] = "wait:expire"
+    agent_id: str
+    waiting: str
+
+
+class SessionExpire(CommandData):
+    """An instance has missed its heartbeats (HUB-8)."""
+
+    type: Literal["session:expire"] = "session:expire"
+    agent_id: str
+    session: str
+
+
+class RunMarkPrepared(CommandData):
+    """The working ref exists."""
+
+    type: Literal["run:mark-prepared"] = "run:mark-prepared"
+    run: str
+
+
+class InstanceMarkPrepared(CommandData):
+    """Worktree, brief, token and launch record exist."""
+
+    type: Literal["instance:mark-prepared"] = "instance:mark-prepared"
+    agent_id: str
+    worktree: str
+    token_hash: str
+
+
+class InstanceMarkLaunched(CommandData):
+    """A pane runs it."""
+
+    type: Literal["instance:mark-launched"] = "instance:mark-launched"
+    agent_id: str
+    pane: str
+    pid: int
+
+
+class InstanceMarkExited(CommandData):
+    """Its program has ended."""
+
+    type: Literal["instance:mark-exited"] = "instance:mark-exited"
+    agent_id: str
+    status: int | None = None
+    signal: int | None = None
+    reason: str = ""
+
+
+class InstanceMarkReclaimed(CommandData):
+    """Its worktree is gone, its work saved."""
+
+    type: Literal["instance:mark-reclaimed"] = "instance:mark-reclaimed"
+    agent_id: str
+    rescue_ref: str | None = None
+
+
+class InstanceMarkFailed(CommandData):
+    """It could not be brought up."""
+
+    type: Literal["instance:mark-failed"] = "instance:mark-failed"
+    agent_id: str
+    reason: str
+
+
+class PieceMarkChecked(CommandData):
+    """What the comparison of a handed-in piece gave."""
+
+    type: Literal["piece:mark-checked"] = "piece:mark-checked"
+    run: str
+    piece: str
+    head_oid: str
+    files: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    overlaps: tuple[Overlapping, ...] = ()
+    blocking: tuple[Overlapping, ...] = ()
+
+
+class ConflictsObserved(CommandData):
+    """What pairwise prediction found between pieces that are still being worked on (GIT-2)."""
+
+    type: Literal["conflicts:observed"] = "conflicts:observed"
+    run: str
+    overlaps: tuple[Overlapping, ...]
+
+
+class MergeMarkApplied(CommandData):
+    """The working ref contains the piece."""
+
+    type: Literal["merge:mark-applied"] = "merge:mark-applied"
+    run: str
+    piece: str
+    head_oid: str
+    oid: str
+
+
+class MergeMarkRejected(CommandData):
+    """The piece crosses lines that are already on the working ref."""
+
+    type: Literal["merge:mark-rejected"] = "merge:mark-rejected"
+    run: str
+    piece: str
+    head_oid: str
+    overlaps: tuple[Overlapping, ...]
+
+
+class CompositionMarkChecked(CommandData):
+    """Whether the composed tree holds every piece and nothing else."""
+
+    type: Literal["composition:mark-checked"] = "composition:mark-checked"
+    run: str
+    oid: str
+    files: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+class QaMarkFinished(CommandData):
+    """What QA gave on the composed tree."""
+
+    type: Literal["qa:mark-finished"] = "qa:mark-finished"
+    run: str
+    round: int
+    tree: str
+    oid: str
+    checks: tuple[QaCheck, ...]
+    blamed: tuple[str, ...] = ()
+
+
+class RunMarkCommitted(CommandData):
+    """The squash commit exists."""
+
+    type: Literal["run:mark-committed"] = "run:mark-committed"
+    run: str
+    oid: str
+    branch: str
+    subject: str
+    tree: str
+    files: int
+    trailers: dict[str, list[str]]
+
+
+class RunFail(CommandData):
+    """An effect failed in a way that no retry mends."""
+
+    type: Literal["run:fail"] = "run:fail"
+    run: str
+    code: str
+    message: str
+    hint: str = ""
+
+
+class RunMarkFinished(CommandData):
+    """Everything is put away."""
+
+    type: Literal["run:mark-finished"] = "run:mark-finished"
+    run: str
+    report: dict[str, Any]
+
+
+class FileObserved(CommandData):
+    """The watcher saw a change (HUB-10)."""
+
+    type: Literal["file:observed"] = "file:observed"
+    agent_id: str
+    path: str
+    change_type: ChangeType
+    worktree: str
+
+
+class GateNote(CommandData):
+    """A gate was tried from outside the core and did not open."""
+
+    type: Literal["gate:note"] = "gate:note"
+    run: str
+    stage: Stage
+    gate: str
+    reason: str
+    command: str = ""
+
+
+ClientCommand = (
+    AgentRegister
+    | AgentReport
+    | AgentLeave
+    | Heartbeat
+    | LockAcquire
+    | LockRenew
+    | LockRelease
+    | LockBreak
+    | ScopeRequest
+    | ScopeGrant
+    | ScopeRefuse
+    | PartitionSet
+    | SpecCreate
+    | TaskUpdate
+    | TaskClaim
+    | RunStart
+    | RunHalt
+    | RunResume
+    | RunCancel
+    | DesignPropose
+    | DesignAgree
+    | InstanceStart
+    | InstanceStop
+    | InstanceSend
+    | DiffSubmit
+    | ReviewVerdict
+    | ConflictResolve
+    | MessageSend
+    | MessageRead
+    | BroadcastSend
+    | Ack
+    | ContextGet
+)
+HubCommand = (
+    LockExpire
+    | WaitExpire
+    | SessionExpire
+    | RunMarkPrepared
+    | InstanceMarkPrepared
+    | InstanceMarkLaunched
+    | InstanceMarkExited
+    | InstanceMarkReclaimed
+    | InstanceMarkFailed
+    | PieceMarkChecked
+    | ConflictsObserved
+    | MergeMarkApplied
+    | MergeMarkRejected
+    | CompositionMarkChecked
+    | QaMarkFinished
+    | RunMarkCommitted
+    | RunFail
+    | RunMarkFinished
+    | FileObserved
+    | GateNote
+)
+AnyCommand = ClientCommand | HubCommand
+
+PERSON_ONLY: frozenset[type[CommandData]] = frozenset(
+    {LockBreak, PartitionSet, RunStart, RunHalt, RunResume, RunCancel, DesignAgree, InstanceStop, InstanceSend}
+)
+"""Commands that only a person (or the hub itself) may send."""
+
+_CLIENT: TypeAdapter[ClientCommand] = TypeAdapter(Annotated[ClientCommand, Field(discriminator="type")])
+
+
+def parse_command(fields: dict[str, Any]) -> ClientCommand:
+    """The command that a client's JSON object stands for; hub-only commands cannot be spelled this way.
+
+    Args:
+        fields: The object without `v` and `request_id`.
+
+    Raises:
+        UsageError: Unknown type, unknown or missing field, or a value of the wrong shape; the message names the field.
+    """
+    try:
+        return _CLIENT.validate_python(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"] if part != fields.get("type")) or "type"
+        name = str(fields.get("type", ""))[:60]
+        raise UsageError(f"{name or 'command'}: {where}: {first['msg']}", "see /openapi.json") from error

@@ -1,0 +1,54 @@
+"""Commit messages of a run: a conventional subject, a body, and trailers that say which run and which instances.
+
+Pure text. Source: conventionalcommits.org 1.0.0, git-interpret-trailers(1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from aegis_tui.domain.ids import instance_id
+
+SUBJECT_LENGTH = 72
+"""Longest subject line, in characters."""
+
+_TYPES = "build|chore|ci|docs|feat|fix|perf|refactor|revert|style|test"
+_CONVENTIONAL = re.compile(rf"(?:{_TYPES})(?:\([^()\s]+\))?!?: \S")
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f]+")
+
+
+def author_of(agent_id: str) -> tuple[str, str]:
+    """Name and address an instance commits under: `NATIVE-w01`, `w01@aegis.invalid` (RFC 2606 reserves `.invalid`)."""
+    return agent_id, f"{instance_id(agent_id)}@aegis.invalid"
+
+
+def conventional_subject(text: str, *, kind: str = "feat") -> str:
+    """One conventional subject line of at most `SUBJECT_LENGTH` characters.
+
+    Args:
+        text: A goal or a title; line breaks become spaces. Text that is a conventional subject keeps its type.
+        kind: Type for text that has none.
+    """
+    words = _BREAKS.sub(" ", text).strip().rstrip(".") or "change nothing"
+    subject = words if _CONVENTIONAL.match(words) else f"{kind}: {words[0].lower()}{words[1:]}"
+    if len(subject) <= SUBJECT_LENGTH:
+        return subject
+    cut = subject[: SUBJECT_LENGTH - 1]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space and len(head) > SUBJECT_LENGTH // 2 else cut).rstrip() + "…"
+
+
+def commit_trailers(run: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+    """The trailers of a commit, in the order they are written; each instance once."""
+    agents = list(dict.fromkeys(agent_ids))
+    trailers = {"Aegis-Run": [run], "Aegis-Instance": agents}
+    authors = [f"{name} <{email}>" for name, email in map(author_of, agents)]
+    return {name: values for name, values in {**trailers, "Co-Authored-By": authors}.items() if values}
+
+
+def render_message(subject: str, body: str, trailers: dict[str, list[str]]) -> str:
+    """A whole commit message: subject, body and trailers as paragraphs, one line end at the end."""
+    lines = [f"{name}: {_BREAKS.sub(' ', value).strip()}" for name, values in trailers.items() for value in values]
+    paragraphs = [subject, body.strip(), "\n".join(lines)]
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"

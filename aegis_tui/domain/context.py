@@ -1,0 +1,113 @@
+"""The shared context: what any client may see of a workspace (HUB-2, contract 6); no token and no hash of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.message_rules import lock_to_wire
+from aegis_tui.domain.run import Run, RunStatus
+from aegis_tui.domain.stage import gates_of
+from aegis_tui.domain.workspace import Workspace
+
+
+def shared_context(workspace: Workspace, *, key: str, now: float | None = None) -> dict[str, Any]:
+    """The snapshot of contract 6, and beside it instances, runs and what is open.
+
+    Args:
+        workspace: State after the last logged event.
+        key: The workspace key.
+        now: The hub's clock; with it, locks say how long they still hold.
+    """
+    run = workspace.runs.current() or workspace.runs.latest()
+    alive = [item for item in workspace.instances.by_id.values() if item.session and item.is_alive]
+    return {
+        "workspace": key,
+        "seq": workspace.seq,
+        "task": _task(workspace, run),
+        "active_agents": [
+            {
+                "agent_id": item.agent_id,
+                "agent_type": item.kind.upper(),
+                "partition": list(item.partition),
+                "connected_at": item.started_at,
+            }
+            for item in alive
+        ],
+        "locks": _locks(workspace, now),
+        "recent_changes": list(workspace.messages.recent),
+        "partitions": {name: list(globs) for name, globs in workspace.partitions.partitions.items()},
+        "shared": list(workspace.partitions.shared),
+        "joint": list(workspace.partitions.joint),
+        "specs": {name: spec.model_dump(mode="json") for name, spec in workspace.specs.by_id.items()},
+        "progress": progress(workspace, run),
+        "instances": [instance_view(item) for item in workspace.instances.by_id.values()],
+        "run": run_view(workspace, run) if run else None,
+        "scope_requests": [
+            {"request": name, "by": workspace.scope_askers[name], "path": asked.path, "reason": asked.reason}
+            for name, asked in workspace.scope_requests.items()
+        ],
+    }
+
+
+def instance_view(instance: Instance) -> dict[str, Any]:
+    """One instance as clients see it."""
+    return instance.model_dump(mode="json", exclude={"token_hash"})
+
+
+def _task(workspace: Workspace, run: Run | None) -> dict[str, Any]:
+    if run is None:
+        return {"id": None, "status": "COMPLETED", "mode": "SINGLE", "agents": []}
+    status = {RunStatus.ENDING: "ACTIVE"}.get(run.status, str(run.status))
+    agents = [item.agent_id for item in workspace.instances.of_run(run.run)]
+    return {"id": run.run, "status": status, "mode": "GCC", "agents": agents}
+
+
+def _locks(workspace: Workspace, now: float | None) -> dict[str, dict[str, Any]]:
+    found = {}
+    for lock in workspace.locks.locks():
+        plain = lock_to_wire(lock)
+        if now is not None:
+            plain["expires_in_s"] = round(workspace.deadlines.remaining_s("lock", lock.lock_id, now), 3)
+        region = plain["region"]
+        name = f"{lock.resource.path}:{region}" if region else lock.resource.path
+        if name in found:
+            name = f"{name}#{lock.token}"
+        found[name] = {**plain, "ttl_seconds": lock.ttl_s, "acquired_at": workspace.acquired_at.get(lock.lock_id)}
+    return found
+
+
+def progress(workspace: Workspace, run: Run | None) -> dict[str, Any]:
+    """How many pieces are on the working ref: total, completed, and the share of it in percent."""
+    pieces = list(run.pieces.values()) if run else []
+    done = sum(piece.status == "applied" for piece in pieces)
+    return {
+        "total": len(pieces),
+        "completed": done,
+        "percentage": round(100 * done / len(pieces)) if pieces else 0,
+    }
+
+
+def run_view(workspace: Workspace, run: Run) -> dict[str, Any]:
+    """One run as clients see it: stage, gates, pieces, reviews, conflicts."""
+    gates = gates_of(workspace, run) if run.is_open else []
+    return {
+        "run": run.run,
+        "goal": run.goal,
+        "status": str(run.status),
+        "stage": str(run.stage),
+        "round": run.round,
+        "ok": run.ok,
+        "error": run.error,
+        "design_id": run.design_id,
+        "agreed": run.design is not None,
+        "design": design.model_dump(mode="json") if (design := run.design or run.proposed) else None,
+        "gates": [gate._asdict() for gate in gates],
+        "pieces": [piece.model_dump(mode="json", exclude={"feedback"}) for piece in run.pieces.values()],
+        "reviews": [review.model_dump(mode="json") for review in run.reviews.values()],
+        "conflicts": [conflict.model_dump(mode="json") for conflict in run.conflicts.values()],
+        "qa": run.qa.model_dump(mode="json", exclude={"type"}) if run.qa else None,
+        "commit": run.commit.model_dump(mode="json", exclude={"type"}) if run.commit else None,
+        "options": run.options.model_dump(mode="json"),
+        "facts": run.facts.model_dump(mode="json"),
+    }

@@ -1,0 +1,286 @@
+"""The core: decide what a command leads to, apply it, and follow up until nothing more follows.
+
+The same code runs in the hub, in the mirror of an interface and in a simulator. There is no clock, no randomness and
+no IO here: instants come in as arguments. One call of `execute` is atomic for its caller: either it raises and the
+state is as before (apart from the audit events that the error carries), or all of its events are applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain import instance_rules, lock_rules, message_rules, piece_rules, run_rules, spec_rules
+from aegis_tui.domain.command import PERSON_ONLY, AnyCommand, parse_command
+from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.follow import follow
+from aegis_tui.domain.instance import AgentJoined, AgentLeft, InstanceExited, InstanceLost, InstanceStopping, Phase
+from aegis_tui.domain.lock import Draft, LockAcquired, LockRefused, LockWithdrawn
+from aegis_tui.domain.model import Key
+from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
+from aegis_tui.errors import AegisError, LockHeld, Refused
+
+__all__ = [
+    "THE_HUB",
+    "THE_PERSON",
+    "Actor",
+    "Outcome",
+    "Workspace",
+    "due_commands",
+    "evolve",
+    "execute",
+    "parse_command",
+    "rearm",
+    "settled",
+    "state_hash",
+    "touch",
+]
+
+_MAX_FOLLOW_UPS = 10_000
+
+Rule = Callable[[Workspace, Any, Actor, str], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command led to.
+
+    `events` are applied already and must be logged before `reply` is given. `pending` means that the reply comes with a
+    later event (`settled`). `keys` is what changed.
+    """
+
+    events: tuple[Event, ...]
+    reply: dict[str, Any]
+    pending: bool
+    keys: frozenset[Key]
+
+
+def execute(
+    workspace: Workspace, command: AnyCommand, *, actor: Actor, request_id: str, now: float, timestamp: str
+) -> Outcome:
+    """Decide one command and apply what it leads to.
+
+    Args:
+        workspace: State after the last logged event; changed in place.
+        command: The wish.
+        actor: Who wishes it, from the token.
+        request_id: Chosen by the client; unique for one actor.
+        now: The hub's clock in seconds; only compared with deadlines of this process.
+        timestamp: The wall clock, RFC 3339 UTC; only written down.
+
+    Raises:
+        AegisError: A refusal; nothing has changed, but for events in its attribute `audit`, which are applied and must
+            be logged.
+    """
+    stamp = _Stamp(workspace, now, timestamp)
+    _authorise(workspace, command, actor)
+    touch(workspace, actor.agent_id, now)
+    try:
+        decision = _RULES[type(command)](workspace, command, actor, request_id)
+    except LockRefused as refusal:
+        stamp.apply(list(refusal.audit))
+        error = LockHeld(refusal.message, refusal.hint, code=refusal.code, **refusal.data)
+        _add_expiry(workspace, error, now)
+        error.audit = tuple(stamp.events)  # type: ignore[attr-defined]  # documented: audit rides on the refusal
+        raise error from refusal
+    stamp.apply(decision.drafts)
+    stamp.follow_up()
+    events = tuple(stamp.events)
+    reply = decision.reply(events) if callable(decision.reply) else decision.reply
+    return Outcome(events, reply, decision.pending, frozenset(stamp.keys))
+
+
+class _Stamp:
+    """Numbers events and applies them, one batch of drafts after the other."""
+
+    def __init__(self, workspace: Workspace, now: float, timestamp: str) -> None:
+        self.workspace, self.now, self.timestamp = workspace, now, timestamp
+        self.events: list[Event] = []
+        self.keys: set[Key] = set()
+
+    def apply(self, drafts: list[Draft]) -> None:
+        for agent_id, data in drafts:
+            event = Event(self.workspace.seq + 1, agent_id, self.timestamp, data)  # type: ignore[arg-type]  # drafts hold union members
+            self.keys |= evolve(self.workspace, event)
+            _arm(self.workspace, event, self.now)
+            self.events.append(event)
+
+    def follow_up(self) -> None:
+        for _ in range(_MAX_FOLLOW_UPS):
+            drafts = self._promoted() or follow(self.workspace)
+            if not drafts:
+                return
+            self.apply(drafts)
+        raise RuntimeError("the core does not come to rest")
+
+    def _promoted(self) -> list[Draft]:
+        deadlines, locks = self.workspace.deadlines, self.workspace.locks
+
+        def lapsed(agent_id: str, request_id: str) -> bool:
+            return deadlines.remaining_s("wait", request_id, self.now, agent_id=agent_id) <= 0
+
+        return lock_rules.promote(locks, seq=self.workspace.seq, alive=self._lives, lapsed=lapsed)
+
+    def _lives(self, agent_id: str) -> bool:
+        instance = self.workspace.get_instance(agent_id)
+        return instance is None or instance.phase is Phase.JOINED
+
+
+def evolve(workspace: Workspace, event: Event) -> frozenset[Key]:
+    """Apply one logged event, as in replay and in mirrors. Total: never raises, reads no clock."""
+    return workspace.evolve(event)
+
+
+def _arm(workspace: Workspace, event: Event, now: float) -> None:
+    workspace.deadlines.arm(event.agent_id, event.data, now)
+    match event.data:
+        case AgentJoined():
+            workspace.deadlines.touch_session(event.agent_id, now, SESSION_TTL_S)
+        case AgentLeft() | InstanceLost() | InstanceExited() | InstanceStopping():
+            workspace.deadlines.end_session(event.agent_id)
+        case _:
+            return
+
+
+def touch(workspace: Workspace, agent_id: str, now: float) -> None:
+    """An instance was heard of: its session lasts the full time again. Not logged (HUB-8)."""
+    instance = workspace.get_instance(agent_id)
+    if instance is not None and instance.phase is Phase.JOINED:
+        workspace.deadlines.touch_session(agent_id, now, SESSION_TTL_S)
+
+
+def rearm(workspace: Workspace, now: float) -> None:
+    """After replay: every lock, wait and session gets its full time from now; longer is the safe direction."""
+    workspace.deadlines.rearm_all(workspace.locks, now)
+    for instance in workspace.instances.alive():
+        touch(workspace, instance.agent_id, now)
+
+
+def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
+    """What has run out by now, as commands for the hub to execute; each is told once."""
+    found: list[AnyCommand] = []
+    for due in workspace.deadlines.due(now):
+        if due.kind == "lock":
+            found.append(commands.LockExpire(lock_id=due.id, token=due.token or 0))
+        elif due.kind == "wait":
+            found.append(commands.WaitExpire(agent_id=due.agent_id, waiting=due.id))
+        elif (instance := workspace.get_instance(due.agent_id)) is not None and instance.session:
+            found.append(commands.SessionExpire(agent_id=due.agent_id, session=instance.session))
+    return found
+
+
+def settled(workspace: Workspace, event: Event) -> tuple[str, str, dict[str, Any] | AegisError] | None:
+    """The request that an event answers: agent id, request id, and the reply or the refusal.
+
+    The locks of one request are granted together: the answer rides on the first of its events.
+    """
+    data = event.data
+    if isinstance(data, LockAcquired) and data.waited:
+        granted = workspace.locks.granted(event.agent_id, data.request_id)
+        if granted and min(lock.token for lock in granted) == data.token:
+            return (
+                event.agent_id,
+                data.request_id,
+                message_rules.granted_reply(workspace, event.agent_id, data.request_id),
+            )
+        return None
+    if isinstance(data, LockWithdrawn):
+        error = LockHeld(_WITHDRAWN[data.code], lock_rules.LIST_HINT, code=data.code)
+        return event.agent_id, data.request_id, error
+    return None
+
+
+_WITHDRAWN = {
+    "TIMEOUT": "the wait for the lock has timed out",
+    "DEADLOCK": "waiting would close a cycle",
+    "GONE": "the session of the waiting instance has ended",
+}
+
+
+def _add_expiry(workspace: Workspace, error: LockHeld, now: float) -> None:
+    if isinstance(lock_id := error.data.get("lock_id"), str):
+        error.data["expires_in_s"] = round(workspace.deadlines.remaining_s("lock", lock_id, now), 3)
+
+
+def _authorise(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:
+    if actor.kind == "hub":
+        return
+    if type(command) in _HUB_RULES:
+        raise Refused(f"{command.type} is the hub's own", code="hub.only")
+    if actor.kind == "instance" and type(command) in PERSON_ONLY:
+        raise Refused(f"{command.type} is for a person", "ask the person at the dashboard", code="person.only")
+    if actor.kind == "instance" and isinstance(command, commands.InstanceStart):
+        instance = instance_rules.own_instance(workspace, actor)
+        if instance.role != "commander":
+            raise Refused("only the Commander starts instances", code="role.denied")
+
+
+def _context(workspace: Workspace, command: commands.ContextGet, actor: Actor, request_id: str) -> Decision:
+    return Decision([], {"seq": workspace.seq})
+
+
+def _heartbeat(workspace: Workspace, command: commands.Heartbeat, actor: Actor, request_id: str) -> Decision:
+    held = {lock.lock_id for lock in workspace.locks.locks_of(actor.agent_id)}
+    return Decision([], {"lost": [name for name in command.held if name not in held]})
+
+
+_CLIENT_RULES: dict[type[Any], Rule] = {
+    commands.AgentRegister: instance_rules.register,
+    commands.AgentReport: instance_rules.report,
+    commands.AgentLeave: instance_rules.leave,
+    commands.Heartbeat: _heartbeat,
+    commands.LockAcquire: message_rules.lock_acquire,
+    commands.LockRenew: message_rules.lock_renew,
+    commands.LockRelease: message_rules.lock_release,
+    commands.LockBreak: message_rules.lock_break,
+    commands.ScopeRequest: message_rules.scope_request,
+    commands.ScopeGrant: message_rules.scope_grant,
+    commands.ScopeRefuse: message_rules.scope_refuse,
+    commands.PartitionSet: message_rules.partition_set,
+    commands.SpecCreate: spec_rules.create,
+    commands.TaskUpdate: instance_rules.task_update,
+    commands.TaskClaim: spec_rules.claim,
+    commands.RunStart: run_rules.start,
+    commands.RunHalt: run_rules.halt,
+    commands.RunResume: run_rules.resume,
+    commands.RunCancel: run_rules.cancel,
+    commands.DesignPropose: run_rules.propose,
+    commands.DesignAgree: run_rules.agree,
+    commands.InstanceStart: instance_rules.start,
+    commands.InstanceStop: instance_rules.stop,
+    commands.InstanceSend: instance_rules.send,
+    commands.DiffSubmit: piece_rules.submit,
+    commands.ReviewVerdict: piece_rules.verdict,
+    commands.ConflictResolve: piece_rules.conflict_resolve,
+    commands.MessageSend: message_rules.message_send,
+    commands.MessageRead: message_rules.message_read,
+    commands.BroadcastSend: message_rules.broadcast,
+    commands.Ack: message_rules.ack,
+    commands.ContextGet: _context,
+}
+_HUB_RULES: dict[type[Any], Rule] = {
+    commands.LockExpire: message_rules.lock_expire,
+    commands.WaitExpire: message_rules.wait_expire,
+    commands.SessionExpire: instance_rules.session_expire,
+    commands.RunMarkPrepared: run_rules.mark_prepared,
+    commands.InstanceMarkPrepared: instance_rules.mark_prepared,
+    commands.InstanceMarkLaunched: instance_rules.mark_launched,
+    commands.InstanceMarkExited: instance_rules.mark_exited,
+    commands.InstanceMarkReclaimed: instance_rules.mark_reclaimed,
+    commands.InstanceMarkFailed: instance_rules.mark_failed,
+    commands.PieceMarkChecked: piece_rules.mark_checked,
+    commands.ConflictsObserved: piece_rules.conflicts_observed,
+    commands.MergeMarkApplied: piece_rules.mark_applied,
+    commands.MergeMarkRejected: piece_rules.mark_rejected,
+    commands.CompositionMarkChecked: run_rules.composition_checked,
+    commands.QaMarkFinished: run_rules.qa_finished,
+    commands.RunMarkCommitted: run_rules.committed,
+    commands.RunFail: run_rules.run_fail,
+    commands.RunMarkFinished: run_rules.finished,
+    commands.FileObserved: message_rules.file_observed,
+    commands.GateNote: run_rules.gate_note,
+}
+_RULES: dict[type[Any], Rule] = _CLIENT_RULES | _HUB_RULES

@@ -1,0 +1,159 @@
+"""When locks, waits and sessions end, on the clock of this process.
+
+Events carry durations, never instants, so this is derived from them and is not part of the state that is logged.
+`now` is seconds on a clock that also runs while the machine sleeps; after a restart `rearm_all` gives everything its
+full time again, which can only make a lock last longer, never shorter.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Any, Final, Literal, NamedTuple
+
+from aegis_tui.domain.lock import (
+    LockAcquired,
+    LockBroken,
+    LockExpired,
+    LockQueued,
+    LockReleased,
+    LockRenewed,
+    LockWithdrawn,
+)
+from aegis_tui.domain.lock_table import LockTable
+from aegis_tui.domain.model import EventData
+
+DueKind = Literal["lock", "wait", "session"]
+
+MIN_COMPACT: Final = 64
+
+
+class Due(NamedTuple):
+    """Something whose time has run out."""
+
+    kind: DueKind
+    agent_id: str
+    id: str
+    """Lock id, request id, or the agent id again."""
+    token: int | None
+    """The token of a lock, for `lock_rules.expire`."""
+
+
+class _Entry(NamedTuple):
+    """One deadline; `at_s` is on the clock without the extensions."""
+
+    at_s: float
+    due: Due
+
+
+_Name = tuple[DueKind, str, str]
+
+
+class Deadlines:
+    """The deadlines of one process: a heap whose outdated entries are skipped when they surface."""
+
+    def __init__(self) -> None:
+        self._entries: dict[_Name, _Entry] = {}
+        self._heap: list[tuple[float, _Name]] = []
+        self._extended_s = 0.0
+        self._appliers: dict[type[EventData], Callable[[str, Any, float], None]] = {
+            LockAcquired: self._acquired,
+            LockQueued: self._queued,
+            LockRenewed: self._renewed,
+            LockReleased: self._ended,
+            LockExpired: self._ended,
+            LockBroken: self._ended,
+            LockWithdrawn: self._withdrawn,
+        }
+
+    def arm(self, agent_id: str, data: EventData, now: float) -> None:
+        """Set or drop the deadlines that one event brings or ends; events of other nouns change nothing."""
+        if applier := self._appliers.get(type(data)):
+            applier(agent_id, data, now)
+
+    def touch_session(self, agent_id: str, now: float, ttl_s: float) -> None:
+        """The instance was heard of: its session lasts `ttl_s` more seconds."""
+        self._set(Due("session", agent_id, agent_id, None), now + ttl_s)
+
+    def end_session(self, agent_id: str) -> None:
+        """The session ended by itself: it will not be due."""
+        self._drop("session", agent_id, agent_id)
+
+    def rearm_all(self, table: LockTable, now: float) -> None:
+        """After a restart: every lock and wait of the table gets its full time from now; sessions are not touched."""
+        for name in [name for name in self._entries if name[0] != "session"]:
+            del self._entries[name]
+        for lock in table.locks():
+            self._set(Due("lock", lock.agent_id, lock.lock_id, lock.token), now + lock.ttl_s)
+        for wait in table.waits():
+            self._set(Due("wait", wait.agent_id, wait.request_id, None), now + wait.wait_s)
+
+    def extend(self, by_s: float) -> None:
+        """The process itself stalled for `by_s` seconds: nobody could renew, so every deadline moves by that much."""
+        self._extended_s += by_s
+
+    def due(self, now: float) -> list[Due]:
+        """Take out what has run out, earliest first; each is told once."""
+        found: list[Due] = []
+        while self._heap and self._heap[0][0] + self._extended_s <= now:
+            at_s, name = heapq.heappop(self._heap)
+            entry = self._entries.get(name)
+            if entry is not None and entry.at_s == at_s:
+                del self._entries[name]
+                found.append(entry.due)
+        return found
+
+    def remaining_s(self, kind: DueKind, id_: str, now: float, *, agent_id: str = "") -> float:
+        """Seconds until the deadline, 0 when it has passed or there is none.
+
+        Args:
+            kind: What ends.
+            id_: Lock id, request id, or agent id.
+            now: The clock, in seconds.
+            agent_id: Whose request it is; needed for waits only.
+        """
+        entry = self._entries.get(_name(kind, agent_id, id_))
+        return 0.0 if entry is None else max(0.0, entry.at_s + self._extended_s - now)
+
+    def next_at(self) -> float | None:
+        """The instant of the earliest deadline; None when there is none."""
+        while self._heap:
+            at_s, name = self._heap[0]
+            entry = self._entries.get(name)
+            if entry is not None and entry.at_s == at_s:
+                return at_s + self._extended_s
+            heapq.heappop(self._heap)
+        return None
+
+    def _acquired(self, agent_id: str, data: LockAcquired, now: float) -> None:
+        self._drop("wait", agent_id, data.request_id)
+        self._set(Due("lock", agent_id, data.lock_id, data.token), now + data.ttl_s)
+
+    def _queued(self, agent_id: str, data: LockQueued, now: float) -> None:
+        self._set(Due("wait", agent_id, data.request_id, None), now + data.wait_s)
+
+    def _renewed(self, agent_id: str, data: LockRenewed, now: float) -> None:
+        self._set(Due("lock", agent_id, data.lock_id, data.token), now + data.ttl_s)
+
+    def _ended(self, agent_id: str, data: LockReleased | LockExpired | LockBroken, _now: float) -> None:
+        self._drop("lock", agent_id, data.lock_id)
+
+    def _withdrawn(self, agent_id: str, data: LockWithdrawn, _now: float) -> None:
+        self._drop("wait", agent_id, data.request_id)
+
+    def _set(self, due: Due, at_s: float) -> None:
+        name = _name(due.kind, due.agent_id, due.id)
+        stored_s = at_s - self._extended_s
+        self._entries[name] = _Entry(stored_s, due)
+        heapq.heappush(self._heap, (stored_s, name))
+        if len(self._heap) > MIN_COMPACT + 2 * len(self._entries):
+            self._heap = [(entry.at_s, name) for name, entry in self._entries.items()]
+            heapq.heapify(self._heap)
+
+    def _drop(self, kind: DueKind, agent_id: str, id_: str) -> None:
+        self._entries.pop(_name(kind, agent_id, id_), None)
+
+
+def _name(kind: DueKind, agent_id: str, id_: str) -> _Name:
+    """Lock ids are unique in the workspace, request ids only for one instance."""
+    return (kind, agent_id if kind == "wait" else "", id_)

@@ -1,0 +1,106 @@
+"""Events: what has happened, in the order it happened (contract 6).
+
+`seq` counts logged events only and has no gaps. An event is never changed; what an older version wrote is lifted to the
+newest form by `event_from_wire`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from aegis_tui.domain.instance import InstanceEvent
+from aegis_tui.domain.lock import LockEvent
+from aegis_tui.domain.message import MessageEvent
+from aegis_tui.domain.model import SCHEMA_VERSION, EventData
+from aegis_tui.domain.run_event import RunEvent
+from aegis_tui.domain.task_spec import SpecEvent
+from aegis_tui.errors import StoreError
+
+
+class PartitionChanged(EventData):
+    """An instance's globs are these now."""
+
+    type: Literal["partition:changed"] = "partition:changed"
+    globs: tuple[str, ...]
+
+
+class ScopeRequested(EventData):
+    """An instance asks for a path outside its partition (PART-6)."""
+
+    type: Literal["scope:requested"] = "scope:requested"
+    request: str
+    path: str
+    reason: str
+
+
+class ScopeGranted(EventData):
+    """It may write there, under a lock."""
+
+    type: Literal["scope:granted"] = "scope:granted"
+    request: str
+    path: str
+    to: str
+
+
+class ScopeRefused(EventData):
+    """It may not."""
+
+    type: Literal["scope:refused"] = "scope:refused"
+    request: str
+    path: str
+    to: str
+    reason: str
+
+
+ScopeEvent = PartitionChanged | ScopeRequested | ScopeGranted | ScopeRefused
+AnyEventData = InstanceEvent | LockEvent | MessageEvent | RunEvent | SpecEvent | ScopeEvent
+
+_DATA: TypeAdapter[AnyEventData] = TypeAdapter(Annotated[AnyEventData, Field(discriminator="type")])
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One logged event.
+
+    `agent_id` is who it is about: the instance that acted, `person`, or `hub`. `timestamp` is RFC 3339 UTC.
+    """
+
+    seq: int
+    agent_id: str
+    timestamp: str
+    data: AnyEventData
+
+    @property
+    def type(self) -> str:
+        """The contract name, `lock:acquired`."""
+        return self.data.type
+
+
+def event_to_wire(event: Event) -> dict[str, Any]:
+    """The envelope of contract 6: {v, seq, type, agent_id, timestamp, data}."""
+    return {
+        "v": SCHEMA_VERSION,
+        "seq": event.seq,
+        "type": event.type,
+        "agent_id": event.agent_id,
+        "timestamp": event.timestamp,
+        "data": event.data.model_dump(mode="json", by_alias=True, exclude={"type"}),
+    }
+
+
+def event_from_wire(envelope: dict[str, Any]) -> Event:
+    """The event an envelope stands for.
+
+    Raises:
+        StoreError: A version or type this program does not know, or fields that do not fit.
+    """
+    try:
+        if envelope["v"] != SCHEMA_VERSION:
+            raise StoreError(f"event version {envelope['v']} is not known here", "upgrade aegis-tui")
+        data = _DATA.validate_python({**envelope["data"], "type": envelope["type"]})
+        return Event(envelope["seq"], envelope["agent_id"], envelope["timestamp"], data)
+    except (KeyError, TypeError, ValidationError) as error:
+        raise StoreError(f"event {envelope.get('seq')} cannot be read: {error}") from error

@@ -1,0 +1,332 @@
+"""Instances: one running agent each, from the plan to start it until its worktree is reclaimed.
+
+An instance moves through `Phase` only forwards. What the agent says of itself (`state`, `progress`) is kept apart from
+what the hub knows (`phase`): a word from an agent never opens a gate (FLOW-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from aegis_tui.domain import ids
+from aegis_tui.domain.model import EventData, FrozenModel, Key, Progress
+
+
+class Phase(StrEnum):
+    """How far the hub has brought an instance."""
+
+    PLANNED = "planned"
+    PREPARED = "prepared"
+    LAUNCHED = "launched"
+    JOINED = "joined"
+    STOPPING = "stopping"
+    GONE = "gone"
+    RECLAIMED = "reclaimed"
+
+
+ALIVE = frozenset({Phase.PLANNED, Phase.PREPARED, Phase.LAUNCHED, Phase.JOINED})
+"""Phases in which an instance can still do its task."""
+
+TaskKind = Literal["design", "foundation", "implement", "review", "free"]
+AgentStateName = Literal[
+    "starting",
+    "exploring",
+    "planning",
+    "implementing",
+    "testing",
+    "self-QA",
+    "reviewing",
+    "waiting",
+    "asking",
+    "blocked",
+    "idle",
+    "done",
+    "failed",
+    "unknown",
+]
+
+
+class Tokens(FrozenModel):
+    """Model tokens an instance has used so far, totals."""
+
+    prompt: int = Field(0, ge=0)
+    completion: int = Field(0, ge=0)
+    cached: int = Field(0, ge=0)
+
+
+class InstancePlanned(EventData):
+    """The intent to start an instance; everything it needs is decided here."""
+
+    type: Literal["instance:planned"] = "instance:planned"
+    instance_id: str
+    role: str
+    kind: str
+    run: str | None
+    task: TaskKind
+    piece: str | None
+    review_id: str | None = None
+    base_oid: str | None
+    branch: str | None
+    partition: tuple[str, ...]
+    replaces: str | None = None
+
+
+class InstancePrepared(EventData):
+    """Worktree, brief, token and launch record exist."""
+
+    type: Literal["instance:prepared"] = "instance:prepared"
+    worktree: str
+    token_hash: str
+
+
+class InstanceLaunched(EventData):
+    """A pane runs the instance's program."""
+
+    type: Literal["instance:launched"] = "instance:launched"
+    pane: str
+    pid: int
+
+
+class AgentJoined(EventData):
+    """The program has spoken to the hub with its token."""
+
+    type: Literal["agent:joined"] = "agent:joined"
+    agent_type: str
+    role: str
+    partition: tuple[str, ...]
+    session: str
+
+
+class AgentLeft(EventData):
+    """The program said that it goes."""
+
+    type: Literal["agent:left"] = "agent:left"
+    reason: str
+
+
+class AgentState(EventData):
+    """What an agent reports of itself."""
+
+    type: Literal["agent:state"] = "agent:state"
+    state: AgentStateName
+    progress: Progress
+    source: str
+    note: str | None = None
+    tokens: Tokens | None = None
+
+
+class InstanceStopping(EventData):
+    """The intent to end an instance's pane and processes."""
+
+    type: Literal["instance:stopping"] = "instance:stopping"
+    reason: str
+
+
+class InstanceExited(EventData):
+    """The pane's program has ended."""
+
+    type: Literal["instance:exited"] = "instance:exited"
+    status: int | None
+    signal: int | None
+
+
+class InstanceLost(EventData):
+    """The instance is gone before its task was done; its task goes to another (HUB-8)."""
+
+    type: Literal["instance:lost"] = "instance:lost"
+    last_seen: str | None
+    requeued: tuple[str, ...]
+    reason: str
+
+
+class InstanceReclaimed(EventData):
+    """Its worktree is removed; uncommitted work, if any, is in the rescue ref (GIT-1)."""
+
+    type: Literal["instance:reclaimed"] = "instance:reclaimed"
+    rescue_ref: str | None
+    removed: bool = True
+
+
+InstanceEvent = (
+    InstancePlanned
+    | InstancePrepared
+    | InstanceLaunched
+    | AgentJoined
+    | AgentLeft
+    | AgentState
+    | InstanceStopping
+    | InstanceExited
+    | InstanceLost
+    | InstanceReclaimed
+)
+
+
+class Instance(BaseModel):
+    """What the hub knows of one instance. Changed in place by `InstanceTable` only."""
+
+    agent_id: str
+    instance_id: str
+    role: str
+    kind: str
+    run: str | None = None
+    task: TaskKind = "free"
+    piece: str | None = None
+    review_id: str | None = None
+    base_oid: str | None = None
+    branch: str | None = None
+    partition: tuple[str, ...] = ()
+    replaces: str | None = None
+    phase: Phase = Phase.PLANNED
+    worktree: str | None = None
+    token_hash: str | None = None
+    pane: str | None = None
+    pid: int | None = None
+    session: str | None = None
+    planned_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    last_seen: str | None = None
+    state: AgentStateName = "starting"
+    progress: float = 0.0
+    source: str = "hub"
+    note: str | None = None
+    tokens: Tokens = Tokens()
+    prompts: int = 0
+    lost: bool = False
+    rescue_ref: str | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """True while the instance can still do its task."""
+        return self.phase in ALIVE
+
+
+class InstanceTable:
+    """All instances of a workspace, by agent id, in the order they were planned."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Instance] = {}
+        self.counters: dict[str, int] = {}
+        self._hashes: dict[str, str] = {}
+
+    def allocate(self, role: str) -> str:
+        """The next free instance id of a role; ids are never reused in a workspace (contract 2)."""
+        return ids.next_instance_id(role, self.counters.get(role, 0) + 1)
+
+    def find(self, name: str) -> Instance | None:
+        """The instance that goes by either form of its id."""
+        if found := self.by_id.get(name):
+            return found
+        short = ids.instance_id(name)
+        return next((item for item in self.by_id.values() if item.instance_id == short), None)
+
+    def by_token_hash(self, token_hash: str) -> Instance | None:
+        """The instance a token belongs to; None once it is lost or reclaimed (HUB-8)."""
+        found = self.by_id.get(self._hashes.get(token_hash, ""))
+        return found if found and found.is_alive else None
+
+    def of_run(self, run: str) -> Iterable[Instance]:
+        """The instances that were planned for a run."""
+        return (item for item in self.by_id.values() if item.run == run)
+
+    def alive(self) -> Iterable[Instance]:
+        """The instances that can still do their task."""
+        return (item for item in self.by_id.values() if item.is_alive)
+
+    def evolve(self, agent_id: str, data: InstanceEvent, timestamp: str) -> frozenset[Key]:
+        """Apply one event. Total: an event about an unknown instance changes nothing."""
+        if isinstance(data, InstancePlanned):
+            self._plan(agent_id, data, timestamp)
+            return frozenset({("instance", agent_id)})
+        instance = self.by_id.get(agent_id)
+        if isinstance(data, AgentJoined) and instance is None:
+            instance = self._join_outside(agent_id, data, timestamp)
+        if instance is None:
+            return frozenset()
+        self._apply(instance, data, timestamp)
+        return frozenset({("instance", agent_id)})
+
+    def _plan(self, agent_id: str, data: InstancePlanned, timestamp: str) -> None:
+        self.by_id[agent_id] = Instance(
+            agent_id=agent_id, planned_at=timestamp, **data.model_dump(exclude={"type"}), last_seen=timestamp
+        )
+        self.counters[data.role] = self.counters.get(data.role, 0) + 1
+
+    def _join_outside(self, agent_id: str, data: AgentJoined, timestamp: str) -> Instance:
+        """A person's own agent that joins by `connect` (contract 2)."""
+        kind, _, short = agent_id.partition("-")
+        instance = Instance(
+            agent_id=agent_id, instance_id=short, role=data.role, kind=kind.lower(), planned_at=timestamp
+        )
+        self.by_id[agent_id] = instance
+        return instance
+
+    def _apply(self, instance: Instance, data: InstanceEvent, timestamp: str) -> None:
+        match data:
+            case InstancePrepared():
+                instance.worktree, instance.token_hash = data.worktree, data.token_hash
+                instance.phase = Phase.PREPARED
+                self._hashes[data.token_hash] = instance.agent_id
+            case InstanceLaunched():
+                instance.pane, instance.pid, instance.started_at = data.pane, data.pid, timestamp
+                if instance.phase is Phase.PREPARED:
+                    instance.phase = Phase.LAUNCHED
+            case AgentJoined():
+                instance.session, instance.partition = data.session, data.partition
+                instance.phase, instance.last_seen = Phase.JOINED, timestamp
+                instance.started_at = instance.started_at or timestamp
+            case AgentState():
+                instance.state, instance.progress = data.state, data.progress
+                instance.source, instance.note = data.source, data.note
+                instance.tokens = data.tokens or instance.tokens
+                instance.prompts += data.state == "asking"
+            case _:
+                self._end(instance, data, timestamp)
+
+    @staticmethod
+    def _end(instance: Instance, data: InstanceEvent, timestamp: str) -> None:
+        match data:
+            case InstanceStopping():
+                instance.phase = Phase.STOPPING if instance.is_alive else instance.phase
+            case InstanceExited() | AgentLeft():
+                if instance.phase is not Phase.RECLAIMED:
+                    instance.phase = Phase.GONE
+                instance.ended_at = instance.ended_at or timestamp
+                if instance.worktree is None:
+                    instance.phase = Phase.RECLAIMED
+            case InstanceLost():
+                instance.lost, instance.phase = True, Phase.STOPPING
+                instance.note = data.reason
+            case InstanceReclaimed():
+                instance.phase, instance.rescue_ref = Phase.RECLAIMED, data.rescue_ref
+                instance.ended_at = instance.ended_at or timestamp
+            case _:
+                return
+
+    def dump(self) -> dict[str, object]:
+        """A plain form for snapshots; `load` gives an equal table back."""
+        return {
+            "instances": [item.model_dump(mode="json") for item in self.by_id.values()],
+            "counters": dict(sorted(self.counters.items())),
+        }
+
+    @classmethod
+    def load(cls, plain: dict[str, object]) -> InstanceTable:
+        """The table that `dump` described."""
+        table = cls()
+        saved = _Saved.model_validate(plain)
+        for item in saved.instances:
+            table.by_id[item.agent_id] = item
+            if item.token_hash:
+                table._hashes[item.token_hash] = item.agent_id
+        table.counters = saved.counters
+        return table
+
+
+class _Saved(BaseModel):
+    instances: list[Instance]
+    counters: dict[str, int]

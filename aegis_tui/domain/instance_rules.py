@@ -1,0 +1,336 @@
+"""Rules about instances: joining, reporting, being lost, being replaced (HUB-8, FLOW-6, SPEC-10)."""
+
+from __future__ import annotations
+
+from aegis_tui.domain import brief, ids, lock_rules
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.instance import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    Instance,
+    InstanceExited,
+    InstanceLaunched,
+    InstanceLost,
+    InstancePlanned,
+    InstancePrepared,
+    InstanceReclaimed,
+    InstanceStopping,
+    Phase,
+    TaskKind,
+)
+from aegis_tui.domain.lock import Draft
+from aegis_tui.domain.message import MessageSent
+from aegis_tui.domain.run import Piece, PieceStatus, Run
+from aegis_tui.domain.run_event import PieceReopened
+from aegis_tui.domain.task_spec import SpecInProgress, TaskUpdated
+from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace
+from aegis_tui.errors import Refused, UsageError
+
+
+def own_instance(workspace: Workspace, actor: Actor) -> Instance:
+    """The instance that speaks.
+
+    Raises:
+        Refused: The actor is no living instance.
+    """
+    instance = workspace.get_instance(actor.agent_id)
+    if instance is None or not instance.is_alive:
+        raise Refused(f"{actor.agent_id} is not a living instance", "register first", code="instance.unknown")
+    return instance
+
+
+def named_instance(workspace: Workspace, name: str) -> Instance:
+    """The instance a person means by either form of its id.
+
+    Raises:
+        UsageError: There is none.
+    """
+    instance = workspace.instances.find(name)
+    if instance is None:
+        raise UsageError(f"there is no instance {name}", "list them: aegis-tui status")
+    return instance
+
+
+def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | None:
+    """The run and piece that an instance works on, if it is still the one that does."""
+    run = workspace.runs.by_id.get(instance.run or "")
+    piece = run.pieces.get(instance.piece or "") if run else None
+    if run is None or piece is None or piece.agent_id != instance.agent_id or instance.review_id:
+        return None
+    return run, piece
+
+
+def register(workspace: Workspace, command: commands.AgentRegister, actor: Actor, request_id: str) -> Decision:
+    """Join, or join again after a lost connection: the session stays the same."""
+    if actor.kind == "person":
+        return _join_outside(workspace, command, request_id)
+    instance = own_instance(workspace, actor)
+    if instance.phase is Phase.JOINED and instance.session:
+        return Decision([], _joined_reply(instance.agent_id, instance.session))
+    session = f"{instance.instance_id}.{workspace.seq + 1}"
+    drafts: list[Draft] = [
+        (
+            instance.agent_id,
+            AgentJoined(
+                agent_type=command.agent_type, role=instance.role, partition=instance.partition, session=session
+            ),
+        )
+    ]
+    if message := first_brief(workspace, instance):
+        drafts.append((ids.HUB, message))
+    if found := piece_of(workspace, instance):
+        piece = found[1]
+        drafts.append((instance.agent_id, SpecInProgress(specId=piece.spec_id, path=spec_path(piece.spec_id))))
+    return Decision(drafts, _joined_reply(instance.agent_id, session))
+
+
+def _joined_reply(agent_id: str, session: str) -> dict[str, object]:
+    return {"agent_id": agent_id, "session": session, "ttl_s": SESSION_TTL_S}
+
+
+def _join_outside(workspace: Workspace, command: commands.AgentRegister, request_id: str) -> Decision:
+    short = ids.check_instance_id(command.instance_id or "")
+    agent_id = ids.agent_id(command.agent_type, short)
+    known = workspace.instances.find(short)
+    if known is not None and known.agent_id != agent_id:
+        raise Refused(f"{short} is {known.agent_id} already", "choose another --instance", code="instance.taken")
+    if known is not None and known.run is not None:
+        raise Refused(f"{agent_id} belongs to a run", "choose another --instance", code="instance.taken")
+    partition = command.partition or ()
+    if overlaps := workspace.partitions.overlaps_with(agent_id, partition):
+        first = overlaps[0]
+        raise Refused(
+            f"{first.a} and {first.b} both match {first.witness}",
+            "choose globs that nobody owns",
+            code="partition.overlap",
+            overlaps=[item.model_dump(mode="json") for item in overlaps],
+        )
+    if known is not None and known.phase is Phase.JOINED and known.session:
+        return Decision([], _joined_reply(agent_id, known.session))
+    session = f"{short}.{workspace.seq + 1}"
+    joined = AgentJoined(
+        agent_type=command.agent_type, role=command.role or "worker", partition=partition, session=session
+    )
+    return Decision([(agent_id, joined)], _joined_reply(agent_id, session))
+
+
+def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
+    """The prompt that an instance starts with; None for one that waits for a person's words."""
+    run = workspace.runs.by_id.get(instance.run or "")
+    if run is None:
+        return None
+    context: dict[str, object] = {"task": instance.task, "base_oid": instance.base_oid}
+    if instance.task == "review":
+        review = run.reviews[instance.review_id or ""]
+        text = brief.review_brief(run, piece=review.piece, base_oid=review.base_oid, files=review.files)
+        context |= {"review_id": review.review_id}
+    elif instance.task == "design":
+        text = brief.design_brief(run)
+    elif instance.task in ("implement", "foundation"):
+        piece = run.pieces[instance.piece or ""]
+        old = workspace.get_instance(instance.replaces or "")
+        text = brief.work_brief(run, piece, rescue_ref=old.rescue_ref if old else None)
+        context |= {"spec_id": piece.spec_id}
+    else:
+        return None
+    return MessageSent(to=instance.agent_id, text=text, kind="prompt", context=context)
+
+
+def spec_path(spec_id: str) -> str:
+    """Where a spec's file lies, from the repository's root."""
+    return f".agents/specs/active/{spec_id}.yaml"
+
+
+def report(workspace: Workspace, command: commands.AgentReport, actor: Actor, request_id: str) -> Decision:
+    """Take down what an agent says of itself; a worker that gives up makes room for a fresh one."""
+    instance = own_instance(workspace, actor)
+    said = AgentState(
+        state=command.state, progress=command.progress, source="hub", note=command.note, tokens=command.tokens
+    )
+    same = (instance.state, instance.progress, instance.note) == (said.state, said.progress, said.note)
+    drafts: list[Draft] = []
+    if not same or (said.tokens and said.tokens != instance.tokens):
+        drafts.append((instance.agent_id, said))
+    if command.state in ("failed", "blocked") and instance.run:
+        drafts += give_up(workspace, instance, f"{instance.agent_id} reported {command.state}: {command.note or ''}")
+    return Decision(drafts)
+
+
+def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
+    """End an instance that will not finish; its task goes to a fresh one."""
+    drafts: list[Draft] = [(instance.agent_id, InstanceStopping(reason=reason))]
+    drafts += lock_rules.drop_holder(workspace.locks, instance.agent_id, "released")
+    return drafts + _requeue(workspace, instance, reason)[1]
+
+
+def _requeue(workspace: Workspace, instance: Instance, reason: str) -> tuple[list[str], list[Draft]]:
+    found = piece_of(workspace, instance)
+    if found is None or found[1].status is not PieceStatus.WORKING or not found[0].is_open:
+        return [], []
+    run, piece = found
+    reopened = PieceReopened(run=run.run, piece=piece.name, reason=piece.feedback, fresh=True, counts=False)
+    return [piece.spec_id], [(ids.HUB, reopened)]
+
+
+def lose(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
+    """The instance is gone: free what it held, say so, requeue its task (HUB-8)."""
+    drafts = lock_rules.drop_holder(workspace.locks, instance.agent_id, lock_rules.SESSION_LOST)
+    requeued, reopened = _requeue(workspace, instance, reason)
+    lost = InstanceLost(last_seen=instance.last_seen, requeued=tuple(requeued), reason=reason)
+    return [*drafts, (instance.agent_id, lost), *reopened]
+
+
+def leave(workspace: Workspace, command: commands.AgentLeave, actor: Actor, request_id: str) -> Decision:
+    """The program says goodbye; with its task undone that counts as lost."""
+    instance = own_instance(workspace, actor)
+    if instance.run is not None:
+        return Decision(lose(workspace, instance, f"left: {command.reason}"))
+    drafts = lock_rules.drop_holder(workspace.locks, instance.agent_id, "left")
+    return Decision([*drafts, (instance.agent_id, AgentLeft(reason=command.reason))])
+
+
+def session_expire(workspace: Workspace, command: commands.SessionExpire, actor: Actor, request_id: str) -> Decision:
+    """A session that was not renewed in time; nothing when it was, or is another one now."""
+    instance = workspace.get_instance(command.agent_id)
+    if instance is None or instance.phase is not Phase.JOINED or instance.session != command.session:
+        return Decision()
+    reason = "no heartbeat"
+    if instance.run is None:
+        drafts = lock_rules.drop_holder(workspace.locks, instance.agent_id, lock_rules.SESSION_LOST)
+        return Decision([*drafts, (instance.agent_id, AgentLeft(reason=reason))])
+    return Decision(lose(workspace, instance, reason))
+
+
+def mark_prepared(
+    workspace: Workspace, command: commands.InstanceMarkPrepared, actor: Actor, request_id: str
+) -> Decision:
+    """Its worktree and launch record exist."""
+    instance = workspace.get_instance(command.agent_id)
+    if instance is None or instance.phase is not Phase.PLANNED:
+        return Decision()
+    data = InstancePrepared(worktree=command.worktree, token_hash=command.token_hash)
+    return Decision([(command.agent_id, data)])
+
+
+def mark_launched(
+    workspace: Workspace, command: commands.InstanceMarkLaunched, actor: Actor, request_id: str
+) -> Decision:
+    """Its pane is open; the program may have joined before this is known."""
+    instance = workspace.get_instance(command.agent_id)
+    if instance is None or instance.pane is not None:
+        return Decision()
+    return Decision([(command.agent_id, InstanceLaunched(pane=command.pane, pid=command.pid))])
+
+
+def mark_exited(workspace: Workspace, command: commands.InstanceMarkExited, actor: Actor, request_id: str) -> Decision:
+    """Its program ended: as asked, or it is lost."""
+    instance = workspace.get_instance(command.agent_id)
+    if instance is None or instance.phase in (Phase.GONE, Phase.RECLAIMED, Phase.PLANNED):
+        return Decision()
+    drafts: list[Draft] = []
+    if instance.is_alive:
+        how = command.reason or f"exited with {_ending(command)}"
+        drafts += lose(workspace, instance, how)
+    drafts.append((instance.agent_id, InstanceExited(status=command.status, signal=command.signal)))
+    return Decision(drafts)
+
+
+def _ending(command: commands.InstanceMarkExited) -> str:
+    if command.signal is not None:
+        return f"signal {command.signal}"
+    return "unknown status" if command.status is None else f"status {command.status}"
+
+
+def mark_reclaimed(
+    workspace: Workspace, command: commands.InstanceMarkReclaimed, actor: Actor, request_id: str
+) -> Decision:
+    """Its worktree is gone."""
+    instance = workspace.get_instance(command.agent_id)
+    if instance is None or instance.phase is not Phase.GONE:
+        return Decision()
+    return Decision([(command.agent_id, InstanceReclaimed(rescue_ref=command.rescue_ref))])
+
+
+def mark_failed(workspace: Workspace, command: commands.InstanceMarkFailed, actor: Actor, request_id: str) -> Decision:
+    """It could not be brought up."""
+    instance = workspace.get_instance(command.agent_id)
+    if instance is None or not instance.is_alive:
+        return Decision()
+    return Decision(lose(workspace, instance, command.reason))
+
+
+def stop(workspace: Workspace, command: commands.InstanceStop, actor: Actor, request_id: str) -> Decision:
+    """A person ends an instance; an unfinished task goes to a fresh one."""
+    instance = named_instance(workspace, command.agent_id)
+    if not instance.is_alive:
+        return Decision([], {"agent_id": instance.agent_id, "phase": instance.phase})
+    return Decision(give_up(workspace, instance, command.reason), {"agent_id": instance.agent_id})
+
+
+def send(workspace: Workspace, command: commands.InstanceSend, actor: Actor, request_id: str) -> Decision:
+    """Give an instance a prompt; `delivered` is said when it acknowledges (PANE-4)."""
+    instance = named_instance(workspace, command.agent_id)
+    if not instance.is_alive:
+        raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
+    message = MessageSent(to=instance.agent_id, text=command.text, kind="prompt", context={"task": "free"})
+    return Decision(
+        [(actor.agent_id, message)],
+        lambda events: {"delivery": "queued", "seq": events[0].seq, "agent_id": instance.agent_id},
+    )
+
+
+def start(workspace: Workspace, command: commands.InstanceStart, actor: Actor, request_id: str) -> Decision:
+    """Plan an instance without a task of its own; a run plans its workers itself."""
+    if command.role not in ids.ROLE_PREFIXES:
+        raise UsageError(f"there is no role {command.role}", f"one of {', '.join(ids.ROLE_PREFIXES)}")
+    run = workspace.runs.current()
+    if run is None or not run.is_open:
+        raise Refused("no run is active", "start one: aegis-tui run GOAL", code="run.none")
+    planned = plan(workspace, run, role=command.role, kind=command.kind, task="free", base_oid=run.working_oid)
+    return Decision([planned], {"agent_id": planned[0]})
+
+
+def plan(
+    workspace: Workspace,
+    run: Run,
+    *,
+    role: str,
+    kind: str,
+    task: TaskKind,
+    base_oid: str,
+    piece: str | None = None,
+    review_id: str | None = None,
+    partition: tuple[str, ...] = (),
+    replaces: str | None = None,
+) -> Draft:
+    """The intent to start one more instance of a run."""
+    short = workspace.instances.allocate(role)
+    data = InstancePlanned(
+        instance_id=short,
+        role=role,
+        kind=kind,
+        run=run.run,
+        task=task,
+        piece=piece,
+        review_id=review_id,
+        base_oid=base_oid,
+        branch=ids.branch_of(run.run, short),
+        partition=partition,
+        replaces=replaces,
+    )
+    return ids.agent_id(kind, short), data
+
+
+def task_update(workspace: Workspace, command: commands.TaskUpdate, actor: Actor, request_id: str) -> Decision:
+    """What an agent says of one task of its own spec."""
+    spec = workspace.specs.by_id.get(command.spec_id)
+    if spec is None:
+        raise UsageError(f"there is no spec {command.spec_id}", "list them: aegis-tui spec list")
+    if actor.kind == "instance" and spec.agent != actor.agent_id:
+        raise Refused(f"{command.spec_id} is {spec.agent or 'nobody'}'s", "claim it first", code="spec.foreign")
+    data = TaskUpdated(
+        spec_id=command.spec_id, task_id=command.task_id, status=command.status, progress=command.progress
+    )
+    return Decision([(actor.agent_id, data)])

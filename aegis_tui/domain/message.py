@@ -1,0 +1,151 @@
+"""Messages, broadcasts and file news: what instances tell each other through the hub."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from aegis_tui.domain.model import EventData, FrozenModel, Key
+
+ChangeType = Literal["created", "modified", "deleted", "moved"]
+RECENT_CHANGES = 200
+"""How many file changes a snapshot of the shared context carries."""
+
+
+class MessageSent(EventData):
+    """Text for one instance. A `prompt` starts or continues its tool loop; `context` says what it is about."""
+
+    type: Literal["message:sent"] = "message:sent"
+    to: str
+    text: str
+    kind: Literal["prompt", "note"] = "note"
+    context: dict[str, Any] = Field(default_factory=dict)
+
+
+class MessageAcked(EventData):
+    """The addressee has it: `delivered` means this event exists (PANE-4)."""
+
+    type: Literal["message:acked"] = "message:acked"
+    of: int
+
+
+class Broadcast(EventData):
+    """An event of a client's own that the core only passes on (plan:*, code:writing, fix:*)."""
+
+    type: Literal["broadcast"] = "broadcast"
+    event: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class CodeWritten(EventData):
+    """A joint file was written under a lock whose token was current (LOCK-3)."""
+
+    type: Literal["code:written"] = "code:written"
+    file: str
+    token: int
+    base_oid: str | None = None
+    new_oid: str
+
+
+class FileChanged(EventData):
+    """A file in the repository or a worktree changed (HUB-10)."""
+
+    type: Literal["file:changed"] = "file:changed"
+    path: str
+    change_type: ChangeType
+    worktree: str
+    diff: str | None = None
+    unlocked: bool = False
+
+
+MessageEvent = MessageSent | MessageAcked | Broadcast | CodeWritten | FileChanged
+
+
+class Message(FrozenModel):
+    """One message as it waits for its addressee."""
+
+    seq: int
+    sender: str
+    to: str
+    text: str
+    kind: Literal["prompt", "note"]
+    context: dict[str, Any]
+    timestamp: str
+
+
+class Write(FrozenModel):
+    """One fenced write to a joint file."""
+
+    agent_id: str
+    file: str
+    token: int
+    new_oid: str
+
+
+class _SavedBoard(BaseModel):
+    waiting: list[Message]
+    writes: list[Write]
+    recent: list[dict[str, Any]]
+
+
+class MessageBoard:
+    """Messages not yet acknowledged, fenced writes, and the newest file changes."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Message] = {}
+        self.writes: list[Write] = []
+        self.recent: list[dict[str, Any]] = []
+
+    def for_agent(self, agent_id: str, after: int = 0) -> list[Message]:
+        """Unacknowledged messages to one instance, oldest first."""
+        return [item for item in self.waiting.values() if item.to == agent_id and item.seq > after]
+
+    def tokens_for(self, agent_id: str, path: str) -> frozenset[int]:
+        """Fencing tokens under which an instance has written a path."""
+        return frozenset(w.token for w in self.writes if w.agent_id == agent_id and w.file == path)
+
+    def evolve(self, seq: int, agent_id: str, data: MessageEvent, timestamp: str) -> frozenset[Key]:
+        """Apply one event."""
+        match data:
+            case MessageSent():
+                self.waiting[seq] = Message(
+                    seq=seq, sender=agent_id, timestamp=timestamp, **data.model_dump(exclude={"type"})
+                )
+                return frozenset({("message", data.to)})
+            case MessageAcked():
+                self.waiting.pop(data.of, None)
+                return frozenset({("message", agent_id)})
+            case CodeWritten():
+                self.writes.append(Write(agent_id=agent_id, file=data.file, token=data.token, new_oid=data.new_oid))
+                return frozenset({("file", data.file)})
+            case FileChanged():
+                self.recent.append(
+                    {
+                        "file": data.path,
+                        "agent_id": agent_id,
+                        "change_type": data.change_type,
+                        "timestamp": timestamp,
+                    }
+                )
+                del self.recent[:-RECENT_CHANGES]
+                return frozenset({("file", data.path)})
+            case Broadcast():
+                return frozenset()
+
+    def dump(self) -> dict[str, Any]:
+        """A plain form for snapshots."""
+        return {
+            "waiting": [item.model_dump(mode="json") for item in self.waiting.values()],
+            "writes": [item.model_dump(mode="json") for item in self.writes],
+            "recent": list(self.recent),
+        }
+
+    @classmethod
+    def load(cls, plain: dict[str, Any]) -> MessageBoard:
+        """The board that `dump` described."""
+        saved = _SavedBoard.model_validate(plain)
+        board = cls()
+        board.waiting = {item.seq: item for item in saved.waiting}
+        board.writes, board.recent = saved.writes, saved.recent
+        return board

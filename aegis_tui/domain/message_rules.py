@@ -1,0 +1,284 @@
+"""Rules about locks as clients ask for them, fenced writes, scope requests, messages and broadcasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain import lock_rules
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.event import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
+from aegis_tui.domain.ids import HUB
+from aegis_tui.domain.instance_rules import named_instance, own_instance
+from aegis_tui.domain.lock import Draft, Lock, LockDenied, LockMode, LockRefused, Region, Resource
+from aegis_tui.domain.message import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import PartitionRefused, Refused, StaleToken, UsageError
+
+DEFAULT_TTL_S = 300.0
+
+
+def lock_acquire(workspace: Workspace, command: commands.LockAcquire, actor: Actor, request_id: str) -> Decision:
+    """Grant all, queue, or refuse (LOCK-2); the reply of a queued request comes with its grant."""
+    mode = LockMode(command.lock_type)
+    resources = _resources(command)
+    if actor.kind == "instance":
+        own_instance(workspace, actor)
+        for resource in resources:
+            _check_partition(workspace, actor, resource, mode)
+    drafts = lock_rules.acquire(
+        workspace.locks,
+        actor.agent_id,
+        request_id=request_id,
+        resources=resources,
+        mode=mode,
+        ttl_s=DEFAULT_TTL_S if command.ttl_s is None else command.ttl_s,
+        wait_s=command.wait_s,
+        seq=workspace.seq,
+    )
+    if not drafts and workspace.locks.waiting(actor.agent_id, request_id):
+        return Decision(pending=True)
+    if any(data.type == "lock:queued" for _, data in drafts):
+        return Decision(drafts, pending=True)
+    return Decision(drafts, lambda _: granted_reply(workspace, actor.agent_id, request_id, resources, mode))
+
+
+def granted_reply(
+    workspace: Workspace,
+    agent_id: str,
+    request_id: str,
+    resources: list[Resource] | None = None,
+    mode: LockMode | None = None,
+) -> dict[str, Any]:
+    """The locks of a granted request, in canonical order, with the seconds they have left."""
+    held: dict[str, Lock] = {lock.lock_id: lock for lock in workspace.locks.granted(agent_id, request_id)}
+    for resource in resources or []:
+        if lock := workspace.locks.held_by(agent_id, resource, mode):
+            held.setdefault(lock.lock_id, lock)
+    ordered = sorted(held.values(), key=lambda lock: lock.resource.sort_key)
+    return {"locks": [lock_to_wire(lock) for lock in ordered]}
+
+
+def lock_to_wire(lock: Lock) -> dict[str, Any]:
+    """One lock as contract 5 shows it."""
+    region = lock.resource.region
+    return {
+        "lock_id": lock.lock_id,
+        "path": lock.resource.path,
+        "region": str(region) if region else None,
+        "lock_type": str(lock.mode),
+        "agent_id": lock.agent_id,
+        "token": lock.token,
+        "ttl_s": lock.ttl_s,
+        "expires_in_s": lock.ttl_s,
+    }
+
+
+def _resources(command: commands.LockAcquire) -> list[Resource]:
+    wanted = list(command.resources)
+    if command.path is not None:
+        wanted.append(commands.WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
+    try:
+        return [
+            Resource(
+                path=item.path,
+                region=Region(lines=item.lines, symbol=item.symbol) if item.lines or item.symbol else None,
+            )
+            for item in wanted
+        ]
+    except ValueError as error:
+        raise UsageError(f"not a lockable place: {_first_line(error)}", "a path, with lines A-B or a symbol") from error
+
+
+def _first_line(error: ValueError) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[2] if len(lines) > 2 else lines[0]
+
+
+def _check_partition(workspace: Workspace, actor: Actor, resource: Resource, mode: LockMode) -> None:
+    if mode is not LockMode.EXCLUSIVE:
+        return
+    instance = own_instance(workspace, actor)
+    verdict = workspace.partitions.verdict(actor.agent_id, resource.path)
+    bound = instance.run is not None
+    if verdict.allowed or (not bound and verdict.owner is None and verdict.rule != "shared"):
+        return
+    denied = LockDenied(path=resource.path, lock_type=mode, code="PARTITION", held_by=verdict.owner or "")
+    raise LockRefused(
+        verdict.message,
+        "ask for it: scope:request",
+        audit=((actor.agent_id, denied),),
+        code="PARTITION",
+        held_by=verdict.owner,
+        rule=verdict.rule,
+    )
+
+
+def lock_renew(workspace: Workspace, command: commands.LockRenew, actor: Actor, request_id: str) -> Decision:
+    """Start the TTL again; the token must be the current one."""
+    drafts = lock_rules.renew(
+        workspace.locks,
+        actor.agent_id,
+        lock_id=command.lock_id,
+        path=command.path,
+        token=command.token,
+        ttl_s=command.ttl_s,
+    )
+    renewed = [str(getattr(data, "lock_id", "")) for _, data in drafts]
+
+    def reply(_: object) -> dict[str, Any]:
+        return {"locks": [lock_to_wire(lock) for name in renewed if (lock := workspace.locks.find(name))]}
+
+    return Decision(drafts, reply)
+
+
+def lock_release(workspace: Workspace, command: commands.LockRelease, actor: Actor, request_id: str) -> Decision:
+    """Give locks back; releasing somebody's newer lock is refused."""
+    drafts = lock_rules.release(
+        workspace.locks, actor.agent_id, lock_id=command.lock_id, path=command.path, token=command.token
+    )
+    return Decision(drafts, {"released": [str(getattr(data, "lock_id", "")) for _, data in drafts]})
+
+
+def lock_break(workspace: Workspace, command: commands.LockBreak, actor: Actor, request_id: str) -> Decision:
+    """Take a lock away; said to all, with the reason."""
+    return Decision(lock_rules.break_lock(workspace.locks, actor.agent_id, command.lock_id, command.reason))
+
+
+def lock_expire(workspace: Workspace, command: commands.LockExpire, actor: Actor, request_id: str) -> Decision:
+    """A TTL has passed."""
+    return Decision(lock_rules.expire(workspace.locks, command.lock_id, command.token))
+
+
+def wait_expire(workspace: Workspace, command: commands.WaitExpire, actor: Actor, request_id: str) -> Decision:
+    """A wait has timed out."""
+    return Decision(lock_rules.withdraw(workspace.locks, command.agent_id, command.waiting, "TIMEOUT"))
+
+
+def broadcast(workspace: Workspace, command: commands.BroadcastSend, actor: Actor, request_id: str) -> Decision:
+    """Pass an event on; `code:written` is a fenced write and needs a current EXCLUSIVE token (LOCK-3)."""
+    if actor.kind == "instance":
+        own_instance(workspace, actor)
+    if command.event in ("code:writing", "code:written"):
+        return _fenced(workspace, command, actor)
+    return Decision([(actor.agent_id, Broadcast(event=command.event, data=command.data))])
+
+
+def _fenced(workspace: Workspace, command: commands.BroadcastSend, actor: Actor) -> Decision:
+    path, token = command.data.get("file"), command.data.get("token")
+    if not isinstance(path, str) or not isinstance(token, int):
+        raise UsageError(f"{command.event} needs file and token", "see contract section 6")
+    lock = lock_rules.check_token(workspace.locks, actor.agent_id, path=path, token=token)
+    if lock.mode is not LockMode.EXCLUSIVE:
+        raise StaleToken(f"{path} is held {lock.mode}, not EXCLUSIVE", lock_rules.REACQUIRE_HINT, path=path)
+    if command.event == "code:writing":
+        return Decision([(actor.agent_id, Broadcast(event=command.event, data={"file": path, "token": token}))])
+    base, new = command.data.get("base_oid"), command.data.get("new_oid")
+    if not isinstance(new, str):
+        raise UsageError("code:written needs new_oid", "the blob id of what was written")
+    written = CodeWritten(file=path, token=token, base_oid=base if isinstance(base, str) else None, new_oid=new)
+    return Decision([(actor.agent_id, written)])
+
+
+def scope_request(workspace: Workspace, command: commands.ScopeRequest, actor: Actor, request_id: str) -> Decision:
+    """Ask for a path outside the partition; its owner hears of it (PART-6)."""
+    own_instance(workspace, actor)
+    verdict = workspace.partitions.verdict(actor.agent_id, command.path)
+    if verdict.allowed:
+        return Decision([], {"request": None, "granted": True})
+    request = f"q{workspace.seq + 1}"
+    drafts: list[Draft] = [(actor.agent_id, ScopeRequested(request=request, path=command.path, reason=command.reason))]
+    owner = workspace.get_instance(verdict.owner or "")
+    if owner is not None and owner.is_alive:
+        text = f"{actor.agent_id} asks to write {command.path} ({request}): {command.reason}"
+        drafts.append((HUB, MessageSent(to=owner.agent_id, text=text, context={"request": request})))
+    return Decision(drafts, {"request": request, "granted": False, "owner": verdict.owner})
+
+
+def _may_answer(workspace: Workspace, actor: Actor, path: str) -> bool:
+    if actor.kind != "instance":
+        return True
+    instance = own_instance(workspace, actor)
+    return instance.role == "commander" or workspace.partitions.owner_of(path) == actor.agent_id
+
+
+def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeRequested, str]:
+    asked = workspace.scope_requests.get(request)
+    if asked is None:
+        raise UsageError(f"there is no open scope request {request}", "it may have been answered already")
+    if not _may_answer(workspace, actor, asked.path):
+        raise PartitionRefused(f"{asked.path} is not {actor.agent_id}'s to give", "its owner or the Commander answers")
+    return asked, workspace.scope_askers[request]
+
+
+def scope_grant(workspace: Workspace, command: commands.ScopeGrant, actor: Actor, request_id: str) -> Decision:
+    """Yes: the asker may write there, under a lock."""
+    asked, asker = _asked(workspace, command.request, actor)
+    text = f"granted: you may write {asked.path}, under a lock"
+    return Decision(
+        [
+            (actor.agent_id, ScopeGranted(request=command.request, path=asked.path, to=asker)),
+            (HUB, MessageSent(to=asker, text=text, context={"request": command.request})),
+        ]
+    )
+
+
+def scope_refuse(workspace: Workspace, command: commands.ScopeRefuse, actor: Actor, request_id: str) -> Decision:
+    """No, and why."""
+    asked, asker = _asked(workspace, command.request, actor)
+    text = f"refused: {asked.path}: {command.reason}"
+    refused = ScopeRefused(request=command.request, path=asked.path, to=asker, reason=command.reason)
+    return Decision(
+        [
+            (actor.agent_id, refused),
+            (HUB, MessageSent(to=asker, text=text, context={"request": command.request})),
+        ]
+    )
+
+
+def partition_set(workspace: Workspace, command: commands.PartitionSet, actor: Actor, request_id: str) -> Decision:
+    """Give an instance other globs, unless they meet another's."""
+    instance = named_instance(workspace, command.agent_id)
+    if overlaps := workspace.partitions.overlaps_with(instance.agent_id, command.globs):
+        first = overlaps[0]
+        raise Refused(
+            f"{first.a} and {first.b} both match {first.witness}",
+            "choose globs that nobody owns",
+            code="partition.overlap",
+            overlaps=[item.model_dump(mode="json") for item in overlaps],
+        )
+    return Decision([(instance.agent_id, PartitionChanged(globs=command.globs))])
+
+
+def message_send(workspace: Workspace, command: commands.MessageSend, actor: Actor, request_id: str) -> Decision:
+    """A note to another instance."""
+    to = named_instance(workspace, command.to)
+    if not to.is_alive:
+        raise Refused(f"{to.agent_id} is {to.phase}", "see aegis-tui status", code="instance.gone")
+    message = MessageSent(to=to.agent_id, text=command.text)
+    return Decision([(actor.agent_id, message)], lambda events: {"seq": events[0].seq, "delivery": "queued"})
+
+
+def message_read(workspace: Workspace, command: commands.MessageRead, actor: Actor, request_id: str) -> Decision:
+    """What waits for the asker."""
+    waiting = workspace.messages.for_agent(actor.agent_id, command.after)
+    return Decision([], {"messages": [item.model_dump(mode="json") for item in waiting]})
+
+
+def ack(workspace: Workspace, command: commands.Ack, actor: Actor, request_id: str) -> Decision:
+    """The addressee has a message; an acknowledgement of anything else is only heard."""
+    message = workspace.messages.waiting.get(command.of)
+    if message is None or message.to != actor.agent_id:
+        return Decision()
+    return Decision([(actor.agent_id, MessageAcked(of=command.of))])
+
+
+def file_observed(workspace: Workspace, command: commands.FileObserved, actor: Actor, request_id: str) -> Decision:
+    """A file changed on disk; `unlocked` when the path needs a lock and its writer holds none (HUB-10)."""
+    verdict = workspace.partitions.verdict(command.agent_id, command.path)
+    needs = verdict.needs_lock or (not verdict.allowed and verdict.owner is not None)
+    held = any(lock.agent_id == command.agent_id for lock in workspace.locks.locks_on(command.path))
+    changed = FileChanged(
+        path=command.path, change_type=command.change_type, worktree=command.worktree, unlocked=needs and not held
+    )
+    return Decision([(command.agent_id, changed)])

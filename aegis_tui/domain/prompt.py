@@ -1,0 +1,97 @@
+"""How a conversation is put together so that instances share the longest possible prefix (LLM-3, design 8).
+
+Order: the role's prompt, what every instance of the run shares, what only this instance has, then history. Nothing
+that carries a time, a count or an instance's name comes before that.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+_PARSER_MARKS = re.compile(r"<tool_call>|<function=|<\|tool_calls?\|?>|\[TOOL_CALLS\]|<function_call>")
+
+REMINDER = (
+    "You answered without calling a tool. Continue with the task by calling a tool. "
+    "When the task is finished or cannot be finished, call {finish}."
+)
+
+
+def inert(text: str) -> str:
+    """The text with control and direction characters removed; newlines and tabs stay. Safe on a terminal."""
+    return "".join(
+        character
+        for character in text.replace("\r\n", "\n")
+        if character in "\n\t" or not (unicodedata.category(character) == "Cc" or _turns_direction(character))
+    )
+
+
+def _turns_direction(character: str) -> bool:
+    return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+
+
+def system_text(role_prompt: str) -> str:
+    """The system message: the role's prompt only, equal for every instance of the role."""
+    return role_prompt.strip() + "\n"
+
+
+def scope_text(
+    agent_id: str,
+    *,
+    partition: Sequence[str],
+    shared: Sequence[str] = (),
+    joint: Sequence[str] = (),
+    owners: Mapping[str, str] | None = None,
+) -> str:
+    """What this instance may write, in words; stable for equal arguments whatever their order."""
+    lines = [f"# Your scope\n\nYou are {agent_id}."]
+    if partition:
+        lines.append("You alone may write: " + _globs(partition))
+    if joint:
+        lines.append("Anyone may write, one at a time (your edits take the lock by themselves): " + _globs(joint))
+    if shared:
+        lines.append("Read only for you: " + _globs(shared))
+    if foreign := {glob: owner for glob, owner in (owners or {}).items() if owner != agent_id}:
+        owned = ", ".join(f"{glob} ({owner})" for glob, owner in sorted(foreign.items()))
+        lines.append("Owned by others, read only for you: " + owned)
+    return "\n".join(lines) + "\n"
+
+
+def _globs(globs: Sequence[str]) -> str:
+    return ", ".join(sorted(globs))
+
+
+def opening_text(shared_context: str, scope: str, brief: str) -> str:
+    """The first user message: shared context, then this instance's scope, then its brief."""
+    parts = [part.strip() for part in (shared_context, scope, f"# Task\n\n{brief.strip()}")]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def notices_text(lines: Sequence[str]) -> str:
+    """Events that matter to this instance, told between turns (AGENT-6)."""
+    return "Meanwhile:\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def unparsed_tool_call(text: str) -> bool:
+    """Whether a text holds a tool call that the model server failed to parse: its parser setting is wrong."""
+    return _PARSER_MARKS.search(text) is not None
+
+
+def commit_message(summary: str, *, kind: str) -> str:
+    """A conventional commit message of a report's summary; subject at most 72 characters.
+
+    Args:
+        summary: What the model wrote; line one becomes the subject.
+        kind: The type to use when line one does not name one: feat, fix, ...
+    """
+    head, _, body = inert(summary).strip().partition("\n")
+    subject = " ".join(head.split()) or "update"
+    if not re.match(r"^[a-z]+(\([^)]+\))?!?: \S", subject):
+        subject = f"{kind}: {subject}"
+    subject = subject.rstrip(".")
+    rest = body.strip()
+    if len(subject) > 72:
+        rest = f"{subject}\n\n{rest}".strip()
+        subject = subject[:71].rsplit(" ", 1)[0] + "…"
+    return f"{subject}\n\n{rest}\n" if rest else f"{subject}\n"

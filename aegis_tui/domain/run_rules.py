@@ -1,0 +1,265 @@
+"""Rules about runs: started, designed, judged as a whole, committed, ended (FLOW-1 to FLOW-8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from aegis_tui.domain import brief, ids
+from aegis_tui.domain import command as commands
+from aegis_tui.domain import run_event as events
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.design import Design, check_design
+from aegis_tui.domain.ids import HUB
+from aegis_tui.domain.instance import InstanceStopping
+from aegis_tui.domain.instance_rules import own_instance, spec_path
+from aegis_tui.domain.lock import Draft
+from aegis_tui.domain.piece_rules import design_table, fail, reopen
+from aegis_tui.domain.run import Run, RunStatus
+from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, Stage
+from aegis_tui.domain.task_spec import SpecCreated
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import DesignRefused, Refused, UsageError
+
+
+def parse_design(fields: dict[str, Any]) -> Design:
+    """The design that plain fields describe.
+
+    Raises:
+        DesignRefused: A field is missing, unknown, or of the wrong shape; `issues` names each.
+    """
+    try:
+        return Design.model_validate(fields)
+    except ValidationError as error:
+        issues = [
+            {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
+            for item in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        lines = "; ".join(f"{item['field']}: {item['message']}" for item in issues)
+        raise DesignRefused(f"the design cannot be read: {lines}", "see contract section 4", issues=issues) from error
+
+
+def checked_design(fields: dict[str, Any], *, ignore_case: bool) -> Design:
+    """A design that may be dispatched.
+
+    Raises:
+        DesignRefused: It breaks a rule; `issues` names field, message and witness of each.
+    """
+    design = parse_design(fields)
+    if issues := check_design(design, kinds=ids.KINDS, ignore_case=ignore_case):
+        lines = "; ".join(f"{item.field}: {item.message}" for item in issues)
+        plain = [item.model_dump(mode="json") for item in issues]
+        raise DesignRefused(
+            f"the design breaks a rule: {lines}", "change the scopes so that each path has one owner", issues=plain
+        )
+    return design
+
+
+def start(workspace: Workspace, command: commands.RunStart, actor: Actor, request_id: str) -> Decision:
+    """Start a goal. The hub has filled `run` and `facts` by its preflight before this is decided."""
+    if command.run is None or command.facts is None:
+        raise Refused("the hub has not looked at the repository", "send run:start to a running hub", code="run.facts")
+    if (active := workspace.runs.current()) is not None:
+        raise Refused(
+            f"run {active.run} is still going",
+            f"wait for it or end it: aegis-tui cancel {active.run}",
+            code="run.active",
+        )
+    if not command.goal.strip():
+        raise UsageError("the goal is empty", "say what should be built")
+    design = None
+    if command.design is not None:
+        design = checked_design(command.design, ignore_case=command.facts.ignore_case)
+    started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
+    drafts: list[Draft] = [
+        (actor.agent_id, started),
+        (HUB, events.StageChanged(run=command.run, stage=Stage.DESIGN, round=0)),
+    ]
+    if design is not None:
+        drafts += _agree(workspace, command.run, design, actor, proposed=True)
+    return Decision(drafts, {"run": command.run})
+
+
+def _agree(workspace: Workspace, run: str, design: Design, actor: Actor, *, proposed: bool) -> list[Draft]:
+    design_id = f"{run}-d{workspace.seq + 1}"
+    drafts: list[Draft] = []
+    if proposed:
+        drafts.append((actor.agent_id, events.DesignProposed(run=run, design_id=design_id, design=design)))
+    drafts.append((actor.agent_id, events.DesignAgreed(run=run, design_id=design_id, design=design)))
+    if design.foundation:
+        drafts.append((HUB, _spec(run, FOUNDATION, "foundation", ())))
+    for feature in design.features:
+        needs = tuple(f"{run}-{name}" for name in feature.depends_on)
+        drafts.append((HUB, _spec(run, feature.id, feature.title, needs)))
+    return drafts
+
+
+def _spec(run: str, piece: str, title: str, dependencies: tuple[str, ...]) -> SpecCreated:
+    spec_id = f"{run}-{piece}"
+    return SpecCreated(
+        specId=spec_id, path=spec_path(spec_id), title=title, run=run, piece=piece, dependencies=dependencies
+    )
+
+
+def propose(workspace: Workspace, command: commands.DesignPropose, actor: Actor, request_id: str) -> Decision:
+    """Put a design forward; with `--yes` it is agreed at once if its gates pass."""
+    run = workspace.runs.current()
+    if run is None or run.stage is not Stage.DESIGN or run.design is not None:
+        raise Refused("no run waits for a design", "start one: aegis-tui run GOAL", code="design.closed")
+    if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
+        raise Refused("only the Commander proposes a design", code="design.role")
+    design = checked_design(command.design, ignore_case=run.facts.ignore_case)
+    drafts: list[Draft]
+    if run.options.yes:
+        drafts = _agree(workspace, run.run, design, actor, proposed=True)
+    else:
+        design_id = f"{run.run}-d{workspace.seq + 1}"
+        drafts = [(actor.agent_id, events.DesignProposed(run=run.run, design_id=design_id, design=design))]
+    if actor.kind == "instance":
+        drafts.append((actor.agent_id, InstanceStopping(reason="design proposed")))
+    return Decision(drafts, {"agreed": run.options.yes})
+
+
+def agree(workspace: Workspace, command: commands.DesignAgree, actor: Actor, request_id: str) -> Decision:
+    """A person agrees to the proposed design."""
+    run = workspace.runs.current()
+    if run is None or run.proposed is None or run.design_id != command.design_id:
+        raise UsageError(f"there is no proposed design {command.design_id}", "see aegis-tui status")
+    if run.design is not None:
+        raise Refused("the design is agreed already", code="design.closed")
+    return Decision(_agree(workspace, run.run, run.proposed, actor, proposed=False), {"run": run.run})
+
+
+def _named(workspace: Workspace, name: str | None) -> Run:
+    run = workspace.runs.by_id.get(name) if name else workspace.runs.current()
+    if run is None:
+        raise UsageError(f"there is no run {name or 'going'}", "see aegis-tui status")
+    if not run.is_open:
+        raise Refused(f"run {run.run} has ended", code="run.ended")
+    return run
+
+
+def halt(workspace: Workspace, command: commands.RunHalt, actor: Actor, request_id: str) -> Decision:
+    """Start nothing new."""
+    run = _named(workspace, command.run)
+    if run.status is RunStatus.HALTED:
+        return Decision([], {"run": run.run})
+    return Decision([(actor.agent_id, events.RunHalted(run=run.run, reason=command.reason))], {"run": run.run})
+
+
+def resume(workspace: Workspace, command: commands.RunResume, actor: Actor, request_id: str) -> Decision:
+    """Go on."""
+    run = _named(workspace, command.run)
+    if run.status is not RunStatus.HALTED:
+        return Decision([], {"run": run.run})
+    return Decision([(actor.agent_id, events.RunResumed(run=run.run))], {"run": run.run})
+
+
+def cancel(workspace: Workspace, command: commands.RunCancel, actor: Actor, request_id: str) -> Decision:
+    """End a run at once; what was written is kept."""
+    run = _named(workspace, command.run)
+    return Decision(fail(run, "cancelled", f"cancelled: {command.reason}"), {"run": run.run})
+
+
+def run_fail(workspace: Workspace, command: commands.RunFail, actor: Actor, request_id: str) -> Decision:
+    """An effect failed for good."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open:
+        return Decision()
+    return Decision(fail(run, command.code, command.message, command.hint))
+
+
+def mark_prepared(workspace: Workspace, command: commands.RunMarkPrepared, actor: Actor, request_id: str) -> Decision:
+    """The working ref exists."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or run.prepared:
+        return Decision()
+    return Decision([(HUB, events.RunPrepared(run=run.run))])
+
+
+def composition_checked(
+    workspace: Workspace, command: commands.CompositionMarkChecked, actor: Actor, request_id: str
+) -> Decision:
+    """Every piece is in and nothing else: ask for the review of the whole; otherwise back with the reason."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.stage is not Stage.INTEGRATE or run.composition_review:
+        return Decision()
+    if command.oid != run.working_oid:
+        return Decision()
+    findings = [*command.findings, *_outside(run, command.files)]
+    if findings:
+        owners = {design_table(run).owner_of(item.file) for item in findings if item.file}
+        blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
+        reason = brief.findings_text(findings)
+        text = brief.rejected_brief("the composition", findings, by="the hub")
+        return Decision(reopen(workspace, run, blamed, gate="composition_whole", reason=reason, texts=text))
+    requested = events.ReviewRequested(
+        run=run.run,
+        review_id=f"{run.run}-v{workspace.seq + 1}",
+        piece=COMPOSITION,
+        base_oid=run.facts.base_oid,
+        head_oid=command.oid,
+        files=command.files,
+        description=f"{len(run.pieces)} pieces, {len(command.files)} files",
+    )
+    return Decision([(HUB, requested)])
+
+
+def _outside(run: Run, files: tuple[str, ...]) -> list[events.Finding]:
+    table = design_table(run)
+    granted = {path for piece in run.pieces.values() for path in piece.files}
+    found = []
+    for path in files:
+        known = table.owner_of(path) is not None or table.verdict(COMPOSITION, path).rule == "joint"
+        if not known and path not in granted:
+            found.append(events.Finding(type="partition", file=path, msg="changed, but no piece owns it"))
+    return found
+
+
+def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: Actor, request_id: str) -> Decision:
+    """QA on the composed tree: pass, or back to the workers whose change it is."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.stage is not Stage.FINAL_QA or run.qa is not None:
+        return Decision()
+    if command.round != run.round or command.oid != run.working_oid:
+        return Decision()
+    ok = bool(command.checks) and all(check.ok for check in command.checks)
+    drafts: list[Draft] = [
+        (HUB, events.QaFinished(**command.model_dump(exclude={"type"}), ok=ok)),
+    ]
+    if ok:
+        return Decision(drafts)
+    failing = [check for check in command.checks if not check.ok]
+    reason = "; ".join(f"{check.command}: {len(check.new_failures)} new failures" for check in failing)
+    blamed = [name for name in command.blamed if name in run.pieces]
+    texts = {name: brief.qa_brief(run, name, command.checks) for name in run.pieces}
+    reason = reason or "there is no QA command"
+    return Decision(drafts + reopen(workspace, run, blamed, gate="qa_passed", reason=reason, texts=texts))
+
+
+def committed(workspace: Workspace, command: commands.RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
+    """The one squash commit exists; its tree is the tree that QA saw, or the run fails."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.stage is not Stage.DONE or run.commit is not None:
+        return Decision()
+    if run.qa is None or run.qa.tree != command.tree:
+        return Decision(fail(run, "commit.tree", "the commit's tree is not the tree that QA saw"))
+    data = events.RunCommitted(**command.model_dump(exclude={"type"}))
+    return Decision([(HUB, data), (HUB, events.RunEnding(run=run.run, ok=True))])
+
+
+def finished(workspace: Workspace, command: commands.RunMarkFinished, actor: Actor, request_id: str) -> Decision:
+    """Everything is put away."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or run.status is not RunStatus.ENDING:
+        return Decision()
+    return Decision([(HUB, events.RunFinished(run=run.run, ok=bool(run.ok), report=command.report))])
+
+
+def gate_note(workspace: Workspace, command: commands.GateNote, actor: Actor, request_id: str) -> Decision:
+    """A gate was tried from outside the core."""
+    data = events.GateBlocked(
+        run=command.run, stage=command.stage, gate=command.gate, reason=command.reason, command=command.command
+    )
+    return Decision([(HUB, data)])

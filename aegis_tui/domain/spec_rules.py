@@ -1,0 +1,49 @@
+"""Rules about specs that no run stands behind: made known, claimed once (SPEC-5, SPEC-10)."""
+
+from __future__ import annotations
+
+import re
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.instance_rules import own_instance, spec_path
+from aegis_tui.domain.task_spec import SpecCreated, SpecTaskAssigned, find_cycle
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Conflict, Refused, UsageError
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
+
+
+def create(workspace: Workspace, command: commands.SpecCreate, actor: Actor, request_id: str) -> Decision:
+    """Make a spec known; a dependency cycle is refused with its path."""
+    spec_id, title = command.spec.get("id"), command.spec.get("title")
+    if not isinstance(spec_id, str) or not _SAFE.match(spec_id):
+        raise UsageError(f"{spec_id!r} is not a spec id", "for example spec-2026-11-20-001")
+    if not isinstance(title, str) or not title.strip():
+        raise UsageError(f"{spec_id}: title is missing", "say in a line what is to be done")
+    if spec_id in workspace.specs.by_id:
+        raise Refused(f"{spec_id} exists already", "choose another id", code="spec.exists")
+    needs = tuple(str(name) for name in command.spec.get("dependencies", ()))
+    known = {name: spec.dependencies for name, spec in workspace.specs.by_id.items()}
+    if cycle := find_cycle({**known, spec_id: needs}):
+        raise Refused(f"the dependencies form a cycle: {' -> '.join(cycle)}", "drop one of them", code="spec.cycle")
+    data = SpecCreated(specId=spec_id, path=spec_path(spec_id), title=title, dependencies=needs)
+    return Decision([(actor.agent_id, data)], {"spec_id": spec_id})
+
+
+def claim(workspace: Workspace, command: commands.TaskClaim, actor: Actor, request_id: str) -> Decision:
+    """Take a ready spec: of many claims of one revision exactly one wins."""
+    instance = own_instance(workspace, actor)
+    spec = workspace.specs.by_id.get(command.spec_id)
+    if spec is None:
+        raise UsageError(f"there is no spec {command.spec_id}", "list them: aegis-tui spec list")
+    if spec.rev != command.expect_rev or spec.status != "approved" or spec.run is not None:
+        raise Conflict(
+            f"{spec.spec_id} is at revision {spec.rev}, {spec.status}", "read it again", code="spec.rev", rev=spec.rev
+        )
+    if spec not in workspace.specs.ready():
+        raise Refused(f"{spec.spec_id} waits for {', '.join(spec.dependencies)}", code="spec.waits")
+    data = SpecTaskAssigned(
+        specId=spec.spec_id, path=spec.path, agent=instance.agent_id, base_oid=instance.base_oid or ""
+    )
+    return Decision([(instance.agent_id, data)], {"spec_id": spec.spec_id, "rev": spec.rev + 1})

@@ -1,0 +1,219 @@
+"""The state of one workspace: everything the hub knows, changed only by events.
+
+Mutable, indexed, with one owner: the hub's writer, a mirror in the interface, or a simulator. `dump` and `load` are for
+snapshots; deadlines are left out on purpose: they mean nothing in another process (coordination: clocks).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from aegis_tui.domain import run as runs
+from aegis_tui.domain.deadline import Deadlines
+from aegis_tui.domain.event import (
+    Event,
+    PartitionChanged,
+    ScopeGranted,
+    ScopeRefused,
+    ScopeRequested,
+)
+from aegis_tui.domain.instance import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    Instance,
+    InstanceExited,
+    InstanceLaunched,
+    InstanceLost,
+    InstancePlanned,
+    InstancePrepared,
+    InstanceReclaimed,
+    InstanceStopping,
+    InstanceTable,
+)
+from aegis_tui.domain.lock import LockAcquired, LockBroken, LockExpired, LockReleased
+from aegis_tui.domain.lock_table import LockTable
+from aegis_tui.domain.message import (
+    Broadcast,
+    CodeWritten,
+    FileChanged,
+    MessageAcked,
+    MessageBoard,
+    MessageSent,
+)
+from aegis_tui.domain.model import Key
+from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.run_event import DesignAgreed, RunFinished, RunStarted
+from aegis_tui.domain.task_spec import (
+    SpecCompleted,
+    SpecCreated,
+    SpecDiffSubmitted,
+    SpecFailed,
+    SpecInProgress,
+    SpecTable,
+    SpecTaskAssigned,
+    SpecTaskCompleted,
+    SpecUpdated,
+    TaskUpdated,
+)
+
+SESSION_TTL_S = 30.0
+"""How long an instance may be silent before it counts as lost (HUB-8)."""
+
+_INSTANCE = (
+    InstancePlanned,
+    InstancePrepared,
+    InstanceLaunched,
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    InstanceStopping,
+    InstanceExited,
+    InstanceLost,
+    InstanceReclaimed,
+)
+_SPEC = (
+    SpecCreated,
+    SpecTaskAssigned,
+    SpecInProgress,
+    SpecDiffSubmitted,
+    SpecUpdated,
+    SpecTaskCompleted,
+    SpecCompleted,
+    SpecFailed,
+    TaskUpdated,
+)
+_MESSAGE = (MessageSent, MessageAcked, Broadcast, CodeWritten, FileChanged)
+_SCOPE = (PartitionChanged, ScopeRequested, ScopeGranted, ScopeRefused)
+
+
+class Workspace:
+    """Everything the hub knows of one repository."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.instances = InstanceTable()
+        self.locks = LockTable()
+        self.partitions = PartitionTable()
+        self.specs = SpecTable()
+        self.runs = runs.RunTable()
+        self.messages = MessageBoard()
+        self.scope_requests: dict[str, ScopeRequested] = {}
+        self.scope_askers: dict[str, str] = {}
+        self.acquired_at: dict[str, str] = {}
+        self.deadlines = Deadlines()
+
+    def evolve(self, event: Event) -> frozenset[Key]:
+        """Apply one event and return what changed. Total: never raises, reads no clock."""
+        self.seq = event.seq
+        data = event.data
+        if isinstance(data, _INSTANCE):
+            keys = self.instances.evolve(event.agent_id, data, event.timestamp)
+            return keys | self._follow_instance(event.agent_id, data)
+        if isinstance(data, _SPEC):
+            keys = self.specs.evolve(data)
+            if isinstance(data, SpecTaskAssigned | SpecDiffSubmitted):
+                keys |= self.runs.evolve(event.agent_id, data)
+            return keys
+        if isinstance(data, _MESSAGE):
+            return self.messages.evolve(event.seq, event.agent_id, data, event.timestamp)
+        if isinstance(data, _SCOPE):
+            return self._scope(event.agent_id, data)
+        if event.type.startswith("lock:"):
+            if isinstance(data, LockAcquired):
+                self.acquired_at[data.lock_id] = event.timestamp
+            elif isinstance(data, LockReleased | LockExpired | LockBroken):
+                self.acquired_at.pop(data.lock_id, None)
+            return self.locks.evolve(event.agent_id, data)
+        return self._run(event.agent_id, data)
+
+    def _run(self, agent_id: str, data: Any) -> frozenset[Key]:
+        keys = self.runs.evolve(agent_id, data)
+        match data:
+            case RunStarted():
+                self.partitions = self.partitions.with_case(ignore_case=data.facts.ignore_case)
+            case DesignAgreed():
+                self.partitions.set_scope(shared=data.design.shared, joint=data.design.joint)
+                keys |= {("partition", "scope")}
+            case RunFinished():
+                self.messages.writes.clear()
+            case _:
+                pass
+        return keys
+
+    def _follow_instance(self, agent_id: str, data: object) -> frozenset[Key]:
+        match data:
+            case InstancePlanned(partition=globs) | AgentJoined(partition=globs):
+                if globs:
+                    self.partitions.set(agent_id, globs)
+            case AgentLeft() | InstanceExited() | InstanceLost() | InstanceStopping():
+                self.partitions.remove(agent_id)
+            case _:
+                return frozenset()
+        return frozenset({("partition", agent_id)})
+
+    def _scope(self, agent_id: str, data: object) -> frozenset[Key]:
+        match data:
+            case PartitionChanged():
+                self.partitions.set(agent_id, data.globs)
+                if instance := self.instances.by_id.get(agent_id):
+                    instance.partition = data.globs
+            case ScopeRequested():
+                self.scope_requests[data.request] = data
+                self.scope_askers[data.request] = agent_id
+            case ScopeGranted():
+                self.partitions.grant(data.to, data.path)
+                self.scope_requests.pop(data.request, None)
+                self.scope_askers.pop(data.request, None)
+            case ScopeRefused():
+                self.scope_requests.pop(data.request, None)
+                self.scope_askers.pop(data.request, None)
+            case _:
+                return frozenset()
+        return frozenset({("partition", agent_id)})
+
+    def get_instance(self, agent_id: str) -> Instance | None:
+        """The instance of a full agent id."""
+        return self.instances.by_id.get(agent_id)
+
+    def dump(self) -> dict[str, Any]:
+        """A plain form of everything but deadlines; JSON values only."""
+        return {
+            "seq": self.seq,
+            "instances": self.instances.dump(),
+            "locks": self.locks.dump(),
+            "partitions": self.partitions.dump(),
+            "specs": self.specs.dump(),
+            "runs": self.runs.dump(),
+            "messages": self.messages.dump(),
+            "acquired_at": dict(sorted(self.acquired_at.items())),
+            "scope_requests": {
+                name: {"by": self.scope_askers[name], **data.model_dump(mode="json")}
+                for name, data in self.scope_requests.items()
+            },
+        }
+
+    @classmethod
+    def load(cls, plain: dict[str, Any]) -> Workspace:
+        """The workspace that `dump` described; its deadlines are unset until `rearm`."""
+        workspace = cls()
+        workspace.seq = plain["seq"]
+        workspace.instances = InstanceTable.load(plain["instances"])
+        workspace.locks = LockTable.load(plain["locks"])
+        workspace.partitions = PartitionTable.load(plain["partitions"])
+        workspace.specs = SpecTable.load(plain["specs"])
+        workspace.runs = runs.RunTable.load(plain["runs"])
+        workspace.messages = MessageBoard.load(plain["messages"])
+        workspace.acquired_at = dict(plain["acquired_at"])
+        for name, fields in plain["scope_requests"].items():
+            workspace.scope_askers[name] = fields.pop("by")
+            workspace.scope_requests[name] = ScopeRequested.model_validate(fields)
+        return workspace
+
+
+def state_hash(workspace: Workspace) -> str:
+    """A digest of everything but deadlines: equal after replay, or something was lost (PERF-3)."""
+    text = json.dumps(workspace.dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,33 @@
+"""`python -m aegis_tui.gateway --runtime DIR --state DIR`: started by the hub, in a session of its own."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from aegis_tui.errors import AegisError
+from aegis_tui.gateway.run import run_gateway
+
+
+def main() -> int:
+    """Serve until told to stop; the exit status is the error's (contract 3)."""
+    parser = argparse.ArgumentParser(prog="python -m aegis_tui.gateway", description=__doc__)
+    parser.add_argument("--runtime", type=Path, required=True, help="owner-only folder with gateway-map.json")
+    parser.add_argument("--state", type=Path, required=True, help="folder whose logs/ takes the call log")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        run_gateway(options.runtime.absolute(), options.state.absolute())
+    except AegisError as error:
+        logging.getLogger(__name__).error("%s (%s)", error.message, error.hint)
+        return error.exit_code
+    except OSError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return 5
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

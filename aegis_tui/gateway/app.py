@@ -1,0 +1,102 @@
+"""The gateway's routes. An ASGI application without a framework: nothing may stand between two tokens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aegis_tui import __version__
+from aegis_tui.errors import AegisError
+from aegis_tui.gateway.access import PERSON, AccessMap
+from aegis_tui.gateway.dialect import RELAYED
+from aegis_tui.gateway.engine import Engine, upstream_key
+from aegis_tui.gateway.ledger import Ledger
+from aegis_tui.gateway.relay import Relay
+from aegis_tui.gateway.request import Message, Receive, Rejected, Request, Send
+from aegis_tui.gateway.upstream import Upstream
+
+_LOG = logging.getLogger(__name__)
+_MODELS_TIMEOUT_S = 10.0
+
+Handler = Callable[[Request, str], Awaitable[None]]
+
+
+class GatewayApp:
+    """ASGI application of one workspace's gateway.
+
+    Args:
+        access: Who may call, and where calls go.
+        upstream: Connections to the model server.
+        ledger: Where calls are counted.
+    """
+
+    def __init__(self, access: AccessMap, upstream: Upstream, ledger: Ledger) -> None:
+        self._access = access
+        self._upstream = upstream
+        self._ledger = ledger
+        self._engine = Engine(access, upstream)
+        self._relay = Relay(access, upstream, self._engine, ledger)
+        self._routes: dict[tuple[str, str], Handler] = {
+            **{("POST", path): self._relay.run for path in RELAYED},
+            ("GET", "/v1/models"): self._models,
+            ("GET", "/v1/usage"): self._usage,
+            ("GET", "/v1/meters"): self._meters,
+            ("GET", "/metrics"): self._metrics,
+        }
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one exchange."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive, send)
+        try:
+            await self._serve(request)
+        except Rejected as error:
+            await request.reject(error)
+        except Exception:
+            _LOG.exception("a request failed")
+            if request.is_answered:
+                raise
+            await request.reject(Rejected(500, "failed", "the gateway failed on this request"))
+
+    async def _serve(self, request: Request) -> None:
+        request.check_origin()
+        if (request.method, request.path) == ("GET", "/healthz"):
+            await request.reply_json(
+                200, {"ok": True, "version": __version__, "endpoints": await self._engine.endpoints()}
+            )
+            return
+        caller = self._access.find_caller(request.token())
+        if caller is None:
+            hint = "send the content of AEGIS_TOKEN_FILE as bearer token or x-api-key"
+            raise Rejected(401, "token", "this token is nobody's", hint)
+        handler = self._routes.get((request.method, request.path))
+        if handler is None:
+            known = any(path == request.path for _, path in self._routes)
+            status, code = (405, "method") if known else (404, "path")
+            raise Rejected(status, code, f"{request.method} {request.path} is not served here")
+        await handler(request, caller)
+
+    async def _models(self, request: Request, _caller: str) -> None:
+        base_url = self._access.current.upstream
+        if not base_url:
+            raise Rejected(503, "model.unavailable", "no model server is configured", "set AEGIS_BASE_URL")
+        url, key = f"{base_url}/models", upstream_key(self._access)
+        try:
+            async with self._upstream.open("GET", base_url, url, headers=key, timeout_s=_MODELS_TIMEOUT_S) as answer:
+                body = b"".join([chunk async for chunk in answer.chunks()])
+        except AegisError as error:
+            raise Rejected(502, error.code, error.message, error.hint) from error
+        await request.reply(answer.status, body)
+
+    async def _usage(self, request: Request, caller: str) -> None:
+        """Everybody's for the person and the hub, one's own for an instance; never over TCP."""
+        if request.port is not None:
+            raise Rejected(404, "path", "usage is told on the unix socket only")
+        await request.reply_json(200, {"agents": self._ledger.view(None if caller == PERSON else caller)})
+
+    async def _meters(self, request: Request, _caller: str) -> None:
+        await request.reply_json(200, {"metrics": await self._engine.meters()})
+
+    async def _metrics(self, request: Request, _caller: str) -> None:
+        await request.reply(200, self._ledger.to_prometheus().encode(), b"text/plain; version=0.0.4")

@@ -1,0 +1,132 @@
+"""What the model server says about itself: its models, its health, its meters. Asked at most every 2 s.
+
+However many clients ask, one question is under way at a time and its answer serves all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from aegis_tui.domain.endpoint import root_url
+from aegis_tui.domain.metrics import EngineMeters, parse_metrics, rates
+from aegis_tui.errors import AegisError
+from aegis_tui.gateway.access import AccessMap
+from aegis_tui.gateway.upstream import Headers, Upstream
+from aegis_tui.gateway.usage import parse_json
+
+_FRESH_S = 2.0
+_TIMEOUT_S = 3.0
+_LIMIT_BYTES = 8 * 1024 * 1024
+
+Meters = dict[str, float | int | None]
+
+
+def upstream_key(access: AccessMap) -> Headers:
+    """The header that the model server wants, read anew each time; empty when it wants none."""
+    path = access.current.upstream_token_file
+    if path is None:
+        return ()
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ()
+    return ((b"Authorization", f"Bearer {key}".encode()),)
+
+
+class Engine:
+    """The model server as `GET /healthz` and `GET /v1/meters` show it."""
+
+    def __init__(self, access: AccessMap, upstream: Upstream) -> None:
+        self._access = access
+        self._upstream = upstream
+        self._health_lock = asyncio.Lock()
+        self._meters_lock = asyncio.Lock()
+        self._models: tuple[str, list[str] | None, float] = ("", None, 0.0)
+        self._reading: tuple[EngineMeters, float] | None = None
+        self._meters: tuple[str, Meters, float] = ("", {}, 0.0)
+
+    async def model(self) -> str | None:
+        """The model for requests that name none."""
+        return self._access.current.model or next(iter(await self._find_models() or []), None)
+
+    async def endpoints(self) -> list[dict[str, Any]]:
+        """Contract 9: url, model and health of each endpoint."""
+        current = self._access.current
+        if not current.upstream:
+            return []
+        models = await self._find_models()
+        model = current.model or next(iter(models or []), None)
+        return [{"url": current.upstream, "model": model, "healthy": models is not None}]
+
+    async def meters(self) -> Meters:
+        """Contract 9: running, waiting, kv_cache, prefix_hit_rate, tokens_per_s, ttft_s.
+
+        Returns:
+            None for what the server does not say; empty when it does not answer.
+        """
+        async with self._meters_lock:
+            base_url, meters, at_s = self._meters
+            current = self._access.current.upstream
+            if base_url != current:
+                self._reading = None
+            elif time.monotonic() - at_s < _FRESH_S:
+                return meters
+            meters = await self._scrape(current)
+            self._meters = (current, meters, time.monotonic())
+            return meters
+
+    async def _scrape(self, base_url: str) -> Meters:
+        body = await self._get(base_url, f"{root_url(base_url)}/metrics")
+        now_s = time.monotonic()
+        if body is None:
+            self._reading = None
+            return {}
+        reading = parse_metrics(body.decode("utf-8", errors="replace"))
+        before, before_s = self._reading or (None, now_s)
+        self._reading = (reading, now_s)
+        moving = rates(before, reading, now_s - before_s)
+        still = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
+        return {**still, **moving.model_dump()}
+
+    async def _find_models(self) -> list[str] | None:
+        """Names of the models served now; None when the server does not answer."""
+        async with self._health_lock:
+            base_url, models, at_s = self._models
+            current = self._access.current.upstream
+            if base_url == current and time.monotonic() - at_s < _FRESH_S:
+                return models
+            body = await self._get(current, f"{current}/models")
+            models = None if body is None else _model_names(parse_json(body))
+            self._models = (current, models, time.monotonic())
+            return models
+
+    async def _get(self, base_url: str, url: str) -> bytes | None:
+        """The body of a 200 answer; None for all else."""
+        if not base_url:
+            return None
+        try:
+            async with (
+                asyncio.timeout(_TIMEOUT_S),
+                self._upstream.open(
+                    "GET", base_url, url, headers=upstream_key(self._access), timeout_s=_TIMEOUT_S
+                ) as answer,
+            ):
+                parts: list[bytes] = []
+                size_bytes = 0
+                async for chunk in answer.chunks():
+                    parts.append(chunk)
+                    size_bytes += len(chunk)
+                    if size_bytes > _LIMIT_BYTES:
+                        return None
+                return b"".join(parts) if answer.status == 200 else None
+        except (AegisError, TimeoutError):
+            return None
+
+
+def _model_names(body: Any) -> list[str]:
+    entries = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(entries, list):
+        return []
+    return [entry["id"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str)]

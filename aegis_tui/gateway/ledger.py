@@ -1,0 +1,179 @@
+"""Who used how much: totals per instance, and one line a call in `logs/model-calls.jsonl` (LLM-8).
+
+A line holds numbers and names, never a prompt, an answer or a token. Totals survive the process: they are folded
+from the file at start.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.gateway.usage import TokenUsage
+
+_LOG = logging.getLogger(__name__)
+_ROTATE_AT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass
+class Totals:
+    """One instance's calls so far. Sums of seconds; divide by the counts."""
+
+    requests: int = 0
+    errors: int = 0
+    running: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    ttft_sum_s: float = 0.0
+    ttft_count: int = 0
+    latency_sum_s: float = 0.0
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Count one line of the log."""
+        self.requests += 1
+        self.errors += line.get("error") is not None
+        self.prompt_tokens += int(line.get("prompt_tokens", 0))
+        self.completion_tokens += int(line.get("completion_tokens", 0))
+        self.cached_tokens += int(line.get("cached_tokens", 0))
+        self.latency_sum_s += float(line.get("latency_s", 0.0))
+        if (ttft_s := line.get("ttft_s")) is not None:
+            self.ttft_sum_s += float(ttft_s)
+            self.ttft_count += 1
+
+    def view(self) -> dict[str, Any]:
+        """As `GET /v1/usage` shows it: means where there is something to divide."""
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            "running": self.running,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cached_tokens": self.cached_tokens,
+            "ttft_s": round(self.ttft_sum_s / self.ttft_count, 4) if self.ttft_count else None,
+            "latency_s": round(self.latency_sum_s / self.requests, 4) if self.requests else None,
+        }
+
+
+@dataclass
+class Call:
+    """One call while it runs."""
+
+    agent_id: str
+    route: str
+    model: str
+    stream: bool
+    usage: TokenUsage = field(default_factory=TokenUsage)
+    status: int = 0
+    error: str | None = None
+    """A stable code (`upstream.lost`, `cancelled`, `http.404`); None for a good end."""
+    ttft_s: float | None = None
+    started_s: float = field(default_factory=time.monotonic)
+
+    def first_byte(self) -> None:
+        """Note that the first byte of the answer went out."""
+        if self.ttft_s is None:
+            self.ttft_s = round(time.monotonic() - self.started_s, 5)
+
+
+class Ledger:
+    """Totals in memory, lines on disk. Losing the disk loses lines, never a call.
+
+    Args:
+        path: The log file; its folder is made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._totals: defaultdict[str, Totals] = defaultdict(Totals)
+        self._file: int | None = None
+        self._size_bytes = 0
+        self._restore()
+
+    def begin(self, call: Call) -> None:
+        """Count a call as running."""
+        self._totals[call.agent_id].running += 1
+
+    def finish(self, call: Call) -> None:
+        """Count a call that was begun as over, and write its line."""
+        totals = self._totals[call.agent_id]
+        totals.running -= 1
+        line = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "agent_id": call.agent_id,
+            "route": call.route,
+            "model": call.model,
+            "stream": call.stream,
+            "status": call.status,
+            "error": call.error,
+            **asdict(call.usage),
+            "ttft_s": call.ttft_s,
+            "latency_s": round(time.monotonic() - call.started_s, 5),
+        }
+        totals.add(line)
+        self._append(json.dumps(line).encode() + b"\n")
+
+    def view(self, agent_id: str | None = None) -> dict[str, Any]:
+        """Totals per instance; only one's own when `agent_id` is given."""
+        names = sorted(self._totals) if agent_id is None else [agent_id]
+        return {name: self._totals[name].view() for name in names}
+
+    def to_prometheus(self) -> str:
+        """The counters in Prometheus text format 0.0.4."""
+        kinds = {"requests": "counter", "errors": "counter", "running": "gauge"}
+        kinds |= dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens"), "counter")
+        lines: list[str] = []
+        for name, kind in kinds.items():
+            metric = f"aegis_gateway_{name}" + ("_total" if kind == "counter" else "")
+            lines.append(f"# TYPE {metric} {kind}")
+            for agent_id, totals in sorted(self._totals.items()):
+                label = json.dumps(agent_id)
+                lines.append(f"{metric}{{agent_id={label}}} {getattr(totals, name)}")
+        return "\n".join(lines) + "\n"
+
+    def close(self) -> None:
+        """Close the file. Safe to call twice."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _append(self, line: bytes) -> None:
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._size_bytes = os.fstat(self._file).st_size
+            os.write(self._file, line)
+            self._size_bytes += len(line)
+            if self._size_bytes > _ROTATE_AT_BYTES:
+                self.close()
+                self._path.replace(self._older)
+        except OSError as error:
+            _LOG.warning("a model call could not be logged", extra={"reason": str(error)})
+
+    @property
+    def _older(self) -> Path:
+        return self._path.with_suffix(".1.jsonl")
+
+    def _restore(self) -> None:
+        for path in (self._older, self._path):
+            if not path.exists():
+                continue
+            with path.open("rb") as file:
+                for text in file:
+                    self._count(text)
+
+    def _count(self, text: bytes) -> None:
+        """Count one line read back; a torn one is passed over."""
+        try:
+            line = json.loads(text)
+            self._totals[str(line["agent_id"])].add(line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            _LOG.warning("a line of the call log is not readable")

@@ -1,0 +1,187 @@
+"""Passes one model call on and its answer back, byte for byte, and counts on the side.
+
+A stream that breaks ends in an error event, never in a sign of success. A client that hangs up ends the call on the
+server, so that no engine works for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from aegis_tui.errors import AegisError
+from aegis_tui.gateway.access import AccessMap
+from aegis_tui.gateway.dialect import RELAYED, Dialect, stream_error
+from aegis_tui.gateway.engine import Engine, upstream_key
+from aegis_tui.gateway.ledger import Call, Ledger
+from aegis_tui.gateway.request import Rejected, Request
+from aegis_tui.gateway.upstream import Upstream, UpstreamAnswer
+from aegis_tui.gateway.usage import StreamTap, parse_json
+
+_REQUEST_HEADERS = frozenset({b"accept", b"content-type", b"anthropic-version", b"anthropic-beta", b"x-request-id"})
+_ANSWER_HEADERS = frozenset({b"content-type", b"cache-control", b"x-request-id", b"request-id", b"retry-after"})
+_ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request body as it goes out."""
+
+    body: bytes
+    model: str
+    stream: bool
+
+
+class Relay:
+    """Model calls of all dialects."""
+
+    def __init__(self, access: AccessMap, upstream: Upstream, engine: Engine, ledger: Ledger) -> None:
+        self._access = access
+        self._upstream = upstream
+        self._engine = engine
+        self._ledger = ledger
+
+    async def run(self, request: Request, agent_id: str) -> None:
+        """Serve one call to its end, or to the client's.
+
+        Raises:
+            Rejected: Before the first byte of an answer.
+        """
+        base_url = self._access.current.upstream
+        if not base_url:
+            raise Rejected(503, "model.unavailable", "no model server is configured", "set AEGIS_BASE_URL")
+        dialect = RELAYED[request.path]
+        fields = parse_fields(raw := await request.body())
+        fallback = await self._engine.model() if _needs_model(fields) else None
+        prepared = prepare_body(raw, fields, dialect=dialect, model=fallback)
+        call = Call(agent_id=agent_id, route=request.path, model=prepared.model, stream=prepared.stream)
+        self._ledger.begin(call)
+        try:
+            await _until_gone(request, self._forward(request, call, prepared.body, base_url, dialect), call)
+        finally:
+            self._ledger.finish(call)
+
+    async def _forward(self, request: Request, call: Call, body: bytes, base_url: str, dialect: Dialect) -> None:
+        headers = [(key, value) for key, value in request.raw_headers if key in _REQUEST_HEADERS]
+        headers += [(b"Accept-Encoding", b"identity"), *upstream_key(self._access)]
+        url = base_url.removesuffix("/v1") + request.path + (f"?{request.query}" if request.query else "")
+        try:
+            async with self._upstream.open("POST", base_url, url, headers=headers, body=body) as answer:
+                call.status = answer.status
+                if answer.status >= 400:
+                    call.error = f"http.{answer.status}"
+                if answer.header(b"content-type").startswith(b"text/event-stream"):
+                    await _pass_stream(request, call, answer)
+                else:
+                    await _pass_whole(request, call, answer)
+        except AegisError as error:
+            await _tell(request, call, error, dialect)
+
+
+async def _until_gone(request: Request, work: Coroutine[Any, Any, None], call: Call) -> None:
+    """Run the work; cancel it when the client hangs up first."""
+    working = asyncio.create_task(work)
+    gone = asyncio.create_task(request.wait_until_gone())
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not working.done():
+            call.error = "cancelled"
+        working.cancel()
+        gone.cancel()
+        outcome, _ = await asyncio.gather(working, gone, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome
+
+
+async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> None:
+    tap = StreamTap(call.usage)
+    await request.start(answer.status, _kept_headers(answer))
+    async for chunk in answer.chunks():
+        await request.write(chunk, more=True)
+        call.first_byte()
+        tap.feed(chunk)
+    if not tap.ended_well and _ends_with_connection(answer):
+        raise AegisError(f"the model server at {answer.base_url} stopped in the middle of an answer")
+    await request.write(b"", more=False)
+
+
+async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer) -> None:
+    parts: list[bytes] = []
+    size_bytes = 0
+    async for chunk in answer.chunks():
+        parts.append(chunk)
+        size_bytes += len(chunk)
+        if size_bytes > _ANSWER_LIMIT_BYTES:
+            raise AegisError(f"the model server at {answer.base_url} sent an answer over 64 MiB")
+    body = b"".join(parts)
+    call.usage.note(parse_json(body))
+    await request.start(answer.status, [*_kept_headers(answer), (b"content-length", str(len(body)).encode())])
+    await request.write(body, more=False)
+    call.first_byte()
+
+
+async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialect) -> None:
+    """Say that the server is lost, in the way that the client can still hear."""
+    if not request.is_answered:
+        call.status, call.error = 502, error.code
+        raise Rejected(502, error.code, error.message, error.hint) from error
+    call.error = "upstream.lost"
+    await request.write(stream_error(dialect, code="upstream.lost", message=error.message), more=True)
+    await request.write(b"", more=False)
+
+
+def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
+    return [(key.lower(), value) for key, value in answer.headers if key.lower() in _ANSWER_HEADERS]
+
+
+def _ends_with_connection(answer: UpstreamAnswer) -> bool:
+    """Whether only the end of the connection marks the end of the body (RFC 9112, 6.3), which a crash does too."""
+    return not answer.header(b"transfer-encoding") and not answer.header(b"content-length")
+
+
+def parse_fields(raw: bytes) -> dict[str, Any]:
+    """The fields of a request body.
+
+    Raises:
+        Rejected: 400: not a JSON object in UTF-8.
+    """
+    try:
+        fields = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Rejected(400, "body.json", "the request body is not JSON") from error
+    if not isinstance(fields, dict):
+        raise Rejected(400, "body.json", "the request body is not a JSON object")
+    return fields
+
+
+def _needs_model(fields: dict[str, Any]) -> bool:
+    return fields.get("model") in (None, "", "default")
+
+
+def prepare_body(raw: bytes, fields: dict[str, Any], *, dialect: Dialect, model: str | None) -> Prepared:
+    """The body to send: as it came, with the model filled in and token counts asked for where they are missing.
+
+    Args:
+        raw: The body as it came; sent unchanged when nothing is missing.
+        fields: The same, parsed.
+        dialect: Chat streams count tokens only when asked (`stream_options.include_usage`).
+        model: For requests that name none; None leaves them as they are.
+    """
+    stream = fields.get("stream") is True
+    added: dict[str, Any] = {}
+    if model is not None and _needs_model(fields):
+        added["model"] = model
+    options = fields.get("stream_options")
+    if dialect == "chat" and stream and not (isinstance(options, dict) and options.get("include_usage") is not None):
+        added["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    named = str(added.get("model") or fields.get("model") or "")
+    if not added:
+        return Prepared(raw, named, stream)
+    if fields and not added.keys() & fields.keys():
+        start = raw.index(b"{") + 1
+        return Prepared(raw[:start] + json.dumps(added).encode()[1:-1] + b"," + raw[start:], named, stream)
+    return Prepared(json.dumps({**fields, **added}, ensure_ascii=False).encode(), named, stream)

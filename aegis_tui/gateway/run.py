@@ -1,0 +1,192 @@
+"""The gateway as a process: its sockets, its sign of life, its end.
+
+One per runtime folder. It outlives the hub and ends on SIGTERM, or when the folder it serves is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import uvicorn
+
+from aegis_tui.errors import Refused, Unavailable
+from aegis_tui.gateway.access import AccessMap
+from aegis_tui.gateway.app import GatewayApp
+from aegis_tui.gateway.ledger import Ledger
+from aegis_tui.gateway.upstream import Upstream
+
+_LOG = logging.getLogger(__name__)
+_SOCKET_PATH_LIMIT_BYTES = 104
+_FOLDER_CHECK_S = 2.0
+_GRACE_S = 3
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it is ready and leaves signals to us."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run_gateway(runtime: Path, state: Path) -> None:
+    """Serve until SIGTERM, SIGINT, or until the runtime folder's `gateway.json` is gone.
+
+    Args:
+        runtime: Owner-only folder with `gateway-map.json`; `gateway.sock` and `gateway.json` appear there.
+        state: Calls are logged in its `logs` folder.
+
+    Raises:
+        Refused: The runtime folder is not the owner's alone.
+        Unavailable: Another gateway serves it, or a socket cannot be had.
+    """
+    _check_private(runtime)
+    with _only_one(runtime / "gateway.lock"):
+        asyncio.run(_serve(runtime, state))
+
+
+async def _serve(runtime: Path, state: Path) -> None:
+    loop = asyncio.get_running_loop()
+    ledger = Ledger(state / "logs" / "model-calls.jsonl")
+    upstream = Upstream()
+    app = GatewayApp(AccessMap(runtime / "gateway-map.json"), upstream, ledger)
+    tcp = _listen_tcp(_former_port(runtime / "gateway.json"))
+    unix = _listen_unix(runtime / "gateway.sock")
+    url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    server = _Server(config, lambda: _publish(runtime, url))
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    watcher = asyncio.create_task(_stop_when_gone(runtime / "gateway.json", server))
+    try:
+        await server.serve(sockets=[tcp, unix])
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+        await upstream.close()
+        ledger.close()
+        tcp.close()
+        unix.close()
+        (runtime / "gateway.sock").unlink(missing_ok=True)
+
+
+async def _stop_when_gone(path: Path, server: uvicorn.Server) -> None:
+    """End the server when what it published is gone or another's: nobody can find it any more."""
+    while True:
+        await asyncio.sleep(_FOLDER_CHECK_S)
+        if server.started and _published(path).get("pid") != os.getpid():
+            server.should_exit = True
+            return
+
+
+def _check_private(runtime: Path) -> None:
+    status = runtime.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise Refused(f"{runtime} is open to others", hint=f"chmod 700 {runtime}", code="runtime.mode")
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the lock that a gateway holds for its life; the system frees it with the process."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            hint = "aegis-tui gateway status"
+            raise Unavailable("another gateway serves this workspace", hint=hint, code="gateway.running") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _listen_tcp(port: int) -> socket.socket:
+    """Listen on loopback: on the port of the gateway before, which agents may still know, or on any free one."""
+    for candidate in dict.fromkeys((port, 0)):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", candidate))
+            listener.listen(2048)
+        except OSError:
+            listener.close()
+            continue
+        return listener
+    raise Unavailable("no loopback port is free", code="gateway.port")
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    """Listen on the unix socket, owner-only from its first moment. The lock says that an old one is dead."""
+    if len(os.fsencode(path)) >= _SOCKET_PATH_LIMIT_BYTES:
+        raise Unavailable(f"{path} is too long for a socket", hint="set XDG_RUNTIME_DIR to a short folder")
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    listener.listen(2048)
+    return listener
+
+
+def _publish(runtime: Path, url: str) -> None:
+    """Write `gateway.json` at once and owner-only."""
+    facts = {
+        "pid": os.getpid(),
+        "start_time": psutil.Process().create_time(),
+        "url": url,
+        "socket": str(runtime / "gateway.sock"),
+    }
+    descriptor, name = tempfile.mkstemp(dir=runtime, prefix=".gateway-")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(facts, file)
+    Path(name).replace(runtime / "gateway.json")
+    _LOG.info("gateway is ready", extra={"gateway_url": url})
+
+
+def _published(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _former_port(path: Path) -> int:
+    port = str(_published(path).get("url", "")).rpartition(":")[2]
+    return int(port) if port.isdecimal() and 1024 <= int(port) <= 65535 else 0

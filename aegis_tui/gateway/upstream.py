@@ -1,0 +1,175 @@
+"""Connections to the model server: pooled, streamed, and only to addresses that were checked (LLM-7).
+
+The check sits where the connection is made, so a redirect, a changed map or a second answer of a name server cannot
+go around it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import httpcore
+
+from aegis_tui.adapters.resolve import resolve
+from aegis_tui.domain.endpoint import check_endpoint
+from aegis_tui.errors import ModelUnavailable
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_CONNECT_TIMEOUT_S = 5.0
+_WRITE_TIMEOUT_S = 60.0
+_POOL_TIMEOUT_S = 30.0
+_KEEPALIVE_S = 4.0
+"""Below the 5 s after which uvicorn, and so vLLM, closes an idle connection under our feet."""
+_FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
+
+
+class PinnedBackend(httpcore.AsyncNetworkBackend):
+    """Looks a host up once per connection, checks all its addresses, and connects to one of those."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first checked address that answers.
+
+        Raises:
+            Refused: `boundary.endpoint`.
+            ModelUnavailable: The name is not known.
+            httpcore.ConnectError: No address answers.
+        """
+        addresses = await resolve(host)
+        check_endpoint(host, addresses)
+        problem: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in addresses:
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                problem = error
+        raise problem
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Refuse: no endpoint is a unix socket."""
+        raise httpcore.ConnectError(f"{path} is a unix socket")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, for httpcore's own retries."""
+        await self._inner.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class UpstreamAnswer:
+    """An answer whose head is here and whose body is on its way."""
+
+    base_url: str
+    status: int
+    headers: Headers
+    _response: httpcore.Response
+
+    def header(self, name: bytes) -> bytes:
+        """A header's value, lower-cased names; empty when absent."""
+        return next((value for key, value in self.headers if key.lower() == name), b"")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, cut where the network cut it.
+
+        Raises:
+            ModelUnavailable: The server went away before the end.
+        """
+        with _as_unavailable(self.base_url, "stopped in the middle of an answer"):
+            async for chunk in self._response.aiter_stream():
+                yield chunk
+
+
+class Upstream:
+    """One pool for all calls.
+
+    Args:
+        idle_timeout_s: How long the server may say nothing, before the first byte or between two.
+    """
+
+    def __init__(self, *, idle_timeout_s: float = 300.0) -> None:
+        self._idle_timeout_s = idle_timeout_s
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            max_connections=None,
+            max_keepalive_connections=64,
+            keepalive_expiry=_KEEPALIVE_S,
+            network_backend=PinnedBackend(),
+        )
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        base_url: str,
+        url: str,
+        *,
+        headers: Headers = (),
+        body: bytes = b"",
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[UpstreamAnswer]:
+        """Send a request; leaving the block early ends it on the server too.
+
+        Args:
+            method: `GET` or `POST`.
+            base_url: The endpoint, for messages.
+            url: The full URL.
+            headers: Sent as they are, besides host and length.
+            body: The request body.
+            timeout_s: Instead of the idle timeout.
+
+        Raises:
+            ModelUnavailable: The server does not answer.
+            Refused: `boundary.endpoint`.
+        """
+        timeouts = {
+            "connect": min(_CONNECT_TIMEOUT_S, timeout_s or _CONNECT_TIMEOUT_S),
+            "read": timeout_s or self._idle_timeout_s,
+            "write": _WRITE_TIMEOUT_S,
+            "pool": _POOL_TIMEOUT_S,
+        }
+        request = httpcore.Request(
+            method, url, headers=_with_host(url, headers, body), content=body, extensions={"timeout": timeouts}
+        )
+        with _as_unavailable(base_url, "does not answer"):
+            response = await self._pool.handle_async_request(request)
+        try:
+            yield UpstreamAnswer(base_url, response.status, response.headers, response)
+        finally:
+            await response.aclose()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+def _with_host(url: str, headers: Headers, body: bytes) -> list[tuple[bytes, bytes]]:
+    host = url.split("/", 3)[2].encode("ascii")
+    length = [(b"Content-Length", str(len(body)).encode())] if body else []
+    return [(b"Host", host), *headers, *length]
+
+
+@contextmanager
+def _as_unavailable(base_url: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except _FAILURES as error:
+        reason = str(error) or type(error).__name__
+        hint = "aegis-tui doctor; aegis-tui gateway status"
+        raise ModelUnavailable(f"the model server at {base_url} {what} ({reason})", hint=hint) from error

@@ -1,0 +1,103 @@
+"""Counts tokens beside a stream, without holding a byte of it back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+_LINE_LIMIT_BYTES = 8 * 1024 * 1024
+_GOOD_ENDS = frozenset(
+    {
+        b"data: [DONE]",
+        b"data:[DONE]",
+        b"event: message_stop",
+        b"event: response.completed",
+        b"event: response.failed",
+        b"event: response.incomplete",
+        b"event: error",
+    }
+)
+
+
+@dataclass
+class TokenUsage:
+    """What a call cost, as the server counted it; the last word of a stream wins."""
+
+    prompt_tokens: int = 0
+    """Prompt tokens, those from the cache included."""
+    completion_tokens: int = 0
+    """Generated tokens."""
+    cached_tokens: int = 0
+    """Prompt tokens that the server had in its prefix cache."""
+
+    def note(self, body: Any) -> None:
+        """Take the usage out of an answer or a stream event of any dialect; whatever else it is, is passed over."""
+        if not isinstance(body, dict):
+            return
+        for holder in (body, body.get("response"), body.get("message")):
+            if isinstance(holder, dict) and isinstance(usage := holder.get("usage"), dict):
+                self._note_usage(usage)
+
+    def _note_usage(self, usage: dict[str, Any]) -> None:
+        if "prompt_tokens" in usage:
+            self.prompt_tokens = _count(usage["prompt_tokens"])
+            self.completion_tokens = _count(usage.get("completion_tokens"))
+            self.cached_tokens = _detail(usage, "prompt_tokens_details")
+            return
+        if "cache_read_input_tokens" in usage:
+            self.cached_tokens = _count(usage["cache_read_input_tokens"])
+        elif "input_tokens_details" in usage:
+            self.cached_tokens = _detail(usage, "input_tokens_details")
+        if "input_tokens" in usage:
+            apart = _count(usage.get("cache_read_input_tokens")) + _count(usage.get("cache_creation_input_tokens"))
+            self.prompt_tokens = _count(usage["input_tokens"]) + apart
+        if "output_tokens" in usage:
+            self.completion_tokens = _count(usage["output_tokens"])
+
+
+class StreamTap:
+    """Reads the events of a server-sent stream that passes by. Source: WHATWG HTML, 9.2."""
+
+    def __init__(self, usage: TokenUsage) -> None:
+        self._usage = usage
+        self._rest = b""
+        self._is_skipping = False
+        self.ended_well = False
+        """Whether the server said that the answer is complete."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes, cut anywhere."""
+        lines = (self._rest + chunk).split(b"\n")
+        self._rest = lines.pop()
+        if self._is_skipping and lines:
+            lines = lines[1:]
+            self._is_skipping = False
+        for line in lines:
+            self._read(line)
+        if len(self._rest) > _LINE_LIMIT_BYTES:
+            self._rest = b""
+            self._is_skipping = True
+
+    def _read(self, line: bytes) -> None:
+        if b'"usage"' in line and line.startswith(b"data:"):
+            self._usage.note(parse_json(line[5:]))
+        elif line.rstrip() in _GOOD_ENDS:
+            self.ended_well = True
+
+
+def parse_json(text: bytes) -> Any:
+    """The value, or None when it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _detail(usage: dict[str, Any], name: str) -> int:
+    details = usage.get(name)
+    return _count(details.get("cached_tokens")) if isinstance(details, dict) else 0

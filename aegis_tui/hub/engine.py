@@ -1,0 +1,393 @@
+"""The writer: the one task of the hub that changes the workspace.
+
+Commands are decided one by one, their events written together, and only then is anybody answered or told. Nobody sees a
+state that is not on disk. When the disk refuses, the state goes back to what the log holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from aegis_tui.domain.command import AnyCommand, Heartbeat, parse_command
+from aegis_tui.domain.core import Outcome, due_commands, execute, settled
+from aegis_tui.domain.decision import THE_HUB, Actor
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.model import Key
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, HubUnavailable, StoreError
+from aegis_tui.hub.batch import Batch, Reply, ReplyFuture, Submission, resolve
+from aegis_tui.hub.recovery import recover
+from aegis_tui.ports.clock import Clock
+from aegis_tui.ports.event_log import EventLog, RequestKey
+
+T = TypeVar("T")
+Listener = Callable[[list[Event]], None]
+
+MAX_BATCH = 64
+SNAPSHOT_EVENTS = 5_000
+STALL_S = 1.0
+"""A timer this late means that the hub itself stood still, and no lease may end for that."""
+
+_SHORTEST_PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class _Changed:
+    """Keys that one follower has not taken yet."""
+
+    def __init__(self) -> None:
+        self._keys: set[Key] = set()
+        self._wake = asyncio.Event()
+
+    def note(self, keys: Iterable[Key]) -> None:
+        self._keys.update(keys)
+        self._wake.set()
+
+    async def take(self) -> frozenset[Key]:
+        await self._wake.wait()
+        self._wake.clear()
+        keys = frozenset(self._keys)
+        self._keys.clear()
+        return keys
+
+
+class Engine:
+    """The `CommandPort` of the hub process, and the source of its events.
+
+    `open` before use; `close` afterwards. Not thread-safe: one event loop.
+    """
+
+    def __init__(self, log: EventLog, clock: Clock, *, snapshot_events: int = SNAPSHOT_EVENTS) -> None:
+        """Put the engine on a log.
+
+        Args:
+            log: Opened and closed by the engine.
+            clock: For deadlines and timestamps.
+            snapshot_events: A snapshot is kept each time this many events were logged.
+        """
+        self._log = log
+        self._clock = clock
+        self._snapshot_events = snapshot_events
+        self._workspace = Workspace()
+        self._state = asyncio.Lock()
+        self._queue: deque[Submission] = deque()
+        self._work = asyncio.Event()
+        self._timer_wake = asyncio.Event()
+        self._waiting: dict[RequestKey, list[ReplyFuture]] = {}
+        self._listeners: list[Listener] = []
+        self._changed: list[_Changed] = []
+        self._expected_wake = 0.0
+        self._must_expire = False
+        self._broken: StoreError | None = None
+        self._is_open = False
+        self._snapshot_seq = 0
+        self._snapshot: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.batches = 0
+        self.commands = 0
+
+    async def open(self) -> None:
+        """Bring the state back from the log and start to take commands.
+
+        Raises:
+            StoreError: The log is damaged or cannot be opened.
+        """
+        await self._log.open()
+        try:
+            self._workspace = await recover(self._log, now=self._clock.now())
+        except BaseException:
+            await self._log.close()
+            raise
+        self._snapshot_seq = self._workspace.seq
+        self._is_open = True
+        self._expected_wake = self._clock.now() + _LONGEST_PAUSE_S
+        self._tasks = [
+            asyncio.create_task(self._write_forever(), name="hub-writer"),
+            asyncio.create_task(self._watch_deadlines(), name="hub-timer"),
+        ]
+
+    async def close(self) -> None:
+        """Let the batch in flight end, refuse who still waits, and close the log."""
+        self._is_open = False
+        tasks = [*self._tasks, *([self._snapshot] if self._snapshot else [])]
+        async with self._state:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for answer in [item.answer for item in self._queue] + [one for many in self._waiting.values() for one in many]:
+            resolve(answer, _stopping())
+        await self._log.close()
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest event on disk."""
+        return self._log.last_seq
+
+    @property
+    def first_seq(self) -> int:
+        """The number of the oldest event that can still be read."""
+        return self._log.first_seq
+
+    def now(self) -> float:
+        """The hub's clock, in seconds."""
+        return self._clock.now()
+
+    def timestamp(self) -> str:
+        """This instant, RFC 3339 UTC."""
+        return self._clock.timestamp()
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener` with each batch of events right after it is on disk; it must not block or raise."""
+        self._listeners.append(listener)
+
+    async def events(self, after: int, limit: int) -> list[Event]:
+        """Logged events after number `after`, at most `limit`, in order."""
+        return await self._log.read(after, limit)
+
+    async def read(self, view: Callable[[Workspace], T]) -> T:
+        """What `view` sees in the logged state; waits for the batch in flight."""
+        async with self._state:
+            self._check()
+            return view(self._workspace)
+
+    def peek(self, view: Callable[[Workspace], T]) -> T:
+        """As `read` but at once: may see a batch whose events are still being written. For hints, never for answers."""
+        return view(self._workspace)
+
+    async def changes(self) -> AsyncIterator[frozenset[Key]]:
+        """Keys that changed since the last item; bursts are merged. The first item comes at once and is empty."""
+        changed = _Changed()
+        self._changed.append(changed)
+        try:
+            yield frozenset()
+            while True:
+                yield await changed.take()
+        finally:
+            self._changed.remove(changed)
+
+    async def submit(
+        self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None
+    ) -> dict[str, Any]:
+        """Decide and log one command; the reply comes when it is on disk.
+
+        Raises:
+            AegisError: The core refuses, or the log cannot be written (`StoreError`).
+        """
+        return await self.enqueue(command, actor, request_id)
+
+    def enqueue(self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None) -> ReplyFuture:
+        """Put one command into the queue now, in the order of calls; the future gets its reply or its refusal.
+
+        Raises:
+            UsageError: A wire form that is no command.
+        """
+        parsed = parse_command(command) if isinstance(command, dict) else command
+        answer: ReplyFuture = asyncio.get_running_loop().create_future()
+        if not self._is_open:
+            answer.set_exception(_stopping())
+            return answer
+        is_retryable = request_id is not None
+        self._queue.append(Submission(parsed, actor, request_id or uuid.uuid4().hex, answer, is_retryable))
+        self._work.set()
+        return answer
+
+    async def heartbeat(self, actor: Actor, beat: Heartbeat) -> Reply:
+        """Note a sign of life; the reply names the locks the asker believes in but no longer holds. Not logged.
+
+        Raises:
+            StoreError: The log is damaged.
+        """
+        async with self._state:
+            self._check()
+            return self._execute(beat, actor, "").reply
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._queue or self._must_expire:
+                taken = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
+                try:
+                    await self._write(taken)
+                except Exception as error:
+                    _log.exception("batch failed")
+                    for submission in taken:
+                        resolve(submission.answer, _internal(error))
+
+    async def _write(self, taken: list[Submission]) -> None:
+        async with self._state:
+            batch = Batch()
+            try:
+                if self._broken is not None:
+                    await self._rebuild()
+                known = await self._log.find_replies([item.key for item in taken if item.is_retryable])
+                is_sound = self._decide_all(self._expiries() + taken, known, batch)
+                if batch.events:
+                    await self._log.append(batch.events, batch.logged_replies)
+            except StoreError as error:
+                for submission in taken:
+                    resolve(submission.answer, error)
+                batch.fail(error)
+                await self._rebuild_or_break()
+                return
+            if not is_sound:
+                await self._rebuild_or_break()
+            self._conclude(batch)
+            self._keep_snapshot()
+        self._timer_wake.set()
+
+    def _expiries(self) -> list[Submission]:
+        """What is due, to be decided before anything that came later; nobody can renew in between."""
+        self._note_stall()
+        if not self._must_expire:
+            return []
+        self._must_expire = False
+        loop = asyncio.get_running_loop()
+        due = due_commands(self._workspace, self._clock.now())
+        return [Submission(item, THE_HUB, uuid.uuid4().hex, loop.create_future(), False) for item in due]
+
+    def _decide_all(self, taken: list[Submission], known: dict[RequestKey, Reply], batch: Batch) -> bool:
+        """Decide in order. False if the core failed in the middle of one: the rest goes back into the queue."""
+        for index, submission in enumerate(taken):
+            self.commands += 1
+            try:
+                self._decide(submission, known, batch)
+            except Exception as error:
+                _log.exception("the core failed", extra={"aegis_command": submission.command.type})
+                batch.answers.append((submission.answer, _internal(error)))
+                self._queue.extendleft(reversed(taken[index + 1 :]))
+                return False
+        return True
+
+    def _decide(self, submission: Submission, known: dict[RequestKey, Reply], batch: Batch) -> None:
+        key = submission.key
+        if (first := known.get(key) or batch.replies.get(key)) is not None:
+            batch.answers.append((submission.answer, first))
+            return
+        if key in batch.waiting or (key in self._waiting and key not in batch.settled):
+            batch.waiting.setdefault(key, []).append(submission.answer)
+            return
+        seen = self._workspace.seq
+        try:
+            outcome = self._execute(submission.command, submission.actor, submission.request_id)
+        except AegisError as refusal:
+            batch.answers.append((submission.answer, refusal))
+            self._collect(getattr(refusal, "audit", ()), batch)
+            if self._workspace.seq != seen + len(getattr(refusal, "audit", ())):
+                raise RuntimeError("a refusal changed the state") from refusal
+            return
+        if outcome.pending:
+            batch.waiting[key] = [submission.answer]
+        else:
+            batch.answers.append((submission.answer, outcome.reply))
+            if outcome.events and submission.is_retryable:
+                batch.replies[key] = outcome.reply
+        batch.keys |= outcome.keys
+        self._collect(outcome.events, batch)
+
+    def _execute(self, command: AnyCommand, actor: Actor, request_id: str) -> Outcome:
+        return execute(
+            self._workspace,
+            command,
+            actor=actor,
+            request_id=request_id,
+            now=self._clock.now(),
+            timestamp=self._clock.timestamp(),
+        )
+
+    def _collect(self, events: tuple[Event, ...], batch: Batch) -> None:
+        for event in events:
+            batch.events.append(event)
+            if (found := settled(self._workspace, event)) is not None:
+                agent_id, request_id, result = found
+                batch.settled[agent_id, request_id] = result
+                if isinstance(result, dict):
+                    batch.replies[agent_id, request_id] = result
+
+    def _conclude(self, batch: Batch) -> None:
+        """The events are on disk: answer, then tell."""
+        self.batches += 1
+        for key, answers in batch.waiting.items():
+            self._waiting.setdefault(key, []).extend(answers)
+        for answer, result in batch.answers:
+            resolve(answer, result)
+        for key, result in batch.settled.items():
+            for answer in self._waiting.pop(key, []):
+                resolve(answer, result)
+        if batch.events:
+            for listener in self._listeners:
+                listener(batch.events)
+            for changed in self._changed:
+                changed.note(batch.keys)
+
+    async def _rebuild(self) -> None:
+        self._workspace = await recover(self._log, now=self._clock.now())
+        self._broken = None
+        for changed in self._changed:
+            changed.note({("workspace", "rebuilt")})
+
+    async def _rebuild_or_break(self) -> None:
+        try:
+            await self._rebuild()
+        except StoreError as error:
+            _log.error("the log cannot be read back", extra={"aegis_error": str(error)})
+            self._broken = error
+
+    def _keep_snapshot(self) -> None:
+        is_due = self._log.last_seq - self._snapshot_seq >= self._snapshot_events
+        if not is_due or self._broken is not None or (self._snapshot and not self._snapshot.done()):
+            return
+        self._snapshot_seq = self._workspace.seq
+        self._snapshot = asyncio.create_task(self._save_snapshot(self._workspace.seq, self._workspace.dump()))
+
+    async def _save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
+        try:
+            await self._log.save_snapshot(seq, state)
+        except StoreError as error:
+            _log.warning("no snapshot", extra={"aegis_error": str(error)})
+
+    async def _watch_deadlines(self) -> None:
+        """Wake the writer when something is due; at least once a second, to notice a stall."""
+        while True:
+            started = self._clock.now()
+            next_at = self._workspace.deadlines.next_at()
+            wanted = _LONGEST_PAUSE_S if next_at is None else next_at - started
+            pause_s = min(max(wanted, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
+            self._expected_wake = started + pause_s
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._timer_wake.wait()
+            self._timer_wake.clear()
+            self._note_stall()
+            next_at = self._workspace.deadlines.next_at()
+            if self._broken is not None or (next_at is not None and next_at <= self._clock.now()):
+                self._must_expire = True
+                self._work.set()
+
+    def _note_stall(self) -> None:
+        """If the hub itself stood still, nobody could renew: every deadline moves by that much."""
+        now = self._clock.now()
+        late_s = now - self._expected_wake
+        if late_s > STALL_S:
+            self._expected_wake = now
+            self._workspace.deadlines.extend(late_s)
+            _log.warning("the hub stood still", extra={"duration_s": round(late_s, 3)})
+
+
+def _stopping() -> HubUnavailable:
+    return HubUnavailable("the hub stops", "send the request again under the same id when it is back")
+
+
+def _internal(error: Exception) -> AegisError:
+    return AegisError(f"the hub failed on this request ({type(error).__name__})", "see the hub's log", code="internal")

@@ -1,0 +1,174 @@
+"""Events out to many: each is encoded once, nobody waits for a slow one, nobody misses one (HUB-4)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.frames import Frame, Opcode
+
+from aegis_tui.domain.core import snapshot_view
+from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.interest import Interest, is_visible, public_wire
+
+MAX_QUEUED_EVENTS = 1_000
+MAX_QUEUED_BYTES = 1 << 20
+CATCH_UP_EVENTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One text message, with the WebSocket frame that carries it; `seq` is 0 for what is not logged."""
+
+    seq: int
+    text: str
+    frame: bytes
+
+
+def outgoing(seq: int, envelope: dict[str, Any]) -> Outgoing:
+    """Encode an envelope. A server's frames are unmasked, so one frame serves every receiver (RFC 6455 5.1)."""
+    text = json.dumps(envelope, separators=(",", ":"))
+    return Outgoing(seq, text, Frame(Opcode.TEXT, text.encode()).serialize(mask=False))
+
+
+class Subscriber:
+    """One receiver's place in the stream: live with a bounded queue, or catching up from the log.
+
+    Delivery: must-deliver, in `seq` order, without gap or duplicate from the cursor on. A queue that overflows is
+    dropped, said so by a `resync` message, and read again from the log at the receiver's own pace.
+    """
+
+    def __init__(self, fanout: Fanout, actor: Actor) -> None:
+        self._fanout = fanout
+        self.actor = actor
+        self.interest = Interest()
+        self.cursor = fanout.published_seq
+        self.dropped = 0
+        self._queue: deque[Outgoing] = deque()
+        self._queued_bytes = 0
+        self._is_live = True
+        self._must_tell = False
+        self._wake = asyncio.Event()
+
+    def listen(self, interest: Interest, *, after: int | None = None) -> None:
+        """Want `interest` from now on, or from after event number `after`."""
+        self.interest = interest
+        if after is not None:
+            self.cursor, self._is_live = after, False
+            self._clear()
+        self._wake.set()
+
+    def wants(self, event: Event) -> bool:
+        """Whether the receiver asked for the event and may see it."""
+        return self.interest.wants(event) and is_visible(event, self.actor)
+
+    def offer(self, item: Outgoing) -> None:
+        """Queue a wanted event; never blocks."""
+        if self._is_live and item.seq > self.cursor:
+            self._queue.append(item)
+            self._queued_bytes += len(item.frame)
+            if len(self._queue) > MAX_QUEUED_EVENTS or self._queued_bytes > MAX_QUEUED_BYTES:
+                self._overflow()
+        self._wake.set()
+
+    def _overflow(self) -> None:
+        self.dropped += len(self._queue)
+        self._clear()
+        self._is_live, self._must_tell = False, True
+
+    def _clear(self) -> None:
+        self._queue.clear()
+        self._queued_bytes = 0
+
+    async def messages(self) -> AsyncIterator[Outgoing]:
+        """What to send next, for ever.
+
+        Raises:
+            StoreError: The log cannot be read.
+        """
+        while True:
+            if not self._is_live:
+                async for item in self._catch_up():
+                    yield item
+                continue
+            while self._is_live and self._queue:
+                item = self._queue.popleft()
+                self._queued_bytes -= len(item.frame)
+                self.cursor = item.seq
+                yield item
+            if self._is_live:
+                await self._wake.wait()
+                self._wake.clear()
+
+    async def _catch_up(self) -> AsyncIterator[Outgoing]:
+        if self._must_tell:
+            self._must_tell = False
+            yield outgoing(0, {"v": SCHEMA_VERSION, "type": "resync", "from_seq": self.cursor, "dropped": self.dropped})
+        engine = self._fanout.engine
+        if self.cursor + 1 < engine.first_seq:
+            yield await self._snapshot()
+        for event in await engine.events(self.cursor, CATCH_UP_EVENTS):
+            if event.seq != self.cursor + 1:
+                return
+            self.cursor = event.seq
+            if self.wants(event):
+                yield outgoing(event.seq, public_wire(event))
+        if self.cursor >= self._fanout.published_seq:
+            self._is_live = True
+
+    async def _snapshot(self) -> Outgoing:
+        """The whole state, for a receiver whose place in the log was compacted away."""
+        seq, view = await self._fanout.engine.read(lambda workspace: (workspace.seq, snapshot_view(workspace)))
+        self.cursor = seq
+        return outgoing(
+            0,
+            {
+                "v": SCHEMA_VERSION,
+                "type": "context:sync",
+                "agent_id": "hub",
+                "timestamp": self._fanout.engine.timestamp(),
+                "data": {"snapshot": view, "seq": seq},
+            },
+        )
+
+
+class Fanout:
+    """All subscribers of the hub."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.published_seq = engine.last_seq
+        self.dropped = 0
+        self._subscribers: set[Subscriber] = set()
+        engine.add_listener(self._publish)
+
+    def __len__(self) -> int:
+        """How many subscribers there are."""
+        return len(self._subscribers)
+
+    def join(self, actor: Actor) -> Subscriber:
+        """A new subscriber that wants nothing yet; `leave` when its connection ends."""
+        subscriber = Subscriber(self, actor)
+        self._subscribers.add(subscriber)
+        return subscriber
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber."""
+        self.dropped += subscriber.dropped
+        self._subscribers.discard(subscriber)
+
+    def _publish(self, events: list[Event]) -> None:
+        for event in events:
+            item: Outgoing | None = None
+            for subscriber in self._subscribers:
+                if subscriber.wants(event):
+                    item = item or outgoing(event.seq, public_wire(event))
+                    subscriber.offer(item)
+        self.published_seq = events[-1].seq

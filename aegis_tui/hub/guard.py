@@ -1,0 +1,70 @@
+"""The door: what a browser page, a rebound name or an oversized request meets before anything else (HUB-9)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.errors import AegisError, Refused
+from aegis_tui.sdk.wire import error_to_wire
+
+MAX_BODY_BYTES = 1 << 20
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Guard:
+    """Refuses requests with an `Origin` or a strange `Host`, and bodies that announce more than 1 MiB.
+
+    Agents and command lines send no `Origin`; a page in a browser always does (notes: CVE-2025-52882). The `Host` check
+    stops a name that was rebound to the loopback address.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with 403 or 413."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+        elif found := _objection(scope["headers"]):
+            await _refuse(scope, send, *found)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _objection(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, AegisError] | None:
+    hosts = [value.decode("latin-1") for name, value in headers if name.lower() == b"host"]
+    if len(hosts) != 1 or not is_local_host(hosts[0]):
+        return 403, Refused("this Host is not served", "use 127.0.0.1 or the unix socket", code="host")
+    for name, value in headers:
+        if name.lower() == b"origin":
+            return 403, Refused("requests from web pages are refused", "use a client without Origin", code="origin")
+        if name.lower() == b"content-length" and (not value.isdigit() or int(value) > MAX_BODY_BYTES):
+            return 413, too_large()
+    return None
+
+
+def too_large() -> AegisError:
+    """The refusal of a body over the limit."""
+    return Refused("the request is over 1 MiB", "send less at once", code="too_large")
+
+
+def is_local_host(host: str) -> bool:
+    """Whether a `Host` header names this machine's loopback."""
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname in LOCAL_HOSTS and parts.username is None and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+async def _refuse(scope: Scope, send: Send, status: int, error: AegisError) -> None:
+    kind = "http.response" if scope["type"] == "http" else "websocket.http.response"
+    body = json.dumps({"schema_version": SCHEMA_VERSION, "ok": False, "error": error_to_wire(error)}).encode()
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})

@@ -1,0 +1,100 @@
+"""From a client's JSON object to the core and back: the same path for REST, the WebSocket and tests."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.domain.command import AgentRegister, AnyCommand, Heartbeat, RunStart, parse_command
+from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.errors import AegisError, StoreError, UsageError
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.identity import Identity
+from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.wire import error_to_wire
+
+MAX_REQUEST_ID = 200
+STREAM_ONLY = ("hello", "subscribe", "file:subscribe")
+
+Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand]]
+"""Fills in what only the hub knows before a command is decided; gives back others unchanged."""
+
+
+class Ingress:
+    """Answers one client request at a time; refusals become replies."""
+
+    def __init__(
+        self, engine: Engine, identity: Identity, paths: WorkspacePaths, *, prepare: Sequence[Prepare] = ()
+    ) -> None:
+        self._engine = engine
+        self._identity = identity
+        self._paths = paths
+        self._prepare = prepare
+
+    async def answer(self, frame: dict[str, Any], actor: Actor) -> tuple[dict[str, Any], AegisError | None]:
+        """The reply object of contract 5 to one command, and the refusal in it, if any."""
+        request_id = frame.get("request_id")
+        try:
+            reply = await self._decide(frame, actor)
+        except AegisError as error:
+            return refusal(request_id, error), error
+        return {"v": SCHEMA_VERSION, "request_id": request_id, "ok": True, **reply}, None
+
+    async def _decide(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any]:
+        request_id, fields = split_frame(frame)
+        command: AnyCommand = parse_command(fields)
+        if isinstance(command, Heartbeat):
+            return await self._engine.heartbeat(actor, command)
+        if isinstance(command, RunStart) and (command.run or command.facts):
+            raise UsageError("run:start: run and facts are the hub's to fill in", "leave them out")
+        for prepare in self._prepare:
+            command = await prepare(command, actor)
+        reply = await self._engine.submit(command, actor, request_id)
+        if isinstance(command, AgentRegister) and actor.kind == "person":
+            reply = {**reply, "token_file": str(self._issue(reply))}
+        return reply
+
+    def _issue(self, reply: dict[str, Any]) -> Path:
+        """Give an instance that a person started by hand its token, in its own 0600 file."""
+        agent_id, session = str(reply["agent_id"]), str(reply["session"])
+        folder = self._paths.instance_dir(instance_id(agent_id))
+        path = folder / "token"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(self._identity.joining_token(agent_id, session))
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}", "free space, then connect again") from error
+        return path
+
+
+def split_frame(frame: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The request id and the command's own fields.
+
+    Raises:
+        UsageError: Another version, a request id that is no short text, or a type that only the stream knows.
+    """
+    fields = {name: value for name, value in frame.items() if name not in ("v", "request_id")}
+    request_id = frame.get("request_id")
+    if frame.get("v", SCHEMA_VERSION) != SCHEMA_VERSION:
+        raise UsageError(f"v: only version {SCHEMA_VERSION} is known", "update aegis-tui")
+    if request_id is not None and not (isinstance(request_id, str) and 0 < len(request_id) <= MAX_REQUEST_ID):
+        raise UsageError("request_id: a text of 1 to 200 characters", "a UUID will do")
+    if fields.get("type") in STREAM_ONLY:
+        raise UsageError(f"{fields['type']} works on the WebSocket only", "connect to /v1/stream")
+    try:
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("the text holds half a surrogate pair", "send valid Unicode") from error
+    return request_id, fields
+
+
+def refusal(request_id: object, error: AegisError) -> dict[str, Any]:
+    """The reply object of a request that was refused."""
+    return {"v": SCHEMA_VERSION, "request_id": request_id, "ok": False, "error": error_to_wire(error)}

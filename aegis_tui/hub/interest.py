@@ -1,0 +1,97 @@
+"""What a subscriber wants to hear, and what it may (HUB-4, HUB-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.event import Event, event_to_wire
+from aegis_tui.domain.glob import Glob, compile_glob
+from aegis_tui.domain.message import Broadcast, MessageSent
+from aegis_tui.errors import UsageError
+
+MAX_PATTERNS = 100
+_SECRET_FIELDS = ("token_hash",)
+
+
+def public_wire(event: Event) -> dict[str, Any]:
+    """The envelope of contract 6, without what is nobody's business outside the hub."""
+    envelope = event_to_wire(event)
+    for name in _SECRET_FIELDS:
+        envelope["data"].pop(name, None)
+    return envelope
+
+
+def is_visible(event: Event, actor: Actor) -> bool:
+    """Messages reach their two ends and the person; everything else reaches everybody."""
+    data = event.data
+    return not isinstance(data, MessageSent) or actor.kind != "instance" or actor.agent_id in (data.to, event.agent_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """Event types and path globs; an event that matches one of either is wanted."""
+
+    types: tuple[str, ...] = ()
+    """Names, or `*`, `lock:*`, `specs.*`, `specs.>`."""
+    globs: tuple[Glob, ...] = ()
+
+    @classmethod
+    def everything(cls) -> Interest:
+        """All types."""
+        return cls(types=("*",))
+
+    def with_types(self, types: Sequence[str]) -> Interest:
+        """The same globs, other types.
+
+        Raises:
+            UsageError: Too many, or not text.
+        """
+        if len(types) > MAX_PATTERNS or not all(isinstance(item, str) and 0 < len(item) <= 100 for item in types):
+            raise UsageError(f"types: at most {MAX_PATTERNS} names", 'for example ["lock:*", "specs.>"]')
+        return Interest(tuple(types), self.globs)
+
+    def with_glob(self, text: str) -> Interest:
+        """The same types, one more glob.
+
+        Raises:
+            Refused: Not a usable glob.
+            UsageError: Too many.
+        """
+        if len(self.globs) >= MAX_PATTERNS:
+            raise UsageError(f"at most {MAX_PATTERNS} globs on one connection", "use a wider glob")
+        return Interest(self.types, (*self.globs, compile_glob(text)))
+
+    def wants(self, event: Event) -> bool:
+        """Whether the event matches a type or a glob."""
+        if any(_fits(pattern, name) for name in _names(event) for pattern in self.types):
+            return True
+        return bool(self.globs) and any(glob.matches(path) for path in _paths(event) for glob in self.globs)
+
+
+def _names(event: Event) -> Iterator[str]:
+    yield event.type
+    if isinstance(event.data, Broadcast):
+        yield event.data.event
+
+
+def _fits(pattern: str, name: str) -> bool:
+    return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
+
+
+def _paths(event: Event) -> Iterator[str]:
+    inner = event.data.data if isinstance(event.data, Broadcast) else event.data.model_dump(include=_PATH_FIELDS)
+    for name in _PATH_FIELDS:
+        value = inner.get(name)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from (item for item in value if isinstance(item, str))
+    for item in inner.get("resources") or ():
+        if isinstance(item, dict) and isinstance(item.get("path"), str):
+            yield item["path"]
+
+
+_PATH_FIELDS = {"path", "file", "files", "resources"}

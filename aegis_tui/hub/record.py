@@ -1,0 +1,75 @@
+"""hub.json and the lock that lets one hub run per workspace (contract 1)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.errors import HubUnavailable
+from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.quick import HubAddress
+
+
+@contextlib.contextmanager
+def only_hub(paths: WorkspacePaths) -> Iterator[None]:
+    """Hold the workspace's lock; it ends with this process, however it ends.
+
+    Raises:
+        HubUnavailable: Another hub holds it.
+    """
+    descriptor = os.open(paths.hub_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 4096, 0).decode(errors="replace")
+            raise HubUnavailable(
+                f"a hub runs for this workspace already {holder}".rstrip(), "aegis-tui hub status", code="hub.running"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "runtime_dir": str(paths.runtime_dir)}).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_record(paths: WorkspacePaths, address: HubAddress) -> None:
+    """Publish the address, 0600, in one step."""
+    write_private(paths.hub_json, json.dumps(dataclasses.asdict(address)))
+
+
+def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> None:
+    """Add the gateway's address to the record of the hub that runs."""
+    fields: dict[str, Any] = json.loads(paths.hub_json.read_text())
+    write_record(paths, HubAddress(**{**fields, "gateway_url": url, "gateway_socket": socket}))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace `path` by a 0600 file with this text; readers see the old one or the new one."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def load_or_create_key(path: Path) -> bytes:
+    """32 random bytes that stay the same over restarts, in a 0600 file."""
+    with contextlib.suppress(FileNotFoundError):
+        key = bytes.fromhex(path.read_text())
+        if len(key) == 32:
+            return key
+    key = secrets.token_bytes(32)
+    write_private(path, key.hex())
+    return key

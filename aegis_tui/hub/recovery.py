@@ -1,0 +1,47 @@
+"""From the log back to the state: the newest usable snapshot, then every event after it."""
+
+from __future__ import annotations
+
+import logging
+
+from aegis_tui.domain.core import evolve, rearm
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, StoreError
+from aegis_tui.ports.event_log import EventLog
+
+READ_EVENTS = 2_000
+"""Events read from the log in one step."""
+
+_log = logging.getLogger(__name__)
+
+
+async def recover(log: EventLog, *, now: float) -> Workspace:
+    """The state after the last logged event, with every lease armed in full from `now`.
+
+    Args:
+        log: An open log.
+        now: Hub clock in seconds.
+
+    Raises:
+        StoreError: An event that is needed is damaged or missing; nothing is served in its place.
+    """
+    workspace = await _newest_snapshot(log)
+    if workspace.seq + 1 < log.first_seq:
+        raise StoreError(
+            f"the log begins at event {log.first_seq} and no snapshot reaches that far",
+            "restore the log from a backup",
+        )
+    while events := await log.read(workspace.seq, READ_EVENTS):
+        for event in events:
+            evolve(workspace, event)
+    rearm(workspace, now)
+    return workspace
+
+
+async def _newest_snapshot(log: EventLog) -> Workspace:
+    for seq, state in await log.load_snapshots():
+        try:
+            return Workspace.load(state)
+        except (AegisError, KeyError, TypeError, ValueError) as error:
+            _log.warning("snapshot not usable", extra={"aegis_seq": seq, "aegis_error": str(error)})
+    return Workspace()

@@ -1,0 +1,167 @@
+"""The hub's HTTP routes (contract 7)."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+
+from aegis_tui.domain.core import snapshot_view
+from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.errors import AegisError, Refused, UsageError
+from aegis_tui.hub import schema
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.fanout import Fanout
+from aegis_tui.hub.guard import MAX_BODY_BYTES, Guard, too_large
+from aegis_tui.hub.identity import Identity, bearer
+from aegis_tui.hub.ingress import Ingress
+from aegis_tui.hub.interest import is_visible, public_wire
+from aegis_tui.hub.stream import StreamSession
+from aegis_tui.sdk.wire import HTTP_STATUS, error_to_wire
+
+MAX_EVENTS = 5_000
+
+
+class _HttpRefusal(Exception):
+    """A refusal with an HTTP status that its exit code does not give."""
+
+    def __init__(self, status: int, error: AegisError) -> None:
+        super().__init__(error.message)
+        self.status = status
+        self.error = error
+
+
+def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> FastAPI:
+    """The hub's application, behind its guard."""
+    app = FastAPI(title="aegis-tui hub", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Guard)
+    _add_refusals(app)
+    _add_open_routes(app, fanout)
+    _add_routes(app, engine=engine, identity=identity, ingress=ingress, fanout=fanout)
+
+    async def stream(websocket: WebSocket) -> None:
+        await StreamSession(websocket, identity=identity, ingress=ingress, fanout=fanout).serve()
+
+    app.add_api_websocket_route("/v1/stream", stream)
+    app.add_api_websocket_route("/", stream)
+    return app
+
+
+def _add_open_routes(app: FastAPI, fanout: Fanout) -> None:
+    """Routes that need no token and tell nothing of the workspace's content."""
+
+    @app.get("/healthz")
+    async def healthz() -> JSONResponse:
+        return _ok({"pid": os.getpid(), "seq": fanout.published_seq})
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> JSONResponse:
+        return JSONResponse(schema.openapi(app))
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def asyncapi() -> JSONResponse:
+        return JSONResponse(schema.asyncapi())
+
+
+def _add_routes(app: FastAPI, *, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> None:
+    def actor_of(request: Request) -> Actor:
+        actor = identity.resolve(bearer(request.headers.get("authorization")))
+        if actor is None:
+            error = Refused("no valid token", "send Authorization: Bearer TOKEN", code="unauthorized")
+            raise _HttpRefusal(401, error)
+        return actor
+
+    body = {"content": {"application/json": {"schema": {"$ref": schema.COMMAND_REFERENCE}}}, "required": True}
+
+    @app.post("/v1/commands", openapi_extra={"requestBody": body})
+    async def commands(request: Request) -> JSONResponse:
+        actor = actor_of(request)
+        reply, error = await ingress.answer(await _json_body(request), actor)
+        return JSONResponse(reply, HTTP_STATUS[error.exit_code] if error else 200)
+
+    @app.get("/v1/state")
+    async def state(request: Request) -> JSONResponse:
+        actor_of(request)
+        seq, view = await engine.read(lambda workspace: (workspace.seq, snapshot_view(workspace)))
+        return _ok({**view, "seq": seq})
+
+    @app.get("/v1/events")
+    async def events(request: Request) -> JSONResponse:
+        actor = actor_of(request)
+        after = _number(request, "after", 0, most=2**62)
+        limit = _number(request, "limit", 1_000, most=MAX_EVENTS)
+        found = await engine.events(after, limit)
+        seen = [public_wire(event) for event in found if is_visible(event, actor)]
+        return _ok({"events": seen, "next_after": found[-1].seq if found else after, "seq": fanout.published_seq})
+
+    @app.get("/metrics")
+    async def metrics(request: Request) -> PlainTextResponse:
+        actor_of(request)
+        return PlainTextResponse(_metrics(engine, fanout), media_type="text/plain; version=0.0.4")
+
+
+async def _json_body(request: Request) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise _HttpRefusal(415, UsageError("the content type must be application/json", code="content_type"))
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_BODY_BYTES:
+            raise _HttpRefusal(413, too_large())
+    try:
+        frame = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UsageError("the body is not JSON", "send one JSON object") from error
+    if not isinstance(frame, dict):
+        raise UsageError("the body must be one JSON object", "see /openapi.json")
+    return frame
+
+
+def _number(request: Request, name: str, default: int, *, most: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
+        raise UsageError(f"{name}: a whole number from 0 to {most}", f"for example ?{name}={default}")
+    return int(text)
+
+
+def _ok(fields: dict[str, Any]) -> JSONResponse:
+    return JSONResponse({"schema_version": SCHEMA_VERSION, "ok": True, **fields})
+
+
+def _failed(error: AegisError, status: int) -> JSONResponse:
+    return JSONResponse({"schema_version": SCHEMA_VERSION, "ok": False, "error": error_to_wire(error)}, status)
+
+
+def _add_refusals(app: FastAPI) -> None:
+    @app.exception_handler(AegisError)
+    async def refused(_request: Request, error: Exception) -> JSONResponse:
+        known = error if isinstance(error, AegisError) else AegisError("the hub failed", code="internal")
+        return _failed(known, HTTP_STATUS[known.exit_code])
+
+    @app.exception_handler(_HttpRefusal)
+    async def refused_by_status(_request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, _HttpRefusal):
+            return _failed(error.error, error.status)
+        return _failed(AegisError("the hub failed", code="internal"), 500)
+
+    @app.exception_handler(HTTPException)
+    async def unknown_route(_request: Request, error: Exception) -> JSONResponse:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return _failed(UsageError("there is no such route", "see /openapi.json", code="route"), status)
+
+
+def _metrics(engine: Engine, fanout: Fanout) -> str:
+    values = {
+        "aegis_hub_seq": ("counter", engine.last_seq),
+        "aegis_hub_commands_total": ("counter", engine.commands),
+        "aegis_hub_batches_total": ("counter", engine.batches),
+        "aegis_hub_subscribers": ("gauge", len(fanout)),
+        "aegis_hub_dropped_events_total": ("counter", fanout.dropped),
+    }
+    return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, (kind, value) in values.items())

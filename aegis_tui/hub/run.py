@@ -1,0 +1,137 @@
+"""The hub process from start to stop, in the order that keeps every promise.
+
+Lock, log, state, sockets, hub.json, services; and back again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from aegis_tui.adapters.clock import SystemClock
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import Actor
+from aegis_tui.errors import AegisError, HubUnavailable
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.fanout import Fanout
+from aegis_tui.hub.identity import Identity, new_token
+from aegis_tui.hub.ingress import Ingress
+from aegis_tui.hub.record import load_or_create_key, only_hub, write_record
+from aegis_tui.hub.rest import build_app
+from aegis_tui.hub.server import HubServer, open_loopback, open_unix, parse_port
+from aegis_tui.sdk.discovery import (
+    WorkspacePaths,
+    process_start_time,
+    workspace_key_of,
+    workspace_paths,
+)
+from aegis_tui.sdk.quick import HubAddress
+
+_log = logging.getLogger(__name__)
+
+
+class HubService(Protocol):
+    """Something that lives in the hub process and changes the workspace through the engine only."""
+
+    async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
+        """Begin, and return; the hub serves clients already."""
+        ...
+
+    async def stop(self) -> None:
+        """End everything that `start` began; the engine still takes commands."""
+        ...
+
+    async def prepare(self, command: AnyCommand, actor: Actor) -> AnyCommand:
+        """Fill in what only this service knows before a client's command is decided; return others unchanged."""
+        ...
+
+
+@asynccontextmanager
+async def open_hub(
+    paths: WorkspacePaths, *, services: Sequence[HubService] = (), port: int | None = None
+) -> AsyncIterator[tuple[HubAddress, Engine]]:
+    """A hub that serves while the context is open.
+
+    Args:
+        paths: The workspace's folders; made when missing.
+        services: Started in order once clients can connect, stopped in reverse.
+        port: As for `open_loopback`.
+
+    Raises:
+        HubUnavailable: Another hub runs, or the port or socket cannot be had.
+        StoreError: The log is damaged.
+    """
+    paths.create()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(only_hub(paths))
+        engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
+        await engine.open()
+        stack.push_async_callback(engine.close)
+        token = new_token()
+        identity = Identity(engine, token, load_or_create_key(paths.state_dir / "joining.key"))
+        ingress = Ingress(engine, identity, paths, prepare=[service.prepare for service in services])
+        app = build_app(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine))
+        tcp = open_loopback(port)
+        stack.callback(tcp.close)
+        unix = open_unix(paths.hub_socket)
+        stack.callback(paths.hub_socket.unlink, missing_ok=True)
+        stack.callback(unix.close)
+        server = HubServer(app, [unix, tcp])
+        await server.open()
+        stack.push_async_callback(server.close)
+        address = HubAddress(
+            pid=os.getpid(),
+            start_time=process_start_time(os.getpid()) or 0.0,
+            url=f"http://127.0.0.1:{tcp.getsockname()[1]}",
+            socket=str(paths.hub_socket),
+            token=token,
+        )
+        write_record(paths, address)
+        stack.callback(paths.hub_json.unlink, missing_ok=True)
+        for service in services:
+            await service.start(engine, paths)
+            stack.push_async_callback(service.stop)
+        _log.info("the hub serves", extra={"aegis_url": address.url})
+        yield address, engine
+
+
+async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: Mapping[str, str] = os.environ) -> None:
+    """Serve the workspace of the repository at `root` until SIGTERM or SIGINT.
+
+    Raises:
+        AegisError: As `open_hub`; also when `root` is in no repository.
+    """
+    key = await asyncio.to_thread(workspace_key_of, root)
+    paths = workspace_paths(key, environ)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with open_hub(paths, services=services, port=parse_port(environ.get("AEGIS_PORT"))):
+        gc.collect()
+        gc.freeze()
+        await stopped.wait()
+
+
+def main_hub(root: Path, *, services: Sequence[HubService] = ()) -> int:
+    """Run the hub in this process, with its log on stderr; the exit code of contract 3."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(run_hub(root, services=services))
+    except AegisError as error:
+        sys.stderr.write(f"{error.message}\n{error.hint}\n")
+        return error.exit_code
+    except OSError as error:
+        failed = HubUnavailable(f"the hub cannot run: {error}", "run `aegis-tui doctor`")
+        sys.stderr.write(f"{failed.message}\n{failed.hint}\n")
+        return failed.exit_code
+    return 0

@@ -1,0 +1,127 @@
+"""The listening sockets, and uvicorn on them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from aegis_tui.errors import HubUnavailable, UsageError
+from aegis_tui.hub.frames import FrameProtocol
+from aegis_tui.hub.guard import MAX_BODY_BYTES
+
+DEFAULT_PORT = 9999
+_LOOPBACK = "127.0.0.1"
+_BACKLOG = 512
+
+
+def open_loopback(port: int | None) -> socket.socket:
+    """A TCP socket bound to 127.0.0.1.
+
+    Args:
+        port: An explicit one must be free; None takes 9999, or any free one when that is busy; 0 takes any.
+
+    Raises:
+        HubUnavailable: The explicit port is busy (exit 5).
+    """
+    try:
+        return _bind_loopback(DEFAULT_PORT if port is None else port)
+    except OSError as error:
+        if port is None and error.errno == errno.EADDRINUSE:
+            return _bind_loopback(0)
+        raise HubUnavailable(
+            f"port {port} cannot be used: {error.strerror}", "set AEGIS_PORT to a free port, or unset it", code="port"
+        ) from error
+
+
+def _bind_loopback(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_LOOPBACK, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def parse_port(text: str | None) -> int | None:
+    """The port that AEGIS_PORT names; None when it is unset or empty.
+
+    Raises:
+        UsageError: Not a port number.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise UsageError(f"AEGIS_PORT is {text!r}, not a port number", "use a number from 0 to 65535")
+    return int(text)
+
+
+def open_unix(path: Path) -> socket.socket:
+    """A unix socket bound to `path`, 0600; a stale one is replaced. The caller holds the workspace's lock.
+
+    Raises:
+        HubUnavailable: It cannot be bound.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        path.chmod(0o600)
+    except OSError as error:
+        listener.close()
+        raise HubUnavailable(f"cannot listen on {path}: {error.strerror}", "check the runtime folder") from error
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the hub stops in its own order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HubServer:
+    """Serves one application on several sockets until `close`."""
+
+    def __init__(self, app: ASGIApp, sockets: list[socket.socket]) -> None:
+        self._sockets = sockets
+        config = uvicorn.Config(
+            app,
+            http="h11",
+            ws=FrameProtocol,
+            ws_max_size=MAX_BODY_BYTES,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Return when requests are served."""
+        self._task = asyncio.create_task(self._server.serve(sockets=self._sockets), name="hub-server")
+        while not self._server.started:
+            if self._task.done():
+                await self._task
+            await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        """Refuse new connections, end the open ones, and return when all are gone."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+        for listener in self._sockets:
+            listener.close()

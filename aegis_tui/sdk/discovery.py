@@ -1,0 +1,287 @@
+"""Where a workspace keeps its things, and how to find or start its hub (contract 1).
+
+Synchronous and light: every command runs it first. Async callers use `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from aegis_tui.errors import AegisError, GitUnavailable, HubUnavailable
+from aegis_tui.sdk.quick import HubAddress, HubQuick
+
+SOCKET_PATH_BYTES = 104
+"""The longest path of a unix socket that every supported system takes (macOS)."""
+
+LONGEST_SOCKET_NAME = "gateway.sock"
+START_DEADLINE_S = 20.0
+_GIT_DEADLINE_S = 10.0
+_POLL_S = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspacePaths:
+    """The folders of one workspace. Reading a path creates nothing; `create` does."""
+
+    key: str
+    """First 12 hex of the sha256 of the git common dir's real path."""
+    state_dir: Path
+    """Kept over restarts: log, logs, instances, worktrees."""
+    runtime_dir: Path
+    """Sockets and hub.json; short enough for a socket path."""
+
+    @property
+    def log_db(self) -> Path:
+        """The durable log."""
+        return self.state_dir / "log.db"
+
+    @property
+    def hub_log(self) -> Path:
+        """What the hub process says."""
+        return self.state_dir / "logs" / "hub.log"
+
+    @property
+    def hub_lock(self) -> Path:
+        """Locked by the hub that runs; holds its pid and runtime folder."""
+        return self.state_dir / "hub.lock"
+
+    @property
+    def instances_dir(self) -> Path:
+        """One 0700 folder an instance: brief, launch record, token."""
+        return self.state_dir / "instances"
+
+    @property
+    def worktrees_dir(self) -> Path:
+        """One worktree an instance, outside the repository."""
+        return self.state_dir / "worktrees"
+
+    @property
+    def hub_json(self) -> Path:
+        """How to reach the hub, with the person's token; 0600."""
+        return self.runtime_dir / "hub.json"
+
+    @property
+    def hub_socket(self) -> Path:
+        """The hub's unix socket."""
+        return self.runtime_dir / "hub.sock"
+
+    @property
+    def gateway_socket(self) -> Path:
+        """The gateway's unix socket."""
+        return self.runtime_dir / LONGEST_SOCKET_NAME
+
+    def instance_dir(self, instance_id: str) -> Path:
+        """The private folder of one instance; made by who starts it."""
+        return self.instances_dir / instance_id
+
+    def create(self) -> None:
+        """Make the folders, 0700, and check that the runtime folder is ours alone.
+
+        Raises:
+            HubUnavailable: Somebody else owns the runtime folder or can write to it.
+        """
+        for folder in (self.state_dir, self.hub_log.parent, self.instances_dir, self.worktrees_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.runtime_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.runtime_dir.mkdir(mode=0o700, exist_ok=True)
+        _check_private(self.runtime_dir.parent)
+        _check_private(self.runtime_dir)
+
+
+def _check_private(folder: Path) -> None:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise HubUnavailable(
+            f"{folder} is not a folder that only you can write to",
+            f"remove {folder}, or set XDG_RUNTIME_DIR to a private folder",
+        )
+
+
+def workspace_key_of(folder: Path) -> str:
+    """The key of the repository that `folder` lies in; the same from each of its worktrees.
+
+    Raises:
+        GitUnavailable: git is missing, does not answer, or `folder` is not in a repository.
+    """
+    argv = ["git", "-C", str(folder), "rev-parse", "--path-format=absolute", "--git-common-dir"]
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=_GIT_DEADLINE_S, stdin=subprocess.DEVNULL, check=False
+        )
+    except FileNotFoundError as error:
+        raise GitUnavailable("git is not installed", "install git 2.40 or newer") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise GitUnavailable(f"git did not answer for {folder}", "try `git status` there") from error
+    if done.returncode != 0:
+        raise GitUnavailable(f"{folder} is not in a git repository", "run `git init` or go to a repository")
+    return workspace_key(Path(done.stdout.rstrip("\n")))
+
+
+def workspace_key(git_common_dir: Path) -> str:
+    """The key for a git common dir (contract 1)."""
+    return hashlib.sha256(os.fsencode(git_common_dir.resolve())).hexdigest()[:12]
+
+
+def workspace_paths(key: str, environ: Mapping[str, str]) -> WorkspacePaths:
+    """Where the workspace `key` keeps its things, by the XDG variables of `environ`. Touches no file."""
+    home = Path(environ.get("HOME") or Path.home())
+    state_home = _absolute(environ.get("XDG_STATE_HOME")) or home / ".local" / "state"
+    return WorkspacePaths(key, state_home / "aegis-tui" / key, _runtime_dir(key, environ))
+
+
+def _runtime_dir(key: str, environ: Mapping[str, str]) -> Path:
+    if base := _absolute(environ.get("XDG_RUNTIME_DIR")):
+        chosen = base / "aegis-tui" / key
+        if base.is_dir() and len(os.fsencode(chosen / LONGEST_SOCKET_NAME)) < SOCKET_PATH_BYTES:
+            return chosen
+    return Path("/tmp") / f"aegis-{os.getuid()}" / key
+
+
+def _absolute(text: str | None) -> Path | None:
+    return Path(text) if text and Path(text).is_absolute() else None
+
+
+def find_hub(paths: WorkspacePaths) -> HubAddress | None:
+    """The hub that runs for this workspace and answers, or None.
+
+    A hub.json whose process is gone, or whose pid now belongs to another program, counts as none.
+    """
+    for folder in dict.fromkeys((paths.runtime_dir, _recorded_runtime_dir(paths))):
+        address = _load_address(folder / "hub.json") if folder else None
+        if address and is_running(address.pid, address.start_time) and HubQuick(address).is_healthy():
+            return address
+    return None
+
+
+def _recorded_runtime_dir(paths: WorkspacePaths) -> Path | None:
+    """The hub may run under another XDG_RUNTIME_DIR (a login over ssh, cron); its lock file says where."""
+    record = _load_json(paths.hub_lock)
+    folder = record.get("runtime_dir")
+    return Path(folder) if isinstance(folder, str) else None
+
+
+def _load_address(path: Path) -> HubAddress | None:
+    try:
+        if path.lstat().st_uid != os.getuid():
+            return None
+        return HubAddress(**_load_json(path))
+    except (OSError, TypeError):
+        return None
+
+
+def _load_json(path: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def process_start_time(pid: int) -> float | None:
+    """When the process `pid` started, in seconds since the epoch; None when there is none."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def is_running(pid: int, start_time: float) -> bool:
+    """True if `pid` is still the process that started at `start_time` (seconds since the epoch)."""
+    found = process_start_time(pid)
+    return found is not None and abs(found - start_time) < 2.0
+
+
+def hub_command(root: Path) -> list[str]:
+    """The argv that runs a hub in the foreground for the repository at `root`."""
+    return [sys.executable, "-m", "aegis_tui", "hub", "start", "--foreground", "--root", str(root)]
+
+
+def start_hub(
+    paths: WorkspacePaths, root: Path, *, command: Sequence[str] = (), deadline_s: float = START_DEADLINE_S
+) -> HubAddress:
+    """Start a hub in a session of its own and return when it answers.
+
+    Args:
+        paths: The workspace's folders; made when missing.
+        root: A folder in the repository.
+        command: Another argv than `hub_command(root)`.
+        deadline_s: How long it may take to answer.
+
+    Raises:
+        HubUnavailable: It ended or did not answer in time; the message ends with the tail of its log.
+    """
+    paths.create()
+    said_before = paths.hub_log.stat().st_size if paths.hub_log.exists() else 0
+    process = _spawn(list(command) or hub_command(root), root, paths.hub_log)
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        ended = process.poll() is not None
+        if address := find_hub(paths):
+            _reap_later(process)
+            return address
+        if ended:
+            break
+        time.sleep(_POLL_S)
+    process.kill()
+    process.wait()
+    raise HubUnavailable(
+        f"the hub did not start{_tail(paths.hub_log, said_before)}", f"read {paths.hub_log}, or run `aegis-tui doctor`"
+    )
+
+
+def _spawn(argv: list[str], root: Path, log: Path) -> subprocess.Popen[bytes]:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            argv,
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise HubUnavailable(f"cannot run {argv[0]}: {error.strerror}", "install aegis-tui again") from error
+    finally:
+        os.close(descriptor)
+
+
+def _reap_later(process: subprocess.Popen[bytes]) -> None:
+    """Leave the hub to itself, but collect its exit status if we live longer: a zombie would look alive."""
+    threading.Thread(target=process.wait, name="hub-reaper", daemon=True).start()
+
+
+def _tail(log: Path, offset: int) -> str:
+    try:
+        said = log.read_bytes()[offset:].decode(errors="replace").strip()
+    except OSError:
+        said = ""
+    return f":\n{chr(10).join(said.splitlines()[-15:])}" if said else ", and said nothing"
+
+
+def ensure_hub(paths: WorkspacePaths, root: Path, *, command: Sequence[str] = ()) -> HubAddress:
+    """The hub of this workspace, started if none runs.
+
+    Raises:
+        HubUnavailable: As `start_hub`.
+    """
+    try:
+        return find_hub(paths) or start_hub(paths, root, command=command)
+    except AegisError:
+        if found := find_hub(paths):
+            return found
+        raise

@@ -1,0 +1,116 @@
+"""A small synchronous client: the standard library only, because every command line run waits for its import."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from aegis_tui.errors import AegisError, HubUnavailable
+from aegis_tui.sdk.wire import error_from_wire
+
+_HINT = "start it with `aegis-tui hub start`"
+
+
+@dataclass(frozen=True, slots=True)
+class HubAddress:
+    """How to reach a hub: the content of hub.json (contract 1)."""
+
+    pid: int
+    start_time: float
+    url: str
+    socket: str
+    token: str
+    gateway_url: str | None = None
+    gateway_socket: str | None = None
+
+    def __repr__(self) -> str:
+        """Everything but the token, so that it cannot end in a log."""
+        return f"HubAddress(pid={self.pid}, url={self.url!r}, socket={self.socket!r})"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def open_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
+    """An HTTP connection, not yet open, to `unix:/path` or `http://host:port`.
+
+    Raises:
+        HubUnavailable: The url is neither.
+    """
+    if url.startswith("unix:"):
+        return _UnixConnection(url.removeprefix("unix:"), timeout_s)
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise HubUnavailable(f"{url!r} is not the address of a hub", "use unix:/path or http://host:port")
+    return http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout_s)
+
+
+class HubQuick:
+    """One request a call, each on its own connection; no retries, no streams.
+
+    Every method raises `HubUnavailable` when the hub does not answer, else the error that the hub told.
+    """
+
+    def __init__(self, address: HubAddress, *, timeout_s: float = 10.0) -> None:
+        self._url = f"unix:{address.socket}"
+        self._token = address.token
+        self._timeout_s = timeout_s
+
+    def command(self, command_type: str, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
+        """Send one command of contract 5 and return its reply."""
+        wait_s = fields.get("wait_s")
+        extra_s = float(wait_s) if isinstance(wait_s, (int, float)) else 0.0
+        body = {"v": 1, "request_id": request_id or uuid.uuid4().hex, "type": command_type, **fields}
+        return self._call("POST", "/v1/commands", body, timeout_s=self._timeout_s + extra_s)
+
+    def state(self) -> dict[str, Any]:
+        """The SharedContext of contract 6."""
+        return self._call("GET", "/v1/state")
+
+    def events(self, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """Logged events after number `after`, at most `limit`, in order."""
+        query = urlencode({"after": after, "limit": limit})
+        events: list[dict[str, Any]] = self._call("GET", f"/v1/events?{query}")["events"]
+        return events
+
+    def healthz(self) -> dict[str, Any]:
+        """What the hub says of itself to anybody: that it serves, and its pid."""
+        return self._call("GET", "/healthz")
+
+    def is_healthy(self) -> bool:
+        """True if the hub answers."""
+        try:
+            return bool(self.healthz().get("ok"))
+        except AegisError:
+            return False
+
+    def _call(
+        self, method: str, target: str, body: dict[str, Any] | None = None, *, timeout_s: float | None = None
+    ) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        connection = open_connection(self._url, timeout_s or self._timeout_s)
+        try:
+            connection.request(method, target, None if body is None else json.dumps(body), headers)
+            reply = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise HubUnavailable(f"the hub at {self._url} does not answer ({type(error).__name__})", _HINT) from error
+        finally:
+            connection.close()
+        if not isinstance(reply, dict):
+            raise HubUnavailable(f"the hub at {self._url} answers nonsense", _HINT)
+        if not reply.get("ok"):
+            raise error_from_wire(reply.get("error"))
+        return reply

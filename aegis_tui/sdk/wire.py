@@ -1,0 +1,58 @@
+"""Errors as they cross the wire, both ways (contract 3, 7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aegis_tui import errors
+from aegis_tui.errors import AegisError
+
+HTTP_STATUS = {1: 500, 2: 400, 3: 403, 4: 409, 5: 503}
+"""The HTTP status for each exit code of contract 3."""
+
+
+def _tree(root: type[AegisError]) -> dict[str, type[AegisError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        if child.__module__ == errors.__name__:
+            found |= _tree(child)
+    return found
+
+
+_BY_CODE = _tree(AegisError)
+_BY_EXIT_CODE: dict[int, type[AegisError]] = {
+    1: AegisError,
+    2: errors.UsageError,
+    3: errors.Refused,
+    4: errors.Conflict,
+    5: errors.Unavailable,
+}
+_LOCK_CODES = {"HELD", "TIMEOUT", "DEADLOCK", "UPGRADE"}
+
+
+def error_to_wire(error: AegisError) -> dict[str, Any]:
+    """The `error` object of a reply: `to_wire` with the exit code beside it."""
+    return {**error.to_wire(), "exit_code": error.exit_code}
+
+
+def error_from_wire(wire: object) -> AegisError:
+    """The error that a reply carries, as the class its code or exit code names. Total: nonsense gives `AegisError`."""
+    if not isinstance(wire, dict):
+        return AegisError("the hub refused without saying why")
+    facts = {str(name): value for name, value in wire.items()}
+    code = str(facts.pop("code", AegisError.code))
+    message = str(facts.pop("message", "the hub refused"))
+    hint = str(facts.pop("hint", ""))
+    exit_code = facts.pop("exit_code", 1)
+    kind = _class_of(code, exit_code)
+    error = kind(message, hint, code=code)
+    error.data.update(facts)
+    return error
+
+
+def _class_of(code: str, exit_code: object) -> type[AegisError]:
+    if code in _LOCK_CODES:
+        return errors.LockHeld
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    return _BY_EXIT_CODE.get(exit_code, AegisError) if isinstance(exit_code, int) else AegisError

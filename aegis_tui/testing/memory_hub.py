@@ -1,0 +1,225 @@
+"""A hub in memory for tests of agents: it decides partitions and locks itself and records every command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.errors import AegisError, LockHeld, PartitionRefused, StaleToken, UsageError
+from aegis_tui.ports.hub_link import HubEvent, LockGrant
+
+DEFAULT_TTL_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One command as an instance sent it."""
+
+    agent_id: str
+    type: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    agent_id: str
+    grant: LockGrant
+
+
+class MemoryHub:
+    """EXCLUSIVE locks with a fair queue, partition verdicts, events with gap-free seq. One event loop, no clock."""
+
+    def __init__(self, partitions: PartitionTable | None = None) -> None:
+        self.partitions = partitions or PartitionTable()
+        self.recorded: list[Recorded] = []
+        """Every command, refused ones too, in order."""
+        self.events: list[HubEvent] = []
+        """Every event, in `seq` order."""
+        self._changed = asyncio.Condition()
+        self._locks: dict[str, _Lock] = {}
+        self._queues: dict[str, deque[str]] = defaultdict(deque)
+        self._refusals: dict[str, deque[AegisError]] = defaultdict(deque)
+        self._tokens = 0
+
+    def link(self, agent_id: str) -> MemoryLink:
+        """A `HubLink` of one instance."""
+        return MemoryLink(self, agent_id)
+
+    def refuse_next(self, command_type: str, error: AegisError) -> None:
+        """Answer the next command of this type with `error`."""
+        self._refusals[command_type].append(error)
+
+    def of_type(self, command_type: str) -> list[Recorded]:
+        """The recorded commands of one type, in order."""
+        return [item for item in self.recorded if item.type == command_type]
+
+    def holder_of(self, path: str) -> str | None:
+        """Who holds the lock of `path`."""
+        lock = self._locks.get(path)
+        return lock.agent_id if lock else None
+
+    async def publish(self, event_type: str, agent_id: str, **data: Any) -> HubEvent:
+        """Append an event and wake everyone who listens."""
+        event = HubEvent(len(self.events) + 1, event_type, agent_id, "", data)
+        async with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+        return event
+
+    async def prompt(self, agent_id: str, text: str, **context: Any) -> HubEvent:
+        """Send a prompt as the hub does."""
+        return await self.publish("message:sent", "hub", to=agent_id, text=text, kind="prompt", context=context)
+
+    async def wait_for(self, command_type: str, *, timeout_s: float = 10.0, **fields: Any) -> Recorded:
+        """The first command of this type with these fields, waiting for it.
+
+        Raises:
+            TimeoutError: It did not come.
+        """
+        async with asyncio.timeout(timeout_s), self._changed:
+            while True:
+                for item in self.of_type(command_type):
+                    if fields.items() <= dict(item.fields).items():
+                        return item
+                await self._changed.wait()
+
+    async def lapse(self, path: str) -> None:
+        """Let the lock of `path` expire."""
+        lock = self._locks.pop(path)
+        await self.publish("lock:expired", lock.agent_id, lock_id=lock.grant.lock_id, path=path)
+
+    async def take(self, agent_id: str, command_type: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Record a command, decide it and return the reply.
+
+        Raises:
+            AegisError: As the hub would answer.
+        """
+        async with self._changed:
+            self.recorded.append(Recorded(agent_id, command_type, dict(fields)))
+            self._changed.notify_all()
+        if queued := self._refusals[command_type]:
+            raise queued.popleft()
+        match command_type:
+            case "agent:register":
+                return {"ok": True, "agent_id": agent_id, "session": f"s-{agent_id}", "ttl_s": 30.0}
+            case "heartbeat":
+                mine = {lock.grant.lock_id for lock in self._locks.values() if lock.agent_id == agent_id}
+                return {"ok": True, "lost": sorted(set(fields.get("held", ())) - mine)}
+            case "broadcast":
+                self._check_write(agent_id, fields)
+                await self.publish(fields["event"], agent_id, **fields["data"])
+            case "diff:submit":
+                await self.publish("merge:queued", agent_id, piece=fields["spec_id"])
+            case _:
+                pass
+        return {"ok": True}
+
+    async def acquire(self, agent_id: str, path: str, *, ttl_s: float, wait_s: float) -> LockGrant:
+        """Grant the lock of `path`, in the order of asking.
+
+        Raises:
+            PartitionRefused: The path is not the instance's to write.
+            LockHeld: Not granted within `wait_s` seconds.
+        """
+        verdict = self.partitions.verdict(agent_id, path)
+        if not verdict.allowed:
+            raise PartitionRefused(verdict.message, owner=verdict.owner)
+        queue = self._queues[path]
+        queue.append(agent_id)
+        if path in self._locks or queue[0] != agent_id:
+            await self.publish("lock:queued", agent_id, path=path, holder=self.holder_of(path))
+        try:
+            async with asyncio.timeout(wait_s or None), self._changed:
+                while path in self._locks or queue[0] != agent_id:
+                    if not wait_s:
+                        raise self._held(path)
+                    await self._changed.wait()
+                self._tokens += 1
+                grant = LockGrant(f"L{self._tokens}", path, self._tokens, ttl_s)
+                self._locks[path] = _Lock(agent_id, grant)
+        except TimeoutError as error:
+            raise self._held(path) from error
+        finally:
+            queue.remove(agent_id)
+        await self.publish("lock:acquired", agent_id, path=path, token=grant.token)
+        return grant
+
+    async def release(self, agent_id: str, lock_id: str, token: int) -> None:
+        """Free a lock.
+
+        Raises:
+            StaleToken: It is not held under this token.
+        """
+        for path, lock in self._locks.items():
+            if (lock.agent_id, lock.grant.lock_id, lock.grant.token) == (agent_id, lock_id, token):
+                del self._locks[path]
+                await self.publish("lock:released", agent_id, path=path, token=token)
+                return
+        raise StaleToken(f"{lock_id} is not held under token {token}")
+
+    async def follow(self, after: int) -> AsyncIterator[HubEvent]:
+        """Events after `after`, without end."""
+        position = after
+        while True:
+            async with self._changed:
+                while len(self.events) <= position:
+                    await self._changed.wait()
+                event = self.events[position]
+            position += 1
+            yield event
+
+    def _held(self, path: str) -> LockHeld:
+        holder = self.holder_of(path)
+        return LockHeld(f"{path} is locked", "Try again later", held_by=holder, expires_in_s=DEFAULT_TTL_S)
+
+    def _check_write(self, agent_id: str, fields: Mapping[str, Any]) -> None:
+        data = fields["data"]
+        if fields["event"] not in ("code:writing", "code:written"):
+            raise UsageError(f"unknown event {fields['event']}")
+        lock = self._locks.get(data["file"])
+        if lock is None or (lock.agent_id, lock.grant.token) != (agent_id, data["token"]):
+            raise StaleToken(f"token {data['token']} is not the current one of {data['file']}")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLink:
+    """One instance's link to a `MemoryHub`."""
+
+    hub: MemoryHub
+    agent_id: str
+
+    async def command(
+        self, command_type: str, /, *, request_id: str | None = None, timeout_s: float | None = None, **fields: Any
+    ) -> dict[str, Any]:
+        """See `HubLink.command`."""
+        async with asyncio.timeout(timeout_s):
+            return await self.hub.take(self.agent_id, command_type, fields)
+
+    async def events(self, *, types: Sequence[str] = (), after: int | None = None) -> AsyncIterator[HubEvent]:
+        """See `HubLink.events`."""
+        async for event in self.hub.follow(after if after is not None else len(self.hub.events)):
+            if not types or event.type in types:
+                yield event
+
+    async def acquire_lock(
+        self,
+        path: str,
+        *,
+        lock_type: str = "EXCLUSIVE",
+        ttl_s: float | None = None,
+        wait_s: float = 0.0,
+        lines: tuple[int, int] | None = None,
+        symbol: str | None = None,
+    ) -> LockGrant:
+        """See `HubLink.acquire_lock`. Whole files and EXCLUSIVE only."""
+        if lock_type != "EXCLUSIVE" or lines or symbol:
+            raise UsageError("the hub in memory grants EXCLUSIVE locks of whole files only")
+        return await self.hub.acquire(self.agent_id, path, ttl_s=ttl_s or DEFAULT_TTL_S, wait_s=wait_s)
+
+    async def release_lock(self, lock_id: str, token: int) -> None:
+        """See `HubLink.release_lock`."""
+        await self.hub.release(self.agent_id, lock_id, token)

@@ -1,0 +1,86 @@
+"""The sample repository of the demo, and its scenarios: data in this package, made into a real git repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from aegis_tui.errors import GitError, GitUnavailable, UsageError
+
+SAMPLE = Path(__file__).parent / "sample"
+COMMIT_DATE = "2026-01-05T09:00:00+00:00"
+PERSON = ("Sam Sample", "sam@example.invalid")
+_GIT_DEADLINE_S = 30.0
+
+
+def scenario_names() -> list[str]:
+    """The scenarios that ship, `default` first."""
+    names = sorted(path.name for path in (SAMPLE / "scenarios").iterdir() if (path / "design.yaml").exists())
+    return sorted(names, key=lambda name: name != "default")
+
+
+def scenario_directory(name: str) -> Path:
+    """The folder of a scenario: ``design.yaml``, ``gates.yaml`` and a script for each instance.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in scenario_names():
+        raise UsageError(f"there is no scenario {name}", f"the scenarios are: {', '.join(scenario_names())}")
+    return SAMPLE / "scenarios" / name
+
+
+def create_sample_repository(directory: Path) -> str:
+    """Make the sample repository in a new or empty folder, with one commit on `main`. Blocks for a moment.
+
+    Author, dates and content are fixed, so the commit is the same everywhere. The identity is in the repository's own
+    configuration; the person's is neither read nor changed.
+
+    Args:
+        directory: Where to; made with its parents when it is missing.
+
+    Returns:
+        The commit's object id.
+
+    Raises:
+        UsageError: The folder is not empty.
+        GitUnavailable: git is not on the path.
+        GitError: git failed.
+    """
+    if directory.exists() and any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty", "name a new folder")
+    shutil.copytree(
+        SAMPLE / "repo", directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*_cache")
+    )
+    _git(directory, "init", "--quiet", "--initial-branch=main", "--template=")
+    for key, value in (("user.name", PERSON[0]), ("user.email", PERSON[1]), ("commit.gpgSign", "false")):
+        _git(directory, "config", key, value)
+    _git(directory, "add", "--all")
+    _git(directory, "commit", "--quiet", "--message", "feat: a small shop behind an HTTP interface")
+    return _git(directory, "rev-parse", "HEAD").strip()
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(directory),
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_AUTHOR_DATE": COMMIT_DATE,
+        "GIT_COMMITTER_DATE": COMMIT_DATE,
+    }
+    argv = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false", *arguments]
+    try:
+        done = subprocess.run(
+            argv, cwd=directory, env=environment, capture_output=True, text=True, timeout=_GIT_DEADLINE_S, check=False
+        )
+    except FileNotFoundError as error:
+        raise GitUnavailable("git is not installed", "install git 2.38 or newer") from error
+    except subprocess.TimeoutExpired as error:
+        raise GitError(f"git {arguments[0]} did not end within {_GIT_DEADLINE_S:g} s") from error
+    if done.returncode:
+        raise GitError(f"git {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,317 @@
+"""The scripted model server (LLM-9): vLLM's HTTP interface, with words from a scenario instead of a model.
+
+HTTP, streams, tool calls, pace, prefix cache and meters are real; only what is said comes from files. Everything that
+leaves it says so: ``system_fingerprint`` and ``owned_by`` in the bodies, ``x-aegis-scripted`` in every header block.
+Run alone: ``python -m aegis_tui.testing.scripted_llm DIR --announce FILE``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hmac
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.errors import AegisError, UsageError
+from aegis_tui.testing.scenario import Reply, load_scenario
+from aegis_tui.testing.scripted_chat import ChatError, ChatRequest, Completion
+from aegis_tui.testing.scripted_http import HttpReply, HttpRequest, HttpServer, json_reply
+from aegis_tui.testing.scripted_meters import Meters, PrefixCache, render_prompt, split_tokens, token_id
+
+GATE_PATH = "/scripted/gates/"
+
+
+@dataclass
+class _Gate:
+    opened: asyncio.Event
+    held: int = 0
+
+
+class ScriptedServer:
+    """Serves one scenario on a loopback port.
+
+    Args:
+        directory: The scenario: a folder of ``NAME.json``.
+        model: The only model's name.
+        gate_timeout_s: How long a reply is held at a gate, in seconds, before it fails with 504.
+        pace: Tokens per second of every reply, 0 for as fast as can be; None leaves it to the scripts.
+        port: 0 for any free one.
+        default_script: The script of conversations that name none.
+        max_model_len: The longest conversation, in tokens.
+        max_num_seqs: How many replies are generated at once; the others wait.
+
+    Raises:
+        UsageError: The scenario is not valid.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        model: str = "scripted",
+        gate_timeout_s: float = 60.0,
+        pace: float | None = None,
+        port: int = 0,
+        default_script: str | None = None,
+        max_model_len: int = 131_072,
+        max_num_seqs: int = 32,
+    ) -> None:
+        self.model = model
+        self.gate_timeout_s = gate_timeout_s
+        self.pace = pace
+        self.max_model_len = max_model_len
+        self.admin_token = secrets.token_urlsafe(32)
+        self.requests = 0
+        self.base_url = ""
+        self.meters = Meters(model)
+        self._default_script = default_script
+        self._scenario = load_scenario(directory)
+        self._gates = {name: _Gate(asyncio.Event()) for name in sorted(self._scenario.gates)}
+        self._slots = asyncio.Semaphore(max_num_seqs)
+        self._cache = PrefixCache(self.meters.capacity_blocks)
+        self._http = HttpServer(self._handle, port=port)
+        self._started_at = int(time.time())
+
+    @property
+    def gates_url(self) -> str:
+        """Where gates are opened: a POST to this and the gate's name, with the admin token as Bearer."""
+        return self.base_url.removesuffix("/v1") + GATE_PATH
+
+    async def start(self) -> str:
+        """Listen, and return the base URL, which ends in ``/v1``."""
+        host, port = await self._http.start()
+        self.base_url = f"http://{host}:{port}/v1"
+        return self.base_url
+
+    async def stop(self) -> None:
+        """Cut what is in flight and free the port."""
+        await self._http.stop()
+
+    async def __aenter__(self) -> ScriptedServer:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    def open_gate(self, name: str) -> None:
+        """Let the replies go that wait at a gate, now and later.
+
+        Raises:
+            UsageError: No script has this gate.
+        """
+        if name not in self._gates:
+            known = ", ".join(self._gates) or "none"
+            raise UsageError(f"there is no gate {name}", f"the gates are: {known}", code="gate.unknown")
+        self._gates[name].opened.set()
+
+    def held(self, name: str) -> int:
+        """How many replies wait at a gate right now."""
+        return self._gates[name].held
+
+    async def _handle(self, request: HttpRequest) -> HttpReply:
+        try:
+            reply = await self._route(request)
+        except ChatError as error:
+            reply = json_reply({"error": error.to_wire()}, error.status)
+        except AegisError as error:
+            message = f"{error.message}; {error.hint}" if error.hint else error.message
+            reply = json_reply({"error": ChatError(message, param="messages").to_wire()}, 400)
+        return replace(reply, headers={**reply.headers, "x-aegis-scripted": "1"})
+
+    async def _route(self, request: HttpRequest) -> HttpReply:
+        if request.path.startswith(GATE_PATH):
+            return self._gate_request(request)
+        match request.method, request.path:
+            case "POST", "/v1/chat/completions":
+                return await self._chat(request)
+            case "POST", "/tokenize":
+                return self._tokenize(request)
+            case "GET", "/v1/models":
+                return json_reply({"object": "list", "data": [self._model_card()]})
+            case "GET", "/health" | "/ping":
+                return HttpReply()
+            case "GET", "/version":
+                return json_reply({"version": "0.0.0+scripted"})
+            case "GET", "/metrics":
+                return HttpReply(200, self.meters.render().encode(), "text/plain; version=0.0.4; charset=utf-8")
+        return json_reply({"detail": "Not Found"}, 404)
+
+    def _gate_request(self, request: HttpRequest) -> HttpReply:
+        expected = f"Bearer {self.admin_token}".encode()
+        if not hmac.compare_digest(request.headers.get("authorization", "").encode(), expected):
+            raise ChatError("the admin token is missing or wrong", status=401, kind="Unauthorized")
+        if request.method != "POST":
+            raise ChatError("gates are opened by POST", status=405, kind="MethodNotAllowed")
+        name = request.path.removeprefix(GATE_PATH)
+        self.open_gate(name)
+        return json_reply({"gate": name, "open": True})
+
+    def _model_card(self) -> dict[str, Any]:
+        return {
+            "id": self.model,
+            "object": "model",
+            "created": self._started_at,
+            "owned_by": "aegis-scripted",
+            "root": self.model,
+            "parent": None,
+            "max_model_len": self.max_model_len,
+            "permission": [],
+        }
+
+    def _tokenize(self, request: HttpRequest) -> HttpReply:
+        body = ChatRequest.body_of(request.body)
+        self._check_model(body.get("model"))
+        if isinstance(body.get("prompt"), str):
+            text = body["prompt"]
+        else:
+            text = render_prompt(ChatRequest.parse(request.body).messages, body.get("tools"))
+        tokens = split_tokens(text)
+        ids = [token_id(token) for token in tokens]
+        strings = tokens if body.get("return_token_strs") else None
+        return json_reply(
+            {"count": len(ids), "max_model_len": self.max_model_len, "tokens": ids, "token_strs": strings}
+        )
+
+    def _check_model(self, name: object) -> None:
+        if name is not None and name != self.model:
+            raise ChatError(
+                f"The model `{name}` does not exist. Models: {self.model}.",
+                status=404,
+                kind="NotFoundError",
+                param="model",
+            )
+
+    async def _chat(self, request: HttpRequest) -> HttpReply:
+        arrived_at = time.monotonic()
+        self.requests += 1
+        number = self.requests
+        chat = ChatRequest.parse(request.body)
+        self._check_model(chat.model)
+        prompt = split_tokens(render_prompt(chat.messages, chat.tools) + "<|im_start|>assistant\n")
+        if len(prompt) >= self.max_model_len:
+            raise ChatError(
+                f"the context holds {self.max_model_len} tokens, the conversation has {len(prompt)}",
+                param="input_tokens",
+            )
+        reply = self._scenario.reply(chat.messages, with_tools=bool(chat.tools), default_script=self._default_script)
+        held_s = await self._wait_at_gate(reply)
+        completion = Completion(
+            chat,
+            reply.step,
+            number=number,
+            model=self.model,
+            prompt=prompt,
+            pace=(reply.pace if self.pace is None else self.pace) or None,
+            meters=self.meters,
+            cache=self._cache,
+            slots=self._slots,
+            arrived_at=arrived_at + held_s,
+        )
+        if chat.stream:
+            return HttpReply(
+                200, completion.stream(), "text/event-stream; charset=utf-8", {"cache-control": "no-cache"}
+            )
+        return json_reply(await completion.whole())
+
+    async def _wait_at_gate(self, reply: Reply) -> float:
+        """Hold a reply until its gate is open; returns for how many seconds."""
+        if reply.gate is None:
+            return 0.0
+        gate, since = self._gates[reply.gate], time.monotonic()
+        gate.held += 1
+        self.meters.waiting["deferred"] += 1
+        try:
+            async with asyncio.timeout(self.gate_timeout_s):
+                await gate.opened.wait()
+        except TimeoutError:
+            self.meters.finished["error"] += 1
+            message = f"gate {reply.gate} was not opened within {self.gate_timeout_s:g} s"
+            raise ChatError(message, status=504, kind="GateTimeout", param="gate") from None
+        finally:
+            gate.held -= 1
+            self.meters.waiting["deferred"] -= 1
+        return time.monotonic() - since
+
+
+async def serve(server: ScriptedServer, *, announce: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        server: Not started yet.
+        announce: A file for url, admin token and process id, 0600, there while the server listens. Without one they are
+            printed, as one line of JSON.
+    """
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await server.start()
+    card = {
+        "url": server.base_url,
+        "gates_url": server.gates_url,
+        "admin_token": server.admin_token,
+        "pid": os.getpid(),
+        "model": server.model,
+        "scripted": True,
+    }
+    try:
+        if announce is None:
+            sys.stdout.write(json.dumps(card) + "\n")
+            sys.stdout.flush()
+        else:
+            await asyncio.to_thread(_write_private, announce, json.dumps(card))
+        await stopped.wait()
+    finally:
+        if announce is not None:
+            await asyncio.to_thread(announce.unlink, missing_ok=True)
+        await server.stop()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that appears whole and is readable by its owner alone."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns its exit code (contract 3)."""
+    parser = argparse.ArgumentParser(prog="scripted_llm", description="A scripted model server with vLLM's interface.")
+    parser.add_argument("directory", type=Path, help="the scenario, a folder of NAME.json")
+    parser.add_argument("--port", type=int, default=0, help="0 for any free one")
+    parser.add_argument("--pace", type=float, help="tokens per second of every reply; 0 for as fast as can be")
+    parser.add_argument("--model", default="scripted")
+    parser.add_argument("--gate-timeout", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument("--announce", type=Path, metavar="FILE", help="write url, admin token and pid here, 0600")
+    options = parser.parse_args(arguments)
+    try:
+        server = ScriptedServer(
+            options.directory,
+            model=options.model,
+            gate_timeout_s=options.gate_timeout,
+            pace=options.pace,
+            port=options.port,
+        )
+        asyncio.run(serve(server, announce=options.announce))
+    except AegisError as error:
+        sys.stderr.write(f"{error.message}\n{error.hint}\n")
+        return error.exit_code
+    except OSError as error:
+        sys.stderr.write(f"{error}\n")
+        return 5
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
