@@ -80,7 +80,6 @@ class HandIn:
             head_oid=head_oid,
             tokens=list(self._locks.used_tokens),
         )
-        self._locks.used_tokens.clear()
         return head_oid
 
     async def _base(self, context: TaskContext) -> str | None:

@@ -16,7 +16,6 @@ FOLLOWED = (
     "message:sent",
     "partition:changed",
     "scope:granted",
-    "scope:refused",
     "lock:broken",
     "lock:expired",
     "conflict:detected",
@@ -57,10 +56,10 @@ class Inbox:
         to = str(event.data.get("to", ""))
         return ids.instance_id(to) == ids.instance_id(self._agent_id)
 
-    def take(self, event: HubEvent, *, read_paths: Collection[str], lost_paths: Collection[str]) -> None:
-        """Take one event. One that was taken before, by its seq, changes nothing."""
-        if event.seq and event.seq in self._seen:
-            return
+    def take(self, event: HubEvent, *, read_paths: Collection[str], lost_paths: Collection[str]) -> bool:
+        """Take one event and return True; one that was taken before, by its seq, changes nothing and gives False."""
+        if event.seq in self._seen:
+            return False
         self._seen.add(event.seq)
         self.last_seq = max(self.last_seq, event.seq)
         if event.type == "message:sent":
@@ -71,6 +70,7 @@ class Inbox:
             self._may_go.set()
         elif line := notice_line(event, self._agent_id, read_paths=read_paths, lost_paths=lost_paths):
             self.add_notice(line)
+        return True
 
     def add_prompt(self, prompt: Prompt) -> None:
         """Queue a prompt behind those that wait."""
@@ -128,19 +128,13 @@ def notice_line(
         lost_paths: Paths of locks that this event took from it.
     """
     data = event.data
-    mine = data.get("agent_id", event.agent_id) == agent_id
     match event.type:
-        case "scope:granted" if mine:
-            return f"you may now write {data.get('path')}"
-        case "scope:refused" if mine:
-            return f"your request to write {data.get('path')} was refused: {data.get('reason') or 'no reason given'}"
-        case "partition:changed" if mine:
+        case "partition:changed" if event.agent_id == agent_id:
             return f"your partition is now {', '.join(map(str, data.get('globs', ())))}"
         case "lock:broken" | "lock:expired" if lost_paths:
             return f"your lock of {', '.join(lost_paths)} is gone ({event.type.partition(':')[2]})"
-        case "conflict:detected" if agent_id in (data.get("a"), data.get("b")):
-            other = data.get("b") if data.get("a") == agent_id else data.get("a")
-            return f"your changes of {data.get('path')} cross those of {other}"
+        case "conflict:detected" if data.get("path") in read_paths:
+            return f"the changes of {data.get('a')} and {data.get('b')} cross in {data.get('path')}"
         case "code:written" if event.agent_id != agent_id and data.get("file") in read_paths:
             return f"{event.agent_id} changed {data.get('file')} in its own worktree"
         case _:

@@ -25,7 +25,7 @@ class HeldLocks:
         self._link = link
         self._held: dict[str, _Held] = {}
         self.used_tokens: list[int] = []
-        """Tokens of writes since the last hand-in, in order."""
+        """Tokens of all writes for the present piece, in order; a piece handed in again names them again."""
 
     def find(self, path: str) -> LockGrant | None:
         """The lock held on `path`, or None."""

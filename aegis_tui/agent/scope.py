@@ -35,6 +35,6 @@ class WriteScope:
     def follow(self, event: HubEvent) -> None:
         """Take over a change that the hub announced; other events change nothing."""
         if event.type == "partition:changed":
-            self._table.set(str(event.data.get("agent_id", event.agent_id)), list(event.data.get("globs", ())))
-        elif event.type == "scope:granted" and event.data.get("agent_id", event.agent_id) == self.agent_id:
-            self._table.grant(self.agent_id, str(event.data.get("path", "")))
+            self._table.set(event.agent_id, list(event.data.get("globs", ())))
+        elif event.type == "scope:granted":
+            self._table.grant(str(event.data.get("to", "")), str(event.data.get("path", "")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any
 
@@ -71,6 +72,7 @@ class AgentSession:
         )
         self.conversation = Conversation(system_text(role.prompt))
         self._turn: asyncio.Task[Outcome] | None = None
+        self._unacked: deque[int] = deque()
         self._stopping = asyncio.Event()
         self._stop_reason = "ended"
 
@@ -81,7 +83,8 @@ class AgentSession:
             HubUnavailable: The hub cannot be joined.
             ModelUnavailable: No model is served.
         """
-        joined = await self._join()
+        newest = await self._newest_seq()
+        await self._join()
         model_name = self._settings.model or await self._first_model()
         self._screen.welcome(self._settings.agent_id, role=self._role.name, model=model_name)
         tool_loop = ToolLoop(
@@ -94,7 +97,7 @@ class AgentSession:
             max_turns=self._settings.max_turns,
         )
         background = [
-            asyncio.create_task(self._listen(after=joined)),
+            asyncio.create_task(self._listen(after=newest)),
             asyncio.create_task(self._beat()),
             asyncio.create_task(self._work(tool_loop)),
         ]
@@ -123,11 +126,21 @@ class AgentSession:
         """A line typed in the pane: a prompt like any other."""
         self.inbox.add_prompt(Prompt(line, "the keyboard"))
 
-    async def _join(self) -> int:
-        reply = await self._link.command(
+    async def _newest_seq(self) -> int:
+        """The hub's newest event before this instance joined: what comes after it may be for this instance."""
+        return int((await self._link.command("context:get")).get("seq") or 0)
+
+    async def _join(self) -> None:
+        await self._link.command(
             "agent:register", agent_type="NATIVE", instance_id=self._settings.instance_id, role=self._role.name
         )
-        return int(reply.get("seq") or 0)
+
+    async def _catch_up(self) -> None:
+        """Take the messages that were sent to this instance before it listened."""
+        reply = await self._link.command("message:read", after=0)
+        for item in reply.get("messages", ()):
+            event = HubEvent(int(item["seq"]), "message:sent", str(item["sender"]), str(item["timestamp"]), item)
+            await self._take(event)
 
     async def _first_model(self) -> str:
         names = await self._model.list_models()
@@ -142,11 +155,12 @@ class AgentSession:
                 await self._link.command("agent:leave", timeout_s=_LEAVE_TIMEOUT_S, reason=self._stop_reason)
 
     async def _listen(self, *, after: int) -> None:
-        self.inbox.last_seq = after
+        await self._catch_up()
+        newest = after
         while True:
             try:
-                events = self._link.events(types=FOLLOWED, after=self.inbox.last_seq)
-                async for event in events:
+                async for event in self._link.events(types=FOLLOWED, after=newest):
+                    newest = max(newest, event.seq)
                     await self._take(event)
             except HubUnavailable as error:
                 self._screen.problem(f"{error}; listening again")
@@ -157,12 +171,21 @@ class AgentSession:
         lost: list[str] = []
         if event.type in ("lock:broken", "lock:expired"):
             lost = self._locks.forget([str(event.data.get("lock_id", ""))])
-        self.inbox.take(event, read_paths=self._toolbox.read_paths, lost_paths=lost)
-        if event.type == "message:sent" and self.inbox.is_addressed(event):
+        is_new = self.inbox.take(event, read_paths=self._toolbox.read_paths, lost_paths=lost)
+        if is_new and event.type == "message:sent" and self.inbox.is_addressed(event):
+            self._unacked.append(event.seq)
+            await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        """Say which messages have arrived; what the hub does not hear is said again with the next beat."""
+        while self._unacked:
+            seq = self._unacked.popleft()
             try:
-                await self._link.command("ack", of=event.seq)
+                await self._link.command("ack", of=seq)
             except AegisError as error:
+                self._unacked.appendleft(seq)
                 self._screen.problem(f"a message could not be acknowledged: {error}")
+                return
 
     async def _beat(self) -> None:
         while True:
@@ -170,6 +193,7 @@ class AgentSession:
                 held = [grant.lock_id for grant in self._locks.grants()]
                 reply = await self._link.command("heartbeat", ack_seq=self.inbox.last_seq, held=held)
                 lost = self._locks.forget(map(str, reply.get("lost", ()))) + await self._locks.renew_due()
+                await self._acknowledge()
                 for path in lost:
                     self.inbox.add_notice(f"your lock of {path} is gone")
             except Refused:
@@ -182,6 +206,9 @@ class AgentSession:
         """The hub no longer knows the session: join again, as after a restart of the hub."""
         try:
             await self._join()
+        except Refused as error:
+            self._screen.problem(str(error))
+            self.stop("the hub no longer knows this instance")
         except AegisError as error:
             self._screen.problem(f"the hub does not take this instance back: {error}")
 

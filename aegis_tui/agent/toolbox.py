@@ -114,6 +114,8 @@ class Toolbox:
 
     def begin_task(self, context: TaskContext) -> None:
         """Work on `context` from now on."""
+        if context.spec_id != self.context.spec_id:
+            self._writer.locks.used_tokens.clear()
         self.context = context
         self._has_written = False
 

@@ -435,6 +435,7 @@ class QaMarkFinished(CommandData):
     tree: str
     oid: str
     checks: tuple[QaCheck, ...]
+    finished_unix: int = 0
     blamed: tuple[str, ...] = ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from aegis_tui.domain.lock import Wait
 from aegis_tui.domain.lock_table import LockTable
@@ -22,21 +22,21 @@ def find_cycle(table: LockTable, asked: Wait) -> tuple[str, ...]:
     queue = deque([asked.agent_id])
     while queue:
         agent_id = queue.popleft()
-        for blocker in sorted(_waits_for(table, agent_id, asked)):
+        for blocker in sorted(_waits_for(table, agent_id, asked, known=came_from)):
             if blocker == asked.agent_id:
                 return _path_to(agent_id, came_from)
-            if blocker not in came_from:
-                came_from[blocker] = agent_id
-                queue.append(blocker)
+            came_from[blocker] = agent_id
+            queue.append(blocker)
     return ()
 
 
-def _waits_for(table: LockTable, agent_id: str, asked: Wait) -> set[str]:
+def _waits_for(table: LockTable, agent_id: str, asked: Wait, *, known: Container[str]) -> set[str]:
+    """Whom the instance waits for, without those already known: a queue of n on one file has n * n edges."""
     own = table.waits_of(agent_id)
     if agent_id == asked.agent_id:
         own.append(asked)
-    blockers = {lock.agent_id for wait in own for lock in table.holders_against(wait)}
-    blockers |= {other.agent_id for wait in own for other in table.waits_ahead_of(wait)}
+    blockers = {lock.agent_id for wait in own for lock in table.holders_against(wait) if lock.agent_id not in known}
+    blockers |= {other.agent_id for wait in own for other in table.waits_ahead_of(wait, skip=known)}
     if any(wait.is_behind(asked) for wait in own):
         blockers.add(asked.agent_id)
     return blockers

@@ -166,8 +166,7 @@ def _obstacle(table: LockTable, wait: Wait) -> tuple[Lock | Wait, Resource] | No
     ahead = min(table.waits_ahead_of(wait), key=lambda other: other.order, default=None)
     if ahead is None:
         return None
-    met = (theirs for theirs in ahead.resources if any(theirs.overlaps(resource) for resource in wait.resources))
-    return ahead, next(met)
+    return ahead, next(theirs for theirs in ahead.resources if any(map(theirs.overlaps, wait.resources)))
 
 
 def _refusal(wait: Wait, obstacle: tuple[Lock | Wait, Resource], *, code: Literal["HELD", "UPGRADE"]) -> LockRefused:

@@ -5,7 +5,7 @@ The table applies events and answers questions. It never decides: see `lock_rule
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from aegis_tui.domain.lock import (
@@ -166,11 +166,16 @@ class LockTable:
                 if lock.refuses(wait.agent_id, resource, wait.mode):
                     yield lock
 
-    def waits_ahead_of(self, wait: Wait) -> Iterator[Wait]:
-        """Requests of others that must be granted or withdrawn before this one; one may come more than once."""
+    def waits_ahead_of(self, wait: Wait, *, skip: Container[str] = ()) -> Iterator[Wait]:
+        """Requests of others that must be granted or withdrawn before this one; one may come more than once.
+
+        Args:
+            wait: The request.
+            skip: Agent ids whose requests are not looked at.
+        """
         for resource in wait.resources:
             for other in self._waits_near.near(resource.path):
-                if wait.is_behind(other):
+                if other.agent_id not in skip and wait.is_behind(other):
                     yield other
 
     def is_blocked(self, wait: Wait) -> bool:

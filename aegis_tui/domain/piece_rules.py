@@ -85,7 +85,8 @@ def mark_checked(workspace: Workspace, command: commands.PieceMarkChecked, actor
     if piece.head_oid != command.head_oid or piece.checked:
         return Decision()
     findings = [*command.findings, *_violations(workspace, run, piece, command.files)]
-    if not command.files:
+    unchanged = not command.files and piece.applied_head is not None
+    if not command.files and not unchanged:
         findings.append(Finding(type="empty", msg="nothing was changed"))
     drafts = observed(run, (*command.overlaps, *command.blocking))
     failed = bool(findings or command.blocking)
@@ -103,6 +104,8 @@ def mark_checked(workspace: Workspace, command: commands.PieceMarkChecked, actor
         drafts += send_back(workspace, run, piece, reason=brief.findings_text(findings), text=text)
     elif command.blocking:
         drafts += crossed(workspace, run, piece, command.blocking)
+    elif unchanged:
+        drafts.append((HUB, events.MergeQueued(run=run.run, piece=piece.name, head_oid=command.head_oid)))
     return Decision(drafts)
 
 

@@ -252,7 +252,8 @@ def _piece(run: Run, agent_id: str, data: object) -> bool:
         case events.PieceChecked():
             piece = run.pieces.get(data.piece)
             if piece and piece.head_oid == data.head_oid:
-                piece.files, piece.checked = data.files, data.ok
+                piece.files = tuple(sorted({*piece.files, *data.files}))
+                piece.checked = data.ok
         case events.PieceReopened():
             piece = run.pieces.get(data.piece)
             if piece:

@@ -60,6 +60,7 @@ class RunFacts(FrozenModel):
     model: str | None = None
     uncommitted: int = 0
     qa_commands: tuple[str, ...] = ()
+    started_unix: int = 0
     boundary_level: str = "none"
     boundary_layers: dict[str, str] = Field(default_factory=dict)
 
@@ -330,6 +331,7 @@ class QaFinished(EventData):
     oid: str
     ok: bool
     checks: tuple[QaCheck, ...]
+    finished_unix: int = 0
     blamed: tuple[str, ...] = ()
 
 

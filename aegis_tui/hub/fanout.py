@@ -11,10 +11,10 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 
-from aegis_tui.domain.core import snapshot_view
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.hub.context import snapshot_view
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.interest import Interest, is_visible, public_wire
 

@@ -10,11 +10,11 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from aegis_tui.domain.core import snapshot_view
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub import schema
+from aegis_tui.hub.context import snapshot_view
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.guard import MAX_BODY_BYTES, Guard, too_large

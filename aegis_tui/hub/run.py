@@ -21,7 +21,7 @@ from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.errors import AegisError, HubUnavailable
-from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.engine import SNAPSHOT_EVENTS, Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.identity import Identity, new_token
 from aegis_tui.hub.ingress import Ingress
@@ -57,7 +57,11 @@ class HubService(Protocol):
 
 @asynccontextmanager
 async def open_hub(
-    paths: WorkspacePaths, *, services: Sequence[HubService] = (), port: int | None = None
+    paths: WorkspacePaths,
+    *,
+    services: Sequence[HubService] = (),
+    port: int | None = None,
+    snapshot_events: int = SNAPSHOT_EVENTS,
 ) -> AsyncIterator[tuple[HubAddress, Engine]]:
     """A hub that serves while the context is open.
 
@@ -65,6 +69,7 @@ async def open_hub(
         paths: The workspace's folders; made when missing.
         services: Started in order once clients can connect, stopped in reverse.
         port: As for `open_loopback`.
+        snapshot_events: As for `Engine`.
 
     Raises:
         HubUnavailable: Another hub runs, or the port or socket cannot be had.
@@ -73,7 +78,7 @@ async def open_hub(
     paths.create()
     async with AsyncExitStack() as stack:
         stack.enter_context(only_hub(paths))
-        engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
+        engine = Engine(SqliteEventLog(paths.log_db), SystemClock(), snapshot_events=snapshot_events)
         await engine.open()
         stack.push_async_callback(engine.close)
         token = new_token()

@@ -103,6 +103,7 @@ class HubServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            log_level="warning",
             server_header=False,
             backlog=_BACKLOG,
             timeout_graceful_shutdown=2,

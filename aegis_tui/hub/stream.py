@@ -158,15 +158,17 @@ class StreamSession:
         return {"seq": self._fanout.published_seq}
 
     def _hello(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any] | AegisError:
-        """Events of all types from now on, or from `after`; `types` narrows them, and `[]` wants none."""
+        """Events of all types from now on, or from `after`; `types` narrows them, `paths` adds globs."""
         types = frame.get("types")
         try:
             interest = Interest.everything() if types is None else Interest().with_types(types)
+            for glob in frame.get("paths") or ():
+                interest = interest.with_glob(str(glob))
             self._subscriber.listen(interest, after=self._after(frame))
         except AegisError as error:
             return error
         except TypeError:
-            return UsageError("types: a list of names", 'for example ["lock:*"]')
+            return UsageError("types and paths are lists of texts", 'for example ["lock:*"]')
         return {"type": "hello", "agent_id": actor.agent_id, "seq": self._fanout.published_seq}
 
     def _after(self, frame: dict[str, Any]) -> int | None:

@@ -85,6 +85,8 @@ class Worktree:
     base_oid: str
     admin_dir: Path
     """Its own folder inside the common git folder."""
+    hooks_dir: Path | None = None
+    """Where its guard is kept; None for a scratch worktree."""
 
 
 @dataclass(frozen=True, slots=True)

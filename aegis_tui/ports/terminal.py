@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -131,11 +131,11 @@ class Terminal(Protocol):
         """
         ...
 
-    def dirty(self) -> AsyncIterator[frozenset[str]]:
+    def dirty(self) -> AsyncGenerator[frozenset[str], None]:
         """Ids of panes that wrote something since the last batch. Latest-wins: batches merge, at most 10 a second."""
         ...
 
-    def exits(self) -> AsyncIterator[PaneExit]:
+    def exits(self) -> AsyncGenerator[PaneExit, None]:
         """Each end of a pane's first process, once. Must-deliver: what ends before the first call is kept for it."""
         ...
 

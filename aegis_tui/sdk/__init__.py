@@ -1,1 +1,1 @@
-"""The typed client of the hub."""
+"""The client of the hub, for adapters, agents and outside programs: see `client.EnsembleClient`."""

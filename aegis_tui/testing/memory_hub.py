@@ -42,16 +42,16 @@ class MemoryHub:
         self._changed = asyncio.Condition()
         self._locks: dict[str, _Lock] = {}
         self._queues: dict[str, deque[str]] = defaultdict(deque)
-        self._refusals: dict[str, deque[AegisError]] = defaultdict(deque)
+        self._refusals: dict[str, deque[AegisError | None]] = defaultdict(deque)
         self._tokens = 0
 
     def link(self, agent_id: str) -> MemoryLink:
         """A `HubLink` of one instance."""
         return MemoryLink(self, agent_id)
 
-    def refuse_next(self, command_type: str, error: AegisError) -> None:
-        """Answer the next command of this type with `error`."""
-        self._refusals[command_type].append(error)
+    def refuse_next(self, command_type: str, error: AegisError, *, after: int = 0) -> None:
+        """Answer the next command of this type with `error`, once `after` others of the type have passed."""
+        self._refusals[command_type].extend([*[None] * after, error])
 
     def of_type(self, command_type: str) -> list[Recorded]:
         """The recorded commands of one type, in order."""
@@ -101,11 +101,15 @@ class MemoryHub:
         async with self._changed:
             self.recorded.append(Recorded(agent_id, command_type, dict(fields)))
             self._changed.notify_all()
-        if queued := self._refusals[command_type]:
-            raise queued.popleft()
+        if (queued := self._refusals[command_type]) and (refusal := queued.popleft()):
+            raise refusal
         match command_type:
             case "agent:register":
                 return {"ok": True, "agent_id": agent_id, "session": f"s-{agent_id}", "ttl_s": 30.0}
+            case "context:get":
+                return {"ok": True, "seq": len(self.events)}
+            case "message:read":
+                return {"ok": True, "messages": self._unread(agent_id)}
             case "heartbeat":
                 mine = {lock.grant.lock_id for lock in self._locks.values() if lock.agent_id == agent_id}
                 return {"ok": True, "lost": sorted(set(fields.get("held", ())) - mine)}
@@ -171,6 +175,14 @@ class MemoryHub:
                 event = self.events[position]
             position += 1
             yield event
+
+    def _unread(self, agent_id: str) -> list[dict[str, Any]]:
+        acked = {item.fields["of"] for item in self.of_type("ack") if item.agent_id == agent_id}
+        return [
+            {"seq": event.seq, "sender": event.agent_id, "timestamp": event.timestamp, **event.data}
+            for event in self.events
+            if event.type == "message:sent" and event.data["to"] == agent_id and event.seq not in acked
+        ]
 
     def _held(self, path: str) -> LockHeld:
         holder = self.holder_of(path)

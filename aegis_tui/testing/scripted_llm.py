@@ -28,6 +28,8 @@ from aegis_tui.testing.scripted_http import HttpReply, HttpRequest, HttpServer, 
 from aegis_tui.testing.scripted_meters import Meters, PrefixCache, render_prompt, split_tokens, token_id
 
 GATE_PATH = "/scripted/gates/"
+GATE_TIMEOUT_STATUS = 424
+"""Failed Dependency: unlike 504, no client tries again, so a forgotten gate fails the run at once."""
 
 
 @dataclass
@@ -42,7 +44,7 @@ class ScriptedServer:
     Args:
         directory: The scenario: a folder of ``NAME.json``.
         model: The only model's name.
-        gate_timeout_s: How long a reply is held at a gate, in seconds, before it fails with 504.
+        gate_timeout_s: How long a reply is held at a gate, in seconds, before it fails with 424.
         pace: Tokens per second of every reply, 0 for as fast as can be; None leaves it to the scripts.
         port: 0 for any free one.
         default_script: The script of conversations that name none.
@@ -236,7 +238,7 @@ class ScriptedServer:
         except TimeoutError:
             self.meters.finished["error"] += 1
             message = f"gate {reply.gate} was not opened within {self.gate_timeout_s:g} s"
-            raise ChatError(message, status=504, kind="GateTimeout", param="gate") from None
+            raise ChatError(message, status=GATE_TIMEOUT_STATUS, kind="GateTimeout", param="gate") from None
         finally:
             gate.held -= 1
             self.meters.waiting["deferred"] -= 1

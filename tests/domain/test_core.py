@@ -64,7 +64,7 @@ class Hub:
         return run
 
     def start(self, design: dict[str, Any] | None = None, **options: Any) -> None:
-        facts = RunFacts(workspace="k", base_oid=BASE, base_branch="main")
+        facts = RunFacts(workspace="k", base_oid=BASE, base_branch="main", qa_commands=("pytest",))
         self.send(
             commands.RunStart(goal="g", design=design, options=RunOptions(**options), run="run1", facts=facts),
             THE_PERSON,

@@ -292,6 +292,7 @@ def test_256_alternatives_are_still_allowed() -> None:
         ("?", "[.]", None),
         (".?", "[.][.]", None),
         ("x*", "*/y", None),
+        ("a[.-0]c", "a[!.0]c", None),
     ],
 )
 def test_a_witness_is_short_and_readable(one: str, other: str, witness: str | None) -> None:

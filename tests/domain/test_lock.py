@@ -540,6 +540,13 @@ def test_evolve_takes_any_event_in_any_state() -> None:
     assert LockTable.load(other.dump()).dump() == other.dump()
 
 
+def test_an_end_that_names_another_token_ends_nothing(desk: Desk) -> None:
+    desk.ask("w1", "a.py")
+    stale = LockReleased(lock_id="L1", path="a.py", region=None, token=7, reason="release")
+    assert desk.table.evolve("w1", stale) == frozenset()
+    assert desk.holders() == [("w1", "a.py")]
+
+
 def test_evolve_returns_what_changed(desk: Desk) -> None:
     desk.ask("w1", "a.py")
     queued = lock_rules.acquire(

@@ -244,7 +244,8 @@ def gateway_folders(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
     for client in gateway.clients:
         client.close()
     if gateway.process is not None and gateway.process.poll() is None:
-        gateway.stop()
+        gateway.process.kill()
+        gateway.process.wait(10)
 
 
 @pytest.fixture

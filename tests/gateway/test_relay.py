@@ -28,7 +28,6 @@ from tests.gateway.conftest import (
 CHAT = "/v1/chat/completions"
 
 
-@pytest.mark.parametrize("tcp", [False, True], ids=["unix socket", "tcp"])
 @pytest.mark.parametrize(
     ("path", "stream", "tokens"),
     [
@@ -36,16 +35,18 @@ CHAT = "/v1/chat/completions"
         ("/v1/messages", MESSAGES_STREAM, (100, 9, 80)),
         ("/v1/responses", RESPONSES_STREAM, (50, 5, 32)),
     ],
+    ids=["chat", "messages", "responses"],
 )
 def test_a_stream_passes_byte_for_byte_and_is_counted(
-    gateway: Gateway, path: str, stream: bytes, tokens: tuple[int, int, int], tcp: bool
+    gateway: Gateway, path: str, stream: bytes, tokens: tuple[int, int, int]
 ) -> None:
-    answer = gateway.client(tcp=tcp).post(path, json={"model": "tiny", "stream": True})
+    for tcp in (False, True):
+        answer = gateway.client(tcp=tcp).post(path, json={"model": "tiny", "stream": True})
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.content == stream
 
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    assert answer.content == stream
-    (line,) = gateway.wait_for_lines(1)
+    line, _ = gateway.wait_for_lines(2)
     assert (line["prompt_tokens"], line["completion_tokens"], line["cached_tokens"]) == tokens
     assert (line["agent_id"], line["route"], line["model"]) == ("NATIVE-w01", path, "tiny")
     assert (line["status"], line["error"]) == (200, None)
@@ -149,41 +150,41 @@ def _closed_port() -> int:
     return port
 
 
-@pytest.mark.parametrize("path", [CHAT, "/v1/messages"])
-def test_a_model_server_that_is_down_is_named_in_the_answer(gateway: Gateway, path: str) -> None:
+def test_a_model_server_that_is_down_is_named_in_the_answer(gateway: Gateway) -> None:
     url = f"http://127.0.0.1:{_closed_port()}/v1"
     gateway.write_map(url)
-    answer = gateway.client().post(path, json={"model": "tiny", "stream": True})
+    for path in (CHAT, "/v1/messages"):
+        answer = gateway.client().post(path, json={"model": "tiny", "stream": True})
 
-    assert answer.status_code == 502
-    error = answer.json()["error"]
-    assert error["code"] == "model.unavailable"
-    assert url in error["message"]
-    assert (answer.json().get("type") == "error") == (path == "/v1/messages")
-    (line,) = gateway.wait_for_lines(1)
-    assert (line["status"], line["error"]) == (502, "model.unavailable")
+        assert answer.status_code == 502
+        error = answer.json()["error"]
+        assert error["code"] == "model.unavailable"
+        assert url in error["message"]
+        assert (answer.json().get("type") == "error") == (path == "/v1/messages")
+    lines = gateway.wait_for_lines(2)
+    assert [(line["status"], line["error"]) for line in lines] == [(502, "model.unavailable")] * 2
 
 
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "until the connection ends"])
-@pytest.mark.parametrize("path", [CHAT, "/v1/messages", "/v1/responses"])
 def test_a_stream_that_breaks_ends_in_an_error_and_never_in_a_good_end(
-    gateway: Gateway, model_server: ModelServer, path: str, is_chunked: bool
+    gateway: Gateway, model_server: ModelServer, is_chunked: bool
 ) -> None:
+    begun = b'data: {"a": 1}\n\ndata: {"cut'
+
     async def breaks(_: Seen) -> AsyncIterator[bytes]:
         yield STREAM_HEAD if is_chunked else b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n"
-        yield chunked(b'data: {"a": 1}\n\ndata: {"cut') if is_chunked else b'data: {"a": 1}\n\ndata: {"cut'
+        yield chunked(begun) if is_chunked else begun
 
-    model_server.answers[path] = breaks
-    answer = gateway.client().post(path, json={"model": "tiny", "stream": True})
+    for path in (CHAT, "/v1/messages", "/v1/responses"):
+        model_server.answers[path] = breaks
+        answer = gateway.client().post(path, json={"model": "tiny", "stream": True})
 
-    assert answer.content.startswith(b'data: {"a": 1}\n\ndata: {"cut\n\n')
-    last = answer.text.strip().split("\n\n")[-1]
-    error = json.loads(last.partition("data: ")[2])["error"]
-    assert error["code"] == "upstream.lost"
-    assert last.startswith("data: " if path == CHAT else "event: error\n")
-    assert "[DONE]" not in answer.text
-    (line,) = gateway.wait_for_lines(1)
-    assert line["error"] == "upstream.lost"
+        assert answer.content.startswith(begun + b"\n\n")
+        last = answer.text.strip().split("\n\n")[-1]
+        assert json.loads(last.partition("data: ")[2])["error"]["code"] == "upstream.lost"
+        assert last.startswith("data: " if path == CHAT else "event: error\n")
+        assert "[DONE]" not in answer.text
+    assert [line["error"] for line in gateway.wait_for_lines(3)] == ["upstream.lost"] * 3
 
 
 @pytest.mark.parametrize("has_begun", [True, False], ids=["in the middle", "before the first byte"])

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain.brief import qa_brief, rebase_brief
 from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.run import Run
+from aegis_tui.domain.run_event import Overlapping, QaCheck, RunFacts, RunOptions
 from aegis_tui.errors import UsageError
 from aegis_tui.services.design import load_design
 from aegis_tui.testing.sample_repository import COMMIT_DATE, create_sample_repository, scenario_directory
@@ -19,8 +22,13 @@ from aegis_tui.testing.scenario import Scenario, load_scenario
 ROUTES = "src/shop/routes.py"
 INTEGRATION = "aegis/r1/integration"
 QA = [sys.executable, "-m", "unittest", "discover", "-t", ".", "-s", "tests"]
-REBASE = f"Your hand-in conflicts with what is already composed. Please rebase: `git rebase {INTEGRATION}`.\n{ROUTES}"
-QA_FAILED = f"QA failed on the composed tree. First take the composed state: `git rebase {INTEGRATION}`."
+RUN = Run(
+    run="r1",
+    goal="the sample",
+    options=RunOptions(),
+    facts=RunFacts(workspace="w", base_oid="0" * 40, base_branch="main"),
+    working_oid="0" * 40,
+)
 ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     "AEGIS_INTEGRATION_REF": INTEGRATION,
@@ -39,6 +47,24 @@ def git(directory: Path, *argv: str) -> str:
     done = run(directory, "git", *argv)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def told_to_rebase(piece: str, other: str) -> str:
+    return rebase_brief(RUN, piece, [Overlapping(a=other, b=piece, path=ROUTES, kind="hot", hunks=2)])
+
+
+def told_of_failure(piece: str, output: str) -> str:
+    check = QaCheck(
+        check="tests",
+        command=" ".join(QA),
+        ok=False,
+        passed=None,
+        failed=1,
+        new_failures=("a test",),
+        duration_s=1.0,
+        output_tail=output,
+    )
+    return qa_brief(RUN, piece, [check])
 
 
 @dataclass
@@ -170,7 +196,7 @@ def test_the_default_scenario_has_one_hot_conflict_and_one_failure_of_the_whole(
     assert job.compose(workers[first])
     assert job.compose(workers["search"])
     assert not job.compose(workers[second])
-    workers[second].work(REBASE)
+    workers[second].work(told_to_rebase(second, first))
     assert [code == 0 for code in workers[second].codes] == [False, True, True]
     assert job.compose(workers[second])
     report = job.open("report")
@@ -182,7 +208,8 @@ def test_the_default_scenario_has_one_hot_conflict_and_one_failure_of_the_whole(
     assert failed.returncode != 0
     assert "test_checkout_says_what_the_order_costs" in failed.stderr
     assert "FAILED (failures=1)" in failed.stderr
-    workers["wishlist"].work(f"{QA_FAILED}\n{failed.stderr}")
+    workers["wishlist"].work(told_of_failure("wishlist", failed.stderr))
+    git(job.repository, "merge-base", "--is-ancestor", INTEGRATION, "aegis/r1/wishlist")
     assert [code == 0 for code in workers["wishlist"].codes] == [False, True]
     assert job.compose(workers["wishlist"])
     assert job.qa().returncode == 0
@@ -211,6 +238,7 @@ def test_the_broken_scenario_is_never_repaired_though_it_says_so(tmp_path: Path)
     for _ in range(2):
         head = git(receipt.worktree, "rev-parse", "HEAD")
         assert job.compose(receipt)
-        assert "FAILED (failures=1)" in job.qa().stderr
-        receipt.work(QA_FAILED)
+        failed = job.qa().stderr
+        assert "FAILED (failures=1)" in failed
+        receipt.work(told_of_failure("receipt", failed))
         assert git(receipt.worktree, "rev-parse", "HEAD") != head

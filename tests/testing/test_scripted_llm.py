@@ -136,7 +136,7 @@ def test_a_gate_that_nobody_opens_fails_the_request_by_name(write_scripts: Write
     async def scenario() -> None:
         async with serving(directory, gate_timeout_s=0.05) as (_, client):
             reply = await client.post("/v1/chat/completions", json=chat("[[script:a]]", stream=True))
-            assert reply.status_code == 504
+            assert reply.status_code == 424
             assert reply.json()["error"]["message"] == "gate door was not opened within 0.05 s"
 
     asyncio.run(scenario())

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.adapters.git.folder import is_folder, real_path
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
 from aegis_tui.errors import GitUnavailable
 
@@ -39,7 +40,7 @@ async def discover(path: Path) -> Discovery:
     Raises:
         GitUnavailable: There is no git, it is too old, or `path` is in no repository.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         raise GitUnavailable(f"there is no folder {path}", "name a folder inside a git repository")
     runner = GitRunner(git_dir=None, cwd=path)
     await _check_version(runner)
@@ -49,7 +50,7 @@ async def discover(path: Path) -> Discovery:
     if answer.code:
         raise _not_a_repository(path, answer)
     common_text, git_text, bare_text = answer.text.split("\n")
-    common_dir, git_dir = Path(common_text).resolve(), Path(git_text).resolve()
+    common_dir, git_dir = real_path(common_text), real_path(git_text)
     is_bare = bare_text == "true"
     root = common_dir if is_bare else await _top(runner, path)
     return Discovery(root, common_dir, git_dir, is_bare)
@@ -59,7 +60,7 @@ async def _top(runner: GitRunner, path: Path) -> Path:
     answer = await runner.run("rev-parse", "--path-format=absolute", "--show-toplevel", ok=(0, 128))
     if answer.code:
         raise GitUnavailable(f"{path} is inside a git folder, not in a checkout", "go to the checkout and try again")
-    return Path(answer.text).resolve()
+    return real_path(answer.text)
 
 
 async def _check_version(runner: GitRunner) -> None:

@@ -38,3 +38,23 @@ def _make_deletable(folder: Path) -> None:
             if not child.is_symlink():
                 with contextlib.suppress(OSError):
                     child.chmod(0o700)
+
+
+def exists(path: Path) -> bool:
+    """True if something bears that name, a dangling link included."""
+    return path.is_symlink() or path.exists()
+
+
+def is_folder(path: Path) -> bool:
+    """True if that is a folder."""
+    return path.is_dir()
+
+
+def has_content(path: Path) -> bool:
+    """True unless nothing or an empty folder bears that name."""
+    return any(path.iterdir()) if path.is_dir() else exists(path)
+
+
+def real_path(text: str) -> Path:
+    """The absolute path behind a name, links followed."""
+    return Path(text).resolve()

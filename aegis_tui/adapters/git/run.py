@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.adapters.git.folder import is_folder
 from aegis_tui.errors import GitError, GitUnavailable
 
 logger = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ async def _communicate(
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        if not cwd.is_dir():
+        if not is_folder(cwd):
             raise GitError(f"there is no folder {cwd}") from error
         raise GitUnavailable("git is not installed", "install git 2.38 or newer") from error
     except OSError as error:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.adapters.git.folder import is_folder
+from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.ports.repository import RescueName, RescueRef
@@ -46,10 +48,12 @@ class Snapshots:
 
     Args:
         runner: Runs git in the common folder.
+        objects: Reads the repository.
     """
 
-    def __init__(self, runner: GitRunner) -> None:
+    def __init__(self, runner: GitRunner, objects: Objects) -> None:
         self._runner = runner
+        self._objects = objects
 
     async def take(self, path: Path, admin_dir: Path | None) -> Snapshot:
         """The tree of all that is in a worktree: tracked, changed, and untracked but not ignored.
@@ -81,7 +85,7 @@ class Snapshots:
         """The commit that a worktree's HEAD names, or None."""
         if admin_dir is None:
             return None
-        return await self._commit(f"worktrees/{admin_dir.name}/HEAD")
+        return await self._objects.resolve(f"worktrees/{admin_dir.name}/HEAD")
 
     async def commit(self, snapshot: Snapshot, *, message: str, date: str | None, parents: list[str]) -> str:
         """A commit of a snapshot.
@@ -123,11 +127,11 @@ class Snapshots:
             GitError: Its content cannot be read; nothing was removed.
             Refused: It holds a repository of its own, which a commit cannot save.
         """
-        if not path.is_dir():
+        if not is_folder(path):
             return await self._rescue_staged(admin_dir, name)
         snapshot = await self.take(path, admin_dir)
         staged = await self._staged_tree(admin_dir)
-        head_tree = await self.tree_of(snapshot.head) if snapshot.head else None
+        head_tree = await self._objects.tree_of(snapshot.head) if snapshot.head else None
         known = {head_tree, already_saved}
         has_other_index = staged is not None and staged not in {*known, snapshot.tree}
         if snapshot.tree in known and not has_other_index and await self._is_kept(snapshot.head):
@@ -139,14 +143,10 @@ class Snapshots:
             parents.append(await self.commit(index, message="staged\n", date=None, parents=parents))
         return await self._keep(snapshot, name, parents)
 
-    async def tree_of(self, oid: str) -> str:
-        """The tree of a commit."""
-        return (await self._runner.run("rev-parse", "--verify", "--end-of-options", f"{oid}^{{tree}}")).text
-
     async def _rescue_staged(self, admin_dir: Path | None, name: RescueName) -> RescueRef | None:
         """The folder is gone: its index may still hold content that no commit has."""
         staged, head = await self._staged_tree(admin_dir), await self.head_of(admin_dir)
-        head_tree = await self.tree_of(head) if head else None
+        head_tree = await self._objects.tree_of(head) if head else None
         if staged is None or (staged == head_tree and await self._is_kept(head)):
             return None
         return await self._keep(Snapshot(staged, head), name, [head] if head else [])
@@ -199,12 +199,6 @@ class Snapshots:
                 code="rescue.repository",
                 paths=found,
             )
-
-    async def _commit(self, ref: str) -> str | None:
-        answer = await self._runner.run(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128)
-        )
-        return answer.text if answer.code == 0 and answer.text else None
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The one change to the person's configuration: `extensions.worktreeConfig`, written so that it comes out byte for byte.
+"""The one change to the person's configuration, `extensions.worktreeConfig`, written so that it can be taken back whole.
 
 Edits text, not through `git config`, which reorders and drops empty sections. Follows git's own lock file.
 """
@@ -94,12 +94,8 @@ def _without_main_block(text: bytes) -> bytes:
     head, mark, tail = text.partition(_MARK)
     if not mark:
         return text
-    kept = []
     ours = tail.removeprefix(b"[core]\n").splitlines(keepends=True)
-    for line in ours:
-        if not (_BARE.match(line.rstrip()) or _WORKTREE.match(line)):
-            kept.append(line)
-    return head + b"".join(kept)
+    return head + b"".join(line for line in ours if not (_BARE.match(line.rstrip()) or _WORKTREE.match(line)))
 
 
 def _without_block(text: bytes, mark: bytes) -> bytes:

@@ -145,6 +145,7 @@ class SqliteEventLog:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > FORMAT_VERSION:
             raise StoreError(f"{self.path} was written by a newer aegis-tui", "update aegis-tui")
+        connection.text_factory = _decode
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.executescript(_SCHEMA)
@@ -258,6 +259,11 @@ class SqliteEventLog:
             if seq <= self._last_seq and isinstance(body, bytes) and crc == zlib.crc32(body, seq):
                 intact.append((int(seq), json.loads(zlib.decompress(body))))
         return intact
+
+
+def _decode(raw: bytes) -> str:
+    """Damaged text must reach the checksum, not end as an error that names no event."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _event_row(event: Event) -> tuple[int, str, str, str, str, int]:

@@ -12,7 +12,7 @@ from aegis_tui.adapters.tmux.control import ControlLink, ControlLost
 from aegis_tui.adapters.tmux.protocol import Reply
 from aegis_tui.adapters.tmux.screen import SCREEN_FORMAT, parse_screen
 from aegis_tui.adapters.tmux.server import TmuxServer, tmux_error
-from aegis_tui.errors import TerminalError
+from aegis_tui.errors import TerminalError, TerminalUnavailable
 from aegis_tui.ports.terminal import PaneState, Screenshot
 
 _PANE_ID = re.compile(r"%\d+\Z")
@@ -91,8 +91,7 @@ class PaneChannel:
 
     async def _capture_by_fork(self, pane_ids: Sequence[str], history_lines: int) -> dict[str, Screenshot]:
         """One fork for all panes; one more for each pane that is gone, since an error ends the chain."""
-        present = {pane.pane_id for pane in (await self.list_panes())[1]}
-        remaining = [pane_id for pane_id in pane_ids if pane_id in present]
+        remaining = list(pane_ids)
         shots: dict[str, Screenshot] = {}
         while remaining:
             mark = f"mark-{secrets.token_hex(16)}"
@@ -102,6 +101,8 @@ class PaneChannel:
                 for command in (*_capture_commands(pane_id, history_lines), ["display-message", "-p", mark])
             ]
             reply = await self._server.fork(chain)
+            if not reply.ok and isinstance(error := tmux_error(reply.error), TerminalUnavailable):
+                raise error
             pieces = reply.stdout.split(f"{mark}\n")[:-1]
             for pane_id, piece in zip(remaining, pieces, strict=False):
                 header, *lines = piece.removesuffix("\n").split("\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 from aegis_tui.ports.terminal import PaneExit
 
@@ -31,7 +31,7 @@ class DirtyFeed:
         for event in self._followers:
             event.set()
 
-    async def follow(self) -> AsyncIterator[frozenset[str]]:
+    async def follow(self) -> AsyncGenerator[frozenset[str], None]:
         """Batches from now on, until the feed is closed."""
         event, batch = asyncio.Event(), set[str]()
         self._followers[event] = batch
@@ -70,7 +70,7 @@ class ExitFeed:
         for queue in self._followers:
             queue.put_nowait(None)
 
-    async def follow(self) -> AsyncIterator[PaneExit]:
+    async def follow(self) -> AsyncGenerator[PaneExit, None]:
         """What was kept, then every end from now on, until the feed is closed."""
         queue: asyncio.Queue[PaneExit | None] = asyncio.Queue()
         while self._kept:

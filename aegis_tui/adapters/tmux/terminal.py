@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from libtmux import Session
@@ -126,11 +126,11 @@ class TmuxTerminal:
         """As `Terminal.capture`."""
         return await self._channel.capture(pane_ids, history_lines)
 
-    def dirty(self) -> AsyncIterator[frozenset[str]]:
+    def dirty(self) -> AsyncGenerator[frozenset[str], None]:
         """As `Terminal.dirty`."""
         return self._dirty.follow()
 
-    def exits(self) -> AsyncIterator[PaneExit]:
+    def exits(self) -> AsyncGenerator[PaneExit, None]:
         """As `Terminal.exits`."""
         return self._exits.follow()
 

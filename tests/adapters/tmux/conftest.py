@@ -67,6 +67,17 @@ async def terminal(socket_name: str, tmp_path: Path, environment: dict[str, str]
 
 
 @pytest.fixture
+def ask(socket_name: str) -> Callable[..., str]:
+    """Say something to the test's server behind the adapter's back."""
+
+    def run(*args: str) -> str:
+        command = ["tmux", "-L", socket_name, *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.rstrip("\n")
+
+    return run
+
+
+@pytest.fixture
 def eventually() -> Eventually:
     """Wait until a condition, plain or async, gives something true, and return that."""
 

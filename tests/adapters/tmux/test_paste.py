@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.ports.terminal import Delivery, PaneSpec
 
 pytestmark = pytest.mark.anyio
+Ask = Callable[..., str]
 Eventually = Callable[..., Awaitable[Any]]
 Reader = Callable[[Path], tuple[str, ...]]
 BEGIN, END, ENTER = b"\x1b[200~", b"\x1b[201~", b"\r"
@@ -124,11 +124,11 @@ async def test_a_program_that_does_not_react_gives_an_unknown_delivery(
 
 
 async def test_a_pane_that_a_person_scrolls_is_brought_back_first(
-    terminal: TmuxTerminal, raw_reader: Reader, eventually: Eventually, tmp_path: Path
+    ask: Ask, terminal: TmuxTerminal, raw_reader: Reader, eventually: Eventually, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     pane_id = await open_pane(terminal, eventually, "w01", raw_reader(out), tmp_path)
-    subprocess.run(["tmux", "-L", terminal.socket_name, "copy-mode", "-t", pane_id], check=True, timeout=10)
+    ask("copy-mode", "-t", pane_id)
     state = await terminal.find_pane("w01")
     assert state is not None and state.in_mode
     assert await terminal.paste(pane_id, "hello") is Delivery.DELIVERED
@@ -136,10 +136,10 @@ async def test_a_pane_that_a_person_scrolls_is_brought_back_first(
 
 
 async def test_a_server_that_dies_under_a_paste_never_looks_like_a_delivery(
-    terminal: TmuxTerminal, raw_reader: Reader, eventually: Eventually, tmp_path: Path
+    ask: Ask, terminal: TmuxTerminal, raw_reader: Reader, eventually: Eventually, tmp_path: Path
 ) -> None:
     pane_id = await open_pane(terminal, eventually, "w01", raw_reader(tmp_path / "out"), tmp_path)
-    pid = int(subprocess.check_output(["tmux", "-L", terminal.socket_name, "display-message", "-p", "#{pid}"]))
+    pid = int(ask("display-message", "-p", "#{pid}"))
     paste = asyncio.create_task(terminal.paste(pane_id, "x" * 100_000))
     os.kill(pid, signal.SIGKILL)
     assert await paste in (Delivery.REFUSED, Delivery.UNKNOWN)

@@ -1,0 +1,100 @@
+"""The person's checkout: what is checked out and how it stands. Never changes it, its index included."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aegis_tui.adapters.git.discovery import Discovery, workspace_key
+from aegis_tui.adapters.git.objects import Objects
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.errors import GitError, Refused
+from aegis_tui.ports.repository import RepositoryFacts
+
+IDENTITY_HINT = 'git config --global user.name "Your Name" && git config --global user.email you@example.org'
+"""The commands that give git an identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    branch: str | None
+    ignore_case: bool
+
+
+class Checkout:
+    """The checkout a repository was opened from.
+
+    Args:
+        place: Where it is.
+        objects: Reads the repository.
+    """
+
+    def __init__(self, place: Discovery, objects: Objects) -> None:
+        self._place = place
+        self._objects = objects
+
+    async def facts(self) -> RepositoryFacts:
+        """See `Repository.facts`."""
+        head = await asyncio.to_thread(_read_head, self._place)
+        return RepositoryFacts(
+            root=self._place.root,
+            common_dir=self._place.common_dir,
+            key=workspace_key(self._place.common_dir),
+            head_oid=await self.head_oid(),
+            branch=head.branch,
+            user_name=await self._objects.config("user.name"),
+            user_email=await self._objects.config("user.email"),
+            ignore_case=head.ignore_case,
+            dirty_paths=await self._count_dirty(),
+        )
+
+    async def preflight(self, run: str) -> None:
+        """See `Repository.preflight`."""
+        if await self.head_oid() is None:
+            hint = "git add . && git commit -m 'Start'"
+            raise Refused("the repository has no commit yet", hint, code="preflight.commit")
+        await self.identity()
+        for branch in ("aegis", f"aegis/{run}"):
+            if await self._objects.resolve(f"refs/heads/{branch}") is not None:
+                raise Refused(
+                    f"a branch named {branch} stands where the branches of the run go",
+                    f"git branch -m {branch} {branch.replace('/', '-')}-old",
+                    code="preflight.branch",
+                )
+
+    async def identity(self) -> tuple[str, str]:
+        """The person's name and address.
+
+        Raises:
+            Refused: git knows none.
+        """
+        name, email = await self._objects.config("user.name"), await self._objects.config("user.email")
+        if not name or not email:
+            raise Refused("git does not know who you are", IDENTITY_HINT, code="preflight.identity")
+        return name, email
+
+    async def head_oid(self) -> str | None:
+        """The commit checked out, or None."""
+        if self._place.git_dir == self._place.common_dir:
+            return await self._objects.resolve("HEAD")
+        return await self._objects.resolve(f"worktrees/{self._place.git_dir.name}/HEAD")
+
+    async def _count_dirty(self) -> int:
+        if self._place.is_bare:
+            return 0
+        runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
+        answer = await runner.run("status", "--porcelain=v1", "-z", "--no-renames", work_tree=self._place.root)
+        return len(answer.fields())
+
+
+def _read_head(place: Discovery) -> _Head:
+    """Branch and case rule, by GitPython; blocking."""
+    # Imported late: GitPython looks for the git program while it is imported, and fails where there is none.
+    import git
+
+    try:
+        with git.Repo(place.root) as repo:
+            branch = None if repo.head.is_detached else repo.head.reference.path.removeprefix("refs/heads/")
+            return _Head(branch, bool(repo.config_reader().get_value("core", "ignorecase", False)))
+    except (git.GitError, OSError, ValueError) as error:
+        raise GitError(f"the checkout at {place.root} cannot be read: {error}", "git status") from error

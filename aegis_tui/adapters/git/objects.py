@@ -1,0 +1,84 @@
+"""Questions about commits, trees, refs and settings. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.ports.repository import ChangedPath, Ref
+
+_RENAMED = "R"
+
+
+class Objects:
+    """Reads one repository's objects.
+
+    Args:
+        runner: Runs git in the common folder.
+    """
+
+    def __init__(self, runner: GitRunner) -> None:
+        self._runner = runner
+
+    async def resolve(self, ref: str) -> str | None:
+        """See `Repository.resolve`."""
+        answer = await self._runner.run(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128)
+        )
+        return answer.text if answer.code == 0 and answer.text else None
+
+    async def tree_of(self, oid: str) -> str:
+        """See `Repository.tree_of`."""
+        return (await self._runner.run("rev-parse", "--verify", "--end-of-options", f"{oid}^{{tree}}")).text
+
+    async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """See `Repository.is_ancestor`."""
+        answer = await self._runner.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))
+        return answer.code == 0
+
+    async def merge_base(self, one: str, other: str) -> str | None:
+        """See `Repository.merge_base`."""
+        return (await self._runner.run("merge-base", one, other, ok=(0, 1))).text or None
+
+    async def read_blob(self, oid: str) -> bytes:
+        """See `Repository.read_blob`."""
+        return (await self._runner.run("cat-file", "blob", oid)).stdout
+
+    async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
+        """See `Repository.list_refs`."""
+        answer = await self._runner.run("for-each-ref", "--format=%(refname) %(objectname)", prefix)
+        pairs = (line.rpartition(" ") for line in answer.text.split("\n") if line)
+        return tuple(Ref(name, oid) for name, _, oid in pairs)
+
+    async def config(self, key: str) -> str | None:
+        """A setting from any level of the person's configuration, or None."""
+        answer = await self._runner.run("config", "--get", key, ok=(0, 1))
+        return answer.text if answer.code == 0 else None
+
+    async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
+        """See `Repository.changed_paths`."""
+        answer = await self._runner.run("diff-tree", "-r", "-M", "-z", "--raw", "--end-of-options", base, head)
+        return sorted(parse_raw_diff(answer.fields()), key=lambda change: change.path)
+
+    async def diff_text(self, base: str, head: str, paths: Sequence[str] | None) -> str:
+        """See `Repository.diff_text`."""
+        if paths is not None and not paths:
+            return ""
+        options = ("-r", "-M", "-p", "--no-color", "--no-ext-diff", "--no-textconv")
+        only = [f":(top,literal){path}" for path in paths or ()]
+        answer = await self._runner.run("diff-tree", *options, "--end-of-options", base, head, "--", *only)
+        return answer.stdout.decode("utf-8", "replace")
+
+
+def parse_raw_diff(fields: Sequence[str]) -> list[ChangedPath]:
+    """The changes in the NUL-cut fields of `diff-tree --raw -z`. Source: git-diff-tree(1), RAW OUTPUT FORMAT."""
+    changes: list[ChangedPath] = []
+    rest = iter(fields)
+    for meta in rest:
+        old_mode, new_mode, old_blob, new_blob, letter = meta.lstrip(":").split(" ")
+        status = cast(Literal["A", "M", "D", "R", "T"], letter[0])
+        old_path = next(rest) if status == _RENAMED else None
+        mode, blob = (old_mode, old_blob) if status == "D" else (new_mode, new_blob)
+        changes.append(ChangedPath(next(rest), status, old_path, mode, blob))
+    return changes

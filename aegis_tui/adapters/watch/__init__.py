@@ -1,0 +1,1 @@
+"""File changes in the repository and its worktrees, by watchdog."""

@@ -1,0 +1,166 @@
+"""Effects: the side effects that state calls for, one at a time, each safe to do again.
+
+The reconciler looks at the state, does what `needed` names, and says so with a command; it keeps nothing of its own.
+A hub that is killed between an effect and its command does the effect again, which then finds it done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aegis_tui.domain.instance import Phase
+from aegis_tui.domain.run import PieceStatus, Run, RunStatus
+from aegis_tui.domain.run_event import Stage
+from aegis_tui.domain.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareRun:
+    """Make the working ref at the base."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareInstance:
+    """Make worktree, token, brief and launch record."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchInstance:
+    """Open its pane."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopInstance:
+    """End its pane and every process it started."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimInstance:
+    """Save what only its worktree holds, then remove it."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InspectPiece:
+    """Compare a hand-in with its partition, its links and the other pieces."""
+
+    run: str
+    piece: str
+    head_oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComposePiece:
+    """Bring an accepted piece onto the working ref."""
+
+    run: str
+    piece: str
+    head_oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckComposition:
+    """See that the composed tree holds every piece and nothing else."""
+
+    run: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunQa:
+    """Run the QA commands on the composed tree."""
+
+    run: str
+    round: int
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRun:
+    """Make the one squash commit."""
+
+    run: str
+    oid: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRun:
+    """Put refs and branches away and write the report."""
+
+    run: str
+
+
+Effect = (
+    PrepareRun
+    | PrepareInstance
+    | LaunchInstance
+    | StopInstance
+    | ReclaimInstance
+    | InspectPiece
+    | ComposePiece
+    | CheckComposition
+    | RunQa
+    | CommitRun
+    | FinishRun
+)
+
+_BY_PHASE: dict[Phase, type[PrepareInstance | LaunchInstance | StopInstance | ReclaimInstance]] = {
+    Phase.PLANNED: PrepareInstance,
+    Phase.PREPARED: LaunchInstance,
+    Phase.STOPPING: StopInstance,
+    Phase.GONE: ReclaimInstance,
+}
+
+
+def needed(workspace: Workspace) -> list[Effect]:
+    """Every effect that the state calls for now, in the order they may start; none waits for another."""
+    run = workspace.runs.current()
+    if run is None:
+        return []
+    found: list[Effect] = list(_instances(workspace, run))
+    if run.status is RunStatus.ENDING:
+        mine = list(workspace.instances.of_run(run.run))
+        if all(item.phase is Phase.RECLAIMED for item in mine):
+            found.append(FinishRun(run.run))
+        return found
+    if not run.prepared:
+        found.append(PrepareRun(run.run))
+    if run.status is RunStatus.ACTIVE:
+        found += _pieces(run)
+        found += _whole(run)
+    return found
+
+
+def _instances(workspace: Workspace, run: Run) -> Iterator[Effect]:
+    for item in workspace.instances.of_run(run.run):
+        if item.phase in (Phase.PLANNED, Phase.PREPARED) and run.status is RunStatus.HALTED:
+            continue
+        if effect := _BY_PHASE.get(item.phase):
+            yield effect(item.agent_id)
+
+
+def _pieces(run: Run) -> Iterator[Effect]:
+    for piece in run.pieces.values():
+        if piece.status is PieceStatus.SUBMITTED and not piece.checked and piece.head_oid:
+            yield InspectPiece(run.run, piece.name, piece.head_oid)
+    if run.merge_queue and (head := run.pieces[run.merge_queue[0]].head_oid):
+        yield ComposePiece(run.run, run.merge_queue[0], head)
+
+
+def _whole(run: Run) -> Iterator[Effect]:
+    if run.stage is Stage.INTEGRATE and run.composition_review is None:
+        yield CheckComposition(run.run, run.working_oid)
+    elif run.stage is Stage.FINAL_QA and run.qa is None:
+        yield RunQa(run.run, run.round, run.working_oid)
+    elif run.stage is Stage.DONE and run.commit is None:
+        yield CommitRun(run.run, run.working_oid)

@@ -1,0 +1,125 @@
+"""One WebSocket to the hub, with its hello (contract 7). No retries here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.exceptions import WebSocketException
+
+from aegis_tui.errors import HubUnavailable, Refused
+from aegis_tui.sdk.wire import error_from_wire
+
+OPEN_DEADLINE_S = 5.0
+MAX_MESSAGE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a hub is, and who we are there."""
+
+    url: str
+    """`unix:/path` or `http://host:port`."""
+    token: str
+
+    def __repr__(self) -> str:
+        """Everything but the token, so that it cannot end in a log."""
+        return f"Endpoint({self.url!r})"
+
+
+class Connection:
+    """An open stream. Every method raises `HubUnavailable` once it is lost."""
+
+    def __init__(self, socket: ClientConnection, url: str) -> None:
+        self._socket = socket
+        self._url = url
+
+    async def send(self, frame: dict[str, Any]) -> None:
+        """Send one JSON object."""
+        try:
+            await self._socket.send(json.dumps(frame))
+        except (WebSocketException, OSError) as error:
+            raise _lost(self._url, error) from error
+
+    async def receive(self) -> dict[str, Any]:
+        """The next JSON object."""
+        try:
+            frame = json.loads(await self._socket.recv())
+        except (WebSocketException, OSError, ValueError) as error:
+            raise _lost(self._url, error) from error
+        if not isinstance(frame, dict):
+            raise HubUnavailable(f"the hub at {self._url} talks nonsense", "update aegis-tui")
+        return frame
+
+    async def close(self) -> None:
+        """End the stream; never raises."""
+        await self._socket.close()
+
+
+async def open_connection(
+    endpoint: Endpoint, *, types: Sequence[str] | None = None, paths: Sequence[str] = (), after: int | None = None
+) -> tuple[Connection, int]:
+    """A stream after hello, and the number of the hub's newest event.
+
+    Args:
+        endpoint: Where, and as whom.
+        types: Event types to hear of; None is all, an empty list none.
+        paths: Globs; events about a matching path come whatever their type.
+        after: Hear of the events after this one, from the log; None is only what happens from now on.
+
+    Raises:
+        HubUnavailable: Nobody answers there.
+        Refused: The hub does not know the token.
+        UsageError: The hub refused the hello; code `after.unknown` when it has no event `after`.
+    """
+    socket = await _open(endpoint)
+    connection = Connection(socket, endpoint.url)
+    hello: dict[str, Any] = {"v": 1, "type": "hello", "token": endpoint.token, "after": after, "paths": list(paths)}
+    if types is not None:
+        hello["types"] = list(types)
+    try:
+        await connection.send(hello)
+        welcome = await connection.receive()
+        if not welcome.get("ok"):
+            raise error_from_wire(welcome.get("error"))
+        return connection, int(welcome["seq"])
+    except BaseException as error:
+        await connection.close()
+        if socket.close_code == 1008:
+            raise Refused("the hub does not know this token", "join again", code="unauthorized") from error
+        raise
+
+
+async def _open(endpoint: Endpoint) -> ClientConnection:
+    url = endpoint.url
+    try:
+        if url.startswith("unix:"):
+            return await unix_connect(
+                url.removeprefix("unix:"),
+                "ws://localhost/v1/stream",
+                compression=None,
+                open_timeout=OPEN_DEADLINE_S,
+                close_timeout=1.0,
+                max_size=MAX_MESSAGE_BYTES,
+            )
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise HubUnavailable(f"{url!r} is not the address of a hub", "use unix:/path or http://host:port")
+        return await connect(
+            f"ws://{parts.netloc}/v1/stream",
+            compression=None,
+            open_timeout=OPEN_DEADLINE_S,
+            close_timeout=1.0,
+            max_size=MAX_MESSAGE_BYTES,
+            proxy=None,
+        )
+    except (WebSocketException, OSError, TimeoutError) as error:
+        raise _lost(url, error) from error
+
+
+def _lost(url: str, error: Exception) -> HubUnavailable:
+    return HubUnavailable(f"the hub at {url} does not answer ({type(error).__name__})", "aegis-tui hub status")

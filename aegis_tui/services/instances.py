@@ -1,0 +1,235 @@
+"""Bring instances up and put them away: worktree, files, pane; then rescue and removal (PANE-1, GIT-1, PANE-8).
+
+Every method may be called again after a kill at any point and then completes what was begun.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.domain.ids import hash_token, working_ref
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.run import Run
+from aegis_tui.errors import AegisError
+from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
+from aegis_tui.ports.sandbox import Sandbox, SandboxSpec
+from aegis_tui.ports.terminal import PaneSpec, Terminal
+
+_log = logging.getLogger(__name__)
+
+READ_ONLY_ROLES = frozenset({"reviewer", "scout", "librarian"})
+"""Roles whose worktree is mounted read-only."""
+
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COLORTERM", "NO_COLOR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables of the hub's own environment that an agent sees; everything else is made for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a workspace keeps what belongs to its instances (contract 1)."""
+
+    instances_dir: Path
+    worktrees_dir: Path
+    scratch_dir: Path
+    sockets_dir: Path
+    """Holds the hub's and the gateway's socket and nothing else, so that a sandbox may show it whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is told to the hub of a prepared instance."""
+
+    worktree: Path
+    token_hash: str
+
+
+class InstanceKeeper:
+    """Prepares, launches, stops and reclaims instances.
+
+    Args:
+        repository: The workspace's repository.
+        terminal: The workspace's private panes.
+        sandbox: What holds agents.
+        places: Folders, which exist.
+        key: Workspace key.
+        environ: The hub's environment; only `PASSED_ON` of it reaches an agent.
+        git_environment: Variables that keep an agent's git from any remote.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        terminal: Terminal,
+        sandbox: Sandbox,
+        places: Places,
+        key: str,
+        environ: Mapping[str, str],
+        git_environment: Mapping[str, str],
+    ) -> None:
+        self._repository, self._terminal, self._sandbox = repository, terminal, sandbox
+        self._places, self._key = places, key
+        self._environ, self._git_environment = environ, git_environment
+
+    async def prepare(self, instance: Instance, run: Run, scope: Mapping[str, object], context: str) -> Prepared:
+        """Worktree, token, scope, shared context and launch record.
+
+        Args:
+            instance: As planned.
+            run: Its run.
+            scope: What goes into the scope file: partition, shared, joint, owners.
+            context: The text that all instances of the run share.
+        """
+        folder = self._places.instances_dir / instance.instance_id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "home").mkdir(mode=0o700, exist_ok=True)
+        guard = self._guard(instance, run, folder, scope)
+        worktree = await self._repository.add_worktree(
+            WorktreeSpec(
+                instance=instance.instance_id,
+                path=self._places.worktrees_dir / instance.instance_id,
+                branch=instance.branch or "",
+                base_oid=instance.base_oid or run.facts.base_oid,
+                guard=guard,
+            )
+        )
+        token = _token(folder / "token")
+        write_private(folder / "scope.json", json.dumps(scope, ensure_ascii=False, sort_keys=True))
+        write_private(folder / "context.md", context)
+        await self._write_launch_record(instance, run, folder, worktree)
+        return Prepared(worktree.path, hash_token(token))
+
+    def _guard(self, instance: Instance, run: Run, folder: Path, scope: Mapping[str, object]) -> Guard:
+        owners = scope.get("owners")
+        return Guard(
+            agent_id=instance.agent_id,
+            own_ref=f"refs/heads/{instance.branch}",
+            integration_ref=working_ref(run.run),
+            allow=instance.partition,
+            joint=tuple(run.design.joint) if run.design and instance.partition else (),
+            shared=tuple(run.design.shared) if run.design else (),
+            owners=tuple((glob, str(owner)) for glob, owner in owners.items()) if isinstance(owners, dict) else (),
+            hooks_dir=folder / "hooks",
+            ignore_case=run.facts.ignore_case,
+        )
+
+    async def _write_launch_record(self, instance: Instance, run: Run, folder: Path, worktree: Worktree) -> None:
+        level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
+        mounts = await self._repository.git_mounts(worktree)
+        environment = self.environment(instance, run, folder)
+        spec = SandboxSpec(
+            worktree=worktree.path,
+            cwd=worktree.path,
+            environment=environment,
+            read_write=(folder / "home", *mounts.read_write),
+            read_only=(
+                mounts.common_dir,
+                self._places.sockets_dir,
+                *(folder / name for name in ("token", "scope.json", "context.md", "hooks")),
+                *mounts.read_only,
+            ),
+            worktree_writable=instance.role not in READ_ONLY_ROLES,
+            keep_environment=True,
+        )
+        argv = self._sandbox.wrap([sys.executable, "-m", "aegis_tui.agent"], spec, level)
+        record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
+        write_private(folder / "launch.json", json.dumps(record, ensure_ascii=False, indent=1))
+
+    def environment(self, instance: Instance, run: Run, folder: Path) -> dict[str, str]:
+        """The whole environment of an agent (contract 10): paths and names, never a secret."""
+        passed = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
+        passed.setdefault("LANG", "C.UTF-8")
+        model = run.options.model or run.facts.model
+        return {
+            **passed,
+            **self._git_environment,
+            "HOME": str(folder / "home"),
+            "TERM": "tmux-256color",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "AEGIS_WORKSPACE": self._key,
+            "AEGIS_INSTANCE": instance.instance_id,
+            "AEGIS_AGENT_ID": instance.agent_id,
+            "AEGIS_ROLE": instance.role,
+            "AEGIS_RUN": run.run,
+            "AEGIS_INTEGRATION_REF": working_ref(run.run),
+            "AEGIS_HUB": f"unix:{self._places.sockets_dir / 'hub.sock'}",
+            "AEGIS_TOKEN_FILE": str(folder / "token"),
+            "AEGIS_SCOPE_FILE": str(folder / "scope.json"),
+            "AEGIS_BRIEF_CONTEXT": str(folder / "context.md"),
+            "OPENAI_BASE_URL": f"http+unix:{self._places.sockets_dir / 'gateway.sock'}",
+            **({"AEGIS_MODEL": model} if model else {}),
+        }
+
+    async def launch(self, instance: Instance) -> tuple[str, int]:
+        """Open its pane; returns pane id and process id. A pane that is open already is taken as it is."""
+        await self._terminal.start()
+        pane = await self._terminal.open_pane(
+            PaneSpec(
+                instance=instance.instance_id,
+                argv=(sys.executable, "-m", "aegis_tui", "pane-exec", instance.instance_id),
+                cwd=self._places.instances_dir,
+                title=instance.agent_id,
+            )
+        )
+        return pane.pane_id, pane.pid
+
+    async def stop(self, instance: Instance) -> None:
+        """End its pane and everything it started; nothing when there is none."""
+        await self._terminal.close_pane(instance.instance_id)
+
+    async def reclaim(self, instance: Instance, *, saved_tree: str | None) -> str | None:
+        """Remove its worktree and secrets; returns the rescue ref of work that would have been lost.
+
+        Args:
+            instance: Ended.
+            saved_tree: A tree that is kept elsewhere; a worktree equal to it needs no rescue.
+        """
+        await self._terminal.close_pane(instance.instance_id)
+        folder = self._places.instances_dir / instance.instance_id
+        (folder / "token").unlink(missing_ok=True)
+        if instance.worktree is None:
+            return None
+        rescued = await self._repository.remove_worktree(
+            Path(instance.worktree),
+            rescue=RescueName(instance.run or "none", instance.instance_id),
+            already_saved=saved_tree,
+        )
+        return rescued.ref if rescued else None
+
+
+def _token(path: Path) -> str:
+    """The token in that file, made when there is none: 32 random bytes (contract 2)."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if text := path.read_text("ascii").strip():
+            return text
+        path.unlink()
+        return _token(path)
+    token = secrets.token_hex(32)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(token + "\n")
+    return token
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+def reason_of(error: AegisError) -> str:
+    """One line for the log and the report."""
+    return f"{error.message} ({error.hint})" if error.hint else error.message

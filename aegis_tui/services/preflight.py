@@ -1,0 +1,125 @@
+"""Look before a run starts: repository, endpoint, model, sandbox, QA commands. Nothing is written here (contract 4)."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+from aegis_tui.config import DEFAULT_BASE_URL
+from aegis_tui.domain.command import RunStart
+from aegis_tui.domain.qa import detect_qa
+from aegis_tui.domain.run_event import RunFacts
+from aegis_tui.domain.run_rules import parse_design
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Refused
+from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.ports.repository import Repository, RepositoryFacts
+from aegis_tui.ports.sandbox import Sandbox
+
+_log = logging.getLogger(__name__)
+
+_RUN_NAME = re.compile(r"run(\d+)")
+
+
+class Endpoint:
+    """What was found at a model endpoint."""
+
+    def __init__(self, base_url: str, models: list[str], *, scripted: bool) -> None:
+        self.base_url, self.models, self.scripted = base_url, models, scripted
+
+
+ProbeEndpoint = Callable[[str], Awaitable[Endpoint]]
+"""Checks that a base URL is inside the boundary, then asks which models it serves."""
+
+ListFiles = Callable[[str], Awaitable[dict[str, str]]]
+"""Commit -> tracked path and blob id of every file."""
+
+
+class Preflight:
+    """Fills a `run:start` with what only the machine knows.
+
+    Args:
+        repository: The workspace's repository.
+        sandbox: What will hold the agents.
+        probe_endpoint: Checks and asks a model endpoint.
+        list_files: Tracked files of a commit.
+        port: The hub's state, for the next free run id.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        sandbox: Sandbox,
+        probe_endpoint: ProbeEndpoint,
+        list_files: ListFiles,
+        port: CommandPort,
+    ) -> None:
+        self._repository, self._sandbox = repository, sandbox
+        self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
+
+    async def complete(self, command: RunStart) -> RunStart:
+        """The same command with `run` and `facts` filled in.
+
+        Raises:
+            AegisError: The first thing that stands in the way, with the command that helps.
+        """
+        run = await self._next_run()
+        await self._repository.preflight(run)
+        facts = await self._repository.facts()
+        if facts.head_oid is None:
+            raise Refused("the repository has no commit", "git commit", code="git.no-commit")
+        if command.design is not None:
+            parse_design(command.design)
+        report = await self._sandbox.probe()
+        level = self._sandbox.choose(command.options.sandbox, report)
+        endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
+        model = command.options.model or (endpoint.models[0] if endpoint.models else None)
+        layers = report.layers if level == report.level else dict.fromkeys(report.layers, "off: --sandbox off")
+        found = RunFacts(
+            workspace=facts.key,
+            base_oid=facts.head_oid,
+            base_branch=facts.branch,
+            ignore_case=facts.ignore_case,
+            scripted=endpoint.scripted,
+            model=model,
+            uncommitted=facts.dirty_paths,
+            qa_commands=await self._detect(facts),
+            started_unix=int(time.time()),
+            boundary_level=str(level),
+            boundary_layers=layers,
+        )
+        options = command.options.model_copy(update={"base_url": endpoint.base_url})
+        return command.model_copy(update={"run": run, "facts": found, "options": options})
+
+    async def _next_run(self) -> str:
+        known = await self._port.read(_runs)
+        refs = [
+            *await self._repository.list_refs("refs/heads/aegis"),
+            *await self._repository.list_refs("refs/aegis/runs"),
+            *await self._repository.list_refs("refs/aegis/rescue"),
+        ]
+        parts = [part for ref in refs for part in ref.name.split("/")]
+        taken = [int(found[1]) for name in (*known, *parts) if (found := _RUN_NAME.fullmatch(name))]
+        return f"run{max(taken, default=0) + 1}"
+
+    async def _detect(self, facts: RepositoryFacts) -> tuple[str, ...]:
+        files = await self._list_files(facts.head_oid or "")
+        wanted = {name: oid for name, oid in files.items() if _tells_qa(name)}
+        texts = {}
+        for name, oid in list(wanted.items())[:60]:
+            texts[name] = (await self._repository.read_blob(oid)).decode("utf-8", "replace")
+        return detect_qa(files, lambda name: texts.get(name, ""))
+
+
+def _runs(workspace: Workspace) -> list[str]:
+    return list(workspace.runs.by_id)
+
+
+def _tells_qa(path: str) -> bool:
+    name = path.rsplit("/", 1)[-1]
+    if path in ("package.json", "pyproject.toml", "setup.cfg", "tox.ini"):
+        return True
+    return (name.startswith("test_") and name.endswith(".py")) or ("requirements" in path and name.endswith(".txt"))

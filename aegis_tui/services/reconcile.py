@@ -1,0 +1,238 @@
+"""The reconciler: look at the state, do what it calls for, say so with a command (design 1).
+
+It keeps nothing that the log does not have. An effect that fails is tried again with growing pauses; one that fails for
+good ends what depends on it, with the reason, instead of hanging.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import THE_HUB
+from aegis_tui.domain.effect import (
+    CheckComposition,
+    CommitRun,
+    ComposePiece,
+    Effect,
+    FinishRun,
+    InspectPiece,
+    LaunchInstance,
+    PrepareInstance,
+    PrepareRun,
+    ReclaimInstance,
+    RunQa,
+    StopInstance,
+    needed,
+)
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.report import fold_report
+from aegis_tui.domain.run import Piece, Run
+from aegis_tui.domain.scope import scope_of, shared_text
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError
+from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.services.instances import InstanceKeeper, reason_of
+from aegis_tui.services.integrate import Integrator
+from aegis_tui.services.qa import Quality
+
+_log = logging.getLogger(__name__)
+
+TRIES = 4
+"""How often an effect is tried before what depends on it is given up."""
+
+FIRST_PAUSE_S = 0.5
+TICK_S = 1.0
+
+ReadEvents = Callable[[], AsyncIterator[Event]]
+"""The whole log, from its first event."""
+
+DescribeCommit = Callable[[str], Awaitable[dict[str, Any]]]
+"""What git says of a commit: subject, files, trailers."""
+
+
+class Reconciler:
+    """Does the side effects that the state calls for.
+
+    Args:
+        port: The hub's command port.
+        keeper: Brings instances up and puts them away.
+        integrator: Compares, composes and commits.
+        quality: Runs QA.
+        read_events: The log, for the report.
+        describe_commit: What git says of the commit, for the report.
+        when_idle: Called when a run is put away and no instance is left.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: CommandPort,
+        keeper: InstanceKeeper,
+        integrator: Integrator,
+        quality: Quality,
+        read_events: ReadEvents,
+        describe_commit: DescribeCommit,
+        when_idle: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
+        self._read_events, self._describe_commit, self._when_idle = read_events, describe_commit, when_idle
+        self._running: dict[Effect, asyncio.Task[None]] = {}
+        self._tries: dict[Effect, int] = {}
+        self._wake = asyncio.Event()
+        self._do: dict[type[Any], Callable[[Any], Awaitable[AnyCommand | None]]] = {
+            PrepareRun: self._prepare_run,
+            PrepareInstance: self._prepare_instance,
+            LaunchInstance: self._launch,
+            StopInstance: self._stop_instance,
+            ReclaimInstance: self._reclaim,
+            InspectPiece: self._inspect,
+            ComposePiece: self._compose,
+            CheckComposition: self._check,
+            RunQa: self._qa,
+            CommitRun: self._commit,
+            FinishRun: self._finish,
+        }
+
+    async def run(self) -> None:
+        """Reconcile until cancelled; then every effect in flight is cancelled and awaited."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                self._wake.clear()
+                for effect in await self._port.read(needed):
+                    if effect not in self._running:
+                        self._running[effect] = asyncio.create_task(self._perform(effect))
+                try:
+                    async with asyncio.timeout(TICK_S):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            tasks = [watching, *self._running.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        async for _ in self._port.changes():
+            self._wake.set()
+
+    async def _perform(self, effect: Effect) -> None:
+        try:
+            if command := await self._do[type(effect)](effect):
+                await self._port.submit(command, THE_HUB)
+            self._tries.pop(effect, None)
+        except AegisError as error:
+            await self._after_failure(effect, reason_of(error))
+        except Exception as error:
+            _log.exception("effect broke", extra={"effect": repr(effect)})
+            await self._after_failure(effect, f"{type(error).__name__}: {error}")
+        finally:
+            self._running.pop(effect, None)
+            self._wake.set()
+
+    async def _after_failure(self, effect: Effect, reason: str) -> None:
+        tries = self._tries[effect] = self._tries.get(effect, 0) + 1
+        _log.warning("effect failed", extra={"effect": repr(effect), "tries": tries, "reason": reason})
+        if tries < TRIES:
+            await asyncio.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
+            return
+        if command := _given_up(effect, reason):
+            self._tries.pop(effect, None)
+            await self._port.submit(command, THE_HUB)
+        else:
+            await asyncio.sleep(min(60.0, FIRST_PAUSE_S * 2**tries))
+
+    async def _instance(self, agent_id: str) -> tuple[Instance, Run]:
+        def view(workspace: Workspace) -> tuple[Instance, Run]:
+            instance = workspace.instances.by_id[agent_id]
+            return instance.model_copy(), workspace.runs.by_id[instance.run or ""].model_copy(deep=True)
+
+        return await self._port.read(view)
+
+    async def _run(self, name: str) -> Run:
+        return await self._port.read(lambda workspace: workspace.runs.by_id[name].model_copy(deep=True))
+
+    async def _piece(self, run: str, name: str) -> tuple[Run, Piece]:
+        found = await self._run(run)
+        return found, found.pieces[name]
+
+    async def _prepare_run(self, effect: PrepareRun) -> AnyCommand:
+        await self._integrator.prepare_run(await self._run(effect.run))
+        return commands.RunMarkPrepared(run=effect.run)
+
+    async def _prepare_instance(self, effect: PrepareInstance) -> AnyCommand:
+        instance, run = await self._instance(effect.agent_id)
+        scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))
+        prepared = await self._keeper.prepare(instance, run, scope, shared_text(run))
+        return commands.InstanceMarkPrepared(
+            agent_id=effect.agent_id, worktree=str(prepared.worktree), token_hash=prepared.token_hash
+        )
+
+    async def _launch(self, effect: LaunchInstance) -> AnyCommand:
+        instance, _ = await self._instance(effect.agent_id)
+        pane, pid = await self._keeper.launch(instance)
+        return commands.InstanceMarkLaunched(agent_id=effect.agent_id, pane=pane, pid=pid)
+
+    async def _stop_instance(self, effect: StopInstance) -> AnyCommand:
+        instance, _ = await self._instance(effect.agent_id)
+        await self._keeper.stop(instance)
+        return commands.InstanceMarkExited(agent_id=effect.agent_id, reason="stopped")
+
+    async def _reclaim(self, effect: ReclaimInstance) -> AnyCommand:
+        instance, _ = await self._instance(effect.agent_id)
+        ref = await self._keeper.reclaim(instance, saved_tree=None)
+        return commands.InstanceMarkReclaimed(agent_id=effect.agent_id, rescue_ref=ref)
+
+    async def _inspect(self, effect: InspectPiece) -> AnyCommand:
+        run, piece = await self._piece(effect.run, effect.piece)
+        found = await self._integrator.inspect(run, piece, effect.head_oid)
+        return commands.PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **found)
+
+    async def _compose(self, effect: ComposePiece) -> AnyCommand:
+        run, piece = await self._piece(effect.run, effect.piece)
+        oid, overlaps = await self._integrator.compose(run, piece, effect.head_oid)
+        place = {"run": effect.run, "piece": effect.piece, "head_oid": effect.head_oid}
+        if oid is None:
+            return commands.MergeMarkRejected(**place, overlaps=tuple(overlaps))
+        return commands.MergeMarkApplied(**place, oid=oid)
+
+    async def _check(self, effect: CheckComposition) -> AnyCommand:
+        found = await self._integrator.check_composition(await self._run(effect.run), effect.oid)
+        return commands.CompositionMarkChecked(run=effect.run, oid=effect.oid, **found)
+
+    async def _qa(self, effect: RunQa) -> AnyCommand:
+        found = await self._quality.judge(await self._run(effect.run), effect.oid)
+        return commands.QaMarkFinished.model_validate(
+            {"run": effect.run, "round": effect.round, "oid": effect.oid, **found}
+        )
+
+    async def _commit(self, effect: CommitRun) -> AnyCommand:
+        run = await self._run(effect.run)
+        mine = await self._port.read(lambda workspace: [*workspace.instances.of_run(effect.run)])
+        return commands.RunMarkCommitted(run=effect.run, **await self._integrator.commit(run, mine))
+
+    async def _finish(self, effect: FinishRun) -> AnyCommand:
+        run = await self._run(effect.run)
+        await self._integrator.put_away(run)
+        seen = await self._describe_commit(run.commit.oid) if run.commit else None
+        events = [event async for event in self._read_events()]
+        await self._when_idle()
+        return commands.RunMarkFinished(run=effect.run, report=fold_report(events, effect.run, commit=seen))
+
+
+def _given_up(effect: Effect, reason: str) -> AnyCommand | None:
+    match effect:
+        case PrepareInstance() | LaunchInstance():
+            return commands.InstanceMarkFailed(agent_id=effect.agent_id, reason=reason)
+        case StopInstance() | ReclaimInstance() | FinishRun():
+            return None
+        case _:
+            name = type(effect).__name__
+            return commands.RunFail(run=effect.run, code="effect.failed", message=f"{name} failed: {reason}")

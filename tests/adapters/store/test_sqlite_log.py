@@ -1,0 +1,249 @@
+import asyncio
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.domain.event import Event
+from aegis_tui.errors import StoreError
+from aegis_tui.ports.event_log import LoggedReply
+
+MakeEvents = Callable[[int, int], list[Event]]
+
+
+def with_log(path: Path, use: Callable[[SqliteEventLog], Coroutine[Any, Any, None]], **options: int) -> None:
+    """Open the log, use it, close it."""
+
+    async def main() -> None:
+        log = SqliteEventLog(path, **options)
+        try:
+            await log.open()
+            await use(log)
+        finally:
+            await log.close()
+
+    asyncio.run(main())
+
+
+def fill(path: Path, events: list[Event]) -> None:
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(events, [LoggedReply(("NATIVE-w01", "r1"), {"token": 7})])
+
+    with_log(path, use)
+
+
+def change(path: Path, sql: str) -> None:
+    """Edit the file behind the log's back."""
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute(sql)
+        connection.commit()
+    finally:
+        connection.close()
+
+
+def test_events_and_answers_come_back_as_they_were_written(tmp_path: Path, make_events: MakeEvents) -> None:
+    path = tmp_path / "log.db"
+    events = make_events(1, 10)
+    fill(path, events)
+
+    async def use(log: SqliteEventLog) -> None:
+        assert log.last_seq == 10
+        assert await log.read(0, 100) == events
+        assert await log.read(3, 2) == events[3:5]
+        assert await log.read(10, 5) == []
+        found = await log.find_replies([("NATIVE-w01", "r1"), ("NATIVE-w02", "r1")])
+        assert found == {("NATIVE-w01", "r1"): {"token": 7}}
+
+    with_log(path, use)
+    for file in tmp_path.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_a_gap_is_never_written(tmp_path: Path, make_events: MakeEvents) -> None:
+    async def use(log: SqliteEventLog) -> None:
+        with pytest.raises(StoreError, match="does not follow"):
+            await log.append(make_events(2, 3), [])
+        assert await log.read(0, 10) == []
+
+    with_log(tmp_path / "log.db", use)
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("UPDATE event SET body = replace(body, 'w02', 'w03') WHERE seq = 5", "event 5 .*checksum"),
+        ("UPDATE event SET agent_id = 'NATIVE-w03' WHERE seq = 5", "event 5 .*checksum"),
+        ("UPDATE event SET body = CAST(body AS BLOB) WHERE seq = 5", "event 5 "),
+        ("DELETE FROM event WHERE seq = 5", "event 5 .*missing"),
+    ],
+)
+def test_a_changed_or_missing_event_is_named_and_never_served(
+    tmp_path: Path, make_events: MakeEvents, sql: str, told: str
+) -> None:
+    path = tmp_path / "log.db"
+    fill(path, make_events(1, 10))
+    change(path, sql)
+
+    async def use(log: SqliteEventLog) -> None:
+        with pytest.raises(StoreError, match=told) as caught:
+            await log.read(0, 100)
+        assert "backup" in caught.value.hint
+        assert len(await log.read(5, 100)) == 5
+
+    with_log(path, use)
+
+
+@pytest.mark.parametrize("bit", [1, 128])
+def test_one_flipped_bit_in_the_file_is_noticed(tmp_path: Path, make_events: MakeEvents, bit: int) -> None:
+    path = tmp_path / "log.db"
+    fill(path, make_events(1, 10))
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b'"seq":5,') + 40] ^= bit
+    path.write_bytes(raw)
+
+    async def use(log: SqliteEventLog) -> None:
+        assert len(await log.read(0, 4)) == 4
+        with pytest.raises(StoreError, match="event 5 .*checksum"):
+            await log.read(0, 100)
+
+    with_log(path, use)
+
+
+def test_a_changed_answer_is_not_given(tmp_path: Path, make_events: MakeEvents) -> None:
+    path = tmp_path / "log.db"
+    fill(path, make_events(1, 1))
+    change(path, "UPDATE request SET reply = '{\"token\":8}'")
+
+    async def use(log: SqliteEventLog) -> None:
+        with pytest.raises(StoreError, match="answer to request r1"):
+            await log.find_replies([("NATIVE-w01", "r1")])
+
+    with_log(path, use)
+
+
+def test_acknowledged_events_that_are_gone_are_noticed_at_the_next_start(
+    tmp_path: Path, make_events: MakeEvents
+) -> None:
+    path = tmp_path / "log.db"
+    fill(path, make_events(1, 10))
+    change(path, "DELETE FROM event WHERE seq > 8")
+
+    async def main() -> None:
+        log = SqliteEventLog(path)
+        with pytest.raises(StoreError, match="ends at event 8, but event 10 was acknowledged") as caught:
+            await log.open()
+        assert "log.mark" in caught.value.hint
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_damaged_write_ahead_log_does_not_pass_for_a_torn_one(tmp_path: Path, make_events: MakeEvents) -> None:
+    path, copy = tmp_path / "log.db", tmp_path.with_name(f"{tmp_path.name}-copy")
+
+    async def use(log: SqliteEventLog) -> None:
+        for seq in range(1, 6):
+            await log.append(make_events(seq, seq), [])
+        await asyncio.to_thread(shutil.copytree, tmp_path, copy)
+
+    with_log(path, use)
+    ahead = copy / "log.db-wal"
+    raw = bytearray(ahead.read_bytes())
+    raw[-2000] ^= 1
+    ahead.write_bytes(raw)
+
+    async def main() -> None:
+        log = SqliteEventLog(copy / "log.db")
+        with pytest.raises(StoreError, match="was acknowledged"):
+            await log.open()
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_damage_to_the_file_itself_is_a_store_error(tmp_path: Path, make_events: MakeEvents) -> None:
+    path = tmp_path / "log.db"
+    fill(path, make_events(1, 500))
+    raw = bytearray(path.read_bytes())
+    raw[4096:] = bytes(len(raw) - 4096)
+    path.write_bytes(raw)
+
+    async def main() -> None:
+        log = SqliteEventLog(path)
+        try:
+            with pytest.raises(StoreError):
+                await log.open()
+                await log.read(0, 1000)
+        finally:
+            await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_log_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    change(path, "PRAGMA user_version = 99")
+
+    async def main() -> None:
+        log = SqliteEventLog(path)
+        with pytest.raises(StoreError, match="newer"):
+            await log.open()
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_snapshots_replace_each_other_and_a_damaged_one_is_passed_over(tmp_path: Path, make_events: MakeEvents) -> None:
+    path = tmp_path / "log.db"
+
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(make_events(1, 9), [])
+        for seq in (3, 6, 9):
+            await log.save_snapshot(seq, {"seq": seq, "이름": "값"})
+        assert [seq for seq, _ in await log.load_snapshots()] == [9, 6]
+
+    with_log(path, use)
+    change(path, "UPDATE snapshot SET body = body || x'00' WHERE seq = 9")
+
+    async def again(log: SqliteEventLog) -> None:
+        assert await log.load_snapshots() == [(6, {"seq": 6, "이름": "값"})]
+
+    with_log(path, again)
+
+
+def test_compaction_keeps_what_the_oldest_snapshot_needs(tmp_path: Path, make_events: MakeEvents) -> None:
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(make_events(1, 100), [])
+        await log.save_snapshot(40, {})
+        await log.save_snapshot(80, {})
+        assert log.first_seq == 41
+        assert [event.seq for event in await log.read(0, 3)] == [41, 42, 43]
+        await log.save_snapshot(100, {})
+        assert log.first_seq == 81
+
+    with_log(tmp_path / "log.db", use, kept_events=10)
+
+    async def again(log: SqliteEventLog) -> None:
+        assert (log.first_seq, log.last_seq) == (81, 100)
+
+    with_log(tmp_path / "log.db", again, kept_events=10)
+
+
+def test_an_append_that_fails_leaves_nothing_behind(tmp_path: Path, make_events: MakeEvents) -> None:
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(make_events(1, 2), [])
+        bad = make_events(3, 4)
+        with pytest.raises(StoreError):
+            await log.append([*bad, bad[0]], [])
+        assert log.last_seq == 2
+        assert len(await log.read(0, 10)) == 2
+        await log.append(bad, [])
+        assert log.last_seq == 4
+
+    with_log(tmp_path / "log.db", use)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aegis_tui.adapters.tmux.config import server_environment
+from aegis_tui.adapters.tmux.server import TmuxServer
+from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+from aegis_tui.errors import TerminalUnavailable, UsageError
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("name", ["default", "", "aegis-", "aegis-../x", "aegis-a b"])
+def test_no_server_but_a_private_one_is_ever_touched(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        TmuxServer(name, config_dir=tmp_path, environment={})
+
+
+def test_the_environment_of_panes_is_utf8_and_holds_no_secret() -> None:
+    given = {
+        "PATH": "/bin",
+        "HOME": "/h",
+        "LC_ALL": "POSIX",
+        "XDG_STATE_HOME": "/s",
+        "AEGIS_STATE_DIR": "/s/k",
+        "AEGIS_TOKEN": "x",
+        "OPENAI_API_KEY": "x",
+        "TMUX": "/tmp/x,1,0",
+    }
+    kept = server_environment(given)
+    assert set(kept) == {"PATH", "HOME", "XDG_STATE_HOME", "AEGIS_STATE_DIR", "LANG", "TERM"}
+    assert kept["LANG"].endswith("UTF-8")
+    assert server_environment({"LC_ALL": "ko_KR.utf8"})["LC_ALL"] == "ko_KR.utf8"
+
+
+async def test_a_missing_tmux_is_said_with_its_cure(tmp_path: Path, socket_name: str) -> None:
+    terminal = TmuxTerminal(socket_name, config_dir=tmp_path, environment={"PATH": str(tmp_path)})
+    with pytest.raises(TerminalUnavailable) as refused:
+        await terminal.start()
+    assert "install tmux" in refused.value.hint
+
+
+async def test_a_tmux_that_is_too_old_is_refused(tmp_path: Path, socket_name: str) -> None:
+    fake = tmp_path / "tmux"
+    fake.write_text("#!/bin/sh\necho tmux 3.1c\n")
+    fake.chmod(0o755)
+    terminal = TmuxTerminal(socket_name, config_dir=tmp_path / "c", environment={"PATH": f"{tmp_path}:/bin"})
+    with pytest.raises(TerminalUnavailable, match=r"3\.1c is too old"):
+        await terminal.start()
+
+
+async def test_the_configuration_is_private_and_in_force(
+    ask: Callable[..., str], terminal: TmuxTerminal, tmp_path: Path
+) -> None:
+    config = tmp_path / "tmux" / "tmux.conf"
+    assert (config.stat().st_mode & 0o777, config.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert [path.name for path in config.parent.iterdir()] == ["tmux.conf"]
+    wanted = {
+        "prefix": "C-]",
+        "history-limit": "20000",
+        "default-size": "200x50",
+        "mouse": "1",
+        "status": "off",
+        "remain-on-exit": "on",
+        "set-clipboard": "off",
+        "allow-passthrough": "0",
+    }
+    formats = "|".join(f"#{{{name}}}" for name in wanted)
+    values = ask("display-message", "-p", "-t", "=aegis:", formats).split("|")
+    assert dict(zip(wanted, values, strict=True)) == wanted
+    assert ask("show-options", "-gv", "update-environment") == ""

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aegis_tui.errors import HubUnavailable, Refused
+from aegis_tui.testing.canned_llm import Canned, calls
+from aegis_tui.testing.memory_hub import MemoryHub
+
+Play = Callable[..., None]
+ME, OTHER = "NATIVE-w01", "NATIVE-w02"
+
+
+def test_every_message_is_acknowledged_once_taken_and_foreign_ones_are_not(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        hold = asyncio.Event()
+        bench.server.will(Canned(calls(("read", {"path": "src/routes.py"})).pieces, hold=hold))
+        bench.server.will(calls(("report", {"status": "blocked", "summary": "x"})))
+        prompt = await bench.hub.prompt("w01", "Start.", spec_id="a")
+        foreign = await bench.hub.prompt(OTHER, "Not for you.")
+        note = await bench.hub.publish("message:sent", OTHER, to=ME, text="I renamed\x1b[2J it", kind="note")
+        more = await bench.hub.prompt(ME, "Use tabs.")
+        for event in (prompt, note, more):
+            await bench.hub.wait_for("ack", of=event.seq)
+        hold.set()
+        await bench.ends("blocked")
+        assert foreign.seq not in [item.fields["of"] for item in bench.hub.of_type("ack")]
+        assert f"{OTHER} says: I renamed" in bench.users()[-1]
+        assert "Use tabs." in bench.users()[-1]
+        assert "Not for you." not in "".join(bench.users())
+        assert "\x1b[2J" not in bench.screen
+
+    play(scenario)
+
+
+def test_a_prompt_for_another_piece_waits_for_the_end_of_this_one(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        hold = asyncio.Event()
+        bench.server.will(Canned(calls(("read", {"path": "src/routes.py"})).pieces, hold=hold))
+        bench.server.will(calls(("report", {"status": "blocked", "summary": "first"})))
+        bench.server.will(calls(("report", {"status": "failed", "summary": "second"})))
+        await bench.work("First.")
+        second = await bench.hub.prompt(ME, "Second.", spec_id="b")
+        await bench.hub.wait_for("ack", of=second.seq)
+        hold.set()
+        await bench.ends("blocked")
+        assert (await bench.ends("failed")).fields["note"] == "second"
+        assert "Second." not in str(bench.server.requests[1])
+
+    play(scenario)
+
+
+def test_a_halted_run_starts_no_turn_until_it_is_resumed(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.hub.publish("run:halted", "person")
+        await bench.heard()
+        bench.server.will(calls(("report", {"status": "blocked", "summary": "x"})))
+        await bench.work()
+        await bench.ends("waiting")
+        assert not bench.server.requests
+        await bench.hub.publish("run:resumed", "person")
+        await bench.ends("blocked")
+
+    play(scenario)
+
+
+def test_the_instance_joins_beats_and_leaves(play: Play) -> None:
+    kept: list[MemoryHub] = []
+
+    async def scenario(bench: Any) -> None:
+        kept.append(bench.hub)
+        await bench.hub.wait_for("heartbeat")
+
+    play(scenario)
+    types = [item.type for item in kept[0].recorded]
+    assert types[:2] == ["context:get", "agent:register"]
+    assert kept[0].recorded[1].fields == {"agent_type": "NATIVE", "instance_id": "w01", "role": "worker"}
+    assert kept[0].recorded[-1].type == "agent:leave"
+    assert kept[0].recorded[-1].fields == {"reason": "test over"}
+
+
+def test_an_unknown_session_is_joined_again(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        bench.hub.refuse_next("heartbeat", Refused("no such session"))
+        await bench.until(lambda: len(bench.hub.of_type("agent:register")) == 2)
+
+    play(scenario)
+
+
+def test_a_message_that_was_sent_before_the_instance_listened_is_taken(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        bench.server.will(calls(("report", {"status": "blocked", "summary": "x"})))
+        await bench.ends("blocked")
+        await bench.hub.wait_for("ack", of=1)
+
+    play(scenario, waiting="Early.")
+
+
+def test_an_acknowledgement_that_the_hub_did_not_hear_is_said_again(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        bench.hub.refuse_next("ack", HubUnavailable("the hub is away"))
+        bench.server.will(calls(("report", {"status": "blocked", "summary": "x"})))
+        await bench.work()
+        await bench.until(lambda: len(bench.hub.of_type("ack")) == 2)
+
+    play(scenario)
+
+
+def test_an_instance_that_the_hub_no_longer_takes_ends_itself(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        bench.hub.refuse_next("agent:register", Refused("w01 is gone"))
+        bench.hub.refuse_next("heartbeat", Refused("no such session"))
+        await bench.hub.wait_for("agent:leave", reason="the hub no longer knows this instance")
+
+    play(scenario)
