@@ -28,8 +28,10 @@ class TaskContext:
     base_oid: str | None = None
 
     def merged(self, context: Mapping[str, Any]) -> Self:
-        """This context with what a newer prompt says of it."""
+        """This context with what a newer prompt says of it; a person's word (task `free`) keeps the task."""
         known = {name: str(context[name]) for name in ("task", "spec_id", "review_id", "base_oid") if context.get(name)}
+        if known.get("task") == "free":
+            del known["task"]
         return type(self)(
             task=known.get("task", self.task),
             spec_id=known.get("spec_id", self.spec_id),

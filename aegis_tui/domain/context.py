@@ -11,7 +11,7 @@ from aegis_tui.domain.stage import gates_of
 from aegis_tui.domain.workspace import Workspace
 
 
-def shared_context(workspace: Workspace, *, key: str, now: float | None = None) -> dict[str, Any]:
+def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = None) -> dict[str, Any]:
     """The snapshot of contract 6, and beside it instances, runs and what is open.
 
     Args:

@@ -14,6 +14,7 @@ from typing import Any
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import instance_rules, lock_rules, message_rules, piece_rules, run_rules, spec_rules
 from aegis_tui.domain.command import PERSON_ONLY, AnyCommand, parse_command
+from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.follow import follow
@@ -35,6 +36,7 @@ __all__ = [
     "parse_command",
     "rearm",
     "settled",
+    "snapshot_view",
     "state_hash",
     "touch",
 ]

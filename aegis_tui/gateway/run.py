@@ -137,7 +137,7 @@ def _only_one(path: Path) -> Iterator[None]:
 def listen_tcp(port: int) -> socket.socket:
     """Listen on loopback: on the port of the gateway before, which agents may still know, or on any free one."""
     for candidate in dict.fromkeys((port, 0)):
-        # asyncio sets TCP_NODELAY only where the protocol is named; without it a token waits 20 ms for an ACK (measured).
+        # asyncio sets TCP_NODELAY only where the protocol is named; without it tokens wait 20 ms for an ACK (measured).
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

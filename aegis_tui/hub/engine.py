@@ -10,12 +10,12 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from aegis_tui.domain.command import AnyCommand, Heartbeat, parse_command
-from aegis_tui.domain.core import Outcome, due_commands, execute, settled
+from aegis_tui.domain.core import Outcome, due_commands, execute, settled, snapshot_view
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
@@ -64,16 +64,18 @@ class Engine:
     `open` before use; `close` afterwards. Not thread-safe: one event loop.
     """
 
-    def __init__(self, log: EventLog, clock: Clock, *, snapshot_events: int = SNAPSHOT_EVENTS) -> None:
+    def __init__(self, log: EventLog, clock: Clock, *, key: str = "", snapshot_events: int = SNAPSHOT_EVENTS) -> None:
         """Put the engine on a log.
 
         Args:
             log: Opened and closed by the engine.
             clock: For deadlines and timestamps.
+            key: The workspace's key, told in the shared context.
             snapshot_events: A snapshot is kept each time this many events were logged.
         """
         self._log = log
         self._clock = clock
+        self._key = key
         self._snapshot_events = snapshot_events
         self._workspace = Workspace()
         self._state = asyncio.Lock()
@@ -99,8 +101,8 @@ class Engine:
         Raises:
             StoreError: The log is damaged or cannot be opened.
         """
-        await self._log.open()
         try:
+            await self._log.open()
             self._workspace = await recover(self._log, now=self._clock.now())
         except BaseException:
             await self._log.close()
@@ -135,10 +137,6 @@ class Engine:
         """The number of the oldest event that can still be read."""
         return self._log.first_seq
 
-    def now(self) -> float:
-        """The hub's clock, in seconds."""
-        return self._clock.now()
-
     def timestamp(self) -> str:
         """This instant, RFC 3339 UTC."""
         return self._clock.timestamp()
@@ -157,11 +155,15 @@ class Engine:
             self._check()
             return view(self._workspace)
 
+    async def context(self) -> dict[str, Any]:
+        """The SharedContext of contract 6; its `seq` is the number of the last event in it."""
+        return await self.read(lambda workspace: snapshot_view(workspace, key=self._key, now=self._clock.now()))
+
     def peek(self, view: Callable[[Workspace], T]) -> T:
         """As `read` but at once: may see a batch whose events are still being written. For hints, never for answers."""
         return view(self._workspace)
 
-    async def changes(self) -> AsyncIterator[frozenset[Key]]:
+    async def changes(self) -> AsyncGenerator[frozenset[Key], None]:
         """Keys that changed since the last item; bursts are merged. The first item comes at once and is empty."""
         changed = _Changed()
         self._changed.append(changed)
@@ -272,9 +274,10 @@ class Engine:
 
     def _decide(self, submission: Submission, known: dict[RequestKey, Reply], batch: Batch) -> None:
         key = submission.key
-        if (first := known.get(key) or batch.replies.get(key)) is not None:
-            batch.answers.append((submission.answer, first))
-            return
+        for answered in (known, batch.replies):
+            if key in answered:
+                batch.answers.append((submission.answer, answered[key]))
+                return
         if key in batch.waiting or (key in self._waiting and key not in batch.settled):
             batch.waiting.setdefault(key, []).append(submission.answer)
             return

@@ -14,7 +14,6 @@ from websockets.frames import Frame, Opcode
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.hub.context import snapshot_view
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.interest import Interest, is_visible, public_wire
 
@@ -125,8 +124,8 @@ class Subscriber:
 
     async def _snapshot(self) -> Outgoing:
         """The whole state, for a receiver whose place in the log was compacted away."""
-        seq, view = await self._fanout.engine.read(lambda workspace: (workspace.seq, snapshot_view(workspace)))
-        self.cursor = seq
+        view = await self._fanout.engine.context()
+        self.cursor = view["seq"]
         return outgoing(
             0,
             {
@@ -134,7 +133,7 @@ class Subscriber:
                 "type": "context:sync",
                 "agent_id": "hub",
                 "timestamp": self._fanout.engine.timestamp(),
-                "data": {"snapshot": view, "seq": seq},
+                "data": {"snapshot": view, "seq": self.cursor},
             },
         )
 

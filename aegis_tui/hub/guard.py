@@ -63,8 +63,10 @@ def is_local_host(host: str) -> bool:
 
 
 async def _refuse(scope: Scope, send: Send, status: int, error: AegisError) -> None:
-    kind = "http.response" if scope["type"] == "http" else "websocket.http.response"
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": error.message})
+        return
     body = json.dumps({"schema_version": SCHEMA_VERSION, "ok": False, "error": error_to_wire(error)}).encode()
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": f"{kind}.start", "status": status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

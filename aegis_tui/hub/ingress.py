@@ -13,7 +13,6 @@ from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.errors import AegisError, StoreError, UsageError
-from aegis_tui.hub.context import snapshot_view
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
 from aegis_tui.sdk.discovery import WorkspacePaths
@@ -57,7 +56,7 @@ class Ingress:
             command = await prepare(command, actor)
         reply = await self._engine.submit(command, actor, request_id)
         if isinstance(command, ContextGet):
-            return await self._engine.read(lambda workspace: {**snapshot_view(workspace), "seq": workspace.seq})
+            return await self._engine.context()
         if isinstance(command, AgentRegister) and actor.kind == "person":
             reply = {**reply, "token_file": str(self._issue(reply))}
         return reply

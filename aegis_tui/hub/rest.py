@@ -14,7 +14,6 @@ from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub import schema
-from aegis_tui.hub.context import snapshot_view
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.guard import MAX_BODY_BYTES, Guard, too_large
@@ -87,8 +86,7 @@ def _add_routes(app: FastAPI, *, engine: Engine, identity: Identity, ingress: In
     @app.get("/v1/state")
     async def state(request: Request) -> JSONResponse:
         actor_of(request)
-        seq, view = await engine.read(lambda workspace: (workspace.seq, snapshot_view(workspace)))
-        return _ok({**view, "seq": seq})
+        return _ok(await engine.context())
 
     @app.get("/v1/events")
     async def events(request: Request) -> JSONResponse:

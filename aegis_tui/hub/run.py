@@ -78,7 +78,7 @@ async def open_hub(
     paths.create()
     async with AsyncExitStack() as stack:
         stack.enter_context(only_hub(paths))
-        engine = Engine(SqliteEventLog(paths.log_db), SystemClock(), snapshot_events=snapshot_events)
+        engine = Engine(SqliteEventLog(paths.log_db), SystemClock(), key=paths.key, snapshot_events=snapshot_events)
         await engine.open()
         stack.push_async_callback(engine.close)
         token = new_token()

@@ -31,6 +31,11 @@ class WatchService:
         self._folders: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def watched(self) -> frozenset[str]:
+        """Whose worktrees are watched, by agent id."""
+        return self._watcher.names
+
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Watch the repository now, and worktrees as they come and go."""
         await self._add(PERSON, self._root)

@@ -27,6 +27,9 @@ SOCKET_PATH_BYTES = 104
 """The longest path of a unix socket that every supported system takes (macOS)."""
 
 LONGEST_SOCKET_NAME = "gateway.sock"
+HUB_LOG_BYTES = 8 << 20
+"""A larger hub.log is put aside at the next start; one older is kept."""
+
 START_DEADLINE_S = 20.0
 _GIT_DEADLINE_S = 10.0
 _POLL_S = 0.03
@@ -225,6 +228,8 @@ def start_hub(
         HubUnavailable: It ended or did not answer in time; the message ends with the tail of its log.
     """
     paths.create()
+    if paths.hub_log.exists() and paths.hub_log.stat().st_size > HUB_LOG_BYTES:
+        paths.hub_log.replace(paths.hub_log.with_suffix(".log.1"))
     said_before = paths.hub_log.stat().st_size if paths.hub_log.exists() else 0
     process = _spawn(list(command) or hub_command(root), root, paths.hub_log)
     end = time.monotonic() + deadline_s

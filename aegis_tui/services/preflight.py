@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.command import RunStart
@@ -23,11 +24,23 @@ _log = logging.getLogger(__name__)
 _RUN_NAME = re.compile(r"run(\d+)")
 
 
-class Endpoint:
+class Endpoint(Protocol):
     """What was found at a model endpoint."""
 
-    def __init__(self, base_url: str, models: list[str], *, scripted: bool) -> None:
-        self.base_url, self.models, self.scripted = base_url, models, scripted
+    @property
+    def base_url(self) -> str:
+        """Normalised, ending in `/v1`."""
+        ...
+
+    @property
+    def models(self) -> Sequence[str]:
+        """What it serves."""
+        ...
+
+    @property
+    def scripted(self) -> bool:
+        """True when it is the scripted server."""
+        ...
 
 
 ProbeEndpoint = Callable[[str], Awaitable[Endpoint]]

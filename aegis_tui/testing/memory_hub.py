@@ -13,6 +13,7 @@ from aegis_tui.errors import AegisError, LockHeld, PartitionRefused, StaleToken,
 from aegis_tui.ports.hub_link import HubEvent, LockGrant
 
 DEFAULT_TTL_S = 300.0
+"""How long a lock is said to last; the hub in memory has no clock and ends none by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,9 @@ class _Lock:
 class MemoryHub:
     """EXCLUSIVE locks with a fair queue, partition verdicts, events with gap-free seq. One event loop, no clock."""
 
-    def __init__(self, partitions: PartitionTable | None = None) -> None:
+    def __init__(self, partitions: PartitionTable | None = None, *, ttl_s: float = DEFAULT_TTL_S) -> None:
         self.partitions = partitions or PartitionTable()
+        self.ttl_s = ttl_s
         self.recorded: list[Recorded] = []
         """Every command, refused ones too, in order."""
         self.events: list[HubEvent] = []
@@ -116,6 +118,8 @@ class MemoryHub:
             case "broadcast":
                 self._check_write(agent_id, fields)
                 await self.publish(fields["event"], agent_id, **fields["data"])
+            case "lock:renew":
+                self._find(agent_id, fields["lock_id"], fields["token"])
             case "diff:submit":
                 await self.publish("merge:queued", agent_id, piece=fields["spec_id"])
             case _:
@@ -158,12 +162,9 @@ class MemoryHub:
         Raises:
             StaleToken: It is not held under this token.
         """
-        for path, lock in self._locks.items():
-            if (lock.agent_id, lock.grant.lock_id, lock.grant.token) == (agent_id, lock_id, token):
-                del self._locks[path]
-                await self.publish("lock:released", agent_id, path=path, token=token)
-                return
-        raise StaleToken(f"{lock_id} is not held under token {token}")
+        path = self._find(agent_id, lock_id, token)
+        del self._locks[path]
+        await self.publish("lock:released", agent_id, path=path, token=token)
 
     async def follow(self, after: int) -> AsyncIterator[HubEvent]:
         """Events after `after`, without end."""
@@ -176,6 +177,12 @@ class MemoryHub:
             position += 1
             yield event
 
+    def _find(self, agent_id: str, lock_id: str, token: int) -> str:
+        for path, lock in self._locks.items():
+            if (lock.agent_id, lock.grant.lock_id, lock.grant.token) == (agent_id, lock_id, token):
+                return path
+        raise StaleToken(f"{lock_id} is not held under token {token}")
+
     def _unread(self, agent_id: str) -> list[dict[str, Any]]:
         acked = {item.fields["of"] for item in self.of_type("ack") if item.agent_id == agent_id}
         return [
@@ -186,7 +193,7 @@ class MemoryHub:
 
     def _held(self, path: str) -> LockHeld:
         holder = self.holder_of(path)
-        return LockHeld(f"{path} is locked", "Try again later", held_by=holder, expires_in_s=DEFAULT_TTL_S)
+        return LockHeld(f"{path} is locked", "Try again later", held_by=holder, expires_in_s=self.ttl_s)
 
     def _check_write(self, agent_id: str, fields: Mapping[str, Any]) -> None:
         data = fields["data"]
@@ -230,7 +237,7 @@ class MemoryLink:
         """See `HubLink.acquire_lock`. Whole files and EXCLUSIVE only."""
         if lock_type != "EXCLUSIVE" or lines or symbol:
             raise UsageError("the hub in memory grants EXCLUSIVE locks of whole files only")
-        return await self.hub.acquire(self.agent_id, path, ttl_s=ttl_s or DEFAULT_TTL_S, wait_s=wait_s)
+        return await self.hub.acquire(self.agent_id, path, ttl_s=ttl_s or self.hub.ttl_s, wait_s=wait_s)
 
     async def release_lock(self, lock_id: str, token: int) -> None:
         """See `HubLink.release_lock`."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain.context import shared_context
+from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, Workspace, evolve, execute, state_hash
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.ids import hash_token
@@ -374,10 +374,10 @@ def test_a_waiting_lock_is_granted_in_the_same_step_as_the_release() -> None:
     assert refused.value.data["expires_in_s"] == 300
 
 
-def test_the_shared_context_shows_no_secret() -> None:
+def test_the_snapshot_view_shows_no_secret() -> None:
     hub = Hub()
     hub.start(DESIGN)
     (alpha,) = hub.living("worker")
     hub.bring_up(alpha)
-    text = str(shared_context(hub.workspace, key="k"))
+    text = str(snapshot_view(hub.workspace, key="k"))
     assert hash_token(alpha) not in text and alpha in text

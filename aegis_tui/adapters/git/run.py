@@ -121,7 +121,8 @@ def failure(args: Sequence[str], output: GitOutput) -> GitError:
     """The error for a git command that ended with a status that is no answer."""
     lines = [line for line in output.stderr.splitlines() if line.strip()]
     reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "")
-    message = f"git {args[0]} failed: {reason or f'exit {output.code}'}"
+    command = next((arg for arg, before in zip(args, ("", *args), strict=False) if "-c" not in (arg, before)), "")
+    message = f"git {command} failed: {reason or f'exit {output.code}'}"
     return GitError(message, "run the command by hand to see more", argv=list(args), exit=output.code)
 
 

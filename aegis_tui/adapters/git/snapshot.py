@@ -72,7 +72,7 @@ class Snapshots:
             env = {"GIT_INDEX_FILE": str(index)}
             submodules = [f":(top,exclude,literal){name}" for name in await self._submodules(path, env)]
             await self._runner.run(
-                *("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false", "-c", "core.bare=false"),
+                *("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false"),
                 *("add", "--all", "--sparse", "--", ":(top)", *submodules),
                 work_tree=path,
                 env=env,

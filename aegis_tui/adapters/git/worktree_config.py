@@ -1,4 +1,4 @@
-"""The one change to the person's configuration, `extensions.worktreeConfig`, written so that it can be taken back whole.
+"""The one change to the person's configuration, `extensions.worktreeConfig`, made so that it can be taken back whole.
 
 Edits text, not through `git config`, which reorders and drops empty sections. Follows git's own lock file.
 """

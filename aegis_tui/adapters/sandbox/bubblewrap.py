@@ -3,9 +3,11 @@
 The file system inside is built up from nothing, so what nobody named is absent rather than forbidden.
 
 Terminal: an agent in a pane keeps the pane's terminal (no `--new-session`), or Ctrl-C and job control would not
-reach it. What TIOCSTI could push there goes to that agent's own pane, which has no other reader: the pane runs the
-agent and nothing after it. Commands without a terminal set `own_session`. Linux 6.2 and later can refuse TIOCSTI
-altogether (`dev.tty.legacy_tiocsti=0`), and the report says whether this machine does.
+reach it. Ctrl-C must end neither bubblewrap nor, with it, an agent that handles it: bubblewrap runs with SIGINT and
+SIGQUIT ignored, and `env` gives both back to the agent inside. What TIOCSTI could push goes to that agent's own pane,
+which has no other reader: the pane runs the agent and nothing after it. Commands without a terminal set
+`own_session`. Linux 6.2 and later can refuse TIOCSTI altogether (`dev.tty.legacy_tiocsti=0`), and the report says
+whether this machine does.
 
 Sources: SEC-1, SEC-3, GIT-6; bwrap(1); CVE-2017-5226 (TIOCSTI).
 """
@@ -16,6 +18,7 @@ import asyncio
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +57,15 @@ class SystemView:
     """What every sandbox of this process shows; read from the machine once."""
 
     bwrap: str
+    """Path of bubblewrap; empty when there is none."""
     search_path: str
+    """PATH inside, unless the spec names another."""
     home: Path
+    """Shown as an empty folder."""
     toolchain: tuple[Path, ...]
+    """Shown read-only, besides the system."""
+    env: str = ""
+    """An `env` that can ignore signals (coreutils 8.31); empty when Ctrl-C will end the whole sandbox."""
 
 
 class BubblewrapSandbox:
@@ -76,6 +85,7 @@ class BubblewrapSandbox:
             search_path=search_path,
             home=home,
             toolchain=find_toolchain_paths(search_path, home, package=package),
+            env=_find_env(search_path),
         )
         self._report: SandboxReport | None = None
         self._probing = asyncio.Lock()
@@ -129,7 +139,10 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     Raises:
         Refused: The environment holds something that looks like a secret.
     """
-    command = [view.bwrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+    signals = "INT,QUIT"
+    has_terminal = bool(view.env) and not spec.own_session
+    command = [view.env, f"--ignore-signal={signals}"] if has_terminal else []
+    command += [view.bwrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     if spec.share_network:
         command.append("--share-net")
     if spec.own_session:
@@ -138,7 +151,8 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     command += ["--proc", "/proc", "--dev", "/dev"]
     for flag, path in _mounts(spec, view):
         command += [flag, str(path)] if flag == "--tmpfs" else [flag, str(path), str(path)]
-    return [*command, "--remount-ro", "/", "--chdir", str(spec.cwd), "--", *argv]
+    command += ["--remount-ro", "/", "--chdir", str(spec.cwd), "--"]
+    return command + [view.env, f"--default-signal={signals}"] * has_terminal + list(argv)
 
 
 def git_guards(worktree: Path, admin_folder: Path) -> tuple[Path, ...]:
@@ -154,6 +168,18 @@ def git_guards(worktree: Path, admin_folder: Path) -> tuple[Path, ...]:
         Paths for `SandboxSpec.read_only`. `config.worktree` only guards if it exists: create it before.
     """
     return (worktree / ".git", *(admin_folder / name for name in ("commondir", "gitdir", "config.worktree")))
+
+
+def _find_env(search_path: str) -> str:
+    found = shutil.which("env", path=search_path)
+    if found is None:
+        return ""
+    argv = [found, "--ignore-signal=INT", found, "--default-signal=INT", "true"]
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=5, check=False, env={"PATH": search_path})
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found if done.returncode == 0 else ""
 
 
 def _environment(spec: SandboxSpec, view: SystemView) -> list[str]:

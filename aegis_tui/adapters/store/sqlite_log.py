@@ -58,6 +58,7 @@ class SqliteEventLog:
         self._mark = AcknowledgedMark(path.with_suffix(".mark"))
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="event-log")
         self._connection: sqlite3.Connection | None = None
+        self._is_closed = False
         self._first_seq = 1
         self._last_seq = 0
 
@@ -77,8 +78,10 @@ class SqliteEventLog:
 
     async def close(self) -> None:
         """Close the file; a second call does nothing."""
-        await self._run(self._close)
-        self._thread.shutdown(wait=False)
+        if not self._is_closed:
+            await self._run(self._close)
+            self._is_closed = True
+            self._thread.shutdown(wait=False)
 
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
         """Write events and answers in one transaction; they are on disk when this returns."""
@@ -101,6 +104,8 @@ class SqliteEventLog:
         return await self._run(self._load_snapshots)
 
     async def _run(self, job: Callable[[], T]) -> T:
+        if self._is_closed:
+            raise StoreError("the log is closed", "start the hub again")
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, job))
 

@@ -108,6 +108,18 @@ def tmux_error(text: str) -> TerminalError | TerminalUnavailable:
     return TerminalError(f"tmux: {text or 'failed without a word'}")
 
 
+def scope_prefix(environment: Mapping[str, str]) -> list[str]:
+    """What to put before a command so that it runs in a control group of its own; empty where systemd is not.
+
+    A server that a service or a login session started would be ended with that service's or session's group.
+    """
+    program = shutil.which("systemd-run", path=environment.get("PATH"))
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    if program is None or not runtime or not (Path(runtime) / "bus").is_socket():
+        return []
+    return [program, "--user", "--scope", "--quiet", "--collect", "--"]
+
+
 class TmuxServer:
     """One private server, by socket name. Safe to make for a server that runs already, or not yet.
 
@@ -187,12 +199,14 @@ class TmuxServer:
         await asyncio.to_thread(self._check_version)
         await asyncio.to_thread(write_config, self.config_path.parent)
         deadline = time.monotonic() + START_DEADLINE_S
+        scope = await asyncio.to_thread(scope_prefix, self.environment)
         while not await self._has_session():
             if time.monotonic() > deadline:
                 raise TerminalUnavailable(
                     "the tmux server does not come up", f"try: {' '.join(self.argv('new-session'))}"
                 )
-            await self._spawn()
+            await self._spawn(scope)
+            scope = []
 
     async def stop(self) -> None:
         """End the server; return when its process and its socket are gone.
@@ -235,11 +249,15 @@ class TmuxServer:
             return (await self.fork([["has-session", "-t", f"={SESSION}"]])).ok
         return False
 
-    async def _spawn(self) -> None:
-        """Start the server. Its standard streams are no pipe of ours, which it would keep open for ever."""
+    async def _spawn(self, scope: Sequence[str]) -> None:
+        """Try once to start the server, by way of `scope`.
+
+        Its standard streams are no pipe of ours, which it would keep open for ever.
+        """
         size = ["-x", str(BIRTH_WIDTH), "-y", str(BIRTH_HEIGHT)]
         home = ["echo", "aegis-tui: each instance has a window of its own here."]
         process = await asyncio.create_subprocess_exec(
+            *scope,
             *self.argv("new-session", "-d", "-s", SESSION, "-n", HOME_WINDOW, *size, "--", *home),
             env=self.environment,
             cwd="/",

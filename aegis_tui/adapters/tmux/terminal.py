@@ -161,6 +161,7 @@ class TmuxTerminal:
 
     async def stop_server(self) -> None:
         """As `Terminal.stop_server`."""
+        await self._find_socket()
         with contextlib.suppress(TerminalUnavailable):
             await asyncio.gather(*(self.close_pane(pane.instance) for pane in await self.list_panes()))
         await self.close()
@@ -211,6 +212,16 @@ class TmuxTerminal:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause_s(linked)):
                     await self._wake.wait()
+
+    async def _find_socket(self) -> None:
+        """Wait a moment for a living server that lost its socket to make it again; otherwise return at once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINK_WAIT_S):
+                while not await asyncio.to_thread(self._server.socket_path.exists):
+                    if self._identity is None or not is_same_process_alive(self._identity):
+                        return
+                    await self._observe()
+                    await asyncio.sleep(_CODE_POLL_S)
 
     def _pause_s(self, linked: bool) -> float:
         if self._ledger.is_waiting:

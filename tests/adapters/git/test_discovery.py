@@ -50,7 +50,7 @@ def test_facts_say_what_is_checked_out_and_by_whom(repo: Path, git: Shell, tmp_p
     (repo / "README.md").write_text("changed\n")
     (repo / "새 것").write_text("new\n")
     index = (repo / ".git/index").read_bytes()
-    os.utime(repo / "src/a.py")
+    os.utime(repo / "src/a.py", (1_000_000_000, 1_000_000_000))
     facts = facts_of(repo / "src")
     assert facts.root == repo
     assert facts.head_oid == git(repo, "rev-parse", "HEAD")
@@ -156,6 +156,11 @@ def test_every_command_is_logged_and_a_failure_says_gits_own_words(
     assert record.__dict__["git_argv"][-2:] == ["rev-list", "nothing-like-that"]
     assert record.__dict__["git_exit"] == 128
     assert record.__dict__["duration_s"] >= 0
+
+
+def test_a_failure_names_the_command_and_not_its_settings(repo: Path) -> None:
+    with pytest.raises(GitError, match=r"^git rev-list failed: fatal: "):
+        asyncio.run(GitRunner(git_dir=None, cwd=repo).run("-c", "a.b=c", "rev-list", "nothing-like-that"))
 
 
 def test_variables_that_point_git_elsewhere_are_not_inherited(

@@ -80,6 +80,17 @@ def test_a_foreign_path_is_refused_and_says_why_even_unverified(
     assert agent(spec.path, "rev-parse", "HEAD") == head
 
 
+def test_the_commit_hook_refuses_before_the_persons_own_hook_runs(
+    repo: Path, agent: Shell, spec: WorktreeSpec, tmp_path: Path
+) -> None:
+    hook = repo / ".git/hooks/pre-commit"
+    hook.write_text(f"#!/bin/sh\ntouch '{tmp_path}/seen'\n")
+    hook.chmod(0o755)
+    write(spec, "web/page.html")
+    refused(agent, spec.path, "commit", "-qam", "Foreign")
+    assert not (tmp_path / "seen").exists()
+
+
 def test_a_rename_out_of_a_foreign_folder_names_the_foreign_side(agent: Shell, spec: WorktreeSpec) -> None:
     agent(spec.path, "mv", "web/page.html", "src/page.html")
     assert "web/page.html belongs to NATIVE-w09" in refused(agent, spec.path, "commit", "-qm", "Take")
@@ -130,6 +141,7 @@ def test_an_agent_cannot_push_with_or_without_hooks(
             for target in ("origin", str(remote)):
                 refused(shell, spec.path, "push", *flags, target, "HEAD:refs/heads/leak")
     assert git(remote, "for-each-ref") == ""
+    assert "transport 'strange' not allowed" in refused(git, spec.path, "push", "--no-verify", "strange::x", "HEAD:y")
     git(repo, "push", "-q", "origin", "main")
 
 
@@ -198,6 +210,27 @@ def test_a_merge_of_the_working_ref_with_a_resolved_conflict_passes(
     assert (spec.path / "web/other.html").exists()
 
 
+def test_a_merge_that_changes_a_foreign_path_on_its_own_is_refused_even_unverified(
+    repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec, spec_for: Callable[..., WorktreeSpec]
+) -> None:
+    async def integrate() -> None:
+        repository = await open_repository(repo)
+        other = spec_for("w02", "**")
+        await repository.add_worktree(other)
+        write(other, "src/b.py", "theirs\n")
+        git(other.path, "commit", "-qam", "theirs")
+        await repository.update_ref(spec.guard.integration_ref, git(other.path, "rev-parse", "HEAD"), None)
+
+    asyncio.run(integrate())
+    write(spec, "src/a.py", "mine\n")
+    agent(spec.path, "commit", "-qam", "Mine")
+    agent(spec.path, "merge", "-q", "--no-commit", "aegis/r1/integration")
+    write(spec, "web/page.html", "mine\n")
+    agent(spec.path, "add", ".")
+    for flags in ((), ("--no-verify",)):
+        assert "web/page.html belongs" in refused(agent, spec.path, "commit", "-m", "Merge", *flags)
+
+
 def test_another_instances_commits_are_not_taken_over_unless_integrated(
     repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec, spec_for: Callable[..., WorktreeSpec]
 ) -> None:
@@ -236,10 +269,11 @@ def test_rules_that_cannot_be_read_refuse_everything(agent: Shell, spec: Worktre
     assert "refused" in refused(agent, spec.path, "commit", "-qam", "Work", "--no-verify")
 
 
-def test_without_its_tools_the_guard_refuses(git: Shell, spec: WorktreeSpec, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["awk", "tr", "tail", "sed", "cat"])
+def test_without_its_tools_the_guard_refuses(git: Shell, spec: WorktreeSpec, tmp_path: Path, missing: str) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("git", "sh", "cat", "tail", "sed", "tr"):
+    for name in {"git", "sh", "cat", "tail", "sed", "tr", "awk"} - {missing}:
         found = next(Path(folder) / name for folder in os.environ["PATH"].split(":") if (Path(folder) / name).exists())
         (tools / name).symlink_to(found)
     write(spec, "src/a.py")
@@ -251,7 +285,7 @@ def test_without_its_tools_the_guard_refuses(git: Shell, spec: WorktreeSpec, tmp
         check=False,
     )
     assert done.returncode != 0
-    assert b"awk" in done.stderr
+    assert missing.encode() in done.stderr
 
 
 def test_a_granted_path_may_be_committed_from_then_on(repo: Path, agent: Shell, spec: WorktreeSpec) -> None:
@@ -259,7 +293,9 @@ def test_a_granted_path_may_be_committed_from_then_on(repo: Path, agent: Shell, 
     refused(agent, spec.path, "commit", "-qam", "Granted")
     reguard(repo, spec, allow=("src/**", "web/page.html"))
     agent(spec.path, "commit", "-qam", "Granted")
-    assert "NATIVE-w09" in refused(agent, spec.path, "rm", "-q", "web/page.html", "x") or True
+    write(spec, "web/more.html")
+    agent(spec.path, "add", ".")
+    assert "NATIVE-w09" in refused(agent, spec.path, "commit", "-qm", "More")
 
 
 def test_a_read_only_instance_commits_nothing(repo: Path, agent: Shell, spec: WorktreeSpec) -> None:

@@ -303,6 +303,23 @@ def test_settings_an_agent_writes_into_its_worktree_start_no_program_of_ours(
     assert not trap.exists()
 
 
+def test_no_hook_of_the_person_runs_for_what_the_hub_does(repo: Path, git: Shell, tmp_path: Path) -> None:
+    for name in ("post-checkout", "reference-transaction", "post-index-change", "post-commit"):
+        hook = repo / ".git/hooks" / name
+        hook.write_text(f"#!/bin/sh\necho {name} >> '{tmp_path}/seen'\n")
+        hook.chmod(0o755)
+    base = git(repo, "rev-parse", "HEAD")
+
+    async def run() -> None:
+        repository = await open_repository(repo)
+        await repository.add_scratch(tmp_path / "qa", base)
+        await repository.update_ref("refs/heads/aegis/r1/integration", base, None)
+        await repository.remove_worktree(tmp_path / "qa", rescue=None)
+
+    asyncio.run(run())
+    assert not (tmp_path / "seen").exists()
+
+
 def test_a_full_cycle_leaves_the_persons_repository_as_it_was(
     repo: Path, git: Shell, agent: Shell, spec_for: MakeSpec, tmp_path: Path
 ) -> None:
@@ -398,12 +415,14 @@ def test_a_dirty_submodule_is_not_entered_by_a_snapshot(repo: Path, git: Shell, 
     library = tmp_path / "library"
     library.mkdir()
     git(library, "init", "-q")
-    git(library, "commit", "-q", "--allow-empty", "-m", "library")
+    (library / "code").write_text("a\n")
+    git(library, "add", ".")
+    git(library, "commit", "-qm", "library")
     git(repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
     git(repo, "commit", "-qam", "with library")
     trap = tmp_path / "trap"
     program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\ntouch '{trap}'\n")
+    program.write_text(f"#!/bin/sh\ntouch '{trap}'\ncat\n")
     program.chmod(0o755)
     path = tmp_path / "qa"
 
@@ -411,8 +430,9 @@ def test_a_dirty_submodule_is_not_entered_by_a_snapshot(repo: Path, git: Shell, 
         repository = await open_repository(repo)
         await repository.add_scratch(path, git(repo, "rev-parse", "HEAD"))
         git(path, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
-        git(path / "lib", "config", "core.fsmonitor", str(program))
-        (path / "lib" / "new").write_text("x")
+        git(path / "lib", "config", "filter.evil.clean", str(program))
+        (path / "lib/.gitattributes").write_text("* filter=evil\n")
+        (path / "lib/code").write_text("b\n")
         (path / "README.md").write_text("changed\n")
         return await repository.snapshot_tree(path)
 

@@ -109,7 +109,7 @@ def test_one_flipped_bit_in_the_file_is_noticed(tmp_path: Path, make_events: Mak
 
     async def use(log: SqliteEventLog) -> None:
         assert len(await log.read(0, 4)) == 4
-        with pytest.raises(StoreError, match="event 5 .*checksum"):
+        with pytest.raises(StoreError, match=r"event 5 .*checksum"):
             await log.read(0, 100)
 
     with_log(path, use)

@@ -16,8 +16,6 @@ import pytest
 
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-
 RAW_READER = """
 import os, sys, termios, tty
 out = open(sys.argv[1], "ab", buffering=0)
@@ -48,6 +46,8 @@ def environment() -> dict[str, str]:
 @pytest.fixture
 def socket_name() -> Iterator[str]:
     """A server name of this test alone; whatever is left of it at the end is ended, and fails the test."""
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
     name = f"aegis-test-{secrets.token_hex(6)}"
     yield name
     socket = Path(os.environ.get("TMUX_TMPDIR", "/tmp")) / f"tmux-{os.getuid()}" / name

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +37,24 @@ def test_the_environment_of_panes_is_utf8_and_holds_no_secret() -> None:
     assert set(kept) == {"PATH", "HOME", "XDG_STATE_HOME", "AEGIS_STATE_DIR", "LANG", "TERM"}
     assert kept["LANG"].endswith("UTF-8")
     assert server_environment({"LC_ALL": "ko_KR.utf8"})["LC_ALL"] == "ko_KR.utf8"
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_the_server_starts_in_a_scope_of_its_own_where_systemd_gives_one(
+    tmp_path: Path, socket_name: str, environment: dict[str, str], works: bool
+) -> None:
+    called, fake = tmp_path / "called", tmp_path / "systemd-run"
+    carry_out = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"' if works else "exit 1"
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {called}\n{carry_out}\n')
+    fake.chmod(0o755)
+    with tempfile.TemporaryDirectory(dir="/tmp") as runtime, contextlib.closing(socket.socket(socket.AF_UNIX)) as bus:
+        bus.bind(f"{runtime}/bus")
+        given = environment | {"PATH": f"{tmp_path}:{environment['PATH']}", "XDG_RUNTIME_DIR": runtime}
+        terminal = TmuxTerminal(socket_name, config_dir=tmp_path / "c", environment=given)
+        await terminal.start()
+    assert called.read_text().startswith("--user --scope")
+    assert called.read_text().count("\n") == 1
+    await terminal.stop_server()
 
 
 async def test_a_missing_tmux_is_said_with_its_cure(tmp_path: Path, socket_name: str) -> None:

@@ -208,17 +208,30 @@ async def test_a_killed_server_ends_every_pane_and_can_be_started_again(
 
 
 async def test_a_server_whose_socket_was_removed_is_not_dead(
-    terminal: TmuxTerminal, tmp_path: Path, eventually: Eventually
+    ask: Ask, terminal: TmuxTerminal, tmp_path: Path, eventually: Eventually
 ) -> None:
     await terminal.open_pane(PaneSpec("w01", SLEEP, tmp_path))
     await terminal._observe()
-    socket = terminal._server.socket_path
+    socket, (client,) = terminal._server.socket_path, control_clients(ask)
     socket.unlink()
-    for pid in (terminal._link._client._process.pid,) if terminal._link._client else ():
-        os.kill(pid, signal.SIGKILL)
+    os.kill(client, signal.SIGKILL)
     await eventually(socket.exists)
     assert len(await terminal.list_panes()) == 1
     assert not terminal._exits._kept
+
+
+async def test_a_server_whose_socket_was_removed_can_be_stopped(
+    ask: Ask, socket_name: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    terminal = TmuxTerminal(socket_name, config_dir=tmp_path / "tmux", environment=environment)
+    await terminal.start()
+    await terminal.open_pane(PaneSpec("w01", SLEEP, tmp_path))
+    server, (client,) = find_identity(server_pid(ask)), control_clients(ask)
+    assert server is not None
+    terminal._server.socket_path.unlink()
+    os.kill(client, signal.SIGKILL)
+    await terminal.stop_server()
+    assert not is_same_process_alive(server)
 
 
 async def test_a_killed_control_client_is_replaced_and_nothing_stops_meanwhile(
@@ -229,8 +242,7 @@ async def test_a_killed_control_client_is_replaced_and_nothing_stops_meanwhile(
     os.kill(client, signal.SIGKILL)
     assert (await terminal.find_pane("w01")) is not None
     assert list(await terminal.capture([pane.pane_id])) == [pane.pane_id]
-    await eventually(lambda: terminal._link.up.is_set() and client not in control_clients(ask))
-    assert len(control_clients(ask)) == 1
+    await eventually(lambda: len(clients := control_clients(ask)) == 1 and client not in clients)
     assert await terminal.capture([pane.pane_id])
 
 

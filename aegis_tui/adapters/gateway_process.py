@@ -1,0 +1,128 @@
+"""The gateway as a process that the hub starts, tells who may call, and ends (design 1)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from aegis_tui.errors import Unavailable
+from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
+
+_log = logging.getLogger(__name__)
+
+START_DEADLINE_S = 15.0
+STOP_DEADLINE_S = 6.0
+_POLL_S = 0.05
+
+
+class GatewayProcess:
+    """Starts the gateway in a session of its own and writes its map; it survives the hub.
+
+    Args:
+        paths: The workspace's folders.
+        sockets_dir: Where a second name of its socket is put, for sandboxes that show that folder only.
+    """
+
+    def __init__(self, paths: WorkspacePaths, sockets_dir: Path) -> None:
+        self._paths, self._sockets_dir = paths, sockets_dir
+        self._written: str | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def _record(self) -> Path:
+        return self._paths.runtime_dir / "gateway.json"
+
+    async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
+        """Make sure it runs with this endpoint and these callers.
+
+        Raises:
+            Unavailable: It does not come up.
+        """
+        async with self._lock:
+            text = json.dumps({"upstream": upstream, "model": model, "instances": instances}, sort_keys=True)
+            if text != self._written:
+                _replace_private(self._paths.runtime_dir / "gateway-map.json", text)
+                self._written = text
+            if self._find() is None:
+                await self._start()
+
+    def _find(self) -> int | None:
+        """The pid of the gateway that runs here, or None."""
+        try:
+            record = json.loads(self._record.read_text("utf-8"))
+            pid, started = int(record["pid"]), float(record["start_time"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return pid if is_running(pid, started) else None
+
+    async def _start(self) -> None:
+        log = self._paths.state_dir / "logs" / "gateway.log"
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "aegis_tui.gateway"),
+                *("--runtime", str(self._paths.runtime_dir), "--state", str(self._paths.state_dir)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+            )
+        finally:
+            os.close(descriptor)
+        end = time.monotonic() + START_DEADLINE_S
+        while self._find() != process.pid:
+            if process.returncode is not None and self._find() is not None:
+                break
+            if process.returncode is not None or time.monotonic() > end:
+                raise Unavailable("the gateway did not start", f"read {log}", code="gateway.unavailable")
+            await asyncio.sleep(_POLL_S)
+        link_socket(self._paths.gateway_socket, self._sockets_dir)
+
+    async def close(self) -> None:
+        """End it and wait until it is gone."""
+        async with self._lock:
+            self._written = None
+            pid = self._find()
+            if pid is not None:
+                await _end(pid)
+            for name in ("gateway.json", "gateway-map.json", "gateway.lock"):
+                (self._paths.runtime_dir / name).unlink(missing_ok=True)
+            (self._sockets_dir / self._paths.gateway_socket.name).unlink(missing_ok=True)
+
+
+async def _end(pid: int) -> None:
+    started = process_start_time(pid)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        end = time.monotonic() + STOP_DEADLINE_S
+        while time.monotonic() < end:
+            if started is None or not is_running(pid, started):
+                return
+            await asyncio.sleep(_POLL_S)
+
+
+def link_socket(socket: Path, folder: Path) -> None:
+    """Give a socket a second name in `folder`; a mounted folder shows a new socket where a mounted file would not."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    target = folder / socket.name
+    fresh = folder / f".{socket.name}.new"
+    fresh.unlink(missing_ok=True)
+    fresh.hardlink_to(socket)
+    fresh.replace(target)
+
+
+def _replace_private(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)

@@ -1,0 +1,125 @@
+"""The composition root: the only module that picks adapters for ports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
+from aegis_tui.adapters.git.describe import describe_commit, list_files
+from aegis_tui.adapters.git.environment import agent_git_environment
+from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.llm.probe import probe_endpoint
+from aegis_tui.adapters.program import SubprocessRunner
+from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
+from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import Actor
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.run import main_hub
+from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.services.instances import InstanceKeeper, Places
+from aegis_tui.services.integrate import Integrator
+from aegis_tui.services.preflight import Preflight
+from aegis_tui.services.qa import Quality
+from aegis_tui.services.workflow import Parts, Workflow, prepare_command
+
+_log = logging.getLogger(__name__)
+
+
+class WorkflowService:
+    """The workflow as a service of the hub process."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
+        self._root, self._environ = root, environ
+        self._workflow: Workflow | None = None
+        self._preflight: Preflight | None = None
+        self._ready = asyncio.Event()
+
+    async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
+        """Go on with what the log says is open."""
+        repository = await open_repository(self._root)
+        sandbox = BubblewrapSandbox(self._environ)
+        sockets_dir = paths.runtime_dir / "agents"
+        link_socket(paths.hub_socket, sockets_dir)
+        places = Places(paths.instances_dir, paths.worktrees_dir, _folder(paths.state_dir / "scratch"), sockets_dir)
+        terminal = TmuxTerminal(
+            f"aegis-{paths.key}",
+            config_dir=_folder(paths.state_dir / "tmux"),
+            environment={**self._environ, "AEGIS_STATE_DIR": str(paths.state_dir)},
+        )
+        keeper = InstanceKeeper(
+            repository=repository,
+            terminal=terminal,
+            sandbox=sandbox,
+            places=places,
+            key=paths.key,
+            environ=self._environ,
+            git_environment=agent_git_environment(),
+        )
+        quality = Quality(
+            repository=repository,
+            sandbox=sandbox,
+            programs=SubprocessRunner(),
+            scratch_dir=places.scratch_dir,
+            environ=self._environ,
+        )
+        parts = Parts(
+            terminal=terminal,
+            keeper=keeper,
+            integrator=Integrator(repository),
+            quality=quality,
+            gateway=GatewayProcess(paths, sockets_dir),
+            describe_commit=partial(describe_commit, repository.common_dir),
+        )
+        self._preflight = Preflight(
+            repository=repository,
+            sandbox=sandbox,
+            probe_endpoint=probe_endpoint,
+            list_files=partial(list_files, repository.common_dir),
+            port=engine,
+        )
+        self._workflow = Workflow(parts, engine)
+        await self._workflow.start()
+        self._ready.set()
+
+    async def stop(self) -> None:
+        """End the loops; what runs in panes goes on."""
+        if self._workflow is not None:
+            await self._workflow.stop()
+
+    async def prepare(self, command: AnyCommand, actor: Actor) -> AnyCommand:
+        """Fill in a `run:start` by looking at the machine."""
+        if actor.kind == "instance":
+            return command
+        await self._ready.wait()
+        if self._preflight is None:
+            return command
+        return await prepare_command(command, self._preflight.complete)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def serve_hub(root: Path) -> int:
+    """Run the hub of the repository at `root` in this process; returns its exit code."""
+    return main_hub(root, services=[WorkflowService(root, dict(os.environ))])
+
+
+async def describe_commit_at(root: Path, oid: str) -> dict[str, Any]:
+    """What git says of a commit of the repository at `root`: subject, files, trailers."""
+    repository = await open_repository(root)
+    return await describe_commit(repository.common_dir, oid)
+
+
+def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, environ: Mapping[str, str]) -> list[str]:
+    """The program that hands a terminal to an instance's pane, from outside or inside another tmux."""
+    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    return terminal.attach_argv(instance, read_only=read_only, environ=environ)

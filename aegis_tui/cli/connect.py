@@ -1,0 +1,102 @@
+"""`aegis-tui connect`: a person's own agent joins the workspace from any terminal (CLI-4, contract 2, 9)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.client import speaking_as
+from aegis_tui.cli.place import here
+from aegis_tui.errors import AegisError, Unavailable, UsageError
+from aegis_tui.sdk.quick import HubQuick
+
+BEAT_S = 5.0
+
+
+def _connect(
+    context: typer.Context,
+    agent: Annotated[str, typer.Option("--agent", help="Which program it is: claude, codex, ...")],
+    instance: Annotated[str | None, typer.Option("--instance", help="Its name here: frontend.")] = None,
+    partition: Annotated[list[str] | None, typer.Option("--partition", help="A glob that it alone writes.")] = None,
+) -> int:
+    """Join with an agent of your own; with -- COMMAND that program is run with the hub in its environment."""
+    place = here()
+    person = place.started_hub()
+    name = instance or agent.lower()
+    reply = person.command(
+        "agent:register", agent_type=agent.upper(), instance_id=name, partition=list(partition or [])
+    )
+    hub = speaking_as(place, name)
+    output.talk(f"joined as {reply['agent_id']}; the token is in {reply['token_file']}")
+    stop = threading.Event()
+    beating = threading.Thread(target=_beat, args=(hub, stop), daemon=True)
+    beating.start()
+    try:
+        return _run_program(context.args, reply, name) if context.args else _prompt(hub)
+    finally:
+        stop.set()
+        beating.join()
+        try:
+            hub.command("agent:leave", reason="connect has ended")
+        except AegisError as error:
+            output.talk(f"could not leave: {error.message}")
+
+
+def _beat(hub: HubQuick, stop: threading.Event) -> None:
+    while not stop.wait(BEAT_S):
+        try:
+            hub.command("heartbeat")
+        except AegisError as error:
+            output.talk(f"heartbeat: {error.message}")
+
+
+def _run_program(argv: list[str], reply: dict[str, Any], name: str) -> int:
+    place = here()
+    environment = {
+        **os.environ,
+        "AEGIS_INSTANCE": name,
+        "AEGIS_HUB": f"unix:{place.paths.hub_socket}",
+        "AEGIS_TOKEN_FILE": str(reply["token_file"]),
+    }
+    try:
+        return subprocess.run(argv, env=environment, check=False).returncode
+    except OSError as error:
+        raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}", "is it on PATH?") from error
+
+
+def _prompt(hub: HubQuick) -> int:
+    """Read verbs of contract 5, one a line: `lock:acquire path=src/a.py wait_s=5`."""
+    output.talk("verbs of the hub, one a line, as: lock:acquire path=src/a.py; an empty line or end of input leaves")
+    for line in sys.stdin:
+        words = shlex.split(line)
+        if not words:
+            break
+        try:
+            fields = dict(_field(word) for word in words[1:])
+            reply = hub.command(words[0], **fields)
+            output.data(json.dumps({"ok": True, **reply}, ensure_ascii=False))
+        except AegisError as error:
+            output.failure(error, as_json=True)
+    return 0
+
+
+def _field(word: str) -> tuple[str, Any]:
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise UsageError(f"{word} is not name=value", "for example path=src/a.py")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+connect_app = typer.Typer(add_completion=False)
+connect_app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": False})(_connect)

@@ -1,0 +1,101 @@
+"""`aegis-tui hub`: start, stop and look at the hub of this repository (HUB-1)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import Place, here
+from aegis_tui.errors import HubUnavailable
+from aegis_tui.sdk.discovery import ensure_hub, is_running
+from aegis_tui.sdk.quick import HubAddress, HubQuick
+
+app = typer.Typer(no_args_is_help=True, help="The background process that keeps every instance in step.")
+
+STOP_DEADLINE_S = 15.0
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command()
+def start(
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay in this terminal.")] = False,
+    root: Annotated[Path | None, typer.Option("--root", help="A folder in the repository.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Start the hub, unless it runs."""
+    place = here(root)
+    if foreground:
+        from aegis_tui.bootstrap import serve_hub
+
+        return serve_hub(place.root)
+    address = ensure_hub(place.paths, place.root)
+    fields = _status(place, address)
+    output.result(fields, as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])
+    return 0
+
+
+@app.command()
+def stop(as_json: AsJson = False) -> int:
+    """Stop the hub; agents in their panes go on."""
+    place = here()
+    address = place.find()
+    stop_hub(place)
+    words = "no hub was running" if address is None else f"hub {address.pid} stopped"
+    output.result(_status(place, None), as_json=as_json, lines=[words])
+    return 0
+
+
+@app.command()
+def status(as_json: AsJson = False) -> int:
+    """Say whether the hub runs and where."""
+    place = here()
+    address = place.find()
+    fields = _status(place, address)
+    if address is None:
+        output.result(fields, as_json=as_json, lines=["no hub runs here; start it: aegis-tui hub start"])
+        return 0
+    lines = [f"hub {address.pid} serves {address.url}", f"seq {fields['seq']}, {fields['instances']} instances"]
+    output.result(fields, as_json=as_json, lines=lines)
+    return 0
+
+
+def _status(place: Place, address: HubAddress | None) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "running": address is not None,
+        "pid": address.pid if address else None,
+        "url": address.url if address else None,
+        "socket": address.socket if address else None,
+        "token_file": str(place.paths.hub_json),
+        "seq": None,
+        "instances": None,
+    }
+    if address is not None:
+        state = HubQuick(address).state()
+        living = [item for item in state["instances"] if item["phase"] in ("launched", "joined")]
+        fields |= {"seq": state["seq"], "instances": len(living)}
+    return fields
+
+
+def stop_hub(place: Place) -> None:
+    """End the hub of a workspace and wait until it is gone; nothing when none runs.
+
+    Raises:
+        HubUnavailable: It does not end in time.
+    """
+    address = place.find()
+    if address is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(address.pid, signal.SIGTERM)
+    end = time.monotonic() + STOP_DEADLINE_S
+    while is_running(address.pid, address.start_time):
+        if time.monotonic() > end:
+            raise HubUnavailable(f"hub {address.pid} does not end", f"look at {place.paths.hub_log}")
+        time.sleep(0.03)

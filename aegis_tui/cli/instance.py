@@ -1,0 +1,90 @@
+"""`attach`, `send` and `stop`: a person and one instance."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.errors import UsageError
+from aegis_tui.sdk.quick import HubQuick
+
+DELIVERY_S = 5.0
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")]
+
+
+def _known(hub: HubQuick, name: str) -> dict[str, Any]:
+    for item in hub.state()["instances"]:
+        if name in (item["agent_id"], item["instance_id"]):
+            return dict(item)
+    raise UsageError(f"there is no instance {name}", "list them: aegis-tui status")
+
+
+def _attach(
+    name: Id,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Look, do not type.")] = False,
+) -> int:
+    """Hand this terminal to an instance's pane; its detach key is shown at the bottom."""
+    place = here()
+    if not sys.stdin.isatty():
+        raise UsageError("attach needs a terminal", "run it in one")
+    found = _known(place.hub(), name)
+    from aegis_tui.bootstrap import attach_argv
+
+    argv = attach_argv(place.paths, instance_id(found["agent_id"]), read_only=read_only, environ=os.environ)
+    os.execvp(argv[0], argv)
+
+
+def _send(
+    name: Id,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from stdin.")],
+    as_json: AsJson = False,
+) -> int:
+    """Give an instance a prompt, and say whether it has it."""
+    hub = here().hub()
+    words = sys.stdin.read() if text == "-" else text
+    if not words.strip():
+        raise UsageError("the prompt is empty", "aegis-tui send ID TEXT")
+    reply = hub.command("instance:send", agent_id=name, text=words)
+    delivery = _delivery(hub, int(reply["seq"]))
+    output.result({"delivery": delivery, "seq": reply["seq"]}, as_json=as_json, lines=[delivery])
+    return 0
+
+
+def _delivery(hub: HubQuick, seq: int) -> str:
+    """`delivered` once the addressee has acknowledged, else `queued`."""
+    end, after = time.monotonic() + DELIVERY_S, seq
+    while time.monotonic() < end:
+        for event in hub.events(after=after, limit=500):
+            after = event["seq"]
+            if event["type"] == "message:acked" and event["data"]["of"] == seq:
+                return "delivered"
+        time.sleep(0.1)
+    return "queued"
+
+
+def _stop(
+    name: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Written to the log.")] = "stopped by the person",
+    as_json: AsJson = False,
+) -> int:
+    """End an instance; what it wrote is saved in a rescue ref first."""
+    reply = here().hub().command("instance:stop", agent_id=name, reason=reason)
+    output.result({"agent_id": reply["agent_id"]}, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])
+    return 0
+
+
+def _app(function: Any) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return app
+
+
+attach_app, send_app, stop_app = _app(_attach), _app(_send), _app(_stop)

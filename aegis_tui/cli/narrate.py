@@ -1,0 +1,76 @@
+"""One line for a person for each event that matters to a run; nothing for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Data = dict[str, Any]
+
+
+def narrate(event: dict[str, Any]) -> str | None:
+    """What a wire event means in words, or None for one that is only of technical interest."""
+    tell = _WORDS.get(event["type"])
+    return (
+        f"{event['timestamp'][11:19]} {words}" if tell and (words := tell(event["agent_id"], event["data"])) else None
+    )
+
+
+def _stage(agent: str, data: Data) -> str:
+    again = f" (round {data['round'] + 1})" if data["round"] else ""
+    reason = f": {data['reason']}" if data.get("reason") else ""
+    return f"{data['stage']}{again}{reason}"
+
+
+def _planned(agent: str, data: Data) -> str:
+    what = data["piece"] or data["task"]
+    instead = f", instead of {data['replaces']}" if data.get("replaces") else ""
+    return f"  {agent} ({data['role']}) {what}{instead}"
+
+
+def _checked(agent: str, data: Data) -> str | None:
+    if data["ok"]:
+        return None
+    first = data["findings"][0]["msg"] if data["findings"] else "crosses lines that are composed already"
+    return f"  {data['piece']} sent back: {first}"
+
+
+def _conflict(agent: str, data: Data) -> str:
+    return f"  {data['kind']} conflict of {data['a']} and {data['b']} in {data['path']}"
+
+
+def _qa(agent: str, data: Data) -> str:
+    return "\n".join(
+        f"  QA {'passed' if item['ok'] else 'FAILED'}: {item['command']}"
+        + (f" ({item['passed']} passed, {item['failed'] or 0} failed)" if item["passed"] is not None else "")
+        for item in data["checks"]
+    )
+
+
+_WORDS: dict[str, Callable[[str, Data], str | None]] = {
+    "run:started": lambda agent, data: (
+        f"{data['run']}: {data['goal']}"
+        + (
+            f"\n  {data['facts']['uncommitted']} uncommitted paths are not part of it"
+            if data["facts"]["uncommitted"]
+            else ""
+        )
+        + ("\n  scripted model: its words are read from files" if data["facts"]["scripted"] else "")
+    ),
+    "stage:changed": _stage,
+    "gate:blocked": lambda agent, data: f"  gate {data['gate']} is closed: {data['reason']}",
+    "instance:planned": _planned,
+    "instance:lost": lambda agent, data: f"  {agent} is lost: {data['reason']}",
+    "instance:reclaimed": lambda agent, data: (
+        f"  {agent}'s work is saved in {data['rescue_ref']}" if data["rescue_ref"] else None
+    ),
+    "lock:queued": lambda agent, data: f"  {agent} waits for {data['holder']}'s lock on {data['resources'][0]['path']}",
+    "piece:checked": _checked,
+    "conflict:detected": _conflict,
+    "conflict:resolved": lambda agent, data: f"  conflict {data['conflict_id']} {data['resolution']}",
+    "review:completed": lambda agent, data: f"  {agent} reviewed {data['piece']}: {data['status']}",
+    "merge:applied": lambda agent, data: f"  {data['piece']} composed",
+    "merge:rejected": lambda agent, data: f"  {data['piece']} {data['reason']}",
+    "qa:finished": _qa,
+    "run:committed": lambda agent, data: f"  committed {data['oid'][:12]} on {data['branch']}",
+}

@@ -1,0 +1,62 @@
+"""What a person or a program reads: data on stdout, talk on stderr (contract 3). The only module that prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.errors import AegisError
+
+_CONTROL = {code: "�" for code in (*range(32), 127, *range(128, 160)) if code not in (9, 10)}
+
+
+def inert(text: str) -> str:
+    """Text from agents, models and repositories with every control character made visible (SEC-2)."""
+    return text.translate(_CONTROL)
+
+
+def data(text: str) -> None:
+    """One line for stdout."""
+    sys.stdout.write(inert(text) + "\n")
+    sys.stdout.flush()
+
+
+def talk(text: str) -> None:
+    """One line for stderr."""
+    sys.stderr.write(inert(text) + "\n")
+    sys.stderr.flush()
+
+
+def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) -> None:
+    """The outcome of a command: one JSON object, or lines for a person."""
+    if as_json:
+        data(json.dumps({"schema_version": SCHEMA_VERSION, "ok": True, **fields}, ensure_ascii=False))
+    else:
+        for line in lines:
+            data(line)
+
+
+def failure(error: AegisError, *, as_json: bool) -> int:
+    """Tell what went wrong and what to do; returns the exit code."""
+    if as_json:
+        wire = {"schema_version": SCHEMA_VERSION, "ok": False, **_extra(error), "error": error.to_wire()}
+        data(json.dumps(wire, ensure_ascii=False, default=str))
+    else:
+        talk(f"aegis-tui: {error.message}")
+        if error.hint:
+            talk(f"  {error.hint}")
+    return error.exit_code
+
+
+def _extra(error: AegisError) -> dict[str, Any]:
+    return {name: error.data[name] for name in ("overlaps", "held_by", "expires_in_s") if name in error.data}
+
+
+def table(rows: Iterable[Iterable[str]]) -> list[str]:
+    """Rows as aligned columns."""
+    cells = [[inert(cell).replace("\n", " ") for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))] if cells else []
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

@@ -1,0 +1,43 @@
+"""`aegis-tui partition check`: do two globs, or the scopes of a design, share a path (PART-1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.domain.glob import compile_glob
+from aegis_tui.domain.glob_overlap import overlap
+from aegis_tui.domain.ids import KINDS
+from aegis_tui.errors import PartitionRefused
+
+app = typer.Typer(no_args_is_help=True, help="Exclusive path scopes.")
+
+
+@app.callback()
+def partitions() -> None:
+    """Exclusive path scopes."""
+
+
+@app.command()
+def check(
+    a: Annotated[str, typer.Argument(metavar="A", help="A glob, or a design file.")],
+    b: Annotated[str | None, typer.Argument(metavar="B", help="Another glob.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> int:
+    """Say whether any path matches both; exit 3 with an example when one does."""
+    if b is None:
+        from aegis_tui.services.design import load_design
+
+        design = load_design(Path(a), kinds=KINDS)
+        words = f"{len(design.features)} features, no path in common"
+        output.result({"overlaps": []}, as_json=as_json, lines=[words])
+        return 0
+    witness = overlap(compile_glob(a), compile_glob(b))
+    if witness is None:
+        output.result({"overlaps": []}, as_json=as_json, lines=["no path matches both"])
+        return 0
+    found: list[dict[str, Any]] = [{"a": a, "b": b, "owners": ["a", "b"], "witness": witness}]
+    raise PartitionRefused(f"{a} and {b} both match {witness}", "narrow one of them", overlaps=found)

@@ -1,0 +1,195 @@
+"""`aegis-tui run GOAL`: from a goal to one commit, here (contract 4)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.hub import stop_hub
+from aegis_tui.cli.narrate import narrate
+from aegis_tui.cli.place import Place, here
+from aegis_tui.domain import ids
+from aegis_tui.errors import HubUnavailable, UsageError
+from aegis_tui.sdk.quick import HubQuick
+
+POLL_S = 0.2
+RECONNECT_S = 60.0
+PAGE = 500
+GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole", "rounds"})
+"""Ends of a run that a gate decided: exit code 3."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
+
+
+def _run(
+    goal: Annotated[str, typer.Argument(help="What should be built.")],
+    design: Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept a proposed design if its gates pass.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="No screen; progress on stderr.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Print the run id and return.")] = False,
+    as_json: AsJson = False,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Workers at once.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Agent kind for roles the design does not name.")] = None,
+    base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
+    sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off.")] = None,
+    note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="More words for a role.")] = None,
+) -> int:
+    """Turn a goal into one commit, by several agents at once."""
+    if headless and design is None and not yes:
+        raise UsageError("headless without a design", "give --design FILE, or --yes to accept a proposed design")
+    if sandbox not in (None, "auto", "strict", "off"):
+        raise UsageError(f"--sandbox {sandbox} is not a level", "auto, strict or off")
+    place = here()
+    fields = _design_fields(design)
+    chosen = place.settings
+    options = {
+        "workers": workers or chosen.workers,
+        "kind": kind or chosen.kind,
+        "base_url": base_url or chosen.base_url,
+        "model": model or chosen.model,
+        "sandbox": sandbox or chosen.sandbox,
+        "yes": yes,
+        "role_notes": _notes(note or []),
+    }
+    found_hub = place.find() is not None
+    try:
+        hub = place.started_hub()
+        reply = hub.command("run:start", request_id=uuid.uuid4().hex, goal=goal, design=fields, options=options)
+    except BaseException:
+        if not found_hub:
+            stop_hub(place)
+        raise
+    run = str(reply["run"])
+    if detach:
+        output.result({"run": run}, as_json=as_json, lines=[run])
+        return 0
+    code = follow(place, run, as_json=as_json, after=int(reply.get("seq") or 0))
+    if not found_hub:
+        stop_hub(place)
+    return code
+
+
+def _notes(notes: list[str]) -> dict[str, str]:
+    found = {}
+    for note in notes:
+        role, equals, text = note.partition("=")
+        if not equals or role not in ids.ROLE_PREFIXES:
+            raise UsageError(f"--note {note} names no role", f"ROLE=TEXT, a role of {', '.join(ids.ROLE_PREFIXES)}")
+        found[role] = text
+    return found
+
+
+def _design_fields(path: Path | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    from aegis_tui.services.design import load_design
+
+    return load_design(path, kinds=ids.KINDS).model_dump(mode="json")
+
+
+def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
+    """Tell what happens until the run has ended, print its report, and return the exit code.
+
+    A hub that dies meanwhile is started again: the run goes on from its log.
+    """
+    try:
+        for event in _events(place, after):
+            if event["data"].get("run") not in (None, run):
+                continue
+            if not as_json and (line := narrate(event)):
+                output.talk(line)
+            if event["type"] == "run:finished":
+                return _conclude(event["data"]["report"], as_json=as_json)
+    except KeyboardInterrupt:
+        output.talk(f"run {run} goes on; follow it again: aegis-tui wait {run}")
+        return 130
+    raise HubUnavailable("the hub's stream has ended", f"aegis-tui wait {run}")
+
+
+def _events(place: Place, after: int) -> Iterator[dict[str, Any]]:
+    hub = place.started_hub()
+    while True:
+        hub, page = _patiently(place, hub, after)
+        for event in page:
+            after = int(event["seq"])
+            yield event
+        if not page:
+            time.sleep(POLL_S)
+
+
+def _patiently(place: Place, hub: HubQuick, after: int) -> tuple[HubQuick, list[dict[str, Any]]]:
+    end = time.monotonic() + RECONNECT_S
+    while True:
+        try:
+            return hub, hub.events(after=after, limit=PAGE)
+        except HubUnavailable:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.5)
+            hub = place.started_hub()
+
+
+def _conclude(report: dict[str, Any], *, as_json: bool) -> int:
+    ok = bool(report["ok"])
+    error = report.get("error") or {}
+    if as_json:
+        output.result({**report, "ok": ok}, as_json=True)
+    else:
+        for line in _summary(report):
+            output.data(line)
+    if ok:
+        return 0
+    return 3 if error.get("code") in GATE_CODES else 1
+
+
+def _summary(report: dict[str, Any]) -> Iterator[str]:
+    commit, error = report.get("commit"), report.get("error")
+    if error:
+        yield f"run {report['run']} failed: {error['message']}"
+        yield f"  {error['hint']}"
+        return
+    if commit:
+        yield f"{commit['subject']}"
+        place = f"{commit['oid'][:12]} on {commit['branch']}"
+        yield f"{commit['files']} files in {place}, after {report['duration_s']:.0f} s"
+        yield f"take it over: git merge --ff-only {commit['branch']}"
+
+
+def _wait(run: RunName = None, as_json: AsJson = False) -> int:
+    """Follow a run to its end."""
+    place = here()
+    state = place.started_hub().state()
+    name = run or (state["run"] or {}).get("run")
+    if name is None:
+        raise UsageError("there is no run", "start one: aegis-tui run GOAL")
+    return follow(place, name, as_json=as_json)
+
+
+def _steer(command_type: str, words: str) -> Callable[..., int]:
+    def act(run: RunName = None, as_json: AsJson = False) -> int:
+        reply = here().hub().command(command_type, run=run)
+        output.result({"run": reply["run"]}, as_json=as_json, lines=[f"run {reply['run']} {words}"])
+        return 0
+
+    return act
+
+
+def _app(function: Callable[..., int]) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return app
+
+
+run_app = _app(_run)
+wait_app = _app(_wait)
+cancel_app = _app(_steer("run:cancel", "is being ended"))
+halt_app = _app(_steer("run:halt", "is halted"))
+resume_app = _app(_steer("run:resume", "goes on"))

@@ -1,0 +1,462 @@
+"""Tries to get out of a real sandbox, around a real worktree of a real repository."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox, SystemView, bubblewrap_argv, git_guards
+from aegis_tui.adapters.sandbox.toolchain import find_toolchain_paths
+from aegis_tui.errors import Refused, SandboxUnavailable
+from aegis_tui.ports.sandbox import SandboxLevel, SandboxReport, SandboxSpec
+
+needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bwrap (bubblewrap) is not on PATH")
+BRANCH = "aegis/r1/w01"
+
+
+@dataclass
+class Lab:
+    """A repository with a worktree, a runtime folder with a secret, and a sandbox around the worktree."""
+
+    repository: Path
+    worktree: Path
+    admin: Path
+    runtime: Path
+    spec: SandboxSpec
+    sandbox: BubblewrapSandbox
+
+    @property
+    def common(self) -> Path:
+        return self.repository / ".git"
+
+    def run(self, *argv: str, spec: SandboxSpec | None = None) -> subprocess.CompletedProcess[str]:
+        wrapped = self.sandbox.wrap(argv, spec or self.spec, SandboxLevel.BUBBLEWRAP)
+        return subprocess.run(
+            wrapped, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+        )
+
+    def python(self, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("python3", "-c", code, *arguments)
+
+    def writes(self, path: Path) -> bool:
+        """Whether a write inside reaches this path; what was there before is untouched if not."""
+        before = path.read_bytes() if path.is_file() else None
+        result = self.python("import sys; open(sys.argv[1], 'a').write('x')", str(path))
+        after = path.read_bytes() if path.is_file() else None
+        assert (result.returncode == 0) >= (before != after)
+        return before != after
+
+
+def git(*argv: str, cwd: Path) -> str:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "GIT_CONFIG_NOSYSTEM": "1"}
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.invalid", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(
+        ["git", *identity, *argv], cwd=cwd, env=environment, capture_output=True, text=True, timeout=20, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    repository, worktree, runtime = tmp_path / "repo", tmp_path / "state" / "worktrees" / "w01", tmp_path / "runtime"
+    repository.mkdir()
+    worktree.parent.mkdir(parents=True)
+    runtime.mkdir(mode=0o700)
+    (runtime / "hub.json").write_text('{"token": "secret"}', encoding="utf-8")
+    (runtime / "hub.json").chmod(0o600)
+    git("init", "-q", cwd=repository)
+    (repository / "file.py").write_text("x = 1\n", encoding="utf-8")
+    git("add", ".", cwd=repository)
+    git("commit", "-qm", "first", cwd=repository)
+    git("branch", "other", cwd=repository)
+    git("config", "extensions.worktreeConfig", "true", cwd=repository)
+    git("worktree", "add", "-q", "-b", BRANCH, str(worktree), cwd=repository)
+    git("config", "--worktree", "user.name", "W", cwd=worktree)
+    git("config", "--worktree", "user.email", "w@example.invalid", cwd=worktree)
+    common = repository / ".git"
+    admin = common / "worktrees" / "w01"
+    written = (common / "objects", common / "refs/heads/aegis/r1", common / "logs/refs/heads/aegis/r1", admin)
+    spec = SandboxSpec(
+        worktree=worktree,
+        cwd=worktree,
+        environment={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")},
+        read_only=(common, *git_guards(worktree, admin)),
+        read_write=written,
+    )
+    return Lab(repository, worktree, admin, runtime, spec, BubblewrapSandbox())
+
+
+@needs_bwrap
+def test_the_probe_finds_that_everything_holds_and_asks_only_once() -> None:
+    async def twice() -> tuple[SandboxReport, SandboxReport]:
+        sandbox = BubblewrapSandbox()
+        first, second = await asyncio.gather(sandbox.probe(), sandbox.probe())
+        return first, second
+
+    first, second = asyncio.run(twice())
+    assert first is second
+    assert first.level is SandboxLevel.BUBBLEWRAP
+    assert first.layers["filesystem"].startswith("bubblewrap ")
+    assert (first.layers["network"], first.layers["processes"]) == ("own namespace", "own namespace")
+    assert BubblewrapSandbox().choose("strict", first) is SandboxLevel.BUBBLEWRAP
+    assert BubblewrapSandbox().choose("off", first) is SandboxLevel.NONE
+
+
+def test_strict_without_bubblewrap_says_how_to_install_it(tmp_path: Path) -> None:
+    sandbox = BubblewrapSandbox({"PATH": str(tmp_path), "HOME": str(tmp_path)})
+    report = asyncio.run(sandbox.probe())
+
+    assert report.level is SandboxLevel.NONE
+    assert report.layers["filesystem"] == "none: bubblewrap is not installed"
+    assert sandbox.choose("auto", report) is SandboxLevel.NONE
+    with pytest.raises(SandboxUnavailable) as caught:
+        sandbox.choose("strict", report)
+    assert caught.value.exit_code == 5
+    assert "apt install bubblewrap" in caught.value.hint
+    spec = SandboxSpec(worktree=tmp_path, cwd=tmp_path)
+    assert sandbox.wrap(["true"], spec, SandboxLevel.NONE) == ["true"]
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo 'bwrap: setting up uid map: Permission denied' >&2; exit 1", "setting up uid map: Permission denied"),
+        ('while [ "$1" != -- ]; do shift; done; shift; exec "$@"', "a write outside the worktree went through"),
+    ],
+    ids=["one that fails", "one that holds nothing"],
+)
+def test_a_sandbox_that_does_not_hold_is_not_believed(tmp_path: Path, script: str, reason: str) -> None:
+    fake = tmp_path / "bwrap"
+    fake.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo fake 1 && exit 0\n{script}\n', encoding="utf-8")
+    fake.chmod(0o755)
+    sandbox = BubblewrapSandbox({"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)})
+    report = asyncio.run(sandbox.probe())
+
+    assert report.level is SandboxLevel.NONE
+    assert reason in report.layers["filesystem"]
+
+
+@needs_bwrap
+def test_a_commit_in_the_worktree_works(lab: Lab) -> None:
+    script = "echo 'x = 2' > file.py && git add file.py && git commit -qm 'feat: inside' && git status --porcelain"
+    done = lab.run("bash", "-c", script)
+
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert git("log", "-1", "--format=%s by %an", BRANCH, cwd=lab.repository) == "feat: inside by W"
+    git("fsck", "--strict", cwd=lab.repository)
+
+
+@needs_bwrap
+def test_nothing_outside_the_worktree_can_be_written(lab: Lab) -> None:
+    for path in (
+        lab.repository / "file.py",
+        lab.repository / "new.py",
+        lab.common / "config",
+        lab.common / "HEAD",
+        lab.common / "packed-refs",
+        lab.common / "hooks" / "pre-commit",
+        lab.common / "refs" / "heads" / "main",
+        lab.common / "refs" / "stash",
+        lab.worktree / ".git",
+        lab.admin / "commondir",
+        lab.admin / "gitdir",
+        lab.admin / "config.worktree",
+        lab.runtime / "hub.json",
+        lab.worktree.parent / "w02",
+        Path("/usr/bin/evil"),
+    ):
+        assert not lab.writes(path), path
+    assert lab.writes(lab.worktree / "new.py")
+
+
+@needs_bwrap
+def test_git_inside_cannot_move_other_refs_nor_the_configuration(lab: Lab) -> None:
+    assert lab.run("git", "commit", "-q", "--allow-empty", "-m", "feat: ahead of the others").returncode == 0
+    for argv in (
+        ("update-ref", "refs/heads/other", "HEAD"),
+        ("branch", "-f", "other", BRANCH),
+        ("branch", "mine", BRANCH),
+        ("tag", "v1"),
+        ("stash", "push", "-u"),
+        ("config", "core.hooksPath", "/tmp"),
+        ("config", "--worktree", "core.fsmonitor", "/tmp/evil"),
+    ):
+        (lab.worktree / "dirty").write_text("x", encoding="utf-8")
+        before = git("for-each-ref", cwd=lab.repository), (lab.common / "config").read_bytes()
+        done = lab.run("git", *argv)
+        assert done.returncode != 0, argv
+        assert (git("for-each-ref", cwd=lab.repository), (lab.common / "config").read_bytes()) == before, argv
+
+
+@needs_bwrap
+def test_the_guards_cannot_be_moved_away(lab: Lab) -> None:
+    before = (lab.worktree / ".git").read_bytes()
+    for script in (
+        "rm -f .git",
+        "mv .git x",
+        "ln -sf /tmp .git",
+        f"mv {lab.admin} {lab.admin}2",
+        f"rm -rf {lab.admin}",
+    ):
+        lab.run("bash", "-c", script)
+        assert (lab.worktree / ".git").read_bytes() == before
+        assert (lab.admin / "commondir").read_text(encoding="utf-8") == "../..\n"
+
+
+@needs_bwrap
+def test_what_nobody_named_is_not_there(lab: Lab, tmp_path: Path) -> None:
+    home_file = Path.home() / f".aegis-sandbox-test-{os.getpid()}"
+    home_file.write_text("secret", encoding="utf-8")
+    try:
+        done = lab.python(
+            "import os, sys; print([p for p in sys.argv[1:] if os.path.lexists(p)])",
+            *(str(path) for path in (lab.runtime / "hub.json", lab.repository / "file.py", home_file)),
+            *(
+                "/etc/shadow",
+                "/etc/resolv.conf",
+                "/var/lib",
+                "/var/run/docker.sock",
+                "/root/.ssh",
+                str(tmp_path / "state/log.db"),
+            ),
+        )
+    finally:
+        home_file.unlink()
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+@needs_bwrap
+def test_the_environment_is_only_what_was_given(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AEGIS_SECRET_IN_PARENT", "x")
+    seen = dict(line.split("=", 1) for line in lab.run("env").stdout.splitlines())
+
+    assert seen == {**lab.spec.environment, "PWD": str(lab.worktree)}
+    kept = lab.run("env", spec=replace(lab.spec, environment={}, keep_environment=True))
+    assert "AEGIS_SECRET_IN_PARENT=x" in kept.stdout.splitlines()
+
+
+@needs_bwrap
+def test_no_network_but_the_sockets_that_were_given(lab: Lab) -> None:
+    path = lab.runtime / "hub.sock"
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(path))
+        unix.listen()
+
+        def answer() -> None:
+            connection, _ = unix.accept()
+            with connection:
+                connection.sendall(b"hello")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        code = """
+import socket, sys
+def attempt(action):
+    try:
+        action()
+        return "reached"
+    except OSError as error:
+        return "refused"
+def udp():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(b"x", ("8.8.8.8", 53))
+print(attempt(lambda: socket.create_connection(("127.0.0.1", int(sys.argv[2])), 2)))
+print(attempt(lambda: socket.getaddrinfo("example.com", 80)))
+print(attempt(udp))
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect(sys.argv[1])
+    print(client.recv(10).decode())
+"""
+        spec = replace(lab.spec, read_only=(*lab.spec.read_only, path))
+        done = lab.run("python3", "-c", code, str(path), str(tcp.getsockname()[1]), spec=spec)
+        if thread.is_alive():
+            socket.socket(socket.AF_UNIX).connect(str(path))
+        thread.join(5)
+    assert done.stdout.split() == ["refused", "refused", "refused", "hello"], done.stderr
+
+
+@needs_bwrap
+def test_this_package_and_its_python_run_inside(lab: Lab) -> None:
+    done = lab.run(sys.executable, "-c", "import aegis_tui.errors, pydantic, ssl, sqlite3; print('fine')")
+
+    assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
+@needs_bwrap
+def test_a_worktree_can_be_shown_without_being_writable(lab: Lab) -> None:
+    spec = replace(lab.spec, worktree_writable=False)
+    done = lab.run("bash", "-c", "cat file.py; echo x > file.py", spec=spec)
+
+    assert done.stdout == "x = 1\n"
+    assert done.returncode != 0
+    assert (lab.worktree / "file.py").read_text(encoding="utf-8") == "x = 1\n"
+
+
+@needs_bwrap
+def test_a_daemon_inside_dies_with_the_sandbox(lab: Lab) -> None:
+    marker = f"86{os.getpid()}"
+    script = f"setsid -f sleep {marker}; echo ready; sleep 86400"
+    argv = lab.sandbox.wrap(["bash", "-c", script], lab.spec, SandboxLevel.BUBBLEWRAP)
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        until(lambda: _sleepers(marker), "the daemon runs")
+        process.kill()
+    until(lambda: not _sleepers(marker), "the daemon is gone")
+
+
+def _sleepers(marker: str) -> list[int]:
+    return [item.pid for item in psutil.process_iter(["cmdline"]) if item.info["cmdline"] == ["sleep", marker]]
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def tmux(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """A private tmux server."""
+    name = f"aegis-sandbox-{os.getpid()}"
+
+    def run(*argv: str) -> str:
+        command = ["tmux", "-L", name, "-f", "/dev/null", *argv]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False, cwd=tmp_path
+        )
+        return done.stdout
+
+    yield run
+    run("kill-server")
+
+
+@needs_bwrap
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not on PATH")
+def test_the_terminal_of_a_pane_works_inside(lab: Lab, tmux: Callable[..., str]) -> None:
+    code = """
+import os, signal, sys
+print("tty", os.isatty(0), tuple(os.get_terminal_size()), open("/dev/tty").isatty(), flush=True)
+def stop(*_):
+    print("interrupted", flush=True)
+signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGWINCH, lambda *_: print("size", os.get_terminal_size().columns, flush=True))
+for line in sys.stdin:
+    print("line", line.strip(), flush=True)
+"""
+    spec = replace(lab.spec, environment={**lab.spec.environment, "TERM": "tmux-256color"})
+    argv = lab.sandbox.wrap(["python3", "-c", code], spec, SandboxLevel.BUBBLEWRAP)
+    tmux("new-session", "-d", "-x", "100", "-y", "30", "-s", "s", *argv)
+
+    def screen() -> str:
+        return tmux("capture-pane", "-p", "-t", "s")
+
+    until(lambda: "tty True (100, 30) True" in screen(), "the terminal is there")
+    tmux("send-keys", "-t", "s", "hello", "Enter")
+    until(lambda: "line hello" in screen(), "a line was read")
+    tmux("send-keys", "-t", "s", "C-c")
+    until(lambda: "interrupted" in screen(), "Ctrl-C arrived")
+    tmux("resize-window", "-t", "s", "-x", "80")
+    until(lambda: "size 80" in screen(), "the new size arrived")
+
+
+@needs_bwrap
+def test_a_command_with_a_session_of_its_own_has_no_terminal(lab: Lab) -> None:
+    spec = replace(lab.spec, own_session=True)
+    done = lab.run("python3", "-c", "open('/dev/tty')", spec=spec)
+
+    assert "No such device or address" in done.stderr
+
+
+def _view(tmp_path: Path) -> SystemView:
+    return SystemView("/usr/bin/bwrap", "/usr/bin", tmp_path / "home", ())
+
+
+def test_no_secret_can_get_into_the_process_list(tmp_path: Path) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_AUTH_TOKEN", "DB_PASSWORD", "token"):
+        spec = SandboxSpec(worktree=tmp_path, cwd=tmp_path, environment={name: "x"})
+        with pytest.raises(Refused) as caught:
+            bubblewrap_argv(["true"], spec, _view(tmp_path))
+        assert name in caught.value.message
+    harmless = {"AEGIS_TOKEN_FILE": "/f", "MAX_OUTPUT_TOKENS": "4", "KEYBOARD": "x"}
+    assert bubblewrap_argv(
+        ["true"], SandboxSpec(worktree=tmp_path, cwd=tmp_path, environment=harmless), _view(tmp_path)
+    )
+
+
+def test_deeper_paths_are_mounted_over_the_ones_above_them(tmp_path: Path) -> None:
+    common, run = Path("/r/.git"), Path("/r/.git/refs/heads/aegis/r1")
+    spec = SandboxSpec(worktree=Path("/w"), cwd=Path("/w"), read_write=(run, common / "objects"), read_only=(common,))
+    argv = bubblewrap_argv(["prog", "--bind", "a b; rm"], spec, _view(tmp_path))
+    places = [argv.index(str(path)) for path in (common, common / "objects", run)]
+
+    assert places == sorted(places)
+    assert [argv[place - 1] for place in places] == ["--ro-bind-try", "--bind-try", "--bind-try"]
+    assert argv[argv.index("--") :] == ["--", "prog", "--bind", "a b; rm"]
+    assert argv[argv.index("--remount-ro") + 1] == "/"
+    assert "--share-net" not in argv
+    assert argv.index("/tmp") < places[0]
+
+
+def test_a_toolchain_is_its_programs_and_libraries_and_never_the_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    package = tmp_path / "project" / "aegis_tui"
+    for folder in (
+        "home/bin",
+        "home/lib",
+        "home/.local/bin",
+        "home/.local/lib",
+        "home/.local/share/keyrings",
+        "home/.local/share/uv/tools/ruff/bin",
+        "home/.local/share/uv/tools/ruff/lib",
+        "home/.nvm/v22/bin",
+        "home/.nvm/v22/lib",
+        "home/.nvm/v22/etc",
+        "home/.cargo/bin",
+        "home/.cargo/registry",
+        "home/.pyenv/shims",
+        "home/.pyenv/versions/3.12/bin",
+        "opt/tool/bin",
+        "opt/tool/data",
+        "project/aegis_tui",
+        "project/themes",
+        "project/private",
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+    (home / ".local/share/uv/tools/ruff/bin/ruff").touch()
+    (home / ".local/bin/ruff").symlink_to(home / ".local/share/uv/tools/ruff/bin/ruff")
+    (home / ".local/share/claude-2.1").touch()
+    (home / ".local/bin/claude").symlink_to(home / ".local/share/claude-2.1")
+    entries = [home / "bin", home / ".local/bin", home / ".nvm/v22/bin", home / ".cargo/bin", home / ".pyenv/shims"]
+    entries += [tmp_path / "opt/tool/bin", Path("/usr/bin"), home, Path("/"), tmp_path / "gone/bin"]
+    found = find_toolchain_paths(":".join(["", "relative/bin", *map(str, entries)]), home, package=package)
+
+    ours = {str(path.relative_to(tmp_path)) for path in found if path.is_relative_to(tmp_path)}
+    assert ours == {
+        "home/bin",
+        "home/.local/bin",
+        "home/.local/lib",
+        "home/.local/share/uv/tools/ruff/bin",
+        "home/.local/share/uv/tools/ruff/lib",
+        "home/.local/share/claude-2.1",
+        "home/.nvm/v22/bin",
+        "home/.nvm/v22/lib",
+        "home/.cargo/bin",
+        "home/.pyenv",
+        "opt/tool/bin",
+        "project/aegis_tui",
+        "project/themes",
+    }

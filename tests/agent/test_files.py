@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aegis_tui.agent.files import MAX_LINES, Worktree, numbered, replace_once
+from aegis_tui.errors import Refused, UsageError
+
+
+def test_lines_are_numbered_from_one_and_both_ends_are_in() -> None:
+    assert numbered("a\nb\nc\nd\n", start=2, end=3).splitlines()[:2] == ["    2\tb", "    3\tc"]
+
+
+def test_what_a_read_leaves_out_is_said() -> None:
+    shown = numbered("x\n" * (MAX_LINES + 5), start=None, end=None)
+    assert shown.endswith(
+        f"(lines {MAX_LINES + 1} to {MAX_LINES + 5} not shown; read again with start={MAX_LINES + 1})"
+    )
+    assert numbered("a\nb\n", start=9, end=None) == "(the file has only 2 lines)"
+    assert numbered("", start=None, end=None) == "(the file is empty)"
+    assert "[line cut]" in numbered("x" * 5000, start=None, end=None)
+
+
+def test_an_edit_replaces_the_only_occurrence() -> None:
+    assert replace_once("a = 1\nb = 1\n", "b = 1", "b = 2") == "a = 1\nb = 2\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("x = 1", "x = 2", "2 times, at lines 1, 3"),
+        ("z = 1", "z = 2", "does not occur"),
+        ("y  = 1", "y = 2", "like line 2, but spaces"),
+        ("y = 1", "y = 1", "nothing would change"),
+    ],
+)
+def test_an_edit_that_is_not_exact_and_unique_says_why(old: str, new: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        replace_once("x = 1\ny = 1\nx = 1\n", old, new)
+
+
+def test_windows_line_ends_stay() -> None:
+    assert replace_once("a\r\nb\r\nc\r\n", "a\nb", "a\nx\nb") == "a\r\nx\r\nb\r\nc\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"\x00\x01", "binary"), (b"\xff\xfe\xfa", "not UTF-8"), (b"x" * (2**21 + 1), "at most")]
+)
+def test_a_file_that_is_no_text_is_not_read(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(UsageError, match=words):
+        Worktree(tmp_path).load("f")
+
+
+def test_a_folder_is_listed_instead(tmp_path: Path) -> None:
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    (tmp_path / "d" / "f.py").write_text("")
+    with pytest.raises(UsageError, match=r"it holds: e/, f\.py"):
+        Worktree(tmp_path).load("d")
+
+
+def test_paths_are_made_relative_and_stay_inside(tmp_path: Path) -> None:
+    tree = Worktree(tmp_path)
+    assert tree.locate("a/../b.py") == "b.py"
+    assert tree.locate(str(tmp_path / "c.py")) == "c.py"
+    for path in ("..", "../x", "/etc/passwd", ".", ".git", ".git/config", "a\0b"):
+        with pytest.raises(Refused):
+            tree.locate(path)

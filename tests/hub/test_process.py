@@ -1,0 +1,234 @@
+import asyncio
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.domain.core import state_hash
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, GitUnavailable, HubUnavailable, StoreError
+from aegis_tui.hub.recovery import recover
+from aegis_tui.sdk.discovery import (
+    WorkspacePaths,
+    ensure_hub,
+    find_hub,
+    is_running,
+    start_hub,
+    workspace_key_of,
+    workspace_paths,
+)
+from aegis_tui.sdk.quick import HubAddress, HubQuick
+
+HUB = "import sys, pathlib; from aegis_tui.hub.run import main_hub; sys.exit(main_hub(pathlib.Path(sys.argv[1])))"
+SNAPSHOTTING_HUB = """
+import asyncio, pathlib, sys
+import aegis_tui.hub.run as run
+original = run.open_hub
+run.open_hub = lambda paths, **options: original(paths, snapshot_events=60, **options)
+sys.exit(run.main_hub(pathlib.Path(sys.argv[1])))
+"""
+SMALL_FILES_HUB = """
+import pathlib, resource, sys
+from aegis_tui.hub.run import main_hub
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+sys.exit(main_hub(pathlib.Path(sys.argv[1])))
+"""
+
+Start = Callable[[str], HubAddress]
+
+
+class Place:
+    """A repository with its workspace folders, and the hubs started for it."""
+
+    def __init__(self, root: Path, paths: WorkspacePaths) -> None:
+        self.root = root
+        self.paths = paths
+
+    def command(self, script: str) -> list[str]:
+        return [sys.executable, "-c", script, str(self.root)]
+
+    def start(self, script: str = HUB) -> HubAddress:
+        return start_hub(self.paths, self.root, command=self.command(script))
+
+    def wait_for_end(self, address: HubAddress) -> None:
+        deadline = time.monotonic() + 10
+        while is_running(address.pid, address.start_time):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def kill(self, address: HubAddress, number: int = signal.SIGKILL) -> None:
+        os.kill(address.pid, number)
+        self.wait_for_end(address)
+
+
+@pytest.fixture
+def place(tmp_path: Path, paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    root = tmp_path / "repo"
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    runtime = paths.runtime_dir.parent
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("AEGIS_PORT", "0")
+    found = Place(root, workspace_paths(workspace_key_of(root), os.environ))
+    yield found
+    if address := find_hub(found.paths):
+        found.kill(address)
+
+
+def test_a_hub_is_started_once_found_and_ends_cleanly(place: Place) -> None:
+    assert find_hub(place.paths) is None
+    address = ensure_hub(place.paths, place.root, command=place.command(HUB))
+    assert ensure_hub(place.paths, place.root, command=place.command(HUB)) == address
+    assert address.pid != os.getpid() and os.getsid(address.pid) == address.pid
+    assert address.token not in " ".join(psutil.Process(address.pid).cmdline())
+    HubQuick(address).command("broadcast", event="note:n", data={})
+    place.kill(address, signal.SIGTERM)
+    assert not place.paths.hub_json.exists() and not place.paths.hub_socket.exists()
+    assert address.token not in place.paths.hub_log.read_text()
+    again = place.start()
+    assert again.token != address.token
+    assert HubQuick(again).healthz()["seq"] == 1
+
+
+def test_two_starts_at_once_give_one_hub(place: Place) -> None:
+    async def main() -> list[HubAddress]:
+        jobs = [asyncio.to_thread(ensure_hub, place.paths, place.root, command=place.command(HUB)) for _ in range(3)]
+        return await asyncio.gather(*jobs)
+
+    first, *others = asyncio.run(main())
+    assert all(other == first for other in others)
+
+
+def test_a_hub_that_cannot_start_says_why(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = place.start()
+    busy = address.url.rpartition(":")[2]
+    place.kill(address)
+    monkeypatch.setenv("AEGIS_PORT", "70000")
+    with pytest.raises(HubUnavailable, match="not a port number"):
+        place.start()
+    monkeypatch.setenv("AEGIS_PORT", busy)
+    with pytest.raises(HubUnavailable, match="did not start"):
+        start_hub(place.paths, place.root, command=[sys.executable, "-c", "print('no')"])
+    with pytest.raises(HubUnavailable, match="cannot run"):
+        start_hub(place.paths, place.root, command=[str(place.root / "absent")])
+
+
+def test_a_hub_that_runs_under_another_runtime_folder_is_found(place: Place, tmp_path: Path) -> None:
+    address = place.start()
+    elsewhere = workspace_paths(place.paths.key, {**os.environ, "XDG_RUNTIME_DIR": "/nonexistent"})
+    assert elsewhere.runtime_dir != place.paths.runtime_dir
+    assert find_hub(elsewhere) == address
+
+
+def test_a_killed_hub_comes_back_to_exactly_what_it_acknowledged(place: Place, tmp_path: Path) -> None:
+    address = place.start(SNAPSHOTTING_HUB)
+    joined = HubQuick(address).command("agent:register", agent_type="CLAUDE", instance_id="load")
+    journal = tmp_path / "journal"
+    journal.touch()
+    script = str(Path(__file__).with_name("load.py"))
+    argv = [sys.executable, script, address.socket, joined["token_file"], str(journal), "900"]
+    load = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    try:
+        for round_number in range(5):
+            wanted = len(journal.read_bytes().splitlines()) + 60 + 13 * round_number
+            deadline = time.monotonic() + 20
+            while len(journal.read_bytes().splitlines()) < wanted and load.poll() is None:
+                assert time.monotonic() < deadline
+            place.kill(address)
+            address = place.start(SNAPSHOTTING_HUB)
+        assert load.wait(30) == 0
+    finally:
+        load.kill()
+        load.wait()
+    records = [json.loads(line) for line in journal.read_bytes().splitlines()]
+    assert len(records) == 1800
+    _check_answers(address, Path(joined["token_file"]).read_text(), records)
+    place.kill(address)
+    asyncio.run(_check_replay(place.paths, records))
+
+
+def _check_answers(address: HubAddress, token: str, records: list[dict[str, Any]]) -> None:
+    """Each acknowledged request, sent again, gets the same answer; no token was given twice."""
+    quick = HubQuick(HubAddress(0, 0.0, "", address.socket, token))
+    for record in records[::40]:
+        fields = dict(record["fields"])
+        reply = quick.command(fields.pop("type"), request_id=record["request_id"], **fields)
+        assert {name: reply[name] for name in record["reply"]} == record["reply"]
+    tokens = [lock["token"] for record in records for lock in record["reply"].get("locks", ())]
+    assert len(tokens) == len(set(tokens)) == 900
+
+
+async def _check_replay(paths: WorkspacePaths, records: list[dict[str, Any]]) -> None:
+    """The log has every acknowledged event once, and snapshot plus tail gives what full replay gives."""
+    log = SqliteEventLog(paths.log_db)
+    await log.open()
+    try:
+        events = await log.read(0, 100_000)
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        acquired = {event.seq for event in events if event.type == "lock:acquired"}
+        released = [event for event in events if event.type == "lock:released"]
+        assert acquired == {lock["token"] for record in records for lock in record["reply"].get("locks", ())}
+        assert len(released) == 900
+        snapshots = await log.load_snapshots()
+        assert snapshots and snapshots[0][0] > 60
+        replayed = Workspace()
+        for event in events:
+            replayed.evolve(event)
+        assert state_hash(await recover(log, now=0.0)) == state_hash(replayed)
+        assert replayed.locks.locks() == []
+    finally:
+        await log.close()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit (Linux)")
+def test_a_disk_that_is_full_refuses_and_the_hub_goes_on_when_there_is_room(place: Place) -> None:
+    address = place.start(SMALL_FILES_HUB)
+    quick = HubQuick(address)
+    accepted, refusal = 0, None
+    while refusal is None:
+        try:
+            quick.command("broadcast", event="note:n", data={"pad": "x" * 5000})
+            accepted += 1
+        except StoreError as error:
+            refusal = error
+    assert "disk" in refusal.hint and accepted > 0
+    assert quick.healthz()["seq"] == accepted
+    assert len(quick.events(limit=5000)) == accepted
+    with pytest.raises(StoreError):
+        quick.command("broadcast", event="note:n", data={})
+    resource.prlimit(address.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    quick.command("broadcast", event="note:n", data={})
+    place.kill(address)
+    address = place.start()
+    assert HubQuick(address).healthz()["seq"] == accepted + 1
+
+
+def test_a_damaged_log_stops_the_start_with_the_event_and_the_way_out(place: Place) -> None:
+    address = place.start()
+    for number in range(20):
+        HubQuick(address).command("broadcast", event="note:n", data={"n": number})
+    place.kill(address, signal.SIGTERM)
+    raw = bytearray(place.paths.log_db.read_bytes())
+    raw[raw.index(b'"seq":7,') + 30] ^= 4
+    place.paths.log_db.write_bytes(raw)
+    with pytest.raises(HubUnavailable, match=r"event 7 .*(checksum|cannot be read)") as caught:
+        place.start()
+    assert "restore" in str(caught.value)
+    assert find_hub(place.paths) is None
+
+
+def test_a_folder_outside_a_repository_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GitUnavailable):
+        workspace_key_of(tmp_path)
+    with pytest.raises(AegisError):
+        workspace_key_of(tmp_path / "absent")
