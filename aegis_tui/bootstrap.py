@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Mapping
@@ -40,12 +41,13 @@ class WorkflowService:
         self._workflow: Workflow | None = None
         self._preflight: Preflight | None = None
         self._ready = asyncio.Event()
+        self._sockets_dir: Path | None = None
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Go on with what the log says is open."""
         repository = await open_repository(self._root)
         sandbox = BubblewrapSandbox(self._environ)
-        sockets_dir = paths.runtime_dir / "agents"
+        sockets_dir = self._sockets_dir = paths.runtime_dir / "agents"
         link_socket(paths.hub_socket, sockets_dir)
         places = Places(paths.instances_dir, paths.worktrees_dir, _folder(paths.state_dir / "scratch"), sockets_dir)
         terminal = TmuxTerminal(
@@ -92,6 +94,10 @@ class WorkflowService:
         """End the loops; what runs in panes goes on."""
         if self._workflow is not None:
             await self._workflow.stop()
+        if self._sockets_dir is not None:
+            (self._sockets_dir / "hub.sock").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._sockets_dir.rmdir()
 
     async def prepare(self, command: AnyCommand, actor: Actor) -> AnyCommand:
         """Fill in a `run:start` by looking at the machine."""

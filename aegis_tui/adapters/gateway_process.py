@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from aegis_tui.domain.ids import hash_token
 from aegis_tui.errors import Unavailable
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
 
@@ -46,7 +47,9 @@ class GatewayProcess:
             Unavailable: It does not come up.
         """
         async with self._lock:
-            text = json.dumps({"upstream": upstream, "model": model, "instances": instances}, sort_keys=True)
+            person = _person_hash(self._paths.hub_json)
+            fields = {"upstream": upstream, "model": model, "instances": instances, "person": person}
+            text = json.dumps(fields, sort_keys=True)
             if text != self._written:
                 _replace_private(self._paths.runtime_dir / "gateway-map.json", text)
                 self._written = text
@@ -95,6 +98,14 @@ class GatewayProcess:
             for name in ("gateway.json", "gateway-map.json", "gateway.lock"):
                 (self._paths.runtime_dir / name).unlink(missing_ok=True)
             (self._sockets_dir / self._paths.gateway_socket.name).unlink(missing_ok=True)
+
+
+def _person_hash(hub_json: Path) -> str | None:
+    """The hash of the person's token, who may see every instance's numbers."""
+    try:
+        return hash_token(str(json.loads(hub_json.read_text("utf-8"))["token"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 async def _end(pid: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,7 @@ class Subscriber:
         self._queue.clear()
         self._queued_bytes = 0
 
-    async def messages(self) -> AsyncIterator[Outgoing]:
+    async def messages(self) -> AsyncGenerator[Outgoing, None]:
         """What to send next, for ever.
 
         Raises:
@@ -106,7 +106,7 @@ class Subscriber:
                 await self._wake.wait()
                 self._wake.clear()
 
-    async def _catch_up(self) -> AsyncIterator[Outgoing]:
+    async def _catch_up(self) -> AsyncGenerator[Outgoing, None]:
         if self._must_tell:
             self._must_tell = False
             yield outgoing(0, {"v": SCHEMA_VERSION, "type": "resync", "from_seq": self.cursor, "dropped": self.dropped})

@@ -126,6 +126,8 @@ def test_a_queued_request_is_answered_at_release_also_on_a_retry_and_after_a_res
         await engine.submit(release, W1)
         granted = await waiting
         assert granted["locks"][0]["token"] > held["token"]
+        lock = granted["locks"][0]
+        await engine.submit({"type": "lock:release", "lock_id": lock["lock_id"], "token": lock["token"]}, W2)
         assert await engine.submit(acquire("a.py", wait_s=60), W2, "wait") == granted
 
     with_engine(tmp_path / "log.db", use)

@@ -3,13 +3,19 @@ import json
 import socket
 import time
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import unix_connect
 
+from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.domain.decision import THE_PERSON
 from aegis_tui.errors import UsageError
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.fanout import Fanout
+from aegis_tui.hub.interest import Interest
 from aegis_tui.hub.run import open_hub
 from aegis_tui.ports.hub_link import HubEvent
 from aegis_tui.sdk.client import EnsembleClient
@@ -126,6 +132,35 @@ def _subscribers(address: HubAddress) -> int:
     text = connection.getresponse().read().decode()
     connection.close()
     return int(text.split("\naegis_hub_subscribers ")[1].split()[0])
+
+
+def test_an_event_that_was_read_from_the_log_before_it_was_published_comes_once(tmp_path: Path) -> None:
+    committed, may_publish = asyncio.Event(), asyncio.Event()
+
+    class Slow(SqliteEventLog):
+        async def append(self, events: Any, replies: Any) -> None:
+            await super().append(events, replies)
+            committed.set()
+            await may_publish.wait()
+
+    async def main() -> None:
+        engine = Engine(Slow(tmp_path / "log.db"), SystemClock())
+        await engine.open()
+        subscriber = Fanout(engine).join(THE_PERSON)
+        answer = engine.enqueue({"type": "broadcast", "event": "note:n", "data": {}}, THE_PERSON)
+        await committed.wait()
+        subscriber.listen(Interest.everything(), after=0)
+        async with asyncio.timeout(5), aclosing(subscriber.messages()) as messages:
+            assert (await anext(messages)).seq == 1
+            following = asyncio.ensure_future(anext(messages))
+            await asyncio.to_thread(time.sleep, 0.05)
+            may_publish.set()
+            await answer
+            await engine.submit({"type": "broadcast", "event": "note:n", "data": {}}, THE_PERSON)
+            assert (await following).seq == 2
+        await engine.close()
+
+    asyncio.run(main())
 
 
 def test_types_and_globs_choose_what_comes(paths: WorkspacePaths) -> None:

@@ -1,11 +1,16 @@
 import asyncio
+import time
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aegis_tui.adapters.clock import SystemClock
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.domain.decision import THE_PERSON
 from aegis_tui.errors import HubUnavailable, LockHeld, StaleToken, UsageError
+from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.run import open_hub
 from aegis_tui.ports.hub_link import HubEvent, HubLink
 from aegis_tui.sdk.client import EnsembleClient
@@ -70,6 +75,35 @@ def test_commands_and_streams_go_on_over_a_restart_of_the_hub(paths: WorkspacePa
             assert [event.data["data"]["n"] for event in seen if event.data.get("event") == "note:n"] == [0, 1]
             await client.close()
             await person.close()
+
+    asyncio.run(main())
+
+
+def test_a_stream_from_now_on_misses_nothing_that_was_logged_while_it_was_cut_off(
+    paths: WorkspacePaths, join: Any
+) -> None:
+    note = {"type": "broadcast", "event": "note:n", "data": {}}
+
+    async def main() -> None:
+        seen: list[int] = []
+        async with open_hub(paths, port=0) as (address, engine):
+            client: EnsembleClient = await join(address, "one")
+            stop = client.on("broadcast", lambda event: seen.append(event.seq))
+            async with asyncio.timeout(10):
+                while not seen:
+                    await engine.submit(note, THE_PERSON)
+                    await asyncio.to_thread(time.sleep, 0.01)
+        alone = Engine(SqliteEventLog(paths.log_db), SystemClock())
+        await alone.open()
+        for _ in range(5):
+            await alone.submit(note, THE_PERSON)
+        await alone.close()
+        async with open_hub(paths, port=0) as (_, engine), asyncio.timeout(10):
+            while seen[-1] < engine.last_seq:
+                await asyncio.to_thread(time.sleep, 0.01)
+            assert seen == list(range(seen[0], engine.last_seq + 1))
+            stop()
+            await client.close()
 
     asyncio.run(main())
 

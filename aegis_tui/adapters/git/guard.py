@@ -34,7 +34,7 @@ CHAINED_HOOKS = (
     "pre-rebase",
     "prepare-commit-msg",
 )
-"""Hooks that only hand over to the person's own."""
+"""Hooks that hand over to the person's own; two of them tidy up before."""
 
 CONFIG_NAME = "config"
 """The settings file in the hooks folder that the worktree includes."""

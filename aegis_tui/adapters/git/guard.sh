@@ -110,6 +110,16 @@ check_refs() {
     done
 }
 
+# Where the git folder is read-only, git cannot take the lock under which it forgets a finished cherry-pick, and would
+# speak of it for ever after a rebase.
+tidy() {
+    folder=$(git rev-parse --git-dir) || return 0
+    if [ "$hook $1" = "post-rewrite rebase" ] || { [ ! -d "$folder/rebase-merge" ] && [ ! -d "$folder/sequencer" ]; }
+    then
+        rm -f "$folder/CHERRY_PICK_HEAD" "$folder/REVERT_HEAD"
+    fi
+}
+
 # Hand over to the person's own hook of that name, which core.hooksPath would otherwise hide.
 follow() {
     chain=$(cat "$here/chain") || refuse "the rules of this worktree cannot be read"
@@ -140,6 +150,10 @@ $changes
 END
     fi
     printf '%s\n' "$changes" | (follow "$@")
+    ;;
+post-commit | post-rewrite)
+    tidy "${1-}"
+    follow "$@"
     ;;
 *)
     follow "$@"

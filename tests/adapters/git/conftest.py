@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Callable
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.git import agent_git_environment
-from aegis_tui.ports.repository import Guard, WorktreeSpec
+from aegis_tui.adapters.git import agent_git_environment, open_repository
+from aegis_tui.ports.repository import Guard, RescueName, RescueRef, Worktree, WorktreeSpec
 
 
 @dataclass(frozen=True)
@@ -104,3 +105,29 @@ def spec_for(tmp_path: Path, repo: Path, git: Shell) -> Callable[..., WorktreeSp
         return WorktreeSpec(instance, path, f"aegis/{run}/{instance}", base_oid, guard)
 
     return make
+
+
+@pytest.fixture
+def add() -> Callable[..., list[Worktree]]:
+    """Adds worktrees, all at once."""
+
+    async def run(repo: Path, specs: tuple[WorktreeSpec, ...]) -> list[Worktree]:
+        repository = await open_repository(repo)
+        return list(await asyncio.gather(*(repository.add_worktree(spec) for spec in specs)))
+
+    return lambda repo, *specs: asyncio.run(run(repo, specs))
+
+
+@pytest.fixture
+def remove() -> Callable[..., RescueRef | None]:
+    """Removes a worktree of `w01`; says where its work was saved."""
+
+    async def run(repo: Path, path: Path, rescue: RescueName | None, saved: str | None) -> RescueRef | None:
+        return await (await open_repository(repo)).remove_worktree(path, rescue=rescue, already_saved=saved)
+
+    def apply(
+        repo: Path, path: Path, rescue: RescueName | None = RescueName("r1", "w01"), saved: str | None = None
+    ) -> RescueRef | None:
+        return asyncio.run(run(repo, path, rescue, saved))
+
+    return apply

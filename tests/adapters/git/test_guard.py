@@ -256,6 +256,18 @@ def test_amend_reset_cherry_pick_and_revert_work_on_the_own_branch(agent: Shell,
     assert (spec.path / "src/a.py").read_text() == "one\n"
 
 
+def test_a_rebase_leaves_no_cherry_pick_behind_where_git_cannot_lock_its_refs(
+    repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec
+) -> None:
+    for text in ("one\n", "two\n"):
+        write(spec, "src/a.py", text)
+        agent(spec.path, "commit", "-qam", text)
+    (repo / ".git/packed-refs.lock").touch()
+    agent(spec.path, "-c", "core.packedRefsTimeout=0", "rebase", "-q", "--force-rebase", "HEAD~2")
+    assert "cherry-pick" not in agent(spec.path, "status")
+    assert (spec.path / "src/a.py").read_text() == "two\n"
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty", "no branch"])
 def test_rules_that_cannot_be_read_refuse_everything(agent: Shell, spec: WorktreeSpec, damage: str) -> None:
     rules = spec.guard.hooks_dir / "rules"

@@ -11,26 +11,12 @@ import pytest
 
 from aegis_tui.adapters.git import open_repository
 from aegis_tui.errors import Conflict, Refused
-from aegis_tui.ports.repository import RescueName, Worktree, WorktreeSpec
+from aegis_tui.ports.repository import RescueName, RescueRef, Worktree, WorktreeSpec
 
 Shell = Any
 MakeSpec = Callable[..., WorktreeSpec]
-W01 = RescueName("r1", "w01")
-
-
-def add(repo: Path, *specs: WorktreeSpec) -> list[Worktree]:
-    async def run() -> list[Worktree]:
-        repository = await open_repository(repo)
-        return list(await asyncio.gather(*(repository.add_worktree(spec) for spec in specs)))
-
-    return asyncio.run(run())
-
-
-def remove(repo: Path, path: Path, rescue: RescueName | None = W01, saved: str | None = None) -> Any:
-    async def run() -> Any:
-        return await (await open_repository(repo)).remove_worktree(path, rescue=rescue, already_saved=saved)
-
-    return asyncio.run(run())
+Add = Callable[..., list[Worktree]]
+Remove = Callable[..., RescueRef | None]
 
 
 def inventory(root: Path) -> dict[str, bytes]:
@@ -42,7 +28,7 @@ def inventory(root: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_worktree_has_every_file_of_its_base(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
+def test_a_worktree_has_every_file_of_its_base(repo: Path, git: Shell, spec_for: MakeSpec, add: Add) -> None:
     spec = spec_for("w01")
     [tree] = add(repo, spec)
     assert git(spec.path, "status", "--porcelain") == ""
@@ -53,7 +39,7 @@ def test_a_worktree_has_every_file_of_its_base(repo: Path, git: Shell, spec_for:
     assert tree.admin_dir.is_dir()
 
 
-def test_worktrees_are_made_at_once_and_listed_with_their_instance(repo: Path, spec_for: MakeSpec) -> None:
+def test_worktrees_are_made_at_once_and_listed_with_their_instance(repo: Path, spec_for: MakeSpec, add: Add) -> None:
     add(repo, *(spec_for(f"w0{number}") for number in range(1, 6)))
 
     async def listed() -> dict[str | None, str | None]:
@@ -63,7 +49,7 @@ def test_worktrees_are_made_at_once_and_listed_with_their_instance(repo: Path, s
     assert asyncio.run(listed()) == {None: "main"} | {f"w0{n}": f"aegis/r1/w0{n}" for n in range(1, 6)}
 
 
-def test_a_worktree_is_locked_against_git_itself(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
+def test_a_worktree_is_locked_against_git_itself(repo: Path, git: Shell, spec_for: MakeSpec, add: Add) -> None:
     spec = spec_for("w01")
     add(repo, spec)
     code, output = git.attempt(repo, "worktree", "remove", "--force", str(spec.path))
@@ -71,7 +57,7 @@ def test_a_worktree_is_locked_against_git_itself(repo: Path, git: Shell, spec_fo
     assert "aegis-tui w01" in output
 
 
-def test_adding_again_keeps_the_work_in_it(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
+def test_adding_again_keeps_the_work_in_it(repo: Path, git: Shell, spec_for: MakeSpec, add: Add) -> None:
     spec = spec_for("w01")
     add(repo, spec)
     (spec.path / "src/a.py").write_text("half done\n")
@@ -82,7 +68,9 @@ def test_adding_again_keeps_the_work_in_it(repo: Path, git: Shell, spec_for: Mak
     assert git(repo, "for-each-ref", "refs/aegis") == ""
 
 
-def test_a_worktree_cut_off_before_its_files_is_made_again(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
+def test_a_worktree_cut_off_before_its_files_is_made_again(
+    repo: Path, git: Shell, spec_for: MakeSpec, add: Add
+) -> None:
     spec = spec_for("w01")
     spec.path.parent.mkdir(parents=True)
     git(
@@ -106,7 +94,9 @@ def test_a_worktree_cut_off_before_its_files_is_made_again(repo: Path, git: Shel
     assert len(git(repo, "worktree", "list").splitlines()) == 2
 
 
-def test_what_a_cut_off_worktree_holds_beside_its_base_is_saved(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
+def test_what_a_cut_off_worktree_holds_beside_its_base_is_saved(
+    repo: Path, git: Shell, spec_for: MakeSpec, add: Add
+) -> None:
     spec = spec_for("w01")
     spec.path.parent.mkdir(parents=True)
     git(repo, "worktree", "add", "-q", "--lock", "--reason", "aegis-tui w01", "-b", spec.branch, str(spec.path))
@@ -116,7 +106,7 @@ def test_what_a_cut_off_worktree_holds_beside_its_base_is_saved(repo: Path, git:
 
 
 def test_a_worktree_git_forgot_is_saved_and_made_again_with_its_commits(
-    repo: Path, git: Shell, spec_for: MakeSpec
+    repo: Path, git: Shell, spec_for: MakeSpec, add: Add
 ) -> None:
     spec = spec_for("w01")
     [tree] = add(repo, spec)
@@ -131,7 +121,7 @@ def test_a_worktree_git_forgot_is_saved_and_made_again_with_its_commits(
 
 
 def test_a_worktree_whose_folder_was_deleted_comes_back_and_its_staged_content_is_saved(
-    repo: Path, git: Shell, spec_for: MakeSpec
+    repo: Path, git: Shell, spec_for: MakeSpec, add: Add
 ) -> None:
     spec = spec_for("w01")
     add(repo, spec)
@@ -143,7 +133,7 @@ def test_a_worktree_whose_folder_was_deleted_comes_back_and_its_staged_content_i
     assert git(repo, "show", "refs/aegis/rescue/r1/w01/1:src/c.py") == "c"
 
 
-def test_a_folder_of_somebody_else_is_not_taken(repo: Path, spec_for: MakeSpec) -> None:
+def test_a_folder_of_somebody_else_is_not_taken(repo: Path, spec_for: MakeSpec, add: Add) -> None:
     spec = spec_for("w01")
     spec.path.mkdir(parents=True)
     (spec.path / "theirs").write_text("x")
@@ -152,86 +142,7 @@ def test_a_folder_of_somebody_else_is_not_taken(repo: Path, spec_for: MakeSpec) 
     assert (spec.path / "theirs").read_text() == "x"
 
 
-def test_removal_saves_uncommitted_untracked_and_staged_content(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
-    spec = spec_for("w01")
-    add(repo, spec)
-    (spec.path / "src/a.py").write_text("staged\n")
-    git(spec.path, "add", "src/a.py")
-    (spec.path / "src/a.py").write_text("changed\n")
-    (spec.path / "새 파일.txt").write_text("new\n")
-    (spec.path / "x.log").write_text("ignored\n")
-    (spec.path / "README.md").unlink()
-    saved = remove(repo, spec.path)
-    assert saved.ref == "refs/aegis/rescue/r1/w01/1"
-    assert not spec.path.exists()
-    assert git(repo, "show", f"{saved.ref}:src/a.py") == "changed"
-    assert git(repo, "show", f"{saved.ref}:새 파일.txt") == "new"
-    assert git(repo, "show", f"{saved.ref}^2:src/a.py") == "staged"
-    names = git(repo, "ls-tree", "-r", "--name-only", saved.ref)
-    assert "x.log" not in names
-    assert "README.md" not in names
-    assert git(repo, "rev-parse", spec.branch)
-    assert list(spec.path.parent.iterdir()) == []
-
-
-def test_a_clean_worktree_leaves_no_rescue(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
-    spec = spec_for("w01")
-    add(repo, spec)
-    assert remove(repo, spec.path) is None
-    assert remove(repo, spec.path) is None
-    assert git(repo, "for-each-ref", "refs/aegis") == ""
-
-
-def test_content_that_is_kept_elsewhere_needs_no_rescue(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
-    spec = spec_for("w01")
-    add(repo, spec)
-    (spec.path / "src/a.py").write_text("changed\n")
-
-    async def tree() -> str:
-        return await (await open_repository(repo)).snapshot_tree(spec.path)
-
-    assert remove(repo, spec.path, saved=asyncio.run(tree())) is None
-
-
-def test_commits_on_a_detached_head_are_rescued(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
-    spec = spec_for("w01")
-    add(repo, spec)
-    git(spec.path, "checkout", "-q", "--detach")
-    (spec.path / "src/a.py").write_text("changed\n")
-    git(spec.path, "commit", "-qam", "adrift")
-    saved = remove(repo, spec.path)
-    assert git(repo, "show", f"{saved.ref}:src/a.py") == "changed"
-
-
-def test_the_second_rescue_of_an_instance_gets_the_next_number(repo: Path, spec_for: MakeSpec) -> None:
-    spec = spec_for("w01")
-    for number in (1, 2):
-        add(repo, spec)
-        (spec.path / "src/a.py").write_text(f"{number}\n")
-        assert remove(repo, spec.path).ref == f"refs/aegis/rescue/r1/w01/{number}"
-
-
-def test_a_repository_inside_a_worktree_stops_its_removal(repo: Path, git: Shell, spec_for: MakeSpec) -> None:
-    spec = spec_for("w01")
-    add(repo, spec)
-    inner = spec.path / "inner"
-    inner.mkdir()
-    git(inner, "init", "-q")
-    git(inner, "commit", "-q", "--allow-empty", "-m", "inner")
-    with pytest.raises(Refused, match="inner"):
-        remove(repo, spec.path)
-    assert (inner / ".git").is_dir()
-
-
-def test_an_instances_worktree_is_not_removed_without_a_name_to_save_it_for(repo: Path, spec_for: MakeSpec) -> None:
-    spec = spec_for("w01")
-    add(repo, spec)
-    with pytest.raises(Refused):
-        remove(repo, spec.path, None)
-    assert spec.path.is_dir()
-
-
-def test_a_worktree_of_the_person_is_left_alone(repo: Path, git: Shell, tmp_path: Path) -> None:
+def test_a_worktree_of_the_person_is_left_alone(repo: Path, git: Shell, tmp_path: Path, remove: Remove) -> None:
     own = tmp_path / "own"
     git(repo, "worktree", "add", "-q", "-b", "own", str(own))
     with pytest.raises(Refused):
@@ -257,50 +168,6 @@ def test_a_scratch_worktree_is_replaced_and_removed_without_a_rescue(repo: Path,
 
     asyncio.run(run())
     assert git(repo, "for-each-ref", "refs/aegis") == ""
-
-
-def test_a_snapshot_touches_neither_index_nor_files_and_is_the_same_twice(
-    repo: Path, git: Shell, spec_for: MakeSpec
-) -> None:
-    spec = spec_for("w01")
-    [tree] = add(repo, spec)
-    (spec.path / "src/new 새.py").write_text("new\n")
-    (spec.path / "src/a.py").write_text("changed\n")
-    before = (tree.admin_dir / "index").read_bytes(), git(spec.path, "status", "--porcelain")
-
-    async def run() -> tuple[str, str, str]:
-        repository = await open_repository(repo)
-        return (
-            await repository.snapshot_tree(spec.path),
-            await repository.snapshot_commit(spec.path),
-            await repository.snapshot_commit(spec.path),
-        )
-
-    oid, first, second = asyncio.run(run())
-    assert first == second
-    assert git(repo, "rev-parse", f"{first}^{{tree}}") == oid
-    assert git(repo, "rev-parse", f"{first}^") == spec.base_oid
-    assert git(repo, "show", f"{oid}:src/new 새.py") == "new"
-    assert git(repo, "show", f"{oid}:src/a.py") == "changed"
-    assert (tree.admin_dir / "index").read_bytes() == before[0]
-    assert git(spec.path, "status", "--porcelain") == before[1]
-
-
-def test_settings_an_agent_writes_into_its_worktree_start_no_program_of_ours(
-    repo: Path, git: Shell, spec_for: MakeSpec, tmp_path: Path
-) -> None:
-    spec = spec_for("w01")
-    add(repo, spec)
-    trap = tmp_path / "trap"
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\ntouch '{trap}'\ncat\n")
-    program.chmod(0o755)
-    git(spec.path, "config", "--worktree", "filter.evil.clean", str(program))
-    git(spec.path, "config", "--worktree", "core.fsmonitor", str(program))
-    (spec.path / ".gitattributes").write_text("* filter=evil\n")
-    (spec.path / "src/a.py").write_text("changed\n")
-    assert remove(repo, spec.path) is not None
-    assert not trap.exists()
 
 
 def test_no_hook_of_the_person_runs_for_what_the_hub_does(repo: Path, git: Shell, tmp_path: Path) -> None:
@@ -376,7 +243,7 @@ def test_a_full_cycle_leaves_the_persons_repository_as_it_was(
 
 
 def test_worktrees_are_made_from_a_bare_repository_and_its_configuration_comes_back(
-    repo: Path, git: Shell, spec_for: MakeSpec, tmp_path: Path
+    repo: Path, git: Shell, spec_for: MakeSpec, tmp_path: Path, add: Add, remove: Remove
 ) -> None:
     bare = tmp_path / "bare.git"
     git(tmp_path, "clone", "-q", "--bare", str(repo), str(bare))
@@ -395,7 +262,7 @@ def test_worktrees_are_made_from_a_bare_repository_and_its_configuration_comes_b
 
 
 def test_a_git_folder_named_by_a_submodule_is_served_too(
-    repo: Path, git: Shell, spec_for: MakeSpec, tmp_path: Path
+    repo: Path, git: Shell, spec_for: MakeSpec, tmp_path: Path, add: Add, remove: Remove
 ) -> None:
     outer = tmp_path / "outer"
     outer.mkdir()
@@ -411,39 +278,8 @@ def test_a_git_folder_named_by_a_submodule_is_served_too(
     assert config.read_bytes() == before
 
 
-def test_a_dirty_submodule_is_not_entered_by_a_snapshot(repo: Path, git: Shell, tmp_path: Path) -> None:
-    library = tmp_path / "library"
-    library.mkdir()
-    git(library, "init", "-q")
-    (library / "code").write_text("a\n")
-    git(library, "add", ".")
-    git(library, "commit", "-qm", "library")
-    git(repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "lib")
-    git(repo, "commit", "-qam", "with library")
-    trap = tmp_path / "trap"
-    program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\ntouch '{trap}'\ncat\n")
-    program.chmod(0o755)
-    path = tmp_path / "qa"
-
-    async def run() -> str:
-        repository = await open_repository(repo)
-        await repository.add_scratch(path, git(repo, "rev-parse", "HEAD"))
-        git(path, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
-        git(path / "lib", "config", "filter.evil.clean", str(program))
-        (path / "lib/.gitattributes").write_text("* filter=evil\n")
-        (path / "lib/code").write_text("b\n")
-        (path / "README.md").write_text("changed\n")
-        return await repository.snapshot_tree(path)
-
-    tree = asyncio.run(run())
-    assert git(repo, "show", f"{tree}:README.md") == "changed"
-    assert git(repo, "rev-parse", f"{tree}:lib") == git(library, "rev-parse", "HEAD")
-    assert not trap.exists()
-
-
 def test_a_commit_writes_only_where_the_sandbox_lets_it(
-    repo: Path, git: Shell, agent: Shell, spec_for: MakeSpec
+    repo: Path, git: Shell, agent: Shell, spec_for: MakeSpec, add: Add
 ) -> None:
     spec = spec_for("w01")
     common = repo / ".git"
