@@ -22,7 +22,9 @@ from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.record import set_gateway
 from aegis_tui.hub.run import main_hub
+from aegis_tui.hub.watching import WatchService
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.services.instances import InstanceKeeper, Places
 from aegis_tui.services.integrate import Integrator
@@ -76,7 +78,7 @@ class WorkflowService:
             keeper=keeper,
             integrator=Integrator(repository),
             quality=quality,
-            gateway=GatewayProcess(paths, sockets_dir),
+            gateway=GatewayProcess(paths, sockets_dir, partial(set_gateway, paths)),
             describe_commit=partial(describe_commit, repository.common_dir),
         )
         self._preflight = Preflight(
@@ -116,7 +118,8 @@ def _folder(path: Path) -> Path:
 
 def serve_hub(root: Path) -> int:
     """Run the hub of the repository at `root` in this process; returns its exit code."""
-    return main_hub(root, services=[WorkflowService(root, dict(os.environ))])
+    environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
+    return main_hub(root, services=[WorkflowService(root, environ), WatchService(root)])
 
 
 async def describe_commit_at(root: Path, oid: str) -> dict[str, Any]:
@@ -129,3 +132,10 @@ def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, enviro
     """The program that hands a terminal to an instance's pane, from outside or inside another tmux."""
     terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
     return terminal.attach_argv(instance, read_only=read_only, environ=environ)
+
+
+async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> None:
+    """End the gateway and every pane of a workspace whose hub is gone; for places that are about to be removed."""
+    await GatewayProcess(paths, paths.runtime_dir / "agents", lambda url, socket: None).close()
+    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    await terminal.stop_server()

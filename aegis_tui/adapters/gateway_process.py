@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from aegis_tui.domain.ids import hash_token
@@ -29,10 +30,14 @@ class GatewayProcess:
     Args:
         paths: The workspace's folders.
         sockets_dir: Where a second name of its socket is put, for sandboxes that show that folder only.
+        publish: Told url and socket when it serves, and None twice when it has ended.
     """
 
-    def __init__(self, paths: WorkspacePaths, sockets_dir: Path) -> None:
-        self._paths, self._sockets_dir = paths, sockets_dir
+    def __init__(
+        self, paths: WorkspacePaths, sockets_dir: Path, publish: Callable[[str | None, str | None], None]
+    ) -> None:
+        self._paths, self._sockets_dir, self._publish = paths, sockets_dir, publish
+        self._published = False
         self._written: str | None = None
         self._lock = asyncio.Lock()
 
@@ -55,6 +60,12 @@ class GatewayProcess:
                 self._written = text
             if self._find() is None:
                 await self._start()
+                self._published = False
+            if not self._published:
+                link_socket(self._paths.gateway_socket, self._sockets_dir)
+                record = json.loads(self._record.read_text("utf-8"))
+                self._publish(str(record["url"]), str(self._paths.gateway_socket))
+                self._published = True
 
     def _find(self) -> int | None:
         """The pid of the gateway that runs here, or None."""
@@ -86,7 +97,6 @@ class GatewayProcess:
             if process.returncode is not None or time.monotonic() > end:
                 raise Unavailable("the gateway did not start", f"read {log}", code="gateway.unavailable")
             await asyncio.sleep(_POLL_S)
-        link_socket(self._paths.gateway_socket, self._sockets_dir)
 
     async def close(self) -> None:
         """End it and wait until it is gone."""
@@ -98,6 +108,7 @@ class GatewayProcess:
             for name in ("gateway.json", "gateway-map.json", "gateway.lock"):
                 (self._paths.runtime_dir / name).unlink(missing_ok=True)
             (self._sockets_dir / self._paths.gateway_socket.name).unlink(missing_ok=True)
+            self._publish(None, None)
 
 
 def _person_hash(hub_json: Path) -> str | None:

@@ -147,7 +147,8 @@ def _conclude(report: dict[str, Any], *, as_json: bool) -> int:
             output.data(line)
     if ok:
         return 0
-    return 3 if error.get("code") in GATE_CODES else 1
+    blocked = any(not gate["passed"] for stage in report["stages"] for gate in stage["gates"])
+    return 3 if blocked or error.get("code") in GATE_CODES else 1
 
 
 def _summary(report: dict[str, Any]) -> Iterator[str]:

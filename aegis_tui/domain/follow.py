@@ -121,7 +121,8 @@ def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str, partition
         return
     if piece.attempts >= run.options.max_attempts:
         why = f": {last.note}" if last and last.note else ""
-        yield from fail(run, "worker.failed", f"{piece.name} failed {piece.attempts} times{why}")
+        back = f"; it had been sent back: {piece.feedback.splitlines()[0]}" if piece.feedback else ""
+        yield from fail(run, "worker.failed", f"{piece.name} failed {piece.attempts} times{why}{back}")
         return
     base = run.working_oid if piece.head_oid is None or piece.applied_head == piece.head_oid else piece.head_oid
     planned = plan(

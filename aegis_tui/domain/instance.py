@@ -80,7 +80,8 @@ class InstancePrepared(EventData):
 
     type: Literal["instance:prepared"] = "instance:prepared"
     worktree: str
-    token_hash: str
+    token_hash: str = ""
+    """Left out of what clients are told; a mirror therefore knows no tokens."""
 
 
 class InstanceLaunched(EventData):
@@ -270,7 +271,8 @@ class InstanceTable:
             case InstancePrepared():
                 instance.worktree, instance.token_hash = data.worktree, data.token_hash
                 instance.phase = Phase.PREPARED
-                self._hashes[data.token_hash] = instance.agent_id
+                if data.token_hash:
+                    self._hashes[data.token_hash] = instance.agent_id
             case InstanceLaunched():
                 instance.pane, instance.pid, instance.started_at = data.pane, data.pid, timestamp
                 if instance.phase is Phase.PREPARED:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from aegis_tui.domain.model import Key
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, HubUnavailable, StoreError
 from aegis_tui.hub.batch import Batch, Reply, ReplyFuture, Submission, resolve
+from aegis_tui.hub.changes import Changes
 from aegis_tui.hub.recovery import recover
 from aegis_tui.ports.clock import Clock
 from aegis_tui.ports.event_log import EventLog, RequestKey
@@ -37,25 +38,6 @@ STALL_S = 1.0
 _SHORTEST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 1.0
 _log = logging.getLogger(__name__)
-
-
-class _Changed:
-    """Keys that one follower has not taken yet."""
-
-    def __init__(self) -> None:
-        self._keys: set[Key] = set()
-        self._wake = asyncio.Event()
-
-    def note(self, keys: Iterable[Key]) -> None:
-        self._keys.update(keys)
-        self._wake.set()
-
-    async def take(self) -> frozenset[Key]:
-        await self._wake.wait()
-        self._wake.clear()
-        keys = frozenset(self._keys)
-        self._keys.clear()
-        return keys
 
 
 class Engine:
@@ -84,7 +66,7 @@ class Engine:
         self._timer_wake = asyncio.Event()
         self._waiting: dict[RequestKey, list[ReplyFuture]] = {}
         self._listeners: list[Listener] = []
-        self._changed: list[_Changed] = []
+        self._changed: list[Changes] = []
         self._expected_wake = 0.0
         self._must_expire = False
         self._broken: StoreError | None = None
@@ -165,7 +147,7 @@ class Engine:
 
     async def changes(self) -> AsyncGenerator[frozenset[Key], None]:
         """Keys that changed since the last item; bursts are merged. The first item comes at once and is empty."""
-        changed = _Changed()
+        changed = Changes()
         self._changed.append(changed)
         try:
             yield frozenset()

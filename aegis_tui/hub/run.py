@@ -81,32 +81,45 @@ async def open_hub(
         engine = Engine(SqliteEventLog(paths.log_db), SystemClock(), key=paths.key, snapshot_events=snapshot_events)
         await engine.open()
         stack.push_async_callback(engine.close)
-        token = new_token()
-        identity = Identity(engine, token, load_or_create_key(paths.state_dir / "joining.key"))
-        ingress = Ingress(engine, identity, paths, prepare=[service.prepare for service in services])
-        app = build_app(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine))
-        tcp = open_loopback(port)
-        stack.callback(tcp.close)
-        unix = open_unix(paths.hub_socket)
-        stack.callback(paths.hub_socket.unlink, missing_ok=True)
-        stack.callback(unix.close)
-        server = HubServer(app, [unix, tcp])
-        await server.open()
-        stack.push_async_callback(server.close)
-        address = HubAddress(
-            pid=os.getpid(),
-            start_time=process_start_time(os.getpid()) or 0.0,
-            url=f"http://127.0.0.1:{tcp.getsockname()[1]}",
-            socket=str(paths.hub_socket),
-            token=token,
-        )
-        write_record(paths, address)
-        stack.callback(paths.hub_json.unlink, missing_ok=True)
+        address = await _serve(stack, engine, paths, services=services, port=port)
         for service in services:
             await service.start(engine, paths)
             stack.push_async_callback(service.stop)
-        _log.info("the hub serves", extra={"aegis_url": address.url})
         yield address, engine
+
+
+async def _serve(
+    stack: AsyncExitStack,
+    engine: Engine,
+    paths: WorkspacePaths,
+    *,
+    services: Sequence[HubService],
+    port: int | None,
+) -> HubAddress:
+    """Let clients in, and publish how; undone when the stack unwinds."""
+    token = new_token()
+    identity = Identity(engine, token, load_or_create_key(paths.state_dir / "joining.key"))
+    ingress = Ingress(engine, identity, paths, prepare=[service.prepare for service in services])
+    app = build_app(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine))
+    tcp = open_loopback(port)
+    stack.callback(tcp.close)
+    unix = open_unix(paths.hub_socket)
+    stack.callback(paths.hub_socket.unlink, missing_ok=True)
+    stack.callback(unix.close)
+    server = HubServer(app, [unix, tcp])
+    await server.open()
+    stack.push_async_callback(server.close)
+    address = HubAddress(
+        pid=os.getpid(),
+        start_time=process_start_time(os.getpid()) or 0.0,
+        url=f"http://127.0.0.1:{tcp.getsockname()[1]}",
+        socket=str(paths.hub_socket),
+        token=token,
+    )
+    write_record(paths, address)
+    stack.callback(paths.hub_json.unlink, missing_ok=True)
+    _log.info("the hub serves", extra={"aegis_url": address.url})
+    return address
 
 
 async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: Mapping[str, str] = os.environ) -> None:

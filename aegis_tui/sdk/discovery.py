@@ -236,6 +236,9 @@ def start_hub(
     while time.monotonic() < end:
         ended = process.poll() is not None
         if address := find_hub(paths):
+            if address.pid != process.pid:
+                # Another start was first; ours would become a hub of its own if that one ended before it gives up.
+                process.kill()
             _reap_later(process)
             return address
         if ended:

@@ -54,15 +54,21 @@ def create_sample_repository(directory: Path) -> str:
     shutil.copytree(
         SAMPLE / "repo", directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*_cache")
     )
-    _git(directory, "init", "--quiet", "--initial-branch=main", "--template=")
+    git_in_sample(directory, "init", "--quiet", "--initial-branch=main", "--template=")
     for key, value in (("user.name", PERSON[0]), ("user.email", PERSON[1]), ("commit.gpgSign", "false")):
-        _git(directory, "config", key, value)
-    _git(directory, "add", "--all")
-    _git(directory, "commit", "--quiet", "--message", "feat: a small shop behind an HTTP interface")
-    return _git(directory, "rev-parse", "HEAD").strip()
+        git_in_sample(directory, "config", key, value)
+    git_in_sample(directory, "add", "--all")
+    git_in_sample(directory, "commit", "--quiet", "--message", "feat: a small shop behind an HTTP interface")
+    return git_in_sample(directory, "rev-parse", "HEAD").strip()
 
 
-def _git(directory: Path, *arguments: str) -> str:
+def git_in_sample(directory: Path, *arguments: str) -> str:
+    """Run git in a sample repository, away from the person's configuration and hooks; returns what it printed.
+
+    Raises:
+        GitUnavailable: git is not on the path.
+        GitError: git failed or took too long.
+    """
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(directory),

@@ -6,8 +6,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-import git
-
 from aegis_tui.errors import GitError
 
 
@@ -21,6 +19,8 @@ async def describe_commit(common_dir: Path, oid: str) -> dict[str, Any]:
 
 
 def _describe(common_dir: Path, oid: str) -> dict[str, Any]:
+    import git  # raises where there is no git program
+
     try:
         with git.Repo(common_dir) as repository:
             commit = repository.commit(oid)
@@ -41,6 +41,8 @@ async def list_files(common_dir: Path, oid: str) -> dict[str, str]:
 
 
 def _list_files(common_dir: Path, oid: str) -> dict[str, str]:
+    import git  # raises where there is no git program
+
     try:
         with git.Repo(common_dir) as repository:
             text = repository.git.ls_tree("-r", "-z", "--full-tree", oid)

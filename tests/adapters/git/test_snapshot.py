@@ -29,6 +29,7 @@ def test_removal_saves_uncommitted_untracked_and_staged_content(
     (spec.path / "x.log").write_text("ignored\n")
     (spec.path / "README.md").unlink()
     saved = remove(repo, spec.path)
+    assert saved is not None
     assert saved.ref == "refs/aegis/rescue/r1/w01/1"
     assert not spec.path.exists()
     assert git(repo, "show", f"{saved.ref}:src/a.py") == "changed"
@@ -73,6 +74,7 @@ def test_commits_on_a_detached_head_are_rescued(
     (spec.path / "src/a.py").write_text("changed\n")
     git(spec.path, "commit", "-qam", "adrift")
     saved = remove(repo, spec.path)
+    assert saved is not None
     assert git(repo, "show", f"{saved.ref}:src/a.py") == "changed"
 
 
@@ -83,7 +85,9 @@ def test_the_second_rescue_of_an_instance_gets_the_next_number(
     for number in (1, 2):
         add(repo, spec)
         (spec.path / "src/a.py").write_text(f"{number}\n")
-        assert remove(repo, spec.path).ref == f"refs/aegis/rescue/r1/w01/{number}"
+        saved = remove(repo, spec.path)
+        assert saved is not None
+        assert saved.ref == f"refs/aegis/rescue/r1/w01/{number}"
 
 
 def test_a_repository_inside_a_worktree_stops_its_removal(

@@ -1,0 +1,224 @@
+"""`aegis-tui demo`: the whole job on a throw-away repository, with a scripted model (contract 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.hub import stop_hub
+from aegis_tui.cli.narrate import narrate
+from aegis_tui.cli.place import Place, here
+from aegis_tui.cli.run import GATE_CODES
+from aegis_tui.domain import ids
+from aegis_tui.errors import AegisError, HubUnavailable, Unavailable
+from aegis_tui.services.demo import Claim, Report, Result, judge, parse_promise
+from aegis_tui.services.design import load_design
+from aegis_tui.testing.driver import DriverThread, GateDriver, follow_events
+from aegis_tui.testing.playground import FOREIGN, Playground, open_playground
+from aegis_tui.testing.sample_repository import scenario_names
+
+DEADLINE_S = 180.0
+"""A run that takes longer has lost its way."""
+
+CANCEL_DEADLINE_S = 10.0
+WHERE_TO_LOOK = "scripted model · watch the stages on top, the locks and conflicts below, a attaches to a worker"
+NEEDED = {"git": "git", "tmux": "tmux"}
+
+
+def _demo(
+    headless: Annotated[bool, typer.Option("--headless", help="No screen; progress on stderr.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="Keep the repository here.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Workers at once.")] = 8,
+    scenario: Annotated[str, typer.Option("--scenario", metavar="NAME", help="Which story is told.")] = "default",
+) -> int:
+    """Show the whole job in a minute: several agents, one commit, no GPU and no network."""
+    _check_programs()
+    with _sigterm_as_interrupt(), open_playground(scenario, keep=keep) as ground, _own_environment(ground):
+        place = here(ground.repository)
+        try:
+            if headless or as_json or not sys.stdout.isatty():
+                report = _watch(ground, place, workers, quiet=as_json)
+            else:
+                report = _show(ground, place, workers)
+        finally:
+            _close(place)
+        if report is None:
+            output.talk("the demo was left before its end; everything it made is gone")
+            return 0
+        return _conclude(ground, report, as_json=as_json, kept=keep)
+
+
+def _check_programs() -> None:
+    for program, package in NEEDED.items():
+        if shutil.which(program) is None:
+            raise Unavailable(f"{program} is not installed", f"install it: sudo apt-get install -y {package}")
+
+
+def _options(ground: Playground, place: Place, workers: int) -> dict[str, Any]:
+    return {
+        "workers": workers,
+        "base_url": ground.base_url,
+        "model": ground.model,
+        "sandbox": place.settings.sandbox,
+        "role_notes": {"reviewer": "[[script:reviewer]]"},
+    }
+
+
+def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Report | None:
+    """Start the run and follow it in words."""
+    design = load_design(ground.scenario / "design.yaml", kinds=ids.KINDS)
+    hub = place.started_hub()
+    hub.command(
+        "run:start",
+        request_id=uuid.uuid4().hex,
+        goal=design.goal,
+        design=design.model_dump(mode="json"),
+        options=_options(ground, place, workers),
+    )
+    driver = ground.driver()
+    for event in follow_events(lambda: place.started_hub(), deadline_s=DEADLINE_S):
+        driver.take(event)
+        if not quiet and (line := narrate(event)):
+            output.talk(line)
+        if event["type"] == "run:finished":
+            report: dict[str, Any] = event["data"]["report"]
+            return report
+    raise HubUnavailable(
+        f"the demo did not end within {DEADLINE_S:g} s", f"closed gates: {', '.join(driver.waiting) or 'none'}"
+    )
+
+
+def _show(ground: Playground, place: Place, workers: int) -> Report | None:
+    """Open the screen, with the goal typed in; Enter starts the run."""
+    from aegis_tui.bootstrap import open_dashboard
+
+    design = load_design(ground.scenario / "design.yaml", kinds=ids.KINDS)
+    place.started_hub()
+    with DriverThread(ground.driver(), lambda: _found(place)) as thread:
+        open_dashboard(
+            place.root,
+            goal=design.goal,
+            design=design.model_dump(mode="json"),
+            options=_options(ground, place, workers),
+            hint=WHERE_TO_LOOK,
+        )
+    return thread.report
+
+
+def _found(place: Place) -> Any:
+    return place.hub() if place.find() else None
+
+
+def _conclude(ground: Playground, report: Report, *, as_json: bool, kept: Path | None) -> int:
+    claims = _claims(ground, report)
+    ok = bool(report["ok"]) and all(claim.ok for claim in claims)
+    fields = {**report, "ok": ok, "demo": {"claims": [claim.to_wire() for claim in claims]}}
+    if as_json:
+        output.result(fields, as_json=True)
+    else:
+        for line in _summary(report, claims, kept):
+            output.data(line)
+    if ok:
+        return 0
+    return 3 if (report.get("error") or {}).get("code") in GATE_CODES else 1
+
+
+def _claims(ground: Playground, report: Report) -> list[Claim]:
+    """Look at the result with git and run its tests; the result stays checked out."""
+    untouched, commit = ground.checkout_is_untouched(), report["commit"]
+    if commit is not None:
+        ground.check_out(commit["branch"])
+    result = Result(
+        base_oid=ground.base_oid,
+        commits=ground.commits_of(commit["branch"]) if commit else [],
+        tests_pass=commit is not None and ground.run_tests().ok,
+        checkout_untouched=untouched,
+    )
+    return judge(report, parse_promise(ground.promise()), result)
+
+
+def _summary(report: Report, claims: list[Claim], kept: Path | None) -> Iterator[str]:
+    if error := report.get("error"):
+        yield f"the run failed: {error['message']}"
+    yield from output.table(("yes" if claim.ok else "NO", claim.name, claim.found) for claim in claims)
+    if commit := report["commit"]:
+        yield f"{commit['subject']}"
+        yield f"{commit['files']} files in one commit, {report['duration_s']:.0f} s, scripted model"
+    if kept is not None:
+        yield f"look at it: cd {kept} && git show --stat"
+    else:
+        yield "in your own repository: aegis-tui run GOAL"
+
+
+@contextlib.contextmanager
+def _own_environment(ground: Playground) -> Iterator[None]:
+    """This process and the hub that it starts keep their things in the playground."""
+    changed = {**dict.fromkeys(FOREIGN), **ground.environment()}
+    before = {name: os.environ.get(name) for name in changed}
+    _set(changed)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: dict[str, str | None] | dict[str, str]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does, so that it cleans up."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _close(place: Place) -> None:
+    """End run, hub, gateway and panes; a second Ctrl-C does not stop this half-way."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        _cancel_run(place)
+        with contextlib.suppress(HubUnavailable):
+            stop_hub(place)
+        from aegis_tui.bootstrap import close_workspace
+
+        asyncio.run(close_workspace(place.paths, os.environ))
+        if place.paths.runtime_dir.exists():
+            shutil.rmtree(place.paths.runtime_dir, ignore_errors=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _cancel_run(place: Place) -> None:
+    """End a run that is still open, and wait until its instances are put away."""
+    if place.find() is None:
+        return
+    with contextlib.suppress(AegisError):
+        hub = place.hub()
+        hub.command("run:cancel", reason="the demo was left")
+        for event in follow_events(lambda: hub, deadline_s=CANCEL_DEADLINE_S):
+            if event["type"] == "run:finished":
+                return
+
+
+demo_app = typer.Typer(add_completion=False)
+demo_app.command()(_demo)

@@ -1,0 +1,29 @@
+"""Which keys changed, for one follower inside the hub. Delivery: latest wins, bursts are merged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from aegis_tui.domain.model import Key
+
+
+class Changes:
+    """Keys that one follower has not taken yet."""
+
+    def __init__(self) -> None:
+        self._keys: set[Key] = set()
+        self._wake = asyncio.Event()
+
+    def note(self, keys: Iterable[Key]) -> None:
+        """Add keys; never blocks."""
+        self._keys.update(keys)
+        self._wake.set()
+
+    async def take(self) -> frozenset[Key]:
+        """All keys since the last call; waits until there is something."""
+        await self._wake.wait()
+        self._wake.clear()
+        keys = frozenset(self._keys)
+        self._keys.clear()
+        return keys

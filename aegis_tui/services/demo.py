@@ -1,0 +1,150 @@
+"""What the demo promises, held against what a run's report and git say. Pure: nothing is run here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.run_event import STAGES
+from aegis_tui.errors import UsageError
+
+Report = Mapping[str, Any]
+
+
+class Promise(FrozenModel):
+    """What a run of a scenario has to show."""
+
+    workers: int
+    """At least so many workers were at work at the same time."""
+    lock_waits: int
+    """At least so many lock requests had to wait; with 0, none."""
+    hot_conflicts: int
+    """Exactly so many, each resolved by a rebase; with 0, no conflict of any kind."""
+    qa_rounds: tuple[bool, ...]
+    """How each round of QA ended, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What git and the sample's tests say of the result, and of the person's checkout before it was touched."""
+
+    base_oid: str
+    commits: Sequence[tuple[str, tuple[str, ...]]]
+    """The result branch's commits beyond the base, each with its parents."""
+    tests_pass: bool
+    checkout_untouched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing the demo says of itself, and whether it is true."""
+
+    name: str
+    ok: bool
+    found: str
+
+    def to_wire(self) -> dict[str, Any]:
+        """As it stands in the JSON report."""
+        return {"name": self.name, "ok": self.ok, "found": self.found}
+
+
+def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
+    """A scenario's promise; None when it makes none.
+
+    Raises:
+        UsageError: A field is missing, unknown or of the wrong kind.
+    """
+    if not fields:
+        return None
+    try:
+        return Promise.model_validate(fields)
+    except ValidationError as error:
+        raise UsageError(f"the scenario's promise does not fit: {error}") from error
+
+
+def judge(report: Report, promise: Promise | None, result: Result) -> list[Claim]:
+    """Every claim of the demo, in the order in which a person reads them.
+
+    Args:
+        report: As contract 4.
+        promise: None for a scenario that shows a failure: then only the checkout is looked at.
+        result: What git says.
+    """
+    untouched = Claim(
+        "checkout untouched", result.checkout_untouched, "as it was" if result.checkout_untouched else "changed"
+    )
+    if promise is None:
+        return [untouched]
+    return [
+        _stages(report),
+        _workers(report, promise.workers),
+        _lock_waits(report, promise.lock_waits),
+        _conflicts(report, promise.hot_conflicts),
+        _qa(report, promise.qa_rounds),
+        _commit(report, result),
+        Claim("result passes its tests", result.tests_pass, "passed" if result.tests_pass else "failed"),
+        untouched,
+    ]
+
+
+def most_at_once(report: Report, role: str = "worker") -> int:
+    """How many instances of a role were there at the same time, at most."""
+    steps: list[tuple[float, int]] = []
+    for item in report["instances"]:
+        if item["role"] == role and item["started_at"]:
+            start = datetime.fromisoformat(item["started_at"]).timestamp()
+            steps += [(start, 1), (start + float(item["duration_s"]), -1)]
+    return _peak(change for _, change in sorted(steps))
+
+
+def _peak(changes: Iterable[int]) -> int:
+    most = now = 0
+    for change in changes:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def _stages(report: Report) -> Claim:
+    passed = [stage["name"] for stage in report["stages"] if stage["state"] == "passed" and stage["rounds"]]
+    return Claim("seven stages", passed == [str(stage) for stage in STAGES], f"{len(passed)} passed")
+
+
+def _workers(report: Report, wanted: int) -> Claim:
+    most = most_at_once(report)
+    return Claim("workers at the same time", most >= wanted, f"{most}")
+
+
+def _lock_waits(report: Report, wanted: int) -> Claim:
+    waited = int(report["locks"]["waited"])
+    return Claim("lock waits", waited >= wanted if wanted else waited == 0, f"{waited}")
+
+
+def _conflicts(report: Report, wanted: int) -> Claim:
+    found = report["conflicts"]
+    hot = [item for item in found if item["kind"] == "hot"]
+    rebased = [item for item in hot if item["resolution"] == "rebased"]
+    ok = len(hot) == len(rebased) == wanted and (wanted > 0 or not found)
+    words = ", ".join(f"{item['path']} {item['resolution']}" for item in found) or "none"
+    return Claim("hot conflicts rebased", ok, words)
+
+
+def _qa(report: Report, wanted: Sequence[bool]) -> Claim:
+    rounds: dict[int, bool] = {}
+    for check in report["qa"]:
+        rounds[check["round"]] = rounds.get(check["round"], True) and bool(check["ok"])
+    ended = [rounds[number] for number in sorted(rounds)]
+    words = ", ".join("passed" if ok else "failed" for ok in ended) or "not run"
+    return Claim("QA rounds", ended == list(wanted), words)
+
+
+def _commit(report: Report, result: Result) -> Claim:
+    named = (report["commit"] or {}).get("oid")
+    ok = len(result.commits) == 1 and result.commits[0] == (named, (result.base_oid,))
+    words = f"{len(result.commits)} beyond the base" if len(result.commits) != 1 else result.commits[0][0][:12]
+    return Claim("one commit on the base", ok, words)

@@ -1,0 +1,198 @@
+"""A throw-away workspace for end-to-end runs: a repository, XDG folders of its own, the installed program.
+
+Everything it starts is found again by its folders and ended by `close`, which says what had to be ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+_DEADLINE_S = 120.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object on stdout."""
+        found = json.loads(self.out)
+        if not isinstance(found, dict):
+            raise TypeError(f"not an object: {self.out[:200]}")
+        return found
+
+
+class ScratchWorkspace:
+    """A folder with `repo`, and commands that run in it with an environment of their own.
+
+    The folder's path is short: socket paths end at 104 bytes.
+    """
+
+    def __init__(self, *, environ: Mapping[str, str] = os.environ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ae-"))
+        self.root = self.folder / "repo"
+        for name in ("state", "run", "config", "home", "tmux"):
+            (self.folder / name).mkdir(mode=0o700)
+        kept = {name: environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in environ}
+        scripts = str(Path(sys.executable).parent)
+        self.environ = {
+            **kept,
+            "PATH": os.pathsep.join([scripts, kept.get("PATH", os.defpath)]),
+            "LANG": kept.get("LANG", "C.UTF-8"),
+            "HOME": str(self.folder / "home"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "TMUX_TMPDIR": str(self.folder / "tmux"),
+        }
+
+    def init(self, files: Mapping[str, str], *, identity: bool = True) -> str:
+        """Make `repo` a git repository with one commit of `files`; returns its oid."""
+        self.root.mkdir(exist_ok=True)
+        self.git("init", "-q", "-b", "main")
+        if identity:
+            self.git("config", "user.name", "Person")
+            self.git("config", "user.email", "person@example.org")
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "chore: start")
+        return self.git("rev-parse", "HEAD")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the repository; returns its output without the last line end."""
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.root,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"git {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout.removesuffix("\n")
+
+    def aegis(self, *arguments: str, timeout_s: float = _DEADLINE_S, folder: Path | None = None) -> Answer:
+        """Run one command to its end."""
+        done = subprocess.run(
+            self.argv(*arguments),
+            cwd=folder or self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start one command; its output is collected by `communicate`."""
+        return subprocess.Popen(
+            self.argv(*arguments),
+            cwd=self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def argv(self, *arguments: str) -> list[str]:
+        """What runs a command."""
+        return [sys.executable, "-m", "aegis_tui", *arguments]
+
+    def events(self) -> list[dict[str, Any]]:
+        """The whole log."""
+        answer = self.aegis("events", "--after", "0")
+        return [json.loads(line) for line in answer.out.splitlines()]
+
+    def until(self, condition: Callable[[], Any], *, what: str, timeout_s: float = 60.0) -> Any:
+        """Wait until `condition` gives something true, and return it.
+
+        Raises:
+            TimeoutError: It does not in time.
+        """
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            if found := condition():
+                return found
+            time.sleep(_POLL_S)
+        raise TimeoutError(f"waited {timeout_s:.0f} s for {what}")
+
+    def status(self) -> dict[str, Any]:
+        """`aegis-tui status --json`, or an empty object while no hub answers."""
+        answer = self.aegis("status", "--json")
+        return answer.json if answer.code == 0 else {}
+
+    def hub_pid(self) -> int:
+        """The pid of the hub that runs."""
+        found = self.aegis("hub", "status", "--json").json
+        return int(found["pid"])
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that works in this folder or was started with it in its environment; not the caller."""
+        found = []
+        marks = (str(self.folder), str(self.folder.resolve()))
+        for process in psutil.process_iter():
+            if process.pid == os.getpid():
+                continue
+            with contextlib.suppress(psutil.Error):
+                texts = [*process.cmdline(), process.environ().get("XDG_STATE_HOME", "")]
+                if any(mark in text for mark in marks for text in texts):
+                    found.append(process)
+        return found
+
+    def leftovers(self) -> list[str]:
+        """What a finished run should not leave: processes, sockets, worktrees; one line each."""
+        found = [f"process {' '.join(item.cmdline())[:120]}" for item in _living(self.processes())]
+        for place in ("run", "tmux"):
+            found += [f"socket {path.name}" for path in (self.folder / place).rglob("*") if path.is_socket()]
+        for path in (self.folder / "state").glob("aegis-tui/*/worktrees/*"):
+            found.append(f"worktree {path.name}")
+        for path in (self.folder / "state").glob("aegis-tui/*/scratch/*"):
+            found.append(f"scratch {path.name}")
+        return found
+
+    def close(self) -> None:
+        """End what is left and remove the folder."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            living = _living(self.processes())
+            for process in living:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(number)
+            psutil.wait_procs(living, timeout=3)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _living(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    living = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                living.append(process)
+    return living

@@ -1,0 +1,246 @@
+"""`aegis-tui run` on a repository that is not ours, with a model server that is not ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis_tui.testing.scratch import ScratchWorkspace
+
+SDIST = "cachetools==5.5.2"
+QA = "PYTHONPATH=src python3 -m unittest discover -t . -s tests"
+NOTES = "".join(f"line {number}\n" for number in range(1, 41))
+STAGES = ["DESIGN", "FOUNDATION", "DISPATCH", "MONITORING", "INTEGRATE", "FINAL-QA", "DONE"]
+
+
+@pytest.fixture(scope="session")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source tree of a public package, from its sdist; fetched once for an environment."""
+    cache = Path(sys.prefix) / "aegis-test-sdists"
+    cache.mkdir(exist_ok=True)
+    if not (found := sorted(cache.glob("cachetools-*.tar.gz"))):
+        argv = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--no-binary=:all:",
+            SDIST,
+            "-d",
+            str(cache),
+        ]
+        subprocess.run(argv, check=True, capture_output=True, timeout=300)
+        found = sorted(cache.glob("cachetools-*.tar.gz"))
+    folder = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(found[0]) as archive:
+        archive.extractall(folder, filter="data")
+    return next(folder.iterdir())
+
+
+@pytest.fixture
+def workspace(sdist: Path) -> Iterator[ScratchWorkspace]:
+    scratch = ScratchWorkspace()
+    files = {
+        str(path.relative_to(sdist)): path.read_text("utf-8")
+        for path in sorted(sdist.rglob("*"))
+        if path.is_file() and "egg-info" not in str(path)
+    }
+    scratch.init({**files, "NOTES.txt": NOTES, "한글/노트.txt": "안녕\n", ".gitignore": "__pycache__/\n*.pyc\n"})
+    yield scratch
+    left = scratch.leftovers()
+    scratch.close()
+    assert left == []
+
+
+@pytest.fixture(scope="module")
+def other_server() -> Iterator[str]:
+    program = Path(__file__).parents[1] / "agent" / "other_model_server.py"
+    process = subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+def file_line(path: str, text: str) -> str:
+    escaped = text.replace("\n", "\\n")
+    return f"FILE {path}: {escaped}"
+
+
+def feature(name: str, *files: tuple[str, str], **more: Any) -> dict[str, Any]:
+    lines = [file_line(path, text) for path, text in files]
+    own = [path for path, _ in files if path != "NOTES.txt"]
+    return {"id": name, "title": f"Add {name}", "brief": "\n".join(lines), "partition": own, **more}
+
+
+def three_features(*, joint: bool = False, broken: bool = False) -> dict[str, Any]:
+    changed = "def test() -> None:\n    return None\n"
+    first = [("src/cachetools/size.py", "SIZE = 1\n"), ("tests/test_size.py", changed)]
+    second = [("src/cachetools/age.py", "AGE = 2\n")]
+    third = [("한글/검색.py", "찾기 = 3\n")]
+    if joint:
+        first.append(("NOTES.txt", NOTES.replace("line 2\n", "line 2, with sizes\n")))
+        second.append(("NOTES.txt", NOTES.replace("line 38\n", "line 38, with ages\n")))
+    if broken:
+        third.append(("src/cachetools/keys.py", "raise RuntimeError('broken on purpose')\n"))
+    design: dict[str, Any] = {
+        "goal": "Keep sizes and ages",
+        "features": [feature("size", *first), feature("age", *second), feature("search", *third)],
+        "shared": ["README.rst"],
+        "qa": {"commands": [QA]},
+    }
+    if joint:
+        design["joint"] = ["NOTES.txt"]
+    return design
+
+
+def write_design(workspace: ScratchWorkspace, design: dict[str, Any]) -> str:
+    path = workspace.folder / "design.yaml"
+    path.write_text(json.dumps(design, ensure_ascii=False, indent=1), "utf-8")  # JSON is YAML
+    return str(path)
+
+
+def fingerprint(workspace: ScratchWorkspace) -> dict[str, Any]:
+    """All that a run must not change of the person's checkout."""
+    root = workspace.root
+    files = {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and ".git/" not in f"{path.relative_to(root)}/" and ".agents" not in path.parts
+    }
+    return {
+        "files": files,
+        "head": (root / ".git" / "HEAD").read_bytes(),
+        "index": (root / ".git" / "index").read_bytes(),
+        "config": (root / ".git" / "config").read_bytes(),
+        "main": workspace.git("rev-parse", "main"),
+        "stash": workspace.git("stash", "list"),
+        "worktrees": workspace.git("worktree", "list"),
+        "status": workspace.git("status", "--porcelain"),
+    }
+
+
+def run(workspace: ScratchWorkspace, url: str, design: dict[str, Any], *more: str) -> tuple[int, dict[str, Any]]:
+    answer = workspace.aegis(
+        "run",
+        "Keep sizes and ages",
+        "--design",
+        write_design(workspace, design),
+        "--base-url",
+        url,
+        "--headless",
+        "--json",
+        *more,
+    )
+    assert answer.out.count("\n") == 1, answer.err
+    return answer.code, answer.json
+
+
+def overlapped(instances: list[dict[str, Any]]) -> int:
+    """The most workers that were alive at one instant."""
+    from datetime import datetime
+
+    spans = []
+    for item in instances:
+        if item["role"] == "worker" and item["started_at"]:
+            start = datetime.fromisoformat(item["started_at"]).timestamp()
+            spans.append((start, start + item["duration_s"]))
+    return max((sum(a <= start < b for a, b in spans) for start, _ in spans), default=0)
+
+
+def test_three_features_at_once_become_one_commit(workspace: ScratchWorkspace, other_server: str) -> None:
+    (workspace.root / "README.rst").write_text("the person is writing here\n")
+    workspace.git("stash")
+    (workspace.root / "docs" / "index.rst").write_text("uncommitted\n")
+    workspace.git("add", "docs/index.rst")
+    before = fingerprint(workspace)
+    base = workspace.git("rev-parse", "HEAD")
+
+    code, report = run(workspace, other_server, three_features())
+
+    assert (code, report["ok"]) == (0, True), report.get("error")
+    assert [item["name"] for item in report["stages"]] == STAGES
+    assert all(item["state"] == "passed" for item in report["stages"])
+    assert overlapped(report["instances"]) == 3
+    assert report["locks"] == {
+        "requested": 0,
+        "granted": 0,
+        "waited": 0,
+        "failed": 0,
+        "expired": 0,
+        "deadlocks": 0,
+    }
+    assert report["conflicts"] == []
+    assert report["scripted"] is False
+    commit = report["commit"]
+    assert commit["branch"] == "aegis/run1/result"
+    assert workspace.git("rev-list", "--parents", "-1", commit["branch"]) == f"{commit['oid']} {base}"
+    changed = workspace.git("-c", "core.quotePath=false", "diff", "--name-only", base, commit["branch"]).splitlines()
+    assert sorted(changed) == sorted(
+        ["src/cachetools/age.py", "src/cachetools/size.py", "tests/test_size.py", "한글/검색.py"]
+    )
+    assert commit["files"] == 4
+    assert set(commit["trailers"]) == {"Aegis-Run", "Aegis-Instance", "Co-Authored-By"}
+    assert fingerprint(workspace) == before
+    workspace.git("fsck", "--strict")
+    heads = workspace.git("for-each-ref", "--format=%(refname)", "refs/heads").splitlines()
+    assert heads == ["refs/heads/aegis/run1/result", "refs/heads/main"]
+
+
+def test_the_report_is_a_fold_over_the_log_and_git(workspace: ScratchWorkspace, other_server: str) -> None:
+    from aegis_tui.domain.event import event_from_wire
+    from aegis_tui.domain.report import fold_report
+
+    workspace.aegis("hub", "start")
+    _, printed = run(workspace, other_server, three_features(joint=True))
+    assert printed["ok"], printed.get("error")
+    events = [event_from_wire(item) for item in workspace.events()]
+    workspace.aegis("hub", "stop")
+    oid = workspace.git("rev-parse", "aegis/run1/result")
+    listed = workspace.git("show", "--no-patch", "--format=%(trailers:only,unfold)", oid)
+    trailers: dict[str, list[str]] = {}
+    for line in filter(None, listed.splitlines()):
+        name, _, value = line.partition(": ")
+        trailers.setdefault(name, []).append(value)
+    seen = {
+        "subject": workspace.git("show", "--no-patch", "--format=%s", oid),
+        "files": len(workspace.git("diff", "--name-only", f"{oid}^", oid).splitlines()),
+        "trailers": trailers,
+    }
+    assert json.loads(json.dumps(fold_report(events, "run1", commit=seen))) == printed
+
+
+def test_two_features_change_one_joint_file_under_its_lock(workspace: ScratchWorkspace, other_server: str) -> None:
+    code, report = run(workspace, other_server, three_features(joint=True))
+    assert (code, report["ok"]) == (0, True), report.get("error")
+    text = workspace.git("show", "aegis/run1/result:NOTES.txt")
+    assert "line 2, with sizes" in text and "line 38, with ages" in text
+    assert report["locks"]["granted"] == report["locks"]["requested"] == 2
+    assert report["conflicts"] == [
+        {"a": "age", "b": "size", "path": "NOTES.txt", "kind": "soft", "resolution": "merged"}
+    ] or report["conflicts"] == [{"a": "size", "b": "age", "path": "NOTES.txt", "kind": "soft", "resolution": "merged"}]
+
+
+def test_code_that_breaks_the_tests_fails_qa_and_commits_nothing(
+    workspace: ScratchWorkspace, other_server: str
+) -> None:
+    code, report = run(workspace, other_server, three_features(broken=True))
+    assert code == 3, (report["error"], report["qa"])
+    assert report["ok"] is False and report["commit"] is None
+    assert "QA failed" in report["error"]["message"]
+    assert report["qa"] and not any(item["ok"] for item in report["qa"])
+    assert all(item["new_failures"] for item in report["qa"])
+    assert workspace.git("for-each-ref", "--format=%(refname)", "refs/heads") == "refs/heads/main"
+    kept = workspace.git("for-each-ref", "--format=%(refname)", "refs/aegis/runs/run1")
+    assert "refs/aegis/runs/run1/search" in kept
