@@ -99,7 +99,7 @@ run_quietly() {
   local log status=0
   log=$(mktemp)
   "$@" >"$log" 2>&1 </dev/null || status=$?
-  if [ "$status" -ne 0 ]; then tail -n 40 "$log" >&2; fi
+  if [ "$status" -ne 0 ]; then tail -n 12 "$log" >&2; fi
   rm -f "$log"
   return "$status"
 }

@@ -136,6 +136,8 @@ def link_socket(socket: Path, folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / socket.name
     fresh = folder / f".{socket.name}.new"
+    if target.exists() and target.samefile(socket):
+        return  # rename(2) of one name of a file onto another of the same does nothing and leaves both
     fresh.unlink(missing_ok=True)
     fresh.hardlink_to(socket)
     fresh.replace(target)

@@ -24,9 +24,8 @@ from aegis_tui.domain import ids
 from aegis_tui.errors import AegisError, HubUnavailable, Unavailable
 from aegis_tui.services.demo import Claim, Report, Result, judge, parse_promise
 from aegis_tui.services.design import load_design
-from aegis_tui.testing.driver import DriverThread, GateDriver, follow_events
+from aegis_tui.testing.driver import DriverThread, follow_events
 from aegis_tui.testing.playground import FOREIGN, Playground, open_playground
-from aegis_tui.testing.sample_repository import scenario_names
 
 DEADLINE_S = 180.0
 """A run that takes longer has lost its way."""

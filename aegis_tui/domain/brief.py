@@ -72,8 +72,11 @@ def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
         )
     if piece.feedback:
         parts.append(f"An earlier hand-in was sent back:\n{piece.feedback}")
-    parts.append(f"Your task: {title}\n\n{body}")
-    return _with_note(run, "commander" if piece.name == FOUNDATION else "worker", "\n\n".join(parts))
+    task = f"Your task: {title}\n\n{body}"
+    if piece.name == FOUNDATION:
+        parts.append(run.options.role_notes.get("commander", ""))
+        return "\n\n".join(part for part in (*parts, task) if part)
+    return _with_note(run, "worker", "\n\n".join([*parts, task]))
 
 
 def review_brief(run: Run, *, piece: str, base_oid: str, files: Sequence[str]) -> str:

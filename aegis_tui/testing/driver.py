@@ -117,6 +117,8 @@ class DriverThread:
         self._driver, self._find_hub = driver, find_hub
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gate-driver", daemon=True)
+        self.finished = threading.Event()
+        """Set when a run has ended."""
         self.report: dict[str, Any] | None = None
         """The report of the newest run that has ended."""
 
@@ -133,3 +135,4 @@ class DriverThread:
             self._driver.take(event)
             if event["type"] == "run:finished":
                 self.report = event["data"]["report"]
+                self.finished.set()

@@ -162,7 +162,7 @@ class ScratchWorkspace:
             if process.pid == os.getpid():
                 continue
             with contextlib.suppress(psutil.Error):
-                texts = [*process.cmdline(), process.environ().get("XDG_STATE_HOME", "")]
+                texts = [*process.cmdline(), *process.environ().values()]
                 if any(mark in text for mark in marks for text in texts):
                     found.append(process)
         return found

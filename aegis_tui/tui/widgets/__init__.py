@@ -1,0 +1,1 @@
+"""What is drawn: line-API views for what moves, stock widgets for the rest."""

@@ -1,0 +1,54 @@
+"""Runs a benchmark: `python scripts/bench NAME [--record]`; `--list` names them, `--page` writes the page anew."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
+
+from scripts.bench.page import PAGE, render_page
+from scripts.bench.record import Figure, read_records, record_of, write_record
+from scripts.bench.startup import run_startup
+
+BENCHES: dict[str, Callable[[], list[Figure]]] = {"startup": run_startup}
+"""Name to benchmark; a new one is added here and named by a goal in goals.py."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run what is asked for; 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Benchmarks of aegis-tui.")
+    parser.add_argument("name", nargs="?", choices=sorted(BENCHES), help="which benchmark to run")
+    parser.add_argument("--record", action="store_true", help="keep the samples in docs/benchmarks/ and write the page")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks")
+    parser.add_argument("--page", action="store_true", help="write docs/benchmarks.md from the records")
+    chosen = parser.parse_args(arguments)
+    if chosen.list:
+        sys.stdout.write("".join(f"{name}\n" for name in BENCHES))
+        return 0
+    if chosen.name is None and not chosen.page:
+        parser.error("name a benchmark, or give --list or --page")
+    if chosen.name is not None:
+        _run(chosen.name, keep=chosen.record)
+    if chosen.page or chosen.record:
+        PAGE.write_text(render_page(read_records()), "utf-8")
+    return 0
+
+
+def _run(name: str, *, keep: bool) -> None:
+    load = os.getloadavg()[0]
+    figures = BENCHES[name]()
+    for figure in figures:
+        median = statistics.median(figure.samples)
+        sys.stdout.write(f"{figure.what}: median {median:.1f} {figure.unit} of {len(figure.samples)}\n")
+    if keep:
+        path = write_record(record_of(name, figures, load))
+        sys.stdout.write(f"recorded in {path}\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

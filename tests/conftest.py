@@ -1,0 +1,56 @@
+"""A skip names the program that is missing, and is a failure where that program is present."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+MISSING = re.compile(r"missing: (\S+)")
+
+
+class Skips:
+    """Collects the reasons of skips, on the process that sees all reports."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._add(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._add(report)
+
+    def _add(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            place = report.longrepr
+            self.reasons[report.nodeid] = str(place[2]) if isinstance(place, tuple) else str(place)
+
+    def wrong(self) -> list[str]:
+        """What is wrong with the skips there were, one line each."""
+        found = []
+        for nodeid, reason in sorted(self.reasons.items()):
+            named = MISSING.search(reason)
+            if named is None:
+                found.append(f"{nodeid} was skipped without naming what is missing: {reason}")
+            elif path := shutil.which(named[1]):
+                found.append(f"{nodeid} was skipped for want of {named[1]}, which is here: {path}")
+        return found
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.wrong() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.write_line(f"skipped: {len(self.reasons)}")
+        for reason in sorted({found[0] for found in map(MISSING.search, self.reasons.values()) if found}):
+            terminalreporter.write_line(f"  {reason}")
+        for line in self.wrong():
+            terminalreporter.write_line(f"wrong: {line}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Skips(), "aegis-skips")

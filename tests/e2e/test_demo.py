@@ -1,0 +1,128 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from aegis_tui.testing.sample_repository import git_in_sample
+
+DEADLINE_S = 120.0
+
+
+@pytest.fixture
+def temp() -> Iterator[Path]:
+    """A short folder for temporary files, since socket paths below it are limited."""
+    folder = Path(tempfile.mkdtemp(prefix="ae-demo-", dir="/tmp")).resolve()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(temp: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    home = temp / "home"
+    home.mkdir(exist_ok=True)
+    environment = {**os.environ, "TMPDIR": str(temp), "HOME": str(home), "TMUX_TMPDIR": str(home), **variables}
+    for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+        environment.pop(name, None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "aegis_tui", "demo", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def demo(temp: Path, *arguments: str, **variables: str) -> tuple[int, dict[str, Any], str]:
+    process = start(temp, "--headless", "--json", *arguments, **variables)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    return process.returncode, json.loads(out), err
+
+
+def leftovers(temp: Path) -> list[str]:
+    """Files and processes that a demo with this folder for temporary files has left."""
+    files = [str(path) for path in temp.iterdir() if path.name != "home"]
+    home = [str(path) for path in (temp / "home").rglob("*") if not path.is_dir()]
+    processes = [
+        " ".join(process.info["cmdline"][:4])
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(temp) in word for word in process.info["cmdline"] or ())
+    ]
+    return files + home + processes
+
+
+@pytest.mark.timeout(150)
+def test_the_demo_shows_all_that_it_promises_and_leaves_one_commit(temp: Path) -> None:
+    kept = temp / "home" / "shop"
+    code, report, _ = demo(temp, "--keep", str(kept))
+    claims = {claim["name"]: (claim["ok"], claim["found"]) for claim in report["demo"]["claims"]}
+    assert all(ok for ok, _ in claims.values()), claims
+    assert (code, report["ok"], report["scripted"]) == (0, True, True)
+    assert report["duration_s"] < 90
+    assert [stage["name"] for stage in report["stages"] if stage["state"] == "passed"] == [
+        *("DESIGN", "FOUNDATION", "DISPATCH", "MONITORING", "INTEGRATE", "FINAL-QA", "DONE")
+    ]
+    assert report["locks"]["waited"] >= 1
+    assert [(item["kind"], item["resolution"]) for item in report["conflicts"]] == [("hot", "rebased")]
+    assert [check["ok"] for check in report["qa"]] == [False, True]
+    oid, *parents = git_in_sample(kept, "rev-list", "--parents", "--max-count=1", "HEAD").split()
+    assert (oid, len(parents)) == (report["commit"]["oid"], 1)
+    assert git_in_sample(kept, "rev-parse", "main").split() == parents
+    assert git_in_sample(kept, "symbolic-ref", "HEAD").strip() == f"refs/heads/{report['commit']['branch']}"
+    assert git_in_sample(kept, "status", "--porcelain") == ""
+    shutil.rmtree(kept)
+    assert leftovers(temp) == []
+
+
+@pytest.mark.timeout(120)
+def test_a_scenario_without_contention_reports_none(temp: Path) -> None:
+    code, report, _ = demo(temp, "--scenario", "calm", "--workers", "2")
+    assert (code, report["ok"]) == (0, True)
+    assert (report["locks"]["waited"], report["conflicts"]) == (0, [])
+    assert leftovers(temp) == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_cleans_up(temp: Path, number: signal.Signals) -> None:
+    process = start(temp, "--headless")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "(commander)" in line:
+            process.send_signal(number)
+            break
+    rest, err = process.communicate(timeout=60)
+    assert process.returncode == 130, rest + err
+    assert leftovers(temp) == []
+
+
+def test_a_folder_that_is_not_empty_is_not_touched(temp: Path) -> None:
+    kept = temp / "kept"
+    kept.mkdir()
+    (kept / "mine").write_text("mine")
+    code, report, _ = demo(temp, "--keep", str(kept))
+    assert (code, report["error"]["code"]) == (2, "usage")
+    assert [path.name for path in kept.iterdir()] == ["mine"]
+
+
+def test_a_scenario_that_is_not_there_is_a_wrong_usage(temp: Path) -> None:
+    code, report, _ = demo(temp, "--scenario", "opera")
+    assert code == 2
+    assert "default" in report["error"]["hint"]
+
+
+def test_without_tmux_the_demo_says_how_to_get_it(temp: Path) -> None:
+    programs = temp / "home" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "git").symlink_to(shutil.which("git") or "git")
+    code, report, _ = demo(temp, PATH=str(programs))
+    assert (code, report["error"]["message"]) == (5, "tmux is not installed")
+    assert "install" in report["error"]["hint"]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from scripts.bench.__main__ import BENCHES
+from scripts.bench.goals import GOALS
+from scripts.bench.page import PAGE, render_page
+from scripts.bench.record import Figure, read_records, record_of
+
+
+def a_record(milliseconds: float) -> dict[str, Any]:
+    figures = [Figure("version", "it", "ms", (milliseconds,) * 3, "base"), Figure("base", "base", "ms", (10.0,) * 3)]
+    as_read_back: dict[str, Any] = json.loads(json.dumps(record_of("startup", figures, 0.5)))
+    return as_read_back
+
+
+def row_of(page: str, goal: str) -> str:
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| {goal} |"))
+    return row
+
+
+def test_the_page_says_what_the_records_say_and_nothing_else() -> None:
+    assert PAGE.read_text("utf-8") == render_page(read_records()), "write it anew: python scripts/bench --page"
+
+
+def test_every_goal_names_a_benchmark_that_exists_or_counts_as_not_measured() -> None:
+    page = render_page({})
+    for goal in GOALS:
+        assert goal.bench is None or goal.bench in BENCHES
+        assert row_of(page, goal.name).endswith("| – | not measured |")
+
+
+def test_a_goal_is_met_or_not_met_by_its_median() -> None:
+    assert row_of(render_page({"startup": a_record(79.9)}), "PERF-5 a").endswith("| 79.9 ms | met |")
+    page = render_page({"startup": a_record(80.0)})
+    assert row_of(page, "PERF-5 a").endswith("| 80.0 ms | not met |")
+    assert "8.00 × base" in page
+
+
+def test_a_record_names_commit_machine_and_load_and_keeps_every_sample() -> None:
+    record = a_record(5.0)
+    assert len(record["commit"]) == 40
+    assert record["load"]["before"] == 0.5
+    assert record["machine"]["cores"] >= 1
+    assert record["figures"][0]["samples"] == [5.0] * 3
+
+
+def test_every_record_is_of_a_benchmark_that_exists() -> None:
+    assert set(read_records()) <= set(BENCHES)
+
+
+def test_the_entry_point_lists_the_benchmarks(root: Path) -> None:
+    argv = [sys.executable, str(root / "scripts" / "bench"), "--list"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout.split() == list(BENCHES)
