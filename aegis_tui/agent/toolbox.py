@@ -215,11 +215,13 @@ class Toolbox:
             raise UsageError("a rejection needs at least one finding that says what to change")
         self._screen.action("Verdict", wanted.decision)
         fields = wanted.model_dump(mode="json", by_alias=True)
+        await self._progress.report()
         await self._link.command("review:verdict", review_id=self.context.review_id, **fields)
         return ToolResult(f"the verdict {wanted.decision} is given", Outcome("done", f"review: {wanted.decision}"))
 
     async def _propose_design(self, wanted: tools.ProposeDesignArguments) -> ToolResult:
         self._screen.action("Proposing", "the design")
+        await self._progress.report()
         await self._link.command("design:propose", design=wanted.design)
         return ToolResult("the design is proposed", Outcome("done", "design proposed"))
 

@@ -40,7 +40,8 @@ def _run(
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
     sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off.")] = None,
-    note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="More words for a role.")] = None,
+    scouts: Annotated[bool, typer.Option("--scouts", help="A scout explores beside each worker.")] = False,
+    note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Words for a role.")] = None,
 ) -> int:
     """Turn a goal into one commit, by several agents at once."""
     if headless and design is None and not yes:
@@ -57,6 +58,7 @@ def _run(
         "model": model or chosen.model,
         "sandbox": sandbox or chosen.sandbox,
         "yes": yes,
+        "scouts": scouts,
         "role_notes": _notes(note or []),
     }
     found_hub = place.find() is not None

@@ -79,6 +79,20 @@ def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
     return _with_note(run, "worker", "\n\n".join([*parts, task]))
 
 
+def scout_brief(run: Run, piece: Piece) -> str:
+    """What a scout is asked beside a worker."""
+    design = run.design
+    feature = next((item for item in design.features if item.id == piece.name), None) if design else None
+    task = f"{feature.title}\n{feature.brief}\nIt may write {_globs(feature.partition)}." if feature else run.goal
+    return _with_note(
+        run,
+        "scout",
+        f"Another instance builds {piece.name} at this moment:\n{task}\n\nFind what it should know and will not look "
+        "for: who calls what it changes, conventions of the code around, tests that cover it. Report in at most thirty "
+        "lines, with paths and line numbers.",
+    )
+
+
 def review_brief(run: Run, *, piece: str, base_oid: str, files: Sequence[str]) -> str:
     """What a reviewer is given: the task it was, and where to look; never the author's own words about it."""
     design = run.design

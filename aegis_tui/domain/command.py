@@ -36,7 +36,7 @@ class AgentReport(CommandData):
     type: Literal["agent:report"] = "agent:report"
     state: AgentStateName
     progress: Progress = 0.0
-    note: str | None = Field(None, max_length=2000)
+    note: str | None = Field(None, max_length=8000)
     tokens: Tokens | None = None
 
 

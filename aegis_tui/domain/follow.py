@@ -33,7 +33,7 @@ def follow(workspace: Workspace) -> list[Draft]:
         return _wind_up(workspace, run)
     if run.status is RunStatus.HALTED:
         return []
-    for step in (_ask_reviews, _plan_commander, _plan_workers, _plan_reviewers, _open_gates):
+    for step in (_ask_reviews, _plan_commander, _plan_workers, _plan_scouts, _plan_reviewers, _open_gates):
         if drafts := list(step(workspace, run)):
             return drafts
     return []
@@ -113,6 +113,17 @@ def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
             if drafts:
                 yield from drafts
                 return
+
+
+def _plan_scouts(workspace: Workspace, run: Run) -> Iterator[Draft]:
+    if not run.options.scouts:
+        return
+    looked_at = {item.piece for item in workspace.instances.of_run(run.run) if item.role == "scout"}
+    for piece in run.features():
+        if piece.status is PieceStatus.WORKING and piece.base_oid and piece.name not in looked_at:
+            kind = run.options.kind
+            yield plan(workspace, run, role="scout", kind=kind, task="scout", base_oid=piece.base_oid, piece=piece.name)
+            return
 
 
 def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str, partition: tuple[str, ...]) -> Iterator[Draft]:

@@ -31,7 +31,7 @@ class Phase(StrEnum):
 ALIVE = frozenset({Phase.PLANNED, Phase.PREPARED, Phase.LAUNCHED, Phase.JOINED})
 """Phases in which an instance can still do its task."""
 
-TaskKind = Literal["design", "foundation", "implement", "review", "free"]
+TaskKind = Literal["design", "foundation", "implement", "review", "scout", "free"]
 AgentStateName = Literal[
     "starting",
     "exploring",

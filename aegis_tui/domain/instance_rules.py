@@ -128,6 +128,8 @@ def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
         context |= {"review_id": review.review_id}
     elif instance.task == "design":
         text = brief.design_brief(run)
+    elif instance.task == "scout":
+        text = brief.scout_brief(run, run.pieces[instance.piece or ""])
     elif instance.task in ("implement", "foundation"):
         piece = run.pieces[instance.piece or ""]
         old = workspace.get_instance(instance.replaces or "")
@@ -153,9 +155,23 @@ def report(workspace: Workspace, command: commands.AgentReport, actor: Actor, re
     drafts: list[Draft] = []
     if not same or (said.tokens and said.tokens != instance.tokens):
         drafts.append((instance.agent_id, said))
+    if instance.task == "scout" and command.state == "done":
+        return Decision(drafts + _hand_over(workspace, instance, command.note or ""))
     if command.state in ("failed", "blocked") and instance.run:
         drafts += give_up(workspace, instance, f"{instance.agent_id} reported {command.state}: {command.note or ''}")
     return Decision(drafts)
+
+
+def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
+    """A scout has ended: its brief goes to the worker it looked ahead for (ROLE-3)."""
+    run = workspace.runs.by_id.get(scout.run or "")
+    piece = run.pieces.get(scout.piece or "") if run else None
+    worker = workspace.get_instance(piece.agent_id or "") if piece else None
+    drafts: list[Draft] = []
+    if worker is not None and worker.is_alive and text.strip():
+        told = f"{scout.agent_id} looked ahead for you:\n{text}"
+        drafts.append((scout.agent_id, MessageSent(to=worker.agent_id, text=told, context={"task": "scout"})))
+    return [*drafts, (scout.agent_id, InstanceStopping(reason="brief handed over"))]
 
 
 def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
@@ -288,7 +304,18 @@ def start(workspace: Workspace, command: commands.InstanceStart, actor: Actor, r
     run = workspace.runs.current()
     if run is None or not run.is_open:
         raise Refused("no run is active", "start one: aegis-tui run GOAL", code="run.none")
-    planned = plan(workspace, run, role=command.role, kind=command.kind, task="free", base_oid=run.working_oid)
+    piece = run.pieces.get(command.feature or "")
+    if command.feature is not None and piece is None:
+        raise UsageError(f"there is no feature {command.feature}", f"one of {', '.join(run.pieces)}")
+    planned = plan(
+        workspace,
+        run,
+        role=command.role,
+        kind=command.kind,
+        task="scout" if command.role == "scout" and piece is not None else "free",
+        base_oid=(piece.base_oid if piece else None) or run.working_oid,
+        piece=piece.name if piece else None,
+    )
     return Decision([planned], {"agent_id": planned[0]})
 
 

@@ -6,7 +6,7 @@ Pure functions over text. A failure that the base has as well is not blamed on t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.piece_rules import design_table
@@ -115,7 +115,7 @@ def _uses_pytest(names: set[str], files: Collection[str], read: Callable[[str], 
     return any("pytest" in read(name) for name in places)
 
 
-def blame(run: Run, outputs: Sequence[str], changed: dict[str, Collection[str]]) -> list[str]:
+def blame(run: Run, outputs: Sequence[str], changed: Mapping[str, Collection[str]]) -> list[str]:
     """The pieces whose change a failure speaks of, most often named first; empty when the output names nobody's.
 
     Args:
@@ -131,7 +131,7 @@ def blame(run: Run, outputs: Sequence[str], changed: dict[str, Collection[str]])
     return sorted(votes, key=lambda name: (-votes[name], list(changed).index(name)))
 
 
-def _owners(path: str, changed: dict[str, Collection[str]], owner_of: Callable[[str], str | None]) -> set[str]:
+def _owners(path: str, changed: Mapping[str, Collection[str]], owner_of: Callable[[str], str | None]) -> set[str]:
     clean = path.lstrip("./")
     found: set[str] = set()
     for name, files in changed.items():

@@ -44,6 +44,8 @@ class RunOptions(FrozenModel):
     model: str | None = None
     sandbox: Literal["auto", "strict", "off"] = "auto"
     yes: bool = False
+    scouts: bool = False
+    """A scout explores beside each worker and hands it a short brief (ROLE-3)."""
     max_rounds: int = Field(3, ge=0, le=20)
     max_attempts: int = Field(3, ge=1, le=10)
     role_notes: dict[str, str] = Field(default_factory=dict)

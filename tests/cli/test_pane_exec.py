@@ -88,7 +88,7 @@ def test_a_record_behind_a_link_is_refused(state: Path, write: Write, tmp_path: 
     assert (done.returncode, "leads out" in done.stderr) == (5, True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="missing: root, who alone can give a file away")
 def test_a_record_of_another_user_is_refused(state: Path, write: Write) -> None:
     os.chown(write(), 65534, 65534)
     assert pane_exec(state, "w01").returncode == 5

@@ -381,3 +381,19 @@ def test_the_snapshot_view_shows_no_secret() -> None:
     hub.bring_up(alpha)
     text = str(snapshot_view(hub.workspace, key="k"))
     assert hash_token(alpha) not in text and alpha in text
+
+
+def test_a_scout_beside_each_worker_hands_its_brief_over_and_ends() -> None:
+    hub = Hub()
+    hub.start(DESIGN, scouts=True)
+    (alpha,) = hub.living("worker")
+    (scout,) = hub.living("scout")
+    hub.bring_up(alpha)
+    hub.bring_up(scout)
+    assert not hub.workspace.instances.by_id[scout].partition
+    hub.send(commands.AgentReport(state="done", note="callers: src/a/main.py:3"), Actor(scout, "instance"))
+    note = hub.workspace.messages.for_agent(alpha)[-1]
+    assert note.kind == "note" and "src/a/main.py:3" in note.text
+    assert not list(hub.living("scout"))
+    hub.send(commands.InstanceMarkExited(agent_id=alpha, signal=9))
+    assert not list(hub.living("scout"))

@@ -190,7 +190,7 @@ async def _check_replay(paths: WorkspacePaths, records: list[dict[str, Any]]) ->
         await log.close()
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit (Linux)")
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="missing: resource.prlimit, which is Linux's")
 def test_a_disk_that_is_full_refuses_and_the_hub_goes_on_when_there_is_room(place: Place) -> None:
     address = place.start(SMALL_FILES_HUB)
     quick = HubQuick(address)

@@ -22,7 +22,7 @@ from aegis_tui.adapters.sandbox.toolchain import find_toolchain_paths
 from aegis_tui.errors import Refused, SandboxUnavailable
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxReport, SandboxSpec
 
-needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bwrap (bubblewrap) is not on PATH")
+needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="missing: bwrap")
 BRANCH = "aegis/r1/w01"
 
 
@@ -345,7 +345,7 @@ def tmux(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 
 @needs_bwrap
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not on PATH")
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="missing: tmux")
 def test_the_terminal_of_a_pane_works_inside(lab: Lab, tmux: Callable[..., str]) -> None:
     code = """
 import os, signal, sys

@@ -47,7 +47,7 @@ def environment() -> dict[str, str]:
 def socket_name() -> Iterator[str]:
     """A server name of this test alone; whatever is left of it at the end is ended, and fails the test."""
     if shutil.which("tmux") is None:
-        pytest.skip("tmux is not installed")
+        pytest.skip("missing: tmux")
     name = f"aegis-test-{secrets.token_hex(6)}"
     yield name
     socket = Path(os.environ.get("TMUX_TMPDIR", "/tmp")) / f"tmux-{os.getuid()}" / name

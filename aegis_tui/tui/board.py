@@ -1,0 +1,138 @@
+"""Layouts as files: which panels a dashboard shows at which width, and where (TUI-1).
+
+A layout is a list of views; the widest one that fits is used. A view has columns, a column has rows, a row has panels
+side by side. Panels that a view does not place are shown one at a time in the slot `tabs`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from textual.geometry import Region, Size
+
+from aegis_tui.errors import UsageError
+
+TABS = "tabs"
+PANELS = ("instances", "preview", "partitions", "locks", "conflicts", "events", "pieces")
+"""Every panel of the dashboard, in the order of `tab`."""
+
+DEFAULT_LAYOUT = "dashboard"
+
+
+class LayoutRow(BaseModel):
+    """Panels side by side."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    panels: tuple[str, ...] = Field(min_length=1)
+    height: int = Field(1, ge=1)
+    """Share of the column's height."""
+    least: int = Field(3, ge=3)
+    """Fewest lines, borders counted."""
+
+
+class LayoutColumn(BaseModel):
+    """Rows from top to bottom."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    width: int = Field(1, ge=1)
+    """Share of the screen's width."""
+    rows: tuple[LayoutRow, ...] = Field(min_length=1)
+
+
+class LayoutView(BaseModel):
+    """What is shown from a width on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_width: int = Field(0, ge=0)
+    """Cells that the screen must have."""
+    columns: tuple[LayoutColumn, ...] = Field(min_length=1)
+
+    def placed(self) -> list[str]:
+        """Names of the slots, in reading order."""
+        return [name for column in self.columns for row in column.rows for name in row.panels]
+
+
+class LayoutFile(BaseModel):
+    """One file of `layouts/`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    views: tuple[LayoutView, ...] = Field(min_length=1)
+
+    def view_for(self, width: int) -> LayoutView:
+        """The view with the greatest `from_width` that fits; the narrowest when none does."""
+        fitting = [view for view in self.views if view.from_width <= width]
+        if fitting:
+            return max(fitting, key=lambda view: view.from_width)
+        return min(self.views, key=lambda view: view.from_width)
+
+
+def load_layout(path: Path) -> LayoutFile:
+    """Read one layout file.
+
+    Raises:
+        UsageError: It cannot be read, or names a panel that there is not.
+    """
+    try:
+        layout = LayoutFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"layout {path}: {error}", "mend the file, or move it away") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"layout {path}: {field}: {first['msg']}", "compare it with layouts/dashboard.toml") from error
+    for view in layout.views:
+        names = view.placed()
+        for name in names:
+            if name not in (*PANELS, TABS) or names.count(name) > 1:
+                raise UsageError(f"layout {path}: panel {name!r}", f"each at most once: {', '.join(PANELS)}, {TABS}")
+    return layout
+
+
+def place(view: LayoutView, size: Size) -> dict[str, Region]:
+    """Where each slot of a view lies on a screen of this size; together they fill it."""
+    regions: dict[str, Region] = {}
+    x = 0
+    widths = divide(size.width, [column.width for column in view.columns])
+    for column, width in zip(view.columns, widths, strict=True):
+        y = 0
+        rows = column.rows
+        heights = divide(size.height, [row.height for row in rows], [row.least for row in rows])
+        for row, height in zip(rows, heights, strict=True):
+            for name, region in _side_by_side(row, Region(x, y, width, height)):
+                regions[name] = region
+            y += height
+        x += width
+    return regions
+
+
+def _side_by_side(row: LayoutRow, whole: Region) -> Iterator[tuple[str, Region]]:
+    x = whole.x
+    widths = divide(whole.width, [1] * len(row.panels))
+    for name, width in zip(row.panels, widths, strict=True):
+        yield name, Region(x, whole.y, width, whole.height)
+        x += width
+
+
+def divide(total: int, shares: Sequence[int], least: Sequence[int] = ()) -> list[int]:
+    """Parts of `total` in proportion to `shares`, none under its `least` while there is room; they add up to `total`."""
+    floor = list(least) or [0] * len(shares)
+    parts: list[int] = []
+    left, weight = total, sum(shares)
+    for at, share in enumerate(shares):
+        later = sum(floor[at + 1 :])
+        if at == len(shares) - 1:
+            part = left
+        else:
+            part = min(max(floor[at], round(left * share / weight)), max(0, left - later))
+        parts.append(part)
+        left -= part
+        weight -= share
+    return parts

@@ -1,0 +1,131 @@
+"""Themes as files: TOML in, Textual theme out (TUI-4)."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from textual.theme import Theme
+
+from aegis_tui.errors import UsageError
+from aegis_tui.tui.text import INKS
+
+DEFAULT_THEME = "dark"
+
+
+class ThemeColors(BaseModel):
+    """The surfaces that everything is drawn on, and the one accent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    background: str
+    surface: str
+    """Dialogs and fields."""
+    panel: str
+    """Bars."""
+    foreground: str
+    accent: str
+
+
+class ThemeInks(BaseModel):
+    """What each meaning of text looks like; the plain text is the foreground."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    strong: str
+    muted: str
+    good: str
+    warn: str
+    bad: str
+    info: str
+    badge: str
+    """Text of a badge, on the warn colour."""
+
+
+class ThemeRows(BaseModel):
+    """Backgrounds and lines that carry no text of their own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: str
+    cursor_blurred: str
+    marked: str
+    border: str
+    border_focus: str
+
+
+class ThemeFile(BaseModel):
+    """One file of `themes/`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    dark: bool
+    ansi: bool = False
+    """Colours are the terminal's own sixteen, by name (`ansi_blue`)."""
+    colors: ThemeColors
+    inks: ThemeInks
+    rows: ThemeRows
+
+
+def load_theme(path: Path) -> ThemeFile:
+    """Read one theme file.
+
+    Raises:
+        UsageError: It cannot be read, or a field is missing or unknown; the message names file and field.
+    """
+    try:
+        return ThemeFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"theme {path}: {error}", "mend the file, or move it away") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"theme {path}: {field}: {first['msg']}", "compare it with themes/dark.toml") from error
+
+
+def build_theme(name: str, file: ThemeFile) -> Theme:
+    """The Textual theme of a file; inks and rows become variables that the style sheets use."""
+    colors, inks, rows = file.colors, file.inks, file.rows
+    by_ink = {**inks.model_dump(), "text": colors.foreground, "accent": colors.accent}
+    variables = {
+        **{f"ink-{ink}": by_ink[ink] for ink in INKS},
+        "row-cursor": rows.cursor,
+        "row-cursor-blurred": rows.cursor_blurred,
+        "row-marked": rows.marked,
+        "line-border": rows.border,
+        "line-border-focus": rows.border_focus,
+        "border": rows.border_focus,
+        "border-blurred": rows.border,
+        "block-cursor-background": rows.cursor,
+        "block-cursor-foreground": colors.foreground,
+        "block-cursor-text-style": "none",
+        "input-cursor-background": colors.foreground,
+        "input-cursor-foreground": colors.background,
+        "input-selection-background": rows.cursor,
+        "scrollbar": rows.border,
+        "scrollbar-hover": rows.border_focus,
+        "scrollbar-active": rows.border_focus,
+        "scrollbar-background": colors.background,
+        "scrollbar-background-hover": colors.background,
+        "scrollbar-background-active": colors.background,
+        "scrollbar-corner-color": colors.background,
+    }
+    return Theme(
+        name=name,
+        primary=colors.accent,
+        accent=colors.accent,
+        secondary=inks.info,
+        warning=inks.warn,
+        error=inks.bad,
+        success=inks.good,
+        foreground=colors.foreground,
+        background=colors.background,
+        surface=colors.surface,
+        panel=colors.panel,
+        dark=file.dark,
+        ansi=file.ansi,
+        text_alpha=1.0,
+        variables=variables,
+    )

@@ -1,0 +1,221 @@
+"""Instances as rows: state by glyph, word and colour, progress, time and tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.instance import Instance, Phase
+from aegis_tui.domain.lock import Wait
+from aegis_tui.domain.run import Run
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.text import Ink, Line, Row, Span, bar, clock_text, count_text, fit, inert
+from aegis_tui.tui.views.need import ASKING
+
+TOTAL_KEY = "total"
+"""The row with the sum of all; no instance."""
+
+_ROLE_ORDER = {"commander": 0, "worker": 1}
+
+
+class State(NamedTuple):
+    """How an instance's state is shown."""
+
+    glyph: str
+    word: str
+    ink: Ink
+
+
+_BY_PHASE = {
+    Phase.PLANNED: State("○", "planned", "muted"),
+    Phase.PREPARED: State("○", "preparing", "muted"),
+    Phase.LAUNCHED: State("○", "starting", "muted"),
+    Phase.STOPPING: State("·", "stopping", "muted"),
+}
+_BY_STATE: dict[str, tuple[str, Ink]] = {
+    "waiting": ("◐", "warn"),
+    "asking": ("⚑", "warn"),
+    "blocked": ("⚑", "bad"),
+    "idle": ("·", "muted"),
+    "done": ("✓", "good"),
+    "failed": ("✗", "bad"),
+    "unknown": ("?", "warn"),
+}
+
+
+def state_of(workspace: Workspace, item: Instance) -> State:
+    """What is believed of an instance now; `explain_instance` says why."""
+    if item.lost:
+        return State("✗", "lost", "bad")
+    if item.phase in (Phase.GONE, Phase.RECLAIMED):
+        return State("✓", "done", "muted") if item.state in ("done", "reviewing") else State("·", "ended", "muted")
+    if known := _BY_PHASE.get(item.phase):
+        return known
+    if waits := workspace.locks.waits_of(item.agent_id):
+        return State("◐", f"waits {_blocker(workspace, waits[0])}", "warn")
+    glyph, ink = _BY_STATE.get(item.state, ("●", "accent"))
+    if item.state in ASKING and item.note:
+        return State(glyph, f"{item.state}: {inert(item.note)}", ink)
+    return State(glyph, item.state, ink)
+
+
+def _blocker(workspace: Workspace, wait: Wait) -> str:
+    """Who holds what the request waits for, as `w01:routes.py`."""
+    name = wait.resources[0].path.rpartition("/")[2]
+    holder = next(workspace.locks.holders_against(wait), None)
+    return f"{instance_id(holder.agent_id)}:{inert(name)}" if holder else inert(name)
+
+
+def listed(workspace: Workspace, run: Run | None) -> list[Instance]:
+    """The run's instances: those that need the person, those that live, then the ended; and any from outside."""
+    items = [
+        item
+        for item in workspace.instances.by_id.values()
+        if (run is not None and item.run == run.run) or (item.run is None and item.is_alive) or item.is_alive
+    ]
+    return sorted(items, key=_order)
+
+
+def _order(item: Instance) -> tuple[bool, bool, int]:
+    return (not (item.is_alive and item.state in ASKING), not item.is_alive, _ROLE_ORDER.get(item.role, 2))
+
+
+class Columns(NamedTuple):
+    """Widths of one table; 0 leaves a column out."""
+
+    ident: int
+    feature: int
+    kind: int
+    state: int
+    meter: int
+    time: int
+    tokens: int
+
+
+def columns_for(width: int, feature_width: int) -> Columns:
+    """Widths for a table of `width` cells: what matters least goes first when room is short."""
+    ident, time, tokens, state = 4, 7, 5, 14
+    feature = max(7, min(feature_width, 22))
+    meter = 15 if width >= 76 else 10 if width >= 62 else 5
+    kind = 8 if width >= 84 else 0
+    used = 3 + ident + 1 + feature + 1 + (kind + 1 if kind else 0) + meter + 1 + time + 1 + tokens
+    return Columns(ident, feature, kind, max(state, width - used - 1), meter, time, tokens)
+
+
+def header(columns: Columns) -> Line:
+    """The names of the columns."""
+    cells = [
+        fit("   id", 3 + columns.ident),
+        fit("feature", columns.feature),
+        *([fit("kind", columns.kind)] if columns.kind else []),
+        fit("state", columns.state),
+        fit("progress" if columns.meter > 8 else "done", columns.meter),
+        fit("time", columns.time, right=True),
+        fit("tok", columns.tokens, right=True),
+    ]
+    return (Span(" ".join(cells), "muted"),)
+
+
+def instance_rows(
+    workspace: Workspace,
+    run: Run | None,
+    *,
+    now: datetime,
+    width: int,
+    marked: Collection[str] = (),
+    usage: Mapping[str, Any] | None = None,
+) -> tuple[Line, list[Row]]:
+    """The table: its header and one row an instance, then the total.
+
+    Args:
+        workspace: The mirror.
+        run: Whose instances are listed.
+        now: For times that still run.
+        width: Cells of a line.
+        marked: Agent ids that are selected.
+        usage: Tokens by agent id as the gateway counted them; they go before what agents say.
+    """
+    items = listed(workspace, run)
+    names = [inert(_feature(item)) for item in items]
+    columns = columns_for(width, max((len(name) for name in names), default=7))
+    rows = [
+        Row(item.agent_id, _row(workspace, item, name, columns, now=now, marked=item.agent_id in marked, usage=usage))
+        for item, name in zip(items, names, strict=True)
+    ]
+    if run is not None and run.pieces:
+        rows.append(Row(TOTAL_KEY, _total(run, items, columns, usage)))
+    return header(columns), rows
+
+
+def _feature(item: Instance) -> str:
+    if item.role == "reviewer":
+        return f"review {item.piece or ''}".strip()
+    return item.piece or item.task
+
+
+def _row(
+    workspace: Workspace,
+    item: Instance,
+    name: str,
+    columns: Columns,
+    *,
+    now: datetime,
+    marked: bool,
+    usage: Mapping[str, Any] | None,
+) -> Line:
+    state = state_of(workspace, item)
+    plain: Ink = "text" if item.is_alive else "muted"
+    share = item.progress if item.is_alive or item.state != "done" else 1.0
+    return (
+        Span("▪" if marked else " ", "accent"),
+        Span(f"{state.glyph} ", state.ink),
+        Span(fit(item.instance_id, columns.ident) + " ", "strong" if item.is_alive else "muted"),
+        Span(fit(name, columns.feature) + " ", plain),
+        *([Span(fit(item.kind, columns.kind) + " ", "muted")] if columns.kind else []),
+        Span(fit(state.word, columns.state) + " ", state.ink),
+        *_meter(share, columns.meter, is_alive=item.is_alive),
+        Span(" " + fit(clock_text(lasted_s(item, now)), columns.time, right=True), plain),
+        Span(" " + fit(count_text(tokens_of(item, usage)), columns.tokens, right=True), plain),
+    )
+
+
+def _meter(share: float, width: int, *, is_alive: bool) -> tuple[Span, ...]:
+    percent = f"{share:4.0%}"
+    length = width - 5
+    if length < 3:
+        return (Span(fit(percent, width), "muted" if not is_alive else "text"),)
+    return (
+        Span(bar(share, length), "accent" if is_alive else "muted"),
+        Span(f" {percent}", "text" if is_alive else "muted"),
+    )
+
+
+def _total(run: Run, items: list[Instance], columns: Columns, usage: Mapping[str, Any] | None) -> Line:
+    done = sum(piece.status == "applied" for piece in run.pieces.values())
+    share = done / len(run.pieces)
+    lead = 3 + columns.ident + 1 + columns.feature + 1 + (columns.kind + 1 if columns.kind else 0) + columns.state + 1
+    tokens = sum(tokens_of(item, usage) for item in items)
+    words = f"{done} of {len(run.pieces)} pieces are in"
+    return (
+        Span(fit(f"   {words}", lead), "muted"),
+        *_meter(share, columns.meter, is_alive=run.is_open),
+        Span(" " * (columns.time + 1), "muted"),
+        Span(" " + fit(count_text(tokens), columns.tokens, right=True), "muted"),
+    )
+
+
+def lasted_s(item: Instance, now: datetime) -> float:
+    """How long an instance has run, or ran, in seconds."""
+    if item.started_at is None:
+        return 0.0
+    end = datetime.fromisoformat(item.ended_at) if item.ended_at else now
+    return (end - datetime.fromisoformat(item.started_at)).total_seconds()
+
+
+def tokens_of(item: Instance, usage: Mapping[str, Any] | None) -> int:
+    """Tokens an instance has used: by the gateway's count where there is one, else by its own word."""
+    if usage and isinstance(counted := usage.get(item.agent_id), Mapping):
+        return int(counted.get("prompt_tokens", 0)) + int(counted.get("completion_tokens", 0))
+    return item.tokens.prompt + item.tokens.completion

@@ -1,0 +1,42 @@
+"""What needs the person, most urgent first: the one question that must never go unseen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aegis_tui.domain.run import RunStatus
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.text import inert
+
+
+class Need(NamedTuple):
+    """One thing that only the person can settle."""
+
+    kind: str
+    """`design`, `instance`, `scope` or `halted`."""
+    key: str
+    """The design's, instance's, request's or run's id."""
+    words: str
+    """One sentence."""
+
+
+ASKING = frozenset({"asking", "blocked"})
+"""States in which an agent waits for a person."""
+
+
+def needs(workspace: Workspace) -> list[Need]:
+    """Everything that waits for the person now."""
+    found: list[Need] = []
+    run = workspace.runs.current()
+    if run is not None and run.is_open and run.proposed is not None and run.design is None:
+        found.append(Need("design", run.design_id or "", "a proposed design waits for your answer"))
+    for item in workspace.instances.alive():
+        if item.state in ASKING:
+            note = f": {inert(item.note)}" if item.note else ""
+            found.append(Need("instance", item.agent_id, f"{item.instance_id} is {item.state}{note}"))
+    for name, asked in workspace.scope_requests.items():
+        words = f"{workspace.scope_askers[name]} asks to write {inert(asked.path)}"
+        found.append(Need("scope", name, words))
+    if run is not None and run.status is RunStatus.HALTED:
+        found.append(Need("halted", run.run, f"{run.run} is halted; resume it when you are ready"))
+    return found

@@ -1,0 +1,104 @@
+"""Writes the generated parts of the documents: `python scripts/docs`; `--check` only says which are out of date.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from aegis_tui.cli.main import COMMANDS
+
+PAGES = ("README.md", "docs/architecture.md")
+PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def main(arguments: list[str]) -> int:
+    """Bring every page up to date; with `--check`, 1 if one was not."""
+    stale = [page for page in PAGES if (text := (ROOT / page).read_text("utf-8")) != render(text)]
+    if arguments == ["--check"]:
+        for page in stale:
+            sys.stderr.write(f"{page} is out of date; write it anew: python scripts/docs\n")
+        return 1 if stale else 0
+    for page in stale:
+        path = ROOT / page
+        path.write_text(render(path.read_text("utf-8")), "utf-8")
+        sys.stdout.write(f"wrote {page}\n")
+    return 0
+
+
+def render(text: str) -> str:
+    """A page with its generated parts as they should be."""
+
+    def part(found: re.Match[str]) -> str:
+        lines = "\n".join(GENERATORS[found[2]]())
+        return f"{found[1]}\n{lines}\n\n{found[4]}"
+
+    return PART.sub(part, text)
+
+
+def _layers() -> Iterator[str]:
+    """The layers from the top down, with what each may import."""
+    rows = [row.split(" | ") for row in _contract("layers")["layers"]]
+    yield "| layer | what it is | may import |"
+    yield "| --- | --- | --- |"
+    for number, row in enumerate(rows):
+        below = [f"`{name}`" for lower in rows[number + 1 :] for name in lower]
+        for name in row:
+            yield f"| `{name}` | {_first_line(name)} | {', '.join(below) or 'nothing of this package'} |"
+
+
+def _forbidden() -> Iterator[str]:
+    """The other import contracts."""
+    yield "| contract | these | never import |"
+    yield "| --- | --- | --- |"
+    for contract in _contracts():
+        if contract["type"] == "forbidden":
+            never = ", ".join(f"`{name}`" for name in contract["forbidden_modules"])
+            these = ", ".join(f"`{name}`" for name in contract["source_modules"])
+            yield f"| {contract['name']} | {these} | {never} |"
+
+
+def _commands() -> Iterator[str]:
+    """Every command, in the order of the help."""
+    yield "| command | what it does |"
+    yield "| --- | --- |"
+    for name, (_, _, summary) in COMMANDS.items():
+        yield f"| `aegis-tui {name}` | {summary} |"
+
+
+def _contracts() -> list[dict[str, Any]]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    contracts: list[dict[str, Any]] = settings["tool"]["importlinter"]["contracts"]
+    return contracts
+
+
+def _contract(kind: str) -> dict[str, Any]:
+    (found,) = (contract for contract in _contracts() if contract["type"] == kind)
+    return found
+
+
+def _first_line(layer: str) -> str:
+    folder = ROOT / "aegis_tui" / layer
+    source = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    doc = ast.get_docstring(ast.parse(source.read_text("utf-8"))) or ""
+    return doc.partition("\n")[0]
+
+
+GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
+    "layers": _layers,
+    "forbidden": _forbidden,
+    "commands": _commands,
+}
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

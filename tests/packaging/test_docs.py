@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from aegis_tui.domain import command, event
+from scripts.docs.__main__ import render
+
+TEMPLATE = ["Status", "Summary", "Context", "Solution", "Trade-offs", "How it is verified"]
+PAGES = ("README.md", "AGENTS.md", "CHANGELOG.md", "docs/architecture.md", "docs/benchmarks.md")
+
+
+def types_of(union: object) -> set[str]:
+    """The `type` of every model in a union, however it is wrapped."""
+    if isinstance(union, type) and hasattr(union, "model_fields"):
+        field = union.model_fields.get("type")
+        return {str(field.default)} if field else set()
+    return {found for part in get_args(union) for found in types_of(part)}
+
+
+def test_generated_parts_are_as_the_code_says(root: Path) -> None:
+    argv = [sys.executable, str(root / "scripts" / "docs"), "--check"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_generated_part_that_was_changed_by_hand_is_noticed(root: Path) -> None:
+    text = (root / "README.md").read_text("utf-8")
+    changed = text.replace("| `aegis-tui run` |", "| `aegis-tui walk` |")
+    assert changed != text
+    assert render(changed) == text
+
+
+def test_each_document_follows_the_template(root: Path) -> None:
+    for path in sorted((root / "docs").glob("*.md")):
+        headings = re.findall(r"^## (.+)$", path.read_text("utf-8"), re.M)
+        assert headings == TEMPLATE, path.name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_link_is_broken(root: Path, page: str) -> None:
+    path = root / page
+    for target in re.findall(r"\]\(([^)#]+)", path.read_text("utf-8")):
+        if not target.startswith("https://"):
+            assert (path.parent / target).exists(), target
+
+
+def test_every_module_and_event_of_the_architecture_exists(root: Path) -> None:
+    text = (root / "docs" / "architecture.md").read_text("utf-8")
+    known = types_of(event.AnyEventData) | types_of(command.AnyCommand)
+    named = set(re.findall(r"`((?:[a-z]+:[a-z_-]+|specs\.[a-z-]+))`", text))
+    assert len(named) > 15
+    assert named <= known, named - known
+    files = set(re.findall(r"`((?:aegis_tui|tests)/[\w./]+)`", text))
+    assert len(files) > 20
+    missing = [name for name in files if not (root / name).exists()]
+    assert not missing
