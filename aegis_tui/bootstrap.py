@@ -15,17 +15,20 @@ from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+from aegis_tui.config import Settings
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import set_gateway
 from aegis_tui.hub.run import main_hub
 from aegis_tui.hub.watching import WatchService
-from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
+from aegis_tui.services.doctor import Doctor
 from aegis_tui.services.instances import InstanceKeeper, Places
 from aegis_tui.services.integrate import Integrator
 from aegis_tui.services.preflight import Preflight
@@ -139,3 +142,17 @@ async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> 
     await GatewayProcess(paths, paths.runtime_dir / "agents", lambda url, socket: None).close()
     terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
     await terminal.stop_server()
+
+
+def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Doctor:
+    """What looks at this machine, from the folder where the person is."""
+    return Doctor(
+        programs=SubprocessRunner(),
+        sandbox=BubblewrapSandbox(environ),
+        probe_endpoint=probe_endpoint,
+        open_model=partial(OpenAIChat, attempts=1),
+        settings=settings,
+        environ=environ,
+        folder=folder,
+        state_dir=workspace_paths("doctor", environ).state_dir.parent,
+    )

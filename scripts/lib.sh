@@ -13,9 +13,15 @@ talk() { printf '%s\n' "$*" >&2; }
 settle_environment() {
   PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
   if [ "$(uname -s)" = Darwin ]; then PATH=$PATH:/opt/homebrew/bin; fi
-  if [ -z "${HOME:-}" ] || [ ! -d "$HOME" ]; then HOME=$(mktemp -d); fi
-  case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in *[Uu][Tt][Ff]*) ;; *) LC_ALL=C.UTF-8 ;; esac
-  export PATH HOME LC_ALL
+  if [ -z "${HOME:-}" ] || [ ! -d "$HOME" ]; then
+    unset HOME
+    HOME=~ # without the variable, bash asks the password database
+  fi
+  case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in
+    *[Uu][Tt][Ff]*) ;;
+    *) if [ "$(uname -s)" = Darwin ]; then LC_ALL=en_US.UTF-8; else LC_ALL=C.UTF-8; fi; export LC_ALL ;;
+  esac
+  export PATH HOME
   export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
   unset PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET PIP_PREFIX
 }

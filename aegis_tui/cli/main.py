@@ -13,6 +13,8 @@ from aegis_tui.errors import AegisError, UsageError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo_app", "Show the whole job on a throw-away repository, with a scripted model."),
+    "doctor": ("doctor", "doctor_app", "What this machine has and lacks, each lack with its fix."),
+    "init": ("init", "init_app", "Set this repository up, or undo that."),
     "run": ("run", "run_app", "Turn a goal into one commit, by several agents at once."),
     "wait": ("run", "wait_app", "Follow a run to its end."),
     "cancel": ("run", "cancel_app", "End a run; what was written is kept."),

@@ -365,6 +365,8 @@ class InstanceMarkReclaimed(CommandData):
     type: Literal["instance:mark-reclaimed"] = "instance:mark-reclaimed"
     agent_id: str
     rescue_ref: str | None = None
+    removed: bool = True
+    """False when its worktree could not be saved and was therefore left where it is."""
 
 
 class InstanceMarkFailed(CommandData):

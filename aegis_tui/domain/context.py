@@ -50,6 +50,14 @@ def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = No
     }
 
 
+def mirror_view(workspace: Workspace) -> dict[str, Any]:
+    """The whole state for a mirror that goes on with the events after its `seq`; without token hashes."""
+    plain = workspace.dump()
+    for instance in plain["instances"]["instances"]:
+        instance["token_hash"] = None
+    return plain
+
+
 def instance_view(instance: Instance) -> dict[str, Any]:
     """One instance as clients see it."""
     return instance.model_dump(mode="json", exclude={"token_hash"})

@@ -266,7 +266,7 @@ def mark_reclaimed(
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.GONE:
         return Decision()
-    return Decision([(command.agent_id, InstanceReclaimed(rescue_ref=command.rescue_ref))])
+    return Decision([(command.agent_id, InstanceReclaimed(rescue_ref=command.rescue_ref, removed=command.removed))])
 
 
 def mark_failed(workspace: Workspace, command: commands.InstanceMarkFailed, actor: Actor, request_id: str) -> Decision:

@@ -74,6 +74,8 @@ def start(workspace: Workspace, command: commands.RunStart, actor: Actor, reques
         )
     if not command.goal.strip():
         raise UsageError("the goal is empty", "say what should be built")
+    if command.options.kind not in ids.KINDS:
+        raise UsageError(f"there is no agent kind {command.options.kind}", f"one of {', '.join(ids.KINDS)}")
     design = None
     if command.design is not None:
         design = checked_design(

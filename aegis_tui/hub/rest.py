@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
+from aegis_tui.domain.context import mirror_view
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.errors import AegisError, Refused, UsageError
@@ -87,6 +88,12 @@ def _add_routes(app: FastAPI, *, engine: Engine, identity: Identity, ingress: In
     async def state(request: Request) -> JSONResponse:
         actor_of(request)
         return _ok(await engine.context())
+
+    @app.get("/v1/mirror")
+    async def mirror(request: Request) -> JSONResponse:
+        if actor_of(request).kind == "instance":
+            raise Refused("the mirror is for a person", "read /v1/state", code="person.only")
+        return _ok({"state": await engine.read(mirror_view)})
 
     @app.get("/v1/events")
     async def events(request: Request) -> JSONResponse:

@@ -80,6 +80,10 @@ class HubQuick:
         """The SharedContext of contract 6."""
         return self._call("GET", "/v1/state")
 
+    def mirror(self) -> dict[str, Any]:
+        """The whole state in the form that `Workspace.load` takes; for a person's mirror."""
+        return dict(self._call("GET", "/v1/mirror")["state"])
+
     def events(self, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         """Logged events after number `after`, at most `limit`, in order."""
         query = urlencode({"after": after, "limit": limit})

@@ -66,6 +66,7 @@ class Reconciler:
         quality: Runs QA.
         read_events: The log, for the report.
         describe_commit: What git says of the commit, for the report.
+        before_launch: Called before a pane is opened: the gateway must know the instance by then.
         when_idle: Called when a run is put away and no instance is left.
     """
 
@@ -78,10 +79,12 @@ class Reconciler:
         quality: Quality,
         read_events: ReadEvents,
         describe_commit: DescribeCommit,
+        before_launch: Callable[[], Awaitable[None]],
         when_idle: Callable[[], Awaitable[None]],
     ) -> None:
         self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
-        self._read_events, self._describe_commit, self._when_idle = read_events, describe_commit, when_idle
+        self._read_events, self._describe_commit = read_events, describe_commit
+        self._before_launch, self._when_idle = before_launch, when_idle
         self._running: dict[Effect, asyncio.Task[None]] = {}
         self._tries: dict[Effect, int] = {}
         self._wake = asyncio.Event()
@@ -177,6 +180,7 @@ class Reconciler:
 
     async def _launch(self, effect: LaunchInstance) -> AnyCommand:
         instance, _ = await self._instance(effect.agent_id)
+        await self._before_launch()
         pane, pid = await self._keeper.launch(instance)
         return commands.InstanceMarkLaunched(agent_id=effect.agent_id, pane=pane, pid=pid)
 
@@ -231,7 +235,11 @@ def _given_up(effect: Effect, reason: str) -> AnyCommand | None:
     match effect:
         case PrepareInstance() | LaunchInstance():
             return commands.InstanceMarkFailed(agent_id=effect.agent_id, reason=reason)
-        case StopInstance() | ReclaimInstance() | FinishRun():
+        case StopInstance():
+            return commands.InstanceMarkExited(agent_id=effect.agent_id, reason=reason)
+        case ReclaimInstance():
+            return commands.InstanceMarkReclaimed(agent_id=effect.agent_id, removed=False)
+        case FinishRun():
             return None
         case _:
             name = type(effect).__name__

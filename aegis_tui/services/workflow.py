@@ -80,6 +80,7 @@ class Workflow:
             quality=parts.quality,
             read_events=self._all_events,
             describe_commit=parts.describe_commit,
+            before_launch=self._serve_gateway,
             when_idle=self._all_quiet,
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -138,7 +139,7 @@ class Workflow:
             await self._log.submit(command, THE_HUB)
 
     async def _check_panes(self) -> None:
-        """Find what no event told: panes that died while the hub was down, programs that never join."""
+        """Find what no event told: panes that died while the hub was down, programs that never join, a dead gateway."""
         launched_at: dict[str, float] = {}
         while True:
             expected = await self._log.read(_with_pane)
@@ -155,6 +156,7 @@ class Workflow:
                     since = launched_at.setdefault(name, time.monotonic())
                     if time.monotonic() - since > JOIN_DEADLINE_S:
                         await self._tell_exit(name, None, None, "it did not join the hub in time")
+            await self._serve_gateway()
             await asyncio.sleep(PANE_CHECK_S)
 
     async def _watch_heads(self) -> None:

@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from scripts.strays import locked_names
+
 PINNED = re.compile(
     r"^([A-Za-z0-9._-]+)==([^ \\;]+)(?: ; (.+?))? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.M
 )
@@ -38,3 +40,9 @@ def test_both_locks_agree(root: Path) -> None:
     )
     assert {name: dev[name] for name in run} == run
     assert "vllm" not in dev
+
+
+def test_a_stray_is_what_the_lock_does_not_name(root: Path) -> None:
+    text = (root / "requirements" / "dev.txt").read_text("utf-8")
+    assert locked_names(text) == {canonicalize_name(found[1]) for found in PINNED.finditer(text)}
+    assert locked_names("Ruamel.Yaml==1 \\\n    --hash=sha256:0\n# via x==2\n") == {"ruamel-yaml"}

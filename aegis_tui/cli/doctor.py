@@ -1,0 +1,54 @@
+"""`aegis-tui doctor`: what this machine has and lacks (contract 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.config import load_settings
+
+if TYPE_CHECKING:
+    from aegis_tui.services.doctor import Check
+
+
+def _doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
+) -> int:
+    """What this machine has and lacks, each lack with its fix; exit 5 when something essential is missing."""
+    from aegis_tui.bootstrap import make_doctor
+    from aegis_tui.services.doctor import missing
+
+    settings = load_settings(os.environ)
+    chosen = {"base_url": base_url or settings.base_url, "model": model or settings.model}
+    doctor = make_doctor(settings.model_copy(update=chosen), Path.cwd(), dict(os.environ))
+    checks = asyncio.run(doctor.examine())
+    lacks = missing(checks)
+    fields = {"ok": not lacks, "checks": [check.to_wire() for check in checks]}
+    output.result(fields, as_json=as_json, lines=_lines(checks))
+    return 5 if lacks else 0
+
+
+def _lines(checks: list[Check]) -> Iterator[str]:
+    rows = output.table((_mark(check), check.name, check.found) for check in checks)
+    for check, row in zip(checks, rows, strict=True):
+        yield row
+        if not check.ok:
+            yield f"         fix: {check.fix}"
+
+
+def _mark(check: Check) -> str:
+    if check.ok:
+        return "ok"
+    return "MISSING" if check.essential else "better"
+
+
+doctor_app = typer.Typer(add_completion=False)
+doctor_app.command()(_doctor)

@@ -1,0 +1,84 @@
+"""A design as it is judged: partitions side by side, the order of work as a graph, and what is wrong with it."""
+
+from __future__ import annotations
+
+from aegis_tui.domain.design import Design, Feature, topological
+from aegis_tui.errors import DesignRefused
+from aegis_tui.tui.text import Line, Span, fit, inert, wrap
+
+
+def design_lines(design: Design, *, width: int) -> list[Line]:
+    """Goal, who may write where, and the graph of features.
+
+    Args:
+        design: A well-formed design.
+        width: Cells of a line.
+    """
+    lines: list[Line] = [(Span(text, "strong"),) for text in wrap(design.goal, width)]
+    lines += [(), (Span("Who writes where", "strong"),)]
+    if design.foundation:
+        lines += _area("foundation", design.foundation.partition, width)
+    for feature in design.features:
+        lines += _area(feature.id, feature.partition, width)
+    lines += _area("joint", design.joint, width, note="any worker, under a lock")
+    lines += _area("shared", design.shared, width, note="read only")
+    lines += [(), (Span("Order of work", "strong"),)]
+    lines += graph_lines(design, width=width)
+    if design.qa:
+        lines += [(), (Span("QA", "strong"),)]
+        lines += [(Span(fit(f"  $ {inert(command)}", width)),) for command in design.qa.commands]
+    return lines
+
+
+def _area(owner: str, globs: tuple[str, ...], width: int, *, note: str = "") -> list[Line]:
+    room = max(8, width - 15)
+    lines: list[Line] = []
+    for at, glob in enumerate(globs):
+        name = inert(owner) if at == 0 else ""
+        lines.append((Span(f"  {fit(name, 12)} ", "accent"), Span(fit(inert(glob), room))))
+    if note and globs:
+        lines.append((Span(" " * 15), Span(fit(note, room), "muted")))
+    return lines
+
+
+def graph_lines(design: Design, *, width: int) -> list[Line]:
+    """Features in an order that can be worked in, each under what it stands on."""
+    try:
+        order = topological(design.features)
+    except DesignRefused as error:
+        return [(Span(fit(f"  {inert(error.message)}", width), "bad"),)]
+    by_id = {feature.id: feature for feature in design.features}
+    depth: dict[str, int] = {}
+    for name in order:
+        depth[name] = 1 + max((depth[need] for need in by_id[name].depends_on if need in depth), default=-1)
+    lines: list[Line] = []
+    if design.foundation:
+        lines.append((Span("  ● ", "info"), Span("foundation", "accent"), Span("  first, alone", "muted")))
+    for name in _as_tree(order, by_id):
+        lines.append(_node(by_id[name], depth[name] + bool(design.foundation), width))
+    return lines
+
+
+def _as_tree(order: list[str], by_id: dict[str, Feature]) -> list[str]:
+    """The order again, with each feature right after the last one it stands on."""
+    placed: list[str] = []
+    for name in order:
+        needs = [need for need in by_id[name].depends_on if need in placed]
+        at = max((placed.index(need) for need in needs), default=len(placed) - 1) + 1
+        while needs and at < len(placed) and by_id[placed[at]].depends_on:
+            at += 1
+        placed.insert(at, name)
+    return placed
+
+
+def _node(feature: Feature, depth: int, width: int) -> Line:
+    lead = "  " + "   " * max(0, depth - 1) + ("└─ " if depth else "")
+    needs = f"  after {', '.join(feature.depends_on)}" if feature.depends_on else ""
+    room = max(4, width - len(lead) - 2 - len(feature.id) - len(needs) - 2)
+    return (
+        Span(lead, "muted"),
+        Span("● ", "info"),
+        Span(inert(feature.id), "accent"),
+        Span(inert(needs), "muted"),
+        Span("  " + fit(inert(feature.title), room)),
+    )

@@ -1,0 +1,127 @@
+"""Why something is believed: the state of an instance, the gates of a stage, a piece, a lock (enter on a row)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.run import Run
+from aegis_tui.domain.stage import gates_of
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.text import Line, Span, clock_text, inert
+from aegis_tui.tui.views.event import event_line
+from aegis_tui.tui.views.instance import lasted_s, state_of
+from aegis_tui.tui.views.run import gate_lines
+
+_SOURCES = {
+    "hub": "said by the agent itself, over its own connection to the hub",
+    "hook": "reported by a hook of the agent's program",
+    "acp": "reported over the Agent Client Protocol",
+    "title": "read from the title of its terminal",
+    "screen": "read from its screen by a rule",
+    "process": "seen from its process",
+}
+
+
+def explain_instance(
+    workspace: Workspace, item: Instance, events: Iterable[Event], *, now: datetime, width: int
+) -> list[Line]:
+    """The state of an instance, what it rests on, and its newest events."""
+    state = state_of(workspace, item)
+    lines: list[Line] = [
+        (Span(f"{state.glyph} {state.word}", state.ink), Span(f"   {item.role} · {item.kind}", "muted")),
+        (),
+        _pair("believed by", _SOURCES.get(item.source, item.source)),
+        _pair("phase", f"{item.phase}, as far as the hub has brought it"),
+        _pair("last heard", _age(item.last_seen, now)),
+        _pair("works for", clock_text(lasted_s(item, now))),
+    ]
+    if item.note:
+        lines.append(_pair("its note", inert(item.note)))
+    for wait in workspace.locks.waits_of(item.agent_id):
+        holders = sorted({instance_id(lock.agent_id) for lock in workspace.locks.holders_against(wait)})
+        names = ", ".join(str(resource) for resource in wait.resources)
+        lines.append(_pair("waits for", f"{inert(names)}, held by {', '.join(holders) or 'nobody'}"))
+    for lock in workspace.locks.locks_of(item.agent_id):
+        lines.append(_pair("holds", f"{inert(str(lock.resource))} {lock.mode}, token #{lock.token}"))
+    lines += [
+        _pair("may write", inert(", ".join(item.partition)) or "nothing"),
+        _pair("branch", item.branch or "none"),
+        _pair("worktree", inert(item.worktree or "none")),
+        _pair("pane", f"{item.pane or 'none'}, pid {item.pid or '-'}"),
+        _pair("tokens", f"{item.tokens.prompt} in, {item.tokens.cached} of them cached, {item.tokens.completion} out"),
+    ]
+    if item.rescue_ref:
+        lines.append(_pair("rescued to", item.rescue_ref))
+    mine = [event for event in events if event.agent_id == item.agent_id][-8:]
+    lines += [(), (Span("newest events", "strong"),)]
+    lines += [event_line(event, width=width) for event in mine]
+    return lines
+
+
+def explain_stage(workspace: Workspace, run: Run) -> list[Line]:
+    """Every gate of the stage that the run is in, with the condition and what would meet it."""
+    again = f", round {run.round + 1}" if run.round else ""
+    lines: list[Line] = [(Span(f"{run.stage}{again}", "accent"), Span(f"   run {run.run} is {run.status.lower()}", "muted")), ()]
+    if run.is_open:
+        lines += gate_lines(gates_of(workspace, run))
+        lines += [(), (Span("A gate is a function of the log: what an agent says never opens one.", "muted"),)]
+    if run.error:
+        lines.append((Span(inert(str(run.error.get("message", ""))), "bad"),))
+        lines.append((Span(inert(str(run.error.get("hint", "")))),))
+    return lines
+
+
+def explain_piece(run: Run, name: str) -> list[Line]:
+    """A piece: its state, its files, its reviews, and why it came back."""
+    piece = run.pieces[name]
+    lines: list[Line] = [
+        (Span(inert(piece.name), "accent"), Span(f"   {piece.status}", "muted")),
+        (),
+        _pair("worker", instance_id(piece.agent_id or "none")),
+        _pair("stands on", ", ".join(piece.depends_on) or "nothing"),
+        _pair("attempts", f"{piece.attempts}, sent back {piece.rejections} times"),
+        _pair("handed in", (piece.head_oid or "not yet")[:12]),
+        _pair("composed", (piece.applied_head or "not yet")[:12]),
+        _pair("files", inert(", ".join(piece.files)) or "none yet"),
+    ]
+    for review in run.reviews.values():
+        if review.piece == name:
+            lines.append(_pair("review", f"{review.status} by {instance_id(review.reviewer or 'nobody yet')}"))
+    if piece.feedback:
+        lines += [(), (Span("why it came back", "strong"),)]
+        lines += [(Span(inert(line)),) for line in piece.feedback.splitlines()]
+    return lines
+
+
+def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime) -> list[Line]:
+    """A lock: who holds it, since when, and who waits."""
+    lock = workspace.locks.find(lock_id)
+    if lock is None:
+        return [(Span("This lock has ended.", "muted"),)]
+    lines: list[Line] = [
+        (Span(inert(str(lock.resource)), "accent"), Span(f"   {lock.mode}", "muted")),
+        (),
+        _pair("held by", instance_id(lock.agent_id)),
+        _pair("since", _age(workspace.acquired_at.get(lock_id), now)),
+        _pair("lasts", f"{lock.ttl_s:.0f} s unless renewed, or as long as its session"),
+        _pair("token", f"#{lock.token}, every write names it"),
+    ]
+    for wait in workspace.locks.waits():
+        if any(item.lock_id == lock_id for item in workspace.locks.holders_against(wait)):
+            lines.append(_pair("waits", f"{instance_id(wait.agent_id)}, at most {wait.wait_s:.0f} s"))
+    lines += [(), (Span("press b to break it; its holder is told, and its next write is refused", "muted"),)]
+    return lines
+
+
+def _pair(name: str, value: str) -> Line:
+    return (Span(f"{name:>12}  ", "muted"), Span(value))
+
+
+def _age(timestamp: str | None, now: datetime) -> str:
+    if timestamp is None:
+        return "never"
+    return f"{clock_text((now - datetime.fromisoformat(timestamp)).total_seconds())} ago"

@@ -1,0 +1,128 @@
+"""The end of a run on one page: commit, stages, QA, agents, and what to press next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aegis_tui.tui.text import Ink, Line, Span, clock_text, count_text, fit, inert
+
+_STAGE: dict[str, tuple[str, Ink]] = {
+    "passed": ("✓", "good"),
+    "failed": ("✗", "bad"),
+    "active": ("●", "accent"),
+    "reopened": ("◐", "warn"),
+    "pending": ("·", "muted"),
+}
+
+
+def merge_command(report: dict[str, Any]) -> str:
+    """What brings the result into the person's branch; empty when there is none."""
+    commit = report.get("commit")
+    return f"git merge --ff-only {commit['branch']}" if commit else ""
+
+
+def report_lines(report: dict[str, Any], *, width: int) -> list[Line]:
+    """The report of contract 4 for a person.
+
+    Args:
+        report: As `aegis-tui report --json` prints it.
+        width: Cells of a line.
+    """
+    return [
+        *_outcome(report, width),
+        (),
+        (Span("Stages", "strong"),),
+        *[_stage(stage, width) for stage in report["stages"]],
+        (),
+        (Span("QA", "strong"),),
+        *_qa(report, width),
+        (),
+        (Span("Instances", "strong"),),
+        *[_instance(item, width) for item in report["instances"]],
+        (),
+        *_counts(report, width),
+    ]
+
+
+def _outcome(report: dict[str, Any], width: int) -> list[Line]:
+    lines: list[Line] = []
+    commit, error = report.get("commit"), report.get("error")
+    took = clock_text(float(report["duration_s"]))
+    if commit:
+        lines.append((Span("✓ ", "good"), Span(inert(str(commit["subject"])), "strong")))
+        place = f"  {str(commit['oid'])[:12]} on {commit['branch']}, {commit['files']} files, {took}"
+        lines.append((Span(fit(inert(place), width), "muted"),))
+    if error:
+        lines.append((Span("✗ ", "bad"), Span(inert(str(error.get("message", "failed"))), "bad")))
+        lines.append((Span(fit(f"  {inert(str(error.get('hint', '')))}", width)),))
+    if report.get("scripted"):
+        lines.append((Span("  scripted", "warn"), Span(": the model's words came from files; all else was real", "muted")))
+    if command := merge_command(report):
+        lines += [(), (Span("Next", "strong"), Span("   take it into your branch:", "muted")), (Span(f"  {command}", "accent"),)]
+    return lines
+
+
+def _stage(stage: dict[str, Any], width: int) -> Line:
+    glyph, ink = _STAGE.get(str(stage["state"]), ("?", "warn"))
+    rounds = f"{stage['rounds']} rounds" if stage["rounds"] > 1 else ""
+    gates = ", ".join(gate["name"] for gate in stage["gates"])
+    return (
+        Span(f"  {glyph} ", ink),
+        Span(fit(str(stage["name"]), 11)),
+        Span(fit(clock_text(float(stage["duration_s"])), 7, right=True) + "  "),
+        Span(fit(rounds, 9), "warn"),
+        Span(fit(inert(gates), max(0, width - 33)), "muted"),
+    )
+
+
+def _qa(report: dict[str, Any], width: int) -> list[Line]:
+    lines: list[Line] = []
+    for check in report["qa"]:
+        glyph, ink = _mark(ok=bool(check["ok"]))
+        count = f"{check['passed']} passed, {check['failed'] or 0} failed" if check["passed"] is not None else ""
+        lines.append(
+            (
+                Span(f"  {glyph} ", ink),
+                Span(f"round {int(check.get('round', 0)) + 1}  "),
+                Span(fit(inert(str(check["command"])), max(10, width - 44)) + "  "),
+                Span(count, "muted"),
+            )
+        )
+        lines += [(Span(f"      {inert(str(name))}", "bad"),) for name in check["new_failures"]]
+    return lines or [(Span("  none ran", "muted"),)]
+
+
+def _mark(*, ok: bool) -> tuple[str, Ink]:
+    return ("✓", "good") if ok else ("✗", "bad")
+
+
+def _instance(item: dict[str, Any], width: int) -> Line:
+    tokens = item["tokens"]
+    used = count_text(int(tokens["prompt"]) + int(tokens["completion"]))
+    return (
+        Span(f"  {fit(str(item['id']), 4)} ", "strong"),
+        Span(fit(str(item["role"]), 10) + " ", "muted"),
+        Span(fit(inert(str(item["feature"] or "")), 14) + " "),
+        Span(fit(inert(str(item["state"])), 10) + " "),
+        Span(fit(clock_text(float(item["duration_s"])), 6, right=True)),
+        Span(fit(used, 7, right=True) + " tok", "muted"),
+        Span(f"  {inert(str(item['rescue_ref']))}" if item.get("rescue_ref") else "", "warn"),
+    )
+
+
+def _counts(report: dict[str, Any], width: int) -> list[Line]:
+    locks, conflicts = report["locks"], report["conflicts"]
+    lines: list[Line] = [
+        (
+            Span("Locks ", "strong"),
+            Span(f"{locks['granted']} granted, {locks['waited']} waited, {locks['deadlocks']} deadlocks"),
+        )
+    ]
+    for item in conflicts:
+        words = f"{item['a']} × {item['b']} in {item['path']}: {item['resolution']}"
+        lines.append((Span("Conflict ", "strong"), Span(fit(inert(words), max(10, width - 9)))))
+    for review in report["reviews"]:
+        if review["verdict"] != "APPROVED":
+            words = f"{review['piece']}: {review['verdict']}, {len(review['findings'])} findings"
+            lines.append((Span("Review ", "strong"), Span(inert(words))))
+    return lines

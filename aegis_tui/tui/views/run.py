@@ -1,0 +1,173 @@
+"""The run in two or three lines: goal, stages, the gate that is closed, and what needs the person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aegis_tui.domain.run import Piece, PieceStatus, Run, RunStatus
+from aegis_tui.domain.run_event import STAGES, Stage
+from aegis_tui.domain.stage import Gate, gates_of
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.text import Ink, Line, Row, Span, bar, fit, inert, line_width, width_of
+from aegis_tui.tui.views.need import Need
+
+_PIECE: dict[PieceStatus, tuple[str, Ink]] = {
+    PieceStatus.PENDING: ("○", "muted"),
+    PieceStatus.WORKING: ("●", "accent"),
+    PieceStatus.SUBMITTED: ("◐", "info"),
+    PieceStatus.REVIEWING: ("◐", "info"),
+    PieceStatus.ACCEPTED: ("◐", "info"),
+    PieceStatus.APPLIED: ("✓", "good"),
+}
+_PIECE_WORD = {
+    PieceStatus.PENDING: "planned",
+    PieceStatus.WORKING: "in work",
+    PieceStatus.SUBMITTED: "handed in",
+    PieceStatus.REVIEWING: "in review",
+    PieceStatus.ACCEPTED: "accepted",
+    PieceStatus.APPLIED: "composed",
+}
+
+
+def title_line(name: str, branch: str, run: Run | None, needed: list[Need], *, width: int) -> Line:
+    """Repository, branch, goal, and the badges that are never left out."""
+    badges: list[Span] = []
+    if run is not None and run.facts.scripted:
+        badges += [Span(" "), Span(" scripted ", "badge")]
+    if run is not None and run.status is RunStatus.HALTED:
+        badges += [Span(" "), Span(" halted ", "badge")]
+    if needed:
+        verb = "needs" if len(needed) == 1 else "need"
+        badges.append(Span(f"  ⚑ {len(needed)} {verb} you", "warn", "screen.next_need"))
+    lead = (Span(" aegis ", "accent"), Span(f" {inert(name)}", "strong"), Span(f" ⎇ {inert(branch)}  ", "muted"))
+    room = width - line_width(lead) - line_width(tuple(badges)) - 1
+    goal = f"“{inert(run.goal)}”" if run is not None and run.goal else "no goal yet"
+    ink: Ink = "text" if run is not None else "muted"
+    return (*lead, Span(fit(goal, max(0, room)), ink), *badges, Span(" "))
+
+
+def stage_spans(run: Run | None, *, width: int) -> Line:
+    """The seven stages with a mark each, and the round when MONITORING was reopened."""
+    at = STAGES.index(run.stage) if run is not None else -1
+    gap = "  " if width >= 100 else " "
+    spans: list[Span] = []
+    for number, stage in enumerate(STAGES):
+        mark, ink = _stage_mark(run, number, at)
+        name = str(stage)
+        if run is not None and stage is Stage.MONITORING and run.round and width >= 100:
+            name = f"{name} {run.round + 1}"
+        spans.append(Span(f"{mark}{name}{gap}", ink, "screen.why_stage"))
+    return (Span(" "), *spans)
+
+
+def _stage_mark(run: Run | None, number: int, at: int) -> tuple[str, Ink]:
+    if run is None or number > at:
+        return "·", "muted"
+    if number < at or run.ok:
+        return "✓", "good"
+    if run.ok is False:
+        return "✗", "bad"
+    return ("◐", "warn") if run.status is RunStatus.HALTED else ("●", "accent")
+
+
+def gate_line(workspace: Workspace, run: Run | None, needed: list[Need], *, width: int) -> Line:
+    """What holds the run now, in one sentence: a need of the person goes before a gate."""
+    if run is None:
+        return (Span(fit(" press n to give a goal, ? for help", width), "muted"),)
+    if needed:
+        words = f" ⚑ {needed[0].words}  —  press ! to go there"
+        return (Span(fit(words, width), "warn", "screen.next_need"),)
+    if run.error:
+        words = f" ✗ {inert(str(run.error.get('message', 'the run failed')))}"
+        return (Span(fit(words, width), "bad", "screen.report"),)
+    if run.commit is not None:
+        words = f" ✓ one commit: {run.commit.oid[:10]} on {run.commit.branch}  —  press r for the report"
+        return (Span(fit(words, width), "good", "screen.report"),)
+    shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)
+    if shut is None:
+        return (Span(fit(" every gate of this stage is open", width), "muted"),)
+    return (Span(" "), Span(shut.name, "strong", "screen.why_stage"), Span(fit(f"  {inert(shut.reason)}", width - 1 - width_of(shut.name)), "muted", "screen.why_stage"))
+
+
+def gate_lines(gates: list[Gate]) -> list[Line]:
+    """Each gate of a stage with its reason and the command that would meet it."""
+    lines: list[Line] = []
+    for gate in gates:
+        glyph, ink = _gate_mark(is_open=gate.passed)
+        lines.append((Span(f"{glyph} ", ink), Span(gate.name, "strong"), Span(f"  {'open' if gate.passed else 'closed'}", ink)))
+        lines.append((Span(f"    {inert(gate.reason)}"),))
+        if gate.command:
+            lines.append((Span("    would be met by  ", "muted"), Span(inert(gate.command), "accent")))
+    return lines
+
+
+def _gate_mark(*, is_open: bool) -> tuple[str, Ink]:
+    return ("✓", "good") if is_open else ("○", "warn")
+
+
+def piece_rows(run: Run | None, *, width: int) -> list[Row]:
+    """The pieces on their way to the working ref, what they stand on, and how often they came back."""
+    if run is None:
+        return []
+    return [Row(piece.name, _piece(piece, width)) for piece in run.pieces.values()]
+
+
+def _piece(piece: Piece, width: int) -> Line:
+    glyph, ink = _PIECE[piece.status]
+    notes = []
+    if piece.depends_on and piece.status is PieceStatus.PENDING:
+        notes.append(f"after {', '.join(piece.depends_on)}")
+    if piece.rejections:
+        notes.append(f"sent back {piece.rejections}×")
+    name = max(8, min(18, width - 26))
+    word = fit(_PIECE_WORD[piece.status], 9)
+    rest = max(0, width - 2 - name - 1 - 9 - 1)
+    return (
+        Span(f"{glyph} ", ink),
+        Span(fit(inert(piece.name), name) + " "),
+        Span(word + " ", ink),
+        Span(fit(inert(", ".join(notes)), rest), "muted"),
+    )
+
+
+def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | None, absent: str, width: int) -> Line:
+    """The model server in one line; `absent` is said calmly when there is none.
+
+    Args:
+        meters: `metrics` of `GET /v1/meters` (contract 9), or None.
+        scripted: The words come from files.
+        model: Its name, where known.
+        absent: The sentence for no server.
+        width: Cells.
+    """
+    if meters is None:
+        return (Span(fit(f" {absent}", width), "muted"),)
+    spans = [Span(" "), Span(inert(model or "model"), "strong"), Span("  ")]
+    if scripted:
+        spans += [Span("scripted", "warn"), Span("  ")]
+    parts: list[tuple[str, str]] = [
+        (str(meters.get("running") or 0), "running"),
+        (str(meters.get("waiting") or 0), "waiting"),
+    ]
+    spans += [span for value, name in parts for span in (Span(value, "strong"), Span(f" {name}  ", "muted"))]
+    if (fill := meters.get("kv_cache")) is not None:
+        spans += [Span("KV ", "muted"), Span(bar(float(fill), 8), "accent"), Span(f" {float(fill):.0%}  ")]
+    if (hits := meters.get("prefix_hit_rate")) is not None:
+        spans += [Span("prefix hits ", "muted"), Span(f"{float(hits):.0%}  ")]
+    if (speed := meters.get("tokens_per_s")) is not None:
+        spans += [Span(f"{float(speed):.0f}"), Span(" tok/s  ", "muted")]
+    if (ttft := meters.get("ttft_s")) is not None:
+        spans += [Span("TTFT ", "muted"), Span(f"{float(ttft):.2f} s")]
+    return _cut(tuple(spans), width)
+
+
+def _cut(line: Line, width: int) -> Line:
+    """As many whole spans as fit."""
+    kept: list[Span] = []
+    left = width
+    for span in line:
+        left -= width_of(span.text)
+        if left < 0:
+            break
+        kept.append(span)
+    return tuple(kept)
