@@ -35,6 +35,12 @@ def _checked(agent: str, data: Data) -> str | None:
     return f"  {data['piece']} sent back: {first}"
 
 
+def _reclaimed(agent: str, data: Data) -> str | None:
+    if not data["removed"]:
+        return f"  {agent}'s worktree could not be saved and is left where it is; see the hub's log"
+    return f"  {agent}'s work is saved in {data['rescue_ref']}" if data["rescue_ref"] else None
+
+
 def _conflict(agent: str, data: Data) -> str:
     return f"  {data['kind']} conflict of {data['a']} and {data['b']} in {data['path']}"
 
@@ -61,9 +67,7 @@ _WORDS: dict[str, Callable[[str, Data], str | None]] = {
     "gate:blocked": lambda agent, data: f"  gate {data['gate']} is closed: {data['reason']}",
     "instance:planned": _planned,
     "instance:lost": lambda agent, data: f"  {agent} is lost: {data['reason']}",
-    "instance:reclaimed": lambda agent, data: (
-        f"  {agent}'s work is saved in {data['rescue_ref']}" if data["rescue_ref"] else None
-    ),
+    "instance:reclaimed": _reclaimed,
     "lock:queued": lambda agent, data: f"  {agent} waits for {data['holder']}'s lock on {data['resources'][0]['path']}",
     "piece:checked": _checked,
     "conflict:detected": _conflict,
