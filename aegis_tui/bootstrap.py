@@ -20,6 +20,7 @@ from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+from aegis_tui.agent.role import SHIPPED
 from aegis_tui.config import Settings
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
@@ -33,6 +34,7 @@ from aegis_tui.services.instances import InstanceKeeper, Places
 from aegis_tui.services.integrate import Integrator
 from aegis_tui.services.preflight import Preflight
 from aegis_tui.services.qa import Quality
+from aegis_tui.services.setup import Setup
 from aegis_tui.services.workflow import Parts, Workflow, prepare_command
 
 _log = logging.getLogger(__name__)
@@ -156,3 +158,10 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str]) ->
         folder=folder,
         state_dir=workspace_paths("doctor", environ).state_dir.parent,
     )
+
+
+async def make_setup(root: Path) -> Setup:
+    """What sets the repository at `root` up, with the role files that ship."""
+    repository = await open_repository(root)
+    roles = {path.stem: path.read_text("utf-8") for path in SHIPPED.glob("*.md")}
+    return Setup(root, repository.common_dir, roles)

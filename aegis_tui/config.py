@@ -7,6 +7,7 @@ project file: a repository must not choose where its code is sent.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,8 +45,8 @@ class Settings(BaseModel):
     """Workers at once."""
     batch: int | None = Field(None, ge=1)
     """Sequences at once for a vLLM that this program starts."""
-    port: int | None = Field(None, ge=1, le=65535)
-    """The hub's port; 9999 or any free one when unset."""
+    port: int | None = Field(None, ge=0, le=65535)
+    """The hub's port; 0 is any free one; 9999 or any free one when unset."""
     sandbox: Literal["auto", "strict", "off"] = "auto"
     """How agents are held."""
     kind: str = "native"
@@ -63,17 +64,19 @@ def load_settings(environ: Mapping[str, str], *, project: Path | None = None) ->
         UsageError: A file or variable holds an unknown name or a value that does not fit; the message says where.
     """
     merged: dict[str, Any] = {}
+    said_in: dict[str, str] = {}
     for path, is_project in _files(environ, project):
-        merged |= _read(path, is_project=is_project)
+        for name, (value, line) in _read(path, is_project=is_project).items():
+            merged[name], said_in[name] = value, f"{path}:{line}"
     for name, variable in _ENVIRONMENT.items():
         if text := environ.get(variable):
-            merged[name] = text
+            merged[name], said_in[name] = text, variable
     try:
         return Settings.model_validate(merged)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = str(first["loc"][0])
-        raise UsageError(f"setting {name}: {first['msg']}", f"change {_ENVIRONMENT.get(name, name)}") from error
+        raise UsageError(f"{said_in[name]}: setting {name}: {first['msg']}", f"change {said_in[name]}") from error
 
 
 def user_file(environ: Mapping[str, str]) -> Path:
@@ -91,15 +94,28 @@ def _files(environ: Mapping[str, str], project: Path | None) -> list[tuple[Path,
     return [(path, is_project) for path, is_project in files if path.is_file()]
 
 
-def _read(path: Path, *, is_project: bool) -> dict[str, Any]:
+def _read(path: Path, *, is_project: bool) -> dict[str, tuple[Any, int]]:
+    """Name -> value and line of each setting in a file."""
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        values = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: {error}", "mend the file, or move it away") from error
-    for name in values:
+    found = {}
+    for name, value in values.items():
+        line = _line_of(text, name)
         if name not in Settings.model_fields:
             near = difflib.get_close_matches(name, Settings.model_fields, 1)
-            raise UsageError(f"{path}: unknown setting {name}", f"did you mean {near[0]}?" if near else "remove it")
+            hint = f"did you mean {near[0]}?" if near else "remove it"
+            raise UsageError(f"{path}:{line}: unknown setting {name}", hint)
         if is_project and name in NOT_FROM_PROJECT:
-            raise UsageError(f"{path}: {name} may not be set by a project", f"set it in {user_file({})} or by a flag")
-    return values
+            hint = f"set it in {user_file({})} or by a flag"
+            raise UsageError(f"{path}:{line}: {name} may not be set by a project", hint)
+        found[name] = (value, line)
+    return found
+
+
+def _line_of(text: str, name: str) -> int:
+    """The line that a top-level name of a TOML file starts on; 1 where it cannot be told."""
+    start = re.compile(rf"\s*\[*\s*[\"']?{re.escape(name)}\b")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if start.match(line)), 1)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aegis_tui.cli import output
-from aegis_tui.config import load_settings
+from aegis_tui.cli.place import here
+from aegis_tui.config import Settings, load_settings
+from aegis_tui.errors import GitUnavailable
 
 if TYPE_CHECKING:
     from aegis_tui.services.doctor import Check
@@ -26,7 +28,7 @@ def _doctor(
     from aegis_tui.bootstrap import make_doctor
     from aegis_tui.services.doctor import missing
 
-    settings = load_settings(os.environ)
+    settings = _settings()
     chosen = {"base_url": base_url or settings.base_url, "model": model or settings.model}
     doctor = make_doctor(settings.model_copy(update=chosen), Path.cwd(), dict(os.environ))
     checks = asyncio.run(doctor.examine())
@@ -34,6 +36,14 @@ def _doctor(
     fields = {"ok": not lacks, "checks": [check.to_wire() for check in checks]}
     output.result(fields, as_json=as_json, lines=_lines(checks))
     return 5 if lacks else 0
+
+
+def _settings() -> Settings:
+    """The settings that hold here; outside a repository those of the person."""
+    try:
+        return here().settings
+    except GitUnavailable:
+        return load_settings(os.environ)
 
 
 def _lines(checks: list[Check]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.errors import UsageError
+from aegis_tui.errors import Refused, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
 DELIVERY_S = 5.0
@@ -36,6 +36,8 @@ def _attach(
     if not sys.stdin.isatty():
         raise UsageError("attach needs a terminal", "run it in one")
     found = _known(place.hub(), name)
+    if found["phase"] not in ("launched", "joined"):
+        raise Refused(f"{found['agent_id']} has no pane: it is {found['phase']}", "see aegis-tui status")
     from aegis_tui.bootstrap import attach_argv
 
     argv = attach_argv(place.paths, instance_id(found["agent_id"]), read_only=read_only, environ=os.environ)

@@ -21,6 +21,7 @@ from aegis_tui.sdk.quick import HubQuick
 POLL_S = 0.2
 RECONNECT_S = 60.0
 PAGE = 500
+INTERRUPTED = 130
 GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole", "rounds"})
 """Ends of a run that a gate decided: exit code 3."""
 
@@ -44,16 +45,13 @@ def _run(
     note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Words for a role.")] = None,
 ) -> int:
     """Turn a goal into one commit, by several agents at once."""
-    if headless and design is None and not yes:
-        raise UsageError("headless without a design", "give --design FILE, or --yes to accept a proposed design")
-    if sandbox not in (None, "auto", "strict", "off"):
-        raise UsageError(f"--sandbox {sandbox} is not a level", "auto, strict or off")
+    _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
     place = here()
     fields = _design_fields(design)
     chosen = place.settings
     options = {
         "workers": workers or chosen.workers,
-        "kind": kind or chosen.kind,
+        "kind": _known_kind(kind or chosen.kind),
         "base_url": base_url or chosen.base_url,
         "model": model or chosen.model,
         "sandbox": sandbox or chosen.sandbox,
@@ -74,9 +72,24 @@ def _run(
         output.result({"run": run}, as_json=as_json, lines=[run])
         return 0
     code = follow(place, run, as_json=as_json, after=int(reply.get("seq") or 0))
-    if not found_hub:
+    if not found_hub and code != INTERRUPTED:
         stop_hub(place)
     return code
+
+
+def _check_flags(goal: str, *, has_design: bool, sandbox: str | None) -> None:
+    if not goal.strip():
+        raise UsageError("the goal is empty", "say what should be built: aegis-tui run GOAL")
+    if not has_design:
+        raise UsageError("headless without a design", "give --design FILE, or --yes to accept a proposed design")
+    if sandbox not in (None, "auto", "strict", "off"):
+        raise UsageError(f"--sandbox {sandbox} is not a level", "auto, strict or off")
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in ids.KINDS:
+        raise UsageError(f"{kind} is not an agent kind", f"one of {', '.join(ids.KINDS)}")
+    return kind
 
 
 def _notes(notes: list[str]) -> dict[str, str]:
@@ -102,9 +115,11 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
 
     A hub that dies meanwhile is started again: the run goes on from its log.
     """
+    begun = False
     try:
         for event in _events(place, after):
-            if event["data"].get("run") not in (None, run):
+            begun = begun or (event["type"] == "run:started" and event["data"]["run"] == run)
+            if not begun:
                 continue
             if not as_json and (line := narrate(event)):
                 output.talk(line)
@@ -112,7 +127,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
                 return _conclude(event["data"]["report"], as_json=as_json)
     except KeyboardInterrupt:
         output.talk(f"run {run} goes on; follow it again: aegis-tui wait {run}")
-        return 130
+        return INTERRUPTED
     raise HubUnavailable("the hub's stream has ended", f"aegis-tui wait {run}")
 
 

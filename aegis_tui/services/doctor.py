@@ -27,7 +27,7 @@ PYTHON_WANTED = (3, 11)
 GIT_WANTED = (2, 38)
 TMUX_WANTED = (3, 2)
 DEFAULT_PORT = 9999
-INOTIFY_WANTED = {"max_user_instances": 256, "max_user_watches": 65_536}
+INOTIFY_WANTED = {"max_user_instances": 128, "max_user_watches": 65_536}
 """For a hub that watches a worktree for each of a few dozen instances."""
 
 DISK_WANTED_BYTES = 2 << 30

@@ -114,8 +114,9 @@ class Preflight:
             *await self._repository.list_refs("refs/aegis/runs"),
             *await self._repository.list_refs("refs/aegis/rescue"),
         ]
-        parts = [part for ref in refs for part in ref.name.split("/")]
-        taken = [int(found[1]) for name in (*known, *parts) if (found := _RUN_NAME.fullmatch(name))]
+        # A branch `aegis/run1` itself, with nothing below it, is the person's: the preflight of that run names it.
+        used = [parts[3] for ref in refs if len(parts := ref.name.split("/")) > 4]
+        taken = [int(found[1]) for name in (*known, *used) if (found := _RUN_NAME.fullmatch(name))]
         return f"run{max(taken, default=0) + 1}"
 
     async def _detect(self, facts: RepositoryFacts) -> tuple[str, ...]:

@@ -120,8 +120,8 @@ def refused(workspace: ScratchWorkspace) -> Refusals:
         (OVERLAP, ["plan.yaml:4", "features[1].partition[0]", "src/shop/models.py"], (4, "features[1].partition[0]")),
         (
             INSIDE_SHARED,
-            ["plan.yaml:7", "features[0].partition[0]", "src/shop/models.py"],
-            (7, "features[0].partition[0]"),
+            ["plan.yaml:8", "shared[0]", "of a", "src/shop/models.py"],
+            (8, "shared[0]"),
         ),
         (CYCLE, ["plan.yaml:", "depends_on", "a", "b"], (3, "features[0].depends_on")),
         (UNKNOWN_KIND, ["plan.yaml:7", "features[0].kind", "natve", "native"], (7, "features[0].kind")),
@@ -170,16 +170,25 @@ def test_a_request_that_is_wrong_in_itself_is_exit_two(refused: Refusals) -> Non
 def test_an_unknown_setting_is_named_with_its_file(refused: Refusals) -> None:
     folder = refused.workspace.folder / "config" / "aegis-tui"
     folder.mkdir()
-    (folder / "config.toml").write_text("worker = 3\n")
-    says = ["config.toml", "worker", "did you mean workers"]
+    (folder / "config.toml").write_text("# mine\nworker = 3\n")
+    says = ["config.toml:2", "unknown setting worker", "did you mean workers"]
     refused("run", "g", "--design", str(GOOD), "--headless", code=2, says=says, error="usage")
     (folder / "config.toml").write_text("workers = 'many'\n")
-    refused("run", "g", "--design", str(GOOD), "--headless", code=2, says=["config.toml", "workers"], error="usage")
+    refused("run", "g", "--design", str(GOOD), "--headless", code=2, says=["config.toml:1", "workers"], error="usage")
     (folder / "config.toml").unlink()
     project = refused.workspace.root / ".agents"
     project.mkdir()
     (project / "config.toml").write_text("base_url = 'http://127.0.0.1:1/v1'\n")
-    refused("run", "g", "--design", str(GOOD), "--headless", code=2, says=["base_url", "project"], error="usage")
+    refused(
+        "run",
+        "g",
+        "--design",
+        str(GOOD),
+        "--headless",
+        code=2,
+        says=["config.toml:1", "base_url", "project"],
+        error="usage",
+    )
 
 
 def test_a_repository_that_cannot_carry_a_run_is_refused_with_the_command_that_helps(

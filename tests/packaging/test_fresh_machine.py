@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+MAKES_NAMESPACES = ["bwrap", "--ro-bind", "/", "/", "--unshare-all", "true"]
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="missing: linux")
 
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="missing: bwrap")
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="missing: apt-get")
 def test_where_nothing_can_be_installed_ci_ends_with_5_and_the_exact_command(root: Path) -> None:
+    if subprocess.run(MAKES_NAMESPACES, capture_output=True, timeout=20, check=False).returncode != 0:
+        pytest.skip("missing: namespaces, which this kernel or container refuses")
     done = subprocess.run(
         [str(root / "scripts" / "fresh-machine")],
         capture_output=True,

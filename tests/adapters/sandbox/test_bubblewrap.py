@@ -22,7 +22,18 @@ from aegis_tui.adapters.sandbox.toolchain import find_toolchain_paths
 from aegis_tui.errors import Refused, SandboxUnavailable
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxReport, SandboxSpec
 
-needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="missing: bwrap")
+
+def missing() -> str:
+    """What keeps this machine from making a sandbox; empty when nothing does."""
+    if shutil.which("bwrap") is None:
+        return "bwrap"
+    argv = ["bwrap", "--ro-bind", "/", "/", "--unshare-all", "true"]
+    plain = subprocess.run(argv, capture_output=True, timeout=20, check=False)
+    return "" if plain.returncode == 0 else "namespaces, which this kernel or container refuses"
+
+
+MISSING = missing()
+needs_bwrap = pytest.mark.skipif(bool(MISSING), reason=f"missing: {MISSING}")
 BRANCH = "aegis/r1/w01"
 
 

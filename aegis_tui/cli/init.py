@@ -1,0 +1,31 @@
+"""`aegis-tui init`: set a repository up, or undo that (contract 9)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+
+
+def _init(
+    undo: Annotated[bool, typer.Option("--undo", help="Give back what was there before.")] = False,
+    agent_docs: Annotated[bool, typer.Option("--agent-docs", help="Also tell other agents, in AGENTS.md.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> int:
+    """Write the project's settings, roles, rules and spec templates; what is there already stays as it is."""
+    from aegis_tui.bootstrap import make_setup
+
+    setup = asyncio.run(make_setup(here().root))
+    change = setup.undo() if undo else setup.write(agent_docs=agent_docs)
+    fields = {"written": change.written, "removed": change.removed, "kept": change.kept}
+    lines = [f"{done} {path}" for done, paths in fields.items() for path in paths] or ["nothing to do"]
+    output.result(fields, as_json=as_json, lines=lines)
+    return 0
+
+
+init_app = typer.Typer(add_completion=False)
+init_app.command()(_init)

@@ -1,0 +1,207 @@
+"""Set a repository up for its team, and undo exactly that (CLI-2).
+
+What was written is recorded beside git's own data, with the bytes that were there before: undo gives them back, and
+leaves alone what somebody has changed since.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.errors import Refused, UsageError
+
+SETUP_FILES = Path(__file__).parent / "setup_files"
+RUN_DATA = ("/.agents/specs/active/", "/.agents/specs/archive/", "/.agents/diffs/", "/.agents/design/", "/task.md")
+"""What runs write inside the checkout; never to be committed (contract 1)."""
+
+BEGIN, END = "aegis-tui: begin", "aegis-tui: end"
+RECORD = "aegis-init.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `init` or its undo did. Paths are relative to the checkout where they lie in it."""
+
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Files that somebody has changed since; undo leaves them."""
+
+
+class Setup:
+    """The set-up of one repository.
+
+    Args:
+        root: The checkout.
+        common_dir: Git's common folder, where `info/exclude` and the record lie.
+        roles: Role name to the text of its file.
+    """
+
+    def __init__(self, root: Path, common_dir: Path, roles: Mapping[str, str]) -> None:
+        self._root, self._common_dir, self._roles = root.resolve(), common_dir.resolve(), roles
+
+    def write(self, *, agent_docs: bool = False) -> Change:
+        """Write what is missing; files that are there stay as they are.
+
+        Args:
+            agent_docs: Also tell agents of other kinds about the workspace, in AGENTS.md.
+
+        Raises:
+            Refused: A path leads out of the checkout.
+        """
+        record, written = self._load(), []
+        for name, text in self._files().items():
+            path = self._inside(name)
+            if not path.exists():
+                self._put(record, name, path, text.encode())
+                written.append(name)
+        blocks: list[tuple[str, Path, Callable[[bytes], bytes]]] = [
+            (self._shown(self._exclude), self._exclude, lambda old: _with_block(old, "# {}", RUN_DATA))
+        ]
+        if agent_docs:
+            docs = _read_setup_file("agents.md").rstrip("\n").split("\n")
+            blocks.append(("AGENTS.md", self._inside("AGENTS.md"), lambda old: _with_block(old, "<!-- {} -->", docs)))
+        for name, path, add in blocks:
+            old = path.read_bytes() if path.exists() else b""
+            if (new := add(old)) != old:
+                self._put(record, name, path, new)
+                written.append(name)
+        return Change(written=tuple(written))
+
+    def undo(self) -> Change:
+        """Give back what was there before, byte for byte; a file that somebody has changed since is kept.
+
+        Raises:
+            UsageError: Nothing was set up here.
+        """
+        record = self._load()
+        if not record["files"]:
+            raise UsageError("this repository was not set up", "set it up: aegis-tui init")
+        removed, kept = [], []
+        for name, entry in reversed(record["files"].items()):
+            if self._restore(self._place(name), entry):
+                removed.append(name)
+            else:
+                kept.append(name)
+        for name in reversed(record["folders"]):
+            folder = self._place(name)
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        self._record.unlink()
+        return Change(removed=tuple(reversed(removed)), kept=tuple(reversed(kept)))
+
+    @property
+    def _record(self) -> Path:
+        return self._common_dir / RECORD
+
+    @property
+    def _exclude(self) -> Path:
+        return self._common_dir / "info" / "exclude"
+
+    def _files(self) -> dict[str, str]:
+        roles = {f".agents/agents/{name}.md": text for name, text in sorted(self._roles.items())}
+        return {
+            ".agents/config.toml": _read_setup_file("config.toml"),
+            **roles,
+            ".agents/rules/default.toml": _read_setup_file("rules/default.toml"),
+            **{
+                f".agents/specs/templates/{path.name}": path.read_text("utf-8")
+                for path in sorted((SETUP_FILES / "specs").glob("*.yaml"))
+            },
+        }
+
+    def _inside(self, name: str) -> Path:
+        path = self._root / name
+        if not path.resolve().is_relative_to(self._root):
+            raise Refused(f"{name} leads out of the checkout", "remove the symbolic link, then try again")
+        return path
+
+    def _shown(self, path: Path) -> str:
+        return str(path.relative_to(self._root)) if path.is_relative_to(self._root) else str(path)
+
+    def _place(self, name: str) -> Path:
+        """A recorded name as a path: in the checkout, or git's exclude file of a linked worktree."""
+        exclude = (self._exclude, self._exclude.parent)
+        return next((path for path in exclude if self._shown(path) == name), None) or self._inside(name)
+
+    def _put(self, record: dict[str, Any], name: str, path: Path, content: bytes) -> None:
+        """Write a file, and the record before it, so that a kill between the two loses nothing."""
+        old = path.read_bytes() if path.exists() else None
+        first = record["files"].get(name, {"before": None if old is None else base64.b64encode(old).decode()})
+        record["files"][name] = {**first, "sha256": hashlib.sha256(content).hexdigest()}
+        missing = [folder for folder in path.parents if not folder.exists()]
+        record["folders"] += [self._shown(folder) for folder in reversed(missing)]
+        _replace(self._record, json.dumps(record, indent=1).encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+
+    def _restore(self, path: Path, entry: Mapping[str, Any]) -> bool:
+        """Put a file back as it was; False when it was changed since and nothing of ours can be told apart."""
+        if not path.exists():
+            return True
+        now = path.read_bytes()
+        before = None if entry["before"] is None else base64.b64decode(entry["before"])
+        if hashlib.sha256(now).hexdigest() == entry["sha256"]:
+            if before is None:
+                path.unlink()
+            else:
+                _replace(path, before)
+            return True
+        without = _without_block(now)
+        if without == now:
+            return False
+        _replace(path, without)
+        return True
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            record = json.loads(self._record.read_text("utf-8"))
+        except FileNotFoundError:
+            return {"files": {}, "folders": []}
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self._record} cannot be read: {error}", "move it away; undo by hand") from error
+        return {"files": dict(record["files"]), "folders": list(record["folders"])}
+
+
+def _read_setup_file(name: str) -> str:
+    return (SETUP_FILES / name).read_text("utf-8")
+
+
+def _with_block(old: bytes, comment: str, lines: Iterable[str]) -> bytes:
+    """Content with our block at its end; unchanged when it has one."""
+    if comment.format(BEGIN).encode() in old:
+        return old
+    gap = b"" if not old or old.endswith(b"\n") else b"\n"
+    block = "\n".join([comment.format(BEGIN), *lines, comment.format(END)]) + "\n"
+    return old + gap + block.encode()
+
+
+def _without_block(content: bytes) -> bytes:
+    """Content without our block; unchanged when it has none."""
+    lines = content.splitlines(keepends=True)
+    begins = [index for index, line in enumerate(lines) if BEGIN.encode() in line]
+    ends = [index for index, line in enumerate(lines) if END.encode() in line]
+    if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
+        return content
+    return b"".join(lines[: begins[0]] + lines[ends[0] + 1 :])
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file that appears whole, with the mode of the one it replaces."""
+    fresh = path.with_name(f".{path.name}.aegis-new")
+    fresh.write_bytes(content)
+    fresh.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())
+    fresh.replace(path)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
