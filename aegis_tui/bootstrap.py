@@ -28,6 +28,7 @@ from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import set_gateway
 from aegis_tui.hub.run import main_hub
 from aegis_tui.hub.watching import WatchService
+from aegis_tui.ports.repository import Ref
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
 from aegis_tui.services.doctor import Doctor
 from aegis_tui.services.instances import InstanceKeeper, Places
@@ -133,6 +134,11 @@ async def describe_commit_at(root: Path, oid: str) -> dict[str, Any]:
     return await describe_commit(repository.common_dir, oid)
 
 
+async def refs_at(root: Path, prefix: str) -> tuple[Ref, ...]:
+    """The refs below a prefix in the repository at `root`."""
+    return await (await open_repository(root)).list_refs(prefix)
+
+
 def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, environ: Mapping[str, str]) -> list[str]:
     """The program that hands a terminal to an instance's pane, from outside or inside another tmux."""
     terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
@@ -146,7 +152,7 @@ async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> 
     await terminal.stop_server()
 
 
-def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str]) -> Doctor:
+def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *, proc: Path = Path("/proc")) -> Doctor:
     """What looks at this machine, from the folder where the person is."""
     return Doctor(
         programs=SubprocessRunner(),
@@ -157,6 +163,7 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str]) ->
         environ=environ,
         folder=folder,
         state_dir=workspace_paths("doctor", environ).state_dir.parent,
+        proc=proc,
     )
 
 

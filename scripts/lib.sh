@@ -174,7 +174,12 @@ stamp_of() {
   echo "$ROOT"
 }
 
-# ensure_venv LOCK: the environment holds exactly what the lock says, and this package in editable form.
+# purge LOCK: removes what the development lock does not name; an environment only to run in may hold more.
+purge() {
+  [ "${1##*/}" != dev.txt ] || "$VENV/bin/python" "$ROOT/scripts/strays.py" "$1"
+}
+
+# ensure_venv LOCK: the environment holds what the lock says, and this package in editable form.
 ensure_venv() {
   local lock=$1 python
   if ! python_suits "$VENV/bin/python"; then
@@ -185,7 +190,7 @@ ensure_venv() {
   talk "installing the packages of ${lock#"$ROOT"/}"
   rm -f "$VENV/aegis-stamp"
   if ! run_quietly "$VENV/bin/python" -m pip install -q --require-hashes -r "$lock" ||
-    ! run_quietly "$VENV/bin/python" "$ROOT/scripts/strays.py" "$lock" ||
+    ! run_quietly purge "$lock" ||
     ! run_quietly "$VENV/bin/python" -m pip install -q --no-deps --no-build-isolation -e "$ROOT"; then
     talk "failed: installing the locked packages into $VENV"
     exit 1

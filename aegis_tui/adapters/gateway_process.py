@@ -81,7 +81,7 @@ class GatewayProcess:
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "aegis_tui.gateway"),
+                *(sys.executable, "-P", "-m", "aegis_tui.gateway"),
                 *("--runtime", str(self._paths.runtime_dir), "--state", str(self._paths.state_dir)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=descriptor,

@@ -76,16 +76,23 @@ def _prompt(hub: HubQuick) -> int:
     """Read verbs of contract 5, one a line: `lock:acquire path=src/a.py wait_s=5`."""
     output.talk("verbs of the hub, one a line, as: lock:acquire path=src/a.py; an empty line or end of input leaves")
     for line in sys.stdin:
-        words = shlex.split(line)
-        if not words:
+        if not line.strip():
             break
         try:
+            words = _words(line)
             fields = dict(_field(word) for word in words[1:])
             reply = hub.command(words[0], **fields)
             output.data(json.dumps({"ok": True, **reply}, ensure_ascii=False))
         except AegisError as error:
             output.failure(error, as_json=True)
     return 0
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"the line cannot be read: {error}", "close each quote") from error
 
 
 def _field(word: str) -> tuple[str, Any]:

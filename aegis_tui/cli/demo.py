@@ -11,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -35,6 +35,14 @@ WHERE_TO_LOOK = "scripted model · watch the stages on top, the locks and confli
 NEEDED = {"git": "git", "tmux": "tmux"}
 
 
+class Dashboard(Protocol):
+    """Opens the interactive session and returns when the person leaves it."""
+
+    def __call__(self, root: Path, *, goal: str, design: Path, options: dict[str, Any], hint: str) -> object:
+        """Show the workspace at `root`, with a goal and its design typed in and `hint` at the bottom."""
+        ...
+
+
 def _demo(
     headless: Annotated[bool, typer.Option("--headless", help="No screen; progress on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -47,10 +55,7 @@ def _demo(
     with _sigterm_as_interrupt(), open_playground(scenario, keep=keep) as ground, _own_environment(ground):
         place = here(ground.repository)
         try:
-            if headless or as_json or not sys.stdout.isatty():
-                report = _watch(ground, place, workers, quiet=as_json)
-            else:
-                report = _show(ground, place, workers)
+            report = _run(ground, place, workers, None if headless or as_json else _dashboard(), quiet=as_json)
         finally:
             _close(place)
         if report is None:
@@ -75,7 +80,14 @@ def _options(ground: Playground, place: Place, workers: int) -> dict[str, Any]:
     }
 
 
-def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Report | None:
+def _run(ground: Playground, place: Place, workers: int, screen: Dashboard | None, *, quiet: bool) -> Report | None:
+    """The report of the run; None when the person left before its end."""
+    if screen is not None:
+        return _show(screen, ground, place, workers)
+    return _watch(ground, place, workers, quiet=quiet)
+
+
+def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Report:
     """Start the run and follow it in words."""
     design = load_design(ground.scenario / "design.yaml", kinds=ids.KINDS)
     hub = place.started_hub()
@@ -99,21 +111,24 @@ def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Re
     )
 
 
-def _show(ground: Playground, place: Place, workers: int) -> Report | None:
+def _show(open_dashboard: Dashboard, ground: Playground, place: Place, workers: int) -> Report | None:
     """Open the screen, with the goal typed in; Enter starts the run."""
-    from aegis_tui.bootstrap import open_dashboard
-
-    design = load_design(ground.scenario / "design.yaml", kinds=ids.KINDS)
+    path = ground.scenario / "design.yaml"
+    goal = load_design(path, kinds=ids.KINDS).goal
     place.started_hub()
     with DriverThread(ground.driver(), lambda: _found(place)) as thread:
-        open_dashboard(
-            place.root,
-            goal=design.goal,
-            design=design.model_dump(mode="json"),
-            options=_options(ground, place, workers),
-            hint=WHERE_TO_LOOK,
-        )
+        open_dashboard(place.root, goal=goal, design=path, options=_options(ground, place, workers), hint=WHERE_TO_LOOK)
     return thread.report
+
+
+def _dashboard() -> Dashboard | None:
+    """What opens the screen, where there is a terminal to show it in."""
+    from aegis_tui import bootstrap
+
+    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        return None
+    found: Dashboard | None = getattr(bootstrap, "open_dashboard", None)
+    return found
 
 
 def _found(place: Place) -> Any:

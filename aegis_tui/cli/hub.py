@@ -17,7 +17,9 @@ from aegis_tui.errors import HubUnavailable
 from aegis_tui.sdk.discovery import ensure_hub, is_running
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
-app = typer.Typer(no_args_is_help=True, help="The background process that keeps every instance in step.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The background process that keeps every instance in step."
+)
 
 STOP_DEADLINE_S = 15.0
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]

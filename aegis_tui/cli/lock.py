@@ -11,7 +11,7 @@ from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import here
 from aegis_tui.errors import UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Locks on files and regions.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Locks on files and regions.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 PathArgument = Annotated[str | None, typer.Argument(metavar="PATH", help="From the repository's root.")]

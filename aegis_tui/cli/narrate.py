@@ -61,6 +61,7 @@ _WORDS: dict[str, Callable[[str, Data], str | None]] = {
             if data["facts"]["uncommitted"]
             else ""
         )
+        + ("\n  NO SANDBOX: agents run with all your rights" if data["facts"]["boundary_level"] == "none" else "")
         + ("\n  scripted model: its words are read from files" if data["facts"]["scripted"] else "")
     ),
     "stage:changed": _stage,

@@ -13,7 +13,7 @@ from aegis_tui.domain.glob_overlap import overlap
 from aegis_tui.domain.ids import KINDS
 from aegis_tui.errors import PartitionRefused
 
-app = typer.Typer(no_args_is_help=True, help="Exclusive path scopes.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Exclusive path scopes.")
 
 
 @app.callback()

@@ -40,17 +40,20 @@ def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]
     run = state["run"]
     if run is None:
         yield "no run yet; start one: aegis-tui run GOAL"
-        return
-    done = state["progress"]
+    else:
+        yield from _run_lines(run, state["progress"])
+    rows = [[i["agent_id"], i["role"], i["piece"] or "", i["state"], f"{i['progress']:.0%}"] for i in living]
+    yield from output.table(rows)
+    for name, lock in state["locks"].items():
+        yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"
+
+
+def _run_lines(run: dict[str, Any], done: dict[str, Any]) -> Iterator[str]:
     yield f"{run['run']}: {run['goal']}"
     yield f"{run['stage']}, {done['completed']} of {done['total']} pieces composed"
     for gate in run["gates"]:
         if not gate["passed"]:
             yield f"  waits: {gate['name']}: {gate['reason']}"
-    rows = [[i["agent_id"], i["role"], i["piece"] or "", i["state"], f"{i['progress']:.0%}"] for i in living]
-    yield from output.table(rows)
-    for name, lock in state["locks"].items():
-        yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"
 
 
 def _events(

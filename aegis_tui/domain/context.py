@@ -43,6 +43,7 @@ def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = No
         "progress": progress(workspace, run),
         "instances": [instance_view(item) for item in workspace.instances.by_id.values()],
         "run": run_view(workspace, run) if run else None,
+        "exchanges": workspace.exchanges.dump(),
         "scope_requests": [
             {"request": name, "by": workspace.scope_askers[name], "path": asked.path, "reason": asked.reason}
             for name, asked in workspace.scope_requests.items()

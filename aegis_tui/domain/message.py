@@ -46,6 +46,8 @@ class CodeWritten(EventData):
     token: int
     base_oid: str | None = None
     new_oid: str
+    feature: str | None = None
+    """The exchange it belongs to, where the writer named one (ROLE-12)."""
 
 
 class FileChanged(EventData):

@@ -8,6 +8,7 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain import lock_rules
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
+from aegis_tui.domain.exchange import BEGIN
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance_rules import named_instance, own_instance
 from aegis_tui.domain.lock import Draft, Lock, LockDenied, LockMode, LockRefused, Region, Resource
@@ -156,11 +157,16 @@ def wait_expire(workspace: Workspace, command: commands.WaitExpire, actor: Actor
 
 
 def broadcast(workspace: Workspace, command: commands.BroadcastSend, actor: Actor, request_id: str) -> Decision:
-    """Pass an event on; `code:written` is a fenced write and needs a current EXCLUSIVE token (LOCK-3)."""
+    """Pass an event on; `code:written` is a fenced write and needs a current EXCLUSIVE token (LOCK-3).
+
+    Within an exchange it must come in order (ROLE-12); a person may begin one anew at any time.
+    """
     if actor.kind == "instance":
         own_instance(workspace, actor)
     if command.event in ("code:writing", "code:written"):
         return _fenced(workspace, command, actor)
+    if actor.kind == "instance" or command.event != BEGIN:
+        workspace.exchanges.check(command.event, command.data)
     return Decision([(actor.agent_id, Broadcast(event=command.event, data=command.data))])
 
 
@@ -171,12 +177,17 @@ def _fenced(workspace: Workspace, command: commands.BroadcastSend, actor: Actor)
     lock = lock_rules.check_token(workspace.locks, actor.agent_id, path=path, token=token)
     if lock.mode is not LockMode.EXCLUSIVE:
         raise StaleToken(f"{path} is held {lock.mode}, not EXCLUSIVE", lock_rules.REACQUIRE_HINT, path=path)
+    named = command.data.get("feature")
+    feature = named if isinstance(named, str) else None
+    told: dict[str, Any] = {"file": path, "token": token, **({"feature": feature} if feature else {})}
+    workspace.exchanges.check(command.event, told)
     if command.event == "code:writing":
-        return Decision([(actor.agent_id, Broadcast(event=command.event, data={"file": path, "token": token}))])
+        return Decision([(actor.agent_id, Broadcast(event=command.event, data=told))])
     base, new = command.data.get("base_oid"), command.data.get("new_oid")
     if not isinstance(new, str):
         raise UsageError("code:written needs new_oid", "the blob id of what was written")
-    written = CodeWritten(file=path, token=token, base_oid=base if isinstance(base, str) else None, new_oid=new)
+    base_oid = base if isinstance(base, str) else None
+    written = CodeWritten(file=path, token=token, base_oid=base_oid, new_oid=new, feature=feature)
     return Decision([(actor.agent_id, written)])
 
 

@@ -19,6 +19,7 @@ from aegis_tui.domain.event import (
     ScopeRefused,
     ScopeRequested,
 )
+from aegis_tui.domain.exchange import ExchangeTable
 from aegis_tui.domain.instance import (
     AgentJoined,
     AgentLeft,
@@ -100,6 +101,7 @@ class Workspace:
         self.specs = SpecTable()
         self.runs = runs.RunTable()
         self.messages = MessageBoard()
+        self.exchanges = ExchangeTable()
         self.scope_requests: dict[str, ScopeRequested] = {}
         self.scope_askers: dict[str, str] = {}
         self.acquired_at: dict[str, str] = {}
@@ -118,7 +120,8 @@ class Workspace:
                 keys |= self.runs.evolve(event.agent_id, data)
             return keys
         if isinstance(data, _MESSAGE):
-            return self.messages.evolve(event.seq, event.agent_id, data, event.timestamp)
+            keys = self.messages.evolve(event.seq, event.agent_id, data, event.timestamp)
+            return keys | self._exchange(event.agent_id, data)
         if isinstance(data, _SCOPE):
             return self._scope(event.agent_id, data)
         if event.type.startswith("lock:"):
@@ -128,6 +131,15 @@ class Workspace:
                 self.acquired_at.pop(data.lock_id, None)
             return self.locks.evolve(event.agent_id, data)
         return self._run(event.agent_id, data)
+
+    def _exchange(self, agent_id: str, data: object) -> frozenset[Key]:
+        match data:
+            case Broadcast():
+                return self.exchanges.evolve(agent_id, data.event, data.data)
+            case CodeWritten():
+                return self.exchanges.evolve(agent_id, data.type, data.model_dump(exclude_none=True))
+            case _:
+                return frozenset()
 
     def _run(self, agent_id: str, data: Any) -> frozenset[Key]:
         keys = self.runs.evolve(agent_id, data)
@@ -188,6 +200,7 @@ class Workspace:
             "specs": self.specs.dump(),
             "runs": self.runs.dump(),
             "messages": self.messages.dump(),
+            "exchanges": self.exchanges.dump(),
             "acquired_at": dict(sorted(self.acquired_at.items())),
             "scope_requests": {
                 name: {"by": self.scope_askers[name], **data.model_dump(mode="json")}
@@ -206,6 +219,7 @@ class Workspace:
         workspace.specs = SpecTable.load(plain["specs"])
         workspace.runs = runs.RunTable.load(plain["runs"])
         workspace.messages = MessageBoard.load(plain["messages"])
+        workspace.exchanges = ExchangeTable.load(plain.get("exchanges", ()))
         workspace.acquired_at = dict(plain["acquired_at"])
         for name, fields in plain["scope_requests"].items():
             workspace.scope_askers[name] = fields.pop("by")

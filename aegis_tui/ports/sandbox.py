@@ -40,6 +40,8 @@ class SandboxSpec:
     """Visible and writable: the instance's home, the parts of the common `.git` that a commit touches."""
     read_only: tuple[Path, ...] = ()
     """Visible, not writable; a unix socket listed here can be connected to. Wins where a path is in both."""
+    hidden: tuple[Path, ...] = ()
+    """Folders that look empty and cannot be written, apart from what is named below them: the person's checkout."""
     share_network: bool = False
     """True only for a boundary that a person opened (SEC-4): the host's network, abstract sockets included."""
     worktree_writable: bool = True

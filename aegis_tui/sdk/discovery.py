@@ -209,8 +209,11 @@ def is_running(pid: int, start_time: float) -> bool:
 
 
 def hub_command(root: Path) -> list[str]:
-    """The argv that runs a hub in the foreground for the repository at `root`."""
-    return [sys.executable, "-m", "aegis_tui", "hub", "start", "--foreground", "--root", str(root)]
+    """The argv that runs a hub in the foreground for the repository at `root`.
+
+    `-P`: it starts in a repository, whose own `json.py` must not be imported for Python's.
+    """
+    return [sys.executable, "-P", "-m", "aegis_tui", "hub", "start", "--foreground", "--root", str(root)]
 
 
 def start_hub(

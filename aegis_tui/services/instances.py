@@ -135,10 +135,11 @@ class InstanceKeeper:
                 *(folder / name for name in ("token", "scope.json", "context.md", "hooks")),
                 *mounts.read_only,
             ),
+            hidden=() if self._repository.root == mounts.common_dir else (self._repository.root,),
             worktree_writable=instance.role not in READ_ONLY_ROLES,
             keep_environment=True,
         )
-        argv = self._sandbox.wrap([sys.executable, "-m", "aegis_tui.agent"], spec, level)
+        argv = self._sandbox.wrap([sys.executable, "-P", "-m", "aegis_tui.agent"], spec, level)
         record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
         write_private(folder / "launch.json", json.dumps(record, ensure_ascii=False, indent=1))
 
@@ -174,7 +175,7 @@ class InstanceKeeper:
         pane = await self._terminal.open_pane(
             PaneSpec(
                 instance=instance.instance_id,
-                argv=(sys.executable, "-m", "aegis_tui", "pane-exec", instance.instance_id),
+                argv=(sys.executable, "-P", "-m", "aegis_tui", "pane-exec", instance.instance_id),
                 cwd=self._places.instances_dir,
                 title=instance.agent_id,
             )

@@ -122,7 +122,7 @@ def open_playground(name: str, *, keep: Path | None = None) -> Iterator[Playgrou
         repository = keep.absolute() if keep else folder / "shop"
         base_oid = create_sample_repository(repository)
         (folder / "run").mkdir(mode=0o700)
-        with _scripted_server(scenario, folder) as card:
+        with scripted_server(scenario, folder) as card:
             opener = GateOpener(card["gates_url"], card["admin_token"])
             yield Playground(folder, repository, base_oid, scenario, card["url"], card["model"], opener)
     finally:
@@ -130,7 +130,16 @@ def open_playground(name: str, *, keep: Path | None = None) -> Iterator[Playgrou
 
 
 @contextlib.contextmanager
-def _scripted_server(scenario: Path, folder: Path) -> Iterator[Mapping[str, Any]]:
+def scripted_server(scenario: Path, folder: Path) -> Iterator[Mapping[str, Any]]:
+    """A scripted model server as a process, for as long as the block runs.
+
+    Args:
+        scenario: The folder with its scripts.
+        folder: Where its log and its card go: `url`, `gates_url`, `admin_token`, `model`, `pid`, which are yielded.
+
+    Raises:
+        ModelUnavailable: It does not start.
+    """
     announce = folder / "server.json"
     argv = [sys.executable, "-m", "aegis_tui.testing.scripted_llm", str(scenario), "--announce", str(announce)]
     with (folder / "server.log").open("wb") as log:

@@ -124,7 +124,7 @@ class ScratchWorkspace:
 
     def argv(self, *arguments: str) -> list[str]:
         """What runs a command."""
-        return [sys.executable, "-m", "aegis_tui", *arguments]
+        return [sys.executable, "-P", "-m", "aegis_tui", *arguments]
 
     def events(self) -> list[dict[str, Any]]:
         """The whole log."""

@@ -214,7 +214,7 @@ def agent_process(workspace: ScratchWorkspace, instance: str) -> psutil.Process 
             words, environ = process.cmdline(), process.environ()
         except psutil.Error:
             continue
-        is_agent = words[1:] == ["-m", "aegis_tui.agent"]
+        is_agent = words[-2:] == ["-m", "aegis_tui.agent"]
         if is_agent and environ.get("AEGIS_INSTANCE") == instance:
             return process
     return None

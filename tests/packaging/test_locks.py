@@ -19,7 +19,9 @@ PINNED = re.compile(
 
 def wanted_of(root: Path, lock: str) -> list[str]:
     project: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
-    return [*project["dependencies"], *(project["optional-dependencies"]["dev"] if lock == "dev" else [])]
+    extra = project["optional-dependencies"]["dev"] if lock == "dev" else []
+    build = (root / "requirements" / "build.in").read_text("utf-8").splitlines()[1:]
+    return [*project["dependencies"], *extra, *build]
 
 
 @pytest.mark.parametrize("lock", ["run", "dev"])

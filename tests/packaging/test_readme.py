@@ -89,5 +89,5 @@ def test_every_option_of_the_readme_exists(checkout: Path) -> None:
 
 
 def test_scripts_that_the_readme_names_are_there(root: Path) -> None:
-    for name in re.findall(r"\./(scripts/[\w-]+)", README.read_text("utf-8")):
+    for name in re.findall(r"\./(scripts/[\w.-]+)", README.read_text("utf-8")):
         assert os.access(root / name, os.X_OK), name

@@ -155,4 +155,3 @@ def test_from_a_linked_worktree_the_common_exclude_is_changed_and_given_back(roo
     setup.undo()
     assert (root / ".git/info/exclude").read_bytes() == before
     assert not (tmp_path / "side" / ".agents").exists()
-

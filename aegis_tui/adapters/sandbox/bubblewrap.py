@@ -151,23 +151,10 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     command += ["--proc", "/proc", "--dev", "/dev"]
     for flag, path in _mounts(spec, view):
         command += [flag, str(path)] if flag == "--tmpfs" else [flag, str(path), str(path)]
-    command += ["--remount-ro", "/", "--chdir", str(spec.cwd), "--"]
+    for path in (*spec.hidden, Path("/")):
+        command += ["--remount-ro", str(path)]
+    command += ["--chdir", str(spec.cwd), "--"]
     return command + [view.env, f"--default-signal={signals}"] * has_terminal + list(argv)
-
-
-def git_guards(worktree: Path, admin_folder: Path) -> tuple[Path, ...]:
-    """What an agent must not change in its own worktree: where git looks for its configuration and hooks.
-
-    With these writable, a git command that the hub runs in that worktree could be made to run the agent's program.
-
-    Args:
-        worktree: The worktree.
-        admin_folder: `worktrees/<id>` in the common `.git`; itself listed in `read_write`.
-
-    Returns:
-        Paths for `SandboxSpec.read_only`. `config.worktree` only guards if it exists: create it before.
-    """
-    return (worktree / ".git", *(admin_folder / name for name in ("commondir", "gitdir", "config.worktree")))
 
 
 def _find_env(search_path: str) -> str:
@@ -209,6 +196,7 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
     wanted.update(dict.fromkeys(shown, "--ro-bind-try"))
     if spec.share_network:
         wanted[Path("/etc/resolv.conf")] = "--ro-bind-try"
+    wanted.update(dict.fromkeys(spec.hidden, "--tmpfs"))
     wanted[spec.worktree] = "--bind" if spec.worktree_writable else "--ro-bind"
     wanted.update(dict.fromkeys(spec.read_write, "--bind-try"))
     wanted.update(dict.fromkeys(spec.read_only, "--ro-bind-try"))

@@ -62,8 +62,10 @@ def explain_instance(
     return lines
 
 
-def explain_stage(workspace: Workspace, run: Run) -> list[Line]:
+def explain_stage(workspace: Workspace, run: Run | None) -> list[Line]:
     """Every gate of the stage that the run is in, with the condition and what would meet it."""
+    if run is None:
+        return [(Span("There is no run.", "muted"),)]
     again = f", round {run.round + 1}" if run.round else ""
     lines: list[Line] = [(Span(f"{run.stage}{again}", "accent"), Span(f"   run {run.run} is {run.status.lower()}", "muted")), ()]
     if run.is_open:

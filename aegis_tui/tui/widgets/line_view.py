@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.geometry import Region, Size
@@ -53,13 +54,17 @@ class LineView(ScrollView, can_focus=False):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.rows: list[Row] = []
+        self.head: Line = ()
         self._styles: dict[str, Style] = {}
+
+    @property
+    def _head_height(self) -> int:
+        return 1 if self.head else 0
 
     def show(self, rows: Sequence[Row]) -> None:
         """Replace the rows."""
         old, self.rows = self.rows, list(rows)
-        if len(old) != len(self.rows):
-            self.virtual_size = Size(0, len(self.rows))
+        self.virtual_size = Size(0, len(self.rows) + self._head_height)
         top = round(self.scroll_y)
         for y in range(self.size.height):
             at = top + y
@@ -72,16 +77,25 @@ class LineView(ScrollView, can_focus=False):
         """Replace the rows by lines that stand for nothing."""
         self.show([Row(str(at), line) for at, line in enumerate(lines)])
 
+    def show_head(self, head: Line) -> None:
+        """Set the line above the rows, which does not scroll; an empty one takes no room."""
+        if head != self.head:
+            self.head = head
+            self.refresh()
+
     def refresh_row(self, at: int) -> None:
         """Draw one row again, if it can be seen."""
-        y = at - round(self.scroll_y)
-        if 0 <= y < self.size.height:
+        y = at - round(self.scroll_y) + self._head_height
+        if self._head_height <= y < self.size.height:
             self.refresh(Region(0, y, self.size.width, 1))
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen; called by Textual."""
-        at = y + round(self.scroll_y)
-        row = self.rows[at] if at < len(self.rows) else _NO_ROW
+        if y < self._head_height:
+            at, row = len(self.rows), Row("", self.head)
+        else:
+            at = y + round(self.scroll_y) - self._head_height
+            row = self.rows[at] if at < len(self.rows) else _NO_ROW
         base = self._base_style(at)
         segments = [Segment(span.text, self._span_style(span, base)) for span in row.line]
         return Strip(segments).adjust_cell_length(self.size.width, base)
@@ -107,6 +121,17 @@ class LineView(ScrollView, can_focus=False):
         """Forget styles: the theme or a class changed."""
         super().notify_style_update()
         self._styles = {}
+
+
+def tab_strip(title: str, name: str, neighbours: Sequence[str]) -> Text:
+    """A panel's title; among the names of the panels that share its place, if there are any."""
+    if not neighbours:
+        return Text(title)
+    strip = Text()
+    for at, other in enumerate(neighbours):
+        strip.append(" · " if at else "", "dim")
+        strip.append(*((f"[{title}]", "bold") if other == name else (other, "")))
+    return strip
 
 
 class LinePanel(LineView, can_focus=True):
@@ -136,6 +161,7 @@ class LinePanel(LineView, can_focus=True):
     }
     """
 
+    NAME = ""
     TITLE = ""
     EMPTY: tuple[str, ...] = ("nothing yet",)
 
@@ -168,8 +194,15 @@ class LinePanel(LineView, can_focus=True):
         self.cursor = 0
         self.marked: set[str] = set()
         self.needle = ""
+        self.neighbours: tuple[str, ...] = ()
         self._all: list[Row] = []
-        self.border_title = self.TITLE
+        self.titled()
+
+    def titled(self, count: int | str = "") -> None:
+        """Set the title with a count, the tabs beside it, and the filter that is in force."""
+        title = f"{self.TITLE} {count}".strip()
+        self.border_title = tab_strip(title, self.NAME, self.neighbours)
+        self.border_subtitle = Text(f"/{self.needle}" if self.needle else "")
 
     @property
     def cursor_key(self) -> str:
@@ -228,7 +261,8 @@ class LinePanel(LineView, can_focus=True):
             self.refresh_row(old)
             self.refresh_row(at)
         if scroll and self._rows_of_data:
-            self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
+            region = Region(0, self.cursor, 1, 1 + self._head_height)
+            self.scroll_to_region(region, animate=False, force=True)
 
     def move_to(self, key: str) -> None:
         """Put the cursor on the row with this key, if it is shown."""
@@ -279,7 +313,7 @@ class LinePanel(LineView, can_focus=True):
 
     def on_click(self, event: Click) -> None:
         """A click takes the row, a second one explains it."""
-        at = event.y - self.gutter.top + round(self.scroll_y)
+        at = event.y - self.gutter.top - self._head_height + round(self.scroll_y)
         if not 0 <= at < len(self._rows_of_data):
             return
         if at == self.cursor and event.chain > 1:

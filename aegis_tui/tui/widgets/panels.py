@@ -20,13 +20,12 @@ class StorePanel(LinePanel):
 
     LISTENS: ClassVar[frozenset[str]] = frozenset()
     """Kinds of keys that change what it shows."""
-    NAME = ""
     TICKS = False
     """It shows times that run: once a second it looks again."""
 
     def __init__(self, store: WorkspaceStore) -> None:
-        super().__init__(id=f"panel-{self.NAME}")
         self.store = store
+        super().__init__(id=f"panel-{self.NAME}")
 
     def update_from_store(self) -> None:
         """Show the present state."""
@@ -39,12 +38,6 @@ class StorePanel(LinePanel):
     def on_resize(self) -> None:
         """Lines are cut to the new width."""
         self.update_from_store()
-
-    def titled(self, count: int | str = "") -> None:
-        """Set the title with a count, and the filter that is in force."""
-        title = f"{self.TITLE} {count}".strip()
-        self.border_title = title
-        self.border_subtitle = f"/{self.needle}" if self.needle else ""
 
 
 class InstancePanel(StorePanel):
@@ -77,9 +70,10 @@ class InstancePanel(StorePanel):
             marked=self.marked,
             usage=store.usage,
         )
-        items = [item for item in store.workspace.instances.alive()]
+        items = list(store.workspace.instances.alive())
         most = f"/{run.options.workers}" if run is not None and run.is_open else ""
         self.titled(f"{len(items)}{most}" if rows else "")
+        self.show_head(head if rows else ())
         self.show(rows)
 
     def action_mark(self) -> None:

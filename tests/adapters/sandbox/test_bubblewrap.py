@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox, SystemView, bubblewrap_argv, git_guards
+from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox, SystemView, bubblewrap_argv
 from aegis_tui.adapters.sandbox.toolchain import find_toolchain_paths
 from aegis_tui.errors import Refused, SandboxUnavailable
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxReport, SandboxSpec
@@ -70,6 +70,10 @@ class Lab:
         return before != after
 
 
+GUARDED = ("commondir", "gitdir", "config.worktree")
+"""What in a worktree's own git folder leads git to its configuration and hooks; `GitMounts.read_only` names them."""
+
+
 def git(*argv: str, cwd: Path) -> str:
     environment = {"PATH": os.environ["PATH"], "HOME": str(cwd), "GIT_CONFIG_NOSYSTEM": "1"}
     identity = ["-c", "user.name=T", "-c", "user.email=t@example.invalid", "-c", "init.defaultBranch=main"]
@@ -103,7 +107,7 @@ def lab(tmp_path: Path) -> Lab:
         worktree=worktree,
         cwd=worktree,
         environment={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home")},
-        read_only=(common, *git_guards(worktree, admin)),
+        read_only=(common, worktree / ".git", *(admin / name for name in GUARDED)),
         read_write=written,
     )
     return Lab(repository, worktree, admin, runtime, spec, BubblewrapSandbox())
@@ -390,6 +394,17 @@ def test_a_command_with_a_session_of_its_own_has_no_terminal(lab: Lab) -> None:
     done = lab.run("python3", "-c", "open('/dev/tty')", spec=spec)
 
     assert "No such device or address" in done.stderr
+
+
+@needs_bwrap
+def test_a_hidden_folder_is_empty_and_closed_but_for_what_is_named_in_it(lab: Lab) -> None:
+    spec = replace(lab.spec, hidden=(lab.repository,))
+    script = "ls -A; echo x > evil || git -C .git log -1 --format=%s; echo x > .git/objects/x && rm .git/objects/x"
+    done = lab.run("bash", "-c", f"cd {lab.repository} && {{ {script}; }}", spec=spec)
+
+    assert done.stdout.split() == [".git", "first"]
+    assert "evil: Read-only file system" in done.stderr
+    assert done.returncode == 0
 
 
 def _view(tmp_path: Path) -> SystemView:

@@ -1,0 +1,108 @@
+"""`conflicts`, `review`, `qa`, `rescue list`, `worktree list`: what a run has found, and what is kept (contract 9)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import Place, here
+from aegis_tui.cli.status import compute_report
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
+
+
+def _conflicts(as_json: AsJson = False) -> int:
+    """Which pieces change the same path: hot crosses the same lines, soft merges cleanly."""
+    run = here().hub().state()["run"]
+    found = run["conflicts"] if run else []
+    pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for item in found:
+        fields = {name: item[name] for name in ("path", "kind", "hunks", "resolution", "text")}
+        pairs.setdefault((item["a"], item["b"]), []).append(fields)
+    plain = [{"a": a, "b": b, "paths": paths} for (a, b), paths in pairs.items()]
+    rows = [[i["a"], i["b"], i["kind"], i["path"], f"{i['hunks']} hunks", i["resolution"] or "open"] for i in found]
+    output.result({"pairs": plain}, as_json=as_json, lines=output.table(rows) or ["no conflict is known"])
+    return 0
+
+
+def _review(run: RunName = None, as_json: AsJson = False) -> int:
+    """The verdicts of a run, with their findings."""
+    reviews = compute_report(here(), run)["reviews"]
+    lines = []
+    for item in reviews:
+        lines.append(f"{item['piece']}: {item['verdict']} by {item['reviewer']}")
+        lines += [f"  {'pass' if c['pass'] else 'FAIL'} {c['id']}: {c['evidence']}" for c in item["criteria"]]
+        lines += [f"  {f['severity']} {f['file'] or ''}: {f['msg']}" for f in item["findings"]]
+    output.result({"reviews": reviews}, as_json=as_json, lines=lines or ["no verdict yet"])
+    return 0
+
+
+def _qa(run: RunName = None, as_json: AsJson = False) -> int:
+    """What QA gave on the composed tree, round by round."""
+    checks = compute_report(here(), run)["qa"]
+    rows = [
+        [
+            f"round {item['round'] + 1}",
+            "passed" if item["ok"] else "FAILED",
+            item["command"],
+            "" if item["passed"] is None else f"{item['passed']} passed, {item['failed'] or 0} failed",
+            f"{item['duration_s']:.1f} s",
+        ]
+        for item in checks
+    ]
+    output.result({"qa": checks}, as_json=as_json, lines=output.table(rows) or ["QA has not run yet"])
+    return 0
+
+
+def _refs(place: Place, prefix: str) -> list[dict[str, str]]:
+    from aegis_tui.bootstrap import refs_at
+
+    return [{"ref": ref.name, "oid": ref.oid} for ref in asyncio.run(refs_at(place.root, prefix))]
+
+
+rescue_app = typer.Typer(no_args_is_help=True, help="Work that was saved before its worktree was removed.")
+worktree_app = typer.Typer(no_args_is_help=True, help="Worktrees of instances.")
+
+
+@rescue_app.callback()
+def rescues() -> None:
+    """Work that was saved before its worktree was removed."""
+
+
+@rescue_app.command(name="list")
+def list_rescues(as_json: AsJson = False) -> int:
+    """Every rescue ref; look at one with git show."""
+    refs = _refs(here(), "refs/aegis/rescue")
+    lines = output.table([[item["ref"], item["oid"][:12]] for item in refs])
+    output.result({"rescues": refs}, as_json=as_json, lines=lines or ["nothing had to be rescued"])
+    return 0
+
+
+@worktree_app.callback()
+def worktrees() -> None:
+    """Worktrees of instances."""
+
+
+@worktree_app.command(name="list")
+def list_worktrees(as_json: AsJson = False) -> int:
+    """The worktrees that instances have now."""
+    living = [item for item in here().hub().state()["instances"] if item["worktree"] and item["phase"] != "reclaimed"]
+    fields = [
+        {"id": i["instance_id"], "path": i["worktree"], "branch": i["branch"], "state": i["phase"]} for i in living
+    ]
+    rows = [[item["id"], item["state"], item["branch"] or "", item["path"]] for item in fields]
+    output.result({"worktrees": fields}, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
+    return 0
+
+
+def _app(function: Any) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return app
+
+
+conflicts_app, review_app, qa_app = _app(_conflicts), _app(_review), _app(_qa)

@@ -1,0 +1,180 @@
+"""The order of plan, code, review and fix events among agents that work on one feature at once (ROLE-12).
+
+An exchange begins with `plan:proposed` for a feature and ends when every file of it is approved. In between nobody takes
+turns: the plan and each file have a state of their own. Events outside any exchange have no order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from aegis_tui.domain.model import Key
+from aegis_tui.errors import Refused, UsageError
+
+BEGIN = "plan:proposed"
+FAMILIES = ("plan:", "code:", "review:", "fix:")
+PLANNED = "planned"
+APPROVED = "review:completed APPROVED"
+CHANGES_REQUESTED = "review:completed CHANGES_REQUESTED"
+
+PLAN_ORDER: Mapping[str, tuple[str, ...]] = {
+    "plan:proposed": ("plan:acknowledged", "plan:approved", "plan:amendment"),
+    "plan:acknowledged": ("plan:acknowledged", "plan:approved", "plan:amendment"),
+    "plan:approved": ("plan:amendment",),
+    "plan:amendment": ("plan:proposed", "plan:acknowledged", "plan:approved", "plan:amendment"),
+}
+"""State of a plan -> the events that may follow."""
+
+FILE_ORDER: Mapping[str, tuple[str, ...]] = {
+    PLANNED: ("code:writing",),
+    "code:writing": ("code:writing", "code:written"),
+    "code:written": ("code:writing", "review:requested"),
+    "review:requested": ("code:writing", "review:in_progress"),
+    "review:in_progress": ("review:requested", "review:completed"),
+    CHANGES_REQUESTED: ("fix:suggested",),
+    APPROVED: ("code:writing",),
+    "fix:suggested": ("fix:suggested", "fix:in_progress"),
+    "fix:in_progress": ("code:writing", "code:written", "fix:applied"),
+    "fix:applied": ("code:writing", "review:requested", "fix:suggested", "fix:in_progress"),
+}
+"""State of a file -> the events that may follow. A fix is written inside `fix:in_progress`, which it does not leave."""
+
+
+class Exchange(BaseModel):
+    """One feature that is being planned, written and reviewed. Changed in place by `ExchangeTable` only."""
+
+    feature: str
+    opened_by: str
+    plan: str = BEGIN
+    files: dict[str, str] = Field(default_factory=dict)
+    """State by path."""
+
+    def expected(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """None when `event` may come now, else the events that may, for the plan or for the first file that objects."""
+        if event.startswith("plan:"):
+            return None if event in PLAN_ORDER[self.plan] else PLAN_ORDER[self.plan]
+        for path in named_files(data):
+            if event not in (following := self._following(path)):
+                return following
+        if self._concerned(event, data):
+            return None
+        return tuple(sorted({item for path in self.files for item in self._following(path)}))
+
+    def _following(self, path: str) -> tuple[str, ...]:
+        """What may come for one file; nothing new is written while a plan waits for an answer."""
+        following = FILE_ORDER[self.files.get(path, PLANNED)]
+        if self.plan == BEGIN:
+            following = tuple(item for item in following if item != "code:writing")
+        return following or PLAN_ORDER[self.plan]
+
+    def _concerned(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """The files that an event is about: those it names, else all for which it may come now."""
+        return named_files(data) or tuple(path for path in self.files if event in self._following(path))
+
+    def apply(self, event: str, data: Mapping[str, Any]) -> None:
+        """Go on to the state after `event`. Total."""
+        if event.startswith("plan:"):
+            self.plan = event if event in PLAN_ORDER else self.plan
+            return
+        state = event
+        if event == "review:completed":
+            state = APPROVED if data.get("status") == "APPROVED" else CHANGES_REQUESTED
+        for path in self._concerned(event, data):
+            is_fixing = self.files.get(path) == "fix:in_progress" and event.startswith("code:")
+            if state in FILE_ORDER and not is_fixing:
+                self.files[path] = state
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every file is approved."""
+        return bool(self.files) and set(self.files.values()) == {APPROVED}
+
+
+class ExchangeTable:
+    """The open exchanges of a workspace, by feature."""
+
+    def __init__(self) -> None:
+        self.by_feature: dict[str, Exchange] = {}
+
+    def check(self, event: str, data: Mapping[str, Any]) -> None:
+        """Allow an event, or say which ones are expected.
+
+        Raises:
+            Refused: Code `exchange.order`; `data['expected']` lists what may come.
+            UsageError: Several exchanges are open and the event does not say which is meant.
+        """
+        if not event.startswith(FAMILIES):
+            return
+        found = self._meant(event, data)
+        if len(found) > 1:
+            names = ", ".join(item.feature for item in found)
+            raise UsageError(f"{event}: several features are open: {names}", "add feature or file to its data")
+        for exchange in found:
+            if (expected := exchange.expected(event, data)) is not None:
+                raise _refusal(exchange, event, data, expected)
+
+    def evolve(self, agent_id: str, event: str, data: Mapping[str, Any]) -> frozenset[Key]:
+        """Apply one broadcast. Total: one that fits no exchange changes nothing."""
+        feature = data.get("feature")
+        if event == BEGIN and isinstance(feature, str) and feature:
+            old = self.by_feature.get(feature)
+            kept = old.files if old and old.plan == "plan:amendment" else {}
+            files = {path: kept.get(path, PLANNED) for path in (*kept, *named_files(data))}
+            self.by_feature[feature] = Exchange(feature=feature, opened_by=agent_id, files=files)
+            return frozenset({("exchange", feature)})
+        found = self._meant(event, data) if event.startswith(FAMILIES) else []
+        if len(found) != 1:
+            return frozenset()
+        exchange = found[0]
+        exchange.apply(event, data)
+        if exchange.is_over:
+            del self.by_feature[exchange.feature]
+        return frozenset({("exchange", exchange.feature)})
+
+    def _meant(self, event: str, data: Mapping[str, Any]) -> list[Exchange]:
+        """The exchanges that an event may be about; more than one only when it names neither feature nor file."""
+        feature, files = data.get("feature"), named_files(data)
+        if isinstance(feature, str):
+            return [self.by_feature[feature]] if feature in self.by_feature else []
+        if not files:
+            return list(self.by_feature.values())
+        holding = [item for item in self.by_feature.values() if not item.files.keys().isdisjoint(files)]
+        fitting = [item for item in holding if item.expected(event, data) is None]
+        return (fitting or holding)[:1]
+
+    def dump(self) -> list[dict[str, Any]]:
+        """A plain form for snapshots; `load` gives an equal table back."""
+        return [item.model_dump(mode="json") for item in self.by_feature.values()]
+
+    @classmethod
+    def load(cls, plain: Iterable[dict[str, Any]]) -> ExchangeTable:
+        """The table that `dump` described."""
+        table = cls()
+        for item in plain:
+            exchange = Exchange.model_validate(item)
+            table.by_feature[exchange.feature] = exchange
+        return table
+
+
+def named_files(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The paths that an event's data names, in `file` or `files`."""
+    one, many = data.get("file"), data.get("files")
+    listed = many if isinstance(many, (list, tuple)) else ()
+    return tuple(dict.fromkeys(item for item in (one, *listed) if isinstance(item, str) and item))
+
+
+def _refusal(exchange: Exchange, event: str, data: Mapping[str, Any], expected: tuple[str, ...]) -> Refused:
+    states = {path: exchange.files.get(path, PLANNED) for path in named_files(data)} or exchange.files
+    at = ", ".join(f"{path} is at {state}" for path, state in states.items())
+    if expected in PLAN_ORDER.values() or not at:
+        at = f"the plan is at {exchange.plan}"
+    return Refused(
+        f"{event} does not come next for {exchange.feature}: {at}",
+        f"expected: {', '.join(expected) or 'code:writing, with its file'}",
+        code="exchange.order",
+        feature=exchange.feature,
+        expected=list(expected),
+    )

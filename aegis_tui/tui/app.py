@@ -1,0 +1,155 @@
+"""The interactive session: one store, one way down, one way up (style-guide 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import cast
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from aegis_tui.errors import AegisError
+from aegis_tui.tui.board import DEFAULT_LAYOUT
+from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.feed import Batch, Connection, Reset
+from aegis_tui.tui.palette import ActionProvider
+from aegis_tui.tui.parts import GoalOffer, Parts
+from aegis_tui.tui.resources import data_files
+from aegis_tui.tui.screens.dashboard import DashboardScreen
+from aegis_tui.tui.theme import DEFAULT_THEME, build_theme, load_theme
+
+METERS_S = 2.0
+THEME_CHECK_S = 1.0
+PROBE_S = 15.0
+
+
+class AegisApp(App[int]):
+    """The dashboard over one workspace.
+
+    Args:
+        parts: What it works with.
+        theme: Name of a theme file.
+        layout: Name of a layout file.
+        offer: A goal to open with.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "aegis-tui"
+    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {ActionProvider}
+    BINDINGS: list[BindingType] = [
+        Binding("colon,ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every action by name."),
+        Binding("T", "next_theme", "Theme", id="app.theme", tooltip="Change to the next theme."),
+        Binding("ctrl+q", "quit", "Leave", id="app.leave", show=False, tooltip="Close the screen; agents go on."),
+    ]
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        theme: str = DEFAULT_THEME,
+        layout: str = DEFAULT_LAYOUT,
+        offer: GoalOffer | None = None,
+    ) -> None:
+        super().__init__()
+        self.desk = Desk(self, parts)
+        self._offer = offer
+        self._layout = layout
+        self._theme_files = data_files("themes", parts.environ)
+        self._theme_seen: tuple[Path, int] | None = None
+        self._register_themes(theme)
+
+    def _register_themes(self, chosen: str) -> None:
+        builtin = list(self.available_themes)
+        for name, path in self._theme_files.items():
+            with suppress(AegisError):
+                self.register_theme(build_theme(name, load_theme(path)))
+        self.theme = chosen if chosen in self._theme_files else DEFAULT_THEME
+        for name in builtin:
+            if name not in self._theme_files:
+                self.unregister_theme(name)
+
+    def on_mount(self) -> None:
+        """Open the dashboard, then begin to follow the hub."""
+        dashboard = DashboardScreen(self.desk, layout=self._layout)
+        self.push_screen(dashboard)
+        self.follow_hub()
+        self.read_meters()
+        if self.desk.watcher is not None:
+            self.run_worker(self.desk.watcher.run(), group="hub")
+        self.set_interval(THEME_CHECK_S, self._reload_theme)
+        if self._offer is not None:
+            dashboard.call_after_refresh(dashboard.action_new_goal, self._offer)
+
+    @work(group="hub")
+    async def follow_hub(self) -> None:
+        """Mirror the hub: every event from the first, in batches."""
+        store = self.desk.store
+        async with aclosing(self.desk.parts.hub.follow()) as items:  # type: ignore[type-var]  # an async generator
+            async for item in items:
+                match item:
+                    case Batch(events):
+                        store.apply(events)
+                    case Connection(is_up):
+                        store.connection(is_up=is_up)
+                    case Reset():
+                        store.reset()
+
+    @work(group="hub")
+    async def read_meters(self) -> None:
+        """Ask the gateway while a run goes on, and the endpoint while none does."""
+        import asyncio
+
+        since_probe = PROBE_S
+        while True:
+            store = self.desk.store
+            meters, usage = await self.desk.parts.hub.meters() if store.is_connected else (None, {})
+            store.metered(meters, usage)
+            if meters is None and since_probe >= PROBE_S and store.workspace.runs.current() is None:
+                since_probe = 0.0
+                await self._probe()
+            await asyncio.sleep(METERS_S)
+            since_probe += METERS_S
+
+    async def _probe(self) -> None:
+        """Say whether a model answers, before anybody gives a goal."""
+        url = self.desk.parts.settings.base_url
+        try:
+            models = await self.desk.parts.probe(url)
+            self.desk.endpoint = f"{models[0]} answers at {url}" if models else ""
+        except AegisError as error:
+            self.desk.endpoint = f"{error.message} ─ {error.hint}"
+        self.desk.store.changed.publish(frozenset({("meters", "")}))
+
+    def _reload_theme(self) -> None:
+        """Take a theme file that was changed while it is in use."""
+        path = self._theme_files.get(self.theme)
+        if path is None:
+            return
+        with suppress(OSError, AegisError):
+            seen = (path, path.stat().st_mtime_ns)
+            if self._theme_seen is not None and self._theme_seen[0] == path and self._theme_seen != seen:
+                self.register_theme(build_theme(self.theme, load_theme(path)))
+                self._invalidate_css()
+                self.refresh_css(animate=False)
+            self._theme_seen = seen
+
+    def action_next_theme(self) -> None:
+        """Take the next theme file."""
+        names = sorted(self._theme_files)
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.desk.tell(self.theme, title="theme")
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """None of Textual's own: each of our actions is in the palette by its binding."""
+        return ()
+
+    @property
+    def dashboard(self) -> DashboardScreen:
+        """The dashboard, wherever it lies in the stack."""
+        found = next(screen for screen in self.screen_stack if isinstance(screen, DashboardScreen))
+        return cast(DashboardScreen, found)

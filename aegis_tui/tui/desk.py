@@ -1,0 +1,61 @@
+"""What every screen works with: the store, the parts, and one way to send a command and hear no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from aegis_tui.errors import AegisError
+from aegis_tui.ports.terminal import Screenshot
+from aegis_tui.tui.board import LayoutFile, load_layout
+from aegis_tui.tui.pane_watcher import PaneWatcher
+from aegis_tui.tui.parts import Parts
+from aegis_tui.tui.resources import data_files
+from aegis_tui.tui.store import WorkspaceStore
+from aegis_tui.tui.text import inert
+
+
+class Desk:
+    """Handed to each screen by constructor; owns nothing that is drawn."""
+
+    def __init__(self, app: App[int], parts: Parts) -> None:
+        self._app = app
+        self.parts = parts
+        self.store = WorkspaceStore(app, now=parts.now)
+        self.layouts: Mapping[str, Path] = data_files("layouts", parts.environ)
+        self.shots: dict[str, Screenshot | None] = {}
+        self.watcher = PaneWatcher(parts.open_terminal, self._take) if parts.open_terminal else None
+        self.endpoint = ""
+        """What is known of the model endpoint while no run uses it; a sentence."""
+
+    def _take(self, pane: str, shot: Screenshot | None) -> None:
+        self.shots[pane] = shot
+        self.store.changed.publish(frozenset({("shot", pane)}))
+
+    def layout(self, name: str) -> LayoutFile:
+        """The layout of that name, read anew from its file.
+
+        Raises:
+            UsageError: The file is wrong.
+        """
+        return load_layout(self.layouts[name])
+
+    async def command(self, command_type: str, **fields: Any) -> dict[str, Any] | None:
+        """Send a command; a refusal is shown with its next step, and None is returned."""
+        try:
+            return await self.parts.hub.command(command_type, **fields)
+        except AegisError as error:
+            self.complain(error)
+            return None
+
+    def complain(self, error: AegisError) -> None:
+        """Show an expected failure."""
+        message = inert(error.hint) if error.hint else "nothing was changed"
+        self._app.notify(message, title=inert(error.message), severity="error", timeout=8, markup=False)
+
+    def tell(self, words: str, *, title: str = "") -> None:
+        """Show a sentence for a moment."""
+        self._app.notify(inert(words), title=inert(title), timeout=5, markup=False)

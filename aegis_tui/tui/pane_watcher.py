@@ -1,0 +1,88 @@
+"""Looks into the panes that can be seen, and into no other; at most 10 times a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+
+from aegis_tui.errors import TerminalError, TerminalUnavailable
+from aegis_tui.ports.terminal import Screenshot, Terminal
+
+CAPTURE_S = 0.1
+RETRY_S = 1.0
+
+Tell = Callable[[str, Screenshot | None], None]
+
+
+class PaneWatcher:
+    """Captures wanted panes when they write something.
+
+    Args:
+        open_terminal: A new terminal over the private server. It is asked to start only after a first capture has
+            shown that the server runs: looking must never bring one up.
+        tell: Takes each new picture, by pane id; None when the pane cannot be seen.
+    """
+
+    def __init__(self, open_terminal: Callable[[], Terminal], tell: Tell) -> None:
+        self._open, self._tell = open_terminal, tell
+        self._wanted: frozenset[str] = frozenset()
+        self._due: set[str] = set()
+        self._wake = asyncio.Event()
+
+    def want(self, panes: Iterable[str]) -> None:
+        """Watch these panes from now on, and no others."""
+        wanted = frozenset(panes)
+        if wanted != self._wanted:
+            self._due |= wanted - self._wanted
+            self._wanted = wanted
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if not self._wanted:
+                continue
+            terminal = self._open()
+            try:
+                self._due = set(self._wanted)
+                await self._shoot(terminal)
+                await terminal.start()
+                await self._follow(terminal)
+            except (TerminalUnavailable, TerminalError):
+                for pane in self._wanted:
+                    self._tell(pane, None)
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
+            finally:
+                await terminal.close()
+
+    async def _follow(self, terminal: Terminal) -> None:
+        marker = asyncio.create_task(self._mark(terminal))
+        try:
+            while self._wanted:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._shoot(terminal)
+                await asyncio.sleep(CAPTURE_S)
+        finally:
+            marker.cancel()
+            await asyncio.gather(marker, return_exceptions=True)
+
+    async def _mark(self, terminal: Terminal) -> None:
+        async with aclosing(terminal.dirty()) as batches:
+            async for panes in batches:
+                if seen := panes & self._wanted:
+                    self._due |= seen
+                    self._wake.set()
+
+    async def _shoot(self, terminal: Terminal) -> None:
+        due = [pane for pane in self._due if pane in self._wanted]
+        self._due.clear()
+        if not due:
+            return
+        shots = await terminal.capture(due)
+        for pane in due:
+            self._tell(pane, shots.get(pane))

@@ -1,0 +1,52 @@
+"""What the app is made of; chosen by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from aegis_tui.config import Settings
+from aegis_tui.ports.terminal import Terminal
+from aegis_tui.tui.feed import Hub
+
+
+async def _nothing_unsaved(_worktree: Path) -> list[str]:
+    return []
+
+
+async def _no_endpoint_known(_base_url: str) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One workspace as the app sees it."""
+
+    root: Path
+    """The checkout; its folder's name is shown."""
+    branch: str
+    """What is checked out there."""
+    hub: Hub
+    settings: Settings
+    environ: Mapping[str, str] = field(default_factory=dict)
+    open_terminal: Callable[[], Terminal] | None = None
+    """A new look at the private server; None when there are no panes to look at."""
+    unsaved: Callable[[Path], Awaitable[list[str]]] = _nothing_unsaved
+    """Paths of a worktree that no commit holds."""
+    probe: Callable[[str], Awaitable[list[str]]] = _no_endpoint_known
+    """Models that an endpoint serves; raises `ModelUnavailable`."""
+    now: Callable[[], datetime] | None = None
+    """The wall clock of a recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoalOffer:
+    """A goal that is typed in already when the app opens."""
+
+    goal: str
+    design: Path | None = None
+    yes: bool = False
+    options: Mapping[str, object] = field(default_factory=dict)
+    """More options of the run: base_url, model, role_notes."""

@@ -1,0 +1,74 @@
+"""A hub that plays a saved log: for screenshots and tests of what is drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.domain.event import Event
+from aegis_tui.errors import AegisError, HubUnavailable, UsageError
+from aegis_tui.tui.feed import Batch, Connection, FeedItem, parse_event
+
+
+class RecordedHub:
+    """Hands out the events it was given, then whatever `play` adds. Commands are kept, not carried out.
+
+    Args:
+        events: What has happened so far.
+        meters: What the gateway would say; None for no model server.
+    """
+
+    def __init__(self, events: Sequence[Event] = (), *, meters: dict[str, Any] | None = None) -> None:
+        self.commands: list[tuple[str, dict[str, Any]]] = []
+        self.replies: dict[str, dict[str, Any] | AegisError] = {}
+        self.starts = 0
+        self._meters = meters
+        self._queue: asyncio.Queue[FeedItem] = asyncio.Queue()
+        self._queue.put_nowait(Connection(True))
+        if events:
+            self._queue.put_nowait(Batch(list(events)))
+
+    def play(self, item: FeedItem) -> None:
+        """Let something happen."""
+        self._queue.put_nowait(item)
+
+    async def follow(self) -> AsyncGenerator[FeedItem, None]:
+        """As `Hub.follow`."""
+        while True:
+            yield await self._queue.get()
+
+    async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
+        """Keep the command and give the reply that was laid out for its type."""
+        self.commands.append((command_type, fields))
+        reply = self.replies.get(command_type, HubUnavailable("this log is a recording", "open the dashboard itself"))
+        if isinstance(reply, AegisError):
+            raise reply
+        return reply
+
+    async def start(self) -> None:
+        """Count the wish."""
+        self.starts += 1
+
+    async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """The meters it was given."""
+        return self._meters, {}
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+def load_events(path: Path) -> list[Event]:
+    """The events of a file that `aegis-tui events` wrote, one JSON object a line.
+
+    Raises:
+        UsageError: It cannot be read, or a line is no event.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+        found = [parse_event(json.loads(line)) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not a log of events: {error}", "write one: aegis-tui events > FILE") from error
+    return [event for event in found if event is not None]

@@ -1,0 +1,318 @@
+"""What the keys of a dashboard do: to instances, and to the run. Each action is one command of contract 5."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import uuid
+from collections.abc import Sequence
+
+from textual import work
+from textual.binding import Binding, BindingType
+
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.run import RunStatus
+from aegis_tui.errors import AegisError, Refused, UsageError
+from aegis_tui.tui.parts import GoalOffer
+from aegis_tui.tui.screens.base import WorkspaceScreen
+from aegis_tui.tui.screens.help import HelpScreen
+from aegis_tui.tui.screens.why import WhyScreen
+from aegis_tui.tui.text import Line, Span, wrap
+from aegis_tui.tui.views.event import event_line
+from aegis_tui.tui.views.explain import explain_stage
+from aegis_tui.tui.views.need import Need
+
+DELIVERY_S = 5.0
+_POLL_S = 0.1
+
+
+class InstanceActions(WorkspaceScreen):
+    """Attach, send and stop."""
+
+    BINDINGS: list[BindingType] = [
+        Binding("a", "attach", "Attach", id="instance.attach", tooltip="Hand the terminal to its pane (attach ID)."),
+        Binding("A", "watch", "Watch", id="instance.watch", tooltip="Attach without typing (attach ID --read-only)."),
+        Binding("s", "send", "Send", id="instance.send", tooltip="Give it a prompt (send ID TEXT)."),
+        Binding("x", "stop", "Stop", id="instance.stop", tooltip="End it; its work is saved first (stop ID)."),
+        Binding("g", "grid", "Grid", id="instance.grid", tooltip="Look into several panes at once."),
+    ]
+
+    def current_instance(self) -> Instance | None:
+        """The instance that the keys act on."""
+        raise NotImplementedError
+
+    def chosen_instances(self) -> list[Instance]:
+        """The instances that the keys act on where several may be."""
+        raise NotImplementedError
+
+    def action_attach(self) -> None:
+        """Hand the terminal over."""
+        self._attach(read_only=False)
+
+    def action_watch(self) -> None:
+        """Hand the terminal over, for looking only."""
+        self._attach(read_only=True)
+
+    @work(group="attach", exclusive=True)
+    async def _attach(self, *, read_only: bool) -> None:
+        item, parts = self.current_instance(), self.desk.parts
+        if item is None or not item.pane or not item.is_alive or parts.open_terminal is None:
+            name = item.instance_id if item else "nobody"
+            self.desk.complain(Refused(f"{name} has no pane to attach to", "choose an instance that is at work"))
+            return
+        try:
+            argv = parts.open_terminal().attach_argv(item.instance_id, read_only=read_only, environ=parts.environ)
+            await self._hand_over(argv)
+        except AegisError as error:
+            self.desk.complain(error)
+        except OSError as error:
+            self.desk.complain(UsageError(f"cannot run {argv[0]}: {error.strerror}", "aegis-tui doctor"))
+
+    async def _hand_over(self, argv: Sequence[str]) -> None:
+        """Run a program that takes the terminal; a tmux popup lies over this screen, which goes on below it."""
+        if list(argv[:2]) == ["tmux", "display-popup"]:
+            done = await asyncio.to_thread(subprocess.run, argv, check=False, capture_output=True, text=True)
+            words = done.stderr.strip()
+        else:
+            with self.app.suspend():
+                words = ""
+                done = subprocess.run(argv, check=False)  # noqa: ASYNC221  # the terminal is handed over: nothing else may draw
+            self.app.refresh(repaint=True, layout=True)
+        if done.returncode:
+            self.desk.complain(UsageError(f"attach ended with {done.returncode}", words or "is the pane still open?"))
+
+    @work(group="send")
+    async def action_send(self) -> None:
+        """Ask for a prompt, send it, and say what became of it."""
+        from aegis_tui.tui.screens.send import SendScreen
+
+        targets = [item.agent_id for item in self.chosen_instances() if item.is_alive]
+        if not targets:
+            self.desk.complain(Refused("nobody here can take a prompt", "choose an instance that is at work"))
+            return
+        text = await self.app.push_screen_wait(SendScreen(self.desk, targets))
+        if text:
+            await self.deliver(targets, text)
+
+    async def deliver(self, targets: Sequence[str], text: str) -> None:
+        """Send to each, then watch the mirror for the acknowledgement (PANE-4)."""
+        sent: dict[str, int] = {}
+        for target in targets:
+            if reply := await self.desk.command("instance:send", agent_id=target, text=text):
+                sent[target] = int(reply["seq"])
+        if not sent:
+            return
+        waiting = self.desk.store.workspace.messages.waiting
+        end = asyncio.get_running_loop().time() + DELIVERY_S
+        while asyncio.get_running_loop().time() < end:
+            seen = self.desk.store.workspace.seq
+            if all(seq <= seen and seq not in waiting for seq in sent.values()):
+                break
+            await asyncio.sleep(_POLL_S)
+        seen = self.desk.store.workspace.seq
+        told = [
+            f"{instance_id(name)}: {'queued for its next turn' if seq in waiting or seq > seen else 'delivered'}"
+            for name, seq in sent.items()
+        ]
+        self.desk.tell("\n".join(told), title="prompt")
+
+    @work(group="stop")
+    async def action_stop(self) -> None:
+        """Show what would be lost; stop only after a yes."""
+        from aegis_tui.tui.screens.stop import StopScreen
+
+        targets = [item for item in self.chosen_instances() if item.is_alive]
+        if not targets:
+            self.desk.complain(Refused("nobody here can be stopped", "choose an instance that is at work"))
+            return
+        if await self.app.push_screen_wait(StopScreen(self.desk, targets)):
+            for item in targets:
+                if await self.desk.command("instance:stop", agent_id=item.agent_id, reason="stopped by the person"):
+                    self.desk.tell("its work is saved before its worktree goes", title=f"{item.instance_id} stops")
+
+    def action_grid(self) -> None:
+        """Several panes at once."""
+        from aegis_tui.tui.screens.grid import GridScreen
+
+        self.app.push_screen(GridScreen(self.desk))
+
+
+class RunActions(WorkspaceScreen):
+    """Give a goal, look at it, hold it, end it."""
+
+    BINDINGS: list[BindingType] = [
+        Binding("n", "new_goal", "New goal", id="run.new", tooltip="Give a goal (aegis-tui run GOAL)."),
+        Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Go ahead with a single feature."),
+        Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
+        Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
+        Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what meets them."),
+        Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
+        Binding("H", "halt", "Halt", id="run.halt", tooltip="Start nothing new, or go on again (halt, resume)."),
+        Binding("C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; what was written is kept (cancel)."),
+        Binding("b", "break_lock", "Break", id="lock.break", tooltip="Break the lock under the cursor (lock break)."),
+        Binding("R", "start_hub", "Hub", id="hub.start", tooltip="Start the hub again (aegis-tui hub start)."),
+    ]
+
+    @work(group="goal", exclusive=True)
+    async def action_new_goal(self, offer: GoalOffer | None = None) -> None:
+        """Ask for a goal and start it."""
+        from aegis_tui.tui.screens.goal import GoalScreen
+
+        if await self._is_free() and (wish := await self.app.push_screen_wait(GoalScreen(self.desk, offer))):
+            await self._start(wish.goal, wish.design, wish.options)
+
+    @work(group="goal", exclusive=True)
+    async def action_new_feature(self) -> None:
+        """Ask for a single feature and start it."""
+        from aegis_tui.tui.screens.goal import FeatureScreen
+
+        if await self._is_free() and (wish := await self.app.push_screen_wait(FeatureScreen(self.desk))):
+            await self._start(wish.goal, wish.design, wish.options)
+
+    async def _is_free(self) -> bool:
+        run = self.desk.store.workspace.runs.current()
+        if run is not None:
+            hint = "wait for it, or end it with C"
+            self.desk.complain(Refused(f"{run.run} is still going", hint))
+        return run is None
+
+    async def _start(self, goal: str, design: dict[str, object] | None, options: dict[str, object]) -> None:
+        try:
+            await self.desk.parts.hub.start()
+        except AegisError as error:
+            self.desk.complain(error)
+            return
+        reply = await self.desk.command(
+            "run:start", request_id=uuid.uuid4().hex, goal=goal, design=design, options=options
+        )
+        if reply:
+            self.desk.tell(goal, title=f"{reply['run']} has started")
+
+    def action_design(self) -> None:
+        """Open the design of the run."""
+        self.open_design()
+
+    @work(group="design", exclusive=True)
+    async def open_design(self) -> None:
+        """Show the design; carry out the answer to a proposed one."""
+        from aegis_tui.tui.screens.design import DesignScreen
+
+        run = self.desk.store.run
+        if run is None or (run.design or run.proposed) is None:
+            self.desk.tell("there is no design yet; the Commander proposes one, or give a file with the goal")
+            return
+        await self.app.push_screen_wait(DesignScreen(self.desk, run.run))
+
+    def action_why_stage(self) -> None:
+        """The gates of the present stage."""
+        run, store = self.desk.store.run, self.desk.store
+        if run is None:
+            self.desk.tell("no run yet; n gives a goal")
+            return
+        name = run.run
+        self.app.push_screen(
+            WhyScreen(
+                self.desk,
+                "Gates",
+                lambda width: explain_stage(store.workspace, store.workspace.runs.get(name)),
+            )
+        )
+
+    def action_report(self) -> None:
+        """The final report of the last run that has one."""
+        from aegis_tui.tui.screens.report import ReportScreen
+
+        if not self.desk.store.reports:
+            self.desk.tell("no run has ended yet; w shows what this one waits for")
+            return
+        self.app.push_screen(ReportScreen(self.desk, list(self.desk.store.reports)[-1]))
+
+    @work(group="run", exclusive=True)
+    async def action_halt(self) -> None:
+        """Halt, or go on."""
+        run = self.desk.store.workspace.runs.current()
+        if run is None:
+            self.desk.tell("no run is going")
+            return
+        is_halted = run.status is RunStatus.HALTED
+        if await self.desk.command("run:resume" if is_halted else "run:halt", run=run.run):
+            words = "new work starts again" if is_halted else "agents finish what they do; nothing new starts"
+            self.desk.tell(words, title=f"{run.run} {'goes on' if is_halted else 'is halted'}")
+
+    @work(group="run", exclusive=True)
+    async def action_cancel(self) -> None:
+        """End the run after a yes."""
+        from aegis_tui.tui.screens.stop import ConfirmScreen
+
+        run = self.desk.store.workspace.runs.current()
+        if run is None:
+            self.desk.tell("no run is going")
+            return
+        alive = sum(item.is_alive for item in self.desk.store.workspace.instances.of_run(run.run))
+        consequences = [
+            f"{alive} agents are stopped; there will be no commit.",
+            f"What they wrote is saved below refs/aegis/rescue/{run.run} before their worktrees go.",
+        ]
+        if await self.app.push_screen_wait(ConfirmScreen(self.desk, f"End {run.run}?", consequences)):
+            await self.desk.command("run:cancel", run=run.run, reason="by the person")
+
+    @work(group="lock", exclusive=True)
+    async def action_break_lock(self) -> None:
+        """Break the lock under the cursor after a yes."""
+        from aegis_tui.tui.screens.stop import ConfirmScreen
+        from aegis_tui.tui.widgets.panels import LockPanel
+
+        panel = self.focused
+        lock = self.desk.store.workspace.locks.find(panel.cursor_key) if isinstance(panel, LockPanel) else None
+        if lock is None:
+            self.desk.tell("go to a row of the locks first")
+            return
+        who = instance_id(lock.agent_id)
+        consequences = [f"{who} is told; what it writes there after that is refused.", "Who waits is let in."]
+        if await self.app.push_screen_wait(ConfirmScreen(self.desk, f"Break the lock of {lock.resource}?", consequences)):
+            await self.desk.command("lock:break", lock_id=lock.lock_id, reason="broken by the person")
+
+    @work(group="hub", exclusive=True)
+    async def action_start_hub(self) -> None:
+        """Start the hub if it does not run."""
+        if self.desk.store.is_connected:
+            self.desk.tell("the hub answers; there is nothing to start")
+            return
+        try:
+            await self.desk.parts.hub.start()
+        except AegisError as error:
+            self.desk.complain(error)
+
+    @work(group="scope", exclusive=True)
+    async def answer_scope(self, need: Need) -> None:
+        """Let an instance write a path outside its partition, or not."""
+        from aegis_tui.tui.screens.stop import ConfirmScreen
+
+        asked = self.desk.store.workspace.scope_requests.get(need.key)
+        reason = asked.reason if asked else ""
+        consequences = [f"Its reason: {reason}", "Yes lets it write there under a lock; no tells it to find another way."]
+        if (answer := await self.app.push_screen_wait(ConfirmScreen(self.desk, f"{need.words}?", consequences))) is None:
+            return
+        await self.desk.command("scope:grant" if answer else "scope:refuse", request=need.key)
+
+    def explain_event(self, key: str) -> None:
+        """The whole of one event."""
+        event = next((item for item in self.desk.store.events if str(item.seq) == key), None)
+        if event is None:
+            return
+        text = event.data.model_dump_json(indent=2, exclude={"type"})
+
+        def render(width: int) -> list[Line]:
+            return [event_line(event, width=width), (), *[(Span(part),) for part in wrap(text, width)]]
+
+        self.app.push_screen(WhyScreen(self.desk, f"Event #{event.seq} {event.type}", render))
+
+    def action_help(self) -> None:
+        """Every key of this place."""
+        nodes = [self.focused, self, self.app] if self.focused else [self, self.app]
+        self.app.push_screen(HelpScreen(self.desk, nodes))
+
+    def action_leave(self) -> None:
+        """Close the screen; what runs goes on."""
+        self.app.exit(0)

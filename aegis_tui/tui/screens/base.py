@@ -1,0 +1,59 @@
+"""What the screens share: listening to the store, and going back."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+
+from aegis_tui.domain.model import Key
+from aegis_tui.tui.desk import Desk
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class StoreView(Protocol):
+    """A widget that shows something of the store."""
+
+    LISTENS: ClassVar[frozenset[str]]
+
+    def update_from_store(self) -> None:
+        """Show the present state."""
+        ...
+
+
+class WorkspaceScreen(Screen[None]):
+    """A screen over the store: hands each change to the widgets that listen to its kind and can be seen."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+
+    def on_mount(self) -> None:
+        """Begin to listen."""
+        self.desk.store.changed.subscribe(self, self.on_store_changed)
+
+    def on_store_changed(self, keys: frozenset[Key]) -> None:
+        """Hand changes on."""
+        kinds = {kind for kind, _ in keys}
+        for widget in self.walk_children():
+            if isinstance(widget, StoreView) and widget.display and not kinds.isdisjoint(widget.LISTENS):
+                widget.update_from_store()
+
+
+class Dialog(ModalScreen[T]):
+    """A question over the screen below; esc leaves it without an answer."""
+
+    BINDINGS: list[BindingType] = [
+        Binding("escape", "leave", "Back", id="dialog.back", tooltip="Go back without doing anything."),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+
+    def action_leave(self) -> None:
+        """Go back without an answer."""
+        self.dismiss(None)

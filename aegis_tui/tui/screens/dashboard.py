@@ -1,0 +1,285 @@
+"""The dashboard: everything of one workspace on one screen, and the keys that act on it."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.widgets import Input
+
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.model import Key
+from aegis_tui.errors import AegisError
+from aegis_tui.tui.board import DEFAULT_LAYOUT
+from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.screens.actions import InstanceActions, RunActions
+from aegis_tui.tui.screens.base import StoreView, WorkspaceScreen
+from aegis_tui.tui.screens.why import WhyScreen
+from aegis_tui.tui.views.conflict import hunk_lines
+from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_piece
+from aegis_tui.tui.views.instance import TOTAL_KEY
+from aegis_tui.tui.views.need import needs
+from aegis_tui.tui.widgets.bars import Banner, BottomBar, TopBar
+from aegis_tui.tui.widgets.board import Board
+from aegis_tui.tui.widgets.line_view import LinePanel
+from aegis_tui.tui.widgets.panels import (
+    ConflictPanel,
+    EventPanel,
+    InstancePanel,
+    LockPanel,
+    PartitionPanel,
+    PiecePanel,
+    StorePanel,
+)
+from aegis_tui.tui.widgets.preview import PanePreview
+
+KEYS = (
+    ("n", "goal", "screen.new_goal"),
+    ("a", "attach", "screen.attach"),
+    ("s", "send", "screen.send"),
+    ("x", "stop", "screen.stop"),
+    ("!", "needs you", "screen.next_need"),
+    ("g", "grid", "screen.grid"),
+    ("/", "filter", "screen.filter"),
+    ("tab", "panel", "screen.next_panel"),
+    ("?", "help", "screen.help"),
+    ("q", "leave", "screen.leave"),
+)
+TICK_S = 1.0
+
+
+class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
+    """Instances, locks, partitions, conflicts, events and a live pane."""
+
+    CSS_PATH = "dashboard.tcss"
+    BINDINGS: list[BindingType] = [
+        Binding("tab", "next_panel", "Next panel", id="panel.next", show=False, tooltip="Go to the next panel."),
+        Binding(
+            "shift+tab", "previous_panel", "Panel before", id="panel.previous", show=False, tooltip="Go one panel back."
+        ),
+        Binding("l,right", "next_panel", "Next panel", id="panel.right", show=False, tooltip="Go to the next panel."),
+        Binding("h,left", "previous_panel", "Panel before", id="panel.left", show=False, tooltip="Go one panel back."),
+        Binding("slash", "filter", "Filter", id="panel.filter", tooltip="Show only rows with these words."),
+        Binding("escape", "back", "Back", id="panel.back", show=False, tooltip="Clear the filter, then the selection."),
+        Binding("L", "next_layout", "Layout", id="view.layout", tooltip="Change to the next layout."),
+        Binding("question_mark", "help", "Help", id="view.help", tooltip="Show every key of this place."),
+        Binding("q", "leave", "Leave", id="view.leave", tooltip="Close the screen; agents go on."),
+    ]
+
+    def __init__(self, desk: Desk, *, layout: str = DEFAULT_LAYOUT) -> None:
+        super().__init__(desk)
+        store = desk.store
+        self.instances = InstancePanel(store)
+        self.preview = PanePreview(id="panel-preview")
+        self._layout_name = layout
+        panels: list[LinePanel] = [
+            self.instances,
+            self.preview,
+            PartitionPanel(store),
+            LockPanel(store),
+            ConflictPanel(store),
+            EventPanel(store),
+            PiecePanel(store),
+        ]
+        self.board = Board(panels, desk.layout(layout))
+
+    def compose(self) -> ComposeResult:
+        """Bars around the board."""
+        yield TopBar(self.desk)
+        yield Banner(self.desk)
+        yield self.board
+        yield Input(placeholder="words to look for; enter keeps the filter, esc clears it", id="filter")
+        yield BottomBar(self.desk, KEYS)
+
+    def on_mount(self) -> None:
+        """Show what is known, and look at running times once a second."""
+        super().on_mount()
+        self.board.rearrange()
+        self.instances.focus()
+        self.set_interval(TICK_S, self._tick)
+        self._refresh_all()
+
+    def _refresh_all(self) -> None:
+        for widget in self.walk_children():
+            if isinstance(widget, StoreView):
+                widget.update_from_store()
+        self.follow_cursor()
+
+    def on_resize(self, event: Resize) -> None:
+        """Another width may call for another view."""
+        self.board.rearrange()
+
+    def _tick(self) -> None:
+        run = self.desk.store.run
+        if run is None or not run.is_open:
+            return
+        for panel in self.board.shown():
+            if isinstance(panel, StorePanel) and panel.TICKS:
+                panel.update_from_store()
+
+    def on_store_changed(self, keys: frozenset[Key]) -> None:
+        """Hand changes on; the preview follows its instance."""
+        super().on_store_changed(keys)
+        if any(kind in ("instance", "shot", "run") for kind, _ in keys):
+            self.follow_cursor()
+
+    # The instance under the cursor
+
+    def current_instance(self) -> Instance | None:
+        """The instance under the cursor of the table."""
+        return self.desk.store.workspace.get_instance(self.instances.cursor_key)
+
+    def chosen_instances(self) -> list[Instance]:
+        """The selected instances, else the one under the cursor."""
+        names = self.instances.marked or {self.instances.cursor_key}
+        found = [self.desk.store.workspace.get_instance(name) for name in sorted(names)]
+        return [item for item in found if item is not None]
+
+    def follow_cursor(self) -> None:
+        """Let the preview show the pane of the instance under the cursor, and only then watch it."""
+        item, watcher = self.current_instance(), self.desk.watcher
+        seen = item is not None and item.is_alive and item.pane and self.preview.display
+        if watcher is not None and self.is_current:
+            watcher.want([item.pane] if seen and item and item.pane else [])
+        if item is None:
+            self.preview.show_words("Preview", "no instance is under the cursor")
+            return
+        label = f"{item.instance_id} {item.piece or item.task}"
+        shot = self.desk.shots.get(item.pane or "")
+        if not item.is_alive:
+            self.preview.show_words(label, f"{item.instance_id} has ended; what it did is in the events")
+        elif shot is not None:
+            self.preview.show_pane(label, shot)
+        else:
+            self.preview.show_words(label, "its pane is not open yet" if not item.pane else "its pane cannot be seen")
+
+    @on(LinePanel.Moved)
+    def _cursor_moved(self, message: LinePanel.Moved) -> None:
+        if message.panel is self.instances:
+            self.follow_cursor()
+
+    @on(LinePanel.Chosen)
+    def _explain_row(self, message: LinePanel.Chosen) -> None:
+        self.explain(message.panel.NAME, message.key)
+
+    def explain(self, panel: str, key: str) -> None:
+        """Open the page that says why a row is as it is."""
+        store, run = self.desk.store, self.desk.store.run
+        if panel == "instances" and (item := store.workspace.get_instance(key)):
+            self._page(
+                f"Why {item.instance_id} is {item.state}",
+                lambda width: explain_instance(store.workspace, item, store.events, now=store.now(), width=width),
+            )
+        elif panel == "instances" and key == TOTAL_KEY:
+            self.action_why_stage()
+        elif panel == "locks":
+            lock_id = key if not key.startswith("wait/") else self._lock_waited_for(key)
+            self._page("Lock", lambda width: explain_lock(store.workspace, lock_id, now=store.now()))
+        elif panel == "conflicts" and run is not None and (conflict := run.conflicts.get(key)):
+            self._page(f"{conflict.a} × {conflict.b} in {conflict.path}", lambda width: hunk_lines(conflict, width=width))
+        elif panel == "pieces" and run is not None and key in run.pieces:
+            self._page(f"Piece {key}", lambda width: explain_piece(run, key))
+        elif panel == "events":
+            self.explain_event(key)
+        elif panel == "partitions":
+            self.board.bring("instances")
+            self.instances.move_to(key.partition("/")[0])
+
+    def _page(self, title: str, render: object) -> None:
+        self.app.push_screen(WhyScreen(self.desk, title, render))  # type: ignore[arg-type]  # lambdas of one width
+
+    def _lock_waited_for(self, key: str) -> str:
+        _, agent_id, request_id = key.split("/", 2)
+        locks = self.desk.store.workspace.locks
+        wait = locks.waiting(agent_id, request_id)
+        holder = next(locks.holders_against(wait), None) if wait else None
+        return holder.lock_id if holder else ""
+
+    # Panels, filter, layout
+
+    def action_next_panel(self) -> None:
+        """Focus the next panel; one that has no room now takes the shared place."""
+        self._turn(1)
+
+    def action_previous_panel(self) -> None:
+        """Focus the panel before."""
+        self._turn(-1)
+
+    def _turn(self, step: int) -> None:
+        names = self.board.reachable()
+        now = self.focused.NAME if isinstance(self.focused, LinePanel) else ""
+        at = (names.index(now) + step) % len(names) if now in names else 0
+        self.board.bring(names[at])
+        panel = self.board.panels[names[at]]
+        if isinstance(panel, StorePanel):
+            panel.update_from_store()
+        self.follow_cursor()
+
+    def action_filter(self) -> None:
+        """Ask for the words."""
+        if isinstance(self.focused, StorePanel):
+            field = self.query_one("#filter", Input)
+            field.value = self.focused.needle
+            self._filtered = self.focused
+            field.add_class("-shown")
+            field.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, message: Input.Changed) -> None:
+        if message.input.has_class("-shown"):
+            self._filtered.filter(message.value)
+
+    @on(Input.Submitted, "#filter")
+    def _filter_kept(self) -> None:
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter", Input).remove_class("-shown")
+        self._filtered.focus()
+
+    def action_back(self) -> None:
+        """Out of the filter, then no filter, then no selection."""
+        if self.query_one("#filter", Input).has_class("-shown"):
+            self._filtered.filter("")
+            self._close_filter()
+        elif isinstance(self.focused, StorePanel) and self.focused.needle:
+            self.focused.filter("")
+        elif self.instances.marked:
+            self.instances.marked.clear()
+            self.instances.update_from_store()
+
+    def action_next_layout(self) -> None:
+        """Take the next layout file."""
+        names = sorted(self.desk.layouts)
+        at = names.index(self._layout_name) if self._layout_name in names else -1
+        name = names[(at + 1) % len(names)]
+        try:
+            layout = self.desk.layout(name)
+        except AegisError as error:
+            self.desk.complain(error)
+            return
+        self._layout_name = name
+        self.board.use(layout)
+        self._refresh_all()
+        self.desk.tell(f"{name}: {layout.title}", title="layout")
+
+    def action_next_need(self) -> None:
+        """Go to the next thing that only the person can settle."""
+        found = needs(self.desk.store.workspace)
+        if not found:
+            self.desk.tell("nothing needs you now")
+            return
+        need = found[0]
+        if need.kind == "design":
+            self.open_design()
+        elif need.kind == "scope":
+            self.answer_scope(need)
+        elif need.kind == "halted":
+            self.action_halt()
+        else:
+            keys = [item.key for item in found if item.kind == "instance"]
+            now = self.instances.cursor_key
+            at = (keys.index(now) + 1) % len(keys) if now in keys else 0
+            self.board.bring("instances")
+            self.instances.move_to(keys[at])

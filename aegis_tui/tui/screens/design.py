@@ -1,0 +1,269 @@
+"""The design of a run: seen, agreed to, changed in place or in an editor, or sent back with a remark."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Label, TextArea
+
+from aegis_tui.domain import ids
+from aegis_tui.domain.design import Design
+from aegis_tui.domain.run import Run, RunStatus
+from aegis_tui.errors import DesignRefused, UsageError
+from aegis_tui.services.design import dump_design, parse_design
+from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.screens.base import Dialog
+from aegis_tui.tui.screens.goal import run_options
+from aegis_tui.tui.screens.why import Page
+from aegis_tui.tui.text import Line, Span, fit, inert
+from aegis_tui.tui.views.design import design_lines
+from aegis_tui.tui.widgets.line_view import LineView
+from aegis_tui.tui.widgets.prompt import Prompt
+
+CHECK_S = 0.2
+_SETTLE_S = 10.0
+_POLL_S = 0.05
+CHOICES = (
+    ("1", "agree: the agents start"),
+    ("2", "edit here"),
+    ("3", "edit in $EDITOR"),
+    ("4", "ask again, with a remark"),
+    ("5", "end this run"),
+)
+
+
+class DesignScreen(Dialog[None]):
+    """One design, and what can be done about it while nobody has agreed yet."""
+
+    CSS_PATH = ["dialog.tcss", "design.tcss"]
+    BINDINGS: list[BindingType] = [
+        Binding("1", "agree", "Agree", id="design.agree", tooltip="Agree: the agents start by this design."),
+        Binding("2", "edit", "Edit", id="design.edit", tooltip="Change the design here; it is checked as you type."),
+        Binding("3", "editor", "$EDITOR", id="design.editor", tooltip="Change the design in your editor."),
+        Binding("4", "ask_again", "Ask again", id="design.again", tooltip="Have another design proposed."),
+        Binding("5", "cancel_run", "End", id="design.cancel", tooltip="End this run."),
+        Binding("ctrl+s", "accept", "Agree", id="design.accept", tooltip="Agree to the design as changed here."),
+        Binding("escape", "back", "Back", id="design.back", tooltip="Leave the text, then the screen."),
+    ]
+
+    def __init__(self, desk: Desk, run: str) -> None:
+        super().__init__(desk)
+        self._run_id = run
+        run_now = self._run
+        self._design: Design = run_now.design or run_now.proposed  # type: ignore[assignment]  # the caller has seen one
+        self._issues: list[str] = []
+
+    @property
+    def _run(self) -> Run:
+        return self.desk.store.workspace.runs.get(self._run_id)
+
+    @property
+    def is_open(self) -> bool:
+        """Nobody has agreed yet."""
+        return self._run.design is None and self._run.is_open
+
+    def compose(self) -> ComposeResult:
+        """Choices or text on the left, the drawing on the right."""
+        with Vertical(classes="dialog -wide") as dialog:
+            dialog.border_title = "A design waits for you" if self.is_open else "The design that is followed"
+            dialog.border_subtitle = "a number chooses · esc back" if self.is_open else "esc back"
+            with Horizontal(id="design"):
+                with Vertical(id="left"):
+                    yield LineView(id="choices")
+                    yield TextArea(dump_design(self._design), id="text", soft_wrap=False, show_line_numbers=True)
+                    yield LineView(id="issues")
+                    yield Label("What should be different?", id="ask", classes="question")
+                    yield Prompt("", id="remark")
+                yield Page(self._draw)
+
+    def on_mount(self) -> None:
+        """Show the choices first."""
+        self._show("choices")
+        self.query_one("#choices", LineView).show_lines(list(self._choices()))
+        self.query_one(Page).focus()
+
+    def _choices(self) -> Iterator[Line]:
+        if not self.is_open:
+            yield (Span("It is agreed; agents work by it.", "good"),)
+            return
+        for key, words in CHOICES:
+            yield (Span(f" {key} ", "accent", f"screen.{self._action_of(key)}"), Span(f" {words}"))
+            yield ()
+        yield (Span("No agent writes before you agree.", "muted"),)
+
+    @staticmethod
+    def _action_of(key: str) -> str:
+        return {"1": "agree", "2": "edit", "3": "editor", "4": "ask_again", "5": "cancel_run"}[key]
+
+    def _show(self, *names: str) -> None:
+        for name in ("choices", "text", "issues", "ask", "remark"):
+            self.query_one(f"#{name}").display = name in names
+
+    def _draw(self, width: int) -> list[Line]:
+        return design_lines(self._design, width=width)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Numbers choose only while there is a choice and no text takes them."""
+        if action in ("agree", "edit", "editor", "ask_again", "cancel_run"):
+            return self.is_open and not isinstance(self.focused, TextArea)
+        return True
+
+    def action_back(self) -> None:
+        """Out of the text first."""
+        if self.query_one("#choices").display:
+            self.dismiss(None)
+        else:
+            self._design = self._run.proposed or self._design
+            self._show("choices")
+            self.query_one(Page).fill()
+            self.query_one(Page).focus()
+
+    def action_agree(self) -> None:
+        """Agree to what was proposed."""
+        self.run_worker(self._agree(self._run.design_id or ""), group="agree", exclusive=True)
+
+    async def _agree(self, design_id: str) -> None:
+        if await self.desk.command("design:agree", design_id=design_id):
+            self.desk.tell("agents start by this design", title="agreed")
+            self.dismiss(None)
+
+    def action_edit(self) -> None:
+        """Open the text."""
+        self._show("text", "issues")
+        self.query_one("#text", TextArea).focus()
+        self._check()
+
+    @on(TextArea.Changed, "#text")
+    def _text_changed(self) -> None:
+        self._check_soon()
+
+    @work(group="check", exclusive=True)
+    async def _check_soon(self) -> None:
+        await asyncio.sleep(CHECK_S)
+        self._check()
+
+    def _check(self) -> None:
+        """Judge the text: draw it when it is a design, name each line that is wrong when it is not."""
+        text = self.query_one("#text", TextArea).text
+        try:
+            self._design = parse_design(text, kinds=ids.KINDS, ignore_case=self._run.facts.ignore_case)
+            self._issues = []
+        except DesignRefused as error:
+            self._issues = error.message.splitlines()
+        view = self.query_one("#issues", LineView)
+        if self._issues:
+            view.show_lines([(Span(fit(f"✗ {inert(line)}", 400), "bad"),) for line in self._issues])
+        else:
+            words = "✓ scopes are disjoint, dependencies have an order"
+            view.show_lines([(Span(words, "good"),), (Span("^s agrees to it as it stands", "muted"),)])
+            self.query_one(Page).fill()
+
+    def action_accept(self) -> None:
+        """Propose the text as the design, and agree to it."""
+        if not self.query_one("#text").display:
+            return
+        self._check()
+        if self._issues:
+            self.desk.complain(UsageError(self._issues[0], "correct it, or esc to leave it"))
+            return
+        self.run_worker(self._propose(self._design), group="agree", exclusive=True)
+
+    async def _propose(self, design: Design) -> None:
+        before = self._run.design_id
+        if await self.desk.command("design:propose", design=design.model_dump(mode="json")) is None:
+            return
+        end = asyncio.get_running_loop().time() + _SETTLE_S
+        while self._run.design_id == before and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(_POLL_S)
+        if self._run.design is not None:
+            self.dismiss(None)
+        else:
+            await self._agree(self._run.design_id or "")
+
+    @work(group="editor", exclusive=True)
+    async def action_editor(self) -> None:
+        """Hand the text to the person's editor; what comes back is checked here."""
+        environ = self.desk.parts.environ
+        editor = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
+        text = self.query_one("#text", TextArea)
+        try:
+            changed = _edited(shlex.split(editor), text.text, self.app.suspend)
+        except (OSError, ValueError) as error:
+            self.desk.complain(UsageError(f"cannot run the editor {editor}: {error}", "set EDITOR, or press 2"))
+            return
+        self.app.refresh(repaint=True, layout=True)
+        if changed != text.text:
+            text.text = changed
+        self.action_edit()
+
+    def action_ask_again(self) -> None:
+        """Ask for the remark."""
+        self._show("ask", "remark")
+        self.query_one("#remark", Prompt).focus()
+
+    def on_prompt_submitted(self, message: Prompt.Submitted) -> None:
+        """Send the remark."""
+        if message.text.strip():
+            self.run_worker(self._again(message.text.strip()), group="agree", exclusive=True)
+
+    async def _again(self, remark: str) -> None:
+        """A Commander that still lives hears the remark; else the goal is given anew with it."""
+        run = self._run
+        for item in self.desk.store.workspace.instances.of_run(run.run):
+            if item.task == "design" and item.is_alive:
+                if await self.desk.command("instance:send", agent_id=item.agent_id, text=remark):
+                    self.dismiss(None)
+                return
+        if not await self.desk.command("run:cancel", run=run.run, reason="another design was asked for"):
+            return
+        end = asyncio.get_running_loop().time() + _SETTLE_S
+        while run.status is not RunStatus.COMPLETED and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(_POLL_S)
+            run = self._run
+        options = {**run_options(self.desk), **run.options.model_dump(mode="json")}
+        goal = f"{run.goal}\n\nRemark on the design that was proposed before: {remark}"
+        reply = await self.desk.command("run:start", request_id=uuid.uuid4().hex, goal=goal, options=options)
+        if reply:
+            self.desk.tell("the Commander proposes another design", title=f"{reply['run']} has started")
+            self.dismiss(None)
+
+    @work(group="agree", exclusive=True)
+    async def action_cancel_run(self) -> None:
+        """End the run after a yes."""
+        from aegis_tui.tui.screens.stop import ConfirmScreen
+
+        question = ConfirmScreen(self.desk, f"End {self._run_id}?", ["Nothing has been written yet."])
+        if await self.app.push_screen_wait(question) and await self.desk.command(
+            "run:cancel", run=self._run_id, reason="by the person"
+        ):
+            self.dismiss(None)
+
+
+def _edited(argv: list[str], text: str, suspend: Callable[[], AbstractContextManager[None]]) -> str:
+    """What the person made of the text in an editor that has the terminal to itself."""
+    descriptor, name = tempfile.mkstemp(prefix="aegis-design-", suffix=".yaml")
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        with suspend():
+            subprocess.run([*argv, name], check=False)
+        try:
+            return path.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError("the file it left is not UTF-8") from error
+    finally:
+        path.unlink(missing_ok=True)
+

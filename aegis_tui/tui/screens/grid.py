@@ -1,0 +1,143 @@
+"""Several live panes at once."""
+
+from __future__ import annotations
+
+import math
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid
+from textual.widget import Widget
+
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.model import Key
+from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.screens.actions import InstanceActions
+from aegis_tui.tui.views.instance import listed, state_of
+from aegis_tui.tui.widgets.bars import Banner, BottomBar, TopBar
+from aegis_tui.tui.widgets.line_view import LinePanel
+from aegis_tui.tui.widgets.preview import PanePreview
+
+LEAST_WIDTH = 50
+LEAST_HEIGHT = 9
+KEYS = (
+    ("esc", "back", "screen.back"),
+    ("tab", "next pane", "app.focus_next"),
+    ("a", "attach", "screen.attach"),
+    ("s", "send", "screen.send"),
+    ("x", "stop", "screen.stop"),
+)
+
+
+class GridScreen(InstanceActions):
+    """The panes of all that live, as many as fit with at least 50 × 9 cells each."""
+
+    CSS_PATH = "grid.tcss"
+    BINDINGS: list[BindingType] = [
+        Binding("escape,g,q", "back", "Back", id="grid.back", tooltip="Go back to the dashboard."),
+        Binding("l,right,j,down", "app.focus_next", "Next", id="grid.next", show=False, tooltip="Go to the next pane."),
+        Binding(
+            "h,left,k,up", "app.focus_previous", "Before", id="grid.previous", show=False, tooltip="Go one pane back."
+        ),
+    ]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._cells: dict[str, PanePreview] = {}
+
+    def compose(self) -> ComposeResult:
+        """Bars around the panes."""
+        yield TopBar(self.desk)
+        yield Banner(self.desk)
+        yield Grid(id="panes")
+        yield BottomBar(self.desk, KEYS)
+
+    async def on_mount(self) -> None:
+        """Fill the grid."""
+        super().on_mount()
+        await self._fill()
+
+    async def on_resize(self) -> None:
+        """Another size may hold more panes, or fewer."""
+        await self._fill()
+
+    def _wanted(self) -> list[Instance]:
+        columns = max(1, self.app.size.width // LEAST_WIDTH)
+        rows = max(1, (self.app.size.height - 5) // LEAST_HEIGHT)
+        items = listed(self.desk.store.workspace, self.desk.store.run)
+        return [item for item in items if item.is_alive][: columns * rows]
+
+    async def _fill(self) -> None:
+        """Make the grid hold exactly the panes that are wanted."""
+        items = self._wanted()
+        names = [item.agent_id for item in items]
+        grid = self.query_one("#panes", Grid)
+        if names != list(self._cells) or not names:
+            focused = next((name for name, cell in self._cells.items() if cell is self.focused), "")
+            await grid.remove_children()
+            self._cells = {name: PanePreview() for name in names}
+            cells: list[Widget] = list(self._cells.values()) or [_Nobody()]
+            await grid.mount(*cells)
+            target = self._cells.get(focused) or next(iter(self._cells.values()), None)
+            if target is not None:
+                target.focus()
+        grid.styles.grid_size_columns = _columns(len(items), self.app.size.width)
+        self._draw(items)
+
+    def _draw(self, items: list[Instance]) -> None:
+        if self.desk.watcher is not None and self.is_current:
+            self.desk.watcher.want(item.pane for item in items if item.pane)
+        for item in items:
+            state = state_of(self.desk.store.workspace, item)
+            label = f"{state.glyph} {item.instance_id} {item.piece or item.task} ─ {state.word}"
+            if shot := self.desk.shots.get(item.pane or ""):
+                self._cells[item.agent_id].show_pane(label, shot)
+            else:
+                self._cells[item.agent_id].show_words(label, "its pane cannot be seen yet")
+
+    async def _follow(self, keys: frozenset[Key]) -> None:
+        if any(kind == "instance" for kind, _ in keys):
+            await self._fill()
+        elif any(kind == "shot" for kind, _ in keys):
+            self._draw(self._wanted())
+
+    def on_store_changed(self, keys: frozenset[Key]) -> None:
+        """Hand changes on, then to the panes."""
+        super().on_store_changed(keys)
+        self.call_next(self._follow, keys)
+
+    def current_instance(self) -> Instance | None:
+        """The instance whose pane has the focus."""
+        name = next((name for name, cell in self._cells.items() if cell is self.focused), "")
+        return self.desk.store.workspace.get_instance(name)
+
+    def chosen_instances(self) -> list[Instance]:
+        """As `current_instance`."""
+        item = self.current_instance()
+        return [item] if item else []
+
+    @on(LinePanel.Chosen)
+    def _attach_chosen(self) -> None:
+        self.action_attach()
+
+    def action_back(self) -> None:
+        """Go back."""
+        self.dismiss()
+
+
+class _Nobody(LinePanel):
+    """Stands in an empty grid."""
+
+    TITLE = "Grid"
+    EMPTY = ("nobody is at work", "esc goes back; n gives a goal there")
+
+    def on_mount(self) -> None:
+        """Say so."""
+        self.show([])
+        self.focus()
+
+
+def _columns(count: int, width: int) -> int:
+    """How many panes side by side: as square as the width allows."""
+    return max(1, min(math.ceil(math.sqrt(max(1, count))), width // LEAST_WIDTH))

@@ -1,0 +1,112 @@
+"""Before something is ended: what would be lost, and where the rescue goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Label
+
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.instance import Instance
+from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.screens.base import Dialog
+from aegis_tui.tui.text import Line, Span, inert
+from aegis_tui.tui.widgets.line_view import LineView
+
+MOST_PATHS = 6
+
+
+class ConfirmScreen(Dialog[bool | None]):
+    """A question with its consequences; only `y` means yes."""
+
+    CSS_PATH = "dialog.tcss"
+    BINDINGS: list[BindingType] = [
+        Binding("y", "agree", "Yes", id="confirm.yes", tooltip="Do it."),
+        Binding("n", "leave", "No", id="confirm.no", tooltip="Leave everything as it is."),
+    ]
+
+    def __init__(self, desk: Desk, question: str, consequences: Sequence[str]) -> None:
+        super().__init__(desk)
+        self._question, self._consequences = question, consequences
+
+    def compose(self) -> ComposeResult:
+        """The question, then one sentence a line."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = "Are you sure?"
+            yield Label(inert(self._question), classes="question", markup=False)
+            for words in self._consequences:
+                yield Label(inert(words), markup=False)
+            yield Label("y yes   n no   esc back", classes="keys", markup=False)
+
+    def action_agree(self) -> None:
+        """Yes."""
+        self.dismiss(True)
+
+
+class StopScreen(Dialog[bool | None]):
+    """Stop one or several instances."""
+
+    CSS_PATH = "dialog.tcss"
+    BINDINGS: list[BindingType] = [
+        Binding("y", "agree", "Stop", id="stop.yes", tooltip="Stop them; their work is saved first."),
+        Binding("n", "leave", "No", id="stop.no", tooltip="Let them go on."),
+    ]
+
+    def __init__(self, desk: Desk, targets: Sequence[Instance]) -> None:
+        super().__init__(desk)
+        self._targets = targets
+
+    def compose(self) -> ComposeResult:
+        """Who ends, and a place for what would be lost."""
+        names = ", ".join(item.instance_id for item in self._targets)
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = f"Stop {names}?"
+            view = LineView(id="losses")
+            view.styles.height = min(14, 3 + 4 * len(self._targets))
+            yield view
+            yield Label("y stop   n or esc let it go on", classes="keys", markup=False)
+
+    def on_mount(self) -> None:
+        """Look what each worktree holds that no commit does."""
+        self._view().show_lines([(Span("looking at what no commit holds…", "muted"),)])
+        self.run_worker(self._look(), group="look", exclusive=True)
+
+    def _view(self) -> LineView:
+        return self.query_one("#losses", LineView)
+
+    async def _look(self) -> None:
+        lines: list[Line] = []
+        for item in self._targets:
+            unsaved = await self.desk.parts.unsaved(Path(item.worktree)) if item.worktree else []
+            lines += _losses(item, unsaved)
+        self._view().show_lines(lines)
+
+    def action_agree(self) -> None:
+        """Yes."""
+        self.dismiss(True)
+
+
+def _losses(item: Instance, unsaved: Sequence[str]) -> list[Line]:
+    head: Line = (Span(item.instance_id, "strong"), Span(f"  {inert(item.piece or item.task)}, {item.state}", "muted"))
+    if not unsaved:
+        lost: list[Line] = [(Span("  nothing is uncommitted", "good"),)]
+    else:
+        shown = ", ".join(inert(path) for path in unsaved[:MOST_PATHS])
+        more = f" and {len(unsaved) - MOST_PATHS} more" if len(unsaved) > MOST_PATHS else ""
+        lost = [(Span(f"  not committed: {shown}{more}", "warn"),)]
+    rescue = f"refs/aegis/rescue/{item.run}/{item.instance_id}/1" if item.run else "a rescue ref"
+    return [
+        head,
+        *lost,
+        (Span("  saved first in ", "muted"), Span(rescue, "accent")),
+        (Span(f"  its task goes to a fresh {item.role}", "muted"),) if item.run else (),
+    ]
+
+
+def names_of(targets: Sequence[str]) -> str:
+    """Short ids, for a sentence."""
+    return ", ".join(instance_id(name) for name in targets)

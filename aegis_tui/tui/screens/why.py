@@ -1,0 +1,70 @@
+"""One page of lines over the screen: why a state is believed, a gate is closed, where two pieces cross."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+from aegis_tui.domain.model import Key
+from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.screens.base import Dialog
+from aegis_tui.tui.text import Line
+from aegis_tui.tui.widgets.line_view import LineView
+
+Render = Callable[[int], Sequence[Line]]
+"""Lines for a width in cells."""
+
+
+class Page(LineView, can_focus=True):
+    """Lines that scroll by the same keys as every list."""
+
+    BINDINGS: list[BindingType] = [
+        Binding("down,j", "scroll_down", "Down", id="page.down", show=False, tooltip="Scroll one line down."),
+        Binding("up,k", "scroll_up", "Up", id="page.up", show=False, tooltip="Scroll one line up."),
+        Binding("home,g", "scroll_home", "Top", id="page.top", show=False, tooltip="Scroll to the top."),
+        Binding("end,G", "scroll_end", "End", id="page.end", show=False, tooltip="Scroll to the end."),
+    ]
+    DEFAULT_CSS = "Page { height: 1fr; }"
+
+    def __init__(self, render: Render) -> None:
+        super().__init__(id="page")
+        self._lines = render
+
+    def fill(self) -> None:
+        """Ask for the lines again."""
+        self.show_lines(list(self._lines(self.size.width)))
+
+    def on_resize(self) -> None:
+        """Lines are made for the new width."""
+        self.fill()
+
+
+class WhyScreen(Dialog[None]):
+    """A page that follows the store while it is open."""
+
+    CSS_PATH = "dialog.tcss"
+    BINDINGS: list[BindingType] = [
+        Binding("enter,q", "leave", "Back", id="why.back", show=False, tooltip="Go back."),
+    ]
+
+    def __init__(self, desk: Desk, title: str, render: Render) -> None:
+        super().__init__(desk)
+        self._title, self._lines = title, render
+
+    def compose(self) -> ComposeResult:
+        """The page in a frame."""
+        with Vertical(classes="dialog -wide") as dialog:
+            dialog.border_title = self._title
+            dialog.border_subtitle = "esc back · j k scroll"
+            yield Page(self._lines)
+
+    def on_mount(self) -> None:
+        """Listen, so that the page stays true."""
+        self.desk.store.changed.subscribe(self, self._changed)
+
+    def _changed(self, keys: frozenset[Key]) -> None:
+        if any(kind != "shot" for kind, _ in keys):
+            self.query_one(Page).fill()

@@ -1,0 +1,114 @@
+"""The lines around the board: the run on top, model and keys at the bottom, and the hub's absence."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.text import Line, Span, line_width
+from aegis_tui.tui.views.need import needs
+from aegis_tui.tui.views.run import gate_line, meter_line, stage_spans, title_line
+from aegis_tui.tui.widgets.line_view import LineView
+
+NO_SERVER = "no model server in use"
+
+
+class TopBar(LineView):
+    """Goal, stages, and what holds the run."""
+
+    LISTENS: ClassVar[frozenset[str]] = frozenset({"run", "instance", "partition", "connection"})
+    DEFAULT_CSS = """
+    TopBar { dock: top; height: 3; background: $panel; overflow: hidden; }
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(id="top")
+        self._desk = desk
+
+    def update_from_store(self) -> None:
+        """Show the present state."""
+        parts, store = self._desk.parts, self._desk.store
+        run, needed, width = store.run, needs(store.workspace), self.size.width
+        gate = gate_line(store.workspace, run, needed, width=width)
+        stages = stage_spans(run, width=width)
+        self.show_lines([title_line(parts.root.name, parts.branch, run, needed, width=width), stages, gate])
+
+    def on_resize(self) -> None:
+        """Lines are cut to the new width."""
+        self.update_from_store()
+
+
+class Banner(LineView):
+    """Says that the hub is away; takes no room while it answers."""
+
+    LISTENS: ClassVar[frozenset[str]] = frozenset({"connection"})
+    DEFAULT_CSS = """
+    Banner { dock: top; height: 1; margin-top: 3; display: none; background: $panel; overflow: hidden; }
+    Banner.-shown { display: block; }
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(id="banner")
+        self._desk = desk
+
+    def update_from_store(self) -> None:
+        """Show itself, or not."""
+        store = self._desk.store
+        self.set_class(not store.is_connected, "-shown")
+        if store.was_connected:
+            words = " the hub does not answer, retrying ─ what you see is the last known state ─ R starts it again"
+        else:
+            words = " no hub runs for this repository yet, looking for one ─ R starts it, so does a goal (n)"
+        self.show_lines([(Span(words, "warn"),)])
+
+
+class BottomBar(LineView):
+    """The model server, and the keys of this place."""
+
+    LISTENS: ClassVar[frozenset[str]] = frozenset({"meters", "run", "connection"})
+    DEFAULT_CSS = """
+    BottomBar { dock: bottom; height: 2; background: $panel; overflow: hidden; }
+    BottomBar.-one { height: 1; }
+    """
+
+    def __init__(self, desk: Desk, keys: tuple[tuple[str, str, str], ...]) -> None:
+        """Name the keys to show, the most important first.
+
+        Args:
+            desk: The store.
+            keys: Key, word, and the Textual action of a click.
+        """
+        super().__init__(id="bottom")
+        self._desk, self._keys = desk, keys
+
+    def update_from_store(self) -> None:
+        """Show the present state: on one line where both fit."""
+        store, width = self._desk.store, self.size.width
+        run = store.run
+        meters = meter_line(
+            store.meters,
+            scripted=run is not None and run.facts.scripted,
+            model=run.facts.model if run is not None else None,
+            absent=self._desk.endpoint or NO_SERVER,
+            width=width,
+        )
+        keys = self._key_line(width)
+        used = sum(len(span.text.rstrip()) for span in meters)
+        gap = width - line_width(meters) - line_width(keys)
+        is_one = gap >= 2 and width >= 140 and used > 0
+        self.set_class(is_one, "-one")
+        self.show_lines([(*meters, Span(" " * gap), *keys)] if is_one else [meters, keys])
+
+    def _key_line(self, width: int) -> Line:
+        spans: list[Span] = [Span(" ")]
+        left = width - 2
+        for key, word, action in self._keys:
+            left -= len(key) + len(word) + 3
+            if left < 0:
+                break
+            spans += [Span(key, "accent", action), Span(f" {word}  ", "muted", action)]
+        return tuple(spans)
+
+    def on_resize(self) -> None:
+        """Lines are cut to the new width."""
+        self.update_from_store()

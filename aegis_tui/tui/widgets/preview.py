@@ -1,0 +1,74 @@
+"""A live look into one instance's pane, in its own colours."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.strip import Strip
+
+from aegis_tui.ports.terminal import Screenshot
+from aegis_tui.tui.text import Line, Span
+from aegis_tui.tui.widgets.ansi import strips_of
+from aegis_tui.tui.widgets.line_view import LinePanel
+
+
+class PanePreview(LinePanel):
+    """The last lines of a pane; the person's keys do not reach it (attach does that)."""
+
+    NAME = "preview"
+    TITLE = "Preview"
+    EMPTY = ("no pane to look into", "it shows the instance under the cursor")
+    BINDINGS: list[BindingType] = [
+        Binding("enter", "screen.attach", "Attach", id="preview.attach", tooltip="Hand the terminal to this pane."),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        self._strips: list[Strip] = []
+        self._lines: tuple[str, ...] = ()
+        super().__init__(id=id)
+
+    def show_pane(self, label: str, shot: Screenshot) -> None:
+        """Show what a pane shows.
+
+        Args:
+            label: Beside the title, `w02 kanban`.
+            shot: Its screen.
+        """
+        self.titled(f"{label} ─ live")
+        if shot.lines == self._lines:
+            return
+        self._lines = shot.lines
+        self._strips = _trimmed(strips_of(shot.lines, base=self._named("")))
+        self.virtual_size = Size(0, 0)
+        self.refresh()
+
+    def show_words(self, label: str, words: str) -> None:
+        """Show a sentence in place of a pane."""
+        self.titled(label)
+        self._strips, self._lines = [], ()
+        line: Line = (Span(f" {words}", "muted"),)
+        self.show_lines([line])
+
+    def render_line(self, y: int) -> Strip:
+        """The pane's last lines, at the top while there is room; called by Textual."""
+        if not self._strips:
+            return super().render_line(y)
+        base: Style = self._named("")
+        at = y + max(0, len(self._strips) - self.size.height)
+        strip = self._strips[at] if at < len(self._strips) else Strip.blank(self.size.width, base)
+        return strip.adjust_cell_length(self.size.width, base)
+
+    def notify_style_update(self) -> None:
+        """The colours below the pane's own changed: draw it anew."""
+        super().notify_style_update()
+        if self._lines:
+            self._strips = _trimmed(strips_of(self._lines, base=self._named("")))
+
+
+def _trimmed(strips: list[Strip]) -> list[Strip]:
+    """Without the empty lines at the end."""
+    end = len(strips)
+    while end and not strips[end - 1].text.strip():
+        end -= 1
+    return strips[:end]
