@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,20 @@ from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.agent.role import SHIPPED
 from aegis_tui.config import Settings
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
+from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.record import set_gateway
+from aegis_tui.hub.record import only_hub, set_gateway
+from aegis_tui.hub.regions import RegionService
 from aegis_tui.hub.run import main_hub
 from aegis_tui.hub.watching import WatchService
+from aegis_tui.ports.event_log import EventLog
 from aegis_tui.ports.repository import Ref
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
 from aegis_tui.services.doctor import Doctor
@@ -125,7 +130,28 @@ def _folder(path: Path) -> Path:
 def serve_hub(root: Path) -> int:
     """Run the hub of the repository at `root` in this process; returns its exit code."""
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
-    return main_hub(root, services=[WorkflowService(root, environ), WatchService(root)])
+    services = [RegionService(root, FileSymbols()), WorkflowService(root, environ), WatchService(root)]
+    return main_hub(root, services=services)
+
+
+@contextlib.asynccontextmanager
+async def open_stopped_log(paths: WorkspacePaths) -> AsyncIterator[EventLog]:
+    """The log of a workspace whose hub does not run; none can start while this is open.
+
+    Raises:
+        HubUnavailable: The hub runs after all.
+        StoreError: The log is damaged.
+        UsageError: There is no log.
+    """
+    if not paths.log_db.exists():
+        raise UsageError("nothing was ever logged for this repository", "start something: aegis-tui run GOAL")
+    with only_hub(paths):
+        log = SqliteEventLog(paths.log_db)
+        await log.open()
+        try:
+            yield log
+        finally:
+            await log.close()
 
 
 async def describe_commit_at(root: Path, oid: str) -> dict[str, Any]:

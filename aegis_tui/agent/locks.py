@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from aegis_tui.domain.lock import Resource
+from aegis_tui.domain.region import Rewrite, View, grow_all, with_view
 from aegis_tui.errors import AegisError, Refused, StaleToken
 from aegis_tui.ports.hub_link import HubLink, LockGrant
 
@@ -15,11 +18,12 @@ _NOTICEABLE_S = 0.4
 @dataclass(slots=True)
 class _Held:
     grant: LockGrant
+    resource: Resource
     renew_at: float
 
 
 class HeldLocks:
-    """Locks by path. Only what the hub granted and has not taken back is in here."""
+    """Locks on files and regions. Only what the hub granted and has not taken back is in here."""
 
     def __init__(self, link: HubLink) -> None:
         self._link = link
@@ -28,28 +32,48 @@ class HeldLocks:
         """Tokens of all writes for the present piece, in order; a piece handed in again names them again."""
 
     def find(self, path: str) -> LockGrant | None:
-        """The lock held on `path`, or None."""
-        held = self._held.get(path)
-        return held.grant if held else None
+        """A lock held on `path`, that of the whole file first, or None."""
+        grants = [held.grant for held in self._on(path)]
+        return min(grants, key=lambda grant: (grant.region is not None, grant.token), default=None)
+
+    def find_over(self, resource: Resource) -> LockGrant | None:
+        """A lock held that covers all of `resource`, or None."""
+        return next((held.grant for held in self._on(resource.path) if held.resource.covers(resource)), None)
 
     def grants(self) -> list[LockGrant]:
         """All locks held, by path."""
-        return [self._held[path].grant for path in sorted(self._held)]
+        held = (item.grant for item in self._held.values())
+        return sorted(held, key=lambda grant: (grant.path, grant.token))
 
-    async def acquire(self, path: str, *, wait_s: float, on_wait: Callable[[], Awaitable[None]]) -> LockGrant:
-        """Return the lock of `path`, taking it if it is not held yet.
+    def _on(self, path: str) -> list[_Held]:
+        return [held for held in self._held.values() if held.grant.path == path]
+
+    async def acquire(
+        self, wanted: str | Resource, *, wait_s: float, on_wait: Callable[[], Awaitable[None]]
+    ) -> LockGrant:
+        """Return the lock of a file or a region, taking it if it is not held yet.
 
         Args:
-            path: POSIX path relative to the repository root.
+            wanted: POSIX path relative to the repository root, or a region with the lines it has in the worktree.
             wait_s: Seconds to wait in the hub's queue.
             on_wait: Awaited once when the wait gets noticeable.
 
         Raises:
             LockHeld: Not granted in time.
         """
-        if grant := self.find(path):
+        resource = Resource(path=wanted) if isinstance(wanted, str) else wanted
+        if grant := self.find_over(resource):
             return grant
-        asked = asyncio.ensure_future(self._link.acquire_lock(path, lock_type="EXCLUSIVE", wait_s=wait_s))
+        region = resource.region
+        asked = asyncio.ensure_future(
+            self._link.acquire_lock(
+                resource.path,
+                lock_type="EXCLUSIVE",
+                wait_s=wait_s,
+                lines=region.lines if region else None,
+                symbol=region.symbol if region else None,
+            )
+        )
         try:
             done, _ = await asyncio.wait({asked}, timeout=_NOTICEABLE_S)
             if not done:
@@ -59,26 +83,36 @@ class HeldLocks:
             if not asked.done():
                 asked.cancel()
                 await asyncio.wait({asked})
-        self._keep(grant)
+        known = self._held.get(grant.lock_id)
+        self._keep(grant, known.resource if known else resource if grant.region else Resource(path=resource.path))
         return grant
 
-    async def release(self, path: str) -> None:
-        """Give the lock of `path` back; one that is gone already is forgotten.
+    async def release(self, path: str, lock_id: str | None = None) -> None:
+        """Give the locks of `path` back, or the one of that id; one that is gone already is forgotten.
 
         Raises:
-            Refused: No lock is held on `path`.
+            Refused: No such lock is held.
         """
-        held = self._held.pop(path, None)
-        if held is None:
+        ending = [held.grant for held in self._on(path) if lock_id in (None, held.grant.lock_id)]
+        if not ending:
             raise Refused(f"you hold no lock on {path}", code="lock.not_held")
-        try:
-            await self._link.release_lock(held.grant.lock_id, held.grant.token)
-        except StaleToken:
-            return
+        for grant in ending:
+            self._held.pop(grant.lock_id, None)
+            with suppress(StaleToken):
+                await self._link.release_lock(grant.lock_id, grant.token)
+
+    def follow(self, path: str, rewrite: Rewrite) -> None:
+        """Keep the regions of `path` on their lines after a write of one's own."""
+        for held in self._on(path):
+            view = next((item for item in held.resource.views if item.base_oid == rewrite.base_oid), None)
+            spans = grow_all(view.spans, rewrite.hunks) if view else None
+            if spans:
+                views = with_view(held.resource.views, View(base_oid=rewrite.new_oid, spans=spans))
+                held.resource = held.resource.model_copy(update={"views": views})
 
     async def release_all(self) -> None:
         """Give every lock back; what the hub refuses or cannot hear lapses by itself."""
-        for path in list(self._held):
+        for path in {held.grant.path for held in self._held.values()}:
             try:
                 await self.release(path)
             except AegisError:
@@ -86,11 +120,8 @@ class HeldLocks:
 
     def forget(self, lock_ids: Iterable[str]) -> list[str]:
         """Drop locks that the hub took back and return their paths."""
-        gone = set(lock_ids)
-        lost = [path for path, held in self._held.items() if held.grant.lock_id in gone]
-        for path in lost:
-            del self._held[path]
-        return lost
+        ended = [held for name in lock_ids if (held := self._held.pop(name, None))]
+        return [held.grant.path for held in ended]
 
     async def renew_due(self) -> list[str]:
         """Renew locks that have used up half their time; return the paths of those that were lost.
@@ -108,7 +139,7 @@ class HeldLocks:
             except (StaleToken, Refused):
                 lost += self.forget([grant.lock_id])
             else:
-                self._keep(grant)
+                self._keep(grant, held.resource)
         return lost
 
     def mark_used(self, token: int) -> None:
@@ -116,6 +147,11 @@ class HeldLocks:
         if token not in self.used_tokens:
             self.used_tokens.append(token)
 
-    def _keep(self, grant: LockGrant) -> None:
+    def _keep(self, grant: LockGrant, resource: Resource) -> None:
         renew_at = asyncio.get_running_loop().time() + grant.expires_in_s / 2
-        self._held[grant.path] = _Held(grant, renew_at)
+        self._held[grant.lock_id] = _Held(grant, resource, renew_at)
+
+
+def name_of(grant: LockGrant) -> str:
+    """A lock as it is shown: its path, and its region where it has one."""
+    return f"{grant.path}:{grant.region}" if grant.region else grant.path

@@ -9,6 +9,7 @@ from typing import Any
 from aegis_tui.agent.files import Worktree, numbered, replace_once
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
+from aegis_tui.agent.locks import name_of
 from aegis_tui.agent.process import run_process
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.screen import Screen
@@ -146,16 +147,17 @@ class Toolbox:
 
     async def _write(self, wanted: tools.WriteArguments) -> ToolResult:
         self._screen.action("Writing", wanted.path)
-        return await self._change(wanted.path, lambda _: wanted.content)
+        return await self._change(wanted.path, lambda _: wanted.content, whole=True)
 
-    async def _change(self, path: str, make: Callable[[str | None], str]) -> ToolResult:
-        change = await self._writer.change(path, make)
+    async def _change(self, path: str, make: Callable[[str | None], str], *, whole: bool = False) -> ToolResult:
+        change = await self._writer.change(path, make, whole=whole)
         self._has_written = True
         self.read_paths.add(change.path)
         self._screen.diff(change.before or "", change.after)
         await self._progress.enter("implementing", change.path)
         verb = "created" if change.before is None else "changed"
-        return ToolResult(f"{verb} {change.path} ({len(change.after.splitlines())} lines now)")
+        told = f"{verb} {change.path} ({len(change.after.splitlines())} lines now)"
+        return ToolResult(f"{told}, {change.note}" if change.note else told)
 
     async def _bash(self, wanted: tools.BashArguments) -> ToolResult:
         self._screen.command(wanted.command)
@@ -176,7 +178,7 @@ class Toolbox:
     async def _lock(self, wanted: tools.LockArguments) -> ToolResult:
         locks = self._writer.locks
         if wanted.action == "list":
-            held = "\n".join(f"{grant.path} (token {grant.token})" for grant in locks.grants())
+            held = "\n".join(f"{name_of(grant)} (token {grant.token})" for grant in locks.grants())
             return ToolResult(held or "you hold no locks")
         if wanted.path is None:
             raise UsageError(f"lock {wanted.action} needs a path")
@@ -189,8 +191,12 @@ class Toolbox:
             return ToolResult(f"released the lock of {path}")
         path, _ = self._writer.check(wanted.path)
         self._screen.action("Locking", path)
-        grant = await self._writer.acquire(path, wait_s=LOCK_WAIT_S if wanted.wait_s is None else wanted.wait_s)
-        return ToolResult(f"you hold the lock of {path}, token {grant.token}; release it when your edits are done")
+        place = await self._writer.place(path, lines=wanted.lines, symbol=wanted.symbol)
+        grant = await self._writer.acquire(place, wait_s=LOCK_WAIT_S if wanted.wait_s is None else wanted.wait_s)
+        told = f"you hold the lock of {name_of(grant)}, token {grant.token}; release it when your edits are done"
+        if place.region is not None and grant.region is None:
+            told += ". It is on the whole file"
+        return ToolResult(told)
 
     async def _request(self, path: str, reason: str | None) -> ToolResult:
         if not reason:

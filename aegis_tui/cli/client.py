@@ -22,20 +22,26 @@ def speaking_as(place: Place, instance: str | None, *, timeout_s: float = 60.0) 
     address = place.find()
     if address is None:
         raise HubUnavailable("no hub runs for this repository", "start it: aegis-tui hub start")
-    token_file = _token_file(place, instance)
+    token_file = token_file_of(place, instance)
     if token_file is not None:
-        address = dataclasses.replace(address, token=_read_token(token_file))
+        address = dataclasses.replace(address, token=read_token(token_file))
     return HubQuick(address, timeout_s=timeout_s)
 
 
-def _token_file(place: Place, instance: str | None) -> Path | None:
+def token_file_of(place: Place, instance: str | None) -> Path | None:
+    """Where the token of `instance` is, else that of this pane's instance; None for a person."""
     if instance is not None:
         return place.paths.instance_dir(check_instance_id(instance_id(instance))) / "token"
     named = os.environ.get("AEGIS_TOKEN_FILE")
     return Path(named) if named else None
 
 
-def _read_token(path: Path) -> str:
+def read_token(path: Path) -> str:
+    """The token in a file.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
     try:
         return path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -11,10 +11,11 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import typer
 
+from aegis_tui.bootstrap import close_workspace
 from aegis_tui.cli import output
 from aegis_tui.cli.hub import stop_hub
 from aegis_tui.cli.narrate import narrate
@@ -31,16 +32,7 @@ DEADLINE_S = 180.0
 """A run that takes longer has lost its way."""
 
 CANCEL_DEADLINE_S = 10.0
-WHERE_TO_LOOK = "scripted model · watch the stages on top, the locks and conflicts below, a attaches to a worker"
 NEEDED = {"git": "git", "tmux": "tmux"}
-
-
-class Dashboard(Protocol):
-    """Opens the interactive session and returns when the person leaves it."""
-
-    def __call__(self, root: Path, *, goal: str, design: Path, options: dict[str, Any], hint: str) -> object:
-        """Show the workspace at `root`, with a goal and its design typed in and `hint` at the bottom."""
-        ...
 
 
 def _demo(
@@ -55,7 +47,10 @@ def _demo(
     with _sigterm_as_interrupt(), open_playground(scenario, keep=keep) as ground, _own_environment(ground):
         place = here(ground.repository)
         try:
-            report = _run(ground, place, workers, None if headless or as_json else _dashboard(), quiet=as_json)
+            if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+                report: Report | None = _watch(ground, place, workers, quiet=as_json)
+            else:
+                report = _show(ground, place, workers)
         finally:
             _close(place)
         if report is None:
@@ -78,13 +73,6 @@ def _options(ground: Playground, place: Place, workers: int) -> dict[str, Any]:
         "sandbox": place.settings.sandbox,
         "role_notes": {"reviewer": "[[script:reviewer]]"},
     }
-
-
-def _run(ground: Playground, place: Place, workers: int, screen: Dashboard | None, *, quiet: bool) -> Report | None:
-    """The report of the run; None when the person left before its end."""
-    if screen is not None:
-        return _show(screen, ground, place, workers)
-    return _watch(ground, place, workers, quiet=quiet)
 
 
 def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Report:
@@ -111,24 +99,18 @@ def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Re
     )
 
 
-def _show(open_dashboard: Dashboard, ground: Playground, place: Place, workers: int) -> Report | None:
+def _show(ground: Playground, place: Place, workers: int) -> Report | None:
     """Open the screen, with the goal typed in; Enter starts the run."""
+    from aegis_tui.cli.dashboard import build_app
+    from aegis_tui.tui.parts import GoalOffer
+
     path = ground.scenario / "design.yaml"
     goal = load_design(path, kinds=ids.KINDS).goal
     place.started_hub()
+    offer = GoalOffer(goal, design=path, options=_options(ground, place, workers))
     with DriverThread(ground.driver(), lambda: _found(place)) as thread:
-        open_dashboard(place.root, goal=goal, design=path, options=_options(ground, place, workers), hint=WHERE_TO_LOOK)
+        build_app(place, offer=offer).run()
     return thread.report
-
-
-def _dashboard() -> Dashboard | None:
-    """What opens the screen, where there is a terminal to show it in."""
-    from aegis_tui import bootstrap
-
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
-        return None
-    found: Dashboard | None = getattr(bootstrap, "open_dashboard", None)
-    return found
 
 
 def _found(place: Place) -> Any:
@@ -213,8 +195,6 @@ def _close(place: Place) -> None:
         _cancel_run(place)
         with contextlib.suppress(HubUnavailable):
             stop_hub(place)
-        from aegis_tui.bootstrap import close_workspace
-
         asyncio.run(close_workspace(place.paths, os.environ))
         if place.paths.runtime_dir.exists():
             shutil.rmtree(place.paths.runtime_dir, ignore_errors=True)

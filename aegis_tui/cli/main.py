@@ -12,9 +12,11 @@ from aegis_tui.cli import output
 from aegis_tui.errors import AegisError, UsageError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "dashboard": ("dashboard", "dashboard_app", "Watch and drive the agents of this repository."),
     "demo": ("demo", "demo_app", "Show the whole job on a throw-away repository, with a scripted model."),
     "doctor": ("doctor", "doctor_app", "What this machine has and lacks, each lack with its fix."),
     "init": ("init", "init_app", "Set this repository up, or undo that."),
+    "vllm": ("vllm", "app", "Start, stop and look at a vLLM server on this machine."),
     "run": ("run", "run_app", "Turn a goal into one commit, by several agents at once."),
     "wait": ("run", "wait_app", "Follow a run to its end."),
     "cancel": ("run", "cancel_app", "End a run; what was written is kept."),
@@ -23,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "hub": ("hub", "app", "Start, stop and look at the hub of this repository."),
     "server": ("hub", "app", "The same as hub."),
     "status": ("status", "status_app", "Stage, instances, locks and partitions now."),
-    "events": ("status", "events_app", "The log, one event a line."),
+    "events": ("events", "events_app", "The log, one event a line."),
     "report": ("status", "report_app", "The report of a run, from the log and git."),
     "conflicts": ("look", "conflicts_app", "Which pieces change the same path."),
     "review": ("look", "review_app", "The verdicts of a run, with their findings."),
@@ -32,6 +34,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "worktree": ("look", "worktree_app", "The worktrees that instances have."),
     "lock": ("lock", "app", "Acquire, release, list and break locks."),
     "partition": ("partition", "app", "Check whether globs or a design overlap."),
+    "replay": ("replay", "replay_app", "Fold the log to the state after any event."),
+    "schema": ("schema", "schema_app", "The contract of the hub in a form that programs read."),
+    "mcp": ("mcp", "mcp_app", "The tools of an instance over MCP, on stdin and stdout."),
     "connect": ("connect", "connect_app", "Join the workspace with an agent of your own."),
     "attach": ("instance", "attach_app", "Hand this terminal to an instance's pane."),
     "send": ("instance", "send_app", "Give an instance a prompt."),
@@ -60,13 +65,14 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     add_completion=True,
-    no_args_is_help=True,
+    invoke_without_command=True,
     help="A terminal workspace for many coding agents at once.",
 )
 
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", "-V", help="Print the version and end."),
 ) -> None:
     """A terminal workspace for many coding agents at once."""
@@ -75,6 +81,11 @@ def root(
 
         output.data(f"aegis-tui {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        from aegis_tui.cli.dashboard import open_dashboard
+        from aegis_tui.cli.place import here
+
+        raise typer.Exit(open_dashboard(here()))
 
 
 def run(arguments: list[str]) -> int:

@@ -1,9 +1,8 @@
-"""`status`, `events` and `report`: what is, what was, and what came of it."""
+"""`status` and `report`: what is, and what came of it."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -14,7 +13,6 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import UsageError
 
 PAGE = 1000
-POLL_S = 0.25
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
@@ -54,24 +52,6 @@ def _run_lines(run: dict[str, Any], done: dict[str, Any]) -> Iterator[str]:
     for gate in run["gates"]:
         if not gate["passed"]:
             yield f"  waits: {gate['name']}: {gate['reason']}"
-
-
-def _events(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
-    after: Annotated[int, typer.Option("--after", min=0, help="Events with a greater seq.")] = 0,
-    as_json: AsJson = True,
-) -> int:
-    """The log, one event a line."""
-    hub = here().hub()
-    while True:
-        page = hub.events(after=after, limit=PAGE)
-        for event in page:
-            output.data(json.dumps(event, ensure_ascii=False))
-            after = event["seq"]
-        if not page:
-            if not follow:
-                return 0
-            time.sleep(POLL_S)
 
 
 def _report(
@@ -125,4 +105,4 @@ def _app(function: Any) -> typer.Typer:
     return app
 
 
-status_app, events_app, report_app = _app(_status), _app(_events), _app(_report)
+status_app, report_app = _app(_status), _app(_report)

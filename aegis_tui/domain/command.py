@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from aegis_tui.domain.instance import AgentStateName, TaskKind, Tokens
+from aegis_tui.domain.lock import Resource
 from aegis_tui.domain.message import ChangeType
 from aegis_tui.domain.model import CommandData, FrozenModel, Progress
+from aegis_tui.domain.region import Rewrite
 from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, QaCheck, RunFacts, RunOptions, Stage
 from aegis_tui.errors import UsageError
 
@@ -64,7 +66,10 @@ class WantedResource(FrozenModel):
 
 
 class LockAcquire(CommandData):
-    """All of the resources, or none."""
+    """All of the resources, or none.
+
+    The hub fills `pinned` and `whole` by looking at the asker's files when a region is wanted; a client cannot.
+    """
 
     type: Literal["lock:acquire"] = "lock:acquire"
     path: PathText | None = None
@@ -74,6 +79,10 @@ class LockAcquire(CommandData):
     wait_s: float | None = Field(None, ge=0, le=3600)
     lines: tuple[int, int] | None = None
     symbol: str | None = None
+    pinned: tuple[Resource, ...] | None = None
+    """All that is wanted, each region with the lines it has now."""
+    whole: tuple[str, ...] = ()
+    """Files that are locked as a whole, although a symbol was named, because they do not parse."""
 
 
 class LockRenew(CommandData):
@@ -280,11 +289,15 @@ class MessageRead(CommandData):
 
 
 class BroadcastSend(CommandData):
-    """Pass an event of the plan, code, review or fix family on to all."""
+    """Pass an event of the plan, code, review or fix family on to all.
+
+    The hub fills `rewrite` by looking at what was written; a client cannot.
+    """
 
     type: Literal["broadcast"] = "broadcast"
     event: str = Field(pattern=r"^(plan|code|review|fix|note):[a-z_]{1,40}$")
     data: dict[str, Any] = Field(default_factory=dict)
+    rewrite: Rewrite | None = None
 
 
 class Ack(CommandData):

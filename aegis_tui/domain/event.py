@@ -79,6 +79,11 @@ class Event:
         return self.data.type
 
 
+def type_fits(pattern: str, name: str) -> bool:
+    """Whether an event's type is one that a subscriber asked for: a name, `*`, `lock:*`, `specs.*` or `specs.>`."""
+    return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
+
+
 def event_to_wire(event: Event) -> dict[str, Any]:
     """The envelope of contract 6: {v, seq, type, agent_id, timestamp, data}."""
     return {

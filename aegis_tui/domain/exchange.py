@@ -1,7 +1,7 @@
 """The order of plan, code, review and fix events among agents that work on one feature at once (ROLE-12).
 
-An exchange begins with `plan:proposed` for a feature and ends when every file of it is approved. In between nobody takes
-turns: the plan and each file have a state of their own. Events outside any exchange have no order.
+An exchange begins with `plan:proposed` for a feature and ends when every file of it is approved. In between nobody
+takes turns: the plan and each file have a state of their own. Events outside any exchange have no order.
 """
 
 from __future__ import annotations

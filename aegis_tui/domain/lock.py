@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from aegis_tui.domain.model import EventData, FrozenModel
+from aegis_tui.domain.region import Span, View, common, contain, cross
 from aegis_tui.errors import LockHeld
 
 DEFAULT_TTL_S: Final = 300.0
@@ -50,10 +51,10 @@ def is_as_strong(held: LockMode, asked: LockMode) -> bool:
 class Region(FrozenModel):
     """A part of a file: a range of lines, or a function or class by its dotted name. Exactly one of the two."""
 
-    lines: tuple[int, int] | None = None
-    """First and last line, 1-based, both in."""
+    lines: Span | None = None
+    """First and last line, 1-based, both in; against which content is said by the views of the `Resource`."""
     symbol: Annotated[str, Field(min_length=1)] | None = None
-    """Dotted name, such as `Parser.parse`."""
+    """Dotted name, such as `Parser.parse`; `<imports>` and `<module>` name what is in no function or class."""
 
     @model_validator(mode="after")
     def _is_one_region(self) -> Self:
@@ -95,6 +96,8 @@ class Resource(FrozenModel):
     path: str
     region: Region | None = None
     """None means the whole path."""
+    views: tuple[View, ...] = ()
+    """Where the region lies: in the content it was resolved on, then in others; empty when the file was not read."""
 
     @field_validator("path")
     @classmethod
@@ -117,15 +120,27 @@ class Resource(FrozenModel):
 
     def overlaps(self, other: Resource) -> bool:
         """Whether the two may share a line of a file."""
-        if self.path == other.path:
-            return self.region is None or other.region is None or self.region.overlaps(other.region)
-        return self.path.startswith(f"{other.path}/") or other.path.startswith(f"{self.path}/")
+        if self.path != other.path:
+            return self.path.startswith(f"{other.path}/") or other.path.startswith(f"{self.path}/")
+        if self.region is None or other.region is None:
+            return True
+        is_named = self.region.symbol is not None and other.region.symbol is not None
+        if (is_named and self.region.overlaps(other.region)) or not (self.views or other.views):
+            return self.region.overlaps(other.region)
+        known = common(self.views, other.views)
+        return any(cross(mine, theirs) for mine, theirs in known) or not (known or is_named)
 
     def covers(self, other: Resource) -> bool:
         """Whether all of `other` is certain to lie inside this resource."""
         if self.path != other.path:
             return self.region is None and other.path.startswith(f"{self.path}/")
-        return self.region is None or (other.region is not None and self.region.covers(other.region))
+        if self.region is None or other.region is None:
+            return self.region is None
+        is_named = self.region.symbol is not None and other.region.symbol is not None
+        if is_named or not (self.views or other.views):
+            return self.region.covers(other.region)
+        known = common(self.views, other.views)
+        return bool(known) and all(contain(mine, theirs) for mine, theirs in known)
 
 
 def conflicts(resource: Resource, mode: LockMode, other: Resource, other_mode: LockMode) -> bool:
@@ -168,10 +183,17 @@ class Lock(FrozenModel):
     request_id: str
     review_blob: str | None = None
     """The blob a REVIEW lock reads."""
+    stale: bool = False
+    """Somebody changed lines of the region: it cannot be told any more where it is, and nothing may be written."""
 
     def refuses(self, agent_id: str, resource: Resource, mode: LockMode) -> bool:
         """Whether this lock keeps `agent_id` from being granted `resource` in `mode`."""
         return self.agent_id != agent_id and conflicts(self.resource, self.mode, resource, mode)
+
+    def is_weaker(self, resource: Resource, mode: LockMode) -> bool:
+        """Whether this lock is on the very same place, and one in `mode` there leaves it without use."""
+        is_same = (self.resource.path, self.resource.region) == (resource.path, resource.region)
+        return is_same and self.mode is not mode and is_as_strong(mode, self.mode)
 
 
 class Wait(FrozenModel):
@@ -216,6 +238,25 @@ class LockAcquired(EventData):
     request_id: str
     waited: bool
     review_blob: str | None = None
+    base_oid: str | None = None
+    """The blob that the region was resolved on; None for a whole file, or where the file was not read."""
+    views: tuple[View, ...] = ()
+    """The lines of the region in that blob, then in others that regions of the file are known in."""
+
+
+class LockMoved(EventData):
+    """A region's file was written: where the region is in the new content, or that it is stale (LOCK-1)."""
+
+    type: Literal["lock:moved"] = "lock:moved"
+    lock_id: str
+    path: str
+    region: Region
+    token: int
+    base_oid: str
+    """The blob that was written."""
+    spans: tuple[Span, ...] = ()
+    """The lines of the region in it; empty when it is stale."""
+    stale: bool = False
 
 
 class LockQueued(EventData):
@@ -307,6 +348,7 @@ LockEvent = (
     | LockQueued
     | LockReleased
     | LockRenewed
+    | LockMoved
     | LockExpired
     | LockBroken
     | LockDeadlock

@@ -28,7 +28,6 @@ from aegis_tui.domain.lock import (
     Rank,
     Resource,
     Wait,
-    is_as_strong,
     lock_id_of,
 )
 from aegis_tui.domain.lock_cycle import find_cycle
@@ -194,12 +193,9 @@ def _grants(
     drafts: list[Draft] = []
     for resource in resources:
         drafts.extend(
-            (wait.agent_id, _released(lock, "upgraded"))
+            (wait.agent_id, _released(lock, "stale" if lock.stale else "upgraded"))
             for lock in table.locks_on(resource.path)
-            if lock.agent_id == wait.agent_id
-            and lock.resource == resource
-            and lock.mode is not wait.mode
-            and is_as_strong(wait.mode, lock.mode)
+            if lock.agent_id == wait.agent_id and (lock.stale or lock.is_weaker(resource, wait.mode))
         )
         token = seq + before + len(drafts) + 1
         grant = LockAcquired(
@@ -212,6 +208,8 @@ def _grants(
             request_id=wait.request_id,
             waited=waited,
             review_blob=wait.review_blobs.get(resource.path) if wait.mode is LockMode.REVIEW else None,
+            base_oid=resource.views[0].base_oid if resource.views else None,
+            views=resource.views,
         )
         drafts.append((wait.agent_id, grant))
     return drafts
@@ -381,11 +379,11 @@ def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> Lo
     A higher token is refused like a lower one: the token names one grant (LOCK-3). The caller looks at the mode.
 
     Raises:
-        StaleToken: There is no such lock now.
+        StaleToken: There is no such lock now, or its region is stale.
     """
     for lock in table.locks_on(path):
         is_on_path = lock.resource.path == path or lock.resource.covers(Resource.model_construct(path=path))
-        if lock.agent_id == agent_id and is_on_path and lock.token == token:
+        if lock.agent_id == agent_id and is_on_path and lock.token == token and not lock.stale:
             return lock
     raise StaleToken(f"token {token} is not the current one of {path}", REACQUIRE_HINT, path=path, token=token)
 

@@ -14,6 +14,7 @@ from aegis_tui.domain.lock import (
     LockBroken,
     LockExpired,
     LockMode,
+    LockMoved,
     LockQueued,
     LockReleased,
     LockRenewed,
@@ -24,6 +25,7 @@ from aegis_tui.domain.lock import (
     is_as_strong,
 )
 from aegis_tui.domain.model import EventData, Key
+from aegis_tui.domain.region import View, with_view
 
 RequestKey = tuple[str, str]
 """Agent id and request id: request ids are chosen by clients, so they are unique only for one instance."""
@@ -95,6 +97,7 @@ class LockTable:
             LockExpired: self._ended,
             LockBroken: self._ended,
             LockRenewed: self._renewed,
+            LockMoved: self._moved,
             LockWithdrawn: self._withdrawn,
         }
 
@@ -154,6 +157,7 @@ class LockTable:
             lock
             for lock in self._locks_near.near(resource.path)
             if lock.agent_id == agent_id
+            and not lock.stale
             and lock.resource.covers(resource)
             and (mode is None or is_as_strong(lock.mode, mode))
         )
@@ -195,7 +199,7 @@ class LockTable:
             Lock(
                 lock_id=data.lock_id,
                 agent_id=agent_id,
-                resource=Resource.model_construct(path=data.path, region=data.region),
+                resource=Resource.model_construct(path=data.path, region=data.region, views=data.views),
                 mode=data.lock_type,
                 token=data.token,
                 ttl_s=data.ttl_s,
@@ -232,6 +236,17 @@ class LockTable:
         if lock is None or lock.token != data.token:
             return frozenset()
         self._index_lock(lock.model_copy(update={"ttl_s": data.ttl_s}))
+        return frozenset({("lock", data.lock_id)})
+
+    def _moved(self, _agent_id: str, data: LockMoved) -> frozenset[Key]:
+        lock = self._locks.get(data.lock_id)
+        if lock is None or lock.token != data.token:
+            return frozenset()
+        views = () if data.stale else with_view(lock.resource.views, View(base_oid=data.base_oid, spans=data.spans))
+        resource = lock.resource.model_copy(update={"region": data.region, "views": views})
+        self._index_lock(lock.model_copy(update={"resource": resource, "stale": data.stale}))
+        self._recheck_ready()
+        self._find_ready(data.path)
         return frozenset({("lock", data.lock_id)})
 
     def _withdrawn(self, agent_id: str, data: LockWithdrawn) -> frozenset[Key]:

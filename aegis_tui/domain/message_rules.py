@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain import lock_rules
+from aegis_tui.domain import lock_moves, lock_rules
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.exchange import BEGIN
@@ -41,7 +41,12 @@ def lock_acquire(workspace: Workspace, command: commands.LockAcquire, actor: Act
         return Decision(pending=True)
     if any(data.type == "lock:queued" for _, data in drafts):
         return Decision(drafts, pending=True)
-    return Decision(drafts, lambda _: granted_reply(workspace, actor.agent_id, request_id, resources, mode))
+
+    def reply(_: object) -> dict[str, Any]:
+        granted = granted_reply(workspace, actor.agent_id, request_id, resources, mode)
+        return {**granted, "whole": list(command.whole)} if command.whole else granted
+
+    return Decision(drafts, reply)
 
 
 def granted_reply(
@@ -72,10 +77,23 @@ def lock_to_wire(lock: Lock) -> dict[str, Any]:
         "token": lock.token,
         "ttl_s": lock.ttl_s,
         "expires_in_s": lock.ttl_s,
+        **_where(lock),
     }
 
 
+def _where(lock: Lock) -> dict[str, Any]:
+    """Where a region lies: the lines in the blob it was resolved on, or that it is stale."""
+    if lock.resource.region is None:
+        return {}
+    first = next(iter(lock.resource.views), None)
+    if first is None:
+        return {"stale": lock.stale}
+    return {"base_oid": first.base_oid, "spans": [list(span) for span in first.spans], "stale": lock.stale}
+
+
 def _resources(command: commands.LockAcquire) -> list[Resource]:
+    if command.pinned is not None:
+        return list(command.pinned)
     wanted = list(command.resources)
     if command.path is not None:
         wanted.append(commands.WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
@@ -93,7 +111,8 @@ def _resources(command: commands.LockAcquire) -> list[Resource]:
 
 def _first_line(error: ValueError) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[2] if len(lines) > 2 else lines[0]
+    line = lines[2] if len(lines) > 2 else lines[0]
+    return line.removeprefix("Value error, ").partition(" [type=")[0]
 
 
 def _check_partition(workspace: Workspace, actor: Actor, resource: Resource, mode: LockMode) -> None:
@@ -188,7 +207,7 @@ def _fenced(workspace: Workspace, command: commands.BroadcastSend, actor: Actor)
         raise UsageError("code:written needs new_oid", "the blob id of what was written")
     base_oid = base if isinstance(base, str) else None
     written = CodeWritten(file=path, token=token, base_oid=base_oid, new_oid=new, feature=feature)
-    return Decision([(actor.agent_id, written)])
+    return Decision([(actor.agent_id, written), *lock_moves.after_write(workspace, lock, command.rewrite)])
 
 
 def scope_request(workspace: Workspace, command: commands.ScopeRequest, actor: Actor, request_id: str) -> Decision:

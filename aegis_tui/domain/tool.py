@@ -74,6 +74,8 @@ class LockArguments(ToolArguments):
     path: str | None = Field(default=None, min_length=1, description="The file; not needed for list.")
     reason: str | None = Field(default=None, max_length=2000, description="For request: why you need to write it.")
     wait_s: float | None = Field(default=None, ge=0, le=MAX_WAIT_S, description="Seconds to wait when it is held.")
+    lines: tuple[int, int] | None = Field(default=None, description="For acquire: only these lines, first and last.")
+    symbol: str | None = Field(default=None, min_length=1, description="For acquire: only this function or class.")
 
 
 class ReportArguments(ToolArguments):

@@ -31,7 +31,7 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
         elif found := _objection(scope["headers"]):
-            await _refuse(scope, send, *found)
+            await refuse(scope, send, *found)
         else:
             await self._app(scope, receive, send)
 
@@ -62,7 +62,8 @@ def is_local_host(host: str) -> bool:
         return False
 
 
-async def _refuse(scope: Scope, send: Send, status: int, error: AegisError) -> None:
+async def refuse(scope: Scope, send: Send, status: int, error: AegisError) -> None:
+    """Answer a request with a refusal, or close a WebSocket before it is accepted."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": error.message})
         return

@@ -8,10 +8,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.domain.command import AgentRegister, AnyCommand, ContextGet, Heartbeat, RunStart, parse_command
+from aegis_tui.domain.command import (
+    AgentRegister,
+    AnyCommand,
+    BroadcastSend,
+    ContextGet,
+    Heartbeat,
+    LockAcquire,
+    RunStart,
+    parse_command,
+)
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
 from aegis_tui.errors import AegisError, StoreError, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
@@ -20,6 +29,13 @@ from aegis_tui.sdk.wire import error_to_wire
 
 MAX_REQUEST_ID = 200
 STREAM_ONLY = ("hello", "subscribe", "file:subscribe")
+
+_HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
+    RunStart: ("run", "facts"),
+    LockAcquire: ("pinned", "whole"),
+    BroadcastSend: ("rewrite",),
+}
+"""What the hub fills in by itself before a command is decided."""
 
 Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand]]
 """Fills in what only the hub knows before a command is decided; gives back others unchanged."""
@@ -50,8 +66,7 @@ class Ingress:
         command: AnyCommand = parse_command(fields)
         if isinstance(command, Heartbeat):
             return await self._engine.heartbeat(actor, command)
-        if isinstance(command, RunStart) and (command.run or command.facts):
-            raise UsageError("run:start: run and facts are the hub's to fill in", "leave them out")
+        _check_unfilled(command)
         for prepare in self._prepare:
             command = await prepare(command, actor)
         reply = await self._engine.submit(command, actor, request_id)
@@ -74,6 +89,12 @@ class Ingress:
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror}", "free space, then connect again") from error
         return path
+
+
+def _check_unfilled(command: CommandData) -> None:
+    names = _HUBS_OWN.get(type(command), ())
+    if any(getattr(command, name) for name in names):
+        raise UsageError(f"{command.type}: {' and '.join(names)} are the hub's to fill in", "leave them out")
 
 
 def split_frame(frame: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:

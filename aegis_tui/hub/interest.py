@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.event import Event, event_to_wire
+from aegis_tui.domain.event import Event, event_to_wire, type_fits
 from aegis_tui.domain.glob import Glob, compile_glob
 from aegis_tui.domain.message import Broadcast, MessageSent
 from aegis_tui.errors import UsageError
@@ -66,7 +66,7 @@ class Interest:
 
     def wants(self, event: Event) -> bool:
         """Whether the event matches a type or a glob."""
-        if any(_fits(pattern, name) for name in _names(event) for pattern in self.types):
+        if any(type_fits(pattern, name) for name in _names(event) for pattern in self.types):
             return True
         return bool(self.globs) and any(glob.matches(path) for path in _paths(event) for glob in self.globs)
 
@@ -75,10 +75,6 @@ def _names(event: Event) -> Iterator[str]:
     yield event.type
     if isinstance(event.data, Broadcast):
         yield event.data.event
-
-
-def _fits(pattern: str, name: str) -> bool:
-    return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
 
 
 def _paths(event: Event) -> Iterator[str]:

@@ -9,6 +9,8 @@ from typing import Any
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from aegis_tui.domain.context import mirror_view
 from aegis_tui.domain.decision import Actor
@@ -36,8 +38,8 @@ class _HttpRefusal(Exception):
         self.error = error
 
 
-def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> FastAPI:
-    """The hub's application, behind its guard."""
+def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout, mcp: ASGIApp) -> FastAPI:
+    """The hub's application, behind its guard; `mcp` answers `POST /mcp`."""
     app = FastAPI(title="aegis-tui hub", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard)
     _add_refusals(app)
@@ -49,6 +51,7 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
 
     app.add_api_websocket_route("/v1/stream", stream)
     app.add_api_websocket_route("/", stream)
+    app.router.routes.append(Route("/mcp", mcp, methods=["POST"]))
     return app
 
 
@@ -78,7 +81,11 @@ def _add_routes(app: FastAPI, *, engine: Engine, identity: Identity, ingress: In
 
     body = {"content": {"application/json": {"schema": {"$ref": schema.COMMAND_REFERENCE}}}, "required": True}
 
-    @app.post("/v1/commands", openapi_extra={"requestBody": body})
+    answer = {"content": {"application/json": {"schema": {"$ref": schema.REPLY_REFERENCE}}}}
+    statuses = (*HTTP_STATUS.values(), 401, 413, 415)
+    refusals: dict[int | str, dict[str, Any]] = {status: {**answer, "description": "Refused"} for status in statuses}
+
+    @app.post("/v1/commands", openapi_extra={"requestBody": body, "responses": {"200": answer}}, responses=refusals)
     async def commands(request: Request) -> JSONResponse:
         actor = actor_of(request)
         reply, error = await ingress.answer(await _json_body(request), actor)
@@ -95,7 +102,7 @@ def _add_routes(app: FastAPI, *, engine: Engine, identity: Identity, ingress: In
             raise Refused("the mirror is for a person", "read /v1/state", code="person.only")
         return _ok({"state": await engine.read(mirror_view)})
 
-    @app.get("/v1/events")
+    @app.get("/v1/events", openapi_extra={"parameters": [_query("after", 0), _query("limit", 1_000)]})
     async def events(request: Request) -> JSONResponse:
         actor = actor_of(request)
         after = _number(request, "after", 0, most=2**62)
@@ -126,6 +133,10 @@ async def _json_body(request: Request) -> dict[str, Any]:
     if not isinstance(frame, dict):
         raise UsageError("the body must be one JSON object", "see /openapi.json")
     return frame
+
+
+def _query(name: str, default: int) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0, "default": default}}
 
 
 def _number(request: Request, name: str, default: int, *, most: int) -> int:

@@ -25,6 +25,7 @@ from aegis_tui.hub.engine import SNAPSHOT_EVENTS, Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.identity import Identity, new_token
 from aegis_tui.hub.ingress import Ingress
+from aegis_tui.hub.mcp import McpDoor
 from aegis_tui.hub.record import load_or_create_key, only_hub, write_record
 from aegis_tui.hub.rest import build_app
 from aegis_tui.hub.server import HubServer, open_loopback, open_unix, parse_port
@@ -100,7 +101,9 @@ async def _serve(
     token = new_token()
     identity = Identity(engine, token, load_or_create_key(paths.state_dir / "joining.key"))
     ingress = Ingress(engine, identity, paths, prepare=[service.prepare for service in services])
-    app = build_app(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine))
+    mcp = McpDoor(engine, identity, ingress)
+    stack.push_async_callback(mcp.close)
+    app = build_app(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine), mcp=mcp)
     tcp = open_loopback(port)
     stack.callback(tcp.close)
     unix = open_unix(paths.hub_socket)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from pydantic import Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from aegis_tui import __version__
 from aegis_tui.domain.command import ClientCommand
@@ -16,6 +17,66 @@ from aegis_tui.domain.model import SCHEMA_VERSION
 
 _REFERENCE = "#/components/schemas/{model}"
 COMMAND_REFERENCE = "#/components/schemas/Command"
+REPLY_REFERENCE = "#/components/schemas/Reply"
+
+
+class Hello(BaseModel):
+    """The first frame of a stream, unless its request had an Authorization header; within 3 s."""
+
+    type: Literal["hello"]
+    token: str
+    after: int | None = Field(None, ge=0, description="Begin after this event of the log; live when absent.")
+    types: list[str] | None = Field(None, description='Names, "lock:*", "specs.>"; all when absent, none when empty.')
+    paths: list[str] = Field([], description="Globs; events about a matching path come whatever their type.")
+
+
+class Subscribe(BaseModel):
+    """Other types for this stream, from now on or from after an event."""
+
+    type: Literal["subscribe"]
+    request_id: str | None = None
+    types: list[str] = ["*"]
+    after: int | None = Field(None, ge=0)
+
+
+class FileSubscribe(BaseModel):
+    """One more glob for this stream."""
+
+    type: Literal["file:subscribe"]
+    request_id: str | None = None
+    path: str
+
+
+class ErrorFields(BaseModel):
+    """Why a request was refused; more fields name the facts, held_by for example."""
+
+    code: str
+    message: str
+    hint: str
+    exit_code: int = Field(description="1 failed, 2 usage, 3 refused, 4 conflict, 5 unavailable.")
+
+
+class Reply(BaseModel):
+    """The answer to one command, hello or subscription; on success its own fields stand beside `ok`."""
+
+    v: int = SCHEMA_VERSION
+    request_id: str | None
+    ok: bool
+    error: ErrorFields | None = None
+
+
+class Resync(BaseModel):
+    """You were too slow: that many queued events were dropped and come again from the log."""
+
+    v: int = SCHEMA_VERSION
+    type: Literal["resync"]
+    from_seq: int
+    dropped: int
+
+
+_FRAMES = (Hello, Subscribe, FileSubscribe, Reply, Resync)
+_TO_HUB = {"hello": "Hello", "subscribe": "Subscribe", "fileSubscribe": "FileSubscribe", "command": "Command"}
+_FROM_HUB = {"reply": "Reply", "event": "Event", "resync": "Resync"}
 
 
 @cache
@@ -24,7 +85,8 @@ def _schemas() -> dict[str, Any]:
     command: TypeAdapter[Any] = TypeAdapter(Annotated[ClientCommand, Field(discriminator="type")])
     data: TypeAdapter[Any] = TypeAdapter(Annotated[AnyEventData, Field(discriminator="type")])
     found: dict[str, Any] = {}
-    for name, adapter in (("CommandFields", command), ("EventData", data)):
+    frames = [(frame.__name__, TypeAdapter[Any](frame)) for frame in _FRAMES]
+    for name, adapter in (("CommandFields", command), ("EventData", data), *frames):
         schema = adapter.json_schema(ref_template=_REFERENCE, by_alias=True)
         found |= schema.pop("$defs", {})
         found[name] = schema
@@ -71,8 +133,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 def asyncapi() -> dict[str, Any]:
     """The AsyncAPI 3 document of `/v1/stream`."""
     messages = {
-        "command": {"payload": {"$ref": COMMAND_REFERENCE}},
-        "event": {"payload": {"$ref": "#/components/schemas/Event"}},
+        name: {"payload": {"$ref": _REFERENCE.format(model=model)}} for name, model in (_TO_HUB | _FROM_HUB).items()
     }
     channel = {"$ref": "#/channels/stream"}
     return {
@@ -85,16 +146,12 @@ def asyncapi() -> dict[str, Any]:
             }
         },
         "operations": {
-            "sendCommand": {
-                "action": "receive",
-                "channel": channel,
-                "messages": [{"$ref": "#/channels/stream/messages/command"}],
-            },
-            "receiveEvents": {
-                "action": "send",
-                "channel": channel,
-                "messages": [{"$ref": "#/channels/stream/messages/event"}],
-            },
+            "sendToHub": {"action": "receive", "channel": channel, "messages": _references(_TO_HUB)},
+            "receiveFromHub": {"action": "send", "channel": channel, "messages": _references(_FROM_HUB)},
         },
         "components": {"messages": messages, "schemas": _schemas()},
     }
+
+
+def _references(names: Iterable[str]) -> list[dict[str, str]]:
+    return [{"$ref": f"#/channels/stream/messages/{name}"} for name in names]

@@ -26,6 +26,8 @@ class LockGrant:
     path: str
     token: int
     expires_in_s: float
+    region: str | None = None
+    """`10-20` or a dotted name; None when the whole file is locked, which may be more than was asked for."""
 
 
 class HubLink(Protocol):

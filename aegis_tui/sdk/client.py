@@ -63,6 +63,8 @@ class EnsembleClient:
         self._unanswered: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self.agent_id = ""
+        """Who the hub says we are (contract 2); known once connected."""
         self.cached_context: dict[str, Any] | None = None
 
     @classmethod
@@ -180,7 +182,7 @@ class EnsembleClient:
                 raise HubUnavailable("the client is closed")
             if self._connection is None:
                 connection, _ = await open_connection(await self._locate(), types=())
-                self._connection = connection
+                self._connection, self.agent_id = connection, connection.agent_id
                 self._spawn(self._read_replies(connection))
             return self._connection
 
@@ -301,7 +303,7 @@ class EnsembleClient:
             "lock:acquire", path=path, lock_type=lock_type, ttl_s=ttl_s, wait_s=wait_s, lines=lines, symbol=symbol
         )
         lock = reply["locks"][0]
-        return LockGrant(lock["lock_id"], lock["path"], lock["token"], lock["expires_in_s"])
+        return LockGrant(lock["lock_id"], lock["path"], lock["token"], lock["expires_in_s"], lock.get("region"))
 
     async def renew_lock(self, lock_id: str, token: int, *, ttl_s: float | None = None) -> None:
         """Start the lock's time again.

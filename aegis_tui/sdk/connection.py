@@ -37,6 +37,8 @@ class Connection:
     def __init__(self, socket: ClientConnection, url: str) -> None:
         self._socket = socket
         self._url = url
+        self.agent_id = ""
+        """Who the hub says we are; known after hello."""
 
     async def send(self, frame: dict[str, Any]) -> None:
         """Send one JSON object."""
@@ -86,6 +88,7 @@ async def open_connection(
         welcome = await connection.receive()
         if not welcome.get("ok"):
             raise error_from_wire(welcome.get("error"))
+        connection.agent_id = str(welcome.get("agent_id", ""))
         return connection, int(welcome["seq"])
     except BaseException as error:
         await connection.close()

@@ -142,6 +142,7 @@ class Integrator:
     async def compose(self, run: Run, piece: Piece, head_oid: str) -> tuple[str | None, list[Overlapping]]:
         """Bring an accepted piece onto the working ref: its new oid, or what it crosses."""
         message = render_message(f"compose {piece.name}", "", commit_trailers(run.run, piece.agents))
+        await self._put_back(run)
         try:
             result = await self._repository.compose(
                 ids.working_ref(run.run),
@@ -154,6 +155,17 @@ class Integrator:
             preview = await self._repository.predict(run.working_oid, head_oid)
             return None, (await self._against_applied(run, piece, head_oid, preview))[0]
         return result.oid, []
+
+    async def _put_back(self, run: Run) -> None:
+        """Set the working ref to where the log says it stands; git lets an agent that skips its hooks move it.
+
+        A composition that was cut off before it was logged is made again, byte for byte.
+        """
+        ref = ids.working_ref(run.run)
+        stands = await self._repository.resolve(ref)
+        if stands != run.working_oid:
+            _log.warning("the working ref was moved", extra={"ref": ref, "from": run.working_oid, "to": stands})
+            await self._repository.update_ref(ref, run.working_oid, stands)
 
     async def check_composition(self, run: Run, oid: str) -> dict[str, Any]:
         """Whether the composed tree holds every piece, and which files it changes since the base."""

@@ -126,8 +126,10 @@ class MemoryHub:
                 pass
         return {"ok": True}
 
-    async def acquire(self, agent_id: str, path: str, *, ttl_s: float, wait_s: float) -> LockGrant:
-        """Grant the lock of `path`, in the order of asking.
+    async def acquire(
+        self, agent_id: str, path: str, *, ttl_s: float, wait_s: float, region: str | None = None
+    ) -> LockGrant:
+        """Grant the lock of `path`, in the order of asking; one on a region keeps all others out of the file too.
 
         Raises:
             PartitionRefused: The path is not the instance's to write.
@@ -147,13 +149,13 @@ class MemoryHub:
                         raise self._held(path)
                     await self._changed.wait()
                 self._tokens += 1
-                grant = LockGrant(f"L{self._tokens}", path, self._tokens, ttl_s)
+                grant = LockGrant(f"L{self._tokens}", path, self._tokens, ttl_s, region)
                 self._locks[path] = _Lock(agent_id, grant)
         except TimeoutError as error:
             raise self._held(path) from error
         finally:
             queue.remove(agent_id)
-        await self.publish("lock:acquired", agent_id, path=path, token=grant.token)
+        await self.publish("lock:acquired", agent_id, path=path, token=grant.token, region=region)
         return grant
 
     async def release(self, agent_id: str, lock_id: str, token: int) -> None:
@@ -234,10 +236,11 @@ class MemoryLink:
         lines: tuple[int, int] | None = None,
         symbol: str | None = None,
     ) -> LockGrant:
-        """See `HubLink.acquire_lock`. Whole files and EXCLUSIVE only."""
-        if lock_type != "EXCLUSIVE" or lines or symbol:
-            raise UsageError("the hub in memory grants EXCLUSIVE locks of whole files only")
-        return await self.hub.acquire(self.agent_id, path, ttl_s=ttl_s or self.hub.ttl_s, wait_s=wait_s)
+        """See `HubLink.acquire_lock`. EXCLUSIVE only."""
+        if lock_type != "EXCLUSIVE":
+            raise UsageError("the hub in memory grants EXCLUSIVE locks only")
+        region = f"{lines[0]}-{lines[1]}" if lines else symbol
+        return await self.hub.acquire(self.agent_id, path, ttl_s=ttl_s or self.hub.ttl_s, wait_s=wait_s, region=region)
 
     async def release_lock(self, lock_id: str, token: int) -> None:
         """See `HubLink.release_lock`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.feed import Batch, Connection, Reset
@@ -32,9 +33,12 @@ class AegisApp(App[int]):
 
     Args:
         parts: What it works with.
-        theme: Name of a theme file.
-        layout: Name of a layout file.
+        theme: Name of a theme file; None for the default.
+        layout: Name of a layout file; None for the default.
         offer: A goal to open with.
+
+    Raises:
+        UsageError: There is no such theme or layout, or its file is wrong.
     """
 
     CSS_PATH = "app.tcss"
@@ -51,24 +55,25 @@ class AegisApp(App[int]):
         self,
         parts: Parts,
         *,
-        theme: str = DEFAULT_THEME,
-        layout: str = DEFAULT_LAYOUT,
+        theme: str | None = None,
+        layout: str | None = None,
         offer: GoalOffer | None = None,
     ) -> None:
         super().__init__()
         self.desk = Desk(self, parts)
         self._offer = offer
-        self._layout = layout
+        self._layout = _known("layout", layout or DEFAULT_LAYOUT, self.desk.layouts)
         self._theme_files = data_files("themes", parts.environ)
         self._theme_seen: tuple[Path, int] | None = None
-        self._register_themes(theme)
+        self._register_themes(_known("theme", theme or DEFAULT_THEME, self._theme_files))
 
     def _register_themes(self, chosen: str) -> None:
         builtin = list(self.available_themes)
         for name, path in self._theme_files.items():
             with suppress(AegisError):
                 self.register_theme(build_theme(name, load_theme(path)))
-        self.theme = chosen if chosen in self._theme_files else DEFAULT_THEME
+        self.register_theme(build_theme(chosen, load_theme(self._theme_files[chosen])))
+        self.theme = chosen
         for name in builtin:
             if name not in self._theme_files:
                 self.unregister_theme(name)
@@ -102,8 +107,6 @@ class AegisApp(App[int]):
     @work(group="hub")
     async def read_meters(self) -> None:
         """Ask the gateway while a run goes on, and the endpoint while none does."""
-        import asyncio
-
         since_probe = PROBE_S
         while True:
             store = self.desk.store
@@ -148,8 +151,27 @@ class AegisApp(App[int]):
         """None of Textual's own: each of our actions is in the palette by its binding."""
         return ()
 
+    def farewell(self) -> list[str]:
+        """What to say after the screen is closed: agents go on, and how to come back."""
+        store = self.desk.store
+        run = store.workspace.runs.current()
+        if run is not None:
+            alive = sum(item.is_alive for item in store.workspace.instances.of_run(run.run))
+            agents = f"{alive} agent{'' if alive == 1 else 's'}"
+            return [f"{run.run} goes on with {agents}; aegis-tui shows it again, aegis-tui cancel ends it"]
+        last = store.workspace.runs.latest()
+        if last is not None and last.commit is not None:
+            return [f"take the result in: git merge --ff-only {last.commit.branch}"]
+        return []
+
     @property
     def dashboard(self) -> DashboardScreen:
         """The dashboard, wherever it lies in the stack."""
         found = next(screen for screen in self.screen_stack if isinstance(screen, DashboardScreen))
         return cast(DashboardScreen, found)
+
+
+def _known(kind: str, name: str, files: Mapping[str, Path]) -> str:
+    if name not in files:
+        raise UsageError(f"there is no {kind} {name!r}", f"one of {', '.join(sorted(files))}")
+    return name

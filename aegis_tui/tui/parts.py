@@ -12,7 +12,7 @@ from aegis_tui.ports.terminal import Terminal
 from aegis_tui.tui.feed import Hub
 
 
-async def _nothing_unsaved(_worktree: Path) -> list[str]:
+async def _nothing_unsaved(_worktree: Path, _branch: str) -> list[str]:
     return []
 
 
@@ -33,8 +33,8 @@ class Parts:
     environ: Mapping[str, str] = field(default_factory=dict)
     open_terminal: Callable[[], Terminal] | None = None
     """A new look at the private server; None when there are no panes to look at."""
-    unsaved: Callable[[Path], Awaitable[list[str]]] = _nothing_unsaved
-    """Paths of a worktree that no commit holds."""
+    unsaved: Callable[[Path, str], Awaitable[list[str]]] = _nothing_unsaved
+    """Paths of a worktree that no commit of its branch holds; raises what git refuses."""
     probe: Callable[[str], Awaitable[list[str]]] = _no_endpoint_known
     """Models that an endpoint serves; raises `ModelUnavailable`."""
     now: Callable[[], datetime] | None = None

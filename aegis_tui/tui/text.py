@@ -93,15 +93,16 @@ def line_width(line: Line) -> int:
     return sum(cell_len(span.text) for span in line)
 
 
-def bar(share: float, width: int) -> str:
-    """A bar of text, `▓▓▓░░`.
+def bar(share: float, width: int, ink: Ink = "accent") -> tuple[Span, Span]:
+    """A bar of text, `━━━───`: it can be told without colours.
 
     Args:
         share: From 0 to 1; other values are cut to that.
         width: Cells.
+        ink: Of the full part.
     """
     full = round(min(1.0, max(0.0, share)) * width)
-    return "▓" * full + "░" * (width - full)
+    return Span("━" * full, ink), Span("─" * (width - full), "muted")
 
 
 def clock_text(seconds: float) -> str:

@@ -11,7 +11,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -93,8 +92,10 @@ ATTEMPTS = {
     "stash without hooks": Attempt(
         STASH, f"echo x >> README.md; {NO_HOOKS} stash; e=$?; git checkout -q -- README.md; exit $e"
     ),
-    "working ref": Attempt(r"exit code 0", f"{NO_HOOKS} update-ref refs/heads/aegis/run1/integration {EVIL}"),
-    "sibling": Attempt(r"exit code 0", f"{NO_HOOKS} update-ref refs/heads/aegis/run1/w02 {EVIL}"),
+    "the working ref": Attempt(REF, "git update-ref -d $AEGIS_INTEGRATION_REF"),
+    "the working ref without hooks": Attempt(
+        r"\[exit code 0\]", f"{NO_HOOKS} update-ref $AEGIS_INTEGRATION_REF {EVIL}"
+    ),
     "primary checkout": Attempt(READ_ONLY, "echo evil > @ROOT@/evil.txt"),
     "primary git folder": Attempt(READ_ONLY, "echo evil > @ROOT@/.git/evil"),
     "the person's index": Attempt(READ_ONLY, "echo evil > @ROOT@/.git/index"),
@@ -259,7 +260,6 @@ def watch(seen: Seen, model: RecordedLLM, scenario: Path, runtime: Path, state: 
         model.open_gate("rest")
         out, _ = process.communicate(timeout=40)
         seen.report = json.loads(out)
-        print(json.dumps(seen.report.get("error")), seen.report["commit"], (state/"logs"/"hub.log").read_text()[-3000:])
         seen.told = [str(item["content"]) for item in model.conversation("attempts") if item["role"] == "user"]
     finally:
         if process.poll() is None:
@@ -316,7 +316,7 @@ def test_nothing_came_of_all_that(seen: Seen) -> None:
 
 
 @needs_bwrap
-def test_what_went_past_the_hooks_is_sent_back_at_integration(seen: Seen) -> None:
+def test_what_went_past_the_hooks_does_not_get_past_integration(seen: Seen) -> None:
     [told] = [text for text in seen.told if "was sent back by the hub" in text]
     assert re.search(r"README\.md: .*partition", told)
     assert "src/attempts/out: a link out of the repository" in told
@@ -353,80 +353,3 @@ def test_the_report_says_what_held(seen: Seen) -> None:
     assert boundary["level"] == "bubblewrap"
     assert boundary["layers"]["filesystem"].startswith("bubblewrap ")
     assert boundary["layers"]["network"] == "own namespace"
-
-
-def path_without(workspace: ScratchWorkspace, program: str) -> str:
-    """A PATH with every program of this machine but one."""
-    farm = workspace.folder / "bin"
-    farm.mkdir()
-    for folder in reversed(workspace.environ["PATH"].split(":")):
-        for found in Path(folder).glob("*"):
-            link = farm / found.name
-            link.unlink(missing_ok=True)
-            if found.name != program:
-                link.symlink_to(found)
-    return str(farm)
-
-
-def calm_run(model: RecordedLLM, *more: str) -> list[str]:
-    design = str(scenario_directory("calm") / "design.yaml")
-    notes = ("--note", "reviewer=[[script:reviewer]]")
-    return ["run", "g", "--design", design, "--base-url", model.base_url, "--headless", *notes, *more]
-
-
-def test_strict_without_bubblewrap_is_exit_five_and_auto_says_that_nothing_holds(
-    workspace: ScratchWorkspace, calm: RecordedLLM
-) -> None:
-    workspace.environ["PATH"] = path_without(workspace, "bwrap")
-    strict = workspace.aegis(*calm_run(calm, "--sandbox", "strict", "--json"))
-    assert strict.code == 5
-    assert strict.json["error"]["code"] == "sandbox.unavailable"
-    assert "bubblewrap is not installed" in strict.json["error"]["message"]
-    assert "apt install bubblewrap" in strict.json["error"]["hint"]
-    assert "aegis" not in workspace.git("for-each-ref")
-    auto = workspace.aegis(*calm_run(calm))
-    assert auto.code == 0, auto.err
-    assert "NO SANDBOX" in auto.err
-    workspace.aegis("hub", "start")
-    boundary = workspace.aegis("report", "--json").json["boundary"]
-    assert boundary["level"] == "none"
-    assert boundary["layers"]["filesystem"] == "none: bubblewrap is not installed"
-
-
-def test_without_a_sandbox_the_run_works_and_the_report_says_so(workspace: ScratchWorkspace, calm: RecordedLLM) -> None:
-    done = workspace.aegis(*calm_run(calm, "--sandbox", "off", "--json"))
-    assert done.code == 0, done.err
-    boundary = done.json["boundary"]
-    assert boundary["level"] == "none"
-    assert set(boundary["layers"].values()) == {"off: --sandbox off"}
-
-
-def test_no_module_of_the_repository_is_imported_by_our_own_processes(
-    workspace: ScratchWorkspace, tmp_path: Path
-) -> None:
-    mark = workspace.folder / "imported"
-    trap = f"import sys\nfrom pathlib import Path\nPath({str(mark)!r}).write_text(repr(sys.orig_argv))\n"
-    for name in ("json", "aegis_tui", "pydantic"):
-        (workspace.root / f"{name}.py").write_text(trap)
-    workspace.git("add", ".")
-    workspace.git("commit", "-qm", "traps")
-    feature = {"id": "one", "title": "One", "brief": "One. [[script:one]]", "partition": ["one/**"]}
-    design = {"goal": "One", "features": [feature], "qa": {"commands": ["true"]}}
-    (tmp_path / "design.yaml").write_text(json.dumps(design))
-    steps = [{"tool": "write", "args": {"path": "one/a.txt", "content": "a\n"}}, DONE]
-    (tmp_path / "one.json").write_text(json.dumps({"steps": steps}))
-    shutil.copy(scenario_directory("calm") / "reviewer.json", tmp_path)
-    with closing(RecordedLLM(tmp_path)) as model:
-        argv = [*("run", "g", "--design", str(tmp_path / "design.yaml"), "--base-url", model.base_url, "--headless")]
-        argv += ["--sandbox", "off", "--note", "reviewer=[[script:reviewer]]"]
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "aegis_tui", *argv],
-            cwd=workspace.root,
-            env=workspace.environ,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-    assert not mark.exists(), mark.read_text()
-    assert done.returncode == 0, done.stderr

@@ -228,6 +228,7 @@ def test_an_endpoint_outside_the_boundary_is_refused_and_no_byte_is_sent(
 ) -> None:
     run = ["run", "g", "--design", str(GOOD), "--headless", "--base-url"]
     port = listener.getsockname()[1]
+    refused.workspace.aegis("hub", "start")
     # 0.0.0.0 reaches this machine, so that a connection would be seen; it is in no private range.
     for address in (f"0.0.0.0:{port}", "203.0.113.7:8001"):
         url, host = f"http://{address}/v1", address.split(":")[0]

@@ -31,6 +31,7 @@ BLIND_SCAN_S = 2.0
 
 _WANTED = frozenset({"created", "modified", "deleted", "moved"})
 _log = logging.getLogger(__name__)
+logging.getLogger("watchdog").setLevel(logging.ERROR)  # its warnings print every watched folder
 
 
 class _Handler(FileSystemEventHandler):

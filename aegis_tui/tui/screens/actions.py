@@ -48,14 +48,14 @@ class InstanceActions(WorkspaceScreen):
 
     def action_attach(self) -> None:
         """Hand the terminal over."""
-        self._attach(read_only=False)
+        self._attach_pane(read_only=False)
 
     def action_watch(self) -> None:
         """Hand the terminal over, for looking only."""
-        self._attach(read_only=True)
+        self._attach_pane(read_only=True)
 
     @work(group="attach", exclusive=True)
-    async def _attach(self, *, read_only: bool) -> None:
+    async def _attach_pane(self, *, read_only: bool) -> None:
         item, parts = self.current_instance(), self.desk.parts
         if item is None or not item.pane or not item.is_alive or parts.open_terminal is None:
             name = item.instance_id if item else "nobody"

@@ -143,7 +143,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         if watcher is not None and self.is_current:
             watcher.want([item.pane] if seen and item and item.pane else [])
         if item is None:
-            self.preview.show_words("Preview", "no instance is under the cursor")
+            self.preview.show_words("", "no instance is under the cursor")
             return
         label = f"{item.instance_id} {item.piece or item.task}"
         shot = self.desk.shots.get(item.pane or "")

@@ -77,7 +77,7 @@ class DesignScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """Choices or text on the left, the drawing on the right."""
         with Vertical(classes="dialog -wide") as dialog:
-            dialog.border_title = "A design waits for you" if self.is_open else "The design that is followed"
+            dialog.border_title = "A design waits for you" if self.is_open else "The design that agents work by"
             dialog.border_subtitle = "a number chooses · esc back" if self.is_open else "esc back"
             with Horizontal(id="design"):
                 with Vertical(id="left"):
@@ -91,13 +91,11 @@ class DesignScreen(Dialog[None]):
     def on_mount(self) -> None:
         """Show the choices first."""
         self._show("choices")
+        self.query_one("#left").display = self.is_open
         self.query_one("#choices", LineView).show_lines(list(self._choices()))
         self.query_one(Page).focus()
 
     def _choices(self) -> Iterator[Line]:
-        if not self.is_open:
-            yield (Span("It is agreed; agents work by it.", "good"),)
-            return
         for key, words in CHOICES:
             yield (Span(f" {key} ", "accent", f"screen.{self._action_of(key)}"), Span(f" {words}"))
             yield ()

@@ -29,6 +29,12 @@ class StartRun:
     options: dict[str, Any]
 
 
+class YesBox(Checkbox):
+    """A box with a tick in it, or nothing."""
+
+    BUTTON_INNER = "✓"
+
+
 class GoalScreen(Dialog[StartRun | None]):
     """A new goal, with a design file where there is one."""
 
@@ -51,7 +57,7 @@ class GoalScreen(Dialog[StartRun | None]):
             yield Prompt(offer.goal, id="goal")
             yield Label("Design file, if you have one (else the Commander proposes a design)", classes="question")
             yield Input(str(offer.design or ""), placeholder="design.yaml", id="design")
-            yield Checkbox("agree to the proposed design by itself (--yes)", offer.yes, id="yes")
+            yield YesBox("agree to the proposed design by itself (ctrl+y)", offer.yes, id="yes")
             yield Label(self._facts(), id="facts", classes="muted", markup=False)
             yield Label("enter start   ctrl+j new line   tab next field   esc back", classes="keys", markup=False)
 

@@ -10,8 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Label
 
-from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.run import Piece, PieceStatus
+from aegis_tui.errors import AegisError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
 from aegis_tui.tui.text import Line, Span, inert
@@ -81,16 +82,25 @@ class StopScreen(Dialog[bool | None]):
     async def _look(self) -> None:
         lines: list[Line] = []
         for item in self._targets:
-            unsaved = await self.desk.parts.unsaved(Path(item.worktree)) if item.worktree else []
-            lines += _losses(item, unsaved)
+            try:
+                unsaved = await self._unsaved(item)
+            except AegisError as error:
+                unsaved = [f"unknown ({error.message})"]
+            run = self.desk.store.workspace.runs.by_id.get(item.run or "")
+            lines += _losses(item, run.pieces.get(item.piece or "") if run else None, unsaved)
         self._view().show_lines(lines)
+
+    async def _unsaved(self, item: Instance) -> list[str]:
+        if not item.worktree or not item.branch:
+            return []
+        return await self.desk.parts.unsaved(Path(item.worktree), item.branch)
 
     def action_agree(self) -> None:
         """Yes."""
         self.dismiss(True)
 
 
-def _losses(item: Instance, unsaved: Sequence[str]) -> list[Line]:
+def _losses(item: Instance, piece: Piece | None, unsaved: Sequence[str]) -> list[Line]:
     head: Line = (Span(item.instance_id, "strong"), Span(f"  {inert(item.piece or item.task)}, {item.state}", "muted"))
     if not unsaved:
         lost: list[Line] = [(Span("  nothing is uncommitted", "good"),)]
@@ -99,14 +109,12 @@ def _losses(item: Instance, unsaved: Sequence[str]) -> list[Line]:
         more = f" and {len(unsaved) - MOST_PATHS} more" if len(unsaved) > MOST_PATHS else ""
         lost = [(Span(f"  not committed: {shown}{more}", "warn"),)]
     rescue = f"refs/aegis/rescue/{item.run}/{item.instance_id}/1" if item.run else "a rescue ref"
-    return [
-        head,
-        *lost,
-        (Span("  saved first in ", "muted"), Span(rescue, "accent")),
-        (Span(f"  its task goes to a fresh {item.role}", "muted"),) if item.run else (),
-    ]
+    saved: Line = (Span("  saved first in ", "muted"), Span(rescue, "accent"))
+    after: Line = (Span(f"  {_successor(item, piece)}", "muted"),)
+    return [head, *lost, *([saved] if unsaved else []), after, ()]
 
 
-def names_of(targets: Sequence[str]) -> str:
-    """Short ids, for a sentence."""
-    return ", ".join(instance_id(name) for name in targets)
+def _successor(item: Instance, piece: Piece | None) -> str:
+    if piece is not None and piece.status is PieceStatus.APPLIED:
+        return "its piece is composed already"
+    return f"its task goes to a fresh {item.role}" if item.run else "nobody takes its place"

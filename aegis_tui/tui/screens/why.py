@@ -35,7 +35,7 @@ class Page(LineView, can_focus=True):
 
     def fill(self) -> None:
         """Ask for the lines again."""
-        self.show_lines(list(self._lines(self.size.width)))
+        self.show_lines(list(self._lines(self.line_width)))
 
     def on_resize(self) -> None:
         """Lines are made for the new width."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aegis_tui.domain.run import Conflict, Run
-from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, inert
+from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, inert, width_of
 
 
 class Hunk(NamedTuple):
@@ -26,21 +26,16 @@ def conflict_rows(run: Run | None, *, width: int) -> list[Row]:
 
 def _row(item: Conflict, width: int) -> Line:
     is_open = item.resolution is None
-    glyph, ink = ("≠", "bad" if item.kind == "hot" else "warn") if is_open else ("✓", "good")
-    how = "open" if is_open else str(item.resolution)
-    count = f"{item.hunks} hunk{'s' if item.hunks != 1 else ''}"
+    glyph = "≠" if is_open else "✓"
+    ink: Ink = "good" if not is_open else "bad" if item.kind == "hot" else "warn"
     pair = f"{inert(item.a)} × {inert(item.b)}"
-    tail = f" {item.kind} {count} {how}"
-    room = max(8, width - 2 - len(tail))
-    name_room = max(4, room - len(pair) - 1)
-    lead = f"{pair} {fit_tail(inert(item.path), name_room)}" if room > len(pair) + 6 else pair
-    plain: Ink = "text" if is_open else "muted"
-    return (Span(f"{glyph} ", _ink(ink)), Span(fit(lead, room), plain), Span(tail, _ink(ink)))
-
-
-def _ink(name: str) -> Ink:
-    found: dict[str, Ink] = {"bad": "bad", "warn": "warn", "good": "good"}
-    return found[name]
+    how = f" {item.resolution or item.kind}"
+    count = f" {item.hunks} hunk{'s' if item.hunks != 1 else ''}"
+    tail = f"{count}{how}" if width >= width_of(pair) + len(count) + len(how) + 4 else how
+    room = max(4, width - 2 - len(tail))
+    beside = room - width_of(pair) - 1
+    lead = f"{pair} {fit_tail(inert(item.path), beside)}" if beside >= 10 else pair
+    return (Span(f"{glyph} ", ink), Span(fit(lead, room), "text" if is_open else "muted"), Span(tail, ink))
 
 
 def parse_hunks(text: str) -> list[Hunk]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from aegis_tui.domain import task_spec as specs
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import HUB, PERSON, instance_id
 from aegis_tui.domain.instance import AgentState, InstanceLost, InstancePlanned, InstanceReclaimed
-from aegis_tui.tui.text import Ink, Row, Span, fit, inert
+from aegis_tui.tui.text import Ink, Span, fit, inert
 
 _LOUD: dict[str, Ink] = {
     "stage:changed": "accent",
@@ -35,9 +35,8 @@ _LOUD: dict[str, Ink] = {
 }
 
 
-def event_rows(events: Iterable[Event], *, width: int) -> list[Row]:
-    """The newest last."""
-    return [Row(str(event.seq), event_line(event, width=width)) for event in events]
+_TABLE_WIDTH = 72
+"""From this width on the types of events have a column of their own."""
 
 
 def event_line(event: Event, *, width: int) -> tuple[Span, ...]:
@@ -45,14 +44,13 @@ def event_line(event: Event, *, width: int) -> tuple[Span, ...]:
     who = instance_id(event.agent_id)
     who = {HUB: "hub", PERSON: "you"}.get(who, who)
     ink = _LOUD.get(event.type, "text")
-    named = 18 if width >= 56 else 0
-    room = max(8, width - 9 - 4 - (named + 1 if named else 0) - 1)
-    return (
-        Span(local_time(event.timestamp) + " ", "muted"),
-        Span(fit(inert(who), 4) + " ", "strong"),
-        *([Span(fit(event.type, named) + " ", "muted" if ink == "text" else ink)] if named else []),
-        Span(fit(inert(words_of(event)), room), ink),
-    )
+    head = (Span(local_time(event.timestamp) + " ", "muted"), Span(fit(inert(who), 4) + " ", "strong"))
+    kind: Ink = "muted" if ink == "text" else ink
+    room = max(8, width - 14)
+    if width < _TABLE_WIDTH:
+        name = fit(f"{event.type} ", min(room, len(event.type) + 1))
+        return (*head, Span(name, kind), Span(fit(inert(words_of(event)), room - len(name)), ink))
+    return (*head, Span(fit(event.type, 20) + " ", kind), Span(fit(inert(words_of(event)), room - 21), ink))
 
 
 def local_time(timestamp: str) -> str:

@@ -31,12 +31,13 @@ def explain_instance(
 ) -> list[Line]:
     """The state of an instance, what it rests on, and its newest events."""
     state = state_of(workspace, item)
+    mine = [event for event in events if event.agent_id == item.agent_id][-8:]
     lines: list[Line] = [
         (Span(f"{state.glyph} {state.word}", state.ink), Span(f"   {item.role} · {item.kind}", "muted")),
         (),
-        _pair("believed by", _SOURCES.get(item.source, item.source)),
+        _pair("known from", _SOURCES.get(item.source, item.source)),
         _pair("phase", f"{item.phase}, as far as the hub has brought it"),
-        _pair("last heard", _age(item.last_seen, now)),
+        _pair("last heard", _age(mine[-1].timestamp if mine else item.last_seen, now)),
         _pair("works for", clock_text(lasted_s(item, now))),
     ]
     if item.note:
@@ -56,7 +57,6 @@ def explain_instance(
     ]
     if item.rescue_ref:
         lines.append(_pair("rescued to", item.rescue_ref))
-    mine = [event for event in events if event.agent_id == item.agent_id][-8:]
     lines += [(), (Span("newest events", "strong"),)]
     lines += [event_line(event, width=width) for event in mine]
     return lines

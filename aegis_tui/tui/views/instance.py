@@ -167,7 +167,7 @@ def _row(
 ) -> Line:
     state = state_of(workspace, item)
     plain: Ink = "text" if item.is_alive else "muted"
-    share = item.progress if item.is_alive or item.state != "done" else 1.0
+    share = 1.0 if state.word == "done" else item.progress
     return (
         Span("▪" if marked else " ", "accent"),
         Span(f"{state.glyph} ", state.ink),
@@ -187,7 +187,7 @@ def _meter(share: float, width: int, *, is_alive: bool) -> tuple[Span, ...]:
     if length < 3:
         return (Span(fit(percent, width), "muted" if not is_alive else "text"),)
     return (
-        Span(bar(share, length), "accent" if is_alive else "muted"),
+        *bar(share, length, "accent" if is_alive else "muted"),
         Span(f" {percent}", "text" if is_alive else "muted"),
     )
 

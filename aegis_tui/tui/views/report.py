@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aegis_tui.tui.text import Ink, Line, Span, clock_text, count_text, fit, inert
+from aegis_tui.tui.text import Ink, Line, Span, clock_text, count_text, fit, inert, wrap
 
 _STAGE: dict[str, tuple[str, Ink]] = {
     "passed": ("✓", "good"),
@@ -32,7 +32,7 @@ def report_lines(report: dict[str, Any], *, width: int) -> list[Line]:
         *_outcome(report, width),
         (),
         (Span("Stages", "strong"),),
-        *[_stage(stage, width) for stage in report["stages"]],
+        *[line for stage in report["stages"] for line in _stage(stage, width)],
         (),
         (Span("QA", "strong"),),
         *_qa(report, width),
@@ -54,25 +54,28 @@ def _outcome(report: dict[str, Any], width: int) -> list[Line]:
         lines.append((Span(fit(inert(place), width), "muted"),))
     if error:
         lines.append((Span("✗ ", "bad"), Span(inert(str(error.get("message", "failed"))), "bad")))
-        lines.append((Span(fit(f"  {inert(str(error.get('hint', '')))}", width)),))
+        lines += [(Span(f"  {part}"),) for part in wrap(str(error.get("hint", "")), width - 2)]
     if report.get("scripted"):
-        lines.append((Span("  scripted", "warn"), Span(": the model's words came from files; all else was real", "muted")))
+        words = ": the model's words came from files; all else was real"
+        lines.append((Span("  scripted", "warn"), Span(words, "muted")))
     if command := merge_command(report):
-        lines += [(), (Span("Next", "strong"), Span("   take it into your branch:", "muted")), (Span(f"  {command}", "accent"),)]
+        lines += [(), (Span("Next", "strong"), Span("   take it into your branch:", "muted"))]
+        lines.append((Span(f"  {command}", "accent"),))
     return lines
 
 
-def _stage(stage: dict[str, Any], width: int) -> Line:
+def _stage(stage: dict[str, Any], width: int) -> list[Line]:
     glyph, ink = _STAGE.get(str(stage["state"]), ("?", "warn"))
     rounds = f"{stage['rounds']} rounds" if stage["rounds"] > 1 else ""
-    gates = ", ".join(gate["name"] for gate in stage["gates"])
-    return (
+    gates = wrap(", ".join(gate["name"] for gate in stage["gates"]), max(20, width - 33))
+    first = (
         Span(f"  {glyph} ", ink),
         Span(fit(str(stage["name"]), 11)),
         Span(fit(clock_text(float(stage["duration_s"])), 7, right=True) + "  "),
         Span(fit(rounds, 9), "warn"),
-        Span(fit(inert(gates), max(0, width - 33)), "muted"),
+        Span(gates[0], "muted"),
     )
+    return [first, *[(Span(" " * 33 + gate, "muted"),) for gate in gates[1:]]]
 
 
 def _qa(report: dict[str, Any], width: int) -> list[Line]:
@@ -84,11 +87,12 @@ def _qa(report: dict[str, Any], width: int) -> list[Line]:
             (
                 Span(f"  {glyph} ", ink),
                 Span(f"round {int(check.get('round', 0)) + 1}  "),
-                Span(fit(inert(str(check["command"])), max(10, width - 44)) + "  "),
-                Span(count, "muted"),
+                Span(count, "good" if check["ok"] else "bad"),
             )
         )
-        lines += [(Span(f"      {inert(str(name))}", "bad"),) for name in check["new_failures"]]
+        lines += [(Span(f"      $ {part}", "muted"),) for part in wrap(str(check["command"]), width - 8)]
+        for name in check["new_failures"]:
+            lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(name), width - 6)]
     return lines or [(Span("  none ran", "muted"),)]
 
 

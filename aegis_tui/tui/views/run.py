@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from aegis_tui.domain.run import Piece, PieceStatus, Run, RunStatus
@@ -86,7 +87,12 @@ def gate_line(workspace: Workspace, run: Run | None, needed: list[Need], *, widt
     shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)
     if shut is None:
         return (Span(fit(" every gate of this stage is open", width), "muted"),)
-    return (Span(" "), Span(shut.name, "strong", "screen.why_stage"), Span(fit(f"  {inert(shut.reason)}", width - 1 - width_of(shut.name)), "muted", "screen.why_stage"))
+    room = width - 3 - width_of(shut.name)
+    return (
+        Span(" ○ ", "warn", "screen.why_stage"),
+        Span(shut.name, "text", "screen.why_stage"),
+        Span(fit(f"  {inert(shut.reason)}", room), "muted", "screen.why_stage"),
+    )
 
 
 def gate_lines(gates: list[Gate]) -> list[Line]:
@@ -94,7 +100,8 @@ def gate_lines(gates: list[Gate]) -> list[Line]:
     lines: list[Line] = []
     for gate in gates:
         glyph, ink = _gate_mark(is_open=gate.passed)
-        lines.append((Span(f"{glyph} ", ink), Span(gate.name, "strong"), Span(f"  {'open' if gate.passed else 'closed'}", ink)))
+        word = "open" if gate.passed else "closed"
+        lines.append((Span(f"{glyph} ", ink), Span(gate.name, "strong"), Span(f"  {word}", ink)))
         lines.append((Span(f"    {inert(gate.reason)}"),))
         if gate.command:
             lines.append((Span("    would be met by  ", "muted"), Span(inert(gate.command), "accent")))
@@ -109,24 +116,26 @@ def piece_rows(run: Run | None, *, width: int) -> list[Row]:
     """The pieces on their way to the working ref, what they stand on, and how often they came back."""
     if run is None:
         return []
-    return [Row(piece.name, _piece(piece, width)) for piece in run.pieces.values()]
+    longest = max((width_of(inert(name)) for name in run.pieces), default=8)
+    name_width = max(8, min(longest, width - 13))
+    return [Row(piece.name, _piece(piece, name_width, width)) for piece in run.pieces.values()]
 
 
-def _piece(piece: Piece, width: int) -> Line:
+def _piece(piece: Piece, name_width: int, width: int) -> Line:
     glyph, ink = _PIECE[piece.status]
     notes = []
     if piece.depends_on and piece.status is PieceStatus.PENDING:
         notes.append(f"after {', '.join(piece.depends_on)}")
     if piece.rejections:
-        notes.append(f"sent back {piece.rejections}×")
-    name = max(8, min(18, width - 26))
+        notes.append(f"{piece.rejections}× back")
     word = fit(_PIECE_WORD[piece.status], 9)
-    rest = max(0, width - 2 - name - 1 - 9 - 1)
+    rest = max(0, width - 2 - name_width - 1 - 9 - 1)
+    note = inert(", ".join(notes))
     return (
         Span(f"{glyph} ", ink),
-        Span(fit(inert(piece.name), name) + " "),
+        Span(fit(inert(piece.name), name_width) + " "),
         Span(word + " ", ink),
-        Span(fit(inert(", ".join(notes)), rest), "muted"),
+        Span(fit(note, rest) if rest >= 8 else "", "muted"),
     )
 
 
@@ -142,32 +151,28 @@ def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | No
     """
     if meters is None:
         return (Span(fit(f" {absent}", width), "muted"),)
-    spans = [Span(" "), Span(inert(model or "model"), "strong"), Span("  ")]
-    if scripted:
-        spans += [Span("scripted", "warn"), Span("  ")]
-    parts: list[tuple[str, str]] = [
-        (str(meters.get("running") or 0), "running"),
-        (str(meters.get("waiting") or 0), "waiting"),
-    ]
-    spans += [span for value, name in parts for span in (Span(value, "strong"), Span(f" {name}  ", "muted"))]
+    name = Span("scripted model", "warn") if scripted else Span(inert(model or "model"), "strong")
+    groups: list[Line] = [(Span(" "), name, Span("  "))]
+    for value, word in ((meters.get("running"), "running"), (meters.get("waiting"), "waiting")):
+        groups.append((Span(str(value or 0), "strong"), Span(f" {word}  ", "muted")))
     if (fill := meters.get("kv_cache")) is not None:
-        spans += [Span("KV ", "muted"), Span(bar(float(fill), 8), "accent"), Span(f" {float(fill):.0%}  ")]
+        groups.append((Span("KV ", "muted"), *bar(float(fill), 8), Span(f" {float(fill):.0%}  ")))
     if (hits := meters.get("prefix_hit_rate")) is not None:
-        spans += [Span("prefix hits ", "muted"), Span(f"{float(hits):.0%}  ")]
+        groups.append((Span("prefix hits ", "muted"), Span(f"{float(hits):.0%}  ")))
     if (speed := meters.get("tokens_per_s")) is not None:
-        spans += [Span(f"{float(speed):.0f}"), Span(" tok/s  ", "muted")]
+        groups.append((Span(f"{float(speed):.0f}"), Span(" tok/s  ", "muted")))
     if (ttft := meters.get("ttft_s")) is not None:
-        spans += [Span("TTFT ", "muted"), Span(f"{float(ttft):.2f} s")]
-    return _cut(tuple(spans), width)
+        groups.append((Span("TTFT ", "muted"), Span(f"{float(ttft):.2f} s  ")))
+    return fitting(groups, width)
 
 
-def _cut(line: Line, width: int) -> Line:
-    """As many whole spans as fit."""
+def fitting(groups: Iterable[Line], width: int) -> Line:
+    """As many whole groups as fit, from the first on."""
     kept: list[Span] = []
     left = width
-    for span in line:
-        left -= width_of(span.text)
+    for group in groups:
+        left -= line_width(group)
         if left < 0:
             break
-        kept.append(span)
+        kept += group
     return tuple(kept)

@@ -11,6 +11,8 @@ from aegis_tui.tui.views.run import gate_line, meter_line, stage_spans, title_li
 from aegis_tui.tui.widgets.line_view import LineView
 
 NO_SERVER = "no model server in use"
+SPARE = frozenset({"g", "/", "tab"})
+"""Keys that leave the bottom line first when room is short; `?` tells them all."""
 
 
 class TopBar(LineView):
@@ -18,7 +20,7 @@ class TopBar(LineView):
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"run", "instance", "partition", "connection"})
     DEFAULT_CSS = """
-    TopBar { dock: top; height: 3; background: $panel; overflow: hidden; }
+    TopBar { dock: top; height: 3; background: $panel; overflow: hidden; scrollbar-gutter: auto; }
     """
 
     def __init__(self, desk: Desk) -> None:
@@ -28,7 +30,7 @@ class TopBar(LineView):
     def update_from_store(self) -> None:
         """Show the present state."""
         parts, store = self._desk.parts, self._desk.store
-        run, needed, width = store.run, needs(store.workspace), self.size.width
+        run, needed, width = store.run, needs(store.workspace), self.line_width
         gate = gate_line(store.workspace, run, needed, width=width)
         stages = stage_spans(run, width=width)
         self.show_lines([title_line(parts.root.name, parts.branch, run, needed, width=width), stages, gate])
@@ -43,7 +45,7 @@ class Banner(LineView):
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"connection"})
     DEFAULT_CSS = """
-    Banner { dock: top; height: 1; margin-top: 3; display: none; background: $panel; overflow: hidden; }
+    Banner { dock: top; height: 1; margin-top: 3; display: none; background: $panel; overflow: hidden; scrollbar-gutter: auto; }
     Banner.-shown { display: block; }
     """
 
@@ -67,7 +69,7 @@ class BottomBar(LineView):
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"meters", "run", "connection"})
     DEFAULT_CSS = """
-    BottomBar { dock: bottom; height: 2; background: $panel; overflow: hidden; }
+    BottomBar { dock: bottom; height: 2; background: $panel; overflow: hidden; scrollbar-gutter: auto; }
     BottomBar.-one { height: 1; }
     """
 
@@ -83,7 +85,7 @@ class BottomBar(LineView):
 
     def update_from_store(self) -> None:
         """Show the present state: on one line where both fit."""
-        store, width = self._desk.store, self.size.width
+        store, width = self._desk.store, self.line_width
         run = store.run
         meters = meter_line(
             store.meters,
@@ -100,12 +102,12 @@ class BottomBar(LineView):
         self.show_lines([(*meters, Span(" " * gap), *keys)] if is_one else [meters, keys])
 
     def _key_line(self, width: int) -> Line:
+        """All keys, or those that matter most, in the order they were named."""
+        kept = list(self._keys)
+        while kept and sum(len(key) + len(word) + 3 for key, word, _ in kept) > width - 1:
+            kept.remove(next((item for item in reversed(kept) if item[0] in SPARE), kept[-1]))
         spans: list[Span] = [Span(" ")]
-        left = width - 2
-        for key, word, action in self._keys:
-            left -= len(key) + len(word) + 3
-            if left < 0:
-                break
+        for key, word, action in kept:
             spans += [Span(key, "accent", action), Span(f" {word}  ", "muted", action)]
         return tuple(spans)
 

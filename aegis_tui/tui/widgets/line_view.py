@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from aegis_tui.tui.text import INKS, Ink, Line, Row, Span
+from aegis_tui.tui.text import INKS, Ink, Line, Row, Span, wrap
 
 _NO_ROW = Row("", ())
 
@@ -34,6 +34,7 @@ class LineView(ScrollView, can_focus=False):
         background: $background;
         color: $ink-text;
         scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
         scrollbar-size-horizontal: 0;
         overflow-x: hidden;
         & > .ink--text { color: $ink-text; }
@@ -56,6 +57,11 @@ class LineView(ScrollView, can_focus=False):
         self.rows: list[Row] = []
         self.head: Line = ()
         self._styles: dict[str, Style] = {}
+
+    @property
+    def line_width(self) -> int:
+        """Cells of one line; the scroll bar has its own, whether it is shown or not."""
+        return self.scrollable_content_region.width
 
     @property
     def _head_height(self) -> int:
@@ -123,15 +129,17 @@ class LineView(ScrollView, can_focus=False):
         self._styles = {}
 
 
-def tab_strip(title: str, name: str, neighbours: Sequence[str]) -> Text:
-    """A panel's title; among the names of the panels that share its place, if there are any."""
+def tab_strip(title: str, name: str, neighbours: Sequence[str], *, width: int) -> Text:
+    """A panel's title; among the names of the panels that share its place, if there are any and they fit."""
     if not neighbours:
         return Text(title)
     strip = Text()
     for at, other in enumerate(neighbours):
         strip.append(" · " if at else "", "dim")
         strip.append(*((f"[{title}]", "bold") if other == name else (other, "")))
-    return strip
+    if strip.cell_len <= width:
+        return strip
+    return Text.assemble((f"[{title}]", "bold"), f" {neighbours.index(name) + 1}/{len(neighbours)} · tab")
 
 
 class LinePanel(LineView, can_focus=True):
@@ -152,7 +160,7 @@ class LinePanel(LineView, can_focus=True):
         border: round $line-border;
         border-title-color: $ink-muted;
         border-subtitle-color: $ink-muted;
-        padding: 0;
+        padding: 0 0 0 1;
         &:focus {
             border: round $line-border-focus;
             border-title-color: $ink-accent;
@@ -163,6 +171,8 @@ class LinePanel(LineView, can_focus=True):
 
     NAME = ""
     TITLE = ""
+    LEADS = False
+    """Its cursor says what other panels show, so it is seen without the focus too."""
     EMPTY: tuple[str, ...] = ("nothing yet",)
 
     @dataclass
@@ -201,7 +211,7 @@ class LinePanel(LineView, can_focus=True):
     def titled(self, count: int | str = "") -> None:
         """Set the title with a count, the tabs beside it, and the filter that is in force."""
         title = f"{self.TITLE} {count}".strip()
-        self.border_title = tab_strip(title, self.NAME, self.neighbours)
+        self.border_title = tab_strip(title, self.NAME, self.neighbours, width=self.size.width - 2)
         self.border_subtitle = Text(f"/{self.needle}" if self.needle else "")
 
     @property
@@ -223,7 +233,8 @@ class LinePanel(LineView, can_focus=True):
         else:
             words = (f"nothing matches “{self.needle}”; esc clears the filter",) if self._all else self.EMPTY
             self._all = []
-            super().show([Row("", (Span(f" {text}", "muted"),)) for text in words])
+            lines = [line for text in words for line in wrap(text, max(8, self.line_width))]
+            super().show([Row("", (Span(line, "muted"),)) for line in lines])
         keys = [row.key for row in self._rows_of_data]
         at = keys.index(before) if before in keys else min(self.cursor, max(0, len(keys) - 1))
         self._move(at, scroll=False)
@@ -250,7 +261,7 @@ class LinePanel(LineView, can_focus=True):
             return base
         if self.rows[at].key in self.marked:
             base += self._named("row--marked")
-        if at == self.cursor:
+        if at == self.cursor and (self.has_focus or self.LEADS):
             base += self._named("row--cursor" if self.has_focus else "row--cursor-blurred")
         return base
 
@@ -268,7 +279,14 @@ class LinePanel(LineView, can_focus=True):
         """Put the cursor on the row with this key, if it is shown."""
         for at, row in enumerate(self._rows_of_data):
             if row.key == key:
-                self._go(at)
+                self._steer(at)
+
+    def _steered(self) -> None:
+        """The person has moved the cursor; called by the actions."""
+
+    def _steer(self, at: int) -> None:
+        self._steered()
+        self._go(at)
 
     def _go(self, at: int) -> None:
         before = self.cursor_key
@@ -278,27 +296,27 @@ class LinePanel(LineView, can_focus=True):
 
     def action_cursor_down(self) -> None:
         """One row down."""
-        self._go(self.cursor + 1)
+        self._steer(self.cursor + 1)
 
     def action_cursor_up(self) -> None:
         """One row up."""
-        self._go(self.cursor - 1)
+        self._steer(self.cursor - 1)
 
     def action_page_down(self) -> None:
         """One page down."""
-        self._go(self.cursor + max(1, self.size.height - 1))
+        self._steer(self.cursor + max(1, self.size.height - 1))
 
     def action_page_up(self) -> None:
         """One page up."""
-        self._go(self.cursor - max(1, self.size.height - 1))
+        self._steer(self.cursor - max(1, self.size.height - 1))
 
     def action_cursor_first(self) -> None:
         """The first row."""
-        self._go(0)
+        self._steer(0)
 
     def action_cursor_last(self) -> None:
         """The last row."""
-        self._go(len(self._rows_of_data) - 1)
+        self._steer(len(self._rows_of_data) - 1)
 
     def action_choose(self) -> None:
         """Explain the row under the cursor."""
@@ -318,4 +336,4 @@ class LinePanel(LineView, can_focus=True):
             return
         if at == self.cursor and event.chain > 1:
             self.action_choose()
-        self._go(at)
+        self._steer(at)

@@ -7,8 +7,9 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from aegis_tui.tui.store import WorkspaceStore
+from aegis_tui.tui.text import Row
 from aegis_tui.tui.views.conflict import conflict_rows
-from aegis_tui.tui.views.event import event_rows
+from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.instance import TOTAL_KEY, instance_rows
 from aegis_tui.tui.views.lock import lock_rows, partition_rows
 from aegis_tui.tui.views.run import piece_rows
@@ -45,6 +46,7 @@ class InstancePanel(StorePanel):
 
     NAME = "instances"
     TITLE = "Instances"
+    LEADS = True
     LISTENS = frozenset({"instance", "run", "lock", "wait", "meters"})
     TICKS = True
     EMPTY = (
@@ -59,14 +61,18 @@ class InstancePanel(StorePanel):
         Binding("space", "mark", "Select", id="instance.select", tooltip="Select or unselect the instance."),
     ]
 
+    def __init__(self, store: WorkspaceStore) -> None:
+        super().__init__(store)
+        self._is_steered = False
+
     def update_from_store(self) -> None:
-        """As `StorePanel.update_from_store`."""
+        """As `StorePanel.update_from_store`; the cursor is on the first row until the person moves it."""
         store, run = self.store, self.store.run
         head, rows = instance_rows(
             store.workspace,
             run,
             now=store.now(),
-            width=self.size.width,
+            width=self.line_width,
             marked=self.marked,
             usage=store.usage,
         )
@@ -75,6 +81,11 @@ class InstancePanel(StorePanel):
         self.titled(f"{len(items)}{most}" if rows else "")
         self.show_head(head if rows else ())
         self.show(rows)
+        if not self._is_steered and self.cursor:
+            self._go(0)
+
+    def _steered(self) -> None:
+        self._is_steered = True
 
     def action_mark(self) -> None:
         """Select or unselect the row, and go on to the next."""
@@ -96,7 +107,7 @@ class PartitionPanel(StorePanel):
     def update_from_store(self) -> None:
         """As `StorePanel.update_from_store`."""
         self.titled()
-        self.show(partition_rows(self.store.workspace, self.store.run, width=self.size.width))
+        self.show(partition_rows(self.store.workspace, self.store.run, width=self.line_width))
 
 
 class LockPanel(StorePanel):
@@ -110,7 +121,7 @@ class LockPanel(StorePanel):
 
     def update_from_store(self) -> None:
         """As `StorePanel.update_from_store`."""
-        rows = lock_rows(self.store.workspace, now=self.store.now(), width=self.size.width)
+        rows = lock_rows(self.store.workspace, now=self.store.now(), width=self.line_width)
         self.titled(len(self.store.workspace.locks.locks()) or "")
         self.show(rows)
 
@@ -125,7 +136,7 @@ class ConflictPanel(StorePanel):
 
     def update_from_store(self) -> None:
         """As `StorePanel.update_from_store`."""
-        rows = conflict_rows(self.store.run, width=self.size.width)
+        rows = conflict_rows(self.store.run, width=self.line_width)
         self.titled(len(rows) or "")
         self.show(rows)
 
@@ -140,7 +151,7 @@ class PiecePanel(StorePanel):
 
     def update_from_store(self) -> None:
         """As `StorePanel.update_from_store`."""
-        rows = piece_rows(self.store.run, width=self.size.width)
+        rows = piece_rows(self.store.run, width=self.line_width)
         self.titled(len(rows) or "")
         self.show(rows)
 
@@ -153,11 +164,23 @@ class EventPanel(StorePanel):
     LISTENS = frozenset({"event"})
     EMPTY = ("nothing has happened yet",)
 
+    def __init__(self, store: WorkspaceStore) -> None:
+        super().__init__(store)
+        self._made: dict[int, Row] = {}
+        self._made_for = 0
+
     def update_from_store(self) -> None:
-        """As `StorePanel.update_from_store`."""
+        """As `StorePanel.update_from_store`; a row is made once for each width."""
         was_last = self.cursor >= len(self._rows_of_data) - 1
-        rows = event_rows(self.store.events, width=self.size.width)
-        self.titled(f"#{self.store.workspace.seq}" if rows else "")
-        self.show(rows)
-        if was_last and rows:
-            self._move(len(rows) - 1)
+        width = self.line_width
+        if width != self._made_for:
+            self._made, self._made_for = {}, width
+        made = {
+            event.seq: self._made.get(event.seq) or Row(str(event.seq), event_line(event, width=width))
+            for event in self.store.events
+        }
+        self._made = made
+        self.titled(f"#{self.store.workspace.seq}" if made else "")
+        self.show(list(made.values()))
+        if was_last and made:
+            self._move(len(self._rows_of_data) - 1)

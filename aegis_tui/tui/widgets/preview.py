@@ -10,7 +10,7 @@ from textual.strip import Strip
 from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.text import Line, Span
 from aegis_tui.tui.widgets.ansi import strips_of
-from aegis_tui.tui.widgets.line_view import LinePanel
+from aegis_tui.tui.widgets.line_view import LinePanel, tab_strip
 
 
 class PanePreview(LinePanel):
@@ -27,6 +27,11 @@ class PanePreview(LinePanel):
         self._strips: list[Strip] = []
         self._lines: tuple[str, ...] = ()
         super().__init__(id=id)
+
+    def titled(self, count: int | str = "") -> None:
+        """The instance's name is the title; the panel's own only while there is none."""
+        title = str(count) or self.TITLE
+        self.border_title = tab_strip(title, self.NAME, self.neighbours, width=self.size.width - 2)
 
     def show_pane(self, label: str, shot: Screenshot) -> None:
         """Show what a pane shows.
@@ -47,8 +52,11 @@ class PanePreview(LinePanel):
         """Show a sentence in place of a pane."""
         self.titled(label)
         self._strips, self._lines = [], ()
-        line: Line = (Span(f" {words}", "muted"),)
+        line: Line = (Span(words, "muted"),)
         self.show_lines([line])
+
+    def _base_style(self, at: int) -> Style:
+        return self._named("")
 
     def render_line(self, y: int) -> Strip:
         """The pane's last lines, at the top while there is room; called by Textual."""

@@ -1,4 +1,7 @@
-"""A scout looks ahead for a worker (ROLE-3), and a role's tools are enforced whatever the model says (ROLE-13)."""
+"""A goal alone: the Commander proposes the design through the model, and scouts look ahead for the workers (ROLE-3).
+
+A role's tools are enforced whatever the model says (ROLE-13).
+"""
 
 import json
 import shutil
@@ -42,20 +45,23 @@ def base_url(tmp_path: Path) -> Iterator[str]:
         yield str(card["url"])
 
 
-def test_a_scout_changes_nothing_and_its_brief_reaches_the_worker_beside_it(
+def test_the_commander_designs_and_scouts_that_change_nothing_hand_their_brief_to_the_workers(
     workspace: ScratchWorkspace, base_url: str
 ) -> None:
-    design = scenario_directory("calm") / "design.yaml"
-    answer = workspace.aegis(
-        *("run", "Search", "--design", str(design), "--scouts", "--headless", "--json", "--base-url", base_url),
-        *("--note", "scout=[[script:scout]]", "--note", "reviewer=[[script:reviewer]]"),
-    )
+    notes = [word for role in ("commander", "scout", "reviewer") for word in ("--note", f"{role}=[[script:{role}]]")]
+    goal = "Add a catalogue search and receipts to the shop"
+    answer = workspace.aegis("run", goal, "--yes", "--scouts", "--headless", "--json", "--base-url", base_url, *notes)
     assert answer.code == 0, answer.err
     report = answer.json
+    commander = report["instances"][0]
+    assert (commander["role"], commander["partition"]) == ("commander", [])
+    assert {gate["name"]: gate["passed"] for gate in report["stages"][0]["gates"]}["design_agreed"]
+    assert workspace.git("rev-parse", f"{report['commit']['branch']}^") == workspace.git("rev-parse", "main")
     scouts = [item for item in report["instances"] if item["role"] == "scout"]
     workers = {item["feature"]: item["agent_id"] for item in report["instances"] if item["role"] == "worker"}
-    assert {item["feature"] for item in scouts} == set(workers)
+    assert {item["feature"] for item in scouts} == set(workers) == {"search", "receipt"}
     assert all(item["partition"] == [] for item in scouts)
+    assert all(item["tokens"]["completion"] > 0 for item in report["instances"])
     hub = workspace.start("hub", "start")
     hub.communicate(timeout=30)
     events = workspace.events()

@@ -1,0 +1,52 @@
+"""Python by the standard library's own parser; what is newer than the running Python by tree-sitter."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+
+from aegis_tui.adapters.symbols.tree import read_tree
+from aegis_tui.domain.symbol import IMPORTS, Found, SymbolKind
+
+_Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def read_python(text: str) -> Iterable[Found] | None:
+    """The definitions of a Python file; None when it does not parse."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return read_tree("python", text)
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    return list(_definitions(tree.body, scope=""))
+
+
+def _definitions(body: Iterable[ast.stmt], *, scope: str, within: str | None = None) -> Iterator[Found]:
+    """Those of one scope, also in its branches; what is inside a function belongs to the function."""
+    for node in body:
+        if isinstance(node, _Definition):
+            yield _definition(node, scope, within)
+        if isinstance(node, ast.ClassDef):
+            yield from _definitions(node.body, scope=f"{scope}{node.name}.", within="class")
+        elif isinstance(node, ast.Import | ast.ImportFrom) and not scope:
+            yield Found(IMPORTS, "imports", (node.lineno, node.end_lineno or node.lineno))
+        elif not isinstance(node, _Definition):
+            yield from _definitions(_branches(node), scope=scope, within=within)
+
+
+def _branches(node: ast.stmt) -> Iterator[ast.stmt]:
+    for name in ("body", "orelse", "finalbody"):
+        yield from getattr(node, name, ())
+    for handler in getattr(node, "handlers", ()):
+        yield from handler.body
+
+
+def _definition(node: _Definition, scope: str, within: str | None) -> Found:
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    span = (first, node.end_lineno or node.lineno)
+    if isinstance(node, ast.ClassDef):
+        return Found(f"{scope}{node.name}", "class", span, ", ".join(map(ast.unparse, node.bases)))
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    kind: SymbolKind = "method" if within == "class" else "function"
+    return Found(f"{scope}{node.name}", kind, span, f"{type(node).__name__}({ast.unparse(node.args)}){returns}")

@@ -1,0 +1,192 @@
+"""Definitions by tree-sitter, from grammars that are installed one by one and never downloaded at run time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from aegis_tui.domain.region import Span
+from aegis_tui.domain.symbol import IMPORTS, Found, SymbolKind
+
+if TYPE_CHECKING:
+    from tree_sitter import Language, Node
+
+_GRAMMARS: Mapping[str, tuple[str, str]] = {
+    "python": ("tree_sitter_python", "language"),
+    "javascript": ("tree_sitter_javascript", "language"),
+    "typescript": ("tree_sitter_typescript", "language_typescript"),
+    "tsx": ("tree_sitter_typescript", "language_tsx"),
+    "go": ("tree_sitter_go", "language"),
+    "rust": ("tree_sitter_rust", "language"),
+}
+"""Language -> package of the grammar, and its function that gives it."""
+
+# Node types of all the grammars together: none of them means different things in two of these languages.
+_IMPORTS = frozenset(
+    [
+        "import_statement",
+        "import_from_statement",
+        "future_import_statement",
+        "import_alias",
+        "import_declaration",
+        "use_declaration",
+        "extern_crate_declaration",
+    ]
+)
+_WRAPPERS = frozenset(["export_statement", "ambient_declaration", "expression_statement", "decorated_definition"])
+_FUNCTIONS = frozenset(
+    [
+        "function_declaration",
+        "generator_function_declaration",
+        "function_signature",
+        "method_definition",
+        "method_signature",
+        "abstract_method_signature",
+        "function_definition",
+        "method_declaration",
+        "function_item",
+        "function_signature_item",
+        "macro_definition",
+    ]
+)
+_CLASSES = frozenset(
+    [
+        "class_declaration",
+        "abstract_class_declaration",
+        "interface_declaration",
+        "type_alias_declaration",
+        "enum_declaration",
+        "internal_module",
+        "class_definition",
+        "struct_item",
+        "enum_item",
+        "union_item",
+        "trait_item",
+        "impl_item",
+        "mod_item",
+        "type_item",
+        "type_spec",
+        "type_alias",
+    ]
+)
+_LISTS = frozenset(["lexical_declaration", "variable_declaration", "type_declaration"])
+_VALUED = frozenset(["variable_declarator", "field_definition", "public_field_definition"])
+_VALUES = frozenset(["arrow_function", "function_expression", "generator_function", "function", "class"])
+_ATTACHED = frozenset(["comment", "line_comment", "block_comment", "attribute_item", "decorator"])
+_NAME = re.compile(r"[\w$#]+")
+
+
+def read_tree(language: str, text: str) -> Iterable[Found] | None:
+    """The definitions of a file in that language; None when it does not parse.
+
+    Args:
+        language: One of python, javascript, typescript, tsx, go, rust.
+        text: The whole file.
+    """
+    from tree_sitter import Parser
+
+    tree = Parser(_grammar(language)).parse(text.encode("utf-8", "replace"))
+    if tree.root_node.has_error:
+        return None
+    return list(_definitions(tree.root_node, scope="", within=None))
+
+
+@cache
+def _grammar(language: str) -> Language:
+    from tree_sitter import Language
+
+    module, function = _GRAMMARS[language]
+    return Language(getattr(import_module(module), function)())
+
+
+def _definitions(parent: Node, *, scope: str, within: SymbolKind | None) -> Iterator[Found]:
+    for outer in parent.named_children:
+        inner = outer
+        while inner.type in _WRAPPERS and (wrapped := _wrapped(inner)) is not None:
+            inner = wrapped
+        if inner.type in _IMPORTS and not scope:
+            yield Found(IMPORTS, "imports", _span(outer))
+        elif inner.type in _LISTS:
+            many = [item for item in inner.named_children if item.type not in _ATTACHED]
+            for item in many:
+                yield from _one(item, outer if len(many) == 1 else item, scope, within)
+        else:
+            yield from _one(inner, outer, scope, within)
+
+
+def _wrapped(node: Node) -> Node | None:
+    for name in ("declaration", "definition"):
+        if (child := node.child_by_field_name(name)) is not None:
+            return child
+    kinds = _FUNCTIONS | _CLASSES | _LISTS
+    return next((child for child in node.named_children if child.type in kinds), None)
+
+
+def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iterator[Found]:
+    name = _name(node)
+    if name is None:
+        return
+    span = _span(outer)
+    value = node.child_by_field_name("value") if node.type in _VALUED else None
+    if node.type in _CLASSES or (value is not None and value.type == "class"):
+        body = (value or node).child_by_field_name("body")
+        yield Found(f"{scope}{name}", "class", span, _signature(node, body))
+        if body is not None:
+            yield from _definitions(body, scope=f"{scope}{name}.", within="class")
+    elif node.type in _FUNCTIONS or (value is not None and value.type in _VALUES):
+        body = (value or node).child_by_field_name("body")
+        is_method = within == "class" or node.type == "method_declaration"
+        yield Found(f"{scope}{name}", "method" if is_method else "function", span, _signature(node, body))
+
+
+def _name(node: Node) -> str | None:
+    """The name of a definition; None for what has none, or one that is no plain word."""
+    if node.type == "impl_item":
+        return _first_type(node.child_by_field_name("type"))
+    named = node.child_by_field_name("name") or node.child_by_field_name("property")
+    name = _text(named)
+    if not _NAME.fullmatch(name):
+        return None
+    if node.type == "method_declaration":
+        owner = _first_type(node.child_by_field_name("receiver"))
+        return None if owner is None else f"{owner}.{name}"
+    return name
+
+
+def _first_type(node: Node | None) -> str | None:
+    waiting = [] if node is None else [node]
+    while waiting:
+        found = waiting.pop()
+        if found.type == "type_identifier":
+            return _text(found)
+        waiting += reversed(found.named_children)
+    return None
+
+
+def _text(node: Node | None) -> str:
+    return "" if node is None or node.text is None else node.text.decode("utf-8", "replace")
+
+
+def _signature(node: Node, body: Node | None) -> str:
+    whole = node.text or b""
+    return whole[: len(whole) if body is None else body.start_byte - node.start_byte].decode("utf-8", "replace")
+
+
+def _span(node: Node) -> Span:
+    """The lines of a node with the comments and attributes that stand right above it."""
+    first = node.start_point.row + 1
+    above = node.prev_named_sibling
+    while above is not None and above.type in _ATTACHED and _last_line(above) == first - 1:
+        before = above.prev_named_sibling
+        if before is not None and _last_line(before) == above.start_point.row + 1:
+            break
+        first, above = above.start_point.row + 1, before
+    return first, _last_line(node)
+
+
+def _last_line(node: Node) -> int:
+    ends_at_line_start = node.end_point.column == 0 and node.end_point.row > node.start_point.row
+    return node.end_point.row + (0 if ends_at_line_start else 1)

@@ -1,0 +1,164 @@
+"""One vLLM server a machine and user: started in a session of its own, recorded in a file, ended with all it started.
+
+The command line is made by `start-vllm.sh`, which a person may run as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+
+from aegis_tui.adapters.process import ProcessIdentity, end_process_tree, find_identity, is_same_process_alive
+from aegis_tui.errors import ModelUnavailable, UsageError
+
+SCRIPT = Path(__file__).parent / "start-vllm.sh"
+STOP_GRACE_S = 20.0
+_POLL_S = 0.2
+_ASK_TIMEOUT_S = 2.0
+_TAIL_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class VllmRecord:
+    """A server that was started."""
+
+    pid: int
+    start_time: float
+    url: str
+    """Base URL, ending in `/v1`."""
+    model: str
+
+    @property
+    def is_running(self) -> bool:
+        """Whether that very process still runs."""
+        return is_same_process_alive(ProcessIdentity(self.pid, self.start_time))
+
+
+class VllmServer:
+    """The server of this user.
+
+    Args:
+        folder: Where its record and log are kept; made when missing.
+        environ: What it inherits; AEGIS_BATCH and the like are read by the script.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self._folder, self._environ = folder, environ
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self._folder / "vllm.log"
+
+    @property
+    def _record(self) -> Path:
+        return self._folder / "vllm.json"
+
+    def find(self) -> VllmRecord | None:
+        """The server that runs, or None."""
+        try:
+            record = VllmRecord(**json.loads(self._record.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        return record if record.is_running else None
+
+    def command(self, model: str | None, port: int) -> list[str]:
+        """The command line that would be run, the environment in front.
+
+        Raises:
+            UsageError: A setting is wrong; the message is the script's.
+        """
+        argv = ["bash", str(SCRIPT), "--print", *([model] if model else [])]
+        done = subprocess.run(
+            argv,
+            env=self._with_port(port),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise UsageError(done.stderr.splitlines()[0], "aegis-tui vllm start --help")
+        return shlex.split(done.stdout)
+
+    async def start(self, model: str | None, port: int, *, wait_s: float) -> VllmRecord:
+        """Start it, and return when it answers or `wait_s` seconds have passed.
+
+        Raises:
+            UsageError: A setting is wrong.
+            ModelUnavailable: It ended at once; the message ends with what it said.
+        """
+        if found := self.find():
+            return found
+        words = await asyncio.to_thread(self.command, model, port)
+        served = words[words.index("serve") + 1]
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *("bash", str(SCRIPT), *([model] if model else [])),
+                env=self._with_port(port),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+            )
+        finally:
+            os.close(descriptor)
+        identity = find_identity(process.pid)
+        started = identity.start_time if identity else 0.0
+        record = VllmRecord(process.pid, started, f"http://127.0.0.1:{port}/v1", served)
+        self._record.write_text(json.dumps(asdict(record)), "utf-8")
+        await self._wait(process, record, wait_s)
+        return record
+
+    async def stop(self) -> VllmRecord | None:
+        """End it and everything it started; returns what was ended."""
+        found = self.find()
+        if found is not None:
+            await asyncio.to_thread(end_process_tree, found.pid, marker=None, grace_s=STOP_GRACE_S)
+        self._record.unlink(missing_ok=True)
+        return found
+
+    async def _wait(self, process: asyncio.subprocess.Process, record: VllmRecord, wait_s: float) -> None:
+        end = time.monotonic() + max(wait_s, 1.0)
+        while time.monotonic() < end:
+            if process.returncode is not None:
+                self._record.unlink(missing_ok=True)
+                said = self.log.read_text("utf-8", "replace").strip().splitlines()[-_TAIL_LINES:]
+                raise ModelUnavailable("vLLM ended: " + "\n".join(said), f"read {self.log}")
+            if await is_healthy(record.url):
+                return
+            await asyncio.sleep(_POLL_S)
+
+    def _with_port(self, port: int) -> dict[str, str]:
+        return {**self._environ, "AEGIS_VLLM_PORT": str(port)}
+
+
+async def is_healthy(base_url: str) -> bool:
+    """Whether a vLLM answers and is ready."""
+    return await _get(base_url.removesuffix("/v1") + "/health") is not None
+
+
+async def read_metrics(base_url: str) -> str | None:
+    """The text of `/metrics`, or None."""
+    return await _get(base_url.removesuffix("/v1") + "/metrics")
+
+
+async def _get(url: str) -> str | None:
+    with contextlib.suppress(httpx.HTTPError):
+        async with httpx.AsyncClient(timeout=_ASK_TIMEOUT_S, trust_env=False) as client:
+            answer = await client.get(url)
+            return answer.text if answer.is_success else None
+    return None

@@ -1,0 +1,64 @@
+"""`aegis-tui events`: the log, one event a line, and what comes after it (HUB-5, contract 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.client import address_of
+from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.event import type_fits
+from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.sdk.quick import HubQuick
+
+PAGE = 1000
+
+
+def _events(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
+    after: Annotated[int, typer.Option("--after", min=0, help="Events with a greater seq.")] = 0,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", metavar="GLOB", help="Only these: lock:*, specs.>; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same: one JSON object a line.")] = True,
+) -> int:
+    """The log, one event a line; with --follow also over a restart of the hub, until you interrupt it."""
+    place = here()
+    hub = HubQuick(address_of(place))
+    if follow:
+        asyncio.run(_follow(place, types or [], after))
+        return 0
+    while page := hub.events(after=after, limit=PAGE):
+        for event in page:
+            if _is_wanted(event, types or []):
+                output.data(json.dumps(event, ensure_ascii=False))
+        after = page[-1]["seq"]
+    return 0
+
+
+def _is_wanted(event: dict[str, Any], types: list[str]) -> bool:
+    names = [event["type"], *([event["data"]["event"]] if event["type"] == "broadcast" else [])]
+    return not types or any(type_fits(pattern, name) for pattern in types for name in names)
+
+
+async def _follow(place: Place, types: list[str], after: int) -> None:
+    from aegis_tui.sdk.client import EnsembleClient
+
+    client = EnsembleClient.for_workspace(place.paths)
+    try:
+        async with aclosing(client.events(types=types, after=after)) as events:
+            async for event in events:
+                stamp = {"agent_id": event.agent_id, "timestamp": event.timestamp, "data": dict(event.data)}
+                wire = {"v": SCHEMA_VERSION, "seq": event.seq, "type": event.type, **stamp}
+                output.data(json.dumps(wire, ensure_ascii=False))
+    finally:
+        await client.close()
+
+
+events_app = typer.Typer(add_completion=False)
+events_app.command()(_events)

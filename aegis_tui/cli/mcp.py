@@ -1,0 +1,84 @@
+"""`aegis-tui mcp`: the tools of an instance over stdin and stdout, for agents that start their MCP servers (HUB-7)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from aegis_tui.cli.client import address_of, read_token, token_file_of
+from aegis_tui.cli.place import here
+from aegis_tui.errors import AegisError, Refused, UsageError
+from aegis_tui.sdk.client import EnsembleClient
+from aegis_tui.sdk.connection import Endpoint
+from aegis_tui.sdk.mcp_server import AgentServer
+from aegis_tui.sdk.tools import Tools
+
+BEAT_S = 5.0
+
+
+def _mcp(
+    instance: Annotated[str | None, typer.Option("--instance", help="Speak as this instance of yours.")] = None,
+) -> int:
+    """Serve MCP on stdin and stdout as an instance: the one of this pane, or one that you have joined."""
+    asyncio.run(serve(_own_client(instance)))
+    return 0
+
+
+def _own_client(instance: str | None) -> EnsembleClient:
+    """A lasting client that speaks as `instance`, else as the instance of this pane; never as the person.
+
+    Raises:
+        HubUnavailable: No hub runs.
+        UsageError: No instance is named, or there is no token for it here.
+    """
+    if instance is None and os.environ.get("AEGIS_HUB"):
+        return EnsembleClient.from_environment()
+    place = here()
+    token_file = token_file_of(place, instance)
+    if token_file is None:
+        raise UsageError("which instance?", "name one that you have joined: --instance ID")
+    token = read_token(token_file)
+    address_of(place)
+
+    async def locate() -> Endpoint:
+        return Endpoint(f"unix:{(await asyncio.to_thread(address_of, place)).socket}", token)
+
+    return EnsembleClient(locate=locate)
+
+
+async def serve(client: EnsembleClient) -> None:
+    """Answer until stdin ends; the instance's session is kept alive meanwhile.
+
+    Raises:
+        HubUnavailable: No hub answers.
+        Refused: The hub does not know the token, or it is not an instance's.
+    """
+    async with client:
+        context = await client.get_shared_context()
+        roles = {item["agent_id"]: item["role"] for item in context["instances"]}
+        if client.agent_id not in roles:
+            raise Refused(
+                "MCP speaks for an instance", "join first: aegis-tui connect --agent KIND", code="instance.only"
+            )
+        server = AgentServer(Tools(client.command, lambda: client.agent_id), lambda: str(roles[client.agent_id]))
+        beating = asyncio.create_task(_beat(client))
+        try:
+            await server.run_stdio_async()
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _beat(client: EnsembleClient) -> None:
+    while True:
+        with suppress(AegisError):
+            await client.command("heartbeat")
+        await asyncio.sleep(BEAT_S)
+
+
+mcp_app = typer.Typer(add_completion=False)
+mcp_app.command()(_mcp)

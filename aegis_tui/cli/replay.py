@@ -1,0 +1,106 @@
+"""`aegis-tui replay`: what the hub's state was after any event, from the log alone (HUB-5)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.context import mirror_view, snapshot_view
+from aegis_tui.domain.event import Event, event_from_wire
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import StoreError, UsageError
+from aegis_tui.sdk.quick import HubQuick
+
+PAGE = 1000
+
+
+def _replay(
+    to: Annotated[
+        int | None, typer.Option("--to", min=0, metavar="SEQ", help="Up to this event; all by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> int:
+    """Fold the log to the state after an event; with a hub that runs, compare with what it holds."""
+    place = here()
+    address = place.find()
+    agrees: bool | None = None
+    if address is None:
+        workspace = asyncio.run(_fold_stopped(place, to))
+    else:
+        hub = HubQuick(address)
+        held = hub.mirror()
+        workspace = _fold_running(hub, held["seq"] if to is None else to)
+        agrees = digest(held) == digest(mirror_view(workspace)) if workspace.seq == held["seq"] else None
+    if agrees is False:
+        raise StoreError(
+            f"the hub's state after event {workspace.seq} is not what its log gives",
+            "keep the log, restart the hub: aegis-tui hub stop",
+        )
+    told = digest(mirror_view(workspace))
+    context = snapshot_view(workspace, key=place.paths.key)
+    fields = {"seq": workspace.seq, "state_hash": told, "hub_agrees": agrees, "context": context}
+    output.result(fields, as_json=as_json, lines=_lines(workspace, told, agrees))
+    return 0
+
+
+def _lines(workspace: Workspace, told: str, agrees: bool | None) -> list[str]:
+    run = workspace.runs.current() or workspace.runs.latest()
+    lines = [f"state after event {workspace.seq}: {told}"]
+    if agrees:
+        lines.append("the hub holds the same")
+    if run is not None:
+        lines.append(f"{run.run}: {run.stage}, {run.goal}")
+    lines.append(f"{len(list(workspace.instances.alive()))} instances, {len(list(workspace.locks.locks()))} locks")
+    return lines
+
+
+def digest(state: dict[str, Any]) -> str:
+    """A hash of a state without its secrets: equal whether it was folded from the hub's answers or from the disk."""
+    text = json.dumps(state, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fold_running(hub: HubQuick, to: int) -> Workspace:
+    workspace = Workspace()
+    while workspace.seq < to and (page := hub.events(after=workspace.seq, limit=min(PAGE, to - workspace.seq))):
+        _apply(workspace, map(event_from_wire, page))
+    return _checked(workspace, to)
+
+
+async def _fold_stopped(place: Place, to: int | None) -> Workspace:
+    from aegis_tui.bootstrap import open_stopped_log
+
+    async with open_stopped_log(place.paths) as log:
+        wanted = log.last_seq if to is None else to
+        older = [state for seq, state in await log.load_snapshots() if seq <= wanted]
+        workspace = Workspace.load(older[0]) if older and log.first_seq > 1 else Workspace()
+        while workspace.seq < wanted and (events := await log.read(workspace.seq, min(PAGE, wanted - workspace.seq))):
+            _apply(workspace, events)
+        return _checked(workspace, wanted)
+
+
+def _apply(workspace: Workspace, events: Iterable[Event]) -> None:
+    for event in events:
+        if event.seq != workspace.seq + 1:
+            raise StoreError(
+                f"the log begins at event {event.seq}: what was before it is gone",
+                "stop the hub and replay again: its snapshots reach further (aegis-tui hub stop)",
+            )
+        workspace.evolve(event)
+
+
+def _checked(workspace: Workspace, to: int) -> Workspace:
+    if workspace.seq < to:
+        raise UsageError(f"there is no event {to}", f"the newest is {workspace.seq}")
+    return workspace
+
+
+replay_app = typer.Typer(add_completion=False)
+replay_app.command()(_replay)

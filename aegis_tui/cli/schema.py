@@ -1,0 +1,35 @@
+"""`aegis-tui schema`: the hub's contract as OpenAPI and AsyncAPI, generated from the models (HUB-3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.errors import UsageError
+
+
+def _schema(
+    which: Annotated[Literal["openapi", "asyncapi"], typer.Argument(help="REST, or the WebSocket.")],
+    into: Annotated[Path | None, typer.Option("-o", "--output", help="A file, in place of stdout.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same: it is JSON anyway.")] = True,
+) -> int:
+    """The contract of the hub in a form that programs read."""
+    from aegis_tui.hub.contract import contract_text
+
+    text = contract_text(which)
+    if into is None:
+        output.data(text.rstrip("\n"))
+        return 0
+    try:
+        into.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {into}: {error.strerror}", "name a file in a folder that exists") from error
+    output.talk(f"wrote {into}")
+    return 0
+
+
+schema_app = typer.Typer(add_completion=False)
+schema_app.command()(_schema)

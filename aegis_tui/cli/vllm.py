@@ -1,0 +1,124 @@
+"""`aegis-tui vllm`: a model server on this machine (LLM-1, contract 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.config import load_settings
+from aegis_tui.errors import ModelUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from aegis_tui.adapters.vllm.server import VllmServer
+
+app = typer.Typer(no_args_is_help=True, help="Start, stop and look at a vLLM server on this machine.")
+
+DEFAULT_PORT = 8001
+BETWEEN_READINGS_S = 0.5
+LOG_LINES = 200
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command()
+def start(
+    model: Annotated[str | None, typer.Argument(help="A name or a folder; AEGIS_MODEL when left out.")] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = DEFAULT_PORT,
+    wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it answers.")] = 600.0,
+    show: Annotated[bool, typer.Option("--print", help="Show the command, start nothing.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Serve a model for agents: tool calls, priorities, prefix cache figures, no usage report."""
+    server = _server()
+    if show:
+        words = server.command(model, port)
+        output.result({"command": words}, as_json=as_json, lines=[shlex.join(words)])
+        return 0
+    record = asyncio.run(server.start(model, port, wait_s=wait_s))
+    fields = asyncio.run(_look(record.url))
+    state = "answers" if fields["endpoints"][0]["healthy"] else "still loads; see aegis-tui vllm status"
+    output.result({"pid": record.pid, **fields}, as_json=as_json, lines=[f"{record.model} at {record.url} {state}"])
+    return 0
+
+
+@app.command()
+def stop(as_json: AsJson = False) -> int:
+    """End the server that `start` started."""
+    ended = asyncio.run(_server().stop())
+    words = f"{ended.model} at {ended.url} ended" if ended else "no vLLM was started here"
+    output.result({"stopped": ended is not None}, as_json=as_json, lines=[words])
+    return 0
+
+
+@app.command()
+def status(
+    base_url: Annotated[str | None, typer.Option("--base-url", help="Another server, with or without /v1.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say what a model server serves and how busy it is; exit 5 when none answers."""
+    found = _server().find()
+    url = base_url or (found.url if found else load_settings(os.environ).base_url)
+    fields = asyncio.run(_look(url))
+    endpoint, metrics = fields["endpoints"][0], fields["metrics"]
+    if not endpoint["healthy"]:
+        raise ModelUnavailable(f"no model server answers at {url}", "start one: aegis-tui vllm start")
+    lines = [f"{endpoint['model']} at {endpoint['url']}"]
+    lines += [f"  {name} {_round(value)}" for name, value in metrics.items() if value is not None]
+    output.result(fields, as_json=as_json, lines=lines)
+    return 0
+
+
+@app.command()
+def logs() -> int:
+    """Print the last lines that the server said."""
+    path = _server().log
+    try:
+        said = path.read_text("utf-8", "replace").splitlines()
+    except OSError as error:
+        raise UsageError("no vLLM was started here", "start one: aegis-tui vllm start") from error
+    for line in said[-LOG_LINES:]:
+        output.data(line)
+    return 0
+
+
+def _server() -> VllmServer:
+    from aegis_tui.adapters.vllm.server import VllmServer
+    from aegis_tui.sdk.discovery import workspace_paths
+
+    environ = dict(os.environ)
+    folder: Path = workspace_paths("vllm", environ).state_dir
+    return VllmServer(folder, environ)
+
+
+async def _look(base_url: str) -> dict[str, Any]:
+    """Endpoints and metrics as contract 9 has them; the address is checked before anything is sent."""
+    from aegis_tui.adapters.llm.probe import probe_endpoint
+    from aegis_tui.adapters.vllm.server import read_metrics
+    from aegis_tui.domain.endpoint import normalise_base_url
+    from aegis_tui.domain.metrics import parse_metrics, rates
+
+    url = normalise_base_url(base_url)
+    try:
+        found = await probe_endpoint(url)
+    except ModelUnavailable:
+        return {"endpoints": [{"url": url, "model": None, "healthy": False}], "metrics": {}}
+    endpoint = {"url": url, "model": next(iter(found.models), None), "healthy": True}
+    first, at_s = await read_metrics(url), time.monotonic()
+    await asyncio.sleep(BETWEEN_READINGS_S)
+    second, now_s = await read_metrics(url), time.monotonic()
+    if first is None or second is None:
+        return {"endpoints": [endpoint], "metrics": {}}
+    reading = parse_metrics(second)
+    rate = rates(parse_metrics(first), reading, now_s - at_s)
+    metrics = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
+    return {"endpoints": [endpoint], "metrics": {**metrics, **rate.model_dump()}}
+
+
+def _round(value: float) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

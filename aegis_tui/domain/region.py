@@ -1,0 +1,210 @@
+"""Where a part of a file is, and where it goes when the file changes: line arithmetic, nothing else (LOCK-1).
+
+A line is what git calls one: what ends with a newline. A span is meant against one content of the file; a `View` names
+that content by its blob id. Spans of different contents are never compared: see `common`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from typing import Final, NamedTuple
+
+from aegis_tui.domain.model import FrozenModel
+
+Span = tuple[int, int]
+"""First and last line, 1-based, both in."""
+
+MAX_VIEWS: Final = 8
+"""How many contents of its file a region is known in: the one it was granted on, and the newest."""
+
+_MAX_MATCHED_LINES = 2000
+
+
+class View(FrozenModel):
+    """Where a region lies in one content of its file."""
+
+    base_oid: str
+    """The blob id of the content."""
+    spans: tuple[Span, ...]
+    """Sorted, at least one."""
+
+
+class Hunk(NamedTuple):
+    """One change: `removed` lines from line `start` on are replaced by `added` others.
+
+    An insertion removes nothing and goes in before line `start`. `slack` says how many lines further up the same change
+    may be said to be, because the lines around it repeat.
+    """
+
+    start: int
+    removed: int
+    added: int
+    slack: int = 0
+
+
+class Rewrite(FrozenModel):
+    """What one write did to one file, line by line."""
+
+    base_oid: str
+    new_oid: str
+    hunks: tuple[Hunk, ...]
+
+
+def blob_id(content: bytes) -> str:
+    """The id git gives that content as a blob, without filters, in a SHA-1 repository."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text with their ends, cut at newlines alone."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [f"{line}\n" for line in lines] + ([last] if last else [])
+
+
+def line_hunks(before: str, after: str) -> tuple[Hunk, ...]:
+    """What turns `before` into `after`, in order of lines. Large changes are told as one hunk."""
+    old, new = split_lines(before), split_lines(after)
+    head = _common_length(old, new)
+    tail = _common_length(old[head:][::-1], new[head:][::-1])
+    old_middle, new_middle = old[head : len(old) - tail], new[head : len(new) - tail]
+    if not old_middle and not new_middle:
+        return ()
+    blocks = [(0, len(old_middle), 0, len(new_middle))]
+    if old_middle and new_middle and len(old_middle) + len(new_middle) <= _MAX_MATCHED_LINES:
+        matched = SequenceMatcher(None, old_middle, new_middle, autojunk=False).get_opcodes()
+        blocks = [(i, j, k, m) for kind, i, j, k, m in matched if kind != "equal"]
+    found = []
+    for index, (i, j, k, m) in enumerate(blocks):
+        floor = blocks[index - 1][1] + head if index else 0
+        ceiling = blocks[index + 1][0] + head if index + 1 < len(blocks) else len(old)
+        found.append(_slid(old, new, (i + head, j + head, k + head, m + head), floor, ceiling))
+    return tuple(found)
+
+
+def rewrite_of(before: str, after: str) -> Rewrite:
+    """What a write of `after` over `before` did."""
+    old, new = (blob_id(text.encode("utf-8", "replace")) for text in (before, after))
+    return Rewrite(base_oid=old, new_oid=new, hunks=line_hunks(before, after))
+
+
+def _common_length(one: Sequence[str], other: Sequence[str]) -> int:
+    length = 0
+    for mine, theirs in zip(one, other, strict=False):
+        if mine != theirs:
+            break
+        length += 1
+    return length
+
+
+def _slid(old: list[str], new: list[str], block: tuple[int, int, int, int], floor: int, ceiling: int) -> Hunk:
+    """The hunk at its lowest place, with the room above; only a pure insertion or removal can be told elsewhere."""
+    i, j, k, m = block
+    if i != j and k != m:
+        return Hunk(i + 1, j - i, m - k)
+    lines, first, size = (new, k, m - k) if i == j else (old, i, j - i)
+    down = 0
+    while j + down < ceiling and lines[first + down] == lines[first + down + size]:
+        down += 1
+    first += down
+    slack = 0
+    while i + down - slack > floor and lines[first - slack - 1] == lines[first - slack - 1 + size]:
+        slack += 1
+    return Hunk(i + down + 1, j - i, m - k, slack)
+
+
+def move(span: Span, hunks: Iterable[Hunk]) -> Span | None:
+    """Where the span is after somebody else's change; None when a hunk cuts it: it is stale then.
+
+    Lines put in right before the first or right after the last line leave the span as it is.
+    """
+    first, last = span
+    shift = 0
+    for hunk in hunks:
+        if hunk.start > last:
+            continue
+        if hunk.start - hunk.slack + hunk.removed > first:
+            return None
+        shift += hunk.added - hunk.removed
+    return first + shift, last + shift
+
+
+def grow(span: Span, hunks: Iterable[Hunk]) -> Span | None:
+    """Where the span is after its own holder's change: what is put in inside or at an end belongs to it.
+
+    Returns:
+        None when a hunk goes over an end, or when nothing of the span is left.
+    """
+    first, last = span
+    shift = growth = 0
+    for hunk in hunks:
+        delta = hunk.added - hunk.removed
+        if is_inside(hunk, (span,)):
+            growth += delta
+        elif hunk.start > last:
+            continue
+        elif hunk.start - hunk.slack + hunk.removed <= first:
+            shift += delta
+        else:
+            return None
+    grown = first + shift, last + shift + growth
+    return grown if grown[0] <= grown[1] else None
+
+
+def move_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
+    """`move` of each span; None when one of them is cut."""
+    return _each([move(span, hunks) for span in spans])
+
+
+def grow_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
+    """`grow` of each span; None when one of them cannot."""
+    return _each([grow(span, hunks) for span in spans])
+
+
+def _each(moved: list[Span | None]) -> tuple[Span, ...] | None:
+    kept = tuple(span for span in moved if span is not None)
+    return kept if len(kept) == len(moved) else None
+
+
+def is_inside(hunk: Hunk, spans: Iterable[Span]) -> bool:
+    """Whether the change touches only lines of one span, or is put in at one of its ends."""
+    lowest, highest = hunk.start - hunk.slack, hunk.start
+    return any(first <= highest and lowest <= last + 1 - hunk.removed for first, last in spans)
+
+
+def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The same lines in as few spans as possible, sorted."""
+    found: list[Span] = []
+    for first, last in sorted(spans):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return tuple(found)
+
+
+def cross(one: Iterable[Span], other: Sequence[Span]) -> bool:
+    """Whether the two have a line in common."""
+    return any(a <= d and c <= b for a, b in one for c, d in other)
+
+
+def contain(outer: Iterable[Span], inner: Iterable[Span]) -> bool:
+    """Whether every line of `inner` is one of `outer`."""
+    wide = joined(outer)
+    return all(any(a <= c and d <= b for a, b in wide) for c, d in inner)
+
+
+def common(one: Iterable[View], other: Iterable[View]) -> list[tuple[tuple[Span, ...], tuple[Span, ...]]]:
+    """The spans of both in each content that both are known in; empty when they cannot be compared."""
+    known = {view.base_oid: view.spans for view in other}
+    return [(view.spans, known[view.base_oid]) for view in one if view.base_oid in known]
+
+
+def with_view(views: Sequence[View], view: View) -> tuple[View, ...]:
+    """The views with one more; the first stays, the oldest of the others goes."""
+    kept = [item for item in views if item.base_oid != view.base_oid]
+    if views and views[0].base_oid == view.base_oid:
+        return (view, *kept)
+    return (*kept, view) if len(kept) < MAX_VIEWS else (kept[0], *kept[2:], view)

@@ -1,0 +1,32 @@
+"""The hub's machine-readable contract as text, for files and for programs that never start a hub (HUB-3)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from aegis_tui.adapters.clock import SystemClock
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.hub import schema
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.fanout import Fanout
+from aegis_tui.hub.identity import Identity
+from aegis_tui.hub.ingress import Ingress
+from aegis_tui.hub.mcp import McpDoor
+from aegis_tui.hub.rest import build_app
+from aegis_tui.sdk.discovery import WorkspacePaths
+
+
+def contract_text(which: Literal["openapi", "asyncapi"]) -> str:
+    """One document as a hub serves it, indented, with its keys in a fixed order. Opens no file and no socket."""
+    document = schema.asyncapi()
+    if which == "openapi":
+        nowhere = Path("/nonexistent")
+        engine = Engine(SqliteEventLog(nowhere), SystemClock())
+        identity = Identity(engine, "", b"")
+        ingress = Ingress(engine, identity, WorkspacePaths("", nowhere, nowhere))
+        mcp = McpDoor(engine, identity, ingress)
+        app = build_app(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine), mcp=mcp)
+        document = schema.openapi(app)
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,0 +1,96 @@
+"""An MCP server over the tools of an instance. Its import takes half a second: import it late."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types import CallToolResult, InputRequiredResult
+from mcp_types import Tool as ListedTool
+from starlette.types import ASGIApp
+
+from aegis_tui import __version__
+from aegis_tui.errors import AegisError
+from aegis_tui.sdk.tools import NAMES, Tools, tools_of
+
+_INSTRUCTIONS = (
+    "You work with others on one repository. get_scope says what you may write. Lock a joint file before you write it, "
+    "and give the lock back. Read your messages between steps. Who you are is known from your token."
+)
+
+
+class AgentServer(MCPServer[Any]):
+    """Lists and runs only the tools of the asker's role. Expected refusals reach the model in words, with the hint."""
+
+    def __init__(self, tools: Tools, role: Callable[[], str]) -> None:
+        """Make the server.
+
+        Args:
+            tools: What the calls end in.
+            role: The role of whoever asks, now.
+        """
+        super().__init__(
+            name="aegis-tui",
+            version=__version__,
+            instructions=_INSTRUCTIONS,
+            log_level="WARNING",
+            subscriptions=False,
+        )
+        self._role = role
+        for name in NAMES:
+            tool = getattr(tools, name)
+            self.add_tool(_telling(tool), name=name, description=inspect.getdoc(tool))
+
+    async def list_tools(self) -> list[ListedTool]:
+        """The tools of the asker's role."""
+        allowed = tools_of(self._role())
+        return [tool for tool in await super().list_tools() if tool.name in allowed]
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run a tool of the asker's role.
+
+        Raises:
+            ToolError: It is not one, its arguments do not fit, or the hub refused.
+        """
+        if name not in tools_of(self._role()):
+            raise ToolError(f"there is no tool {name} for a {self._role()}")
+        return await super().call_tool(name, arguments, context)
+
+
+def _telling(tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(tool)
+    async def told(**arguments: Any) -> Any:
+        try:
+            return await tool(**arguments)
+        except AegisError as error:
+            raise ToolError(f"{error.code}: {error.message}. {error.hint}".rstrip(". ")) from error
+
+    return told
+
+
+def http_app(server: AgentServer, *, hosts: list[str], max_body_bytes: int) -> ASGIApp:
+    """The server over HTTP, without sessions: each request stands alone and is answered with JSON.
+
+    Run `server.session_manager` around it.
+
+    Args:
+        server: What answers.
+        hosts: The `Host` headers that are served; a request with an `Origin` is refused (DNS rebinding).
+        max_body_bytes: A larger request is refused.
+    """
+    security = TransportSecuritySettings(enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=[])
+    server.streamable_http_app(
+        stateless_http=True,
+        json_response=True,
+        max_request_body_size=max_body_bytes,
+        transport_security=security,
+    )
+    return server.session_manager.handle_request

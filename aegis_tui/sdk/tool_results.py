@@ -1,0 +1,166 @@
+"""The typed results of the MCP tools: a plain `dict` would reach clients without a schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from aegis_tui.domain.run_event import QaCheck
+
+
+class ContextView(BaseModel):
+    """The SharedContext of contract 6."""
+
+    workspace: str
+    seq: int
+    task: dict[str, Any]
+    active_agents: list[dict[str, Any]]
+    locks: dict[str, dict[str, Any]]
+    recent_changes: list[dict[str, Any]]
+    partitions: dict[str, list[str]]
+    specs: dict[str, dict[str, Any]]
+    progress: dict[str, Any]
+    exchanges: list[dict[str, Any]]
+    """Features that are planned, written and reviewed in the open, with the state of each file."""
+
+
+class Told(BaseModel):
+    """Who was told; `*` is everybody."""
+
+    told: list[str]
+    seq: int | None = None
+
+
+class Message(BaseModel):
+    """One message; a `prompt` wants work, a `note` only tells."""
+
+    seq: int
+    sender: str
+    text: str
+    kind: str
+    timestamp: str
+
+
+class MessageList(BaseModel):
+    """Messages, oldest first."""
+
+    messages: list[Message]
+
+
+class Scope(BaseModel):
+    """Who you are and what you may write."""
+
+    agent_id: str
+    role: str
+    partition: list[str]
+    """Globs that you alone write."""
+    joint: list[str]
+    """Globs that anybody writes, under an EXCLUSIVE lock."""
+    shared: list[str]
+    """Globs that nobody writes."""
+    requested: list[str]
+    """Paths that you have asked for and that nobody has answered."""
+    specs: list[str]
+    run: str | None
+    branch: str | None
+    worktree: str | None
+    base_oid: str | None
+
+
+class ScopeAnswer(BaseModel):
+    """Granted at once because the path is yours, or a request that waits for `owner` or a person."""
+
+    granted: bool
+    request: str | None
+    owner: str | None = None
+
+
+class Lock(BaseModel):
+    """A lock of yours; `token` proves it when you write, renew or release."""
+
+    lock_id: str
+    path: str
+    region: str | None
+    lock_type: str
+    token: int
+    expires_in_s: float
+
+
+class LockAnswer(BaseModel):
+    """The locks, or who holds what was wanted and for how long at most."""
+
+    granted: bool
+    locks: list[Lock] = Field(default_factory=list)
+    code: str | None = None
+    """HELD, TIMEOUT, DEADLOCK or UPGRADE."""
+    held_by: str | None = None
+    expires_in_s: float | None = None
+    message: str | None = None
+
+
+class Named(BaseModel):
+    """The ids of what was claimed, released, judged or made."""
+
+    names: list[str]
+
+
+class Done(BaseModel):
+    """What became of a piece or a design."""
+
+    handed_in: str | None = None
+    """The piece that is now compared and reviewed."""
+    agreed: bool | None = None
+    """False: a person has yet to agree."""
+
+
+class PieceView(BaseModel):
+    """One piece of the design and who works on it."""
+
+    name: str
+    status: str
+    agent_id: str | None
+    depends_on: list[str] = Field(default_factory=list)
+    applied_head: str | None = None
+
+
+class Dispatch(BaseModel):
+    """Pieces with their workers; `agent_id` is null while nobody was started."""
+
+    stage: str
+    pieces: list[PieceView]
+
+
+class ConflictView(BaseModel):
+    """One path that two pieces change."""
+
+    conflict_id: str
+    a: str
+    b: str
+    path: str
+    kind: str
+    hunks: int
+    resolution: str | None
+
+
+class ConflictList(BaseModel):
+    """Conflicts of the run, settled ones included."""
+
+    conflicts: list[ConflictView]
+
+
+class Integration(BaseModel):
+    """The composition."""
+
+    stage: str
+    approved: bool
+    """Every piece is in, nothing else is, and a reviewer has approved it."""
+    pieces: list[PieceView]
+
+
+class QaResult(BaseModel):
+    """QA on the composed tree, read as a difference against the base."""
+
+    finished: bool
+    ok: bool | None = None
+    checks: list[QaCheck] = Field(default_factory=list)

@@ -1,0 +1,363 @@
+"""What an agent may do through MCP: the tools of contract 9, over one function that sends a command (HUB-7).
+
+Who asks is known from the token, so no tool takes an agent id of the caller. What a role does not list it cannot call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import Field
+
+from aegis_tui.domain.run_event import Criterion, Finding, Stage
+from aegis_tui.errors import Conflict, LockHeld, Refused
+from aegis_tui.sdk.tool_results import (
+    ConflictList,
+    ContextView,
+    Dispatch,
+    Done,
+    Integration,
+    Lock,
+    LockAnswer,
+    MessageList,
+    Named,
+    QaResult,
+    Scope,
+    ScopeAnswer,
+    Told,
+)
+
+LONGEST_WAIT_S = 25.0
+"""Shorter than the patience of every MCP client that was looked at."""
+
+_POLL_S = 0.2
+_COMMON = ("get_context", "send_message", "read_messages", "broadcast")
+_WORKER = (
+    "get_scope",
+    "request_scope",
+    "acquire_lock",
+    "renew_lock",
+    "release_lock",
+    "claim_task",
+    "update_task",
+    "report_done",
+    *_COMMON,
+)
+_ROLES: dict[str, tuple[str, ...]] = {
+    "worker": _WORKER,
+    "junior-developer": _WORKER,
+    "commander": ("propose_design", "dispatch_workers", "check_conflicts", "integrate", "run_qa", *_COMMON),
+    "reviewer": ("post_findings", "approve", "reject", *_COMMON),
+    "consultant": ("create_spec", *_COMMON),
+}
+NAMES = tuple(dict.fromkeys(name for names in _ROLES.values() for name in names))
+"""Every tool there is."""
+
+T = TypeVar("T")
+WaitS = Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, 25 at most; ask again after.")]
+
+
+def tools_of(role: str) -> tuple[str, ...]:
+    """The names of the tools that a role may list and call."""
+    return _ROLES.get(role, ("report_done", *_COMMON))
+
+
+class Ask(Protocol):
+    """Sends one command of contract 5 as the instance, and gives its reply or raises its `AegisError`."""
+
+    async def __call__(self, command_type: str, /, **fields: Any) -> dict[str, Any]:
+        """Send; fields that are None are left out."""
+        ...
+
+
+class Tools:
+    """The tools, for whoever `ask` speaks as. Every method raises the `AegisError` that the hub refused with."""
+
+    def __init__(self, ask: Ask, who: Callable[[], str]) -> None:
+        """Bind the tools.
+
+        Args:
+            ask: Sends a command.
+            who: The agent id that `ask` speaks as, now.
+        """
+        self._ask = ask
+        self._who = who
+
+    async def get_context(self) -> ContextView:
+        """What goes on in the workspace: task, agents, locks, partitions, specs, recent changes, progress."""
+        return ContextView.model_validate(await self._ask("context:get"))
+
+    async def send_message(self, to: str, text: str) -> Told:
+        """Write a note to another instance, named as in get_context.
+
+        Args:
+            to: For example NATIVE-w01, or w01.
+            text: What to tell it.
+        """
+        reply = await self._ask("message:send", to=to, text=text)
+        return Told(told=[to], seq=int(reply["seq"]))
+
+    async def read_messages(self, after: int = 0, wait_s: WaitS = 0.0) -> MessageList:
+        """Messages to you that are newer than `after`, oldest first; those up to `after` are acknowledged for good.
+
+        Args:
+            after: The seq of the last message you have dealt with; 0 at the start.
+            wait_s: How long to wait for the first one.
+        """
+        if after > 0:
+            waiting = await self._ask("message:read")
+            for item in waiting["messages"]:
+                if item["seq"] <= after:
+                    await self._ask("ack", of=item["seq"])
+
+        async def read() -> MessageList:
+            return MessageList.model_validate(await self._ask("message:read", after=after))
+
+        return await _until(read, lambda found: bool(found.messages), wait_s)
+
+    async def broadcast(self, event: str, data: dict[str, Any]) -> Told:
+        """Tell everybody of a step: plan:*, code:*, review:*, fix:* or note:*.
+
+        For one feature the order is plan:proposed {feature, files}, plan:acknowledged or plan:approved, then for each
+        file code:writing, code:written {file, token, new_oid}, review:requested, review:in_progress,
+        review:completed {status}, fix:suggested, fix:in_progress, fix:applied. A step out of order is refused.
+
+        Args:
+            event: Its name, for example plan:proposed.
+            data: What it says; name the feature.
+        """
+        await self._ask("broadcast", event=event, data=data)
+        return Told(told=["*"])
+
+    async def get_scope(self) -> Scope:
+        """What you may write: your partition, the joint files (only under a lock) and what is read-only shared."""
+        context = await self._ask("context:get")
+        me = self._me(context)
+        mine = [name for name, spec in context["specs"].items() if spec["agent"] == self._who()]
+        asked = [item["path"] for item in context["scope_requests"] if item["by"] == self._who()]
+        partition = context["partitions"].get(self._who(), [])
+        wide = {"partition": partition, "shared": context["shared"], "joint": context["joint"]}
+        return Scope.model_validate({**me, **wide, "specs": mine, "requested": asked})
+
+    async def request_scope(self, path: str, reason: str) -> ScopeAnswer:
+        """Ask to write one path outside your partition; its owner, the Commander or a person answers by message."""
+        return ScopeAnswer.model_validate(await self._ask("scope:request", path=path, reason=reason))
+
+    async def acquire_lock(
+        self,
+        paths: list[str],
+        lock_type: Literal["EXCLUSIVE", "SHARED", "REVIEW"] = "EXCLUSIVE",
+        wait_s: WaitS = 0.0,
+        ttl_s: float | None = None,
+        first_line: int | None = None,
+        last_line: int | None = None,
+        symbol: str | None = None,
+    ) -> LockAnswer:
+        """Lock files, all of them or none; a lock that somebody holds is an answer with `granted` false.
+
+        Args:
+            paths: From the repository's root.
+            lock_type: EXCLUSIVE to write, SHARED to read something steadily, REVIEW for reviewers.
+            wait_s: How long to stand in the queue.
+            ttl_s: How long it lasts unless renewed, in seconds, 600 at most; 300 when left out.
+            first_line: With last_line: only these lines of each path, 1-based, both in.
+            last_line: See first_line.
+            symbol: Only this function or class of each path, by its dotted name.
+        """
+        lines = None if first_line is None else [first_line, first_line if last_line is None else last_line]
+        region = {name: value for name, value in (("lines", lines), ("symbol", symbol)) if value is not None}
+        wanted = [{"path": path, **region} for path in paths]
+        try:
+            reply = await self._ask("lock:acquire", resources=wanted, lock_type=lock_type, wait_s=wait_s, ttl_s=ttl_s)
+        except LockHeld as held:
+            facts = {name: held.data.get(name) for name in ("held_by", "expires_in_s")}
+            return LockAnswer(granted=False, code=held.code, message=held.message, **facts)
+        return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
+
+    async def renew_lock(self, lock_id: str, token: int, ttl_s: float | None = None) -> LockAnswer:
+        """Start the time of a lock of yours again; refused when it is yours no more."""
+        reply = await self._ask("lock:renew", lock_id=lock_id, token=token, ttl_s=ttl_s)
+        return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
+
+    async def release_lock(self, lock_id: str, token: int) -> Named:
+        """Give a lock of yours back."""
+        reply = await self._ask("lock:release", lock_id=lock_id, token=token)
+        return Named(names=reply["released"])
+
+    async def claim_task(self, spec_id: str | None = None) -> Named:
+        """Take a spec that is ready and nobody's: the one you name, or the first there is. Of many claims one wins."""
+        context = await self._ask("context:get")
+        specs: dict[str, Any] = context["specs"]
+        if spec_id is not None:
+            rev = specs.get(spec_id, {}).get("rev", 0)
+            await self._ask("task:claim", spec_id=spec_id, expect_rev=rev)
+            return Named(names=[spec_id])
+        for name, spec in sorted(specs.items(), key=lambda item: (-item[1]["priority"], item[0])):
+            if spec["status"] != "approved" or spec["run"] is not None:
+                continue
+            try:
+                await self._ask("task:claim", spec_id=name, expect_rev=spec["rev"])
+            except (Refused, Conflict):
+                continue
+            return Named(names=[name])
+        raise Refused("no spec is ready", "wait, or ask by message", code="spec.none")
+
+    async def update_task(
+        self,
+        spec_id: str,
+        task_id: str,
+        status: str,
+        progress: Annotated[float, Field(ge=0, le=1)] = 0.0,
+        note: str | None = None,
+    ) -> Named:
+        """Say how far one task of your spec is; progress goes from 0 to 1."""
+        fields = {"spec_id": spec_id, "task_id": task_id, "status": status, "progress": progress, "note": note}
+        await self._ask("task:update", **fields)
+        return Named(names=[spec_id])
+
+    async def report_done(
+        self, summary: str, head_oid: str | None = None, base_oid: str | None = None, tokens: list[int] | None = None
+    ) -> Done:
+        """Say that your work is done. With a commit, it is handed in for review as the work on your spec.
+
+        Args:
+            summary: What was done, and what shows that it works.
+            head_oid: The commit on your branch that holds the work; leave it out when nothing is to be handed in.
+            base_oid: The commit that it stands on, when you have rebased.
+            tokens: Of the locks under which you wrote joint files.
+        """
+        piece = None
+        if head_oid is not None:
+            context = await self._ask("context:get")
+            me = self._me(context)
+            run = context["run"] or {"pieces": []}
+            spec_id = next((item["spec_id"] for item in run["pieces"] if item["agent_id"] == self._who()), None)
+            if spec_id is None:
+                raise Refused("there is no piece of yours to hand in", "leave head_oid out", code="spec.none")
+            base = base_oid or me["base_oid"] or ""
+            handed = {"spec_id": spec_id, "base_oid": base, "head_oid": head_oid, "tokens": tokens or []}
+            piece = (await self._ask("diff:submit", **handed))["piece"]
+        await self._ask("agent:report", state="done", progress=1.0, note=summary[:8000])
+        return Done(handed_in=piece)
+
+    async def propose_design(self, design: dict[str, Any]) -> Done:
+        """Put the design of the run forward: goal, features with disjoint partitions, shared, joint, qa."""
+        reply = await self._ask("design:propose", design=design)
+        return Done(agreed=bool(reply["agreed"]))
+
+    async def dispatch_workers(self) -> Dispatch:
+        """Which worker was started for which feature, and what the others wait for.
+
+        The hub starts workers itself once the design is agreed and the foundation is composed; before that this is
+        refused, with the gate that is not met.
+        """
+        context = await self._at_stage(Stage.DISPATCH)
+        return Dispatch.model_validate({"stage": context["run"]["stage"], "pieces": context["run"]["pieces"]})
+
+    async def check_conflicts(self) -> ConflictList:
+        """Paths that two pieces change: hot ones cross the same lines, soft ones merge cleanly."""
+        context = await self._at_stage(Stage.DESIGN)
+        return ConflictList.model_validate({"conflicts": context["run"]["conflicts"]})
+
+    async def integrate(self, wait_s: WaitS = 0.0) -> Integration:
+        """How far the composition of all pieces and its review are; refused while pieces or conflicts are open.
+
+        Args:
+            wait_s: How long to wait for its review.
+        """
+
+        async def look() -> Integration:
+            run = (await self._at_stage(Stage.INTEGRATE))["run"]
+            return Integration.model_validate({**run, "approved": run["stage"] != Stage.INTEGRATE})
+
+        return await _until(look, lambda found: found.approved, wait_s)
+
+    async def run_qa(self, wait_s: WaitS = 0.0) -> QaResult:
+        """What QA says of the composed tree; the hub runs it there once the composition is approved, not before.
+
+        Args:
+            wait_s: How long to wait for it to finish.
+        """
+
+        async def look() -> QaResult:
+            run = (await self._at_stage(Stage.FINAL_QA))["run"]
+            return QaResult.model_validate({"finished": run["qa"] is not None, **(run["qa"] or {})})
+
+        return await _until(look, lambda found: found.finished, wait_s)
+
+    async def post_findings(self, findings: list[Finding]) -> Told:
+        """Tell the author of the piece under your review what you have found so far; the verdict comes on its own."""
+        context, review = await self._review()
+        pieces = context["run"]["pieces"]
+        authors = [item["agent_id"] for item in pieces if review["piece"] == item["name"]]
+        authors = authors or [item["agent_id"] for item in pieces]
+        text = "\n".join(f"{item.severity} {item.file or ''}:{item.line or ''} {item.msg}" for item in findings)
+        told = []
+        for author in dict.fromkeys(name for name in authors if name):
+            try:
+                await self._ask("message:send", to=author, text=f"{self._who()} found in review:\n{text}")
+            except Refused:
+                continue
+            told.append(author)
+        return Told(told=told)
+
+    async def approve(self, criteria: list[Criterion]) -> Named:
+        """Approve the piece under your review; each acceptance criterion with evidence. A failed one is refused."""
+        return await self._verdict("approve", criteria, [])
+
+    async def reject(self, findings: list[Finding], criteria: list[Criterion] | None = None) -> Named:
+        """Send the piece under your review back, with what has to change."""
+        return await self._verdict("reject", criteria or [], findings)
+
+    async def create_spec(self, spec_id: str, title: str, dependencies: list[str] | None = None) -> Named:
+        """Make a spec known, for others to claim; a dependency cycle is refused with its path."""
+        spec = {"id": spec_id, "title": title, "dependencies": dependencies or []}
+        return Named(names=[(await self._ask("spec:create", spec=spec))["spec_id"]])
+
+    async def _verdict(self, decision: str, criteria: list[Criterion], findings: list[Finding]) -> Named:
+        _, review = await self._review()
+        judged = [item.model_dump(mode="json", by_alias=True) for item in criteria]
+        found = [item.model_dump(mode="json") for item in findings]
+        review_id = review["review_id"]
+        await self._ask("review:verdict", review_id=review_id, decision=decision, criteria=judged, findings=found)
+        return Named(names=[review_id])
+
+    async def _review(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        context = await self._ask("context:get")
+        wanted = self._me(context)["review_id"]
+        reviews = (context["run"] or {"reviews": []})["reviews"]
+        for review in reviews:
+            if review["review_id"] == wanted:
+                return context, review
+        raise Refused("you have no review", "the hub gives one to each reviewer that it starts", code="review.none")
+
+    def _me(self, context: dict[str, Any]) -> dict[str, Any]:
+        for item in context["instances"]:
+            if item["agent_id"] == self._who():
+                return dict(item)
+        raise Refused(f"{self._who()} is not an instance", "join first: aegis-tui connect", code="instance.unknown")
+
+    async def _at_stage(self, wanted: Stage) -> dict[str, Any]:
+        """The context, if the run is at that stage or further; else the gate that is not met is the refusal."""
+        context = await self._ask("context:get")
+        run = context["run"]
+        if run is None:
+            raise Refused("there is no run", "a person starts one: aegis-tui run GOAL", code="run.none")
+        order = list(Stage)
+        if order.index(Stage(run["stage"])) < order.index(wanted):
+            shut = next((gate for gate in run["gates"] if not gate["passed"]), None)
+            reason = f"{shut['name']}: {shut['reason']}" if shut else f"the run is at {run['stage']}"
+            raise Refused(f"{wanted} has not begun: {reason}", shut["command"] if shut else "", code="gate")
+        return context
+
+
+async def _until(look: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool], wait_s: float) -> T:
+    end = time.monotonic() + wait_s
+    found = await look()
+    while not is_enough(found) and time.monotonic() < end:
+        await asyncio.sleep(_POLL_S)
+        found = await look()
+    return found

@@ -1,0 +1,43 @@
+"""Pictures of a screen without a terminal (TUI-8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from textual.pilot import Pilot
+
+from aegis_tui.tui.app import AegisApp
+
+SETTLE_S = 0.3
+
+
+async def settle(pilot: Pilot[int]) -> None:
+    """Return when every message is handled and every short-lived worker is done (style-guide 9)."""
+    await pilot.pause()
+    busy = [worker for worker in pilot.app.workers if worker.group in ("check", "look") and not worker.is_finished]
+    if busy:
+        await pilot.app.workers.wait_for_complete(busy)
+    await pilot.pause()
+
+
+async def take(app: AegisApp, *, size: tuple[int, int], keys: Sequence[str] = ()) -> str:
+    """The app as SVG, after some keys.
+
+    Args:
+        app: Not run yet.
+        size: Columns and lines.
+        keys: Pressed one after the other, by Textual's names.
+    """
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(SETTLE_S)
+        for key in keys:
+            await pilot.press(key)
+            await settle(pilot)
+        await pilot.pause(SETTLE_S)
+        return whole_blanks(app.export_screenshot())
+
+
+def whole_blanks(svg: str) -> str:
+    """The same picture with blanks that every viewer keeps: some drop those at the start of a text."""
+    return re.sub(r"<text ", '<text xml:space="preserve" ', svg)

@@ -1,0 +1,126 @@
+"""`aegis-tui vllm` with a program named vllm that behaves like it: a worker process of its own, /health, /metrics."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+PROGRAM = """#!{python}
+import json, os, subprocess, sys, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+arguments = sys.argv
+if "broken" in arguments[2]:
+    sys.exit("CUDA is not available")
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)  # " + arguments[2]])
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        bodies = {{
+            "/health": b"",
+            "/v1/models": json.dumps({{"data": [{{"id": arguments[2], "owned_by": "vllm"}}]}}).encode(),
+            "/metrics": b"vllm:num_requests_running 3.0\\nvllm:kv_cache_usage_perc 0.25\\n",
+        }}
+        body = bodies.get(self.path)
+        self.send_response(404 if body is None else 200)
+        self.end_headers()
+        self.wfile.write(body or b"")
+    def log_message(self, *words):
+        print(*words, flush=True)
+ThreadingHTTPServer(("127.0.0.1", int(arguments[arguments.index("--port") + 1])), Handler).serve_forever()
+"""
+
+
+class Machine:
+    """An account with a vLLM of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "venv" / "bin").mkdir(parents=True)
+        program = folder / "venv" / "bin" / "vllm"
+        program.write_text(PROGRAM.format(python=sys.executable))
+        program.chmod(0o755)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = str(probe.getsockname()[1])
+
+    def vllm(self, *arguments: str) -> tuple[int, str, str]:
+        environ = {
+            **os.environ,
+            "HOME": str(self.folder),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "AEGIS_VENV": str(self.folder / "venv"),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "aegis_tui", "vllm", *arguments],
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def workers(self) -> list[int]:
+        """Processes of the server that were started here."""
+        mark = str(self.folder / "model")
+        return [
+            process.pid
+            for process in psutil.process_iter(["cmdline", "status"])
+            if process.info["status"] != psutil.STATUS_ZOMBIE and mark in " ".join(process.info["cmdline"] or ())
+        ]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path)
+    yield machine
+    machine.vllm("stop")
+    assert machine.workers() == []
+
+
+def test_a_server_is_started_found_looked_at_and_ended_with_its_workers(machine: Machine) -> None:
+    model = str(machine.folder / "model")
+    code, out, err = machine.vllm("start", model, "--port", machine.port, "--json")
+    assert code == 0, err
+    first = json.loads(out)
+    assert first["endpoints"] == [{"url": f"http://127.0.0.1:{machine.port}/v1", "model": model, "healthy": True}]
+    assert len(machine.workers()) == 2
+    assert json.loads(machine.vllm("start", model, "--port", machine.port, "--json")[1])["pid"] == first["pid"]
+    code, out, _ = machine.vllm("status", "--json")
+    metrics = json.loads(out)["metrics"]
+    assert (code, metrics["running"], metrics["kv_cache"]) == (0, 3, 0.25)
+    assert set(metrics) == {"running", "waiting", "kv_cache", "prefix_hit_rate", "tokens_per_s", "ttft_s"}
+    assert "GET /health" in machine.vllm("logs")[1]
+    assert json.loads(machine.vllm("stop", "--json")[1])["stopped"]
+    assert machine.workers() == []
+    assert not json.loads(machine.vllm("stop", "--json")[1])["stopped"]
+
+
+def test_a_server_that_ends_at_once_is_told_with_its_words(machine: Machine) -> None:
+    code, out, _ = machine.vllm("start", "broken", "--port", machine.port, "--json")
+    assert code == 5
+    assert "CUDA is not available" in json.loads(out)["error"]["message"]
+
+
+def test_where_nothing_answers_status_ends_with_5(machine: Machine) -> None:
+    code, out, _ = machine.vllm("status", "--base-url", "http://127.0.0.1:9", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (5, "model.unavailable")
+
+
+def test_an_address_outside_the_boundary_is_refused(machine: Machine) -> None:
+    code, out, _ = machine.vllm("status", "--base-url", "http://192.0.2.7", "--json")
+    assert (code, json.loads(out)["ok"]) == (3, False)
+
+
+def test_the_command_can_be_shown_without_starting_anything(machine: Machine) -> None:
+    code, out, _ = machine.vllm("start", "a model", "--print", "--port", machine.port, "--json")
+    words = json.loads(out)["command"]
+    assert code == 0
+    assert (words[words.index("serve") + 1], words[words.index("--port") + 1]) == ("a model", machine.port)
+    assert shlex.split(machine.vllm("start", "m", "--print")[1])[0] == "VLLM_NO_USAGE_STATS=1"
