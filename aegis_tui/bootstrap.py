@@ -130,8 +130,8 @@ def _folder(path: Path) -> Path:
 def serve_hub(root: Path) -> int:
     """Run the hub of the repository at `root` in this process; returns its exit code."""
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
-    services = [RegionService(root, FileSymbols()), WorkflowService(root, environ), WatchService(root)]
-    return main_hub(root, services=services)
+    regions = RegionService(root, FileSymbols())
+    return main_hub(root, services=[regions, WorkflowService(root, environ), WatchService(root)])
 
 
 @contextlib.asynccontextmanager

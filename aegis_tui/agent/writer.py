@@ -107,7 +107,7 @@ class Writer:
         except ValueError as error:
             raise UsageError("give lines or a symbol of the file", "lines [first, last] or symbol Name.name") from error
         text = self._load(path) or ""
-        spans = (lines,) if lines else None
+        spans: tuple[Span, ...] | None = (lines,) if lines else None
         if symbol and (outline := await asyncio.to_thread(self._symbols.outline, path, text)):
             found = outline.find(symbol)
             spans = found.spans if found else None
@@ -141,7 +141,7 @@ class Writer:
         """The smallest part of a file that a change lies in, and what to say when that is all of it."""
         outline = await asyncio.to_thread(self._symbols.outline, path, before)
         if outline is None:
-            return Resource(path=path), "under the lock of the whole file: it does not parse"
+            return Resource(path=path), "under the lock of the whole file: it cannot be parsed"
         hunks = line_hunks(before, after)
         if not hunks or not outline.line_count:
             return Resource(path=path), ""

@@ -1,15 +1,21 @@
-"""`aegis-tui lock`: acquire, release, list and break (LOCK-6, contract 9)."""
+"""`aegis-tui lock`: acquire, release, list, break and import (LOCK-5, LOCK-6, contract 9)."""
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.client import speaking_as
-from aegis_tui.cli.place import here
-from aegis_tui.errors import UsageError
+from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.lock_import import OldLock, Skipped, parse_old_locks
+from aegis_tui.errors import LockHeld, Refused, UsageError
+from aegis_tui.sdk.quick import HubQuick
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Locks on files and regions.")
 
@@ -22,8 +28,10 @@ Instance = Annotated[str | None, typer.Option("--instance", help="Speak as this 
 def acquire(
     path: PathArgument = None,
     file: Annotated[str | None, typer.Option("--file", help="The same as PATH.")] = None,
-    lines: Annotated[str | None, typer.Option("--lines", metavar="A-B", help="A line range, both ends in.")] = None,
-    symbol: Annotated[str | None, typer.Option("--symbol", help="A function or class by name.")] = None,
+    lines: Annotated[
+        str | None, typer.Option("--lines", metavar="A-B", help="A line range, from 1, both ends in.")
+    ] = None,
+    symbol: Annotated[str | None, typer.Option("--symbol", help="A function or class: NAME or CLASS.NAME.")] = None,
     mode: Annotated[str, typer.Option("--mode", help="EXCLUSIVE, SHARED or REVIEW.")] = "EXCLUSIVE",
     ttl: Annotated[float | None, typer.Option("--ttl", help="Seconds, 600 at most.")] = None,
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait.")] = 0,
@@ -43,17 +51,27 @@ def acquire(
         fields["symbol"] = symbol
     hub = speaking_as(here(), instance, timeout_s=wait + 30)
     reply = hub.command("lock:acquire", **fields)
-    told = [f"{item['path']} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
-    output.result({"locks": reply["locks"]}, as_json=as_json, lines=told)
+    told = [f"{_name(item)} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
+    told += [f"{whole} cannot be parsed: the whole file is locked" for whole in reply.get("whole", ())]
+    output.result({"locks": reply["locks"], "whole": reply.get("whole", [])}, as_json=as_json, lines=told)
     return 0
+
+
+def _name(lock: dict[str, Any]) -> str:
+    spans = ", ".join(f"{first}-{last}" for first, last in lock.get("spans", ()))
+    region = f":{lock['region']}" if lock["region"] else ""
+    return f"{lock['path']}{region}" + (f" (lines {spans})" if spans and spans != lock["region"] else "")
 
 
 def _lines(text: str) -> tuple[int, int]:
     first, dash, last = text.partition("-")
     try:
-        return int(first), int(last if dash else first)
+        found = int(first), int(last if dash else first)
     except ValueError as error:
         raise UsageError(f"--lines {text} is not a range", "for example --lines 10-20") from error
+    if not 1 <= found[0] <= found[1]:
+        raise UsageError(f"--lines {text}: lines count from 1, the first is not after the last", "as in --lines 10-20")
+    return found
 
 
 @app.command()
@@ -90,3 +108,52 @@ def break_lock(
     here().hub().command("lock:break", lock_id=lock_id, reason=reason)
     output.result({"broken": lock_id}, as_json=as_json, lines=[f"{lock_id} is broken"])
     return 0
+
+
+@app.command(name="import")
+def import_locks(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A _locks.json of an older tool.")],
+    as_json: AsJson = False,
+) -> int:
+    """Take over what is still held: as the instance of that name where you joined one, else as the person."""
+    old, skipped = parse_old_locks(_load(file), now=datetime.now(UTC))
+    place, taken = here(), []
+    for lock in old:
+        try:
+            taken += _take_over(place, lock)
+        except (LockHeld, Refused, UsageError) as error:
+            skipped.append(Skipped(str(lock.resource), f"{error.message}"))
+    left_out = [{"path": item.path, "reason": item.reason} for item in skipped]
+    told = [f"{_name(item)} {item['lock_type']} {item['agent_id']}" for item in taken]
+    told += [f"left out: {item['path']}: {item['reason']}" for item in left_out]
+    output.result({"imported": taken, "skipped": left_out}, as_json=as_json, lines=told or ["no locks in it"])
+    return 0
+
+
+def _take_over(place: Place, lock: OldLock) -> list[dict[str, Any]]:
+    """The locks granted for one entry, each with who holds it now."""
+    region = lock.resource.region
+    fields: dict[str, Any] = {
+        "path": lock.resource.path,
+        "lines": region.lines if region else None,
+        "symbol": region.symbol if region else None,
+        "lock_type": str(lock.mode),
+        "ttl_s": lock.ttl_s,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    reply = _speaker(place, lock.holder).command("lock:acquire", wait_s=0, **given)
+    return list(reply["locks"])
+
+
+def _speaker(place: Place, holder: str) -> HubQuick:
+    if holder:
+        with suppress(UsageError):
+            return speaking_as(place, holder)
+    return place.hub()
+
+
+def _load(file: Path) -> object:
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read as JSON: {error}", "name the _locks.json file") from error

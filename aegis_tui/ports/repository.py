@@ -202,6 +202,8 @@ class GitMounts:
     """Folders inside it to be mounted writable over that; they exist."""
     read_only: tuple[Path, ...]
     """To be mounted read-only after those: what inside them must not change, and the hooks."""
+    branches: tuple[Path, ...] = ()
+    """The run's folder of branches and that of their logs: an instance is shown copies of its own there."""
 
 
 class Repository(Protocol):

@@ -40,6 +40,8 @@ class SandboxSpec:
     """Visible and writable: the instance's home, the parts of the common `.git` that a commit touches."""
     read_only: tuple[Path, ...] = ()
     """Visible, not writable; a unix socket listed here can be connected to. Wins where a path is in both."""
+    shown_as: tuple[tuple[Path, Path], ...] = ()
+    """Pairs of a folder and the place it is shown at instead of what is there; writable."""
     hidden: tuple[Path, ...] = ()
     """Folders that look empty and cannot be written, apart from what is named below them: the person's checkout."""
     share_network: bool = False

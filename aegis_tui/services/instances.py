@@ -19,8 +19,9 @@ from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import Run
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
-from aegis_tui.ports.sandbox import Sandbox, SandboxSpec
+from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.terminal import PaneSpec, Terminal
+from aegis_tui.services.private_refs import PrivateRefs
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class InstanceKeeper:
         self._repository, self._terminal, self._sandbox = repository, terminal, sandbox
         self._places, self._key = places, key
         self._environ, self._git_environment = environ, git_environment
+        self._refs = PrivateRefs(repository, places.instances_dir)
 
     async def prepare(self, instance: Instance, run: Run, scope: Mapping[str, object], context: str) -> Prepared:
         """Worktree, token, scope, shared context and launch record.
@@ -124,6 +126,9 @@ class InstanceKeeper:
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         mounts = await self._repository.git_mounts(worktree)
         environment = self.environment(instance, run, folder)
+        shown_as: list[tuple[Path, Path]] = []
+        if level is not SandboxLevel.NONE:
+            shown_as = await self._refs.lay_out(instance, places=mounts.branches, working_oid=run.working_oid)
         spec = SandboxSpec(
             worktree=worktree.path,
             cwd=worktree.path,
@@ -135,6 +140,7 @@ class InstanceKeeper:
                 *(folder / name for name in ("token", "scope.json", "context.md", "hooks")),
                 *mounts.read_only,
             ),
+            shown_as=tuple(shown_as),
             hidden=() if self._repository.root == mounts.common_dir else (self._repository.root,),
             worktree_writable=instance.role not in READ_ONLY_ROLES,
             keep_environment=True,
@@ -182,6 +188,14 @@ class InstanceKeeper:
         )
         return pane.pane_id, pane.pid
 
+    def show_working_ref(self, instance: Instance, oid: str) -> None:
+        """Let a sandboxed instance see where the working ref stands."""
+        self._refs.show_working_ref(instance, oid)
+
+    async def take_over(self, instance: Instance) -> None:
+        """Move the branch of a sandboxed instance to where the instance has it."""
+        await self._refs.take_over(instance)
+
     async def stop(self, instance: Instance) -> None:
         """End its pane and everything it started; nothing when there is none."""
         await self._terminal.close_pane(instance.instance_id)
@@ -198,6 +212,7 @@ class InstanceKeeper:
         (folder / "token").unlink(missing_ok=True)
         if instance.worktree is None:
             return None
+        await self._refs.take_over(instance)
         rescued = await self._repository.remove_worktree(
             Path(instance.worktree),
             rescue=RescueName(instance.run or "none", instance.instance_id),

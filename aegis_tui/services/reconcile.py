@@ -205,6 +205,8 @@ class Reconciler:
         place = {"run": effect.run, "piece": effect.piece, "head_oid": effect.head_oid}
         if oid is None:
             return commands.MergeMarkRejected(**place, overlaps=tuple(overlaps))
+        for instance in await self._port.read(lambda workspace: list(workspace.instances.alive())):
+            self._keeper.show_working_ref(instance, oid)
         return commands.MergeMarkApplied(**place, oid=oid)
 
     async def _check(self, effect: CheckComposition) -> AnyCommand:

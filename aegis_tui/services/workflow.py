@@ -167,6 +167,9 @@ class Workflow:
             run = await self._log.read(_monitored)
             if run is None:
                 continue
+            for instance in await self._log.read(lambda workspace: list(workspace.instances.alive())):
+                if instance.worktree and instance.run == run.run:
+                    await self._parts.keeper.take_over(instance)
             heads = await self._parts.integrator.branch_heads(run)
             if heads == seen or len(heads) < 2:
                 continue

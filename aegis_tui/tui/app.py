@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import cast
+from typing import ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -44,8 +44,8 @@ class AegisApp(App[int]):
     CSS_PATH = "app.tcss"
     TITLE = "aegis-tui"
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = {ActionProvider}
-    BINDINGS: list[BindingType] = [
+    COMMANDS: ClassVar = {ActionProvider}
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("colon,ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every action by name."),
         Binding("T", "next_theme", "Theme", id="app.theme", tooltip="Change to the next theme."),
         Binding("ctrl+q", "quit", "Leave", id="app.leave", show=False, tooltip="Close the screen; agents go on."),
@@ -167,8 +167,7 @@ class AegisApp(App[int]):
     @property
     def dashboard(self) -> DashboardScreen:
         """The dashboard, wherever it lies in the stack."""
-        found = next(screen for screen in self.screen_stack if isinstance(screen, DashboardScreen))
-        return cast(DashboardScreen, found)
+        return next(screen for screen in self.screen_stack if isinstance(screen, DashboardScreen))
 
 
 def _known(kind: str, name: str, files: Mapping[str, Path]) -> str:

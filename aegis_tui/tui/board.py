@@ -7,7 +7,7 @@ side by side. Panels that a view does not place are shown one at a time in the s
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -106,23 +106,22 @@ def place(view: LayoutView, size: Size) -> dict[str, Region]:
         rows = column.rows
         heights = divide(size.height, [row.height for row in rows], [row.least for row in rows])
         for row, height in zip(rows, heights, strict=True):
-            for name, region in _side_by_side(row, Region(x, y, width, height)):
-                regions[name] = region
+            regions |= _side_by_side(row, Region(x, y, width, height))
             y += height
         x += width
     return regions
 
 
-def _side_by_side(row: LayoutRow, whole: Region) -> Iterator[tuple[str, Region]]:
-    x = whole.x
+def _side_by_side(row: LayoutRow, whole: Region) -> dict[str, Region]:
     widths = divide(whole.width, [1] * len(row.panels))
-    for name, width in zip(row.panels, widths, strict=True):
-        yield name, Region(x, whole.y, width, whole.height)
-        x += width
+    starts = [whole.x + sum(widths[:at]) for at in range(len(widths))]
+    return {
+        name: Region(x, whole.y, width, whole.height) for name, x, width in zip(row.panels, starts, widths, strict=True)
+    }
 
 
 def divide(total: int, shares: Sequence[int], least: Sequence[int] = ()) -> list[int]:
-    """Parts of `total` in proportion to `shares`, none under its `least` while there is room; they add up to `total`."""
+    """Parts that add up to `total`, in proportion to `shares`, none under its `least` while there is room."""
     floor = list(least) or [0] * len(shares)
     parts: list[int] = []
     left, weight = total, sum(shares)

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 from aegis_tui.errors import TerminalError, TerminalUnavailable
-from aegis_tui.ports.terminal import Screenshot, Terminal
+from aegis_tui.ports.terminal import Screenshot
 
 CAPTURE_S = 0.1
 RETRY_S = 1.0
+
+class PaneSource(Protocol):
+    """The part of the port `Terminal` that looking needs; see there."""
+
+    async def start(self) -> None:
+        """As `Terminal.start`."""
+        ...
+
+    async def close(self) -> None:
+        """As `Terminal.close`."""
+        ...
+
+    async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
+        """As `Terminal.capture`."""
+        ...
+
+    def dirty(self) -> AsyncGenerator[frozenset[str], None]:
+        """As `Terminal.dirty`."""
+        ...
+
+    def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
+        """As `Terminal.attach_argv`."""
+        ...
+
 
 Tell = Callable[[str, Screenshot | None], None]
 
@@ -24,7 +49,7 @@ class PaneWatcher:
         tell: Takes each new picture, by pane id; None when the pane cannot be seen.
     """
 
-    def __init__(self, open_terminal: Callable[[], Terminal], tell: Tell) -> None:
+    def __init__(self, open_terminal: Callable[[], PaneSource], tell: Tell) -> None:
         self._open, self._tell = open_terminal, tell
         self._wanted: frozenset[str] = frozenset()
         self._due: set[str] = set()
@@ -59,7 +84,7 @@ class PaneWatcher:
             finally:
                 await terminal.close()
 
-    async def _follow(self, terminal: Terminal) -> None:
+    async def _follow(self, terminal: PaneSource) -> None:
         marker = asyncio.create_task(self._mark(terminal))
         try:
             while self._wanted:
@@ -71,14 +96,14 @@ class PaneWatcher:
             marker.cancel()
             await asyncio.gather(marker, return_exceptions=True)
 
-    async def _mark(self, terminal: Terminal) -> None:
+    async def _mark(self, terminal: PaneSource) -> None:
         async with aclosing(terminal.dirty()) as batches:
             async for panes in batches:
                 if seen := panes & self._wanted:
                     self._due |= seen
                     self._wake.set()
 
-    async def _shoot(self, terminal: Terminal) -> None:
+    async def _shoot(self, terminal: PaneSource) -> None:
         due = [pane for pane in self._due if pane in self._wanted]
         self._due.clear()
         if not due:

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from aegis_tui.config import Settings
-from aegis_tui.ports.terminal import Terminal
 from aegis_tui.tui.feed import Hub
+from aegis_tui.tui.pane_watcher import PaneSource
 
 
 async def _nothing_unsaved(_worktree: Path, _branch: str) -> list[str]:
@@ -31,7 +31,7 @@ class Parts:
     hub: Hub
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=dict)
-    open_terminal: Callable[[], Terminal] | None = None
+    open_terminal: Callable[[], PaneSource] | None = None
     """A new look at the private server; None when there are no panes to look at."""
     unsaved: Callable[[Path, str], Awaitable[list[str]]] = _nothing_unsaved
     """Paths of a worktree that no commit of its branch holds; raises what git refuses."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aegis_tui.domain.event import Event
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
+from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.feed import Batch, Connection, FeedItem, parse_event
 
 
@@ -58,6 +59,53 @@ class RecordedHub:
 
     async def close(self) -> None:
         """Nothing to end."""
+
+
+class RecordedPanes:
+    """Panes that show what they showed once.
+
+    Args:
+        panes: Lines by pane id, with their SGR sequences.
+        attach: What attaching runs.
+    """
+
+    def __init__(self, panes: Mapping[str, Sequence[str]], *, attach: Sequence[str] = ("true",)) -> None:
+        self.panes = {name: tuple(lines) for name, lines in panes.items()}
+        self.attached: list[tuple[str, bool]] = []
+        self._attach_words = list(attach)
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+    async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
+        """What the panes showed."""
+        wanted = {name: self.panes[name] for name in pane_ids if name in self.panes}
+        return {name: Screenshot(lines, 80, len(lines), 0, 0, False) for name, lines in wanted.items()}
+
+    async def dirty(self) -> AsyncGenerator[frozenset[str], None]:
+        """Nothing changes any more."""
+        await asyncio.Event().wait()
+        yield frozenset()
+
+    def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
+        """The command it was given; who was attached to is kept."""
+        self.attached.append((instance, read_only))
+        return self._attach_words
+
+
+def load_panes(path: Path) -> dict[str, list[str]]:
+    """Panes of a file, a JSON object of lines by pane id.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return {str(name): [str(line) for line in lines] for name, lines in json.loads(path.read_text("utf-8")).items()}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(f"{path} holds no panes: {error}", "a JSON object: pane id to lines") from error
 
 
 def load_events(path: Path) -> list[Event]:

@@ -27,6 +27,4 @@ def data_folders(kind: str, environ: Mapping[str, str]) -> list[Path]:
 
 def data_files(kind: str, environ: Mapping[str, str]) -> dict[str, Path]:
     """Files of a kind by name; a person's own file of the same name replaces the shipped one."""
-    return {
-        path.stem: path for folder in data_folders(kind, environ) for path in sorted(folder.glob("*.toml"))
-    }
+    return {path.stem: path for folder in data_folders(kind, environ) for path in sorted(folder.glob("*.toml"))}

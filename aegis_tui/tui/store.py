@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,6 +48,7 @@ class WorkspaceStore:
         self.usage: dict[str, Any] = {}
         self.changed: Signal[frozenset[Key]] = Signal(owner, "workspace-changed")
         self._now = now or (lambda: datetime.now(UTC))
+        self._news = asyncio.Event()
 
     def now(self) -> datetime:
         """The present instant."""
@@ -64,8 +67,23 @@ class WorkspaceStore:
                 continue
             keys |= self.workspace.evolve(event)
             self._remember(event)
+        self._news.set()
         if batch:
             self.changed.publish(frozenset(keys | {EVENT_KEY}))
+
+    async def until(self, is_so: Callable[[], bool], *, deadline_s: float) -> bool:
+        """Wait until the mirror shows something; returns whether it does.
+
+        Args:
+            is_so: Looks at the mirror; asked after each batch of events.
+            deadline_s: Seconds to wait at most.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                while not is_so():
+                    self._news.clear()
+                    await self._news.wait()
+        return is_so()
 
     def _remember(self, event: Event) -> None:
         self.events.append(event)

@@ -96,6 +96,9 @@ ATTEMPTS = {
     "the working ref without hooks": Attempt(
         r"\[exit code 0\]", f"{NO_HOOKS} update-ref $AEGIS_INTEGRATION_REF {EVIL}"
     ),
+    "a sibling's branch without hooks": Attempt(
+        r"\[exit code 0\]", f"{NO_HOOKS} update-ref refs/heads/aegis/run1/w02 {EVIL}"
+    ),
     "primary checkout": Attempt(READ_ONLY, "echo evil > @ROOT@/evil.txt"),
     "primary git folder": Attempt(READ_ONLY, "echo evil > @ROOT@/.git/evil"),
     "the person's index": Attempt(READ_ONLY, "echo evil > @ROOT@/.git/index"),
@@ -164,6 +167,8 @@ class Seen:
     tokens: set[str] = field(default_factory=set)
     public: dict[str, str] = field(default_factory=dict)
     """What other programs of this machine can see: argv, environments, tmux."""
+    subjects: list[str] = field(default_factory=list)
+    """Every ref with the subject of its commit, after the attempts."""
     open_files: list[str] = field(default_factory=list)
     connections: int = 0
     report: dict[str, Any] = field(default_factory=dict)
@@ -257,6 +262,7 @@ def watch(seen: Seen, model: RecordedLLM, scenario: Path, runtime: Path, state: 
         seen.answers = dict(zip(ATTEMPTS, model.results("attempts"), strict=False))
         seen.pane = tmux(workspace, state, "capture-pane", "-p", "-S", "-", "-t", "=aegis:w01")
         look_around(seen, state)
+        seen.subjects = workspace.git("for-each-ref", "--format=%(refname) %(contents:subject)").splitlines()
         model.open_gate("rest")
         out, _ = process.communicate(timeout=40)
         seen.report = json.loads(out)
@@ -288,6 +294,8 @@ def look_around(seen: Seen, state: Path) -> None:
         for path in folder.rglob("*"):
             if "worktrees" in path.parts or path.is_symlink():
                 continue
+            if path.parent.name == "refs" and stat.S_IMODE(path.parent.stat().st_mode) == 0o700:
+                continue  # git writes an instance's refs with the person's umask; their folder is closed
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 seen.open_files.append(f"{path} {stat.filemode(path.stat().st_mode)}")
 
@@ -307,6 +315,7 @@ def test_nothing_came_of_all_that(seen: Seen) -> None:
     assert workspace.git("--git-dir", str(workspace.folder / "remote.git"), "for-each-ref") == ""
     ours = [line for line in workspace.git("for-each-ref").splitlines() if "aegis/" not in line]
     assert ours == seen.refs_before.splitlines()
+    assert len(seen.subjects) > 3 and not [line for line in seen.subjects if line.endswith(" evil")]
     assert not list(workspace.root.rglob("evil*"))
     assert workspace.git("status", "--porcelain") == "" and workspace.git("stash", "list") == ""
     assert "hooksPath" not in (workspace.root / ".git" / "config").read_text()

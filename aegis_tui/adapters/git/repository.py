@@ -192,12 +192,13 @@ def _mounts(common_dir: Path, worktree: Worktree, run_folder: Path) -> GitMounts
     """Folders to show a sandbox, made where they are missing; blocking."""
     objects = common_dir / "objects"
     admin = worktree.admin_dir
-    writable = (objects, common_dir / "refs/heads" / run_folder, common_dir / "logs/refs/heads" / run_folder, admin)
+    writable = (objects, admin)
+    branches = (common_dir / "refs/heads" / run_folder, common_dir / "logs/refs/heads" / run_folder)
     closed = [objects / "info", objects / "pack"]
-    for folder in (*writable, *closed):
+    for folder in (*writable, *branches, *closed):
         folder.mkdir(parents=True, exist_ok=True)
     closed += [admin / name for name in PROTECTED_FILES if (admin / name).is_file()]
     closed.append(worktree.path / ".git")
     if worktree.hooks_dir is not None:
         closed.append(worktree.hooks_dir)
-    return GitMounts(common_dir, writable, tuple(closed))
+    return GitMounts(common_dir, writable, tuple(closed), branches)

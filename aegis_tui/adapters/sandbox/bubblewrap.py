@@ -149,8 +149,9 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
         command.append("--new-session")
     command += _environment(spec, view)
     command += ["--proc", "/proc", "--dev", "/dev"]
+    instead = {place: source for source, place in spec.shown_as}
     for flag, path in _mounts(spec, view):
-        command += [flag, str(path)] if flag == "--tmpfs" else [flag, str(path), str(path)]
+        command += [flag, str(path)] if flag == "--tmpfs" else [flag, str(instead.get(path, path)), str(path)]
     for path in (*spec.hidden, Path("/")):
         command += ["--remount-ro", str(path)]
     command += ["--chdir", str(spec.cwd), "--"]
@@ -199,6 +200,7 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
     wanted.update(dict.fromkeys(spec.hidden, "--tmpfs"))
     wanted[spec.worktree] = "--bind" if spec.worktree_writable else "--ro-bind"
     wanted.update(dict.fromkeys(spec.read_write, "--bind-try"))
+    wanted.update(dict.fromkeys((place for _, place in spec.shown_as), "--bind"))
     wanted.update(dict.fromkeys(spec.read_only, "--ro-bind-try"))
     for path in sorted(wanted, key=lambda item: (len(item.parts), item)):
         yield wanted[path], path

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import uuid
 from collections.abc import Sequence
+from typing import ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
@@ -24,13 +25,12 @@ from aegis_tui.tui.views.explain import explain_stage
 from aegis_tui.tui.views.need import Need
 
 DELIVERY_S = 5.0
-_POLL_S = 0.1
 
 
 class InstanceActions(WorkspaceScreen):
     """Attach, send and stop."""
 
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "attach", "Attach", id="instance.attach", tooltip="Hand the terminal to its pane (attach ID)."),
         Binding("A", "watch", "Watch", id="instance.watch", tooltip="Attach without typing (attach ID --read-only)."),
         Binding("s", "send", "Send", id="instance.send", tooltip="Give it a prompt (send ID TEXT)."),
@@ -72,15 +72,15 @@ class InstanceActions(WorkspaceScreen):
     async def _hand_over(self, argv: Sequence[str]) -> None:
         """Run a program that takes the terminal; a tmux popup lies over this screen, which goes on below it."""
         if list(argv[:2]) == ["tmux", "display-popup"]:
-            done = await asyncio.to_thread(subprocess.run, argv, check=False, capture_output=True, text=True)
-            words = done.stderr.strip()
+            shown = await asyncio.to_thread(subprocess.run, argv, check=False, capture_output=True)
+            code, words = shown.returncode, shown.stderr.decode("utf-8", "replace").strip()
         else:
+            words = ""
             with self.app.suspend():
-                words = ""
-                done = subprocess.run(argv, check=False)  # noqa: ASYNC221  # the terminal is handed over: nothing else may draw
+                code = subprocess.run(argv, check=False).returncode  # noqa: ASYNC221  # the terminal is handed over: nothing else may draw
             self.app.refresh(repaint=True, layout=True)
-        if done.returncode:
-            self.desk.complain(UsageError(f"attach ended with {done.returncode}", words or "is the pane still open?"))
+        if code:
+            self.desk.complain(UsageError(f"attach ended with {code}", words or "is the pane still open?"))
 
     @work(group="send")
     async def action_send(self) -> None:
@@ -103,16 +103,14 @@ class InstanceActions(WorkspaceScreen):
                 sent[target] = int(reply["seq"])
         if not sent:
             return
-        waiting = self.desk.store.workspace.messages.waiting
-        end = asyncio.get_running_loop().time() + DELIVERY_S
-        while asyncio.get_running_loop().time() < end:
-            seen = self.desk.store.workspace.seq
-            if all(seq <= seen and seq not in waiting for seq in sent.values()):
-                break
-            await asyncio.sleep(_POLL_S)
-        seen = self.desk.store.workspace.seq
+
+        def is_delivered(seq: int) -> bool:
+            workspace = self.desk.store.workspace
+            return seq <= workspace.seq and seq not in workspace.messages.waiting
+
+        await self.desk.store.until(lambda: all(map(is_delivered, sent.values())), deadline_s=DELIVERY_S)
         told = [
-            f"{instance_id(name)}: {'queued for its next turn' if seq in waiting or seq > seen else 'delivered'}"
+            f"{instance_id(name)}: {'delivered' if is_delivered(seq) else 'queued for its next turn'}"
             for name, seq in sent.items()
         ]
         self.desk.tell("\n".join(told), title="prompt")
@@ -141,7 +139,7 @@ class InstanceActions(WorkspaceScreen):
 class RunActions(WorkspaceScreen):
     """Give a goal, look at it, hold it, end it."""
 
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_goal", "New goal", id="run.new", tooltip="Give a goal (aegis-tui run GOAL)."),
         Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Go ahead with a single feature."),
         Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
@@ -270,7 +268,9 @@ class RunActions(WorkspaceScreen):
             return
         who = instance_id(lock.agent_id)
         consequences = [f"{who} is told; what it writes there after that is refused.", "Who waits is let in."]
-        if await self.app.push_screen_wait(ConfirmScreen(self.desk, f"Break the lock of {lock.resource}?", consequences)):
+        if await self.app.push_screen_wait(
+            ConfirmScreen(self.desk, f"Break the lock of {lock.resource}?", consequences)
+        ):
             await self.desk.command("lock:break", lock_id=lock.lock_id, reason="broken by the person")
 
     @work(group="hub", exclusive=True)
@@ -291,8 +291,13 @@ class RunActions(WorkspaceScreen):
 
         asked = self.desk.store.workspace.scope_requests.get(need.key)
         reason = asked.reason if asked else ""
-        consequences = [f"Its reason: {reason}", "Yes lets it write there under a lock; no tells it to find another way."]
-        if (answer := await self.app.push_screen_wait(ConfirmScreen(self.desk, f"{need.words}?", consequences))) is None:
+        consequences = [
+            f"Its reason: {reason}",
+            "Yes lets it write there under a lock; no tells it to find another way.",
+        ]
+        if (
+            answer := await self.app.push_screen_wait(ConfirmScreen(self.desk, f"{need.words}?", consequences))
+        ) is None:
             return
         await self.desk.command("scope:grant" if answer else "scope:refuse", request=need.key)
 

@@ -46,7 +46,7 @@ class WorkspaceScreen(Screen[None]):
 class Dialog(ModalScreen[T]):
     """A question over the screen below; esc leaves it without an answer."""
 
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back", id="dialog.back", tooltip="Go back without doing anything."),
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,7 +18,7 @@ from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.actions import InstanceActions, RunActions
 from aegis_tui.tui.screens.base import StoreView, WorkspaceScreen
 from aegis_tui.tui.screens.why import WhyScreen
-from aegis_tui.tui.views.conflict import hunk_lines
+from aegis_tui.tui.views.conflict import conflict_lines
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_piece
 from aegis_tui.tui.views.instance import TOTAL_KEY
 from aegis_tui.tui.views.need import needs
@@ -53,7 +55,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     """Instances, locks, partitions, conflicts, events and a live pane."""
 
     CSS_PATH = "dashboard.tcss"
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "next_panel", "Next panel", id="panel.next", show=False, tooltip="Go to the next panel."),
         Binding(
             "shift+tab", "previous_panel", "Panel before", id="panel.previous", show=False, tooltip="Go one panel back."
@@ -71,7 +73,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         super().__init__(desk)
         store = desk.store
         self.instances = InstancePanel(store)
-        self.preview = PanePreview(id="panel-preview")
+        self.preview = PanePreview(name_id="panel-preview")
         self._layout_name = layout
         panels: list[LinePanel] = [
             self.instances,
@@ -177,7 +179,9 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             lock_id = key if not key.startswith("wait/") else self._lock_waited_for(key)
             self._page("Lock", lambda width: explain_lock(store.workspace, lock_id, now=store.now()))
         elif panel == "conflicts" and run is not None and (conflict := run.conflicts.get(key)):
-            self._page(f"{conflict.a} × {conflict.b} in {conflict.path}", lambda width: hunk_lines(conflict, width=width))
+            self._page(
+                f"{conflict.a} × {conflict.b} in {conflict.path}", lambda width: conflict_lines(conflict, width=width)
+            )
         elif panel == "pieces" and run is not None and key in run.pieces:
             self._page(f"Piece {key}", lambda width: explain_piece(run, key))
         elif panel == "events":

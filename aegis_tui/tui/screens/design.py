@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -33,8 +34,8 @@ from aegis_tui.tui.widgets.line_view import LineView
 from aegis_tui.tui.widgets.prompt import Prompt
 
 CHECK_S = 0.2
-_SETTLE_S = 10.0
-_POLL_S = 0.05
+SETTLE_S = 10.0
+"""How long the mirror may take to show what a command did."""
 CHOICES = (
     ("1", "agree: the agents start"),
     ("2", "edit here"),
@@ -47,8 +48,8 @@ CHOICES = (
 class DesignScreen(Dialog[None]):
     """One design, and what can be done about it while nobody has agreed yet."""
 
-    CSS_PATH = ["dialog.tcss", "design.tcss"]
-    BINDINGS: list[BindingType] = [
+    CSS_PATH: ClassVar = ["dialog.tcss", "design.tcss"]
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "agree", "Agree", id="design.agree", tooltip="Agree: the agents start by this design."),
         Binding("2", "edit", "Edit", id="design.edit", tooltip="Change the design here; it is checked as you type."),
         Binding("3", "editor", "$EDITOR", id="design.editor", tooltip="Change the design in your editor."),
@@ -78,12 +79,11 @@ class DesignScreen(Dialog[None]):
         """Choices or text on the left, the drawing on the right."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = "A design waits for you" if self.is_open else "The design that agents work by"
-            dialog.border_subtitle = "a number chooses · esc back" if self.is_open else "esc back"
             with Horizontal(id="design"):
                 with Vertical(id="left"):
-                    yield LineView(id="choices")
+                    yield LineView(name_id="choices")
                     yield TextArea(dump_design(self._design), id="text", soft_wrap=False, show_line_numbers=True)
-                    yield LineView(id="issues")
+                    yield LineView(name_id="issues")
                     yield Label("What should be different?", id="ask", classes="question")
                     yield Prompt("", id="remark")
                 yield Page(self._draw)
@@ -108,6 +108,9 @@ class DesignScreen(Dialog[None]):
     def _show(self, *names: str) -> None:
         for name in ("choices", "text", "issues", "ask", "remark"):
             self.query_one(f"#{name}").display = name in names
+        hints = {"choices": "a number chooses · esc back", "text": "^s agree · esc leave the text"}
+        hint = hints.get(names[0], "enter send · esc back") if self.is_open else "esc back"
+        self.query_one(".dialog").border_subtitle = hint
 
     def _draw(self, width: int) -> list[Line]:
         return design_lines(self._design, width=width)
@@ -182,9 +185,7 @@ class DesignScreen(Dialog[None]):
         before = self._run.design_id
         if await self.desk.command("design:propose", design=design.model_dump(mode="json")) is None:
             return
-        end = asyncio.get_running_loop().time() + _SETTLE_S
-        while self._run.design_id == before and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(_POLL_S)
+        await self.desk.store.until(lambda: self._run.design_id != before, deadline_s=SETTLE_S)
         if self._run.design is not None:
             self.dismiss(None)
         else:
@@ -226,10 +227,7 @@ class DesignScreen(Dialog[None]):
                 return
         if not await self.desk.command("run:cancel", run=run.run, reason="another design was asked for"):
             return
-        end = asyncio.get_running_loop().time() + _SETTLE_S
-        while run.status is not RunStatus.COMPLETED and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(_POLL_S)
-            run = self._run
+        await self.desk.store.until(lambda: self._run.status is RunStatus.COMPLETED, deadline_s=SETTLE_S)
         options = {**run_options(self.desk), **run.options.model_dump(mode="json")}
         goal = f"{run.goal}\n\nRemark on the design that was proposed before: {remark}"
         reply = await self.desk.command("run:start", request_id=uuid.uuid4().hex, goal=goal, options=options)
@@ -264,4 +262,3 @@ def _edited(argv: list[str], text: str, suspend: Callable[[], AbstractContextMan
             raise ValueError("the file it left is not UTF-8") from error
     finally:
         path.unlink(missing_ok=True)
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -39,7 +39,7 @@ class GoalScreen(Dialog[StartRun | None]):
     """A new goal, with a design file where there is one."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
         Binding("ctrl+y", "toggle_yes", "Agree by itself", id="goal.yes", tooltip="Take a proposed design unseen."),
     ]
@@ -121,7 +121,7 @@ class FeatureScreen(Dialog[StartRun | None]):
     """Go ahead with a single feature: one agent, one scope, no proposal to agree to."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="feature.start", tooltip="Dispatch the feature to one agent."),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -34,7 +35,7 @@ class GridScreen(InstanceActions):
     """The panes of all that live, as many as fit with at least 50 × 9 cells each."""
 
     CSS_PATH = "grid.tcss"
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,g,q", "back", "Back", id="grid.back", tooltip="Go back to the dashboard."),
         Binding("l,right,j,down", "app.focus_next", "Next", id="grid.next", show=False, tooltip="Go to the next pane."),
         Binding(
@@ -53,10 +54,10 @@ class GridScreen(InstanceActions):
         yield Grid(id="panes")
         yield BottomBar(self.desk, KEYS)
 
-    async def on_mount(self) -> None:
-        """Fill the grid."""
+    def on_mount(self) -> None:
+        """Listen, and fill the grid."""
         super().on_mount()
-        await self._fill()
+        self.call_next(self._fill)
 
     async def on_resize(self) -> None:
         """Another size may hold more panes, or fewer."""

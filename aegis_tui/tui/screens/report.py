@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -16,7 +18,7 @@ class ReportScreen(Dialog[None]):
     """The report of one run."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy", "Copy", id="report.copy", tooltip="Copy the command that takes the result in."),
         Binding("enter,q", "leave", "Back", id="report.back", show=False, tooltip="Go back."),
     ]

@@ -29,8 +29,11 @@ class SendScreen(Dialog[str | None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"Send to {names}"
             yield Prompt("", id="text")
-            yield Label("Taken at its next turn; queued until then. A person's typing in the pane always works.",
-                        classes="muted", markup=False)
+            yield Label(
+                "Taken at its next turn; queued until then. A person's typing in the pane always works.",
+                classes="muted",
+                markup=False,
+            )
             yield Label("enter send   ctrl+j new line   esc back", classes="keys", markup=False)
 
     def on_prompt_submitted(self, message: Prompt.Submitted) -> None:

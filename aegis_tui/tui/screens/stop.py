@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -25,7 +26,7 @@ class ConfirmScreen(Dialog[bool | None]):
     """A question with its consequences; only `y` means yes."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "agree", "Yes", id="confirm.yes", tooltip="Do it."),
         Binding("n", "leave", "No", id="confirm.no", tooltip="Leave everything as it is."),
     ]
@@ -52,7 +53,7 @@ class StopScreen(Dialog[bool | None]):
     """Stop one or several instances."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "agree", "Stop", id="stop.yes", tooltip="Stop them; their work is saved first."),
         Binding("n", "leave", "No", id="stop.no", tooltip="Let them go on."),
     ]
@@ -66,7 +67,7 @@ class StopScreen(Dialog[bool | None]):
         names = ", ".join(item.instance_id for item in self._targets)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"Stop {names}?"
-            view = LineView(id="losses")
+            view = LineView(name_id="losses")
             view.styles.height = min(14, 3 + 4 * len(self._targets))
             yield view
             yield Label("y stop   n or esc let it go on", classes="keys", markup=False)

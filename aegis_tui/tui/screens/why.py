@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,7 +22,7 @@ Render = Callable[[int], Sequence[Line]]
 class Page(LineView, can_focus=True):
     """Lines that scroll by the same keys as every list."""
 
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll_down", "Down", id="page.down", show=False, tooltip="Scroll one line down."),
         Binding("up,k", "scroll_up", "Up", id="page.up", show=False, tooltip="Scroll one line up."),
         Binding("home,g", "scroll_home", "Top", id="page.top", show=False, tooltip="Scroll to the top."),
@@ -30,7 +31,7 @@ class Page(LineView, can_focus=True):
     DEFAULT_CSS = "Page { height: 1fr; }"
 
     def __init__(self, render: Render) -> None:
-        super().__init__(id="page")
+        super().__init__(name_id="page")
         self._lines = render
 
     def fill(self) -> None:
@@ -46,7 +47,7 @@ class WhyScreen(Dialog[None]):
     """A page that follows the store while it is open."""
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,q", "leave", "Back", id="why.back", show=False, tooltip="Go back."),
     ]
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from aegis_tui.domain.run import Conflict, Run
-from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, inert, width_of
+from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, inert, line_width, width_of
+
+_WORDS = re.compile(r"\n|\w+|[^\w\n]")
+_BESIDE_WIDTH = 114
+"""Cells of a page on a screen of 120 columns, within half a dozen."""
 
 
 class Hunk(NamedTuple):
@@ -61,45 +67,91 @@ def parse_hunks(text: str) -> list[Hunk]:
     return hunks
 
 
-def hunk_lines(item: Conflict, *, width: int) -> list[Line]:
-    """Every hunk: side by side from 118 cells on, one side after the other below that."""
-    lines: list[Line] = []
+def conflict_lines(item: Conflict, *, width: int) -> list[Line]:
+    """How it stands, then every hunk: side by side from 114 cells on, one side after the other below that."""
+    lines: list[Line] = [_standing(item), ()]
     hunks = parse_hunks(item.text)
     for number, hunk in enumerate(hunks, 1):
         lines.append((Span(f"hunk {number} of {len(hunks)}", "strong"),))
-        lines += _beside(item, hunk, width) if width >= 118 else _below(item, hunk, width)
+        lines += _beside(item, hunk, width) if width >= _BESIDE_WIDTH else _below(item, hunk, width)
         lines.append(())
     if not hunks:
         lines.append((Span("The two sides merge cleanly here; nothing crosses.", "muted"),))
     return lines
 
 
+def _standing(item: Conflict) -> Line:
+    if item.resolution is not None:
+        return (Span(f"✓ settled: {item.resolution}", "good"),)
+    if item.kind == "soft":
+        return (Span("Both change this file, on different lines: it merges by itself.", "warn"),)
+    return (Span(f"≠ open: {inert(item.b)} goes back to its worker, who rebases on what is composed", "bad"),)
+
+
 def _beside(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
     room = (width - 6) // 3
-    names = (f"{inert(item.a)} (composed)", "before both", f"{inert(item.b)} (handed in)")
-    inks: tuple[Ink, Ink, Ink] = ("good", "muted", "warn")
-    sides = (hunk.ours, hunk.base, hunk.theirs)
-    lines = [_across([fit(name, room) for name in names], inks)]
-    for at in range(max(map(len, sides), default=0)):
-        lines.append(_across([fit(inert(side[at]) if at < len(side) else "", room) for side in sides], inks))
-    return lines
-
-
-def _across(cells: list[str], inks: tuple[Ink, Ink, Ink]) -> Line:
-    spans: list[Span] = []
-    for at, (cell, ink) in enumerate(zip(cells, inks, strict=True)):
-        spans += [*([Span(" │ ", "muted")] if at else []), Span(cell, ink)]
-    return tuple(spans)
+    base: list[Line] = [(Span(inert(line), "muted"),) for line in hunk.base]
+    columns: list[list[Line]] = [
+        [(Span(f"{inert(item.a)} (composed)", "good"),), *against(hunk.base, hunk.ours, "good")],
+        [(Span("before both", "muted"),), *base],
+        [(Span(f"{inert(item.b)} (handed in)", "warn"),), *against(hunk.base, hunk.theirs, "warn")],
+    ]
+    folded = [[part for line in column for part in fold(line, room)] for column in columns]
+    gap: Line = (Span(" │ ", "muted"),)
+    height = max(map(len, folded))
+    filled = [[padded(line, room) for line in (*column, *[()] * (height - len(column)))] for column in folded]
+    return [(*ours, *gap, *before, *gap, *theirs) for ours, before, theirs in zip(*filled, strict=True)]
 
 
 def _below(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
-    lines: list[Line] = []
-    sides: tuple[tuple[str, list[str], str, Ink], ...] = (
-        ("before both", hunk.base, " ", "muted"),
-        (f"{inert(item.a)} (composed)", hunk.ours, "<", "good"),
-        (f"{inert(item.b)} (handed in)", hunk.theirs, ">", "warn"),
+    base: list[Line] = [(Span(inert(line), "muted"),) for line in hunk.base]
+    sides: tuple[tuple[Line, list[Line], Span], ...] = (
+        ((Span("  before both", "muted"),), base, Span("    ", "muted")),
+        ((Span(f"  {inert(item.a)} (composed)", "good"),), against(hunk.base, hunk.ours, "good"), Span("  < ", "good")),
+        (
+            (Span(f"  {inert(item.b)} (handed in)", "warn"),),
+            against(hunk.base, hunk.theirs, "warn"),
+            Span("  > ", "warn"),
+        ),
     )
-    for name, side, sign, ink in sides:
-        lines.append((Span(f"  {name}", ink),))
-        lines += [(Span(fit(f"  {sign} {inert(line)}", width), ink),) for line in side]
+    lines: list[Line] = []
+    for head, side, sign in sides:
+        lines.append(head)
+        lines += [(sign, *part) for line in side for part in fold(line, width - 4)]
     return lines
+
+
+def against(base: list[str], side: list[str], ink: Ink) -> list[Line]:
+    """The lines of a side: words that the base has too are plain, the others are inked."""
+    words = _WORDS.findall("\n".join(side))
+    matcher = SequenceMatcher(None, _WORDS.findall("\n".join(base)), words, autojunk=False)
+    lines: list[list[Span]] = [[]]
+    for kind, _, _, start, end in matcher.get_opcodes():
+        for word in words[start:end]:
+            if word == "\n":
+                lines.append([])
+            else:
+                lines[-1].append(Span(inert(word), "text" if kind == "equal" else ink))
+    return [tuple(line) for line in lines] if side else []
+
+
+def fold(line: Line, width: int) -> list[Line]:
+    """The line in pieces of at most `width` cells, cut anywhere: code has its own line breaks."""
+    pieces: list[list[Span]] = [[]]
+    left = width
+    for span in line:
+        text = span.text
+        while width_of(text) > left:
+            head = fit(text, left).rstrip("…") if left > 1 else ""
+            head = text[: len(head)]
+            pieces[-1].append(span._replace(text=head))
+            pieces.append([])
+            text, left = text[len(head) :], width
+        pieces[-1].append(span._replace(text=text))
+        left -= width_of(text)
+    return [tuple(piece) for piece in pieces]
+
+
+def padded(line: Line, width: int) -> Line:
+    """The line filled with blanks to `width` cells."""
+    return (*line, Span(" " * max(0, width - line_width(line))))

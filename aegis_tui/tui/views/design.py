@@ -54,9 +54,8 @@ def graph_lines(design: Design, *, width: int) -> list[Line]:
     lines: list[Line] = []
     if design.foundation:
         lines.append((Span("  ● ", "info"), Span("foundation", "accent"), Span("  first, alone", "muted")))
-    for name in _as_tree(order, by_id):
-        lines.append(_node(by_id[name], depth[name] + bool(design.foundation), width))
-    return lines
+    step = bool(design.foundation)
+    return [*lines, *(_node(by_id[name], depth[name] + step, width) for name in _as_tree(order, by_id))]
 
 
 def _as_tree(order: list[str], by_id: dict[str, Feature]) -> list[str]:

@@ -97,7 +97,9 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     runs.GateBlocked: lambda data: f"{data.gate}: {data.reason}",
     runs.DesignProposed: lambda data: f"{data.design_id}, {len(data.design.features)} features",
     runs.DesignAgreed: lambda data: f"{data.design_id}, {len(data.design.features)} features",
-    runs.PieceChecked: lambda data: f"{data.piece}: {'in order' if data.ok else 'not in order'}, {len(data.files)} files",
+    runs.PieceChecked: lambda data: (
+        f"{data.piece}: {'in order' if data.ok else 'not in order'}, {len(data.files)} files"
+    ),
     runs.PieceReopened: lambda data: f"{data.piece} goes back to its worker",
     runs.MergeQueued: lambda data: f"{data.piece} waits for its turn",
     runs.MergeApplied: lambda data: f"{data.piece} is composed, {data.oid[:10]}",

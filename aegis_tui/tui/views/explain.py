@@ -46,8 +46,10 @@ def explain_instance(
         holders = sorted({instance_id(lock.agent_id) for lock in workspace.locks.holders_against(wait)})
         names = ", ".join(str(resource) for resource in wait.resources)
         lines.append(_pair("waits for", f"{inert(names)}, held by {', '.join(holders) or 'nobody'}"))
-    for lock in workspace.locks.locks_of(item.agent_id):
-        lines.append(_pair("holds", f"{inert(str(lock.resource))} {lock.mode}, token #{lock.token}"))
+    lines += [
+        _pair("holds", f"{inert(str(lock.resource))} {lock.mode}, token #{lock.token}")
+        for lock in workspace.locks.locks_of(item.agent_id)
+    ]
     lines += [
         _pair("may write", inert(", ".join(item.partition)) or "nothing"),
         _pair("branch", item.branch or "none"),
@@ -67,7 +69,10 @@ def explain_stage(workspace: Workspace, run: Run | None) -> list[Line]:
     if run is None:
         return [(Span("There is no run.", "muted"),)]
     again = f", round {run.round + 1}" if run.round else ""
-    lines: list[Line] = [(Span(f"{run.stage}{again}", "accent"), Span(f"   run {run.run} is {run.status.lower()}", "muted")), ()]
+    lines: list[Line] = [
+        (Span(f"{run.stage}{again}", "accent"), Span(f"   run {run.run} is {run.status.lower()}", "muted")),
+        (),
+    ]
     if run.is_open:
         lines += gate_lines(gates_of(workspace, run))
         lines += [(), (Span("A gate is a function of the log: what an agent says never opens one.", "muted"),)]
@@ -90,9 +95,11 @@ def explain_piece(run: Run, name: str) -> list[Line]:
         _pair("composed", (piece.applied_head or "not yet")[:12]),
         _pair("files", inert(", ".join(piece.files)) or "none yet"),
     ]
-    for review in run.reviews.values():
-        if review.piece == name:
-            lines.append(_pair("review", f"{review.status} by {instance_id(review.reviewer or 'nobody yet')}"))
+    lines += [
+        _pair("review", f"{review.status} by {instance_id(review.reviewer or 'nobody yet')}")
+        for review in run.reviews.values()
+        if review.piece == name
+    ]
     if piece.feedback:
         lines += [(), (Span("why it came back", "strong"),)]
         lines += [(Span(inert(line)),) for line in piece.feedback.splitlines()]
@@ -112,9 +119,11 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime) -> list[L
         _pair("lasts", f"{lock.ttl_s:.0f} s unless renewed, or as long as its session"),
         _pair("token", f"#{lock.token}, every write names it"),
     ]
-    for wait in workspace.locks.waits():
-        if any(item.lock_id == lock_id for item in workspace.locks.holders_against(wait)):
-            lines.append(_pair("waits", f"{instance_id(wait.agent_id)}, at most {wait.wait_s:.0f} s"))
+    lines += [
+        _pair("waits", f"{instance_id(wait.agent_id)}, at most {wait.wait_s:.0f} s")
+        for wait in workspace.locks.waits()
+        if any(item.lock_id == lock_id for item in workspace.locks.holders_against(wait))
+    ]
     lines += [(), (Span("press b to break it; its holder is told, and its next write is refused", "muted"),)]
     return lines
 

@@ -24,7 +24,7 @@ class TopBar(LineView):
     """
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(id="top")
+        super().__init__(name_id="top")
         self._desk = desk
 
     def update_from_store(self) -> None:
@@ -45,12 +45,20 @@ class Banner(LineView):
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"connection"})
     DEFAULT_CSS = """
-    Banner { dock: top; height: 1; margin-top: 3; display: none; background: $panel; overflow: hidden; scrollbar-gutter: auto; }
+    Banner {
+        dock: top;
+        height: 1;
+        margin-top: 3;
+        display: none;
+        background: $panel;
+        overflow: hidden;
+        scrollbar-gutter: auto;
+    }
     Banner.-shown { display: block; }
     """
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(id="banner")
+        super().__init__(name_id="banner")
         self._desk = desk
 
     def update_from_store(self) -> None:
@@ -80,7 +88,7 @@ class BottomBar(LineView):
             desk: The store.
             keys: Key, word, and the Textual action of a click.
         """
-        super().__init__(id="bottom")
+        super().__init__(name_id="bottom")
         self._desk, self._keys = desk, keys
 
     def update_from_store(self) -> None:

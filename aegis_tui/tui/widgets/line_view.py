@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -52,8 +53,8 @@ class LineView(ScrollView, can_focus=False):
     }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, name_id: str | None = None) -> None:
+        super().__init__(id=name_id)
         self.rows: list[Row] = []
         self.head: Line = ()
         self._styles: dict[str, Style] = {}
@@ -145,7 +146,7 @@ def tab_strip(title: str, name: str, neighbours: Sequence[str], *, width: int) -
 class LinePanel(LineView, can_focus=True):
     """Rows with a cursor, a border with a title, and a sentence for when there is nothing."""
 
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "Down", id="row.down", show=False, tooltip="Go one row down."),
         Binding("up,k", "cursor_up", "Up", id="row.up", show=False, tooltip="Go one row up."),
         Binding("pagedown", "page_down", "Page down", id="row.page-down", show=False, tooltip="Go one page down."),
@@ -199,8 +200,8 @@ class LinePanel(LineView, can_focus=True):
             """The panel, for `@on`."""
             return self.panel
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, name_id: str | None = None) -> None:
+        super().__init__(name_id=name_id)
         self.cursor = 0
         self.marked: set[str] = set()
         self.needle = ""
@@ -323,10 +324,12 @@ class LinePanel(LineView, can_focus=True):
         if self.cursor_key:
             self.post_message(self.Chosen(self, self.cursor_key))
 
-    def _on_focus(self) -> None:
+    def on_focus(self) -> None:
+        """The cursor looks otherwise with the focus."""
         self.refresh_row(self.cursor)
 
-    def _on_blur(self) -> None:
+    def on_blur(self) -> None:
+        """... and without it."""
         self.refresh_row(self.cursor)
 
     def on_click(self, event: Click) -> None:

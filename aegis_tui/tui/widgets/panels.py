@@ -26,7 +26,7 @@ class StorePanel(LinePanel):
 
     def __init__(self, store: WorkspaceStore) -> None:
         self.store = store
-        super().__init__(id=f"panel-{self.NAME}")
+        super().__init__(name_id=f"panel-{self.NAME}")
 
     def update_from_store(self) -> None:
         """Show the present state."""
@@ -57,7 +57,7 @@ class InstancePanel(StorePanel):
         "d  dispatch a single feature to one agent",
         "?  every key      :  every command",
     )
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "Select", id="instance.select", tooltip="Select or unselect the instance."),
     ]
 

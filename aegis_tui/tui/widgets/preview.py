@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -19,14 +21,14 @@ class PanePreview(LinePanel):
     NAME = "preview"
     TITLE = "Preview"
     EMPTY = ("no pane to look into", "it shows the instance under the cursor")
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.attach", "Attach", id="preview.attach", tooltip="Hand the terminal to this pane."),
     ]
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, name_id: str | None = None) -> None:
         self._strips: list[Strip] = []
         self._lines: tuple[str, ...] = ()
-        super().__init__(id=id)
+        super().__init__(name_id=name_id)
 
     def titled(self, count: int | str = "") -> None:
         """The instance's name is the title; the panel's own only while there is none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -12,7 +13,7 @@ from textual.widgets import TextArea
 class Prompt(TextArea):
     """A text area whose Enter means done."""
 
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Go", id="prompt.submit", priority=True, tooltip="Send what is written."),
         Binding(
             "ctrl+j", "newline", "New line", id="prompt.newline", priority=True, tooltip="Break the line and go on."

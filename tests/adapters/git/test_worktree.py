@@ -289,7 +289,7 @@ def test_a_commit_writes_only_where_the_sandbox_lets_it(
         return await (await open_repository(repo)).git_mounts(tree)
 
     allowed = asyncio.run(mounts())
-    assert all(folder.is_dir() for folder in allowed.read_write)
+    assert all(folder.is_dir() for folder in (*allowed.read_write, *allowed.branches))
     stamp = spec.path.parent / "stamp"
     stamp.write_text("")
     before = inventory(common)
@@ -301,5 +301,5 @@ def test_a_commit_writes_only_where_the_sandbox_lets_it(
     touched |= {Path(line) for line in subprocess.check_output(find, text=True).splitlines()}
     assert touched
     for path in touched:
-        assert any(path.is_relative_to(folder) for folder in allowed.read_write), path
+        assert any(path.is_relative_to(folder) for folder in (*allowed.read_write, *allowed.branches)), path
         assert not any(path.is_relative_to(folder) for folder in allowed.read_only), path
