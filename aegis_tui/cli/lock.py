@@ -13,6 +13,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.lock_import import OldLock, Skipped, parse_old_locks
 from aegis_tui.errors import LockHeld, Refused, UsageError
 from aegis_tui.sdk.quick import HubQuick
@@ -118,9 +119,10 @@ def import_locks(
     """Take over what is still held: as the instance of that name where you joined one, else as the person."""
     old, skipped = parse_old_locks(_load(file), now=datetime.now(UTC))
     place, taken = here(), []
+    living = {instance_id(agent["agent_id"]) for agent in place.hub().state()["active_agents"]}
     for lock in old:
         try:
-            taken += _take_over(place, lock)
+            taken += _take_over(_speaker(place, lock.holder, living), lock)
         except (LockHeld, Refused, UsageError) as error:
             skipped.append(Skipped(str(lock.resource), f"{error.message}"))
     left_out = [{"path": item.path, "reason": item.reason} for item in skipped]
@@ -130,7 +132,7 @@ def import_locks(
     return 0
 
 
-def _take_over(place: Place, lock: OldLock) -> list[dict[str, Any]]:
+def _take_over(hub: HubQuick, lock: OldLock) -> list[dict[str, Any]]:
     """The locks granted for one entry, each with who holds it now."""
     region = lock.resource.region
     fields: dict[str, Any] = {
@@ -141,12 +143,12 @@ def _take_over(place: Place, lock: OldLock) -> list[dict[str, Any]]:
         "ttl_s": lock.ttl_s,
     }
     given = {name: value for name, value in fields.items() if value is not None}
-    reply = _speaker(place, lock.holder).command("lock:acquire", wait_s=0, **given)
+    reply = hub.command("lock:acquire", wait_s=0, **given)
     return list(reply["locks"])
 
 
-def _speaker(place: Place, holder: str) -> HubQuick:
-    if holder:
+def _speaker(place: Place, holder: str, living: set[str]) -> HubQuick:
+    if instance_id(holder) in living:
         with suppress(UsageError):
             return speaking_as(place, holder)
     return place.hub()

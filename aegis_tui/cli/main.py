@@ -13,6 +13,7 @@ from aegis_tui.errors import AegisError, UsageError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "dashboard": ("dashboard", "dashboard_app", "Watch and drive the agents of this repository."),
+    "screenshot": ("screenshot", "screenshot_app", "Picture a screen as SVG."),
     "demo": ("demo", "demo_app", "Show the whole job on a throw-away repository, with a scripted model."),
     "doctor": ("doctor", "doctor_app", "What this machine has and lacks, each lack with its fix."),
     "init": ("init", "init_app", "Set this repository up, or undo that."),

@@ -14,6 +14,17 @@ from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.feed import Batch, Connection, FeedItem, parse_event
 
 
+METERS: Mapping[str, Any] = {
+    "running": 2,
+    "waiting": 0,
+    "kv_cache": 0.06,
+    "prefix_hit_rate": 0.93,
+    "tokens_per_s": 118.0,
+    "ttft_s": 0.03,
+}
+"""Meters as they were while the recorded sessions ran."""
+
+
 class RecordedHub:
     """Hands out the events it was given, then whatever `play` adds. Commands are kept, not carried out.
 
@@ -22,11 +33,11 @@ class RecordedHub:
         meters: What the gateway would say; None for no model server.
     """
 
-    def __init__(self, events: Sequence[Event] = (), *, meters: dict[str, Any] | None = None) -> None:
+    def __init__(self, events: Sequence[Event] = (), *, meters: Mapping[str, Any] | None = None) -> None:
         self.commands: list[tuple[str, dict[str, Any]]] = []
         self.replies: dict[str, dict[str, Any] | AegisError] = {}
         self.starts = 0
-        self._meters = meters
+        self._meters = dict(meters) if meters is not None else None
         self._queue: asyncio.Queue[FeedItem] = asyncio.Queue()
         self._queue.put_nowait(Connection(True))
         if events:

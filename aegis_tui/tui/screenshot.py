@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual.pilot import Pilot
 
 from aegis_tui.tui.app import AegisApp
 
 SETTLE_S = 0.3
+
+SCREENS: Mapping[str, tuple[str, ...]] = {
+    "dashboard": (),
+    "partitions": ("tab", "tab"),
+    "locks": ("tab", "tab", "tab"),
+    "conflict": ("tab", "tab", "tab", "tab", "enter"),
+    "why": ("enter",),
+    "gates": ("w",),
+    "grid": ("g",),
+    "design": ("D",),
+    "goal": ("n",),
+    "feature": ("d",),
+    "send": ("s",),
+    "stop": ("x",),
+    "report": ("r",),
+    "help": ("question_mark",),
+    "palette": ("colon",),
+}
+"""What can be pictured, and the keys that lead there."""
 
 
 async def settle(pilot: Pilot[int]) -> None:

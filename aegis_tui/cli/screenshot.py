@@ -1,0 +1,88 @@
+"""`screenshot`: a picture of any screen, of this workspace or of a recorded one (TUI-8)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from aegis_tui.tui.app import AegisApp
+
+_SIZE = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})\Z")
+_AFTER_S = 1.0
+"""A recorded session is pictured this long after its last event."""
+
+
+def _screenshot(
+    screen: Annotated[str, typer.Argument(metavar="SCREEN", help="dashboard, grid, design, report, help, ...")],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.svg", help="Where it goes.")],
+    size: Annotated[str, typer.Option("--size", metavar="WxH", help="Columns and lines.")] = "160x48",
+    theme: Annotated[str | None, typer.Option("--theme", help="Name of a file in themes/.")] = None,
+    layout: Annotated[str | None, typer.Option("--layout", help="Name of a file in layouts/.")] = None,
+    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="A saved log of events.")] = None,
+    panes: Annotated[Path | None, typer.Option("--panes", metavar="FILE", help="Saved panes, with --log.")] = None,
+    until: Annotated[int | None, typer.Option("--until", min=0, help="The last event, with --log.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> int:
+    """Picture a screen as SVG."""
+    from aegis_tui.tui.screenshot import SCREENS, take
+
+    if screen not in SCREENS:
+        raise UsageError(f"there is no screen {screen!r}", f"one of {', '.join(SCREENS)}")
+    if (match := _SIZE.match(size)) is None:
+        raise UsageError(f"--size {size} is not a size", "columns x lines, 160x48")
+    columns, lines = int(match[1]), int(match[2])
+    app = _recorded(log, panes, until, theme, layout) if log else _live(theme, layout)
+    svg = asyncio.run(take(app, size=(columns, lines), keys=SCREENS[screen]))
+    try:
+        out.write_text(svg, "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {out}: {error.strerror}", "choose another place") from error
+    output.result({"path": str(out)}, as_json=as_json, lines=[str(out)])
+    return 0
+
+
+def _live(theme: str | None, layout: str | None) -> AegisApp:
+    from aegis_tui.cli.dashboard import build_app
+    from aegis_tui.cli.place import here
+
+    return build_app(here(), theme=theme, layout=layout)
+
+
+def _recorded(log: Path, panes: Path | None, until: int | None, theme: str | None, layout: str | None) -> AegisApp:
+    from aegis_tui.config import Settings
+    from aegis_tui.tui.app import AegisApp
+    from aegis_tui.tui.parts import Parts
+    from aegis_tui.tui.recorded import METERS, RecordedHub, RecordedPanes, load_events, load_panes
+
+    events = [event for event in load_events(log) if until is None or event.seq <= until]
+    shown = load_panes(panes) if panes else {}
+    if not events:
+        raise UsageError(f"{log} holds no event up to {until}", "give a greater --until")
+    now = datetime.fromisoformat(events[-1].timestamp) + timedelta(seconds=_AFTER_S)
+    parts = Parts(
+        root=Path("shop"),
+        branch="main",
+        hub=RecordedHub(events, meters=METERS),
+        settings=Settings(),
+        open_terminal=lambda: RecordedPanes(shown),
+        now=lambda: now,
+    )
+    return AegisApp(parts, theme=theme, layout=layout)
+
+
+def _app(function: Any) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return app
+
+
+screenshot_app = _app(_screenshot)
