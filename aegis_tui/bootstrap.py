@@ -23,7 +23,7 @@ from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.agent.role import SHIPPED
-from aegis_tui.config import Settings
+from aegis_tui.config import Settings, load_settings
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.errors import UsageError
@@ -129,6 +129,9 @@ def _folder(path: Path) -> Path:
 
 def serve_hub(root: Path) -> int:
     """Run the hub of the repository at `root` in this process; returns its exit code."""
+    settings = load_settings(os.environ, project=root)
+    if settings.port is not None and not os.environ.get("AEGIS_PORT"):
+        os.environ["AEGIS_PORT"] = str(settings.port)
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
     regions = RegionService(root, FileSymbols())
     return main_hub(root, services=[regions, WorkflowService(root, environ), WatchService(root)])

@@ -27,7 +27,8 @@ async def run(console: Console) -> None:
         AegisError: It cannot start.
     """
     settings = AgentSettings.from_environment(os.environ, worktree=Path.cwd())
-    role = load_role(settings.role)
+    theirs = os.environ.get("AEGIS_ROLES")
+    role = load_role(settings.role, folders=[Path(theirs)] if theirs else [])
     screen = Screen(console)
     model = OpenAIChat(settings.base_url, api_key=settings.read_token())
     try:

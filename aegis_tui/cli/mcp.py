@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from aegis_tui.cli.client import address_of, read_token, token_file_of
 from aegis_tui.cli.place import here
-from aegis_tui.errors import AegisError, Refused, UsageError
+from aegis_tui.errors import Refused, UsageError
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.connection import Endpoint
+from aegis_tui.sdk.locate import of_instance
 from aegis_tui.sdk.mcp_server import AgentServer
 from aegis_tui.sdk.tools import Tools
 
@@ -36,7 +36,7 @@ def _own_client(instance: str | None) -> EnsembleClient:
         UsageError: No instance is named, or there is no token for it here.
     """
     if instance is None and os.environ.get("AEGIS_HUB"):
-        return EnsembleClient.from_environment()
+        return EnsembleClient(locate=of_instance(os.environ), beat_s=BEAT_S)
     place = here()
     token_file = token_file_of(place, instance)
     if token_file is None:
@@ -47,7 +47,7 @@ def _own_client(instance: str | None) -> EnsembleClient:
     async def locate() -> Endpoint:
         return Endpoint(f"unix:{(await asyncio.to_thread(address_of, place)).socket}", token)
 
-    return EnsembleClient(locate=locate)
+    return EnsembleClient(locate=locate, beat_s=BEAT_S)
 
 
 async def serve(client: EnsembleClient) -> None:
@@ -65,19 +65,7 @@ async def serve(client: EnsembleClient) -> None:
                 "MCP speaks for an instance", "join first: aegis-tui connect --agent KIND", code="instance.only"
             )
         server = AgentServer(Tools(client.command, lambda: client.agent_id), lambda: str(roles[client.agent_id]))
-        beating = asyncio.create_task(_beat(client))
-        try:
-            await server.run_stdio_async()
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
-
-
-async def _beat(client: EnsembleClient) -> None:
-    while True:
-        with suppress(AegisError):
-            await client.command("heartbeat")
-        await asyncio.sleep(BEAT_S)
+        await server.run_stdio_async()
 
 
 mcp_app = typer.Typer(add_completion=False)

@@ -1,1 +1,19 @@
 """The client of the hub, for adapters, agents and outside programs: see `client.EnsembleClient`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aegis_tui.sdk.client import EnsembleClient
+
+__all__ = ["EnsembleClient"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the client when it is asked for: commands that only send one request must not wait for it."""
+    if name == "EnsembleClient":
+        from aegis_tui.sdk.client import EnsembleClient
+
+        return EnsembleClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

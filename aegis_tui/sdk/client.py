@@ -15,14 +15,14 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from aegis_tui.errors import HubUnavailable, StaleToken, UsageError
+from aegis_tui.errors import AegisError, HubUnavailable
 from aegis_tui.ports.hub_link import HubEvent, LockGrant
-from aegis_tui.sdk.connection import Connection, Endpoint, open_connection
-from aegis_tui.sdk.discovery import WorkspacePaths, find_hub
+from aegis_tui.sdk.connection import Connection, open_connection
+from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.locate import Locate, fixed, of_here, of_instance, of_workspace
 from aegis_tui.sdk.wire import error_from_wire
 
 OFFLINE_S = 60.0
@@ -33,39 +33,48 @@ _FIRST_BACKOFF_S = 0.05
 _LONGEST_BACKOFF_S = 2.0
 
 Handler = Callable[[HubEvent], Awaitable[None] | None]
-Locate = Callable[[], Awaitable[Endpoint]]
-"""Where the hub is now; asked again before each new connection, because a restarted hub has a new token."""
 
 
 class EnsembleClient:
     """One client of one hub, as an async context manager. Implements the port `HubLink`."""
 
     def __init__(
-        self, url: str = "", *, token: str = "", locate: Locate | None = None, offline_s: float = OFFLINE_S
+        self,
+        url: str = "",
+        *,
+        token: str = "",
+        locate: Locate | None = None,
+        offline_s: float = OFFLINE_S,
+        beat_s: float | None = None,
     ) -> None:
         """Name the hub; nothing is opened yet.
 
         Args:
-            url: `unix:/path` or `http://host:port`.
+            url: `unix:/path` or `http://host:port`. When it and `locate` are left out: the hub of the instance that
+                this process runs as, else that of the repository of the present folder, as the person.
             token: Whose commands these are.
             locate: Finds url and token anew for each connection, in place of the two above.
             offline_s: How long a command waits for a hub that is away, in seconds.
+            beat_s: Keep the instance's session alive by a heartbeat this often, in seconds; None leaves that to others
+                (`aegis-tui connect`, or commands more often than every 30 s).
+
+        Raises:
+            UsageError: As `from_environment`, when this process runs as an instance.
+            GitUnavailable: Nothing is named, and the present folder is in no repository.
         """
-        endpoint = Endpoint(url, token)
-
-        async def fixed() -> Endpoint:
-            return endpoint
-
-        self._locate: Locate = locate or fixed
+        self._locate: Locate = locate or (fixed(url, token) if url else of_here())
         self._offline_s = offline_s
+        self._beat_s = beat_s
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
         self._unanswered: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._beating: asyncio.Task[None] | None = None
         self._is_closed = False
         self.agent_id = ""
         """Who the hub says we are (contract 2); known once connected."""
         self.cached_context: dict[str, Any] | None = None
+        self._cached_at = 0.0
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -74,35 +83,28 @@ class EnsembleClient:
         Raises:
             UsageError: A variable is missing, or the token file cannot be read.
         """
-        url, token_file = environ.get("AEGIS_HUB"), environ.get("AEGIS_TOKEN_FILE")
-        if not url or not token_file:
-            raise UsageError("AEGIS_HUB and AEGIS_TOKEN_FILE are not set", "run inside an instance's pane")
-        try:
-            token = Path(token_file).read_text().strip()
-        except OSError as error:
-            raise UsageError(f"cannot read {token_file}: {error.strerror}", "start the instance again") from error
-        return cls(url, token=token)
+        return cls(locate=of_instance(environ))
 
     @classmethod
     def for_workspace(cls, paths: WorkspacePaths, *, offline_s: float = OFFLINE_S) -> Self:
         """The person's client of the hub that runs for a workspace, also after that hub was restarted."""
+        return cls(locate=of_workspace(paths), offline_s=offline_s)
 
-        async def locate() -> Endpoint:
-            address = await asyncio.to_thread(find_hub, paths)
-            if address is None:
-                raise HubUnavailable("no hub runs for this workspace", "start it with `aegis-tui hub start`")
-            return Endpoint(f"unix:{address.socket}", address.token)
-
-        return cls(locate=locate, offline_s=offline_s)
-
-    async def __aenter__(self) -> Self:
-        """Connect.
+    async def connect(self) -> Self:
+        """Connect now rather than with the first command; `async with` does the same.
 
         Raises:
             HubUnavailable: No hub answers.
+            Refused: The hub does not know the token.
         """
         await self._connected()
+        if self._beat_s is not None and self._beating is None:
+            self._beating = self._spawn(self._beat(self._beat_s))
         return self
+
+    async def __aenter__(self) -> Self:
+        """Connect, as `connect` does."""
+        return await self.connect()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -185,6 +187,12 @@ class EnsembleClient:
                 self._connection, self.agent_id = connection, connection.agent_id
                 self._spawn(self._read_replies(connection))
             return self._connection
+
+    async def _beat(self, beat_s: float) -> None:
+        while True:
+            with suppress(AegisError):
+                await self.command("heartbeat")
+            await asyncio.sleep(beat_s)
 
     def _spawn(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(job)
@@ -327,22 +335,31 @@ class EnsembleClient:
 
         Raises:
             LockHeld: As `acquire_lock`.
+            StaleToken: At the end of the block: the lock was lost while it ran, by a `lock break` for example.
         """
         grant = await self.acquire_lock(path, wait_s=wait_s, ttl_s=ttl_s)
-
-        async def keep() -> None:
-            while True:
-                await asyncio.sleep(ttl_s / 3)
-                await self.renew_lock(grant.lock_id, grant.token, ttl_s=ttl_s)
-
-        keeper = self._spawn(keep())
+        keeper = self._spawn(self._keep(grant, ttl_s))
         try:
             yield grant
-        finally:
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
-            with suppress(StaleToken):
-                await self.release_lock(grant.lock_id, grant.token)
+        except BaseException:
+            await self._let_go(keeper, grant, is_told=False)
+            raise
+        await self._let_go(keeper, grant, is_told=True)
+
+    async def _keep(self, grant: LockGrant, ttl_s: float) -> None:
+        while True:
+            await asyncio.sleep(ttl_s / 3)
+            with suppress(HubUnavailable):
+                await self.renew_lock(grant.lock_id, grant.token, ttl_s=ttl_s)
+
+    async def _let_go(self, keeper: asyncio.Task[None], grant: LockGrant, *, is_told: bool) -> None:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+        try:
+            await self.release_lock(grant.lock_id, grant.token)
+        except AegisError:
+            if is_told:
+                raise
 
     async def broadcast_change(self, event: str, /, **data: Any) -> None:
         """Tell everybody of an event of the plan, code, review or fix family, `code:writing` for example."""
@@ -354,9 +371,15 @@ class EnsembleClient:
         """Say how far one task of a spec is; `progress` is from 0 to 1."""
         await self.command("task:update", spec_id=spec_id, task_id=task_id, status=status, progress=progress, note=note)
 
-    async def get_shared_context(self) -> dict[str, Any]:
-        """The SharedContext of contract 6 as it is now; `cached_context` keeps it for when the hub is away."""
-        self.cached_context = await self.command("context:get")
+    async def get_shared_context(self, *, max_age_s: float = 0.0) -> dict[str, Any]:
+        """The SharedContext of contract 6; `cached_context` keeps it for when the hub is away.
+
+        Args:
+            max_age_s: An answer this old will do, in seconds; 0 asks the hub.
+        """
+        if self.cached_context is None or time.monotonic() - self._cached_at >= max_age_s:
+            self.cached_context = await self.command("context:get")
+            self._cached_at = time.monotonic()
         return self.cached_context
 
 

@@ -105,8 +105,17 @@ class InstanceKeeper:
         token = _token(folder / "token")
         write_private(folder / "scope.json", json.dumps(scope, ensure_ascii=False, sort_keys=True))
         write_private(folder / "context.md", context)
+        self._copy_role(instance, folder)
         await self._write_launch_record(instance, run, folder, worktree)
         return Prepared(worktree.path, hash_token(token))
+
+    def _copy_role(self, instance: Instance, folder: Path) -> None:
+        """Give the instance the team's own file of its role, as the person's checkout has it now (ROLE-13)."""
+        roles = folder / "roles"
+        roles.mkdir(mode=0o700, exist_ok=True)
+        theirs = self._repository.root / ".agents" / "agents" / f"{instance.role}.md"
+        if theirs.is_file() and not theirs.is_symlink():
+            write_private(roles / theirs.name, theirs.read_text("utf-8", "replace"))
 
     def _guard(self, instance: Instance, run: Run, folder: Path, scope: Mapping[str, object]) -> Guard:
         owners = scope.get("owners")
@@ -137,7 +146,7 @@ class InstanceKeeper:
             read_only=(
                 mounts.common_dir,
                 self._places.sockets_dir,
-                *(folder / name for name in ("token", "scope.json", "context.md", "hooks")),
+                *(folder / name for name in ("token", "scope.json", "context.md", "hooks", "roles")),
                 *mounts.read_only,
             ),
             shown_as=tuple(shown_as),
@@ -170,6 +179,7 @@ class InstanceKeeper:
             "AEGIS_HUB": f"unix:{self._places.sockets_dir / 'hub.sock'}",
             "AEGIS_TOKEN_FILE": str(folder / "token"),
             "AEGIS_SCOPE_FILE": str(folder / "scope.json"),
+            "AEGIS_ROLES": str(folder / "roles"),
             "AEGIS_BRIEF_CONTEXT": str(folder / "context.md"),
             "OPENAI_BASE_URL": f"http+unix:{self._places.sockets_dir / 'gateway.sock'}",
             **({"AEGIS_MODEL": model} if model else {}),

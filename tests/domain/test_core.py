@@ -343,6 +343,22 @@ def test_a_design_that_breaks_a_rule_starts_no_run(change: dict[str, Any], messa
     assert hub.workspace.runs.latest() is None and not hub.log
 
 
+def test_a_composed_file_that_no_hand_in_accounts_for_reopens_monitoring() -> None:
+    hub = Hub()
+    hub.start(DESIGN)
+    (alpha,) = hub.living("worker")
+    hub.bring_up(alpha)
+    hub.land(alpha, "a1", ("src/a/x.py",))
+    beta = next(name for name in hub.living("worker") if name != alpha)
+    hub.bring_up(beta)
+    hub.land(beta, "b1", ("src/b/x.py",))
+    smuggled = ("src/a/x.py", "src/a/smuggled.py", "src/b/x.py")
+    hub.send(commands.CompositionMarkChecked(run="run1", oid="mb1", files=smuggled))
+    assert (hub.at(), hub.run.round) == (Stage.MONITORING, 1)
+    assert hub.stands("alpha") is PieceStatus.WORKING and hub.stands("beta") is PieceStatus.APPLIED
+    assert "smuggled.py" in hub.run.pieces["alpha"].feedback
+
+
 def test_only_a_person_starts_runs_and_only_the_hub_marks_facts() -> None:
     hub = Hub()
     hub.start(DESIGN)

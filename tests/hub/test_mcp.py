@@ -88,8 +88,9 @@ async def speak(address: HubAddress, token: str, *, mode: str = "auto") -> Async
 
 async def join(address: HubAddress, name: str, *, role: str = "worker", partition: tuple[str, ...] = ()) -> str:
     def register() -> str:
-        fields = {"agent_type": "CLAUDE", "instance_id": name, "role": role, "partition": list(partition)}
-        return Path(HubQuick(address).command("agent:register", **fields)["token_file"]).read_text()
+        fields: dict[str, Any] = {"instance_id": name, "role": role, "partition": list(partition)}
+        reply = HubQuick(address).command("agent:register", agent_type="CLAUDE", **fields)
+        return Path(reply["token_file"]).read_text()
 
     return await asyncio.to_thread(register)
 
