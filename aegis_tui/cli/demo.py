@@ -41,10 +41,11 @@ def _demo(
     keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="Keep the repository here.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Workers at once.")] = 8,
     scenario: Annotated[str, typer.Option("--scenario", metavar="NAME", help="Which story is told.")] = "default",
+    pace: Annotated[float | None, typer.Option("--pace", min=0, help="Tokens per second of the model.")] = None,
 ) -> int:
     """Show the whole job in a minute: several agents, one commit, no GPU and no network."""
     _check_programs()
-    with _sigterm_as_interrupt(), open_playground(scenario, keep=keep) as ground, _own_environment(ground):
+    with _sigterm_as_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
         place = here(ground.repository)
         try:
             if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):

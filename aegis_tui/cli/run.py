@@ -41,6 +41,7 @@ def _run(
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
     sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off.")] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often work may be sent back.")] = 3,
     scouts: Annotated[bool, typer.Option("--scouts", help="A scout explores beside each worker.")] = False,
     note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Words for a role.")] = None,
 ) -> int:
@@ -57,6 +58,7 @@ def _run(
         "sandbox": sandbox or chosen.sandbox,
         "yes": yes,
         "scouts": scouts,
+        "max_rounds": rounds,
         "role_notes": _notes(note or []),
     }
     found_hub = place.find() is not None

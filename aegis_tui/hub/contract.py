@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
@@ -17,8 +17,11 @@ from aegis_tui.hub.mcp import McpDoor
 from aegis_tui.hub.rest import build_app
 from aegis_tui.sdk.discovery import WorkspacePaths
 
+Contract = Literal["openapi", "asyncapi"]
+CONTRACTS: tuple[Contract, ...] = get_args(Contract)
 
-def contract_text(which: Literal["openapi", "asyncapi"]) -> str:
+
+def contract_text(which: Contract) -> str:
     """One document as a hub serves it, indented, with its keys in a fixed order. Opens no file and no socket."""
     document = schema.asyncapi()
     if which == "openapi":

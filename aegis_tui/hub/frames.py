@@ -46,6 +46,13 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         if not (self.disconnected or self.close_sent or self.transport.is_closing()):
             self.transport.write(frame)
 
+    def write_now(self, frame: bytes) -> bool:
+        """Write one such frame at once; False when the receiver does not keep up or the connection ends."""
+        if not self.writable.is_set() or self.disconnected or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(frame)
+        return True
+
     def abort(self) -> None:
         """Drop the connection without waiting for a receiver that does not read."""
         self.transport.abort()

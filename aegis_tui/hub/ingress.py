@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -21,11 +22,14 @@ from aegis_tui.domain.command import (
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
-from aegis_tui.errors import AegisError, StoreError, UsageError
+from aegis_tui.errors import AegisError, StoreError, Unavailable, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
+from aegis_tui.hub.rate import RateLimit
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.wire import error_to_wire
+
+_log = logging.getLogger(__name__)
 
 MAX_REQUEST_ID = 200
 STREAM_ONLY = ("hello", "subscribe", "file:subscribe")
@@ -45,12 +49,19 @@ class Ingress:
     """Answers one client request at a time; refusals become replies."""
 
     def __init__(
-        self, engine: Engine, identity: Identity, paths: WorkspacePaths, *, prepare: Sequence[Prepare] = ()
+        self,
+        engine: Engine,
+        identity: Identity,
+        paths: WorkspacePaths,
+        *,
+        prepare: Sequence[Prepare] = (),
+        rate: RateLimit | None = None,
     ) -> None:
         self._engine = engine
         self._identity = identity
         self._paths = paths
         self._prepare = prepare
+        self._rate = rate or RateLimit()
 
     async def answer(self, frame: dict[str, Any], actor: Actor) -> tuple[dict[str, Any], AegisError | None]:
         """The reply object of contract 5 to one command, and the refusal in it, if any."""
@@ -59,9 +70,17 @@ class Ingress:
             reply = await self._decide(frame, actor)
         except AegisError as error:
             return refusal(request_id, error), error
+        except Exception as broken:
+            _log.exception("a request failed", extra={"aegis_command": str(frame.get("type"))[:60]})
+            failure = AegisError(
+                f"the hub failed on this request ({type(broken).__name__})", "see its log", code="internal"
+            )
+            return refusal(request_id, failure), failure
         return {"v": SCHEMA_VERSION, "request_id": request_id, "ok": True, **reply}, None
 
     async def _decide(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any]:
+        if actor.kind == "instance" and not self._rate.take(actor.agent_id):
+            raise Unavailable(f"{actor.agent_id} sends too many commands", "wait a second", code="rate")
         request_id, fields = split_frame(frame)
         command: AnyCommand = parse_command(fields)
         if isinstance(command, Heartbeat):

@@ -79,13 +79,7 @@ def _add_routes(app: FastAPI, *, engine: Engine, identity: Identity, ingress: In
             raise _HttpRefusal(401, error)
         return actor
 
-    body = {"content": {"application/json": {"schema": {"$ref": schema.COMMAND_REFERENCE}}}, "required": True}
-
-    answer = {"content": {"application/json": {"schema": {"$ref": schema.REPLY_REFERENCE}}}}
-    statuses = (*HTTP_STATUS.values(), 401, 413, 415)
-    refusals: dict[int | str, dict[str, Any]] = {status: {**answer, "description": "Refused"} for status in statuses}
-
-    @app.post("/v1/commands", openapi_extra={"requestBody": body, "responses": {"200": answer}}, responses=refusals)
+    @app.post("/v1/commands", **_command_documents())
     async def commands(request: Request) -> JSONResponse:
         actor = actor_of(request)
         reply, error = await ingress.answer(await _json_body(request), actor)
@@ -115,6 +109,15 @@ def _add_routes(app: FastAPI, *, engine: Engine, identity: Identity, ingress: In
     async def metrics(request: Request) -> PlainTextResponse:
         actor_of(request)
         return PlainTextResponse(_metrics(engine, fanout), media_type="text/plain; version=0.0.4")
+
+
+def _command_documents() -> dict[str, Any]:
+    """What OpenAPI says of commands and their replies."""
+    body = {"content": {"application/json": {"schema": {"$ref": schema.COMMAND_REFERENCE}}}, "required": True}
+    answer = {"content": {"application/json": {"schema": {"$ref": schema.REPLY_REFERENCE}}}}
+    statuses = (*HTTP_STATUS.values(), 401, 413, 415)
+    refusals = {status: {**answer, "description": "Refused"} for status in statuses}
+    return {"openapi_extra": {"requestBody": body, "responses": {"200": answer}}, "responses": refusals}
 
 
 async def _json_body(request: Request) -> dict[str, Any]:

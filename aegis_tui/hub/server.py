@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.hub.frames import FrameProtocol
 from aegis_tui.hub.guard import MAX_BODY_BYTES
+from aegis_tui.hub.peer import PeerProtocol
 
 DEFAULT_PORT = 9999
 _LOOPBACK = "127.0.0.1"
@@ -96,7 +97,7 @@ class HubServer:
         self._sockets = sockets
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=PeerProtocol,
             ws=FrameProtocol,
             ws_max_size=MAX_BODY_BYTES,
             ws_per_message_deflate=False,

@@ -199,7 +199,7 @@ class StreamSession:
 
     async def _send_events(self) -> None:
         try:
-            async for item in self._subscriber.messages():
+            async for item in self._subscriber.messages(self._frames.write_now):
                 await self._write(item)
         except TimeoutError:
             _log.warning("a receiver is too slow", extra={"aegis_instance": self._subscriber.actor.agent_id})

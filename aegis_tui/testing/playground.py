@@ -104,12 +104,13 @@ class Playground:
 
 
 @contextlib.contextmanager
-def open_playground(name: str, *, keep: Path | None = None) -> Iterator[Playground]:
+def open_playground(name: str, *, keep: Path | None = None, pace: float | None = None) -> Iterator[Playground]:
     """Make a scenario's playground, and take it away at the end.
 
     Args:
         name: The scenario.
         keep: A new or empty folder for the repository, which then stays.
+        pace: As for `scripted_server`.
 
     Raises:
         UsageError: There is no such scenario, or `keep` is not empty.
@@ -122,7 +123,7 @@ def open_playground(name: str, *, keep: Path | None = None) -> Iterator[Playgrou
         repository = keep.absolute() if keep else folder / "shop"
         base_oid = create_sample_repository(repository)
         (folder / "run").mkdir(mode=0o700)
-        with scripted_server(scenario, folder) as card:
+        with scripted_server(scenario, folder, pace=pace) as card:
             opener = GateOpener(card["gates_url"], card["admin_token"])
             yield Playground(folder, repository, base_oid, scenario, card["url"], card["model"], opener)
     finally:
@@ -130,18 +131,21 @@ def open_playground(name: str, *, keep: Path | None = None) -> Iterator[Playgrou
 
 
 @contextlib.contextmanager
-def scripted_server(scenario: Path, folder: Path) -> Iterator[Mapping[str, Any]]:
+def scripted_server(scenario: Path, folder: Path, *, pace: float | None = None) -> Iterator[Mapping[str, Any]]:
     """A scripted model server as a process, for as long as the block runs.
 
     Args:
         scenario: The folder with its scripts.
         folder: Where its log and its card go: `url`, `gates_url`, `admin_token`, `model`, `pid`, which are yielded.
+        pace: Tokens per second of every reply, 0 for as fast as can be; None leaves it to the scripts.
 
     Raises:
         ModelUnavailable: It does not start.
     """
     announce = folder / "server.json"
-    argv = [sys.executable, "-m", "aegis_tui.testing.scripted_llm", str(scenario), "--announce", str(announce)]
+    paced = [] if pace is None else ["--pace", str(pace)]
+    module = "aegis_tui.testing.scripted_llm"
+    argv = [sys.executable, "-m", module, str(scenario), *paced, "--announce", str(announce)]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True

@@ -13,6 +13,7 @@ from aegis_tui.ports.terminal import Screenshot
 CAPTURE_S = 0.1
 RETRY_S = 1.0
 
+
 class PaneSource(Protocol):
     """The part of the port `Terminal` that looking needs; see there."""
 

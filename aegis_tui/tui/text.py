@@ -151,3 +151,33 @@ def _wrap_line(text: str, width: int) -> list[str]:
             lines.append(current[:cut])
             current = current[cut:]
     return [*lines, current]
+
+
+def fold(line: Line, width: int, *, indent: int = 0) -> list[Line]:
+    """The line in pieces of at most `width` cells, cut anywhere: code and paths have no better place.
+
+    Args:
+        line: Spans.
+        width: Cells, over `indent`.
+        indent: Blanks before each piece but the first.
+    """
+    pieces: list[list[Span]] = [[]]
+    left = width
+    for span in line:
+        text = span.text
+        while cell_len(text) > left:
+            head = _head(text, left)
+            pieces[-1].append(span._replace(text=head))
+            pieces.append([Span(" " * indent)] if indent else [])
+            text, left = text[len(head) :], max(2, width - indent)
+        pieces[-1].append(span._replace(text=text))
+        left -= cell_len(text)
+    return [tuple(piece) for piece in pieces]
+
+
+def _head(text: str, width: int) -> str:
+    """As much of the start of a text as fits in so many cells; a wide sign is not cut in two."""
+    end = min(len(text), width)
+    while cell_len(text[:end]) > width:
+        end -= 1
+    return text[:end]

@@ -17,23 +17,31 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from aegis_tui.cli.main import COMMANDS
+from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
+from aegis_tui.hub.contract import CONTRACTS, contract_text
+from aegis_tui.sdk.tools import tools_of
 
-PAGES = ("README.md", "docs/architecture.md")
+PAGES = ("README.md", "docs/architecture.md", "docs/hub.md")
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: list[str]) -> int:
     """Bring every page up to date; with `--check`, 1 if one was not."""
-    stale = [page for page in PAGES if (text := (ROOT / page).read_text("utf-8")) != render(text)]
+    wanted = {page: render((ROOT / page).read_text("utf-8")) for page in PAGES}
+    wanted |= {f"docs/hub/{which}.json": contract_text(which) for which in CONTRACTS}
+    stale = [page for page, text in wanted.items() if not _has(ROOT / page, text)]
     if arguments == ["--check"]:
         for page in stale:
             sys.stderr.write(f"{page} is out of date; write it anew: python scripts/docs\n")
         return 1 if stale else 0
     for page in stale:
-        path = ROOT / page
-        path.write_text(render(path.read_text("utf-8")), "utf-8")
+        (ROOT / page).write_text(wanted[page], "utf-8")
         sys.stdout.write(f"wrote {page}\n")
     return 0
+
+
+def _has(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text("utf-8") == text
 
 
 def render(text: str) -> str:
@@ -76,6 +84,22 @@ def _commands() -> Iterator[str]:
         yield f"| `aegis-tui {name}` | {summary} |"
 
 
+def _tools() -> Iterator[str]:
+    """The MCP tools of each role."""
+    yield "| role | tools |"
+    yield "| --- | --- |"
+    for role in ("worker", "commander", "reviewer", "consultant", "any other"):
+        yield f"| {role} | {', '.join(f'`{name}`' for name in tools_of(role))} |"
+
+
+def _order() -> Iterator[str]:
+    """What may follow on each state of a plan and of a file."""
+    yield "| at | next |"
+    yield "| --- | --- |"
+    for state, following in {**PLAN_ORDER, **FILE_ORDER}.items():
+        yield f"| {state} | {', '.join(f'`{name}`' for name in following)} |"
+
+
 def _contracts() -> list[dict[str, Any]]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     contracts: list[dict[str, Any]] = settings["tool"]["importlinter"]["contracts"]
@@ -98,6 +122,8 @@ GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
     "layers": _layers,
     "forbidden": _forbidden,
     "commands": _commands,
+    "tools": _tools,
+    "order": _order,
 }
 
 if __name__ == "__main__":

@@ -168,3 +168,63 @@ def test_a_lock_that_expires_is_forgotten_and_told(play: Play) -> None:
         assert "your lock of src/routes.py is gone" in bench.users()[-1]
 
     play(scenario)
+
+
+def test_an_edit_locks_only_the_function_it_changes(worktree: Path, play: Play) -> None:
+    (worktree / "src/routes.py").write_text("import os\n\n\ndef one():\n    return 1\n\n\ndef two():\n    return 2\n")
+
+    async def scenario(bench: Any) -> None:
+        bench.server.will(
+            calls(
+                ("edit", {"path": "src/routes.py", "old": "return 1", "new": "return 10"}),
+                ("edit", {"path": "src/routes.py", "old": "import os", "new": "import re"}),
+                ("edit", {"path": "src/routes.py", "old": "10\n\n\ndef two", "new": "11\n\n\ndef both"}),
+                ("write", {"path": "src/routes.py", "content": "def one(:\n"}),
+                ("edit", {"path": "src/routes.py", "old": "one(:", "new": "one():"}),
+            ),
+            DONE,
+        )
+        await bench.work()
+        await bench.ends("done")
+        asked = [event.data["region"] for event in bench.hub.events if event.type == "lock:acquired"]
+        assert asked == ["one", "<imports>", "5-8", None, None]
+        assert "under the lock of the whole file: it cannot be parsed" in bench.results()[4]
+        assert "whole file" not in "".join(bench.results()[:4])
+        assert len(bench.hub.of_type("diff:submit")[0].fields["tokens"]) == 5
+
+    play(scenario)
+
+
+def test_a_region_held_by_hand_serves_edits_inside_it_only(worktree: Path, play: Play) -> None:
+    (worktree / "src/routes.py").write_text("def one():\n    return 1\n\n\ndef two():\n    return 2\n")
+    inside = {"path": "src/routes.py", "old": "return 1", "new": "x = 1\n    return x"}
+
+    async def scenario(bench: Any) -> None:
+        bench.server.will(
+            calls(("lock", {"action": "acquire", "path": "src/routes.py", "lines": [1, 2]})),
+            calls(
+                ("edit", inside),
+                ("edit", {"path": "src/routes.py", "old": "return x", "new": "return 2 * x"}),
+                ("lock", {"action": "list"}),
+                ("lock", {"action": "release", "path": "src/routes.py"}),
+            ),
+            calls(("lock", {"action": "acquire", "path": "src/routes.py", "symbol": "two"})),
+            calls(
+                ("edit", {"path": "src/routes.py", "old": "return 2\n", "new": "return 3\n"}),
+                ("lock", {"action": "list"}),
+                ("lock", {"action": "release", "path": "src/routes.py"}),
+                ("lock", {"action": "acquire", "path": "src/routes.py", "symbol": "two", "lines": [1, 2]}),
+            ),
+            DONE,
+        )
+        await bench.work()
+        await bench.ends("done")
+        results = bench.results()
+        assert "you hold the lock of src/routes.py:1-2, token 1" in results[0]
+        assert results[3] == "src/routes.py:1-2 (token 1)"
+        assert results[7] == "src/routes.py:two (token 2)"
+        assert "give lines or a symbol" in results[9]
+        assert [event.data["region"] for event in bench.hub.events if event.type == "lock:acquired"] == ["1-2", "two"]
+        assert bench.hub.holder_of("src/routes.py") is None
+
+    play(scenario)

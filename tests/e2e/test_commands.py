@@ -92,6 +92,8 @@ def test_the_state_and_the_log_as_text_and_json(place: ScratchWorkspace) -> None
 
 
 def test_a_lock_is_taken_listed_refused_and_given_back(place: ScratchWorkspace) -> None:
+    (place.root / PATH).parent.mkdir(parents=True, exist_ok=True)
+    (place.root / PATH).write_text("x = 1\n" * 20)
     [lock] = worked(place, "lock", "acquire", PATH, "--lines", "3-9")["locks"]
     assert (lock["path"], lock["lock_type"], lock["agent_id"]) == (PATH, "EXCLUSIVE", "person")
     ask = ["--", "aegis-tui", "lock", "acquire", "--file", PATH, "--json"]

@@ -48,6 +48,9 @@ def base_url(tmp_path: Path) -> Iterator[str]:
 def test_the_commander_designs_and_scouts_that_change_nothing_hand_their_brief_to_the_workers(
     workspace: ScratchWorkspace, base_url: str
 ) -> None:
+    theirs = workspace.root / ".agents" / "agents" / "scout.md"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("---\nname: scout\ndescription: ours\ntools: [read, report]\n---\nLook.\n")
     notes = [word for role in ("commander", "scout", "reviewer") for word in ("--note", f"{role}=[[script:{role}]]")]
     goal = "Add a catalogue search and receipts to the shop"
     answer = workspace.aegis("run", goal, "--yes", "--scouts", "--headless", "--json", "--base-url", base_url, *notes)
@@ -71,6 +74,8 @@ def test_the_commander_designs_and_scouts_that_change_nothing_hand_their_brief_t
         for event in events
         if event["type"] == "message:sent" and BRIEF in event["data"]["text"]
     }
+    copies = list(workspace.folder.glob("state/aegis-tui/*/instances/s*/roles/scout.md"))
+    assert [copy.read_text() for copy in copies] == [theirs.read_text()] * 2
     assert told == {(item["agent_id"], workers[item["feature"]]) for item in scouts}
     assert [item["rescue_ref"] for item in scouts] == [None] * len(scouts)
     assert not [event for event in events if "mine.py" in json.dumps(event)]

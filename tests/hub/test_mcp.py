@@ -117,7 +117,8 @@ def test_each_role_lists_its_tools_of_the_contract_with_typed_results(paths: Wor
 def test_a_tool_of_another_role_cannot_be_called(paths: WorkspacePaths) -> None:
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, engine):
-            async with speak(address, await join(address, "one")) as agent:
+            token = await join(address, "one")
+            async with speak(address, token) as agent:
                 seq = engine.last_seq
                 assert "no tool create_spec for a worker" in await agent.refused("create_spec", spec_id="s", title="t")
                 assert "no tool approve" in await agent.refused("approve", criteria=[])
@@ -235,14 +236,14 @@ def test_scope_is_asked_for_and_steps_out_of_order_are_refused(paths: WorkspaceP
 def test_the_commander_is_told_the_gate_until_the_stage_has_come(paths: WorkspacePaths) -> None:
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, engine):
-            async with speak(address, await join(address, "boss", role="commander")) as boss:
+            token = await join(address, "boss", role="commander")
+            async with speak(address, token) as boss:
                 assert "no run" in await boss.refused("check_conflicts")
                 run = Run(engine)
                 await run.start()
                 assert "DISPATCH has not begun: design_agreed" in await boss.refused("dispatch_workers")
                 assert "only the Commander" in await boss.refused("propose_design", design=DESIGN)
-                token = await run.bring_up("NATIVE-c01")
-                async with speak(address, token) as commander:
+                async with speak(address, await run.bring_up("NATIVE-c01")) as commander:
                     assert "alpha" in await commander.refused("propose_design", design=overlapping())
                     assert (await commander.call("propose_design", design=DESIGN))["agreed"] is True
                 workers = {name: await run.bring_up(name) for name in ("NATIVE-w01", "NATIVE-w02")}

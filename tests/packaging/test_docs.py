@@ -12,7 +12,7 @@ from aegis_tui.domain import command, event
 from scripts.docs.__main__ import render
 
 TEMPLATE = ["Status", "Summary", "Context", "Solution", "Trade-offs", "How it is verified"]
-PAGES = ("README.md", "AGENTS.md", "CHANGELOG.md", "docs/architecture.md", "docs/benchmarks.md")
+PAGES = ("README.md", "AGENTS.md", "CHANGELOG.md", "docs/architecture.md", "docs/benchmarks.md", "docs/hub.md")
 
 
 def types_of(union: object) -> set[str]:

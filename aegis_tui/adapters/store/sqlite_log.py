@@ -61,6 +61,9 @@ class SqliteEventLog:
         self._is_closed = False
         self._first_seq = 1
         self._last_seq = 0
+        self._answered: dict[int, int] = {}
+        """Hash of each request that has a logged answer -> `seq`, oldest first: most requests are new, and need no look
+        at the disk to be known as such."""
 
     @property
     def first_seq(self) -> int:
@@ -93,7 +96,8 @@ class SqliteEventLog:
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
         """The first answers of those requests that had one."""
-        return await self._run(lambda: self._find_replies(keys))
+        maybe = [key for key in keys if hash(key) in self._answered]
+        return await self._run(lambda: self._find_replies(maybe)) if maybe else {}
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
         """Keep the state after event `seq`; older snapshots and old answers go."""
@@ -159,6 +163,8 @@ class SqliteEventLog:
             "SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)"
         ).fetchone()
         self._first_seq, self._last_seq = int(oldest or 1), int(newest or 0)
+        answered = connection.execute("SELECT agent_id, request_id, seq FROM request ORDER BY seq")
+        self._answered = {hash((agent_id, request_id)): seq for agent_id, request_id, seq in answered}
 
     def _check_against_mark(self, marked: int) -> None:
         if self._last_seq < marked:
@@ -184,6 +190,7 @@ class SqliteEventLog:
                 "INSERT OR REPLACE INTO request VALUES(?,?,?,?,?)", (_reply_row(item, newest) for item in replies)
             )
         self._last_seq = newest
+        self._answered.update((hash(item.key), newest) for item in replies)
         with self._mapped("write"):
             self._mark.write(newest)
 
@@ -253,8 +260,16 @@ class SqliteEventLog:
             first_kept = max(self._first_seq, min(oldest_snapshot, self._last_seq - self._kept_events) + 1)
             self._db.execute("DELETE FROM event WHERE seq < ?", (first_kept,))
         self._first_seq = first_kept
+        self._forget_answers(seq - REPLIES_KEPT_EVENTS)
         with self._mapped("compact"):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _forget_answers(self, before_seq: int) -> None:
+        while self._answered:
+            oldest = next(iter(self._answered))
+            if self._answered[oldest] >= before_seq:
+                return
+            del self._answered[oldest]
 
     def _load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
         with self._mapped("read"):

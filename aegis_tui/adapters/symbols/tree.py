@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -13,6 +14,8 @@ from aegis_tui.domain.symbol import IMPORTS, Found, SymbolKind
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node
+
+_log = logging.getLogger(__name__)
 
 _GRAMMARS: Mapping[str, tuple[str, str]] = {
     "python": ("tree_sitter_python", "language"),
@@ -80,15 +83,20 @@ _NAME = re.compile(r"[\w$#]+")
 
 
 def read_tree(language: str, text: str) -> Iterable[Found] | None:
-    """The definitions of a file in that language; None when it does not parse.
+    """The definitions of a file in that language; None when it does not parse, or its grammar is not installed.
 
     Args:
         language: One of python, javascript, typescript, tsx, go, rust.
         text: The whole file.
     """
-    from tree_sitter import Parser
+    try:
+        from tree_sitter import Parser
 
-    tree = Parser(_grammar(language)).parse(text.encode("utf-8", "replace"))
+        parser = Parser(_grammar(language))
+    except ImportError as error:
+        _log.warning("no grammar", extra={"aegis_language": language, "aegis_error": str(error)})
+        return None
+    tree = parser.parse(text.encode("utf-8", "replace"))
     if tree.root_node.has_error:
         return None
     return list(_definitions(tree.root_node, scope="", within=None))

@@ -19,7 +19,7 @@ from aegis_tui.tui.screens.actions import InstanceActions, RunActions
 from aegis_tui.tui.screens.base import StoreView, WorkspaceScreen
 from aegis_tui.tui.screens.why import WhyScreen
 from aegis_tui.tui.views.conflict import conflict_lines
-from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_piece
+from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece
 from aegis_tui.tui.views.instance import TOTAL_KEY
 from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.widgets.bars import Banner, BottomBar, TopBar
@@ -187,8 +187,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         elif panel == "events":
             self.explain_event(key)
         elif panel == "partitions":
-            self.board.bring("instances")
-            self.instances.move_to(key.partition("/")[0])
+            owner = key.partition("/")[0]
+            self._page("Partition", lambda width: explain_partition(store.workspace, run, owner))
 
     def _page(self, title: str, render: object) -> None:
         self.app.push_screen(WhyScreen(self.desk, title, render))  # type: ignore[arg-type]  # lambdas of one width

@@ -48,6 +48,7 @@ CHOICES = (
 class DesignScreen(Dialog[None]):
     """One design, and what can be done about it while nobody has agreed yet."""
 
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide")]
     CSS_PATH: ClassVar = ["dialog.tcss", "design.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "agree", "Agree", id="design.agree", tooltip="Agree: the agents start by this design."),
@@ -98,7 +99,7 @@ class DesignScreen(Dialog[None]):
     def _choices(self) -> Iterator[Line]:
         for key, words in CHOICES:
             yield (Span(f" {key} ", "accent", f"screen.{self._action_of(key)}"), Span(f" {words}"))
-            yield ()
+        yield ()
         yield (Span("No agent writes before you agree.", "muted"),)
 
     @staticmethod
@@ -108,6 +109,7 @@ class DesignScreen(Dialog[None]):
     def _show(self, *names: str) -> None:
         for name in ("choices", "text", "issues", "ask", "remark"):
             self.query_one(f"#{name}").display = name in names
+        self.query_one("#left").set_class(names[0] == "text", "-editing")
         hints = {"choices": "a number chooses · esc back", "text": "^s agree · esc leave the text"}
         hint = hints.get(names[0], "enter send · esc back") if self.is_open else "esc back"
         self.query_one(".dialog").border_subtitle = hint

@@ -12,11 +12,15 @@ from textual.containers import Vertical
 from aegis_tui.domain.model import Key
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
-from aegis_tui.tui.text import Line
+from aegis_tui.tui.text import Line, fold
 from aegis_tui.tui.widgets.line_view import LineView
 
 Render = Callable[[int], Sequence[Line]]
 """Lines for a width in cells."""
+
+
+INDENT = 14
+"""Where a line that is too long goes on: below the second column of an explanation."""
 
 
 class Page(LineView, can_focus=True):
@@ -36,7 +40,9 @@ class Page(LineView, can_focus=True):
 
     def fill(self) -> None:
         """Ask for the lines again."""
-        self.show_lines(list(self._lines(self.line_width)))
+        width = self.line_width
+        if width > INDENT:
+            self.show_lines([part for line in self._lines(width) for part in fold(line, width, indent=INDENT)])
 
     def on_resize(self) -> None:
         """Lines are made for the new width."""

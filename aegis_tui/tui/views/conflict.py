@@ -7,11 +7,11 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from aegis_tui.domain.run import Conflict, Run
-from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, inert, line_width, width_of
+from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, fold, inert, line_width, width_of
 
 _WORDS = re.compile(r"\n|\w+|[^\w\n]")
-_BESIDE_WIDTH = 114
-"""Cells of a page on a screen of 120 columns, within half a dozen."""
+_BESIDE_WIDTH = 106
+"""Cells of a page on a screen of 120 columns, within two."""
 
 
 class Hunk(NamedTuple):
@@ -68,7 +68,7 @@ def parse_hunks(text: str) -> list[Hunk]:
 
 
 def conflict_lines(item: Conflict, *, width: int) -> list[Line]:
-    """How it stands, then every hunk: side by side from 114 cells on, one side after the other below that."""
+    """How it stands, then every hunk: side by side from 106 cells on, one side after the other below that."""
     lines: list[Line] = [_standing(item), ()]
     hunks = parse_hunks(item.text)
     for number, hunk in enumerate(hunks, 1):
@@ -133,23 +133,6 @@ def against(base: list[str], side: list[str], ink: Ink) -> list[Line]:
             else:
                 lines[-1].append(Span(inert(word), "text" if kind == "equal" else ink))
     return [tuple(line) for line in lines] if side else []
-
-
-def fold(line: Line, width: int) -> list[Line]:
-    """The line in pieces of at most `width` cells, cut anywhere: code has its own line breaks."""
-    pieces: list[list[Span]] = [[]]
-    left = width
-    for span in line:
-        text = span.text
-        while width_of(text) > left:
-            head = fit(text, left).rstrip("…") if left > 1 else ""
-            head = text[: len(head)]
-            pieces[-1].append(span._replace(text=head))
-            pieces.append([])
-            text, left = text[len(head) :], width
-        pieces[-1].append(span._replace(text=text))
-        left -= width_of(text)
-    return [tuple(piece) for piece in pieces]
 
 
 def padded(line: Line, width: int) -> Line:

@@ -128,6 +128,23 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime) -> list[L
     return lines
 
 
+def explain_partition(workspace: Workspace, run: Run | None, owner: str) -> list[Line]:
+    """Every glob of an owner in full, and by which rule it may be written."""
+    rules = {
+        "joint": ("joint", "owned by nobody: any worker may write there under an EXCLUSIVE lock"),
+        "shared": ("read only", "read by all, written by no worker"),
+    }
+    planned = {item.id: item.partition for item in run.design.features} if run and run.design else {}
+    owned = workspace.partitions.partitions
+    globs = {"joint": workspace.partitions.joint, "shared": workspace.partitions.shared, **planned, **owned}
+    name, rule = rules.get(owner, (instance_id(owner), "written by it alone; others ask for it by a scope request"))
+    return [
+        (Span(inert(name), "accent"), Span(f"   {rule}", "muted")),
+        (),
+        *((Span("  "), Span(inert(glob))) for glob in globs.get(owner, ())),
+    ]
+
+
 def _pair(name: str, value: str) -> Line:
     return (Span(f"{name:>12}  ", "muted"), Span(value))
 

@@ -96,12 +96,18 @@ class Columns(NamedTuple):
 
 def columns_for(width: int, feature_width: int) -> Columns:
     """Widths for a table of `width` cells: what matters least goes first when room is short."""
-    ident, time, tokens, state = 4, 7, 5, 14
-    feature = max(7, min(feature_width, 22))
-    meter = 15 if width >= 76 else 10 if width >= 62 else 5
-    kind = 8 if width >= 84 else 0
-    used = 3 + ident + 1 + feature + 1 + (kind + 1 if kind else 0) + meter + 1 + time + 1 + tokens
-    return Columns(ident, feature, kind, max(state, width - used - 1), meter, time, tokens)
+    ident, time = 4, 7
+    tokens = 5 if width >= 60 else 0
+    feature = max(7, min(feature_width, 22 if width >= 76 else 18 if width >= 60 else 12))
+    meter = 15 if width >= 76 else 10 if width >= 72 else 5
+    kind = 8 if width >= 86 else 0
+    used = 3 + ident + 1 + feature + 1 + _wide(kind) + meter + 1 + time + _wide(tokens)
+    return Columns(ident, feature, kind, width - used - 1, meter, time, tokens)
+
+
+def _wide(column: int) -> int:
+    """Cells of a column with the blank beside it; none when it is left out."""
+    return column + 1 if column else 0
 
 
 def header(columns: Columns) -> Line:
@@ -113,7 +119,7 @@ def header(columns: Columns) -> Line:
         fit("state", columns.state),
         fit("progress" if columns.meter > 8 else "done", columns.meter),
         fit("time", columns.time, right=True),
-        fit("tok", columns.tokens, right=True),
+        *([fit("tok", columns.tokens, right=True)] if columns.tokens else []),
     ]
     return (Span(" ".join(cells), "muted"),)
 
@@ -177,7 +183,7 @@ def _row(
         Span(fit(state.word, columns.state) + " ", state.ink),
         *_meter(share, columns.meter, is_alive=item.is_alive),
         Span(" " + fit(clock_text(lasted_s(item, now)), columns.time, right=True), plain),
-        Span(" " + fit(count_text(tokens_of(item, usage)), columns.tokens, right=True), plain),
+        _count(tokens_of(item, usage), columns.tokens, plain),
     )
 
 
@@ -192,17 +198,21 @@ def _meter(share: float, width: int, *, is_alive: bool) -> tuple[Span, ...]:
     )
 
 
+def _count(tokens: int, width: int, ink: Ink) -> Span:
+    return Span(f" {fit(count_text(tokens), width, right=True)}" if width else "", ink)
+
+
 def _total(run: Run, items: list[Instance], columns: Columns, usage: Mapping[str, Any] | None) -> Line:
     done = sum(piece.status == "applied" for piece in run.pieces.values())
     share = done / len(run.pieces)
-    lead = 3 + columns.ident + 1 + columns.feature + 1 + (columns.kind + 1 if columns.kind else 0) + columns.state + 1
+    lead = 3 + columns.ident + 1 + columns.feature + 1 + _wide(columns.kind) + columns.state + 1
     tokens = sum(tokens_of(item, usage) for item in items)
     words = f"{done} of {len(run.pieces)} pieces are in"
     return (
         Span(fit(f"   {words}", lead), "muted"),
         *_meter(share, columns.meter, is_alive=run.is_open),
         Span(" " * (columns.time + 1), "muted"),
-        Span(" " + fit(count_text(tokens), columns.tokens, right=True), "muted"),
+        _count(tokens, columns.tokens, "muted"),
     )
 
 

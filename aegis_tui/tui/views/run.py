@@ -82,7 +82,9 @@ def gate_line(workspace: Workspace, run: Run | None, needed: list[Need], *, widt
         words = f" ✗ {inert(str(run.error.get('message', 'the run failed')))}"
         return (Span(fit(words, width), "bad", "screen.report"),)
     if run.commit is not None:
-        words = f" ✓ one commit: {run.commit.oid[:10]} on {run.commit.branch}  —  press r for the report"
+        ending = run.status is not RunStatus.COMPLETED
+        step = "agents are being put away" if ending else "press r for the report"
+        words = f" ✓ one commit: {run.commit.oid[:10]} on {run.commit.branch}  —  {step}"
         return (Span(fit(words, width), "good", "screen.report"),)
     shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)
     if shut is None:

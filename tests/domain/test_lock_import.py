@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from aegis_tui.domain.lock import LockMode
+from aegis_tui.domain.lock_import import parse_old_locks
+from aegis_tui.errors import UsageError
+
+NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+AT = NOW.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"a.py": {"agent": "w01", "type": "exclusive", "ttl": 60}}, ("w01", "a.py", "EXCLUSIVE", 60)),
+        ({"a.py": {"agent": "w01", "mode": "READ", "ttl_seconds": 60}}, ("w01", "a.py", "SHARED", 60)),
+        ({"a.py": {"holder": "w01", "lock_type": "REVIEW"}}, ("w01", "a.py", "REVIEW", 300)),
+        ({"a.py": "w01"}, ("w01", "a.py", "EXCLUSIVE", 300)),
+        ({"locks": {"./a.py": {"owner": "w01", "expires": AT + 9}}}, ("w01", "a.py", "EXCLUSIVE", 9)),
+        (
+            {"locks": [{"file": "a.py", "agent_id": "w01", "expires_at": (AT + 9) * 1000}]},
+            ("w01", "a.py", "EXCLUSIVE", 9),
+        ),
+        ([{"path": "a.py", "expires_at": "2026-01-05T10:00:30+01:00"}], ("", "a.py", "EXCLUSIVE", 30)),
+        ([{"path": "a.py", "expires": "2026-01-05T09:00:30"}], ("", "a.py", "EXCLUSIVE", 30)),
+        ([{"path": "a.py", "acquired_at": str(AT - 20), "ttl": "60"}], ("", "a.py", "EXCLUSIVE", 40)),
+        ([{"path": "a.py", "acquired_at": "2026-01-05T08:58:00Z"}], ("", "a.py", "EXCLUSIVE", 180)),
+        ([{"path": "a.py", "ttl": 99999}], ("", "a.py", "EXCLUSIVE", 600)),
+        ([{"path": "a.py", "lines": "3-5"}], ("", "a.py:3-5", "EXCLUSIVE", 300)),
+        ([{"path": "a.py", "lines": [3, 5]}], ("", "a.py:3-5", "EXCLUSIVE", 300)),
+        ({"path": "a.py", "symbol": "A.b"}, ("", "a.py:A.b", "EXCLUSIVE", 300)),
+    ],
+)
+def test_every_form_of_an_old_lock_is_understood(data: Any, told: tuple[str, str, str, float]) -> None:
+    (lock,), skipped = parse_old_locks(data, now=NOW)
+    assert skipped == []
+    assert (lock.holder, str(lock.resource), lock.mode) == (told[0], told[1], LockMode(told[2]))
+    assert lock.ttl_s == pytest.approx(told[3])
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({"path": "a.py", "expires": AT - 1}, "its time is over"),
+        ({"path": "a.py", "type": "weird"}, "its mode weird is not known"),
+        ({"path": "a.py", "expires": "soon"}, "its time soon cannot be read"),
+        ({"path": "../a.py"}, "not a path of this repository"),
+        ({"path": "a.py", "lines": [5, 3]}, "its region is none"),
+        ({"agent": "w01"}, "not a path of this repository"),
+    ],
+)
+def test_what_is_over_or_not_understood_is_left_out_with_the_reason(entry: dict[str, Any], reason: str) -> None:
+    locks, skipped = parse_old_locks([entry, {"path": "b.py"}], now=NOW)
+    assert [str(lock.resource) for lock in locks] == ["b.py"]
+    assert reason in skipped[0].reason and skipped[0].path == entry.get("path", "")
+
+
+def test_a_file_that_holds_no_table_is_refused() -> None:
+    with pytest.raises(UsageError):
+        parse_old_locks("locks", now=NOW)
+    assert parse_old_locks({}, now=NOW) == ([], [])

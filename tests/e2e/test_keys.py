@@ -1,0 +1,143 @@
+"""The session as a person has it: keys into a real pane, and what the screen says (issue 3)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aegis_tui.testing.playground import scripted_server
+from aegis_tui.testing.sample_repository import create_sample_repository, git_in_sample, scenario_directory
+from aegis_tui.testing.scratch import ScratchWorkspace
+from aegis_tui.testing.screen import Screen
+
+pytestmark = pytest.mark.timeout(150)
+RUN_S = 60.0
+
+
+@pytest.fixture
+def temp() -> Iterator[Path]:
+    """A short folder for temporary files, since socket paths below it are limited."""
+    folder = Path(tempfile.mkdtemp(prefix="ae-keys-", dir="/tmp")).resolve()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_demo(temp: Path) -> Screen:
+    for name in ("home", "tmp", "screen"):
+        (temp / name).mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "AEGIS_"))}
+    environment = {**kept, "TMPDIR": str(temp / "tmp"), "HOME": str(temp / "home"), "TMUX_TMPDIR": str(temp / "home")}
+    argv = [sys.executable, "-P", "-m", "aegis_tui", "demo", "--pace", "600"]
+    return Screen(temp / "screen", argv, environ=environment, cwd=temp / "home")
+
+
+def leftovers(temp: Path) -> list[str]:
+    files = [str(path) for path in temp.rglob("*") if not path.is_dir()]
+    processes = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if any(str(temp) in word for word in words):
+            processes.append(" ".join(words[:5]))
+    return files + processes
+
+
+def test_the_demo_by_keys_from_the_first_enter_to_the_commit(temp: Path) -> None:
+    with open_demo(temp) as screen:
+        screen.wait("New goal", "Add discounts, wish lists and a sales report", r"model at http://127\.0\.0\.1:\d+/v1")
+        screen.press("Enter")
+        screen.wait("scripted", "Instances [1-9]", r"c01 +foundation", timeout_s=RUN_S)
+        screen.wait(*(rf"● w0{number} +\w+" for number in (1, 2, 3)), "●MONITORING", timeout_s=RUN_S)
+        screen.wait(r"w01 discounts ─ live", "Locking|Writing|Editing|Reading", timeout_s=RUN_S)
+        screen.wait(r"X src/shop/routes.py +w0\d", r"waits w0\d", timeout_s=RUN_S)
+        screen.wait(r"≠ discounts × wishlist +hot", timeout_s=RUN_S)
+        screen.wait(r"✓ discounts × wishlist +rebased", timeout_s=RUN_S)
+        screen.wait("qa:finished +FAILED, round 1", timeout_s=RUN_S)
+        screen.wait("●MONITORING 2", timeout_s=RUN_S)
+        screen.wait("✓DONE", r"one commit: [0-9a-f]{10} on aegis/run1/result", "press r", timeout_s=RUN_S)
+        screen.press("r")
+        report = screen.wait("Report of run1", "round 1 +33 passed, 1 failed", "round 2 +34 passed, 0 failed")
+        assert "git merge --ff-only aegis/run1/result" in report
+        assert "Conflict discounts × wishlist in src/shop/routes.py: rebased" in report
+        screen.press("Escape")
+        screen.wait_gone("Report of run1")
+        screen.press("q")
+        assert screen.wait_end(30) == 0
+        said = screen.text()
+        assert " NO " not in said
+        assert "result passes its tests   passed" in said
+    assert leftovers(temp) == []
+
+
+def test_a_demo_that_is_left_in_the_middle_takes_everything_with_it(temp: Path) -> None:
+    with open_demo(temp) as screen:
+        screen.wait("New goal")
+        screen.press("Enter")
+        screen.wait(r"● w01 +discounts", timeout_s=RUN_S)
+        screen.press("q")
+        assert screen.wait_end(30) == 0
+        assert "the demo was left before its end" in screen.text()
+    assert leftovers(temp) == []
+
+
+@pytest.fixture
+def own() -> Iterator[ScratchWorkspace]:
+    """A person's own repository."""
+    scratch = ScratchWorkspace()
+    create_sample_repository(scratch.root)
+    (scratch.folder / "screen").mkdir()
+    yield scratch
+    scratch.aegis("hub", "stop")
+    left = scratch.leftovers()
+    scratch.close()
+    assert left == []
+
+
+TASKS = {
+    "commander": "then propose a design with the propose_design tool",
+    "search": "Your task: Catalogue search",
+    "receipt": "Your task: Receipts",
+    "reviewer": "Answer with the verdict tool",
+}
+
+
+def write_team(folder: Path) -> None:
+    """The calm scenario as one script that knows each task by its words, as a model does: only the goal names it."""
+    sections = []
+    for name, on in TASKS.items():
+        text = (scenario_directory("calm") / f"{name}.json").read_text("utf-8")
+        script = json.loads(re.sub(r" *\[\[script:[a-z]+\]\]", "", text))
+        sections.append({**script, "on": on})
+    folder.mkdir()
+    (folder / "team.json").write_text(json.dumps({"scripts": sections}), "utf-8")
+
+
+def test_a_goal_that_is_typed_in_ones_own_repository_becomes_a_design_and_then_a_commit(
+    own: ScratchWorkspace, tmp_path: Path
+) -> None:
+    write_team(tmp_path / "scenario")
+    with scripted_server(tmp_path / "scenario", tmp_path, pace=0) as card:
+        environment = {**own.environ, "AEGIS_BASE_URL": str(card["url"])}
+        with Screen(own.folder / "screen", own.argv(), environ=environment, cwd=own.root) as screen:
+            screen.wait("press n to give a goal", rf"answers at {card['url']}")
+            screen.press("n")
+            screen.wait("What should be built")
+            screen.write("Add a catalogue search and receipts to the shop [[script:team]]")
+            screen.press("Enter")
+            screen.wait("⚑ 1 needs you", "a proposed design waits for your answer", timeout_s=RUN_S)
+            screen.press("!")
+            screen.wait("A design waits for you", "1 .*agree", "5 .*end this run", "search", "receipt")
+            screen.press("1")
+            screen.wait("✓DONE", r"one commit: [0-9a-f]{10} on aegis/run1/result", timeout_s=RUN_S)
+            screen.press("q")
+            assert screen.wait_end() == 0
+            assert "git merge --ff-only aegis/run1/result" in screen.text()
+    assert git_in_sample(own.root, "rev-list", "--count", "main..aegis/run1/result").strip() == "1"

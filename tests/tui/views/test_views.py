@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aegis_tui.domain.design import Design
+from aegis_tui.domain.run import Conflict
+from aegis_tui.services.design import parse_design
+from aegis_tui.tui.text import Line, line_width
+from aegis_tui.tui.views.conflict import conflict_lines, conflict_rows, parse_hunks
+from aegis_tui.tui.views.design import design_lines, graph_lines
+from aegis_tui.tui.views.event import event_line
+from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece, explain_stage
+from aegis_tui.tui.views.lock import lock_rows, partition_rows
+from aegis_tui.tui.views.need import needs
+from aegis_tui.tui.views.report import merge_command, report_lines
+from aegis_tui.tui.views.run import gate_line, meter_line, piece_rows, stage_spans, title_line
+
+Record = Callable[..., Any]
+
+
+def text(lines: list[Line]) -> str:
+    return "\n".join("".join(span.text for span in line) for line in lines)
+
+
+CLASH = """<<<<<<< ours
+from shop import catalog, discounts
+||||||| base
+from shop import catalog
+=======
+from shop import catalog, \x1b]0;wishlist
+>>>>>>> theirs
+kept
+<<<<<<< ours
+a
+=======
+b
+>>>>>>> theirs
+"""
+
+
+def clash(**changes: object) -> Conflict:
+    fields = {
+        "conflict_id": "c",
+        "a": "discounts",
+        "b": "wishlist",
+        "path": "src/shop/routes.py",
+        "kind": "hot",
+        "base": None,
+        "ours": None,
+        "theirs": None,
+        "hunks": 2,
+        "text": CLASH,
+    }
+    return Conflict.model_validate({**fields, **changes})
+
+
+def test_the_stages_fit_80_columns_and_say_where_the_run_is(record: Record) -> None:
+    run = record(until=125).workspace().runs.latest()
+    line = stage_spans(run, width=80)
+    assert line_width(line) <= 80
+    assert "●MONITORING" in text([line]) and "✓DISPATCH" in text([line]) and "·DONE" in text([line])
+
+
+def test_the_scripted_badge_is_there_at_any_width_and_all_the_time(record: Record) -> None:
+    for until in (1, 125, 100_000):
+        run = record(until=until).workspace().runs.latest()
+        for width in (60, 80, 160):
+            line = title_line("shop", "main", run, [], width=width)
+            assert " scripted " in text([line])
+            assert line_width(line) == width
+
+
+def test_a_closed_gate_says_what_is_not_met_and_a_need_goes_before_it(record: Record) -> None:
+    workspace = record(until=125).workspace()
+    line = gate_line(workspace, workspace.runs.latest(), [], width=120)
+    assert "workers_finished" in text([line]) and "discounts is working" in text([line])
+    proposed = record("proposed").workspace()
+    found = needs(proposed)
+    assert [need.kind for need in found] == ["design"]
+    assert "press !" in text([gate_line(proposed, proposed.runs.latest(), found, width=120)])
+
+
+def test_the_gates_of_a_stage_name_the_command_that_would_meet_them(record: Record) -> None:
+    workspace = record(until=125).workspace()
+    page = text(explain_stage(workspace, workspace.runs.latest()))
+    assert "workers_finished  closed" in page and "would be met by  aegis-tui status" in page
+
+
+def test_locks_show_their_waiters_and_partitions_their_rules(record: Record) -> None:
+    scene = record(until=125)
+    workspace = scene.workspace()
+    shown = text([row.line for row in lock_rows(workspace, now=scene.now, width=40)])
+    assert "X src/shop/routes.py" in shown and "↳ waits w02" in shown
+    rows = partition_rows(workspace, workspace.runs.latest(), width=60)
+    shown = text([row.line for row in rows])
+    assert "w01" in shown and "joint" in shown and "read only" in shown
+    assert len({row.key for row in rows}) == len(rows)
+
+
+def test_an_explanation_says_what_a_state_rests_on(record: Record) -> None:
+    scene = record(until=125)
+    workspace = scene.workspace()
+    item = workspace.instances.by_id["NATIVE-w02"]
+    page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100))
+    assert "said by the agent itself" in page
+    assert "held by w01" in page and "src/shop/routes.py" in page
+    lock = workspace.locks.locks()[0]
+    assert "w02, at most" in text(explain_lock(workspace, lock.lock_id, now=scene.now))
+    run = workspace.runs.latest()
+    assert run is not None
+    assert "APPROVED" in text(explain_piece(run, "search"))
+    assert "src/shop/{catalog,search}.py" in text(explain_partition(workspace, run, "NATIVE-w03"))
+
+
+def test_hunks_are_read_with_and_without_a_base() -> None:
+    first, second = parse_hunks(CLASH)
+    assert first.base == ["from shop import catalog"]
+    assert (second.ours, second.base, second.theirs) == (["a"], [], ["b"])
+
+
+@pytest.mark.parametrize("width", [60, 108, 150])
+def test_a_conflict_shows_both_sides_whole_and_inert(width: int) -> None:
+    lines = conflict_lines(clash(), width=width)
+    assert all(line_width(line) <= width for line in lines[1:])
+    shown = "".join(text(lines).split())
+    assert "discounts" in shown and "�]0;wish" in shown and "\x1b" not in shown
+    assert ("│" in shown) is (width >= 106)
+
+
+def test_the_words_that_differ_are_the_coloured_ones() -> None:
+    lines = conflict_lines(clash(), width=60)
+    inked = {span.text: span.ink for line in lines for span in line}
+    assert inked["discounts"] == "good" and inked["catalog"] == "text"
+
+
+def test_open_conflicts_come_before_settled_ones(record: Record) -> None:
+    run = record().workspace().runs.latest()
+    assert run is not None
+    run.conflicts["z"] = clash(conflict_id="z")
+    rows = conflict_rows(run, width=70)
+    assert rows[0].key == "z" and "rebased" in text([rows[-1].line])
+    assert {line_width(row.line) for row in rows} == {70}
+
+
+def test_pieces_say_what_they_wait_for(record: Record) -> None:
+    run = record(until=125).workspace().runs.latest()
+    assert "after discounts" in text([row.line for row in piece_rows(run, width=60)])
+
+
+@pytest.mark.parametrize("width", [40, 57, 80, 120])
+def test_every_event_fits_its_line(record: Record, width: int) -> None:
+    lines = [event_line(event, width=width) for event in record().events]
+    assert {line_width(line) for line in lines} <= set(range(width - 8, width + 1))
+
+
+def test_the_report_has_the_commit_the_rounds_and_the_next_command(record: Record) -> None:
+    report = record().events[-1].data.model_dump()["report"]
+    for width in (66, 100):
+        page = text(report_lines(report, width=width))
+        assert "git merge --ff-only aegis/run1/result" in page
+        assert "2 rounds" in page and "1 failed" in page and "0 failed" in page
+        assert "Conflict discounts × wishlist" in page and "scripted" in page
+        for stage in ("DESIGN", "FOUNDATION", "DISPATCH", "MONITORING", "INTEGRATE", "FINAL-QA", "DONE"):
+            assert stage in page
+    assert merge_command({**report, "commit": None}) == ""
+
+
+def test_a_design_is_drawn_in_an_order_that_can_be_worked_in(record: Record) -> None:
+    run = record().workspace().runs.latest()
+    assert run is not None and run.design is not None
+    page = text(design_lines(run.design, width=90))
+    assert page.index("discounts") < page.index("report  after discounts")
+    assert "any worker, under a lock" in page
+    graph = text(graph_lines(run.design, width=90)).splitlines()
+    report = next(at for at, line in enumerate(graph) if "report" in line)
+    assert "discounts" in graph[report - 1]
+    assert len(graph) == 5
+
+
+def test_a_cycle_is_told_instead_of_drawn() -> None:
+    fields = [
+        {"id": name, "title": name, "brief": name, "partition": [f"{name}/**"], "depends_on": [other]}
+        for name, other in (("a", "b"), ("b", "a"))
+    ]
+    design = Design.model_validate({"goal": "x", "features": fields})
+    assert "cycle" in text(graph_lines(design, width=60))
+
+
+def test_a_long_chain_keeps_each_feature_under_what_it_stands_on() -> None:
+    text_of = "goal: g\nfeatures:\n" + "".join(
+        f"  - {{id: f{n}, title: t, brief: b, partition: ['f{n}/**'], depends_on: [{f'f{n - 1}' if n else ''}]}}\n"
+        for n in range(6)
+    )
+    lines = text(graph_lines(parse_design(text_of), width=80)).splitlines()
+    assert [line.split("● ")[1].split()[0] for line in lines] == [f"f{n}" for n in range(6)]
+
+
+def test_no_model_server_is_told_calmly_and_meters_are_whole_words() -> None:
+    assert text([meter_line(None, scripted=False, model=None, absent="none", width=40)]).strip() == "none"
+    meters = {
+        "running": 3,
+        "waiting": 1,
+        "kv_cache": 0.41,
+        "prefix_hit_rate": 0.93,
+        "tokens_per_s": 812.0,
+        "ttft_s": 0.21,
+    }
+    for width in (30, 50, 80, 120):
+        line = meter_line(meters, scripted=False, model="qwen3-coder", absent="", width=width)
+        assert line_width(line) <= width
+        assert not text([line]).rstrip().endswith("812")
