@@ -27,7 +27,7 @@ def after_write(workspace: Workspace, lock: Lock, rewrite: Rewrite | None) -> li
     if rewrite is None:
         return []
     path = lock.resource.path
-    regions = [item for item in workspace.locks.locks_on(path) if item.resource.region and not item.stale]
+    regions = [item for item in workspace.locks.locks_on(path) if item.resource.region]
     _check_own(lock, regions, rewrite)
     drafts: list[Draft] = []
     for item in regions:

@@ -10,11 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+import psutil
+
 from aegis_tui.errors import TerminalError
 
 POLL_S = 0.03
 _DEADLINE_S = 10.0
+_PANE = "screen:0.0"
 _FOREIGN = frozenset({"TMUX", "TMUX_PANE"})
+
+_KEPT_OPEN = '"$@"; code=$?; printf %s "$code" >"$0.new"; mv "$0.new" "$0"; exec sleep 600'
+"""Runs its arguments, writes their exit code to $0, and keeps what they showed on the screen."""
 
 
 class Screen:
@@ -42,16 +48,18 @@ class Screen:
         inside: bool = False,
     ) -> None:
         self._socket = folder / "screen.sock"
+        self._code = folder / "screen.code"
+        self._code.unlink(missing_ok=True)
         self._environ = {name: value for name, value in environ.items() if name not in _FOREIGN}
         self._environ["COLORTERM"] = "truecolor"
         hidden = [] if inside else ["env", *(f"--unset={name}" for name in sorted(_FOREIGN))]
-        options = (("-g", "remain-on-exit", "on"), ("-g", "status", "off"), ("-s", "escape-time", "0"))
+        options = (("-g", "status", "off"), ("-s", "escape-time", "0"))
         self._tmux(
             "start-server",
             *(word for option in options for word in (";", "set-option", *option)),
             *(";", "set-option", "-g", "default-terminal", "tmux-256color"),
             *(";", "new-session", "-d", "-s", "screen", "-x", str(columns), "-y", str(lines), "-c", str(cwd)),
-            *("--", *hidden, *argv),
+            *("--", "sh", "-c", _KEPT_OPEN, str(self._code), *hidden, *argv),
         )
 
     def _tmux(self, *arguments: str) -> str:
@@ -71,7 +79,7 @@ class Screen:
 
     def text(self) -> str:
         """What the pane shows now, a line for each of its lines."""
-        return self._tmux("capture-pane", "-p", "-t", "screen:0.0")
+        return self._tmux("capture-pane", "-p", "-t", _PANE)
 
     def lines(self) -> list[str]:
         """As `text`, by lines."""
@@ -79,11 +87,11 @@ class Screen:
 
     def press(self, *keys: str) -> None:
         """Press keys by tmux's names, one after the other: `Enter`, `C-b`, `q`."""
-        self._tmux("send-keys", "-t", "screen:0.0", *keys)
+        self._tmux("send-keys", "-t", _PANE, *keys)
 
     def write(self, text: str) -> None:
         """Type a text, character by character."""
-        self._tmux("send-keys", "-t", "screen:0.0", "-l", text)
+        self._tmux("send-keys", "-t", _PANE, "-l", text)
 
     def tmux(self, *arguments: str) -> str:
         """Another command to the server around the pane; returns its output."""
@@ -119,30 +127,21 @@ class Screen:
             time.sleep(POLL_S)
 
     def wait_end(self, timeout_s: float = 15.0) -> int:
-        """Wait until the program has ended; returns its exit code, minus the signal's number if it was killed."""
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            dead, status, number = (
-                self._tmux(
-                    "display-message", "-p", "-t", "screen:0.0", "#{pane_dead},#{pane_dead_status},#{pane_dead_signal}"
-                )
-                .strip()
-                .split(",")
-            )
-            if dead == "1" and (status or number):
-                return int(status) if status else -int(number)
-            time.sleep(POLL_S)
-        raise TimeoutError(f"the program goes on after {timeout_s:g} s:\n{self.text()}")
+        """Wait until the program has ended; returns its exit code, 128 more than a signal's number if that ended it."""
+        self.until(lambda _: self._code.exists(), "the end of the program", timeout_s)
+        return int(self._code.read_text("ascii"))
 
     def pid(self) -> int:
         """Process id of the program."""
-        return int(self._tmux("display-message", "-p", "-t", "screen:0.0", "#{pane_pid}"))
+        shell = psutil.Process(int(self._tmux("display-message", "-p", "-t", _PANE, "#{pane_pid}")))
+        return int(shell.children()[0].pid)
 
     def close(self) -> None:
         """End the server and what runs in it; safe to call twice."""
         with contextlib.suppress(TerminalError, subprocess.TimeoutExpired):
             self._tmux("kill-server")
         self._socket.unlink(missing_ok=True)
+        self._code.unlink(missing_ok=True)
 
     def __enter__(self) -> Screen:
         return self

@@ -62,6 +62,7 @@ class AegisApp(App[int]):
         super().__init__()
         self.desk = Desk(self, parts)
         self._offer = offer
+        self.desk.hint = offer.hint if offer else ""
         self._layout = _known("layout", layout or DEFAULT_LAYOUT, self.desk.layouts)
         self._theme_files = data_files("themes", parts.environ)
         self._theme_seen: tuple[Path, int] | None = None
@@ -155,7 +156,7 @@ class AegisApp(App[int]):
         """What to say after the screen is closed: agents go on, and how to come back."""
         store = self.desk.store
         run = store.workspace.runs.current()
-        if run is not None:
+        if run is not None and run.is_open:
             alive = sum(item.is_alive for item in store.workspace.instances.of_run(run.run))
             agents = f"{alive} agent{'' if alive == 1 else 's'}"
             return [f"{run.run} goes on with {agents}; aegis-tui shows it again, aegis-tui cancel ends it"]

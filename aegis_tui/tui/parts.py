@@ -50,3 +50,5 @@ class GoalOffer:
     yes: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
     """More options of the run: base_url, model, role_notes."""
+    hint: str = ""
+    """A line for the bottom of the screen: where to look."""

@@ -13,7 +13,6 @@ from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.feed import Batch, Connection, FeedItem, parse_event
 
-
 METERS: Mapping[str, Any] = {
     "running": 2,
     "waiting": 0,

@@ -154,6 +154,8 @@ def test_a_write_may_go_over_all_that_its_holder_has_locked() -> None:
     assert [item.stale for item in moved] == [True, True], "their common end is gone"
     with pytest.raises(StaleToken):
         lock_rules.check_token(desk.table, "w1", path=PATH, token=mine.token)
+    again = desk.acquire("w1", symbol("f", (3, 5), oid="B"))
+    assert again.token > mine.token and desk.table.locks() == [again]
 
 
 def test_a_region_that_is_cut_is_stale_until_it_is_acquired_again() -> None:

@@ -1,14 +1,22 @@
 """Workspaces and model servers for whole runs. A workspace's end says what was left behind."""
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from aegis_tui.testing.driver import GateOpener
+from aegis_tui.testing.playground import scripted_server
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.sample_repository import create_sample_repository, scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
+
+WIDE_WORDS = "┃한글 위젯 검색 🙂 끝 ✅┃"
+"""What both workers of a held run say first."""
 
 Scripted = Callable[[Path], RecordedLLM]
 
@@ -66,3 +74,48 @@ def scripted() -> Iterator[Scripted]:
 def calm(scripted: Scripted) -> RecordedLLM:
     """The model of the scenario in which nobody is in anybody's way."""
     return scripted(scenario_directory("calm"))
+
+
+@dataclass(frozen=True)
+class HeldRun:
+    """A run in MONITORING whose two workers, w01 and w02, wait for a reply until `release`."""
+
+    workspace: ScratchWorkspace
+    release: Callable[[], None]
+
+
+@pytest.fixture
+def held_run(tmp_path: Path) -> Iterator[HeldRun]:
+    with open_workspace() as workspace, scripted_server(_held_scenario(tmp_path), tmp_path, pace=0) as card:
+        goal, design = "Add a search and receipts", str(scenario_directory("calm") / "design.yaml")
+        options = ["--design", design, "--base-url", str(card["url"]), "--note", "reviewer=[[script:reviewer]]"]
+        answer = workspace.aegis("run", goal, *options, "--detach", "--json")
+        assert answer.code == 0, answer.err
+        workspace.until(lambda: _at_work(workspace) == 2, what="two workers")
+        opener = GateOpener(card["gates_url"], card["admin_token"])
+        (workspace.folder / "screen").mkdir()
+        try:
+            yield HeldRun(workspace, lambda: opener("held"))
+        finally:
+            opener("held")
+            workspace.aegis("hub", "start")
+            workspace.aegis("cancel", "run1")
+            workspace.until(lambda: _at_work(workspace) == 0, what="an empty workspace")
+
+
+def _at_work(workspace: ScratchWorkspace) -> int:
+    states = [item["state"] for item in workspace.status().get("instances", [])]
+    return sum(state not in ("done", "ended", "starting", "idle") for state in states)
+
+
+def _held_scenario(folder: Path) -> Path:
+    scenario = folder / "scenario"
+    shutil.copytree(scenario_directory("calm"), scenario)
+    for name in ("search", "receipt"):
+        path = scenario / f"{name}.json"
+        script = json.loads(path.read_text("utf-8"))
+        first = {"say": WIDE_WORDS, "tool": "read", "args": {"path": "README.md"}}
+        held, *rest = script["steps"] if "steps" in script else script["scripts"][0]["steps"]
+        steps = [first, {**held, "gate": "held"}, *rest]
+        path.write_text(json.dumps({"steps": steps}), "utf-8")
+    return scenario

@@ -13,7 +13,7 @@ from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.domain.lock import LockMoved
 from aegis_tui.domain.region import blob_id
 from aegis_tui.domain.workspace import state_hash
-from aegis_tui.errors import LockHeld, StaleToken, UsageError
+from aegis_tui.errors import AegisError, LockHeld, StaleToken, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.recovery import recover
 from aegis_tui.hub.regions import MAX_FILE_BYTES, RegionService, read_text
@@ -190,3 +190,23 @@ def test_a_file_of_any_size_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "big.py").write_bytes(b"x\n" * MAX_FILE_BYTES)
     with pytest.raises(UsageError, match="too large"):
         read_text(tmp_path, "big.py")
+
+
+def test_a_parser_that_breaks_is_an_answer_and_not_a_silence(paths: WorkspacePaths, tmp_path: Path, join: Any) -> None:
+    class Broken:
+        def outline(self, path: str, text: str) -> None:
+            raise RuntimeError(text)
+
+    (tmp_path / "a.py").write_text(CODE)
+
+    async def scenario() -> None:
+        async with (
+            open_hub(paths, port=0, services=[RegionService(tmp_path, Broken())]) as (address, _),
+            await join(address, "one") as one,
+        ):
+            with pytest.raises(AegisError) as failed:
+                await one.command("lock:acquire", path="a.py", symbol="first", timeout_s=20)
+            assert failed.value.code == "internal"
+            assert (await one.acquire_lock("a.py", lines=(4, 5))).region == "4-5"
+
+    asyncio.run(scenario())

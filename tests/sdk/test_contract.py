@@ -111,6 +111,8 @@ def test_a_client_that_beats_keeps_its_session_and_a_silent_one_loses_it(
             async with EnsembleClient(f"unix:{address.socket}", token=token, beat_s=0.1):
                 async with asyncio.timeout(20), aclosing(person.events(types=["agent:left"], after=0)) as events:
                     assert (await anext(events)).agent_id == "CLAUDE-silent"
+                    with pytest.raises(TimeoutError):
+                        await asyncio.wait_for(anext(events), 1.5)
                 alive = await engine.read(lambda workspace: [item.agent_id for item in workspace.instances.alive()])
                 assert alive == ["CLAUDE-lively"]
             await person.close()

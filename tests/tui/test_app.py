@@ -69,7 +69,7 @@ async def ready(pilot: Pilot[int], app: AegisApp) -> None:
 @to_the_end
 async def test_the_dashboard_shows_the_run_at_any_size(record: Record, size: tuple[int, int]) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await ready(pilot, app)
         shown = screen_text(app)
         for word in ("scripted", "MONITORING", "FINAL-QA", "workers_finished", "Instances 3/8", "w01", "wishlist"):
@@ -84,7 +84,7 @@ async def test_the_dashboard_shows_the_run_at_any_size(record: Record, size: tup
 @to_the_end
 async def test_every_panel_is_reached_by_tab_at_80_columns(record: Record) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         seen = []
         for _ in range(7):
@@ -97,7 +97,7 @@ async def test_every_panel_is_reached_by_tab_at_80_columns(record: Record) -> No
 @to_the_end
 async def test_the_preview_shows_the_pane_under_the_cursor_in_its_colours(record: Record) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=(160, 48)) as pilot:
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await ready(pilot, app)
         await until(pilot, lambda: "Locking src/shop/routes.py" in screen_text(app))
         await pilot.press("j")
@@ -108,7 +108,7 @@ async def test_the_preview_shows_the_pane_under_the_cursor_in_its_colours(record
 @to_the_end
 async def test_an_empty_workspace_says_what_to_press_and_that_no_model_answers(record: Record) -> None:
     app = record(nothing=True).app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         app.desk.endpoint = "no model server answers at http://localhost:8001/v1 ─ start one: aegis-tui vllm start"
         app.desk.store.changed.publish(frozenset({("meters", "")}))
@@ -124,7 +124,7 @@ async def test_text_from_an_agent_is_shown_and_does_nothing(record: Record) -> N
     app = scene.app()
     note = "[bold red]x[/] [@click=app.quit]go[/] \x1b[2J\x1b]0;evil\x07 \u202eabc"
     state = AgentState.model_validate({"state": "asking", "progress": 0.1, "source": "hub", "note": note})
-    async with app.run_test(size=(160, 48)) as pilot:
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await ready(pilot, app)
         scene.hub.play(Batch([Event(126, "NATIVE-w03", scene.events[-1].timestamp, state)]))
         await until(pilot, lambda: "needs you" in screen_text(app))
@@ -139,7 +139,7 @@ async def test_text_from_an_agent_is_shown_and_does_nothing(record: Record) -> N
 async def test_a_dead_hub_shows_and_its_return_ends_the_banner(record: Record) -> None:
     scene = record(until=100)
     app = scene.app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         assert "does not answer" not in screen_text(app)
         scene.hub.play(Connection(False))
@@ -154,7 +154,7 @@ async def test_a_dead_hub_shows_and_its_return_ends_the_banner(record: Record) -
 async def test_another_log_starts_the_mirror_anew(record: Record) -> None:
     scene, other = record(), record("proposed")
     app = scene.app()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         scene.hub.play(Reset())
         scene.hub.play(Batch(other.events))
@@ -166,7 +166,7 @@ async def test_another_log_starts_the_mirror_anew(record: Record) -> None:
 @to_the_end
 async def test_a_filter_narrows_the_panel_and_escape_takes_it_back(record: Record) -> None:
     app = record().app()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         everything = len(app.dashboard.instances.rows)
         await pilot.press("slash", *"wish", "enter")
@@ -181,7 +181,7 @@ async def test_a_filter_narrows_the_panel_and_escape_takes_it_back(record: Recor
 @to_the_end
 async def test_enter_says_why_and_escape_comes_back(record: Record) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=(160, 48)) as pilot:
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("j", "enter")
         assert isinstance(app.screen, WhyScreen)
@@ -195,7 +195,7 @@ async def test_enter_says_why_and_escape_comes_back(record: Record) -> None:
 @to_the_end
 async def test_help_is_made_of_the_bindings_of_the_place(record: Record) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=(120, 60)) as pilot:
+    async with app.run_test(size=(120, 60), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("question_mark")
         shown = screen_text(app)
@@ -206,7 +206,7 @@ async def test_help_is_made_of_the_bindings_of_the_place(record: Record) -> None
 @to_the_end
 async def test_the_palette_lists_every_action_with_its_command_line_twin(record: Record) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("colon", *"report")
         await until(pilot, lambda: "aegis-tui report" in screen_text(app))
@@ -217,13 +217,13 @@ async def test_a_goal_is_typed_and_started_by_keys(record: Record) -> None:
     scene = record(nothing=True)
     scene.hub.replies["run:start"] = {"run": "run1"}
     app = scene.app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, GoalScreen))
         await pilot.press("enter")
         assert isinstance(app.screen, GoalScreen), "an empty goal is not started"
-        await pilot.press(*"two", "ctrl+j", *"lines", "ctrl+y", "enter")
+        await pilot.press(*"two", "ctrl+j", *"lines", "ctrl+t", "enter")
         await until(pilot, lambda: bool(scene.hub.commands))
     kind, fields = scene.hub.commands[0]
     assert kind == "run:start" and fields["goal"] == "two\nlines" and fields["design"] is None
@@ -238,7 +238,7 @@ async def test_a_goal_that_is_offered_starts_with_one_enter(record: Record, tmp_
     scene = record(nothing=True)
     scene.hub.replies["run:start"] = {"run": "run1"}
     app = scene.app(offer=GoalOffer("the offered goal", design, options={"base_url": "http://127.0.0.1:1/v1"}))
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await until(pilot, lambda: isinstance(app.screen, GoalScreen))
         await pilot.press("enter")
         await until(pilot, lambda: bool(scene.hub.commands))
@@ -252,7 +252,7 @@ async def test_a_single_feature_becomes_a_design_of_its_own(record: Record) -> N
     scene = record(nothing=True)
     scene.hub.replies["run:start"] = {"run": "run1"}
     app = scene.app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("d", *"Fix it", "enter")
         await until(pilot, lambda: bool(scene.hub.commands))
@@ -265,7 +265,7 @@ async def test_a_refusal_is_shown_with_its_next_step(record: Record) -> None:
     scene = record(until=125)
     scene.hub.replies["run:halt"] = Refused("not now", "try [later]")
     app = scene.app()
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("H")
         await until(pilot, lambda: "try [later]" in screen_text(app))
@@ -279,7 +279,7 @@ async def test_a_prompt_shows_what_became_of_it(record: Record) -> None:
     scene.hub.replies["instance:send"] = {"delivery": "queued", "seq": 126}
     app = scene.app()
     sent = MessageSent(to="NATIVE-w01", text="hello there", kind="prompt")
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("s", *"hello", "enter")
         await until(pilot, lambda: bool(scene.hub.commands))
@@ -295,7 +295,7 @@ async def test_stopping_shows_the_loss_and_only_a_yes_stops(record: Record) -> N
     scene = record(until=125)
     scene.hub.replies["instance:stop"] = {"agent_id": "x"}
     app = scene.app()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("space", "space", "x")
         await until(pilot, lambda: isinstance(app.screen, StopScreen))
@@ -313,7 +313,7 @@ async def test_stopping_shows_the_loss_and_only_a_yes_stops(record: Record) -> N
 @to_the_end
 async def test_the_grid_shows_every_living_pane(record: Record) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=(160, 48)) as pilot:
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("g")
         await until(pilot, lambda: isinstance(app.screen, GridScreen) and "w03 search ─ done" in screen_text(app))
@@ -327,7 +327,7 @@ async def test_a_proposed_design_is_agreed_to_by_one_key(record: Record) -> None
     scene = record("proposed")
     scene.hub.replies["design:agree"] = {"run": "run1"}
     app = scene.app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         assert "1 needs you" in screen_text(app)
         await pilot.press("exclamation_mark")
@@ -344,13 +344,13 @@ async def test_a_proposed_design_is_agreed_to_by_one_key(record: Record) -> None
 async def test_a_design_that_is_edited_is_checked_as_it_is_typed(record: Record) -> None:
     scene = record("proposed")
     app = scene.app()
-    async with app.run_test(size=(160, 48)) as pilot:
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, DesignScreen))
         await pilot.press("2")
         text = app.screen.query_one("#text")
-        text.text = text.text.replace("src/shop/receipt.py", "src/shop/search.py")  # type: ignore[attr-defined]  # TextArea
+        text.text = text.text.replace("src/shop/receipt.py", "src/shop/search.py")
         await until(pilot, lambda: "overlaps" in screen_text(app))
         assert "design.yaml:14" in screen_text(app)
         await pilot.press("ctrl+s")
@@ -365,7 +365,7 @@ async def test_another_design_is_asked_for_with_a_remark(record: Record) -> None
     scene = record("proposed")
     scene.hub.replies["run:cancel"] = {"run": "run1"}
     app = scene.app()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("D")
         await until(pilot, lambda: isinstance(app.screen, DesignScreen))
@@ -379,7 +379,7 @@ async def test_another_design_is_asked_for_with_a_remark(record: Record) -> None
 @to_the_end
 async def test_the_end_shows_the_report_and_what_to_press_next(record: Record) -> None:
     app = record().app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         assert "one commit" in screen_text(app)
         await pilot.press("r")
@@ -392,7 +392,7 @@ async def test_the_end_shows_the_report_and_what_to_press_next(record: Record) -
 @to_the_end
 async def test_leaving_says_that_agents_go_on(record: Record) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("q")
     assert app.return_code == 0
@@ -400,15 +400,14 @@ async def test_leaving_says_that_agents_go_on(record: Record) -> None:
 
 
 @to_the_end
-async def test_attach_runs_the_terminals_command_and_comes_back(record: Record) -> None:
+async def test_attach_asks_the_terminal_and_says_what_to_do_where_it_cannot_be_handed_over(record: Record) -> None:
     scene = record(until=125)
     app = scene.app()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("j", "A")
         await until(pilot, lambda: scene.panes.attached == [("w02", True)])
-        await pilot.press("a")
-        await until(pilot, lambda: len(scene.panes.attached) == 2)
+        await until(pilot, lambda: "aegis-tui attach w02" in screen_text(app))
         assert isinstance(app.screen, DashboardScreen)
         assert app.dashboard.instances.cursor_key == "NATIVE-w02"
 
@@ -416,7 +415,7 @@ async def test_attach_runs_the_terminals_command_and_comes_back(record: Record) 
 @to_the_end
 async def test_themes_and_layouts_change_by_key(record: Record) -> None:
     app = record(until=125).app()
-    async with app.run_test(size=(120, 36)) as pilot:
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
         first = app.theme
         await pilot.press("T")

@@ -68,7 +68,8 @@ def test_the_keys_of_the_contract_are_there() -> None:
 
 
 def test_keys_are_shown_as_they_are_printed() -> None:
-    assert [key_word(key) for key in ("slash", "question_mark", "ctrl+s", "shift+tab", "n")] == [
+    names = ("slash", "question_mark", "ctrl+s", "shift+tab", "n")
+    assert [key_word(key) for key in names] == [
         "/",
         "?",
         "^s",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import work
+from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
 from aegis_tui.domain.ids import instance_id
@@ -68,6 +69,9 @@ class InstanceActions(WorkspaceScreen):
             self.desk.complain(error)
         except OSError as error:
             self.desk.complain(UsageError(f"cannot run {argv[0]}: {error.strerror}", "aegis-tui doctor"))
+        except SuspendNotSupported:
+            hint = f"run it in another terminal: aegis-tui attach {item.instance_id}"
+            self.desk.complain(UsageError("this terminal cannot be handed over", hint))
 
     async def _hand_over(self, argv: Sequence[str]) -> None:
         """Run a program that takes the terminal; a tmux popup lies over this screen, which goes on below it."""

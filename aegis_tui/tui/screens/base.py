@@ -9,6 +9,7 @@ from textual.screen import ModalScreen, Screen
 
 from aegis_tui.domain.model import Key
 from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.widgets.line_view import LinePanel
 
 T = TypeVar("T")
 
@@ -39,7 +40,8 @@ class WorkspaceScreen(Screen[None]):
         """Hand changes on."""
         kinds = {kind for kind, _ in keys}
         for widget in self.walk_children():
-            if isinstance(widget, StoreView) and widget.display and not kinds.isdisjoint(widget.LISTENS):
+            is_idle = isinstance(widget, LinePanel) and not widget.display
+            if isinstance(widget, StoreView) and not is_idle and not kinds.isdisjoint(widget.LISTENS):
                 widget.update_from_store()
 
 

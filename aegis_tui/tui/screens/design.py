@@ -28,7 +28,7 @@ from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
 from aegis_tui.tui.screens.goal import run_options
 from aegis_tui.tui.screens.why import Page
-from aegis_tui.tui.text import Line, Span, fit, inert
+from aegis_tui.tui.text import Line, Span, wrap
 from aegis_tui.tui.views.design import design_lines
 from aegis_tui.tui.widgets.line_view import LineView
 from aegis_tui.tui.widgets.prompt import Prompt
@@ -48,7 +48,6 @@ CHOICES = (
 class DesignScreen(Dialog[None]):
     """One design, and what can be done about it while nobody has agreed yet."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide")]
     CSS_PATH: ClassVar = ["dialog.tcss", "design.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "agree", "Agree", id="design.agree", tooltip="Agree: the agents start by this design."),
@@ -62,6 +61,7 @@ class DesignScreen(Dialog[None]):
 
     def __init__(self, desk: Desk, run: str) -> None:
         super().__init__(desk)
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
         self._run_id = run
         run_now = self._run
         self._design: Design = run_now.design or run_now.proposed  # type: ignore[assignment]  # the caller has seen one
@@ -167,7 +167,8 @@ class DesignScreen(Dialog[None]):
             self._issues = error.message.splitlines()
         view = self.query_one("#issues", LineView)
         if self._issues:
-            view.show_lines([(Span(fit(f"✗ {inert(line)}", 400), "bad"),) for line in self._issues])
+            width = max(20, view.line_width)
+            view.show_lines([(Span(part, "bad"),) for line in self._issues for part in wrap(f"✗ {line}", width)])
         else:
             words = "✓ scopes are disjoint, dependencies have an order"
             view.show_lines([(Span(words, "good"),), (Span("^s agrees to it as it stands", "muted"),)])

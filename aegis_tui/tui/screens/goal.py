@@ -41,7 +41,7 @@ class GoalScreen(Dialog[StartRun | None]):
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
-        Binding("ctrl+y", "toggle_yes", "Agree by itself", id="goal.yes", tooltip="Take a proposed design unseen."),
+        Binding("ctrl+t", "toggle_yes", "Agree by itself", id="goal.yes", tooltip="Take a proposed design unseen."),
     ]
 
     def __init__(self, desk: Desk, offer: GoalOffer | None = None) -> None:
@@ -57,7 +57,7 @@ class GoalScreen(Dialog[StartRun | None]):
             yield Prompt(offer.goal, id="goal")
             yield Label("Design file, if you have one (else the Commander proposes a design)", classes="question")
             yield Input(str(offer.design or ""), placeholder="design.yaml", id="design")
-            yield YesBox("agree to the proposed design by itself (ctrl+y)", offer.yes, id="yes")
+            yield YesBox("agree to the proposed design by itself (ctrl+t)", offer.yes, id="yes")
             yield Label(self._facts(), id="facts", classes="muted", markup=False)
             yield Label("enter start   ctrl+j new line   tab next field   esc back", classes="keys", markup=False)
 

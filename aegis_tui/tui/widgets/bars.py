@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from aegis_tui.tui.desk import Desk
-from aegis_tui.tui.text import Line, Span, line_width
+from aegis_tui.tui.text import Line, Span, fit, line_width
 from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.run import gate_line, meter_line, stage_spans, title_line
 from aegis_tui.tui.widgets.line_view import LineView
@@ -78,7 +78,6 @@ class BottomBar(LineView):
     LISTENS: ClassVar[frozenset[str]] = frozenset({"meters", "run", "connection"})
     DEFAULT_CSS = """
     BottomBar { dock: bottom; height: 2; background: $panel; overflow: hidden; scrollbar-gutter: auto; }
-    BottomBar.-one { height: 1; }
     """
 
     def __init__(self, desk: Desk, keys: tuple[tuple[str, str, str], ...]) -> None:
@@ -106,8 +105,10 @@ class BottomBar(LineView):
         used = sum(len(span.text.rstrip()) for span in meters)
         gap = width - line_width(meters) - line_width(keys)
         is_one = gap >= 2 and width >= 140 and used > 0
-        self.set_class(is_one, "-one")
-        self.show_lines([(*meters, Span(" " * gap), *keys)] if is_one else [meters, keys])
+        lines = [(*meters, Span(" " * gap), *keys)] if is_one else [meters, keys]
+        hint = self._desk.hint
+        self.styles.height = len(lines) + bool(hint)
+        self.show_lines([*([(Span(fit(f" {hint}", width), "info"),)] if hint else []), *lines])
 
     def _key_line(self, width: int) -> Line:
         """All keys, or those that matter most, in the order they were named."""
