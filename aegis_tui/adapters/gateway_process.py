@@ -16,6 +16,7 @@ from pathlib import Path
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.errors import Unavailable
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
+from aegis_tui.sdk.private_file import write_private
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class GatewayProcess:
             fields = {"upstream": upstream, "model": model, "instances": instances, "person": person}
             text = json.dumps(fields, sort_keys=True)
             if text != self._written:
-                _replace_private(self._paths.runtime_dir / "gateway-map.json", text)
+                write_private(self._paths.runtime_dir / "gateway-map.json", text)
                 self._written = text
             if self._find() is None:
                 await self._start()
@@ -141,12 +142,3 @@ def link_socket(socket: Path, folder: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.hardlink_to(socket)
     fresh.replace(target)
-
-
-def _replace_private(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    fresh.replace(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,6 +19,7 @@ from aegis_tui.hub.identity import Identity, bearer
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.sdk.tools import Tools
 
+_log = logging.getLogger(__name__)
 _ACTOR: ContextVar[Actor] = ContextVar("aegis_mcp_actor")
 _HOSTS = ["127.0.0.1", "127.0.0.1:*", "localhost", "localhost:*", "[::1]", "[::1]:*"]
 
@@ -68,7 +70,8 @@ class McpDoor:
             library = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.mcp_server")
             server = library.AgentServer(Tools(self._ask, _who), self._role)
             app = library.http_app(server, hosts=_HOSTS, max_body_bytes=MAX_BODY_BYTES)
-        except ImportError as error:
+        except Exception as error:
+            _log.exception("MCP cannot be served")
             opening.set_exception(HubUnavailable(f"MCP cannot be served: {error}", "install aegis-tui again"))
             return
         async with server.session_manager.run():

@@ -14,6 +14,7 @@ from typing import Any
 
 from aegis_tui.errors import HubUnavailable
 from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.quick import HubAddress
 
 
@@ -49,19 +50,6 @@ def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> N
     """Add the gateway's address to the record of the hub that runs."""
     fields: dict[str, Any] = json.loads(paths.hub_json.read_text())
     write_record(paths, HubAddress(**{**fields, "gateway_url": url, "gateway_socket": socket}))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace `path` by a 0600 file with this text; readers see the old one or the new one."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def load_or_create_key(path: Path) -> bytes:

@@ -278,15 +278,6 @@ async def serve(server: ScriptedServer, *, announce: Path | None = None) -> None
         await server.stop()
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that appears whole and is readable by its owner alone."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns its exit code (contract 3)."""
     parser = argparse.ArgumentParser(prog="scripted_llm", description="A scripted model server with vLLM's interface.")

@@ -26,6 +26,8 @@ from aegis_tui.tui.theme import DEFAULT_THEME, build_theme, load_theme
 METERS_S = 2.0
 THEME_CHECK_S = 1.0
 PROBE_S = 15.0
+REVIVE_S = 5.0
+"""How long a hub that has crashed in the middle of a run is left to whoever else may start it."""
 
 
 class AegisApp(App[int]):
@@ -102,8 +104,26 @@ class AegisApp(App[int]):
                         store.apply(events)
                     case Connection(is_up):
                         store.connection(is_up=is_up)
+                        self.revive_hub()
                     case Reset():
                         store.reset()
+
+    @work(group="revive", exclusive=True)
+    async def revive_hub(self) -> None:
+        """Start a hub again that has crashed in the middle of a run: agents must not wait for a person all night."""
+        store, hub = self.desk.store, self.desk.parts.hub
+        if store.is_connected or not store.was_connected:
+            return
+        await asyncio.sleep(REVIVE_S)
+        run = store.workspace.runs.current()
+        if store.is_connected or run is None or not await hub.has_crashed():
+            return
+        try:
+            await hub.start()
+        except AegisError as error:
+            self.desk.complain(error)
+        else:
+            self.desk.tell(f"it had ended in the middle of {run.run}", title="the hub was started again")
 
     @work(group="hub")
     async def read_meters(self) -> None:

@@ -68,6 +68,10 @@ class Hub(Protocol):
         """Make a hub run; does nothing when one does."""
         ...
 
+    async def has_crashed(self) -> bool:
+        """True when a hub ended without putting its things away; one that was told to stop has not."""
+        ...
+
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Meters of the model server and usage by agent id; None and nothing when there is no gateway."""
         ...
@@ -134,6 +138,10 @@ class LiveHub:
     async def start(self) -> None:
         """As `Hub.start`."""
         await asyncio.to_thread(ensure_hub, self._paths, self._root)
+
+    async def has_crashed(self) -> bool:
+        """As `Hub.has_crashed`."""
+        return await asyncio.to_thread(self._paths.hub_json.exists)
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """As `Hub.meters`."""

@@ -36,6 +36,7 @@ class RecordedHub:
         self.commands: list[tuple[str, dict[str, Any]]] = []
         self.replies: dict[str, dict[str, Any] | AegisError] = {}
         self.starts = 0
+        self.crashed = False
         self._meters = dict(meters) if meters is not None else None
         self._queue: asyncio.Queue[FeedItem] = asyncio.Queue()
         self._queue.put_nowait(Connection(True))
@@ -62,6 +63,10 @@ class RecordedHub:
     async def start(self) -> None:
         """Count the wish."""
         self.starts += 1
+
+    async def has_crashed(self) -> bool:
+        """What the test laid out."""
+        return self.crashed
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """The meters it was given."""

@@ -163,6 +163,68 @@ def test_an_event_that_was_read_from_the_log_before_it_was_published_comes_once(
     asyncio.run(main())
 
 
+def test_what_is_sent_at_once_never_overtakes_what_waits(tmp_path: Path) -> None:
+    async def main() -> None:
+        engine = Engine(SqliteEventLog(tmp_path / "log.db"), SystemClock())
+        await engine.open()
+        subscriber = Fanout(engine).join(THE_PERSON)
+        subscriber.listen(Interest.everything())
+        keeps_up, written = True, []
+
+        def write_now(frame: bytes) -> bool:
+            if keeps_up:
+                written.append(json.loads(frame[frame.index(b"{") :])["seq"])
+            return keeps_up
+
+        async def note() -> None:
+            await engine.submit({"type": "broadcast", "event": "note:n", "data": {}}, THE_PERSON)
+
+        async with asyncio.timeout(5), aclosing(subscriber.messages(write_now)) as messages:
+            following = asyncio.ensure_future(anext(messages))
+            await asyncio.sleep(0)
+            await note()
+            keeps_up = False
+            await note()
+            in_hand = await following
+            keeps_up = True
+            await note()
+            assert (written, in_hand.seq) == ([1], 2)
+            assert (await anext(messages)).seq == 3
+            following = asyncio.ensure_future(anext(messages))
+            await asyncio.sleep(0)
+            await note()
+            assert written == [1, 4] and not following.done()
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        await engine.close()
+
+    asyncio.run(main())
+
+
+def test_a_message_reaches_its_two_ends_and_the_person_only(paths: WorkspacePaths, join: Any) -> None:
+    async def main() -> None:
+        async with open_hub(paths, port=0) as (address, _), person(address) as boss:
+            clients = [await join(address, name) for name in ("one", "two", "other")]
+            ids = [(await client.connect()).agent_id for client in clients]
+            streams = [client.events(after=0) for client in (*clients, boss)]
+            heard: list[list[str]] = []
+            await clients[0].command("message:send", to=ids[1], text="hello")
+            await boss.command("broadcast", event="note:end", data={})
+            for stream in streams:
+                types: list[str] = []
+                async with asyncio.timeout(5), aclosing(stream):
+                    async for event in stream:
+                        types.append(event.type)
+                        if event.data.get("event") == "note:end":
+                            break
+                heard.append(types)
+            assert ["message:sent" in types for types in heard] == [True, True, False, True]
+            for client in clients:
+                await client.close()
+
+    asyncio.run(main())
+
+
 def test_types_and_globs_choose_what_comes(paths: WorkspacePaths) -> None:
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, _), person(address) as client:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -388,5 +389,20 @@ def test_the_door_of_mcp_refuses_what_the_others_refuse(paths: WorkspacePaths) -
                 assert await asyncio.to_thread(ask, address, method, body, headers) == status, (method, headers)
             await engine.submit(commands.AgentLeave(), type(THE_HUB)("CLAUDE-one", "instance"))
             assert await asyncio.to_thread(ask, address, "POST", INITIALIZE, good) == 401
+
+    asyncio.run(main())
+
+
+def test_a_library_that_cannot_be_imported_is_said_and_the_hub_goes_on(
+    paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aegis_tui.sdk.mcp_server", None)
+
+    async def main() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            headers = {"Authorization": f"Bearer {await join(address, 'one')}", "Content-Type": "application/json"}
+            for _ in range(2):
+                assert await asyncio.to_thread(ask, address, "POST", INITIALIZE, headers) == 503
+            assert (await asyncio.to_thread(HubQuick(address).state))["active_agents"]
 
     asyncio.run(main())

@@ -18,6 +18,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import AgentState
 from aegis_tui.domain.message import MessageAcked, MessageSent
 from aegis_tui.errors import Refused
+from aegis_tui.tui import app as app_module
 from aegis_tui.tui.app import AegisApp
 from aegis_tui.tui.feed import Batch, Connection, Reset
 from aegis_tui.tui.parts import GoalOffer
@@ -148,6 +149,26 @@ async def test_a_dead_hub_shows_and_its_return_ends_the_banner(record: Record) -
         await until(pilot, lambda: scene.hub.starts == 1)
         scene.hub.play(Connection(True))
         await until(pilot, lambda: "does not answer" not in screen_text(app))
+
+
+@to_the_end
+async def test_a_hub_that_crashed_in_a_run_is_started_again_and_a_stopped_one_is_not(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "REVIVE_S", 0.05)
+    scene = record(until=100)
+    app = scene.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        scene.hub.play(Connection(False))
+        await until(pilot, lambda: "does not answer" in screen_text(app))
+        await pilot.pause(0.2)
+        assert scene.hub.starts == 0
+        scene.hub.play(Connection(True))
+        scene.hub.crashed = True
+        scene.hub.play(Connection(False))
+        await until(pilot, lambda: scene.hub.starts == 1)
+        await until(pilot, lambda: "started again" in screen_text(app))
 
 
 @to_the_end

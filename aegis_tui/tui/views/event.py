@@ -122,6 +122,7 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     locks.LockReleased: lambda data: f"{_resource(data)} #{data.token}",
     locks.LockExpired: lambda data: f"{_resource(data)} #{data.token}",
     locks.LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",
+    locks.LockMoved: lambda data: f"{data.path}:{data.region} {'is stale' if data.stale else 'moved with its lines'}",
     locks.LockQueued: lambda data: f"{data.resources[0]} behind {instance_id(data.holder)}, {data.position} in line",
     locks.LockDeadlock: lambda data: " → ".join(map(instance_id, data.cycle)),
     messages.MessageSent: _told,
