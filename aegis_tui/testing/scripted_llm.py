@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.errors import AegisError, UsageError
+from aegis_tui.sdk.private_file import write_private
 from aegis_tui.testing.scenario import Reply, load_scenario
 from aegis_tui.testing.scripted_chat import ChatError, ChatRequest, Completion
 from aegis_tui.testing.scripted_http import HttpReply, HttpRequest, HttpServer, json_reply
@@ -270,7 +271,7 @@ async def serve(server: ScriptedServer, *, announce: Path | None = None) -> None
             sys.stdout.write(json.dumps(card) + "\n")
             sys.stdout.flush()
         else:
-            await asyncio.to_thread(_write_private, announce, json.dumps(card))
+            await asyncio.to_thread(write_private, announce, json.dumps(card))
         await stopped.wait()
     finally:
         if announce is not None:
