@@ -90,13 +90,13 @@ def test_a_hub_that_is_started_from_elsewhere_is_followed(held_run: HeldRun, scr
 
 
 def test_a_killed_gateway_comes_back_and_the_agents_go_on(held_run: HeldRun, screen: Screen) -> None:
-    gateway = process_of(held_run.workspace, "gateway")
+    gateway = process_of(held_run.workspace, "aegis_tui.gateway")
     assert gateway is not None
     gateway.kill()
     since = time.monotonic()
 
     def another() -> bool:
-        found = process_of(held_run.workspace, "gateway")
+        found = process_of(held_run.workspace, "aegis_tui.gateway")
         return found is not None and found.pid != gateway.pid
 
     held_run.workspace.until(another, what="another gateway", timeout_s=BOUND_S)

@@ -26,10 +26,9 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 from aegis_tui.sdk.tools import NAMES
 
-WORKER = set(
-    "get_scope request_scope acquire_lock renew_lock release_lock claim_task update_task send_message read_messages "
-    "get_context report_done".split()
-)
+LOCKS = {"acquire_lock", "renew_lock", "release_lock"}
+TASKS = {"claim_task", "update_task", "report_done"}
+WORKER = LOCKS | TASKS | {"get_scope", "request_scope", "send_message", "read_messages", "get_context"}
 CONTRACT = {
     "worker": WORKER,
     "commander": {"propose_design", "dispatch_workers", "check_conflicts", "run_qa", "integrate"},
