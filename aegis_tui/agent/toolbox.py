@@ -184,6 +184,8 @@ class Toolbox:
             raise UsageError(f"lock {wanted.action} needs a path")
         if wanted.action == "request":
             return await self._request(self._worktree.locate(wanted.path), wanted.reason)
+        if wanted.action in ("grant", "refuse"):
+            return await self._answer(self._worktree.locate(wanted.path), wanted.action, wanted.reason)
         if wanted.action == "release":
             path = self._worktree.locate(wanted.path)
             await locks.release(path)
@@ -204,6 +206,19 @@ class Toolbox:
         self._screen.action("Asking for", f"{path}: {reason}")
         await self._link.command("scope:request", path=path, reason=reason)
         return ToolResult(f"asked for {path}; go on with something else, the answer will be told to you")
+
+    async def _answer(self, path: str, action: str, reason: str | None) -> ToolResult:
+        """Answer the oldest open request for a path; the hub says whether it is this instance's to give."""
+        asked = (await self._link.command("context:get")).get("scope_requests", [])
+        request = next((item["request"] for item in asked if item["path"] == path), None)
+        if request is None:
+            raise UsageError(f"nobody asks for {path}")
+        self._screen.action("Granting" if action == "grant" else "Refusing", path)
+        if action == "grant":
+            await self._link.command("scope:grant", request=request)
+        else:
+            await self._link.command("scope:refuse", request=request, reason=reason or "")
+        return ToolResult(f"{action}ed: {path}" if action == "grant" else f"refused: {path}")
 
     async def _report(self, wanted: tools.ReportArguments) -> ToolResult:
         if wanted.status == "done" and self.context.task == "design" and "propose_design" in self.role.tools:

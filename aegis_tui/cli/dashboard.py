@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,19 +83,6 @@ def build_app(
             environment={**environ, "AEGIS_STATE_DIR": str(place.paths.state_dir)},
         )
 
-    async def unsaved(worktree: Path, branch: str) -> list[str]:
-        from aegis_tui.adapters.git.repository import open_repository
-
-        repository = await open_repository(place.root)
-        head = await repository.resolve(f"refs/heads/{branch}")
-        tree = await repository.snapshot_tree(worktree)
-        return [change.path for change in await repository.changed_paths(head, tree)] if head else []
-
-    async def probe(base_url: str) -> list[str]:
-        from aegis_tui.adapters.llm.probe import probe_endpoint
-
-        return list((await probe_endpoint(base_url)).models)
-
     parts = Parts(
         root=place.root,
         branch=_branch(place.root),
@@ -102,10 +90,25 @@ def build_app(
         settings=place.settings,
         environ=environ,
         open_terminal=open_terminal,
-        unsaved=unsaved,
-        probe=probe,
+        unsaved=partial(_unsaved, place.root),
+        probe=_probe,
     )
     return AegisApp(parts, theme=theme, layout=layout, offer=offer)
+
+
+async def _unsaved(root: Path, worktree: Path, branch: str) -> list[str]:
+    from aegis_tui.adapters.git.repository import open_repository
+
+    repository = await open_repository(root)
+    head = await repository.resolve(f"refs/heads/{branch}")
+    tree = await repository.snapshot_tree(worktree)
+    return [change.path for change in await repository.changed_paths(head, tree)] if head else []
+
+
+async def _probe(base_url: str) -> list[str]:
+    from aegis_tui.adapters.llm.probe import probe_endpoint
+
+    return list((await probe_endpoint(base_url)).models)
 
 
 def _branch(root: Path) -> str:

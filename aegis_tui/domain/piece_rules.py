@@ -57,6 +57,10 @@ def design_table(run: Run) -> PartitionTable:
 
 def _violations(workspace: Workspace, run: Run, piece: Piece, files: Iterable[str]) -> list[Finding]:
     table = design_table(run)
+    for other in run.pieces.values():
+        worker = workspace.get_instance(other.agent_id or "")
+        if worker is not None and worker.partition:
+            table.set(other.name, worker.partition)
     for agent in piece.agents:
         for path in workspace.partitions.grants.get(agent, ()):
             table.grant(piece.name, path)

@@ -68,11 +68,11 @@ class BashArguments(ToolArguments):
 
 
 class LockArguments(ToolArguments):
-    """Take, give back or list locks, or ask for a path outside the scope (PART-6)."""
+    """Take, give back or list locks; ask for a path outside the scope, or answer who asks for one of yours (PART-6)."""
 
-    action: Literal["acquire", "release", "list", "request"] = Field(description="What to do.")
+    action: Literal["acquire", "release", "list", "request", "grant", "refuse"] = Field(description="What to do.")
     path: str | None = Field(default=None, min_length=1, description="The file; not needed for list.")
-    reason: str | None = Field(default=None, max_length=2000, description="For request: why you need to write it.")
+    reason: str | None = Field(default=None, max_length=2000, description="For request and refuse: why.")
     wait_s: float | None = Field(default=None, ge=0, le=MAX_WAIT_S, description="Seconds to wait when it is held.")
     lines: tuple[int, int] | None = Field(default=None, description="For acquire: only these lines, first and last.")
     symbol: str | None = Field(default=None, min_length=1, description="For acquire: only this function or class.")
@@ -140,7 +140,8 @@ TOOLS: Mapping[str, Tool] = dict(
             "lock",
             "Take or give back the exclusive lock of a joint file, or list the locks you hold. "
             "Edits of joint files take the lock by themselves; use this only to hold it over several edits. "
-            "request asks for the right to write one path outside your scope; the answer comes later.",
+            "request asks for the right to write one path outside your scope; the answer comes later. "
+            "grant and refuse answer another who asked for a path of yours.",
             LockArguments,
         ),
         _tool(

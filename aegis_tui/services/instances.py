@@ -5,15 +5,17 @@ Every method may be called again after a kill at any point and then completes wh
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.domain.glob import escape_glob
 from aegis_tui.domain.ids import hash_token, working_ref
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import Run
@@ -198,6 +200,14 @@ class InstanceKeeper:
             )
         )
         return pane.pane_id, pane.pid
+
+    async def fence(self, instance: Instance, run: Run, scope: Mapping[str, object], granted: Sequence[str]) -> None:
+        """Let the commit hook of an instance know its scope as it is now: re-partitioned, or with granted paths."""
+        if instance.worktree is None:
+            return
+        guard = self._guard(instance, run, self._places.instances_dir / instance.instance_id, scope)
+        allow = (*instance.partition, *(escape_glob(path) for path in granted))
+        await self._repository.set_guard(Path(instance.worktree), dataclasses.replace(guard, allow=allow))
 
     def show_working_ref(self, instance: Instance, oid: str) -> None:
         """Let a sandboxed instance see where the working ref stands."""

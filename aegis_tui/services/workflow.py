@@ -14,9 +14,10 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance import Phase
+from aegis_tui.domain.instance import Instance, Phase
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.run_event import Stage
+from aegis_tui.domain.scope import scope_of
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.command_port import CommandPort
@@ -96,6 +97,7 @@ class Workflow:
             ("exits", self._follow_exits),
             ("panes", self._check_panes),
             ("heads", self._watch_heads),
+            ("fences", self._follow_fences),
         ]
         self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
 
@@ -159,6 +161,19 @@ class Workflow:
             await self._serve_gateway()
             await asyncio.sleep(PANE_CHECK_S)
 
+    async def _follow_fences(self) -> None:
+        """Keep the commit hooks in step with partitions and grants that change while a run goes on (PART-5, PART-6)."""
+        known: dict[str, Fence] = {}
+        async for keys in self._log.changes():
+            if keys and not any(kind in ("partition", "workspace") for kind, _ in keys):
+                continue
+            for fence in await self._log.read(_fences):
+                name = fence.instance.agent_id
+                before = known.get(name)
+                known[name] = fence
+                if fence.granted or (before and before.instance.partition != fence.instance.partition):
+                    await self._parts.keeper.fence(fence.instance, fence.run, fence.scope, fence.granted)
+
     async def _watch_heads(self) -> None:
         """Predict conflicts between commits as they are made, before anything is handed in (GIT-2)."""
         seen: dict[str, str] = {}
@@ -201,6 +216,32 @@ async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> 
             _log.exception("loop broke", extra={"loop": name})
         with contextlib.suppress(TimeoutError):
             await asyncio.sleep(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What one instance may commit now."""
+
+    instance: Instance
+    run: Run
+    scope: dict[str, Any]
+    granted: tuple[str, ...]
+
+
+def _fences(workspace: Workspace) -> list[Fence]:
+    run = workspace.runs.current()
+    if run is None:
+        return []
+    return [
+        Fence(
+            item.model_copy(),
+            run.model_copy(deep=True),
+            scope_of(workspace, run, item),
+            workspace.partitions.grants.get(item.agent_id, ()),
+        )
+        for item in workspace.instances.of_run(run.run)
+        if item.is_alive and item.worktree and item.partition
+    ]
 
 
 def _has_instances(workspace: Workspace) -> bool:

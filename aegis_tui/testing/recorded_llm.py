@@ -40,7 +40,7 @@ class RecordedLLM:
     """
 
     def __init__(self, directory: Path, **options: Any) -> None:
-        self._server = _Recorder(directory, pace=0, **options)
+        self._server = _Recorder(directory, **{"pace": 0, **options})
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="recorded-llm", daemon=True)
         self._thread.start()

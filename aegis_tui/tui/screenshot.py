@@ -58,5 +58,6 @@ async def take(app: AegisApp, *, size: tuple[int, int], keys: Sequence[str] = ()
 
 
 def whole_blanks(svg: str) -> str:
-    """The same picture with blanks that every viewer keeps: some drop those at the start of a text."""
-    return re.sub(r"<text ", '<text xml:space="preserve" ', svg)
+    """The same picture with blanks that every viewer keeps, and without fonts that it would fetch from elsewhere."""
+    local = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    return re.sub(r"<text ", '<text xml:space="preserve" ', local)

@@ -87,9 +87,31 @@ def load_theme(path: Path) -> ThemeFile:
 
 def build_theme(name: str, file: ThemeFile) -> Theme:
     """The Textual theme of a file; inks and rows become variables that the style sheets use."""
+    colors, inks = file.colors, file.inks
+    return Theme(
+        name=name,
+        primary=colors.accent,
+        accent=colors.accent,
+        secondary=inks.info,
+        warning=inks.warn,
+        error=inks.bad,
+        success=inks.good,
+        foreground=colors.foreground,
+        background=colors.background,
+        surface=colors.surface,
+        panel=colors.panel,
+        dark=file.dark,
+        ansi=file.ansi,
+        text_alpha=1.0,
+        variables=_variables(file),
+    )
+
+
+def _variables(file: ThemeFile) -> dict[str, str]:
+    """What the style sheets name, ours and those of Textual's own widgets."""
     colors, inks, rows = file.colors, file.inks, file.rows
     by_ink = {**inks.model_dump(), "text": colors.foreground, "accent": colors.accent}
-    variables = {
+    return {
         **{f"ink-{ink}": by_ink[ink] for ink in INKS},
         "row-cursor": rows.cursor,
         "row-cursor-blurred": rows.cursor_blurred,
@@ -112,20 +134,3 @@ def build_theme(name: str, file: ThemeFile) -> Theme:
         "scrollbar-background-active": colors.background,
         "scrollbar-corner-color": colors.background,
     }
-    return Theme(
-        name=name,
-        primary=colors.accent,
-        accent=colors.accent,
-        secondary=inks.info,
-        warning=inks.warn,
-        error=inks.bad,
-        success=inks.good,
-        foreground=colors.foreground,
-        background=colors.background,
-        surface=colors.surface,
-        panel=colors.panel,
-        dark=file.dark,
-        ansi=file.ansi,
-        text_alpha=1.0,
-        variables=variables,
-    )

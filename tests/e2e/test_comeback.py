@@ -42,9 +42,7 @@ def process_of(workspace: ScratchWorkspace, module: str) -> psutil.Process | Non
 
 
 def right_again(screen: Screen, what: str, since: float) -> None:
-    screen.until(
-        lambda text: all(re.search(item, text) for item in TRUTH) and not re.search(AWAY, text), what, BOUND_S
-    )
+    screen.until(lambda text: all(re.search(item, text) for item in TRUTH) and not re.search(AWAY, text), what, BOUND_S)
     print(f"{what}: the screen is right after {time.monotonic() - since:.2f} s")
 
 

@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
 
 TABLE = "".join(f"{name} = None\n" for name in ("one", "two", "three", "four", "five", "six", "seven", "eight"))
@@ -63,31 +62,13 @@ SCRIPTS: dict[str, Any] = {
 }
 
 
-class Model:
-    """The scripted server as a process, with scripts of this test."""
-
-    def __init__(self, folder: Path, scripts: dict[str, Any], *, pace: dict[str, float]) -> None:
-        folder.mkdir()
-        for name, steps in scripts.items():
-            slow = {"pace": pace[name]} if name in pace else {}
-            (folder / f"{name}.json").write_text(json.dumps({"steps": steps, **slow}))
-        announce = folder.parent / "announce.json"
-        module = "aegis_tui.testing.scripted_llm"
-        self.process = subprocess.Popen([sys.executable, "-m", module, str(folder), "--announce", str(announce)])
-        while not announce.exists():
-            assert self.process.poll() is None
-        self.about = json.loads(announce.read_text())
-        self.url = str(self.about["url"])
-
-    def open_gate(self, name: str) -> None:
-        headers = {"Authorization": f"Bearer {self.about['admin_token']}"}
-        request = urllib.request.Request(self.about["gates_url"] + name, method="POST", headers=headers, data=b"")
-        with urllib.request.urlopen(request, timeout=10) as reply:
-            assert reply.status < 300
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
+def serve(folder: Path, scripts: dict[str, Any], *, pace: dict[str, float] | None = None) -> RecordedLLM:
+    """The scripted server with scripts of this test."""
+    folder.mkdir()
+    for name, steps in scripts.items():
+        slow = {"pace": pace[name]} if pace and name in pace else {}
+        (folder / f"{name}.json").write_text(json.dumps({"steps": steps, **slow}))
+    return RecordedLLM(folder, pace=None)
 
 
 @pytest.fixture
@@ -106,10 +87,10 @@ def gated(name: str, step: int, gate: str) -> dict[str, Any]:
     return {**SCRIPTS, name: steps}
 
 
-def start_run(workspace: ScratchWorkspace, model: Model) -> subprocess.Popen[str]:
+def start_run(workspace: ScratchWorkspace, model: RecordedLLM) -> subprocess.Popen[str]:
     design = workspace.folder / "design.yaml"
     design.write_text(json.dumps(DESIGN))
-    arguments = ["--design", str(design), "--base-url", model.url, "--headless", "--json"]
+    arguments = ["--design", str(design), "--base-url", model.base_url, "--headless", "--json"]
     return workspace.start("run", "Two things", *arguments, "--note", "reviewer=[[script:reviewer]]")
 
 
@@ -149,7 +130,7 @@ def test_a_hub_killed_in_monitoring_goes_on_with_a_held_and_a_waited_for_lock(
 ) -> None:
     scripts = gated("alpha", 2, "hold")
     scripts["beta"] = gated("beta", 1, "alpha-holds")["beta"]
-    model = Model(tmp_path / "scripts", scripts, pace={})
+    model = serve(tmp_path / "scripts", scripts)
     try:
         process = start_run(workspace, model)
         seen = workspace.until(
@@ -186,7 +167,7 @@ def test_a_hub_killed_in_monitoring_goes_on_with_a_held_and_a_waited_for_lock(
 @pytest.mark.parametrize("stage", ["FOUNDATION", "INTEGRATE"])
 def test_a_hub_killed_in_any_stage_reaches_done(workspace: ScratchWorkspace, tmp_path: Path, stage: str) -> None:
     scripts = gated("foundation", 1, "hold") if stage == "FOUNDATION" else SCRIPTS
-    model = Model(tmp_path / "scripts", scripts, pace={"reviewer": 25.0} if stage == "INTEGRATE" else {})
+    model = serve(tmp_path / "scripts", scripts, pace={"reviewer": 25.0} if stage == "INTEGRATE" else None)
     try:
         process = start_run(workspace, model)
 
@@ -221,7 +202,7 @@ def agent_process(workspace: ScratchWorkspace, instance: str) -> psutil.Process 
 
 
 def test_a_killed_workers_tree_is_rescued_and_another_finishes(workspace: ScratchWorkspace, tmp_path: Path) -> None:
-    model = Model(tmp_path / "scripts", gated("alpha", 1, "hold"), pace={})
+    model = serve(tmp_path / "scripts", gated("alpha", 1, "hold"))
     try:
         process = start_run(workspace, model)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
 
 TABLE = '''"""A joint file."""
@@ -100,29 +98,12 @@ def workspace() -> Iterator[ScratchWorkspace]:
     assert left == []
 
 
-class Model:
-    """The scripted server as a process."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        for name, steps in SCRIPTS.items():
-            (folder / f"{name}.json").write_text(json.dumps({"steps": steps}))
-        announce = folder.parent / "announce.json"
-        module = "aegis_tui.testing.scripted_llm"
-        self.process = subprocess.Popen([sys.executable, "-m", module, str(folder), "--announce", str(announce)])
-        while not announce.exists():
-            assert self.process.poll() is None
-        self.about = json.loads(announce.read_text())
-
-    def open_gate(self, name: str) -> None:
-        headers = {"Authorization": f"Bearer {self.about['admin_token']}"}
-        request = urllib.request.Request(self.about["gates_url"] + name, method="POST", headers=headers, data=b"")
-        with urllib.request.urlopen(request, timeout=10) as reply:
-            assert reply.status < 300
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
+def serve(folder: Path, scripts: dict[str, Any]) -> RecordedLLM:
+    """The scripted server with scripts of this test."""
+    folder.mkdir()
+    for name, steps in scripts.items():
+        (folder / f"{name}.json").write_text(json.dumps({"steps": steps}))
+    return RecordedLLM(folder)
 
 
 def seen(workspace: ScratchWorkspace, kind: str, **data: Any) -> list[dict[str, Any]]:
@@ -132,10 +113,10 @@ def seen(workspace: ScratchWorkspace, kind: str, **data: Any) -> list[dict[str, 
 def test_two_workers_edit_two_functions_of_a_joint_file_at_once_and_both_land(
     workspace: ScratchWorkspace, tmp_path: Path
 ) -> None:
-    model = Model(tmp_path / "scripts")
+    model = serve(tmp_path / "scripts", SCRIPTS)
     design = workspace.folder / "design.yaml"
     design.write_text(json.dumps(DESIGN))
-    arguments = ["--design", str(design), "--base-url", str(model.about["url"]), "--headless", "--json"]
+    arguments = ["--design", str(design), "--base-url", model.base_url, "--headless", "--json"]
     process = workspace.start("run", "Two things", *arguments, "--note", "reviewer=[[script:reviewer]]")
     try:
         workspace.until(lambda: seen(workspace, "lock:acquired"), what="alpha to hold its function")
@@ -219,3 +200,50 @@ def test_a_person_locks_by_symbol_and_by_lines_and_is_told_what_there_is(workspa
         assert workspace.aegis("lock", "import", str(workspace.folder / "none.json")).code == 2
     finally:
         workspace.aegis("hub", "stop")
+
+
+ASKING = {
+    "alpha": [
+        {"tool": "lock", "args": {"action": "request", "path": "src/beta/keep.py", "reason": "it names alpha"}},
+        {"tool": "search", "args": {"pattern": "keep"}, "gate": "answered"},
+        {"tool": "edit", "args": {"path": "src/beta/keep.py", "old": "KEEP = 1", "new": "KEEP = 'alpha'"}},
+        {"tool": "write", "args": {"path": "src/alpha/a.py", "content": "A = 1\n"}},
+        {"tool": "report", "args": {"status": "done", "summary": "Add alpha"}},
+    ],
+    "beta": [
+        {"tool": "write", "args": {"path": "src/beta/b.py", "content": "B = 1\n"}},
+        {"tool": "lock", "args": {"action": "grant", "path": "src/beta/keep.py"}, "gate": "asked"},
+        {"tool": "report", "args": {"status": "done", "summary": "Add beta"}},
+    ],
+    "reviewer": SCRIPTS["reviewer"],
+}
+
+
+def test_a_worker_is_granted_a_path_of_anothers_and_lands_it(workspace: ScratchWorkspace, tmp_path: Path) -> None:
+    (workspace.root / "src" / "beta").mkdir(parents=True)
+    (workspace.root / "src" / "beta" / "keep.py").write_text("KEEP = 1\n")
+    workspace.git("add", "-A")
+    workspace.git("commit", "-qm", "chore: keep")
+    features = [
+        {"id": name, "title": name, "brief": f"[[script:{name}]]", "partition": [f"src/{name}/**"]}
+        for name in ("alpha", "beta")
+    ]
+    design = workspace.folder / "design.yaml"
+    design.write_text(json.dumps({"goal": "g", "features": features, "qa": DESIGN["qa"]}))
+    model = serve(tmp_path / "asking", ASKING)
+    arguments = ["--design", str(design), "--base-url", model.base_url, "--headless", "--json"]
+    process = workspace.start("run", "Ask", *arguments, "--note", "reviewer=[[script:reviewer]]")
+    try:
+        workspace.until(lambda: seen(workspace, "scope:requested"), what="alpha to ask")
+        model.open_gate("asked")
+        workspace.until(lambda: seen(workspace, "scope:granted", to="NATIVE-w01"), what="beta to grant")
+        model.open_gate("answered")
+        out, err = process.communicate(timeout=90)
+        report = json.loads(out)
+        assert report["ok"], (report.get("error"), err)
+    finally:
+        process.kill()
+        process.communicate()
+        model.close()
+    assert "KEEP = 'alpha'" in workspace.git("show", "aegis/run1/result:src/beta/keep.py")
+    assert report["locks"]["granted"] == 1

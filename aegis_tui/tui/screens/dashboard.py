@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from textual import on
@@ -49,6 +50,8 @@ KEYS = (
     ("q", "leave", "screen.leave"),
 )
 TICK_S = 1.0
+FRESH_S = 30.0
+"""How old the end of a run may be to be told as news."""
 
 
 class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
@@ -75,6 +78,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.instances = InstancePanel(store)
         self.preview = PanePreview(name_id="panel-preview")
         self._layout_name = layout
+        self._watched = ""
         panels: list[LinePanel] = [
             self.instances,
             self.preview,
@@ -125,6 +129,19 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         super().on_store_changed(keys)
         if any(kind in ("instance", "shot", "run") for kind, _ in keys):
             self.follow_cursor()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        """Ring and say it once when a run ends before the person's eyes; the report is a key away (TUI-5)."""
+        store = self.desk.store
+        if (run := store.workspace.runs.current()) is not None:
+            self._watched = run.run
+        elif self._watched in store.reports:
+            name, self._watched = self._watched, ""
+            age_s = (store.now() - datetime.fromisoformat(store.events[-1].timestamp)).total_seconds()
+            if age_s < FRESH_S:
+                self.app.bell()
+                self.desk.tell("r shows the report", title=f"{name} has ended")
 
     # The instance under the cursor
 

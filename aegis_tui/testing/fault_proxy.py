@@ -1,0 +1,102 @@
+"""A unix socket in front of another that can delay, starve, silence and cut what passes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+_PIECE_BYTES = 4096
+_POLL_S = 0.01
+
+
+class FaultProxy:
+    """Passes bytes between clients and a server. Its attributes may be changed at any time, and hold from then on."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        """Name the sockets.
+
+        Args:
+            path: Where clients connect.
+            target: Where the server listens.
+        """
+        self._path = path
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.delay_s = 0.0
+        """Each piece waits this long."""
+        self.bytes_per_s = 0.0
+        """No more than this passes from server to client, a byte at a time; 0 is no limit."""
+        self.is_silent = False
+        """Half open: connections stay, and nothing passes."""
+        self.connections = 0
+        """How many there have been."""
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        self._server = await asyncio.start_unix_server(self._accept, self._path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Cut every connection and stop."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+    def cut(self) -> None:
+        """End every connection in the middle of whatever it carries."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        self._tasks.add(task)
+        self._writers.add(writer)
+        self.connections += 1
+        try:
+            with suppress(OSError):
+                await self._join(reader, writer)
+        finally:
+            writer.transport.abort()
+            self._writers.discard(writer)
+            self._tasks.discard(task)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_unix_connection(self._target)
+        self._writers.add(server_writer)
+        ways = {
+            asyncio.create_task(self._pass(reader, server_writer, is_limited=False)),
+            asyncio.create_task(self._pass(server_reader, writer, is_limited=True)),
+        }
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            server_writer.transport.abort()
+            self._writers.discard(server_writer)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_limited: bool) -> None:
+        while piece := await reader.read(_PIECE_BYTES):
+            while piece:
+                while self.is_silent:
+                    await asyncio.sleep(_POLL_S)
+                part = piece
+                if is_limited and self.bytes_per_s:
+                    part = piece[:1]
+                    await asyncio.sleep(1 / self.bytes_per_s)
+                elif self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                writer.write(part)
+                await writer.drain()
+                piece = piece[len(part) :]

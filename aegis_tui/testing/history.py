@@ -1,0 +1,115 @@
+"""Whether a history of concurrent lock operations could have happened one after the other, per resource.
+
+Linearizability is local: a history is linearizable when each object's part of it is (Herlihy and Wing 1990), so each
+resource is searched alone, by the algorithm of Wing and Gong with Lowe's memory of configurations seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+Kind = Literal["acquire", "release"]
+Outcome = Literal["granted", "held", "withdrawn", "released", "stale", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One EXCLUSIVE lock operation as its client saw it.
+
+    Attributes:
+        agent: Who asked.
+        kind: What was asked.
+        resource: The path.
+        called_at: Seconds on a clock that all clients share, before it was sent.
+        returned_at: The same, after its answer.
+        outcome: `held`: refused, somebody else has it. `withdrawn`: waited in vain. `stale`: a release of what was no
+            longer held. `unknown`: no answer; it may have happened, also later, or not.
+        token: The token that was granted, or that was to be released.
+    """
+
+    agent: str
+    kind: Kind
+    resource: str
+    called_at: float
+    returned_at: float
+    outcome: Outcome
+    token: int = 0
+
+
+class _State(NamedTuple):
+    """A lock as one client after the other would see it."""
+
+    holder: str = ""
+    token: int = 0
+    highest: int = 0
+
+
+def find_violation(history: Iterable[Operation]) -> str | None:
+    """The first resource whose operations fit no order that respects real time; None when all do."""
+    by_resource: dict[str, list[Operation]] = {}
+    for operation in history:
+        by_resource.setdefault(operation.resource, []).append(operation)
+    return next((name for name, part in sorted(by_resource.items()) if not _is_linearizable(part)), None)
+
+
+def _is_linearizable(operations: list[Operation]) -> bool:
+    ordered = sorted(operations, key=lambda operation: operation.called_at)
+    needed = sum(1 << place for place, operation in enumerate(ordered) if operation.outcome != "unknown")
+    seen: set[tuple[int, _State]] = set()
+    stack = [(0, _State())]
+    while stack:
+        done, state = configuration = stack.pop()
+        if done & needed == needed:
+            return True
+        if configuration in seen:
+            continue
+        seen.add(configuration)
+        for place in _may_be_next(ordered, done):
+            after = _step(state, ordered[place])
+            if after is not None:
+                stack.append((done | 1 << place, after))
+    return False
+
+
+def _may_be_next(ordered: list[Operation], done: int) -> Iterator[int]:
+    """Operations that no operation still to come has ended before."""
+    first = (~done & (done + 1)).bit_length() - 1
+    earliest_return = math.inf
+    for place in range(first, len(ordered)):
+        operation = ordered[place]
+        if operation.called_at > earliest_return:
+            return
+        if not done >> place & 1:
+            yield place
+            if operation.outcome != "unknown":
+                earliest_return = min(earliest_return, operation.returned_at)
+
+
+def _step(state: _State, operation: Operation) -> _State | None:
+    """The lock after the operation with this outcome; None when it could not have come out so."""
+    agent, token = operation.agent, operation.token
+    match operation.outcome:
+        case "granted":
+            if state.holder == agent:
+                return state if token == state.token else None
+            return _State(agent, token, token) if not state.holder and token > state.highest else None
+        case "held":
+            return state if state.holder not in ("", agent) else None
+        case "withdrawn":
+            return state
+        case "released":
+            return _State(highest=state.highest) if (state.holder, state.token) == (agent, token) else None
+        case "stale":
+            return state if (state.holder, state.token) != (agent, token) else None
+        case "unknown":
+            return _unanswered(state, operation)
+
+
+def _unanswered(state: _State, operation: Operation) -> _State | None:
+    """A release may have freed the lock; a grant that nobody heard of has no token that could be checked."""
+    if operation.kind == "release" and (state.holder, state.token) == (operation.agent, operation.token):
+        return _State(highest=state.highest)
+    return None

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+DATA = Path(__file__).parents[1] / "tui" / "data"
+
+
+def shot(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "aegis_tui", "screenshot", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_recorded_session_is_pictured_without_anything_from_elsewhere(tmp_path: Path) -> None:
+    out = tmp_path / "report.svg"
+    log = str(DATA / "default.jsonl")
+    done = shot("report", "--size", "80x24", "--theme", "light", "--log", log, "-o", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["path"] == str(out)
+    svg = out.read_text("utf-8")
+    assert "git&#160;merge" in svg or "git merge" in svg
+    assert "url(" not in svg.replace("url(#", "") and "@font-face" not in svg
+
+
+def test_a_wrong_screen_size_or_theme_names_what_there_is(tmp_path: Path) -> None:
+    out, log = str(tmp_path / "x.svg"), str(DATA / "proposed.jsonl")
+    for arguments, words in (
+        (["moon", "--log", log], "dashboard"),
+        (["dashboard", "--log", log, "--size", "big"], "160x48"),
+        (["dashboard", "--log", log, "--theme", "pink"], "high-contrast-dark"),
+        (["dashboard", "--log", str(tmp_path / "none")], "aegis-tui events"),
+    ):
+        done = shot(*arguments, "-o", out)
+        assert done.returncode == 2 and words in done.stderr, done.stderr

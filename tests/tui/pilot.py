@@ -1,0 +1,45 @@
+"""Driving the whole app by keys, and reading its screen like a person."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from rich.console import Console
+from textual.pilot import Pilot
+
+from aegis_tui.tui.app import AegisApp
+
+
+def to_the_end(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Runs an async test in a loop of its own."""
+
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        asyncio.run(asyncio.wait_for(test(**fixtures), 40))
+
+    return run
+
+
+async def until(pilot: Pilot[int], is_so: Callable[[], bool]) -> None:
+    for _ in range(200):
+        await pilot.pause(0.02)
+        if is_so():
+            return
+    raise AssertionError("it never became so\n" + screen_text(pilot.app))
+
+
+def screen_text(app: Any) -> str:
+    """The screen as a person reads it, line by line."""
+    width, height = app.size
+    console = Console(width=width, height=height, file=io.StringIO(), force_terminal=True, record=True)
+    console.print(app.screen._compositor.render_update(full=True, screen_stack=app._background_screens))
+    return console.export_text()
+
+
+async def ready(pilot: Pilot[int], app: AegisApp) -> None:
+    await until(pilot, lambda: app.desk.store.was_connected)
+    await pilot.pause()
