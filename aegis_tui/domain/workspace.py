@@ -222,8 +222,9 @@ class Workspace:
         workspace.exchanges = ExchangeTable.load(plain.get("exchanges", ()))
         workspace.acquired_at = dict(plain["acquired_at"])
         for name, fields in plain["scope_requests"].items():
-            workspace.scope_askers[name] = fields.pop("by")
-            workspace.scope_requests[name] = ScopeRequested.model_validate(fields)
+            workspace.scope_askers[name] = fields["by"]
+            asked = {field: value for field, value in fields.items() if field != "by"}
+            workspace.scope_requests[name] = ScopeRequested.model_validate(asked)
         return workspace
 
 

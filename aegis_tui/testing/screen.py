@@ -86,8 +86,12 @@ class Screen:
         return self.text().splitlines()
 
     def press(self, *keys: str) -> None:
-        """Press keys by tmux's names, one after the other: `Enter`, `C-b`, `q`."""
-        self._tmux("send-keys", "-t", _PANE, *keys)
+        """Press keys by tmux's names, one after the other: `Enter`, `C-b`, `q`.
+
+        Each has a call of its own: keys within a millisecond count as pasted for a tmux that runs inside.
+        """
+        for key in keys:
+            self._tmux("send-keys", "-t", _PANE, key)
 
     def write(self, text: str) -> None:
         """Type a text, character by character."""

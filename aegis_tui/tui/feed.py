@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -154,7 +155,7 @@ class LiveHub:
         try:
             metrics = _get(socket, "/v1/meters", address.token)["metrics"]
             return metrics, _get(socket, "/v1/usage", address.token)["agents"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, HTTPException, ValueError, KeyError, TypeError):
             return None, {}
 
     async def close(self) -> None:

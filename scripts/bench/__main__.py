@@ -11,11 +11,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
+from scripts.bench.core import run_core
+from scripts.bench.hub import run_hub
 from scripts.bench.page import PAGE, render_page
 from scripts.bench.record import Figure, read_records, record_of, write_record
 from scripts.bench.startup import run_startup
+from scripts.bench.tui import run_tui
 
-BENCHES: dict[str, Callable[[], list[Figure]]] = {"startup": run_startup}
+BENCHES: dict[str, Callable[[], list[Figure]]] = {"core": run_core, "hub": run_hub, "startup": run_startup, "tui": run_tui}
 """Name to benchmark; a new one is added here and named by a goal in goals.py."""
 
 

@@ -47,7 +47,7 @@ def _verdict(goal: Goal, records: Records) -> tuple[str, str]:
         return "–", "not measured"
     (figure,) = (item for item in record["figures"] if item["name"] == goal.figure)
     median = statistics.median(figure["samples"])
-    return f"{median:.1f} {figure['unit']}", "met" if median < goal.below else "not met"
+    return f"{median:.1f} {figure['unit']}", "met" if goal.is_met_by(median) else "not met"
 
 
 def _records(records: Records) -> Iterator[str]:

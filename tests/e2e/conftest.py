@@ -100,7 +100,8 @@ def held_run(tmp_path: Path) -> Iterator[HeldRun]:
             opener("held")
             workspace.aegis("hub", "start")
             workspace.aegis("cancel", "run1")
-            workspace.until(lambda: _at_work(workspace) == 0, what="an empty workspace")
+            worktrees = workspace.folder / "state" / "aegis-tui"
+            workspace.until(lambda: not [*worktrees.glob("*/worktrees/*")], what="an empty workspace")
 
 
 def _at_work(workspace: ScratchWorkspace) -> int:

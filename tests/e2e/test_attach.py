@@ -42,7 +42,8 @@ def test_a_read_only_look_does_not_type(held_run: HeldRun) -> None:
     with open_screen(held_run, attach_argv("--read-only")) as screen:
         screen.wait(PANE)
         screen.write("echo typed-by-mistake")
-        screen.press("Enter", *DETACH)
+        screen.press("Enter")
+        screen.press(*DETACH)
         assert screen.wait_end() == 0
     with open_screen(held_run, attach_argv()) as screen:
         assert "typed-by-mistake" not in screen.wait(PANE)

@@ -76,7 +76,7 @@ async def main(socket: str, journal: str, seed: str, operations: str, paths: str
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
     for client in clients:
-        await client.connect()
+        await client.command("heartbeat")
     await asyncio.gather(*(agent.work(int(operations)) for agent in agents))
     for client in clients:
         await client.close()

@@ -49,7 +49,7 @@ async def record(address: HubAddress, journal: Path, seed: int) -> None:
     assert codes == [0, 0]
 
 
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 22))])
 def test_a_history_of_eight_clients_is_linearizable_and_a_false_one_is_not(
     paths: WorkspacePaths, tmp_path: Path, seed: int
 ) -> None:

@@ -32,6 +32,7 @@ async def test_the_dashboard_shows_the_run_at_any_size(record: Record, size: tup
         assert "waits w01:routes.py" in shown
         reachable = app.dashboard.board.reachable()
         assert set(reachable) == {"instances", "preview", "partitions", "locks", "conflicts", "events", "pieces"}
+        assert "piec…" not in shown and "pieces" in shown.casefold()
         for panel in app.dashboard.board.shown():
             assert panel.region.right <= size[0] and panel.region.bottom <= size[1]
 

@@ -21,6 +21,9 @@ from textual.strip import Strip
 
 from aegis_tui.tui.text import INKS, Ink, Line, Row, Span, wrap
 
+TITLE_ROOM = 4
+"""Cells of a border that a title cannot take, beyond those beside the content."""
+
 _NO_ROW = Row("", ())
 
 
@@ -134,12 +137,11 @@ def tab_strip(title: str, name: str, neighbours: Sequence[str], *, width: int) -
     """A panel's title; among the names of the panels that share its place, if there are any and they fit."""
     if not neighbours:
         return Text(title)
-    strip = Text()
-    for at, other in enumerate(neighbours):
-        strip.append(" · " if at else "", "dim")
-        strip.append(*((f"[{title}]", "bold") if other == name else (other, "")))
-    if strip.cell_len <= width:
-        return strip
+    for gap in (" · ", " "):
+        parts = [(f"[{title}]", "bold") if other == name else (other, "") for other in neighbours]
+        strip = Text(gap, "dim").join(Text(*part) for part in parts)
+        if strip.cell_len <= width:
+            return strip
     return Text.assemble((f"[{title}]", "bold"), f" {neighbours.index(name) + 1}/{len(neighbours)} · tab")
 
 
@@ -212,7 +214,7 @@ class LinePanel(LineView, can_focus=True):
     def titled(self, count: int | str = "") -> None:
         """Set the title with a count, the tabs beside it, and the filter that is in force."""
         title = f"{self.TITLE} {count}".strip()
-        self.border_title = tab_strip(title, self.NAME, self.neighbours, width=self.size.width - 2)
+        self.border_title = tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM)
         self.border_subtitle = Text(f"/{self.needle}" if self.needle else "")
 
     @property

@@ -12,7 +12,7 @@ from textual.strip import Strip
 from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.text import Line, Span
 from aegis_tui.tui.widgets.ansi import strips_of
-from aegis_tui.tui.widgets.line_view import LinePanel, tab_strip
+from aegis_tui.tui.widgets.line_view import TITLE_ROOM, LinePanel, tab_strip
 
 
 class PanePreview(LinePanel):
@@ -33,7 +33,7 @@ class PanePreview(LinePanel):
     def titled(self, count: int | str = "") -> None:
         """The instance's name is the title; the panel's own only while there is none."""
         title = str(count) or self.TITLE
-        self.border_title = tab_strip(title, self.NAME, self.neighbours, width=self.size.width - 2)
+        self.border_title = tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM)
 
     def show_pane(self, label: str, shot: Screenshot) -> None:
         """Show what a pane shows.

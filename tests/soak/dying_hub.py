@@ -1,0 +1,48 @@
+"""A hub that takes snapshots and compacts often, and may die in the middle of one. Arguments: repository, seed."""
+
+import os
+import pathlib
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import aegis_tui.hub.run as run
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+
+KEPT_EVENTS = 1_500
+SNAPSHOT_EVENTS = 40
+DYING_SHARE = 0.05
+
+chance = random.Random(sys.argv[2])
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+class DyingLog(SqliteEventLog):
+    def _save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
+        if chance.random() < DYING_SHARE:
+            die()
+        super()._save_snapshot(seq, state)
+
+    def _transaction(self, doing: str) -> AbstractContextManager[None]:
+        if "snapshot" in doing and chance.random() < DYING_SHARE:
+            self._db.set_progress_handler(die, chance.randrange(1, 2_000))
+        return super()._transaction(doing)
+
+    def _mapped(self, doing: str) -> AbstractContextManager[None]:
+        if doing == "compact" and chance.random() < DYING_SHARE:
+            self._db.set_progress_handler(die, chance.randrange(1, 50))
+        return super()._mapped(doing)
+
+
+open_hub: Callable[..., Any] = run.open_hub
+setattr(run, "SqliteEventLog", lambda path: DyingLog(path, kept_events=KEPT_EVENTS))  # noqa: B010  # mypy: not exported
+setattr(run, "open_hub", lambda paths, **more: open_hub(paths, snapshot_events=SNAPSHOT_EVENTS, **more))  # noqa: B010
+sys.exit(run.main_hub(pathlib.Path(sys.argv[1])))
