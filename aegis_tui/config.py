@@ -49,6 +49,10 @@ class Settings(BaseModel):
     """The hub's port; 0 is any free one; 9999 or any free one when unset."""
     sandbox: Literal["auto", "strict", "off"] = "auto"
     """How agents are held."""
+    theme: str | None = None
+    """Theme of the interactive session; its own default when unset."""
+    layout: str | None = None
+    """Layout of the dashboard; its own default when unset."""
     kind: str = "native"
     """Agent kind for roles that a design does not name one for."""
 

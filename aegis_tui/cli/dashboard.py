@@ -93,7 +93,8 @@ def build_app(
         unsaved=partial(_unsaved, place.root),
         probe=_probe,
     )
-    return AegisApp(parts, theme=theme, layout=layout, offer=offer)
+    chosen = place.settings
+    return AegisApp(parts, theme=theme or chosen.theme, layout=layout or chosen.layout, offer=offer)
 
 
 async def _unsaved(root: Path, worktree: Path, branch: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aegis_tui.domain import brief, ids, lock_rules
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import (
     AgentJoined,
     AgentLeft,
@@ -23,7 +24,7 @@ from aegis_tui.domain.instance import (
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.message import MessageSent
 from aegis_tui.domain.run import Piece, PieceStatus, Run
-from aegis_tui.domain.run_event import PieceReopened
+from aegis_tui.domain.run_event import PieceReopened, Stage
 from aegis_tui.domain.task_spec import SpecInProgress, TaskUpdated
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace
 from aegis_tui.errors import Refused, UsageError
@@ -291,10 +292,34 @@ def send(workspace: Workspace, command: commands.InstanceSend, actor: Actor, req
     if not instance.is_alive:
         raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
     message = MessageSent(to=instance.agent_id, text=command.text, kind="prompt", context={"task": "free"})
+    drafts = [*_reopened_by(workspace, instance, command.text), (actor.agent_id, message)]
     return Decision(
-        [(actor.agent_id, message)],
-        lambda events: {"delivery": "queued", "seq": events[0].seq, "agent_id": instance.agent_id},
+        drafts, lambda events: {"delivery": "queued", "seq": _seq_of_message(events), "agent_id": instance.agent_id}
     )
+
+
+def _seq_of_message(events: tuple[Event, ...]) -> int:
+    return next(event.seq for event in events if isinstance(event.data, MessageSent))
+
+
+def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Draft]:
+    """A prompt to a worker that has handed in takes its piece back, so that what it does next counts.
+
+    Raises:
+        Refused: The pieces are being judged as a whole already.
+    """
+    found = piece_of(workspace, instance)
+    if found is None or found[1].status is PieceStatus.WORKING:
+        return []
+    run, piece = found
+    if run.stage not in (Stage.DISPATCH, Stage.MONITORING):
+        raise Refused(
+            f"{instance.agent_id} has handed in {piece.name}, and the run is in {run.stage}",
+            "wait for the result, or cancel the run",
+            code="instance.waits",
+        )
+    reopened = PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=False, counts=False)
+    return [(ids.HUB, reopened)]
 
 
 def start(workspace: Workspace, command: commands.InstanceStart, actor: Actor, request_id: str) -> Decision:

@@ -359,6 +359,22 @@ def test_a_composed_file_that_no_hand_in_accounts_for_reopens_monitoring() -> No
     assert "smuggled.py" in hub.run.pieces["alpha"].feedback
 
 
+def test_a_prompt_to_a_worker_that_has_handed_in_takes_its_piece_back() -> None:
+    hub = Hub()
+    hub.start(DESIGN)
+    (alpha,) = hub.living("worker")
+    hub.bring_up(alpha)
+    hub.submit(alpha, "a1")
+    hub.check("alpha", "a1", ("src/a/x.py",))
+    outcome = hub.send(commands.InstanceSend(agent_id="w01", text="one more thing"), THE_PERSON)
+    assert outcome.reply["delivery"] == "queued"
+    assert hub.stands("alpha") is PieceStatus.WORKING and hub.run.pieces["alpha"].rejections == 0
+    hub.approve()
+    assert hub.stands("alpha") is PieceStatus.WORKING
+    hub.land(alpha, "a2", ("src/a/x.py",))
+    assert hub.stands("alpha") is PieceStatus.APPLIED
+
+
 def test_only_a_person_starts_runs_and_only_the_hub_marks_facts() -> None:
     hub = Hub()
     hub.start(DESIGN)

@@ -84,7 +84,9 @@ class Teller:
         try:
             outcome = self._execute(self.workspace, actor, kind, fields)
         except AegisError as error:
-            self.lines.append(f"  {type(error).__name__} {error.code}: {error.message} | {short(error.data)} | {error.hint}")
+            self.lines.append(
+                f"  {type(error).__name__} {error.code}: {error.message} | {short(error.data)} | {error.hint}"
+            )
             self.log += getattr(error, "audit", ())
             return {}
         for event in outcome.events:
@@ -116,7 +118,9 @@ class Teller:
             for number, (kind, fields) in enumerate(self._wishes(actor)):
                 try:
                     outcome = self._execute(scratch, actor, kind, fields)
-                    told = short([f"{event.type} of {event.agent_id}" for event in outcome.events]) + short(outcome.reply)
+                    told = short([f"{event.type} of {event.agent_id}" for event in outcome.events]) + short(
+                        outcome.reply
+                    )
                     scratch = Workspace.load(frozen)
                 except AegisError as error:
                     told = f"{type(error).__name__} {error.code}: {cut(error.message, TEXT_CHARS)} {short(error.data)} {short(error.hint)}"
@@ -308,7 +312,9 @@ def side_by_side(run: Run) -> None:
     lock = run.do(alpha, "lock:acquire", path="src/b/z.py")["locks"][0]
     run.do(beta, "lock:acquire", path="src/b/z.py", wait_s=5)
     run.look()
-    run.do(alpha, "broadcast", event="code:written", data={"file": "src/b/z.py", "token": lock["token"], "new_oid": "b"})
+    run.do(
+        alpha, "broadcast", event="code:written", data={"file": "src/b/z.py", "token": lock["token"], "new_oid": "b"}
+    )
     run.do(alpha, "lock:renew", lock_id=lock["lock_id"], token=lock["token"])
     run.do(alpha, "lock:release", lock_id=lock["lock_id"], token=lock["token"])
     run.look()
