@@ -35,6 +35,10 @@ CANCEL_DEADLINE_S = 10.0
 NEEDED = {"git": "git", "tmux": "tmux"}
 
 
+WHERE_TO_LOOK = "look for: a lock that is waited for, a conflict that is rebased, a QA that fails once, one commit"
+"""The line at the bottom of the demo's screen."""
+
+
 def _demo(
     headless: Annotated[bool, typer.Option("--headless", help="No screen; progress on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -108,7 +112,7 @@ def _show(ground: Playground, place: Place, workers: int) -> Report | None:
     path = ground.scenario / "design.yaml"
     goal = load_design(path, kinds=ids.KINDS).goal
     place.started_hub()
-    offer = GoalOffer(goal, design=path, options=_options(ground, place, workers))
+    offer = GoalOffer(goal, design=path, options=_options(ground, place, workers), hint=WHERE_TO_LOOK)
     with DriverThread(ground.driver(), lambda: _found(place)) as thread:
         build_app(place, offer=offer).run()
     return thread.report

@@ -68,6 +68,23 @@ def status(as_json: AsJson = False) -> int:
     return 0
 
 
+@app.command()
+def repair(as_json: AsJson = False) -> int:
+    """Make a damaged log usable again, with what can be read of it; the damaged one is kept."""
+    from aegis_tui.hub.repair import repair_log
+
+    done = repair_log(here().paths)
+    if done is None:
+        output.result({"repaired": False}, as_json=as_json, lines=["nothing is wrong with the log"])
+        return 0
+    first, last = done.lost or (0, 0)
+    told = f"events {first} to {last} are lost" if done.lost else "nothing acknowledged is lost"
+    fields = {"repaired": True, "kept": done.kept, "lost": done.lost, "put_aside": str(done.put_aside)}
+    lines = [f"{done.kept} events kept; {told}", f"the damaged log is kept: {done.put_aside}"]
+    output.result(fields, as_json=as_json, lines=lines)
+    return 0
+
+
 def _status(place: Place, address: HubAddress | None) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "running": address is not None,

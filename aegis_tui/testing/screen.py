@@ -53,7 +53,8 @@ class Screen:
         self._environ = {name: value for name, value in environ.items() if name not in _FOREIGN}
         self._environ["COLORTERM"] = "truecolor"
         hidden = [] if inside else ["env", *(f"--unset={name}" for name in sorted(_FOREIGN))]
-        options = (("-g", "status", "off"), ("-s", "escape-time", "0"))
+        size = f"{columns}x{lines}"
+        options = (("-g", "default-size", size), ("-g", "status", "off"), ("-s", "escape-time", "0"))
         self._tmux(
             "start-server",
             *(word for option in options for word in (";", "set-option", *option)),
@@ -141,9 +142,11 @@ class Screen:
         return int(shell.children()[0].pid)
 
     def close(self) -> None:
-        """End the server and what runs in it; safe to call twice."""
-        with contextlib.suppress(TerminalError, subprocess.TimeoutExpired):
+        """End the server and what runs in it, and wait until it is gone; safe to call twice."""
+        with contextlib.suppress(TerminalError, subprocess.TimeoutExpired, psutil.Error):
+            server = psutil.Process(int(self._tmux("display-message", "-p", "#{pid}")))
             self._tmux("kill-server")
+            psutil.wait_procs([server], timeout=_DEADLINE_S)
         self._socket.unlink(missing_ok=True)
         self._code.unlink(missing_ok=True)
 

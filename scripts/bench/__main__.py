@@ -18,7 +18,12 @@ from scripts.bench.record import Figure, read_records, record_of, write_record
 from scripts.bench.startup import run_startup
 from scripts.bench.tui import run_tui
 
-BENCHES: dict[str, Callable[[], list[Figure]]] = {"core": run_core, "hub": run_hub, "startup": run_startup, "tui": run_tui}
+BENCHES: dict[str, Callable[[], list[Figure]]] = {
+    "core": run_core,
+    "hub": run_hub,
+    "startup": run_startup,
+    "tui": run_tui,
+}
 """Name to benchmark; a new one is added here and named by a goal in goals.py."""
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, start_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
-_PLAIN_HUB = "import sys, pathlib; from aegis_tui.hub.run import main_hub; sys.exit(main_hub(pathlib.Path(sys.argv[1])))"
+_PLAIN_HUB = (
+    "import sys, pathlib; from aegis_tui.hub.run import main_hub; sys.exit(main_hub(pathlib.Path(sys.argv[1])))"
+)
 _WATCHING_HUB = (
     "import sys, pathlib; from aegis_tui.hub.run import main_hub; from aegis_tui.hub.watching import WatchService; "
     "root = pathlib.Path(sys.argv[1]); sys.exit(main_hub(root, services=[WatchService(root)]))"

@@ -32,7 +32,7 @@ class RawStream(asyncio.Protocol):
         transport, stream = await loop.create_unix_connection(lambda: cls(on_text), socket)
         stream.transport = transport
         key = base64.b64encode(os.urandom(16)).decode()
-        head = f"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        head = "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         transport.write(f"{head}Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
         await stream._is_open
         return stream

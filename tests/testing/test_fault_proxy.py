@@ -1,11 +1,10 @@
 import asyncio
-import tempfile
-from collections.abc import Iterator
-from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
-from pathlib import Path
 import shutil
+import tempfile
 import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 

@@ -75,9 +75,13 @@ class SqliteEventLog:
         """The number of the newest event on disk; 0 when there is none."""
         return self._last_seq
 
-    async def open(self) -> None:
-        """Open or create the file (0600), and check that nothing acknowledged is missing."""
-        await self._run(self._open)
+    async def open(self, *, first_seq: int = 1) -> None:
+        """Open or create the file (0600), and check that nothing acknowledged is missing.
+
+        Args:
+            first_seq: The number of the first event that will be written, where the file holds none.
+        """
+        await self._run(lambda: self._open(first_seq))
 
     async def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -134,10 +138,11 @@ class SqliteEventLog:
 
     def _way_out(self) -> str:
         return (
-            f"restore {self.path} from a backup, or move it and {self._mark.path.name} away to start with an empty log"
+            f"`aegis-tui hub repair` keeps what can be read; or restore {self.path} from a backup, or move it and "
+            f"{self._mark.path.name} away to start with an empty log"
         )
 
-    def _open(self) -> None:
+    def _open(self, first_seq: int) -> None:
         with self._mapped("open"):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
@@ -146,6 +151,8 @@ class SqliteEventLog:
             with self._mapped("open"):
                 self._prepare(connection)
                 self._check_against_mark(self._mark.open())
+            if self._last_seq == 0:
+                self._first_seq, self._last_seq = first_seq, first_seq - 1
         except AegisError:
             self._close()
             raise
@@ -279,6 +286,16 @@ class SqliteEventLog:
             if seq <= self._last_seq and isinstance(body, bytes) and crc == zlib.crc32(body, seq):
                 intact.append((int(seq), json.loads(zlib.decompress(body))))
         return intact
+
+
+def checked_event(row: tuple[Any, ...] | None) -> Event | None:
+    """The event of a row of the table, or None when it is missing or damaged."""
+    try:
+        if row is None or row[5] != _crc(*row[:5]):
+            return None
+        return event_from_wire(json.loads(row[4]))
+    except (TypeError, ValueError):
+        return None
 
 
 def _decode(raw: bytes) -> str:

@@ -247,3 +247,38 @@ def test_an_append_that_fails_leaves_nothing_behind(tmp_path: Path, make_events:
         assert log.last_seq == 4
 
     with_log(tmp_path / "log.db", use)
+
+
+def test_every_commit_is_synced_before_it_is_acknowledged(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = SqliteEventLog(tmp_path / "log.db")
+        await log.open()
+        assert log._db.execute("PRAGMA synchronous").fetchone() == (2,), "FULL: https://sqlite.org/pragma.html"
+        assert log._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_only_the_newest_answers_are_remembered(
+    tmp_path: Path, make_events: MakeEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aegis_tui.adapters.store.sqlite_log.REPLIES_KEPT_EVENTS", 5)
+
+    async def main() -> None:
+        log = SqliteEventLog(tmp_path / "log.db")
+        await log.open()
+        for number in range(1, 11):
+            await log.append(make_events(number, number), [LoggedReply(("a", f"r{number}"), {"n": number})])
+        await log.save_snapshot(10, {})
+        keys = [("a", f"r{number}") for number in range(1, 11)]
+        kept = await log.find_replies(keys)
+        assert [reply["n"] for reply in kept.values()] == list(range(5, 11))
+        assert len(log._answered) == 6
+        await log.close()
+        again = SqliteEventLog(tmp_path / "log.db")
+        await again.open()
+        assert await again.find_replies(keys) == kept
+        await again.close()
+
+    asyncio.run(main())
