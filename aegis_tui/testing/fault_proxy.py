@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self
 
 _PIECE_BYTES = 4096
-_POLL_S = 0.01
 
 
 class FaultProxy:
@@ -30,8 +29,8 @@ class FaultProxy:
         """Each piece waits this long."""
         self.bytes_per_s = 0.0
         """No more than this passes from server to client, a byte at a time; 0 is no limit."""
-        self.is_silent = False
-        """Half open: connections stay, and nothing passes."""
+        self._may_pass = asyncio.Event()
+        self._may_pass.set()
         self.connections = 0
         """How many there have been."""
 
@@ -49,6 +48,13 @@ class FaultProxy:
         self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._path.unlink(missing_ok=True)
+
+    def silence(self, is_silent: bool = True) -> None:
+        """Half open: connections stay and nothing passes, until it is taken back."""
+        if is_silent:
+            self._may_pass.clear()
+        else:
+            self._may_pass.set()
 
     def cut(self) -> None:
         """End every connection in the middle of whatever it carries."""
@@ -89,8 +95,7 @@ class FaultProxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_limited: bool) -> None:
         while piece := await reader.read(_PIECE_BYTES):
             while piece:
-                while self.is_silent:
-                    await asyncio.sleep(_POLL_S)
+                await self._may_pass.wait()
                 part = piece
                 if is_limited and self.bytes_per_s:
                     part = piece[:1]

@@ -21,7 +21,7 @@ from aegis_tui.tui.palette import ActionProvider
 from aegis_tui.tui.parts import GoalOffer, Parts
 from aegis_tui.tui.resources import data_files
 from aegis_tui.tui.screens.dashboard import DashboardScreen
-from aegis_tui.tui.theme import DEFAULT_THEME, build_theme, load_theme
+from aegis_tui.tui.theme import ANSI_DARK, ANSI_LIGHT, DEFAULT_THEME, build_theme, load_theme
 
 METERS_S = 2.0
 THEME_CHECK_S = 1.0
@@ -62,6 +62,7 @@ class AegisApp(App[int]):
         offer: GoalOffer | None = None,
     ) -> None:
         super().__init__()
+        self.ansi_theme_dark, self.ansi_theme_light = ANSI_DARK, ANSI_LIGHT
         self.desk = Desk(self, parts)
         self._offer = offer
         self.desk.hint = offer.hint if offer else ""
@@ -141,7 +142,8 @@ class AegisApp(App[int]):
 
     async def _probe(self) -> None:
         """Say whether a model answers, before anybody gives a goal."""
-        url = self.desk.parts.settings.base_url
+        offered = self._offer.options.get("base_url") if self._offer else None
+        url = str(offered or self.desk.parts.settings.base_url)
         try:
             models = await self.desk.parts.probe(url)
             self.desk.endpoint = f"{models[0]} answers at {url}" if models else ""

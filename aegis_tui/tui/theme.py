@@ -6,12 +6,39 @@ import tomllib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.terminal_theme import TerminalTheme
 from textual.theme import Theme
 
 from aegis_tui.errors import UsageError
 from aegis_tui.tui.text import INKS
 
 DEFAULT_THEME = "dark"
+
+
+def _palette(background: str, foreground: str, normal: str, bright: str) -> TerminalTheme:
+    def rgb(code: str) -> tuple[int, int, int]:
+        return int(code[0:2], 16), int(code[2:4], 16), int(code[4:6], 16)
+
+    return TerminalTheme(
+        rgb(background), rgb(foreground), *([rgb(item) for item in row.split()] for row in (normal, bright))
+    )
+
+
+ANSI_DARK = _palette(
+    "12151a",
+    "d8dbe0",
+    "1a1d22 ff6b81 8fd460 e5b567 8ab4ff d7a0ff 58d1eb d5d8dd",
+    "9097a1 ff8c9c a8e27f f0cd8c a8c7ff e3bcff 86e0f2 f6f6ef",
+)
+"""What a pane's sixteen colours are on a dark ground: each but black has a contrast of 4.5 or more there (TUI-4)."""
+
+ANSI_LIGHT = _palette(
+    "fbfaf7",
+    "1f2328",
+    "1a1d22 a8281f 2f6d1a 7a5b00 2d55b8 7a3e9d 00657f 5b6068",
+    "5f6368 b3261e 2b7012 7d5a00 1f5fbf 8e36a8 006a80 4a4f57",
+)
+"""As `ANSI_DARK`, on a light ground."""
 
 
 class ThemeColors(BaseModel):

@@ -1,4 +1,4 @@
-"""What else could keep locks: Redis, NATS KV, and files. Spoken to without their client libraries, as thinly as the hub."""
+"""What else could keep locks: Redis, NATS KV and files, spoken to as thinly as the hub, without client libraries."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _key(name: str) -> str:
 
 
 class FileLocker:
-    """A reservation is a file of its own in one folder; who wants one reads all of them first, then writes and syncs."""
+    """A reservation is a file of its own in one folder; who wants one reads them all, then writes and syncs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

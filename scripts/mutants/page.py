@@ -43,7 +43,7 @@ def _seeded(record: dict[str, Any]) -> Iterator[str]:
     killed = sum(row["killed"] for row in rows)
     yield "# Mutants"
     yield "\n<!-- Written by `python scripts/mutants page`; do not edit. -->"
-    yield "\nA test that never fails proves nothing. Here the code is broken on purpose, in a copy, and the tests are asked."
+    yield "\nA test that never fails proves nothing. Here code is broken on purpose, in a copy, and the tests are asked."
     yield "\n## One mistake for each invariant\n"
     yield f"{killed} of {len(rows)} are noticed (`python scripts/mutants seeded`, at commit {record['commit'][:12]}).\n"
     yield "| mutant | breaks | noticed by |"
@@ -59,7 +59,8 @@ def _sampled(rows: list[dict[str, Any]]) -> Iterator[str]:
     reasons = dict(_reasons())
     yield "\n## Small changes of the pure core, drawn by chance\n"
     yield f"{len(rows) - len(survivors)} of {len(rows)} are noticed by tests/domain, {share:.1f}%"
-    yield f"({late} of them because the tests did not end). `python scripts/mutants sample --count {len(rows)}` repeats it.\n"
+    yield f"({late} of them because the tests did not end)."
+    yield f"`python scripts/mutants sample --count {len(rows)}` repeats it.\n"
     yield "| not noticed | why |"
     yield "| --- | --- |"
     for name in survivors:

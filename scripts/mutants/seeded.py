@@ -183,7 +183,8 @@ MUTANTS = (
         "a refusal is decided anew when it is asked again",
         _ENGINE,
         "            batch.answers.append((submission.answer, refusal))",
-        "            batch.answers.append((submission.answer, refusal))\n            batch.replies[key] = {'locks': []}",
+        "            batch.answers.append((submission.answer, refusal))\n"
+        "            batch.replies[key] = {'locks': []}",
         _ENGINE_TESTS,
     ),
     Mutant(

@@ -1,7 +1,7 @@
 """Whole runs in the pure core, and at each turn what every command of everybody would do, against transcript.txt.
 
-The transcript says what the rules do today; a change of a rule shows as a change of its lines. After a wanted one, write
-it anew with AEGIS_WRITE_TRANSCRIPT=1 and read the difference.
+The transcript says what the rules do today; a change of a rule shows as a change of its lines. After a wanted one,
+write it anew with AEGIS_WRITE_TRANSCRIPT=1 and read the difference.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ async def misbehave(proxy: FaultProxy, chance: random.Random) -> None:
         fault = chance.choice(("delay", "starve", "silence", "cut", "none"))
         proxy.delay_s = 0.01 if fault == "delay" else 0.0
         proxy.bytes_per_s = 50.0 if fault == "starve" else 0.0
-        proxy.is_silent = fault == "silence"
+        proxy.silence(fault == "silence")
         await asyncio.sleep(chance.uniform(0.02, 0.15))
         if fault in ("cut", "silence", "starve"):
             proxy.cut()

@@ -1,4 +1,4 @@
-"""Histories of locks recorded from real clients in other processes fit an order that respects real time, per resource."""
+"""Histories of locks, from real clients in other processes, fit an order that respects real time, per resource."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.salvage import LOST_EVENT
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
+from aegis_tui.domain.message import Broadcast
 from aegis_tui.errors import HubUnavailable, StoreError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import only_hub
@@ -26,9 +27,8 @@ async def write(paths: WorkspacePaths, *, snapshot_events: int = 1_000) -> None:
     await engine.submit({"type": "agent:register", "agent_type": "CLAUDE", "instance_id": "one"}, THE_PERSON, "join")
     for number in range(LAST - 1):
         await engine.submit({"type": "lock:acquire", "path": f"{number}.py"}, W1, f"take-{number}")
-    if snapshot_events < LAST:
-        while not await engine._log.load_snapshots():
-            await asyncio.sleep(0)
+    if engine._snapshot is not None:
+        await engine._snapshot
     await engine.close()
 
 
@@ -46,13 +46,8 @@ async def look(paths: WorkspacePaths) -> tuple[list[int], list[str], int]:
     events = await engine.events(0, 10_000)
     reply = await engine.submit({"type": "lock:acquire", "path": "new.py"}, W1, "new")
     await engine.close()
-    return (
-        tokens,
-        [event.data.event if event.type == "broadcast" else event.type for event in events],
-        int(  # type: ignore[union-attr]  # filtered by type
-            reply["locks"][0]["token"]
-        ),
-    )
+    types = [event.data.event if isinstance(event.data, Broadcast) else event.type for event in events]
+    return tokens, types, int(reply["locks"][0]["token"])
 
 
 def test_what_follows_the_damage_is_lost_and_its_numbers_are_never_given_again(paths: WorkspacePaths) -> None:
@@ -104,7 +99,7 @@ def test_a_log_that_ends_before_its_mark_is_filled_up(paths: WorkspacePaths) -> 
 def test_a_file_of_rubbish_is_left_as_it_is(paths: WorkspacePaths) -> None:
     paths.create()
     paths.log_db.write_bytes(b"rubbish" * 1000)
-    with pytest.raises(StoreError, match="nothing of .* can be used"):
+    with pytest.raises(StoreError, match=r"nothing of .* can be used"):
         repair_log(paths)
     assert paths.log_db.read_bytes() == b"rubbish" * 1000
 

@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import aegis_tui.hub.run as run
@@ -31,12 +30,12 @@ class DyingLog(SqliteEventLog):
             die()
         super()._save_snapshot(seq, state)
 
-    def _transaction(self, doing: str) -> AbstractContextManager[None]:
+    def _transaction(self, doing: str) -> Any:
         if "snapshot" in doing and chance.random() < DYING_SHARE:
             self._db.set_progress_handler(die, chance.randrange(1, 2_000))
         return super()._transaction(doing)
 
-    def _mapped(self, doing: str) -> AbstractContextManager[None]:
+    def _mapped(self, doing: str) -> Any:
         if doing == "compact" and chance.random() < DYING_SHARE:
             self._db.set_progress_handler(die, chance.randrange(1, 50))
         return super()._mapped(doing)

@@ -107,8 +107,10 @@ def clients_of(place: Place, address: HubAddress, seed: int) -> list[subprocess.
     script = str(HERE.parent / "hub" / "contention.py")
     return [
         subprocess.Popen(
-            [sys.executable, script, address.socket, str(place.journal), f"{seed}.{number}", "0", str(PATHS)]
-            + files[number::PROCESSES],
+            [
+                *(sys.executable, script, address.socket, str(place.journal), f"{seed}.{number}", "0", str(PATHS)),
+                *files[number::PROCESSES],
+            ],
             stdin=subprocess.DEVNULL,
         )
         for number in range(PROCESSES)

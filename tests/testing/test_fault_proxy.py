@@ -58,12 +58,12 @@ def test_silence_keeps_the_connection_and_a_cut_ends_it(folder: Path) -> None:
     async def main() -> None:
         async with echo(folder / "server"), FaultProxy(folder / "proxy", folder / "server") as proxy:
             reader, writer = await asyncio.open_unix_connection(folder / "proxy")
-            proxy.is_silent = True
+            proxy.silence()
             writer.write(b"abcd")
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await reader.readexactly(4)
-            proxy.is_silent = False
+            proxy.silence(False)
             assert await reader.readexactly(4) == b"abcd"
             proxy.cut()
             async with asyncio.timeout(5):

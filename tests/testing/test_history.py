@@ -72,11 +72,10 @@ def test_only_the_resource_at_fault_is_named() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_long_history_with_one_mistake_in_it_is_refused(seed: int) -> None:
     chance = random.Random(seed)
-    history, token = [], 0
+    history = []
     for turn in range(200):
         agent = f"agent-{chance.randrange(8)}"
-        token += 1
-        start = turn * 10.0
+        start, token = turn * 10.0, turn + 1
         history.append(op(agent, "acquire", start, start + 3 + chance.random(), "granted", token))
         rivals = (name for name in range(8) if f"agent-{name}" != agent)
         history += [op(f"agent-{name}", "acquire", start + 2, start + 6, "held") for name in rivals]

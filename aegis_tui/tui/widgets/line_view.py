@@ -139,7 +139,7 @@ def tab_strip(title: str, name: str, neighbours: Sequence[str], *, width: int) -
         return Text(title)
     for gap in (" · ", " "):
         parts = [(f"[{title}]", "bold") if other == name else (other, "") for other in neighbours]
-        strip = Text(gap, "dim").join(Text(*part) for part in parts)
+        strip = Text(gap).join(Text(*part) for part in parts)
         if strip.cell_len <= width:
             return strip
     return Text.assemble((f"[{title}]", "bold"), f" {neighbours.index(name) + 1}/{len(neighbours)} · tab")
