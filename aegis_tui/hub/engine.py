@@ -32,6 +32,9 @@ Listener = Callable[[list[Event]], None]
 
 MAX_BATCH = 64
 SNAPSHOT_EVENTS = 5_000
+SNAPSHOT_SPACING = 50
+"""A snapshot stops the writer for a moment: the next one waits this many times as long, up to 4 times the events."""
+
 STALL_S = 1.0
 """A timer this late means that the hub itself stood still, and no lease may end for that."""
 
@@ -72,6 +75,7 @@ class Engine:
         self._broken: StoreError | None = None
         self._is_open = False
         self._snapshot_seq = 0
+        self._snapshot_not_before = 0.0
         self._snapshot: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.batches = 0
@@ -330,11 +334,13 @@ class Engine:
             self._broken = error
 
     def _keep_snapshot(self) -> None:
-        is_due = self._log.last_seq - self._snapshot_seq >= self._snapshot_events
-        if not is_due or self._broken is not None or (self._snapshot and not self._snapshot.done()):
+        logged, started = self._log.last_seq - self._snapshot_seq, self._clock.now()
+        wanted = self._snapshot_events * (4 if started < self._snapshot_not_before else 1)
+        if logged < wanted or self._broken is not None or (self._snapshot and not self._snapshot.done()):
             return
-        self._snapshot_seq = self._workspace.seq
-        self._snapshot = asyncio.create_task(self._save_snapshot(self._workspace.seq, self._workspace.dump()))
+        self._snapshot_seq, state = self._workspace.seq, self._workspace.dump()
+        self._snapshot_not_before = started + SNAPSHOT_SPACING * (self._clock.now() - started)
+        self._snapshot = asyncio.create_task(self._save_snapshot(self._snapshot_seq, state))
 
     async def _save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
         try:

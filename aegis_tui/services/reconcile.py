@@ -170,13 +170,19 @@ class Reconciler:
         await self._integrator.prepare_run(await self._run(effect.run))
         return commands.RunMarkPrepared(run=effect.run)
 
-    async def _prepare_instance(self, effect: PrepareInstance) -> AnyCommand:
+    async def _prepare_instance(self, effect: PrepareInstance) -> None:
+        """Make what it needs; taken away again if it was stopped meanwhile, since nobody else knows of it then."""
         instance, run = await self._instance(effect.agent_id)
         scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))
         prepared = await self._keeper.prepare(instance, run, scope, shared_text(run))
-        return commands.InstanceMarkPrepared(
+        command = commands.InstanceMarkPrepared(
             agent_id=effect.agent_id, worktree=str(prepared.worktree), token_hash=prepared.token_hash
         )
+        await self._port.submit(command, THE_HUB)
+        now, _ = await self._instance(effect.agent_id)
+        if now.worktree is None:
+            made = now.model_copy(update={"worktree": str(prepared.worktree)})
+            await self._keeper.reclaim(made, saved_tree=None)
 
     async def _launch(self, effect: LaunchInstance) -> AnyCommand:
         instance, _ = await self._instance(effect.agent_id)

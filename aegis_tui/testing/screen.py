@@ -18,6 +18,8 @@ POLL_S = 0.03
 _DEADLINE_S = 10.0
 _PANE = "screen:0.0"
 _FOREIGN = frozenset({"TMUX", "TMUX_PANE"})
+_SIZES = frozenset({"COLUMNS", "LINES"})
+"""Of the terminal outside; a program would believe them rather than its own."""
 
 _KEPT_OPEN = '"$@"; code=$?; printf %s "$code" >"$0.new"; mv "$0.new" "$0"; exec sleep 600'
 """Runs its arguments, writes their exit code to $0, and keeps what they showed on the screen."""
@@ -50,7 +52,7 @@ class Screen:
         self._socket = folder / "screen.sock"
         self._code = folder / "screen.code"
         self._code.unlink(missing_ok=True)
-        self._environ = {name: value for name, value in environ.items() if name not in _FOREIGN}
+        self._environ = {name: value for name, value in environ.items() if name not in _FOREIGN | _SIZES}
         self._environ["COLORTERM"] = "truecolor"
         hidden = [] if inside else ["env", *(f"--unset={name}" for name in sorted(_FOREIGN))]
         size = f"{columns}x{lines}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psutil
@@ -78,15 +79,15 @@ def _round(core: _Core, round_number: int) -> dict[str, list[float]]:
         place = (number * 7919 + round_number) % INSTANCES
         actor, other = _agent(place), _agent((place + 1) % INSTANCES)
         taking = LockAcquire(path=f"new/{round_number}/{number}.py")
-        reply = _timed(spent["grant"], lambda actor=actor, taking=taking: core.do(taking, actor))
+        reply = _timed(spent["grant"], partial(core.do, taking, actor))
         lock = reply["locks"][0]
         held = LockAcquire(path=_path(place))
-        _timed(spent["refusal"], lambda other=other, held=held: _refused(core, held, other))
+        _timed(spent["refusal"], partial(_refused, core, held, other))
         giving = LockRelease(lock_id=lock["lock_id"], token=lock["token"])
-        _timed(spent["release"], lambda actor=actor, giving=giving: core.do(giving, actor))
+        _timed(spent["release"], partial(core.do, giving, actor))
         a = compile_glob(f"src/m{round_number}/{number}/**/*.{{py,pyi}}")
         b = compile_glob(f"src/*/{number}/a*b?.py")
-        _timed(spent["overlap"], lambda a=a, b=b: overlap(a, b))
+        _timed(spent["overlap"], partial(overlap, a, b))
     return spent
 
 

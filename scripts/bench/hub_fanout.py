@@ -67,7 +67,8 @@ async def _measure(socket: str, token: str, subscribers: int, stalled_share: flo
         await _flood(crowd, sender, subscribers - len(stalled), enough=bool(stalled))
         return [await _one(crowd, sender, f"mark-{number}-", subscribers - len(stalled)) for number in range(events)]
     finally:
-        for stream in [*crowd.streams, sender]:
+        sender.close()
+        for stream in crowd.streams:
             stream.close()
 
 

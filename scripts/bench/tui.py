@@ -1,7 +1,8 @@
 """PERF-4 and PERF-5: what the dashboard costs, how soon a key shows, and how soon there is a first frame.
 
 The app runs in a pseudo-terminal of this process, which reads what it draws: a key is timed from the write of its
-byte to the arrival of the output that names the next instance in the preview's title, without a poll in between.
+byte to the arrival of the output that names the next instance in the preview's title, without a poll in between;
+the picture of that instance's pane comes after it.
 Panes are a real tmux server's; events come from memory (`tui_session.py`), so the hub's work is not counted.
 """
 
@@ -180,14 +181,14 @@ def _keys(app: PtyProgram) -> list[float]:
     time.sleep(0.5)
     app.press("\x1b")
     time.sleep(0.5)
-    at = int(app.last(r"w(\d\d) free ─ live"))
+    at = int(app.last(r" w(\d\d) free "))
     step = 1 if at <= PANES // 2 else -1
     for _ in range(KEYS):
         step = -step if not 1 <= at + step <= PANES else step
         at += step
         seen, began = app.size, time.perf_counter()
         app.press("j" if step > 0 else "k")
-        arrived = app.wait(f"w{at:02d} free ─ live", since=seen)
+        arrived = app.wait(f" w{at:02d} free ", since=seen)
         samples.append(round((arrived - began) * 1000, 3))
         time.sleep(KEY_PAUSE_S)
     return samples

@@ -110,20 +110,16 @@ def _drop(node: ast.stmt) -> None:
 
 def _of_expression(node: ast.expr) -> Iterator[_Found]:
     match node:
-        case ast.Compare(ops=[op]) if type(op) in _COMPARED:
-            yield "comparison", node, lambda: setattr(node, "ops", [_COMPARED[type(op)]()])
-        case ast.BoolOp(op=op):
-            other = ast.Or() if isinstance(op, ast.And) else ast.And()
+        case ast.Compare(ops=[compared]) if type(compared) in _COMPARED:
+            yield "comparison", node, lambda: setattr(node, "ops", [_COMPARED[type(compared)]()])
+        case ast.BoolOp(op=joined):
+            other = ast.Or() if isinstance(joined, ast.And) else ast.And()
             yield "and/or", node, lambda: setattr(node, "op", other)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            yield "not dropped", node, lambda: setattr(node, "op", ast.Not()) or _double(node, operand)
+            yield "not dropped", node, lambda: setattr(node, "operand", ast.UnaryOp(ast.Not(), operand))
         case ast.IfExp(test=test):
             yield "negated test", node, lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), test))
         case ast.Constant(value=bool() as value):
             yield "flipped", node, lambda: setattr(node, "value", not value)
         case ast.Constant(value=int() | float() as value):
             yield "plus one", node, lambda: setattr(node, "value", value + 1)
-
-
-def _double(node: ast.UnaryOp, operand: ast.expr) -> None:
-    node.operand = ast.UnaryOp(ast.Not(), operand)

@@ -43,7 +43,7 @@ def _seeded(record: dict[str, Any]) -> Iterator[str]:
     killed = sum(row["killed"] for row in rows)
     yield "# Mutants"
     yield "\n<!-- Written by `python scripts/mutants page`; do not edit. -->"
-    yield "\nA test that never fails proves nothing. Here code is broken on purpose, in a copy, and the tests are asked."
+    yield "\nA test that never fails proves nothing. Here code is broken on purpose, in a copy, and tests are asked."
     yield "\n## One mistake for each invariant\n"
     yield f"{killed} of {len(rows)} are noticed (`python scripts/mutants seeded`, at commit {record['commit'][:12]}).\n"
     yield "| mutant | breaks | noticed by |"

@@ -2,7 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from aegis_tui.domain.prompt import commit_message, inert, opening_text, scope_text, system_text, unparsed_tool_call
+from aegis_tui.domain.prompt import (
+    commit_message,
+    inert,
+    notices_text,
+    opening_text,
+    scope_text,
+    system_text,
+    unparsed_tool_call,
+)
 
 
 def _opening(agent_id: str, partition: list[str], brief: str) -> str:
@@ -70,3 +78,7 @@ def test_a_long_first_line_is_cut_and_kept_in_the_body() -> None:
     head, _, body = commit_message("add " + "very " * 30 + "long things", kind="feat").partition("\n\n")
     assert len(head) <= 72
     assert body.strip().endswith("long things")
+
+
+def test_notices_are_a_list_of_their_own() -> None:
+    assert notices_text(["a.py changed", "b.py is free"]) == "Meanwhile:\n- a.py changed\n- b.py is free"

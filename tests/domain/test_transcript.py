@@ -16,7 +16,7 @@ from typing import Any
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import run as domain_run
 from aegis_tui.domain.context import snapshot_view
-from aegis_tui.domain.core import execute, state_hash
+from aegis_tui.domain.core import due_commands, execute, state_hash
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor
 from aegis_tui.domain.effect import needed
 from aegis_tui.domain.event import Event, event_to_wire
@@ -70,7 +70,7 @@ class Teller:
     """Plays commands against the core and writes down what came of them."""
 
     def __init__(self, seen: dict[str, str]) -> None:
-        self.workspace = Workspace()
+        self.workspace, self._scratch = Workspace(), Workspace()
         self.lines: list[str] = []
         self.log: list[Event] = []
         self.now, self.asked = 0.0, 0
@@ -95,7 +95,7 @@ class Teller:
         self.log += outcome.events
         if outcome.reply:
             self.lines.append(f"  = {short(outcome.reply)}")
-        return outcome.reply
+        return dict(outcome.reply)
 
     def _execute(self, workspace: Workspace, actor: Actor, kind: str, fields: dict[str, Any]) -> Any:
         command = KINDS[kind].model_validate(fields)
@@ -105,6 +105,8 @@ class Teller:
     def look(self) -> None:
         """What everybody sees and what every command would do, as far as it is not what it was at the last look."""
         before, frozen = state_hash(self.workspace), self.workspace.dump()
+        self._scratch = Workspace.load(frozen)
+        self._tell("next deadline", str(self.workspace.deadlines.next_at()))
         self._tell("effects", short([str(effect) for effect in needed(self.workspace)]))
         for name, item in snapshot_view(self.workspace, key="k", now=self.now).items():
             self._tell(f"view {name}", short(item))
@@ -113,19 +115,21 @@ class Teller:
             self._tell("report", short(fold_report(self.log, run.run)))
             for item in self.workspace.instances.alive():
                 self._tell(f"scope of {item.agent_id}", short(scope_of(self.workspace, run, item)))
-        scratch = Workspace.load(frozen)
         for actor in self._actors():
             for number, (kind, fields) in enumerate(self._wishes(actor)):
-                try:
-                    outcome = self._execute(scratch, actor, kind, fields)
-                    told = short([f"{event.type} of {event.agent_id}" for event in outcome.events]) + short(
-                        outcome.reply
-                    )
-                    scratch = Workspace.load(frozen)
-                except AegisError as error:
-                    told = f"{type(error).__name__} {error.code}: {cut(error.message, TEXT_CHARS)} {short(error.data)} {short(error.hint)}"
-                self._tell(f"{actor.agent_id} {kind} {number}", told)
+                if self._scratch.seq != frozen["seq"]:
+                    self._scratch = Workspace.load(frozen)
+                self._tell(f"{actor.agent_id} {kind} {number}", self._what_if(actor, kind, fields))
         assert state_hash(self.workspace) == before
+
+    def _what_if(self, actor: Actor, kind: str, fields: dict[str, Any]) -> str:
+        try:
+            outcome = self._execute(self._scratch, actor, kind, fields)
+        except AegisError as error:
+            said = f"{type(error).__name__} {error.code}: {cut(error.message, TEXT_CHARS)}"
+            return f"{said} {short(error.data)} {short(error.hint)}"
+        events = [f"{event.type} of {event.agent_id}" for event in outcome.events]
+        return short(events) + short(outcome.reply)
 
     def _tell(self, what: str, said: str) -> None:
         if self.seen.get(what) != said:
@@ -151,6 +155,8 @@ class Teller:
             ("lock:acquire", {"path": "src/a/x.py"}),
             ("lock:acquire", {"path": "src/routes.py", "wait_s": 5}),
             ("lock:acquire", {"path": "src/lib/y.py", "lock_type": "SHARED"}),
+            ("lock:acquire", {"path": "../x.py"}),
+            ("lock:acquire", {"path": "src/a/x.py", "lines": [5, 2]}),
             ("lock:renew", {"path": "src/a/x.py", "token": 1}),
             ("lock:release", {"path": "src/a/x.py"}),
             ("scope:request", {"path": "src/b/z.py", "reason": "r"}),
@@ -203,6 +209,7 @@ class Teller:
             ("instance:mark-failed", {**agent, "reason": "r"}),
             ("piece:mark-checked", {**piece, "files": ["src/a/x.py"]}),
             ("piece:mark-checked", {**piece, "files": ["src/b/x.py", "src/routes.py"]}),
+            ("piece:mark-checked", {**piece, "files": ["src/base/x.py"]}),
             ("conflicts:observed", {"run": run_id, "overlaps": [CROSSING]}),
             ("merge:mark-applied", {**piece, "oid": "m"}),
             ("merge:mark-rejected", {**piece, "overlaps": [CROSSING]}),
@@ -211,6 +218,7 @@ class Teller:
             ("run:mark-finished", {"run": run_id, "report": {}}),
             ("gate:note", {"run": run_id, "stage": "DISPATCH", "gate": "g", "reason": "r"}),
             ("file:observed", {**agent, "path": "src/a/x.py", "change_type": "modified", "worktree": "/w"}),
+            ("file:observed", {**agent, "path": "src/routes.py", "change_type": "created", "worktree": "/w"}),
         ]
 
     def _review(self) -> str:
@@ -242,10 +250,11 @@ class Run(Teller):
 
     def bring_up(self) -> None:
         for item in list(self.workspace.instances.by_id.values()):
+            named = {"agent_id": item.agent_id}
             if item.phase is Phase.PLANNED:
-                named = {"agent_id": item.agent_id}
                 self.do(THE_HUB, "instance:mark-prepared", **named, worktree=f"/w/{item.agent_id}", token_hash="0" * 64)
                 self.do(THE_HUB, "instance:mark-launched", **named, pane="%1", pid=1)
+            if item.phase is Phase.LAUNCHED:
                 self.do(Actor(item.agent_id, "instance"), "agent:register")
 
     def bring_down(self) -> None:
@@ -423,8 +432,12 @@ def a_proposed_design(run: Run) -> None:
     run.do(THE_PERSON, "run:start", goal="g", run="run1", facts=FACTS)
     run.do(THE_HUB, "run:mark-prepared", run="run1")
     run.look()
-    run.bring_up()
     (commander,) = [item.agent_id for item in run.workspace.instances.alive()]
+    run.do(THE_HUB, "instance:mark-prepared", agent_id=commander, worktree="/w", token_hash="0" * 64)
+    run.look()
+    run.do(THE_HUB, "instance:mark-launched", agent_id=commander, pane="%1", pid=1)
+    run.look()
+    run.bring_up()
     run.do(Actor(commander, "instance"), "design:propose", design={**DESIGN, "joint": ["src/a/**"]})
     told = run.do(Actor(commander, "instance"), "design:propose", design=DESIGN)
     run.look()
@@ -438,6 +451,7 @@ def test_the_rules_do_what_the_transcript_says() -> None:
     for scene in (a_whole_run, a_troubled_run, an_interrupted_run, a_proposed_design):
         run = Run(seen)
         scene(run)
+        run.lines.append(f"due {short([str(item) for item in due_commands(run.workspace, 1e9)])}")
         told += [f"# {scene.__name__.replace('_', ' ')}", *run.lines]
     if os.environ.get("AEGIS_WRITE_TRANSCRIPT"):
         TRANSCRIPT.write_text("\n".join(told) + "\n", "utf-8")

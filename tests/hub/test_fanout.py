@@ -201,23 +201,37 @@ def test_what_is_sent_at_once_never_overtakes_what_waits(tmp_path: Path) -> None
     asyncio.run(main())
 
 
-def test_a_message_reaches_its_two_ends_and_the_person_only(paths: WorkspacePaths, join: Any) -> None:
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_message_reaches_its_two_ends_and_the_person_only(paths: WorkspacePaths, join: Any, is_live: bool) -> None:
+    async def hear(client: EnsembleClient, until: str) -> list[str]:
+        heard: list[str] = []
+        async with aclosing(client.events(after=0)) as events:
+            async for event in events:
+                heard.append(event.data.get("event", event.type))
+                if len(heard) in marks and heard[-1] == "note:live":
+                    marks[len(heard)] += 1
+                if heard[-1] == until:
+                    return heard
+        raise AssertionError("the stream ended")
+
+    marks = {4: 0, 5: 0}
+
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, _), person(address) as boss:
             clients = [await join(address, name) for name in ("one", "two", "other")]
             ids = [(await client.connect()).agent_id for client in clients]
-            streams = [client.events(after=0) for client in (*clients, boss)]
-            heard: list[list[str]] = []
+            everybody = [*clients, boss]
+            hearing = [asyncio.create_task(hear(client, "note:end")) for client in everybody if is_live]
+            for mark in marks if is_live else ():
+                await boss.command("broadcast", event="note:live", data={})
+                async with asyncio.timeout(5):
+                    while marks[mark] < len(everybody):
+                        await asyncio.to_thread(time.sleep, 0.005)
             await clients[0].command("message:send", to=ids[1], text="hello")
             await boss.command("broadcast", event="note:end", data={})
-            for stream in streams:
-                types: list[str] = []
-                async with asyncio.timeout(5), aclosing(stream):
-                    async for event in stream:
-                        types.append(event.type)
-                        if event.data.get("event") == "note:end":
-                            break
-                heard.append(types)
+            hearing = hearing or [asyncio.create_task(hear(client, "note:end")) for client in everybody]
+            async with asyncio.timeout(5):
+                heard = await asyncio.gather(*hearing)
             assert ["message:sent" in types for types in heard] == [True, True, False, True]
             for client in clients:
                 await client.close()

@@ -1,4 +1,7 @@
-"""A hub that takes snapshots and compacts often, and may die in the middle of one. Arguments: repository, seed."""
+"""A hub that takes snapshots and compacts often, and dies in the middle of one at times, or just before a commit.
+
+Arguments: repository, seed.
+"""
 
 import os
 import pathlib
@@ -25,6 +28,12 @@ def die() -> None:
 
 
 class DyingLog(SqliteEventLog):
+    def _append(self, events: Any, replies: Any) -> None:
+        if chance.random() < DYING_SHARE / 10:
+            time.sleep(0.02)  # a slow disk: whoever is answered before the commit has time to write that down
+            die()
+        super()._append(events, replies)
+
     def _save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
         if chance.random() < DYING_SHARE:
             die()

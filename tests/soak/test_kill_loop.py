@@ -227,7 +227,8 @@ def run_rounds(place: Place, rounds: int, seed: int, folder: Path) -> None:
     assert set(granted) <= shadow.tokens, "an acknowledged lock is not in the log"
     assert find_violation(history) is None
     print(
-        f"{rounds} kills, {deaths} of them in a snapshot or compaction, {cuts} cuts of the write-ahead log, "
+        f"{rounds} kills, {deaths} of them by itself in a commit, snapshot or compaction, "
+        f"{cuts} cuts of the write-ahead log, "
         f"{len(history)} acknowledged operations, {len(granted)} locks, {shadow.state.seq} events, seed {seed}"
     )
     assert len(granted) > rounds

@@ -1,7 +1,7 @@
 """What can still be read of a damaged log, put into a new one.
 
 The newest intact snapshot and the unbroken run of intact events around it are kept. Every number that was given out
-after that is filled with a note, so that no fencing token is ever given out twice.
+after that is filled with a note, so that no fencing token is ever given out twice. Answers kept for retries are let go.
 """
 
 from __future__ import annotations

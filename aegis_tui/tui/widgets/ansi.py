@@ -17,6 +17,9 @@ from textual.strip import Strip
 
 from aegis_tui.tui.text import inert
 
+FAINT = 0.7
+"""How much of its ink faint text keeps; half of it would have a contrast below 4.5 on a light ground."""
+
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 _ATTRIBUTES: dict[int, tuple[str, bool]] = {
     1: ("bold", True),
@@ -122,9 +125,20 @@ def _segments(line: str, pen: Pen, base: Style) -> list[Segment]:
     at = 0
     for match in _SGR.finditer(line):
         if match.start() > at:
-            segments.append(Segment(inert(line[at : match.start()]), base + pen.style()))
+            segments.append(Segment(inert(line[at : match.start()]), _over(base, pen.style())))
         pen.take(match[1])
         at = match.end()
     if at < len(line):
-        segments.append(Segment(inert(line[at:]), base + pen.style()))
+        segments.append(Segment(inert(line[at:]), _over(base, pen.style())))
     return segments
+
+
+@lru_cache(maxsize=4096)
+def _over(base: Style, style: Style) -> Style:
+    """A look on its ground; faint text without a colour of its own is mixed so that it can still be read (TUI-4)."""
+    shown = base + style
+    ink, ground = shown.color and shown.color.triplet, shown.bgcolor and shown.bgcolor.triplet
+    if not shown.dim or ink is None or ground is None:
+        return shown
+    mixed = (round(FAINT * one + (1 - FAINT) * other) for one, other in zip(ink, ground, strict=True))
+    return shown + Style(color=Color.from_triplet(ColorTriplet(*mixed)), dim=False)

@@ -199,7 +199,10 @@ def test_a_log_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_snapshots_replace_each_other_and_a_damaged_one_is_passed_over(tmp_path: Path, make_events: MakeEvents) -> None:
+@pytest.mark.parametrize("wrong", ["body || x'00'", "(SELECT body FROM snapshot WHERE seq = 6)"])
+def test_snapshots_replace_each_other_and_a_damaged_one_is_passed_over(
+    tmp_path: Path, make_events: MakeEvents, wrong: str
+) -> None:
     path = tmp_path / "log.db"
 
     async def use(log: SqliteEventLog) -> None:
@@ -209,7 +212,7 @@ def test_snapshots_replace_each_other_and_a_damaged_one_is_passed_over(tmp_path:
         assert [seq for seq, _ in await log.load_snapshots()] == [9, 6]
 
     with_log(path, use)
-    change(path, "UPDATE snapshot SET body = body || x'00' WHERE seq = 9")
+    change(path, f"UPDATE snapshot SET body = {wrong} WHERE seq = 9")
 
     async def again(log: SqliteEventLog) -> None:
         assert await log.load_snapshots() == [(6, {"seq": 6, "이름": "값"})]
@@ -243,10 +246,13 @@ def test_an_append_that_fails_leaves_nothing_behind(tmp_path: Path, make_events:
             await log.append([*bad, bad[0]], [])
         assert log.last_seq == 2
         assert len(await log.read(0, 10)) == 2
-        await log.append(bad, [])
+
+    async def again(log: SqliteEventLog) -> None:
+        await log.append(make_events(3, 4), [])
         assert log.last_seq == 4
 
     with_log(tmp_path / "log.db", use)
+    with_log(tmp_path / "log.db", again)
 
 
 def test_every_commit_is_synced_before_it_is_acknowledged(tmp_path: Path) -> None:
