@@ -54,3 +54,14 @@ class Skips:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Skips(), "aegis-skips")
+
+
+SHARED_SETUP = ("e2e/test_boundary.py", "e2e/test_commands.py", "cli/", "packaging/test_wheel.py")
+"""Modules whose fixtures are dear: one worker runs all of such a module, so that they are set up once."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.as_posix()
+        if name := next((name for name in SHARED_SETUP if f"tests/{name}" in place), None):
+            item.add_marker(pytest.mark.xdist_group(name))

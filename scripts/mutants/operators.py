@@ -92,7 +92,7 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 def _of_statement(node: ast.stmt) -> Iterator[_Found]:
     match node:
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and not value.value):
             yield "return None", node, lambda: setattr(node, "value", ast.Constant(None))
         case ast.If(test=test) | ast.While(test=test):
             yield "negated test", test, lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), test))

@@ -59,6 +59,6 @@ def _tests_for(stem: str) -> list[str]:
     """The tests of the core, those of the same noun first, for speed."""
     every = sorted(path.name for path in (ROOT / "tests/domain").glob("test_*.py"))
     noun = stem.partition("_")[0]
-    near = [f"test_{stem}.py", *_NEAREST.get(noun, ()), f"test_{noun}.py", "test_core.py"]
+    near = [f"test_{stem}.py", *_NEAREST.get(noun, ()), f"test_{noun}.py", "test_transcript.py"]
     ordered = dict.fromkeys([name for name in near if name in every] + every)
     return [f"tests/domain/{name}" for name in ordered if noun in _COSTLY.get(name, (noun,))]

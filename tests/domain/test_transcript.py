@@ -16,7 +16,7 @@ from typing import Any
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import run as domain_run
 from aegis_tui.domain.context import snapshot_view
-from aegis_tui.domain.core import due_commands, execute, state_hash
+from aegis_tui.domain.core import due_commands, execute, settled, state_hash
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor
 from aegis_tui.domain.effect import needed
 from aegis_tui.domain.event import Event, event_to_wire
@@ -92,6 +92,9 @@ class Teller:
         for event in outcome.events:
             data = {name: item for name, item in event_to_wire(event)["data"].items() if item not in (None, [], {}, "")}
             self.lines.append(f"  {event.seq} {event.type} of {event.agent_id} {short(data)}")
+            if found := settled(self.workspace, event):
+                agent_id, request_id, answer = found
+                self.lines.append(f"  answers {request_id} of {agent_id} {short(answer)}")
         self.log += outcome.events
         if outcome.reply:
             self.lines.append(f"  = {short(outcome.reply)}")
@@ -322,7 +325,10 @@ def side_by_side(run: Run) -> None:
     run.do(beta, "lock:acquire", path="src/b/z.py", wait_s=5)
     run.look()
     run.do(
-        alpha, "broadcast", event="code:written", data={"file": "src/b/z.py", "token": lock["token"], "new_oid": "b"}
+        alpha,
+        "broadcast",
+        event="code:written",
+        data={"file": "src/b/z.py", "token": lock["token"], "new_oid": "b", "feature": "f"},
     )
     run.do(alpha, "lock:renew", lock_id=lock["lock_id"], token=lock["token"])
     run.do(alpha, "lock:release", lock_id=lock["lock_id"], token=lock["token"])

@@ -210,6 +210,25 @@ def test_a_busy_port_is_refused_when_it_was_asked_for_and_replaced_when_not() ->
     second.close()
 
 
+def test_an_answer_over_tcp_never_waits_for_the_receiver_to_confirm_the_one_before() -> None:
+    async def main() -> int:
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        class Look(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                raw = transport.get_extra_info("socket")
+                accepted.set_result(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+        server = await asyncio.get_running_loop().create_server(Look, sock=open_loopback(0))
+        async with server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            is_set = await accepted
+            writer.close()
+        return is_set
+
+    assert asyncio.run(main()) != 0
+
+
 @pytest.mark.parametrize("text", ["-1", "65536", "http", "９９"])
 def test_a_port_that_is_none_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="AEGIS_PORT"):
