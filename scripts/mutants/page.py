@@ -60,7 +60,7 @@ def _sampled(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "\n## Small changes of the pure core, drawn by chance\n"
     yield f"{len(rows) - len(survivors)} of {len(rows)} are noticed by tests/domain, {share:.1f}%"
     yield f"({late} of them because the tests did not end)."
-    yield f"`python scripts/mutants sample --count {len(rows)}` repeats it.\n"
+    yield f"`python scripts/mutants sample --count {len(rows)} --seed {rows[0]['seed']}` repeats it.\n"
     yield "| not noticed | why |"
     yield "| --- | --- |"
     for name in survivors:

@@ -36,7 +36,7 @@ def run_sample(count: int, seed: int, journal: Path) -> tuple[int, int]:
         for number, change in enumerate(drawn, 1):
             verdict = _try(tree, change)
             killed += verdict.killed
-            line = {"name": change.name, "killed": verdict.killed, "how": verdict.how}
+            line = {"seed": seed, "name": change.name, "killed": verdict.killed, "how": verdict.how}
             file.write(json.dumps({**line, "spent_s": round(verdict.spent_s, 1)}) + "\n")
             file.flush()
             sys.stdout.write(f"{number}/{len(drawn)} {'killed' if verdict.killed else 'SURVIVED'} {change.name}\n")

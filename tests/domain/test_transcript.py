@@ -21,6 +21,7 @@ from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor
 from aegis_tui.domain.effect import needed
 from aegis_tui.domain.event import Event, event_to_wire
 from aegis_tui.domain.instance import Phase
+from aegis_tui.domain.lock import LockMode
 from aegis_tui.domain.report import fold_report
 from aegis_tui.domain.run_event import RunFacts
 from aegis_tui.domain.scope import scope_of, shared_text
@@ -109,6 +110,7 @@ class Teller:
         """What everybody sees and what every command would do, as far as it is not what it was at the last look."""
         before, frozen = state_hash(self.workspace), self.workspace.dump()
         self._scratch = Workspace.load(frozen)
+        assert state_hash(self._scratch) == before
         self._tell("next deadline", str(self.workspace.deadlines.next_at()))
         self._tell("effects", short([str(effect) for effect in needed(self.workspace)]))
         for name, item in snapshot_view(self.workspace, key="k", now=self.now).items():
@@ -222,6 +224,9 @@ class Teller:
             ("gate:note", {"run": run_id, "stage": "DISPATCH", "gate": "g", "reason": "r"}),
             ("file:observed", {**agent, "path": "src/a/x.py", "change_type": "modified", "worktree": "/w"}),
             ("file:observed", {**agent, "path": "src/routes.py", "change_type": "created", "worktree": "/w"}),
+            ("heartbeat", {"held": ["L1", "L73"]}),
+            ("context:get", {}),
+            ("broadcast", {"event": "code:written", "data": {"file": "src/lib/s.py", "token": self._shared()}}),
         ]
 
     def _review(self) -> str:
@@ -231,6 +236,9 @@ class Teller:
     def _conflict(self) -> str:
         run = self.workspace.runs.latest()
         return next(iter(run.conflicts), "C0") if run else "C0"
+
+    def _shared(self) -> int:
+        return next((lock.token for lock in self.workspace.locks.locks() if lock.mode is LockMode.SHARED), 1)
 
     def _message(self) -> int:
         return next((event.seq for event in reversed(self.log) if event.type == "message:sent"), 0)
@@ -321,6 +329,7 @@ def side_by_side(run: Run) -> None:
     run.do(alpha, "task:update", spec_id="s0", task_id="t", status="completed", progress=1.0)
     run.do(alpha, "message:send", to=beta.agent_id, text="hello")
     run.do(beta, "message:read")
+    run.do(alpha, "lock:acquire", path="src/lib/s.py", lock_type="SHARED")
     lock = run.do(alpha, "lock:acquire", path="src/b/z.py")["locks"][0]
     run.do(beta, "lock:acquire", path="src/b/z.py", wait_s=5)
     run.look()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from scripts.mutants.operators import changed, changes_of
+from scripts.mutants.page import PAGE, render_page
 from scripts.mutants.seeded import MUTANTS, Mutant, broken_text
 
 SOURCE = """
@@ -46,3 +47,7 @@ def test_every_small_change_is_one_and_leaves_code_that_parses() -> None:
     for text in made:
         ast.parse(text)
         assert "Say 1 or 2" in text
+
+
+def test_the_page_says_what_the_runs_left_behind() -> None:
+    assert PAGE.read_text("utf-8") == render_page(), "write it anew: python scripts/mutants page"

@@ -30,9 +30,16 @@ class StartRun:
 
 
 class YesBox(Checkbox):
-    """A box with a tick in it, or nothing."""
+    """A box with a tick in it, or nothing: the sign tells, not only the colour."""
 
-    BUTTON_INNER = "✓"
+    def __init__(self, label: str, value: bool, *, id: str) -> None:  # noqa: A002 - the name is Textual's
+        self.BUTTON_INNER = "✓" if value else " "
+        super().__init__(label, value, id=id)
+
+    def watch_value(self) -> None:
+        """Show the tick, or take it away."""
+        self.BUTTON_INNER = "✓" if self.value else " "
+        super().watch_value()
 
 
 class GoalScreen(Dialog[StartRun | None]):
