@@ -79,7 +79,7 @@ def _row(item: dict[str, Any], medians: dict[str, float]) -> str:
     samples, unit = item["samples"], item["unit"]
     against = item["against"]
     ratio = f"{medians[item['name']] / medians[against]:.2f} × {against}" if against else "–"
-    p90 = statistics.quantiles(samples, n=10, method="inclusive")[-1]
+    p90 = statistics.quantiles(samples, n=10, method="inclusive")[-1] if len(samples) > 1 else samples[0]
     numbers = " | ".join(f"{value:.1f} {unit}" for value in (min(samples), medians[item["name"]], p90, max(samples)))
     return f"| {item['what']} | {len(samples)} | {numbers} | {ratio} |"
 
