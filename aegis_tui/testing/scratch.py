@@ -21,6 +21,10 @@ from typing import Any
 
 import psutil
 
+from aegis_tui.errors import AegisError
+from aegis_tui.sdk.discovery import WorkspacePaths, find_hub, workspace_key_of, workspace_paths
+from aegis_tui.sdk.quick import HubQuick
+
 _DEADLINE_S = 120.0
 _POLL_S = 0.05
 
@@ -51,6 +55,7 @@ class ScratchWorkspace:
     def __init__(self, *, environ: Mapping[str, str] = os.environ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ae-"))
         self.root = self.folder / "repo"
+        self._paths: WorkspacePaths | None = None
         for name in ("state", "run", "config", "home", "tmux"):
             (self.folder / name).mkdir(mode=0o700)
         kept = {name: environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in environ}
@@ -126,10 +131,21 @@ class ScratchWorkspace:
         """What runs a command."""
         return [sys.executable, "-P", "-m", "aegis_tui", *arguments]
 
+    def hub(self) -> HubQuick | None:
+        """A client of the hub that runs here, in this process: asking often costs little; None when none runs."""
+        if self._paths is None:
+            self._paths = workspace_paths(workspace_key_of(self.root), self.environ)
+        address = find_hub(self._paths)
+        return HubQuick(address) if address else None
+
     def events(self) -> list[dict[str, Any]]:
-        """The whole log."""
-        answer = self.aegis("events", "--after", "0")
-        return [json.loads(line) for line in answer.out.splitlines()]
+        """The whole log; empty while no hub answers."""
+        found: list[dict[str, Any]] = []
+        with contextlib.suppress(AegisError):
+            hub = self.hub()
+            while hub and (page := hub.events(after=found[-1]["seq"] if found else 0)):
+                found += page
+        return found
 
     def until(self, condition: Callable[[], Any], *, what: str, timeout_s: float = 60.0) -> Any:
         """Wait until `condition` gives something true, and return it.
@@ -145,14 +161,26 @@ class ScratchWorkspace:
         raise TimeoutError(f"waited {timeout_s:.0f} s for {what}")
 
     def status(self) -> dict[str, Any]:
-        """`aegis-tui status --json`, or an empty object while no hub answers."""
-        answer = self.aegis("status", "--json")
-        return answer.json if answer.code == 0 else {}
+        """What `aegis-tui status --json` tells of stage, instances and locks; empty while no hub answers."""
+        try:
+            state = hub.state() if (hub := self.hub()) else None
+        except AegisError:
+            return {}
+        if state is None:
+            return {}
+        living = [item for item in state["instances"] if item["phase"] != "reclaimed"]
+        return {
+            "stage": (state["run"] or {}).get("stage"),
+            "instances": living,
+            "locks": [{"path": name, **lock} for name, lock in state["locks"].items()],
+            "progress": state["progress"],
+        }
 
     def hub_pid(self) -> int:
         """The pid of the hub that runs."""
-        found = self.aegis("hub", "status", "--json").json
-        return int(found["pid"])
+        if self._paths is None or (address := find_hub(self._paths)) is None:
+            return int(self.aegis("hub", "status", "--json").json["pid"])
+        return address.pid
 
     def processes(self) -> list[psutil.Process]:
         """Every process that works in this folder or was started with it in its environment; not the caller."""
