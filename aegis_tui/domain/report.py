@@ -21,7 +21,7 @@ from aegis_tui.domain.lock import (
     LockWithdrawn,
 )
 from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.domain.run import Run, RunStatus
+from aegis_tui.domain.run import Run
 from aegis_tui.domain.run_event import (
     STAGES,
     GateBlocked,
@@ -244,8 +244,3 @@ def _commit(run: Run, seen: dict[str, Any] | None) -> dict[str, Any] | None:
         return None
     said = run.commit.model_dump(mode="json", include={"oid", "branch", "subject", "files", "trailers"})
     return {**said, **(seen or {})}
-
-
-def is_over(run: Run) -> bool:
-    """True when nothing of a run is left to be done."""
-    return run.status is RunStatus.COMPLETED

@@ -12,7 +12,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from aegis_tui.domain.model import EventData, Key, Progress
-from aegis_tui.errors import Refused
 
 SpecStatus = Literal[
     "draft",
@@ -25,19 +24,6 @@ SpecStatus = Literal[
     "failed",
     "cancelled",
 ]
-
-TRANSITIONS: Mapping[SpecStatus, frozenset[SpecStatus]] = {
-    "draft": frozenset({"review", "approved", "planning", "cancelled"}),
-    "review": frozenset({"draft", "approved", "cancelled"}),
-    "approved": frozenset({"planning", "in-progress", "cancelled"}),
-    "planning": frozenset({"approved", "in-progress", "cancelled"}),
-    "in-progress": frozenset({"diff-submitted", "approved", "failed", "cancelled"}),
-    "diff-submitted": frozenset({"in-progress", "approved", "completed", "failed", "cancelled"}),
-    "completed": frozenset({"in-progress"}),
-    "failed": frozenset({"approved", "in-progress", "cancelled"}),
-    "cancelled": frozenset(),
-}
-"""Which status may follow which (SPEC-10); a `completed` spec is reopened when review or QA of the whole rejects it."""
 
 
 class SpecCreated(EventData):
@@ -155,17 +141,6 @@ class SpecState(BaseModel):
     rev: int = 1
     tasks: dict[str, str] = Field(default_factory=dict)
     progress: float = 0.0
-
-
-def check_transition(current: SpecStatus, wanted: SpecStatus) -> None:
-    """Allow a step of the published table.
-
-    Raises:
-        Refused: The table has no such step (SPEC-10); the hint lists what is possible.
-    """
-    if wanted not in TRANSITIONS[current]:
-        possible = ", ".join(sorted(TRANSITIONS[current])) or "nothing"
-        raise Refused(f"a spec cannot go from {current} to {wanted}", f"from {current}: {possible}", code="spec.status")
 
 
 def find_cycle(dependencies: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
