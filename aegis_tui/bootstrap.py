@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.agent.role import SHIPPED
 from aegis_tui.config import Settings, load_settings
-from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.command import AnyCommand, RunStart
 from aegis_tui.domain.decision import Actor
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine
@@ -41,7 +41,7 @@ from aegis_tui.services.integrate import Integrator
 from aegis_tui.services.preflight import Preflight
 from aegis_tui.services.qa import Quality
 from aegis_tui.services.setup import Setup
-from aegis_tui.services.workflow import Parts, Workflow, prepare_command
+from aegis_tui.services.workflow import Parts, Workflow
 
 _log = logging.getLogger(__name__)
 
@@ -112,14 +112,17 @@ class WorkflowService:
             with contextlib.suppress(OSError):
                 self._sockets_dir.rmdir()
 
-    async def prepare(self, command: AnyCommand, actor: Actor) -> AnyCommand:
+    def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
         """Fill in a `run:start` by looking at the machine."""
-        if actor.kind == "instance":
-            return command
+        if actor.kind == "instance" or not isinstance(command, RunStart):
+            return None
+        return self._complete(command)
+
+    async def _complete(self, command: RunStart) -> RunStart:
         await self._ready.wait()
         if self._preflight is None:
             return command
-        return await prepare_command(command, self._preflight.complete)
+        return await self._preflight.complete(command.model_copy(update={"run": None, "facts": None}))
 
 
 def _folder(path: Path) -> Path:

@@ -6,6 +6,7 @@ The table applies events and answers questions. It never decides: see `lock_rule
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from aegis_tui.domain.lock import (
@@ -33,11 +34,14 @@ RequestKey = tuple[str, str]
 T = TypeVar("T")
 
 
-def _directories(path: str) -> Iterator[str]:
+@lru_cache(maxsize=4096)
+def _directories(path: str) -> tuple[str, ...]:
     """Every directory that `path` lies in, innermost first."""
+    found: list[str] = []
     while (cut := path.rfind("/")) > 0:
         path = path[:cut]
-        yield path
+        found.append(path)
+    return tuple(found)
 
 
 class PathIndex(Generic[T]):
@@ -68,13 +72,17 @@ class PathIndex(Generic[T]):
             if not below:
                 del self._below[directory]
 
-    def near(self, path: str) -> Iterator[T]:
+    def near(self, path: str) -> list[T]:
         """Values at `path`, at the directories above it, and below it."""
-        yield from self._at.get(path, {}).values()
+        at = self._at
+        found = list(at[path].values()) if path in at else []
         for directory in _directories(path):
-            yield from self._at.get(directory, {}).values()
-        for inner in self._below.get(path, {}):
-            yield from self._at[inner].values()
+            if directory in at:
+                found += at[directory].values()
+        if path in self._below:
+            for inner in self._below[path]:
+                found += at[inner].values()
+        return found
 
 
 class LockTable:

@@ -78,6 +78,7 @@ class Engine:
         self._snapshot_not_before = 0.0
         self._snapshot: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop
         self.batches = 0
         self.commands = 0
 
@@ -94,6 +95,7 @@ class Engine:
             await self._log.close()
             raise
         self._snapshot_seq = self._workspace.seq
+        self._loop = asyncio.get_running_loop()
         self._is_open = True
         self._expected_wake = self._clock.now() + _LONGEST_PAUSE_S
         self._tasks = [
@@ -177,10 +179,11 @@ class Engine:
             UsageError: A wire form that is no command.
         """
         parsed = parse_command(command) if isinstance(command, dict) else command
-        answer: ReplyFuture = asyncio.get_running_loop().create_future()
         if not self._is_open:
-            answer.set_exception(_stopping())
-            return answer
+            refused: ReplyFuture = asyncio.get_running_loop().create_future()
+            refused.set_exception(_stopping())
+            return refused
+        answer: ReplyFuture = self._loop.create_future()
         is_retryable = request_id is not None
         self._queue.append(Submission(parsed, actor, request_id or uuid.uuid4().hex, answer, is_retryable))
         self._work.set()

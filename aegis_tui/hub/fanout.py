@@ -22,6 +22,9 @@ MAX_QUEUED_BYTES = 1 << 20
 CATCH_UP_EVENTS = 200
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """One text message, with the WebSocket frame that carries it; `seq` is 0 for what is not logged."""
@@ -33,7 +36,7 @@ class Outgoing:
 
 def outgoing(seq: int, envelope: dict[str, Any]) -> Outgoing:
     """Encode an envelope. A server's frames are unmasked, so one frame serves every receiver (RFC 6455 5.1)."""
-    text = json.dumps(envelope, separators=(",", ":"))
+    text = _encode(envelope)
     return Outgoing(seq, text, Frame(Opcode.TEXT, text.encode()).serialize(mask=False))
 
 

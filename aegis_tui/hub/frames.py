@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
@@ -20,6 +21,8 @@ SEND_BUFFER_BYTES = 64 * 1024
 
 class FrameProtocol(WebSocketsSansIOProtocol):
     """uvicorn's own protocol, whose connection the application may also reach as `scope["extensions"][EXTENSION]`."""
+
+    _on_text: Callable[[str], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over, with a small send buffer."""
@@ -35,6 +38,48 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         if scope is not None:
             extensions = cast("dict[str, object]", scope["extensions"])
             extensions[EXTENSION] = self
+
+    def hand_texts_to(self, on_text: Callable[[str], None] | None) -> None:
+        """Call `on_text` with each whole text message as it arrives, instead of keeping it for `receive`.
+
+        A queue that stops reading at each message costs as much as the message; whoever takes texts this way stops the
+        reading by `hold` when it has too many under way. None ends it.
+        """
+        self._on_text = on_text
+        if on_text is None:
+            return
+        for message in [self.queue.get_nowait() for _ in range(self.queue.qsize())]:
+            text = cast("dict[str, Any]", message).get("text")
+            if text is None:
+                self.queue.put_nowait(message)
+            else:
+                on_text(text)
+        self.go_on()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a whole message on; one that is no text, or no UTF-8, goes the usual way."""
+        if self._on_text is not None and self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                text = b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                pass
+            else:
+                self.frames = []
+                self._on_text(text)
+                return
+        super().send_receive_event_to_app()
+
+    def hold(self) -> None:
+        """Read nothing more until `go_on`."""
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Read again."""
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
 
     async def send_frame(self, frame: bytes) -> None:
         """Write one whole, unmasked frame when the receiver keeps up; nothing once the connection ends.

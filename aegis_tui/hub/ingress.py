@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
 from aegis_tui.errors import AegisError, StoreError, Unavailable, UsageError
+from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.rate import RateLimit
@@ -41,8 +43,11 @@ _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
 }
 """What the hub fills in by itself before a command is decided."""
 
-Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand]]
-"""Fills in what only the hub knows before a command is decided; gives back others unchanged."""
+_ANSWERED_WITH_MORE = (ContextGet, AgentRegister)
+"""Their replies hold something that the core does not know."""
+
+Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand] | None]
+"""Fills in what only the hub knows before a command is decided; None where there is nothing to fill in."""
 
 
 class Ingress:
@@ -63,31 +68,50 @@ class Ingress:
         self._prepare = prepare
         self._rate = rate or RateLimit()
 
-    async def answer(self, frame: dict[str, Any], actor: Actor) -> tuple[dict[str, Any], AegisError | None]:
+    async def answer(self, frame: dict[str, Any], actor: Actor) -> tuple[Reply, AegisError | None]:
         """The reply object of contract 5 to one command, and the refusal in it, if any."""
-        request_id = frame.get("request_id")
+        waiting = self.start(frame, actor)
         try:
-            reply = await self._decide(frame, actor)
-        except AegisError as error:
-            return refusal(request_id, error), error
-        except Exception as broken:
-            _log.exception("a request failed", extra={"aegis_command": str(frame.get("type"))[:60]})
-            failure = AegisError(
-                f"the hub failed on this request ({type(broken).__name__})", "see its log", code="internal"
-            )
-            return refusal(request_id, failure), failure
-        return {"v": SCHEMA_VERSION, "request_id": request_id, "ok": True, **reply}, None
+            return reply_object(frame, await waiting), None
+        except Exception as error:
+            return refused(frame, error)
 
-    async def _decide(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any]:
-        if actor.kind == "instance" and not self._rate.take(actor.agent_id):
-            raise Unavailable(f"{actor.agent_id} sends too many commands", "wait a second", code="rate")
-        request_id, fields = split_frame(frame)
-        command: AnyCommand = parse_command(fields)
-        if isinstance(command, Heartbeat):
-            return await self._engine.heartbeat(actor, command)
-        _check_unfilled(command)
+    def start(self, frame: dict[str, Any], actor: Actor, *, is_plain: bool = False) -> ReplyFuture:
+        """Begin with one command, in the order of calls; the future ends with the reply's fields or the refusal.
+
+        Args:
+            frame: The client's JSON object.
+            actor: Who sends it.
+            is_plain: The text of the frame had no escape in it, so no half of a surrogate pair can be there.
+        """
+        try:
+            if actor.kind == "instance" and not self._rate.take(actor.agent_id):
+                raise Unavailable(f"{actor.agent_id} sends too many commands", "wait a second", code="rate")
+            request_id, fields = split_frame(frame, is_plain=is_plain)
+            command: AnyCommand = parse_command(fields)
+            if isinstance(command, Heartbeat):
+                return asyncio.ensure_future(self._engine.heartbeat(actor, command))
+            _check_unfilled(command)
+            filling = self._filling(command, actor)
+            if filling is None and not isinstance(command, _ANSWERED_WITH_MORE):
+                return self._engine.enqueue(command, actor, request_id)
+            return asyncio.ensure_future(self._decide(command, filling, actor, request_id))
+        except Exception as error:
+            failed: ReplyFuture = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+
+    def _filling(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
+        """What fills the command in; at most one of the services does."""
         for prepare in self._prepare:
-            command = await prepare(command, actor)
+            if (filling := prepare(command, actor)) is not None:
+                return filling
+        return None
+
+    async def _decide(
+        self, command: AnyCommand, filling: Awaitable[AnyCommand] | None, actor: Actor, request_id: str | None
+    ) -> Reply:
+        command = command if filling is None else await filling
         reply = await self._engine.submit(command, actor, request_id)
         if isinstance(command, ContextGet):
             return await self._engine.context()
@@ -116,8 +140,8 @@ def _check_unfilled(command: CommandData) -> None:
         raise UsageError(f"{command.type}: {' and '.join(names)} are the hub's to fill in", "leave them out")
 
 
-def split_frame(frame: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """The request id and the command's own fields.
+def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str | None, dict[str, Any]]:
+    """The request id and the command's own fields; `is_plain` as for `Ingress.start`.
 
     Raises:
         UsageError: Another version, a request id that is no short text, or a type that only the stream knows.
@@ -130,11 +154,29 @@ def split_frame(frame: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
         raise UsageError("request_id: a text of 1 to 200 characters", "a UUID will do")
     if fields.get("type") in STREAM_ONLY:
         raise UsageError(f"{fields['type']} works on the WebSocket only", "connect to /v1/stream")
+    if not is_plain:
+        _check_unicode(fields)
+    return request_id, fields
+
+
+def _check_unicode(fields: dict[str, Any]) -> None:
     try:
         json.dumps(fields, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise UsageError("the text holds half a surrogate pair", "send valid Unicode") from error
-    return request_id, fields
+
+
+def reply_object(frame: dict[str, Any], reply: Reply) -> Reply:
+    """The reply object of contract 5 to a request that was accepted."""
+    return {"v": SCHEMA_VERSION, "request_id": frame.get("request_id"), "ok": True, **reply}
+
+
+def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]:
+    """The reply object to a request that was not, and why; what nobody foresaw is logged and said without detail."""
+    if not isinstance(error, AegisError):
+        _log.error("a request failed", extra={"aegis_command": str(frame.get("type"))[:60]}, exc_info=error)
+        error = AegisError(f"the hub failed on this request ({type(error).__name__})", "see its log", code="internal")
+    return refusal(frame.get("request_id"), error), error
 
 
 def refusal(request_id: object, error: AegisError) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from pathlib import Path
 
 from aegis_tui.domain.command import AnyCommand, BroadcastSend, LockAcquire, WantedResource
@@ -58,24 +58,28 @@ class RegionService:
     async def stop(self) -> None:
         """Nothing runs."""
 
-    async def prepare(self, command: AnyCommand, actor: Actor) -> AnyCommand:
-        """Fill in `pinned` of a lock on a region, and `rewrite` of a write; others are returned unchanged.
+    def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
+        """Fill in `pinned` of a lock on a region, and `rewrite` of a write; nothing of others.
 
         Raises:
-            UsageError: There is no such symbol or line, or no such file, in the asker's view.
+            UsageError: On awaiting: there is no such symbol or line, or no such file, in the asker's view.
         """
         if isinstance(command, LockAcquire):
-            return await self._pinned(command, actor)
+            wants_region = (
+                command.lines or command.symbol or any(item.lines or item.symbol for item in command.resources)
+            )
+            return self._pinned(command, actor) if wants_region else None
         if isinstance(command, BroadcastSend) and command.event == "code:written":
-            return command.model_copy(update={"rewrite": await self._rewrite(command, actor)})
-        return command
+            return self._rewritten(command, actor)
+        return None
+
+    async def _rewritten(self, command: BroadcastSend, actor: Actor) -> BroadcastSend:
+        return command.model_copy(update={"rewrite": await self._rewrite(command, actor)})
 
     async def _pinned(self, command: LockAcquire, actor: Actor) -> LockAcquire:
         wanted = list(command.resources)
         if command.path is not None:
             wanted.append(WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
-        if not any(item.lines or item.symbol for item in wanted):
-            return command
         folder = await self._folder(actor)
         pinned = [await self._resource(item, folder) for item in wanted]
         whole = [item.path for item, got in zip(wanted, pinned, strict=True) if item.symbol and not got.region]

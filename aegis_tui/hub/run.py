@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -51,8 +51,8 @@ class HubService(Protocol):
         """End everything that `start` began; the engine still takes commands."""
         ...
 
-    async def prepare(self, command: AnyCommand, actor: Actor) -> AnyCommand:
-        """Fill in what only this service knows before a client's command is decided; return others unchanged."""
+    def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
+        """Fill in what only this service knows before a client's command is decided; None for all others."""
         ...
 
 

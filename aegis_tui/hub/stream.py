@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -13,19 +15,21 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.errors import AegisError, LockHeld, Refused, UsageError
-from aegis_tui.hub.fanout import Fanout, Outgoing, outgoing
+from aegis_tui.hub.fanout import Fanout, outgoing
 from aegis_tui.hub.frames import EXTENSION, FrameProtocol
-from aegis_tui.hub.identity import Identity, bearer
-from aegis_tui.hub.ingress import Ingress, refusal
+from aegis_tui.hub.identity import Identity, Pass, bearer
+from aegis_tui.hub.ingress import STREAM_ONLY, Ingress, refusal, refused, reply_object
 from aegis_tui.hub.interest import Interest
 
 HELLO_DEADLINE_S = 3.0
 SEND_DEADLINE_S = 30.0
 """A receiver that takes nothing for this long is dropped; it resumes by `after`."""
-MAX_PENDING_COMMANDS = 256
+MAX_PENDING = 256
+"""Commands and replies under way for one connection; nothing more is read from it until half of them are done."""
 
 CLOSE_UNAUTHORIZED = 1008
 
+_NO_OBJECT = UsageError("a message must be one JSON object in a text frame", "see /asyncapi.json")
 _log = logging.getLogger(__name__)
 
 
@@ -38,8 +42,8 @@ class StreamSession:
         self._identity = identity
         self._ingress = ingress
         self._fanout = fanout
-        self._token: str | None = None
-        self._pending: set[asyncio.Task[None]] = set()
+        self._pass: Pass | None = None
+        self._pending: set[asyncio.Future[Any]] = set()
 
     async def serve(self) -> None:
         """Run the connection from accept to close."""
@@ -53,17 +57,18 @@ class StreamSession:
         except (WebSocketDisconnect, TimeoutError):
             pass
         finally:
-            for task in self._pending:
-                task.cancel()
+            self._frames.hand_texts_to(None)
+            for item in self._pending:
+                item.cancel()
             await asyncio.gather(*self._pending, return_exceptions=True)
 
     async def _greet(self) -> Actor | None:
         """Who this is, by header or by the first frame."""
-        self._token = bearer(self._websocket.headers.get("authorization"))
-        if actor := self._identity.resolve(self._token):
-            self._subscriber = self._fanout.join(actor)
+        self._pass = self._identity.admit(bearer(self._websocket.headers.get("authorization")))
+        if self._pass is not None:
+            self._subscriber = self._fanout.join(self._pass.actor)
             self._subscriber.listen(Interest.everything())
-            return actor
+            return self._pass.actor
         try:
             async with asyncio.timeout(HELLO_DEADLINE_S):
                 frame = await self._receive()
@@ -71,16 +76,17 @@ class StreamSession:
             return None
         if frame.get("type") != "hello" or not isinstance(frame.get("token"), str):
             return None
-        self._token = frame["token"]
-        actor = self._identity.resolve(self._token)
-        if actor is not None:
-            self._subscriber = self._fanout.join(actor)
-            await self._reply(frame, self._hello(frame, actor))
-        return actor
+        self._pass = self._identity.admit(frame["token"])
+        if self._pass is None:
+            return None
+        self._subscriber = self._fanout.join(self._pass.actor)
+        self._tell(_reply_to(frame, self._hello(frame, self._pass.actor)))
+        return self._pass.actor
 
     async def _exchange(self, actor: Actor) -> None:
         sender = asyncio.create_task(self._send_events(), name="hub-stream-out")
-        receiver = asyncio.create_task(self._receive_commands(actor), name="hub-stream-in")
+        self._frames.hand_texts_to(lambda text: self._take(text, actor))
+        receiver = asyncio.create_task(self._receive_rest(), name="hub-stream-in")
         try:
             await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -95,40 +101,55 @@ class StreamSession:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1000))
-        try:
-            frame = json.loads(message.get("text") or "")
-        except (ValueError, RecursionError) as error:
-            raise UsageError("a message must be one JSON object in a text frame", "see /asyncapi.json") from error
-        if not isinstance(frame, dict):
-            raise UsageError("a message must be one JSON object", "see /asyncapi.json")
-        return frame
+        return _parse(message.get("text") or "")
 
-    async def _receive_commands(self, actor: Actor) -> None:
+    async def _receive_rest(self) -> None:
+        """Refuse what is no text message, until the connection ends."""
         while True:
             try:
-                frame = await self._receive()
+                await self._receive()
             except UsageError as error:
-                await self._send(refusal(None, error))
-                continue
-            if self._identity.resolve(self._token) != actor:
-                gone = Refused("this token is no longer valid", "register again", code="unauthorized")
-                await self._send(refusal(frame.get("request_id"), gone))
-                await self._close(CLOSE_UNAUTHORIZED, "the token is no longer valid")
-                return
-            if frame.get("type") in ("hello", "subscribe", "file:subscribe"):
-                await self._reply(frame, self._subscribe(frame, actor))
-                continue
-            if len(self._pending) >= MAX_PENDING_COMMANDS:
-                await asyncio.wait(self._pending, return_when=asyncio.FIRST_COMPLETED)
-            task = asyncio.create_task(self._answer(frame, actor))
-            self._pending.add(task)
-            task.add_done_callback(self._pending.discard)
+                self._tell(refusal(None, error))
 
-    async def _answer(self, frame: dict[str, Any], actor: Actor) -> None:
-        reply, error = await self._ingress.answer(frame, actor)
-        if isinstance(error, LockHeld) and frame.get("type") == "lock:acquire":
-            await self._send(self._lock_failed(frame, actor, error))
-        await self._send(reply)
+    def _take(self, text: str, actor: Actor) -> None:
+        """One message of the client; never raises."""
+        try:
+            frame = _parse(text)
+        except UsageError as error:
+            self._tell(refusal(None, error))
+            return
+        if not self._identity.is_current(self._pass):
+            gone = Refused("this token is no longer valid", "register again", code="unauthorized")
+            self._tell(refusal(frame.get("request_id"), gone))
+            self._under_way(asyncio.ensure_future(self._close(CLOSE_UNAUTHORIZED, "the token is no longer valid")))
+        elif frame.get("type") in STREAM_ONLY:
+            self._tell(_reply_to(frame, self._subscribe(frame, actor)))
+        else:
+            answer = self._ingress.start(frame, actor, is_plain="\\u" not in text)
+            self._under_way(answer, then=partial(self._answer, frame, actor))
+
+    def _answer(self, frame: dict[str, Any], actor: Actor, answer: asyncio.Future[dict[str, Any]]) -> None:
+        self._done(answer)
+        if answer.cancelled():
+            return
+        try:
+            reply = reply_object(frame, answer.result())
+        except Exception as error:
+            reply, refused_by = refused(frame, error)
+            if isinstance(refused_by, LockHeld) and frame.get("type") == "lock:acquire":
+                self._tell(self._lock_failed(frame, actor, refused_by))
+        self._tell(reply)
+
+    def _under_way(self, item: asyncio.Future[Any], then: Callable[[asyncio.Future[Any]], None] | None = None) -> None:
+        self._pending.add(item)
+        item.add_done_callback(then or self._done)
+        if len(self._pending) >= MAX_PENDING:
+            self._frames.hold()
+
+    def _done(self, item: asyncio.Future[Any]) -> None:
+        self._pending.discard(item)
+        if len(self._pending) <= MAX_PENDING // 2:
+            self._frames.go_on()
 
     def _lock_failed(self, frame: dict[str, Any], actor: Actor, error: LockHeld) -> dict[str, Any]:
         """The one event without a seq: it goes to the asker only (contract 6)."""
@@ -183,24 +204,26 @@ class StreamSession:
             )
         return after
 
-    async def _reply(self, frame: dict[str, Any], result: dict[str, Any] | AegisError) -> None:
-        request_id = frame.get("request_id")
-        if isinstance(result, AegisError):
-            await self._send(refusal(request_id, result))
-        else:
-            await self._send({"v": SCHEMA_VERSION, "request_id": request_id, "ok": True, **result})
+    def _tell(self, envelope: dict[str, Any]) -> None:
+        """Send it at once, or as soon as the receiver keeps up."""
+        frame = outgoing(0, envelope).frame
+        if not self._frames.write_now(frame):
+            self._under_way(asyncio.ensure_future(self._write_or_drop(frame)))
 
-    async def _send(self, envelope: dict[str, Any]) -> None:
-        await self._write(outgoing(0, envelope))
+    async def _write_or_drop(self, frame: bytes) -> None:
+        try:
+            await self._write(frame)
+        except TimeoutError:
+            self._frames.abort()
 
-    async def _write(self, item: Outgoing) -> None:
+    async def _write(self, frame: bytes) -> None:
         async with asyncio.timeout(SEND_DEADLINE_S):
-            await self._frames.send_frame(item.frame)
+            await self._frames.send_frame(frame)
 
     async def _send_events(self) -> None:
         try:
             async for item in self._subscriber.messages(self._frames.write_now):
-                await self._write(item)
+                await self._write(item.frame)
         except TimeoutError:
             _log.warning("a receiver is too slow", extra={"aegis_instance": self._subscriber.actor.agent_id})
             self._frames.abort()
@@ -212,3 +235,19 @@ class StreamSession:
         with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
             async with asyncio.timeout(1.0):
                 await self._websocket.close(code, reason)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        frame = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _NO_OBJECT from error
+    if not isinstance(frame, dict):
+        raise _NO_OBJECT
+    return frame
+
+
+def _reply_to(frame: dict[str, Any], result: dict[str, Any] | AegisError) -> dict[str, Any]:
+    if isinstance(result, AegisError):
+        return refusal(frame.get("request_id"), result)
+    return reply_object(frame, result)

@@ -51,9 +51,8 @@ class WatchService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._watcher.close()
 
-    async def prepare(self, command: AnyCommand, actor: Actor) -> AnyCommand:
+    def prepare(self, command: AnyCommand, actor: Actor) -> None:
         """Nothing to fill in."""
-        return command
 
     async def _add(self, name: str, root: Path) -> None:
         self._folders[name] = str(root)

@@ -174,6 +174,8 @@ class EnsembleClient:
         finally:
             if self._unanswered.get(request_id) is answer:
                 del self._unanswered[request_id]
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()  # seen: the sending may have failed first, and then nobody else asks
         if not reply.get("ok"):
             raise error_from_wire(reply.get("error"))
         return {name: value for name, value in reply.items() if name not in ("v", "ok", "request_id")}

@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import Instance, Phase
@@ -193,16 +192,6 @@ class Workflow:
             if overlaps:
                 command = commands.ConflictsObserved(run=run.run, overlaps=tuple(overlaps))
                 await self._log.submit(command, THE_HUB)
-
-
-Complete = Callable[[commands.RunStart], Awaitable[commands.RunStart]]
-
-
-async def prepare_command(command: AnyCommand, complete: Complete) -> AnyCommand:
-    """Fill in a `run:start`; every other command is returned unchanged."""
-    if not isinstance(command, commands.RunStart):
-        return command
-    return await complete(command.model_copy(update={"run": None, "facts": None}))
 
 
 async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -273,9 +273,9 @@ MUTANTS = (
         "mark-before-commit",
         "only what is on disk counts as acknowledged",
         _LOG,
-        '        with self._transaction("write"):\n            self._db.executemany("INSERT INTO event',
+        '        with self._transaction("write"):\n            self._insert("INSERT INTO event',
         "        self._mark.write(newest)\n"
-        '        with self._transaction("write"):\n            self._db.executemany("INSERT INTO event',
+        '        with self._transaction("write"):\n            self._insert("INSERT INTO event',
         _LOG_TESTS,
     ),
     Mutant(

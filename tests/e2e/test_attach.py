@@ -75,6 +75,7 @@ def test_the_session_hands_the_terminal_over_and_comes_back_to_the_same_row(held
         screen.wait("w01 search ─ live")
         screen.press("A")
         screen.wait_gone("╭─ Instances")
+        screen.wait(PANE)
         screen.write("q")
         screen.press(*DETACH)
         screen.wait("w01 search ─ live", "╭─ Instances")

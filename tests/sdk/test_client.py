@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import time
 from contextlib import aclosing
 from pathlib import Path
@@ -206,6 +207,31 @@ def test_handlers_hear_of_their_events_and_a_failing_one_hears_the_next(
             assert set(files) == {"src/a.py"}
             stop()
         assert "an event handler failed" in caplog.text
+
+    asyncio.run(main())
+
+
+def test_a_command_that_fails_twice_leaves_nothing_that_nobody_asks_about(
+    paths: WorkspacePaths, join: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader may notice a dead connection before the sender does; both then fail the same command."""
+
+    async def main() -> None:
+        unseen: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+        async with open_hub(paths, port=0) as (address, _), await join(address, "one") as client:
+            connection = await client._connected()
+            send = connection.send
+
+            async def die_first(frame: dict[str, Any]) -> None:
+                monkeypatch.setattr(connection, "send", send)
+                client._drop_unanswered(HubUnavailable("gone"))
+                raise HubUnavailable("gone")
+
+            monkeypatch.setattr(connection, "send", die_first)
+            assert (await client.command("context:get"))["seq"] == 1
+            gc.collect()
+        assert unseen == []
 
     asyncio.run(main())
 

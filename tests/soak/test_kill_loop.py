@@ -236,7 +236,7 @@ def run_rounds(place: Place, rounds: int, seed: int, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("rounds", "seed"),
-    [(10, 1), pytest.param(1_000, 2, marks=[pytest.mark.soak, pytest.mark.timeout(7_200)])],
+    [(30, 1), pytest.param(1_000, 2, marks=[pytest.mark.soak, pytest.mark.timeout(7_200)])],
 )
 def test_nothing_acknowledged_is_lost_and_nothing_is_granted_twice(
     place: Place, tmp_path: Path, rounds: int, seed: int

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,14 +24,18 @@ from aegis_tui.errors import AegisError, StoreError
 from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
 T = TypeVar("T")
+EventRow = tuple[int, str, str, str, str, int]
+ReplyRow = tuple[str, str, int, str, int]
 
 FORMAT_VERSION = 1
 """`PRAGMA user_version` of the files this module writes."""
 
 SNAPSHOTS_KEPT = 2
+_ROWS_AT_ONCE = 64
 REPLIES_KEPT_EVENTS = 100_000
 """Answers are forgotten once their event is this far back: clients retry for a minute, not for days."""
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event(
   seq INTEGER PRIMARY KEY, ts TEXT NOT NULL, type TEXT NOT NULL, agent_id TEXT NOT NULL,
@@ -92,7 +97,11 @@ class SqliteEventLog:
 
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
         """Write events and answers in one transaction; they are on disk when this returns."""
-        await self._run(lambda: self._append(events, replies))
+        newest = events[-1].seq if events else self._last_seq
+        event_rows = [_event_row(event) for event in events]
+        reply_rows = [_reply_row(item, newest) for item in replies]
+        await self._run(lambda: self._append(event_rows, reply_rows))
+        self._answered.update((hash(item.key), newest) for item in replies)
 
     async def read(self, after: int, limit: int) -> list[Event]:
         """The events with the next higher numbers, at most `limit`, in order, each checked."""
@@ -145,7 +154,9 @@ class SqliteEventLog:
     def _open(self, first_seq: int) -> None:
         with self._mapped("open"):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=256
+            )
         self._connection = connection
         try:
             with self._mapped("open"):
@@ -187,19 +198,23 @@ class SqliteEventLog:
             connection.close()
         self._mark.close()
 
-    def _append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
-        if events and events[0].seq != self._last_seq + 1:
-            raise StoreError(f"event {events[0].seq} does not follow event {self._last_seq}", "start the hub again")
-        newest = events[-1].seq if events else self._last_seq
+    def _append(self, events: list[EventRow], replies: list[ReplyRow]) -> None:
+        if events and events[0][0] != self._last_seq + 1:
+            raise StoreError(f"event {events[0][0]} does not follow event {self._last_seq}", "start the hub again")
+        newest = events[-1][0] if events else self._last_seq
         with self._transaction("write"):
-            self._db.executemany("INSERT INTO event VALUES(?,?,?,?,?,?)", map(_event_row, events))
-            self._db.executemany(
-                "INSERT OR REPLACE INTO request VALUES(?,?,?,?,?)", (_reply_row(item, newest) for item in replies)
-            )
+            self._insert("INSERT INTO event VALUES", events)
+            self._insert("INSERT OR REPLACE INTO request VALUES", replies)
         self._last_seq = newest
-        self._answered.update((hash(item.key), newest) for item in replies)
         with self._mapped("write"):
             self._mark.write(newest)
+
+    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Many rows by few statements: after each one this thread waits for its turn with the hub's own."""
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            marks = f"({','.join('?' * len(some[0]))})"
+            self._db.execute(f"{statement} {','.join([marks] * len(some))}", list(chain.from_iterable(some)))
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[None]:
@@ -303,8 +318,8 @@ def _decode(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def _event_row(event: Event) -> tuple[int, str, str, str, str, int]:
-    body = json.dumps(event_to_wire(event), separators=(",", ":"))
+def _event_row(event: Event) -> EventRow:
+    body = _encode(event_to_wire(event))
     return (
         event.seq,
         event.timestamp,
@@ -315,8 +330,8 @@ def _event_row(event: Event) -> tuple[int, str, str, str, str, int]:
     )
 
 
-def _reply_row(item: LoggedReply, seq: int) -> tuple[str, str, int, str, int]:
-    text = json.dumps(item.reply, separators=(",", ":"))
+def _reply_row(item: LoggedReply, seq: int) -> ReplyRow:
+    text = _encode(item.reply)
     return *item.key, seq, text, _crc(*item.key, seq, text)
 
 
