@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpcore
 
@@ -24,6 +25,7 @@ _WRITE_TIMEOUT_S = 60.0
 _POOL_TIMEOUT_S = 30.0
 _KEEPALIVE_S = 4.0
 """Below the 5 s after which uvicorn, and so vLLM, closes an idle connection under our feet."""
+_HUNG_UP = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 _FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
 
 
@@ -126,6 +128,9 @@ class Upstream:
     ) -> AsyncIterator[UpstreamAnswer]:
         """Send a request; leaving the block early ends it on the server too.
 
+        A server may close an idle connection in the moment a request goes out on it; such a request is sent again on
+        another connection (RFC 9112, 9.3.1: a model call changes nothing on the server, so it may be).
+
         Args:
             method: `GET` or `POST`.
             base_url: The endpoint, for messages.
@@ -148,11 +153,26 @@ class Upstream:
             method, url, headers=_with_host(url, headers, body), content=body, extensions={"timeout": timeouts}
         )
         with _as_unavailable(base_url, "does not answer"):
-            response = await self._pool.handle_async_request(request)
+            response = await self._send(request)
         try:
             yield UpstreamAnswer(base_url, response.status, response.headers, response)
         finally:
             await response.aclose()
+
+    async def _send(self, request: httpcore.Request) -> httpcore.Response:
+        while True:
+            connected = False
+
+            async def trace(event: str, _: dict[str, Any]) -> None:
+                nonlocal connected
+                connected = connected or event.startswith("connection.connect_tcp")
+
+            request.extensions["trace"] = trace
+            try:
+                return await self._pool.handle_async_request(request)
+            except _HUNG_UP:
+                if connected:
+                    raise
 
     async def close(self) -> None:
         """Close all connections."""

@@ -74,9 +74,14 @@ Answer = Callable[[Seen], AsyncIterator[bytes]]
 
 @dataclass
 class ModelServer:
-    """Answers with the bytes that `answers[path]` yields; counts clients that hung up."""
+    """Answers with the bytes that `answers[path]` yields; counts clients that hung up.
+
+    It serves one request a connection. It ends the connection after the answer; with `lingers`, only when a second
+    request arrives on it.
+    """
 
     answers: dict[str, Answer] = field(default_factory=dict)
+    lingers: bool = False
     seen: list[Seen] = field(default_factory=list)
     hung_up: int = 0
     port: int = 0
@@ -110,6 +115,9 @@ class ModelServer:
                 return
             writer.write(chunk)
             await writer.drain()
+        if self.lingers:
+            await reader.read(1)
+            return
         writer.write_eof()
         await reader.read()
 

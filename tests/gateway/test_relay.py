@@ -104,6 +104,15 @@ def test_the_model_of_the_map_goes_before_the_servers_first(gateway: Gateway, mo
     assert model_server.calls(CHAT)[0].json["model"] == "big"
 
 
+def test_a_connection_that_dies_under_a_request_is_no_failed_call(gateway: Gateway, model_server: ModelServer) -> None:
+    model_server.lingers = True
+    client = gateway.client()
+    statuses = [client.post(CHAT, json={"model": "tiny", "n": count}).status_code for count in range(5)]
+
+    assert statuses == [200] * 5
+    assert [call.json["n"] for call in model_server.calls(CHAT)] == [0, 1, 2, 3, 4]
+
+
 def test_no_token_of_an_instance_reaches_the_model_server(gateway: Gateway, model_server: ModelServer) -> None:
     headers = {"x-api-key": TOKEN, "cookie": "a=b", "anthropic-version": "2023-06-01"}
     gateway.client().post("/v1/messages?beta=true", json={"model": "tiny"}, headers=headers)
