@@ -60,6 +60,7 @@ SHARED_SETUP = ("e2e/test_boundary.py", "e2e/test_commands.py", "cli/", "packagi
 """Modules whose fixtures are dear: one worker runs all of such a module, so that they are set up once."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.as_posix()

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from aegis_tui.sdk.discovery import process_start_time
+
 MARKER_VARIABLES = ("AEGIS_INSTANCE", "AEGIS_WORKSPACE")
 """Environment variables that every process of an instance inherits, however it detaches itself."""
 
@@ -31,25 +33,13 @@ class ProcessIdentity:
 
     pid: int
     start_time: float
-    """When it started, in seconds. Only compared with another value taken on this machine since it booted."""
+    """When it started, as `process_start_time` says."""
 
 
 def find_identity(pid: int) -> ProcessIdentity | None:
     """The process that bears `pid` now, or None; one that has ended but is not yet reaped counts as gone."""
-    if pid <= 0:
-        return None
-    with contextlib.suppress(psutil.Error, OSError, ValueError, IndexError):
-        if _HAS_PROC:
-            # psutil derives create_time from the wall clock; ticks since boot do not move when the clock is set.
-            fields = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            if fields[0] in "ZX":
-                return None
-            return ProcessIdentity(pid, int(fields[19]) / os.sysconf("SC_CLK_TCK"))
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return ProcessIdentity(pid, process.create_time())
-    return None
+    start_time = process_start_time(pid)
+    return None if start_time is None else ProcessIdentity(pid, start_time)
 
 
 def is_same_process_alive(identity: ProcessIdentity) -> bool:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from aegis_tui.domain.instance import AgentStateName, TaskKind, Tokens
 from aegis_tui.domain.lock import Resource
 from aegis_tui.domain.message import ChangeType
-from aegis_tui.domain.model import CommandData, FrozenModel, Progress
+from aegis_tui.domain.model import CommandData, FrozenModel, Progress, by_type
 from aegis_tui.domain.region import Rewrite
 from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, QaCheck, RunFacts, RunOptions, Stage
 from aegis_tui.errors import UsageError
@@ -569,7 +569,7 @@ PERSON_ONLY: frozenset[type[CommandData]] = frozenset(
 )
 """Commands that only a person (or the hub itself) may send."""
 
-_CLIENT: TypeAdapter[ClientCommand] = TypeAdapter(Annotated[ClientCommand, Field(discriminator="type")])
+_CLIENT: dict[str, type[ClientCommand]] = by_type(ClientCommand)
 
 
 def parse_command(fields: dict[str, Any]) -> ClientCommand:
@@ -581,10 +581,13 @@ def parse_command(fields: dict[str, Any]) -> ClientCommand:
     Raises:
         UsageError: Unknown type, unknown or missing field, or a value of the wrong shape; the message names the field.
     """
+    name = fields.get("type")
+    model = _CLIENT.get(name) if isinstance(name, str) else None
+    if model is None:
+        raise UsageError(f"type: there is no command {str(name)[:60]!r}", "see /openapi.json")
     try:
-        return _CLIENT.validate_python(fields)
+        return model.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"] if part != fields.get("type")) or "type"
-        name = str(fields.get("type", ""))[:60]
-        raise UsageError(f"{name or 'command'}: {where}: {first['msg']}", "see /openapi.json") from error
+        where = ".".join(map(str, first["loc"])) or "fields"
+        raise UsageError(f"{name}: {where}: {first['msg']}", "see /openapi.json") from error

@@ -7,14 +7,14 @@ newest form by `event_from_wire`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from aegis_tui.domain.instance import InstanceEvent
 from aegis_tui.domain.lock import LockEvent
 from aegis_tui.domain.message import MessageEvent
-from aegis_tui.domain.model import SCHEMA_VERSION, EventData
+from aegis_tui.domain.model import SCHEMA_VERSION, EventData, by_type
 from aegis_tui.domain.run_event import RunEvent
 from aegis_tui.domain.task_spec import SpecEvent
 from aegis_tui.errors import StoreError
@@ -58,7 +58,7 @@ class ScopeRefused(EventData):
 ScopeEvent = PartitionChanged | ScopeRequested | ScopeGranted | ScopeRefused
 AnyEventData = InstanceEvent | LockEvent | MessageEvent | RunEvent | SpecEvent | ScopeEvent
 
-_DATA: TypeAdapter[AnyEventData] = TypeAdapter(Annotated[AnyEventData, Field(discriminator="type")])
+_DATA: dict[str, type[AnyEventData]] = by_type(AnyEventData)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def event_from_wire(envelope: dict[str, Any]) -> Event:
     try:
         if envelope["v"] != SCHEMA_VERSION:
             raise StoreError(f"event version {envelope['v']} is not known here", "upgrade aegis-tui")
-        data = _DATA.validate_python({**envelope["data"], "type": envelope["type"]})
+        data = _DATA[envelope["type"]].model_validate(envelope["data"])
         return Event(envelope["seq"], envelope["agent_id"], envelope["timestamp"], data)
     except (KeyError, TypeError, ValidationError) as error:
         raise StoreError(f"event {envelope.get('seq')} cannot be read: {error}") from error

@@ -5,7 +5,7 @@ Messages cross processes, so they are frozen, strict about unknown fields, and v
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,9 +19,12 @@ Progress = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class FrozenModel(BaseModel):
-    """A value: never changed after it is made; unknown fields are refused."""
+    """A value: never changed after it is made; unknown fields are refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Its validator is made when it is first used: a process that starts uses few of the many.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class EventData(FrozenModel):
@@ -34,3 +37,8 @@ class CommandData(FrozenModel):
     """The fields of one command type. A subclass sets `type` to a `Literal` with its contract name."""
 
     type: str
+
+
+def by_type(union: object) -> dict[str, Any]:
+    """The members of a union of messages, by their contract names."""
+    return {member.model_fields["type"].default: member for member in get_args(union)}

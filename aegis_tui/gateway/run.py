@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import uvicorn
 
 from aegis_tui.errors import Refused, Unavailable
@@ -26,6 +25,7 @@ from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
 from aegis_tui.gateway.ledger import Ledger
 from aegis_tui.gateway.upstream import Upstream
+from aegis_tui.sdk.discovery import process_start_time
 
 _LOG = logging.getLogger(__name__)
 _SOCKET_PATH_LIMIT_BYTES = 104
@@ -169,7 +169,7 @@ def _publish(runtime: Path, url: str) -> None:
     """Write `gateway.json` at once and owner-only."""
     facts = {
         "pid": os.getpid(),
-        "start_time": psutil.Process().create_time(),
+        "start_time": process_start_time(os.getpid()),
         "url": url,
         "socket": str(runtime / "gateway.sock"),
     }

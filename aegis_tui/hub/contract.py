@@ -13,8 +13,7 @@ from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.ingress import Ingress
-from aegis_tui.hub.mcp import McpDoor
-from aegis_tui.hub.rest import build_app
+from aegis_tui.hub.rest import rest_routes
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 Contract = Literal["openapi", "asyncapi"]
@@ -29,7 +28,5 @@ def contract_text(which: Contract) -> str:
         engine = Engine(SqliteEventLog(nowhere), SystemClock())
         identity = Identity(engine, "", b"")
         ingress = Ingress(engine, identity, WorkspacePaths("", nowhere, nowhere))
-        mcp = McpDoor(engine, identity, ingress)
-        app = build_app(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine), mcp=mcp)
-        document = schema.openapi(app)
+        document = schema.openapi(rest_routes(engine=engine, identity=identity, ingress=ingress, fanout=Fanout(engine)))
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

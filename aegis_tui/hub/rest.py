@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Request, WebSocket
-from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 
 from aegis_tui.domain.context import mirror_view
 from aegis_tui.domain.decision import Actor
@@ -23,6 +28,7 @@ from aegis_tui.hub.guard import MAX_BODY_BYTES, Guard, too_large
 from aegis_tui.hub.identity import Identity, bearer
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.interest import is_visible, public_wire
+from aegis_tui.hub.schema import RestRoute
 from aegis_tui.hub.stream import StreamSession
 from aegis_tui.sdk.wire import HTTP_STATUS, error_to_wire
 
@@ -38,77 +44,92 @@ class _HttpRefusal(Exception):
         self.error = error
 
 
-def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout, mcp: ASGIApp) -> FastAPI:
+def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout, mcp: ASGIApp) -> Starlette:
     """The hub's application, behind its guard; `mcp` answers `POST /mcp`."""
-    app = FastAPI(title="aegis-tui hub", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard)
-    _add_refusals(app)
-    _add_open_routes(app, fanout)
-    _add_routes(app, engine=engine, identity=identity, ingress=ingress, fanout=fanout)
+    routes = rest_routes(engine=engine, identity=identity, ingress=ingress, fanout=fanout)
+
+    async def openapi(_: Request) -> JSONResponse:
+        return JSONResponse(await asyncio.to_thread(schema.openapi, routes))
+
+    async def asyncapi(_: Request) -> JSONResponse:
+        return JSONResponse(await asyncio.to_thread(schema.asyncapi))
 
     async def stream(websocket: WebSocket) -> None:
         await StreamSession(websocket, identity=identity, ingress=ingress, fanout=fanout).serve()
 
-    app.add_api_websocket_route("/v1/stream", stream)
-    app.add_api_websocket_route("/", stream)
-    app.router.routes.append(Route("/mcp", mcp, methods=["POST"]))
-    return app
+    return Starlette(
+        routes=[
+            *(Route(route.path, route.endpoint, methods=[route.method]) for route in routes),
+            Route("/openapi.json", openapi),
+            Route("/asyncapi.json", asyncapi),
+            WebSocketRoute("/v1/stream", stream),
+            WebSocketRoute("/", stream),
+            Route("/mcp", mcp, methods=["POST"]),
+        ],
+        middleware=[Middleware(Guard)],
+        exception_handlers={AegisError: _refused, _HttpRefusal: _refused_by_status, HTTPException: _unknown_route},
+    )
 
 
-def _add_open_routes(app: FastAPI, fanout: Fanout) -> None:
-    """Routes that need no token and tell nothing of the workspace's content."""
-
-    @app.get("/healthz")
-    async def healthz() -> JSONResponse:
-        return _ok({"pid": os.getpid(), "seq": fanout.published_seq})
-
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> JSONResponse:
-        return JSONResponse(schema.openapi(app))
-
-    @app.get("/asyncapi.json", include_in_schema=False)
-    async def asyncapi() -> JSONResponse:
-        return JSONResponse(schema.asyncapi())
+def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> list[RestRoute]:
+    """The routes that `/openapi.json` describes; `/healthz` alone needs no token, and tells nothing of the content."""
+    answers = _Answers(engine, identity, ingress, fanout)
+    pages = {"openapi_extra": {"parameters": [_query("after", 0), _query("limit", 1_000)]}}
+    return [
+        RestRoute("GET", "/healthz", answers.healthz),
+        RestRoute("POST", "/v1/commands", answers.commands, _command_documents()),
+        RestRoute("GET", "/v1/state", answers.state),
+        RestRoute("GET", "/v1/mirror", answers.mirror),
+        RestRoute("GET", "/v1/events", answers.events, pages),
+        RestRoute("GET", "/metrics", answers.metrics),
+    ]
 
 
-def _add_routes(app: FastAPI, *, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> None:
-    def actor_of(request: Request) -> Actor:
-        actor = identity.resolve(bearer(request.headers.get("authorization")))
+@dataclass(frozen=True)
+class _Answers:
+    """One method a route; what they raise becomes an answer in `_refused` and its like."""
+
+    engine: Engine
+    identity: Identity
+    ingress: Ingress
+    fanout: Fanout
+
+    def _actor(self, request: Request) -> Actor:
+        actor = self.identity.resolve(bearer(request.headers.get("authorization")))
         if actor is None:
             error = Refused("no valid token", "send Authorization: Bearer TOKEN", code="unauthorized")
             raise _HttpRefusal(401, error)
         return actor
 
-    @app.post("/v1/commands", **_command_documents())
-    async def commands(request: Request) -> JSONResponse:
-        actor = actor_of(request)
-        reply, error = await ingress.answer(await _json_body(request), actor)
+    async def healthz(self, _request: Request) -> JSONResponse:
+        return _ok({"pid": os.getpid(), "seq": self.fanout.published_seq})
+
+    async def commands(self, request: Request) -> JSONResponse:
+        actor = self._actor(request)
+        reply, error = await self.ingress.answer(await _json_body(request), actor)
         return JSONResponse(reply, HTTP_STATUS[error.exit_code] if error else 200)
 
-    @app.get("/v1/state")
-    async def state(request: Request) -> JSONResponse:
-        actor_of(request)
-        return _ok(await engine.context())
+    async def state(self, request: Request) -> JSONResponse:
+        self._actor(request)
+        return _ok(await self.engine.context())
 
-    @app.get("/v1/mirror")
-    async def mirror(request: Request) -> JSONResponse:
-        if actor_of(request).kind == "instance":
+    async def mirror(self, request: Request) -> JSONResponse:
+        if self._actor(request).kind == "instance":
             raise Refused("the mirror is for a person", "read /v1/state", code="person.only")
-        return _ok({"state": await engine.read(mirror_view)})
+        return _ok({"state": await self.engine.read(mirror_view)})
 
-    @app.get("/v1/events", openapi_extra={"parameters": [_query("after", 0), _query("limit", 1_000)]})
-    async def events(request: Request) -> JSONResponse:
-        actor = actor_of(request)
+    async def events(self, request: Request) -> JSONResponse:
+        actor = self._actor(request)
         after = _number(request, "after", 0, most=2**62)
         limit = _number(request, "limit", 1_000, most=MAX_EVENTS)
-        found = await engine.events(after, limit)
+        found = await self.engine.events(after, limit)
         seen = [public_wire(event) for event in found if is_visible(event, actor)]
-        return _ok({"events": seen, "next_after": found[-1].seq if found else after, "seq": fanout.published_seq})
+        next_after = found[-1].seq if found else after
+        return _ok({"events": seen, "next_after": next_after, "seq": self.fanout.published_seq})
 
-    @app.get("/metrics")
-    async def metrics(request: Request) -> PlainTextResponse:
-        actor_of(request)
-        return PlainTextResponse(_metrics(engine, fanout), media_type="text/plain; version=0.0.4")
+    async def metrics(self, request: Request) -> PlainTextResponse:
+        self._actor(request)
+        return PlainTextResponse(_metrics(self.engine, self.fanout), media_type="text/plain; version=0.0.4")
 
 
 def _command_documents() -> dict[str, Any]:
@@ -157,22 +178,20 @@ def _failed(error: AegisError, status: int) -> JSONResponse:
     return JSONResponse({"schema_version": SCHEMA_VERSION, "ok": False, "error": error_to_wire(error)}, status)
 
 
-def _add_refusals(app: FastAPI) -> None:
-    @app.exception_handler(AegisError)
-    async def refused(_request: Request, error: Exception) -> JSONResponse:
-        known = error if isinstance(error, AegisError) else AegisError("the hub failed", code="internal")
-        return _failed(known, HTTP_STATUS[known.exit_code])
+async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    known = error if isinstance(error, AegisError) else AegisError("the hub failed", code="internal")
+    return _failed(known, HTTP_STATUS[known.exit_code])
 
-    @app.exception_handler(_HttpRefusal)
-    async def refused_by_status(_request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, _HttpRefusal):
-            return _failed(error.error, error.status)
-        return _failed(AegisError("the hub failed", code="internal"), 500)
 
-    @app.exception_handler(HTTPException)
-    async def unknown_route(_request: Request, error: Exception) -> JSONResponse:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        return _failed(UsageError("there is no such route", "see /openapi.json", code="route"), status)
+async def _refused_by_status(_request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, _HttpRefusal):
+        return _failed(error.error, error.status)
+    return _failed(AegisError("the hub failed", code="internal"), 500)
+
+
+async def _unknown_route(_request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return _failed(UsageError("there is no such route", "see /openapi.json", code="route"), status)
 
 
 def _metrics(engine: Engine, fanout: Fanout) -> str:

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from aegis_tui.errors import AegisError, GitUnavailable, HubUnavailable
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 SOCKET_PATH_BYTES = 104
 """The longest path of a unix socket that every supported system takes (macOS)."""
 
+_PROC = Path("/proc")
 LONGEST_SOCKET_NAME = "gateway.sock"
 HUB_LOG_BYTES = 8 << 20
 """A larger hub.log is put aside at the next start; one older is kept."""
@@ -194,7 +193,21 @@ def _load_json(path: Path) -> dict[str, Any]:
 
 
 def process_start_time(pid: int) -> float | None:
-    """When the process `pid` started, in seconds since the epoch; None when there is none."""
+    """When the process `pid` started, in seconds; None when there is none or it has ended and is not yet reaped.
+
+    Only compared with another value taken on this machine since it booted: on Linux it counts from the boot, for the
+    time of day may be set while a process runs (proc_pid_stat(5)).
+    """
+    if pid <= 0:
+        return None
+    if (_PROC / "self" / "stat").exists():
+        try:
+            fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] in (b"Z", b"X") else int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    import psutil  # slow to import, and every command line runs this
+
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
@@ -203,9 +216,8 @@ def process_start_time(pid: int) -> float | None:
 
 
 def is_running(pid: int, start_time: float) -> bool:
-    """True if `pid` is still the process that started at `start_time` (seconds since the epoch)."""
-    found = process_start_time(pid)
-    return found is not None and abs(found - start_time) < 2.0
+    """True if `pid` is still the process for which `process_start_time` said `start_time`."""
+    return process_start_time(pid) == start_time
 
 
 def hub_command(root: Path) -> list[str]:

@@ -315,7 +315,8 @@ def test_nothing_came_of_all_that(seen: Seen) -> None:
     assert workspace.git("--git-dir", str(workspace.folder / "remote.git"), "for-each-ref") == ""
     ours = [line for line in workspace.git("for-each-ref").splitlines() if "aegis/" not in line]
     assert ours == seen.refs_before.splitlines()
-    assert len(seen.subjects) > 3 and not [line for line in seen.subjects if line.endswith(" evil")]
+    elsewhere = [line for line in seen.subjects if not line.startswith("refs/heads/aegis/run1/w01 ")]
+    assert len(elsewhere) > 3 and not [line for line in elsewhere if line.endswith(" evil")]
     assert not list(workspace.root.rglob("evil*"))
     assert workspace.git("status", "--porcelain") == "" and workspace.git("stash", "list") == ""
     assert "hooksPath" not in (workspace.root / ".git" / "config").read_text()

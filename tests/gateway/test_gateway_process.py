@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from aegis_tui.gateway.run import listen_tcp
+from aegis_tui.sdk.discovery import process_start_time
 from tests.gateway.conftest import (
     METRICS,
     OTHER_TOKEN,
@@ -39,7 +40,7 @@ def test_what_it_publishes_is_true_and_for_the_owner_only(gateway: Gateway) -> N
 
     assert gateway.process is not None
     assert facts["pid"] == gateway.process.pid
-    assert facts["start_time"] == pytest.approx(psutil.Process(facts["pid"]).create_time())
+    assert facts["start_time"] == process_start_time(facts["pid"])
     for name in ("gateway.json", "gateway.sock", "gateway.lock"):
         assert stat.S_IMODE((gateway.runtime / name).stat().st_mode) == 0o600, name
     listening = [link.laddr for link in psutil.Process(facts["pid"]).net_connections("inet") if link.status == "LISTEN"]
