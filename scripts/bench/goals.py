@@ -39,6 +39,8 @@ GOALS = (
     Goal("PERF-2 a", "lock acquire, durable, 50 agents, p50", "< 3 ms", "hub", "locks_p50", 3.0),
     Goal("PERF-2 b", "lock acquire, durable, 50 agents, p99", "< 15 ms", "hub", "locks_p99", 15.0),
     Goal("PERF-2 c", "durable commands, 50 agents", "≥ 5,000 commands/s", "hub", "locks_rate", at_least=5000.0),
+    Goal("PERF-2 d", "its commands/s over those of Redis, fsync always", "≥ 1", "hub", "redis_ratio", at_least=1.0),
+    Goal("PERF-2 e", "its commands/s over those of NATS KV, sync always", "≥ 1", "hub", "nats_ratio", at_least=1.0),
     Goal("PERF-3 a", "hub killed 1,000 times", "nothing acknowledged is lost (docs/evidence)"),
     Goal("PERF-3 b", "recovery at 100,000 events", "< 1 s", "hub", "recovery", 1000.0),
     Goal("PERF-4 a", "dashboard, 50 panes of 20 lines/s", "< 15% of one core", "tui", "busy", 15.0),

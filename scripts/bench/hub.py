@@ -30,9 +30,11 @@ _WORDS = {
     "redis_p50": ("Redis, fsync always, at the same pace, p50", "ms"),
     "redis_p99": ("the same, p99", "ms"),
     "redis_rate": ("Redis, fsync always, 50 agents flat out", "commands/s"),
+    "redis_ratio": ("the hub's commands/s over those of Redis, same run", "×"),
     "nats_p50": ("NATS KV, at the same pace, p50", "ms"),
     "nats_p99": ("the same, p99", "ms"),
     "nats_rate": ("NATS KV, 50 agents flat out", "commands/s"),
+    "nats_ratio": ("the hub's commands/s over those of NATS KV that syncs each write, same run", "×"),
     "files_p50": ("reservation files, synced, at the same pace, p50", "ms"),
     "files_p99": ("the same, p99", "ms"),
     "files_rate": ("reservation files, synced, 50 agents flat out", "commands/s"),
@@ -89,6 +91,7 @@ def _locks() -> dict[str, float]:
                 return RedisLocker.open(port)
 
             found |= _three("redis", _rival(redis))
+            found["redis_ratio"] = found["locks_rate"] / found["redis_rate"]
     if shutil.which("nats-server"):
         with nats_server() as port:
 
@@ -96,6 +99,8 @@ def _locks() -> dict[str, float]:
                 return NatsLocker.open(port, number)
 
             found |= _three("nats", _rival(nats))
+        if nats_syncs():
+            found["nats_ratio"] = found["locks_rate"] / found["nats_rate"]
     with tempfile.TemporaryDirectory() as folder:
 
         async def files(_: int) -> Locker:

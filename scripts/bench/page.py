@@ -42,10 +42,10 @@ def _goals(records: Records) -> Iterator[str]:
 
 
 def _verdict(goal: Goal, records: Records) -> tuple[str, str]:
-    record = records.get(goal.bench or "")
-    if record is None:
+    figures = records.get(goal.bench or "", {}).get("figures", ())
+    figure = next((item for item in figures if item["name"] == goal.figure), None)
+    if figure is None:
         return "–", "not measured"
-    (figure,) = (item for item in record["figures"] if item["name"] == goal.figure)
     median = statistics.median(figure["samples"])
     return f"{median:.1f} {figure['unit']}", "met" if goal.is_met_by(median) else "not met"
 
