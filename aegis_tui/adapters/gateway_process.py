@@ -91,6 +91,15 @@ class GatewayProcess:
             )
         finally:
             os.close(descriptor)
+        try:
+            await self._wait_until_it_serves(process, log)
+        except BaseException:  # nobody would find it to end it
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+
+    async def _wait_until_it_serves(self, process: asyncio.subprocess.Process, log: Path) -> None:
         end = time.monotonic() + START_DEADLINE_S
         while self._find() != process.pid:
             if process.returncode is not None and self._find() is not None:

@@ -1,0 +1,77 @@
+"""The gateway as a child of the hub: started once, and gone when it is closed or its start is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aegis_tui.adapters.gateway_process import GatewayProcess
+from aegis_tui.errors import Unavailable
+from aegis_tui.sdk.discovery import WorkspacePaths
+
+pytestmark = pytest.mark.anyio
+NOWHERE = ("http://127.0.0.1:9/v1", "tiny", {"a" * 64: "NATIVE-w01"})
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def paths(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkspacePaths]:
+    runtime = tmp_path_factory.mktemp("r")
+    runtime.chmod(0o700)
+    (tmp_path / "logs").mkdir()
+    yield WorkspacePaths("0" * 12, tmp_path, runtime)
+    for process in gateways(runtime):
+        process.kill()
+
+
+def gateways(runtime: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if str(runtime) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+async def test_it_is_started_once_told_and_gone_after_the_close(paths: WorkspacePaths) -> None:
+    told: list[tuple[str | None, str | None]] = []
+    gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *where: told.append(where))
+    for _ in range(2):
+        await gateway.serve(*NOWHERE)
+    assert len(gateways(paths.runtime_dir)) == 1
+    assert len(told) == 1 and (paths.runtime_dir / "agents" / "gateway.sock").is_socket()
+    await gateway.close()
+    assert gateways(paths.runtime_dir) == []
+    assert told[1:] == [(None, None)]
+
+
+async def test_a_start_that_is_given_up_leaves_no_process(paths: WorkspacePaths) -> None:
+    gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)
+    starting = asyncio.create_task(gateway.serve(*NOWHERE))
+    async with asyncio.timeout(10):
+        while True:
+            await asyncio.sleep(0.005)
+            if gateways(paths.runtime_dir):
+                break
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+    assert gateways(paths.runtime_dir) == []
+
+
+async def test_one_that_ends_before_it_serves_is_told_with_its_log(paths: WorkspacePaths) -> None:
+    paths.runtime_dir.chmod(0o755)
+    gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)
+    with pytest.raises(Unavailable) as caught:
+        await gateway.serve(*NOWHERE)
+    assert "gateway.log" in caught.value.hint
+    assert "is open to others" in (paths.state_dir / "logs" / "gateway.log").read_text()
