@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,12 +29,6 @@ def open_screen(held_run: HeldRun, argv: list[str]) -> Screen:
     return Screen(workspace.folder / "screen", argv, environ=workspace.environ, cwd=workspace.root)
 
 
-def detach_after_typing(screen: Screen) -> None:
-    """With the pause that a person makes: tmux takes keys that arrive all at once for pasted text, and binds none."""
-    time.sleep(0.5)
-    screen.press(*DETACH)
-
-
 def test_attach_from_a_plain_terminal_shows_the_pane_and_the_detach_key_comes_back(held_run: HeldRun) -> None:
     with open_screen(held_run, attach_argv()) as screen:
         text = screen.wait(PANE)
@@ -50,7 +43,7 @@ def test_a_read_only_look_does_not_type(held_run: HeldRun) -> None:
         screen.wait(PANE)
         screen.write("echo typed-by-mistake")
         screen.press("Enter")
-        detach_after_typing(screen)
+        screen.press(*DETACH)
         assert screen.wait_end() == 0
     with open_screen(held_run, attach_argv()) as screen:
         assert "typed-by-mistake" not in screen.wait(PANE)
@@ -84,7 +77,7 @@ def test_the_session_hands_the_terminal_over_and_comes_back_to_the_same_row(held
         screen.wait_gone("╭─ Instances")
         screen.wait(PANE)
         screen.write("q")
-        detach_after_typing(screen)
+        screen.press(*DETACH)
         screen.wait("w01 search ─ live", "╭─ Instances")
         screen.press("q")
         assert screen.wait_end() == 0

@@ -20,6 +20,7 @@ DETACH_KEYS = "C-] d"
 _KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TMUX_TMPDIR", "TMPDIR")
 _STATE_VARIABLE = "AEGIS_STATE_DIR"
 
+# assume-paste-time: keys that a slow line brings together are keys; with tmux's 1 ms the detach key among them is text.
 _CONFIG = f"""\
 # Written by aegis-tui at every start; changes here are lost.
 set -sq escape-time 10
@@ -30,6 +31,7 @@ set -gq update-environment ''
 set -gq history-limit 20000
 set -gq mouse on
 set -gq bell-action none
+set -gq assume-paste-time 0
 set -gq prefix C-]
 set -gq prefix2 None
 set -gq status off
