@@ -228,6 +228,7 @@ def test_a_prompt_reaches_a_working_instance_and_the_run_is_followed(
     assert worked(workspace, "resume", "run1") == {"run": "run1"}
     failed(workspace, "run", "g", "--yes", "--base-url", model.base_url, code=3, error="run.active")
     sent = workspace.start("send", "NATIVE-w01", "한 줄 더", "--json")
+    workspace.until(lambda: "message:sent" in [event["type"] for event in workspace.events()], what="the prompt")
     model.open_gate("go")
     out, _ = sent.communicate(timeout=20)
     assert json.loads(out)["delivery"] == "delivered"
