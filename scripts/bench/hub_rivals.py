@@ -185,9 +185,9 @@ def redis_server() -> Iterator[int]:
 def nats_server() -> Iterator[int]:
     """NATS JetStream with a bucket `locks`; its port. Every write is synced where the server knows how (2.10 on)."""
     with _free_place() as (folder, port):
-        sync = "sync_interval: always" if nats_syncs() else ""
+        sync = ", sync_interval: always" if nats_syncs() else ""
         config = folder / "nats.conf"
-        config.write_text(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder}/js" {sync} }}\n')
+        config.write_text(f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder}/js"{sync} }}\n')
         with _server(["nats-server", "-c", str(config)], folder, port):
             asyncio.run(_make_bucket(port))
             yield port

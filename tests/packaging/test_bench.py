@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.bench.__main__ import BENCHES
 from scripts.bench.goals import GOALS
-from scripts.bench.page import PAGE, render_page
+from scripts.bench.page import PAGE, SOAK, render_page
 from scripts.bench.record import Figure, read_records, record_of
 
 
@@ -24,7 +24,8 @@ def row_of(page: str, goal: str) -> str:
 
 
 def test_the_page_says_what_the_records_say_and_nothing_else() -> None:
-    assert PAGE.read_text("utf-8") == render_page(read_records()), "write it anew: python scripts/bench --page"
+    shown = render_page(read_records(), SOAK.read_text("utf-8"))
+    assert PAGE.read_text("utf-8") == shown, "write it anew: python scripts/bench --page"
 
 
 def test_every_goal_names_a_benchmark_that_exists_or_counts_as_not_measured() -> None:
@@ -39,6 +40,15 @@ def test_a_goal_is_met_or_not_met_by_its_median() -> None:
     page = render_page({"startup": a_record(80.0)})
     assert row_of(page, "PERF-5 a").endswith("| 80.0 ms | not met |")
     assert "8.00 × base" in page
+
+
+def test_the_kills_count_only_where_nothing_of_the_long_tests_failed() -> None:
+    killed = "tests/soak/test_kill_loop.py::test_nothing[1000-2] 1000 kills, 1 cut\nPASSED\n"
+    passed, failed = "=== 71 passed in 5s ===\n", "=== 1 failed, 70 passed in 5s ===\n"
+    assert row_of(render_page({}, killed + passed), "PERF-3 a").endswith("| met |")
+    assert row_of(render_page({}, killed + failed), "PERF-3 a").endswith("| not met |")
+    assert row_of(render_page({}, killed.replace("1000 k", "999 k") + passed), "PERF-3 a").endswith("| not met |")
+    assert row_of(render_page({}, killed.replace("PASSED", "FAILED") + passed), "PERF-3 a").endswith("| not measured |")
 
 
 def test_a_record_names_commit_machine_and_load_and_keeps_every_sample() -> None:
