@@ -1,0 +1,32 @@
+"""`hub repair` as a person meets it: the damage is named, the command gives the way out (HUB-5)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from aegis_tui.testing.scratch import ScratchWorkspace
+
+
+def test_a_person_is_led_from_the_damage_to_a_hub_that_runs_again(served: ScratchWorkspace) -> None:
+    for number in range(5):
+        assert served.aegis("lock", "acquire", f"{number}.py").code == 0
+    last = served.events()[-1]["seq"]
+    assert served.aegis("hub", "repair").code == 5, "a log that is in use must be left alone"
+    served.aegis("hub", "stop")
+    assert served.aegis("hub", "repair").out.splitlines() == ["nothing is wrong with the log"]
+    (log,) = (served.folder / "state").rglob("log.db")
+    raw = bytearray(log.read_bytes())
+    raw[raw.index(f'"seq":{last - 1},'.encode()) + 30] ^= 4
+    log.write_bytes(raw)
+
+    refused = served.aegis("hub", "start")
+    assert refused.code == 5 and f"event {last - 1}" in refused.err and "aegis-tui hub repair" in refused.err
+    repaired = served.aegis("hub", "repair", "--json").json
+    assert repaired["repaired"] is True and repaired["lost"] == [last - 1, last]
+    assert Path(repaired["put_aside"]).exists()
+
+    assert served.aegis("hub", "start").code == 0
+    held = served.aegis("lock", "list").out
+    assert "2.py" in held and not re.search(r"[34]\.py", held)
+    assert served.aegis("lock", "acquire", "4.py").code == 0
