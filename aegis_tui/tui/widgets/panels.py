@@ -102,7 +102,7 @@ class PartitionPanel(StorePanel):
     NAME = "partitions"
     TITLE = "Partitions"
     LISTENS = frozenset({"partition", "run", "instance"})
-    EMPTY = ("nobody owns a path yet", "a design gives each agent its own")
+    EMPTY = ("nobody owns a path now", "a design gives each agent its own")
 
     def update_from_store(self) -> None:
         """As `StorePanel.update_from_store`."""
