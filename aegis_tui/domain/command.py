@@ -96,12 +96,13 @@ class LockRenew(CommandData):
 
 
 class LockRelease(CommandData):
-    """Give a lock back; the token says which grant is meant."""
+    """Give a lock back, the token says which grant is meant; or give up an own `request`, waiting or granted."""
 
     type: Literal["lock:release"] = "lock:release"
     lock_id: str | None = None
     path: str | None = None
     token: int | None = None
+    request: str | None = None
 
 
 class LockBreak(CommandData):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain import instance_rules, lock_rules, message_rules, piece_rules, run_rules, spec_rules
+from aegis_tui.domain import instance_rules, lock_end, lock_rules, message_rules, piece_rules, run_rules, spec_rules
 from aegis_tui.domain.command import PERSON_ONLY, AnyCommand, parse_command
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
@@ -20,6 +20,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.follow import follow
 from aegis_tui.domain.instance import AgentJoined, AgentLeft, InstanceExited, InstanceLost, InstanceStopping, Phase
 from aegis_tui.domain.lock import Draft, LockAcquired, LockRefused, LockWithdrawn
+from aegis_tui.domain.lock_wait import Wait
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
 from aegis_tui.errors import AegisError, LockHeld, Refused
@@ -92,6 +93,8 @@ def execute(
     stamp.follow_up()
     events = tuple(stamp.events)
     reply = decision.reply(events) if callable(decision.reply) else decision.reply
+    for shown in reply.get("locks", ()):
+        shown["expires_in_s"] = round(workspace.deadlines.remaining_s("lock", shown["lock_id"], now), 3)
     return Outcome(events, reply, decision.pending, frozenset(stamp.keys))
 
 
@@ -124,7 +127,11 @@ class _Stamp:
         def lapsed(agent_id: str, request_id: str) -> bool:
             return deadlines.remaining_s("wait", request_id, self.now, agent_id=agent_id) <= 0
 
-        return lock_rules.promote(locks, seq=self.workspace.seq, alive=self._lives, lapsed=lapsed)
+        return lock_rules.promote(locks, seq=self.workspace.seq, alive=self._lives, lapsed=lapsed, may=self._may_hold)
+
+    def _may_hold(self, wait: Wait) -> bool:
+        may_hold = message_rules.may_hold
+        return all(may_hold(self.workspace, wait.agent_id, item.path, wait.mode) for item in wait.resources)
 
     def _lives(self, agent_id: str) -> bool:
         instance = self.workspace.get_instance(agent_id)
@@ -174,8 +181,8 @@ def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
     return found
 
 
-def settled(workspace: Workspace, event: Event) -> tuple[str, str, dict[str, Any] | AegisError] | None:
-    """The request that an event answers: agent id, request id, and the reply or the refusal.
+def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, dict[str, Any] | AegisError] | None:
+    """The request that an event answers: agent id, request id, and the reply or the refusal; `now` as for `execute`.
 
     The locks of one request are granted together: the answer rides on the first of its events.
     """
@@ -190,7 +197,9 @@ def settled(workspace: Workspace, event: Event) -> tuple[str, str, dict[str, Any
             )
         return None
     if isinstance(data, LockWithdrawn):
-        error = LockHeld(_WITHDRAWN[data.code], lock_rules.LIST_HINT, code=data.code)
+        known = data.model_dump(mode="json", exclude={"type", "request_id", "code"}, exclude_none=True)
+        error = LockHeld(_WITHDRAWN[data.code], lock_end.LIST_HINT, code=data.code, **known)
+        _add_expiry(workspace, error, now)
         return event.agent_id, data.request_id, error
     return None
 
@@ -199,6 +208,8 @@ _WITHDRAWN = {
     "TIMEOUT": "the wait for the lock has timed out",
     "DEADLOCK": "waiting would close a cycle",
     "GONE": "the session of the waiting instance has ended",
+    "PARTITION": "the path has become another's while the request waited",
+    "CANCELLED": "the request was given up",
 }
 
 

@@ -36,7 +36,7 @@ class Due(NamedTuple):
     id: str
     """Lock id, request id, or the agent id again."""
     token: int | None
-    """The token of a lock, for `lock_rules.expire`."""
+    """The token of a lock, for `lock_end.expire`."""
 
 
 class _Entry(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aegis_tui.domain import brief, ids, lock_rules
+from aegis_tui.domain import brief, ids, lock_end
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import Event
@@ -178,7 +178,7 @@ def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
 def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
     """End an instance that will not finish; its task goes to a fresh one."""
     drafts: list[Draft] = [(instance.agent_id, InstanceStopping(reason=reason))]
-    drafts += lock_rules.drop_holder(workspace.locks, instance.agent_id, "released")
+    drafts += lock_end.drop_holder(workspace.locks, instance.agent_id, "released")
     return drafts + _requeue(workspace, instance, reason)[1]
 
 
@@ -193,7 +193,7 @@ def _requeue(workspace: Workspace, instance: Instance, reason: str) -> tuple[lis
 
 def lose(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
     """The instance is gone: free what it held, say so, requeue its task (HUB-8)."""
-    drafts = lock_rules.drop_holder(workspace.locks, instance.agent_id, lock_rules.SESSION_LOST)
+    drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, lock_end.SESSION_LOST)
     requeued, reopened = _requeue(workspace, instance, reason)
     lost = InstanceLost(last_seen=instance.last_seen, requeued=tuple(requeued), reason=reason)
     return [*drafts, (instance.agent_id, lost), *reopened]
@@ -204,7 +204,7 @@ def leave(workspace: Workspace, command: commands.AgentLeave, actor: Actor, requ
     instance = own_instance(workspace, actor)
     if instance.run is not None:
         return Decision(lose(workspace, instance, f"left: {command.reason}"))
-    drafts = lock_rules.drop_holder(workspace.locks, instance.agent_id, "left")
+    drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, "left")
     return Decision([*drafts, (instance.agent_id, AgentLeft(reason=command.reason))])
 
 
@@ -215,7 +215,7 @@ def session_expire(workspace: Workspace, command: commands.SessionExpire, actor:
         return Decision()
     reason = "no heartbeat"
     if instance.run is None:
-        drafts = lock_rules.drop_holder(workspace.locks, instance.agent_id, lock_rules.SESSION_LOST)
+        drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, lock_end.SESSION_LOST)
         return Decision([*drafts, (instance.agent_id, AgentLeft(reason=reason))])
     return Decision(lose(workspace, instance, reason))
 

@@ -136,11 +136,16 @@ class Resource(FrozenModel):
             return self.region is None and other.path.startswith(f"{self.path}/")
         if self.region is None or other.region is None:
             return self.region is None
+        if known := common(self.views, other.views):
+            return all(contain(mine, theirs) for mine, theirs in known)
         is_named = self.region.symbol is not None and other.region.symbol is not None
-        if is_named or not (self.views or other.views):
-            return self.region.covers(other.region)
-        known = common(self.views, other.views)
-        return bool(known) and all(contain(mine, theirs) for mine, theirs in known)
+        return (is_named or not (self.views or other.views)) and self.region.covers(other.region)
+
+    def knows(self, other: Resource) -> bool:
+        """Whether this says where it lies in the content that `other` was resolved on, as far as that matters."""
+        if self.region is None or not (self.views and other.views):
+            return True
+        return any(view.base_oid == other.views[0].base_oid for view in self.views)
 
 
 def conflicts(resource: Resource, mode: LockMode, other: Resource, other_mode: LockMode) -> bool:
@@ -168,9 +173,6 @@ class Rank(StrEnum):
     """The waiter holds it already, strongly enough, and asks for it again together with more."""
 
 
-RANK_ORDER: Final[Mapping[Rank, int]] = MappingProxyType({Rank.PLAIN: 0, Rank.UPGRADE: 1, Rank.HELD: 2})
-
-
 class Lock(FrozenModel):
     """A granted lock. Its end is not here: deadlines belong to the process that watches the clock."""
 
@@ -185,43 +187,18 @@ class Lock(FrozenModel):
     """The blob a REVIEW lock reads."""
     stale: bool = False
     """Somebody changed lines of the region: it cannot be told any more where it is, and nothing may be written."""
+    own_oid: str | None = None
+    """The newest content of the file in its holder's checkout, as far as the region is known there."""
 
     def refuses(self, agent_id: str, resource: Resource, mode: LockMode) -> bool:
-        """Whether this lock keeps `agent_id` from being granted `resource` in `mode`."""
-        return self.agent_id != agent_id and conflicts(self.resource, self.mode, resource, mode)
+        """Whether this lock keeps `agent_id` from being granted `resource` in `mode`; a stale one protects nothing."""
+        return not self.stale and self.agent_id != agent_id and conflicts(self.resource, self.mode, resource, mode)
 
     def is_weaker(self, resource: Resource, mode: LockMode) -> bool:
         """Whether this lock is on the very same place, and one in `mode` there leaves it without use."""
         is_same = (self.resource.path, self.resource.region) == (resource.path, resource.region)
-        return is_same and self.mode is not mode and is_as_strong(mode, self.mode)
-
-
-class Wait(FrozenModel):
-    """A request that waits for all of its resources at once."""
-
-    request_id: str
-    agent_id: str
-    resources: tuple[Resource, ...]
-    """In canonical order."""
-    ranks: tuple[Rank, ...]
-    """One for each resource."""
-    mode: LockMode
-    ttl_s: float
-    wait_s: float
-    order: int
-    """Position in the order of arrival over all requests of the workspace."""
-    review_blobs: dict[str, str] = Field(default_factory=dict)
-
-    def is_behind(self, other: Wait) -> bool:
-        """Whether `other` must be granted or withdrawn before this one (fairness: no overtaking)."""
-        if self.agent_id == other.agent_id or other.mode in COMPATIBLE[self.mode]:
-            return False
-        return any(
-            RANK_ORDER[theirs] > RANK_ORDER[mine] or (theirs is mine and other.order < self.order)
-            for resource, mine in zip(self.resources, self.ranks, strict=True)
-            for wanted, theirs in zip(other.resources, other.ranks, strict=True)
-            if resource.overlaps(wanted)
-        )
+        is_outdone = self.mode is not mode or not self.resource.knows(resource)
+        return is_same and is_outdone and is_as_strong(mode, self.mode)
 
 
 class LockAcquired(EventData):
@@ -257,6 +234,23 @@ class LockMoved(EventData):
     spans: tuple[Span, ...] = ()
     """The lines of the region in it; empty when it is stale."""
     stale: bool = False
+    own: bool = False
+    """Whether the content is in the holder's own checkout."""
+
+
+class LockWaitMoved(EventData):
+    """The file of a region that is waited for was written: where the region is in the new content."""
+
+    type: Literal["lock:wait_moved"] = "lock:wait_moved"
+    request_id: str
+    path: str
+    region: Region
+    """The region as it was named until now."""
+    base_oid: str
+    """The blob that was written."""
+    spans: tuple[Span, ...]
+    own: bool = False
+    """Whether the content is in the waiter's own checkout: its lines are named anew then."""
 
 
 class LockQueued(EventData):
@@ -325,12 +319,21 @@ class LockDeadlock(EventData):
     cycle: tuple[str, ...]
 
 
+WithdrawnCode = Literal["TIMEOUT", "DEADLOCK", "GONE", "PARTITION", "CANCELLED"]
+"""Why a wait ended: too late, a cycle, session over, partition taken away meanwhile, or given up by the asker."""
+
+
 class LockWithdrawn(EventData):
-    """A request waits no longer and was not granted."""
+    """A request waits no longer and was not granted; the other fields say what was in its way, as far as known."""
 
     type: Literal["lock:withdrawn"] = "lock:withdrawn"
     request_id: str
-    code: Literal["TIMEOUT", "DEADLOCK", "GONE"]
+    code: WithdrawnCode
+    held_by: str | None = None
+    mode: LockMode | None = None
+    path: str | None = None
+    region: str | None = None
+    lock_id: str | None = None
 
 
 class LockDenied(EventData):
@@ -349,6 +352,7 @@ LockEvent = (
     | LockReleased
     | LockRenewed
     | LockMoved
+    | LockWaitMoved
     | LockExpired
     | LockBroken
     | LockDeadlock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Mapping
 
-from aegis_tui.domain.lock import Wait
 from aegis_tui.domain.lock_table import LockTable
+from aegis_tui.domain.lock_wait import Wait
 
 
 def find_cycle(table: LockTable, asked: Wait) -> tuple[str, ...]:

@@ -19,12 +19,13 @@ from aegis_tui.domain.lock import (
     LockQueued,
     LockReleased,
     LockRenewed,
+    LockWaitMoved,
     LockWithdrawn,
     Rank,
     Resource,
-    Wait,
     is_as_strong,
 )
+from aegis_tui.domain.lock_wait import Wait
 from aegis_tui.domain.model import EventData, Key
 from aegis_tui.domain.region import View, with_view
 
@@ -106,6 +107,7 @@ class LockTable:
             LockBroken: self._ended,
             LockRenewed: self._renewed,
             LockMoved: self._moved,
+            LockWaitMoved: self._wait_moved,
             LockWithdrawn: self._withdrawn,
         }
 
@@ -153,6 +155,10 @@ class LockTable:
         """Every lock that touches the path: on it, on a region of it, above or below it. By token."""
         return sorted(self._locks_near.near(path), key=lambda lock: lock.token)
 
+    def waits_on(self, path: str) -> list[Wait]:
+        """Every request that waits for something at the path, above or below it, in order of arrival."""
+        return sorted(self._waits_near.near(path), key=lambda wait: wait.order)
+
     def held_by(self, agent_id: str, resource: Resource, mode: LockMode | None = None) -> Lock | None:
         """The instance's own lock that covers all of `resource`: an EXCLUSIVE one first, then the newest.
 
@@ -166,6 +172,7 @@ class LockTable:
             for lock in self._locks_near.near(resource.path)
             if lock.agent_id == agent_id
             and not lock.stale
+            and lock.resource.knows(resource)
             and lock.resource.covers(resource)
             and (mode is None or is_as_strong(lock.mode, mode))
         )
@@ -213,6 +220,7 @@ class LockTable:
                 ttl_s=data.ttl_s,
                 request_id=data.request_id,
                 review_blob=data.review_blob,
+                own_oid=data.base_oid,
             )
         )
         return changed | {("lock", data.lock_id)}
@@ -250,12 +258,22 @@ class LockTable:
         lock = self._locks.get(data.lock_id)
         if lock is None or lock.token != data.token:
             return frozenset()
-        views = () if data.stale else with_view(lock.resource.views, View(base_oid=data.base_oid, spans=data.spans))
+        view, own_oid = View(base_oid=data.base_oid, spans=data.spans), data.base_oid if data.own else lock.own_oid
+        views = () if data.stale else with_view(lock.resource.views, view, keep=lock.own_oid)
         resource = lock.resource.model_copy(update={"region": data.region, "views": views})
-        self._index_lock(lock.model_copy(update={"resource": resource, "stale": data.stale}))
+        self._index_lock(lock.model_copy(update={"resource": resource, "stale": data.stale, "own_oid": own_oid}))
+        self._recheck_ready()
+        self._find_ready(lock.resource.path)
+        return frozenset({("lock", data.lock_id)})
+
+    def _wait_moved(self, agent_id: str, data: LockWaitMoved) -> frozenset[Key]:
+        wait = self._waits.get((agent_id, data.request_id))
+        if wait is None:
+            return frozenset()
+        self._index_wait(wait.moved(data))
         self._recheck_ready()
         self._find_ready(data.path)
-        return frozenset({("lock", data.lock_id)})
+        return frozenset({_wait_key(wait)})
 
     def _withdrawn(self, agent_id: str, data: LockWithdrawn) -> frozenset[Key]:
         return self._drop_wait((agent_id, data.request_id))
@@ -283,12 +301,17 @@ class LockTable:
         return frozenset({("lock", lock_id)})
 
     def _add_wait(self, wait: Wait) -> None:
+        self._index_wait(wait)
+        self._recheck_ready()
+        if not self.is_blocked(wait):
+            self._ready[wait.agent_id, wait.request_id] = wait
+
+    def _index_wait(self, wait: Wait) -> None:
         self._waits[wait.agent_id, wait.request_id] = wait
         self._waits_of.setdefault(wait.agent_id, {})[wait.request_id] = wait
         for path in _paths(wait):
             self._waits_near.add(path, _wait_key(wait)[1], wait)
-        self._recheck_ready()
-        if not self.is_blocked(wait):
+        if (wait.agent_id, wait.request_id) in self._ready:
             self._ready[wait.agent_id, wait.request_id] = wait
 
     def _drop_wait(self, key: RequestKey) -> frozenset[Key]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain import lock_moves, lock_rules
+from aegis_tui.domain import lock_end, lock_moves, lock_rules
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.exchange import BEGIN
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance_rules import named_instance, own_instance
-from aegis_tui.domain.lock import Draft, Lock, LockDenied, LockMode, LockRefused, Region, Resource
+from aegis_tui.domain.lock import Draft, Lock, LockDenied, LockMode, LockRefused, LockReleased, Region, Resource
 from aegis_tui.domain.message import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import PartitionRefused, Refused, StaleToken, UsageError
@@ -115,14 +116,19 @@ def _first_line(error: ValueError) -> str:
     return line.removeprefix("Value error, ").partition(" [type=")[0]
 
 
+def may_hold(workspace: Workspace, agent_id: str, path: str, mode: LockMode) -> bool:
+    """Whether the partitions let an agent have a lock of that mode there; reading is free to all (PART-3)."""
+    instance = workspace.get_instance(agent_id)
+    if mode is not LockMode.EXCLUSIVE or instance is None:
+        return True
+    verdict = workspace.partitions.verdict(agent_id, path)
+    return verdict.allowed or (instance.run is None and verdict.owner is None and verdict.rule != "shared")
+
+
 def _check_partition(workspace: Workspace, actor: Actor, resource: Resource, mode: LockMode) -> None:
-    if mode is not LockMode.EXCLUSIVE:
+    if may_hold(workspace, actor.agent_id, resource.path, mode):
         return
-    instance = own_instance(workspace, actor)
     verdict = workspace.partitions.verdict(actor.agent_id, resource.path)
-    bound = instance.run is not None
-    if verdict.allowed or (not bound and verdict.owner is None and verdict.rule != "shared"):
-        return
     denied = LockDenied(path=resource.path, lock_type=mode, code="PARTITION", held_by=verdict.owner or "")
     raise LockRefused(
         verdict.message,
@@ -136,7 +142,7 @@ def _check_partition(workspace: Workspace, actor: Actor, resource: Resource, mod
 
 def lock_renew(workspace: Workspace, command: commands.LockRenew, actor: Actor, request_id: str) -> Decision:
     """Start the TTL again; the token must be the current one."""
-    drafts = lock_rules.renew(
+    drafts = lock_end.renew(
         workspace.locks,
         actor.agent_id,
         lock_id=command.lock_id,
@@ -153,26 +159,31 @@ def lock_renew(workspace: Workspace, command: commands.LockRenew, actor: Actor, 
 
 
 def lock_release(workspace: Workspace, command: commands.LockRelease, actor: Actor, request_id: str) -> Decision:
-    """Give locks back; releasing somebody's newer lock is refused."""
-    drafts = lock_rules.release(
-        workspace.locks, actor.agent_id, lock_id=command.lock_id, path=command.path, token=command.token
-    )
-    return Decision(drafts, {"released": [str(getattr(data, "lock_id", "")) for _, data in drafts]})
+    """Give locks back; releasing somebody's newer lock is refused, giving up a request never is."""
+    if command.request is not None:
+        if (command.lock_id, command.path, command.token) != (None, None, None):
+            raise UsageError("a request is given up by its id alone", "leave out lock_id, path and token")
+        drafts = lock_end.give_up(workspace.locks, actor.agent_id, command.request)
+    else:
+        drafts = lock_end.release(
+            workspace.locks, actor.agent_id, lock_id=command.lock_id, path=command.path, token=command.token
+        )
+    return Decision(drafts, {"released": [data.lock_id for _, data in drafts if isinstance(data, LockReleased)]})
 
 
 def lock_break(workspace: Workspace, command: commands.LockBreak, actor: Actor, request_id: str) -> Decision:
     """Take a lock away; said to all, with the reason."""
-    return Decision(lock_rules.break_lock(workspace.locks, actor.agent_id, command.lock_id, command.reason))
+    return Decision(lock_end.break_lock(workspace.locks, actor.agent_id, command.lock_id, command.reason))
 
 
 def lock_expire(workspace: Workspace, command: commands.LockExpire, actor: Actor, request_id: str) -> Decision:
     """A TTL has passed."""
-    return Decision(lock_rules.expire(workspace.locks, command.lock_id, command.token))
+    return Decision(lock_end.expire(workspace.locks, command.lock_id, command.token))
 
 
 def wait_expire(workspace: Workspace, command: commands.WaitExpire, actor: Actor, request_id: str) -> Decision:
     """A wait has timed out."""
-    return Decision(lock_rules.withdraw(workspace.locks, command.agent_id, command.waiting, "TIMEOUT"))
+    return Decision(lock_end.withdraw(workspace.locks, command.agent_id, command.waiting, "TIMEOUT"))
 
 
 def broadcast(workspace: Workspace, command: commands.BroadcastSend, actor: Actor, request_id: str) -> Decision:
@@ -193,9 +204,10 @@ def _fenced(workspace: Workspace, command: commands.BroadcastSend, actor: Actor)
     path, token = command.data.get("file"), command.data.get("token")
     if not isinstance(path, str) or not isinstance(token, int):
         raise UsageError(f"{command.event} needs file and token", "see contract section 6")
-    lock = lock_rules.check_token(workspace.locks, actor.agent_id, path=path, token=token)
+    path = unicodedata.normalize("NFC", path)
+    lock = lock_end.check_token(workspace.locks, actor.agent_id, path=path, token=token)
     if lock.mode is not LockMode.EXCLUSIVE:
-        raise StaleToken(f"{path} is held {lock.mode}, not EXCLUSIVE", lock_rules.REACQUIRE_HINT, path=path)
+        raise StaleToken(f"{path} is held {lock.mode}, not EXCLUSIVE", lock_end.REACQUIRE_HINT, path=path)
     named = command.data.get("feature")
     feature = named if isinstance(named, str) else None
     told: dict[str, Any] = {"file": path, "token": token, **({"feature": feature} if feature else {})}
@@ -207,7 +219,7 @@ def _fenced(workspace: Workspace, command: commands.BroadcastSend, actor: Actor)
         raise UsageError("code:written needs new_oid", "the blob id of what was written")
     base_oid = base if isinstance(base, str) else None
     written = CodeWritten(file=path, token=token, base_oid=base_oid, new_oid=new, feature=feature)
-    return Decision([(actor.agent_id, written), *lock_moves.after_write(workspace, lock, command.rewrite)])
+    return Decision([(actor.agent_id, written), *lock_moves.after_write(workspace, lock, path, command.rewrite)])
 
 
 def scope_request(workspace: Workspace, command: commands.ScopeRequest, actor: Actor, request_id: str) -> Decision:

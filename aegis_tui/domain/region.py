@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from aegis_tui.domain.model import FrozenModel
 
@@ -17,7 +17,7 @@ Span = tuple[int, int]
 """First and last line, 1-based, both in."""
 
 MAX_VIEWS: Final = 8
-"""How many contents of its file a region is known in: the one it was granted on, and the newest."""
+"""How many contents of its file a region is known in: the one it was granted on, its holder's own, and the newest."""
 
 _MAX_MATCHED_LINES = 2000
 
@@ -52,9 +52,9 @@ class Rewrite(FrozenModel):
     hunks: tuple[Hunk, ...]
 
 
-def blob_id(content: bytes) -> str:
-    """The id git gives that content as a blob, without filters, in a SHA-1 repository."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+def blob_id(content: bytes, algorithm: Literal["sha1", "sha256"] = "sha1") -> str:
+    """The id git gives that content as a blob, without filters, in a repository of that hash."""
+    return hashlib.new(algorithm, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def split_lines(text: str) -> list[str]:
@@ -171,7 +171,7 @@ def _each(moved: list[Span | None]) -> tuple[Span, ...] | None:
 def is_inside(hunk: Hunk, spans: Iterable[Span]) -> bool:
     """Whether the change touches only lines of one span, or is put in at one of its ends."""
     lowest, highest = hunk.start - hunk.slack, hunk.start
-    return any(first <= highest and lowest <= last + 1 - hunk.removed for first, last in spans)
+    return any(max(first, lowest) <= min(highest, last + 1 - hunk.removed) for first, last in spans)
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
@@ -202,9 +202,11 @@ def common(one: Iterable[View], other: Iterable[View]) -> list[tuple[tuple[Span,
     return [(view.spans, known[view.base_oid]) for view in one if view.base_oid in known]
 
 
-def with_view(views: Sequence[View], view: View) -> tuple[View, ...]:
-    """The views with one more; the first stays, the oldest of the others goes."""
+def with_view(views: Sequence[View], view: View, *, keep: str | None = None) -> tuple[View, ...]:
+    """The views with one more; the first and the one of the content `keep` stay, the oldest of the others goes."""
     kept = [item for item in views if item.base_oid != view.base_oid]
     if views and views[0].base_oid == view.base_oid:
         return (view, *kept)
-    return (*kept, view) if len(kept) < MAX_VIEWS else (kept[0], *kept[2:], view)
+    if len(kept) >= MAX_VIEWS:
+        del kept[next(index for index in range(1, len(kept)) if kept[index].base_oid != keep)]
+    return (*kept, view)

@@ -130,7 +130,7 @@ class _Tally:
                 count["requested"] += 1
                 count["waited"] += 1
             case LockWithdrawn():
-                count["failed"] += 1
+                count["failed"] += data.code != "CANCELLED"
             case LockDenied():
                 count["requested"] += 1
                 count["failed"] += 1

@@ -189,6 +189,13 @@ class Engine:
         self._work.set()
         return answer
 
+    async def has_taken(self, actor: Actor, request_id: str | None) -> bool:
+        """Whether that request was granted before or waits: what comes under its id now is a retry of it."""
+        if request_id is None:
+            return False
+        key = (actor.agent_id, request_id)
+        return key in self._waiting or bool(await self._log.find_replies([key]))
+
     async def heartbeat(self, actor: Actor, beat: Heartbeat) -> Reply:
         """Note a sign of life; the reply names the locks the asker believes in but no longer holds. Not logged.
 
@@ -301,7 +308,7 @@ class Engine:
     def _collect(self, events: tuple[Event, ...], batch: Batch) -> None:
         for event in events:
             batch.events.append(event)
-            if (found := settled(self._workspace, event)) is not None:
+            if (found := settled(self._workspace, event, self._clock.now())) is not None:
                 agent_id, request_id, result = found
                 batch.settled[agent_id, request_id] = result
                 if isinstance(result, dict):

@@ -111,13 +111,25 @@ class Ingress:
     async def _decide(
         self, command: AnyCommand, filling: Awaitable[AnyCommand] | None, actor: Actor, request_id: str | None
     ) -> Reply:
-        command = command if filling is None else await filling
+        if filling is not None:
+            command = await self._filled(command, filling, actor, request_id)
         reply = await self._engine.submit(command, actor, request_id)
         if isinstance(command, ContextGet):
             return await self._engine.context()
         if isinstance(command, AgentRegister) and actor.kind == "person":
             reply = {**reply, "token_file": str(self._issue(reply))}
         return reply
+
+    async def _filled(
+        self, command: AnyCommand, filling: Awaitable[AnyCommand], actor: Actor, request_id: str | None
+    ) -> AnyCommand:
+        """A retry gets its first answer, whatever the files hold by now."""
+        try:
+            return await filling
+        except AegisError:
+            if await self._engine.has_taken(actor, request_id):
+                return command
+            raise
 
     def _issue(self, reply: dict[str, Any]) -> Path:
         """Give an instance that a person started by hand its token, in its own 0600 file."""

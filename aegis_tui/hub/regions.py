@@ -7,7 +7,8 @@ becomes hunks. What is read is what the asker sees: its worktree, or the person'
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import contextlib
+import unicodedata
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from aegis_tui.domain.region import (
     Rewrite,
     Span,
     View,
-    blob_id,
     line_hunks,
     move_all,
     split_lines,
@@ -28,32 +28,40 @@ from aegis_tui.domain.symbol import Outline
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.known_texts import KnownTexts
 from aegis_tui.ports.symbols import SymbolReader
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
 """Larger files are locked as a whole."""
 
-_KEPT_TEXTS = 256
-
 
 class RegionService:
     """A `HubService` that fills in `lock:acquire` and `code:written`.
 
-    Texts that regions were resolved on are remembered, so that two of them can be compared. They are lost with the
-    process; regions of contents that nobody remembers count as crossing, which is the safe direction.
+    Texts that regions were resolved on are remembered, so that two of them can be compared. A new process reads anew
+    what the holders of regions have now; regions of contents that nobody remembers count as crossing, which is the safe
+    direction.
     """
 
     def __init__(self, root: Path, symbols: SymbolReader) -> None:
         self._root, self._symbols = root, symbols
         self._engine: Engine | None = None
         self._ready = asyncio.Event()
-        self._texts: OrderedDict[str, str] = OrderedDict()
+        self._texts = KnownTexts()
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Know where the worktrees are from now on."""
+        """Know where the worktrees are from now on, and what is in the files that hold regions."""
         self._engine = engine
+        places = engine.peek(lambda workspace: _region_places(workspace, self._root))
+        await asyncio.to_thread(self._read_all, places)
         self._ready.set()
+
+    def _read_all(self, places: Iterable[tuple[Path, str]]) -> None:
+        for folder, path in places:
+            with contextlib.suppress(UsageError):
+                if (text := read_text(folder, path)) is not None:
+                    self._texts.keep(text)
 
     async def stop(self) -> None:
         """Nothing runs."""
@@ -82,7 +90,11 @@ class RegionService:
             wanted.append(WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
         folder = await self._folder(actor)
         pinned = [await self._resource(item, folder) for item in wanted]
-        whole = [item.path for item, got in zip(wanted, pinned, strict=True) if item.symbol and not got.region]
+        whole = [
+            got.path
+            for item, got in zip(wanted, pinned, strict=True)
+            if (item.symbol or item.lines) and got.region is None
+        ]
         return command.model_copy(update={"pinned": tuple(pinned), "whole": tuple(whole)})
 
     async def _resource(self, wanted: WantedResource, folder: Path) -> Resource:
@@ -93,8 +105,10 @@ class RegionService:
             raise UsageError(f"{wanted.path} is not a lockable place", "a path, with lines A-B or a symbol") from error
         if region is None:
             return plain
-        text = await asyncio.to_thread(read_text, folder, plain.path)
-        oid = self._keep(text)
+        text = await asyncio.to_thread(read_text, folder, wanted.path)
+        if text is None:
+            return plain
+        oid = self._texts.keep(text)
         spans = await self._spans(plain.path, region, text)
         if spans is None:
             return plain
@@ -107,7 +121,7 @@ class RegionService:
             if region.lines[1] > count:
                 raise UsageError(f"{path} has {count} lines, not {region.lines[1]}", f"lines lie within 1-{count}")
             return (region.lines,)
-        outline = await asyncio.to_thread(self._symbols.outline, path, text)
+        outline = await asyncio.to_thread(self._symbols.outline, path, text) if _is_text(text) else None
         if outline is None:
             return None
         if symbol := outline.find(region.symbol or ""):
@@ -119,23 +133,29 @@ class RegionService:
         if self._engine is None:
             return []
         others = self._engine.peek(lambda workspace: _known_oids(workspace, path)) - {oid}
-        texts = [(name, self._texts[name]) for name in sorted(others) if name in self._texts]
-        return await asyncio.to_thread(_translated, self._texts[oid], spans, texts[: MAX_VIEWS - 1])
+        texts = [(name, text) for name in sorted(others) if (text := self._texts.text(name)) is not None]
+        mine = self._texts.text(oid) or ""
+        return await asyncio.to_thread(_translated, mine, spans, texts[: MAX_VIEWS - 1])
 
     async def _rewrite(self, command: BroadcastSend, actor: Actor) -> Rewrite | None:
-        path, base, new = (command.data.get(name) for name in ("file", "base_oid", "new_oid"))
-        before = self._texts.get(base) if isinstance(base, str) else None
-        if not isinstance(path, str) or not isinstance(base, str) or before is None:
+        path, named, new = (command.data.get(name) for name in ("file", "base_oid", "new_oid"))
+        if not (isinstance(path, str) and isinstance(named, str) and isinstance(new, str)):
+            return None
+        base = self._texts.find(named)
+        before = None if base is None else self._texts.text(base)
+        if base is None or before is None:
             return None
         try:
-            plain = Resource(path=path)
-            after = await asyncio.to_thread(read_text, await self._folder(actor), plain.path)
-        except (ValueError, UsageError):
+            after = await asyncio.to_thread(read_text, await self._folder(actor), path)
+        except UsageError:
             return None
-        if self._keep(after) != new:
+        if after is None:
+            return None
+        written = self._texts.keep(after)
+        if self._texts.find(new) != written:
             return None
         hunks = await asyncio.to_thread(line_hunks, before, after)
-        return Rewrite(base_oid=base, new_oid=str(new), hunks=hunks)
+        return Rewrite(base_oid=base, new_oid=written, hunks=hunks)
 
     async def _folder(self, actor: Actor) -> Path:
         await self._ready.wait()
@@ -144,31 +164,37 @@ class RegionService:
         found = await self._engine.read(lambda workspace: workspace.get_instance(actor.agent_id))
         return Path(found.worktree) if found is not None and found.worktree else self._root
 
-    def _keep(self, text: str) -> str:
-        oid = blob_id(text.encode("utf-8"))
-        self._texts[oid] = text
-        self._texts.move_to_end(oid)
-        while len(self._texts) > _KEPT_TEXTS:
-            self._texts.popitem(last=False)
-        return oid
 
+def read_text(folder: Path, path: str) -> str | None:
+    """What is in a file of a checkout; bytes that are no UTF-8 are kept as lone surrogates (PEP 383).
 
-def read_text(folder: Path, path: str) -> str:
-    """The text of a file in a checkout.
+    The path is tried as it is spelled, then in NFC.
+
+    Returns:
+        None when the file is larger than `MAX_FILE_BYTES`.
 
     Raises:
-        UsageError: There is none, it leads out of the checkout, or it is no UTF-8 text of a bearable size.
+        UsageError: There is none, it leads out of the checkout, or it cannot be read.
     """
     root = folder.resolve()
-    place = (root / path).resolve()
-    if not place.is_relative_to(root) or not place.is_file():
-        raise UsageError(f"there is no file {path} where you work", "lock the path without lines or symbol")
     try:
-        if place.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"{path} is too large for regions", "lock the path without lines or symbol")
-        return place.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as text", "lock the path without lines or symbol") from error
+        places = [(root / name).resolve() for name in (path, unicodedata.normalize("NFC", path))]
+        place = next((item for item in places if item.is_relative_to(root) and item.is_file()), None)
+        if place is None:
+            raise UsageError(f"there is no file {path} where you work", "lock the path without lines or symbol")
+        with place.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read", "lock the path without lines or symbol") from error
+    return None if len(raw) > MAX_FILE_BYTES else raw.decode("utf-8", "surrogateescape")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unknown(path: str, name: str, outline: Outline) -> UsageError:
@@ -182,6 +208,17 @@ def _known_oids(workspace: Workspace, path: str) -> set[str]:
     resources = [lock.resource for lock in workspace.locks.locks_on(path)]
     resources += [wanted for wait in workspace.locks.waits() for wanted in wait.resources]
     return {view.base_oid for item in resources if item.path == path for view in item.views}
+
+
+def _region_places(workspace: Workspace, root: Path) -> list[tuple[Path, str]]:
+    """Where the holders of regions have their files, each place once."""
+    places: dict[tuple[Path, str], None] = {}
+    for lock in workspace.locks.locks():
+        if lock.resource.region is not None:
+            instance = workspace.get_instance(lock.agent_id)
+            folder = Path(instance.worktree) if instance is not None and instance.worktree else root
+            places[folder, lock.resource.path] = None
+    return list(places)
 
 
 def _translated(text: str, spans: tuple[Span, ...], others: Iterable[tuple[str, str]]) -> list[View]:

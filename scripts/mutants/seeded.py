@@ -9,6 +9,8 @@ from scripts.mutants.tree import Tree, Verdict, tree_copy
 
 DEADLINE_S = 180.0
 _RULES = "aegis_tui/domain/lock_rules.py"
+_END = "aegis_tui/domain/lock_end.py"
+_MOVES = "aegis_tui/domain/lock_moves.py"
 _ENGINE = "aegis_tui/hub/engine.py"
 _FANOUT = "aegis_tui/hub/fanout.py"
 _LOG = "aegis_tui/adapters/store/sqlite_log.py"
@@ -60,7 +62,7 @@ MUTANTS = (
     Mutant(
         "token-at-least",
         "only the very token of a lock releases or renews it",
-        _RULES,
+        _END,
         "token is None or lock.token == token]",
         "token is None or lock.token >= token]",
         _LOCK_TESTS,
@@ -68,7 +70,7 @@ MUTANTS = (
     Mutant(
         "release-without-compare",
         "a stale token releases nothing",
-        _RULES,
+        _END,
         "[lock for lock in own if token is None or lock.token == token]",
         "own",
         _LOCK_TESTS,
@@ -76,7 +78,7 @@ MUTANTS = (
     Mutant(
         "expiry-without-token",
         "an expiry ends only the lock it was armed for",
-        _RULES,
+        _END,
         "[] if lock is None or lock.token != token else",
         "[] if lock is None else",
         _LOCK_TESTS,
@@ -92,7 +94,7 @@ MUTANTS = (
     Mutant(
         "overtaking",
         "who came first is granted first",
-        "aegis_tui/domain/lock.py",
+        "aegis_tui/domain/lock_wait.py",
         "(theirs is mine and other.order < self.order)",
         "False",
         _LOCK_TESTS,
@@ -108,10 +110,42 @@ MUTANTS = (
     Mutant(
         "stale-write-accepted",
         "a write under a superseded token is refused",
-        _RULES,
+        _END,
         "and lock.token == token and not lock.stale:",
         "and lock.token >= token and not lock.stale:",
         (*_LOCK_TESTS, "tests/domain/test_core.py"),
+    ),
+    Mutant(
+        "unseen-write-accepted",
+        "a write under a region that nobody can place is refused",
+        _MOVES,
+        "    if lock.resource.region is not None and lock.resource.views:",
+        "    if rewrite is not None and lock.resource.region is not None and lock.resource.views:",
+        ("tests/domain/test_lock_moves.py", "tests/hub/test_region_fence.py"),
+    ),
+    Mutant(
+        "waits-left-behind",
+        "a region that is waited for moves with its lines",
+        _MOVES,
+        "    for wait in workspace.locks.waits_on(path):",
+        "    for wait in ():",
+        ("tests/domain/test_lock_moves.py", "tests/hub/test_region_fence.py"),
+    ),
+    Mutant(
+        "no-partition-check-at-grant",
+        "a waiter that may no longer write there is not granted",
+        "aegis_tui/domain/core.py",
+        ", may=self._may_hold)",
+        ")",
+        ("tests/domain/test_lock_end.py",),
+    ),
+    Mutant(
+        "wait-never-given-up",
+        "who gives a request up is not granted it later",
+        _END,
+        '    return withdraw(table, agent_id, request_id, "CANCELLED") or granted',
+        "    return granted",
+        ("tests/domain/test_lock_end.py",),
     ),
     Mutant(
         "renewal-ignored",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from aegis_tui.domain import lock_rules
+from aegis_tui.domain import lock_end, lock_rules
 from aegis_tui.domain.lock import (
     COMPATIBLE,
     Draft,
@@ -96,7 +96,7 @@ class Desk:
 
     def free(self, agent: str, path: str) -> list[Draft]:
         """Release by path; returns what that let others do."""
-        self.apply(lock_rules.release(self.table, agent, path=path))
+        self.apply(lock_end.release(self.table, agent, path=path))
         return self.promote()
 
     def holders(self) -> list[tuple[str, str]]:
@@ -230,7 +230,7 @@ def test_a_ttl_is_over_zero_and_at_most_ten_minutes(desk: Desk, ttl_s: float) ->
         desk.ask("w1", "a.py", ttl_s=ttl_s)
     desk.ask("w1", "a.py", ttl_s=600)
     with pytest.raises(UsageError):
-        lock_rules.renew(desk.table, "w1", path="a.py", ttl_s=ttl_s)
+        lock_end.renew(desk.table, "w1", path="a.py", ttl_s=ttl_s)
 
 
 @pytest.mark.parametrize("wait_s", [-1, float("nan"), float("inf")])
@@ -294,7 +294,7 @@ def test_a_try_that_only_a_waiter_blocks_names_the_waiter(desk: Desk) -> None:
     desk.ask("r1", "a.py", mode=SHARED)
     desk.ask("w1", "a.py:3-4", wait_s=60)
     error = refused(desk, "r2", "a.py", mode=SHARED)
-    assert (error.data["held_by"], error.data["lock_id"], error.data["region"]) == ("w1", None, "3-4")
+    assert (error.data["held_by"], error.data["lock_id"], error.data["region"]) == ("w1", "L1", "3-4")
 
 
 def test_a_waiter_for_other_lines_is_not_in_the_way(desk: Desk) -> None:
@@ -320,9 +320,9 @@ def test_a_withdrawn_waiter_lets_those_behind_it_through(desk: Desk) -> None:
     desk.ask("r1", "a.py", mode=SHARED)
     desk.ask("w1", "a.py", wait_s=60, request="w")
     desk.ask("r2", "a.py", mode=SHARED, wait_s=60)
-    desk.apply(lock_rules.withdraw(desk.table, "w1", "w", "TIMEOUT"))
+    desk.apply(lock_end.withdraw(desk.table, "w1", "w", "TIMEOUT"))
     assert [agent for agent, _ in desk.promote()] == ["r2"]
-    assert lock_rules.withdraw(desk.table, "w1", "w", "TIMEOUT") == []
+    assert lock_end.withdraw(desk.table, "w1", "w", "TIMEOUT") == []
 
 
 # Upgrade
@@ -367,7 +367,7 @@ def test_an_upgrade_keeps_its_place_when_the_weaker_lock_ends_first(desk: Desk) 
     desk.ask("r2", "a.py", mode=SHARED)
     desk.ask("w1", "a.py", wait_s=60)
     desk.ask("r1", "a.py", wait_s=60)
-    desk.apply(lock_rules.expire(desk.table, "L1", 1))
+    desk.apply(lock_end.expire(desk.table, "L1", 1))
     assert [agent for agent, _ in desk.free("r2", "a.py")] == ["r1"]
 
 
@@ -415,9 +415,9 @@ def test_asking_again_for_what_is_held_together_with_more_is_no_deadlock(desk: D
 
 def test_a_stale_token_releases_and_renews_nothing(desk: Desk) -> None:
     desk.ask("w1", "a.py")
-    desk.apply(lock_rules.expire(desk.table, "L1", 1))
+    desk.apply(lock_end.expire(desk.table, "L1", 1))
     desk.ask("w1", "a.py")
-    for action in (lock_rules.release, lock_rules.renew):
+    for action in (lock_end.release, lock_end.renew):
         with pytest.raises(StaleToken):
             action(desk.table, "w1", path="a.py", token=1)
         with pytest.raises(StaleToken):
@@ -432,7 +432,7 @@ def test_nobody_releases_what_another_holds(desk: Desk) -> None:
     names: list[dict[str, Any]] = [{"lock_id": "L1"}, {"path": "a.py"}]
     for name in names:
         with pytest.raises(Refused):
-            lock_rules.release(desk.table, "w2", **name)
+            lock_end.release(desk.table, "w2", **name)
 
 
 def test_a_release_by_path_ends_ones_own_locks_on_it_only(desk: Desk) -> None:
@@ -448,40 +448,40 @@ def test_a_lock_is_named_by_id_or_path(desk: Desk) -> None:
     names: list[dict[str, Any]] = [{}, {"lock_id": "L1", "path": "a.py"}]
     for name in names:
         with pytest.raises(UsageError):
-            lock_rules.release(desk.table, "w1", **name)
+            lock_end.release(desk.table, "w1", **name)
 
 
 def test_a_renewal_keeps_the_token(desk: Desk) -> None:
     desk.ask("w1", "a.py", ttl_s=10)
-    desk.apply(lock_rules.renew(desk.table, "w1", lock_id="L1", ttl_s=20))
-    desk.apply(lock_rules.renew(desk.table, "w1", lock_id="L1"))
+    desk.apply(lock_end.renew(desk.table, "w1", lock_id="L1", ttl_s=20))
+    desk.apply(lock_end.renew(desk.table, "w1", lock_id="L1"))
     assert [(lock.token, lock.ttl_s) for lock in desk.table.locks()] == [(1, 20)]
 
 
 def test_a_broken_lock_is_told_with_who_and_why(desk: Desk) -> None:
     desk.ask("w1", "a.py")
-    desk.apply(lock_rules.break_lock(desk.table, "person", "L1", "stuck"))
+    desk.apply(lock_end.break_lock(desk.table, "person", "L1", "stuck"))
     expected = LockBroken(lock_id="L1", path="a.py", region=None, token=1, reason="stuck", by="person")
     assert desk.log[-1] == ("w1", expected)
     assert desk.table.locks() == []
     with pytest.raises(StaleToken):
-        lock_rules.break_lock(desk.table, "person", "L1", "stuck")
+        lock_end.break_lock(desk.table, "person", "L1", "stuck")
 
 
 def test_only_the_lock_of_that_token_expires(desk: Desk) -> None:
     desk.ask("w1", "a.py")
-    assert lock_rules.expire(desk.table, "L1", 2) == []
-    assert lock_rules.expire(desk.table, "L9", 9) == []
-    assert [type(data) for _, data in lock_rules.expire(desk.table, "L1", 1)] == [LockExpired]
+    assert lock_end.expire(desk.table, "L1", 2) == []
+    assert lock_end.expire(desk.table, "L9", 9) == []
+    assert [type(data) for _, data in lock_end.expire(desk.table, "L1", 1)] == [LockExpired]
 
 
-@pytest.mark.parametrize(("reason", "ends_as"), [(lock_rules.SESSION_LOST, LockExpired), ("left", LockReleased)])
+@pytest.mark.parametrize(("reason", "ends_as"), [(lock_end.SESSION_LOST, LockExpired), ("left", LockReleased)])
 def test_a_session_that_ends_frees_all_it_held_and_waited_for(desk: Desk, reason: str, ends_as: type) -> None:
     desk.ask("w1", "a.py")
     desk.ask("w2", "b.py")
     desk.ask("w1", "b.py", wait_s=60)
     desk.ask("w3", "a.py", wait_s=60)
-    drafts = desk.apply(lock_rules.drop_holder(desk.table, "w1", reason))
+    drafts = desk.apply(lock_end.drop_holder(desk.table, "w1", reason))
     assert [type(data) for _, data in drafts] == [LockWithdrawn, ends_as]
     desk.promote()
     assert desk.holders() == [("w2", "b.py"), ("w3", "a.py")]
@@ -493,18 +493,18 @@ def test_a_session_that_ends_frees_all_it_held_and_waited_for(desk: Desk, reason
 def test_only_the_token_of_ones_own_current_lock_passes(desk: Desk) -> None:
     desk.ask("w1", "a.py")
     desk.ask("w2", "b.py:3-4")
-    assert lock_rules.check_token(desk.table, "w1", path="a.py", token=1).lock_id == "L1"
-    assert lock_rules.check_token(desk.table, "w2", path="b.py", token=2).lock_id == "L2"
+    assert lock_end.check_token(desk.table, "w1", path="a.py", token=1).lock_id == "L1"
+    assert lock_end.check_token(desk.table, "w2", path="b.py", token=2).lock_id == "L2"
     for agent, path, token in (("w1", "a.py", 2), ("w1", "a.py", 0), ("w2", "a.py", 1), ("w1", "b.py", 1)):
         with pytest.raises(StaleToken):
-            lock_rules.check_token(desk.table, agent, path=path, token=token)
+            lock_end.check_token(desk.table, agent, path=path, token=token)
 
 
 def test_an_expired_token_is_refused_even_when_nobody_took_the_lock_since(desk: Desk) -> None:
     desk.ask("w1", "a.py")
-    desk.apply(lock_rules.expire(desk.table, "L1", 1))
+    desk.apply(lock_end.expire(desk.table, "L1", 1))
     with pytest.raises(StaleToken):
-        lock_rules.check_token(desk.table, "w1", path="a.py", token=1)
+        lock_end.check_token(desk.table, "w1", path="a.py", token=1)
 
 
 def test_an_old_token_is_refused_after_the_holder_came_back(desk: Desk) -> None:
@@ -512,16 +512,16 @@ def test_an_old_token_is_refused_after_the_holder_came_back(desk: Desk) -> None:
     desk.free("w1", "a.py")
     desk.ask("w1", "a.py")
     with pytest.raises(StaleToken):
-        lock_rules.check_token(desk.table, "w1", path="a.py", token=1)
+        lock_end.check_token(desk.table, "w1", path="a.py", token=1)
     with pytest.raises(StaleToken):
-        lock_rules.check_token(desk.table, "w1", path="a.py", token=4)
+        lock_end.check_token(desk.table, "w1", path="a.py", token=4)
 
 
 def test_a_lock_on_a_folder_fences_what_is_below(desk: Desk) -> None:
     desk.ask("w1", "src")
-    assert lock_rules.check_token(desk.table, "w1", path="src/a.py", token=1).lock_id == "L1"
+    assert lock_end.check_token(desk.table, "w1", path="src/a.py", token=1).lock_id == "L1"
     with pytest.raises(StaleToken):
-        lock_rules.check_token(desk.table, "w1", path="srcs/a.py", token=1)
+        lock_end.check_token(desk.table, "w1", path="srcs/a.py", token=1)
 
 
 # Table
@@ -533,8 +533,8 @@ def test_evolve_takes_any_event_in_any_state() -> None:
     desk.ask("w2", "a.py", wait_s=60)
     desk.ask("w1", "b.py", ttl_s=9)
     desk.free("w1", "a.py")
-    desk.apply(lock_rules.renew(desk.table, "w1", path="b.py"))
-    desk.apply(lock_rules.drop_holder(desk.table, "w1", "left"))
+    desk.apply(lock_end.renew(desk.table, "w1", path="b.py"))
+    desk.apply(lock_end.drop_holder(desk.table, "w1", "left"))
     for draft in (*reversed(desk.log), *desk.log, *desk.log):
         other.evolve(*draft)
     assert LockTable.load(other.dump()).dump() == other.dump()
@@ -553,7 +553,7 @@ def test_evolve_returns_what_changed(desk: Desk) -> None:
         desk.table, "w2", request_id="q", resources=[at("a.py")], mode=EXCLUSIVE, ttl_s=9, wait_s=9, seq=1
     )
     assert desk.table.evolve(*queued[0]) == {("wait", "w2/q")}
-    desk.apply(lock_rules.release(desk.table, "w1", path="a.py"))
+    desk.apply(lock_end.release(desk.table, "w1", path="a.py"))
     granted = lock_rules.promote(desk.table, seq=4, alive=lambda _: True, lapsed=lambda *_: False)
     assert desk.table.evolve(*granted[0]) == {("wait", "w2/q"), ("lock", "L5")}
     assert desk.table.evolve("w2", LockDenied(path="a.py", lock_type=SHARED, code="HELD", held_by="w1")) == frozenset()
@@ -582,8 +582,8 @@ def test_an_index_forgets_what_ended(desk: Desk) -> None:
     empty = vars(LockTable())
     desk.ask("w1", "x/y/a.py", "x/b.py:1-2")
     desk.ask("w2", "x", wait_s=60, request="q")
-    desk.apply(lock_rules.withdraw(desk.table, "w2", "q", "TIMEOUT"))
-    desk.apply(lock_rules.drop_holder(desk.table, "w1", "left"))
+    desk.apply(lock_end.withdraw(desk.table, "w2", "q", "TIMEOUT"))
+    desk.apply(lock_end.drop_holder(desk.table, "w1", "left"))
     for name, value in vars(desk.table).items():
         if isinstance(value, dict) and name != "_appliers":
             assert value == empty[name]

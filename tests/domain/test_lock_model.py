@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from aegis_tui.domain import lock_rules
+from aegis_tui.domain import lock_end, lock_rules
 from aegis_tui.domain.lock import (
     Draft,
     LockAcquired,
@@ -356,24 +356,24 @@ class LockMachine(RuleBasedStateMachine):
         lock = data.draw(st.sampled_from(table.locks()))
         agent, path = lock.agent_id, lock.resource.path
         if how == "release":
-            self.both.end_lock(lock_rules.release(table, agent, lock_id=lock.lock_id, token=lock.token))
+            self.both.end_lock(lock_end.release(table, agent, lock_id=lock.lock_id, token=lock.token))
         elif how == "path":
-            self.both.end_lock(lock_rules.release(table, agent, path=path))
+            self.both.end_lock(lock_end.release(table, agent, path=path))
             assert not [own for own in table.locks_of(agent) if own.resource.path == path]
         elif how == "expire":
-            assert lock_rules.expire(table, lock.lock_id, lock.token + 1) == []
-            self.both.end_lock(lock_rules.expire(table, lock.lock_id, lock.token))
+            assert lock_end.expire(table, lock.lock_id, lock.token + 1) == []
+            self.both.end_lock(lock_end.expire(table, lock.lock_id, lock.token))
         elif how == "break":
-            self.both.end_lock(lock_rules.break_lock(table, "person", lock.lock_id, "test"))
+            self.both.end_lock(lock_end.break_lock(table, "person", lock.lock_id, "test"))
         else:
-            self.both.apply(lock_rules.renew(table, agent, lock_id=lock.lock_id, token=lock.token, ttl_s=100))
+            self.both.apply(lock_end.renew(table, agent, lock_id=lock.lock_id, token=lock.token, ttl_s=100))
         self.both.settle()
 
     @precondition(lambda self: self.both.table.waits())
     @rule(data=st.data())
     def a_wait_times_out(self, data: st.DataObject) -> None:
         wait = data.draw(st.sampled_from(self.both.table.waits()))
-        self.both.end_lock(lock_rules.withdraw(self.both.table, wait.agent_id, wait.request_id, "TIMEOUT"))
+        self.both.end_lock(lock_end.withdraw(self.both.table, wait.agent_id, wait.request_id, "TIMEOUT"))
         self.both.settle()
 
     @precondition(lambda self: self.both.table.waits())
@@ -388,7 +388,7 @@ class LockMachine(RuleBasedStateMachine):
 
     @rule(agent=st.sampled_from(AGENTS), reason=st.sampled_from(["lost", "left"]))
     def end_a_session(self, agent: str, reason: str) -> None:
-        self.both.end_lock(lock_rules.drop_holder(self.both.table, agent, reason))
+        self.both.end_lock(lock_end.drop_holder(self.both.table, agent, reason))
         assert not self.both.table.locks_of(agent) and not self.both.table.waits_of(agent)
         self.both.dead.discard(agent)
         self.both.settle()
@@ -406,12 +406,12 @@ class LockMachine(RuleBasedStateMachine):
         for asker in (owner, agent):
             own = [lock for lock in table.locks_of(asker) if lock.token == token]
             if own and contains(own[0].resource, Resource(path=path)):
-                assert lock_rules.check_token(table, asker, path=path, token=token) == own[0]
+                assert lock_end.check_token(table, asker, path=path, token=token) == own[0]
             elif not own or own[0].resource.path != path:
                 with pytest.raises(StaleToken):
-                    lock_rules.check_token(table, asker, path=path, token=token)
+                    lock_end.check_token(table, asker, path=path, token=token)
                 with pytest.raises((StaleToken, Refused)):
-                    lock_rules.release(table, asker, path=path, token=token)
+                    lock_end.release(table, asker, path=path, token=token)
 
     @invariant()
     def agrees(self) -> None:
@@ -461,17 +461,17 @@ def step_of_a_busy_life(both: Both, pick: random.Random, resources: list[Resourc
             both.acquire(agent, f"r{len(both.requests)}", wanted, mode, waits=waits)
     elif number < 0.85 and table.locks():
         lock = pick.choice(table.locks())
-        both.end_lock(lock_rules.release(table, lock.agent_id, lock_id=lock.lock_id, token=lock.token))
+        both.end_lock(lock_end.release(table, lock.agent_id, lock_id=lock.lock_id, token=lock.token))
     elif number < 0.92 and table.waits():
         wait = pick.choice(table.waits())
         if pick.random() < 0.5:
             both.lapsed.add((wait.agent_id, wait.request_id))
         else:
-            both.end_lock(lock_rules.withdraw(table, wait.agent_id, wait.request_id, "TIMEOUT"))
+            both.end_lock(lock_end.withdraw(table, wait.agent_id, wait.request_id, "TIMEOUT"))
     elif number < 0.93:
         both.dead.add(agent)
     elif number < 0.94 or agent in both.dead:
-        both.end_lock(lock_rules.drop_holder(table, agent, "lost"))
+        both.end_lock(lock_end.drop_holder(table, agent, "lost"))
         both.dead.discard(agent)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aegis_tui.domain import lock_moves, lock_rules
+from aegis_tui.domain import lock_end, lock_moves, lock_rules
 from aegis_tui.domain.lock import Draft, Lock, LockAcquired, LockMode, LockMoved, LockRefused, Region, Resource
 from aegis_tui.domain.lock_table import LockTable
 from aegis_tui.domain.region import MAX_VIEWS, Hunk, Rewrite, Span, View, line_hunks, move_all, rewrite_of
@@ -104,7 +104,7 @@ class Desk:
         current = self.table.find(lock.lock_id)
         assert current is not None
         rewrite = Rewrite(base_oid=base, new_oid=new, hunks=hunks)
-        drafts = self.apply(lock_moves.after_write(self.workspace, current, rewrite))
+        drafts = self.apply(lock_moves.after_write(self.workspace, current, PATH, rewrite))
         return [data for _, data in drafts if isinstance(data, LockMoved)]
 
 
@@ -153,7 +153,7 @@ def test_a_write_may_go_over_all_that_its_holder_has_locked() -> None:
     moved = desk.write(mine, "A", "B", Hunk(5, 2, 2))
     assert [item.stale for item in moved] == [True, True], "their common end is gone"
     with pytest.raises(StaleToken):
-        lock_rules.check_token(desk.table, "w1", path=PATH, token=mine.token)
+        lock_end.check_token(desk.table, "w1", path=PATH, token=mine.token)
     again = desk.acquire("w1", symbol("f", (3, 5), oid="B"))
     assert again.token > mine.token and desk.table.locks() == [again]
 
@@ -162,19 +162,18 @@ def test_a_region_that_is_cut_is_stale_until_it_is_acquired_again() -> None:
     desk = Desk()
     theirs = desk.acquire("w2", lines(3, 5, "A"))
     mine = desk.acquire("w1", lines(8, 9, "A"))
-    desk.apply([("w1", LockMoved(**moved_fields(mine, "C", (20, 21))))])
+    desk.apply([("w1", LockMoved(**moved_fields(mine, "C", (4, 4))))])
     desk.apply([("w2", LockMoved(**moved_fields(theirs, "C", (3, 5))))])
     current = desk.table.find(mine.lock_id)
     assert current is not None
-    views = (View(base_oid="Z", spans=((1, 1),)),)
-    unseen = current.model_copy(update={"resource": current.resource.model_copy(update={"views": views})})
     rewrite = Rewrite(base_oid="C", new_oid="D", hunks=(Hunk(4, 1, 1),))
-    drafts = desk.apply(lock_moves.after_write(desk.workspace, unseen, rewrite))
+    drafts = desk.apply(lock_moves.after_write(desk.workspace, current, PATH, rewrite))
     assert {agent: data.stale for agent, data in drafts if isinstance(data, LockMoved)} == {"w1": False, "w2": True}
     with pytest.raises(StaleToken):
-        lock_rules.check_token(desk.table, "w2", path=PATH, token=theirs.token)
-    with pytest.raises(LockRefused):
-        desk.acquire("w3", lines(40, 41, "A"))
+        lock_end.check_token(desk.table, "w2", path=PATH, token=theirs.token)
+    assert desk.acquire("w3", lines(40, 41, "A", "D")), "nobody can write under a stale lock, so it keeps nobody out"
+    with pytest.raises(StaleToken):
+        lock_end.renew(desk.table, "w2", lock_id=theirs.lock_id)
     again = desk.acquire("w2", lines(30, 31, "D"))
     assert again.token > theirs.token and not again.stale
     assert desk.table.find(theirs.lock_id) is None, "the new grant ends the stale lock"
@@ -185,11 +184,58 @@ def moved_fields(lock: Lock, oid: str, span: Span) -> dict[str, Any]:
     return {**place, "base_oid": oid, "spans": (span,)}
 
 
-def test_a_write_the_hub_could_not_see_moves_nothing() -> None:
+def test_a_write_that_nobody_can_place_is_refused_under_a_region_and_moves_nothing_under_a_file() -> None:
     desk = Desk()
     mine = desk.acquire("w1", lines(3, 5, "A"))
-    assert lock_moves.after_write(desk.workspace, mine, None) == []
-    assert desk.write(mine, "Q", "R", Hunk(90, 1, 1)) == []
+    with pytest.raises(StaleToken, match="nobody can say"):
+        lock_moves.after_write(desk.workspace, mine, PATH, None)
+    with pytest.raises(StaleToken, match="nobody can say"):
+        desk.write(mine, "Q", "R", Hunk(3, 1, 1))
+    whole = desk.acquire("w1", Resource(path=PATH))
+    assert lock_moves.after_write(desk.workspace, whole, PATH, None) == []
+    assert desk.write(whole, "Q", "R", Hunk(90, 1, 1)) == []
+
+
+def test_a_region_is_locked_anew_where_it_is_not_known() -> None:
+    desk = Desk()
+    mine = desk.acquire("w1", symbol("f", (3, 5)))
+    again = desk.acquire("w1", symbol("f", (13, 15), oid="Q"))
+    assert again.token > mine.token and desk.table.locks() == [again]
+    assert desk.write(again, "Q", "R", Hunk(14, 1, 1))
+
+
+def test_what_is_waited_for_moves_with_its_lines() -> None:
+    desk = Desk()
+    mine = desk.acquire("w1", lines(3, 5, "A"))
+    wanted: dict[str, Any] = {"mode": LockMode.EXCLUSIVE, "ttl_s": 60.0, "wait_s": 9.0, "seq": 1}
+    places = [lines(4, 9, "A"), lines(12, 13, "A")]
+    desk.apply(lock_rules.acquire(desk.table, "w2", request_id="q", resources=places, **wanted))
+    drafts = lock_moves.after_write(
+        desk.workspace, mine, PATH, Rewrite(base_oid="A", new_oid="B", hunks=(Hunk(5, 1, 3),))
+    )
+    desk.apply(drafts)
+    (wait,) = desk.table.waits()
+    assert [(str(item.region), item.views[0]) for item in wait.resources] == [
+        ("4-11", View(base_oid="B", spans=((4, 11),))),
+        ("14-15", View(base_oid="B", spans=((14, 15),))),
+    ]
+    assert desk.table.copy().dump() == desk.table.dump()
+    desk.apply(lock_end.release(desk.table, "w1", lock_id=mine.lock_id))
+    desk.apply(lock_rules.promote(desk.table, seq=len(desk.log), alive=lambda _: True, lapsed=lambda *_: False))
+    assert [str(lock.resource.region) for lock in desk.table.locks_of("w2")] == ["4-11", "14-15"]
+
+
+def test_writes_of_others_never_push_a_holders_own_content_out() -> None:
+    desk = Desk()
+    whole = lines(1, 2, "A")
+    mine, theirs = desk.acquire("w1", whole), desk.acquire("w2", lines(8, 9, "A"))
+    desk.apply([("w2", LockMoved(**moved_fields(theirs, "own", (8, 9)), own=True))])
+    for number in range(2 * MAX_VIEWS):
+        desk.apply([("w2", LockMoved(**moved_fields(theirs, f"X{number}", (8, 9))))])
+    held = desk.table.find(theirs.lock_id)
+    assert held is not None and len(held.resource.views) == MAX_VIEWS
+    assert {view.base_oid for view in held.resource.views} >= {"A", "own", f"X{2 * MAX_VIEWS - 1}"}
+    assert mine
 
 
 def test_a_move_of_an_old_grant_changes_nothing() -> None:
@@ -280,7 +326,7 @@ class Writers:
         after = list(self.texts[agent])
         after[start - 1 : start - 1 + gone] = fresh
         rewrite = rewrite_of(before, "".join(after))
-        self.desk.apply(lock_moves.after_write(self.desk.workspace, locks[-1], rewrite))
+        self.desk.apply(lock_moves.after_write(self.desk.workspace, locks[-1], PATH, rewrite))
         self.known[rewrite.new_oid] = "".join(after)
         for writer in AGENTS if self.shared else (agent,):
             self.texts[writer] = list(after)
@@ -289,7 +335,7 @@ class Writers:
 
     def free(self, agent: str) -> None:
         for lock in self.desk.table.locks_of(agent)[-1:]:
-            self.desk.apply(lock_rules.release(self.desk.table, agent, lock_id=lock.lock_id))
+            self.desk.apply(lock_end.release(self.desk.table, agent, lock_id=lock.lock_id))
 
     def check(self) -> None:
         lines_of = {

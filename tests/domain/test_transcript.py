@@ -93,7 +93,7 @@ class Teller:
         for event in outcome.events:
             data = {name: item for name, item in event_to_wire(event)["data"].items() if item not in (None, [], {}, "")}
             self.lines.append(f"  {event.seq} {event.type} of {event.agent_id} {short(data)}")
-            if found := settled(self.workspace, event):
+            if found := settled(self.workspace, event, self.now):
                 agent_id, request_id, answer = found
                 self.lines.append(f"  answers {request_id} of {agent_id} {short(answer)}")
         self.log += outcome.events

@@ -122,13 +122,11 @@ def test_what_is_not_there_is_told_with_what_is(play: Play) -> None:
     async def scene(one: EnsembleClient, other: EnsembleClient, root: Path, engine: Engine) -> None:
         (root / "out.py").symlink_to(root.parent / "secret.py")
         (root.parent / "secret.py").write_text("x = 1\n")
-        (root / "bin.py").write_bytes(b"\xff\xfe")
         refusals: list[tuple[dict[str, Any], str]] = [
             ({"path": "a.py", "symbol": "secnd"}, "no symbol secnd"),
             ({"path": "a.py", "lines": (8, 10)}, "has 9 lines, not 10"),
             ({"path": "none.py", "lines": (1, 1)}, "no file none.py"),
             ({"path": "out.py", "lines": (1, 1)}, "no file out.py"),
-            ({"path": "bin.py", "symbol": "f"}, "cannot be read as text"),
             ({"path": "../a.py", "symbol": "f"}, "not a lockable place"),
             ({"path": "a.py", "lines": (1, 1), "symbol": "f"}, "not a lockable place"),
         ]
@@ -186,10 +184,30 @@ def test_what_the_hub_fills_in_cannot_be_sent(play: Play) -> None:
     play(scene)
 
 
-def test_a_file_of_any_size_is_not_read(tmp_path: Path) -> None:
-    (tmp_path / "big.py").write_bytes(b"x\n" * MAX_FILE_BYTES)
-    with pytest.raises(UsageError, match="too large"):
-        read_text(tmp_path, "big.py")
+def test_what_has_no_lines_to_follow_is_locked_as_a_whole(play: Play) -> None:
+    async def scene(one: EnsembleClient, other: EnsembleClient, root: Path, engine: Engine) -> None:
+        (root / "big.py").write_bytes(b"x\n" * MAX_FILE_BYTES)
+        (root / "latin.py").write_bytes("# coding: latin-1\ndef f():\n    return 'é'\n".encode("latin-1"))
+        (root / "bin.py").write_bytes(b"\xff\xfe\0\n")
+        for wanted in (
+            {"path": "big.py", "lines": [1, 1]},
+            {"path": "latin.py", "symbol": "f"},
+            {"path": "bin.py", "symbol": "f"},
+        ):
+            reply = await one.command("lock:acquire", **wanted)
+            assert (reply["whole"], reply["locks"][0]["region"]) == ([wanted["path"]], None)
+        assert read_text(root, "big.py") is None
+
+    play(scene)
+
+
+def test_lines_of_a_file_that_is_no_utf8_are_lines(play: Play) -> None:
+    async def scene(one: EnsembleClient, other: EnsembleClient, root: Path, engine: Engine) -> None:
+        (root / "latin.txt").write_bytes("eins\nzwei é\ndrei\n".encode("latin-1"))
+        assert (await one.acquire_lock("latin.txt", lines=(2, 2))).region == "2-2"
+        assert (await other.acquire_lock("latin.txt", lines=(3, 3))).region == "3-3"
+
+    play(scene)
 
 
 def test_a_parser_that_breaks_is_an_answer_and_not_a_silence(paths: WorkspacePaths, tmp_path: Path, join: Any) -> None:
