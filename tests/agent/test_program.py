@@ -148,7 +148,7 @@ def test_the_program_works_in_a_pane_and_leaves_in_good_order(paths: WorkspacePa
         assert (worktree / "src/a/n.py").read_text() == "N = 1\n"
         assert done["note"] == "wrote n"
         assert done["tokens"] == {"prompt": 200, "completion": 40, "cached": 120}
-        assert "● Writing src/a/n.py" in at.pane.text
+        await at.until(lambda: "● Writing src/a/n.py" in at.pane.text)
         assert at.server.authorizations[-1].startswith("Bearer ")
 
         marker = worktree / "src/a/started"
