@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,8 +107,25 @@ class _Answers:
 
     async def commands(self, request: Request) -> JSONResponse:
         actor = self._actor(request)
-        reply, error = await self.ingress.answer(await _json_body(request), actor)
+        frame = await _json_body(request)
+        if frame.get("type") == "lock:acquire" and frame.get("wait_s"):
+            reply, error = await self._waited(request, frame, actor)
+        else:
+            reply, error = await self.ingress.answer(frame, actor)
         return JSONResponse(reply, HTTP_STATUS[error.exit_code] if error else 200)
+
+    async def _waited(
+        self, request: Request, frame: dict[str, Any], actor: Actor
+    ) -> tuple[dict[str, Any], AegisError | None]:
+        """A client that hangs up can no longer hear of the lock: it gives up what it asked for."""
+        frame = {**frame, "request_id": frame.get("request_id") or uuid.uuid4().hex}
+        answering = asyncio.ensure_future(self.ingress.answer(frame, actor))
+        hung_up = asyncio.ensure_future(request.receive())
+        await asyncio.wait({answering, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+        hung_up.cancel()
+        if not answering.done():
+            await self.ingress.answer({"type": "lock:release", "request": frame["request_id"]}, actor)
+        return await answering
 
     async def state(self, request: Request) -> JSONResponse:
         self._actor(request)
