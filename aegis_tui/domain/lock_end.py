@@ -5,7 +5,6 @@ Every function looks at the table, changes nothing, and returns the events to lo
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Final
 
 from aegis_tui.domain.lock import (
@@ -109,8 +108,7 @@ def _own(table: LockTable, agent_id: str, *, lock_id: str | None, path: str | No
         lock = table.find(lock_id)
         found = [] if lock is None else [lock]
     elif path is not None and lock_id is None:
-        named = unicodedata.normalize("NFC", path)
-        found = [lock for lock in table.locks_on(named) if lock.resource.path == named]
+        found = [lock for lock in table.locks_on(path) if lock.resource.path == path]
     else:
         raise UsageError("a lock is named by its id or by its path", "give one of the two")
     own = [lock for lock in found if lock.agent_id == agent_id]
@@ -187,9 +185,8 @@ def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> Lo
     Raises:
         StaleToken: There is no such lock now, or its region is stale.
     """
-    named = unicodedata.normalize("NFC", path)
-    for lock in table.locks_on(named):
-        is_on_path = lock.resource.path == named or lock.resource.covers(Resource.model_construct(path=named))
+    for lock in table.locks_on(path):
+        is_on_path = lock.resource.path == path or lock.resource.covers(Resource.model_construct(path=path))
         if lock.agent_id == agent_id and is_on_path and lock.token == token and not lock.stale:
             return lock
     raise StaleToken(f"token {token} is not the current one of {path}", REACQUIRE_HINT, path=path, token=token)

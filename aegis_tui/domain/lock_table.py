@@ -6,8 +6,7 @@ The table applies events and answers questions. It never decides: see `lock_rule
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
-from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from aegis_tui.domain.lock import (
     Lock,
@@ -27,63 +26,11 @@ from aegis_tui.domain.lock import (
 )
 from aegis_tui.domain.lock_wait import Wait
 from aegis_tui.domain.model import EventData, Key
+from aegis_tui.domain.path_index import PathIndex
 from aegis_tui.domain.region import View, with_view
 
 RequestKey = tuple[str, str]
 """Agent id and request id: request ids are chosen by clients, so they are unique only for one instance."""
-
-T = TypeVar("T")
-
-
-@lru_cache(maxsize=4096)
-def _directories(path: str) -> tuple[str, ...]:
-    """Every directory that `path` lies in, innermost first."""
-    found: list[str] = []
-    while (cut := path.rfind("/")) > 0:
-        path = path[:cut]
-        found.append(path)
-    return tuple(found)
-
-
-class PathIndex(Generic[T]):
-    """Values by path; finds those at, above and below a path without looking at the others."""
-
-    def __init__(self) -> None:
-        self._at: dict[str, dict[str, T]] = {}
-        self._below: dict[str, dict[str, None]] = {}
-
-    def add(self, path: str, name: str, value: T) -> None:
-        """Put `value` at `path`; a value of the same name there is replaced."""
-        if path not in self._at:
-            self._at[path] = {}
-            for directory in _directories(path):
-                self._below.setdefault(directory, {})[path] = None
-        self._at[path][name] = value
-
-    def remove(self, path: str, name: str) -> None:
-        """Take the value of that name away, if it is there."""
-        values = self._at.get(path, {})
-        values.pop(name, None)
-        if values or path not in self._at:
-            return
-        del self._at[path]
-        for directory in _directories(path):
-            below = self._below[directory]
-            del below[path]
-            if not below:
-                del self._below[directory]
-
-    def near(self, path: str) -> list[T]:
-        """Values at `path`, at the directories above it, and below it."""
-        at = self._at
-        found = list(at[path].values()) if path in at else []
-        for directory in _directories(path):
-            if directory in at:
-                found += at[directory].values()
-        if path in self._below:
-            for inner in self._below[path]:
-                found += at[inner].values()
-        return found
 
 
 class LockTable:
@@ -154,6 +101,10 @@ class LockTable:
     def locks_on(self, path: str) -> list[Lock]:
         """Every lock that touches the path: on it, on a region of it, above or below it. By token."""
         return sorted(self._locks_near.near(path), key=lambda lock: lock.token)
+
+    def spelling(self, path: str) -> str:
+        """The path as those spell it that hold or want it, in whatever case it is asked for."""
+        return self._locks_near.spelling(path) or self._waits_near.spelling(path) or path
 
     def waits_on(self, path: str) -> list[Wait]:
         """Every request that waits for something at the path, above or below it, in order of arrival."""

@@ -23,7 +23,7 @@ DEFAULT_TTL_S = 300.0
 def lock_acquire(workspace: Workspace, command: commands.LockAcquire, actor: Actor, request_id: str) -> Decision:
     """Grant all, queue, or refuse (LOCK-2); the reply of a queued request comes with its grant."""
     mode = LockMode(command.lock_type)
-    resources = _resources(command)
+    resources = [_spelled(workspace, item) for item in _resources(command)]
     if actor.kind == "instance":
         own_instance(workspace, actor)
         for resource in resources:
@@ -48,6 +48,17 @@ def lock_acquire(workspace: Workspace, command: commands.LockAcquire, actor: Act
         return {**granted, "whole": list(command.whole)} if command.whole else granted
 
     return Decision(drafts, reply)
+
+
+def _spelled(workspace: Workspace, resource: Resource) -> Resource:
+    """Where git ignores case, two spellings are one file: it goes by the one that is known already (PART-1)."""
+    path = _spelling(workspace, resource.path)
+    return resource if path == resource.path else resource.model_copy(update={"path": path})
+
+
+def _spelling(workspace: Workspace, path: str) -> str:
+    path = unicodedata.normalize("NFC", path)
+    return workspace.locks.spelling(path) if workspace.partitions.ignore_case else path
 
 
 def granted_reply(
@@ -146,7 +157,7 @@ def lock_renew(workspace: Workspace, command: commands.LockRenew, actor: Actor, 
         workspace.locks,
         actor.agent_id,
         lock_id=command.lock_id,
-        path=command.path,
+        path=None if command.path is None else _spelling(workspace, command.path),
         token=command.token,
         ttl_s=command.ttl_s,
     )
@@ -165,8 +176,9 @@ def lock_release(workspace: Workspace, command: commands.LockRelease, actor: Act
             raise UsageError("a request is given up by its id alone", "leave out lock_id, path and token")
         drafts = lock_end.give_up(workspace.locks, actor.agent_id, command.request)
     else:
+        path = None if command.path is None else _spelling(workspace, command.path)
         drafts = lock_end.release(
-            workspace.locks, actor.agent_id, lock_id=command.lock_id, path=command.path, token=command.token
+            workspace.locks, actor.agent_id, lock_id=command.lock_id, path=path, token=command.token
         )
     return Decision(drafts, {"released": [data.lock_id for _, data in drafts if isinstance(data, LockReleased)]})
 
@@ -204,7 +216,7 @@ def _fenced(workspace: Workspace, command: commands.BroadcastSend, actor: Actor)
     path, token = command.data.get("file"), command.data.get("token")
     if not isinstance(path, str) or not isinstance(token, int):
         raise UsageError(f"{command.event} needs file and token", "see contract section 6")
-    path = unicodedata.normalize("NFC", path)
+    path = _spelling(workspace, path)
     lock = lock_end.check_token(workspace.locks, actor.agent_id, path=path, token=token)
     if lock.mode is not LockMode.EXCLUSIVE:
         raise StaleToken(f"{path} is held {lock.mode}, not EXCLUSIVE", lock_end.REACQUIRE_HINT, path=path)

@@ -163,3 +163,27 @@ def test_only_a_time_out_names_who_was_in_the_way() -> None:
     core.do("b", "lock:acquire", path="x.py", wait_s=60, request="mine")
     ((_, gone),) = lock_end.withdraw(core.workspace.locks, "CLAUDE-b", "mine", "GONE")
     assert isinstance(gone, LockWithdrawn) and gone.held_by is None
+
+
+def test_where_case_is_ignored_two_spellings_are_one_file() -> None:
+    core = Core("a", "b")
+    core.workspace.partitions = core.workspace.partitions.with_case(ignore_case=True)
+    grant = core.do("a", "lock:acquire", path="src/routes.py").reply["locks"][0]
+    for path in ("src/Routes.py", "SRC/routes.py", "SRC", "Src/ROUTES.py"):
+        with pytest.raises(LockHeld):
+            core.do("b", "lock:acquire", path=path)
+    assert core.do("b", "lock:acquire", path="SRC/other.py").reply["locks"][0]["path"] == "src/other.py"
+    core.do("a", "lock:renew", path="SRC/Routes.py", token=grant["token"])
+    core.do("a", "lock:release", path="Src/routes.PY")
+    assert core.holders() == [("b", "src/other.py")]
+
+
+def test_a_spelling_is_forgotten_with_its_last_lock() -> None:
+    core = Core("a")
+    core.workspace.partitions = core.workspace.partitions.with_case(ignore_case=True)
+    core.do("a", "lock:acquire", path="src/x.py")
+    core.do("a", "lock:acquire", path="src/y.py")
+    core.do("a", "lock:release", path="src/x.py")
+    assert core.workspace.locks.spelling("SRC/X.py") == "src/X.py"
+    core.do("a", "lock:release", path="src/y.py")
+    assert core.workspace.locks.spelling("SRC/X.py") == "SRC/X.py"

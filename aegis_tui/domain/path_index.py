@@ -1,0 +1,87 @@
+"""Values by path, found from any place above or below."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from aegis_tui.domain.glob import prepare
+
+T = TypeVar("T")
+
+
+@lru_cache(maxsize=4096)
+def _directories(path: str) -> tuple[str, ...]:
+    """Every directory that `path` lies in, innermost first."""
+    found: list[str] = []
+    while (cut := path.rfind("/")) > 0:
+        path = path[:cut]
+        found.append(path)
+    return tuple(found)
+
+
+class PathIndex(Generic[T]):
+    """Values by path; finds those at, above and below a path without looking at the others."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, dict[str, T]] = {}
+        self._below: dict[str, dict[str, None]] = {}
+        self._folded: dict[str, dict[str, None]] = {}
+
+    def add(self, path: str, name: str, value: T) -> None:
+        """Put `value` at `path`; a value of the same name there is replaced."""
+        if path not in self._at:
+            self._at[path] = {}
+            self._spell(path)
+            for directory in _directories(path):
+                self._below.setdefault(directory, {})[path] = None
+                self._spell(directory)
+        self._at[path][name] = value
+
+    def remove(self, path: str, name: str) -> None:
+        """Take the value of that name away, if it is there."""
+        values = self._at.get(path, {})
+        values.pop(name, None)
+        if values or path not in self._at:
+            return
+        del self._at[path]
+        self._unspell(path)
+        for directory in _directories(path):
+            below = self._below[directory]
+            del below[path]
+            if not below:
+                del self._below[directory]
+                self._unspell(directory)
+
+    def near(self, path: str) -> list[T]:
+        """Values at `path`, at the directories above it, and below it."""
+        at = self._at
+        found = list(at[path].values()) if path in at else []
+        for directory in _directories(path):
+            if directory in at:
+                found += at[directory].values()
+        if path in self._below:
+            for inner in self._below[path]:
+                found += at[inner].values()
+        return found
+
+    def spelling(self, path: str) -> str | None:
+        """The path as values at, below or above it are filed, in whatever case it is given; None without any."""
+        tail = ""
+        while path:
+            if spellings := self._folded.get(prepare(path, ignore_case=True)):
+                return min(spellings) + tail
+            path, slash, last = path.rpartition("/")
+            tail = f"{slash}{last}{tail}"
+        return None
+
+    def _spell(self, path: str) -> None:
+        self._folded.setdefault(prepare(path, ignore_case=True), {})[path] = None
+
+    def _unspell(self, path: str) -> None:
+        if path in self._at or path in self._below:
+            return
+        folded = prepare(path, ignore_case=True)
+        self._folded[folded].pop(path, None)
+        if not self._folded[folded]:
+            del self._folded[folded]
