@@ -21,7 +21,7 @@ def outline(path: str, text: str) -> str:
     if path.endswith((".py", ".pyi")):
         try:
             lines = list(_python(ast.parse(text).body, depth=0))
-        except (SyntaxError, ValueError, RecursionError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             lines = [f"(not valid Python: {error})", *_by_pattern(text)]
     else:
         lines = list(_by_pattern(text))

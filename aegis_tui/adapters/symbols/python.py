@@ -12,14 +12,13 @@ _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def read_python(text: str) -> Iterable[Found] | None:
-    """The definitions of a Python file; None when it does not parse."""
+    """The definitions of a Python file; None when it does not parse, or is nested too deeply to be walked."""
     try:
-        tree = ast.parse(text)
+        return list(_definitions(ast.parse(text).body, scope=""))
     except SyntaxError:
         return read_tree("python", text)
     except (ValueError, RecursionError, MemoryError):
         return None
-    return list(_definitions(tree.body, scope=""))
 
 
 def _definitions(body: Iterable[ast.stmt], *, scope: str, within: str | None = None) -> Iterator[Found]:
@@ -38,8 +37,9 @@ def _definitions(body: Iterable[ast.stmt], *, scope: str, within: str | None = N
 def _branches(node: ast.stmt) -> Iterator[ast.stmt]:
     for name in ("body", "orelse", "finalbody"):
         yield from getattr(node, name, ())
-    for handler in getattr(node, "handlers", ()):
-        yield from handler.body
+    for name in ("handlers", "cases"):
+        for branch in getattr(node, name, ()):
+            yield from branch.body
 
 
 def _definition(node: _Definition, scope: str, within: str | None) -> Found:

@@ -83,11 +83,14 @@ _NAME = re.compile(r"[\w$#]+")
 
 
 def read_tree(language: str, text: str) -> Iterable[Found] | None:
-    """The definitions of a file in that language; None when it does not parse, or its grammar is not installed.
+    """The definitions of a file in that language.
 
     Args:
         language: One of python, javascript, typescript, tsx, go, rust.
         text: The whole file.
+
+    Returns:
+        None when it does not parse, is nested too deeply to be walked, or its grammar is not installed.
     """
     try:
         from tree_sitter import Parser
@@ -96,10 +99,11 @@ def read_tree(language: str, text: str) -> Iterable[Found] | None:
     except ImportError as error:
         _log.warning("no grammar", extra={"aegis_language": language, "aegis_error": str(error)})
         return None
-    tree = parser.parse(text.encode("utf-8", "replace"))
-    if tree.root_node.has_error:
+    try:
+        root = parser.parse(text.encode("utf-8", "replace")).root_node
+        return None if root.has_error else list(_definitions(root, scope="", within=None))
+    except (RecursionError, MemoryError):
         return None
-    return list(_definitions(tree.root_node, scope="", within=None))
 
 
 @cache

@@ -194,6 +194,11 @@ def spans_of(path: str, text: str) -> dict[str, tuple[tuple[int, int], ...]]:
                 MODULE: ((5, 5),),
             },
         ),
+        (
+            "a.py",
+            "match x:\n    case 1:\n        def f(): pass\n    case _:\n        import a\n        class A: pass\n",
+            {"f": ((3, 3),), IMPORTS: ((5, 5),), "A": ((6, 6),), MODULE: ((1, 2), (4, 4))},
+        ),
         ("a.tsx", "export const C = () => (\n  <div />\n);\n", {"C": ((1, 3),)}),
         ("a.py", "", {}),
     ],
@@ -220,6 +225,20 @@ def test_an_outline_names_every_line_of_a_file(
     ],
 )
 def test_what_does_not_parse_has_no_outline(path: str, text: str) -> None:
+    assert FileSymbols().outline(path, text) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("a.py", "if x == 0: pass\n" + "elif x == 1: pass\n" * 1200 + "def f(): pass\n"),
+        ("a.py", f"def f(x={'-' * 1500}1): pass\n"),
+        ("a.ts", "namespace A { " * 2000 + "}" * 2000),
+        ("a.rs", "mod a { " * 2000 + "}" * 2000),
+    ],
+    ids=["branches", "a default value", "namespaces", "modules"],
+)
+def test_what_is_nested_too_deeply_has_no_outline(path: str, text: str) -> None:
     assert FileSymbols().outline(path, text) is None
 
 
