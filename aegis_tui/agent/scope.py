@@ -18,7 +18,7 @@ class WriteScope:
     def __init__(self, agent_id: str, scope: Scope) -> None:
         self.agent_id = agent_id
         self.scope = scope
-        self._table = PartitionTable()
+        self._table = PartitionTable(ignore_case=scope.ignore_case)
         owned: dict[str, list[str]] = defaultdict(list)
         for glob, owner in scope.owners.items():
             if owner != agent_id:

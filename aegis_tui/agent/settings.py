@@ -27,6 +27,8 @@ class Scope(FrozenModel):
     """Globs that any worker may write under an EXCLUSIVE lock."""
     owners: dict[str, str] = Field(default_factory=dict)
     """Glob to the agent id that owns it."""
+    ignore_case: bool = False
+    """Compare paths case-folded, as the hub does where `core.ignorecase` is set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class InstanceKeeper:
         Args:
             instance: As planned.
             run: Its run.
-            scope: What goes into the scope file: partition, shared, joint, owners.
+            scope: What goes into the scope file: partition, shared, joint, owners; how case counts is added.
             context: The text that all instances of the run share.
         """
         folder = self._places.instances_dir / instance.instance_id
@@ -106,7 +106,8 @@ class InstanceKeeper:
             )
         )
         token = _token(folder / "token")
-        write_private(folder / "scope.json", json.dumps(scope, ensure_ascii=False, sort_keys=True))
+        whole_scope = {**scope, "ignore_case": run.facts.ignore_case}
+        write_private(folder / "scope.json", json.dumps(whole_scope, ensure_ascii=False, sort_keys=True))
         write_private(folder / "context.md", context)
         self._copy_role(instance, folder)
         await self._write_launch_record(instance, run, folder, worktree)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.errors import UsageError
 
@@ -54,6 +55,17 @@ def test_a_missing_variable_is_named(environment: dict[str, str], tmp_path: Path
     del environment[name]
     with pytest.raises(UsageError, match=name):
         load(environment, tmp_path)
+
+
+def test_a_scope_counts_case_as_its_file_says_and_strictly_when_that_says_nothing(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    def allows(path: str) -> bool:
+        return WriteScope("NATIVE-w01", load(environment, tmp_path).scope).verdict(path).allowed
+
+    assert (allows("src/a/x.py"), allows("SRC/a/x.py")) == (True, False)
+    (tmp_path / "scope.json").write_text(json.dumps({"partition": ["Src/**"], "ignore_case": True}))
+    assert allows("src/x.py")
 
 
 @pytest.mark.parametrize("text", ["{", '{"partition": 1}', '{"unknown": []}'])
