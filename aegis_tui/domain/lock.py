@@ -89,8 +89,9 @@ class Region(FrozenModel):
 class Resource(FrozenModel):
     """What a lock is taken on: a path of the repository, as a whole or a region of it.
 
-    The path is relative to the repository, with `/`, in NFC. One path inside another (`src` and `src/app.py`)
-    overlaps it: the outer one is then a directory, and holding it holds what is below.
+    The path is relative to the repository, with `/`, in NFC, without control or other invisible characters; a space of
+    any kind is a character like others (macOS puts U+202F into the names of screenshots). One path inside another
+    (`src` and `src/app.py`) overlaps it: the outer one is then a directory, and holding it holds what is below.
     """
 
     path: str
@@ -102,8 +103,10 @@ class Resource(FrozenModel):
     @field_validator("path")
     @classmethod
     def _is_normal(cls, path: str) -> str:
-        if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path or not path.isprintable():
+        if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path:
             raise ValueError("a path is relative to the repository, uses '/', and has no '.', '..' or empty part")
+        if not all(char.isprintable() or unicodedata.category(char) == "Zs" for char in path):
+            raise ValueError("a path has no control or other invisible characters")
         return unicodedata.normalize("NFC", path)
 
     def __str__(self) -> str:
