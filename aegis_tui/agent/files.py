@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from tokenize import detect_encoding
 
+from aegis_tui.domain.region import blob_id
 from aegis_tui.errors import AegisError, Refused, UsageError
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
@@ -40,8 +43,10 @@ class Worktree:
     def load(self, path: str) -> str:
         """The text of `path`, a result of `locate`; line ends as they are.
 
+        A file that is not UTF-8 is read in the encoding that it declares as Python does (PEP 263).
+
         Raises:
-            UsageError: No such file, a folder, binary, not UTF-8, or too large.
+            UsageError: No such file, a folder, binary, in no known encoding, or too large.
         """
         place = self.root / path
         if place.is_dir():
@@ -54,23 +59,83 @@ class Worktree:
         raw = place.read_bytes()
         if b"\0" in raw[:_BINARY_PROBE_BYTES]:
             raise UsageError(f"{path} is a binary file of {size_bytes} bytes")
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+        if (encoding := _encoding_of(raw)) is None:
+            raise UsageError(f"{path} is not UTF-8 text")
+        return raw.decode(encoding)
 
     def save(self, path: str, text: str) -> None:
-        """Put `text` into `path`, a result of `locate`; folders are made.
+        """Put `text` into `path`, a result of `locate`, in the encoding that the file has; folders are made.
 
         Raises:
+            UsageError: The file's encoding lacks a character of it.
             AegisError: The file system refused.
         """
+        encoding = _encoding_of(self.find_bytes(path) or b"") or "utf-8"
+        try:
+            raw = text.encode(encoding, "replace" if encoding == "utf-8" else "strict")
+        except UnicodeEncodeError as error:
+            missing = text[error.start]
+            raise UsageError(f"{path} is in {encoding}, which has no {missing!a}", "Use other characters") from error
         place = self.root / path
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(text.encode("utf-8", "replace"))
+            place.write_bytes(raw)
         except OSError as error:
             raise AegisError(f"{path} cannot be written: {error.strerror}") from error
+
+    def restore(self, path: str, raw: bytes | None) -> bool:
+        """Put the file back to what `find_bytes` gave; False when it is so already.
+
+        Raises:
+            OSError: The file system refused.
+        """
+        if self.find_bytes(path) == raw:
+            return False
+        if raw is None:
+            (self.root / path).unlink(missing_ok=True)
+        else:
+            (self.root / path).write_bytes(raw)
+        return True
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file at `path`, a result of `locate`."""
+        return (self.root / path).is_file()
+
+    def is_utf8(self, path: str) -> bool:
+        """Whether `path`, a result of `locate`, is a file of UTF-8 text that can be read."""
+        try:
+            self.load(path)
+        except UsageError:
+            return False
+        return _is_utf8(self.find_bytes(path) or b"")
+
+    def find_bytes(self, path: str) -> bytes | None:
+        """What is in the file `path`, a result of `locate`, or None where there is none."""
+        return (self.root / path).read_bytes() if self.is_file(path) else None
+
+    def find_blob(self, path: str) -> str | None:
+        """The blob id of the file as it lies there, by which the hub knows it; git's own differs where it filters."""
+        raw = self.find_bytes(path)
+        return None if raw is None else blob_id(raw)
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _encoding_of(raw: bytes) -> str | None:
+    """The encoding that a text can be read in and written back as it was, or None."""
+    if _is_utf8(raw):
+        return "utf-8"
+    try:
+        encoding, _ = detect_encoding(io.BytesIO(raw).readline)
+        return encoding if raw.decode(encoding).encode(encoding) == raw else None
+    except (SyntaxError, UnicodeError, LookupError):
+        return None
 
 
 def numbered(text: str, *, start: int | None, end: int | None) -> str:

@@ -67,3 +67,33 @@ def test_paths_are_made_relative_and_stay_inside(tmp_path: Path) -> None:
     for path in ("..", "../x", "/etc/passwd", ".", ".git", ".git/config", "a\0b"):
         with pytest.raises(Refused):
             tree.locate(path)
+
+
+def test_a_text_keeps_the_encoding_that_it_declares(tmp_path: Path) -> None:
+    worktree, place = Worktree(tmp_path), tmp_path / "a.py"
+    place.write_bytes("# coding: latin-1\nx = 'é'\n".encode("latin-1"))
+    assert not worktree.is_utf8("a.py")
+    worktree.save("a.py", worktree.load("a.py").replace("é", "ü"))
+    assert place.read_bytes() == "# coding: latin-1\nx = 'ü'\n".encode("latin-1")
+    with pytest.raises(UsageError, match="no '\\\\u6f22'"):
+        worktree.save("a.py", "# coding: latin-1\nx = '漢'\n")
+
+
+@pytest.mark.parametrize("line", ["x = 1", "# coding: unknown", "# coding: hex", "# coding: utf-7", "# coding: utf-8"])
+def test_a_text_in_no_known_encoding_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a.py").write_bytes(line.encode() + b"\nx = '\xe9'\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        Worktree(tmp_path).load("a.py")
+
+
+def test_a_file_is_put_back_byte_for_byte(tmp_path: Path) -> None:
+    worktree = Worktree(tmp_path)
+    (tmp_path / "a").write_bytes(b"\xff\0")
+    before, none = worktree.find_bytes("a"), worktree.find_bytes("b")
+    assert not worktree.restore("a", before)
+    for name in "ab":
+        (tmp_path / name).write_text("new")
+    assert worktree.restore("a", before)
+    assert worktree.restore("b", none)
+    assert (tmp_path / "a").read_bytes() == b"\xff\0"
+    assert not (tmp_path / "b").exists()
