@@ -59,15 +59,6 @@ class Git:
         finished = await self.run("rev-parse", "-q", "--verify", f"{revision}^{{commit}}", with_errors=False)
         return finished.output.strip() or None if finished.code == 0 else None
 
-    async def hash_file(self, path: str) -> str | None:
-        """The blob id that the file's present bytes would have, filters applied; None when there is no file."""
-        if not (self._worktree / path).is_file():
-            return None
-        finished = await self.run("hash-object", f"--path={path}", "--", path)
-        if finished.code:
-            raise GitError(f"git hash-object failed: {finished.output.strip()}")
-        return finished.output.strip()
-
     async def operation_in_progress(self) -> str | None:
         """`rebase`, `merge`, `cherry-pick` or `revert` when one waits to be finished."""
         for name, operation in _IN_PROGRESS.items():

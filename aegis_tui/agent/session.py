@@ -64,7 +64,7 @@ class AgentSession:
             role,
             worktree=worktree,
             git=git,
-            writer=Writer(worktree, git, self._scope, self._locks, link, self.progress, screen),
+            writer=Writer(worktree, self._scope, self._locks, link, self.progress, screen),
             hand_in=HandIn(link, git, self._locks),
             link=link,
             progress=self.progress,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aegis_tui.agent.files import Worktree, numbered, replace_once
@@ -105,13 +105,14 @@ class Toolbox:
             self._screen.problem(f"unusable call of {call.name or 'no tool'}: {error.code}")
             return ToolResult(f"Error: {error}", is_usable=False)
         try:
-            return await self._handlers[type(arguments)](arguments)
+            result = await self._handlers[type(arguments)](arguments)
         except AegisError as error:
             self._screen.problem(str(error))
-            return ToolResult(explain(error))
+            result = ToolResult(explain(error))
         except OSError as error:
             self._screen.problem(str(error))
-            return ToolResult(f"Error: {error.strerror or error}")
+            result = ToolResult(f"Error: {error.strerror or error}")
+        return replace(result, text="\n".join([result.text, *self._writer.take_news()]))
 
     def begin_task(self, context: TaskContext) -> None:
         """Work on `context` from now on."""
@@ -193,10 +194,10 @@ class Toolbox:
             return ToolResult(f"released the lock of {path}")
         path, _ = self._writer.check(wanted.path)
         self._screen.action("Locking", path)
-        place = await self._writer.place(path, lines=wanted.lines, symbol=wanted.symbol)
-        grant = await self._writer.acquire(place, wait_s=LOCK_WAIT_S if wanted.wait_s is None else wanted.wait_s)
+        wait_s = LOCK_WAIT_S if wanted.wait_s is None else wanted.wait_s
+        grant = await self._writer.lock(path, lines=wanted.lines, symbol=wanted.symbol, wait_s=wait_s)
         told = f"you hold the lock of {name_of(grant)}, token {grant.token}; release it when your edits are done"
-        if place.region is not None and grant.region is None:
+        if (wanted.lines or wanted.symbol) and grant.region is None:
             told += ". It is on the whole file"
         return ToolResult(told)
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.agent.files import Worktree
-from aegis_tui.agent.git import Git
-from aegis_tui.agent.locks import HeldLocks
+from aegis_tui.agent.locks import Held, HeldLocks, blob_of, name_of, resource_of
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.screen import Screen
 from aegis_tui.domain.lock import Region, Resource
-from aegis_tui.domain.region import Span, View, blob_id, line_hunks, rewrite_of
-from aegis_tui.domain.symbol import hull
-from aegis_tui.errors import PartitionRefused, StaleToken, UsageError
+from aegis_tui.domain.region import Span, View, line_hunks
+from aegis_tui.domain.symbol import Outline, hull
+from aegis_tui.errors import AegisError, HubUnavailable, PartitionRefused, Refused, StaleToken, UsageError
 from aegis_tui.ports.hub_link import HubLink, LockGrant
 from aegis_tui.ports.symbols import SymbolReader
 
 LOCK_WAIT_S = 60.0
 """Seconds that an edit waits for the lock of a joint file."""
+_TRIES = 3
+"""How often a lock is taken for an edit of a file that changes while its lock is waited for."""
+_STALE_HINT = "The change was undone and the lock is gone: take it again, read the file again, then edit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,6 @@ class Writer:
     def __init__(
         self,
         worktree: Worktree,
-        git: Git,
         scope: WriteScope,
         locks: HeldLocks,
         link: HubLink,
@@ -52,12 +53,12 @@ class Writer:
     ) -> None:
         self.worktree = worktree
         self.locks = locks
-        self._git = git
         self._scope = scope
         self._link = link
         self._progress = progress
         self._screen = screen
         self._symbols = symbols or FileSymbols()
+        self._untold: list[str] = []
 
     def check(self, path: str) -> tuple[str, bool]:
         """The real relative path and whether writing it needs a lock.
@@ -77,6 +78,29 @@ class Writer:
             )
         return real, verdict.needs_lock
 
+    def take_news(self) -> list[str]:
+        """What became of locks that the model believes it holds, since this was last asked."""
+        news, self._untold = self._untold, []
+        return news
+
+    async def lock(self, path: str, *, lines: Span | None, symbol: str | None, wait_s: float) -> LockGrant:
+        """Take a lock for the model, which keeps it until the model gives it back.
+
+        Args:
+            path: A real one, a result of `check`.
+            lines: Only these.
+            symbol: Only this function or class.
+            wait_s: Seconds to wait in the hub's queue.
+
+        Raises:
+            LockHeld: Not granted in time.
+            UsageError: Both lines and a symbol, an impossible one, or a path that nothing can be locked on.
+        """
+        wanted = await self.place(path, lines=lines, symbol=symbol)
+        if wanted.region is not None:
+            await self._catch_up(path, self._load(path) or "")
+        return await self.acquire(wanted, wait_s=wait_s)
+
     async def acquire(self, wanted: Resource, *, wait_s: float) -> LockGrant:
         """Take the lock of a file or a region, whose path is a real one, and show the wait.
 
@@ -89,7 +113,8 @@ class Writer:
             await self._progress.enter("waiting", f"for the lock of {wanted}")
 
         try:
-            return await self.locks.acquire(wanted, wait_s=wait_s, on_wait=on_wait)
+            text = self._load(wanted.path) if wanted.views else None
+            return await self.locks.acquire(wanted, wait_s=wait_s, on_wait=on_wait, text=text or "")
         finally:
             if self._progress.state == "waiting":
                 await self._progress.enter(before)
@@ -97,21 +122,21 @@ class Writer:
     async def place(self, path: str, *, lines: Span | None = None, symbol: str | None = None) -> Resource:
         """What a lock on that part of a file is taken on, with the lines that it has in the worktree now.
 
+        Returns:
+            The whole file for a part of one that the hub cannot read.
+
         Raises:
-            UsageError: Both lines and a symbol, or an impossible one.
+            UsageError: Both lines and a symbol, an impossible one, or a path that nothing can be locked on.
         """
         if lines is None and symbol is None:
-            return Resource(path=path)
+            return resource_of(path)
         try:
             region = Region(lines=lines, symbol=symbol)
         except ValueError as error:
             raise UsageError("give lines or a symbol of the file", "lines [first, last] or symbol Name.name") from error
-        text = self._load(path) or ""
-        spans: tuple[Span, ...] | None = (lines,) if lines else None
-        if symbol and (outline := await asyncio.to_thread(self._symbols.outline, path, text)):
-            found = outline.find(symbol)
-            spans = found.spans if found else None
-        return Resource(path=path, region=region, views=_views(text, spans))
+        if self.worktree.is_file(path) and not self._has_parts(path):
+            return resource_of(path)
+        return await self._resource(path, self._load(path) or "", region)
 
     async def change(self, path: str, make: Callable[[str | None], str], *, whole: bool = False) -> Change:
         """Replace the file's text by `make(text before)`, under a lock if it needs one.
@@ -125,36 +150,86 @@ class Writer:
             PartitionRefused: Not this instance's to write.
             LockHeld: The lock was not granted within `LOCK_WAIT_S`.
             StaleToken: The lock lapsed meanwhile; the file is as it was before.
-            UsageError: `make` refused.
+            Refused: The hub took no write, or the file went on changing; it is as it was before.
+            HubUnavailable: The hub did not hear of it; the file is as it was before.
+            UsageError: `make` refused, or no lock can be taken on such a path.
         """
         real, needs_lock = self.check(path)
         if not needs_lock and self.locks.find(real) is None:
-            return self._apply(real, make)
-        before = self._load(real)
-        wanted, note = Resource(path=real), ""
-        if before is not None and not whole:
-            wanted, note = await self._part(real, before, make(before))
-        async with self._locked(wanted) as grant:
-            return await self._apply_fenced(real, make, grant, note if grant.region is None else "")
+            before = self._load(real)
+            change = Change(real, before, make(before))
+            self.worktree.save(real, change.after)
+            return change
+        for _ in range(_TRIES):
+            before = self._load(real)
+            wanted, note = resource_of(real), ""
+            if before is not None and not whole:
+                wanted, note = await self._part(real, before, make(before))
+            async with self._locked(wanted) as grant:
+                now = self._load(real)
+                if grant.region is None or now == before:
+                    change = Change(real, now, make(now), note if grant.region is None else "")
+                    await self._write_fenced(change, grant)
+                    return change
+        raise Refused(f"{real} changes again and again while its lock is waited for", "See what else writes it")
 
     async def _part(self, path: str, before: str, after: str) -> tuple[Resource, str]:
         """The smallest part of a file that a change lies in, and what to say when that is all of it."""
-        outline = await asyncio.to_thread(self._symbols.outline, path, before)
+        if not self._has_parts(path):
+            return resource_of(path), "under the lock of the whole file: it is not UTF-8, or its name is not in NFC"
+        outline = await self._catch_up(path, before)
         if outline is None:
-            return Resource(path=path), "under the lock of the whole file: it cannot be parsed"
+            return resource_of(path), "under the lock of the whole file: it cannot be parsed"
         hunks = line_hunks(before, after)
         if not hunks or not outline.line_count:
-            return Resource(path=path), ""
+            return resource_of(path), ""
         if symbol := outline.enclosing(hunks):
-            return Resource(path=path, region=Region(symbol=symbol.name), views=_views(before, symbol.spans)), ""
+            return resource_of(path, Region(symbol=symbol.name), _views(before, symbol.spans)), ""
         lines = hull(hunks, outline.line_count)
-        return Resource(path=path, region=Region(lines=lines), views=_views(before, (lines,))), ""
+        return resource_of(path, Region(lines=lines), _views(before, (lines,))), ""
 
-    def _apply(self, path: str, make: Callable[[str | None], str]) -> Change:
-        before = self._load(path)
-        after = make(before)
-        self.worktree.save(path, after)
-        return Change(path, before, after)
+    def _has_parts(self, path: str) -> bool:
+        """Whether the hub can read the file, which it does as UTF-8 and by its name in NFC."""
+        return resource_of(path).path == path and self.worktree.is_utf8(path)
+
+    async def _resource(self, path: str, text: str, region: Region) -> Resource:
+        spans: tuple[Span, ...] | None = (region.lines,) if region.lines else None
+        if region.symbol and (outline := await asyncio.to_thread(self._symbols.outline, path, text)):
+            found = outline.find(region.symbol)
+            spans = found.spans if found else None
+        return resource_of(path, region, _views(text, spans))
+
+    async def _catch_up(self, path: str, text: str) -> Outline | None:
+        """Take the region locks on a file anew that say nothing of its present content: a command wrote it, or git did.
+
+        The hub takes no write under such a lock, and answers a wish for the same region with it (LOCK-3).
+
+        Returns:
+            The outline of the content.
+        """
+        outline = await asyncio.to_thread(self._symbols.outline, path, text)
+        for held in self.locks.regions(path):
+            if held.is_behind(text, outline):
+                await self._take_anew(held, path, text)
+        return outline
+
+    async def _take_anew(self, held: Held, path: str, text: str) -> None:
+        name = name_of(held.grant)
+        gone = f"your lock of {name} is gone, as something else than edit changed the file"
+        await self.locks.release(path, held.grant.lock_id)
+        region = held.region_in(text)
+        if region is None:
+            self._untold.append(f"{gone} there; take it again if you still need it")
+            return
+        try:
+            grant = await self.acquire(await self._resource(path, text, region), wait_s=0)
+        except AegisError as error:
+            self._untold.append(f"{gone}, and it could not be taken again: {error}")
+            if isinstance(error, HubUnavailable):
+                raise
+        else:
+            if name_of(grant) != name:
+                self._untold.append(f"your lock of {name} is on {name_of(grant)} now, as the file was changed")
 
     def _load(self, path: str) -> str | None:
         place = self.worktree.root / path
@@ -162,44 +237,61 @@ class Writer:
 
     @asynccontextmanager
     async def _locked(self, wanted: Resource) -> AsyncIterator[LockGrant]:
-        held = self.locks.find_over(wanted)
-        grant = held or await self.acquire(wanted, wait_s=LOCK_WAIT_S)
+        """A lock over `wanted`, given back at the end unless it was held before."""
+        kept = {grant.lock_id for grant in self.locks.grants()}
+        grant = await self.acquire(wanted, wait_s=LOCK_WAIT_S)
         try:
             yield grant
         finally:
-            if held is None and grant in self.locks.grants():
-                await self.locks.release(grant.path, grant.lock_id)
+            if grant.lock_id not in kept:
+                await self._give_back(grant)
 
-    async def _apply_fenced(self, path: str, make: Callable[[str | None], str], grant: LockGrant, note: str) -> Change:
-        base_oid = await self._git.hash_file(path)
-        make(self._load(path))
-        await self._broadcast("code:writing", file=path, token=grant.token)
-        change = self._apply(path, make)
-        new_oid = await self._git.hash_file(path)
+    async def _give_back(self, grant: LockGrant) -> None:
+        if grant.lock_id not in {held.lock_id for held in self.locks.grants()}:
+            return
         try:
-            await self._broadcast("code:written", file=path, token=grant.token, base_oid=base_oid, new_oid=new_oid)
-        except StaleToken:
-            self._undo(change)
+            await self.locks.release(grant.path, grant.lock_id)
+        except AegisError as error:
             self.locks.forget([grant.lock_id])
+            self._screen.problem(f"{error}; the lock of {name_of(grant)} lapses by itself")
+
+    async def _write_fenced(self, change: Change, grant: LockGrant) -> None:
+        told = {"file": resource_of(change.path).path, "token": grant.token}
+        try:
+            await self._broadcast("code:writing", **told)
+            with self._undone_on_failure(change.path):
+                base_oid = self.worktree.find_blob(change.path)
+                self.worktree.save(change.path, change.after)
+                new_oid = self.worktree.find_blob(change.path)
+                await self._broadcast("code:written", **told, base_oid=base_oid, new_oid=new_oid)
+        except StaleToken as error:
+            await self.locks.give_up(grant)
+            error.hint = _STALE_HINT
             raise
         self.locks.mark_used(grant.token)
         if change.before is not None:
-            self.locks.follow(path, rewrite_of(change.before, change.after))
-        return replace(change, note=note)
+            self.locks.follow(change.path, change.before, change.after)
 
     async def _broadcast(self, event: str, **data: object) -> None:
         await self._link.command("broadcast", event=event, data=data)
 
-    def _undo(self, change: Change) -> None:
-        if change.before is None:
-            (self.worktree.root / change.path).unlink(missing_ok=True)
-        else:
-            self.worktree.save(change.path, change.before)
-        self._screen.problem(f"the lock of {change.path} lapsed; the change was undone")
+    @contextmanager
+    def _undone_on_failure(self, path: str) -> Iterator[None]:
+        """Put the file back, byte for byte, when the hub does not take its change: nobody else knows of it then."""
+        before = self.worktree.find_bytes(path)
+        try:
+            yield
+        except BaseException:
+            try:
+                if self.worktree.restore(path, before):
+                    self._screen.problem(f"the change of {path} was undone")
+            except OSError as error:
+                self._screen.problem(f"{path} could not be put back: {error.strerror}")
+            raise
 
 
 def _views(text: str, spans: tuple[Span, ...] | None) -> tuple[View, ...]:
-    return (View(base_oid=blob_id(text.encode("utf-8", "replace")), spans=spans),) if spans else ()
+    return (View(base_oid=blob_of(text), spans=spans),) if spans else ()
 
 
 def must_exist(path: str, text: str | None) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.errors import StaleToken
+import pytest
+
+from aegis_tui.errors import AegisError, HubUnavailable, Refused, StaleToken
 from aegis_tui.testing.canned_llm import Canned, calls
 
 Play = Callable[..., None]
@@ -146,6 +148,67 @@ def test_a_write_under_a_lock_that_lapsed_is_undone(worktree: Path, play: Play) 
         assert (worktree / "src/routes.py").read_text() == "ROUTES = [\n]\n"
         assert "not the current one" in bench.results()[1]
         assert bench.results()[2] == "you hold no locks"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("error", [HubUnavailable("the hub is away"), Refused("not now"), StaleToken("lapsed")])
+def test_an_edit_that_the_hub_does_not_take_is_undone_so_that_it_can_be_tried_again(
+    worktree: Path, play: Play, error: AegisError
+) -> None:
+    edit = ("edit", {"path": "src/routes.py", "old": "]", "new": "]  # end"})
+
+    async def scenario(bench: Any) -> None:
+        bench.hub.refuse_next("broadcast", error, after=1)
+        bench.server.will(calls(edit), calls(edit), DONE)
+        await bench.work()
+        await bench.ends("done")
+        assert str(error) in bench.results()[0]
+        assert (worktree / "src/routes.py").read_text() == "ROUTES = [\n]  # end\n"
+        assert bench.hub.holder_of("src/routes.py") is None
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("name", ["a\u200db.py", "a\\b.py", "a\tb.py"])
+def test_a_path_that_cannot_be_locked_is_refused_and_the_work_goes_on(play: Play, name: str) -> None:
+    async def scenario(bench: Any) -> None:
+        bench.server.will(
+            calls(
+                ("lock", {"action": "acquire", "path": f"src/a/{name}"}),
+                ("lock", {"action": "acquire", "path": f"src/a/{name}", "symbol": "f"}),
+                ("lock", {"action": "release", "path": f"src/a/{name}"}),
+            ),
+            calls(("report", {"status": "blocked", "summary": "no lock"})),
+        )
+        await bench.work()
+        await bench.ends("blocked")
+        assert all("no lock can be taken" in result and "rename" in result for result in bench.results()[:2])
+        assert "you hold no lock" in bench.results()[2]
+
+    play(scenario)
+
+
+def test_what_became_of_a_lock_is_told_with_the_result_of_the_call(worktree: Path, play: Play) -> None:
+    (worktree / "src/routes.py").write_text("import os\ndef one():\n    return 1\n")
+
+    async def scenario(bench: Any) -> None:
+        bench.server.will(
+            calls(("lock", {"action": "acquire", "path": "src/routes.py", "lines": [2, 3]})),
+            calls(
+                ("bash", {"command": "sed -i '1i # licence' src/routes.py"}),
+                ("edit", {"path": "src/routes.py", "old": "return 1", "new": "return 2"}),
+                ("edit", {"path": "src/routes.py", "old": "return 2", "new": "return 3"}),
+                ("lock", {"action": "list"}),
+                ("lock", {"action": "release", "path": "src/routes.py"}),
+            ),
+            DONE,
+        )
+        await bench.work()
+        await bench.ends("done")
+        told = "your lock of src/routes.py:2-3 is on src/routes.py:3-4 now"
+        assert [told in result for result in bench.results()[:5]] == [False, False, True, False, False]
+        assert bench.results()[4] == "src/routes.py:3-4 (token 2)"
 
     play(scenario)
 
