@@ -45,6 +45,8 @@ GOALS = (
     Goal("PERF-2 c", "durable commands, 50 agents", "≥ 5,000 commands/s", "hub", "locks_rate", at_least=5000.0),
     Goal("PERF-2 d", "its commands/s over those of Redis, fsync always", "≥ 1", "hub", "redis_ratio", at_least=1.0),
     Goal("PERF-2 e", "its commands/s over those of NATS KV, sync always", "≥ 1", "hub", "nats_ratio", at_least=1.0),
+    Goal("LOCK-2 a", "a held lock is answered through the SDK, p50", "< 10 ms", "hub", "held_sdk_p50", 10.0),
+    Goal("LOCK-2 b", "a held lock is answered by the CLI", "< 200 ms", "hub", "held_cli_p50", 200.0),
     Goal("PERF-3 a", "kills of the hub with nothing lost", "≥ 1,000", at_least=1000.0, evidence=_KILLS),
     Goal("PERF-3 b", "recovery at 100,000 events", "< 1 s", "hub", "recovery", 1000.0),
     Goal("PERF-4 a", "dashboard, 50 panes of 20 lines/s", "< 15% of one core", "tui", "busy", 15.0),

@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 from scripts.bench.hub_fanout import fanout_run
+from scripts.bench.hub_held import held_run
 from scripts.bench.hub_locks import Locker, Opened, flat_out, hub_run, paced
 from scripts.bench.hub_recovery import recovery_runs
 from scripts.bench.hub_rivals import FileLocker, NatsLocker, RedisLocker, nats_server, nats_syncs, redis_server
@@ -38,6 +39,9 @@ _WORDS = {
     "files_p50": ("reservation files, synced, at the same pace, p50", "ms"),
     "files_p99": ("the same, p99", "ms"),
     "files_rate": ("reservation files, synced, 50 agents flat out", "commands/s"),
+    "held_sdk_p50": ("a held lock refused through the SDK, p50 of 300", "ms"),
+    "held_cli_p50": ("a held lock refused by `aegis-tui lock acquire`, p50 of 10", "ms"),
+    "held_cli_max": ("the same, slowest", "ms"),
     "recovery": ("state back from 100,000 events, with snapshots", "ms"),
     "recovery_plain": ("state back from 100,000 events, every snapshot lost", "ms"),
     "specs": ("specs created, claimed and finished, 10 agents", "specs/s"),
@@ -53,6 +57,7 @@ def run_hub() -> list[Figure]:
         _note(samples, _fanout())
         _note(samples, _locks())
         _note(samples, {"specs": specs_run(4.0), "saved_p99": quantile(watch_run(40), 0.99)})
+        _note(samples, _held())
         sys.stdout.write(f"run {number + 1} of {RUNS}\n")
         sys.stdout.flush()
     samples["recovery"], samples["recovery_plain"] = recovery_runs(RUNS)
@@ -79,6 +84,15 @@ def _fanout() -> dict[str, float]:
         "fanout_1000_p50": quantile(many, 0.5),
         "fanout_1000_p99": quantile(many, 0.99),
         "fanout_10_p99": quantile(few, 0.99),
+    }
+
+
+def _held() -> dict[str, float]:
+    by_sdk, by_command = held_run(300, 10)
+    return {
+        "held_sdk_p50": quantile(by_sdk, 0.5),
+        "held_cli_p50": quantile(by_command, 0.5),
+        "held_cli_max": max(by_command),
     }
 
 
