@@ -69,6 +69,7 @@ def test_the_door_refuses_what_it_must(paths: WorkspacePaths) -> None:
                 ("POST", "/v1/commands", '{"type": "context:get", "request_id": 7}', good, 400, "usage"),
                 ("POST", "/v1/commands", '{"type": "subscribe"}', good, 400, "usage"),
                 ("GET", "/v1/events?after=-1", None, good, 400, "usage"),
+                ("GET", "/v1/events?limit=0", None, good, 200, ""),
                 ("GET", "/v1/events?limit=99999999", None, good, 400, "usage"),
                 ("GET", "/docs", None, good, 404, "route"),
                 ("DELETE", "/v1/state", None, good, 405, "route"),

@@ -235,7 +235,7 @@ class SqliteEventLog:
                 "SELECT seq, ts, type, agent_id, body, crc FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
             ).fetchall()
-        if not rows and after < self._last_seq:
+        if limit and not rows and after < self._last_seq:
             raise self._damaged(after + 1, "is missing")
         return [self._event(row, after + 1 + index) for index, row in enumerate(rows)]
 

@@ -57,6 +57,7 @@ def test_events_and_answers_come_back_as_they_were_written(tmp_path: Path, make_
         assert await log.read(0, 100) == events
         assert await log.read(3, 2) == events[3:5]
         assert await log.read(10, 5) == []
+        assert await log.read(0, 0) == []
         found = await log.find_replies([("NATIVE-w01", "r1"), ("NATIVE-w02", "r1")])
         assert found == {("NATIVE-w01", "r1"): {"token": 7}}
 
