@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from aegis_tui.domain.message import Broadcast, MessageSent
 from aegis_tui.errors import UsageError
 
 MAX_PATTERNS = 100
+MAX_NAME = 100
 _SECRET_FIELDS = ("token_hash",)
 
 
@@ -43,32 +45,53 @@ class Interest:
         """All types."""
         return cls(types=("*",))
 
-    def with_types(self, types: Sequence[str]) -> Interest:
+    def with_types(self, types: object) -> Interest:
         """The same globs, other types.
 
-        Raises:
-            UsageError: Too many, or not text.
-        """
-        if len(types) > MAX_PATTERNS or not all(isinstance(item, str) and 0 < len(item) <= 100 for item in types):
-            raise UsageError(f"types: at most {MAX_PATTERNS} names", 'for example ["lock:*", "specs.>"]')
-        return Interest(tuple(types), self.globs)
+        Args:
+            types: What a client sent: a list of names, of which an empty one selects nothing.
 
-    def with_glob(self, text: str) -> Interest:
-        """The same types, one more glob.
+        Raises:
+            UsageError: No list, not text, too many, or a name that is empty or too long.
+        """
+        names = _texts("types", types, 'for example ["lock:*", "specs.>"]')
+        if "" in names:
+            raise UsageError("types: a name is empty", 'for example ["lock:*"]; all types are ["*"], none are []')
+        if longest := next((name for name in names if len(name) > MAX_NAME), None):
+            raise UsageError(f"types: {longest[:20]}... is over {MAX_NAME} characters", "see /asyncapi.json")
+        return Interest(names, self.globs)
+
+    def with_globs(self, paths: object) -> Interest:
+        """The same types, more globs.
+
+        Args:
+            paths: What a client sent: a list of globs.
 
         Raises:
             Refused: Not a usable glob.
-            UsageError: Too many.
+            UsageError: No list, not text, or too many.
         """
-        if len(self.globs) >= MAX_PATTERNS:
+        globs = (*self.globs, *map(compile_glob, _texts("paths", paths, 'for example ["src/**"]')))
+        if len(globs) > MAX_PATTERNS:
             raise UsageError(f"at most {MAX_PATTERNS} globs on one connection", "use a wider glob")
-        return Interest(self.types, (*self.globs, compile_glob(text)))
+        return Interest(self.types, globs)
 
     def wants(self, event: Event) -> bool:
         """Whether the event matches a type or a glob."""
         if any(type_fits(pattern, name) for name in _names(event) for pattern in self.types):
             return True
         return bool(self.globs) and any(glob.matches(path) for path in _paths(event) for glob in self.globs)
+
+
+def _texts(field: str, value: object, hint: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise UsageError(f"{field}: a list of texts", hint)
+    if len(value) > MAX_PATTERNS:
+        raise UsageError(f"{field}: at most {MAX_PATTERNS}, these are {len(value)}", hint)
+    for item in value:
+        if not isinstance(item, str):
+            raise UsageError(f"{field}: {json.dumps(item)[:40]} is no text", hint)
+    return tuple(value)
 
 
 def _names(event: Event) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import uuid
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from aegis_tui.hub.guard import MAX_BODY_BYTES, Guard, too_large
 from aegis_tui.hub.identity import Identity, bearer
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.interest import is_visible, public_wire
+from aegis_tui.hub.request import parse_request
 from aegis_tui.hub.schema import RestRoute
 from aegis_tui.hub.stream import StreamSession
 from aegis_tui.sdk.wire import HTTP_STATUS, error_to_wire
@@ -168,13 +168,7 @@ async def _json_body(request: Request) -> dict[str, Any]:
         raw += chunk
         if len(raw) > MAX_BODY_BYTES:
             raise _HttpRefusal(413, too_large())
-    try:
-        frame = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise UsageError("the body is not JSON", "send one JSON object") from error
-    if not isinstance(frame, dict):
-        raise UsageError("the body must be one JSON object", "see /openapi.json")
-    return frame
+    return parse_request(raw)
 
 
 def _query(name: str, default: int) -> dict[str, Any]:

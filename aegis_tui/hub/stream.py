@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +19,7 @@ from aegis_tui.hub.frames import EXTENSION, FrameProtocol
 from aegis_tui.hub.identity import Identity, Pass, bearer
 from aegis_tui.hub.ingress import STREAM_ONLY, Ingress, refusal, refused, reply_object
 from aegis_tui.hub.interest import Interest
+from aegis_tui.hub.request import parse_request
 
 HELLO_DEADLINE_S = 3.0
 SEND_DEADLINE_S = 30.0
@@ -29,7 +29,6 @@ MAX_PENDING = 256
 
 CLOSE_UNAUTHORIZED = 1008
 
-_NO_OBJECT = UsageError("a message must be one JSON object in a text frame", "see /asyncapi.json")
 _log = logging.getLogger(__name__)
 
 
@@ -101,7 +100,9 @@ class StreamSession:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1000))
-        return _parse(message.get("text") or "")
+        if message.get("text") is None:
+            raise UsageError("a message must be one JSON object in a text frame", "see /asyncapi.json")
+        return parse_request(message["text"])
 
     async def _receive_rest(self) -> None:
         """Refuse what is no text message, until the connection ends."""
@@ -114,7 +115,7 @@ class StreamSession:
     def _take(self, text: str, actor: Actor) -> None:
         """One message of the client; never raises."""
         try:
-            frame = _parse(text)
+            frame = parse_request(text)
         except UsageError as error:
             self._tell(refusal(None, error))
             return
@@ -163,33 +164,35 @@ class StreamSession:
 
     def _subscribe(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any] | AegisError:
         try:
+            if frame.get("v", SCHEMA_VERSION) != SCHEMA_VERSION:
+                return UsageError(f"v: only version {SCHEMA_VERSION} is known", "update aegis-tui")
             match frame["type"]:
                 case "hello":
                     return self._hello(frame, actor)
                 case "subscribe":
-                    interest = self._subscriber.interest.with_types(frame.get("types") or ["*"])
+                    interest = self._subscriber.interest.with_types(_given(frame, "types", ["*"]))
                     self._subscriber.listen(interest, after=self._after(frame))
                 case _:
-                    interest = self._subscriber.interest
-                    is_first = not interest.globs and interest.types == ("*",)
-                    base = Interest() if is_first else interest
-                    self._subscriber.listen(base.with_glob(str(frame.get("path"))))
+                    self._subscriber.listen(self._with_path(frame.get("path")))
         except AegisError as error:
             return error
         return {"seq": self._fanout.published_seq}
 
+    def _with_path(self, path: object) -> Interest:
+        """One more glob; the first one takes the place of all types."""
+        if not isinstance(path, str):
+            raise UsageError("path: a glob, as text", 'for example "src/**"')
+        interest = self._subscriber.interest
+        is_first = not interest.globs and interest.types == ("*",)
+        return (Interest() if is_first else interest).with_globs([path])
+
     def _hello(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any] | AegisError:
         """Events of all types from now on, or from `after`; `types` narrows them, `paths` adds globs."""
-        types = frame.get("types")
         try:
-            interest = Interest.everything() if types is None else Interest().with_types(types)
-            for glob in frame.get("paths") or ():
-                interest = interest.with_glob(str(glob))
+            interest = Interest().with_types(_given(frame, "types", ["*"])).with_globs(_given(frame, "paths", []))
             self._subscriber.listen(interest, after=self._after(frame))
         except AegisError as error:
             return error
-        except TypeError:
-            return UsageError("types and paths are lists of texts", 'for example ["lock:*"]')
         return {"type": "hello", "agent_id": actor.agent_id, "seq": self._fanout.published_seq}
 
     def _after(self, frame: dict[str, Any]) -> int | None:
@@ -237,14 +240,10 @@ class StreamSession:
                 await self._websocket.close(code, reason)
 
 
-def _parse(text: str) -> dict[str, Any]:
-    try:
-        frame = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _NO_OBJECT from error
-    if not isinstance(frame, dict):
-        raise _NO_OBJECT
-    return frame
+def _given(frame: dict[str, Any], name: str, default: list[str]) -> object:
+    """A field, or what holds when it is left out; an empty list is not left out."""
+    value = frame.get(name)
+    return default if value is None else value
 
 
 def _reply_to(frame: dict[str, Any], result: dict[str, Any] | AegisError) -> dict[str, Any]:
