@@ -6,6 +6,8 @@ field has several spellings, see the tables here. What is not understood is said
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ _MODES: Final[Mapping[str, LockMode]] = {
     **dict.fromkeys(("shared", "read", "s"), LockMode.SHARED),
     "review": LockMode.REVIEW,
 }
+_FORM: Final = "a table of path to lock, or a list of locks"
 _MILLISECONDS: Final = 1e11
 """Numbers above count milliseconds since 1970; as seconds this would be the year 5138."""
 
@@ -52,6 +55,20 @@ class Skipped:
     reason: str
 
 
+def read_old_file(content: bytes) -> object:
+    """The JSON value in a file, with or without a byte order mark.
+
+    Raises:
+        UsageError: Not JSON, not UTF-8, or nested too deeply.
+    """
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise UsageError("the file is nested too deeply for a file of locks", _FORM) from error
+    except ValueError as error:
+        raise UsageError(f"the file is not JSON: {error}", _FORM) from error
+
+
 def parse_old_locks(data: object, *, now: datetime) -> tuple[list[OldLock], list[Skipped]]:
     """The locks in a file, and what is left out of it.
 
@@ -66,7 +83,7 @@ def parse_old_locks(data: object, *, now: datetime) -> tuple[list[OldLock], list
     skipped: list[Skipped] = []
     for path, entry in _entries(data):
         try:
-            locks.append(_lock(path, entry, now))
+            locks.append(_lock(path, _fields(entry), now))
         except ValidationError:
             skipped.append(Skipped(path, "it is not a path of this repository, or its region is none"))
         except ValueError as error:
@@ -74,22 +91,36 @@ def parse_old_locks(data: object, *, now: datetime) -> tuple[list[OldLock], list
     return locks, skipped
 
 
-def _entries(data: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _entries(data: object) -> Iterator[tuple[str, object]]:
     if isinstance(data, Mapping) and isinstance(data.get("locks"), Mapping | list):
         data = data["locks"]
-    if isinstance(data, Mapping) and _first(data, _PATH) is not None:
+    if isinstance(data, Mapping) and _named_path(data):
         data = [data]
     if isinstance(data, Mapping):
-        yield from ((str(path), _fields(entry)) for path, entry in data.items())
+        yield from ((str(path), entry) for path, entry in data.items())
     elif isinstance(data, list):
-        yield from ((str(_first(_fields(entry), _PATH) or ""), _fields(entry)) for entry in data)
+        yield from ((_named_path(entry), entry) for entry in data)
     else:
-        raise UsageError("the file holds no locks", "a table of path to lock, or a list of locks")
+        raise UsageError("the file holds no locks", _FORM)
+
+
+def _named_path(entry: object) -> str:
+    path = _first(entry, _PATH) if isinstance(entry, Mapping) else None
+    return path if isinstance(path, str) else ""
 
 
 def _fields(entry: object) -> Mapping[str, Any]:
     """The fields of an entry; a text alone is its holder."""
-    return entry if isinstance(entry, Mapping) else {"agent": str(entry)}
+    if isinstance(entry, str):
+        return {"agent": entry}
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{_told(entry)} is neither a lock nor the name of its holder")
+    return entry
+
+
+def _told(value: object) -> str:
+    """A value that is not understood, short enough for one line."""
+    return str(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
 def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:
@@ -97,14 +128,17 @@ def _first(fields: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 
 def _lock(path: str, fields: Mapping[str, Any], now: datetime) -> OldLock:
-    mode = _MODES.get(str(_first(fields, _MODE) or "").lower())
-    if mode is None:
-        raise ValueError(f"its mode {_first(fields, _MODE)} is not known")
+    mode, holder = _first(fields, _MODE) or "", _first(fields, _HOLDER) or ""
+    known = _MODES.get(mode.lower()) if isinstance(mode, str) else None
+    if known is None:
+        raise ValueError(f"its mode {_told(mode)} is not known")
+    if not isinstance(holder, str):
+        raise ValueError(f"its holder {_told(holder)} is no name")
     left_s = _left_s(fields, now)
     if left_s <= 0:
         raise ValueError("its time is over")
     resource = Resource(path=path.removeprefix("./"), region=_region(fields))
-    return OldLock(str(_first(fields, _HOLDER) or ""), resource, mode, min(left_s, MAX_TTL_S))
+    return OldLock(holder, resource, known, min(left_s, MAX_TTL_S))
 
 
 def _region(fields: Mapping[str, Any]) -> Region | None:
@@ -119,7 +153,7 @@ def _left_s(fields: Mapping[str, Any], now: datetime) -> float:
     if end is not None:
         return (_instant(end) - now).total_seconds()
     ttl = _first(fields, _TTL)
-    ttl_s = DEFAULT_TTL_S if ttl is None else float(ttl)
+    ttl_s = DEFAULT_TTL_S if ttl is None else _number(ttl)
     start = _first(fields, _START)
     return ttl_s if start is None else ttl_s - (now - _instant(start)).total_seconds()
 
@@ -130,7 +164,16 @@ def _instant(value: object) -> datetime:
         if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value):
             instant = datetime.fromisoformat(value)
             return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-        seconds = float(str(value))
+        seconds = _number(value)
         return datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise ValueError(f"its time {value} cannot be read") from error
+        raise ValueError(f"its time {_told(value)} cannot be read") from error
+
+
+def _number(value: object) -> float:
+    try:
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and not math.isnan(float(value)):
+            return float(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"its time {_told(value)} cannot be read") from error
+    raise ValueError(f"its time {_told(value)} cannot be read")
