@@ -379,7 +379,7 @@ def task_update(workspace: Workspace, command: commands.TaskUpdate, actor: Actor
     """What an agent says of one task of its own spec."""
     spec = workspace.specs.by_id.get(command.spec_id)
     if spec is None:
-        raise UsageError(f"there is no spec {command.spec_id}", "list them: aegis-tui spec list")
+        raise UsageError(f"there is no spec {command.spec_id}", "context:get lists them")
     if actor.kind == "instance" and spec.agent != actor.agent_id:
         raise Refused(f"{command.spec_id} is {spec.agent or 'nobody'}'s", "claim it first", code="spec.foreign")
     data = TaskUpdated(

@@ -36,7 +36,7 @@ def claim(workspace: Workspace, command: commands.TaskClaim, actor: Actor, reque
     instance = own_instance(workspace, actor)
     spec = workspace.specs.by_id.get(command.spec_id)
     if spec is None:
-        raise UsageError(f"there is no spec {command.spec_id}", "list them: aegis-tui spec list")
+        raise UsageError(f"there is no spec {command.spec_id}", "context:get lists them")
     if spec.rev != command.expect_rev or spec.status != "approved" or spec.run is not None:
         raise Conflict(
             f"{spec.spec_id} is at revision {spec.rev}, {spec.status}", "read it again", code="spec.rev", rev=spec.rev

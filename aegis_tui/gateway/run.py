@@ -127,7 +127,7 @@ def _only_one(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            hint = "aegis-tui gateway status"
+            hint = f"its pid is in {path.with_name('gateway.json')}"
             raise Unavailable("another gateway serves this workspace", hint=hint, code="gateway.running") from error
         yield
     finally:

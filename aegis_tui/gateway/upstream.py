@@ -191,5 +191,5 @@ def _as_unavailable(base_url: str, what: str) -> Iterator[None]:
         yield
     except _FAILURES as error:
         reason = str(error) or type(error).__name__
-        hint = "aegis-tui doctor; aegis-tui gateway status"
+        hint = "aegis-tui doctor"
         raise ModelUnavailable(f"the model server at {base_url} {what} ({reason})", hint=hint) from error
