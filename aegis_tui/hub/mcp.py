@@ -17,9 +17,11 @@ from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.guard import MAX_BODY_BYTES, refuse
 from aegis_tui.hub.identity import Identity, bearer
 from aegis_tui.hub.ingress import Ingress
+from aegis_tui.hub.mcp_batch import Batches
 from aegis_tui.sdk.tools import Tools
 
 _log = logging.getLogger(__name__)
+logging.getLogger("mcp.server.streamable_http").setLevel(logging.WARNING)  # it tells of each request's end at INFO
 _ACTOR: ContextVar[Actor] = ContextVar("aegis_mcp_actor")
 _HOSTS = ["127.0.0.1", "127.0.0.1:*", "localhost", "localhost:*", "[::1]", "[::1]:*"]
 
@@ -69,7 +71,7 @@ class McpDoor:
         try:
             library = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.mcp_server")
             server = library.AgentServer(Tools(self._ask, _who), self._role)
-            app = library.http_app(server, hosts=_HOSTS, max_body_bytes=MAX_BODY_BYTES)
+            app = Batches(library.http_app(server, hosts=_HOSTS, max_body_bytes=MAX_BODY_BYTES))
         except Exception as error:
             _log.exception("MCP cannot be served")
             opening.set_exception(HubUnavailable(f"MCP cannot be served: {error}", "install aegis-tui again"))

@@ -112,7 +112,7 @@ def test_an_empty_list_selects_nothing_and_a_field_left_out_selects_all(
                 assert (await ask(stream, frame))["ok"] is True
             await stream.send(json.dumps({"type": "lock:acquire", "path": "src/a.py"}))
             await stream.send(json.dumps({"type": "context:get", "request_id": "end"}))
-            told = []
+            told: list[dict[str, Any]] = []
             while "end" not in [frame.get("request_id") for frame in told]:
                 told.append(json.loads(await asyncio.wait_for(stream.recv(), 5)))
             assert ("lock:acquired" in [frame.get("type") for frame in told]) is heard

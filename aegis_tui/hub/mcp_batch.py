@@ -1,0 +1,101 @@
+"""JSON-RPC batches over one MCP application that takes single messages only.
+
+Revision 2025-03-26 of MCP obliges a server to take batches (basic, "Batching"), 2025-06-18 took them out again. A
+client of the former names no revision in its headers, or that one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aegis_tui.hub.guard import MAX_BODY_BYTES, refuse, too_large
+
+_VERSION_HEADER = "mcp-protocol-version"
+_WITH_BATCHES = "2025-03-26"
+_INVALID_REQUEST = -32600
+MAX_MESSAGES = 100
+"""In one batch: each message costs the library a transport of its own."""
+
+
+class Batches:
+    """Answers the messages of a batch one after the other, and everything else as the application does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; 413 when its body is too large."""
+        if Headers(scope=scope).get(_VERSION_HEADER, _WITH_BATCHES) != _WITH_BATCHES:
+            await self._app(scope, receive, send)
+            return
+        body = await _body(receive)
+        if body is None:
+            await refuse(scope, send, 413, too_large())
+        elif len(messages := _batch(body)) > MAX_MESSAGES:
+            await _send_json(send, 400, _invalid(None, f"a batch has at most {MAX_MESSAGES} messages"))
+        elif messages:
+            answers = [answer for message in messages if (answer := await self._answer(scope, receive, message))]
+            await _send_json(send, 200 if answers else 202, answers or None)
+        else:
+            await self._app(scope, _replayed(body, receive), send)
+
+    async def _answer(self, scope: Scope, receive: Receive, message: object) -> Any:
+        """What the application answers to one message; None to a notification."""
+        if isinstance(message, dict) and message.get("method") == "initialize":
+            return _invalid(message.get("id"), "initialize stands alone, in no batch")
+        answer = bytearray()
+
+        async def keep(part: Message) -> None:
+            answer.extend(part.get("body", b""))
+
+        await self._app(scope, _replayed(json.dumps(message).encode(), receive), keep)
+        return json.loads(answer) if answer else None
+
+
+def _batch(body: bytes) -> list[object]:
+    """The messages of a batch; empty when the body is something else, which the application knows to refuse."""
+    if not body.lstrip().startswith(b"["):
+        return []
+    try:
+        messages = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    return messages if isinstance(messages, list) else []
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None when it is over the limit."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body in one piece, and after it what the connection says."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+def _invalid(message_id: object, why: str) -> dict[str, Any]:
+    error = {"code": _INVALID_REQUEST, "message": f"Invalid Request: {why}"}
+    return {"jsonrpc": "2.0", "id": message_id, "error": error}
+
+
+async def _send_json(send: Send, status: int, content: object) -> None:
+    """An answer; without a body when there is nothing to say."""
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if content is None else json.dumps(content).encode()})
