@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,8 +187,9 @@ def _ok(fields: dict[str, Any]) -> JSONResponse:
     return JSONResponse({"schema_version": SCHEMA_VERSION, "ok": True, **fields})
 
 
-def _failed(error: AegisError, status: int) -> JSONResponse:
-    return JSONResponse({"schema_version": SCHEMA_VERSION, "ok": False, "error": error_to_wire(error)}, status)
+def _failed(error: AegisError, status: int, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    fields = {"schema_version": SCHEMA_VERSION, "request_id": None, "ok": False, "error": error_to_wire(error)}
+    return JSONResponse(fields, status, headers)
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
@@ -201,9 +203,13 @@ async def _refused_by_status(_request: Request, error: Exception) -> JSONRespons
     return _failed(AegisError("the hub failed", code="internal"), 500)
 
 
-async def _unknown_route(_request: Request, error: Exception) -> JSONResponse:
+async def _unknown_route(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return _failed(UsageError("there is no such route", "see /openapi.json", code="route"), status)
+    allowed = ((error.headers if isinstance(error, HTTPException) else None) or {}).get("Allow")
+    if allowed is None:
+        return _failed(UsageError("there is no such route", "see /openapi.json", code="route"), status)
+    wrong = UsageError(f"{request.url.path} takes no {request.method}", f"it takes {allowed}", code="route")
+    return _failed(wrong, status, {"Allow": allowed})
 
 
 def _metrics(engine: Engine, fanout: Fanout) -> str:
