@@ -35,6 +35,7 @@ from aegis_tui.hub.stream import StreamSession
 from aegis_tui.sdk.wire import HTTP_STATUS, error_to_wire
 
 MAX_EVENTS = 5_000
+MAX_SEQ = 2**62
 
 
 class _HttpRefusal(Exception):
@@ -75,15 +76,23 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
 
 def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> list[RestRoute]:
     """The routes that `/openapi.json` describes; `/healthz` alone needs no token, and tells nothing of the content."""
-    answers = _Answers(engine, identity, ingress, fanout)
-    pages = {"openapi_extra": {"parameters": [_query("after", 0), _query("limit", 1_000)]}}
+    found = _Answers(engine, identity, ingress, fanout)
+    known = (401, 403, 413, 500, 503)
+    command = {"content": {"application/json": {"schema": schema.reference("Command")}}, "required": True}
+    pages = {"parameters": [_query("after", 0, MAX_SEQ), _query("limit", 1_000, MAX_EVENTS)]}
+    text = {"response_class": PlainTextResponse, **schema.answers(None, *known)}
+    posted = {"openapi_extra": {"requestBody": command}, **schema.answers("Accepted", 400, 409, 415, *known)}
     return [
-        RestRoute("GET", "/healthz", answers.healthz),
-        RestRoute("POST", "/v1/commands", answers.commands, _command_documents()),
-        RestRoute("GET", "/v1/state", answers.state),
-        RestRoute("GET", "/v1/mirror", answers.mirror),
-        RestRoute("GET", "/v1/events", answers.events, pages),
-        RestRoute("GET", "/metrics", answers.metrics),
+        RestRoute(
+            "GET", "/healthz", found.healthz, {"openapi_extra": {"security": []}, **schema.answers("Health", 403, 413)}
+        ),
+        RestRoute("POST", "/v1/commands", found.commands, posted),
+        RestRoute("GET", "/v1/state", found.state, schema.answers("State", *known)),
+        RestRoute("GET", "/v1/mirror", found.mirror, schema.answers("Mirror", *known)),
+        RestRoute(
+            "GET", "/v1/events", found.events, {"openapi_extra": pages, **schema.answers("EventsPage", 400, *known)}
+        ),
+        RestRoute("GET", "/metrics", found.metrics, text),
     ]
 
 
@@ -139,7 +148,7 @@ class _Answers:
 
     async def events(self, request: Request) -> JSONResponse:
         actor = self._actor(request)
-        after = _number(request, "after", 0, most=2**62)
+        after = _number(request, "after", 0, most=MAX_SEQ)
         limit = _number(request, "limit", 1_000, most=MAX_EVENTS)
         found = await self.engine.events(after, limit)
         seen = [public_wire(event) for event in found if is_visible(event, actor)]
@@ -149,15 +158,6 @@ class _Answers:
     async def metrics(self, request: Request) -> PlainTextResponse:
         self._actor(request)
         return PlainTextResponse(_metrics(self.engine, self.fanout), media_type="text/plain; version=0.0.4")
-
-
-def _command_documents() -> dict[str, Any]:
-    """What OpenAPI says of commands and their replies."""
-    body = {"content": {"application/json": {"schema": {"$ref": schema.COMMAND_REFERENCE}}}, "required": True}
-    answer = {"content": {"application/json": {"schema": {"$ref": schema.REPLY_REFERENCE}}}}
-    statuses = (*HTTP_STATUS.values(), 401, 413, 415)
-    refusals = {status: {**answer, "description": "Refused"} for status in statuses}
-    return {"openapi_extra": {"requestBody": body, "responses": {"200": answer}}, "responses": refusals}
 
 
 async def _json_body(request: Request) -> dict[str, Any]:
@@ -172,8 +172,9 @@ async def _json_body(request: Request) -> dict[str, Any]:
     return parse_request(raw)
 
 
-def _query(name: str, default: int) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0, "default": default}}
+def _query(name: str, default: int, most: int) -> dict[str, Any]:
+    numbers = {"type": "integer", "minimum": 0, "maximum": most, "default": default}
+    return {"name": name, "in": "query", "schema": numbers}
 
 
 def _number(request: Request, name: str, default: int, *, most: int) -> int:

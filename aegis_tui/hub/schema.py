@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import copy
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,10 +17,37 @@ from aegis_tui import __version__
 from aegis_tui.domain.command import ClientCommand
 from aegis_tui.domain.event import AnyEventData
 from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.hub.schema_models import SENT_BY_CLIENTS, SENT_BY_THE_HUB
 
-_REFERENCE = "#/components/schemas/{model}"
-COMMAND_REFERENCE = "#/components/schemas/Command"
-REPLY_REFERENCE = "#/components/schemas/Reply"
+_PREFIX = "#/components/schemas/"
+_TO_HUB = {"hello": "Hello", "subscribe": "Subscribe", "fileSubscribe": "FileSubscribe", "command": "Command"}
+_FROM_HUB = {
+    "reply": "Reply",
+    "event": "Event",
+    "lockFailed": "LockFailed",
+    "contextSync": "ContextSync",
+    "resync": "Resync",
+}
+_NOT_TOLD = {
+    "InstancePrepared": ("token_hash",),
+    "Instance": ("token_hash",),
+    "Piece": ("feedback",),
+    "LockAcquire": ("pinned", "whole"),
+    "RunStart": ("run", "facts"),
+    "BroadcastSend": ("rewrite",),
+}
+"""Fields of a model that never cross the wire: what the hub keeps to itself, and what it fills into a command."""
+
+_STATUS_WORDS = {
+    400: "Wrong usage",
+    401: "No valid token",
+    403: "Refused; also where the request came from a web page or names a strange host",
+    409: "Conflict, or a lock is held",
+    413: "The request is over 1 MiB",
+    415: "The content type is not application/json",
+    500: "The hub failed",
+    503: "A part is unavailable",
+}
 
 
 @dataclass(frozen=True)
@@ -31,103 +60,117 @@ class RestRoute:
     documents: dict[str, Any] = field(default_factory=dict)
 
 
-class Hello(BaseModel):
-    """The first frame of a stream, unless its request had an Authorization header; within 3 s."""
-
-    type: Literal["hello"]
-    token: str
-    after: int | None = Field(None, ge=0, description="Begin after this event of the log; live when absent.")
-    types: list[str] | None = Field(None, description='Names, "lock:*", "specs.>"; all when absent, none when empty.')
-    paths: list[str] = Field([], description="Globs; events about a matching path come whatever their type.")
+def reference(model: str) -> dict[str, str]:
+    """A reference to a model of the documents."""
+    return {"$ref": f"{_PREFIX}{model}"}
 
 
-class Subscribe(BaseModel):
-    """Other types for this stream, from now on or from after an event."""
+def answers(model: str | None, *refusals: int) -> dict[str, Any]:
+    """FastAPI's keyword for what a route answers.
 
-    type: Literal["subscribe"]
-    request_id: str | None = None
-    types: list[str] = ["*"]
-    after: int | None = Field(None, ge=0)
-
-
-class FileSubscribe(BaseModel):
-    """One more glob for this stream."""
-
-    type: Literal["file:subscribe"]
-    request_id: str | None = None
-    path: str
+    Args:
+        model: Of the answer with status 200; None when it is not JSON.
+        refusals: The other statuses.
+    """
+    told: dict[int, Any] = {status: _json_of("Refusal", _STATUS_WORDS[status]) for status in sorted(refusals)}
+    return {"responses": told if model is None else {200: _json_of(model, "Done"), **told}}
 
 
-class ErrorFields(BaseModel):
-    """Why a request was refused; more fields name the facts, held_by for example."""
-
-    code: str
-    message: str
-    hint: str
-    exit_code: int = Field(description="1 failed, 2 usage, 3 refused, 4 conflict, 5 unavailable.")
-
-
-class Reply(BaseModel):
-    """The answer to one command, hello or subscription; on success its own fields stand beside `ok`."""
-
-    v: int = SCHEMA_VERSION
-    request_id: str | None
-    ok: bool
-    error: ErrorFields | None = None
-
-
-class Resync(BaseModel):
-    """You were too slow: that many queued events were dropped and come again from the log."""
-
-    v: int = SCHEMA_VERSION
-    type: Literal["resync"]
-    from_seq: int
-    dropped: int
-
-
-_FRAMES = (Hello, Subscribe, FileSubscribe, Reply, Resync)
-_TO_HUB = {"hello": "Hello", "subscribe": "Subscribe", "fileSubscribe": "FileSubscribe", "command": "Command"}
-_FROM_HUB = {"reply": "Reply", "event": "Event", "resync": "Resync"}
+def _json_of(model: str, description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": reference(model)}}}
 
 
 @cache
 def _schemas() -> dict[str, Any]:
-    """Every command and every event's data, by name, in JSON Schema."""
-    command: TypeAdapter[Any] = TypeAdapter(Annotated[ClientCommand, Field(discriminator="type")])
-    data: TypeAdapter[Any] = TypeAdapter(Annotated[AnyEventData, Field(discriminator="type")])
-    found: dict[str, Any] = {}
-    frames = [(frame.__name__, TypeAdapter[Any](frame)) for frame in _FRAMES]
-    for name, adapter in (("CommandFields", command), ("EventData", data), *frames):
-        schema = adapter.json_schema(ref_template=_REFERENCE, by_alias=True)
-        found |= schema.pop("$defs", {})
-        found[name] = schema
-    _hide_secrets(found)
-    version = {"type": "integer", "const": SCHEMA_VERSION}
-    found["Command"] = {
-        "description": "The fields of one command type beside v and request_id.",
-        "allOf": [{"type": "object", "properties": {"v": version, "request_id": {"type": "string", "maxLength": 200}}}],
-        "oneOf": found.pop("CommandFields")["oneOf"],
-    }
-    found["Event"] = {
-        "type": "object",
-        "required": ["v", "seq", "type", "agent_id", "timestamp", "data"],
-        "properties": {
-            "v": version,
-            "seq": {"type": "integer", "minimum": 1},
-            "type": {"type": "string"},
-            "agent_id": {"type": "string"},
-            "timestamp": {"type": "string", "format": "date-time"},
-            "data": {"$ref": "#/components/schemas/EventData"},
-        },
-    }
+    """Every command, event, frame and answer, by name, in JSON Schema 2020-12."""
+    commands, events = get_args(ClientCommand), get_args(AnyEventData)
+    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        *((model, "validation") for model in (*commands, *SENT_BY_CLIENTS)),
+        *((model, "serialization") for model in (*events, *SENT_BY_THE_HUB)),
+    ]
+    _, described = models_json_schema(models, by_alias=True, ref_template=f"{_PREFIX}{{model}}")
+    found: dict[str, Any] = described["$defs"]
+    for name, fields in _NOT_TOLD.items():
+        _leave_out(found[name], fields)
+    for model in commands:
+        _put_into_envelope(found[model.__name__])
+    for model in events:
+        _leave_out(found[model.__name__], ("type",))
+        found[f"{model.__name__}Event"] = _event(model)
+    found["EventsPage"]["properties"]["events"]["items"] = reference("Event")
+    found["Command"] = _one_of("The fields of one command type beside v and request_id.", commands, "")
+    found["Event"] = _one_of("One logged event; its type says which data it has.", events, "Event")
+    replies = [reference("Accepted"), reference("Refusal")]
+    found["Reply"] = {"description": "The answer to one command, hello or subscription.", "oneOf": replies}
     return found
 
 
-def _hide_secrets(schemas: dict[str, Any]) -> None:
-    for schema in schemas.values():
-        schema.get("properties", {}).pop("token_hash", None)
-        if "token_hash" in schema.get("required", ()):
-            schema["required"].remove("token_hash")
+def _leave_out(schema: dict[str, Any], fields: Iterable[str]) -> None:
+    for name in fields:
+        schema["properties"].pop(name)
+    required = [name for name in schema.get("required", ()) if name in schema["properties"]]
+    schema.pop("required", None)
+    if required:
+        schema["required"] = required
+
+
+def _put_into_envelope(command: dict[str, Any]) -> None:
+    """Stand v and request_id beside the command's own fields: none but these are taken."""
+    request_id = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "null"}]}
+    described = {"description": "Makes a retry recognisable; comes back in the reply.", "default": None}
+    version = {"type": "integer", "const": SCHEMA_VERSION, "default": SCHEMA_VERSION}
+    command["properties"] = {"v": version, "request_id": {**request_id, **described}, **command["properties"]}
+    command["properties"]["type"].pop("default")
+    command["required"] = ["type", *command.get("required", ())]
+
+
+def _event(model: type[BaseModel]) -> dict[str, Any]:
+    """The envelope of contract 6 around the data of one type."""
+    return {
+        "title": f"{model.__name__}Event",
+        "description": model.__doc__,
+        "type": "object",
+        "required": ["v", "seq", "type", "agent_id", "timestamp", "data"],
+        "additionalProperties": False,
+        "properties": {
+            "v": {"type": "integer", "const": SCHEMA_VERSION},
+            "seq": {"type": "integer", "minimum": 1},
+            "type": {"type": "string", "const": model.model_fields["type"].default},
+            "agent_id": {"type": "string"},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "data": reference(model.__name__),
+        },
+    }
+
+
+def _one_of(description: str, models: Sequence[type[BaseModel]], suffix: str) -> dict[str, Any]:
+    names = {model.model_fields["type"].default: f"{model.__name__}{suffix}" for model in models}
+    mapping = {kind: f"{_PREFIX}{name}" for kind, name in names.items()}
+    return {
+        "description": description,
+        "oneOf": [reference(name) for name in names.values()],
+        "discriminator": {"propertyName": "type", "mapping": mapping},
+    }
+
+
+def _reachable(*roots: str) -> dict[str, Any]:
+    """The models that `roots` refer to, and those themselves; a copy."""
+    schemas, found, waiting = _schemas(), dict[str, Any](), list(roots)
+    while waiting:
+        if (name := waiting.pop()) not in found:
+            found[name] = copy.deepcopy(schemas[name])
+            waiting += _named_in(found[name])
+    return found
+
+
+def _named_in(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"].removeprefix(_PREFIX)
+        node = list(node.values())
+    if isinstance(node, list):
+        for item in node:
+            yield from _named_in(item)
 
 
 def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
@@ -138,9 +181,10 @@ def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
     for route in routes:
         described.add_api_route(route.path, route.endpoint, methods=[route.method], **route.documents)
     document = described.openapi()
-    components = document.setdefault("components", {})
-    components["schemas"] = {**components.get("schemas", {}), **_schemas()}
-    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    document["components"] = {
+        "schemas": _reachable("Reply", *_named_in(document["paths"])),
+        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+    }
     document["security"] = [{"bearer": []}]
     return document
 
@@ -148,9 +192,8 @@ def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
 @cache
 def asyncapi() -> dict[str, Any]:
     """The AsyncAPI 3 document of `/v1/stream`."""
-    messages = {
-        name: {"payload": {"$ref": _REFERENCE.format(model=model)}} for name, model in (_TO_HUB | _FROM_HUB).items()
-    }
+    models = _TO_HUB | _FROM_HUB
+    messages = {name: {"name": model, "payload": reference(model)} for name, model in models.items()}
     channel = {"$ref": "#/channels/stream"}
     return {
         "asyncapi": "3.0.0",
@@ -165,8 +208,24 @@ def asyncapi() -> dict[str, Any]:
             "sendToHub": {"action": "receive", "channel": channel, "messages": _references(_TO_HUB)},
             "receiveFromHub": {"action": "send", "channel": channel, "messages": _references(_FROM_HUB)},
         },
-        "components": {"messages": messages, "schemas": _schemas()},
+        "components": {"messages": messages, "schemas": _as_draft_07(_reachable(*models.values()))},
     }
+
+
+def _as_draft_07(node: Any) -> Any:
+    """The same in the JSON Schema of AsyncAPI 3, which knows no prefixItems and no discriminator that is an object."""
+    if isinstance(node, list):
+        return [_as_draft_07(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    plain = {name: _as_draft_07(value) for name, value in node.items() if not _is_mapping(name, value)}
+    if isinstance(plain.get("prefixItems"), list):
+        plain["items"] = plain.pop("prefixItems")
+    return plain
+
+
+def _is_mapping(name: str, value: Any) -> bool:
+    return name == "discriminator" and isinstance(value, dict) and "propertyName" in value
 
 
 def _references(names: Iterable[str]) -> list[dict[str, str]]:

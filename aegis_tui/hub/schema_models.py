@@ -1,0 +1,290 @@
+"""What crosses the wire beside commands and logged events, as models from which the documents are made (HUB-3).
+
+Nothing is validated with them: the hub answers as its code says, and a test compares what it says with these.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aegis_tui.domain.design import Design
+from aegis_tui.domain.exchange import Exchange
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.lock import LockMode
+from aegis_tui.domain.region import Span
+from aegis_tui.domain.run import Conflict, Piece, Review, RunStatus
+from aegis_tui.domain.run_event import QaFinished, RunCommitted, RunFacts, RunOptions, Stage
+from aegis_tui.domain.task_spec import SpecState
+
+
+class _Described(BaseModel):
+    """Builds nothing until the documents are asked for: a hub that starts makes none."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Hello(_Described):
+    """The first frame of a stream, unless its request had an Authorization header; within 3 s."""
+
+    type: Literal["hello"]
+    v: Literal[1] = 1
+    request_id: str | None = Field(None, min_length=1, max_length=200)
+    token: str
+    after: int | None = Field(None, ge=0, description="Begin after this event of the log; live when absent.")
+    types: list[str] | None = Field(None, description='Names, "lock:*", "specs.>"; all when absent, none when empty.')
+    paths: list[str] | None = Field(
+        None, description="Globs; events about a matching path come whatever their type. None when absent or empty."
+    )
+
+
+class Subscribe(_Described):
+    """Other types for this stream, from now on or from after an event."""
+
+    type: Literal["subscribe"]
+    v: Literal[1] = 1
+    request_id: str | None = Field(None, min_length=1, max_length=200)
+    types: list[str] | None = Field(None, description="As in hello: all when absent, none when empty.")
+    after: int | None = Field(None, ge=0)
+
+
+class FileSubscribe(_Described):
+    """One more glob for this stream; the first one takes the place of all types."""
+
+    type: Literal["file:subscribe"]
+    v: Literal[1] = 1
+    request_id: str | None = Field(None, min_length=1, max_length=200)
+    path: str
+
+
+class ErrorFields(_Described):
+    """Why a request was refused; more fields name the facts, held_by for example."""
+
+    code: str
+    message: str
+    hint: str
+    exit_code: int = Field(description="1 failed, 2 usage, 3 refused, 4 conflict, 5 unavailable.")
+
+
+class Accepted(_Described):
+    """The answer to a command, hello or subscription that was accepted; its own fields stand beside `ok`."""
+
+    v: Literal[1]
+    request_id: str | None = Field(description="That of the request; null when it had none.")
+    ok: Literal[True]
+
+
+class Refusal(_Described):
+    """The answer to a request that was refused."""
+
+    request_id: str | None = Field(
+        None, description="That of the request; null or absent when it had none, or was refused before it was read."
+    )
+    ok: Literal[False]
+    error: ErrorFields
+
+
+class Resync(_Described):
+    """You were too slow: that many queued events were dropped and come again from the log."""
+
+    v: Literal[1]
+    type: Literal["resync"]
+    from_seq: int
+    dropped: int
+
+
+class LockFailedData(_Described):
+    """Why; more fields name the facts."""
+
+    path: str | None
+    code: str = Field(description="HELD, TIMEOUT, DEADLOCK or UPGRADE.")
+    held_by: str | None = None
+    expires_in_s: float | None = None
+
+
+class LockFailed(_Described):
+    """A lock was not granted: told to its asker only, and not logged, so it has no seq."""
+
+    v: Literal[1]
+    type: Literal["lock:failed"]
+    agent_id: str
+    timestamp: str = Field(json_schema_extra={"format": "date-time"})
+    data: LockFailedData
+
+
+class Task(_Described):
+    """The newest run in short."""
+
+    id: str | None
+    status: Literal["ACTIVE", "HALTED", "COMPLETED"]
+    mode: str
+    agents: list[str]
+
+
+class ActiveAgent(_Described):
+    """An instance that has a session."""
+
+    agent_id: str
+    agent_type: str
+    partition: list[str]
+    connected_at: str | None
+
+
+class HeldLock(_Described):
+    """A lock that is held now."""
+
+    lock_id: str
+    path: str
+    region: str | None = Field(description="Lines or a symbol; null for the whole path.")
+    lock_type: LockMode
+    agent_id: str
+    token: int
+    ttl_s: float
+    ttl_seconds: float
+    expires_in_s: float
+    acquired_at: str | None
+    base_oid: str = Field("", description="Of a region: the blob in which `spans` are its lines.")
+    spans: list[Span] = []
+    stale: bool = False
+
+
+class RecentChange(_Described):
+    """A file that changed."""
+
+    file: str
+    agent_id: str
+    change_type: str
+    timestamp: str
+
+
+class Progress(_Described):
+    """How many pieces are on the working ref."""
+
+    total: int
+    completed: int
+    percentage: int
+
+
+class GateView(_Described):
+    """One condition of a stage."""
+
+    name: str
+    passed: bool
+    reason: str
+    command: str
+
+
+class RunView(_Described):
+    """One run."""
+
+    run: str
+    goal: str
+    status: RunStatus
+    stage: Stage
+    round: int
+    ok: bool | None
+    error: dict[str, Any] | None
+    design_id: str | None
+    agreed: bool
+    design: Design | None
+    gates: list[GateView]
+    pieces: list[Piece]
+    reviews: list[Review]
+    conflicts: list[Conflict]
+    qa: QaFinished | None
+    commit: RunCommitted | None
+    options: RunOptions
+    facts: RunFacts
+
+
+class ScopeAsked(_Described):
+    """A path that an instance asked for and that nobody has answered."""
+
+    request: str
+    by: str
+    path: str
+    reason: str
+
+
+class SharedContext(_Described):
+    """The workspace after event `seq` (contract 6)."""
+
+    workspace: str
+    seq: int
+    task: Task
+    active_agents: list[ActiveAgent]
+    locks: dict[str, HeldLock] = Field(description="By path, `path:region`, or with `#token` where several hold it.")
+    recent_changes: list[RecentChange]
+    partitions: dict[str, list[str]]
+    shared: list[str]
+    joint: list[str]
+    specs: dict[str, SpecState]
+    progress: Progress
+    instances: list[Instance]
+    run: RunView | None
+    exchanges: list[Exchange]
+    scope_requests: list[ScopeAsked]
+
+
+class ContextSyncData(_Described):
+    """The whole state, and the number of the last event in it."""
+
+    snapshot: SharedContext
+    seq: int
+
+
+class ContextSync(_Described):
+    """Your place in the log was compacted away: the state instead of the events before `seq`. Has no seq of its own."""
+
+    v: Literal[1]
+    type: Literal["context:sync"]
+    agent_id: Literal["hub"]
+    timestamp: str = Field(json_schema_extra={"format": "date-time"})
+    data: ContextSyncData
+
+
+class Health(_Described):
+    """The hub serves."""
+
+    schema_version: Literal[1]
+    ok: Literal[True]
+    pid: int
+    seq: int
+
+
+class State(SharedContext):
+    """The workspace as it is now."""
+
+    schema_version: Literal[1]
+    ok: Literal[True]
+
+
+class MirrorState(_Described):
+    """The state of the hub's own core, for a program of the same version that goes on with the events after `seq`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seq: int
+
+
+class Mirror(_Described):
+    """The state for a mirror."""
+
+    schema_version: Literal[1]
+    ok: Literal[True]
+    state: MirrorState
+
+
+class EventsPage(_Described):
+    """Events of the log in the order of `seq`, without those that the asker may not see."""
+
+    schema_version: Literal[1]
+    ok: Literal[True]
+    events: list[dict[str, Any]]
+    next_after: int = Field(description="The `after` of the next page.")
+    seq: int = Field(description="The number of the newest event.")
+
+
+SENT_BY_CLIENTS = (Hello, Subscribe, FileSubscribe)
+SENT_BY_THE_HUB = (Accepted, Refusal, Resync, LockFailed, ContextSync, Health, State, Mirror, EventsPage)
