@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from aegis_tui.cli import output
 from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.lock_import import OldLock, Skipped, parse_old_locks
+from aegis_tui.domain.lock_import import OldLock, Skipped, parse_old_locks, read_old_file
 from aegis_tui.errors import LockHeld, Refused, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
@@ -156,6 +155,6 @@ def _speaker(place: Place, holder: str, living: set[str]) -> HubQuick:
 
 def _load(file: Path) -> object:
     try:
-        return json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file} cannot be read as JSON: {error}", "name the _locks.json file") from error
+        return read_old_file(file.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}", "name the _locks.json file") from error

@@ -67,7 +67,8 @@ async def refuse(scope: Scope, send: Send, status: int, error: AegisError) -> No
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": error.message})
         return
-    body = json.dumps({"schema_version": SCHEMA_VERSION, "ok": False, "error": error_to_wire(error)}).encode()
+    fields = {"schema_version": SCHEMA_VERSION, "request_id": None, "ok": False, "error": error_to_wire(error)}
+    body = json.dumps(fields).encode()
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -79,7 +79,7 @@ class Refusal(_Described):
     """The answer to a request that was refused."""
 
     request_id: str | None = Field(
-        None, description="That of the request; null or absent when it had none, or was refused before it was read."
+        description="That of the request; null when it had none, or was refused before it was read."
     )
     ok: Literal[False]
     error: ErrorFields

@@ -18,8 +18,6 @@ NAMED = re.compile(r"aegis-tui((?: [a-z][a-z-]*)+)")
 NO_COMMAND = ("again", "at", "guard", "shows")
 """What follows the name where no command is meant."""
 ONLY_FOR_PANES = "pane-exec"
-NOT_YET = {("worktree", "repair")}
-"""Named, and missing: each entry is a fault of the place that names it."""
 
 
 def strings() -> Iterator[tuple[str, str]]:
@@ -51,8 +49,7 @@ def test_every_named_command_exists() -> None:
             words = found[1].split()
             if words[0] not in (*NO_COMMAND, ONLY_FOR_PANES) and (name := missing(words)):
                 wrong[place] = name
-    assert {place: name for place, name in wrong.items() if name not in NOT_YET} == {}
-    assert set(wrong.values()) >= NOT_YET, "an exception is not needed any more"
+    assert wrong == {}
 
 
 @pytest.mark.parametrize(

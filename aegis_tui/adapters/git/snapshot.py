@@ -107,7 +107,7 @@ class Snapshots:
         """A commit of all content on the worktree's HEAD; equal content gives the equal id."""
         snapshot = await self.take(path, admin_dir)
         if snapshot.head is None:
-            raise GitError(f"the HEAD of {path} cannot be read", "aegis-tui worktree repair")
+            raise GitError(f"the HEAD of {path} cannot be read", "git worktree repair")
         date = (await self._runner.run("show", "-s", "--no-show-signature", "--format=%ct", snapshot.head)).text
         return await self.commit(snapshot, message="snapshot\n", date=f"@{date} +0000", parents=[snapshot.head])
 
