@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 import unicodedata
 from collections import deque
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 
 from aegis_tui.domain.glob import (
@@ -24,7 +24,9 @@ from aegis_tui.domain.glob import (
     Segment,
     Token,
     compile_glob,
+    merge_ranges,
     prepare,
+    subtract_ranges,
 )
 
 _READABLE = string.ascii_lowercase + string.digits + string.ascii_uppercase + "_-"
@@ -32,7 +34,10 @@ _DOTS = ("", ".", "..")
 """Texts that are no segment name: a segment may pass through them but not end there."""
 
 _SAMPLE = 64
-"""How many characters of each range the careful search tries, where most of a range would not stay in NFC."""
+"""How many characters of each range are looked at for a printable one."""
+
+_NORMALIZED_BELOW = 0x30000
+"""No character from here on combines, decomposes or has case."""
 
 
 def overlap(a: Glob | str, b: Glob | str, *, ignore_case: bool = False) -> str | None:
@@ -120,12 +125,13 @@ def _filled(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
 def _search(
     a: tuple[Token, ...], b: tuple[Token, ...], *, is_careful: bool = False, ignore_case: bool = False
 ) -> str | None:
-    """The shortest common name. One character a step is enough, unless the choice decides whether NFC changes the name.
+    """A common name, the shortest unless careful. One character a step is enough where NFC leaves every name as it is.
 
     Args:
         a: Tokens of one segment.
         b: Tokens of the other.
-        is_careful: Try many characters a step and keep only names that `prepare` leaves as they are.
+        is_careful: Try each character that its neighbours may combine with, and keep only names that `prepare` leaves
+            as they are.
         ignore_case: How `prepare` compares.
     """
     queue: deque[tuple[int, int, str]] = deque([(0, 0, "")])
@@ -138,35 +144,100 @@ def _search(
         seen.add(state)
         if i == len(a) and j == len(b) and name not in _DOTS:
             return name
-        if i < len(a) and a[i] is STAR:
-            queue.appendleft((i + 1, j, name))
-        if j < len(b) and b[j] is STAR:
-            queue.appendleft((i, j + 1, name))
+        later: list[tuple[int, int, str]] = []
         if i < len(a) and j < len(b):
             step = (i + (a[i] is not STAR), j + (b[j] is not STAR))
-            chars = _common_chars(a[i], b[j])
-            queue.extend((*step, name + char) for char in (chars if is_careful else chars[:1]))
+            chars = _deciding_chars(a[i], b[j], ignore_case) if is_careful else _common_char(a[i], b[j])
+            later = [(*step, name + char) for char in chars]
+        if is_careful:
+            queue.extendleft(reversed(later))
+        else:
+            queue.extend(later)
+        if j < len(b) and b[j] is STAR:
+            queue.appendleft((i, j + 1, name))
+        if i < len(a) and a[i] is STAR:
+            queue.appendleft((i + 1, j, name))
     return None
 
 
 def _tail(name: str, is_careful: bool) -> str:
-    """What later steps may depend on: whether the name is only dots, and its last character when careful."""
+    """What later steps may depend on: whether the name is only dots and, when careful, what may still combine.
+
+    A mark that is put behind a name in NFC combines with its last starter or not, by that starter and by the class of
+    the last mark alone (Unicode Standard Annex 15).
+    """
     if name in _DOTS:
         return name
-    return "x" + name[-1] if is_careful else "x"
+    if not is_careful:
+        return "x"
+    starter = next((char for char in reversed(name) if unicodedata.combining(char) == 0), "")
+    return f"x{starter}{unicodedata.combining(name[-1])}"
 
 
 @lru_cache(maxsize=16384)
-def _common_chars(a: Token, b: Token) -> str:
-    """Characters both tokens accept, the most readable first and `.` late; all of them when they are few."""
+def _common_char(a: Token, b: Token) -> str:
+    """The most readable character that both tokens accept, `.` late; empty when there is none."""
     if isinstance(a, str) or isinstance(b, str):
         char, other = (a, b) if isinstance(a, str) else (str(b), a)
         return char if other is STAR or other == char or (isinstance(other, CharSet) and char in other) else ""
-    left = a if isinstance(a, CharSet) else ANY_CHAR
-    right = b if isinstance(b, CharSet) else ANY_CHAR
-    common = CharSet(_intersection(left.ranges, right.ranges))
-    sampled = [chr(code) for low, high in common.ranges for code in islice(range(low, high + 1), _SAMPLE)]
-    return "".join(dict.fromkeys([*(char for char in _READABLE if char in common), *sorted(sampled, key=_oddness)]))
+    left, right = CharSet(_ranges_of(a)), CharSet(_ranges_of(b))
+    readable = next((char for char in _READABLE if char in left and char in right), "")
+    return readable or _most_readable(_intersection(left.ranges, right.ranges))
+
+
+@lru_cache(maxsize=4096)
+def _deciding_chars(a: Token, b: Token, ignore_case: bool) -> str:
+    """Enough of the characters both tokens accept to decide whether there is a name that `prepare` leaves as it is.
+
+    A character that combines with nothing, on neither side, can stand for every other, so one is enough. Where there
+    is none, these are all that can be in such a name.
+    """
+    ranges = _intersection(_ranges_of(a), _ranges_of(b))
+    active = _active_ranges()
+    changed = _changed_ranges(ignore_case)
+    if inert := subtract_ranges(ranges, merge_ranges((*active, *changed, (_DOT, _DOT)))):
+        return _most_readable(inert)
+    left = subtract_ranges(_intersection(ranges, merge_ranges((*active, (_DOT, _DOT)))), changed)
+    return "".join(sorted((chr(code) for low, high in left for code in range(low, high + 1)), key=_oddness))
+
+
+def _most_readable(ranges: Ranges) -> str:
+    within = CharSet(ranges)
+    readable = next((char for char in _READABLE if char in within), "")
+    sampled = (chr(code) for low, high in ranges for code in islice(range(low, high + 1), _SAMPLE))
+    return readable or min(sampled, key=_oddness, default="")
+
+
+def _ranges_of(token: Token) -> Ranges:
+    if isinstance(token, str):
+        return ((ord(token), ord(token)),)
+    return token.ranges if isinstance(token, CharSet) else ANY_CHAR.ranges
+
+
+@cache
+def _active_ranges() -> Ranges:
+    """Characters that may combine with a neighbour or change places with it: marks, and what a mark can go on."""
+    active: set[int] = set(range(_L_FIRST, _T_LAST + 1)) | set(range(_LV_FIRST, _LV_LAST + 1, _T_COUNT))
+    for char in map(chr, range(_NORMALIZED_BELOW)):
+        if unicodedata.combining(char):
+            active.add(ord(char))
+        parts = unicodedata.decomposition(char)
+        if parts and not parts.startswith("<"):
+            active |= {ord(char), *(int(part, 16) for part in parts.split())}
+    return merge_ranges((code, code) for code in active)
+
+
+_DOT = ord(".")
+_L_FIRST, _T_LAST = 0x1100, 0x11FF
+_LV_FIRST, _LV_LAST, _T_COUNT = 0xAC00, 0xD7A3, 28
+"""Hangul jamo and syllables without a final consonant: these are composed by arithmetic, not by a table."""
+
+
+@cache
+def _changed_ranges(ignore_case: bool) -> Ranges:
+    """Characters that no prepared name has."""
+    every = map(chr, range(_NORMALIZED_BELOW))
+    return merge_ranges((ord(char), ord(char)) for char in every if prepare(char, ignore_case=ignore_case) != char)
 
 
 def _intersection(a: Ranges, b: Ranges) -> Ranges:

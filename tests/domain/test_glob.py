@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aegis_tui.domain.glob import compile_glob, escape_glob
+from aegis_tui.domain.glob import compile_glob, escape_glob, prepare
 from aegis_tui.domain.glob_overlap import overlap
 from aegis_tui.errors import Refused
 
@@ -326,3 +326,46 @@ def test_hostile_stars_cost_the_product_of_the_lengths_only() -> None:
     assert overlap("**/*a/" * 60 + "**", "**/*b/" * 60 + "**") is not None
     assert not compile_glob("*a" * 200 + "b").matches("a" * 500)
     assert not compile_glob("**/a/" * 40 + "b").matches("a/" * 200 + "c")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        ("[! -\uf8ff\ufa11-\U0010ffff]", "[A-\U0010ffff]", "\ufa0e"),
+        ("[! -\uf8ff\ufa0e-\U0010ffff]", "[A-\U0010ffff]", None),
+        ("[\u0300-\u0302]\u0323", "??", None),
+        ("[ae][\u0301\u0316]\u0302", "???", None),
+        ("[ax][\u0316]\u0301", "x??", "x\u0316\u0301"),
+        ("[\u1100-\u1112][\u1161-\u1175]", "??", None),
+        ("[\uac00\uac01]\u11a8", "??", "\uac01\u11a8"),
+    ],
+)
+def test_odd_classes_are_decided_exactly(one: str, other: str, shared: str | None) -> None:
+    found = overlap(one, other)
+    assert (found is None) == (shared is None)
+    if shared is not None:
+        assert compile_glob(one).matches(shared) and compile_glob(other).matches(shared)
+        assert found is not None and compile_glob(one).matches(found) and compile_glob(other).matches(found)
+
+
+ODD = "aé\u0301\u0316\u0323\u1100\u1161\u11a8가\ufa0e\uf900\u212a."
+ODD_NAMES = ["".join(chars) for size in (1, 2, 3) for chars in itertools.product(ODD, repeat=size)]
+
+
+@given(st.lists(st.text(ODD, min_size=1, max_size=3), min_size=1, max_size=3), st.integers(0, 3), st.booleans())
+@settings(steady, max_examples=120)
+def test_no_overlap_is_missed_among_characters_that_combine(classes: list[str], size: int, ignore_case: bool) -> None:
+    one = compile_glob("".join(f"[{chars}]" for chars in classes), ignore_case=ignore_case)
+    other = compile_glob("?" * size + "*" if size else "*", ignore_case=ignore_case)
+    witness = overlap(one, other)
+    assert (witness is not None) == any(one.matches(name) and other.matches(name) for name in ODD_NAMES)
+    assert witness is None or (one.matches(witness) and other.matches(witness))
+
+
+def test_no_character_above_the_scanned_ones_combines_or_changes() -> None:
+    odd = [
+        char
+        for char in map(chr, range(0x30000, 0x110000))
+        if unicodedata.combining(char) or prepare(char, ignore_case=True) != char
+    ]
+    assert odd == []
