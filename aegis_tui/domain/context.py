@@ -41,7 +41,10 @@ def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = No
         "joint": list(workspace.partitions.joint),
         "specs": {name: spec.model_dump(mode="json") for name, spec in workspace.specs.by_id.items()},
         "progress": progress(workspace, run),
-        "instances": [instance_view(item) for item in workspace.instances.by_id.values()],
+        "instances": [
+            {**instance_view(item), "scope_requests": workspace.scope_counts.get(item.agent_id, 0)}
+            for item in workspace.instances.by_id.values()
+        ],
         "run": run_view(workspace, run) if run else None,
         "exchanges": workspace.exchanges.dump(),
         "scope_requests": [

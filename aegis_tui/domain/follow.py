@@ -14,6 +14,7 @@ from aegis_tui.domain.instance import Instance, InstanceStopping, Phase
 from aegis_tui.domain.instance_rules import plan, spec_path
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.piece_rules import fail
+from aegis_tui.domain.reservation import dispatch_overlap, globs_of
 from aegis_tui.domain.run import Piece, PieceStatus, Run, RunStatus
 from aegis_tui.domain.run_event import FOUNDATION, Stage
 from aegis_tui.domain.stage import following, gates_of, ready_features
@@ -92,7 +93,7 @@ def _plan_commander(workspace: Workspace, run: Run) -> Iterator[Draft]:
     elif run.stage is Stage.FOUNDATION and run.design and run.design.foundation:
         piece = run.pieces[FOUNDATION]
         if piece.status is PieceStatus.PENDING:
-            yield from _staff(workspace, run, piece, role="commander", partition=run.design.foundation.partition)
+            yield from _staff(workspace, run, piece, role="commander")
 
 
 def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
@@ -105,11 +106,10 @@ def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
         and (agent := workspace.get_instance(piece.agent_id or "")) is not None
         and agent.is_alive
     )
-    partitions = {feature.id: feature.partition for feature in run.design.features}
     for name in ready_features(run):
         piece = run.pieces[name]
         if piece.status is PieceStatus.PENDING and busy < run.options.workers:
-            drafts = list(_staff(workspace, run, piece, role="worker", partition=partitions[name]))
+            drafts = list(_staff(workspace, run, piece, role="worker"))
             if drafts:
                 yield from drafts
                 return
@@ -126,7 +126,7 @@ def _plan_scouts(workspace: Workspace, run: Run) -> Iterator[Draft]:
             return
 
 
-def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str, partition: tuple[str, ...]) -> Iterator[Draft]:
+def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str) -> Iterator[Draft]:
     free, last = _predecessor(workspace, piece.agents)
     if not free:
         return
@@ -134,6 +134,11 @@ def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str, partition
         why = f": {last.note}" if last and last.note else ""
         back = f"; it had been sent back: {piece.feedback.splitlines()[0]}" if piece.feedback else ""
         yield from fail(run, "worker.failed", f"{piece.name} failed {piece.attempts} times{why}{back}")
+        return
+    partition = globs_of(workspace, run, piece)
+    if (met := dispatch_overlap(workspace, piece.name, partition)) is not None:
+        why = f"{met.a} of {piece.name} and {met.b} of {met.owners[1]} both match {met.witness}"
+        yield from fail(run, "partition.overlap", f"{piece.name} cannot start: {why}")
         return
     base = run.working_oid if piece.head_oid is None or piece.applied_head == piece.head_oid else piece.head_oid
     planned = plan(

@@ -23,6 +23,7 @@ from aegis_tui.domain.instance import (
 )
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.message import MessageSent
+from aegis_tui.domain.reservation import as_partitioned, check_free, globs_of
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import PieceReopened, Stage
 from aegis_tui.domain.task_spec import SpecInProgress, TaskUpdated
@@ -100,14 +101,7 @@ def _join_outside(workspace: Workspace, command: commands.AgentRegister, request
     if known is not None and known.run is not None:
         raise Refused(f"{agent_id} belongs to a run", "choose another --instance", code="instance.taken")
     partition = command.partition or ()
-    if overlaps := workspace.partitions.overlaps_with(agent_id, partition):
-        first = overlaps[0]
-        raise Refused(
-            f"{first.a} and {first.b} both match {first.witness}",
-            "choose globs that nobody owns",
-            code="partition.overlap",
-            overlaps=[item.model_dump(mode="json") for item in overlaps],
-        )
+    check_free(workspace, agent_id, partition)
     if known is not None and known.phase is Phase.JOINED and known.session:
         return Decision([], _joined_reply(agent_id, known.session))
     session = f"{short}.{workspace.seq + 1}"
@@ -125,6 +119,8 @@ def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
     context: dict[str, object] = {"task": instance.task, "base_oid": instance.base_oid}
     if instance.task == "review":
         review = run.reviews[instance.review_id or ""]
+        if reviewed := run.pieces.get(review.piece):
+            run = as_partitioned(run, reviewed.name, globs_of(workspace, run, reviewed))
         text = brief.review_brief(run, piece=review.piece, base_oid=review.base_oid, files=review.files)
         context |= {"review_id": review.review_id}
     elif instance.task == "design":
@@ -134,6 +130,7 @@ def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
     elif instance.task in ("implement", "foundation"):
         piece = run.pieces[instance.piece or ""]
         old = workspace.get_instance(instance.replaces or "")
+        run = as_partitioned(run, piece.name, instance.partition)
         text = brief.work_brief(run, piece, rescue_ref=old.rescue_ref if old else None)
         context |= {"spec_id": piece.spec_id}
     else:

@@ -14,6 +14,7 @@ from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance_rules import named_instance, own_instance
 from aegis_tui.domain.lock import Draft, Lock, LockDenied, LockMode, LockRefused, LockReleased, Region, Resource
 from aegis_tui.domain.message import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
+from aegis_tui.domain.reservation import check_free
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import PartitionRefused, Refused, StaleToken, UsageError
 
@@ -235,18 +236,44 @@ def _fenced(workspace: Workspace, command: commands.BroadcastSend, actor: Actor)
 
 
 def scope_request(workspace: Workspace, command: commands.ScopeRequest, actor: Actor, request_id: str) -> Decision:
-    """Ask for a path outside the partition; its owner hears of it (PART-6)."""
+    """Ask for a path outside the partition; its owner hears of it, or the Commander where nobody owns it (PART-6)."""
     own_instance(workspace, actor)
-    verdict = workspace.partitions.verdict(actor.agent_id, command.path)
+    path = _scope_path(command.path)
+    verdict = workspace.partitions.verdict(actor.agent_id, path)
     if verdict.allowed:
         return Decision([], {"request": None, "granted": True})
+    if workspace.partitions.is_closed(path):
+        raise PartitionRefused(verdict.message, "no grant opens it", path=path)
     request = f"q{workspace.seq + 1}"
-    drafts: list[Draft] = [(actor.agent_id, ScopeRequested(request=request, path=command.path, reason=command.reason))]
-    owner = workspace.get_instance(verdict.owner or "")
-    if owner is not None and owner.is_alive:
-        text = f"{actor.agent_id} asks to write {command.path} ({request}): {command.reason}"
-        drafts.append((HUB, MessageSent(to=owner.agent_id, text=text, context={"request": request})))
+    drafts: list[Draft] = [(actor.agent_id, ScopeRequested(request=request, path=path, reason=command.reason))]
+    text = f"{actor.agent_id} asks to write {path} ({request}): {command.reason}"
+    drafts.extend(
+        (HUB, MessageSent(to=to, text=text, context={"request": request}))
+        for to in _who_answers(workspace, actor, verdict.owner)
+    )
     return Decision(drafts, {"request": request, "granted": False, "owner": verdict.owner})
+
+
+def _scope_path(text: str) -> str:
+    """The path as it is compared everywhere.
+
+    Raises:
+        UsageError: It is none inside the repository.
+    """
+    try:
+        return Resource(path=text).path
+    except ValueError as error:
+        hint = "a path of the repository, such as docs/guide.md"
+        raise UsageError(f"{text} is not a path of the repository: {_first_line(error)}", hint) from error
+
+
+def _who_answers(workspace: Workspace, actor: Actor, owner: str | None) -> list[str]:
+    """The living owner, or else every living Commander but the asker itself."""
+    holder = workspace.get_instance(owner or "")
+    if holder is not None and holder.is_alive:
+        return [holder.agent_id]
+    living = workspace.instances.alive()
+    return [item.agent_id for item in living if item.role == "commander" and item.agent_id != actor.agent_id]
 
 
 def _may_answer(workspace: Workspace, actor: Actor, path: str) -> bool:
@@ -257,6 +284,8 @@ def _may_answer(workspace: Workspace, actor: Actor, path: str) -> bool:
 
 
 def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeRequested, str]:
+    if (gone := workspace.scope_ended.get(request)) is not None:
+        raise Refused(f"{gone}, which asked ({request}), has ended", "nothing is left to answer", code="instance.gone")
     asked = workspace.scope_requests.get(request)
     if asked is None:
         raise UsageError(f"there is no open scope request {request}", "it may have been answered already")
@@ -266,8 +295,11 @@ def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeReque
 
 
 def scope_grant(workspace: Workspace, command: commands.ScopeGrant, actor: Actor, request_id: str) -> Decision:
-    """Yes: the asker may write there, under a lock."""
+    """Yes: the asker may write there, under a lock. Nobody says it to a request of its own."""
     asked, asker = _asked(workspace, command.request, actor)
+    if asker == actor.agent_id:
+        hint = "the owner or the person answers it"
+        raise PartitionRefused(f"{command.request} is {asker}'s own request", hint, path=asked.path)
     text = f"granted: you may write {asked.path}, under a lock"
     return Decision(
         [
@@ -291,16 +323,11 @@ def scope_refuse(workspace: Workspace, command: commands.ScopeRefuse, actor: Act
 
 
 def partition_set(workspace: Workspace, command: commands.PartitionSet, actor: Actor, request_id: str) -> Decision:
-    """Give an instance other globs, unless they meet another's."""
+    """Give a living instance other globs, unless they meet another's or those of a feature that waits (PART-5)."""
     instance = named_instance(workspace, command.agent_id)
-    if overlaps := workspace.partitions.overlaps_with(instance.agent_id, command.globs):
-        first = overlaps[0]
-        raise Refused(
-            f"{first.a} and {first.b} both match {first.witness}",
-            "choose globs that nobody owns",
-            code="partition.overlap",
-            overlaps=[item.model_dump(mode="json") for item in overlaps],
-        )
+    if not instance.is_alive:
+        raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
+    check_free(workspace, instance.agent_id, command.globs)
     return Decision([(instance.agent_id, PartitionChanged(globs=command.globs))])
 
 

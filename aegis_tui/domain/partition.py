@@ -202,6 +202,10 @@ class PartitionTable:
             for found in _overlaps_between(agent_id, wanted, owner, owned)
         ]
 
+    def is_closed(self, path: str) -> bool:
+        """Whether no partition and no grant can open the path: git's own, specs, or none inside the repository."""
+        return self._reserved(path) is not None
+
     def owner_of(self, path: str) -> str | None:
         """The instance whose partition holds the path; None when it is in nobody's."""
         return next((agent_id for agent_id, globs in self._owned.items() if _any_match(globs, path)), None)

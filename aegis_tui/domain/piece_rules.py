@@ -14,6 +14,7 @@ from aegis_tui.domain.instance_rules import own_instance, piece_of, spec_path
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.message import MessageSent
 from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.reservation import standing_table
 from aegis_tui.domain.run import Piece, PieceStatus, Review, Run
 from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, Finding, Overlapping, Stage
 from aegis_tui.domain.task_spec import SpecCompleted, SpecDiffSubmitted, SpecUpdated
@@ -56,14 +57,9 @@ def design_table(run: Run) -> PartitionTable:
 
 
 def _violations(workspace: Workspace, run: Run, piece: Piece, files: Iterable[str]) -> list[Finding]:
-    table = design_table(run)
-    for other in run.pieces.values():
-        worker = workspace.get_instance(other.agent_id or "")
-        if worker is not None and worker.partition:
-            table.set(other.name, worker.partition)
-    for agent in piece.agents:
-        for path in workspace.partitions.grants.get(agent, ()):
-            table.grant(piece.name, path)
+    table = standing_table(workspace, run)
+    for path in piece.granted:
+        table.grant(piece.name, path)
     found = []
     for path in files:
         verdict = table.verdict(piece.name, path)
@@ -214,7 +210,7 @@ def _as_finding(item: events.Criterion) -> Finding:
 def _rejected(workspace: Workspace, run: Run, review: Review, findings: Sequence[Finding], actor: Actor) -> list[Draft]:
     reason = brief.findings_text(findings)
     if review.piece == COMPOSITION:
-        table = design_table(run)
+        table = standing_table(workspace, run)
         owners = {table.owner_of(item.file) for item in findings if item.file}
         blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
         text = brief.rejected_brief("the composition", findings, by=actor.agent_id)

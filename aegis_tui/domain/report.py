@@ -180,7 +180,7 @@ def fold_report(events: Iterable[Event], run: str, *, commit: dict[str, Any] | N
         "scripted": found.facts.scripted,
         "boundary": {"level": found.facts.boundary_level, "layers": dict(found.facts.boundary_layers)},
         "stages": [_stage(found, stage, tally, end) for stage in STAGES],
-        "instances": [_instance(item, end) for item in workspace.instances.of_run(run)],
+        "instances": [_instance(workspace, item, end) for item in workspace.instances.of_run(run)],
         "locks": dict(tally.locks),
         "conflicts": [
             {"a": item.a, "b": item.b, "path": item.path, "kind": item.kind, "resolution": item.resolution or "none"}
@@ -218,7 +218,7 @@ def _state(run: Run, stage: Stage, times: _StageTimes) -> str:
     return "passed" if STAGES.index(stage) < STAGES.index(run.stage) else "reopened"
 
 
-def _instance(item: Instance, end: str) -> dict[str, Any]:
+def _instance(workspace: Workspace, item: Instance, end: str) -> dict[str, Any]:
     until = item.ended_at or end
     return {
         "id": item.instance_id,
@@ -235,6 +235,7 @@ def _instance(item: Instance, end: str) -> dict[str, Any]:
         "duration_s": seconds_between(item.started_at, until) if item.started_at else 0.0,
         "prompts": item.prompts,
         "tokens": item.tokens.model_dump(),
+        "scope_requests": workspace.scope_counts.get(item.agent_id, 0),
         "rescue_ref": item.rescue_ref,
     }
 

@@ -53,6 +53,8 @@ class Piece(BaseModel):
     base_oid: str | None = None
     head_oid: str | None = None
     tokens: tuple[int, ...] = ()
+    granted: tuple[str, ...] = ()
+    """Paths that its workers were granted (PART-6); they stay granted to the piece when a worker ends."""
     applied_head: str | None = None
     files: tuple[str, ...] = ()
     checked: bool = False

@@ -15,7 +15,8 @@ from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance import InstanceStopping
 from aegis_tui.domain.instance_rules import own_instance, spec_path
 from aegis_tui.domain.lock import Draft
-from aegis_tui.domain.piece_rules import design_table, fail, reopen
+from aegis_tui.domain.piece_rules import fail, reopen
+from aegis_tui.domain.reservation import check_agreeable, standing_table
 from aegis_tui.domain.run import Run, RunStatus
 from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, Stage
 from aegis_tui.domain.task_spec import SpecCreated
@@ -81,6 +82,7 @@ def start(workspace: Workspace, command: commands.RunStart, actor: Actor, reques
         design = checked_design(
             command.design, ignore_case=command.facts.ignore_case, qa_commands=command.facts.qa_commands
         )
+        check_agreeable(workspace, design, ignore_case=command.facts.ignore_case)
     started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
     drafts: list[Draft] = [
         (actor.agent_id, started),
@@ -120,6 +122,7 @@ def propose(workspace: Workspace, command: commands.DesignPropose, actor: Actor,
     if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
         raise Refused("only the Commander proposes a design", code="design.role")
     design = checked_design(command.design, ignore_case=run.facts.ignore_case, qa_commands=run.facts.qa_commands)
+    check_agreeable(workspace, design, ignore_case=run.facts.ignore_case)
     drafts: list[Draft]
     if run.options.yes:
         drafts = _agree(workspace, run.run, design, actor, proposed=True)
@@ -138,6 +141,7 @@ def agree(workspace: Workspace, command: commands.DesignAgree, actor: Actor, req
         raise UsageError(f"there is no proposed design {command.design_id}", "see aegis-tui status")
     if run.design is not None:
         raise Refused("the design is agreed already", code="design.closed")
+    check_agreeable(workspace, run.proposed, ignore_case=run.facts.ignore_case)
     return Decision(_agree(workspace, run.run, run.proposed, actor, proposed=False), {"run": run.run})
 
 
@@ -199,7 +203,8 @@ def composition_checked(
         return Decision()
     findings = [*command.findings, *_outside(run, command.files)]
     if findings:
-        owners = {design_table(run).owner_of(item.file) for item in findings if item.file}
+        table = standing_table(workspace, run)
+        owners = {table.owner_of(item.file) for item in findings if item.file}
         blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
         reason = brief.findings_text(findings)
         text = brief.rejected_brief("the composition", findings, by="the hub")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.reservation import globs_of
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.run_event import FOUNDATION
 from aegis_tui.domain.workspace import Workspace
@@ -14,11 +15,10 @@ def scope_of(workspace: Workspace, run: Run, instance: Instance) -> dict[str, An
     """The scope file of an instance: partition, shared, joint, and who owns the other globs."""
     owners: dict[str, str] = {}
     if run.design is not None:
-        for feature in run.design.features:
-            agent = run.pieces[feature.id].agent_id or feature.id
-            owners |= {glob: agent for glob in feature.partition if feature.id != instance.piece}
-        if run.design.foundation and instance.piece != FOUNDATION:
-            owners |= dict.fromkeys(run.design.foundation.partition, FOUNDATION)
+        for piece in run.pieces.values():
+            if piece.name != instance.piece:
+                owner = FOUNDATION if piece.name == FOUNDATION else piece.agent_id or piece.name
+                owners |= dict.fromkeys(globs_of(workspace, run, piece), owner)
     writes = bool(instance.partition)
     return {
         "partition": list(instance.partition),

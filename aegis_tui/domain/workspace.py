@@ -104,6 +104,8 @@ class Workspace:
         self.exchanges = ExchangeTable()
         self.scope_requests: dict[str, ScopeRequested] = {}
         self.scope_askers: dict[str, str] = {}
+        self.scope_ended: dict[str, str] = {}
+        self.scope_counts: dict[str, int] = {}
         self.acquired_at: dict[str, str] = {}
         self.deadlines = Deadlines()
 
@@ -162,29 +164,47 @@ class Workspace:
                     self.partitions.set(agent_id, globs)
             case AgentLeft() | InstanceExited() | InstanceLost() | InstanceStopping():
                 self.partitions.remove(agent_id)
+                for name in [name for name, asker in self.scope_askers.items() if asker == agent_id]:
+                    self.scope_ended[name] = agent_id
+                    self._close(name)
             case _:
                 return frozenset()
         return frozenset({("partition", agent_id)})
 
+    def _close(self, request: str) -> None:
+        self.scope_requests.pop(request, None)
+        self.scope_askers.pop(request, None)
+
     def _scope(self, agent_id: str, data: object) -> frozenset[Key]:
         match data:
             case PartitionChanged():
-                self.partitions.set(agent_id, data.globs)
-                if instance := self.instances.by_id.get(agent_id):
+                instance = self.instances.by_id.get(agent_id)
+                if instance is not None and instance.is_alive:
+                    self.partitions.set(agent_id, data.globs)
                     instance.partition = data.globs
             case ScopeRequested():
                 self.scope_requests[data.request] = data
                 self.scope_askers[data.request] = agent_id
+                self.scope_counts[agent_id] = self.scope_counts.get(agent_id, 0) + 1
             case ScopeGranted():
-                self.partitions.grant(data.to, data.path)
-                self.scope_requests.pop(data.request, None)
-                self.scope_askers.pop(data.request, None)
+                self._close(data.request)
+                self._grant(data.to, data.path)
             case ScopeRefused():
-                self.scope_requests.pop(data.request, None)
-                self.scope_askers.pop(data.request, None)
+                self._close(data.request)
             case _:
                 return frozenset()
         return frozenset({("partition", agent_id)})
+
+    def _grant(self, agent_id: str, path: str) -> None:
+        """Let a living instance write there, and its piece keep it; one that has ended binds nobody."""
+        instance = self.instances.by_id.get(agent_id)
+        if instance is None or not instance.is_alive:
+            return
+        self.partitions.grant(agent_id, path)
+        run = self.runs.by_id.get(instance.run or "")
+        piece = run.pieces.get(instance.piece or "") if run else None
+        if piece is not None and agent_id in piece.agents and path not in piece.granted:
+            piece.granted = (*piece.granted, path)
 
     def get_instance(self, agent_id: str) -> Instance | None:
         """The instance of a full agent id."""
@@ -206,6 +226,8 @@ class Workspace:
                 name: {"by": self.scope_askers[name], **data.model_dump(mode="json")}
                 for name, data in self.scope_requests.items()
             },
+            "scope_ended": dict(sorted(self.scope_ended.items())),
+            "scope_counts": dict(sorted(self.scope_counts.items())),
         }
 
     @classmethod
@@ -221,6 +243,8 @@ class Workspace:
         workspace.messages = MessageBoard.load(plain["messages"])
         workspace.exchanges = ExchangeTable.load(plain.get("exchanges", ()))
         workspace.acquired_at = dict(plain["acquired_at"])
+        workspace.scope_ended = dict(plain.get("scope_ended", {}))
+        workspace.scope_counts = dict(plain.get("scope_counts", {}))
         for name, fields in plain["scope_requests"].items():
             workspace.scope_askers[name] = fields["by"]
             asked = {field: value for field, value in fields.items() if field != "by"}
