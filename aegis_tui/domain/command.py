@@ -399,6 +399,7 @@ class PieceMarkChecked(CommandData):
     piece: str
     head_oid: str
     files: tuple[str, ...]
+    blobs: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # by path the ids of writes its bytes answer to
     findings: tuple[Finding, ...] = ()
     overlaps: tuple[Overlapping, ...] = ()
     blocking: tuple[Overlapping, ...] = ()
@@ -420,16 +421,18 @@ class MergeMarkApplied(CommandData):
     piece: str
     head_oid: str
     oid: str
+    kept: tuple[str, ...] = ()  # paths in which the merge keeps what was composed under newer tokens
 
 
 class MergeMarkRejected(CommandData):
-    """The piece crosses lines that are already on the working ref."""
+    """The piece crosses lines that are already on the working ref, or drops some of them (`stale`)."""
 
     type: Literal["merge:mark-rejected"] = "merge:mark-rejected"
     run: str
     piece: str
     head_oid: str
     overlaps: tuple[Overlapping, ...]
+    stale: tuple[Finding, ...] = ()
 
 
 class CompositionMarkChecked(CommandData):

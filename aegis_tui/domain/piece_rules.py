@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aegis_tui.domain import brief
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import run_event as events
 from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.fence_rules import check_tokens, fence_finding, stale_at_composition, stale_crossings
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance import InstanceStopping
 from aegis_tui.domain.instance_rules import own_instance, piece_of, spec_path
@@ -33,6 +34,7 @@ def submit(workspace: Workspace, command: commands.DiffSubmit, actor: Actor, req
         raise Refused(f"run {run.run} has ended", code="run.ended")
     if piece.status is not PieceStatus.WORKING:
         raise Refused(f"{piece.name} is {piece.status}", "wait for the answer to the last hand-in", code="spec.status")
+    check_tokens(workspace, piece, command.tokens)
     data = SpecDiffSubmitted(
         specId=piece.spec_id,
         path=spec_path(piece.spec_id),
@@ -56,7 +58,9 @@ def design_table(run: Run) -> PartitionTable:
     return table
 
 
-def _violations(workspace: Workspace, run: Run, piece: Piece, files: Iterable[str]) -> list[Finding]:
+def _violations(
+    workspace: Workspace, run: Run, piece: Piece, files: Iterable[str], blobs: Mapping[str, Sequence[str]]
+) -> list[Finding]:
     table = standing_table(workspace, run)
     for path in piece.granted:
         table.grant(piece.name, path)
@@ -65,15 +69,10 @@ def _violations(workspace: Workspace, run: Run, piece: Piece, files: Iterable[st
         verdict = table.verdict(piece.name, path)
         if not verdict.allowed:
             found.append(Finding(type="partition", file=path, msg=verdict.message))
-        elif verdict.needs_lock and not _was_fenced(workspace, piece, path):
-            msg = "changed without a lock: write it with the edit or write tool, which takes one"
-            found.append(Finding(type="lock", file=path, msg=msg))
+        elif verdict.needs_lock:
+            problem = fence_finding(workspace, run, piece, path, answers=blobs.get(path))
+            found += [problem] if problem else []
     return found
-
-
-def _was_fenced(workspace: Workspace, piece: Piece, path: str) -> bool:
-    handed = set(piece.tokens)
-    return any(handed & workspace.messages.tokens_for(agent, path) for agent in piece.agents)
 
 
 def mark_checked(workspace: Workspace, command: commands.PieceMarkChecked, actor: Actor, request_id: str) -> Decision:
@@ -84,7 +83,7 @@ def mark_checked(workspace: Workspace, command: commands.PieceMarkChecked, actor
         return Decision()
     if piece.head_oid != command.head_oid or piece.checked:
         return Decision()
-    findings = [*command.findings, *_violations(workspace, run, piece, command.files)]
+    findings = [*command.findings, *_violations(workspace, run, piece, command.files, command.blobs)]
     unchanged = not command.files and piece.applied_head is not None
     if not command.files and not unchanged:
         findings.append(Finding(type="empty", msg="nothing was changed"))
@@ -133,6 +132,8 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
     """Send a piece back to be rebased."""
     paths = ", ".join(sorted({item.path for item in overlaps}))
     reason = f"crosses lines that are composed already: {paths}"
+    for path, by in stale_crossings(workspace, run, piece, overlaps):
+        reason += f"; STALE: {by.agent_id} has written {path} since, under the newer token {by.token}"
     rejected = events.MergeRejected(run=run.run, piece=piece.name, reason=reason)
     text = brief.rebase_brief(run, piece.name, overlaps)
     return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]
@@ -249,13 +250,15 @@ def reopen(
 
 
 def mark_applied(workspace: Workspace, command: commands.MergeMarkApplied, actor: Actor, request_id: str) -> Decision:
-    """The working ref contains the piece now."""
+    """The working ref contains the piece now; refused where that takes away what has a newer token (LOCK-3)."""
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
     if run is None or piece is None or not run.is_open:
         return Decision()
     if piece.status is not PieceStatus.ACCEPTED or piece.head_oid != command.head_oid:
         return Decision()
+    if stale := stale_at_composition(workspace, run, piece, command.kept):
+        return Decision(_overtaken(workspace, run, piece, stale))
     applied = events.MergeApplied(run=run.run, piece=piece.name, head_oid=command.head_oid, oid=command.oid)
     drafts: list[Draft] = [
         (HUB, applied),
@@ -279,15 +282,25 @@ def _settle_conflicts(run: Run, name: str) -> list[Draft]:
     return drafts
 
 
+def _overtaken(workspace: Workspace, run: Run, piece: Piece, stale: Sequence[Finding]) -> list[Draft]:
+    reason = brief.findings_text(stale)
+    rejected = events.MergeRejected(run=run.run, piece=piece.name, reason=reason)
+    text = brief.rejected_brief(piece.name, stale, by="the hub")
+    return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]
+
+
 def mark_rejected(workspace: Workspace, command: commands.MergeMarkRejected, actor: Actor, request_id: str) -> Decision:
-    """Composition found crossing lines: the piece goes back to be rebased."""
+    """Composition found crossing lines, or lines that it would drop: the piece goes back to be rebased."""
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
     if run is None or piece is None or not run.is_open:
         return Decision()
     if piece.status is not PieceStatus.ACCEPTED or piece.head_oid != command.head_oid:
         return Decision()
-    return Decision([*observed(run, command.overlaps), *crossed(workspace, run, piece, command.overlaps)])
+    drafts = observed(run, command.overlaps)
+    if command.stale:
+        return Decision([*drafts, *_overtaken(workspace, run, piece, command.stale)])
+    return Decision([*drafts, *crossed(workspace, run, piece, command.overlaps)])
 
 
 def conflicts_observed(

@@ -20,6 +20,7 @@ from aegis_tui.domain.event import (
     ScopeRequested,
 )
 from aegis_tui.domain.exchange import ExchangeTable
+from aegis_tui.domain.fence import FenceTable
 from aegis_tui.domain.instance import (
     AgentJoined,
     AgentLeft,
@@ -102,6 +103,7 @@ class Workspace:
         self.runs = runs.RunTable()
         self.messages = MessageBoard()
         self.exchanges = ExchangeTable()
+        self.fences = FenceTable()
         self.scope_requests: dict[str, ScopeRequested] = {}
         self.scope_askers: dict[str, str] = {}
         self.scope_ended: dict[str, str] = {}
@@ -113,6 +115,7 @@ class Workspace:
         """Apply one event and return what changed. Total: never raises, reads no clock."""
         self.seq = event.seq
         data = event.data
+        self._fence(event)
         if isinstance(data, _INSTANCE):
             keys = self.instances.evolve(event.agent_id, data, event.timestamp)
             return keys | self._follow_instance(event.agent_id, data)
@@ -134,6 +137,17 @@ class Workspace:
             return self.locks.evolve(event.agent_id, data)
         return self._run(event.agent_id, data)
 
+    def _fence(self, event: Event) -> None:
+        if not isinstance(event.data, LockAcquired | CodeWritten):
+            return
+        instance = self.instances.by_id.get(event.agent_id)
+        if instance is None or instance.run is None:
+            return
+        if isinstance(event.data, LockAcquired):
+            self.fences.grant(event.agent_id, event.data.token)
+        else:
+            self.fences.write(event.seq, event.agent_id, event.data)
+
     def _exchange(self, agent_id: str, data: object) -> frozenset[Key]:
         match data:
             case Broadcast():
@@ -153,6 +167,7 @@ class Workspace:
                 keys |= {("partition", "scope")}
             case RunFinished():
                 self.messages.writes.clear()
+                self.fences.clear()
             case _:
                 pass
         return keys
@@ -221,6 +236,7 @@ class Workspace:
             "runs": self.runs.dump(),
             "messages": self.messages.dump(),
             "exchanges": self.exchanges.dump(),
+            "fences": self.fences.dump(),
             "acquired_at": dict(sorted(self.acquired_at.items())),
             "scope_requests": {
                 name: {"by": self.scope_askers[name], **data.model_dump(mode="json")}
@@ -242,6 +258,10 @@ class Workspace:
         workspace.runs = runs.RunTable.load(plain["runs"])
         workspace.messages = MessageBoard.load(plain["messages"])
         workspace.exchanges = ExchangeTable.load(plain.get("exchanges", ()))
+        if (fences := plain.get("fences")) is not None:
+            workspace.fences = FenceTable.load(fences)
+        else:
+            workspace.fences = FenceTable.restored(workspace.messages.writes, workspace.locks.locks())
         workspace.acquired_at = dict(plain["acquired_at"])
         workspace.scope_ended = dict(plain.get("scope_ended", {}))
         workspace.scope_counts = dict(plain.get("scope_counts", {}))

@@ -11,11 +11,13 @@ from typing import Any
 
 from aegis_tui.domain import ids
 from aegis_tui.domain.commit import commit_trailers, conventional_subject, render_message
+from aegis_tui.domain.fence import NO_FENCES, PieceFences
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION, Finding, Overlapping
 from aegis_tui.errors import MergeConflict
 from aegis_tui.ports.repository import ChangedPath, MergePreview, Repository
+from aegis_tui.services.fence import FenceCheck
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +36,8 @@ class Integrator:
         if await self._repository.resolve(ref) is None:
             await self._repository.update_ref(ref, run.facts.base_oid, None)
 
-    async def inspect(self, run: Run, piece: Piece, head_oid: str) -> dict[str, Any]:
-        """What a hand-in changes and what it crosses: files, findings, overlaps, blocking."""
+    async def inspect(self, run: Run, piece: Piece, head_oid: str, fences: PieceFences = NO_FENCES) -> dict[str, Any]:
+        """What a hand-in changes and what it crosses: files, blobs, findings, overlaps, blocking."""
         base = await self._repository.merge_base(run.working_oid, head_oid)
         if base is None:
             msg = "the hand-in shares no history with the working ref"
@@ -44,9 +46,12 @@ class Integrator:
         preview = await self._repository.predict(run.working_oid, head_oid)
         blocking, soft = await self._against_applied(run, piece, head_oid, preview)
         others = await self._against_open(run, piece, head_oid)
+        fence = FenceCheck(self._repository, fences)
+        dropped = await fence.dropped(run.working_oid, preview.tree)
         return {
             "files": tuple(sorted(_paths(changed))),
-            "findings": tuple(await self._structure(changed)),
+            "blobs": await fence.answers(base, changed),
+            "findings": (*await self._structure(changed), *dropped),
             "overlaps": (*soft, *others),
             "blocking": tuple(blocking),
         }
@@ -138,6 +143,13 @@ class Integrator:
             if oid and working and oid not in (piece.base_oid, run.working_oid) and not piece.applied_head:
                 heads[piece.name] = oid
         return heads
+
+    async def stale(self, run: Run, head_oid: str, fences: PieceFences) -> list[Finding]:
+        """Files in which composing a piece now would take away what is composed under a newer token (LOCK-3)."""
+        if not fences.overtaken:
+            return []
+        preview = await self._repository.predict(run.working_oid, head_oid)
+        return await FenceCheck(self._repository, fences).dropped(run.working_oid, preview.tree)
 
     async def compose(self, run: Run, piece: Piece, head_oid: str) -> tuple[str | None, list[Overlapping]]:
         """Bring an accepted piece onto the working ref: its new oid, or what it crosses."""

@@ -30,6 +30,8 @@ from aegis_tui.domain.effect import (
     needed,
 )
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.fence import PieceFences
+from aegis_tui.domain.fence_rules import piece_fences
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.report import fold_report
 from aegis_tui.domain.run import Piece, Run
@@ -162,9 +164,12 @@ class Reconciler:
     async def _run(self, name: str) -> Run:
         return await self._port.read(lambda workspace: workspace.runs.by_id[name].model_copy(deep=True))
 
-    async def _piece(self, run: str, name: str) -> tuple[Run, Piece]:
-        found = await self._run(run)
-        return found, found.pieces[name]
+    async def _piece(self, run: str, name: str) -> tuple[Run, Piece, PieceFences]:
+        def view(workspace: Workspace) -> tuple[Run, Piece, PieceFences]:
+            found = workspace.runs.by_id[run].model_copy(deep=True)
+            return found, found.pieces[name], piece_fences(workspace, found, found.pieces[name])
+
+        return await self._port.read(view)
 
     async def _prepare_run(self, effect: PrepareRun) -> AnyCommand:
         await self._integrator.prepare_run(await self._run(effect.run))
@@ -201,19 +206,21 @@ class Reconciler:
         return commands.InstanceMarkReclaimed(agent_id=effect.agent_id, rescue_ref=ref)
 
     async def _inspect(self, effect: InspectPiece) -> AnyCommand:
-        run, piece = await self._piece(effect.run, effect.piece)
-        found = await self._integrator.inspect(run, piece, effect.head_oid)
+        run, piece, fences = await self._piece(effect.run, effect.piece)
+        found = await self._integrator.inspect(run, piece, effect.head_oid, fences)
         return commands.PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **found)
 
     async def _compose(self, effect: ComposePiece) -> AnyCommand:
-        run, piece = await self._piece(effect.run, effect.piece)
-        oid, overlaps = await self._integrator.compose(run, piece, effect.head_oid)
+        run, piece, fences = await self._piece(effect.run, effect.piece)
         place = {"run": effect.run, "piece": effect.piece, "head_oid": effect.head_oid}
+        if stale := await self._integrator.stale(run, effect.head_oid, fences):
+            return commands.MergeMarkRejected(**place, overlaps=(), stale=tuple(stale))
+        oid, overlaps = await self._integrator.compose(run, piece, effect.head_oid)
         if oid is None:
             return commands.MergeMarkRejected(**place, overlaps=tuple(overlaps))
         for instance in await self._port.read(lambda workspace: list(workspace.instances.alive())):
             self._keeper.show_working_ref(instance, oid)
-        return commands.MergeMarkApplied(**place, oid=oid)
+        return commands.MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken))
 
     async def _check(self, effect: CheckComposition) -> AnyCommand:
         found = await self._integrator.check_composition(await self._run(effect.run), effect.oid)

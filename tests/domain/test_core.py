@@ -240,7 +240,7 @@ def test_a_joint_file_without_a_fenced_write_is_sent_back() -> None:
     hub.start(DESIGN)
     (alpha,) = hub.living("worker")
     hub.bring_up(alpha)
-    hub.submit(alpha, "a1", tokens=(7,))
+    hub.submit(alpha, "a1")
     hub.check("alpha", "a1", ("src/a/x.py", "src/routes.py"))
     assert hub.stands("alpha") is PieceStatus.WORKING
     me = Actor(alpha, "instance")
