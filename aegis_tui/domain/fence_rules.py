@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aegis_tui.domain.fence import FencedWrite, PieceFences
-from aegis_tui.domain.lock_rules import REACQUIRE_HINT
+from aegis_tui.domain.lock_end import REACQUIRE_HINT
 from aegis_tui.domain.run import Piece, Run
 from aegis_tui.domain.run_event import Finding, Overlapping
 from aegis_tui.domain.workspace import Workspace
