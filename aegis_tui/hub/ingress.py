@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ from aegis_tui.sdk.wire import error_to_wire
 _log = logging.getLogger(__name__)
 
 MAX_REQUEST_ID = 200
+MAX_DEPTH = 64
+"""How deep lists and objects of a command may lie in each other; what is logged must be readable by every client."""
+
 STREAM_ONLY = ("hello", "subscribe", "file:subscribe")
 
 _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
@@ -156,7 +160,8 @@ def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str |
     """The request id and the command's own fields; `is_plain` as for `Ingress.start`.
 
     Raises:
-        UsageError: Another version, a request id that is no short text, or a type that only the stream knows.
+        UsageError: Another version, a request id that is no short text, a type that only the stream knows, or fields
+            nested deeper than `MAX_DEPTH`.
     """
     fields = {name: value for name, value in frame.items() if name not in ("v", "request_id")}
     request_id = frame.get("request_id")
@@ -166,9 +171,21 @@ def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str |
         raise UsageError("request_id: a text of 1 to 200 characters", "a UUID will do")
     if fields.get("type") in STREAM_ONLY:
         raise UsageError(f"{fields['type']} works on the WebSocket only", "connect to /v1/stream")
+    _check_depth(fields)
     if not is_plain:
         _check_unicode(fields)
     return request_id, fields
+
+
+def _check_depth(fields: dict[str, Any]) -> None:
+    """Costs next to nothing for flat commands, and less than to parse it for any other."""
+    level = [value for value in fields.values() if isinstance(value, (dict, list))]
+    for _ in range(MAX_DEPTH):
+        if not level:
+            return
+        inner = chain.from_iterable(item.values() if isinstance(item, dict) else item for item in level)
+        level = [value for value in inner if isinstance(value, (dict, list))]
+    raise UsageError(f"lists and objects are nested deeper than {MAX_DEPTH}", "send flatter data, or one text")
 
 
 def _check_unicode(fields: dict[str, Any]) -> None:

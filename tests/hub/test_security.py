@@ -51,6 +51,7 @@ REST_CASES: list[tuple[int, dict[str, str]]] = [
     (415, {"Content_Type": ""}),
     (413, {"body": "x" * (10 << 20)}),
     (400, {"body": "[" * 200_000}),
+    (400, {"body": f'{{"type": "broadcast", "event": "note:n", "data": {{"x": {"[" * 64}{"]" * 64}}}}}'}),
     (400, {"body": '{"type": "context:get", "agent_id": "CLAUDE-two"}'}),
     (400, {"body": '{"type": "session:expire", "agent_id": "x", "session": "y"}'}),
     (405, {"method": "OPTIONS", "body": ""}),
@@ -126,6 +127,15 @@ async def greeted(address: HubAddress, door: str, token: str) -> ClientConnectio
     return stream
 
 
+async def refuse_deep_frame(stream: ClientConnection) -> None:
+    await stream.recv()
+    for depth in (64, 300, 900):
+        nested = "[" * depth + "]" * depth
+        await stream.send(f'{{"type": "broadcast", "event": "note:n", "data": {{"x": {nested}}}}}')
+        assert json.loads(await stream.recv())["error"]["code"] == "usage"
+    await stream.close()
+
+
 def join(address: HubAddress, name: str) -> str:
     reply = HubQuick(address).command("agent:register", agent_type="CLAUDE", instance_id=name)
     return Path(reply["token_file"]).read_text()
@@ -176,6 +186,7 @@ def test_the_stream_refuses_every_attack(paths: WorkspacePaths, door: str, monke
             assert await close_code(await greeted(address, door, token)) == 1008
         wrong_header = await opened(address, door, Authorization="Bearer " + "0" * 64)
         assert await close_code(wrong_header) == 1008
+        await refuse_deep_frame(await greeted(address, door, address.token))
         first = await opened(address, door)
         await first.send(CONTEXT)
         assert await close_code(first) == 1008
