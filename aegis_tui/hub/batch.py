@@ -10,7 +10,7 @@ from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, HubUnavailable, StoreError
 from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
 Reply = dict[str, Any]
@@ -53,14 +53,6 @@ class Batch:
         """What `EventLog.append` takes."""
         return [LoggedReply(key, reply) for key, reply in self.replies.items()]
 
-    def fail(self, error: AegisError) -> None:
-        """Tell everybody in this batch that nothing of it happened."""
-        for answer, _ in self.answers:
-            resolve(answer, error)
-        for answers in self.waiting.values():
-            for answer in answers:
-                resolve(answer, error)
-
 
 def resolve(answer: ReplyFuture, result: Reply | AegisError) -> None:
     """Give a request its answer, unless nobody waits for it any more."""
@@ -70,3 +62,18 @@ def resolve(answer: ReplyFuture, result: Reply | AegisError) -> None:
         answer.set_exception(result)
     else:
         answer.set_result(result)
+
+
+def stopping() -> HubUnavailable:
+    """The refusal of whoever asks a hub that ends."""
+    return HubUnavailable("the hub stops", "send the request again under the same id when it is back")
+
+
+def internal(error: Exception) -> AegisError:
+    """The refusal of a request on which the hub itself failed."""
+    return AegisError(f"the hub failed on this request ({type(error).__name__})", "see the hub's log", code="internal")
+
+
+def unreadable(error: Exception) -> StoreError:
+    """The refusal of everything while the state cannot be brought back from the log."""
+    return StoreError(f"the state cannot be brought back ({type(error).__name__})", "see the hub's log")

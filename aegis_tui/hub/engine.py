@@ -1,7 +1,7 @@
 """The writer: the one task of the hub that changes the workspace.
 
 Commands are decided one by one, their events written together, and only then is anybody answered or told. Nobody sees a
-state that is not on disk. When the disk refuses, the state goes back to what the log holds.
+state that is not on disk. Whatever goes wrong before the events are there, the state goes back to what the log holds.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import AegisError, HubUnavailable, StoreError
-from aegis_tui.hub.batch import Batch, Reply, ReplyFuture, Submission, resolve
+from aegis_tui.errors import AegisError, StoreError
+from aegis_tui.hub.batch import Batch, Reply, ReplyFuture, Submission, internal, resolve, stopping, unreadable
 from aegis_tui.hub.changes import Changes
 from aegis_tui.hub.recovery import recover
 from aegis_tui.ports.clock import Clock
@@ -72,6 +72,7 @@ class Engine:
         self._changed: list[Changes] = []
         self._expected_wake = 0.0
         self._must_expire = False
+        self._suspects = 0
         self._broken: StoreError | None = None
         self._is_open = False
         self._snapshot_seq = 0
@@ -112,7 +113,7 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         for answer in [item.answer for item in self._queue] + [one for many in self._waiting.values() for one in many]:
-            resolve(answer, _stopping())
+            resolve(answer, stopping())
         await self._log.close()
 
     @property
@@ -181,7 +182,7 @@ class Engine:
         parsed = parse_command(command) if isinstance(command, dict) else command
         if not self._is_open:
             refused: ReplyFuture = asyncio.get_running_loop().create_future()
-            refused.set_exception(_stopping())
+            refused.set_exception(stopping())
             return refused
         answer: ReplyFuture = self._loop.create_future()
         is_retryable = request_id is not None
@@ -215,13 +216,19 @@ class Engine:
             await self._work.wait()
             self._work.clear()
             while self._queue or self._must_expire:
-                taken = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
+                taken = self._take()
                 try:
                     await self._write(taken)
                 except Exception as error:
                     _log.exception("batch failed")
                     for submission in taken:
-                        resolve(submission.answer, _internal(error))
+                        resolve(submission.answer, internal(error))
+
+    def _take(self) -> list[Submission]:
+        """The next requests: many, or one at a time where a batch failed and it is not known for which of them."""
+        count = min(1 if self._suspects else MAX_BATCH, len(self._queue))
+        self._suspects = max(0, self._suspects - count)
+        return [self._queue.popleft() for _ in range(count)]
 
     async def _write(self, taken: list[Submission]) -> None:
         async with self._state:
@@ -230,20 +237,33 @@ class Engine:
                 if self._broken is not None:
                     await self._rebuild()
                 known = await self._log.find_replies([item.key for item in taken if item.is_retryable])
-                is_sound = self._decide_all(self._expiries() + taken, known, batch)
+                undecided = self._decide_all(self._expiries() + taken, known, batch)
                 if batch.events:
                     await self._log.append(batch.events, batch.logged_replies)
-            except StoreError as error:
-                for submission in taken:
-                    resolve(submission.answer, error)
-                batch.fail(error)
+            except Exception as error:
+                self._give_up(taken, error)
                 await self._rebuild_or_break()
                 return
-            if not is_sound:
+            if undecided is not None:
+                self._queue.extendleft(reversed(undecided))
                 await self._rebuild_or_break()
             self._conclude(batch)
             self._keep_snapshot()
         self._timer_wake.set()
+
+    def _give_up(self, taken: list[Submission], error: Exception) -> None:
+        """Nothing of these requests happened: refuse them, or try one by one when any of them may be the cause."""
+        if isinstance(error, StoreError):
+            for submission in taken:
+                resolve(submission.answer, error)
+            return
+        _log.error("a batch failed", exc_info=error, extra={"aegis_commands": len(taken)})
+        if len(taken) > 1:
+            self._queue.extendleft(reversed(taken))
+            self._suspects = len(taken)
+            return
+        for submission in taken:
+            resolve(submission.answer, internal(error))
 
     def _expiries(self) -> list[Submission]:
         """What is due, to be decided before anything that came later; nobody can renew in between."""
@@ -255,18 +275,19 @@ class Engine:
         due = due_commands(self._workspace, self._clock.now())
         return [Submission(item, THE_HUB, uuid.uuid4().hex, loop.create_future(), False) for item in due]
 
-    def _decide_all(self, taken: list[Submission], known: dict[RequestKey, Reply], batch: Batch) -> bool:
-        """Decide in order. False if the core failed in the middle of one: the rest goes back into the queue."""
+    def _decide_all(
+        self, taken: list[Submission], known: dict[RequestKey, Reply], batch: Batch
+    ) -> list[Submission] | None:
+        """Decide in order. If the core failed in the middle of one: what came after it, undecided; else None."""
         for index, submission in enumerate(taken):
             self.commands += 1
             try:
                 self._decide(submission, known, batch)
             except Exception as error:
                 _log.exception("the core failed", extra={"aegis_command": submission.command.type})
-                batch.answers.append((submission.answer, _internal(error)))
-                self._queue.extendleft(reversed(taken[index + 1 :]))
-                return False
-        return True
+                batch.answers.append((submission.answer, internal(error)))
+                return taken[index + 1 :]
+        return None
 
     def _decide(self, submission: Submission, known: dict[RequestKey, Reply], batch: Batch) -> None:
         key = submission.key
@@ -339,9 +360,9 @@ class Engine:
     async def _rebuild_or_break(self) -> None:
         try:
             await self._rebuild()
-        except StoreError as error:
-            _log.error("the log cannot be read back", extra={"aegis_error": str(error)})
-            self._broken = error
+        except Exception as error:
+            _log.error("the log cannot be read back", exc_info=error)
+            self._broken = error if isinstance(error, StoreError) else unreadable(error)
 
     def _keep_snapshot(self) -> None:
         logged, started = self._log.last_seq - self._snapshot_seq, self._clock.now()
@@ -384,11 +405,3 @@ class Engine:
             self._expected_wake = now
             self._workspace.deadlines.extend(late_s)
             _log.warning("the hub stood still", extra={"duration_s": round(late_s, 3)})
-
-
-def _stopping() -> HubUnavailable:
-    return HubUnavailable("the hub stops", "send the request again under the same id when it is back")
-
-
-def _internal(error: Exception) -> AegisError:
-    return AegisError(f"the hub failed on this request ({type(error).__name__})", "see the hub's log", code="internal")

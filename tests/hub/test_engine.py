@@ -319,3 +319,61 @@ def test_an_answer_is_logged_with_its_events(tmp_path: Path) -> None:
         assert LoggedReply((W1.agent_id, "r1"), reply) in logged
 
     with_engine(tmp_path / "log.db", use, log=Spy(tmp_path / "log.db"))
+
+
+def test_a_batch_that_cannot_be_written_costs_only_the_request_that_is_to_blame(tmp_path: Path) -> None:
+    deep: Any = []
+    for _ in range(300):
+        deep = [deep]
+
+    async def use(engine: Engine) -> None:
+        note = {"type": "broadcast", "event": "note:n", "data": {}}
+        tries = [
+            engine.enqueue(note, W1, "before"),
+            engine.enqueue(acquire("a.py"), W1, "take"),
+            engine.enqueue({**note, "data": {"deep": deep}}, W1, "deep"),
+            engine.enqueue(acquire("a.py", wait_s=60), W2, "wait"),
+            engine.enqueue(note, W1, "after"),
+        ]
+        results = await asyncio.gather(*tries[:3], tries[4], return_exceptions=True)
+        assert [type(result).__name__ for result in results] == ["dict", "dict", "AegisError", "dict"]
+        (lock,) = await engine.read(lambda workspace: workspace.locks.locks())
+        assert lock.token == results[1]["locks"][0]["token"]
+        release = {"type": "lock:release", "lock_id": lock.lock_id, "token": lock.token}
+        await engine.submit(release, W1)
+        assert (await tries[3])["locks"]
+        assert await engine.read(lambda workspace: workspace.seq) == engine.last_seq
+        assert await _replayed_hash(engine) == await engine.read(state_hash)
+
+    with_engine(tmp_path / "log.db", use)
+
+
+async def _replayed_hash(engine: Engine) -> str:
+    replayed = Workspace()
+    for event in await engine.events(0, 10_000):
+        replayed.evolve(event)
+    return state_hash(replayed)
+
+
+def test_requests_behind_one_on_which_the_core_fails_are_not_decided_after_their_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(workspace: Workspace, command: Any, **more: Any) -> Any:
+        if getattr(command, "path", "") == "bad.py":
+            raise ZeroDivisionError
+        return execute(workspace, command, **more)
+
+    monkeypatch.setattr("aegis_tui.hub.engine.execute", failing)
+    log = FullDisk(tmp_path / "log.db")
+
+    async def use(engine: Engine) -> None:
+        log.is_full = True
+        names = ["a.py", "bad.py", "b.py"]
+        results = await asyncio.gather(*(engine.submit(acquire(name), W1) for name in names), return_exceptions=True)
+        assert all(isinstance(result, StoreError) for result in results)
+        log.is_full = False
+        await engine.submit(acquire("c.py"), W1)
+        paths = await engine.read(lambda workspace: {lock.resource.path for lock in workspace.locks.locks()})
+        assert paths == {"c.py"}
+
+    with_engine(tmp_path / "log.db", use, log=log)
