@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import HubUnavailable
 from aegis_tui.sdk.discovery import ensure_hub, is_running
 from aegis_tui.sdk.quick import HubAddress, HubQuick
+
+if TYPE_CHECKING:
+    from aegis_tui.adapters.store.salvage import Salvage
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The background process that keeps every instance in step."
@@ -77,12 +80,26 @@ def repair(as_json: AsJson = False) -> int:
     if done is None:
         output.result({"repaired": False}, as_json=as_json, lines=["nothing is wrong with the log"])
         return 0
-    first, last = done.lost or (0, 0)
-    told = f"events {first} to {last} are lost" if done.lost else "nothing acknowledged is lost"
-    fields = {"repaired": True, "kept": done.kept, "lost": done.lost, "put_aside": str(done.put_aside)}
-    lines = [f"{done.kept} events kept; {told}", f"the damaged log is kept: {done.put_aside}"]
-    output.result(fields, as_json=as_json, lines=lines)
+    aside = str(done.put_aside) if done.put_aside else None
+    fields = {"repaired": True, "kept": done.kept, "lost": done.lost, "put_aside": aside}
+    output.result(fields, as_json=as_json, lines=_told(done))
     return 0
+
+
+def _told(done: Salvage) -> list[str]:
+    first, last = done.lost or (0, 0)
+    if not done.lost:
+        told = "nothing acknowledged is lost"
+    elif done.is_certain:
+        told = f"events {first} to {last} are lost"
+    else:
+        told = f"nobody knows whether more was acknowledged, so numbers go on after {last}"
+    lines = [f"{done.kept} events kept; {told}"]
+    if not done.kept or not done.is_certain:
+        lines.append("agents that you joined by hand have to connect again")
+    if done.put_aside:
+        lines.append(f"the damaged log is kept: {done.put_aside}")
+    return lines
 
 
 def _status(place: Place, address: HubAddress | None) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from aegis_tui.sdk.quick import HubAddress
 def only_hub(paths: WorkspacePaths) -> Iterator[None]:
     """Hold the workspace's lock; it ends with this process, however it ends.
 
+    Where there is no log, numbers begin again: then no token of an earlier log may be good.
+
     Raises:
         HubUnavailable: Another hub holds it.
     """
@@ -34,6 +36,8 @@ def only_hub(paths: WorkspacePaths) -> Iterator[None]:
             raise HubUnavailable(
                 f"a hub runs for this workspace already {holder}".rstrip(), "aegis-tui hub status", code="hub.running"
             ) from error
+        if not (paths.log_db.exists() or paths.log_db.with_suffix(".mark").exists()):
+            forget_key(paths)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "runtime_dir": str(paths.runtime_dir)}).encode(), 0)
         yield
@@ -50,6 +54,11 @@ def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> N
     """Add the gateway's address to the record of the hub that runs."""
     fields: dict[str, Any] = json.loads(paths.hub_json.read_text())
     write_record(paths, HubAddress(**{**fields, "gateway_url": url, "gateway_socket": socket}))
+
+
+def forget_key(paths: WorkspacePaths) -> None:
+    """Let no token of an agent that joined by hand be good any more; the next hub makes a new key."""
+    (paths.state_dir / "joining.key").unlink(missing_ok=True)
 
 
 def load_or_create_key(path: Path) -> bytes:

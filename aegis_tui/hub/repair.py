@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from typing import Any
 
 from aegis_tui.adapters.clock import SystemClock
+from aegis_tui.adapters.store.inspection import find_damage
 from aegis_tui.adapters.store.salvage import Salvage, salvage
-from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.adapters.store.sqlite_log import DiskFull, SqliteEventLog
+from aegis_tui.domain.ids import ROLE_PREFIXES
+from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError
-from aegis_tui.hub.record import only_hub
+from aegis_tui.hub.record import forget_key, only_hub
 from aegis_tui.hub.recovery import recover
 from aegis_tui.sdk.discovery import WorkspacePaths
+
+_GIVEN_ID = re.compile(r"([a-z])(\d{2,9})\Z")
+_ROLES = {letter: role for role, letter in ROLE_PREFIXES.items()}
 
 
 def repair_log(paths: WorkspacePaths) -> Salvage | None:
     """Make the workspace's log usable again; None when nothing is wrong with it.
 
+    Numbers go on behind everything that was acknowledged, and ids that were given out stay given out. Where that is
+    known for no number, or nothing could be kept, agents that joined by hand have to join again.
+
     Raises:
         HubUnavailable: A hub runs.
-        StoreError: Nothing usable is left of the log.
+        StoreError: The disk refuses, or a newer program wrote the log; the log is as it was.
     """
     paths.create()
     with only_hub(paths):
@@ -26,29 +37,65 @@ def repair_log(paths: WorkspacePaths) -> Salvage | None:
 
 
 async def _repair(paths: WorkspacePaths) -> Salvage | None:
-    if not paths.log_db.exists() or await _is_sound(paths):
+    if await _is_sound(paths):
         return None
-    done = await salvage(paths.log_db, SystemClock().timestamp())
-    await _check(paths)
+    done = await salvage(paths.log_db, SystemClock().timestamp(), _begin_anew)
+    if not done.kept or not done.is_certain:
+        forget_key(paths)
+    await _keep_ids(paths)
     return done
 
 
 async def _is_sound(paths: WorkspacePaths) -> bool:
+    """Every page and row is intact, and the state comes back from them; a workspace without a log is sound."""
+    if await asyncio.to_thread(find_damage, paths.log_db) is not None:
+        return False
+    if not paths.log_db.exists():
+        return True
     try:
-        await _check(paths)
+        await _state(paths)
+    except DiskFull:
+        raise
     except StoreError:
         return False
     return True
 
 
-async def _check(paths: WorkspacePaths) -> None:
-    """Read every event and bring the state back."""
+async def _state(paths: WorkspacePaths) -> Workspace:
     log = SqliteEventLog(paths.log_db)
     await log.open()
     try:
-        after = log.first_seq - 1
-        while events := await log.read(after, 2_000):
-            after = events[-1].seq
-        await recover(log, now=0.0)
+        return await recover(log, now=0.0)
     finally:
         await log.close()
+
+
+async def _keep_ids(paths: WorkspacePaths) -> None:
+    """Pass over the ids of instances that left a folder, but no event that could be read (contract 2)."""
+    log = SqliteEventLog(paths.log_db)
+    await log.open()
+    try:
+        workspace = await recover(log, now=0.0)
+        counters = workspace.instances.counters
+        given = _given_ids(paths)
+        if any(number > counters.get(role, 0) for role, number in given.items()):
+            counters.update({role: max(number, counters.get(role, 0)) for role, number in given.items()})
+            await log.save_snapshot(workspace.seq, workspace.dump())
+    finally:
+        await log.close()
+
+
+def _given_ids(paths: WorkspacePaths) -> dict[str, int]:
+    """The highest number of each role that has a folder of an instance or a worktree."""
+    highest: dict[str, int] = {}
+    for folder in (paths.instances_dir, paths.worktrees_dir):
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if (found := _GIVEN_ID.match(entry.name)) and (role := _ROLES.get(found[1])):
+                highest[role] = max(highest.get(role, 0), int(found[2]))
+    return highest
+
+
+def _begin_anew(seq: int) -> dict[str, Any]:
+    workspace = Workspace()
+    workspace.seq = seq
+    return workspace.dump()

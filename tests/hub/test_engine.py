@@ -338,7 +338,7 @@ def test_a_batch_that_cannot_be_written_costs_only_the_request_that_is_to_blame(
         results = await asyncio.gather(*tries[:3], tries[4], return_exceptions=True)
         assert [type(result).__name__ for result in results] == ["dict", "dict", "AegisError", "dict"]
         (lock,) = await engine.read(lambda workspace: workspace.locks.locks())
-        assert lock.token == results[1]["locks"][0]["token"]
+        assert lock.token == tries[1].result()["locks"][0]["token"]
         release = {"type": "lock:release", "lock_id": lock.lock_id, "token": lock.token}
         await engine.submit(release, W1)
         assert (await tries[3])["locks"]

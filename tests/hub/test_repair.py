@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from aegis_tui.adapters.clock import SystemClock
-from aegis_tui.adapters.store.salvage import LOST_EVENT
+from aegis_tui.adapters.store.salvage import LOST_EVENT, UNMARKED_EVENTS
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.message import Broadcast
 from aegis_tui.errors import HubUnavailable, StoreError
 from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.record import only_hub
+from aegis_tui.hub.record import load_or_create_key, only_hub
 from aegis_tui.hub.repair import repair_log
 from aegis_tui.sdk.discovery import WorkspacePaths
 
@@ -60,7 +63,7 @@ def test_what_follows_the_damage_is_lost_and_its_numbers_are_never_given_again(p
     done = repair_log(paths)
     assert done is not None
     assert (done.kept, done.lost, done.forgotten) == (29, (30, LAST), 0)
-    assert done.put_aside.read_bytes()
+    assert done.put_aside and done.put_aside.read_bytes()
     tokens, types, new = asyncio.run(look(paths))
     assert tokens == list(range(2, 30))
     assert types == ["agent:joined", *["lock:acquired"] * 28, *[LOST_EVENT] * 12]
@@ -96,12 +99,139 @@ def test_a_log_that_ends_before_its_mark_is_filled_up(paths: WorkspacePaths) -> 
     assert asyncio.run(look(paths))[2] == LAST + 1
 
 
-def test_a_file_of_rubbish_is_left_as_it_is(paths: WorkspacePaths) -> None:
+@pytest.mark.parametrize("what", ["gone", "rubbish", "no header"])
+def test_where_nothing_can_be_read_a_new_log_begins_behind_every_number(paths: WorkspacePaths, what: str) -> None:
     paths.create()
-    paths.log_db.write_bytes(b"rubbish" * 1000)
-    with pytest.raises(StoreError, match=r"nothing of .* can be used"):
+    asyncio.run(write(paths))
+    raw = paths.log_db.read_bytes()
+    ruin = {"gone": b"", "rubbish": b"rubbish" * 1000, "no header": bytes(4096) + raw[4096:]}[what]
+    paths.log_db.write_bytes(ruin)
+    if what == "gone":
+        paths.log_db.unlink()
+    key = load_or_create_key(paths.state_dir / "joining.key")
+    paths.instance_dir("w07").mkdir()
+    with pytest.raises(StoreError) as caught:
+        asyncio.run(look(paths))
+    assert "hub repair" in caught.value.hint and "mark" not in caught.value.hint
+    done = repair_log(paths)
+    assert done is not None and (done.kept, done.lost) == (0, (1, LAST + 1))
+    assert (done.put_aside.read_bytes() if done.put_aside else b"") == ruin
+    assert load_or_create_key(paths.state_dir / "joining.key") != key, "old tokens must not open the new log's door"
+    assert asyncio.run(first_token(paths)) == LAST + 3
+    assert asyncio.run(next_worker(paths)) == "w08"
+    assert repair_log(paths) is None
+
+
+async def first_token(paths: WorkspacePaths) -> int:
+    engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
+    await engine.open()
+    await engine.submit({"type": "agent:register", "agent_type": "CLAUDE", "instance_id": "one"}, THE_PERSON)
+    reply = await engine.submit({"type": "lock:acquire", "path": "new.py"}, W1)
+    await engine.close()
+    return int(reply["locks"][0]["token"])
+
+
+async def next_worker(paths: WorkspacePaths) -> str:
+    engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
+    await engine.open()
+    try:
+        return await engine.read(lambda workspace: workspace.instances.allocate("worker"))
+    finally:
+        await engine.close()
+
+
+def killed(paths: WorkspacePaths, *, last: int = LAST) -> None:
+    """As `write`, but the process was killed: all of it is in the write-ahead log."""
+    copy = paths.state_dir.with_name("copy")
+
+    async def main() -> None:
+        engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
+        await engine.open()
+        join = {"type": "agent:register", "agent_type": "CLAUDE", "instance_id": "one"}
+        await engine.submit(join, THE_PERSON, "join")
+        for number in range(last - 1):
+            await engine.submit({"type": "lock:acquire", "path": f"{number}.py"}, W1, f"take-{number}")
+        await asyncio.to_thread(shutil.copytree, paths.state_dir, copy)
+        await engine.close()
+
+    asyncio.run(main())
+    shutil.rmtree(paths.state_dir)
+    copy.rename(paths.state_dir)
+
+
+def test_what_lies_behind_damage_in_the_write_ahead_log_is_kept(paths: WorkspacePaths) -> None:
+    paths.create()
+    killed(paths)
+    ahead = Path(f"{paths.log_db}-wal")
+    raw = bytearray(ahead.read_bytes())
+    raw[raw.index(b'"seq":20,') + 30] ^= 4
+    ahead.write_bytes(raw)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=f"event {LAST} was acknowledged"):
+            asyncio.run(look(paths))
+    done = repair_log(paths)
+    assert done is not None and (done.kept, done.lost) == (LAST, None)
+    assert Path(f"{done.put_aside}-wal").read_bytes() == raw
+    assert asyncio.run(look(paths))[0] == list(range(2, LAST + 1))
+    assert asyncio.run(retry(paths, "take-30")) == 32, "answers are kept too"
+
+
+async def retry(paths: WorkspacePaths, request_id: str) -> int:
+    engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
+    await engine.open()
+    reply = await engine.submit({"type": "lock:acquire", "path": "30.py"}, W1, request_id)
+    await engine.close()
+    return int(reply["locks"][0]["token"])
+
+
+def test_a_lost_write_ahead_log_without_its_mark_brings_no_number_back(paths: WorkspacePaths) -> None:
+    paths.create()
+    killed(paths)
+    Path(f"{paths.log_db}-wal").write_bytes(b"")
+    paths.log_db.with_suffix(".mark").unlink()
+    key = load_or_create_key(paths.state_dir / "joining.key")
+    with pytest.raises(StoreError, match=r"log\.mark is missing"):
+        asyncio.run(look(paths))
+    done = repair_log(paths)
+    assert done is not None and not done.is_certain
+    assert load_or_create_key(paths.state_dir / "joining.key") != key
+    assert asyncio.run(first_token(paths)) > UNMARKED_EVENTS
+    assert repair_log(paths) is None
+
+
+def test_without_any_log_no_token_of_an_earlier_one_is_good(paths: WorkspacePaths) -> None:
+    paths.create()
+    asyncio.run(write(paths))
+    key = load_or_create_key(paths.state_dir / "joining.key")
+    with only_hub(paths):
+        assert load_or_create_key(paths.state_dir / "joining.key") == key
+    paths.log_db.unlink()
+    paths.log_db.with_suffix(".mark").unlink()
+    with only_hub(paths):
+        assert load_or_create_key(paths.state_dir / "joining.key") != key
+
+
+@pytest.mark.parametrize("name", ["request", "request_by_seq"])
+def test_a_log_that_could_be_read_but_not_written_is_repaired(paths: WorkspacePaths, name: str) -> None:
+    paths.create()
+    asyncio.run(write(paths))
+    with contextlib.closing(sqlite3.connect(paths.log_db)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    raw = bytearray(paths.log_db.read_bytes())
+    raw[(page - 1) * 4096 : (page - 1) * 4096 + 200] = b"\xff" * 200
+    paths.log_db.write_bytes(raw)
+    done = repair_log(paths)
+    assert done is not None and (done.kept, done.lost) == (LAST, None)
+    assert asyncio.run(look(paths))[2] == LAST + 1
+
+
+def test_a_log_of_a_newer_program_is_not_repaired(paths: WorkspacePaths) -> None:
+    paths.create()
+    asyncio.run(write(paths))
+    with contextlib.closing(sqlite3.connect(paths.log_db)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="newer"):
         repair_log(paths)
-    assert paths.log_db.read_bytes() == b"rubbish" * 1000
 
 
 def test_nothing_is_repaired_under_a_running_hub_or_without_need(paths: WorkspacePaths) -> None:

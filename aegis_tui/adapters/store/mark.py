@@ -21,14 +21,22 @@ class AcknowledgedMark:
         self.path = path
         self._fd = -1
 
-    def open(self) -> int:
-        """Open or create the file; return the remembered number, 0 when there is none that can be read."""
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        raw = os.pread(self._fd, _FORMAT.size, 0)
+    def read(self) -> int | None:
+        """The remembered number; None when the file is missing or damaged. Changes nothing."""
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
         if len(raw) != _FORMAT.size:
-            return 0
+            return None
         seq, crc = _FORMAT.unpack(raw)
-        return int(seq) if crc == zlib.crc32(raw[:8]) else 0
+        return int(seq) if crc == zlib.crc32(raw[:8]) else None
+
+    def open(self, seq: int) -> None:
+        """Open or create the file with this number in it; the file itself survives power loss from here on."""
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.write(seq)
+        os.fsync(self._fd)
 
     def write(self, seq: int) -> None:
         """Remember `seq`. Survives the death of this process; on power loss an older number may be found."""

@@ -1,31 +1,40 @@
 """What can still be read of a damaged log, put into a new one.
 
-The newest intact snapshot and the unbroken run of intact events around it are kept. Every number that was given out
-after that is filled with a note, so that no fencing token is ever given out twice. Answers kept for retries are let go.
+The newest intact snapshot and the unbroken run of intact events around it are kept, with their answers. Every number
+that was given out after that is filled with a note, so that no fencing token is ever given out twice; where nothing is
+left the new log begins behind all of them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import os
 import sqlite3
-import zlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.adapters.store.ahead import merge_ahead
+from aegis_tui.adapters.store.inspection import open_unchanged
 from aegis_tui.adapters.store.mark import AcknowledgedMark
-from aegis_tui.adapters.store.sqlite_log import SqliteEventLog, checked_event
+from aegis_tui.adapters.store.row import checked_event, is_sound_reply, unpack_snapshot
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog, store_error
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message import Broadcast
-from aegis_tui.errors import StoreError
 
 LOST_EVENT = "note:lost"
 """The event that stands in for one that could not be read."""
 
+UNMARKED_EVENTS = 100_000
+"""Without a mark this many numbers are passed over: more than are ever written between two snapshots, and each snapshot
+empties the write-ahead log into the file."""
+
 _FILES = ("", "-wal", "-shm")
 _BATCH = 1_000
+_Snapshot = tuple[int, dict[str, Any]] | None
+_Reply = tuple[str, str, int, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,63 +42,102 @@ class Salvage:
     """What came of it.
 
     Attributes:
-        kept: How many events could be kept.
-        lost: First and last number of what was acknowledged after them, or None.
+        kept: How many events could be kept; 0 for a log that begins anew.
+        lost: First and last number of what was, or may have been, acknowledged after them, or None.
         forgotten: How many older events were let go, whose effect the snapshot holds.
-        put_aside: Where the damaged file is now.
+        put_aside: Where the damaged file is now, its write-ahead log beside it; None when there was none.
+        is_certain: The mark said what was acknowledged; otherwise numbers were passed over to be safe.
     """
 
     kept: int
     lost: tuple[int, int] | None
     forgotten: int
-    put_aside: Path
+    put_aside: Path | None
+    is_certain: bool
 
 
-async def salvage(path: Path, timestamp: str) -> Salvage:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one source holds; `events` may be empty, and then nothing of it can be used."""
+
+    snapshot: _Snapshot
+    events: list[Event]
+    replies: list[_Reply]
+    first: int
+    highest: int
+
+    @property
+    def last(self) -> int:
+        return self.events[-1].seq if self.events else 0
+
+
+_NOTHING = _Found(None, [], [], 1, 0)
+
+
+async def salvage(path: Path, timestamp: str, begin_anew: Callable[[int], dict[str, Any]]) -> Salvage:
     """Replace a damaged log by what can be read of it; the damaged files stay beside it under another name.
 
     Args:
-        path: The log. No process has it open.
+        path: The log; it may be gone. No process has it open.
         timestamp: For the notes, RFC 3339 UTC.
+        begin_anew: The state of a workspace of which nothing is known, as a snapshot after the event of that number.
 
     Raises:
-        StoreError: Nothing usable is left, or the disk refuses; the log is as it was.
+        StoreError: The disk refuses; the log is as it was.
     """
-    mark = AcknowledgedMark(path.with_suffix(".mark"))
-    marked = mark.open()
-    mark.close()
-    draft = path.with_name(f"{path.stem}.salvaged.db")
-    _remove(draft)
+    marked = AcknowledgedMark(path.with_suffix(".mark")).read()
+    draft, merged = path.with_name(f"{path.stem}.salvaged.db"), path.with_name(f"{path.stem}.merged.db")
+    _remove(draft, merged)
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as old:
-            snapshot, events, first, highest = _read(path, old)
-        newest = max(marked, highest, events[-1].seq)
-        fillers = _fillers(events[-1].seq + 1, newest, timestamp)
-        await _write(draft, [*events, *fillers], snapshot)
+        found = max(_sources(path, merged), key=lambda source: source.last)
+        first_lost, newest = _numbers(found, marked)
+        fillers = _fillers(first_lost, newest, timestamp)
+        snapshot = found.snapshot if found.events else (newest, begin_anew(newest))
+        await _write(draft, [*found.events, *fillers], found.replies, snapshot)
         aside = _put_aside(path)
         _replace(draft, path)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"cannot salvage {path}: {error}", "restore it from a backup") from error
+        raise store_error(path, "salvage", error) from error
     finally:
-        _remove(draft)
-    lost = (events[-1].seq + 1, newest) if fillers else None
-    return Salvage(len(events), lost, events[0].seq - first, aside)
+        _remove(draft, merged)
+    lost = (found.last + 1, newest) if fillers else None
+    forgotten = found.events[0].seq - found.first if found.events else 0
+    return Salvage(len(found.events), lost, forgotten, aside, marked is not None)
 
 
-_Snapshot = tuple[int, dict[str, Any]] | None
+def _numbers(found: _Found, marked: int | None) -> tuple[int, int]:
+    """The first and the last number to fill; the last is that of the newest event of the new log."""
+    known = max(marked or 0, found.highest, found.last)
+    if found.events:
+        newest = known if marked is not None else known + UNMARKED_EVENTS
+        return found.last + 1, newest
+    begin = known + 1 if marked is not None else max(known + UNMARKED_EVENTS, int(time.time()))
+    return begin, begin
 
 
-def _read(path: Path, old: sqlite3.Connection) -> tuple[_Snapshot, list[Event], int, int]:
-    """The snapshot to begin with, the run of events around it, and the numbers of the first and the last event."""
-    old.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-    first, highest = _bounds(old)
-    for snapshot in [*_snapshots(old), None]:
-        seq = snapshot[0] if snapshot else 0
-        before = list(_run(old, range(seq, first - 1, -1))) if snapshot else []
-        after = list(_run(old, range(seq + 1, highest + 1)))
-        if (before or after) and (snapshot or after[0].seq == 1):
-            return snapshot, [*reversed(before), *after], first, highest
-    raise StoreError(f"nothing of {path} can be used", "restore it from a backup, or move it away to start anew")
+def _sources(path: Path, merged: Path) -> Iterator[_Found]:
+    """As SQLite reads the log, and with what lies behind damage in its write-ahead log."""
+    yield _NOTHING
+    with contextlib.suppress(sqlite3.DatabaseError):
+        if path.exists():
+            yield _read(path)
+    with contextlib.suppress(sqlite3.DatabaseError):
+        if merge_ahead(path, merged):
+            yield _read(merged)
+
+
+def _read(path: Path) -> _Found:
+    """The snapshot to begin with, the run of events around it and their answers."""
+    with open_unchanged(path) as old:
+        first, highest = _bounds(old)
+        for snapshot in [*_snapshots(old), None]:
+            seq = snapshot[0] if snapshot else 0
+            before = list(_run(old, range(seq, first - 1, -1))) if snapshot else []
+            after = list(_run(old, range(seq + 1, highest + 1)))
+            if (before or after) and (snapshot or after[0].seq == 1):
+                events = [*reversed(before), *after]
+                return _Found(snapshot, events, _replies(old, events[-1].seq), first, highest)
+        return _Found(None, [], [], first, highest)
 
 
 def _bounds(old: sqlite3.Connection) -> tuple[int, int]:
@@ -102,9 +150,17 @@ def _bounds(old: sqlite3.Connection) -> tuple[int, int]:
 
 def _snapshots(old: sqlite3.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
     with contextlib.suppress(sqlite3.DatabaseError):
-        for seq, body, crc in old.execute("SELECT seq, body, crc FROM snapshot ORDER BY seq DESC").fetchall():
-            if isinstance(body, bytes) and crc == zlib.crc32(body, seq):
-                yield int(seq), json.loads(zlib.decompress(body))
+        for row in old.execute("SELECT seq, body, crc FROM snapshot ORDER BY seq DESC").fetchall():
+            if (snapshot := unpack_snapshot(row)) is not None:
+                yield snapshot
+
+
+def _replies(old: sqlite3.Connection, last: int) -> list[_Reply]:
+    found: list[_Reply] = []
+    with contextlib.suppress(sqlite3.DatabaseError):
+        rows = old.execute("SELECT agent_id, request_id, seq, reply, crc FROM request")
+        found.extend(row for row in rows if is_sound_reply(row) and row[2] <= last)
+    return found
 
 
 def _run(old: sqlite3.Connection, numbers: range) -> Iterator[Event]:
@@ -124,35 +180,39 @@ def _fillers(first: int, last: int, timestamp: str) -> list[Event]:
     return [Event(seq, "hub", timestamp, Broadcast(event=LOST_EVENT)) for seq in range(first, last + 1)]
 
 
-async def _write(draft: Path, events: list[Event], snapshot: _Snapshot) -> None:
+async def _write(draft: Path, events: list[Event], replies: list[_Reply], snapshot: _Snapshot) -> None:
     log = SqliteEventLog(draft)
     await log.open(first_seq=events[0].seq)
     try:
         for at in range(0, len(events), _BATCH):
             await log.append(events[at : at + _BATCH], [])
+        await log.restore_replies(replies)
         if snapshot is not None:
             await log.save_snapshot(*snapshot)
     finally:
         await log.close()
 
 
-def _put_aside(path: Path) -> Path:
+def _put_aside(path: Path) -> Path | None:
+    """Keep the damaged files under another name; the log itself also stays, until the new one takes its place."""
     number = 1
     while (aside := path.with_name(f"{path.stem}.damaged-{number}.db")).exists():
         number += 1
-    for suffix in _FILES:
+    for suffix in ("-wal", "-shm"):
         if (file := Path(f"{path}{suffix}")).exists():
             file.replace(f"{aside}{suffix}")
+    if not path.exists():
+        return None
+    os.link(path, aside)
     return aside
 
 
 def _replace(draft: Path, path: Path) -> None:
     draft.with_suffix(".mark").replace(path.with_suffix(".mark"))
-    for suffix in _FILES:
-        if (file := Path(f"{draft}{suffix}")).exists():
-            file.replace(f"{path}{suffix}")
+    draft.replace(path)
 
 
-def _remove(draft: Path) -> None:
-    for file in (*(Path(f"{draft}{suffix}") for suffix in _FILES), draft.with_suffix(".mark")):
-        file.unlink(missing_ok=True)
+def _remove(*drafts: Path) -> None:
+    for draft in drafts:
+        for file in (*(Path(f"{draft}{suffix}") for suffix in _FILES), draft.with_suffix(".mark")):
+            file.unlink(missing_ok=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,34 +18,38 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aegis_tui.adapters.store.inspection import WAY_OUT, check_unopened
 from aegis_tui.adapters.store.mark import AcknowledgedMark
-from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
+from aegis_tui.adapters.store.row import (
+    FORMAT_VERSION,
+    SCHEMA,
+    EventRow,
+    ReplyRow,
+    checksum,
+    decode,
+    event_row,
+    is_sound_reply,
+    pack_snapshot,
+    reply_row,
+    unpack_snapshot,
+)
+from aegis_tui.domain.event import Event, event_from_wire
 from aegis_tui.errors import AegisError, StoreError
 from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
 T = TypeVar("T")
-EventRow = tuple[int, str, str, str, str, int]
-ReplyRow = tuple[str, str, int, str, int]
-
-FORMAT_VERSION = 1
-"""`PRAGMA user_version` of the files this module writes."""
+_log = logging.getLogger(__name__)
 
 SNAPSHOTS_KEPT = 2
 _ROWS_AT_ONCE = 64
 REPLIES_KEPT_EVENTS = 100_000
 """Answers are forgotten once their event is this far back: clients retry for a minute, not for days."""
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS event(
-  seq INTEGER PRIMARY KEY, ts TEXT NOT NULL, type TEXT NOT NULL, agent_id TEXT NOT NULL,
-  body TEXT NOT NULL, crc INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS request(
-  agent_id TEXT NOT NULL, request_id TEXT NOT NULL, seq INTEGER NOT NULL, reply TEXT NOT NULL, crc INTEGER NOT NULL,
-  PRIMARY KEY(agent_id, request_id)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS request_by_seq ON request(seq);
-CREATE TABLE IF NOT EXISTS snapshot(seq INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL);
-"""
+
+class DiskFull(StoreError):
+    """The disk takes no more; nothing is damaged."""
+
+    exit_code = 5
 
 
 class SqliteEventLog:
@@ -98,10 +102,9 @@ class SqliteEventLog:
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
         """Write events and answers in one transaction; they are on disk when this returns."""
         newest = events[-1].seq if events else self._last_seq
-        event_rows = [_event_row(event) for event in events]
-        reply_rows = [_reply_row(item, newest) for item in replies]
+        event_rows = [event_row(event) for event in events]
+        reply_rows = [reply_row(item, newest) for item in replies]
         await self._run(lambda: self._append(event_rows, reply_rows))
-        self._answered.update((hash(item.key), newest) for item in replies)
 
     async def read(self, after: int, limit: int) -> list[Event]:
         """The events with the next higher numbers, at most `limit`, in order, each checked."""
@@ -120,6 +123,10 @@ class SqliteEventLog:
         """The intact snapshots with their `seq`, newest first."""
         return await self._run(self._load_snapshots)
 
+    async def restore_replies(self, rows: Sequence[ReplyRow]) -> None:
+        """Put back answers of another log, as they were written there."""
+        await self._run(lambda: self._restore_replies(rows))
+
     async def _run(self, job: Callable[[], T]) -> T:
         if self._is_closed:
             raise StoreError("the log is closed", "start the hub again")
@@ -137,31 +144,20 @@ class SqliteEventLog:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise self._store_error(doing, error) from error
-
-    def _store_error(self, doing: str, error: Exception) -> StoreError:
-        text = str(error)
-        if any(word in text for word in ("full", "disk I/O", "No space", "too large", "readonly")):
-            return StoreError(f"cannot {doing} {self.path}: {text}", f"free space on the disk of {self.path.parent}")
-        return StoreError(f"cannot {doing} {self.path}: {text}", self._way_out())
-
-    def _way_out(self) -> str:
-        return (
-            f"`aegis-tui hub repair` keeps what can be read; or restore {self.path} from a backup, or move it and "
-            f"{self._mark.path.name} away to start with an empty log"
-        )
+            raise store_error(self.path, doing, error) from error
 
     def _open(self, first_seq: int) -> None:
         with self._mapped("open"):
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=256
-            )
-        self._connection = connection
+            marked = check_unopened(self.path)
         try:
             with self._mapped("open"):
-                self._prepare(connection)
-                self._check_against_mark(self._mark.open())
+                self._mark.open(marked)
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                self._connection = sqlite3.connect(
+                    self.path, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=256
+                )
+                self._prepare(self._connection)
+                self._mark.write(self._last_seq)
             if self._last_seq == 0:
                 self._first_seq, self._last_seq = first_seq, first_seq - 1
         except AegisError:
@@ -169,28 +165,29 @@ class SqliteEventLog:
             raise
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > FORMAT_VERSION:
-            raise StoreError(f"{self.path} was written by a newer aegis-tui", "update aegis-tui")
-        connection.text_factory = _decode
+        connection.text_factory = decode
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.executescript(_SCHEMA)
+        connection.executescript(SCHEMA)
         connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
         oldest, newest = connection.execute(
             "SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)"
         ).fetchone()
         self._first_seq, self._last_seq = int(oldest or 1), int(newest or 0)
-        answered = connection.execute("SELECT agent_id, request_id, seq FROM request ORDER BY seq")
-        self._answered = {hash((agent_id, request_id)): seq for agent_id, request_id, seq in answered}
+        self._answered = self._load_answered(connection)
 
-    def _check_against_mark(self, marked: int) -> None:
-        if self._last_seq < marked:
-            raise StoreError(
-                f"{self.path} ends at event {self._last_seq}, but event {marked} was acknowledged",
-                f"{self._way_out()}; to go on without those events remove {self._mark.path}",
-            )
-        self._mark.write(self._last_seq)
+    def _load_answered(self, connection: sqlite3.Connection) -> dict[int, int]:
+        """Whole rows, each checked: a damaged key would let its request be carried out twice."""
+        found: list[tuple[int, int]] = []
+        for row in connection.execute("SELECT agent_id, request_id, seq, reply, crc FROM request"):
+            if not is_sound_reply(row):
+                raise self._damaged_answer(row[1])
+            found.append((row[2], hash((row[0], row[1]))))
+        return {key: seq for seq, key in sorted(found)}
+
+    def _damaged_answer(self, request_id: object) -> StoreError:
+        name = str(request_id).encode("ascii", "backslashreplace").decode()
+        return StoreError(f"the answer to request {name} in {self.path} fails its checksum", WAY_OUT)
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -206,8 +203,16 @@ class SqliteEventLog:
             self._insert("INSERT INTO event VALUES", events)
             self._insert("INSERT OR REPLACE INTO request VALUES", replies)
         self._last_seq = newest
-        with self._mapped("write"):
+        self._answered.update((hash(row[:2]), newest) for row in replies)
+        try:
             self._mark.write(newest)
+        except OSError as error:
+            _log.warning("the mark was not moved", extra={"aegis_seq": newest, "aegis_error": str(error)})
+
+    def _restore_replies(self, rows: Sequence[ReplyRow]) -> None:
+        with self._transaction("write"):
+            self._insert("INSERT OR REPLACE INTO request VALUES", rows)
+        self._answered = self._load_answered(self._db)
 
     def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Many rows by few statements: after each one this thread waits for its turn with the hub's own."""
@@ -243,14 +248,14 @@ class SqliteEventLog:
         if row[0] != expected_seq:
             raise self._damaged(expected_seq, "is missing")
         try:
-            if row[5] != _crc(*row[:5]):
+            if row[5] != checksum(*row[:5]):
                 raise self._damaged(expected_seq, "fails its checksum")
             return event_from_wire(json.loads(row[4]))
         except (TypeError, ValueError) as error:
             raise self._damaged(expected_seq, f"cannot be read ({type(error).__name__})") from error
 
     def _damaged(self, seq: int, what: str) -> StoreError:
-        return StoreError(f"event {seq} of {self.path} {what}", self._way_out(), seq=seq)
+        return StoreError(f"event {seq} of {self.path} {what}", WAY_OUT, seq=seq)
 
     def _find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
         found: dict[RequestKey, dict[str, Any]] = {}
@@ -261,18 +266,20 @@ class SqliteEventLog:
                 ).fetchone()
                 if row is not None:
                     found[key] = self._reply(key, row)
+                elif hash(key) in self._answered:
+                    raise self._damaged_answer(key[1])
         return found
 
     def _reply(self, key: RequestKey, row: tuple[Any, ...]) -> dict[str, Any]:
-        if row[2] != _crc(*key, row[0], row[1]):
-            raise StoreError(f"the answer to request {key[1]} in {self.path} fails its checksum", self._way_out())
+        if not is_sound_reply((*key, *row)):
+            raise self._damaged_answer(key[1])
         reply: dict[str, Any] = json.loads(row[1])
         return reply
 
     def _save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        body = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 1)
+        packed = pack_snapshot(seq, state)
         with self._transaction("write a snapshot to"):
-            self._db.execute("INSERT OR REPLACE INTO snapshot VALUES(?,?,?)", (seq, body, zlib.crc32(body, seq)))
+            self._db.execute("INSERT OR REPLACE INTO snapshot VALUES(?,?,?)", packed)
             self._db.execute(
                 "DELETE FROM snapshot WHERE seq NOT IN (SELECT seq FROM snapshot ORDER BY seq DESC LIMIT ?)",
                 (SNAPSHOTS_KEPT,),
@@ -296,44 +303,13 @@ class SqliteEventLog:
     def _load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
         with self._mapped("read"):
             rows = self._db.execute("SELECT seq, body, crc FROM snapshot ORDER BY seq DESC").fetchall()
-        intact: list[tuple[int, dict[str, Any]]] = []
-        for seq, body, crc in rows:
-            if seq <= self._last_seq and isinstance(body, bytes) and crc == zlib.crc32(body, seq):
-                intact.append((int(seq), json.loads(zlib.decompress(body))))
-        return intact
+        unpacked = [unpack_snapshot(row) for row in rows if row[0] <= self._last_seq]
+        return [snapshot for snapshot in unpacked if snapshot is not None]
 
 
-def checked_event(row: tuple[Any, ...] | None) -> Event | None:
-    """The event of a row of the table, or None when it is missing or damaged."""
-    try:
-        if row is None or row[5] != _crc(*row[:5]):
-            return None
-        return event_from_wire(json.loads(row[4]))
-    except (TypeError, ValueError):
-        return None
-
-
-def _decode(raw: bytes) -> str:
-    """Damaged text must reach the checksum, not end as an error that names no event."""
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def _event_row(event: Event) -> EventRow:
-    body = _encode(event_to_wire(event))
-    return (
-        event.seq,
-        event.timestamp,
-        event.type,
-        event.agent_id,
-        body,
-        _crc(event.seq, event.timestamp, event.type, event.agent_id, body),
-    )
-
-
-def _reply_row(item: LoggedReply, seq: int) -> ReplyRow:
-    text = _encode(item.reply)
-    return *item.key, seq, text, _crc(*item.key, seq, text)
-
-
-def _crc(*parts: object) -> int:
-    return zlib.crc32("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"))
+def store_error(path: Path, doing: str, error: Exception) -> StoreError:
+    """What SQLite or the system said, with the way out of it."""
+    text = str(error)
+    if any(word in text for word in ("full", "disk I/O", "No space", "too large", "readonly")):
+        return DiskFull(f"cannot {doing} {path}: {text}", f"free space on the disk of {path.parent}")
+    return StoreError(f"cannot {doing} {path}: {text}", WAY_OUT)

@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import re
 import shutil
 import sqlite3
 import stat
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.adapters.store.inspection import find_damage
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.event import Event
 from aegis_tui.errors import StoreError
@@ -116,16 +119,56 @@ def test_one_flipped_bit_in_the_file_is_noticed(tmp_path: Path, make_events: Mak
     with_log(path, use)
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_flipped_bit_in_the_key_of_an_answer_is_said_and_its_request_not_carried_out_again(
+    tmp_path: Path, make_events: MakeEvents, which: int
+) -> None:
+    path, key = tmp_path / "log.db", ("NATIVE-w01", "keep-this-id-0001")
+
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(make_events(1, 1), [LoggedReply(key, {"token": 7})])
+
+    with_log(path, use)
+    raw = bytearray(path.read_bytes())
+    places = [found.start() for found in re.finditer(key[1].encode(), raw)]
+    raw[places[which] + 16] ^= 2
+    path.write_bytes(raw)
+    assert find_damage(path) is not None
+
+    async def main() -> None:
+        log = SqliteEventLog(path)
+        with pytest.raises(StoreError, match="answer to request") as caught:
+            await log.open()
+            await log.find_replies([key])
+        assert "hub repair" in caught.value.hint
+        await log.close()
+
+    if which == 0:
+        asyncio.run(main())
+    else:
+        with_log(path, lambda log: _assert_known(log, key))
+
+
+async def _assert_known(log: SqliteEventLog, key: tuple[str, str]) -> None:
+    assert await log.find_replies([key]) == {key: {"token": 7}}
+
+
+def test_an_answer_that_is_lost_while_the_log_is_open_is_missed(tmp_path: Path, make_events: MakeEvents) -> None:
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(make_events(1, 1), [LoggedReply(("NATIVE-w01", "r1"), {"token": 7})])
+        log._db.execute("UPDATE request SET request_id = 'r9'")
+        with pytest.raises(StoreError, match="answer to request r1"):
+            await log.find_replies([("NATIVE-w01", "r1")])
+
+    with_log(tmp_path / "log.db", use)
+
+
 def test_a_changed_answer_is_not_given(tmp_path: Path, make_events: MakeEvents) -> None:
     path = tmp_path / "log.db"
     fill(path, make_events(1, 1))
     change(path, "UPDATE request SET reply = '{\"token\":8}'")
-
-    async def use(log: SqliteEventLog) -> None:
-        with pytest.raises(StoreError, match="answer to request r1"):
-            await log.find_replies([("NATIVE-w01", "r1")])
-
-    with_log(path, use)
+    with pytest.raises(StoreError, match="answer to request r1"):
+        with_log(path, lambda log: _assert_known(log, ("NATIVE-w01", "r1")))
 
 
 def test_acknowledged_events_that_are_gone_are_noticed_at_the_next_start(
@@ -139,7 +182,7 @@ def test_acknowledged_events_that_are_gone_are_noticed_at_the_next_start(
         log = SqliteEventLog(path)
         with pytest.raises(StoreError, match="ends at event 8, but event 10 was acknowledged") as caught:
             await log.open()
-        assert "log.mark" in caught.value.hint
+        assert "hub repair" in caught.value.hint and "log.mark" not in caught.value.hint
         await log.close()
 
     asyncio.run(main())
@@ -158,6 +201,7 @@ def test_a_damaged_write_ahead_log_does_not_pass_for_a_torn_one(tmp_path: Path, 
     raw = bytearray(ahead.read_bytes())
     raw[-2000] ^= 1
     ahead.write_bytes(raw)
+    before = (copy / "log.db").read_bytes()
 
     async def main() -> None:
         log = SqliteEventLog(copy / "log.db")
@@ -166,6 +210,50 @@ def test_a_damaged_write_ahead_log_does_not_pass_for_a_torn_one(tmp_path: Path, 
         await log.close()
 
     asyncio.run(main())
+    assert ahead.read_bytes() == raw and (copy / "log.db").read_bytes() == before, "a refused start must change nothing"
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_without_its_mark_a_log_that_was_not_closed_is_not_trusted(
+    tmp_path: Path, make_events: MakeEvents, is_damaged: bool
+) -> None:
+    path, copy = tmp_path / "log.db", tmp_path.with_name(f"{tmp_path.name}-copy")
+
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(make_events(1, 3), [])
+        await asyncio.to_thread(shutil.copytree, tmp_path, copy)
+
+    with_log(path, use)
+    if is_damaged:
+        (copy / "log.mark").write_bytes(bytes(12))
+    else:
+        (copy / "log.mark").unlink()
+    with pytest.raises(StoreError, match=r"log.mark is missing or damaged"):
+        with_log(copy / "log.db", use)
+    path.with_suffix(".mark").unlink()
+    with_log(path, lambda log: _assert_last(log, 3))
+
+
+async def _assert_last(log: SqliteEventLog, seq: int) -> None:
+    assert log.last_seq == seq
+
+
+@pytest.mark.parametrize("name", ["event", "request", "request_by_seq", "snapshot"])
+def test_a_damaged_page_of_any_table_or_index_is_found(tmp_path: Path, make_events: MakeEvents, name: str) -> None:
+    path = tmp_path / "log.db"
+
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(make_events(1, 50), [LoggedReply(("a", f"r{number}"), {}) for number in range(50)])
+        await log.save_snapshot(50, {"a": 1})
+
+    with_log(path, use)
+    assert find_damage(path) is None
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    raw = bytearray(path.read_bytes())
+    raw[(page - 1) * 4096 : (page - 1) * 4096 + 200] = b"\xff" * 200
+    path.write_bytes(raw)
+    assert find_damage(path)
 
 
 def test_damage_to_the_file_itself_is_a_store_error(tmp_path: Path, make_events: MakeEvents) -> None:

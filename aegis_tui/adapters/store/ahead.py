@@ -1,0 +1,52 @@
+"""Reads a write-ahead log past damage (https://sqlite.org/fileformat2.html#walformat).
+
+SQLite ends at the first frame that fails its checksum. Every later frame holds whole pages all the same, and the rows
+on them have checksums of their own, so whoever checks each row may read on.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+_HEADER_BYTES = 32
+_FRAME = struct.Struct(">II8s8s")
+_MOST_PAGES = 1 << 30
+
+
+def merge_ahead(path: Path, merged: Path) -> bool:
+    """Copy a log with every frame of its write-ahead log put in place, damaged ones too; False when there is none.
+
+    Args:
+        path: The log; it and its write-ahead log stay as they are.
+        merged: Where the copy goes, one file without a write-ahead log. Nothing in it may be believed unchecked.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    ahead = Path(f"{path}-wal")
+    raw = ahead.read_bytes() if ahead.exists() else b""
+    if len(raw) <= _HEADER_BYTES + _FRAME.size or not path.exists():
+        return False
+    page_bytes = struct.unpack_from(">I", raw, 8)[0]
+    if page_bytes not in (1 << power for power in range(9, 17)):
+        return False
+    frames = list(_frames(raw, page_bytes))
+    last = max((at for at, (_, pages, _) in enumerate(frames) if pages), default=-1)
+    shutil.copyfile(path, merged)
+    with merged.open("r+b") as file:
+        for number, _, page in frames[: last + 1]:
+            file.seek((number - 1) * page_bytes)
+            file.write(page)
+    return last >= 0
+
+
+def _frames(raw: bytes, page_bytes: int) -> Iterator[tuple[int, int, bytes]]:
+    """Page number, size of the log in pages where the frame ends a transaction or 0, and the page; of this round."""
+    salt = raw[16:24]
+    for start in range(_HEADER_BYTES, len(raw) - _FRAME.size - page_bytes + 1, _FRAME.size + page_bytes):
+        number, pages, its_salt, _ = _FRAME.unpack_from(raw, start)
+        if its_salt == salt and 0 < number < _MOST_PAGES:
+            yield number, pages, raw[start + _FRAME.size : start + _FRAME.size + page_bytes]

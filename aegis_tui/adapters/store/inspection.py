@@ -1,0 +1,102 @@
+"""Looks at a log before anybody writes to it, and at all of it when a person asks. Opens it read-only.
+
+To open a damaged write-ahead log for writing ends what lies behind the damage: SQLite writes over it, or deletes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from aegis_tui.adapters.store.mark import AcknowledgedMark
+from aegis_tui.adapters.store.row import FORMAT_VERSION, checked_event, decode, is_sound_reply, unpack_snapshot
+from aegis_tui.errors import StoreError
+
+WAY_OUT = (
+    "`aegis-tui hub repair` keeps what can be read, and begins a new log where nothing can; or restore the log from a "
+    "backup"
+)
+
+
+@contextlib.contextmanager
+def open_unchanged(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that leaves the log and its write-ahead log as they are, and makes none where there is none."""
+    ahead = Path(f"{path}-wal")
+    options = "mode=ro" if ahead.exists() and ahead.stat().st_size else "mode=ro&immutable=1"
+    quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    with contextlib.closing(sqlite3.connect(f"file:{quoted}?{options}", uri=True, timeout=5.0)) as connection:
+        connection.text_factory = decode
+        yield connection
+
+
+def check_unopened(path: Path) -> int:
+    """The mark of a log that may be opened for writing; 0 for a new one.
+
+    Raises:
+        StoreError: Something acknowledged is missing or may be, or a newer program wrote the log.
+        sqlite3.Error: It cannot be read.
+    """
+    mark = AcknowledgedMark(path.with_suffix(".mark"))
+    marked, newest = mark.read(), _newest(path)
+    if marked is None and Path(f"{path}-wal").exists():
+        raise StoreError(f"{mark.path} is missing or damaged: nobody knows what came after event {newest}", WAY_OUT)
+    if marked is not None and newest < marked:
+        raise StoreError(f"{path} ends at event {newest}, but event {marked} was acknowledged", WAY_OUT)
+    return marked or newest
+
+
+def find_damage(path: Path) -> str | None:
+    """What is wrong with a log, in words; None when every page and every row of it is sound.
+
+    Raises:
+        StoreError: A newer program wrote it.
+    """
+    try:
+        check_unopened(path)
+        if not _has_content(path):
+            return None
+        with open_unchanged(path) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
+            return _damaged_row(connection) if found == ["ok"] else "; ".join(found)
+    except NewerFormat:
+        raise
+    except (sqlite3.Error, StoreError) as error:
+        return str(error)
+
+
+class NewerFormat(StoreError):
+    """A newer program wrote the log: it is not damaged, and not ours to change."""
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _newest(path: Path) -> int:
+    if not _has_content(path):
+        return 0
+    with open_unchanged(path) as connection:
+        if connection.execute("PRAGMA user_version").fetchone()[0] > FORMAT_VERSION:
+            raise NewerFormat(f"{path} was written by a newer aegis-tui", "update aegis-tui")
+        if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'event'").fetchone()[0]:
+            return 0
+        return int(connection.execute("SELECT max(seq) FROM event").fetchone()[0] or 0)
+
+
+def _damaged_row(connection: sqlite3.Connection) -> str | None:
+    expected = None
+    for row in connection.execute("SELECT seq, ts, type, agent_id, body, crc FROM event ORDER BY seq"):
+        if expected not in (None, row[0]):
+            return f"event {expected} is missing"
+        if checked_event(row) is None:
+            return f"event {row[0]} is damaged"
+        expected = row[0] + 1
+    for row in connection.execute("SELECT agent_id, request_id, seq, reply, crc FROM request"):
+        if not is_sound_reply(row):
+            return "the answer to a request is damaged"
+    for row in connection.execute("SELECT seq, body, crc FROM snapshot"):
+        if unpack_snapshot(row) is None:
+            return f"the snapshot after event {row[0]} is damaged"
+    return None

@@ -1,0 +1,81 @@
+"""The rows of the log's tables and their checksums: a row that fails its own is never believed."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
+from aegis_tui.ports.event_log import LoggedReply
+
+EventRow = tuple[int, str, str, str, str, int]
+ReplyRow = tuple[str, str, int, str, int]
+
+FORMAT_VERSION = 1
+"""`PRAGMA user_version` of the files that are written."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS event(
+  seq INTEGER PRIMARY KEY, ts TEXT NOT NULL, type TEXT NOT NULL, agent_id TEXT NOT NULL,
+  body TEXT NOT NULL, crc INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS request(
+  agent_id TEXT NOT NULL, request_id TEXT NOT NULL, seq INTEGER NOT NULL, reply TEXT NOT NULL, crc INTEGER NOT NULL,
+  PRIMARY KEY(agent_id, request_id)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS request_by_seq ON request(seq);
+CREATE TABLE IF NOT EXISTS snapshot(seq INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL);
+"""
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def event_row(event: Event) -> EventRow:
+    """The row of an event."""
+    body = _encode(event_to_wire(event))
+    fields = (event.seq, event.timestamp, event.type, event.agent_id, body)
+    return (*fields, checksum(*fields))
+
+
+def reply_row(item: LoggedReply, seq: int) -> ReplyRow:
+    """The row of an answer that event `seq` settled."""
+    text = _encode(item.reply)
+    return *item.key, seq, text, checksum(*item.key, seq, text)
+
+
+def checked_event(row: tuple[Any, ...] | None) -> Event | None:
+    """The event of a row of the table, or None when it is missing or damaged."""
+    try:
+        if row is None or row[5] != checksum(*row[:5]):
+            return None
+        return event_from_wire(json.loads(row[4]))
+    except (TypeError, ValueError):
+        return None
+
+
+def is_sound_reply(row: tuple[Any, ...]) -> bool:
+    """Whether a whole row of the table of answers is as it was written."""
+    return bool(row[4] == checksum(*row[:4]))
+
+
+def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:
+    """The row of a snapshot."""
+    body = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 1)
+    return seq, body, zlib.crc32(body, seq)
+
+
+def unpack_snapshot(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]] | None:
+    """The snapshot of a row with its `seq`, or None when it is damaged."""
+    seq, body, crc = row
+    if not isinstance(body, bytes) or crc != zlib.crc32(body, seq):
+        return None
+    return int(seq), json.loads(zlib.decompress(body))
+
+
+def decode(raw: bytes) -> str:
+    """Damaged text must reach the checksum, not end as an error that names no event."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def checksum(*parts: object) -> int:
+    """The checksum of a row's fields."""
+    return zlib.crc32("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"))
