@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.errors import HubUnavailable
-from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.discovery import WorkspacePaths, cannot_write
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.quick import HubAddress
 
@@ -25,24 +25,33 @@ def only_hub(paths: WorkspacePaths) -> Iterator[None]:
     Where there is no log, numbers begin again: then no token of an earlier log may be good.
 
     Raises:
-        HubUnavailable: Another hub holds it.
+        HubUnavailable: Another hub holds it, or the state folder cannot be written.
     """
-    descriptor = os.open(paths.hub_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = -1
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 4096, 0).decode(errors="replace")
-            raise HubUnavailable(
-                f"a hub runs for this workspace already {holder}".rstrip(), "aegis-tui hub status", code="hub.running"
-            ) from error
-        if not (paths.log_db.exists() or paths.log_db.with_suffix(".mark").exists()):
-            forget_key(paths)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "runtime_dir": str(paths.runtime_dir)}).encode(), 0)
+            descriptor = os.open(paths.hub_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _lock(paths, descriptor)
+        except OSError as error:
+            raise cannot_write(paths.state_dir, error) from error
         yield
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _lock(paths: WorkspacePaths, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 4096, 0).decode(errors="replace")
+        raise HubUnavailable(
+            f"a hub runs for this workspace already {holder}".rstrip(), "aegis-tui hub status", code="hub.running"
+        ) from error
+    if not (paths.log_db.exists() or paths.log_db.with_suffix(".mark").exists()):
+        forget_key(paths)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "runtime_dir": str(paths.runtime_dir)}).encode(), 0)
 
 
 def write_record(paths: WorkspacePaths, address: HubAddress) -> None:

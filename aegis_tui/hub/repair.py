@@ -15,7 +15,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError
 from aegis_tui.hub.record import forget_key, only_hub
 from aegis_tui.hub.recovery import recover
-from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.discovery import WorkspacePaths, create_with_room
 
 _GIVEN_ID = re.compile(r"([a-z])(\d{2,9})\Z")
 _ROLES = {letter: role for role, letter in ROLE_PREFIXES.items()}
@@ -28,10 +28,10 @@ def repair_log(paths: WorkspacePaths) -> Salvage | None:
     known for no number, or nothing could be kept, agents that joined by hand have to join again.
 
     Raises:
-        HubUnavailable: A hub runs.
+        HubUnavailable: A hub runs, or the disk is full.
         StoreError: The disk refuses, or a newer program wrote the log; the log is as it was.
     """
-    paths.create()
+    create_with_room(paths)
     with only_hub(paths):
         return asyncio.run(_repair(paths))
 

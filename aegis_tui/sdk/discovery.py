@@ -5,6 +5,7 @@ Synchronous and light: every command runs it first. Async callers use `asyncio.t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -28,6 +29,10 @@ _PROC = Path("/proc")
 LONGEST_SOCKET_NAME = "gateway.sock"
 HUB_LOG_BYTES = 8 << 20
 """A larger hub.log is put aside at the next start; one older is kept."""
+
+_ROOM_BYTES = 1 << 18
+"""What a hub writes before it can say anything; with less room than this its log would stay empty."""
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 START_DEADLINE_S = 20.0
 _GIT_DEADLINE_S = 10.0
@@ -101,6 +106,30 @@ class WorkspacePaths:
         self.runtime_dir.mkdir(mode=0o700, exist_ok=True)
         _check_private(self.runtime_dir.parent)
         _check_private(self.runtime_dir)
+
+
+def create_with_room(paths: WorkspacePaths) -> None:
+    """Make the folders of a workspace, and find out whether the disk takes what a hub writes first.
+
+    Raises:
+        HubUnavailable: It does not, or the runtime folder is not ours alone.
+    """
+    probe = paths.state_dir / f".room.{os.getpid()}"
+    try:
+        paths.create()
+        try:
+            probe.write_bytes(bytes(_ROOM_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(paths.state_dir, error) from error
+
+
+def cannot_write(folder: Path, error: OSError) -> HubUnavailable:
+    """What the system said about a folder of the workspace, with what to do."""
+    if error.errno in _FULL:
+        return HubUnavailable(f"the disk of {folder} is full: {error.strerror}", "free space there, then try again")
+    return HubUnavailable(f"cannot write in {folder}: {error.strerror}", f"check who owns {folder}")
 
 
 def _check_private(folder: Path) -> None:
@@ -242,7 +271,7 @@ def start_hub(
     Raises:
         HubUnavailable: It ended or did not answer in time; the message ends with the tail of its log.
     """
-    paths.create()
+    create_with_room(paths)
     if paths.hub_log.exists() and paths.hub_log.stat().st_size > HUB_LOG_BYTES:
         paths.hub_log.replace(paths.hub_log.with_suffix(".log.1"))
     said_before = paths.hub_log.stat().st_size if paths.hub_log.exists() else 0

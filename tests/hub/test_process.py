@@ -44,6 +44,20 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 sys.exit(main_hub(pathlib.Path(sys.argv[1])))
 """
 
+ON_A_FULL_DISK = """
+import pathlib, resource, sys
+from aegis_tui.errors import AegisError
+from aegis_tui.hub.repair import repair_log
+from aegis_tui.sdk.discovery import WorkspacePaths, start_hub
+paths = WorkspacePaths("k", pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+for attempt in (lambda: start_hub(paths, paths.state_dir), lambda: repair_log(paths)):
+    try:
+        attempt()
+    except AegisError as error:
+        print(error.exit_code, error.message, error.hint)
+"""
+
 Start = Callable[[str], HubAddress]
 
 
@@ -211,6 +225,18 @@ def test_a_disk_that_is_full_refuses_and_the_hub_goes_on_when_there_is_room(plac
     place.kill(address)
     address = place.start()
     assert HubQuick(address).healthz()["seq"] == accepted + 1
+
+
+def test_start_and_repair_say_that_the_disk_is_full(place: Place) -> None:
+    address = place.start()
+    HubQuick(address).command("broadcast", event="note:n", data={})
+    place.kill(address)
+    place.paths.log_db.write_bytes(b"rubbish")
+    argv = [sys.executable, "-c", ON_A_FULL_DISK, str(place.paths.state_dir), str(place.paths.runtime_dir)]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.partition(" ")[0] for line in said] == ["5", "5"], said
+    assert all("full" in line and "free space" in line for line in said), said
+    assert place.paths.log_db.read_bytes() == b"rubbish"
 
 
 def test_a_damaged_log_stops_the_start_with_the_event_and_the_way_out(place: Place) -> None:

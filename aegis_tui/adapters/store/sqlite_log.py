@@ -310,6 +310,6 @@ class SqliteEventLog:
 def store_error(path: Path, doing: str, error: Exception) -> StoreError:
     """What SQLite or the system said, with the way out of it."""
     text = str(error)
-    if any(word in text for word in ("full", "disk I/O", "No space", "too large", "readonly")):
+    if any(word in text for word in ("full", "disk I/O", "No space", "quota", "too large", "readonly")):
         return DiskFull(f"cannot {doing} {path}: {text}", f"free space on the disk of {path.parent}")
     return StoreError(f"cannot {doing} {path}: {text}", WAY_OUT)
