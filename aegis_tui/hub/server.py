@@ -13,9 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from aegis_tui.errors import HubUnavailable, UsageError
-from aegis_tui.hub.frames import FrameProtocol
 from aegis_tui.hub.guard import MAX_BODY_BYTES
-from aegis_tui.hub.peer import PeerProtocol
+from aegis_tui.hub.patience import MOST_STRANGERS, Strangers, protocols, raise_descriptor_limit
 
 DEFAULT_PORT = 9999
 _LOOPBACK = "127.0.0.1"
@@ -96,10 +95,11 @@ class HubServer:
 
     def __init__(self, app: ASGIApp, sockets: list[socket.socket]) -> None:
         self._sockets = sockets
+        requests, frames = protocols(Strangers(min(MOST_STRANGERS, raise_descriptor_limit() // 4)))
         config = uvicorn.Config(
             app,
-            http=PeerProtocol,
-            ws=FrameProtocol,
+            http=requests,
+            ws=frames,
             ws_max_size=MAX_BODY_BYTES,
             ws_per_message_deflate=False,
             lifespan="off",

@@ -1,0 +1,155 @@
+"""Who opens connections and says nothing keeps nobody out (HUB-9)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+
+from aegis_tui.hub.patience import raise_descriptor_limit
+from aegis_tui.hub.run import open_hub
+from aegis_tui.sdk.discovery import WorkspacePaths, start_hub, workspace_key_of, workspace_paths
+from aegis_tui.sdk.quick import HubAddress, HubQuick
+
+FEW_DESCRIPTORS_HUB = """
+import pathlib, resource, sys
+from aegis_tui.hub.run import main_hub
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+sys.exit(main_hub(pathlib.Path(sys.argv[1])))
+"""
+UPGRADE = (
+    "GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def dial(address: HubAddress, door: str, said: str = "") -> socket.socket:
+    """A raw connection that has said this much."""
+    if door == "unix":
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(address.socket)
+    else:
+        connection = socket.create_connection(("127.0.0.1", int(address.url.rpartition(":")[2])))
+    connection.settimeout(10)
+    connection.sendall(said.encode())
+    return connection
+
+
+def is_ended(connection: socket.socket) -> bool:
+    """Whether the hub ends the connection before the time-out of this test."""
+    with connection:
+        try:
+            while connection.recv(4096):
+                pass
+        except ConnectionResetError:
+            return True
+        except TimeoutError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("door", ["tcp", "unix"])
+def test_what_does_not_arrive_whole_in_time_is_dropped(
+    paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    monkeypatch.setattr("aegis_tui.hub.patience.REQUEST_S", 0.4)
+    monkeypatch.setattr("aegis_tui.hub.patience.CLOSE_S", 0.1)
+    monkeypatch.setattr("aegis_tui.hub.stream.HELLO_DEADLINE_S", 0.1)
+
+    async def main() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            post = f"POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {address.token}\r\n"
+            kept = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nHost: "
+            cases = {
+                "nothing": "",
+                "half a header": "GET /healthz HTTP/1.1\r\nHost: localhost\r\n",
+                "half a body": f"{post}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
+                "half a second request": kept,
+                "no hello": UPGRADE,
+            }
+            for name, said in cases.items():
+                connection = await asyncio.to_thread(dial, address, door, said)
+                started = time.monotonic()
+                assert await asyncio.to_thread(is_ended, connection), name
+                assert time.monotonic() - started < 3, name
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_said_who_it_is_outlives_the_deadline(
+    paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aegis_tui.hub.patience.REQUEST_S", 0.3)
+
+    async def main() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            headers = {"Authorization": f"Bearer {address.token}"}
+            url = address.url.replace("http", "ws") + "/v1/stream"
+            async with connect(url, additional_headers=headers, compression=None) as stream:
+                quick = HubQuick(address)
+                await asyncio.to_thread(quick.command, "lock:acquire", path="a.py")
+                await asyncio.sleep(0.6)
+                await stream.send('{"type": "context:get", "request_id": "r"}')
+                assert '"lock:acquired"' in str(await stream.recv())
+                assert '"request_id":"r"' in str(await stream.recv())
+
+    asyncio.run(main())
+
+
+def test_strangers_make_room_for_whoever_comes_after_them(
+    paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aegis_tui.hub.server.MOST_STRANGERS", 8)
+
+    async def main() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            with ExitStack() as stack:
+                held = [stack.enter_context(dial(address, "tcp", "GET / HTTP/1.1\r\n")) for _ in range(40)]
+                assert await asyncio.to_thread(is_ended, held[0])
+                last = await asyncio.to_thread(dial, address, "tcp", "GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                assert b"200" in await asyncio.to_thread(last.recv, 100)
+                last.close()
+                assert await asyncio.to_thread(HubQuick(address).healthz)
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="missing: /proc, which is Linux's")
+def test_more_connections_than_descriptors_leave_the_owners_door_open(
+    tmp_path: Path, paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "repo"
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(paths.runtime_dir.parent))
+    monkeypatch.setenv("AEGIS_PORT", "0")
+    place = workspace_paths(workspace_key_of(root), os.environ)
+    address = start_hub(place, root, command=[sys.executable, "-c", FEW_DESCRIPTORS_HUB, str(root)])
+    try:
+        with ExitStack() as stack:
+            for _ in range(500):
+                stack.enter_context(dial(address, "tcp", "GET / HTTP/1.1\r\n"))
+            started = time.monotonic()
+            assert HubQuick(address).healthz()
+            assert time.monotonic() - started < 4
+            assert len(list(Path(f"/proc/{address.pid}/fd").iterdir())) < 128
+    finally:
+        os.kill(address.pid, 9)
+
+
+def test_the_hub_takes_the_descriptors_it_may_have() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+        assert raise_descriptor_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
