@@ -17,6 +17,10 @@ from aegis_tui.sdk.discovery import WorkspacePaths, cannot_write
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.quick import HubAddress
 
+RECORD = "hub.json"
+_published: dict[Path, str] = {}
+"""What this process wrote last, by runtime folder: the file may be gone when it is needed."""
+
 
 @contextlib.contextmanager
 def only_hub(paths: WorkspacePaths) -> Iterator[None]:
@@ -56,7 +60,19 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
 
 def write_record(paths: WorkspacePaths, address: HubAddress) -> None:
     """Publish the address, 0600, in one step."""
-    write_private(paths.hub_json, json.dumps(dataclasses.asdict(address)))
+    text = json.dumps(dataclasses.asdict(address))
+    write_private(paths.hub_json, text)
+    _published[paths.runtime_dir] = text
+
+
+def is_published(runtime_dir: Path) -> bool:
+    """Whether this process published an address in the folder."""
+    return runtime_dir in _published
+
+
+def publish_again(runtime_dir: Path) -> None:
+    """Write the address again that this process published there last."""
+    write_private(runtime_dir / RECORD, _published[runtime_dir])
 
 
 def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> None:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.hub.guard import MAX_BODY_BYTES
+from aegis_tui.hub.keeping import RuntimeFiles
 from aegis_tui.hub.patience import MOST_STRANGERS, Strangers, protocols, raise_descriptor_limit
 
 DEFAULT_PORT = 9999
@@ -112,6 +113,7 @@ class HubServer:
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Return when requests are served."""
@@ -120,9 +122,28 @@ class HubServer:
             if self._task.done():
                 await self._task
             await asyncio.sleep(0.005)
+        paths = [Path(listener.getsockname()) for listener in self._sockets if listener.family == socket.AF_UNIX]
+        keep = [RuntimeFiles(path, bind=open_unix, listen=self._listen).keep() for path in paths]
+        self._keepers = [asyncio.create_task(keeping, name="hub-runtime-files") for keeping in keep]
+
+    async def _listen(self, listener: socket.socket) -> None:
+        """Serve one socket more, as uvicorn serves the first ones; it is closed with them."""
+        state, config = self._server.server_state, self._server.config
+        served = await asyncio.get_running_loop().create_server(
+            lambda: config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn itself calls it
+                config=config, server_state=state, app_state=self._server.lifespan.state
+            ),
+            sock=listener,
+            backlog=_BACKLOG,
+        )
+        self._server.servers.append(served)
+        self._sockets.append(listener)
 
     async def close(self) -> None:
         """Refuse new connections, end the open ones, and return when all are gone."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         self._server.should_exit = True
         if self._task is not None:
             await self._task

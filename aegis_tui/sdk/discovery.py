@@ -102,10 +102,19 @@ class WorkspacePaths:
         """
         for folder in (self.state_dir, self.hub_log.parent, self.instances_dir, self.worktrees_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.runtime_dir.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.runtime_dir.mkdir(mode=0o700, exist_ok=True)
-        _check_private(self.runtime_dir.parent)
-        _check_private(self.runtime_dir)
+        create_runtime_dir(self.runtime_dir)
+
+
+def create_runtime_dir(folder: Path) -> None:
+    """Make a runtime folder, 0700, and check that it is ours alone.
+
+    Raises:
+        HubUnavailable: Somebody else owns it or can write to it.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _check_private(folder.parent)
+    _check_private(folder)
 
 
 def create_with_room(paths: WorkspacePaths) -> None:

@@ -2,7 +2,9 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -142,6 +144,26 @@ def test_a_hub_that_runs_under_another_runtime_folder_is_found(place: Place, tmp
     elsewhere = workspace_paths(place.paths.key, {**os.environ, "XDG_RUNTIME_DIR": "/nonexistent"})
     assert elsewhere.runtime_dir != place.paths.runtime_dir
     assert find_hub(elsewhere) == address
+
+
+@pytest.mark.parametrize("what", ["hub.json", "hub.sock", "folder"])
+def test_a_runtime_folder_that_is_cleared_is_filled_again(place: Place, what: str) -> None:
+    address = place.start()
+    if what == "folder":
+        shutil.rmtree(place.paths.runtime_dir.parent)
+        place.paths.runtime_dir.parent.mkdir(mode=0o700)
+    else:
+        (place.paths.runtime_dir / what).unlink()
+    deadline = time.monotonic() + 10
+    while not (place.paths.hub_json.exists() and place.paths.hub_socket.exists()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert find_hub(place.paths) == address
+    assert HubQuick(address).command("broadcast", event="note:n", data={})["ok"]
+    assert stat.S_IMODE(place.paths.hub_json.stat().st_mode) == stat.S_IMODE(place.paths.hub_socket.stat().st_mode)
+    assert stat.S_IMODE(place.paths.hub_json.stat().st_mode) == 0o600
+    place.kill(address, signal.SIGTERM)
+    assert not place.paths.hub_json.exists() and not place.paths.hub_socket.exists()
 
 
 def test_a_killed_hub_comes_back_to_exactly_what_it_acknowledged(place: Place, tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""Puts the hub's socket and hub.json back when somebody clears the runtime folder, or nobody could reach the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aegis_tui.errors import AegisError
+from aegis_tui.hub.record import RECORD, is_published, publish_again
+from aegis_tui.sdk.discovery import create_runtime_dir
+
+CHECK_S = 0.5
+_log = logging.getLogger(__name__)
+
+
+class RuntimeFiles:
+    """What a running hub has in its runtime folder. Replaces what is missing, never what is there."""
+
+    def __init__(
+        self,
+        hub_socket: Path,
+        *,
+        bind: Callable[[Path], socket.socket],
+        listen: Callable[[socket.socket], Awaitable[None]],
+    ) -> None:
+        """Name the files.
+
+        Args:
+            hub_socket: Where the hub listens; hub.json lies beside it.
+            bind: Makes a new socket there.
+            listen: Serves it as the first one.
+        """
+        self._socket = hub_socket
+        self._bind = bind
+        self._listen = listen
+
+    async def keep(self) -> None:
+        """Look twice a second until cancelled."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            try:
+                await self._restore()
+            except (OSError, AegisError) as error:
+                _log.warning("the runtime folder cannot be restored", extra={"aegis_error": str(error)})
+
+    async def _restore(self) -> None:
+        folder = self._socket.parent
+        if not (folder / RECORD).exists() and is_published(folder):
+            create_runtime_dir(folder)
+            publish_again(folder)
+            _log.warning("hub.json was gone and is back", extra={"aegis_path": str(folder)})
+        if not self._socket.exists():
+            create_runtime_dir(folder)
+            await self._listen(self._bind(self._socket))
+            _log.warning("the socket was gone and is back", extra={"aegis_path": str(self._socket)})
