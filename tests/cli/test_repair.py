@@ -30,3 +30,20 @@ def test_a_person_is_led_from_the_damage_to_a_hub_that_runs_again(served: Scratc
     held = served.aegis("lock", "list").out
     assert "2.py" in held and not re.search(r"[34]\.py", held)
     assert served.aegis("lock", "acquire", "4.py").code == 0
+
+
+def test_where_nothing_can_be_read_the_same_command_gives_a_hub_that_runs_again(served: ScratchWorkspace) -> None:
+    assert served.aegis("lock", "acquire", "a.py").code == 0
+    last = served.events()[-1]["seq"]
+    served.aegis("hub", "stop")
+    (log,) = (served.folder / "state").rglob("log.db")
+    log.write_bytes(bytes(4096) + log.read_bytes()[4096:])
+
+    refused = served.aegis("hub", "start")
+    assert refused.code == 5 and "aegis-tui hub repair" in refused.err and "log.mark" not in refused.err
+    lines = served.aegis("hub", "repair").out.splitlines()
+    assert lines[0] == f"0 events kept; events 1 to {last} are lost"
+    assert "connect again" in lines[1] and "log.damaged-" in lines[2]
+    assert served.aegis("hub", "start").code == 0
+    assert served.aegis("lock", "acquire", "a.py").code == 0
+    assert served.events()[-1]["seq"] > last + 1

@@ -137,8 +137,7 @@ async def last_seq_after(log_db: Path, wal: bytes, marked: int, folder: Path) ->
     copy.with_name("log.db-shm").unlink(missing_ok=True)
     copy.with_suffix(".mark").unlink(missing_ok=True)
     mark = AcknowledgedMark(copy.with_suffix(".mark"))
-    mark.open()
-    mark.write(marked)
+    mark.open(marked)
     mark.close()
     log = SqliteEventLog(copy)
     try:
@@ -152,9 +151,8 @@ async def last_seq_after(log_db: Path, wal: bytes, marked: int, folder: Path) ->
 
 async def check_power_loss(paths: WorkspacePaths, folder: Path, chance: random.Random) -> int:
     """Lose the end of the write-ahead log; how many cuts were tried."""
-    mark = AcknowledgedMark(paths.log_db.with_suffix(".mark"))
-    marked = mark.open()
-    mark.close()
+    marked = AcknowledgedMark(paths.log_db.with_suffix(".mark")).read()
+    assert marked is not None
     wal_file = paths.log_db.with_name("log.db-wal")
     wal = wal_file.read_bytes() if wal_file.exists() else b""
     ends = commit_ends(wal) if len(wal) > WAL_HEADER_BYTES else []

@@ -100,7 +100,8 @@ async def salvage(path: Path, timestamp: str, begin_anew: Callable[[int], dict[s
         raise store_error(path, "salvage", error) from error
     finally:
         _remove(draft, merged)
-    lost = (found.last + 1, newest) if fillers else None
+    last_lost = newest if found.events else newest - 1
+    lost = (found.last + 1, last_lost) if found.last < last_lost else None
     forgotten = found.events[0].seq - found.first if found.events else 0
     return Salvage(len(found.events), lost, forgotten, aside, marked is not None)
 
