@@ -82,6 +82,7 @@ def repair(as_json: AsJson = False) -> int:
         return 0
     aside = str(done.put_aside) if done.put_aside else None
     fields = {"repaired": True, "kept": done.kept, "lost": done.lost, "put_aside": aside}
+    fields["answers_lost"] = not done.are_answers_whole
     output.result(fields, as_json=as_json, lines=_told(done))
     return 0
 
@@ -97,6 +98,8 @@ def _told(done: Salvage) -> list[str]:
     lines = [f"{done.kept} events kept; {told}"]
     if not done.kept or not done.is_certain:
         lines.append("agents that you joined by hand have to connect again")
+    elif not done.are_answers_whole:
+        lines.append("answers to some requests are lost: whoever sends one of them again does it again")
     if done.put_aside:
         lines.append(f"the damaged log is kept: {done.put_aside}")
     return lines

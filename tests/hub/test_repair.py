@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -211,6 +212,19 @@ def test_without_any_log_no_token_of_an_earlier_one_is_good(paths: WorkspacePath
         assert load_or_create_key(paths.state_dir / "joining.key") != key
 
 
+def test_a_damaged_answer_is_dropped_and_that_is_said(paths: WorkspacePaths) -> None:
+    paths.create()
+    asyncio.run(write(paths))
+    raw = bytearray(paths.log_db.read_bytes())
+    in_table = re.search(rb'take-20.{1,4}\{"locks', raw, re.DOTALL)
+    assert in_table
+    raw[in_table.start() + 6] ^= 2
+    paths.log_db.write_bytes(raw)
+    done = repair_log(paths)
+    assert done is not None and (done.kept, done.lost, done.are_answers_whole) == (LAST, None, False)
+    assert asyncio.run(retry(paths, "take-30")) == 32
+
+
 @pytest.mark.parametrize("name", ["request", "request_by_seq"])
 def test_a_log_that_could_be_read_but_not_written_is_repaired(paths: WorkspacePaths, name: str) -> None:
     paths.create()
@@ -222,6 +236,7 @@ def test_a_log_that_could_be_read_but_not_written_is_repaired(paths: WorkspacePa
     paths.log_db.write_bytes(raw)
     done = repair_log(paths)
     assert done is not None and (done.kept, done.lost) == (LAST, None)
+    assert done.are_answers_whole == (name == "request_by_seq")
     assert asyncio.run(look(paths))[2] == LAST + 1
 
 

@@ -46,6 +46,8 @@ class Salvage:
         lost: First and last number of what was, or may have been, acknowledged after them, or None.
         forgotten: How many older events were let go, whose effect the snapshot holds.
         put_aside: Where the damaged file is now, its write-ahead log beside it; None when there was none.
+        are_answers_whole: Every answer kept for retries could be read; otherwise a request sent again may be carried
+            out again.
         is_certain: The mark said what was acknowledged; otherwise numbers were passed over to be safe.
     """
 
@@ -53,6 +55,7 @@ class Salvage:
     lost: tuple[int, int] | None
     forgotten: int
     put_aside: Path | None
+    are_answers_whole: bool
     is_certain: bool
 
 
@@ -63,6 +66,7 @@ class _Found:
     snapshot: _Snapshot
     events: list[Event]
     replies: list[_Reply]
+    are_replies_whole: bool
     first: int
     highest: int
 
@@ -71,7 +75,7 @@ class _Found:
         return self.events[-1].seq if self.events else 0
 
 
-_NOTHING = _Found(None, [], [], 1, 0)
+_NOTHING = _Found(None, [], [], False, 1, 0)
 
 
 async def salvage(path: Path, timestamp: str, begin_anew: Callable[[int], dict[str, Any]]) -> Salvage:
@@ -103,7 +107,7 @@ async def salvage(path: Path, timestamp: str, begin_anew: Callable[[int], dict[s
     last_lost = newest if found.events else newest - 1
     lost = (found.last + 1, last_lost) if found.last < last_lost else None
     forgotten = found.events[0].seq - found.first if found.events else 0
-    return Salvage(len(found.events), lost, forgotten, aside, marked is not None)
+    return Salvage(len(found.events), lost, forgotten, aside, found.are_replies_whole, marked is not None)
 
 
 def _numbers(found: _Found, marked: int | None) -> tuple[int, int]:
@@ -137,8 +141,8 @@ def _read(path: Path) -> _Found:
             after = list(_run(old, range(seq + 1, highest + 1)))
             if (before or after) and (snapshot or after[0].seq == 1):
                 events = [*reversed(before), *after]
-                return _Found(snapshot, events, _replies(old, events[-1].seq), first, highest)
-        return _Found(None, [], [], first, highest)
+                return _Found(snapshot, events, *_replies(old, events[-1].seq), first, highest)
+        return _Found(None, [], [], False, first, highest)
 
 
 def _bounds(old: sqlite3.Connection) -> tuple[int, int]:
@@ -156,12 +160,15 @@ def _snapshots(old: sqlite3.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield snapshot
 
 
-def _replies(old: sqlite3.Connection, last: int) -> list[_Reply]:
-    found: list[_Reply] = []
+def _replies(old: sqlite3.Connection, last: int) -> tuple[list[_Reply], bool]:
+    """The sound answers to what the kept events did, and whether they are all there were."""
+    rows: list[_Reply] = []
+    is_whole = False
     with contextlib.suppress(sqlite3.DatabaseError):
-        rows = old.execute("SELECT agent_id, request_id, seq, reply, crc FROM request")
-        found.extend(row for row in rows if is_sound_reply(row) and row[2] <= last)
-    return found
+        rows.extend(old.execute("SELECT agent_id, request_id, seq, reply, crc FROM request"))
+        is_whole = True
+    sound = [row for row in rows if is_sound_reply(row)]
+    return [row for row in sound if row[2] <= last], is_whole and len(sound) == len(rows)
 
 
 def _run(old: sqlite3.Connection, numbers: range) -> Iterator[Event]:
