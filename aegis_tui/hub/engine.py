@@ -190,11 +190,8 @@ class Engine:
         self._work.set()
         return answer
 
-    async def has_taken(self, actor: Actor, request_id: str | None) -> bool:
+    async def has_taken(self, key: RequestKey) -> bool:
         """Whether that request was granted before or waits: what comes under its id now is a retry of it."""
-        if request_id is None:
-            return False
-        key = (actor.agent_id, request_id)
         return key in self._waiting or bool(await self._log.find_replies([key]))
 
     async def heartbeat(self, actor: Actor, beat: Heartbeat) -> Reply:
@@ -253,17 +250,14 @@ class Engine:
 
     def _give_up(self, taken: list[Submission], error: Exception) -> None:
         """Nothing of these requests happened: refuse them, or try one by one when any of them may be the cause."""
-        if isinstance(error, StoreError):
-            for submission in taken:
-                resolve(submission.answer, error)
-            return
-        _log.error("a batch failed", exc_info=error, extra={"aegis_commands": len(taken)})
-        if len(taken) > 1:
-            self._queue.extendleft(reversed(taken))
-            self._suspects = len(taken)
-            return
+        if not isinstance(error, StoreError):
+            _log.error("a batch failed", exc_info=error, extra={"aegis_commands": len(taken)})
+            if len(taken) > 1:
+                self._queue.extendleft(reversed(taken))
+                self._suspects = len(taken)
+                return
         for submission in taken:
-            resolve(submission.answer, internal(error))
+            resolve(submission.answer, error if isinstance(error, StoreError) else internal(error))
 
     def _expiries(self) -> list[Submission]:
         """What is due, to be decided before anything that came later; nobody can renew in between."""
@@ -271,9 +265,8 @@ class Engine:
         if not self._must_expire:
             return []
         self._must_expire = False
-        loop = asyncio.get_running_loop()
         due = due_commands(self._workspace, self._clock.now())
-        return [Submission(item, THE_HUB, uuid.uuid4().hex, loop.create_future(), False) for item in due]
+        return [Submission(item, THE_HUB, uuid.uuid4().hex, self._loop.create_future(), False) for item in due]
 
     def _decide_all(
         self, taken: list[Submission], known: dict[RequestKey, Reply], batch: Batch

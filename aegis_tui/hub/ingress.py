@@ -131,7 +131,7 @@ class Ingress:
         try:
             return await filling
         except AegisError:
-            if await self._engine.has_taken(actor, request_id):
+            if request_id is not None and await self._engine.has_taken((actor.agent_id, request_id)):
                 return command
             raise
 
