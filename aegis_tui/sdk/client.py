@@ -7,32 +7,30 @@ the last event it handed out, without gap or duplicate.
 from __future__ import annotations
 
 import asyncio
-import inspect
-import logging
+import copy
+import functools
 import os
 import random
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
 from aegis_tui.errors import AegisError, HubUnavailable
 from aegis_tui.ports.hub_link import HubEvent, LockGrant
-from aegis_tui.sdk.connection import Connection, open_connection
+from aegis_tui.sdk.channel import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Channel
+from aegis_tui.sdk.connection import open_connection
 from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.following import Handler, Subscription, check_patterns, event_of
+from aegis_tui.sdk.holding import Holdings
 from aegis_tui.sdk.locate import Locate, fixed, of_here, of_instance, of_workspace
-from aegis_tui.sdk.wire import error_from_wire
+from aegis_tui.sdk.quick import GIVE_UP_S
+from aegis_tui.sdk.wire import WIRE_VERSION
 
 OFFLINE_S = 60.0
 """How long a command waits for the hub to come back."""
-
-_log = logging.getLogger(__name__)
-_FIRST_BACKOFF_S = 0.05
-_LONGEST_BACKOFF_S = 2.0
-
-Handler = Callable[[HubEvent], Awaitable[None] | None]
 
 
 class EnsembleClient:
@@ -63,16 +61,14 @@ class EnsembleClient:
             GitUnavailable: Nothing is named, and the present folder is in no repository.
         """
         self._locate: Locate = locate or (fixed(url, token) if url else of_here())
-        self._offline_s = offline_s
+        self._channel = Channel(self._locate, offline_s=offline_s, heard=self._hear, abandoned=self._give_back)
+        self._holdings = Holdings(self.command, self._spawn)
         self._beat_s = beat_s
-        self._connection: Connection | None = None
-        self._connecting = asyncio.Lock()
-        self._unanswered: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last_words: set[asyncio.Task[None]] = set()
+        self._subscriptions: set[Subscription] = set()
         self._beating: asyncio.Task[None] | None = None
-        self._is_closed = False
-        self.agent_id = ""
-        """Who the hub says we are (contract 2); known once connected."""
+        self._closed = asyncio.Event()
         self.cached_context: dict[str, Any] | None = None
         self._cached_at = 0.0
 
@@ -90,6 +86,11 @@ class EnsembleClient:
         """The person's client of the hub that runs for a workspace, also after that hub was restarted."""
         return cls(locate=of_workspace(paths), offline_s=offline_s)
 
+    @property
+    def agent_id(self) -> str:
+        """Who the hub says we are (contract 2); known once connected."""
+        return self._channel.agent_id
+
     async def connect(self) -> Self:
         """Connect now rather than with the first command; `async with` does the same.
 
@@ -97,7 +98,7 @@ class EnsembleClient:
             HubUnavailable: No hub answers.
             Refused: The hub does not know the token.
         """
-        await self._connected()
+        await self._channel.connected()
         if self._beat_s is not None and self._beating is None:
             self._beating = self._spawn(self._beat(self._beat_s))
         return self
@@ -113,21 +114,24 @@ class EnsembleClient:
         await self.close()
 
     async def close(self) -> None:
-        """End all streams and tasks; unanswered commands fail with `HubUnavailable`."""
-        self._is_closed = True
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
-        tasks = list(self._tasks)
+        """End all streams and tasks; unanswered commands fail with `HubUnavailable`, and no lock is waited for."""
+        await self._last_words_said()
+        self._closed.set()
+        self._channel.refuse_all(HubUnavailable("the client is closed"))
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._drop_unanswered(HubUnavailable("the client is closed"))
+        await self._last_words_said()
+        await self._channel.close()
 
     async def command(
         self, command_type: str, /, *, request_id: str | None = None, timeout_s: float | None = None, **fields: Any
     ) -> dict[str, Any]:
         """Send one command of contract 5 and return its reply.
+
+        Commands are sent in the order of the calls, also those that wait for a hub that is away; at most `MAX_QUEUED`
+        wait. A `lock:acquire` that nobody waits for any more is withdrawn.
 
         Args:
             command_type: For example `lock:acquire`.
@@ -137,58 +141,45 @@ class EnsembleClient:
 
         Raises:
             AegisError: The hub refused; the class follows the wire's code and exit code.
-            HubUnavailable: No answer within `timeout_s`, or no hub for `offline_s`.
+            HubUnavailable: No answer within `timeout_s`, or no hub for `offline_s`; with the code `hub.queue`, too many
+                wait for it.
+            Refused: Code `too_large`: over 1 MiB.
+            UsageError: A field holds what JSON cannot.
         """
         chosen = {name: value for name, value in fields.items() if value is not None}
-        frame = {"v": 1, "request_id": request_id or uuid.uuid4().hex, "type": command_type, **chosen}
+        frame = {"v": WIRE_VERSION, "request_id": request_id or uuid.uuid4().hex, "type": command_type, **chosen}
+        if self._closed.is_set():
+            raise HubUnavailable("the client is closed")
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._until_answered(frame)
+                return await self._channel.ask(frame)
+        except asyncio.CancelledError:
+            await self._last_words_said()
+            raise
         except TimeoutError as error:
+            await self._last_words_said()
             raise HubUnavailable(f"no answer to {command_type} in {timeout_s} s", "aegis-tui hub status") from error
 
-    async def _until_answered(self, frame: dict[str, Any]) -> dict[str, Any]:
-        away_since: float | None = None
-        backoff_s = _FIRST_BACKOFF_S
-        while True:
-            try:
-                connection = await self._connected()
-                away_since = None
-                return await self._ask(connection, frame)
-            except HubUnavailable as error:
-                if error.code != HubUnavailable.code:
-                    raise
-                away_since = away_since or time.monotonic()
-                if self._is_closed or time.monotonic() - away_since > self._offline_s:
-                    raise
-            await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
-            backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+    def _give_back(self, frame: dict[str, Any]) -> None:
+        """Nobody waits for the answer to that command any more: a lock must not be granted to nobody (HUB-6)."""
+        if frame["type"] == "lock:acquire":
+            self._finish(self._withdraw(frame["request_id"]))
 
-    async def _ask(self, connection: Connection, frame: dict[str, Any]) -> dict[str, Any]:
-        request_id = frame["request_id"]
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._unanswered[request_id] = answer
-        try:
-            await connection.send(frame)
-            reply = await answer
-        finally:
-            if self._unanswered.get(request_id) is answer:
-                del self._unanswered[request_id]
-            if not answer.cancel() and not answer.cancelled():
-                answer.exception()  # seen: the sending may have failed first, and then nobody else asks
-        if not reply.get("ok"):
-            raise error_from_wire(reply.get("error"))
-        return {name: value for name, value in reply.items() if name not in ("v", "ok", "request_id")}
+    async def _withdraw(self, request_id: str) -> None:
+        frame = {"v": WIRE_VERSION, "request_id": uuid.uuid4().hex, "type": "lock:release", "request": request_id}
+        with suppress(AegisError):
+            await self._channel.ask(frame)
 
-    async def _connected(self) -> Connection:
-        async with self._connecting:
-            if self._is_closed:
-                raise HubUnavailable("the client is closed")
-            if self._connection is None:
-                connection, _ = await open_connection(await self._locate(), types=())
-                self._connection, self.agent_id = connection, connection.agent_id
-                self._spawn(self._read_replies(connection))
-            return self._connection
+    def _finish(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start what should come to its end even when its asker is cancelled."""
+        task = asyncio.create_task(job)
+        self._last_words.add(task)
+        task.add_done_callback(self._last_words.discard)
+        return task
+
+    async def _last_words_said(self) -> None:
+        if self._last_words and self._channel.is_connected:
+            await asyncio.wait(set(self._last_words), timeout=GIVE_UP_S)
 
     async def _beat(self, beat_s: float) -> None:
         while True:
@@ -202,23 +193,13 @@ class EnsembleClient:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _read_replies(self, connection: Connection) -> None:
-        try:
-            while True:
-                frame = await connection.receive()
-                answer = self._unanswered.get(str(frame.get("request_id")))
-                if "ok" in frame and answer is not None and not answer.done():
-                    answer.set_result(frame)
-        except HubUnavailable as error:
-            if self._connection is connection:
-                self._connection = None
-                self._drop_unanswered(error)
-            await connection.close()
-
-    def _drop_unanswered(self, error: HubUnavailable) -> None:
-        for answer in self._unanswered.values():
-            if not answer.done():
-                answer.set_exception(HubUnavailable(error.message, error.hint))
+    def _hear(self, frame: dict[str, Any]) -> None:
+        """`lock:failed` comes to the asker alone, between the replies (contract 6)."""
+        event = event_of(frame)
+        if event is not None:
+            for subscription in list(self._subscriptions):
+                if subscription.wants(event):
+                    self._spawn(subscription.hand(event))
 
     async def events(
         self, *, types: Sequence[str] = (), after: int | None = None, paths: Sequence[str] = ()
@@ -233,57 +214,67 @@ class EnsembleClient:
         Raises:
             AegisError: The hub refuses the stream; a hub that is away is waited for.
         """
-        backoff_s = _FIRST_BACKOFF_S
+        check_patterns(types, paths)
+        backoff_s = FIRST_BACKOFF_S
         cursor = after
         wanted = None if not types and not paths else types
-        while not self._is_closed:
+        while not self._closed.is_set():
             try:
                 endpoint = await self._locate()
                 connection, newest = await open_connection(endpoint, types=wanted, paths=paths, after=cursor)
-            except HubUnavailable:
+            except HubUnavailable as error:
+                if error.code != HubUnavailable.code:
+                    raise
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
-                backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+                backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
                 continue
-            backoff_s = _FIRST_BACKOFF_S
+            backoff_s = FIRST_BACKOFF_S
             cursor = newest if cursor is None else cursor
             try:
                 with suppress(HubUnavailable):
                     while True:
-                        event = _event_of(await connection.receive())
+                        event = event_of(await connection.receive())
                         if event is None or 0 < event.seq <= cursor:
                             continue
                         cursor = max(cursor, event.seq)
                         yield event
+                        if self._closed.is_set():
+                            return
             finally:
                 await connection.close()
 
-    def on(self, pattern: str, handler: Handler) -> Callable[[], None]:
+    def on(self, pattern: str, handler: Handler) -> Subscription:
         """Call `handler` with each event whose type fits `pattern`, once the stream is open; the result stops it.
 
         A handler may be async; events wait for it, in order. One that fails is logged, and the next event comes.
+        `lock:failed` comes for the requests of this client. Where the hub refuses the stream later on, for example
+        because the token is no longer valid, that is logged and stands in the result's `error`.
+
+        Raises:
+            UsageError: `pattern` is no text of 1 to 100 characters.
+            HubUnavailable: The client is closed.
         """
-        return self._follow(handler, types=[pattern])
+        return self._follow(Subscription(handler, types=[pattern]), types=[pattern])
 
-    def subscribe_file(self, glob: str, handler: Handler) -> Callable[[], None]:
-        """Call `handler` with each event about a path that matches `glob`, as `on` does; the result stops it."""
-        return self._follow(handler, paths=[glob])
+    def subscribe_file(self, glob: str, handler: Handler) -> Subscription:
+        """Call `handler` with each event about a path that matches `glob`, as `on` does; the result stops it.
 
-    def _follow(self, handler: Handler, *, types: Sequence[str] = (), paths: Sequence[str] = ()) -> Callable[[], None]:
-        async def follow() -> None:
-            async with aclosing(self.events(types=types, paths=paths)) as events:
-                async for event in events:
-                    try:
-                        if inspect.isawaitable(result := handler(event)):
-                            await result
-                    except Exception:
-                        _log.exception("an event handler failed", extra={"aegis_event": event.type})
+        Raises:
+            Refused: The glob cannot be used.
+            HubUnavailable: The client is closed.
+        """
+        return self._follow(Subscription(handler, paths=[glob]), paths=[glob])
 
-        task = self._spawn(follow())
-
-        def stop() -> None:
-            task.cancel()
-
-        return stop
+    def _follow(
+        self, subscription: Subscription, *, types: Sequence[str] = (), paths: Sequence[str] = ()
+    ) -> Subscription:
+        if self._closed.is_set():
+            raise HubUnavailable("the client is closed")
+        task = self._spawn(subscription.follow(self.events(types=types, paths=paths)))
+        self._subscriptions.add(subscription)
+        task.add_done_callback(lambda _: self._subscriptions.discard(subscription))
+        subscription.begin(task)
+        return subscription
 
     async def acquire_lock(
         self,
@@ -294,6 +285,7 @@ class EnsembleClient:
         wait_s: float = 0.0,
         lines: tuple[int, int] | None = None,
         symbol: str | None = None,
+        request_id: str | None = None,
     ) -> LockGrant:
         """The granted lock, after at most `wait_s` seconds in the hub's queue.
 
@@ -304,13 +296,21 @@ class EnsembleClient:
             wait_s: 0 fails at once when the lock is held.
             lines: First and last line, 1-based, both in; None is the whole file.
             symbol: A function or class by its dotted name, in place of `lines`.
+            request_id: As for `command`.
 
         Raises:
             LockHeld: Not granted in time; `data` names held_by and expires_in_s.
             PartitionRefused: The path is not this instance's to lock.
         """
         reply = await self.command(
-            "lock:acquire", path=path, lock_type=lock_type, ttl_s=ttl_s, wait_s=wait_s, lines=lines, symbol=symbol
+            "lock:acquire",
+            request_id=request_id,
+            path=path,
+            lock_type=lock_type,
+            ttl_s=ttl_s,
+            wait_s=wait_s,
+            lines=lines,
+            symbol=symbol,
         )
         lock = reply["locks"][0]
         return LockGrant(lock["lock_id"], lock["path"], lock["token"], lock["expires_in_s"], lock.get("region"))
@@ -332,36 +332,47 @@ class EnsembleClient:
         await self.command("lock:release", lock_id=lock_id, token=token)
 
     @asynccontextmanager
-    async def lock(self, path: str, *, wait_s: float = 0.0, ttl_s: float = 30.0) -> AsyncIterator[LockGrant]:
-        """Hold an exclusive lock for a block of code: renewed at a third of its time, released at the end.
+    async def lock(
+        self,
+        path: str,
+        *,
+        lock_type: str = "EXCLUSIVE",
+        wait_s: float = 0.0,
+        ttl_s: float = 30.0,
+        lines: tuple[int, int] | None = None,
+        symbol: str | None = None,
+    ) -> AsyncIterator[LockGrant]:
+        """Hold a lock for a block of code: renewed at a third of its time, released at the end.
+
+        Blocks of one client that get the same lock share it, and the last one gives it back. A lock that was there
+        before the block, of another program with this identity for example, is left as it was.
+
+        Args:
+            path: As for `acquire_lock`, like the others.
+            lock_type: EXCLUSIVE, SHARED or REVIEW.
+            wait_s: 0 fails at once when the lock is held.
+            ttl_s: How long it outlives this program, in seconds.
+            lines: First and last line, 1-based, both in.
+            symbol: A function or class, in place of `lines`.
 
         Raises:
             LockHeld: As `acquire_lock`.
             StaleToken: At the end of the block: the lock was lost while it ran, by a `lock break` for example.
         """
-        grant = await self.acquire_lock(path, wait_s=wait_s, ttl_s=ttl_s)
-        keeper = self._spawn(self._keep(grant, ttl_s))
+        acquire = functools.partial(
+            self._acquire_for, path, lock_type=lock_type, wait_s=wait_s, ttl_s=ttl_s, lines=lines, symbol=symbol
+        )
+        held = await self._holdings.enter(acquire, lock_type=lock_type, ttl_s=ttl_s)
         try:
-            yield grant
+            yield held.grant
         except BaseException:
-            await self._let_go(keeper, grant, is_told=False)
+            with suppress(AegisError):
+                await asyncio.shield(self._finish(self._holdings.leave(held)))
             raise
-        await self._let_go(keeper, grant, is_told=True)
+        await asyncio.shield(self._finish(self._holdings.leave(held)))
 
-    async def _keep(self, grant: LockGrant, ttl_s: float) -> None:
-        while True:
-            await asyncio.sleep(ttl_s / 3)
-            with suppress(HubUnavailable):
-                await self.renew_lock(grant.lock_id, grant.token, ttl_s=ttl_s)
-
-    async def _let_go(self, keeper: asyncio.Task[None], grant: LockGrant, *, is_told: bool) -> None:
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
-        try:
-            await self.release_lock(grant.lock_id, grant.token)
-        except AegisError:
-            if is_told:
-                raise
+    async def _acquire_for(self, path: str, request_id: str, **wanted: Any) -> LockGrant:
+        return await self.acquire_lock(path, request_id=request_id, **wanted)
 
     async def broadcast_change(self, event: str, /, **data: Any) -> None:
         """Tell everybody of an event of the plan, code, review or fix family, `code:writing` for example."""
@@ -382,13 +393,4 @@ class EnsembleClient:
         if self.cached_context is None or time.monotonic() - self._cached_at >= max_age_s:
             self.cached_context = await self.command("context:get")
             self._cached_at = time.monotonic()
-        return self.cached_context
-
-
-def _event_of(frame: dict[str, Any]) -> HubEvent | None:
-    """The event in a frame; None for a reply, a `resync` note and the like."""
-    if "data" not in frame or "type" not in frame or "ok" in frame:
-        return None
-    data = frame["data"]
-    seq = frame.get("seq") or (data.get("seq", 0) if frame["type"] == "context:sync" else 0)
-    return HubEvent(seq, frame["type"], frame.get("agent_id", ""), frame.get("timestamp", ""), data)
+        return copy.deepcopy(self.cached_context)

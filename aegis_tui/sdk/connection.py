@@ -6,16 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import WebSocketException
 
 from aegis_tui.errors import HubUnavailable, Refused
-from aegis_tui.sdk.wire import error_from_wire
+from aegis_tui.sdk.quick import parse_address
+from aegis_tui.sdk.wire import WIRE_VERSION, encode_frame, error_from_wire
 
 OPEN_DEADLINE_S = 5.0
 MAX_MESSAGE_BYTES = 16 << 20
+_OVER_A_FRAME = frozenset({1003, 1007, 1009})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,15 @@ class Connection:
         self.agent_id = ""
         """Who the hub says we are; known after hello."""
 
-    async def send(self, frame: dict[str, Any]) -> None:
-        """Send one JSON object."""
+    @property
+    def is_refused(self) -> bool:
+        """Whether the hub ended the stream because of something that was sent on it (RFC 6455, 7.4.1)."""
+        return self._socket.close_code in _OVER_A_FRAME
+
+    async def send(self, text: str) -> None:
+        """Send one JSON object, as `encode_frame` gives it."""
         try:
-            await self._socket.send(json.dumps(frame))
+            await self._socket.send(text)
         except (WebSocketException, OSError) as error:
             raise _lost(self._url, error) from error
 
@@ -74,17 +80,23 @@ async def open_connection(
         after: Hear of the events after this one, from the log; None is only what happens from now on.
 
     Raises:
-        HubUnavailable: Nobody answers there.
+        HubUnavailable: Nobody answers there; with the code `hub.address` when no hub can ever be there.
         Refused: The hub does not know the token.
         UsageError: The hub refused the hello; code `after.unknown` when it has no event `after`.
     """
     socket = await _open(endpoint)
     connection = Connection(socket, endpoint.url)
-    hello: dict[str, Any] = {"v": 1, "type": "hello", "token": endpoint.token, "after": after, "paths": list(paths)}
+    hello: dict[str, Any] = {
+        "v": WIRE_VERSION,
+        "type": "hello",
+        "token": endpoint.token,
+        "after": after,
+        "paths": list(paths),
+    }
     if types is not None:
         hello["types"] = list(types)
     try:
-        await connection.send(hello)
+        await connection.send(encode_frame(hello))
         welcome = await connection.receive()
         if not welcome.get("ok"):
             raise error_from_wire(welcome.get("error"))
@@ -99,6 +111,7 @@ async def open_connection(
 
 async def _open(endpoint: Endpoint) -> ClientConnection:
     url = endpoint.url
+    netloc = "" if url.startswith("unix:") else parse_address(url).netloc
     try:
         if url.startswith("unix:"):
             return await unix_connect(
@@ -109,11 +122,8 @@ async def _open(endpoint: Endpoint) -> ClientConnection:
                 close_timeout=1.0,
                 max_size=MAX_MESSAGE_BYTES,
             )
-        parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise HubUnavailable(f"{url!r} is not the address of a hub", "use unix:/path or http://host:port")
         return await connect(
-            f"ws://{parts.netloc}/v1/stream",
+            f"ws://{netloc}/v1/stream",
             compression=None,
             open_timeout=OPEN_DEADLINE_S,
             close_timeout=1.0,

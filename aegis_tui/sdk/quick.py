@@ -6,12 +6,18 @@ import http.client
 import json
 import socket
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from aegis_tui.errors import AegisError, HubUnavailable
-from aegis_tui.sdk.wire import error_from_wire
+from aegis_tui.sdk.wire import WIRE_VERSION, encode_frame, error_from_wire
+
+LONGEST_WAIT_S = 3600.0
+"""The hub refuses a longer wait."""
+GIVE_UP_S = 1.0
+"""How long an interrupted command takes at most to withdraw what it asked for."""
 
 _HINT = "start it with `aegis-tui hub start`"
 
@@ -52,10 +58,25 @@ def open_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
     """
     if url.startswith("unix:"):
         return _UnixConnection(url.removeprefix("unix:"), timeout_s)
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise HubUnavailable(f"{url!r} is not the address of a hub", "use unix:/path or http://host:port")
-    return http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=timeout_s)
+    parts = parse_address(url)
+    return http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
+
+
+def parse_address(url: str) -> SplitResult:
+    """The parts of `http://host:port`.
+
+    Raises:
+        HubUnavailable: It is not one; the code is `hub.address`, for waiting does not help.
+    """
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme == "http" and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_one = False
+    if not is_one:
+        hint = "use unix:/path or http://host:port"
+        raise HubUnavailable(f"{url!r} is not the address of a hub", hint, code="hub.address")
+    return parts
 
 
 class HubQuick:
@@ -70,11 +91,26 @@ class HubQuick:
         self._timeout_s = timeout_s
 
     def command(self, command_type: str, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
-        """Send one command of contract 5 and return its reply."""
+        """Send one command of contract 5 and return its reply.
+
+        A `lock:acquire` that ends without an answer, by Ctrl-C for example, is withdrawn first.
+        """
         wait_s = fields.get("wait_s")
-        extra_s = float(wait_s) if isinstance(wait_s, (int, float)) else 0.0
-        body = {"v": 1, "request_id": request_id or uuid.uuid4().hex, "type": command_type, **fields}
-        return self._call("POST", "/v1/commands", body, timeout_s=self._timeout_s + extra_s)
+        extra_s = min(max(float(wait_s), 0.0), LONGEST_WAIT_S) if isinstance(wait_s, (int, float)) else 0.0
+        chosen = request_id or uuid.uuid4().hex
+        body = {"v": WIRE_VERSION, "request_id": chosen, "type": command_type, **fields}
+        try:
+            return self._call("POST", "/v1/commands", body, timeout_s=self._timeout_s + extra_s)
+        except (KeyboardInterrupt, HubUnavailable):
+            if command_type == "lock:acquire":
+                self._give_up(chosen)
+            raise
+
+    def _give_up(self, request_id: str) -> None:
+        """Nobody waits for that lock any more: the hub must not grant it to a program that has gone."""
+        body = {"v": WIRE_VERSION, "request_id": uuid.uuid4().hex, "type": "lock:release", "request": request_id}
+        with suppress(AegisError):
+            self._call("POST", "/v1/commands", body, timeout_s=GIVE_UP_S)
 
     def state(self) -> dict[str, Any]:
         """The SharedContext of contract 6."""
@@ -105,9 +141,10 @@ class HubQuick:
         self, method: str, target: str, body: dict[str, Any] | None = None, *, timeout_s: float | None = None
     ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        text = None if body is None else encode_frame(body)
         connection = open_connection(self._url, timeout_s or self._timeout_s)
         try:
-            connection.request(method, target, None if body is None else json.dumps(body), headers)
+            connection.request(method, target, text, headers)
             reply = json.loads(connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise HubUnavailable(f"the hub at {self._url} does not answer ({type(error).__name__})", _HINT) from error

@@ -1,14 +1,43 @@
-"""Errors as they cross the wire, both ways (contract 3, 7)."""
+"""Frames and errors as they cross the wire, both ways (contract 3, 7). Standard library only."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from aegis_tui import errors
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, Refused, UsageError
+
+WIRE_VERSION = 1
+"""Of commands, replies and JSON output: the domain's `SCHEMA_VERSION`, whose import costs that of pydantic."""
+
+MAX_FRAME_BYTES = 1 << 20
+"""The hub takes no larger request, over REST or over the WebSocket."""
 
 HTTP_STATUS = {1: 500, 2: 400, 3: 403, 4: 409, 5: 503}
 """The HTTP status for each exit code of contract 3."""
+
+
+def encode_frame(frame: dict[str, Any]) -> str:
+    """A frame as it is sent.
+
+    Raises:
+        Refused: It is over `MAX_FRAME_BYTES`; the hub would answer the same over REST (413).
+        UsageError: It holds what JSON cannot.
+    """
+    try:
+        text = json.dumps(frame, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = frame.get("type", "the request")
+        raise UsageError(f"{kind} cannot be written as JSON: {error}", "send texts, finite numbers, lists") from error
+    if len(text) > MAX_FRAME_BYTES:
+        raise Refused("the request is over 1 MiB", "send less at once", code="too_large")
+    return text
+
+
+def type_fits(pattern: str, name: str) -> bool:
+    """The domain's `type_fits`, which costs an import of every event: a name, `*`, `lock:*`, `specs.*` or `specs.>`."""
+    return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
 
 
 def _tree(root: type[AegisError]) -> dict[str, type[AegisError]]:

@@ -220,12 +220,12 @@ def test_a_command_that_fails_twice_leaves_nothing_that_nobody_asks_about(
         unseen: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
         async with open_hub(paths, port=0) as (address, _), await join(address, "one") as client:
-            connection = await client._connected()
+            connection = await client._channel.connected()
             send = connection.send
 
-            async def die_first(frame: dict[str, Any]) -> None:
+            async def die_first(text: str) -> None:
                 monkeypatch.setattr(connection, "send", send)
-                client._drop_unanswered(HubUnavailable("gone"))
+                client._channel._lose(connection, HubUnavailable("gone"))
                 raise HubUnavailable("gone")
 
             monkeypatch.setattr(connection, "send", die_first)

@@ -1,0 +1,292 @@
+"""The stream that carries a client's commands: in order, over reconnects, each until it is answered (HUB-6).
+
+Commands given while the hub is away wait here and are sent in the order they were given. There is one back-off for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aegis_tui.errors import HubUnavailable, Refused
+from aegis_tui.sdk.connection import Connection, open_connection
+from aegis_tui.sdk.locate import Locate
+from aegis_tui.sdk.wire import encode_frame, error_from_wire
+
+MAX_QUEUED = 1_000
+"""Commands that wait for a hub that is away; further ones are refused with the code `hub.queue`."""
+
+FIRST_BACKOFF_S = 0.05
+LONGEST_BACKOFF_S = 2.0
+STEADY_S = 1.0
+"""A connection that ends sooner after a command was sent on it does not count as the hub being back."""
+
+Frame = dict[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """One command that is not answered."""
+
+    frame: Frame
+    text: str
+    answer: asyncio.Future[Frame]
+    askers: int = 0
+    is_sent: bool = False
+    """On the present connection."""
+    sent_at: float | None = None
+    away_since: float | None = None
+    timer: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+    def fail(self, error: Exception) -> None:
+        self.stop_timer()
+        if not self.answer.done():
+            self.answer.set_exception(error)
+            self.answer.exception()
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class Channel:
+    """One connection at a time to the hub, for commands and their replies."""
+
+    def __init__(
+        self,
+        locate: Locate,
+        *,
+        offline_s: float,
+        heard: Callable[[Frame], None],
+        abandoned: Callable[[Frame], None],
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            locate: Where the hub is, asked for each connection.
+            offline_s: How long a command waits for a hub that is away, in seconds.
+            heard: Gets each frame that is no reply.
+            abandoned: Gets each command that was sent and whose answer nobody waits for any more.
+        """
+        self._locate = locate
+        self._offline_s = offline_s
+        self._heard = heard
+        self._abandoned = abandoned
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._asked: dict[str, _Asked] = {}
+        self._carrier: asyncio.Task[None] | None = None
+        self._readers: set[asyncio.Task[None]] = set()
+        self._backoff_s = FIRST_BACKOFF_S
+        self._trouble: HubUnavailable | None = None
+        self._is_closed = False
+        self.agent_id = ""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the hub was there a moment ago."""
+        return self._connection is not None
+
+    async def connected(self) -> Connection:
+        """The connection, opened if there is none.
+
+        Raises:
+            HubUnavailable: No hub answers.
+            Refused: The hub does not know the token.
+        """
+        async with self._connecting:
+            if self._is_closed:
+                raise _closed()
+            if self._connection is None:
+                connection, _ = await open_connection(await self._locate(), types=())
+                self._connection, self.agent_id, self._trouble = connection, connection.agent_id, None
+                reader = asyncio.create_task(self._read(connection))
+                self._readers.add(reader)
+                reader.add_done_callback(self._readers.discard)
+            return self._connection
+
+    async def ask(self, frame: Frame) -> Frame:
+        """The reply to a command, however often it has to be sent.
+
+        Raises:
+            AegisError: The hub refused.
+            HubUnavailable: No hub for `offline_s`; code `hub.queue`: too many wait for it already.
+            Refused: The frame is too large.
+        """
+        request_id = frame["request_id"]
+        asked = self._asked.get(request_id) or self._take(frame)
+        asked.askers += 1
+        reply: Frame | None = None
+        try:
+            if not asked.is_sent and self._carrier is None and self._connection is not None:
+                await self._send(self._connection, asked)
+            elif not asked.is_sent:
+                self._seek()
+            reply = await asyncio.shield(asked.answer)
+        finally:
+            asked.askers -= 1
+            if not asked.askers:
+                self._forget(asked, is_answered=reply is not None)
+        if not reply.get("ok"):
+            raise error_from_wire(reply.get("error"))
+        return {name: value for name, value in reply.items() if name not in ("v", "ok", "request_id")}
+
+    def refuse_all(self, error: HubUnavailable) -> None:
+        """End every command that waits with this error."""
+        for asked in list(self._asked.values()):
+            asked.fail(error)
+            self._forget(asked, is_answered=False)
+
+    async def close(self) -> None:
+        """End the connection; what still waits fails."""
+        self._is_closed = True
+        self.refuse_all(_closed())
+        connection, self._connection = self._connection, None
+        tasks = [*self._readers, *([self._carrier] if self._carrier else [])]
+        for task in tasks:
+            task.cancel()
+        if connection is not None:
+            await connection.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _take(self, frame: Frame) -> _Asked:
+        if self._is_closed:
+            raise _closed()
+        if self._connection is None and len(self._asked) >= MAX_QUEUED:
+            raise HubUnavailable(
+                f"{MAX_QUEUED} commands wait for the hub already", "wait for some of them", code="hub.queue"
+            )
+        asked = _Asked(frame, encode_frame(frame), asyncio.get_running_loop().create_future())
+        self._asked[frame["request_id"]] = asked
+        if self._connection is None:
+            self._note_away(asked)
+        return asked
+
+    def _forget(self, asked: _Asked, *, is_answered: bool) -> None:
+        asked.stop_timer()
+        request_id = asked.frame["request_id"]
+        if self._asked.get(request_id) is not asked:
+            return
+        del self._asked[request_id]
+        if asked.sent_at is not None and not is_answered:
+            self._abandoned(asked.frame)
+
+    def _note_away(self, asked: _Asked) -> None:
+        """Begin to count how long it has waited for a hub, or go on where a connection ended at once."""
+        now = time.monotonic()
+        if asked.away_since is None or (asked.sent_at is not None and now - asked.sent_at >= STEADY_S):
+            asked.away_since = now
+        asked.is_sent = False
+        self._start_timer(asked, asked.away_since)
+
+    def _start_timer(self, asked: _Asked, away_since: float) -> None:
+        asked.stop_timer()
+        # The first try of all has to end before anybody can be told what is wrong.
+        patience_s = max(self._offline_s, STEADY_S) if self._trouble is None else self._offline_s
+        left_s = max(away_since + patience_s - time.monotonic(), 0.0)
+        asked.timer = asyncio.get_running_loop().call_later(left_s, self._give_up, asked)
+
+    def _give_up(self, asked: _Asked) -> None:
+        if not asked.is_sent:
+            asked.fail(self._trouble or HubUnavailable("the hub does not answer", "aegis-tui hub status"))
+
+    def _seek(self, *, is_retry: bool = False) -> None:
+        """See to it that what is not sent gets sent."""
+        if self._carrier is None and not self._is_closed and self._unsent():
+            self._carrier = asyncio.create_task(self._carry(is_retry=is_retry))
+
+    def _unsent(self) -> list[_Asked]:
+        return [asked for asked in self._asked.values() if not asked.is_sent and not asked.answer.done()]
+
+    async def _carry(self, *, is_retry: bool) -> None:
+        try:
+            while not self._is_closed and self._unsent():
+                if is_retry:
+                    await self._pause()
+                is_retry = True
+                try:
+                    connection = await self.connected()
+                    for asked in self._unsent():
+                        await self._send(connection, asked)
+                    is_retry = self._connection is not connection
+                except Exception as error:
+                    self._note_trouble(error)
+        finally:
+            self._carrier = None
+
+    async def _pause(self) -> None:
+        pause_s = self._backoff_s * random.uniform(0.5, 1.0)
+        self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
+        await asyncio.sleep(pause_s)
+
+    def _note_trouble(self, error: Exception) -> None:
+        """Only a hub that is away is waited for; what else stands in the way is told to all who asked."""
+        is_away = isinstance(error, HubUnavailable) and error.code == HubUnavailable.code
+        if isinstance(error, HubUnavailable):
+            self._trouble = error
+        now = time.monotonic()
+        for asked in self._unsent():
+            away_since = now if asked.away_since is None else asked.away_since
+            if is_away and now - away_since < self._offline_s:
+                self._start_timer(asked, away_since)
+            else:
+                asked.fail(error)
+
+    async def _send(self, connection: Connection, asked: _Asked) -> None:
+        if connection is not self._connection or asked.answer.done():
+            return
+        asked.is_sent = True
+        asked.sent_at = time.monotonic()
+        asked.stop_timer()
+        try:
+            await connection.send(asked.text)
+        except HubUnavailable as error:
+            self._lose(connection, error)
+
+    async def _read(self, connection: Connection) -> None:
+        try:
+            while True:
+                frame = await connection.receive()
+                if "ok" in frame:
+                    self._answer(frame)
+                else:
+                    self._heard(frame)
+        except HubUnavailable as error:
+            self._lose(connection, error)
+            await connection.close()
+
+    def _answer(self, frame: Frame) -> None:
+        asked = self._asked.get(str(frame.get("request_id")))
+        if asked is None or asked.answer.done():
+            return
+        error = None if frame["ok"] else error_from_wire(frame.get("error"))
+        if isinstance(error, HubUnavailable) and error.code == HubUnavailable.code:
+            self._trouble = error
+            self._note_away(asked)
+            self._seek(is_retry=True)
+        else:
+            self._backoff_s = FIRST_BACKOFF_S
+            asked.answer.set_result(frame)
+
+    def _lose(self, connection: Connection, error: HubUnavailable) -> None:
+        if self._connection is not connection:
+            return
+        self._connection, self._trouble = None, error
+        sent = [asked for asked in self._asked.values() if asked.is_sent and not asked.answer.done()]
+        if connection.is_refused and sent:
+            largest = max(sent, key=lambda asked: len(asked.text))
+            words = f"the hub ended the connection over a frame of {len(largest.text)} bytes"
+            largest.fail(Refused(words, "send less at once", code="too_large"))
+        for asked in sent:
+            if not asked.answer.done():
+                self._note_away(asked)
+        self._seek(is_retry=True)
+
+
+def _closed() -> HubUnavailable:
+    return HubUnavailable("the client is closed")

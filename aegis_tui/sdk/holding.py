@@ -1,0 +1,153 @@
+"""Locks that are held for a block of code: shared by blocks of one client, renewed, and given back by the last one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from aegis_tui.errors import AegisError, HubUnavailable, Refused, StaleToken
+from aegis_tui.ports.hub_link import LockGrant
+
+_SHORTEST_PAUSE_S = 0.05
+_log = logging.getLogger(__name__)
+
+
+class Send(Protocol):
+    """Sends one command of contract 5 and gives its reply, or raises its `AegisError`."""
+
+    async def __call__(self, command_type: str, /, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
+        """Send; fields that are None are left out."""
+        ...
+
+
+Acquire = Callable[[str], Awaitable[LockGrant]]
+"""Asks for the lock of a block, under a request id."""
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """One lock, and the blocks that rest on it."""
+
+    grant: LockGrant
+    lock_type: str
+    ttl_s: float
+    until: float
+    """On this machine's monotonic clock."""
+    requests: list[str] = field(default_factory=list)
+    """Which asked for it. The hub gives back what they were granted, and nothing that was there before."""
+    blocks: int = 0
+    keeper: asyncio.Task[None] | None = None
+
+
+class Holdings:
+    """The locks of one client's blocks."""
+
+    def __init__(self, send: Send, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
+        self._send = send
+        self._spawn = spawn
+        self._held: dict[str, Held] = {}
+        self._leaving: set[str] = set()
+        """Locks that are being given back."""
+        self._entering: dict[str, set[str]] = {}
+        """Request id -> locks that were being given back since that block asked: the hub may have named one of them."""
+
+    async def enter(self, acquire: Acquire, *, lock_type: str, ttl_s: float) -> Held:
+        """Take part in a lock, which is asked for anew or is held by another block.
+
+        Raises:
+            LockHeld: Not granted in time.
+        """
+        while True:
+            request_id = uuid.uuid4().hex
+            self._entering[request_id] = set(self._leaving)
+            try:
+                asked_at = time.monotonic()
+                grant = await acquire(request_id)
+            finally:
+                given_back = self._entering.pop(request_id)
+            if grant.lock_id not in given_back:
+                break
+        held = self._held.get(grant.lock_id) or self._add(grant, lock_type, request_id)
+        held.blocks += 1
+        held.ttl_s = max(held.ttl_s, ttl_s, grant.expires_in_s)
+        held.until = max(held.until, asked_at + grant.expires_in_s)
+        held.keeper = held.keeper or self._spawn(self._keep(held))
+        return held
+
+    def _add(self, grant: LockGrant, lock_type: str, request_id: str) -> Held:
+        """The lock of a new block; one that took the place of a weaker one serves the blocks of that one too."""
+        place = (grant.path, grant.region)
+        weaker = [old for old in self._held.values() if (old.grant.path, old.grant.region) == place]
+        held = next((old for old in weaker if lock_type == "EXCLUSIVE" != old.lock_type), None)
+        if held is None:
+            held = Held(grant, lock_type, ttl_s=0.0, until=0.0)
+        else:
+            del self._held[held.grant.lock_id]
+            held.grant, held.lock_type = grant, lock_type
+        held.requests.append(request_id)
+        self._held[grant.lock_id] = held
+        return held
+
+    async def leave(self, held: Held) -> None:
+        """End one block; with the last one the lock is given back, unless it was there before the first.
+
+        Raises:
+            StaleToken: It was lost meanwhile.
+            HubUnavailable: The hub did not answer; the lock ends with its time.
+        """
+        held.blocks -= 1
+        if held.blocks:
+            return
+        lock_id = held.grant.lock_id
+        del self._held[lock_id]
+        self._leaving.add(lock_id)
+        for given_back in self._entering.values():
+            given_back.add(lock_id)
+        try:
+            await self._give_back(held)
+        finally:
+            self._leaving.discard(lock_id)
+
+    async def _give_back(self, held: Held) -> None:
+        lock_id = held.grant.lock_id
+        if held.keeper is not None:
+            held.keeper.cancel()
+            await asyncio.gather(held.keeper, return_exceptions=True)
+        released: set[str] = set()
+        for request_id in held.requests:
+            released |= set((await self._send("lock:release", request=request_id))["released"])
+        if lock_id not in released and (await self._send("heartbeat", held=[lock_id]))["lost"]:
+            hint = "acquire the lock again, and read the file again before writing"
+            raise StaleToken(f"{held.grant.path} was lost while it was in use", hint, token=held.grant.token)
+
+    async def _keep(self, held: Held) -> None:
+        """Renew at a third of the time that is left, until the lock is lost or its time is over."""
+        while True:
+            lock_id = held.grant.lock_id
+            left_s = held.until - time.monotonic()
+            await asyncio.sleep(max(left_s / 3, _SHORTEST_PAUSE_S))
+            try:
+                await self._renew(held)
+            except StaleToken:
+                if held.grant.lock_id == lock_id:
+                    return
+            except HubUnavailable:
+                continue
+            except AegisError as error:
+                is_over = time.monotonic() > held.until
+                if is_over or (isinstance(error, Refused) and "held_by" in error.data):
+                    _log.warning("a lock is not renewed any more", extra={"aegis_error": str(error)})
+                    return
+
+    async def _renew(self, held: Held) -> None:
+        grant, asked_at = held.grant, time.monotonic()
+        reply = await self._send("lock:renew", lock_id=grant.lock_id, token=grant.token, ttl_s=held.ttl_s)
+        lock = next((item for item in reply["locks"] if item["lock_id"] == grant.lock_id), None)
+        if lock is not None and held.grant is grant:
+            held.grant = replace(grant, expires_in_s=lock["expires_in_s"])
+            held.until = asked_at + lock["expires_in_s"]
