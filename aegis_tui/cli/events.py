@@ -12,9 +12,9 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.client import address_of
 from aegis_tui.cli.place import Place, here
-from aegis_tui.domain.event import type_fits
-from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.errors import UsageError
 from aegis_tui.sdk.quick import HubQuick
+from aegis_tui.sdk.wire import WIRE_VERSION, type_fits
 
 PAGE = 1000
 
@@ -28,6 +28,8 @@ def _events(
     as_json: Annotated[bool, typer.Option("--json", help="The same: one JSON object a line.")] = True,
 ) -> int:
     """The log, one event a line; with --follow also over a restart of the hub, until you interrupt it."""
+    if types and not all(types):
+        raise UsageError("--type is empty", "for example --type 'lock:*'; leave it out for all")
     place = here()
     hub = HubQuick(address_of(place))
     if follow:
@@ -54,7 +56,7 @@ async def _follow(place: Place, types: list[str], after: int) -> None:
         async with aclosing(client.events(types=types, after=after)) as events:
             async for event in events:
                 stamp = {"agent_id": event.agent_id, "timestamp": event.timestamp, "data": dict(event.data)}
-                wire = {"v": SCHEMA_VERSION, "seq": event.seq, "type": event.type, **stamp}
+                wire = {"v": WIRE_VERSION, "seq": event.seq, "type": event.type, **stamp}
                 output.data(json.dumps(wire, ensure_ascii=False))
     finally:
         await client.close()

@@ -14,7 +14,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import HubUnavailable
-from aegis_tui.sdk.discovery import ensure_hub, is_running
+from aegis_tui.sdk.discovery import find_process, is_running
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 
 STOP_DEADLINE_S = 15.0
+KILL_DEADLINE_S = 5.0
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -40,7 +41,7 @@ def start(
         from aegis_tui.bootstrap import serve_hub
 
         return serve_hub(place.root)
-    address = ensure_hub(place.paths, place.root)
+    address = place.started()
     fields = _status(place, address)
     output.result(fields, as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])
     return 0
@@ -50,7 +51,7 @@ def start(
 def stop(as_json: AsJson = False) -> int:
     """Stop the hub; agents in their panes go on."""
     place = here()
-    address = place.find()
+    address = find_process(place.paths)
     stop_hub(place)
     words = "no hub was running" if address is None else f"hub {address.pid} stopped"
     output.result(_status(place, None), as_json=as_json, lines=[words])
@@ -123,18 +124,30 @@ def _status(place: Place, address: HubAddress | None) -> dict[str, Any]:
 
 
 def stop_hub(place: Place) -> None:
-    """End the hub of a workspace and wait until it is gone; nothing when none runs.
+    """End the hub of a workspace and wait until it is gone, whether or not it answers; nothing when none runs.
 
     Raises:
-        HubUnavailable: It does not end in time.
+        HubUnavailable: It does not even end when it is killed.
     """
-    address = place.find()
+    address = find_process(place.paths)
     if address is None:
         return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(address.pid, signal.SIGTERM)
-    end = time.monotonic() + STOP_DEADLINE_S
+    # A process that was stopped (SIGSTOP) sees SIGTERM only once it goes on.
+    gently, firmly = ((signal.SIGTERM, signal.SIGCONT), STOP_DEADLINE_S), ((signal.SIGKILL,), KILL_DEADLINE_S)
+    for numbers, deadline_s in (gently, firmly):
+        for number in numbers:
+            if is_running(address.pid, address.start_time):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(address.pid, number)
+        if _has_ended(address, deadline_s):
+            return
+    raise HubUnavailable(f"hub {address.pid} does not end", f"look at {place.paths.hub_log}")
+
+
+def _has_ended(address: HubAddress, deadline_s: float) -> bool:
+    end = time.monotonic() + deadline_s
     while is_running(address.pid, address.start_time):
         if time.monotonic() > end:
-            raise HubUnavailable(f"hub {address.pid} does not end", f"look at {place.paths.hub_log}")
+            return False
         time.sleep(0.03)
+    return True

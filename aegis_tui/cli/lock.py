@@ -5,17 +5,19 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aegis_tui.cli import output
+from aegis_tui.cli import lock_verbs, output
 from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.lock_import import OldLock, Skipped, parse_old_locks, read_old_file
 from aegis_tui.errors import LockHeld, Refused, UsageError
 from aegis_tui.sdk.quick import HubQuick
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.lock_import import OldLock
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Locks on files and regions.")
 
@@ -39,39 +41,16 @@ def acquire(
     as_json: AsJson = False,
 ) -> int:
     """Take a lock, or say who holds it (exit 4)."""
-    wanted = path or file
-    if wanted is None:
-        raise UsageError("no path", "aegis-tui lock acquire PATH")
-    fields: dict[str, Any] = {"path": wanted, "lock_type": mode.upper(), "wait_s": wait}
-    if ttl is not None:
-        fields["ttl_s"] = ttl
-    if lines is not None:
-        fields["lines"] = _lines(lines)
-    if symbol is not None:
-        fields["symbol"] = symbol
-    hub = speaking_as(here(), instance, timeout_s=wait + 30)
-    reply = hub.command("lock:acquire", **fields)
-    told = [f"{_name(item)} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
-    told += [f"{whole} cannot be parsed: the whole file is locked" for whole in reply.get("whole", ())]
-    output.result({"locks": reply["locks"], "whole": reply.get("whole", [])}, as_json=as_json, lines=told)
-    return 0
-
-
-def _name(lock: dict[str, Any]) -> str:
-    spans = ", ".join(f"{first}-{last}" for first, last in lock.get("spans", ()))
-    region = f":{lock['region']}" if lock["region"] else ""
-    return f"{lock['path']}{region}" + (f" (lines {spans})" if spans and spans != lock["region"] else "")
-
-
-def _lines(text: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    try:
-        found = int(first), int(last if dash else first)
-    except ValueError as error:
-        raise UsageError(f"--lines {text} is not a range", "for example --lines 10-20") from error
-    if not 1 <= found[0] <= found[1]:
-        raise UsageError(f"--lines {text}: lines count from 1, the first is not after the last", "as in --lines 10-20")
-    return found
+    return lock_verbs.acquire(
+        path or file,
+        lines=lines,
+        symbol=symbol,
+        mode=mode,
+        ttl=ttl,
+        wait=wait,
+        instance=instance,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -83,19 +62,13 @@ def release(
     as_json: AsJson = False,
 ) -> int:
     """Give a lock back."""
-    hub = speaking_as(here(), instance)
-    reply = hub.command("lock:release", path=path, lock_id=lock_id, token=token)
-    output.result({"released": reply["released"]}, as_json=as_json, lines=reply["released"])
-    return 0
+    return lock_verbs.release(path, lock_id=lock_id, token=token, instance=instance, as_json=as_json)
 
 
 @app.command(name="list")
 def list_locks(as_json: AsJson = False) -> int:
     """Who holds what."""
-    locks = [{"name": name, **lock} for name, lock in here().hub().state()["locks"].items()]
-    rows = [[k["name"], k["lock_type"], k["agent_id"], f"{k['expires_in_s']:.0f} s", f"#{k['token']}"] for k in locks]
-    output.result({"locks": locks}, as_json=as_json, lines=output.table(rows) or ["no lock is held"])
-    return 0
+    return lock_verbs.list_locks(as_json=as_json)
 
 
 @app.command(name="break")
@@ -116,6 +89,8 @@ def import_locks(
     as_json: AsJson = False,
 ) -> int:
     """Take over what is still held: as the instance of that name where you joined one, else as the person."""
+    from aegis_tui.domain.lock_import import Skipped, parse_old_locks
+
     old, skipped = parse_old_locks(_load(file), now=datetime.now(UTC))
     place, taken = here(), []
     living = {instance_id(agent["agent_id"]) for agent in place.hub().state()["active_agents"]}
@@ -125,7 +100,7 @@ def import_locks(
         except (LockHeld, Refused, UsageError) as error:
             skipped.append(Skipped(str(lock.resource), f"{error.message}"))
     left_out = [{"path": item.path, "reason": item.reason} for item in skipped]
-    told = [f"{_name(item)} {item['lock_type']} {item['agent_id']}" for item in taken]
+    told = [f"{lock_verbs.name_of(item)} {item['lock_type']} {item['agent_id']}" for item in taken]
     told += [f"left out: {item['path']}: {item['reason']}" for item in left_out]
     output.result({"imported": taken, "skipped": left_out}, as_json=as_json, lines=told or ["no locks in it"])
     return 0
@@ -154,6 +129,8 @@ def _speaker(place: Place, holder: str, living: set[str]) -> HubQuick:
 
 
 def _load(file: Path) -> object:
+    from aegis_tui.domain.lock_import import read_old_file
+
     try:
         return read_old_file(file.read_bytes())
     except OSError as error:

@@ -1,15 +1,12 @@
-"""The command line: one lazily imported module for each command group, one place where errors become exit codes."""
+"""The command line: what commands there are, and the one place where errors become exit codes.
+
+Typer, with the pydantic that it checks arguments with, costs 0.15 s: plain lock commands do without (LOCK-6).
+"""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
-import typer
-from typer.core import TyperGroup
-
-from aegis_tui.cli import output
-from aegis_tui.errors import AegisError, UsageError
+from aegis_tui.cli import lock_verbs, output
+from aegis_tui.errors import AegisError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "dashboard": ("dashboard", "dashboard_app", "Watch and drive the agents of this repository."),
@@ -46,69 +43,19 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 """Name -> module in this package, attribute, one line of help."""
 
 
-class _Commands(TyperGroup):
-    """Imports a command's module when the command runs, and only then."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, summary = COMMANDS[cmd_name]
-        app = getattr(importlib.import_module(f"aegis_tui.cli.{module}"), attribute)
-        command = typer.main.get_command(app)
-        command.name = cmd_name
-        command.short_help = summary
-        return command
-
-
-app = typer.Typer(
-    cls=_Commands,
-    add_completion=True,
-    invoke_without_command=True,
-    help="A terminal workspace for many coding agents at once.",
-)
-
-
-@app.callback()
-def root(
-    context: typer.Context,
-    version: bool = typer.Option(False, "--version", "-V", help="Print the version and end."),
-) -> None:
-    """A terminal workspace for many coding agents at once."""
-    if version:
-        from aegis_tui import __version__
-
-        output.data(f"aegis-tui {__version__}")
-        raise typer.Exit
-    if context.invoked_subcommand is None:
-        from aegis_tui.cli.dashboard import open_dashboard
-        from aegis_tui.cli.place import here
-
-        raise typer.Exit(open_dashboard(here()))
-
-
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code of contract 3."""
-    as_json = "--json" in arguments
     try:
-        code = typer.main.get_command(app).main(args=arguments, prog_name="aegis-tui", standalone_mode=False)
+        code = lock_verbs.run_plain(arguments)
+        return _run_any(arguments) if code is None else code
     except AegisError as error:
-        return output.failure(error, as_json=as_json)
-    except (KeyboardInterrupt, typer.Abort):
+        return output.failure(error, as_json="--json" in arguments)
+    except KeyboardInterrupt:
         output.talk("interrupted")
         return 130
-    except Exception as error:
-        if (usage := _as_usage(error)) is None:
-            raise
-        return output.failure(usage, as_json=as_json)
-    return code if isinstance(code, int) else 0
 
 
-def _as_usage(error: Exception) -> AegisError | None:
-    """The usage error that a parser exception stands for; Typer carries a Click of its own."""
-    show = getattr(error, "format_message", None)
-    if show is None:
-        return None
-    return UsageError(str(show()) or "wrong usage", "aegis-tui --help")
+def _run_any(arguments: list[str]) -> int:
+    from aegis_tui.cli import tree
+
+    return tree.run(arguments)

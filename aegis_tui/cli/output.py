@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable
 from typing import Any
 
-from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, LockHeld
+from aegis_tui.sdk.wire import WIRE_VERSION
 
 _CONTROL = {code: "�" for code in (*range(32), 127, *range(128, 160)) if code not in (9, 10)}
 
@@ -33,7 +34,7 @@ def talk(text: str) -> None:
 def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) -> None:
     """The outcome of a command: one JSON object, or lines for a person."""
     if as_json:
-        data(json.dumps({"schema_version": SCHEMA_VERSION, "ok": True, **fields}, ensure_ascii=False))
+        data(json.dumps({"schema_version": WIRE_VERSION, "ok": True, **fields}, ensure_ascii=False))
     else:
         for line in lines:
             data(line)
@@ -42,13 +43,27 @@ def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) 
 def failure(error: AegisError, *, as_json: bool) -> int:
     """Tell what went wrong and what to do; returns the exit code."""
     if as_json:
-        wire = {"schema_version": SCHEMA_VERSION, "ok": False, **_extra(error), "error": error.to_wire()}
+        wire = {"schema_version": WIRE_VERSION, "ok": False, **_extra(error), "error": error.to_wire()}
         data(json.dumps(wire, ensure_ascii=False, default=str))
     else:
-        talk(f"aegis-tui: {error.message}")
+        talk(f"aegis-tui: {error.message}{_holder(error)}")
         if error.hint:
             talk(f"  {error.hint}")
     return error.exit_code
+
+
+def _holder(error: AegisError) -> str:
+    """Who is in the way of a lock and for how long, as far as the error's own words do not say it (LOCK-6)."""
+    facts = error.data
+    held_by, left_s = facts.get("held_by"), facts.get("expires_in_s")
+    if not isinstance(error, LockHeld) or not held_by:
+        return ""
+    told = ""
+    if str(held_by) not in error.message:
+        region = f":{facts['region']}" if facts.get("region") else ""
+        mode = f" ({facts['mode']})" if facts.get("mode") else ""
+        told = f"; {held_by} holds {facts.get('path', 'it')}{region}{mode}"
+    return f"{told}, for {math.ceil(left_s)} s more at most" if isinstance(left_s, int | float) else told
 
 
 def _extra(error: AegisError) -> dict[str, Any]:

@@ -6,11 +6,22 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aegis_tui.config import Settings, load_settings
 from aegis_tui.errors import GitUnavailable, HubUnavailable, UsageError
-from aegis_tui.sdk.discovery import WorkspacePaths, ensure_hub, find_hub, workspace_key_of, workspace_paths
+from aegis_tui.sdk.discovery import (
+    WorkspacePaths,
+    ensure_hub,
+    find_hub,
+    find_process,
+    workspace_key,
+    workspace_key_of,
+    workspace_paths,
+)
 from aegis_tui.sdk.quick import HubAddress, HubQuick
+
+if TYPE_CHECKING:
+    from aegis_tui.config import Settings
 
 COMMAND_TIMEOUT_S = 60.0
 
@@ -21,26 +32,53 @@ class Place:
 
     root: Path
     paths: WorkspacePaths
-    settings: Settings
+
+    @property
+    def settings(self) -> Settings:
+        """What a person and the project have chosen; read when asked for, as most commands need none of it.
+
+        Raises:
+            UsageError: A setting is unknown or wrong.
+        """
+        from aegis_tui.config import load_settings
+
+        return load_settings(os.environ, project=self.root)
 
     def find(self) -> HubAddress | None:
-        """The hub that runs, or None."""
-        return find_hub(self.paths)
+        """The hub that runs, or None.
+
+        Raises:
+            HubUnavailable: One runs and does not answer.
+        """
+        address = find_hub(self.paths)
+        if address is None and (silent := find_process(self.paths)) is not None:
+            raise HubUnavailable(
+                f"hub {silent.pid} does not answer", f"end it: aegis-tui hub stop; its log is {self.paths.hub_log}"
+            )
+        return address
 
     def hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
         """A client of the hub that runs.
 
         Raises:
-            HubUnavailable: None does.
+            HubUnavailable: None does, or it does not answer.
         """
-        address = find_hub(self.paths)
+        address = self.find()
         if address is None:
             raise HubUnavailable("no hub runs for this repository", "start it: aegis-tui hub start")
         return HubQuick(address, timeout_s=timeout_s)
 
+    def started(self) -> HubAddress:
+        """The hub, started if none runs.
+
+        Raises:
+            HubUnavailable: It does not start, or does not answer.
+        """
+        return self.find() or ensure_hub(self.paths, self.root)
+
     def started_hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
         """A client of the hub, which is started if none runs."""
-        return HubQuick(ensure_hub(self.paths, self.root), timeout_s=timeout_s)
+        return HubQuick(self.started(), timeout_s=timeout_s)
 
 
 def here(folder: Path | None = None) -> Place:
@@ -48,26 +86,40 @@ def here(folder: Path | None = None) -> Place:
 
     Raises:
         GitUnavailable: It is in no repository.
-        UsageError: The folder is gone, or a setting is wrong.
+        UsageError: The folder is gone.
     """
     try:
         start = (folder or Path.cwd()).resolve(strict=True)
     except OSError as error:
         raise UsageError(f"the folder {folder or ''} is gone", "go to a folder that exists") from error
-    key = workspace_key_of(start)
-    root = _top(start)
-    return Place(root, workspace_paths(key, os.environ), load_settings(os.environ, project=root))
+    common, top = _both(start)
+    key = workspace_key(common) if common else workspace_key_of(start)
+    return Place(top or _top(start), workspace_paths(key, os.environ))
+
+
+def _both(start: Path) -> tuple[Path | None, Path | None]:
+    """The git common dir and the top of the checkout by one process; nothing where that cannot tell both."""
+    try:
+        told = _rev_parse(start, "--path-format=absolute", "--git-common-dir", "--show-toplevel")
+    except (OSError, subprocess.TimeoutExpired):
+        return None, None
+    lines = told.stdout.splitlines()
+    return (Path(lines[0]), Path(lines[1])) if told.returncode == 0 and len(lines) == 2 else (None, None)
 
 
 def _top(start: Path) -> Path:
-    done = subprocess.run(
-        ["git", "-C", str(start), "rev-parse", "--show-toplevel"],
+    done = _rev_parse(start, "--show-toplevel")
+    if done.returncode != 0:
+        raise GitUnavailable(f"{start} is inside a git folder", "go to the checkout and try again")
+    return Path(done.stdout.rstrip("\n"))
+
+
+def _rev_parse(start: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", "-C", str(start), "rev-parse", *arguments],
         capture_output=True,
         text=True,
         timeout=10,
         stdin=subprocess.DEVNULL,
         check=False,
     )
-    if done.returncode != 0:
-        raise GitUnavailable(f"{start} is inside a git folder", "go to the checkout and try again")
-    return Path(done.stdout.rstrip("\n"))

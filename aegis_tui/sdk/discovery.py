@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ _ROOM_BYTES = 1 << 18
 """What a hub writes before it can say anything; with less room than this its log would stay empty."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+HEALTH_DEADLINE_S = 5.0
+"""A hub that says nothing for this long does not answer."""
 START_DEADLINE_S = 20.0
 _GIT_DEADLINE_S = 10.0
 _POLL_S = 0.03
@@ -199,11 +201,20 @@ def find_hub(paths: WorkspacePaths) -> HubAddress | None:
 
     A hub.json whose process is gone, or whose pid now belongs to another program, counts as none.
     """
+    running = _running(paths)
+    return next((found for found in running if HubQuick(found, timeout_s=HEALTH_DEADLINE_S).is_healthy()), None)
+
+
+def find_process(paths: WorkspacePaths) -> HubAddress | None:
+    """The hub whose process runs for this workspace, also when it does not answer; None when there is none."""
+    return next(_running(paths), None)
+
+
+def _running(paths: WorkspacePaths) -> Iterator[HubAddress]:
     for folder in dict.fromkeys((paths.runtime_dir, _recorded_runtime_dir(paths))):
         address = _load_address(folder / "hub.json") if folder else None
-        if address and is_running(address.pid, address.start_time) and HubQuick(address).is_healthy():
-            return address
-    return None
+        if address and is_running(address.pid, address.start_time):
+            yield address
 
 
 def _recorded_runtime_dir(paths: WorkspacePaths) -> Path | None:

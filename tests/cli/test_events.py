@@ -128,3 +128,9 @@ def test_the_contract_that_is_written_is_the_one_that_is_served(
     with urllib.request.urlopen(f"{url}/{which}.json", timeout=10) as response:
         assert json.loads(response.read()) == written
     assert served.aegis("schema", which, "-o", str(tmp_path / "no" / "x.json")).code == 2
+
+
+def test_an_empty_type_is_named_as_such(served: ScratchWorkspace) -> None:
+    for words in (["--follow", "--type", ""], ["--type", "lock:*", "--type", ""]):
+        refused = served.aegis("events", *words)
+        assert refused.code == 2 and "--type is empty" in refused.err

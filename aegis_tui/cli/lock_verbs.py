@@ -1,0 +1,183 @@
+"""`aegis-tui lock acquire`, `release` and `list`, on the standard library alone: agents run them before each write.
+
+A held lock is to be told in under 200 ms (LOCK-6), and Typer alone takes longer to start. What `run_plain` does not
+understand to the letter is left to Typer, which knows the same options and says what is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from aegis_tui.cli import output
+from aegis_tui.cli.client import speaking_as
+from aegis_tui.cli.place import here
+from aegis_tui.errors import UsageError
+
+FLAG = object()
+OPTIONS: dict[str, dict[str, object]] = {
+    "acquire": {
+        "--file": str,
+        "--lines": str,
+        "--symbol": str,
+        "--mode": str,
+        "--ttl": float,
+        "--wait": float,
+        "--instance": str,
+        "--json": FLAG,
+    },
+    "release": {"--id": str, "--token": int, "--instance": str, "--json": FLAG},
+    "list": {"--json": FLAG},
+}
+"""The options of each verb, as `cli/lock.py` declares them for people."""
+
+_NAMES = {"--json": "as_json", "--id": "lock_id"}
+_NUMBERS = {float: re.compile(r"\d+(\.\d+)?\Z", re.ASCII), int: re.compile(r"\d{1,18}\Z", re.ASCII)}
+
+
+def run_plain(arguments: list[str]) -> int | None:
+    """Run a lock command that is spelt out plainly; None leaves it to Typer.
+
+    Raises:
+        AegisError: The command failed.
+    """
+    if len(arguments) < 2 or arguments[0] != "lock" or arguments[1] not in OPTIONS:
+        return None
+    found = _parse(OPTIONS[arguments[1]], arguments[2:])
+    if found is None:
+        return None
+    paths, options = found
+    options.setdefault("as_json", False)
+    match arguments[1], paths:
+        case "acquire", [] | [_]:
+            named = options.pop("file", None)
+            return acquire(paths[0] if paths else named, **options)
+        case "release", [] | [_]:
+            return release(paths[0] if paths else None, **options)
+        case "list", []:
+            return list_locks(**options)
+    return None
+
+
+def _parse(known: dict[str, object], words: list[str]) -> tuple[list[str], dict[str, Any]] | None:
+    paths: list[str] = []
+    options: dict[str, Any] = {}
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            paths.append(word)
+            continue
+        kind = known.get(word)
+        text = "" if kind is FLAG else next(rest, "-")
+        number = _NUMBERS.get(kind) if isinstance(kind, type) else None
+        if kind is None or text.startswith("-") or (number and not number.match(text)):
+            return None
+        options[_NAMES.get(word, word[2:])] = True if kind is FLAG else kind(text) if callable(kind) else text
+    return paths, options
+
+
+def acquire(
+    path: str | None,
+    *,
+    lines: str | None = None,
+    symbol: str | None = None,
+    mode: str = "EXCLUSIVE",
+    ttl: float | None = None,
+    wait: float = 0.0,
+    instance: str | None = None,
+    as_json: bool = False,
+) -> int:
+    """Take a lock, or say who holds it; a wait that is interrupted is withdrawn.
+
+    Raises:
+        LockHeld: Not granted.
+        UsageError: No path, or a range that is none.
+    """
+    if path is None:
+        raise UsageError("no path", "aegis-tui lock acquire PATH")
+    fields: dict[str, Any] = {"path": path, "lock_type": mode.upper(), "wait_s": _seconds("--wait", wait)}
+    if ttl is not None:
+        fields["ttl_s"] = _seconds("--ttl", ttl)
+    if lines is not None:
+        fields["lines"] = _lines(lines)
+    if symbol is not None:
+        fields["symbol"] = symbol
+    hub = speaking_as(here(), instance, timeout_s=30)
+    with _interrupted_by_signals():
+        reply = hub.command("lock:acquire", **fields)
+    told = [f"{name_of(item)} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
+    told += [f"{whole} cannot be parsed: the whole file is locked" for whole in reply.get("whole", ())]
+    output.result({"locks": reply["locks"], "whole": reply.get("whole", [])}, as_json=as_json, lines=told)
+    return 0
+
+
+@contextlib.contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """A request to end, or a terminal that goes away, is met like Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before: dict[int, Any] = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def release(
+    path: str | None,
+    *,
+    lock_id: str | None = None,
+    token: int | None = None,
+    instance: str | None = None,
+    as_json: bool = False,
+) -> int:
+    """Give a lock back.
+
+    Raises:
+        StaleToken: It is not held.
+    """
+    reply = speaking_as(here(), instance).command("lock:release", path=path, lock_id=lock_id, token=token)
+    output.result({"released": reply["released"]}, as_json=as_json, lines=reply["released"])
+    return 0
+
+
+def list_locks(*, as_json: bool = False) -> int:
+    """Who holds what."""
+    locks = [{"name": name, **lock} for name, lock in here().hub().state()["locks"].items()]
+    rows = [[k["name"], k["lock_type"], k["agent_id"], f"{k['expires_in_s']:.0f} s", f"#{k['token']}"] for k in locks]
+    output.result({"locks": locks}, as_json=as_json, lines=output.table(rows) or ["no lock is held"])
+    return 0
+
+
+def _seconds(option: str, value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise UsageError(f"{option} {value} is not a number of seconds", f"for example {option} 30")
+    return value
+
+
+def name_of(lock: dict[str, Any]) -> str:
+    """A lock as it is shown: its path and where in the file it lies."""
+    spans = ", ".join(f"{first}-{last}" for first, last in lock.get("spans", ()))
+    region = f":{lock['region']}" if lock["region"] else ""
+    return f"{lock['path']}{region}" + (f" (lines {spans})" if spans and spans != lock["region"] else "")
+
+
+def _lines(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    try:
+        found = int(first), int(last if dash else first)
+    except ValueError as error:
+        raise UsageError(f"--lines {text} is not a range", "for example --lines 10-20") from error
+    if not 1 <= found[0] <= found[1]:
+        raise UsageError(f"--lines {text}: lines count from 1, the first is not after the last", "as in --lines 10-20")
+    return found

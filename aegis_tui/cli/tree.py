@@ -1,0 +1,84 @@
+"""The tree of commands: one lazily imported module for each command group."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from aegis_tui.cli import output
+from aegis_tui.cli.main import COMMANDS
+from aegis_tui.errors import AegisError, UsageError
+
+
+class _Commands(TyperGroup):
+    """Imports a command's module when the command runs, and only then."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, summary = COMMANDS[cmd_name]
+        app = getattr(importlib.import_module(f"aegis_tui.cli.{module}"), attribute)
+        command = typer.main.get_command(app)
+        command.name = cmd_name
+        command.short_help = summary
+        return command
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=True,
+    invoke_without_command=True,
+    help="A terminal workspace for many coding agents at once.",
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version and end."),
+) -> None:
+    """A terminal workspace for many coding agents at once."""
+    if version:
+        from aegis_tui import __version__
+
+        output.data(f"aegis-tui {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        from aegis_tui.cli.dashboard import open_dashboard
+        from aegis_tui.cli.place import here
+
+        raise typer.Exit(open_dashboard(here()))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code.
+
+    Raises:
+        AegisError: The command failed, or there is none such.
+        KeyboardInterrupt: A person ended it.
+    """
+    try:
+        code = typer.main.get_command(app).main(args=arguments, prog_name="aegis-tui", standalone_mode=False)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    except AegisError:
+        raise
+    except Exception as error:
+        if (usage := _as_usage(error)) is None:
+            raise
+        raise usage from error
+    return code if isinstance(code, int) else 0
+
+
+def _as_usage(error: Exception) -> AegisError | None:
+    """The usage error that a parser exception stands for; Typer carries a Click of its own."""
+    show = getattr(error, "format_message", None)
+    if show is None:
+        return None
+    return UsageError(str(show()) or "wrong usage", "aegis-tui --help")

@@ -1,0 +1,72 @@
+"""`hub` and its neighbours when the hub does not answer (HUB-1, CLI-3)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aegis_tui.cli import hub
+from aegis_tui.cli.place import Place
+from aegis_tui.errors import HubUnavailable
+from aegis_tui.sdk import discovery
+from aegis_tui.sdk.discovery import WorkspacePaths, find_hub, find_process, is_running, process_start_time
+from aegis_tui.testing.scratch import ScratchWorkspace
+
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def deaf(tmp_path: Path) -> Iterator[tuple[Place, subprocess.Popen[str]]]:
+    """A place whose hub.json names a process that neither answers nor heeds SIGTERM."""
+    paths = WorkspacePaths("0123456789ab", tmp_path / "state", tmp_path / "run" / "k")
+    paths.create()
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "\n"
+        record = {"pid": process.pid, "start_time": process_start_time(process.pid), "url": "", "token": "t"}
+        paths.hub_json.write_text(json.dumps({**record, "socket": str(tmp_path / "no.sock")}))
+        yield Place(tmp_path, paths), process
+        process.kill()
+
+
+def test_a_hub_that_was_stopped_is_told_and_can_be_ended(served: ScratchWorkspace) -> None:
+    pid = served.hub_pid()
+    os.kill(pid, signal.SIGSTOP)
+    for words in (["hub", "status"], ["lock", "list"], ["hub", "start"]):
+        refused = served.aegis(*words)
+        assert refused.code == 5 and f"hub {pid} does not answer" in refused.err, words
+        assert "hub stop" in refused.err
+    ended = served.aegis("hub", "stop")
+    assert ended.code == 0 and f"hub {pid} stopped" in ended.out
+    assert process_start_time(pid) is None
+    assert served.aegis("hub", "start").code == 0
+
+
+def test_a_hub_that_heeds_nothing_is_killed_in_the_end(
+    deaf: tuple[Place, subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, process = deaf
+    monkeypatch.setattr(hub, "STOP_DEADLINE_S", 0.2)
+    monkeypatch.setattr(discovery, "HEALTH_DEADLINE_S", 0.2)
+    with pytest.raises(HubUnavailable, match=f"hub {process.pid} does not answer"):
+        place.find()
+    assert find_hub(place.paths) is None and find_process(place.paths) is not None
+    hub.stop_hub(place)
+    assert process.wait(10) == -signal.SIGKILL
+    hub.stop_hub(place)
+
+
+def test_a_process_that_only_has_the_pid_of_a_hub_is_left_alone(deaf: tuple[Place, subprocess.Popen[str]]) -> None:
+    place, process = deaf
+    record = json.loads(place.paths.hub_json.read_text())
+    start_time = record["start_time"]
+    place.paths.hub_json.write_text(json.dumps({**record, "start_time": start_time - 100}))
+    assert place.find() is None
+    hub.stop_hub(place)
+    assert is_running(process.pid, start_time)
