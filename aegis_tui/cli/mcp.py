@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import Annotated
 
 import typer
@@ -57,6 +58,7 @@ async def serve(client: EnsembleClient) -> None:
         HubUnavailable: No hub answers.
         Refused: The hub does not know the token, or it is not an instance's.
     """
+    _end_with_a_signal(client)
     async with client:
         context = await client.get_shared_context()
         roles = {item["agent_id"]: item["role"] for item in context["instances"]}
@@ -66,6 +68,24 @@ async def serve(client: EnsembleClient) -> None:
             )
         server = AgentServer(Tools(client.command, lambda: client.agent_id), lambda: str(roles[client.agent_id]))
         await server.run_stdio_async()
+
+
+def _end_with_a_signal(client: EnsembleClient) -> None:
+    """Withdraw what is waited for before SIGINT or SIGTERM ends this process; its reader of stdin cannot be woken."""
+    loop = asyncio.get_running_loop()
+
+    async def end(number: signal.Signals) -> None:
+        await client.close()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    ending: list[asyncio.Task[None]] = []
+
+    def begin(number: signal.Signals) -> None:
+        ending.append(loop.create_task(end(number)))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, begin, number)
 
 
 mcp_app = typer.Typer(add_completion=False)

@@ -7,9 +7,11 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import CallToolResult, InputRequiredResult
 from mcp_types import Tool as ListedTool
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp
 
 from aegis_tui import __version__
 from aegis_tui.errors import AegisError
+from aegis_tui.sdk.mcp_lines import Item, sift
 from aegis_tui.sdk.tools import NAMES, Tools, tools_of
 
 _INSTRUCTIONS = (
@@ -46,6 +49,14 @@ class AgentServer(MCPServer[Any]):
         for name in NAMES:
             tool = getattr(tools, name)
             self.add_tool(_telling(tool), name=name, description=inspect.getdoc(tool))
+
+    async def run_stdio_async(self) -> None:
+        """Serve on stdin and stdout until stdin ends; a line that is no message is answered with its error."""
+        async with stdio_server() as (incoming, outgoing), anyio.create_task_group() as group:
+            passed, messages = anyio.create_memory_object_stream[Item](0)
+            group.start_soon(sift, incoming, passed, outgoing)
+            options = self._lowlevel_server.create_initialization_options()
+            await self._lowlevel_server.run(messages, outgoing, options)
 
     async def list_tools(self) -> list[ListedTool]:
         """The tools of the asker's role."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp import Client, StdioServerParameters
 
 from aegis_tui.sdk.discovery import find_hub, workspace_key_of, workspace_paths
@@ -125,3 +127,90 @@ def test_other_commands_and_the_hub_do_not_import_the_library() -> None:
     code = "import sys, aegis_tui.hub.run, aegis_tui.cli.main, aegis_tui.cli.lock; print('mcp' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "False\n"
+
+
+class Raw:
+    """An MCP server spoken to line by line, as no well-behaved library would."""
+
+    def __init__(self, served: ScratchWorkspace, name: str) -> None:
+        join(served, name)
+        self.process = subprocess.Popen(
+            served.argv("mcp", "--instance", name),
+            cwd=served.root,
+            env=served.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+        self.send("initialize", client, id=1)
+        assert self.line()["id"] == 1
+        self.send("notifications/initialized", {})
+
+    def send(self, method: str, params: dict[str, Any], **more: Any) -> None:
+        self.write(json.dumps({"jsonrpc": "2.0", "method": method, "params": params, **more}))
+
+    def write(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def line(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        found: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return found
+
+    def acquire(self, path: str) -> None:
+        self.send("tools/call", {"name": "acquire_lock", "arguments": {"paths": [path], "wait_s": 20}}, id=12)
+
+    def close(self) -> int:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        code = self.process.wait(20)
+        self.process.stdout.close()
+        return code
+
+
+def waits(served: ScratchWorkspace) -> list[str]:
+    return [item["agent_id"] for item in person(served).mirror()["locks"]["waits"]]
+
+
+def test_a_line_that_is_no_message_is_answered(served: ScratchWorkspace) -> None:
+    server = Raw(served, "sloppy")
+    for line, code in (("{nope", -32700), ('[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', -32600), ("5", -32600)):
+        server.write(line)
+        answer = server.line()
+        assert (answer["id"], answer["error"]["code"]) == (None, code), line
+    server.send("ping", {}, id=7)
+    assert server.line()["id"] == 7
+    assert server.close() == 0
+
+
+def test_a_wait_that_an_agent_cancels_or_leaves_is_withdrawn(served: ScratchWorkspace) -> None:
+    for path in ("held.py", "again.py"):
+        person(served).command("lock:acquire", path=path)
+    server = Raw(served, "hasty")
+    server.acquire("held.py")
+    served.until(lambda: waits(served) == ["CLAUDE-hasty"], what="the wait")
+    server.send("notifications/cancelled", {"requestId": 12, "reason": "no longer needed"})
+    served.until(lambda: not waits(served), what="the end of the wait", timeout_s=15)
+    server.acquire("again.py")
+    served.until(lambda: waits(served) == ["CLAUDE-hasty"], what="the second wait")
+    assert server.close() == 0
+    assert waits(served) == []
+    for path in ("held.py", "again.py"):
+        person(served).command("lock:release", path=path)
+    locks = person(served).state()["locks"]
+    assert "held.py" not in locks and "again.py" not in locks
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_wait_of_a_server_that_is_told_to_end_is_withdrawn(served: ScratchWorkspace, number: signal.Signals) -> None:
+    person(served).command("lock:acquire", path="ending.py")
+    server = Raw(served, f"ending{number:d}")
+    server.acquire("ending.py")
+    served.until(lambda: waits(served), what="the wait")
+    server.process.send_signal(number)
+    assert server.process.wait(20) == -number
+    server.close()
+    assert waits(served) == []

@@ -8,12 +8,10 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
 
 from aegis_tui.domain.exchange import FILE_ORDER
 from aegis_tui.sdk.client import EnsembleClient
@@ -25,6 +23,7 @@ SAID = {
     "build.py": ["person holds src/app.py", "SCRIPT-builder holds src/app.py"],
     "follow.py": ["refused: ", "lock:released src/app.py", "locks are held"],
     "exchange.py": ["review:requested does not come next for cart", "expected: code:writing, code:written"],
+    "with-mcp.sh python": ["acquire_lock", "get_scope"],
     "lock.sh": ['"ok":true', '"agent_id":"SCRIPT-shell"'],
     "aegis-tui replay": ["state after event", "the hub holds the same", '"seq": 3'],
 }
@@ -81,24 +80,15 @@ def test_the_shell_and_python_blocks_run_and_say_what_they_should(scratch: Scrat
             for text in SAID[part]:
                 assert text.replace(" ", "") in said.replace(" ", ""), (part, text, said)
     assert told == SAID.keys()
+    assert (scratch.root / "mcp.json").stat().st_mode & 0o077 == 0
     assert (scratch.root / "src/app.py").read_text() == "print('written under a lock')\n"
     assert (scratch.root / "openapi.json").exists() and (scratch.root / "asyncapi.json").exists()
 
 
-def servers() -> Iterator[dict[str, Any]]:
-    for block in BLOCKS:
-        if block.kind == "json":
-            yield json.loads(block.text)["mcpServers"]["aegis"]
-
-
-def test_both_mcp_configurations_list_tools(scratch: ScratchWorkspace) -> None:
-    by_command, by_url = servers()
+def test_the_mcp_configuration_by_command_lists_tools(scratch: ScratchWorkspace) -> None:
+    (by_command,) = (json.loads(block.text)["mcpServers"]["aegis"] for block in BLOCKS if block.kind == "json")
     assert scratch.aegis("hub", "start").code == 0
     record = json.loads(next((scratch.folder / "run").rglob("hub.json")).read_text())
-
-    async def tools(server: Any) -> set[str]:
-        async with Client(server) as client:
-            return {tool.name for tool in (await client.list_tools()).tools}
 
     async def main() -> None:
         async with EnsembleClient(f"unix:{record['socket']}", token=record["token"]) as person:
@@ -106,13 +96,8 @@ def test_both_mcp_configurations_list_tools(scratch: ScratchWorkspace) -> None:
         stdio = StdioServerParameters(
             command=by_command["command"], args=by_command["args"], env=scratch.environ, cwd=str(scratch.root)
         )
-        found = await tools(stdio)
-        assert "acquire_lock" in found
-        token = next((scratch.folder / "state").rglob("frontend/token")).read_text()
-        headers = {name: text.replace("${AEGIS_TOKEN}", token) for name, text in by_url["headers"].items()}
-        url = by_url["url"].replace("http://127.0.0.1:9999", record["url"])
-        async with httpx2.AsyncClient(headers=headers) as carrier:
-            assert await tools(streamable_http_client(url, http_client=carrier)) == found
+        async with Client(stdio) as client:
+            assert "acquire_lock" in {tool.name for tool in (await client.list_tools()).tools}
 
     asyncio.run(main())
 
