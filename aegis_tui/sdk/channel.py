@@ -262,6 +262,9 @@ class Channel:
 
     def _answer(self, frame: Frame) -> None:
         asked = self._asked.get(str(frame.get("request_id")))
+        if asked is None and frame.get("locks"):
+            # The hub looks into files for a region: the withdrawal may have been faster than what it withdraws.
+            self._abandoned({"type": "lock:acquire", "request_id": frame.get("request_id")})
         if asked is None or asked.answer.done():
             return
         error = None if frame["ok"] else error_from_wire(frame.get("error"))

@@ -79,6 +79,20 @@ def test_a_lock_that_is_granted_while_its_asker_goes_away_is_given_back(paths: W
     asyncio.run(main())
 
 
+def test_a_grant_that_comes_after_its_withdrawal_is_given_back(paths: WorkspacePaths, join: Any) -> None:
+    """The hub fills in a region before it decides, and decides a withdrawal at once."""
+
+    async def main() -> None:
+        async with held(paths, join) as (_, two, engine):
+            async with asyncio.timeout(20):
+                await two.command("lock:acquire", path="b.py", request_id="late")
+                two._channel._answer({"ok": True, "request_id": "late", "locks": [{}]})
+                while await engine.read(lambda workspace: workspace.locks.locks_of("CLAUDE-two")):
+                    await asyncio.to_thread(time.sleep, 0.005)
+
+    asyncio.run(main())
+
+
 def test_what_was_never_sent_is_not_withdrawn(paths: WorkspacePaths, join: Any) -> None:
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, _):
