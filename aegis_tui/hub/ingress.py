@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,7 @@ from aegis_tui.domain.command import (
     ContextGet,
     Heartbeat,
     LockAcquire,
+    LockRelease,
     RunStart,
     parse_command,
 )
@@ -29,6 +31,7 @@ from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.rate import RateLimit
+from aegis_tui.ports.event_log import RequestKey
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.wire import error_to_wire
 
@@ -71,6 +74,8 @@ class Ingress:
         self._paths = paths
         self._prepare = prepare
         self._rate = rate or RateLimit()
+        self._filled_in: dict[RequestKey, asyncio.Event] = {}
+        """Requests that are being filled in; set when they are in the queue."""
 
     async def answer(self, frame: dict[str, Any], actor: Actor) -> tuple[Reply, AegisError | None]:
         """The reply object of contract 5 to one command, and the refusal in it, if any."""
@@ -96,10 +101,18 @@ class Ingress:
             if isinstance(command, Heartbeat):
                 return asyncio.ensure_future(self._engine.heartbeat(actor, command))
             _check_unfilled(command)
+            if isinstance(command, LockRelease) and (
+                ahead := self._filled_in.get((actor.agent_id, command.request or ""))
+            ):
+                return asyncio.ensure_future(self._behind(ahead, command, actor, request_id))
             filling = self._filling(command, actor)
             if filling is None and not isinstance(command, _ANSWERED_WITH_MORE):
                 return self._engine.enqueue(command, actor, request_id)
-            return asyncio.ensure_future(self._decide(command, filling, actor, request_id))
+            key = actor.agent_id, request_id or uuid.uuid4().hex
+            queued = self._filled_in[key] = asyncio.Event()
+            return asyncio.ensure_future(
+                self._decide(command, filling, actor, key, queued, is_named=request_id is not None)
+            )
         except Exception as error:
             failed: ReplyFuture = asyncio.get_running_loop().create_future()
             failed.set_exception(error)
@@ -113,27 +126,43 @@ class Ingress:
         return None
 
     async def _decide(
-        self, command: AnyCommand, filling: Awaitable[AnyCommand] | None, actor: Actor, request_id: str | None
+        self,
+        command: AnyCommand,
+        filling: Awaitable[AnyCommand] | None,
+        actor: Actor,
+        key: RequestKey,
+        queued: asyncio.Event,
+        *,
+        is_named: bool,
     ) -> Reply:
-        if filling is not None:
-            command = await self._filled(command, filling, actor, request_id)
-        reply = await self._engine.submit(command, actor, request_id)
+        try:
+            if filling is not None:
+                command = await self._filled(command, filling, key)
+            answer = self._engine.enqueue(command, actor, key[1] if is_named else None)
+        finally:
+            queued.set()
+            if self._filled_in.get(key) is queued:
+                del self._filled_in[key]
+        reply = await answer
         if isinstance(command, ContextGet):
             return await self._engine.context()
         if isinstance(command, AgentRegister) and actor.kind == "person":
             reply = {**reply, "token_file": str(self._issue(reply))}
         return reply
 
-    async def _filled(
-        self, command: AnyCommand, filling: Awaitable[AnyCommand], actor: Actor, request_id: str | None
-    ) -> AnyCommand:
+    async def _filled(self, command: AnyCommand, filling: Awaitable[AnyCommand], key: RequestKey) -> AnyCommand:
         """A retry gets its first answer, whatever the files hold by now."""
         try:
             return await filling
         except AegisError:
-            if request_id is not None and await self._engine.has_taken((actor.agent_id, request_id)):
+            if await self._engine.has_taken(key):
                 return command
             raise
+
+    async def _behind(self, ahead: asyncio.Event, command: LockRelease, actor: Actor, request_id: str | None) -> Reply:
+        """What gives a request up never overtakes it."""
+        await ahead.wait()
+        return await self._engine.submit(command, actor, request_id)
 
     def _issue(self, reply: dict[str, Any]) -> Path:
         """Give an instance that a person started by hand its token, in its own 0600 file."""

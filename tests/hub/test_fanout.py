@@ -23,6 +23,7 @@ from aegis_tui.sdk.connection import Endpoint, open_connection
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress
 from aegis_tui.sdk.quick import open_connection as open_http
+from aegis_tui.sdk.wire import encode_frame
 
 
 def person(address: HubAddress) -> EnsembleClient:
@@ -273,18 +274,18 @@ def test_subscriptions_of_the_contract_work_on_one_connection(paths: WorkspacePa
             endpoint = Endpoint(f"unix:{address.socket}", address.token)
             stream, newest = await open_connection(endpoint)
             assert newest == 0
-            await stream.send({"type": "file:subscribe", "path": "src/**", "request_id": "a"})
+            await stream.send(encode_frame({"type": "file:subscribe", "path": "src/**", "request_id": "a"}))
             assert (await stream.receive())["ok"]
-            await stream.send({"type": "file:subscribe", "path": "../up", "request_id": "b"})
+            await stream.send(encode_frame({"type": "file:subscribe", "path": "../up", "request_id": "b"}))
             assert (await stream.receive())["error"]["code"] == "glob"
-            await stream.send({"type": "lock:acquire", "path": "docs/a.md", "request_id": "c"})
-            await stream.send({"type": "lock:acquire", "path": "src/a.py", "request_id": "d"})
+            await stream.send(encode_frame({"type": "lock:acquire", "path": "docs/a.md", "request_id": "c"}))
+            await stream.send(encode_frame({"type": "lock:acquire", "path": "src/a.py", "request_id": "d"}))
             frames = [await stream.receive() for _ in range(3)]
             assert [frame["seq"] for frame in frames if "ok" not in frame] == [2]
-            await stream.send({"type": "subscribe", "types": ["lock:*"], "after": 0, "request_id": "e"})
+            await stream.send(encode_frame({"type": "subscribe", "types": ["lock:*"], "after": 0, "request_id": "e"}))
             frames = [await stream.receive() for _ in range(3)]
             assert [frame["seq"] for frame in frames if "ok" not in frame] == [1, 2]
-            await stream.send({"type": "subscribe", "after": 99, "request_id": "f"})
+            await stream.send(encode_frame({"type": "subscribe", "after": 99, "request_id": "f"}))
             assert (await stream.receive())["error"]["code"] == "after.unknown"
             await stream.close()
             with pytest.raises(UsageError):

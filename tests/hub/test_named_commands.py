@@ -11,7 +11,7 @@ import pytest
 import typer
 
 import aegis_tui
-from aegis_tui.cli.main import app
+from aegis_tui.cli.tree import app
 
 PACKAGE = Path(aegis_tui.__file__).parent
 NAMED = re.compile(r"aegis-tui((?: [a-z][a-z-]*)+)")

@@ -212,3 +212,29 @@ def test_a_path_is_the_same_in_either_unicode_form(place: Place) -> None:
             assert await one.command("lock:release", path=spelled, token=grant.token)
 
     asyncio.run(scene())
+
+
+def test_what_gives_a_request_up_never_overtakes_it(place: Place) -> None:
+    async def scene() -> None:
+        async with place.hub("one") as (engine, (one,)):
+            for number in range(20):
+                name = f"r{number}"
+                wanted = asyncio.create_task(one.command("lock:acquire", path="a.py", symbol="first", request_id=name))
+                await asyncio.sleep(0)
+                reply = await one.command("lock:release", request=name)
+                (lock,) = (await wanted)["locks"]
+                assert reply["released"] == [lock["lock_id"]]
+            assert await engine.read(lambda workspace: workspace.locks.locks()) == []
+
+    asyncio.run(scene())
+
+
+def test_a_request_that_is_sent_twice_at_once_is_decided_once(place: Place) -> None:
+    async def scene() -> None:
+        async with place.hub("one") as (engine, (one,)):
+            again = (one.command("lock:acquire", path="a.py", symbol="first", request_id="same") for _ in range(2))
+            first, second = await asyncio.gather(*again)
+            assert first == second
+            assert len(await engine.read(lambda workspace: workspace.locks.locks())) == 1
+
+    asyncio.run(scene())
