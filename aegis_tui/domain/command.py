@@ -497,6 +497,12 @@ class FileObserved(CommandData):
     path: str
     change_type: ChangeType
     worktree: str
+    oid: str | None = None
+    """The blob id of the content as it is on disk; None when it is not known."""
+    since_seq: int | None = None
+    """The newest event when the file changed; None when it is not known."""
+    by_git: bool = False
+    """The content is one that git itself put there: a checkout, a merge, a rebase."""
 
 
 class GateNote(CommandData):

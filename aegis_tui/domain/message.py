@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -106,6 +107,11 @@ class MessageBoard:
     def tokens_for(self, agent_id: str, path: str) -> frozenset[int]:
         """Fencing tokens under which an instance has written a path."""
         return frozenset(w.token for w in self.writes if w.agent_id == agent_id and w.file == path)
+
+    def has_written(self, path: str, oid: str, is_writer: Callable[[str], bool]) -> bool:
+        """Whether the newest fenced write to a path by one of these writers left this content."""
+        newest = (item.new_oid for item in reversed(self.writes) if item.file == path and is_writer(item.agent_id))
+        return next(newest, None) == oid
 
     def evolve(self, seq: int, agent_id: str, data: MessageEvent, timestamp: str) -> frozenset[Key]:
         """Apply one event."""

@@ -354,12 +354,41 @@ def ack(workspace: Workspace, command: commands.Ack, actor: Actor, request_id: s
     return Decision([(actor.agent_id, MessageAcked(of=command.of))])
 
 
+def needs_lock(workspace: Workspace, agent_id: str, path: str) -> bool:
+    """Whether a change of the path in this agent's checkout is to be made under an EXCLUSIVE lock."""
+    verdict = workspace.partitions.verdict(agent_id, path)
+    return verdict.needs_lock or (not verdict.allowed and verdict.owner is not None)
+
+
 def file_observed(workspace: Workspace, command: commands.FileObserved, actor: Actor, request_id: str) -> Decision:
-    """A file changed on disk; `unlocked` when the path needs a lock and its writer holds none (HUB-10)."""
-    verdict = workspace.partitions.verdict(command.agent_id, command.path)
-    needs = verdict.needs_lock or (not verdict.allowed and verdict.owner is not None)
-    held = any(lock.agent_id == command.agent_id for lock in workspace.locks.locks_on(command.path))
+    """A file changed on disk; `unlocked` when the path needs a lock and its writer held none then (HUB-10)."""
+    is_unlocked = (
+        not command.by_git
+        and needs_lock(workspace, command.agent_id, command.path)
+        and not _was_covered(workspace, command)
+    )
     changed = FileChanged(
-        path=command.path, change_type=command.change_type, worktree=command.worktree, unlocked=needs and not held
+        path=command.path, change_type=command.change_type, worktree=command.worktree, unlocked=is_unlocked
     )
     return Decision([(command.agent_id, changed)])
+
+
+def _was_covered(workspace: Workspace, command: commands.FileObserved) -> bool:
+    """Whether an EXCLUSIVE lock was held between the write and now, or the content was written under one."""
+    path = unicodedata.normalize("NFC", command.path)
+    here = _folder(workspace, command.agent_id)
+
+    def may_write(agent_id: str) -> bool:
+        return agent_id == command.agent_id or (here is None and _folder(workspace, agent_id) is None)
+
+    if any(lock.mode is LockMode.EXCLUSIVE and may_write(lock.agent_id) for lock in workspace.locks.locks_on(path)):
+        return True
+    if command.since_seq is not None and workspace.ended_locks.has_ended(path, command.since_seq, may_write):
+        return True
+    return command.oid is not None and workspace.messages.has_written(path, command.oid, may_write)
+
+
+def _folder(workspace: Workspace, agent_id: str) -> str | None:
+    """Which checkout an agent writes in; None is the person's own."""
+    instance = workspace.get_instance(agent_id)
+    return instance.worktree if instance is not None else None

@@ -12,6 +12,7 @@ from typing import Any
 
 from aegis_tui.domain import run as runs
 from aegis_tui.domain.deadline import Deadlines
+from aegis_tui.domain.ended_locks import EndedLocks
 from aegis_tui.domain.event import (
     Event,
     PartitionChanged,
@@ -109,6 +110,7 @@ class Workspace:
         self.scope_ended: dict[str, str] = {}
         self.scope_counts: dict[str, int] = {}
         self.acquired_at: dict[str, str] = {}
+        self.ended_locks = EndedLocks()
         self.deadlines = Deadlines()
 
     def evolve(self, event: Event) -> frozenset[Key]:
@@ -134,6 +136,7 @@ class Workspace:
                 self.acquired_at[data.lock_id] = event.timestamp
             elif isinstance(data, LockReleased | LockExpired | LockBroken):
                 self.acquired_at.pop(data.lock_id, None)
+                self.ended_locks.note(self.locks.find(data.lock_id), event.seq)
             return self.locks.evolve(event.agent_id, data)
         return self._run(event.agent_id, data)
 
@@ -238,6 +241,7 @@ class Workspace:
             "exchanges": self.exchanges.dump(),
             "fences": self.fences.dump(),
             "acquired_at": dict(sorted(self.acquired_at.items())),
+            "ended_locks": self.ended_locks.dump(),
             "scope_requests": {
                 name: {"by": self.scope_askers[name], **data.model_dump(mode="json")}
                 for name, data in self.scope_requests.items()
@@ -265,6 +269,7 @@ class Workspace:
         workspace.acquired_at = dict(plain["acquired_at"])
         workspace.scope_ended = dict(plain.get("scope_ended", {}))
         workspace.scope_counts = dict(plain.get("scope_counts", {}))
+        workspace.ended_locks = EndedLocks.load(plain.get("ended_locks", []))
         for name, fields in plain["scope_requests"].items():
             workspace.scope_askers[name] = fields["by"]
             asked = {field: value for field, value in fields.items() if field != "by"}
