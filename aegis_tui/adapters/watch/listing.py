@@ -1,11 +1,12 @@
-"""Which files of a worktree matter: those that git tracks or would track."""
+"""Which files of a worktree matter: those that git tracks or would track; and what git knows of their content."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from aegis_tui.errors import GitError, GitUnavailable
 
@@ -16,6 +17,18 @@ IGNORED_NAMES = frozenset(
 
 _DEADLINE_S = 20.0
 _GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
+_TRACKED_AS_IS = "H"
+_MODIFIED = frozenset("CRM")
+_OTHER = "?"
+
+
+class Listed(NamedTuple):
+    """One file that matters."""
+
+    path: str
+    """Relative to its worktree."""
+    oid: str | None
+    """The blob id of what it holds, as git stores it, where the index vouches for it."""
 
 
 def is_ignored_name(path: str) -> bool:
@@ -30,22 +43,110 @@ def list_files(root: Path) -> list[str]:
         GitError: git failed there.
         GitUnavailable: git is missing or does not answer.
     """
-    listed = _run(root, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
+    listed = run_git(root, ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
     return [path for path in listed if not is_ignored_name(path)]
 
 
-def ignored_by_git(root: Path, paths: Iterable[str]) -> frozenset[str]:
-    """Those of the paths, relative to `root`, that git ignores and does not track.
+def list_contents(root: Path) -> list[Listed]:
+    """As `list_files`, with the blob ids that the index has of the files that are clean; no file is read for it.
 
     Raises:
         GitError: git failed there.
         GitUnavailable: git is missing or does not answer.
     """
-    asked = b"\0".join(map(os.fsencode, paths))
-    return frozenset(_run(root, ["check-ignore", "-z", "--stdin"], asked)) if asked else frozenset()
+    found: dict[str, str | None] = {}
+    dirty: set[str] = set()
+    for item in run_git(root, ["ls-files", "-z", "-t", "-s", "-c", "-m", "-o", "--exclude-standard"]):
+        tag, _, rest = item.partition(" ")
+        facts, _, path = rest.partition("\t") if tag != _OTHER else ("", "", rest)
+        if tag in _MODIFIED:
+            dirty.add(path)
+        found[path] = facts.split(" ")[1] if tag == _TRACKED_AS_IS else found.get(path)
+    return [Listed(path, None if path in dirty else oid) for path, oid in found.items() if not is_ignored_name(path)]
 
 
-def _run(root: Path, arguments: list[str], given: bytes = b"") -> list[str]:
+def has_filters(root: Path, paths: Iterable[str]) -> bool:
+    """Whether git may store other bytes than a file holds (line ends, large file pointers).
+
+    Args:
+        root: The worktree.
+        paths: All files of it.
+
+    Raises:
+        GitError: git failed there.
+        GitUnavailable: git is missing or does not answer.
+    """
+    if any(path == ".gitattributes" or path.endswith("/.gitattributes") for path in paths):
+        return True
+    settings = run_git(root, ["config", "-z", "--get-regexp", r"^core\.(autocrlf|attributesfile)$"])
+    if any(not item.endswith("\nfalse") for item in settings):
+        return True
+    (private,) = run_git(root, ["rev-parse", "--git-path", "info/attributes"], ends_with=b"\n")
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return (root / private).exists() or (config / "git" / "attributes").exists()
+
+
+def stored_ids(root: Path, paths: Iterable[str]) -> dict[str, str]:
+    """The blob ids that git would store the files under, filters applied; empty when one cannot be read.
+
+    Raises:
+        GitUnavailable: git is missing or does not answer.
+    """
+    asked = [path for path in paths if "\n" not in path and (root / path).is_file()]
+    given = b"".join(os.fsencode(path) + b"\n" for path in asked)
+    try:
+        answered = run_git(root, ["hash-object", "--stdin-paths"], given, ends_with=b"\n") if asked else []
+    except GitError:
+        return {}
+    return dict(zip(asked, answered, strict=True))
+
+
+def ignored_by_git(root: Path, paths: Iterable[str]) -> frozenset[str]:
+    """Those of the paths, relative to `root`, that git ignores and does not track, or that it will not look at.
+
+    Raises:
+        GitError: git failed there, whatever the path.
+        GitUnavailable: git is missing or does not answer.
+    """
+    asked = list(paths)
+    if not asked:
+        return frozenset()
+    try:
+        return _ignored(root, asked)
+    except GitError:
+        run_git(root, ["rev-parse", "--is-inside-work-tree"], ends_with=b"\n")
+        return _ignored_in_parts(root, asked)
+
+
+def _ignored_in_parts(root: Path, paths: list[str]) -> frozenset[str]:
+    """Of a list that git refuses as a whole for one path in it, such as one behind a link: find that path."""
+    try:
+        return _ignored(root, paths)
+    except GitError:
+        if len(paths) == 1:
+            return frozenset(paths)
+        middle = len(paths) // 2
+        return _ignored_in_parts(root, paths[:middle]) | _ignored_in_parts(root, paths[middle:])
+
+
+def _ignored(root: Path, paths: list[str]) -> frozenset[str]:
+    given = b"\0".join(b"./" + os.fsencode(path) for path in paths)  # a path may begin with a colon, which is magic
+    return frozenset(path.removeprefix("./") for path in run_git(root, ["check-ignore", "-z", "--stdin"], given))
+
+
+def run_git(root: Path, arguments: Sequence[str], given: bytes = b"", *, ends_with: bytes = b"\0") -> list[str]:
+    """What git answers in the worktree at `root`, item by item.
+
+    Args:
+        root: Where git is run.
+        arguments: The command and its arguments.
+        given: Its standard input.
+        ends_with: What ends an item.
+
+    Raises:
+        GitError: git failed there.
+        GitUnavailable: git is missing or does not answer.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
@@ -63,4 +164,4 @@ def _run(root: Path, arguments: list[str], given: bytes = b"") -> list[str]:
         raise GitUnavailable(f"git did not answer in {root}", "try `git status` there") from error
     if done.returncode not in (0, 1):
         raise GitError(f"git {arguments[0]} failed in {root}: {done.stderr.decode(errors='replace').strip()[:300]}")
-    return [os.fsdecode(item) for item in done.stdout.split(b"\0") if item]
+    return [os.fsdecode(item) for item in done.stdout.split(ends_with) if item]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+from aegis_tui.adapters.watch.listing import Listed, has_filters, stored_ids
 
 ChangeType = Literal["created", "modified", "deleted", "moved"]
 
 HASHED_BYTES = 16 << 20
-"""Larger files are compared by size, time and inode only."""
+"""Larger files are compared by size, times and inode only."""
+
+_SHA1_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +29,52 @@ class FileChange:
     change_type: ChangeType
     worktree: str
     """The name the worktree was added under."""
+    oid: str | None = None
+    """The blob id of its bytes, unfiltered; None when it is gone or too large."""
+    changed_ns: int = 0
+    """When it was changed, as the file system says, in nanoseconds since the epoch; 0 when that is not known."""
 
 
 class _Known(NamedTuple):
     size: int
     mtime_ns: int
+    ctime_ns: int
+    """Unlike the other time it cannot be put back."""
     inode: int
-    digest: bytes | None
+    oid: str | None = None
+    is_stored: bool = False
+    """The id is the one of what git stores, which filters may have made of other bytes."""
+
+    def is_untouched(self, seen: _Known) -> bool:
+        return self[:4] == seen[:4]
+
+
+class _Difference(NamedTuple):
+    change: FileChange
+    before: _Known | None
+
+
+class Folders:
+    """Which paths of a worktree are really in it: a folder on the way may be a link, or another repository."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._links: dict[str, bool] = {"": False}
+        self._foreign: dict[str, bool] = {"": False}
+
+    def is_behind_link(self, path: str) -> bool:
+        """Whether a folder above the path is a link."""
+        return self._above(path, self._links, lambda folder: folder.is_symlink())
+
+    def is_foreign(self, path: str) -> bool:
+        """Whether the path lies in a submodule or in a repository of its own, which git looks at as one thing."""
+        return self._above(path, self._foreign, lambda folder: (folder / ".git").exists())
+
+    def _above(self, path: str, known: dict[str, bool], test: Callable[[Path], bool]) -> bool:
+        folder = path.rpartition("/")[0]
+        if folder not in known:
+            known[folder] = self._above(folder, known, test) or test(self._root / folder)
+        return known[folder]
 
 
 class TreeIndex:
@@ -40,48 +84,120 @@ class TreeIndex:
         self.name = name
         self.root = root
         self._known: dict[str, _Known] = {}
+        self._unread: deque[str] = deque()
+        self._round: deque[str] = deque()
+        self._has_filters = False
+        self._algorithm = "sha1"
 
-    def learn(self, paths: Iterable[str]) -> None:
-        """Take the files as they are, without telling anybody."""
-        for path in paths:
-            if seen := self._look(path):
-                self._known[path] = seen
+    def learn(self, listed: Iterable[Listed]) -> None:
+        """Take the files as they are, without telling anybody; those without a blob id are read later, by `read_some`.
 
-    def compare(self, paths: Iterable[str], *, moved: frozenset[str] = frozenset()) -> list[FileChange]:
-        """What changed at these paths, a few of them or a few that do not exist.
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
+        files = list(listed)
+        self._has_filters = has_filters(self.root, (item.path for item in files))
+        for path, oid in files:
+            if (seen := self._look(path)) is None:
+                continue
+            self._known[path] = seen._replace(oid=oid, is_stored=oid is not None and self._has_filters)
+            if oid is None:
+                self._unread.append(path)
+            elif len(oid) != _SHA1_CHARS:
+                self._algorithm = "sha256"
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._known
+
+    def read_some(self, *, files: int, size_bytes: int) -> bool:
+        """Read a few of the files whose content is not known yet.
 
         Args:
-            paths: Relative to the worktree.
-            moved: Those of them that a rename made.
+            files: At most this many.
+            size_bytes: No further one after this much.
+
+        Returns:
+            Whether more are left.
         """
-        found = []
-        for path in paths:
-            if change := self._compare_one(path):
-                is_move = change == "created" and path in moved
-                found.append(FileChange(path, "moved" if is_move else change, self.name))
-        return found
+        while self._unread and files > 0 and size_bytes > 0:
+            path = self._unread.popleft()
+            known, seen = self._known.get(path), self._look(path)
+            if known is None or known.oid or seen is None or not known.is_untouched(seen):
+                continue
+            self._known[path] = known._replace(oid=self._hash(path, known.size))
+            files, size_bytes = files - 1, size_bytes - known.size
+        return bool(self._unread)
 
-    def compare_all(self, listed: Iterable[str]) -> list[FileChange]:
-        """What changed in the whole tree, given all files that it should have."""
-        return self.compare(sorted({*listed, *self._known}))
+    def compare(self, paths: Iterable[str], *, moved: frozenset[str] = frozenset()) -> list[FileChange]:
+        """What changed at these paths, by their content.
 
-    def forget(self, paths: Iterable[str]) -> None:
-        """Paths that no longer matter."""
-        for path in paths:
-            self._known.pop(path, None)
+        Args:
+            paths: Relative to the worktree; some may not exist.
+            moved: Those of them that a rename made.
 
-    def _compare_one(self, path: str) -> ChangeType | None:
-        known, seen = self._known.get(path), self._look(path)
+        Raises:
+            GitUnavailable: git is missing or does not answer.
+        """
+        folders = Folders(self.root)
+        found = (self._compare_one(path, None if folders.is_behind_link(path) else self._look(path)) for path in paths)
+        return self._without_filtered([change for change in found if change], moved)
+
+    def compare_all(self, listed: Iterable[str], *, read_files: int = 0, read_bytes: int = 0) -> list[FileChange]:
+        """What changed in the whole tree: files whose size, times or inode differ, and the next part by content.
+
+        Args:
+            listed: All files that it should have.
+            read_files: How many untouched files to read all the same; each call goes on where the last one ended.
+            read_bytes: No further one of these after this much.
+
+        Raises:
+            GitUnavailable: git is missing or does not answer.
+        """
+        folders, found = Folders(self.root), []
+        due = set(self._next_part(read_files, read_bytes))
+        for path in sorted({*listed, *self._known}):
+            seen = None if folders.is_behind_link(path) else self._look(path)
+            known = self._known.get(path)
+            if seen and known and known.is_untouched(seen) and path not in due:
+                continue
+            if change := self._compare_one(path, seen):
+                found.append(change)
+        return self._without_filtered(found, frozenset())
+
+    def _next_part(self, files: int, size_bytes: int) -> Iterator[str]:
+        if not self._round:
+            self._round.extend(sorted(self._known))
+        while self._round and files > 0 and size_bytes > 0:
+            path = self._round.popleft()
+            if known := self._known.get(path):
+                files, size_bytes = files - 1, size_bytes - known.size
+                yield path
+
+    def _compare_one(self, path: str, seen: _Known | None) -> _Difference | None:
+        known = self._known.get(path)
         if seen is None:
-            return "deleted" if self._known.pop(path, None) else None
-        if known is not None and seen[:3] == known[:3] and known.digest is None:
-            return None
-        seen = seen._replace(digest=self._digest(path, seen.size))
+            if self._known.pop(path, None) is None:
+                return None
+            return _Difference(FileChange(path, "deleted", self.name, None, self._folder_changed_ns(path)), known)
+        seen = seen._replace(oid=self._hash(path, seen.size))
         self._known[path] = seen
-        if known is None:
-            return "created"
-        is_same = seen.digest is not None and seen.digest == known.digest and seen.size == known.size
-        return None if is_same or seen == known else "modified"
+        if known is not None and (known.is_untouched(seen) if None in (known.oid, seen.oid) else known.oid == seen.oid):
+            return None
+        change_type: ChangeType = "created" if known is None else "modified"
+        return _Difference(FileChange(path, change_type, self.name, seen.oid, seen.ctime_ns), known)
+
+    def _without_filtered(self, found: list[_Difference], moved: frozenset[str]) -> list[FileChange]:
+        """The changes that are left when files are compared with what git has stored of them, filters applied."""
+        doubtful = [item.change.path for item in found if item.before and item.before.is_stored and item.change.oid]
+        stored = stored_ids(self.root, doubtful)
+        changes = []
+        for change, before in found:
+            if before and before.is_stored and stored.get(change.path) == before.oid:
+                continue
+            is_move = change.change_type == "created" and change.path in moved
+            changes.append(replace(change, change_type="moved") if is_move else change)
+        return changes
 
     def _look(self, path: str) -> _Known | None:
         try:
@@ -90,16 +206,24 @@ class TreeIndex:
             return None
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
             return None
-        return _Known(status.st_size, status.st_mtime_ns, status.st_ino, None)
+        return _Known(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
-    def _digest(self, path: str, size_bytes: int) -> bytes | None:
+    def _folder_changed_ns(self, path: str) -> int:
+        """When the last name came into or went from the folder of a path: not before the path itself went."""
+        try:
+            return (self.root / path).parent.lstat().st_mtime_ns
+        except (OSError, ValueError):
+            return 0
+
+    def _hash(self, path: str, size_bytes: int) -> str | None:
         full = self.root / path
         try:
             if full.is_symlink():
-                return hashlib.blake2b(bytes(full.readlink()), digest_size=16).digest()
-            if size_bytes > HASHED_BYTES:
+                content = bytes(full.readlink())
+            elif size_bytes > HASHED_BYTES:
                 return None
-            with full.open("rb") as file:
-                return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+            else:
+                content = full.read_bytes()
         except OSError:
             return None
+        return hashlib.new(self._algorithm, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

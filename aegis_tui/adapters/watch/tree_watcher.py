@@ -6,9 +6,11 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from watchdog.events import (
     DirCreatedEvent,
@@ -18,10 +20,10 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.api import BaseObserver
 
-from aegis_tui.adapters.watch.listing import ignored_by_git, is_ignored_name, list_files
-from aegis_tui.adapters.watch.tree_index import FileChange, TreeIndex
+from aegis_tui.adapters.watch.tree_index import FileChange
+from aegis_tui.adapters.watch.watched_tree import RETRY_S, WatchedTree
 from aegis_tui.errors import AegisError
 
 COALESCE_S = 0.04
@@ -29,15 +31,17 @@ SCAN_S = 30.0
 BLIND_SCAN_S = 2.0
 """How often to scan while the system grants no more watches."""
 
+_FILL_S = 0.1
 _WANTED = frozenset({"created", "modified", "deleted", "moved"})
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 logging.getLogger("watchdog").setLevel(logging.ERROR)  # its warnings print every watched folder
 
 
 class _Handler(FileSystemEventHandler):
     """Only enqueues: a slow handler lets the kernel's queue overflow."""
 
-    def __init__(self, tree: _Tree, wake: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, tree: WatchedTree, wake: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
         self._tree, self._wake, self._loop = tree, wake, loop
 
     def dispatch(self, event: FileSystemEvent) -> None:
@@ -46,58 +50,11 @@ class _Handler(FileSystemEventHandler):
         if isinstance(event, (DirCreatedEvent, DirMovedEvent, DirDeletedEvent)):
             self._tree.must_scan = True
         elif not event.is_directory:
-            self._tree.raw.append((os.fsdecode(event.src_path), os.fsdecode(event.dest_path or "")))
+            self._tree.note(os.fsdecode(event.src_path), os.fsdecode(event.dest_path or ""))
         else:
             return
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wake.set)
-
-
-class _Tree:
-    """One watched worktree."""
-
-    def __init__(self, name: str, root: Path) -> None:
-        self.root = root
-        self.index = TreeIndex(name, root)
-        self.raw: deque[tuple[str, str]] = deque()
-        self.must_scan = False
-        self.watch: ObservedWatch | None = None
-
-    def take(self) -> tuple[list[str], frozenset[str]]:
-        """The touched paths, relative to the worktree, each once, and those of them that a rename made."""
-        touched: dict[str, None] = {}
-        moved: set[str] = set()
-        while self.raw:
-            source, target = self.raw.popleft()
-            for full in filter(None, (source, target)):
-                if (path := self._relative(full)) is not None:
-                    touched[path] = None
-            if target and (path := self._relative(target)) is not None:
-                moved.add(path)
-        return list(touched), frozenset(moved)
-
-    def _relative(self, full: str) -> str | None:
-        try:
-            path = Path(full).relative_to(self.root).as_posix()
-        except ValueError:
-            return None
-        return None if path == "." or is_ignored_name(path) else path
-
-    def changes(self) -> list[FileChange]:
-        """What changed at the touched paths, or anywhere if a folder came or went; blocking."""
-        touched, moved = self.take()
-        if not self.root.is_dir():
-            return []
-        ignored = ignored_by_git(self.root, touched)
-        found = self.index.compare([path for path in touched if path not in ignored], moved=moved)
-        if self.must_scan:
-            self.must_scan = False
-            found += self.scan()
-        return found
-
-    def scan(self) -> list[FileChange]:
-        """What changed in the whole tree; blocking."""
-        return self.index.compare_all(list_files(self.root)) if self.root.is_dir() else []
 
 
 class TreeWatcher:
@@ -115,7 +72,8 @@ class TreeWatcher:
         """
         self._coalesce_s = coalesce_s
         self._scan_s = scan_s
-        self._trees: dict[str, _Tree] = {}
+        self._trees: dict[str, WatchedTree] = {}
+        self._unread: deque[WatchedTree] = deque()
         self._wake = asyncio.Event()
         self._observer: BaseObserver | None = None
 
@@ -131,10 +89,16 @@ class TreeWatcher:
             GitError: It is no worktree.
             GitUnavailable: git is missing or does not answer.
         """
-        self._trees[name] = await asyncio.to_thread(self._begin, name, root, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        await self.remove(name)
+        tree = await asyncio.to_thread(self._begin, name, root, loop)
+        tree.scanned_at = loop.time()
+        self._trees[name] = tree
+        self._unread.append(tree)
+        self._wake.set()
 
-    def _begin(self, name: str, root: Path, loop: asyncio.AbstractEventLoop) -> _Tree:
-        tree = _Tree(name, root.resolve())
+    def _begin(self, name: str, root: Path, loop: asyncio.AbstractEventLoop) -> WatchedTree:
+        tree = WatchedTree(name, root.resolve())
         handler = _Handler(tree, self._wake, loop)
         if self._observer is None:
             self._observer = Observer()
@@ -144,7 +108,7 @@ class TreeWatcher:
         except OSError as error:
             _log.warning("only scanned, not watched", extra={"aegis_path": str(tree.root), "aegis_error": str(error)})
         try:
-            tree.index.learn(list_files(tree.root))
+            tree.learn()
         except AegisError:
             self._end(tree)
             raise
@@ -153,9 +117,11 @@ class TreeWatcher:
     async def remove(self, name: str) -> None:
         """Stop to watch a worktree; one that is not watched is no error."""
         if tree := self._trees.pop(name, None):
+            with suppress(ValueError):
+                self._unread.remove(tree)
             await asyncio.to_thread(self._end, tree)
 
-    def _end(self, tree: _Tree) -> None:
+    def _end(self, tree: WatchedTree) -> None:
         if self._observer is not None and tree.watch is not None:
             with suppress(KeyError, OSError):
                 self._observer.unschedule(tree.watch)
@@ -164,6 +130,7 @@ class TreeWatcher:
         """End the observer's threads."""
         observer, self._observer = self._observer, None
         self._trees.clear()
+        self._unread.clear()
         if observer is not None:
             await asyncio.to_thread(self._join, observer)
 
@@ -172,29 +139,59 @@ class TreeWatcher:
         observer.stop()
         observer.join(timeout=5.0)
 
+    async def made_by_git(self, name: str, changes: Iterable[FileChange]) -> frozenset[str]:
+        """The paths of those changes in a worktree that git itself made; none where git cannot say."""
+        tree = self._trees.get(name)
+        if tree is None:
+            return frozenset()
+        return await self._try(tree, partial(tree.made_by_git, list(changes))) or frozenset()
+
     async def changes(self) -> AsyncGenerator[list[FileChange], None]:
         """Changes as they come, for ever; each item holds at least one."""
         loop = asyncio.get_running_loop()
-        next_scan = loop.time() + self._scan_s
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(next_scan):
-                    await self._wake.wait()
-                    await asyncio.sleep(self._coalesce_s)
-            self._wake.clear()
-            is_scan = loop.time() >= next_scan
-            if is_scan:
-                is_blind = any(tree.watch is None for tree in self._trees.values())
-                next_scan = loop.time() + (min(BLIND_SCAN_S, self._scan_s) if is_blind else self._scan_s)
-            for tree in list(self._trees.values()):
-                is_touched = is_scan or tree.raw or tree.must_scan
-                if is_touched and (found := await self._look(tree, is_scan=is_scan)):
+            await self._pause(loop)
+            for tree in [tree for tree in self._trees.values() if tree.is_touched]:
+                if found := await self._look(tree):
                     yield found
+            due = min(self._trees.values(), key=self._scan_at, default=None)
+            if due is not None and self._scan_at(due) <= loop.time():
+                period_s, due.scanned_at = loop.time() - due.scanned_at, loop.time()
+                if found := await self._try(due, partial(due.scan, period_s)):
+                    yield found
+            elif self._unread:
+                await self._fill()
 
-    async def _look(self, tree: _Tree, *, is_scan: bool) -> list[FileChange]:
+    async def _pause(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Return when the kernel told something, and its like had the time to come too, or the next thing is due."""
+        until = min((self._scan_at(tree) for tree in self._trees.values()), default=loop.time() + self._scan_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(min(until, loop.time() + _FILL_S) if self._unread else until):
+                await self._wake.wait()
+                await asyncio.sleep(self._coalesce_s)
+        self._wake.clear()
+
+    def _scan_at(self, tree: WatchedTree) -> float:
+        return tree.scanned_at + (self._scan_s if tree.watch is not None else min(BLIND_SCAN_S, self._scan_s))
+
+    async def _fill(self) -> None:
+        tree = self._unread.popleft()
+        if await self._try(tree, tree.fill):
+            self._unread.append(tree)
+
+    async def _look(self, tree: WatchedTree) -> list[FileChange]:
+        """What changed where a tree was touched, and everywhere if a folder of it came or went."""
+        found = await self._try(tree, tree.changes) or []
+        return found + ((tree.must_scan and await self._try(tree, partial(tree.scan, 0.0))) or [])
+
+    async def _try(self, tree: WatchedTree, job: Callable[[], T]) -> T | None:
+        """The outcome of a job, in a thread; after a failure the tree is looked at again a little later."""
         try:
-            found = await asyncio.to_thread(tree.changes)
-            return found + (await asyncio.to_thread(tree.scan) if is_scan else [])
+            outcome = await asyncio.to_thread(job)
         except AegisError as error:
             _log.warning("cannot compare", extra={"aegis_path": str(tree.root), "aegis_error": str(error)})
-            return []
+            asyncio.get_running_loop().call_later(tree.retry_s, self._wake.set)
+            tree.retry_s = min(2 * tree.retry_s, self._scan_s)
+            return None
+        tree.retry_s = RETRY_S
+        return outcome

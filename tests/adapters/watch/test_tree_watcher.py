@@ -1,5 +1,8 @@
 import asyncio
+import os
 import shutil
+import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -8,9 +11,16 @@ import pytest
 
 from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.adapters.watch.tree_watcher import TreeWatcher
+from aegis_tui.adapters.watch.watched_tree import RETRY_S
+from aegis_tui.domain.region import blob_id
 from aegis_tui.errors import GitError
 
 Seen = set[tuple[str, str]]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@t.invalid", "-c", "core.autocrlf=false")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 async def watch(
@@ -117,6 +127,129 @@ def test_writing_the_same_content_again_is_no_change(worktree: Path) -> None:
         raise AssertionError("the stream ended")
 
     assert [item.path for item in asyncio.run(main())] == ["n.py", "end.py"]
+
+
+def keep_times(path: Path, content: str) -> None:
+    """Write other content of the same size in place, and put the time of change back."""
+    before = path.stat()
+    with path.open("r+") as file:
+        file.write(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_touching_a_file_that_git_knows_is_no_change(worktree: Path, deaf: bool) -> None:
+    git(worktree, "add", ".")
+    git(worktree, "commit", "-qm", "m")
+
+    def act() -> None:
+        subprocess.run(["touch", "a.py", ".gitignore"], cwd=worktree, check=True)
+        (worktree / "end.py").write_text("end")
+
+    found = run(watch(worktree, act, bool, scan_s=0.2, deaf=deaf))
+    assert [item.path for item in found] == ["end.py"]
+
+
+def test_a_checkout_with_other_line_ends_than_git_stores_is_no_change_when_touched(worktree: Path) -> None:
+    (worktree / ".gitattributes").write_text("*.py text eol=crlf\n")
+    git(worktree, "add", ".")
+    git(worktree, "commit", "-qm", "m")
+    (worktree / "a.py").unlink()
+    git(worktree, "checkout", "-q", "a.py")
+    assert (worktree / "a.py").read_bytes() == b"one\r\n"
+
+    def act() -> None:
+        subprocess.run(["touch", "a.py"], cwd=worktree, check=True)
+        (worktree / "end.py").write_text("end")
+
+    found = run(watch(worktree, act, bool))
+    assert [item.path for item in found] == ["end.py"]
+    found = run(watch(worktree, lambda: (worktree / "a.py").write_bytes(b"two\r\n"), bool))
+    assert [(item.path, item.change_type) for item in found] == [("a.py", "modified")]
+
+
+def test_an_edit_that_hides_its_time_is_told_by_event_and_by_scan(worktree: Path) -> None:
+    git(worktree, "add", ".")
+    git(worktree, "commit", "-qm", "m")
+    found = run(watch(worktree, lambda: keep_times(worktree / "a.py", "two\n"), bool))
+    assert [(item.path, item.change_type) for item in found] == [("a.py", "modified")]
+    found = run(watch(worktree, lambda: keep_times(worktree / "a.py", "six\n"), bool, scan_s=0.2, deaf=True))
+    assert [(item.path, item.change_type) for item in found] == [("a.py", "modified")]
+
+
+def test_a_change_says_which_content_and_when(worktree: Path) -> None:
+    (found,) = run(watch(worktree, lambda: (worktree / "a.py").write_text("two\n"), bool))
+    assert found.oid == blob_id(b"two\n")
+    assert 0 < found.changed_ns <= (worktree / "a.py").stat().st_ctime_ns
+
+
+def test_a_file_in_a_submodule_or_in_another_repository_holds_nothing_up(worktree: Path) -> None:
+    for name in ("sub", "other"):
+        git(worktree, "init", "-q", name)
+        git(worktree / name, "commit", "-q", "--allow-empty", "-m", "m")
+    git(worktree, "add", "sub", "a.py")
+
+    def act() -> None:
+        (worktree / "sub" / "s.txt").write_text("s")
+        (worktree / "other" / "o.txt").write_text("o")
+        (worktree / "a.py").write_text("two\n")
+
+    found = run(watch(worktree, act, bool))
+    assert [(item.path, item.change_type) for item in found] == [("a.py", "modified")]
+
+
+def test_a_submodule_that_is_not_checked_out_holds_nothing_up(worktree: Path) -> None:
+    git(worktree, "init", "-q", "sub")
+    git(worktree / "sub", "commit", "-q", "--allow-empty", "-m", "m")
+    git(worktree, "add", "-A")
+    shutil.rmtree(worktree / "sub" / ".git")
+
+    def act() -> None:
+        (worktree / "sub" / "s.txt").write_text("s")
+        (worktree / "x.log").write_text("ignored")
+        (worktree / "a.py").write_text("two\n")
+
+    found = run(watch(worktree, act, bool))
+    assert [item.path for item in found] == ["a.py"]
+
+
+def test_a_folder_that_becomes_a_link_loses_its_files_once_and_holds_nothing_up(worktree: Path) -> None:
+    for name in ("src", "dd"):
+        (worktree / name).mkdir()
+        (worktree / name / "x.py").write_text(name)
+    git(worktree, "add", "-A")
+
+    def act() -> None:
+        shutil.rmtree(worktree / "dd")
+        (worktree / "dd").symlink_to("src")
+        (worktree / "a.py").write_text("two\n")
+
+    wanted = {("a.py", "modified"), ("dd/x.py", "deleted"), ("dd", "created")}
+    found = run(watch(worktree, act, lambda seen: seen >= wanted, scan_s=0.2))
+    assert sorted((item.path, item.change_type) for item in found) == sorted(wanted)
+
+
+def test_what_git_could_not_answer_for_is_looked_at_again(worktree: Path) -> None:
+    head = worktree / ".git" / "HEAD"
+
+    async def main() -> list[FileChange]:
+        watcher = TreeWatcher(coalesce_s=0.02)
+        try:
+            await watcher.add("me", worktree)
+            tree = watcher._trees["me"]
+            async with asyncio.timeout(10), aclosing(watcher.changes()) as changes:
+                head.rename(head.with_name("AWAY"))
+                (worktree / "a.py").write_text("two\n")
+                told = asyncio.ensure_future(anext(changes))
+                while tree.retry_s == RETRY_S:
+                    await asyncio.to_thread(time.sleep, 0.01)
+                head.with_name("AWAY").rename(head)
+                return await told
+        finally:
+            await watcher.close()
+
+    assert [item.path for item in asyncio.run(main())] == ["a.py"]
 
 
 def test_a_folder_that_is_no_worktree_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,143 @@
+"""One watched worktree: what the kernel said of it and is not looked at yet, and the index that it is compared with."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from watchdog.observers.api import ObservedWatch
+
+from aegis_tui.adapters.watch.git_writes import GitWrites
+from aegis_tui.adapters.watch.listing import ignored_by_git, is_ignored_name, list_contents, list_files
+from aegis_tui.adapters.watch.tree_index import FileChange, Folders, TreeIndex
+
+ROUND_S = 300.0
+"""How long the scans take to read every file once, however untouched it looks."""
+
+RETRY_S = 0.5
+_PART_BYTES = 64 << 20
+_FILL_FILES = 200
+_FILL_BYTES = 8 << 20
+
+
+class WatchedTree:
+    """Blocking but for `note`, which is called from the observer's thread; used from one thread at a time."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        self.name = name
+        self.root = root
+        self.git = GitWrites(root)
+        self.index = TreeIndex(name, root)
+        self.watch: ObservedWatch | None = None
+        self.must_scan = False
+        self.scanned_at = 0.0
+        """When the watcher last scanned it, by the event loop's clock."""
+        self.retry_s = RETRY_S
+        """How long to wait before git is asked again, after it failed."""
+        self._raw: deque[tuple[str, str, int]] = deque()
+        self._touched: dict[str, int] = {}
+        self._moved: set[str] = set()
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether there is something to look at."""
+        return bool(self._raw or self._touched or self.must_scan)
+
+    def note(self, source: str, target: str = "") -> None:
+        """The kernel told of a file, or of a rename to `target`."""
+        self._raw.append((source, target, time.time_ns()))
+
+    def learn(self) -> None:
+        """Take the files as they are.
+
+        Raises:
+            GitError: It is no worktree.
+            GitUnavailable: git is missing or does not answer.
+        """
+        self.index.learn(list_contents(self.root))
+
+    def fill(self) -> bool:
+        """Read some of the files whose content git does not know; whether more are left."""
+        return self.index.read_some(files=_FILL_FILES, size_bytes=_FILL_BYTES)
+
+    def changes(self) -> list[FileChange]:
+        """What changed at the touched paths. After an error they are still to be looked at.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
+        self._take()
+        if not self._touched or not self.root.is_dir():
+            self._forget_touched()
+            return []
+        folders = Folders(self.root)
+        behind = {path for path in self._touched if folders.is_behind_link(path)}
+        foreign = {path for path in self._touched if path not in behind and folders.is_foreign(path)}
+        ignored = ignored_by_git(self.root, [path for path in self._touched if path not in behind | foreign])
+        wanted = [path for path in self._touched if path in self.index or path not in behind | foreign | ignored]
+        wanted = [path for path in wanted if path not in ignored]
+        found = self.index.compare(wanted, moved=frozenset(self._moved))
+        found = [
+            replace(change, changed_ns=_earlier(change.changed_ns, self._touched[change.path])) for change in found
+        ]
+        self._forget_touched()
+        return found
+
+    def scan(self, period_s: float) -> list[FileChange]:
+        """What changed in the whole tree, and in a part of it by content.
+
+        Args:
+            period_s: How long after the last scan this one is; the larger, the larger the part.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
+        self.must_scan = False
+        if not self.root.is_dir():
+            return []
+        try:
+            listed = list_files(self.root)
+            part = math.ceil(len(listed) * min(period_s / ROUND_S, 1.0))
+            return self.index.compare_all(listed, read_files=part, read_bytes=_PART_BYTES)
+        except BaseException:
+            self.must_scan = True
+            raise
+
+    def made_by_git(self, changes: Iterable[FileChange]) -> frozenset[str]:
+        """The paths of those changes that git itself made.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
+        return self.git.pick(changes)
+
+    def _take(self) -> None:
+        while self._raw:
+            source, target, seen_ns = self._raw.popleft()
+            for full in filter(None, (source, target)):
+                if (path := self._relative(full)) is not None:
+                    self._touched.setdefault(path, seen_ns)
+                    if full == target:
+                        self._moved.add(path)
+
+    def _forget_touched(self) -> None:
+        self._touched.clear()
+        self._moved.clear()
+
+    def _relative(self, full: str) -> str | None:
+        try:
+            path = Path(full).relative_to(self.root).as_posix()
+        except ValueError:
+            return None
+        return None if path == "." or is_ignored_name(path) else path
+
+
+def _earlier(changed_ns: int, seen_ns: int) -> int:
+    return min(changed_ns or seen_ns, seen_ns)
