@@ -157,8 +157,8 @@ class TreeWatcher:
             due = min(self._trees.values(), key=self._scan_at, default=None)
             if due is not None and self._scan_at(due) <= loop.time():
                 period_s, due.scanned_at = loop.time() - due.scanned_at, loop.time()
-                if found := await self._try(due, partial(due.scan, period_s)):
-                    yield found
+                if scanned := await self._try(due, partial(due.scan, period_s)):
+                    yield scanned
             elif self._unread:
                 await self._fill()
 
@@ -182,7 +182,9 @@ class TreeWatcher:
     async def _look(self, tree: WatchedTree) -> list[FileChange]:
         """What changed where a tree was touched, and everywhere if a folder of it came or went."""
         found = await self._try(tree, tree.changes) or []
-        return found + ((tree.must_scan and await self._try(tree, partial(tree.scan, 0.0))) or [])
+        if tree.must_scan:
+            found += await self._try(tree, partial(tree.scan, 0.0)) or []
+        return found
 
     async def _try(self, tree: WatchedTree, job: Callable[[], T]) -> T | None:
         """The outcome of a job, in a thread; after a failure the tree is looked at again a little later."""
