@@ -4,43 +4,101 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.adapters.watch.tree_watcher import COALESCE_S, SCAN_S, TreeWatcher
+from aegis_tui.adapters.watch.worktrees import Worktrees
 from aegis_tui.domain.command import AnyCommand, FileObserved
 from aegis_tui.domain.decision import THE_HUB, Actor
+from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.instance import Phase
+from aegis_tui.domain.message_rules import needs_lock
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.sdk.discovery import WorkspacePaths
 
+REFRESH_S: Final = 1.0
+"""How often to look whether a person has made or removed a worktree."""
+
+_KEPT_TIMES: Final = 4096
 _log = logging.getLogger(__name__)
 _GONE = frozenset({Phase.PLANNED, Phase.RECLAIMED})
 
 
-class WatchService:
-    """A `HubService`: watches the repository and the worktree of every instance that has one."""
+class _Watched(NamedTuple):
+    """One worktree, and whose changes are made there."""
 
-    def __init__(self, root: Path, *, coalesce_s: float = COALESCE_S, scan_s: float = SCAN_S) -> None:
+    agent_id: str
+    folder: str
+    inode: int = 0
+
+
+class LogTimes:
+    """Which events were on disk at an instant. Bounded: long ago, it knows the oldest number that it has kept."""
+
+    def __init__(self, seq: int) -> None:
+        self._times = deque([(time.time_ns(), seq)], maxlen=_KEPT_TIMES)
+
+    def note(self, events: Sequence[Event]) -> None:
+        """A batch of events has just been logged."""
+        self._times.append((time.time_ns(), events[-1].seq))
+
+    def seq_at(self, instant_ns: int) -> int:
+        """The newest event at an instant, in nanoseconds since the epoch, as the times of files are."""
+        return next((seq for logged_ns, seq in reversed(self._times) if logged_ns <= instant_ns), self._times[0][1])
+
+
+class WatchService:
+    """A `HubService`: watches every worktree of the repository, those of instances and the person's own."""
+
+    def __init__(
+        self, root: Path, *, coalesce_s: float = COALESCE_S, scan_s: float = SCAN_S, refresh_s: float = REFRESH_S
+    ) -> None:
+        """Name the repository and set the pace.
+
+        Args:
+            root: The worktree that the hub was started in; the person's.
+            coalesce_s: How long to gather events before they are looked at, in seconds.
+            scan_s: How often each worktree is compared as a whole, in seconds.
+            refresh_s: How often to look for worktrees that came or went, in seconds.
+        """
         self._root = root
+        self._refresh_s = refresh_s
         self._watcher = TreeWatcher(coalesce_s=coalesce_s, scan_s=scan_s)
-        self._folders: dict[str, str] = {}
+        self._worktrees = Worktrees(root)
+        self._watched: dict[str, _Watched] = {}
+        self._ours = root
+        self._times = LogTimes(0)
+        self._refreshing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def watched(self) -> frozenset[str]:
         """Whose worktrees are watched, by agent id."""
-        return self._watcher.names
+        return frozenset(self._watched[name].agent_id for name in self._watcher.names if name in self._watched)
+
+    @property
+    def folders(self) -> frozenset[str]:
+        """Which worktrees are watched."""
+        return frozenset(self._watched[name].folder for name in self._watcher.names if name in self._watched)
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Watch the repository now, and worktrees as they come and go."""
-        await self._add(PERSON, self._root)
+        self._ours = paths.state_dir.resolve()
+        self._times = LogTimes(engine.last_seq)
+        engine.add_listener(self._times.note)
+        await self._add(PERSON, _Watched(PERSON, str(self._root)))
         self._tasks = [
-            asyncio.create_task(self._follow_worktrees(engine), name="hub-worktrees"),
+            asyncio.create_task(self._follow_instances(engine), name="hub-worktrees"),
+            asyncio.create_task(self._follow_repository(engine), name="hub-repository"),
             asyncio.create_task(self._tell(engine), name="hub-watch"),
         ]
 
@@ -54,45 +112,94 @@ class WatchService:
     def prepare(self, command: AnyCommand, actor: Actor) -> None:
         """Nothing to fill in."""
 
-    async def _add(self, name: str, root: Path) -> None:
-        self._folders[name] = str(root)
+    async def _add(self, name: str, wanted: _Watched) -> None:
+        self._watched[name] = wanted
         try:
-            await self._watcher.add(name, root)
+            await self._watcher.add(name, Path(wanted.folder))
         except AegisError as error:
-            _log.warning("not watched", extra={"aegis_path": str(root), "aegis_error": error.message})
+            _log.warning("not watched", extra={"aegis_path": wanted.folder, "aegis_error": error.message})
 
-    async def _follow_worktrees(self, engine: Engine) -> None:
+    async def _follow_instances(self, engine: Engine) -> None:
         async for keys in engine.changes():
-            if keys and not any(kind in ("instance", "workspace") for kind, _ in keys):
-                continue
+            if not keys or any(kind in ("instance", "workspace") for kind, _ in keys):
+                await self._refresh(engine)
+
+    async def _follow_repository(self, engine: Engine) -> None:
+        while True:
+            await asyncio.sleep(self._refresh_s)
+            await self._refresh(engine)
+
+    async def _refresh(self, engine: Engine) -> None:
+        """Watch what is to be watched now, the worktrees of instances first, and nothing else."""
+        async with self._refreshing:
             with suppress(AegisError):
-                wanted = await engine.read(_worktrees)
-                for name in self._watcher.names - wanted.keys() - {PERSON}:
+                wanted = await engine.read(_of_instances)
+                wanted |= await asyncio.to_thread(self._of_person, [item.folder for item in wanted.values()])
+                for name in self._watched.keys() - wanted.keys() - {PERSON}:
+                    del self._watched[name]
                     await self._watcher.remove(name)
-                for name, folder in wanted.items():
-                    if self._folders.get(name) != folder:
-                        await self._add(name, Path(folder))
+                for name, item in wanted.items():
+                    if self._watched.get(name) != item:
+                        await self._add(name, item)
+
+    def _of_person(self, taken: Iterable[str]) -> dict[str, _Watched]:
+        """The worktrees that are neither an instance's, nor the hub's own, nor the one it was started in."""
+        try:
+            present = self._worktrees.present()
+        except AegisError as error:
+            _log.warning("worktrees not listed", extra={"aegis_error": error.message})
+            return {name: item for name, item in self._watched.items() if name == item.folder}
+        others = {self._root.resolve(), *(Path(folder).resolve() for folder in taken)}
+        return {
+            str(folder): _Watched(PERSON, str(folder), inode)
+            for folder, inode in present
+            if folder.resolve() not in others and not folder.resolve().is_relative_to(self._ours)
+        }
 
     async def _tell(self, engine: Engine) -> None:
         async for changes in self._watcher.changes():
-            told = (engine.submit(self._command(change), THE_HUB) for change in changes)
+            by_git = await self._made_by_git(engine, changes)
+            commands = [self._command(change, is_by_git=change.path in by_git) for change in changes]
+            told = [engine.submit(command, THE_HUB) for command in commands if command is not None]
             for result in await asyncio.gather(*told, return_exceptions=True):
                 if isinstance(result, Exception):
                     _log.warning("a change was not logged", extra={"aegis_error": str(result)})
 
-    def _command(self, change: FileChange) -> FileObserved:
-        readable = change.path.encode("utf-8", "replace").decode()
+    async def _made_by_git(self, engine: Engine, changes: list[FileChange]) -> frozenset[str]:
+        """Of the changes of one worktree, those of git itself; it is asked only where that makes a difference."""
+        name = changes[0].worktree
+        where = self._watched.get(name)
+        if where is None:
+            return frozenset()
+        asked = engine.peek(
+            lambda workspace: [
+                change for change in changes if needs_lock(workspace, where.agent_id, _readable(change.path))
+            ]
+        )
+        return await self._watcher.made_by_git(name, asked) if asked else frozenset()
+
+    def _command(self, change: FileChange, *, is_by_git: bool) -> FileObserved | None:
+        where = self._watched.get(change.worktree)
+        if where is None:
+            return None
         return FileObserved(
-            agent_id=change.worktree,
-            path=readable,
+            agent_id=where.agent_id,
+            path=_readable(change.path),
             change_type=change.change_type,
-            worktree=self._folders.get(change.worktree, ""),
+            worktree=where.folder,
+            oid=change.oid,
+            since_seq=self._times.seq_at(change.changed_ns),
+            by_git=is_by_git,
         )
 
 
-def _worktrees(workspace: Workspace) -> dict[str, str]:
+def _readable(path: str) -> str:
+    return path.encode("utf-8", "replace").decode()
+
+
+def _of_instances(workspace: Workspace) -> dict[str, _Watched]:
     return {
-        instance.agent_id: instance.worktree
+        instance.agent_id: _Watched(instance.agent_id, instance.worktree)
         for instance in workspace.instances.by_id.values()
         if instance.worktree and instance.phase not in _GONE
     }

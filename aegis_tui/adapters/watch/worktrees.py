@@ -1,0 +1,91 @@
+"""Where the worktrees of a repository are, as they come and go."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from aegis_tui.adapters.watch.listing import run_git
+
+_BEING_MADE = "initializing"
+
+
+class Checkout(NamedTuple):
+    """A worktree that is there."""
+
+    folder: Path
+    inode: int
+    """Another one means that the folder was made anew."""
+
+
+class Worktrees:
+    """The worktrees of one repository. Blocking; git is asked again only after one came, went or moved."""
+
+    def __init__(self, root: Path) -> None:
+        """Name the repository.
+
+        Args:
+            root: Any worktree of it.
+        """
+        self._root = root
+        self._admins: Path | None = None
+        self._mark: object = None
+        self._listed: tuple[Path, ...] = ()
+
+    def present(self) -> list[Checkout]:
+        """The worktrees that are there and complete, the main one first if the repository is not bare.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
+        if self._admins is None:
+            (common,) = run_git(self._root, ["rev-parse", "--git-common-dir"], ends_with=b"\n")
+            self._admins = self._root / common / "worktrees"
+        mark = _mark(self._admins)
+        if mark != self._mark:
+            self._listed = self._list()
+            self._mark = mark
+        return [Checkout(folder, inode) for folder in self._listed if (inode := _inode(folder))]
+
+    def _list(self) -> tuple[Path, ...]:
+        found: list[Path] = []
+        is_wanted = False
+        for line in run_git(self._root, ["worktree", "list", "--porcelain", "-z"]):
+            name, _, value = line.partition(" ")
+            if name == "worktree":
+                found.append(Path(value))
+                is_wanted = True
+            elif is_wanted and (name == "bare" or (name == "locked" and value == _BEING_MADE)):
+                found.pop()
+                is_wanted = False
+        return tuple(found)
+
+
+def _mark(admins: Path) -> object:
+    """What differs after a worktree was made, completed, moved or removed."""
+    try:
+        with os.scandir(admins) as entries:
+            return sorted((entry.name, _changed_ns(Path(entry.path))) for entry in entries)
+    except OSError:
+        return ()
+
+
+def _changed_ns(admin: Path) -> tuple[int, bool]:
+    try:
+        is_being_made = (admin / "locked").read_text("utf-8", "replace").strip() == _BEING_MADE
+    except OSError:
+        is_being_made = False
+    try:
+        return (admin / "gitdir").stat().st_mtime_ns, is_being_made
+    except OSError:
+        return 0, is_being_made
+
+
+def _inode(folder: Path) -> int:
+    """Of the folder of a worktree; 0 when it is no worktree any more."""
+    try:
+        return folder.stat().st_ino if (folder / ".git").exists() else 0
+    except OSError:
+        return 0
