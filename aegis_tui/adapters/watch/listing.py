@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from aegis_tui.errors import GitError, GitUnavailable
@@ -33,7 +33,7 @@ class Listed(NamedTuple):
 
 def is_ignored_name(path: str) -> bool:
     """Whether a part of the path, relative to its worktree, has one of the ignored names."""
-    return not IGNORED_NAMES.isdisjoint(PurePosixPath(path).parts)
+    return not IGNORED_NAMES.isdisjoint(path.split("/"))
 
 
 def list_files(root: Path) -> list[str]:

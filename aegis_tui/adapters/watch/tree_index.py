@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -201,7 +202,7 @@ class TreeIndex:
 
     def _look(self, path: str) -> _Known | None:
         try:
-            status = (self.root / path).lstat()
+            status = os.lstat(f"{self.root}/{path}")  # a third of the time of a Path, tens of thousands of times
         except (OSError, ValueError):
             return None
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
