@@ -101,7 +101,7 @@ class GitWrites:
             return set(paths)
 
     def _is_checked_out(self, change: FileChange, oid: str) -> bool:
-        if change.oid is None or (change.oid != oid and stored_ids(self._root, [change.path]).get(change.path) != oid):
+        if change.oid != oid and stored_ids(self._root, [change.path]).get(change.path) != oid:
             return False
         try:
             stored_ns = (self._git_path("objects") / oid[:2] / oid[2:]).stat().st_mtime_ns

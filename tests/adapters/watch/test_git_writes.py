@@ -121,6 +121,16 @@ def test_lines_that_git_merged_are_gits(linked: Path, worktree: Path, look: Look
         look()
 
 
+def test_what_git_has_gone_on_to_do_since_it_was_seen_is_gits_as_well(linked: Path) -> None:
+    index, writes = TreeIndex("me", linked), GitWrites(linked)
+    index.learn(list_contents(linked))
+    git(linked, "checkout", "-q", "--detach", "other")
+    seen = index.compare(["a.py", "b.py"])
+    assert [(item.path, item.change_type) for item in seen] == [("a.py", "modified"), ("b.py", "deleted")]
+    git(linked, "checkout", "-q", "--detach", "other~1")
+    assert writes.pick(seen) == {"a.py", "b.py"}
+
+
 def test_a_checkout_through_a_filter_is_gits(linked: Path, look: Look) -> None:
     (linked / ".gitattributes").write_text("*.py text eol=crlf\n")
     look()
