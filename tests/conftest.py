@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Skips(), "aegis-skips")
 
 
-SHARED_SETUP = ("e2e/test_boundary.py", "e2e/test_commands.py", "cli/", "packaging/test_wheel.py")
+SHARED_SETUP = ("e2e/test_attach.py", "e2e/test_boundary.py", "e2e/test_commands.py", "cli/", "packaging/test_wheel.py")
 """Modules whose fixtures are dear: one worker runs all of such a module, so that they are set up once."""
 
 

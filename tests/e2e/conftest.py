@@ -86,6 +86,19 @@ class HeldRun:
 
 @pytest.fixture
 def held_run(tmp_path: Path) -> Iterator[HeldRun]:
+    with _hold_run(tmp_path) as held:
+        yield held
+
+
+@pytest.fixture(scope="module")
+def shown_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldRun]:
+    """A held run that the tests of one file look at; none of them ends anything of it."""
+    with _hold_run(tmp_path_factory.mktemp("shown")) as held:
+        yield held
+
+
+@contextmanager
+def _hold_run(tmp_path: Path) -> Iterator[HeldRun]:
     with open_workspace() as workspace, scripted_server(_held_scenario(tmp_path), tmp_path, pace=0) as card:
         goal, design = "Add a search and receipts", str(scenario_directory("calm") / "design.yaml")
         options = ["--design", design, "--base-url", str(card["url"]), "--note", "reviewer=[[script:reviewer]]"]

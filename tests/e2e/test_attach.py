@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,13 +26,14 @@ def attach_argv(*options: str) -> list[str]:
     return [sys.executable, "-P", "-m", "aegis_tui", "attach", "w01", *options]
 
 
-def open_screen(held_run: HeldRun, argv: list[str]) -> Screen:
-    workspace = held_run.workspace
-    return Screen(workspace.folder / "screen", argv, environ=workspace.environ, cwd=workspace.root)
+def open_screen(shown_run: HeldRun, argv: list[str]) -> Screen:
+    workspace = shown_run.workspace
+    place = Path(tempfile.mkdtemp(prefix="s", dir=workspace.folder / "screen"))
+    return Screen(place, argv, environ=workspace.environ, cwd=workspace.root)
 
 
-def test_attach_from_a_plain_terminal_shows_the_pane_and_the_detach_key_comes_back(held_run: HeldRun) -> None:
-    with open_screen(held_run, attach_argv()) as screen:
+def test_attach_from_a_plain_terminal_shows_the_pane_and_the_detach_key_comes_back(shown_run: HeldRun) -> None:
+    with open_screen(shown_run, attach_argv()) as screen:
         text = screen.wait(PANE)
         assert WIDE_WORDS in text
         assert re.search(r"C-\] d|\^\] d|ctrl\+\] d", text.splitlines()[-1], re.IGNORECASE), text.splitlines()[-1]
@@ -38,31 +41,31 @@ def test_attach_from_a_plain_terminal_shows_the_pane_and_the_detach_key_comes_ba
         assert screen.wait_end() == 0
 
 
-def test_a_read_only_look_does_not_type(held_run: HeldRun) -> None:
-    with open_screen(held_run, attach_argv("--read-only")) as screen:
+def test_a_read_only_look_does_not_type(shown_run: HeldRun) -> None:
+    with open_screen(shown_run, attach_argv("--read-only")) as screen:
         screen.wait(PANE)
         screen.write("echo typed-by-mistake")
         screen.press("Enter")
         screen.press(*DETACH)
         assert screen.wait_end() == 0
-    with open_screen(held_run, attach_argv()) as screen:
+    with open_screen(shown_run, attach_argv()) as screen:
         assert "typed-by-mistake" not in screen.wait(PANE)
         screen.press(*DETACH)
         assert screen.wait_end() == 0
 
 
-def test_attach_from_inside_another_tmux_is_a_popup_over_it(held_run: HeldRun) -> None:
-    socket = held_run.workspace.folder / "screen" / "own.sock"
+def test_attach_from_inside_another_tmux_is_a_popup_over_it(shown_run: HeldRun) -> None:
+    socket = shown_run.workspace.folder / "own.sock"
     outer = ["tmux", "-u", "-S", str(socket), "-f", "/dev/null", "new-session", "-s", "own"]
-    with open_screen(held_run, [*outer, *attach_argv()]) as screen:
+    with open_screen(shown_run, [*outer, *attach_argv()]) as screen:
         text = screen.wait(PANE, r"\[own\]")
         assert WIDE_WORDS in text
         screen.press(*DETACH)
         assert screen.wait_end() == 0
 
 
-def test_the_session_hands_the_terminal_over_and_comes_back_to_the_same_row(held_run: HeldRun) -> None:
-    with open_screen(held_run, held_run.workspace.argv()) as screen:
+def test_the_session_hands_the_terminal_over_and_comes_back_to_the_same_row(shown_run: HeldRun) -> None:
+    with open_screen(shown_run, shown_run.workspace.argv()) as screen:
         screen.wait(r"● w01 +search", r"● w02 +receipt", r"w01 search ─ live")
         screen.press("j")
         screen.wait("w02 receipt ─ live", PANE)
@@ -83,8 +86,8 @@ def test_the_session_hands_the_terminal_over_and_comes_back_to_the_same_row(held
         assert screen.wait_end() == 0
 
 
-def test_the_preview_shows_korean_and_emoji_at_their_widths(held_run: HeldRun) -> None:
-    with open_screen(held_run, held_run.workspace.argv()) as screen:
+def test_the_preview_shows_korean_and_emoji_at_their_widths(shown_run: HeldRun) -> None:
+    with open_screen(shown_run, shown_run.workspace.argv()) as screen:
         screen.wait("w01 search ─ live", "한글")
         rows = screen.wait(re.escape(WIDE_WORDS)).splitlines()
     (row,) = (line for line in rows if WIDE_WORDS in line)

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
@@ -37,8 +38,11 @@ def screen(held_run: HeldRun) -> Iterator[Screen]:
 
 
 def process_of(workspace: ScratchWorkspace, module: str) -> psutil.Process | None:
-    found = [item for item in workspace.processes() if module in " ".join(item.cmdline())]
-    return found[0] if found else None
+    for item in workspace.processes():
+        with suppress(psutil.Error):
+            if module in " ".join(item.cmdline()):
+                return item
+    return None
 
 
 def right_again(screen: Screen, what: str, since: float) -> None:
