@@ -25,9 +25,11 @@ def check_patterns(types: Sequence[str], paths: Sequence[str] = ()) -> list[Glob
     """The globs of `paths`, once the hub can be expected to take both.
 
     Raises:
-        UsageError: A type is no text of 1 to 100 characters.
+        UsageError: A type is no text of 1 to 100 characters, or one text stands where a list belongs.
         Refused: A glob cannot be used.
     """
+    if isinstance(types, str) or isinstance(paths, str):
+        raise UsageError("types and paths are lists", 'for example types=["lock:*"]')
     for pattern in types:
         if not isinstance(pattern, str) or not 0 < len(pattern) <= LONGEST_PATTERN:
             raise UsageError(f"{pattern!r:.120} is not an event type", "for example lock:acquired, lock:* or specs.>")

@@ -24,6 +24,8 @@ def test_a_pattern_that_cannot_be_used_is_refused_at_the_call() -> None:
                 client.on(pattern, print)
             with pytest.raises(UsageError, match="not an event type"):
                 await anext(client.events(types=[pattern]))
+        with pytest.raises(UsageError, match="lists"):
+            await anext(client.events(types="lock:*"))
         with pytest.raises(Refused):
             client.subscribe_file("[", print)
         await client.close()
