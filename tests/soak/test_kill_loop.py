@@ -28,7 +28,7 @@ from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.core import state_hash
 from aegis_tui.domain.lock import LockAcquired
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import StoreError
+from aegis_tui.errors import HubUnavailable, StoreError
 from aegis_tui.hub.recovery import recover
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, start_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
@@ -36,6 +36,7 @@ from aegis_tui.testing.history import Operation, find_violation
 
 HERE = Path(__file__).parent
 AGENTS, PROCESSES, PATHS = 6, 2, 4
+STARTS = 5
 WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 
 
@@ -70,8 +71,15 @@ class Place:
     journal: Path
 
     def start(self, seed: str) -> HubAddress:
-        argv = [sys.executable, str(HERE / "dying_hub.py"), str(self.root), seed]
-        return start_hub(self.paths, self.root, command=argv)
+        """A hub that serves its clients may die by itself before this process has seen it: then another is started."""
+        for number in range(STARTS):
+            argv = [sys.executable, str(HERE / "dying_hub.py"), str(self.root), f"{seed}.{number}"]
+            try:
+                return start_hub(self.paths, self.root, command=argv)
+            except HubUnavailable as error:
+                if not error.message.endswith("the hub serves"):
+                    raise
+        raise AssertionError(f"{STARTS} hubs in a row ended before they were seen")
 
     def kill(self, address: HubAddress) -> None:
         if is_running(address.pid, address.start_time):
