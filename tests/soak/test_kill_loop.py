@@ -177,7 +177,9 @@ async def check_power_loss(paths: WorkspacePaths, folder: Path, chance: random.R
     assert await last_seq_after(paths.log_db, wal[:torn] + noise, marked, folder) >= marked
     if ends.index(needed):
         lost = chance.randrange(ends[0], needed)
-        assert await last_seq_after(paths.log_db, wal[:lost], marked, folder) == -1
+        found = await last_seq_after(paths.log_db, wal[:lost], marked, folder)
+        # Where it died while it compacted, the file itself has the newest pages already.
+        assert found == -1 or found >= marked, "less than what was acknowledged is served"
     return 2
 
 
