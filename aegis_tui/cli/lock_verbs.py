@@ -110,7 +110,7 @@ def acquire(
     with _interrupted_by_signals():
         reply = hub.command("lock:acquire", **fields)
     told = [f"{name_of(item)} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
-    told += [f"{whole} cannot be parsed: the whole file is locked" for whole in reply.get("whole", ())]
+    told += [f"{whole} has no parts that can be followed: the whole file is locked" for whole in reply.get("whole", ())]
     output.result({"locks": reply["locks"], "whole": reply.get("whole", [])}, as_json=as_json, lines=told)
     return 0
 

@@ -7,7 +7,6 @@ somebody with a newer token wrote the file after it and is composed already: the
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
@@ -99,16 +98,6 @@ class FenceTable:
         for lock in locks:
             table.grant(lock.agent_id, lock.token)
         return table
-
-
-def names_of(content: bytes) -> frozenset[str]:
-    """The blob ids that a content may go by: of either hash, and with either line end, as filters change it."""
-    plain = content.replace(b"\r\n", b"\n")
-    forms = {content, plain, plain.replace(b"\n", b"\r\n")}
-    hashes = (hashlib.sha1, hashlib.sha256)
-    return frozenset(
-        made(b"blob %d\0" % len(form) + form, usedforsecurity=False).hexdigest() for form in forms for made in hashes
-    )
 
 
 def lines_of(content: bytes) -> list[bytes]:

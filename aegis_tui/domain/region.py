@@ -57,6 +57,13 @@ def blob_id(content: bytes, algorithm: Literal["sha1", "sha256"] = "sha1") -> st
     return hashlib.new(algorithm, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+def names_of(content: bytes) -> frozenset[str]:
+    """The blob ids that a content may go by: of either hash, and with either line end, as filters change it."""
+    plain = content.replace(b"\r\n", b"\n")
+    forms = {content, plain, plain.replace(b"\n", b"\r\n")}
+    return frozenset(blob_id(form, algorithm) for form in forms for algorithm in ("sha1", "sha256"))
+
+
 def split_lines(text: str) -> list[str]:
     """The lines of a text with their ends, cut at newlines alone."""
     lines = text.split("\n")

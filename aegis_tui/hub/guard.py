@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.errors import AegisError, Refused
-from aegis_tui.sdk.wire import error_to_wire
+from aegis_tui.sdk.wire import MAX_FRAME_BYTES, error_to_wire
 
-MAX_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = MAX_FRAME_BYTES
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 

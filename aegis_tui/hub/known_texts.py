@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from aegis_tui.domain.region import blob_id
+from aegis_tui.domain.region import blob_id, names_of
 
 KEPT_TEXTS: Final = 256
 
@@ -13,8 +13,7 @@ KEPT_TEXTS: Final = 256
 class KnownTexts:
     """Contents by blob id, the newest `KEPT_TEXTS` of them.
 
-    They are found by the id without filters, and by those that git gives the same content where it turns CRLF into LF,
-    or in a SHA-256 repository.
+    They are found by the id without filters, and by every other name that such a content may go by (`names_of`).
     """
 
     def __init__(self) -> None:
@@ -26,9 +25,7 @@ class KnownTexts:
         raw = text.encode("utf-8", "surrogateescape")
         oid = blob_id(raw)
         if oid not in self._texts:
-            plain = raw.replace(b"\r\n", b"\n")
-            same = {blob_id(plain), blob_id(raw, "sha256"), blob_id(plain, "sha256")}
-            self._same |= dict.fromkeys(same - {oid}, oid)
+            self._same |= dict.fromkeys(names_of(raw) - {oid}, oid)
         self._texts[oid] = text
         self._texts.move_to_end(oid)
         while len(self._texts) > KEPT_TEXTS:

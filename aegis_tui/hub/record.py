@@ -7,6 +7,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,10 +49,10 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(descriptor, 4096, 0).decode(errors="replace")
-        raise HubUnavailable(
-            f"a hub runs for this workspace already {holder}".rstrip(), "aegis-tui hub status", code="hub.running"
-        ) from error
+        found = re.search(rb'"pid": *(\d+)', os.pread(descriptor, 4096, 0))
+        name = f"hub {int(found[1])}" if found else "a hub"
+        hint = "aegis-tui hub status; to repair its log, end it first: aegis-tui hub stop"
+        raise HubUnavailable(f"{name} runs for this workspace already", hint, code="hub.running") from error
     if not (paths.log_db.exists() or paths.log_db.with_suffix(".mark").exists()):
         forget_key(paths)
     os.ftruncate(descriptor, 0)

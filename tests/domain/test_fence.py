@@ -9,8 +9,9 @@ import pytest
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import Actor, Workspace, state_hash
-from aegis_tui.domain.fence import dropped_lines, names_of, only_written
+from aegis_tui.domain.fence import dropped_lines, only_written
 from aegis_tui.domain.fence_rules import piece_fences
+from aegis_tui.domain.region import names_of
 from aegis_tui.domain.run import PieceStatus
 from aegis_tui.domain.run_event import Overlapping
 from aegis_tui.errors import StaleToken

@@ -16,7 +16,7 @@ from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk import channel
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths
-from aegis_tui.sdk.wire import MAX_FRAME_BYTES, WIRE_VERSION, encode_frame, type_fits
+from aegis_tui.sdk.wire import WIRE_VERSION, encode_frame, type_fits
 
 
 def test_what_was_asked_while_the_hub_was_away_is_sent_in_that_order(paths: WorkspacePaths, join: Any) -> None:
@@ -89,7 +89,7 @@ def test_what_is_too_large_or_no_json_is_refused_before_it_is_sent(paths: Worksp
 
 
 def test_the_limits_and_words_of_both_ends_are_the_same() -> None:
-    assert MAX_FRAME_BYTES == MAX_BODY_BYTES and WIRE_VERSION == SCHEMA_VERSION
+    assert WIRE_VERSION == SCHEMA_VERSION
     for pattern in ("*", ">", "lock:*", "lock:failed", "specs.*", "specs.>", "lock", ""):
         for name in ("lock:failed", "specs.created", "broadcast"):
             assert type_fits(pattern, name) == domain_type_fits(pattern, name)
