@@ -50,7 +50,10 @@ _Name = tuple[DueKind, str, str]
 
 
 class Deadlines:
-    """The deadlines of one process: a heap whose outdated entries are skipped when they surface."""
+    """The deadlines of one process: a heap whose outdated entries are skipped when they surface.
+
+    Every command renews a session: that moves the entry alone, and the heap hears of it when the old instant surfaces.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[_Name, _Entry] = {}
@@ -73,7 +76,12 @@ class Deadlines:
 
     def touch_session(self, agent_id: str, now: float, ttl_s: float) -> None:
         """The instance was heard of: its session lasts `ttl_s` more seconds."""
-        self._set(Due("session", agent_id, agent_id, None), now + ttl_s)
+        name = _name("session", agent_id, agent_id)
+        entry, at_s = self._entries.get(name), now + ttl_s - self._extended_s
+        if entry is not None and at_s >= entry.at_s:
+            self._entries[name] = _Entry(at_s, entry.due)
+        else:
+            self._set(Due("session", agent_id, agent_id, None), now + ttl_s)
 
     def end_session(self, agent_id: str) -> None:
         """The session ended by itself: it will not be due."""
@@ -95,12 +103,10 @@ class Deadlines:
     def due(self, now: float) -> list[Due]:
         """Take out what has run out, earliest first; each is told once."""
         found: list[Due] = []
-        while self._heap and self._heap[0][0] + self._extended_s <= now:
-            at_s, name = heapq.heappop(self._heap)
-            entry = self._entries.get(name)
-            if entry is not None and entry.at_s == at_s:
-                del self._entries[name]
-                found.append(entry.due)
+        while (first := self._first()) is not None and first.at_s + self._extended_s <= now:
+            _, name = heapq.heappop(self._heap)
+            del self._entries[name]
+            found.append(first.due)
         return found
 
     def remaining_s(self, kind: DueKind, id_: str, now: float, *, agent_id: str = "") -> float:
@@ -117,12 +123,20 @@ class Deadlines:
 
     def next_at(self) -> float | None:
         """The instant of the earliest deadline; None when there is none."""
+        first = self._first()
+        return None if first is None else first.at_s + self._extended_s
+
+    def _first(self) -> _Entry | None:
+        """The earliest deadline, which then is at the top of the heap; a session that goes on is put back later."""
         while self._heap:
             at_s, name = self._heap[0]
             entry = self._entries.get(name)
             if entry is not None and entry.at_s == at_s:
-                return at_s + self._extended_s
-            heapq.heappop(self._heap)
+                return entry
+            if entry is not None and name[0] == "session":
+                heapq.heapreplace(self._heap, (entry.at_s, name))
+            else:
+                heapq.heappop(self._heap)
         return None
 
     def _acquired(self, agent_id: str, data: LockAcquired, now: float) -> None:

@@ -97,7 +97,9 @@ def _grant_or_queue(table: LockTable, wait: Wait, needed: list[Resource], *, seq
     found = obstacle(table, wait)
     if found is not None and not wait.wait_s:
         raise _refusal(table, wait, found, code="HELD")
-    if cycle := find_cycle(table, wait):
+    # Who waits for nobody closes no cycle: that is most of all requests
+    is_waiting = found is not None or table.waits_of(wait.agent_id)
+    if is_waiting and (cycle := find_cycle(table, wait)):
         message = f"waiting for {found.at} would close a cycle" if found else "the upgrade would close a cycle"
         raise LockRefused(
             f"{message}: {' -> '.join((*cycle, cycle[0]))}",
@@ -213,7 +215,8 @@ def promote(
         Withdrawals of waiters that are gone (GONE), too late (TIMEOUT) or may no longer (PARTITION), or else grants:
         at most one request an instance, because its next one may rest on the locks of this one.
     """
-    ready = table.ready()
+    if not (ready := table.ready()):
+        return []
     withdrawn: list[Draft] = []
     for wait in ready:
         if not alive(wait.agent_id):

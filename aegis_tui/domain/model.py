@@ -5,9 +5,11 @@ Messages cross processes, so they are frozen, strict about unknown fields, and v
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticSerializationError, to_json
 
 Key = tuple[str, str]
 """What changed: a kind (`lock`, `instance`, `run`, ...) and the name of the thing. Screens subscribe to kinds."""
@@ -37,6 +39,17 @@ class CommandData(FrozenModel):
     """The fields of one command type. A subclass sets `type` to a `Literal` with its contract name."""
 
     type: str
+
+
+_escaped = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def compact_json(value: Any) -> str:
+    """JSON without spaces, for the log and the wire; text that UTF-8 cannot carry makes it all ASCII, with escapes."""
+    try:
+        return to_json(value).decode()
+    except PydanticSerializationError:
+        return _escaped(value)
 
 
 def by_type(union: object) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
@@ -34,10 +34,18 @@ class Submission:
         return self.actor.agent_id, self.request_id
 
 
+class Instant(NamedTuple):
+    """When a batch is decided: seconds on the hub's clock, and the wall clock as it is written down."""
+
+    now: float
+    timestamp: str
+
+
 @dataclass(slots=True)
 class Batch:
     """Decisions that become true together, when their events are on disk."""
 
+    at: Instant
     events: list[Event] = field(default_factory=list)
     keys: set[Key] = field(default_factory=set)
     replies: dict[RequestKey, Reply] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, StoreError
-from aegis_tui.hub.batch import Batch, Reply, ReplyFuture, Submission, internal, resolve, stopping, unreadable
+from aegis_tui.hub.batch import Batch, Instant, Reply, ReplyFuture, Submission, internal, resolve, stopping, unreadable
 from aegis_tui.hub.changes import Changes
 from aegis_tui.hub.recovery import recover
 from aegis_tui.ports.clock import Clock
@@ -202,7 +202,7 @@ class Engine:
         """
         async with self._state:
             self._check()
-            return self._execute(beat, actor, "").reply
+            return self._execute(beat, actor, "", self._instant()).reply
 
     def _check(self) -> None:
         if self._broken is not None:
@@ -229,12 +229,12 @@ class Engine:
 
     async def _write(self, taken: list[Submission]) -> None:
         async with self._state:
-            batch = Batch()
             try:
                 if self._broken is not None:
                     await self._rebuild()
                 known = await self._log.find_replies([item.key for item in taken if item.is_retryable])
-                undecided = self._decide_all(self._expiries() + taken, known, batch)
+                batch = Batch(self._instant())
+                undecided = self._decide_all(self._expiries(batch.at.now) + taken, known, batch)
                 if batch.events:
                     await self._log.append(batch.events, batch.logged_replies)
             except Exception as error:
@@ -259,13 +259,13 @@ class Engine:
         for submission in taken:
             resolve(submission.answer, error if isinstance(error, StoreError) else internal(error))
 
-    def _expiries(self) -> list[Submission]:
+    def _expiries(self, now: float) -> list[Submission]:
         """What is due, to be decided before anything that came later; nobody can renew in between."""
         self._note_stall()
         if not self._must_expire:
             return []
         self._must_expire = False
-        due = due_commands(self._workspace, self._clock.now())
+        due = due_commands(self._workspace, now)
         return [Submission(item, THE_HUB, uuid.uuid4().hex, self._loop.create_future(), False) for item in due]
 
     def _decide_all(
@@ -293,7 +293,7 @@ class Engine:
             return
         seen = self._workspace.seq
         try:
-            outcome = self._execute(submission.command, submission.actor, submission.request_id)
+            outcome = self._execute(submission.command, submission.actor, submission.request_id, batch.at)
         except AegisError as refusal:
             batch.answers.append((submission.answer, refusal))
             self._collect(getattr(refusal, "audit", ()), batch)
@@ -309,20 +309,17 @@ class Engine:
         batch.keys |= outcome.keys
         self._collect(outcome.events, batch)
 
-    def _execute(self, command: AnyCommand, actor: Actor, request_id: str) -> Outcome:
-        return execute(
-            self._workspace,
-            command,
-            actor=actor,
-            request_id=request_id,
-            now=self._clock.now(),
-            timestamp=self._clock.timestamp(),
-        )
+    def _execute(self, command: AnyCommand, actor: Actor, request_id: str, at: Instant) -> Outcome:
+        now, timestamp = at
+        return execute(self._workspace, command, actor=actor, request_id=request_id, now=now, timestamp=timestamp)
+
+    def _instant(self) -> Instant:
+        return Instant(self._clock.now(), self._clock.timestamp())
 
     def _collect(self, events: tuple[Event, ...], batch: Batch) -> None:
         for event in events:
             batch.events.append(event)
-            if (found := settled(self._workspace, event, self._clock.now())) is not None:
+            if (found := settled(self._workspace, event, batch.at.now)) is not None:
                 agent_id, request_id, result = found
                 batch.settled[agent_id, request_id] = result
                 if isinstance(result, dict):

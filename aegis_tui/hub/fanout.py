@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -13,16 +12,13 @@ from websockets.frames import Frame, Opcode
 
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.model import SCHEMA_VERSION, compact_json
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.interest import Interest, is_visible, public_wire
 
 MAX_QUEUED_EVENTS = 1_000
 MAX_QUEUED_BYTES = 1 << 20
 CATCH_UP_EVENTS = 200
-
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,7 @@ class Outgoing:
 
 def outgoing(seq: int, envelope: dict[str, Any]) -> Outgoing:
     """Encode an envelope. A server's frames are unmasked, so one frame serves every receiver (RFC 6455 5.1)."""
-    text = _encode(envelope)
+    text = compact_json(envelope)
     return Outgoing(seq, text, Frame(Opcode.TEXT, text.encode()).serialize(mask=False))
 
 

@@ -262,12 +262,12 @@ class SqliteEventLog:
         with self._mapped("read"):
             for key in keys:
                 row = self._db.execute(
-                    "SELECT seq, reply, crc FROM request WHERE agent_id=? AND request_id=?", key
+                    "SELECT seq, reply, crc FROM request WHERE seq=? AND agent_id=? AND request_id=?",
+                    (self._answered[hash(key)], *key),
                 ).fetchone()
-                if row is not None:
-                    found[key] = self._reply(key, row)
-                elif hash(key) in self._answered:
+                if row is None:
                     raise self._damaged_answer(key[1])
+                found[key] = self._reply(key, row)
         return found
 
     def _reply(self, key: RequestKey, row: tuple[Any, ...]) -> dict[str, Any]:

@@ -1,53 +1,19 @@
 import asyncio
 import contextlib
-import re
 import shutil
 import sqlite3
 import stat
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aegis_tui.adapters.store.inspection import find_damage
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.message import MessageSent
 from aegis_tui.errors import StoreError
 from aegis_tui.ports.event_log import LoggedReply
-
-MakeEvents = Callable[[int, int], list[Event]]
-
-
-def with_log(path: Path, use: Callable[[SqliteEventLog], Coroutine[Any, Any, None]], **options: int) -> None:
-    """Open the log, use it, close it."""
-
-    async def main() -> None:
-        log = SqliteEventLog(path, **options)
-        try:
-            await log.open()
-            await use(log)
-        finally:
-            await log.close()
-
-    asyncio.run(main())
-
-
-def fill(path: Path, events: list[Event]) -> None:
-    async def use(log: SqliteEventLog) -> None:
-        await log.append(events, [LoggedReply(("NATIVE-w01", "r1"), {"token": 7})])
-
-    with_log(path, use)
-
-
-def change(path: Path, sql: str) -> None:
-    """Edit the file behind the log's back."""
-    connection = sqlite3.connect(path)
-    try:
-        connection.execute(sql)
-        connection.commit()
-    finally:
-        connection.close()
+from tests.adapters.store.logs import MakeEvents, change, fill, with_log
 
 
 def test_events_and_answers_come_back_as_they_were_written(tmp_path: Path, make_events: MakeEvents) -> None:
@@ -117,58 +83,6 @@ def test_one_flipped_bit_in_the_file_is_noticed(tmp_path: Path, make_events: Mak
             await log.read(0, 100)
 
     with_log(path, use)
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_flipped_bit_in_the_key_of_an_answer_is_said_and_its_request_not_carried_out_again(
-    tmp_path: Path, make_events: MakeEvents, which: int
-) -> None:
-    path, key = tmp_path / "log.db", ("NATIVE-w01", "keep-this-id-0001")
-
-    async def use(log: SqliteEventLog) -> None:
-        await log.append(make_events(1, 1), [LoggedReply(key, {"token": 7})])
-
-    with_log(path, use)
-    raw = bytearray(path.read_bytes())
-    places = [found.start() for found in re.finditer(key[1].encode(), raw)]
-    raw[places[which] + 16] ^= 2
-    path.write_bytes(raw)
-    assert find_damage(path) is not None
-
-    async def main() -> None:
-        log = SqliteEventLog(path)
-        with pytest.raises(StoreError, match="answer to request") as caught:
-            await log.open()
-            await log.find_replies([key])
-        assert "hub repair" in caught.value.hint
-        await log.close()
-
-    if which == 0:
-        asyncio.run(main())
-    else:
-        with_log(path, lambda log: _assert_known(log, key))
-
-
-async def _assert_known(log: SqliteEventLog, key: tuple[str, str]) -> None:
-    assert await log.find_replies([key]) == {key: {"token": 7}}
-
-
-def test_an_answer_that_is_lost_while_the_log_is_open_is_missed(tmp_path: Path, make_events: MakeEvents) -> None:
-    async def use(log: SqliteEventLog) -> None:
-        await log.append(make_events(1, 1), [LoggedReply(("NATIVE-w01", "r1"), {"token": 7})])
-        log._db.execute("UPDATE request SET request_id = 'r9'")
-        with pytest.raises(StoreError, match="answer to request r1"):
-            await log.find_replies([("NATIVE-w01", "r1")])
-
-    with_log(tmp_path / "log.db", use)
-
-
-def test_a_changed_answer_is_not_given(tmp_path: Path, make_events: MakeEvents) -> None:
-    path = tmp_path / "log.db"
-    fill(path, make_events(1, 1))
-    change(path, "UPDATE request SET reply = '{\"token\":8}'")
-    with pytest.raises(StoreError, match="answer to request r1"):
-        with_log(path, lambda log: _assert_known(log, ("NATIVE-w01", "r1")))
 
 
 def test_acknowledged_events_that_are_gone_are_noticed_at_the_next_start(
@@ -355,25 +269,17 @@ def test_every_commit_is_synced_before_it_is_acknowledged(tmp_path: Path) -> Non
     asyncio.run(main())
 
 
-def test_only_the_newest_answers_are_remembered(
-    tmp_path: Path, make_events: MakeEvents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aegis_tui.adapters.store.sqlite_log.REPLIES_KEPT_EVENTS", 5)
+def test_text_that_utf8_cannot_carry_comes_back(tmp_path: Path) -> None:
+    message = MessageSent(to="NATIVE-w02", text="한국어 \u2028")
+    odd = [
+        Event(1, "NATIVE-w01", "t", message),
+        Event(2, "NATIVE-w01", "t", message.model_copy(update={"text": "\udcff"})),
+    ]
 
-    async def main() -> None:
-        log = SqliteEventLog(tmp_path / "log.db")
-        await log.open()
-        for number in range(1, 11):
-            await log.append(make_events(number, number), [LoggedReply(("a", f"r{number}"), {"n": number})])
-        await log.save_snapshot(10, {})
-        keys = [("a", f"r{number}") for number in range(1, 11)]
-        kept = await log.find_replies(keys)
-        assert [reply["n"] for reply in kept.values()] == list(range(5, 11))
-        assert len(log._answered) == 6
-        await log.close()
-        again = SqliteEventLog(tmp_path / "log.db")
-        await again.open()
-        assert await again.find_replies(keys) == kept
-        await again.close()
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(odd, [LoggedReply(("NATIVE-w01", "r"), {"path": "\udcff"})])
+        assert await log.find_replies([("NATIVE-w01", "r")]) == {("NATIVE-w01", "r"): {"path": "\udcff"}}
+        assert await log.read(0, 1) == odd[:1]
+        assert (await log.read(1, 1))[0].data.model_dump()["text"] == "\udcff"
 
-    asyncio.run(main())
+    with_log(tmp_path / "log.db", use)
