@@ -17,7 +17,7 @@ _LOG = "aegis_tui/adapters/store/sqlite_log.py"
 _LOCK_TESTS = ("tests/domain/test_lock.py", "tests/domain/test_lock_model.py")
 _SOAK_TESTS = ("tests/soak/test_kill_loop.py",)
 _ENGINE_TESTS = ("tests/hub/test_engine.py",)
-_LOG_TESTS = ("tests/adapters/store/test_sqlite_log.py",)
+_LOG_TESTS = ("tests/adapters/store/test_sqlite_log.py", "tests/adapters/store/test_answers.py")
 _FANOUT_TESTS = ("tests/hub/test_fanout.py",)
 
 
@@ -154,6 +154,22 @@ MUTANTS = (
         "            LockRenewed: self._renewed,\n",
         "",
         ("tests/domain/test_deadline.py",),
+    ),
+    Mutant(
+        "lost-heartbeat",
+        "a session lasts while its instance is heard of, and ends after that",
+        "aegis_tui/domain/deadline.py",
+        "heapq.heapreplace(self._heap, (entry.at_s, name))",
+        "heapq.heappop(self._heap)",
+        ("tests/domain/test_deadline.py",),
+    ),
+    Mutant(
+        "no-cycle-by-own-wait",
+        "an upgrade that nobody holds back can still close a cycle",
+        _RULES,
+        "found is not None or table.waits_of(wait.agent_id)",
+        "found is not None",
+        _LOCK_TESTS,
     ),
     Mutant(
         "one-directional-glob",
