@@ -304,6 +304,22 @@ def test_a_worker_that_always_fails_ends_the_run() -> None:
     assert hub.run.error is not None and "no idea" in hub.run.error["message"]
 
 
+def test_a_review_that_always_fails_ends_the_run() -> None:
+    hub = Hub()
+    hub.start(DESIGN, max_attempts=2)
+    (alpha,) = hub.living("worker")
+    hub.bring_up(alpha)
+    hub.submit(alpha, "a1")
+    hub.check("alpha", "a1", ("src/a/x.py",))
+    for _ in range(2):
+        assert hub.run.ok is None
+        (reviewer,) = hub.living("reviewer")
+        hub.bring_up(reviewer)
+        hub.send(commands.AgentReport(state="failed", note="no idea"), Actor(reviewer, "instance"))
+        hub.bring_down()
+    assert hub.run.error is not None and hub.run.error["code"] == "review.failed"
+
+
 def test_an_approval_with_a_failed_criterion_is_refused() -> None:
     hub = Hub()
     hub.start(DESIGN)

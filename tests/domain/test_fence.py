@@ -71,10 +71,13 @@ def test_a_token_that_was_never_granted_for_the_piece_is_refused_at_hand_in() ->
 
 def test_a_token_stays_good_after_release_and_over_a_snapshot() -> None:
     hub, alpha, _ = working()
-    token = write(hub, alpha)
+    token, me = write(hub, alpha), Actor(alpha, "instance")
+    unused = hub.send(commands.LockAcquire(path=ROUTES), me).reply["locks"][0]
+    hub.send(commands.LockRelease(lock_id=unused["lock_id"], token=unused["token"]), me)
     loaded = Workspace.load(hub.workspace.dump())
     assert state_hash(loaded) == state_hash(hub.workspace)
     hub.workspace = loaded
+    assert loaded.fences.granted_to([alpha]) == {token, unused["token"]}
     accept(hub, alpha, "a1", token)
     assert hub.stands("alpha") is PieceStatus.ACCEPTED
 

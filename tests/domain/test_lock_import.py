@@ -31,6 +31,7 @@ AT = NOW.timestamp()
         ([{"path": "a.py", "acquired_at": "2026-01-05T08:58:00Z"}], ("", "a.py", "EXCLUSIVE", 180)),
         ([{"path": "a.py", "ttl": 99999}], ("", "a.py", "EXCLUSIVE", 600)),
         ([{"path": "a.py", "lines": "3-5"}], ("", "a.py:3-5", "EXCLUSIVE", 300)),
+        ([{"path": "a.py", "lines": "7"}], ("", "a.py:7-7", "EXCLUSIVE", 300)),
         ([{"path": "a.py", "lines": [3, 5]}], ("", "a.py:3-5", "EXCLUSIVE", 300)),
         ({"path": "a.py", "symbol": "A.b"}, ("", "a.py:A.b", "EXCLUSIVE", 300)),
     ],

@@ -31,6 +31,11 @@ def test_what_has_one_name_is_one_symbol_and_what_is_below_belongs_to_it() -> No
     }
 
 
+def test_what_stands_before_the_first_symbol_belongs_to_the_module() -> None:
+    outline = build_outline([Found("f", "function", (2, 3))], 3)
+    assert outline.symbols[MODULE].spans == ((1, 1),)
+
+
 def test_a_signature_hash_follows_the_signature_and_not_its_spaces() -> None:
     def hash_of(signature: str) -> str:
         symbol = build_outline([Found("f", "function", (1, 1), signature)], 1).find("f")
