@@ -15,7 +15,6 @@ from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
 from aegis_tui.adapters.git.repository import open_repository
-from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
@@ -186,6 +185,8 @@ async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> 
 
 def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *, proc: Path = Path("/proc")) -> Doctor:
     """What looks at this machine, from the folder where the person is."""
+    from aegis_tui.adapters.llm.openai import OpenAIChat  # brings httpx, and every hub imports this module
+
     return Doctor(
         programs=SubprocessRunner(),
         sandbox=BubblewrapSandbox(environ),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import httpx
-
 from aegis_tui.adapters.resolve import resolve_endpoint
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.errors import ModelUnavailable
@@ -32,6 +30,8 @@ async def probe_endpoint(base_url: str) -> EndpointFound:
         Refused: Outside loopback and private ranges; no byte was sent there.
         ModelUnavailable: Nothing answers, or not as an OpenAI-compatible server does.
     """
+    import httpx  # slow to import, and every hub imports this module
+
     url = normalise_base_url(base_url)
     await resolve_endpoint(url)
     hint = "start one: aegis-tui vllm start, or name another with --base-url"
