@@ -261,9 +261,10 @@ class SqliteEventLog:
         found: dict[RequestKey, dict[str, Any]] = {}
         with self._mapped("read"):
             for key in keys:
+                if (seq := self._answered.get(hash(key))) is None:
+                    continue
                 row = self._db.execute(
-                    "SELECT seq, reply, crc FROM request WHERE seq=? AND agent_id=? AND request_id=?",
-                    (self._answered[hash(key)], *key),
+                    "SELECT seq, reply, crc FROM request WHERE seq=? AND agent_id=? AND request_id=?", (seq, *key)
                 ).fetchone()
                 if row is None:
                     raise self._damaged_answer(key[1])

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,23 @@ def test_only_the_newest_answers_are_remembered(
         await again.close()
 
     asyncio.run(main())
+
+
+def test_an_answer_that_is_forgotten_while_it_is_looked_up_is_not_there(
+    tmp_path: Path, make_events: MakeEvents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aegis_tui.adapters.store.sqlite_log.REPLIES_KEPT_EVENTS", 2)
+    key, go_on = ("NATIVE-w01", "r1"), threading.Event()
+
+    async def use(log: SqliteEventLog) -> None:
+        await log.append(make_events(1, 1), [LoggedReply(key, {"token": 1})])
+        await log.append(make_events(2, 9), [])
+        log._thread.submit(go_on.wait)
+        snapshot = asyncio.create_task(log.save_snapshot(9, {"a": 1}))
+        lookup = asyncio.create_task(log.find_replies([key]))
+        await asyncio.sleep(0)
+        go_on.set()
+        await snapshot
+        assert await lookup == {}
+
+    with_log(tmp_path / "log.db", use)
