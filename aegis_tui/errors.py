@@ -19,7 +19,15 @@
         SandboxUnavailable     5
       GitError                 1  git ran and failed
       TerminalError            1  tmux ran and failed
-      ModelError               1  the model server answered with an error
+      ModelError               1  the model server answered, and the answer is of no use
+        ModelMalformed         1  a reply that cannot be read; carries the offending piece
+        ModelLost              1  the connection ended in the middle of a reply
+        ModelCut               1  the reply reached the server's limit of tokens
+        ModelRefused           1  certain: whoever sends this request again is refused again
+          ModelKeyRefused      1  401 or 403: no key, or not the right one
+          ModelAbsent          1  404: no such model, or no such path
+          ContextOverflow      1  the conversation is longer than the model's context
+          HistoryRefused       1  the model's chat template does not accept the conversation
       StoreError               1  the log is damaged or cannot be written
 
 Every error carries a stable ``code``, an ``exit_code`` (contract 3) and a ``hint`` that names the next step.
@@ -157,9 +165,60 @@ class TerminalError(AegisError):
 
 
 class ModelError(AegisError):
-    """The model server answered with an error."""
+    """The model server answered, and the answer is of no use. ``data['status']`` holds an HTTP status, if any."""
 
     code = "model.failed"
+    is_certain = False
+    """Whether the same request fails again whenever and by whomever it is sent, so that trying again is of no use."""
+
+
+class ModelMalformed(ModelError):
+    """A reply that cannot be read. The message ends with the piece that was not understood, inert and bounded."""
+
+    code = "model.malformed"
+
+
+class ModelLost(ModelError):
+    """The connection ended, or the server gave up, after a reply had begun."""
+
+    code = "model.lost"
+
+
+class ModelCut(ModelError):
+    """The reply reached the server's limit of tokens before it held anything to act on."""
+
+    code = "model.cut"
+
+
+class ModelRefused(ModelError):
+    """The server refused the request itself (400, 401, 403, 404, 413, 422): a successor's is refused as well."""
+
+    code = "model.refused"
+    is_certain = True
+
+
+class ModelKeyRefused(ModelRefused):
+    """The server wants a key, or another one (401, 403)."""
+
+    code = "model.key"
+
+
+class ModelAbsent(ModelRefused):
+    """The server has no model of that name, or no such path (404)."""
+
+    code = "model.absent"
+
+
+class ContextOverflow(ModelRefused):
+    """The conversation is longer than the model's context, also after it was shortened."""
+
+    code = "model.context"
+
+
+class HistoryRefused(ModelRefused):
+    """The chat template of the model does not accept the order or the form of the messages."""
+
+    code = "model.template"
 
 
 class StoreError(AegisError):

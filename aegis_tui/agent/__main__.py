@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.agent.keyboard import keyboard_lines
+from aegis_tui.agent.last_words import error_words
 from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import AgentSession, feed_keyboard, run_beside
@@ -56,6 +58,10 @@ def main() -> int:
     except AegisError as error:
         Screen(console).problem(f"{error}. {error.hint}" if error.hint else str(error))
         return error.exit_code
+    except Exception as error:  # the last border: the pane shows why, the hub was told by the session
+        logging.getLogger(__name__).exception("the agent failed")
+        Screen(console).problem(error_words(error))
+        return 1
     return 0
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from aegis_tui.agent.conversation import Conversation
+from aegis_tui.agent.last_words import error_words
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.toolbox import Outcome, Toolbox
@@ -13,6 +15,8 @@ from aegis_tui.domain.prompt import REMINDER, unparsed_tool_call
 from aegis_tui.domain.tool import tool_schemas
 from aegis_tui.errors import AegisError, ModelError
 from aegis_tui.ports.llm import ChatModel, ChatReply, ChatRequest, TextDelta
+
+_log = logging.getLogger(__name__)
 
 MAX_UNUSABLE = 3
 """Replies in a row without one usable call that are answered with what is wrong; the next one fails the task."""
@@ -69,7 +73,10 @@ class ToolLoop:
                 if outcome is not None:
                     return outcome
         except AegisError as error:
-            return Outcome("failed", str(error))
+            return Outcome("failed", str(error), error)
+        except Exception as error:  # the border of a task: a fault in this program ends the task, not the agent
+            _log.exception("a turn failed")
+            return Outcome("failed", error_words(error), error)
         finally:
             self._screen.end_stream()
             self._conversation.answer_rest("Not run: the turn was interrupted.")

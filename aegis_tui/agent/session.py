@@ -13,6 +13,7 @@ from aegis_tui.agent.files import Worktree
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn
 from aegis_tui.agent.inbox import FOLLOWED, Inbox, Prompt
+from aegis_tui.agent.last_words import error_words
 from aegis_tui.agent.locks import HeldLocks
 from aegis_tui.agent.loop import ToolLoop
 from aegis_tui.agent.progress import Progress
@@ -85,7 +86,7 @@ class AgentSession:
         """
         newest = await self._newest_seq()
         await self._join()
-        model_name = self._settings.model or await self._first_model()
+        model_name = await self._choose_model()
         self._screen.welcome(self._settings.agent_id, role=self._role.name, model=model_name)
         tool_loop = ToolLoop(
             self._model,
@@ -106,6 +107,9 @@ class AgentSession:
             done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 await task
+        except Exception as error:  # the border of the program: whatever ends it is its last word to the hub
+            self._stop_reason = error_words(error)
+            raise
         finally:
             await _cancel(stopping, *background)
             await self._leave()
@@ -141,6 +145,15 @@ class AgentSession:
         for item in reply.get("messages", ()):
             event = HubEvent(int(item["seq"]), "message:sent", str(item["sender"]), str(item["timestamp"]), item)
             await self._take(event)
+
+    async def _choose_model(self) -> str:
+        """The model that was named, else the first one served; a server without one is told to the hub as a failure."""
+        try:
+            return self._settings.model or await self._first_model()
+        except Exception as error:
+            self._stop_reason = error_words(error)
+            await self._leave()
+            raise
 
     async def _first_model(self) -> str:
         names = await self._model.list_models()

@@ -39,6 +39,8 @@ class Outcome:
 
     state: str
     summary: str
+    cause: Exception | None = None
+    """What was raised, when that ended the task: a `ModelRefused` would end the same task of a successor as well."""
 
 
 @dataclass(frozen=True, slots=True)
