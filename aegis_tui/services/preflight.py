@@ -10,7 +10,7 @@ from typing import Protocol
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.command import RunStart
-from aegis_tui.domain.qa import detect_qa
+from aegis_tui.domain.qa.result import detect_qa
 from aegis_tui.domain.run_event import RunFacts
 from aegis_tui.domain.run_rules import parse_design
 from aegis_tui.domain.workspace import Workspace

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aegis_tui.domain.qa import QaResult, blame, new_failures, read_result
+from aegis_tui.domain.qa.obstacle import Obstacle
+from aegis_tui.domain.qa.result import QaResult, blame, new_failures, read_result
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.run_event import QaCheck
 from aegis_tui.ports.program import ProgramResult, ProgramRunner
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.sandbox import Sandbox, SandboxSpec
+from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
 from aegis_tui.services.instances import PASSED_ON
 
 TIMEOUT_S = 1800.0
@@ -30,6 +32,18 @@ def commands_of(run: Run) -> tuple[str, ...]:
     return run.facts.qa_commands
 
 
+class BareEnvironment:
+    """A `QaEnvironment` with nothing beside the worktree."""
+
+    async def prepare(self, worktree: Path, home: Path, commands: Sequence[str]) -> Surroundings:
+        """Make nothing ready."""
+        return Surroundings()
+
+    async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
+        """Find nothing."""
+        return ()
+
+
 class Quality:
     """Runs QA in a scratch worktree, inside the sandbox, and reads the result as a difference against the base."""
 
@@ -41,8 +55,10 @@ class Quality:
         programs: ProgramRunner,
         scratch_dir: Path,
         environ: Mapping[str, str],
+        surroundings: QaEnvironment | None = None,
     ) -> None:
         self._repository, self._sandbox, self._programs = repository, sandbox, programs
+        self._surroundings = surroundings or BareEnvironment()
         self._scratch_dir, self._environ = scratch_dir, environ
 
     async def judge(self, run: Run, oid: str) -> dict[str, object]:
@@ -66,9 +82,10 @@ class Quality:
 
     async def _run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, ProgramResult]:
         async with self._scratch(run, oid, name) as (worktree, home):
-            return {command: await self._run_one(run, command, worktree, home) for command in commands}
+            around = await self._surroundings.prepare(worktree, home, commands)
+            return {command: await self._run_one(run, command, worktree, home, around) for command in commands}
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _scratch(self, run: Run, oid: str, name: str) -> AsyncIterator[tuple[Path, Path]]:
         path = self._scratch_dir / f"{run.run}-{name}"
         worktree = await self._repository.add_scratch(path, oid)
@@ -78,7 +95,9 @@ class Quality:
         finally:
             await self._repository.remove_worktree(worktree.path, rescue=None)
 
-    async def _run_one(self, run: Run, command: str, worktree: Path, home: Path) -> ProgramResult:
+    async def _run_one(self, run: Run, command: str, worktree: Path, home: Path, around: Surroundings) -> ProgramResult:
+        if obstacles := [item for item in around.obstacles if item.command in (None, command)]:
+            return _not_run(obstacles)
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         environment = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
         environment |= {
@@ -88,18 +107,25 @@ class Quality:
             "PYTHONDONTWRITEBYTECODE": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "PATH": environment.get("PATH", os.defpath),
+            **around.environment,
         }
         spec = SandboxSpec(
             worktree=worktree,
             cwd=worktree,
             environment=environment,
             read_write=(home,),
-            read_only=(self._repository.common_dir,),
+            read_only=(self._repository.common_dir, *around.read_only),
             keep_environment=True,
             own_session=True,
         )
         argv = self._sandbox.wrap(["bash", "-c", command], spec, level)
-        return await self._programs.run(argv, cwd=worktree, environment=environment, timeout_s=TIMEOUT_S)
+        result = await self._programs.run(argv, cwd=worktree, environment=environment, timeout_s=TIMEOUT_S)
+        met = await self._surroundings.inspect(worktree, home, command)
+        return _not_run(met) if met else result
+
+
+def _not_run(obstacles: Sequence[Obstacle]) -> ProgramResult:
+    return ProgramResult(None, "\n".join(f"{item.reason}: {item.remedy}" for item in obstacles), 0.0)
 
 
 def _check(command: str, now: ProgramResult, base: ProgramResult | None) -> QaCheck:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aegis_tui.domain.qa import QaResult, blame, detect_qa, new_failures, read_result
+from aegis_tui.domain.qa.result import QaResult, blame, detect_qa, new_failures, read_result
 from aegis_tui.domain.run import Piece, Run
 from aegis_tui.domain.run_event import RunFacts, RunOptions
 from aegis_tui.domain.run_rules import parse_design
