@@ -20,8 +20,9 @@ from aegis_tui.cli.main import COMMANDS
 from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.hub.contract import CONTRACTS, contract_text
 from aegis_tui.sdk.tools import tools_of
+from scripts.docs.boundary import tables
 
-PAGES = ("README.md", "docs/architecture.md", "docs/hub.md")
+PAGES = ("README.md", "docs/architecture.md", "docs/hub.md", "docs/security.md")
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -124,6 +125,7 @@ GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
     "commands": _commands,
     "tools": _tools,
     "order": _order,
+    "boundary": tables,
 }
 
 if __name__ == "__main__":

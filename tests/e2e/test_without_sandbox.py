@@ -9,6 +9,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.sample_repository import scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
@@ -62,6 +64,11 @@ def test_without_a_sandbox_the_run_works_and_the_report_says_so(workspace: Scrat
     assert set(boundary["layers"].values()) == {"off: --sandbox off"}
 
 
+@pytest.mark.boundary(
+    layer="hub files",
+    tried="modules in the repository named like ours or like the standard library",
+    refused="our processes do not import them",
+)
 def test_no_module_of_the_repository_is_imported_by_our_own_processes(
     workspace: ScratchWorkspace, tmp_path: Path
 ) -> None:

@@ -151,6 +151,11 @@ def served(paths: WorkspacePaths, attack: Callable[[HubAddress], Any]) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.boundary(
+    layer="hub rights",
+    tried="REST: other origins and hosts, no or wrong tokens, tokens in URLs and cookies, large and deep bodies",
+    refused="400, 401, 403, 405, 413, 415; no token in any answer",
+)
 @pytest.mark.parametrize("door", DOORS)
 def test_rest_refuses_every_attack(paths: WorkspacePaths, door: str) -> None:
     async def attack(address: HubAddress) -> None:
@@ -168,6 +173,11 @@ def test_rest_refuses_every_attack(paths: WorkspacePaths, door: str) -> None:
     served(paths, attack)
 
 
+@pytest.mark.boundary(
+    layer="hub rights",
+    tried="WebSocket: the same, no hello, large frames",
+    refused="403 at the door, or the connection is closed",
+)
 @pytest.mark.parametrize("door", DOORS)
 def test_the_stream_refuses_every_attack(paths: WorkspacePaths, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aegis_tui.hub.stream.HELLO_DEADLINE_S", 0.2)
@@ -198,6 +208,7 @@ def test_the_stream_refuses_every_attack(paths: WorkspacePaths, door: str, monke
     served(paths, attack)
 
 
+@pytest.mark.boundary(layer="hub rights", tried="a token after its session ended", refused="401")
 @pytest.mark.parametrize("door", DOORS)
 def test_a_token_ends_with_its_session_on_every_door(paths: WorkspacePaths, door: str) -> None:
     async def main() -> None:
@@ -220,6 +231,11 @@ def test_a_token_ends_with_its_session_on_every_door(paths: WorkspacePaths, door
     asyncio.run(main())
 
 
+@pytest.mark.boundary(
+    layer="hub rights",
+    tried="acting for another instance: its lock, its name, commands of a person, the whole state",
+    refused="refused",
+)
 @pytest.mark.parametrize("door", DOORS)
 def test_an_instance_acts_only_as_itself_on_every_door(paths: WorkspacePaths, door: str) -> None:
     async def main() -> None:
@@ -257,6 +273,9 @@ def test_an_instance_acts_only_as_itself_on_every_door(paths: WorkspacePaths, do
     asyncio.run(main())
 
 
+@pytest.mark.boundary(
+    layer="hub rights", tried="connecting from another machine", refused="the hub listens on the loopback address only"
+)
 def test_the_hub_listens_on_the_loopback_address_only(paths: WorkspacePaths) -> None:
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, _):
@@ -283,6 +302,11 @@ def test_the_other_end_of_a_unix_socket_is_known() -> None:
         assert peer.peer_uid(tcp) is None
 
 
+@pytest.mark.boundary(
+    layer="hub rights",
+    tried="a process of another user on the unix socket, with a token",
+    refused="the connection is closed",
+)
 def test_a_process_of_another_user_is_turned_away_from_the_unix_socket(
     paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +350,9 @@ def _answer(stranger: socket.socket) -> bytes:
             return b""
 
 
+@pytest.mark.boundary(
+    layer="limits", tried="a flood of commands of one instance", refused="held back; the others are answered"
+)
 def test_a_flood_of_one_instance_is_held_back_and_the_others_are_heard(paths: WorkspacePaths) -> None:
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, engine):

@@ -10,9 +10,18 @@ import pytest
 
 from aegis_tui.domain import command, event
 from scripts.docs.__main__ import render
+from scripts.docs.boundary import boundary_fields
 
 TEMPLATE = ["Status", "Summary", "Context", "Solution", "Trade-offs", "How it is verified"]
-PAGES = ("README.md", "AGENTS.md", "CHANGELOG.md", "docs/architecture.md", "docs/benchmarks.md", "docs/hub.md")
+PAGES = (
+    "README.md",
+    "AGENTS.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/benchmarks.md",
+    "docs/hub.md",
+    "docs/security.md",
+)
 
 
 def types_of(union: object) -> set[str]:
@@ -60,3 +69,19 @@ def test_every_module_and_event_of_the_architecture_exists(root: Path) -> None:
     assert len(files) > 20
     missing = [name for name in files if not (root / name).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"layer": "moat", "tried": "a", "refused": "b"},
+        {"layer": "hooks", "tried": "a"},
+        {"layer": "hooks", "tried": "", "refused": "b"},
+        {"layer": "hooks", "tried": "a\nb", "refused": "b"},
+        {"layer": "hooks", "tried": "a", "refused": "b", "by": "c"},
+    ],
+)
+def test_a_boundary_mark_that_the_page_cannot_show_is_refused(fields: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="boundary"):
+        boundary_fields(pytest.mark.boundary(**fields).mark)
+    assert boundary_fields(pytest.mark.boundary(layer="hooks", tried="a", refused="b").mark)["tried"] == "a"

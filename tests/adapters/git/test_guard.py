@@ -57,6 +57,11 @@ def test_work_inside_the_partition_is_committed_by_the_instance(agent: Shell, sp
     assert agent(spec.path, "log", "-1", "--format=%an <%ae> %cn") == "NATIVE-w01 <w01@aegis.invalid> NATIVE-w01"
 
 
+@pytest.mark.boundary(
+    layer="hooks",
+    tried="a commit of a path of another, also with --no-verify",
+    refused="refused, with the path and whose it is",
+)
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -101,6 +106,7 @@ def test_deleting_a_foreign_file_is_refused(agent: Shell, spec: WorktreeSpec) ->
     assert "web/page.html" in refused(agent, spec.path, "commit", "-qm", "Delete")
 
 
+@pytest.mark.boundary(layer="hooks", tried="moving any ref but its own branch", refused="refused")
 @pytest.mark.parametrize(
     "command",
     [
@@ -129,6 +135,7 @@ def test_no_other_ref_can_be_moved(
     assert git(spec.path, "status", "--porcelain") == status
 
 
+@pytest.mark.boundary(layer="hooks", tried="git push, with and without hooks", refused="refused")
 def test_an_agent_cannot_push_with_or_without_hooks(
     repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec, tmp_path: Path
 ) -> None:
@@ -210,6 +217,7 @@ def test_a_merge_of_the_working_ref_with_a_resolved_conflict_passes(
     assert (spec.path / "web/other.html").exists()
 
 
+@pytest.mark.boundary(layer="hooks", tried="a merge that also changes a path of another", refused="refused")
 def test_a_merge_that_changes_a_foreign_path_on_its_own_is_refused_even_unverified(
     repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec, spec_for: Callable[..., WorktreeSpec]
 ) -> None:
@@ -231,6 +239,7 @@ def test_a_merge_that_changes_a_foreign_path_on_its_own_is_refused_even_unverifi
         assert "web/page.html belongs" in refused(agent, spec.path, "commit", "-m", "Merge", *flags)
 
 
+@pytest.mark.boundary(layer="hooks", tried="taking over another's commits", refused="refused until they are integrated")
 def test_another_instances_commits_are_not_taken_over_unless_integrated(
     repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec, spec_for: Callable[..., WorktreeSpec]
 ) -> None:
@@ -268,6 +277,7 @@ def test_a_rebase_leaves_no_cherry_pick_behind_where_git_cannot_lock_its_refs(
     assert (spec.path / "src/a.py").read_text() == "two\n"
 
 
+@pytest.mark.boundary(layer="hooks", tried="rules that are damaged", refused="everything is refused")
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty", "no branch"])
 def test_rules_that_cannot_be_read_refuse_everything(agent: Shell, spec: WorktreeSpec, damage: str) -> None:
     rules = spec.guard.hooks_dir / "rules"
@@ -281,6 +291,9 @@ def test_rules_that_cannot_be_read_refuse_everything(agent: Shell, spec: Worktre
     assert "refused" in refused(agent, spec.path, "commit", "-qam", "Work", "--no-verify")
 
 
+@pytest.mark.boundary(
+    layer="hooks", tried="a PATH without the tools that the hook needs", refused="everything is refused"
+)
 @pytest.mark.parametrize("missing", ["awk", "tr", "tail", "sed", "cat"])
 def test_without_its_tools_the_guard_refuses(git: Shell, spec: WorktreeSpec, tmp_path: Path, missing: str) -> None:
     tools = tmp_path / "tools"
@@ -310,6 +323,7 @@ def test_a_granted_path_may_be_committed_from_then_on(repo: Path, agent: Shell, 
     assert "NATIVE-w09" in refused(agent, spec.path, "commit", "-qm", "More")
 
 
+@pytest.mark.boundary(layer="hooks", tried="a commit of a reviewer or scout", refused="refused")
 def test_a_read_only_instance_commits_nothing(repo: Path, agent: Shell, spec: WorktreeSpec) -> None:
     reguard(repo, spec, allow=(), joint=())
     write(spec, "src/a.py")

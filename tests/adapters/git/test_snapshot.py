@@ -141,6 +141,11 @@ def test_a_snapshot_touches_neither_index_nor_files_and_is_the_same_twice(
     assert git(spec.path, "status", "--porcelain") == before[1]
 
 
+@pytest.mark.boundary(
+    layer="hub files",
+    tried="filter and fsmonitor programs in the configuration and attributes of a worktree",
+    refused="git of the hub does not read that configuration: nothing starts",
+)
 def test_settings_an_agent_writes_into_its_worktree_start_no_program_of_ours(
     repo: Path, git: Shell, spec_for: MakeSpec, tmp_path: Path, add: Add, remove: Remove
 ) -> None:
@@ -158,6 +163,11 @@ def test_settings_an_agent_writes_into_its_worktree_start_no_program_of_ours(
     assert not trap.exists()
 
 
+@pytest.mark.boundary(
+    layer="hub files",
+    tried="a submodule with a filter of its own",
+    refused="git of the hub does not enter it: nothing starts",
+)
 def test_a_dirty_submodule_is_not_entered_by_a_snapshot(repo: Path, git: Shell, tmp_path: Path) -> None:
     library = tmp_path / "library"
     library.mkdir()

@@ -144,6 +144,11 @@ def test_strict_without_bubblewrap_says_how_to_install_it(tmp_path: Path) -> Non
     assert sandbox.wrap(["true"], spec, SandboxLevel.NONE) == ["true"]
 
 
+@pytest.mark.boundary(
+    layer="namespace",
+    tried="a bubblewrap that lets everything through, or fails",
+    refused="the probe tries to get out, and says that nothing holds",
+)
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -173,6 +178,11 @@ def test_a_commit_in_the_worktree_works(lab: Lab) -> None:
     git("fsck", "--strict", cwd=lab.repository)
 
 
+@pytest.mark.boundary(
+    layer="namespace",
+    tried="a write to the checkout, the common git folder, hooks, other refs, the system",
+    refused="read-only inside, or absent",
+)
 @needs_bwrap
 def test_nothing_outside_the_worktree_can_be_written(lab: Lab) -> None:
     for path in (
@@ -196,6 +206,11 @@ def test_nothing_outside_the_worktree_can_be_written(lab: Lab) -> None:
     assert lab.writes(lab.worktree / "new.py")
 
 
+@pytest.mark.boundary(
+    layer="namespace",
+    tried="git commands that move other refs or write the configuration",
+    refused="git itself fails; refs and configuration are byte for byte as before",
+)
 @needs_bwrap
 def test_git_inside_cannot_move_other_refs_nor_the_configuration(lab: Lab) -> None:
     assert lab.run("git", "commit", "-q", "--allow-empty", "-m", "feat: ahead of the others").returncode == 0
@@ -215,6 +230,11 @@ def test_git_inside_cannot_move_other_refs_nor_the_configuration(lab: Lab) -> No
         assert (git("for-each-ref", cwd=lab.repository), (lab.common / "config").read_bytes()) == before, argv
 
 
+@pytest.mark.boundary(
+    layer="namespace",
+    tried="renaming, replacing or deleting .git or the worktree's git folder",
+    refused="a mount point cannot be moved",
+)
 @needs_bwrap
 def test_the_guards_cannot_be_moved_away(lab: Lab) -> None:
     before = (lab.worktree / ".git").read_bytes()
@@ -230,6 +250,11 @@ def test_the_guards_cannot_be_moved_away(lab: Lab) -> None:
         assert (lab.admin / "commondir").read_text(encoding="utf-8") == "../..\n"
 
 
+@pytest.mark.boundary(
+    layer="namespace",
+    tried="reading the person's home, other worktrees, the hub's record",
+    refused="does not exist inside",
+)
 @needs_bwrap
 def test_what_nobody_named_is_not_there(lab: Lab, tmp_path: Path) -> None:
     home_file = Path.home() / f".aegis-sandbox-test-{os.getpid()}"
@@ -252,6 +277,9 @@ def test_what_nobody_named_is_not_there(lab: Lab, tmp_path: Path) -> None:
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
 
 
+@pytest.mark.boundary(
+    layer="namespace", tried="reading variables of the hub's environment", refused="only what was given is there"
+)
 @needs_bwrap
 def test_the_environment_is_only_what_was_given(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AEGIS_SECRET_IN_PARENT", "x")
@@ -262,6 +290,9 @@ def test_the_environment_is_only_what_was_given(lab: Lab, monkeypatch: pytest.Mo
     assert "AEGIS_SECRET_IN_PARENT=x" in kept.stdout.splitlines()
 
 
+@pytest.mark.boundary(
+    layer="namespace", tried="TCP, abstract sockets, sockets of other programs", refused="unreachable"
+)
 @needs_bwrap
 def test_no_network_but_the_sockets_that_were_given(lab: Lab) -> None:
     path = lab.runtime / "hub.sock"
@@ -309,6 +340,9 @@ def test_this_package_and_its_python_run_inside(lab: Lab) -> None:
     assert (done.stdout, done.stderr) == ("fine\n", "")
 
 
+@pytest.mark.boundary(
+    layer="namespace", tried="a reviewer or scout that writes in its worktree", refused="read-only inside"
+)
 @needs_bwrap
 def test_a_worktree_can_be_shown_without_being_writable(lab: Lab) -> None:
     spec = replace(lab.spec, worktree_writable=False)
@@ -319,6 +353,9 @@ def test_a_worktree_can_be_shown_without_being_writable(lab: Lab) -> None:
     assert (lab.worktree / "file.py").read_text(encoding="utf-8") == "x = 1\n"
 
 
+@pytest.mark.boundary(
+    layer="namespace", tried="a process that leaves its session to outlive its agent", refused="ends with the sandbox"
+)
 @needs_bwrap
 def test_a_daemon_inside_dies_with_the_sandbox(lab: Lab) -> None:
     marker = f"86{os.getpid()}"
@@ -388,6 +425,7 @@ for line in sys.stdin:
     until(lambda: "size 80" in screen(), "the new size arrived")
 
 
+@pytest.mark.boundary(layer="namespace", tried="a test of QA that writes to the terminal", refused="there is none")
 @needs_bwrap
 def test_a_command_with_a_session_of_its_own_has_no_terminal(lab: Lab) -> None:
     spec = replace(lab.spec, own_session=True)
@@ -396,6 +434,9 @@ def test_a_command_with_a_session_of_its_own_has_no_terminal(lab: Lab) -> None:
     assert "No such device or address" in done.stderr
 
 
+@pytest.mark.boundary(
+    layer="namespace", tried="listing or writing the person's checkout", refused="looks empty, read-only"
+)
 @needs_bwrap
 def test_a_hidden_folder_is_empty_and_closed_but_for_what_is_named_in_it(lab: Lab) -> None:
     spec = replace(lab.spec, hidden=(lab.repository,))
@@ -411,6 +452,11 @@ def _view(tmp_path: Path) -> SystemView:
     return SystemView("/usr/bin/bwrap", "/usr/bin", tmp_path / "home", ())
 
 
+@pytest.mark.boundary(
+    layer="namespace",
+    tried="a secret as a variable of a sandbox, visible in the process list",
+    refused="refused before anything starts",
+)
 def test_no_secret_can_get_into_the_process_list(tmp_path: Path) -> None:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_AUTH_TOKEN", "DB_PASSWORD", "token"):
         spec = SandboxSpec(worktree=tmp_path, cwd=tmp_path, environment={name: "x"})
