@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aegis_tui.domain.qa.obstacle import Obstacle
@@ -15,12 +12,9 @@ from aegis_tui.domain.run import Run
 from aegis_tui.domain.run_event import QaCheck
 from aegis_tui.ports.program import ProgramResult, ProgramRunner
 from aegis_tui.ports.repository import Repository
-from aegis_tui.ports.sandbox import Sandbox, SandboxSpec
-from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
-from aegis_tui.services.instances import PASSED_ON
-
-TIMEOUT_S = 1800.0
-"""The longest one command may take."""
+from aegis_tui.ports.sandbox import Sandbox
+from aegis_tui.ports.surroundings import QaEnvironment
+from aegis_tui.services.qa_run import BareEnvironment, QaRunner
 
 TAIL_CHARACTERS = 8_000
 
@@ -30,18 +24,6 @@ def commands_of(run: Run) -> tuple[str, ...]:
     if run.design is not None and run.design.qa is not None:
         return tuple(run.design.qa.commands)
     return run.facts.qa_commands
-
-
-class BareEnvironment:
-    """A `QaEnvironment` with nothing beside the worktree."""
-
-    async def prepare(self, worktree: Path, home: Path, commands: Sequence[str]) -> Surroundings:
-        """Make nothing ready."""
-        return Surroundings()
-
-    async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
-        """Find nothing."""
-        return ()
 
 
 class Quality:
@@ -57,9 +39,15 @@ class Quality:
         environ: Mapping[str, str],
         surroundings: QaEnvironment | None = None,
     ) -> None:
-        self._repository, self._sandbox, self._programs = repository, sandbox, programs
-        self._surroundings = surroundings or BareEnvironment()
-        self._scratch_dir, self._environ = scratch_dir, environ
+        self._repository = repository
+        self._runner = QaRunner(
+            repository=repository,
+            sandbox=sandbox,
+            programs=programs,
+            scratch_dir=scratch_dir,
+            environ=environ,
+            surroundings=surroundings or BareEnvironment(),
+        )
 
     async def judge(self, run: Run, oid: str) -> dict[str, object]:
         """Run every command on the composed commit.
@@ -81,47 +69,8 @@ class Quality:
         }
 
     async def _run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, ProgramResult]:
-        async with self._scratch(run, oid, name) as (worktree, home):
-            around = await self._surroundings.prepare(worktree, home, commands)
-            return {command: await self._run_one(run, command, worktree, home, around) for command in commands}
-
-    @contextlib.asynccontextmanager
-    async def _scratch(self, run: Run, oid: str, name: str) -> AsyncIterator[tuple[Path, Path]]:
-        path = self._scratch_dir / f"{run.run}-{name}"
-        worktree = await self._repository.add_scratch(path, oid)
-        try:
-            with tempfile.TemporaryDirectory(prefix="qa-home-", dir=self._scratch_dir) as home:
-                yield worktree.path, Path(home)
-        finally:
-            await self._repository.remove_worktree(worktree.path, rescue=None)
-
-    async def _run_one(self, run: Run, command: str, worktree: Path, home: Path, around: Surroundings) -> ProgramResult:
-        if obstacles := [item for item in around.obstacles if item.command in (None, command)]:
-            return _not_run(obstacles)
-        level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
-        environment = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
-        environment |= {
-            "HOME": str(home),
-            "CI": "1",
-            "LANG": environment.get("LANG", "C.UTF-8"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "PATH": environment.get("PATH", os.defpath),
-            **around.environment,
-        }
-        spec = SandboxSpec(
-            worktree=worktree,
-            cwd=worktree,
-            environment=environment,
-            read_write=(home,),
-            read_only=(self._repository.common_dir, *around.read_only),
-            keep_environment=True,
-            own_session=True,
-        )
-        argv = self._sandbox.wrap(["bash", "-c", command], spec, level)
-        result = await self._programs.run(argv, cwd=worktree, environment=environment, timeout_s=TIMEOUT_S)
-        met = await self._surroundings.inspect(worktree, home, command)
-        return _not_run(met) if met else result
+        ran = await self._runner.run_all(run, oid, commands, name)
+        return {command: _not_run(one.obstacles) if one.obstacles else one.result for command, one in ran.items()}
 
 
 def _not_run(obstacles: Sequence[Obstacle]) -> ProgramResult:
