@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.text import Text
 
-from aegis_tui.domain.prompt import inert
+from aegis_tui.domain.inert import inert as shown
 
 _DIFF_LINES = 14
 _OUTPUT_LINES = 10
@@ -102,6 +102,11 @@ class Screen:
     def _line(self, text: Text) -> None:
         self.end_stream()
         self._console.print(text, soft_wrap=True)
+
+
+def inert(text: str) -> str:
+    """Text of a model or a repository with hidden characters made visible; newlines and tabs stay (SEC-2)."""
+    return shown(text.replace("\r\n", "\n"), keep="\n\t")
 
 
 def _cut(text: str) -> str:

@@ -82,7 +82,7 @@ def _prompt(hub: HubQuick) -> int:
             words = _words(line)
             fields = dict(_field(word) for word in words[1:])
             reply = hub.command(words[0], **fields)
-            output.data(json.dumps({"ok": True, **reply}, ensure_ascii=False))
+            output.data(output.json_text({"ok": True, **reply}))
         except AegisError as error:
             output.failure(error, as_json=True)
     return 0

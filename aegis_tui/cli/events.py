@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -38,7 +37,7 @@ def _events(
     while page := hub.events(after=after, limit=PAGE):
         for event in page:
             if _is_wanted(event, types or []):
-                output.data(json.dumps(event, ensure_ascii=False))
+                output.data(output.json_text(event))
         after = page[-1]["seq"]
     return 0
 
@@ -57,7 +56,7 @@ async def _follow(place: Place, types: list[str], after: int) -> None:
             async for event in events:
                 stamp = {"agent_id": event.agent_id, "timestamp": event.timestamp, "data": dict(event.data)}
                 wire = {"v": WIRE_VERSION, "seq": event.seq, "type": event.type, **stamp}
-                output.data(json.dumps(wire, ensure_ascii=False))
+                output.data(output.json_text(wire))
     finally:
         await client.close()
 

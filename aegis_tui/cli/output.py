@@ -8,15 +8,20 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from aegis_tui.domain.inert import escape_hidden
+from aegis_tui.domain.inert import inert as shown
 from aegis_tui.errors import AegisError, LockHeld
 from aegis_tui.sdk.wire import WIRE_VERSION
 
-_CONTROL = {code: "�" for code in (*range(32), 127, *range(128, 160)) if code not in (9, 10)}
-
 
 def inert(text: str) -> str:
-    """Text from agents, models and repositories with every control character made visible (SEC-2)."""
-    return text.translate(_CONTROL)
+    """Text from agents, models and repositories with every hidden character made visible (SEC-2); tabs, lines stay."""
+    return shown(text, keep="\n\t")
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """The value as JSON: exact for a program, and no character in it can change what a terminal shows."""
+    return escape_hidden(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 
 
 def data(text: str) -> None:
@@ -34,7 +39,7 @@ def talk(text: str) -> None:
 def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) -> None:
     """The outcome of a command: one JSON object, or lines for a person."""
     if as_json:
-        data(json.dumps({"schema_version": WIRE_VERSION, "ok": True, **fields}, ensure_ascii=False))
+        data(json_text({"schema_version": WIRE_VERSION, "ok": True, **fields}))
     else:
         for line in lines:
             data(line)
@@ -44,7 +49,7 @@ def failure(error: AegisError, *, as_json: bool) -> int:
     """Tell what went wrong and what to do; returns the exit code."""
     if as_json:
         wire = {"schema_version": WIRE_VERSION, "ok": False, **_extra(error), "error": error.to_wire()}
-        data(json.dumps(wire, ensure_ascii=False, default=str))
+        data(json_text(wire))
     else:
         talk(f"aegis-tui: {error.message}{_holder(error)}")
         if error.hint:
@@ -72,6 +77,6 @@ def _extra(error: AegisError) -> dict[str, Any]:
 
 def table(rows: Iterable[Iterable[str]]) -> list[str]:
     """Rows as aligned columns."""
-    cells = [[inert(cell).replace("\n", " ") for cell in row] for row in rows]
+    cells = [[inert(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))] if cells else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

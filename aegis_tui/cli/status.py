@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -61,7 +60,7 @@ def _report(
     """The report of a run, folded from the log and git."""
     place = here()
     fields = compute_report(place, run)
-    lines = json.dumps(fields, ensure_ascii=False, indent=2).splitlines()
+    lines = output.json_text(fields, indent=2).splitlines()
     output.result({**fields}, as_json=as_json, lines=lines)
     return 0
 

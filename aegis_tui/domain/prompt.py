@@ -7,8 +7,9 @@ that carries a time, a count or an instance's name comes before that.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
+
+from aegis_tui.domain.inert import without_hidden
 
 _PARSER_MARKS = re.compile(r"<tool_call>|<function=|<\|tool_calls?\|?>|\[TOOL_CALLS\]|<function_call>")
 
@@ -19,16 +20,8 @@ REMINDER = (
 
 
 def inert(text: str) -> str:
-    """The text with control and direction characters removed; newlines and tabs stay. Safe on a terminal."""
-    return "".join(
-        character
-        for character in text.replace("\r\n", "\n")
-        if character in "\n\t" or not (unicodedata.category(character) == "Cc" or _turns_direction(character))
-    )
-
-
-def _turns_direction(character: str) -> bool:
-    return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+    """The text with hidden characters removed; newlines and tabs stay. Safe on a terminal."""
+    return without_hidden(text.replace("\r\n", "\n"), keep="\n\t")
 
 
 def system_text(role_prompt: str) -> str:

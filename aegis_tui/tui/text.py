@@ -5,17 +5,17 @@ A span names an ink, never a colour: what an ink looks like is decided by the th
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
+
+from aegis_tui.domain.inert import inert as shown
 
 Ink = Literal["text", "strong", "muted", "accent", "good", "warn", "bad", "info", "badge"]
 INKS: tuple[Ink, ...] = ("text", "strong", "muted", "accent", "good", "warn", "bad", "info", "badge")
 """Every meaning a piece of text can be coloured by."""
 
-_HIDDEN = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
-_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_ONE_LINE = str.maketrans({"\r": "⏎", "\n": "⏎", "\t": " "})
 
 
 class Span(NamedTuple):
@@ -41,19 +41,11 @@ class Row(NamedTuple):
 def inert(text: str) -> str:
     """One line of text from an agent, a model or a repository that can only be read (SEC-2).
 
-    Control characters, direction marks and unpaired surrogates show as `�`; a line break shows as `⏎`.
+    Hidden characters show as `�`, as everywhere (`domain.inert`); a line break shows as `⏎`, a tab as a blank.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_visible(sign) for sign in text)
-
-
-def _visible(sign: str) -> str:
-    if sign in "\r\n":
-        return "⏎"
-    if sign == "\t":
-        return " "
-    return "�" if sign in _DIRECTION or unicodedata.category(sign) in _HIDDEN else sign
+    return shown(text.translate(_ONE_LINE))
 
 
 def width_of(text: str) -> int:

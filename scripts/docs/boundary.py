@@ -24,6 +24,7 @@ LAYERS = {
     "hub rights": "The hub: a token says who asks, and a table of rights says what it may ask.",
     "hub files": "What the hub itself reads and writes in folders that an agent can write.",
     "integration": "What is submitted: compared with its partition and its locks, read as commits, never as files.",
+    "terminal": "What a person reads: text of agents, models and repositories is only shown.",
     "limits": "How much: bytes, numbers, processes, time.",
 }
 """Every layer that a test may name, in the order of the page."""

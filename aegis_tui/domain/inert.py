@@ -1,0 +1,110 @@
+"""Text from agents, models and repositories that can only be read (SEC-2): one rule for terminal, pane and JSON.
+
+A hidden character is one that a reader does not see but a terminal, a parser or another reader may act on: controls,
+direction marks, zero-width characters, tags, line and paragraph separators, surrogates, unassigned and private code
+points. Everything that prints text passes through here. Imports nothing heavy: plain lock commands use it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+
+SHOWN_AS = "�"
+"""What stands for a hidden character."""
+
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_IGNORABLE = (
+    (0x034F, 0x034F),
+    (0x115F, 0x1160),
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x2800, 0x2800),
+    (0x3164, 0x3164),
+    (0xFE00, 0xFE0F),
+    (0xFFA0, 0xFFA0),
+    (0xE0000, 0xE0FFF),
+)
+"""Invisible code points whose category is that of a letter, a mark or a symbol: Default_Ignorable_Code_Point of
+Unicode 16 (DerivedCoreProperties.txt) without the categories above, and the blank braille pattern."""
+
+_IGNORABLE_STARTS = tuple(first for first, _ in _IGNORABLE)
+_JOINER, _AS_EMOJI = "\u200d", "\ufe0f"
+_BEFORE_EMOJI_SELECTOR = frozenset("#*0123456789‼⁉〰〽")
+
+
+def is_hidden(char: str) -> bool:
+    """Whether one character is hidden, standing alone."""
+    if " " <= char <= "~":
+        return False
+    if unicodedata.category(char) in _HIDDEN_CATEGORIES:
+        return True
+    code = ord(char)
+    at = bisect_right(_IGNORABLE_STARTS, code) - 1
+    return at >= 0 and code <= _IGNORABLE[at][1]
+
+
+def has_hidden(text: str) -> bool:
+    """Whether any character of the text is hidden; those that build one emoji are not."""
+    if text.isascii():
+        return not text.isprintable()
+    return any(is_hidden(char) and not _is_emoji_part(text, at) for at, char in enumerate(text))
+
+
+def inert(text: str, *, keep: str = "") -> str:
+    """The text with each hidden character shown as `�`.
+
+    Args:
+        text: Anything, also with unpaired surrogates; the result can be encoded.
+        keep: Controls that stay, such as newline and tab.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        SHOWN_AS if is_hidden(char) and char not in keep and not _is_emoji_part(text, at) else char
+        for at, char in enumerate(text)
+    )
+
+
+def without_hidden(text: str, *, keep: str = "") -> str:
+    """As `inert`, but hidden characters are left out: for text that goes on to git or to a model."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char for at, char in enumerate(text) if not is_hidden(char) or char in keep or _is_emoji_part(text, at)
+    )
+
+
+def escape_hidden(json_text: str) -> str:
+    """The same JSON, with each hidden character inside its texts as an escape: exact for a program, inert on a screen.
+
+    Args:
+        json_text: As `json.dumps` gives it; line breaks between its parts stay.
+    """
+    if json_text.isascii() and json_text.isprintable():
+        return json_text
+    return "".join(
+        _escape(char) if is_hidden(char) and char != "\n" and not _is_emoji_part(json_text, at) else char
+        for at, char in enumerate(json_text)
+    )
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def _is_emoji_part(text: str, at: int) -> bool:
+    """Whether an invisible character joins or selects the emoji around it, which is then drawn as one sign."""
+    char = text[at]
+    if char not in (_JOINER, _AS_EMOJI) or at == 0:
+        return False
+    before = text[at - 1]
+    is_symbol = unicodedata.category(before) in ("So", "Sk", "Sm")
+    if char == _AS_EMOJI:
+        return is_symbol or before in _BEFORE_EMOJI_SELECTOR
+    is_after_emoji = is_symbol or (before == _AS_EMOJI and at > 1 and _is_emoji_part(text, at - 1))
+    return is_after_emoji and at + 1 < len(text) and unicodedata.category(text[at + 1]) == "So"
