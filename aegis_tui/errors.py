@@ -45,19 +45,26 @@ class AegisError(Exception):
         message: What is wrong, one sentence without a full stop.
         hint: What to do about it; empty when there is nothing to add.
         code: Overrides the class's code where one class serves several refusals.
+        is_certain: Overrides the class's `is_certain`.
         data: Facts a program may want (holder, path, line); JSON values only.
     """
 
     code = "failed"
     exit_code = 1
+    is_certain = False
+    """Whether the same attempt fails again whenever and by whomever it is made, so that trying again is of no use."""
 
-    def __init__(self, message: str, hint: str = "", *, code: str | None = None, **data: Any) -> None:
+    def __init__(
+        self, message: str, hint: str = "", *, code: str | None = None, is_certain: bool | None = None, **data: Any
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.data = data
         if code is not None:
             self.code = code
+        if is_certain is not None:
+            self.is_certain = is_certain
 
     def to_wire(self) -> dict[str, Any]:
         """The error object of contract 3: code, message, hint, and whatever facts it carries."""

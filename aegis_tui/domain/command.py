@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.instance import AgentStateName, TaskKind, Tokens
 from aegis_tui.domain.lock import Resource
 from aegis_tui.domain.message import ChangeType
@@ -40,13 +41,17 @@ class AgentReport(CommandData):
     progress: Progress = 0.0
     note: str | None = Field(None, max_length=8000)
     tokens: Tokens | None = None
+    cause: Cause | None = None
+    """With state `failed` or `blocked`: the first error, and whether a successor would meet it as well."""
 
 
 class AgentLeave(CommandData):
     """The program ends."""
 
     type: Literal["agent:leave"] = "agent:leave"
-    reason: str = "left"
+    reason: str = Field("left", max_length=8000)
+    cause: Cause | None = None
+    """The first error that ended it, if any."""
 
 
 class Heartbeat(CommandData):
@@ -371,6 +376,8 @@ class InstanceMarkExited(CommandData):
     status: int | None = None
     signal: int | None = None
     reason: str = ""
+    words: str = ""
+    """The last lines that its pane showed, as plain text."""
 
 
 class InstanceMarkReclaimed(CommandData):
@@ -381,6 +388,8 @@ class InstanceMarkReclaimed(CommandData):
     rescue_ref: str | None = None
     removed: bool = True
     """False when its worktree could not be saved and was therefore left where it is."""
+    reason: str = ""
+    """Why it was left."""
 
 
 class InstanceMarkFailed(CommandData):
@@ -389,6 +398,7 @@ class InstanceMarkFailed(CommandData):
     type: Literal["instance:mark-failed"] = "instance:mark-failed"
     agent_id: str
     reason: str
+    cause: Cause | None = None
 
 
 class PieceMarkChecked(CommandData):
@@ -479,6 +489,8 @@ class RunFail(CommandData):
     code: str
     message: str
     hint: str = ""
+    cause: str = ""
+    """The first error, in its own words."""
 
 
 class RunMarkFinished(CommandData):

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain import instance_rules, lock_end, lock_rules, message_rules, piece_rules, run_rules, spec_rules
+from aegis_tui.domain import (
+    instance_marks,
+    instance_rules,
+    lock_end,
+    lock_rules,
+    message_rules,
+    piece_rules,
+    run_rules,
+    spec_rules,
+)
 from aegis_tui.domain.command import PERSON_ONLY, AnyCommand, parse_command
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
@@ -279,11 +288,11 @@ _HUB_RULES: dict[type[Any], Rule] = {
     commands.WaitExpire: message_rules.wait_expire,
     commands.SessionExpire: instance_rules.session_expire,
     commands.RunMarkPrepared: run_rules.mark_prepared,
-    commands.InstanceMarkPrepared: instance_rules.mark_prepared,
-    commands.InstanceMarkLaunched: instance_rules.mark_launched,
-    commands.InstanceMarkExited: instance_rules.mark_exited,
-    commands.InstanceMarkReclaimed: instance_rules.mark_reclaimed,
-    commands.InstanceMarkFailed: instance_rules.mark_failed,
+    commands.InstanceMarkPrepared: instance_marks.mark_prepared,
+    commands.InstanceMarkLaunched: instance_marks.mark_launched,
+    commands.InstanceMarkExited: instance_marks.mark_exited,
+    commands.InstanceMarkReclaimed: instance_marks.mark_reclaimed,
+    commands.InstanceMarkFailed: instance_marks.mark_failed,
     commands.PieceMarkChecked: piece_rules.mark_checked,
     commands.ConflictsObserved: piece_rules.conflicts_observed,
     commands.MergeMarkApplied: piece_rules.mark_applied,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aegis_tui.domain import run_event as events
+from aegis_tui.domain.failure import fail, fail_task, given_up
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance import Instance, InstanceStopping, Phase
 from aegis_tui.domain.instance_rules import plan, spec_path
 from aegis_tui.domain.lock import Draft
-from aegis_tui.domain.piece_rules import fail
 from aegis_tui.domain.reservation import dispatch_overlap, globs_of
 from aegis_tui.domain.run import Piece, PieceStatus, Run, RunStatus
 from aegis_tui.domain.run_event import FOUNDATION, Stage
@@ -75,25 +75,19 @@ def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
             return
 
 
-def _predecessor(workspace: Workspace, agents: list[str]) -> tuple[bool, Instance | None]:
-    """Whether the last instance of a task is out of the way, and which one it was."""
-    last = workspace.get_instance(agents[-1]) if agents else None
-    return last is None or last.phase is Phase.RECLAIMED, last
-
-
 def _plan_commander(workspace: Workspace, run: Run) -> Iterator[Draft]:
     if run.stage is Stage.DESIGN and run.prepared and run.design is None and run.proposed is None:
         mine = [item for item in workspace.instances.of_run(run.run) if item.task == "design"]
         if any(item.phase is not Phase.RECLAIMED for item in mine):
             return
-        if len(mine) >= run.options.max_attempts:
-            yield from fail(run, "design.failed", f"no design was proposed in {len(mine)} attempts")
+        if failure := given_up(mine, run.options.max_attempts):
+            yield from fail_task(run, "design.failed", "the design", failure)
             return
         yield plan(workspace, run, role="commander", kind=run.options.kind, task="design", base_oid=run.facts.base_oid)
     elif run.stage is Stage.FOUNDATION and run.design and run.design.foundation:
         piece = run.pieces[FOUNDATION]
         if piece.status is PieceStatus.PENDING:
-            yield from _staff(workspace, run, piece, role="commander")
+            yield from _hopeless(workspace, run, piece) or _staff(workspace, run, piece, role="commander")
 
 
 def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
@@ -108,11 +102,14 @@ def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
     )
     for name in ready_features(run):
         piece = run.pieces[name]
-        if piece.status is PieceStatus.PENDING and busy < run.options.workers:
+        if piece.status is not PieceStatus.PENDING:
+            continue
+        drafts = _hopeless(workspace, run, piece)
+        if not drafts and busy < run.options.workers:
             drafts = list(_staff(workspace, run, piece, role="worker"))
-            if drafts:
-                yield from drafts
-                return
+        if drafts:
+            yield from drafts
+            return
 
 
 def _plan_scouts(workspace: Workspace, run: Run) -> Iterator[Draft]:
@@ -126,14 +123,23 @@ def _plan_scouts(workspace: Workspace, run: Run) -> Iterator[Draft]:
             return
 
 
+def _tried(workspace: Workspace, piece: Piece) -> list[Instance]:
+    return [item for name in piece.agents if (item := workspace.get_instance(name)) is not None]
+
+
+def _hopeless(workspace: Workspace, run: Run, piece: Piece) -> list[Draft]:
+    """The end of a run one of whose pieces is not worth another worker; nothing while one may still do it."""
+    tried = _tried(workspace, piece)
+    if not tried or tried[-1].phase is not Phase.RECLAIMED:
+        return []
+    failure = given_up(tried, run.options.max_attempts)
+    return fail_task(run, "worker.failed", piece.name, failure, back=piece.feedback) if failure else []
+
+
 def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str) -> Iterator[Draft]:
-    free, last = _predecessor(workspace, piece.agents)
-    if not free:
-        return
-    if piece.attempts >= run.options.max_attempts:
-        why = f": {last.note}" if last and last.note else ""
-        back = f"; it had been sent back: {piece.feedback.splitlines()[0]}" if piece.feedback else ""
-        yield from fail(run, "worker.failed", f"{piece.name} failed {piece.attempts} times{why}{back}")
+    tried = _tried(workspace, piece)
+    last = tried[-1] if tried else None
+    if last is not None and last.phase is not Phase.RECLAIMED:
         return
     partition = globs_of(workspace, run, piece)
     if (met := dispatch_overlap(workspace, piece.name, partition)) is not None:
@@ -162,8 +168,9 @@ def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
     for review in run.reviews.values():
         if not _wants_reviewer(workspace, run, review.review_id):
             continue
-        if review.attempts >= run.options.max_attempts:
-            yield from fail(run, "review.failed", f"the review of {review.piece} failed {review.attempts} times")
+        tried = [item for item in workspace.instances.of_run(run.run) if item.review_id == review.review_id]
+        if failure := given_up(tried, run.options.max_attempts):
+            yield from fail_task(run, "review.failed", f"the review of {review.piece}", failure)
             return
         if alive >= MAX_REVIEWERS:
             return

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from aegis_tui.domain import ids
+from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.model import EventData, FrozenModel, Key, Progress
 
 
@@ -118,6 +119,7 @@ class AgentState(EventData):
     source: str
     note: str | None = None
     tokens: Tokens | None = None
+    cause: Cause | None = None
 
 
 class InstanceStopping(EventData):
@@ -142,6 +144,7 @@ class InstanceLost(EventData):
     last_seen: str | None
     requeued: tuple[str, ...]
     reason: str
+    cause: Cause | None = None
 
 
 class InstanceReclaimed(EventData):
@@ -150,6 +153,8 @@ class InstanceReclaimed(EventData):
     type: Literal["instance:reclaimed"] = "instance:reclaimed"
     rescue_ref: str | None
     removed: bool = True
+    reason: str = ""
+    """Why its worktree was left where it is."""
 
 
 InstanceEvent = (
@@ -195,6 +200,10 @@ class Instance(BaseModel):
     progress: float = 0.0
     source: str = "hub"
     note: str | None = None
+    said: str | None = None
+    """The last words of the agent itself; `note` may be the hub's."""
+    cause: Cause | None = None
+    """The first error that it met and did not get over."""
     tokens: Tokens = Tokens()
     prompts: int = 0
     lost: bool = False
@@ -284,6 +293,9 @@ class InstanceTable:
             case AgentState():
                 instance.state, instance.progress = data.state, data.progress
                 instance.source, instance.note = data.source, data.note
+                instance.said = data.note or instance.said
+                if data.state in ("failed", "blocked"):
+                    instance.cause = data.cause
                 instance.tokens = data.tokens or instance.tokens
                 instance.prompts += data.state == "asking"
             case _:
@@ -303,6 +315,7 @@ class InstanceTable:
             case InstanceLost():
                 instance.lost, instance.phase = True, Phase.STOPPING
                 instance.note = data.reason
+                instance.cause = instance.cause or data.cause
             case InstanceReclaimed():
                 instance.phase, instance.rescue_ref = Phase.RECLAIMED, data.rescue_ref
                 instance.ended_at = instance.ended_at or timestamp

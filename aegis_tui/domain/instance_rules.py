@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aegis_tui.domain import brief, ids, lock_end
 from aegis_tui.domain import command as commands
+from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import (
@@ -11,12 +12,8 @@ from aegis_tui.domain.instance import (
     AgentLeft,
     AgentState,
     Instance,
-    InstanceExited,
-    InstanceLaunched,
     InstanceLost,
     InstancePlanned,
-    InstancePrepared,
-    InstanceReclaimed,
     InstanceStopping,
     Phase,
     TaskKind,
@@ -25,10 +22,13 @@ from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.message import MessageSent
 from aegis_tui.domain.reservation import as_partitioned, check_free, globs_of
 from aegis_tui.domain.run import Piece, PieceStatus, Run
-from aegis_tui.domain.run_event import PieceReopened, Stage
-from aegis_tui.domain.task_spec import SpecInProgress, TaskUpdated
+from aegis_tui.domain.run_event import MergeQueued, PieceReopened, Stage
+from aegis_tui.domain.task_spec import SpecDiffSubmitted, SpecInProgress, TaskUpdated
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace
 from aegis_tui.errors import Refused, UsageError
+
+GIVES_UP = ("failed", "blocked")
+"""States in which an agent says that it does not get its task done."""
 
 
 def own_instance(workspace: Workspace, actor: Actor) -> Instance:
@@ -146,18 +146,48 @@ def spec_path(spec_id: str) -> str:
 def report(workspace: Workspace, command: commands.AgentReport, actor: Actor, request_id: str) -> Decision:
     """Take down what an agent says of itself; a worker that gives up makes room for a fresh one."""
     instance = own_instance(workspace, actor)
-    said = AgentState(
-        state=command.state, progress=command.progress, source="hub", note=command.note, tokens=command.tokens
-    )
+    said = AgentState(**command.model_dump(exclude={"type", "cause"}), source="hub", cause=command.cause)
+    stands = _stands(workspace, instance) if command.state in GIVES_UP else None
+    if stands is not None:
+        note = f"{stands[0]} stays as it was submitted; after it: {command.note or command.state}"
+        said = said.model_copy(update={"state": "done", "progress": 1.0, "note": note, "cause": None})
     same = (instance.state, instance.progress, instance.note) == (said.state, said.progress, said.note)
     drafts: list[Draft] = []
     if not same or (said.tokens and said.tokens != instance.tokens):
         drafts.append((instance.agent_id, said))
     if instance.task == "scout" and command.state == "done":
         return Decision(drafts + _hand_over(workspace, instance, command.note or ""))
-    if command.state in ("failed", "blocked") and instance.run:
+    if stands is not None:
+        return Decision([*drafts, *stands[1]])
+    if command.state in GIVES_UP and instance.run:
         drafts += give_up(workspace, instance, f"{instance.agent_id} reported {command.state}: {command.note or ''}")
     return Decision(drafts)
+
+
+def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]] | None:
+    """The piece that an instance submitted and that stays so whatever becomes of the instance now, if there is one.
+
+    Returns:
+        Its name, and what puts it back where it was before a person wrote to the worker.
+    """
+    found = piece_of(workspace, instance)
+    if found is None or not found[0].is_open:
+        return None
+    run, piece = found
+    if piece.status is not PieceStatus.WORKING:
+        return piece.name, []
+    if not piece.asked or piece.head_oid is None or piece.base_oid is None:
+        return None
+    if piece.applied_head == piece.head_oid:
+        return piece.name, [(ids.HUB, MergeQueued(run=run.run, piece=piece.name, head_oid=piece.head_oid))]
+    again = SpecDiffSubmitted(
+        specId=piece.spec_id,
+        path=spec_path(piece.spec_id),
+        base_oid=piece.base_oid,
+        head_oid=piece.head_oid,
+        tokens=piece.tokens,
+    )
+    return piece.name, [(instance.agent_id, again)]
 
 
 def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
@@ -184,15 +214,17 @@ def _requeue(workspace: Workspace, instance: Instance, reason: str) -> tuple[lis
     if found is None or found[1].status is not PieceStatus.WORKING or not found[0].is_open:
         return [], []
     run, piece = found
+    if (stands := _stands(workspace, instance)) is not None:
+        return [], stands[1]
     reopened = PieceReopened(run=run.run, piece=piece.name, reason=piece.feedback, fresh=True, counts=False)
     return [piece.spec_id], [(ids.HUB, reopened)]
 
 
-def lose(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
+def lose(workspace: Workspace, instance: Instance, reason: str, cause: Cause | None = None) -> list[Draft]:
     """The instance is gone: free what it held, say so, requeue its task (HUB-8)."""
     drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, lock_end.SESSION_LOST)
     requeued, reopened = _requeue(workspace, instance, reason)
-    lost = InstanceLost(last_seen=instance.last_seen, requeued=tuple(requeued), reason=reason)
+    lost = InstanceLost(last_seen=instance.last_seen, requeued=tuple(requeued), reason=reason, cause=cause)
     return [*drafts, (instance.agent_id, lost), *reopened]
 
 
@@ -200,7 +232,7 @@ def leave(workspace: Workspace, command: commands.AgentLeave, actor: Actor, requ
     """The program says goodbye; with its task undone that counts as lost."""
     instance = own_instance(workspace, actor)
     if instance.run is not None:
-        return Decision(lose(workspace, instance, f"left: {command.reason}"))
+        return Decision(lose(workspace, instance, f"left: {command.reason}", command.cause))
     drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, "left")
     return Decision([*drafts, (instance.agent_id, AgentLeft(reason=command.reason))])
 
@@ -215,64 +247,6 @@ def session_expire(workspace: Workspace, command: commands.SessionExpire, actor:
         drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, lock_end.SESSION_LOST)
         return Decision([*drafts, (instance.agent_id, AgentLeft(reason=reason))])
     return Decision(lose(workspace, instance, reason))
-
-
-def mark_prepared(
-    workspace: Workspace, command: commands.InstanceMarkPrepared, actor: Actor, request_id: str
-) -> Decision:
-    """Its worktree and launch record exist."""
-    instance = workspace.get_instance(command.agent_id)
-    if instance is None or instance.phase is not Phase.PLANNED:
-        return Decision()
-    data = InstancePrepared(worktree=command.worktree, token_hash=command.token_hash)
-    return Decision([(command.agent_id, data)])
-
-
-def mark_launched(
-    workspace: Workspace, command: commands.InstanceMarkLaunched, actor: Actor, request_id: str
-) -> Decision:
-    """Its pane is open; the program may have joined before this is known."""
-    instance = workspace.get_instance(command.agent_id)
-    if instance is None or instance.pane is not None:
-        return Decision()
-    return Decision([(command.agent_id, InstanceLaunched(pane=command.pane, pid=command.pid))])
-
-
-def mark_exited(workspace: Workspace, command: commands.InstanceMarkExited, actor: Actor, request_id: str) -> Decision:
-    """Its program ended: as asked, or it is lost."""
-    instance = workspace.get_instance(command.agent_id)
-    if instance is None or instance.phase in (Phase.GONE, Phase.RECLAIMED, Phase.PLANNED):
-        return Decision()
-    drafts: list[Draft] = []
-    if instance.is_alive:
-        how = command.reason or f"exited with {_ending(command)}"
-        drafts += lose(workspace, instance, how)
-    drafts.append((instance.agent_id, InstanceExited(status=command.status, signal=command.signal)))
-    return Decision(drafts)
-
-
-def _ending(command: commands.InstanceMarkExited) -> str:
-    if command.signal is not None:
-        return f"signal {command.signal}"
-    return "unknown status" if command.status is None else f"status {command.status}"
-
-
-def mark_reclaimed(
-    workspace: Workspace, command: commands.InstanceMarkReclaimed, actor: Actor, request_id: str
-) -> Decision:
-    """Its worktree is gone."""
-    instance = workspace.get_instance(command.agent_id)
-    if instance is None or instance.phase is not Phase.GONE:
-        return Decision()
-    return Decision([(command.agent_id, InstanceReclaimed(rescue_ref=command.rescue_ref, removed=command.removed))])
-
-
-def mark_failed(workspace: Workspace, command: commands.InstanceMarkFailed, actor: Actor, request_id: str) -> Decision:
-    """It could not be brought up."""
-    instance = workspace.get_instance(command.agent_id)
-    if instance is None or not instance.is_alive:
-        return Decision()
-    return Decision(lose(workspace, instance, command.reason))
 
 
 def stop(workspace: Workspace, command: commands.InstanceStop, actor: Actor, request_id: str) -> Decision:
@@ -315,7 +289,7 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
             "wait for the result, or cancel the run",
             code="instance.waits",
         )
-    reopened = PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=False, counts=False)
+    reopened = PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=False, counts=False, asked=True)
     return [(ids.HUB, reopened)]
 
 

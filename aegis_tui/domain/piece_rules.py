@@ -8,6 +8,7 @@ from aegis_tui.domain import brief
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import run_event as events
 from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.failure import fail
 from aegis_tui.domain.fence_rules import check_tokens, fence_finding, stale_at_composition, stale_crossings
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance import InstanceStopping
@@ -141,9 +142,10 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
 
 def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text: str) -> list[Draft]:
     """Reopen a piece with its worker, or with a fresh one when that is gone; a bounded number of times (FLOW-10)."""
-    if piece.rejections >= run.options.max_rounds:
-        return fail(run, "rounds", f"{piece.name} was sent back {piece.rejections + 1} times: {reason}")
     worker = workspace.get_instance(piece.agent_id or "")
+    if piece.rejections >= run.options.max_rounds:
+        message = f"{piece.name} was sent back {piece.rejections + 1} times: {reason}"
+        return fail(run, "rounds", message, cause=reason, instance=worker, feature=piece.name)
     alive = worker is not None and worker.is_alive
     drafts: list[Draft] = [
         (HUB, events.PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=not alive)),
@@ -153,12 +155,6 @@ def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text
         context = {"task": "fix", "spec_id": piece.spec_id, "base_oid": piece.base_oid}
         drafts.append((HUB, MessageSent(to=worker.agent_id, text=text, kind="prompt", context=context)))
     return drafts
-
-
-def fail(run: Run, code: str, message: str, hint: str = "") -> list[Draft]:
-    """The run ends without a commit; what was written stays in rescue refs."""
-    hint = hint or f"what was written is kept: git for-each-ref refs/aegis/runs/{run.run} refs/aegis/rescue/{run.run}"
-    return [(HUB, events.RunEnding(run=run.run, ok=False, error={"code": code, "message": message, "hint": hint}))]
 
 
 def verdict(workspace: Workspace, command: commands.ReviewVerdict, actor: Actor, request_id: str) -> Decision:
@@ -240,7 +236,8 @@ def reopen(
         (HUB, events.GateBlocked(run=run.run, stage=run.stage, gate=gate, reason=reason[:2000])),
     ]
     if run.round >= run.options.max_rounds:
-        return drafts + fail(run, gate, f"{gate} was not met in {run.round + 1} rounds: {reason[:500]}")
+        message = f"{gate} was not met in {run.round + 1} rounds: {reason[:500]}"
+        return drafts + fail(run, gate, message, cause=reason[:2000], feature=blamed[0] if len(blamed) == 1 else None)
     changed = events.StageChanged(run=run.run, stage=Stage.MONITORING, round=run.round + 1, reason=reason[:500])
     drafts.append((HUB, changed))
     for name in blamed or [piece.name for piece in run.features()]:

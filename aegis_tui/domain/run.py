@@ -60,6 +60,8 @@ class Piece(BaseModel):
     checked: bool = False
     review_id: str | None = None
     feedback: str = ""
+    asked: bool = False
+    """Its worker works for a person who wrote to it after its submission: what was merged stays merged."""
 
 
 class Review(BaseModel):
@@ -183,10 +185,10 @@ class RunTable:
             piece.agent_id, piece.base_oid = data.agent, data.base_oid
             piece.agents.append(data.agent)
             piece.attempts += 1
-            piece.status = PieceStatus.WORKING
+            piece.status, piece.asked = PieceStatus.WORKING, False
         else:
             piece.base_oid, piece.head_oid, piece.tokens = data.base_oid, data.head_oid, data.tokens
-            piece.status, piece.checked = PieceStatus.SUBMITTED, False
+            piece.status, piece.checked, piece.asked = PieceStatus.SUBMITTED, False, False
         return run.keys()
 
     def dump(self) -> list[dict[str, Any]]:
@@ -261,6 +263,7 @@ def _piece(run: Run, agent_id: str, data: object) -> bool:
             if piece:
                 piece.feedback, piece.review_id, piece.checked = data.reason, None, False
                 piece.rejections += data.counts
+                piece.asked = data.asked
                 piece.status = PieceStatus.PENDING if data.fresh else PieceStatus.WORKING
                 if data.fresh:
                     piece.agent_id = None

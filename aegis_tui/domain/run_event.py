@@ -65,6 +65,10 @@ class RunFacts(FrozenModel):
     started_unix: int = 0
     boundary_level: str = "none"
     boundary_layers: dict[str, str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What a person should know before work starts, one sentence each."""
+    log: str = ""
+    """Where the hub writes what it does, for whoever has to look deeper."""
 
 
 class Finding(FrozenModel):
@@ -232,6 +236,8 @@ class PieceReopened(EventData):
     reason: str
     fresh: bool
     counts: bool = True
+    asked: bool = False
+    """A person wrote to its worker after its submission; the work that was submitted is not in doubt."""
 
 
 class MergeQueued(EventData):

@@ -11,11 +11,12 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain import run_event as events
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.design import Design, check_design
+from aegis_tui.domain.failure import fail
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance import InstanceStopping
 from aegis_tui.domain.instance_rules import own_instance, spec_path
 from aegis_tui.domain.lock import Draft
-from aegis_tui.domain.piece_rules import fail, reopen
+from aegis_tui.domain.piece_rules import reopen
 from aegis_tui.domain.reservation import check_agreeable, standing_table
 from aegis_tui.domain.run import Run, RunStatus
 from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, Stage
@@ -181,7 +182,7 @@ def run_fail(workspace: Workspace, command: commands.RunFail, actor: Actor, requ
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open:
         return Decision()
-    return Decision(fail(run, command.code, command.message, command.hint))
+    return Decision(fail(run, command.code, command.message, command.hint, cause=command.cause))
 
 
 def mark_prepared(workspace: Workspace, command: commands.RunMarkPrepared, actor: Actor, request_id: str) -> Decision:
