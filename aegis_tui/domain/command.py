@@ -13,7 +13,7 @@ from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.instance import AgentStateName, TaskKind, Tokens
 from aegis_tui.domain.lock import Resource
 from aegis_tui.domain.message import ChangeType
-from aegis_tui.domain.model import CommandData, FrozenModel, Progress, by_type
+from aegis_tui.domain.model import CommandData, Count, FrozenModel, Progress, Seconds, by_type
 from aegis_tui.domain.region import Rewrite
 from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, QaCheck, RunFacts, RunOptions, Stage
 from aegis_tui.errors import UsageError
@@ -58,7 +58,7 @@ class Heartbeat(CommandData):
     """Still here; not logged."""
 
     type: Literal["heartbeat"] = "heartbeat"
-    ack_seq: int | None = None
+    ack_seq: Count | None = None
     held: tuple[str, ...] = ()
 
 
@@ -66,7 +66,7 @@ class WantedResource(FrozenModel):
     """A file, or a region of it, that a lock is wanted on."""
 
     path: PathText
-    lines: tuple[int, int] | None = None
+    lines: tuple[Count, Count] | None = None
     symbol: str | None = None
 
 
@@ -80,9 +80,9 @@ class LockAcquire(CommandData):
     path: PathText | None = None
     resources: tuple[WantedResource, ...] = ()
     lock_type: Literal["EXCLUSIVE", "SHARED", "REVIEW"] = "EXCLUSIVE"
-    ttl_s: float | None = None
-    wait_s: float | None = Field(None, ge=0, le=3600)
-    lines: tuple[int, int] | None = None
+    ttl_s: Seconds | None = None
+    wait_s: Seconds | None = Field(None, ge=0, le=3600)
+    lines: tuple[Count, Count] | None = None
     symbol: str | None = None
     pinned: tuple[Resource, ...] | None = None
     """All that is wanted, each region with the lines it has now."""
@@ -96,8 +96,8 @@ class LockRenew(CommandData):
     type: Literal["lock:renew"] = "lock:renew"
     lock_id: str | None = None
     path: str | None = None
-    token: int
-    ttl_s: float | None = None
+    token: Count
+    ttl_s: Seconds | None = None
 
 
 class LockRelease(CommandData):
@@ -106,7 +106,7 @@ class LockRelease(CommandData):
     type: Literal["lock:release"] = "lock:release"
     lock_id: str | None = None
     path: str | None = None
-    token: int | None = None
+    token: Count | None = None
     request: str | None = None
 
 
@@ -173,7 +173,7 @@ class TaskClaim(CommandData):
     type: Literal["task:claim"] = "task:claim"
     spec_id: str
     task_id: str | None = None
-    expect_rev: int
+    expect_rev: Count
 
 
 class RunStart(CommandData):
@@ -258,7 +258,7 @@ class DiffSubmit(CommandData):
     spec_id: str
     base_oid: str
     head_oid: str
-    tokens: tuple[int, ...] = ()
+    tokens: tuple[Count, ...] = ()
 
 
 class ReviewVerdict(CommandData):
@@ -291,7 +291,7 @@ class MessageRead(CommandData):
     """Notes and prompts to the asker that it has not acknowledged."""
 
     type: Literal["message:read"] = "message:read"
-    after: int = 0
+    after: Count = 0
 
 
 class BroadcastSend(CommandData):
@@ -310,7 +310,7 @@ class Ack(CommandData):
     """An event has reached its addressee."""
 
     type: Literal["ack"] = "ack"
-    of: int
+    of: Count
 
 
 class ContextGet(CommandData):

@@ -17,6 +17,15 @@ Key = tuple[str, str]
 SCHEMA_VERSION = 1
 """The version of commands, events and JSON output (contract 3, 5, 6)."""
 
+MAX_INT = 2**63 - 1
+"""The largest integer in a message: what SQLite and every common JSON reader hold exactly or refuse."""
+
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
+"""A whole number that a client sends: a seq, a token, a revision. Neither text nor a truth value stands for one."""
+
+Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A duration that a client sends."""
+
 Progress = Annotated[float, Field(ge=0.0, le=1.0)]
 
 

@@ -31,13 +31,13 @@ from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.rate import RateLimit
+from aegis_tui.hub.request import check_request_id, check_version
 from aegis_tui.ports.event_log import RequestKey
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.wire import error_to_wire
 
 _log = logging.getLogger(__name__)
 
-MAX_REQUEST_ID = 200
 MAX_DEPTH = 64
 """How deep lists and objects of a command may lie in each other; what is logged must be readable by every client."""
 
@@ -194,10 +194,8 @@ def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str |
     """
     fields = {name: value for name, value in frame.items() if name not in ("v", "request_id")}
     request_id = frame.get("request_id")
-    if frame.get("v", SCHEMA_VERSION) != SCHEMA_VERSION:
-        raise UsageError(f"v: only version {SCHEMA_VERSION} is known", "update aegis-tui")
-    if request_id is not None and not (isinstance(request_id, str) and 0 < len(request_id) <= MAX_REQUEST_ID):
-        raise UsageError("request_id: a text of 1 to 200 characters", "a UUID will do")
+    check_version(frame)
+    check_request_id(request_id)
     if fields.get("type") in STREAM_ONLY:
         raise UsageError(f"{fields['type']} works on the WebSocket only", "connect to /v1/stream")
     _check_depth(fields)

@@ -18,6 +18,7 @@ from aegis_tui.hub.guard import MAX_BODY_BYTES, refuse
 from aegis_tui.hub.identity import Identity, bearer
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.mcp_batch import Batches
+from aegis_tui.hub.request import check_numbers
 from aegis_tui.sdk.tools import Tools
 
 _log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class McpDoor:
 
     async def _ask(self, command_type: str, /, **fields: Any) -> dict[str, Any]:
         chosen = {name: value for name, value in fields.items() if value is not None}
+        check_numbers(chosen)
         reply, error = await self._ingress.answer({"type": command_type, **chosen}, _ACTOR.get())
         if error is not None:
             raise error

@@ -12,11 +12,14 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aegis_tui.errors import UsageError
 from aegis_tui.hub.guard import MAX_BODY_BYTES, refuse, too_large
+from aegis_tui.hub.request import parse_json
 
 _VERSION_HEADER = "mcp-protocol-version"
 _WITH_BATCHES = "2025-03-26"
 _INVALID_REQUEST = -32600
+_PARSE_ERROR = -32700
 MAX_MESSAGES = 100
 """In one batch: each message costs the library a transport of its own."""
 
@@ -28,14 +31,19 @@ class Batches:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; 413 when its body is too large."""
-        if Headers(scope=scope).get(_VERSION_HEADER, _WITH_BATCHES) != _WITH_BATCHES:
-            await self._app(scope, receive, send)
-            return
+        """Answer one request; 413 when its body is too large, 400 when it is not strict JSON."""
         body = await _body(receive)
         if body is None:
             await refuse(scope, send, 413, too_large())
-        elif len(messages := _batch(body)) > MAX_MESSAGES:
+            return
+        try:
+            content = parse_json(body)
+        except UsageError as error:
+            await _send_json(send, 400, _invalid(None, error.message, code=_PARSE_ERROR))
+            return
+        takes_batches = Headers(scope=scope).get(_VERSION_HEADER, _WITH_BATCHES) == _WITH_BATCHES
+        messages = content if takes_batches and isinstance(content, list) else []
+        if len(messages) > MAX_MESSAGES:
             await _send_json(send, 400, _invalid(None, f"a batch has at most {MAX_MESSAGES} messages"))
         elif messages:
             answers = [answer for message in messages if (answer := await self._answer(scope, receive, message))]
@@ -54,17 +62,6 @@ class Batches:
 
         await self._app(scope, _replayed(json.dumps(message).encode(), receive), keep)
         return json.loads(answer) if answer else None
-
-
-def _batch(body: bytes) -> list[object]:
-    """The messages of a batch; empty when the body is something else, which the application knows to refuse."""
-    if not body.lstrip().startswith(b"["):
-        return []
-    try:
-        messages = json.loads(body)
-    except (ValueError, RecursionError):
-        return []
-    return messages if isinstance(messages, list) else []
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -89,8 +86,9 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _invalid(message_id: object, why: str) -> dict[str, Any]:
-    error = {"code": _INVALID_REQUEST, "message": f"Invalid Request: {why}"}
+def _invalid(message_id: object, why: str, *, code: int = _INVALID_REQUEST) -> dict[str, Any]:
+    name = "Parse error" if code == _PARSE_ERROR else "Invalid Request"
+    error = {"code": code, "message": f"{name}: {why}"}
     return {"jsonrpc": "2.0", "id": message_id, "error": error}
 
 

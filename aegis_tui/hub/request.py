@@ -1,34 +1,132 @@
-"""A client's request, from its text to a JSON object: the same for REST and the WebSocket."""
+"""A client's request, from its text to a JSON object: the same for REST, the WebSocket and MCP.
+
+Strict on purpose: what two readers of one text could understand differently is refused (RFC 8259 4, 6, 8.1).
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+from typing import Any, NoReturn
 
+from aegis_tui.domain.inert import has_hidden
+from aegis_tui.domain.model import MAX_INT, SCHEMA_VERSION
 from aegis_tui.errors import UsageError
-from aegis_tui.hub.ingress import MAX_REQUEST_ID
+
+MAX_REQUEST_ID = 200
+_MOST_DIGITS = len(str(MAX_INT))
+_REQUEST_ID = f"request_id: a text of 1 to {MAX_REQUEST_ID} characters that can all be seen"
+
+
+class _NotStrict(ValueError):
+    """JSON that Python reads and that is refused all the same; the text says why."""
 
 
 def parse_request(text: str | bytes | bytearray) -> dict[str, Any]:
     """The object that the text stands for; its `request_id` can be put into a reply.
 
     Raises:
-        UsageError: Not JSON, no object, or a request id that is no text of 1 to 200 Unicode characters.
+        UsageError: Not JSON in UTF-8, a byte order mark, NaN or Infinity, a key twice in one object, a number out of
+            range, no object, or a request id that `check_request_id` refuses.
     """
-    try:
-        frame = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError("the request is not JSON", "send one JSON object") from error
+    frame = parse_json(text)
     if not isinstance(frame, dict):
         raise UsageError("the request must be one JSON object", "see /openapi.json and /asyncapi.json")
-    if not _fits_a_reply(frame.get("request_id")):
-        raise UsageError(f"request_id: a text of 1 to {MAX_REQUEST_ID} characters", "a UUID will do")
+    check_request_id(frame.get("request_id"))
     return frame
 
 
-def _fits_a_reply(request_id: object) -> bool:
+def parse_json(text: str | bytes | bytearray) -> Any:
+    """Any JSON value.
+
+    Raises:
+        UsageError: As for `parse_request`, but for what concerns objects and request ids.
+    """
+    try:
+        return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
+    except _NotStrict as error:
+        raise UsageError(f"the request is not strict JSON: {error}", "send one JSON object, in UTF-8") from error
+    except UnicodeDecodeError as error:
+        raise UsageError("the request is not UTF-8", "send one JSON object, in UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            "the request is not JSON", "send one JSON object, in UTF-8 without a byte order mark"
+        ) from error
+
+
+def check_request_id(request_id: object) -> None:
+    """Return if a client may name a request so; None, for no name, is fine.
+
+    Raises:
+        UsageError: No text, too long, or with characters that cannot be seen or encoded.
+    """
     if request_id is None:
-        return True
-    if not (isinstance(request_id, str) and 0 < len(request_id) <= MAX_REQUEST_ID):
-        return False
-    return request_id.isascii() or not any("\ud800" <= char <= "\udfff" for char in request_id)
+        return
+    if not (isinstance(request_id, str) and 0 < len(request_id) <= MAX_REQUEST_ID) or has_hidden(request_id):
+        raise UsageError(_REQUEST_ID, "a UUID will do")
+
+
+def check_version(frame: dict[str, Any]) -> None:
+    """Return if the frame is of the version that is spoken here, or names none.
+
+    Raises:
+        UsageError: It names another, or something that is no whole number.
+    """
+    version = frame.get("v", SCHEMA_VERSION)
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise UsageError(f"v: only version {SCHEMA_VERSION} is known", "update aegis-tui")
+
+
+def check_numbers(value: object) -> None:
+    """Return if JSON values that another reader has read hold only numbers that `parse_json` would have let in.
+
+    Args:
+        value: Nested no deeper than the interpreter can follow.
+
+    Raises:
+        UsageError: An integer or a float is out of range, or no number at all.
+    """
+    if isinstance(value, dict):
+        for item in value.values():
+            check_numbers(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_numbers(item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{value} is not a number of JSON", "leave the field out")
+    elif isinstance(value, int) and not -MAX_INT <= value <= MAX_INT:
+        raise UsageError(_out_of_range(), "send it as text")
+
+
+def _out_of_range() -> str:
+    return f"an integer lies outside -{MAX_INT} to {MAX_INT}"
+
+
+def _integer(digits: str) -> int:
+    if len(digits) <= _MOST_DIGITS + 1 and -MAX_INT <= (value := int(digits)) <= MAX_INT:
+        return value
+    raise _NotStrict(_out_of_range())
+
+
+def _decimal(digits: str) -> float:
+    if math.isfinite(value := float(digits)):
+        return value
+    raise _NotStrict(f"{digits[:40]} is out of range")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise _NotStrict(f"{name} is no number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _NotStrict(f"the key {twice[:40]!r} comes twice in one object")
+    return fields
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_no_constant
+)

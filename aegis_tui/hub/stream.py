@@ -19,7 +19,7 @@ from aegis_tui.hub.frames import EXTENSION, FrameProtocol
 from aegis_tui.hub.identity import Identity, Pass, bearer
 from aegis_tui.hub.ingress import STREAM_ONLY, Ingress, refusal, refused, reply_object
 from aegis_tui.hub.interest import Interest
-from aegis_tui.hub.request import parse_request
+from aegis_tui.hub.request import check_version, parse_request
 
 HELLO_DEADLINE_S = 3.0
 SEND_DEADLINE_S = 30.0
@@ -164,8 +164,7 @@ class StreamSession:
 
     def _subscribe(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any] | AegisError:
         try:
-            if frame.get("v", SCHEMA_VERSION) != SCHEMA_VERSION:
-                return UsageError(f"v: only version {SCHEMA_VERSION} is known", "update aegis-tui")
+            check_version(frame)
             match frame["type"]:
                 case "hello":
                     return self._hello(frame, actor)
