@@ -16,7 +16,7 @@ from textual.screen import Screen
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
-from aegis_tui.tui.feed import Batch, Connection, Reset
+from aegis_tui.tui.feed import Batch, Connection, Snapshot, Stale
 from aegis_tui.tui.palette import ActionProvider
 from aegis_tui.tui.parts import GoalOffer, Parts
 from aegis_tui.tui.resources import data_files
@@ -96,18 +96,22 @@ class AegisApp(App[int]):
 
     @work(group="hub")
     async def follow_hub(self) -> None:
-        """Mirror the hub: every event from the first, in batches."""
+        """Mirror the hub: its state, then what happens, in batches."""
         store = self.desk.store
         async with aclosing(self.desk.parts.hub.follow()) as items:  # type: ignore[type-var]  # an async generator
             async for item in items:
                 match item:
                     case Batch(events):
                         store.apply(events)
-                    case Connection(is_up):
-                        store.connection(is_up=is_up)
-                        self.revive_hub()
-                    case Reset():
-                        store.reset()
+                    case Connection(is_up, seq):
+                        was_up = store.is_connected
+                        store.connection(is_up=is_up, seq=seq)
+                        if was_up is not is_up:
+                            self.revive_hub()
+                    case Snapshot(workspace, events):
+                        store.load(workspace, events)
+                    case Stale(reason):
+                        store.stale(reason)
 
     @work(group="revive", exclusive=True)
     async def revive_hub(self) -> None:
@@ -175,8 +179,14 @@ class AegisApp(App[int]):
         return ()
 
     def farewell(self) -> list[str]:
-        """What to say after the screen is closed: agents go on, and how to come back."""
+        """What to say after the screen is closed: agents go on, and how to come back.
+
+        Nothing is said of a state that was not read to its end, or that is the past by now.
+        """
         store = self.desk.store
+        if not store.is_current:
+            is_there = store.is_connected or not store.was_asked
+            return ["agents go on; aegis-tui shows them again"] if is_there else []
         run = store.workspace.runs.current()
         if run is not None and run.is_open:
             alive = sum(item.is_alive for item in store.workspace.instances.of_run(run.run))
@@ -184,7 +194,7 @@ class AegisApp(App[int]):
             return [f"{run.run} goes on with {agents}; aegis-tui shows it again, aegis-tui cancel ends it"]
         last = store.workspace.runs.latest()
         if last is not None and last.commit is not None:
-            return [f"take the result in: git merge --ff-only {last.commit.branch}"]
+            return [f"take the result of {last.run} in: git merge --ff-only {last.commit.branch}"]
         return []
 
     @property

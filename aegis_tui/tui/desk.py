@@ -30,6 +30,8 @@ class Desk:
         self.watcher = PaneWatcher(parts.open_terminal, self._take) if parts.open_terminal else None
         self.endpoint = ""
         """What is known of the model endpoint while no run uses it; a sentence."""
+        self.past_runs = 0
+        """How many runs the log knows, as far as anybody has looked."""
         self.hint = ""
         """Where to look; said at the bottom all the time."""
 

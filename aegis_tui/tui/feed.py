@@ -1,35 +1,47 @@
-"""The hub as the interface sees it: batches of events in, commands out, and whether it answers at all.
+"""The hub as the interface sees it: its state, then batches of events in, commands out, and whether it answers at all.
 
-Nothing here touches a widget. Everything that may block runs in a thread or in the SDK's own tasks.
+The state comes whole from the hub's mirror and is followed from its number, so that opening costs the same however
+long the log is, and no history is shown as the present (TUI-6). Nothing here touches a widget. Everything that may
+block runs in a thread or in the SDK's own tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
 from aegis_tui.domain.event import Event, event_from_wire
-from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.errors import AegisError, StoreError, UsageError
-from aegis_tui.ports.hub_link import HubEvent
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, HubUnavailable, StoreError
 from aegis_tui.sdk.client import EnsembleClient
+from aegis_tui.sdk.connection import Connection as Stream
+from aegis_tui.sdk.connection import Endpoint, open_connection
 from aegis_tui.sdk.discovery import WorkspacePaths, ensure_hub, find_hub
-from aegis_tui.sdk.quick import open_connection
+from aegis_tui.sdk.quick import HubAddress, HubQuick
+from aegis_tui.sdk.quick import open_connection as open_http
 
 BATCH_S = 0.1
 """Shortest time between two batches: at most 10 a second."""
 
 MAX_BATCH = 500
+KEPT_EVENTS = 1_000
+"""How many events before the state are fetched with it, for the list of what happened."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
+"""Pauses between two tries to read the state; each is twice as long as the one before."""
+
 PROBE_S = 1.0
 PROBE_DEADLINE_S = 2.0
 COMMAND_S = 20.0
 _GATEWAY_DEADLINE_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +56,35 @@ class Connection:
     """The hub answers, or does not."""
 
     is_up: bool
+    seq: int = 0
+    """The newest event that it had logged when it answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reset:
-    """The log is another one than before: forget everything, the events follow from the first."""
+class Snapshot:
+    """The state as the hub has it now; takes the place of everything that was known."""
+
+    workspace: Workspace
+    events: tuple[Event, ...] = ()
+    """The last events that led to it, oldest first."""
 
 
-FeedItem = Batch | Connection | Reset
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The state is read anew: what is known is the past, until the next `Snapshot`."""
+
+    reason: str = ""
+    """Why it cannot be read, when that is not simply a hub that is away."""
+
+
+FeedItem = Batch | Connection | Snapshot | Stale
 
 
 class Hub(Protocol):
     """What the interface needs of a hub."""
 
     def follow(self) -> AsyncIterator[FeedItem]:
-        """Everything from the first event on, for ever, over the hub's absence. Must-deliver."""
+        """The state, then everything that happens to it, for ever, over the hub's absence. Must-deliver."""
         ...
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
@@ -88,7 +114,6 @@ class LiveHub:
     def __init__(self, paths: WorkspacePaths, root: Path) -> None:
         self._paths, self._root = paths, root
         self._client = EnsembleClient.for_workspace(paths, offline_s=COMMAND_S)
-        self._seq = 0
 
     async def follow(self) -> AsyncGenerator[FeedItem, None]:
         """As `Hub.follow`."""
@@ -105,31 +130,60 @@ class LiveHub:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
+        """Mirror the hub again and again, each time from its state: it is not known what an ended stream missed."""
+        pause_s = FIRST_PAUSE_S
         while True:
+            began = asyncio.get_running_loop().time()
+            reason = ""
             try:
-                async with aclosing(self._client.events(after=self._seq)) as stream:
-                    async for item in stream:
-                        if item.type == "context:sync":
-                            break
-                        if (event := read_event(item)) is not None:
-                            self._seq = event.seq
-                            queue.put_nowait(event)
-            except UsageError:
-                self._seq = 0
-                queue.put_nowait(Reset())
-            except AegisError:
-                await asyncio.sleep(PROBE_S)
+                await self._mirror(queue)
+            except HubUnavailable:
+                pass
+            except AegisError as error:
+                reason = error.message
+            except Exception as error:
+                _log.exception("the hub's state cannot be read")
+                reason = f"the hub's state cannot be read ({type(error).__name__}): {error}"
+            queue.put_nowait(Stale(reason))
+            lasted_s = asyncio.get_running_loop().time() - began
+            pause_s = FIRST_PAUSE_S if lasted_s > LONGEST_PAUSE_S else min(2 * pause_s, LONGEST_PAUSE_S)
+            await asyncio.sleep(pause_s)
+
+    async def _mirror(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
+        """Read the state, then follow it; returns when the hub says that events were left out."""
+        address = await asyncio.to_thread(find_hub, self._paths)
+        if address is None:
+            raise HubUnavailable("no hub runs for this workspace", "aegis-tui hub start")
+        workspace, events = await asyncio.to_thread(read_mirror, HubQuick(address))
+        endpoint = Endpoint(f"unix:{address.socket}", address.token)
+        stream, newest = await open_connection(endpoint, after=workspace.seq)
+        try:
+            seq = workspace.seq
+            while seq < newest:
+                if (frame := await _next_event(stream)) is None:
+                    return
+                seq = frame["seq"]
+                if (event := parse_event(frame)) is not None:
+                    workspace.evolve(event)
+                    events.append(event)
+            queue.put_nowait(Snapshot(workspace, tuple(events)))
+            while (frame := await _next_event(stream)) is not None:
+                if (event := parse_event(frame)) is not None:
+                    queue.put_nowait(event)
+        finally:
+            await stream.close()
 
     async def _probe(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
-        was_up: bool | None = None
+        said: Connection | None = None
+        known: HubAddress | None = None
         while True:
-            is_up = False
+            now = Connection(False)
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_DEADLINE_S):
-                    is_up = await asyncio.to_thread(find_hub, self._paths) is not None
-            if is_up is not was_up:
-                was_up = is_up
-                queue.put_nowait(Connection(is_up))
+                    now, known = await asyncio.to_thread(_look, self._paths, known)
+            if now != said:
+                said = now
+                queue.put_nowait(now)
             await asyncio.sleep(PROBE_S)
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
@@ -163,8 +217,53 @@ class LiveHub:
         await self._client.close()
 
 
+def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[Connection, HubAddress | None]:
+    """Whether the hub answers, and where: first there where it was."""
+    if known is not None:
+        with suppress(AegisError):
+            health = HubQuick(known, timeout_s=PROBE_DEADLINE_S).healthz()
+            if health.get("pid") == known.pid:
+                return Connection(True, int(health.get("seq", 0))), known
+    if (address := find_hub(paths)) is None:
+        return Connection(False), None
+    with suppress(AegisError):
+        return Connection(True, int(HubQuick(address, timeout_s=PROBE_DEADLINE_S).healthz().get("seq", 0))), address
+    return Connection(False), None
+
+
+def read_mirror(hub: HubQuick) -> tuple[Workspace, list[Event]]:
+    """The hub's whole state and the newest events before it, oldest first.
+
+    Raises:
+        HubUnavailable: The hub does not answer.
+        StoreError: It answers in a form that this program does not know.
+    """
+    plain = hub.mirror()
+    try:
+        workspace = Workspace.load(plain)
+        seq = workspace.seq
+        wired = hub.events(after=max(0, seq - KEPT_EVENTS), limit=KEPT_EVENTS)
+        events = [event for item in wired if item["seq"] <= seq and (event := parse_event(item)) is not None]
+    except AegisError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        words = "the hub that runs is of another version than this program"
+        raise StoreError(words, "restart it: aegis-tui hub stop; aegis-tui hub start") from error
+    return workspace, events
+
+
+async def _next_event(stream: Stream) -> dict[str, Any] | None:
+    """The next logged event; None when the hub says that it left some out."""
+    while True:
+        frame = await stream.receive()
+        if frame.get("type") in ("context:sync", "resync"):
+            return None
+        if frame.get("seq") and "data" in frame and "ok" not in frame:
+            return frame
+
+
 def _get(socket: Path, target: str, token: str) -> dict[str, Any]:
-    connection = open_connection(f"unix:{socket}", _GATEWAY_DEADLINE_S)
+    connection = open_http(f"unix:{socket}", _GATEWAY_DEADLINE_S)
     try:
         connection.request("GET", target, headers={"Authorization": f"Bearer {token}"})
         reply: dict[str, Any] = json.loads(connection.getresponse().read())
@@ -189,22 +288,6 @@ async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
         full = len(events) >= MAX_BATCH
         item = None if full or queue.empty() else queue.get_nowait()
     return [*found, Batch(events)] if events else found
-
-
-def read_event(item: HubEvent) -> Event | None:
-    """The core's event; None for what is not logged, and for a type that only a newer program knows."""
-    if item.seq == 0:
-        return None
-    return parse_event(
-        {
-            "v": SCHEMA_VERSION,
-            "seq": item.seq,
-            "type": item.type,
-            "agent_id": item.agent_id,
-            "timestamp": item.timestamp,
-            "data": item.data,
-        }
-    )
 
 
 def parse_event(envelope: Mapping[str, Any]) -> Event | None:

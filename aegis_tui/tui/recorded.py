@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.terminal import Screenshot
-from aegis_tui.tui.feed import Batch, Connection, FeedItem, parse_event
+from aegis_tui.tui.feed import Connection, FeedItem, Snapshot, parse_event
 
 METERS: Mapping[str, Any] = {
     "running": 2,
@@ -39,9 +40,13 @@ class RecordedHub:
         self.crashed = False
         self._meters = dict(meters) if meters is not None else None
         self._queue: asyncio.Queue[FeedItem] = asyncio.Queue()
-        self._queue.put_nowait(Connection(True))
-        if events:
-            self._queue.put_nowait(Batch(list(events)))
+        self._queue.put_nowait(Connection(True, events[-1].seq if events else 0))
+        self._queue.put_nowait(snapshot_of(events))
+
+    def hold_back(self) -> None:
+        """Say nothing of what it was given, as a hub whose state is still read."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
 
     def play(self, item: FeedItem) -> None:
         """Let something happen."""
@@ -74,6 +79,14 @@ class RecordedHub:
 
     async def close(self) -> None:
         """Nothing to end."""
+
+
+def snapshot_of(events: Sequence[Event]) -> Snapshot:
+    """The state after these events, as a hub would hand it out."""
+    workspace = Workspace()
+    for event in events:
+        workspace.evolve(event)
+    return Snapshot(workspace, tuple(events))
 
 
 class RecordedPanes:

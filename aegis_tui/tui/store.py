@@ -21,6 +21,9 @@ from aegis_tui.domain.workspace import Workspace
 KEPT_EVENTS = 2_000
 """How many events the stream can be scrolled back through."""
 
+CATCHING_UP = "catching up with the hub"
+NO_HUB = "no hub runs for this repository"
+
 EVENT_KEY: Key = ("event", "")
 CONNECTION_KEY: Key = ("connection", "")
 METERS_KEY: Key = ("meters", "")
@@ -44,6 +47,18 @@ class WorkspaceStore:
         self.stage_since: dict[str, str] = {}
         self.is_connected = False
         self.was_connected = False
+        self.is_loaded = False
+        """Whether the state was read at all: without it nothing here is the truth."""
+        self.is_stale = False
+        """Whether the state is being read anew, so that what is here is the past."""
+        self.trouble = ""
+        """Why the state cannot be read; empty when it can, or when the hub is simply away."""
+        self.was_asked = False
+        """Whether it is known yet if a hub answers."""
+        self.is_behind = False
+        """Whether events that the hub had a while ago are not here yet."""
+        self._hub_seq = 0
+        self._must_reach = 0
         self.meters: dict[str, Any] | None = None
         self.usage: dict[str, Any] = {}
         self.changed: Signal[frozenset[Key]] = Signal(owner, "workspace-changed")
@@ -53,6 +68,21 @@ class WorkspaceStore:
     def now(self) -> datetime:
         """The present instant."""
         return self._now()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what is here is what the hub has now, and may be shown and said as that."""
+        return self.is_connected and self.is_loaded and not self.is_stale and not self.is_behind
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether the hub answers, or may, and its state is not here yet."""
+        return not self.is_current and (self.is_connected or not self.was_asked)
+
+    @property
+    def absence(self) -> str:
+        """Why there is nothing to see yet; a few words, for a place that would show something."""
+        return CATCHING_UP if self.is_catching_up else NO_HUB
 
     @property
     def run(self) -> Run | None:
@@ -68,6 +98,7 @@ class WorkspaceStore:
             keys |= self.workspace.evolve(event)
             self._remember(event)
         self._news.set()
+        self._note_lag()
         if batch:
             self.changed.publish(frozenset(keys | {EVENT_KEY}))
 
@@ -95,19 +126,50 @@ class WorkspaceStore:
             case _:
                 return
 
-    def reset(self) -> None:
-        """Forget everything: the hub's log is another one, or shorter than what was seen."""
-        self.workspace = Workspace()
+    def load(self, workspace: Workspace, events: Sequence[Event]) -> None:
+        """Take a whole state in place of everything that was known.
+
+        Args:
+            workspace: The state.
+            events: The last events that led to it, oldest first.
+        """
+        self.workspace = workspace
         self.events.clear()
         self.reports.clear()
         self.stage_since.clear()
+        for event in events:
+            self._remember(event)
+        self.is_loaded, self.is_stale, self.trouble = True, False, ""
+        self._news.set()
         self.changed.publish(RESET_KEYS)
 
-    def connection(self, *, is_up: bool) -> None:
-        """The hub answers, or does not."""
-        if is_up != self.is_connected or not self.was_connected:
-            self.is_connected = is_up
-            self.was_connected = self.was_connected or is_up
+    def stale(self, reason: str = "") -> None:
+        """The state is read anew; until it is here nothing may pass for the present."""
+        if not self.is_stale or reason != self.trouble:
+            self.is_stale, self.trouble = True, reason
+            self.changed.publish(frozenset({CONNECTION_KEY}))
+
+    def connection(self, *, is_up: bool, seq: int = 0) -> None:
+        """The hub answers, or does not.
+
+        Args:
+            is_up: Whether it does.
+            seq: The newest event that it has. What it had at the answer before ought to be here by now; what it has
+                after an absence ought to be here at once.
+        """
+        was = (self.is_connected, self.was_asked)
+        self._must_reach = self._hub_seq if is_up and self.is_connected else seq
+        self._hub_seq = seq
+        self.is_connected, self.was_asked = is_up, True
+        self.was_connected = self.was_connected or is_up
+        self._note_lag()
+        if was != (is_up, True):
+            self.changed.publish(frozenset({CONNECTION_KEY}))
+
+    def _note_lag(self) -> None:
+        is_behind = self.is_loaded and self.workspace.seq < self._must_reach
+        if is_behind != self.is_behind:
+            self.is_behind = is_behind
             self.changed.publish(frozenset({CONNECTION_KEY}))
 
     def metered(self, meters: dict[str, Any] | None, usage: dict[str, Any]) -> None:

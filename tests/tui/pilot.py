@@ -41,5 +41,5 @@ def screen_text(app: Any) -> str:
 
 
 async def ready(pilot: Pilot[int], app: AegisApp) -> None:
-    await until(pilot, lambda: app.desk.store.was_connected)
+    await until(pilot, lambda: app.desk.store.is_current)
     await pilot.pause()

@@ -11,7 +11,8 @@ from textual.widgets import Input
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import AgentState
 from aegis_tui.tui import app as app_module
-from aegis_tui.tui.feed import Batch, Connection, Reset
+from aegis_tui.tui.feed import Batch, Connection, Stale
+from aegis_tui.tui.recorded import snapshot_of
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.why import WhyScreen
 from tests.tui.pilot import ready, screen_text, to_the_end, until
@@ -132,8 +133,9 @@ async def test_another_log_starts_the_mirror_anew(record: Record) -> None:
     app = scene.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await ready(pilot, app)
-        scene.hub.play(Reset())
-        scene.hub.play(Batch(other.events))
+        scene.hub.play(Stale())
+        await until(pilot, lambda: "catching up" in screen_text(app))
+        scene.hub.play(snapshot_of(other.events))
         await until(pilot, lambda: "receipts" in screen_text(app))
         assert app.desk.store.workspace.seq == other.events[-1].seq
         assert "w01" not in screen_text(app)
@@ -196,6 +198,36 @@ async def test_leaving_says_that_agents_go_on(record: Record) -> None:
         await pilot.press("q")
     assert app.return_code == 0
     assert app.farewell() == ["run1 goes on with 3 agents; aegis-tui shows it again, aegis-tui cancel ends it"]
+
+
+@to_the_end
+async def test_a_state_that_is_still_read_is_neither_painted_nor_said_in_farewell(record: Record) -> None:
+    scene = record()
+    scene.hub.hold_back()
+    app = scene.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: "catching up" in screen_text(app))
+        shown = screen_text(app)
+        for words in ("run1", "DONE ✓", "No agents yet", "no goal yet", "no locks are held", "nothing has happened"):
+            assert words not in shown, words
+        await pilot.press("exclamation_mark")
+        await until(pilot, lambda: "catching up with the hub" in screen_text(app))
+        assert "nothing needs you" not in screen_text(app)
+        await pilot.press("q")
+    assert app.farewell() == ["agents go on; aegis-tui shows them again"]
+
+
+@to_the_end
+async def test_without_a_hub_nothing_is_said_of_a_run(record: Record) -> None:
+    scene = record(nothing=True)
+    scene.hub.hold_back()
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        scene.hub.play(Connection(False))
+        await until(pilot, lambda: "no hub runs for this repository" in screen_text(app))
+        shown = screen_text(app)
+        assert "No agents yet" not in shown and "no goal yet" not in shown and "n gives a goal" in shown
+    assert app.farewell() == []
 
 
 @to_the_end

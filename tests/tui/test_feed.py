@@ -7,14 +7,28 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from aegis_tui.sdk.discovery import WorkspacePaths, find_hub, is_running, workspace_key_of, workspace_paths
-from aegis_tui.tui.feed import Batch, Connection, FeedItem, LiveHub, Reset, parse_event
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.message import Broadcast
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.sdk.connection import Connection as Stream
+from aegis_tui.sdk.connection import Endpoint, open_connection
+from aegis_tui.sdk.discovery import (
+    WorkspacePaths,
+    create_with_room,
+    find_hub,
+    is_running,
+    workspace_key_of,
+    workspace_paths,
+)
+from aegis_tui.tui import feed
+from aegis_tui.tui.feed import Batch, Connection, FeedItem, LiveHub, Snapshot, Stale, parse_event
 
 BACK_S = 3.0
 """The screen is right again this long after the hub's return."""
@@ -37,10 +51,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Wor
 
 
 class Watcher:
-    """Follows a hub and keeps what came."""
+    """Follows a hub as the store does, and keeps what came."""
 
     def __init__(self, hub: LiveHub) -> None:
         self.items: list[FeedItem] = []
+        self.workspace: Workspace | None = None
+        self.is_up = self.is_stale = False
         self._hub = hub
         self._news = asyncio.Event()
         self._task = asyncio.create_task(self._run())
@@ -49,26 +65,42 @@ class Watcher:
         async with aclosing(self._hub.follow()) as items:
             async for item in items:
                 self.items.append(item)
+                self._take(item)
                 self._news.set()
 
-    @property
-    def seqs(self) -> list[int]:
-        return [event.seq for item in self.items if isinstance(item, Batch) for event in item.events]
+    def _take(self, item: FeedItem) -> None:
+        match item:
+            case Connection(is_up):
+                self.is_up = is_up
+            case Snapshot(workspace):
+                self.workspace, self.is_stale = workspace, False
+            case Stale():
+                self.is_stale = True
+            case Batch(events):
+                assert self.workspace is not None, "events came before the state"
+                for event in events:
+                    assert event.seq == self.workspace.seq + 1
+                    self.workspace.evolve(event)
 
-    @property
-    def is_up(self) -> bool:
-        return [item.is_up for item in self.items if isinstance(item, Connection)][-1:] == [True]
-
-    async def until(self, wanted: int, *, is_up: bool = True, within_s: float = 15.0) -> None:
+    async def until(self, is_so: Callable[[], bool], *, within_s: float = 15.0) -> None:
         async with asyncio.timeout(within_s):
-            while len(self.seqs) < wanted or self.is_up is not is_up:
+            while not is_so():
                 self._news.clear()
                 await self._news.wait()
+
+    def has(self, seq: int) -> bool:
+        return self.is_up and not self.is_stale and self.workspace is not None and self.workspace.seq == seq
 
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._hub.close()
+
+
+def kill(paths: WorkspacePaths) -> None:
+    address = find_hub(paths)
+    assert address is not None
+    os.kill(address.pid, signal.SIGKILL)
 
 
 def test_a_hub_that_is_killed_is_mirrored_again_within_seconds_of_its_return(
@@ -81,17 +113,14 @@ def test_a_hub_that_is_killed_is_mirrored_again_within_seconds_of_its_return(
         watcher = Watcher(hub)
         await hub.start()
         await hub.command("broadcast", event="note:first", data={})
-        await watcher.until(1)
-        address = find_hub(paths)
-        assert address is not None
-        os.kill(address.pid, signal.SIGKILL)
-        await watcher.until(1, is_up=False)
+        await watcher.until(lambda: watcher.has(1))
+        kill(paths)
+        await watcher.until(lambda: not watcher.is_up and watcher.is_stale)
         await hub.start()
         returned = time.monotonic()
         await hub.command("broadcast", event="note:second", data={})
-        await watcher.until(2)
+        await watcher.until(lambda: watcher.has(2))
         assert time.monotonic() - returned < BACK_S
-        assert watcher.seqs == [1, 2]
         assert await hub.meters() == (None, {})
         await watcher.close()
 
@@ -107,21 +136,61 @@ def test_a_log_that_is_shorter_than_what_was_seen_is_read_anew(place: tuple[Work
         for number in range(3):
             await hub.command("broadcast", event="note:x", data={"number": number})
         watcher = Watcher(hub)
-        await watcher.until(3)
-        address = find_hub(paths)
-        assert address is not None
-        os.kill(address.pid, signal.SIGKILL)
-        await watcher.until(3, is_up=False)
+        await watcher.until(lambda: watcher.has(3))
+        kill(paths)
+        await watcher.until(lambda: not watcher.is_up)
         for left in paths.log_db.parent.glob("log.*"):
             left.unlink()
         await hub.start()
         await hub.command("broadcast", event="note:new", data={})
-        await watcher.until(4)
-        assert any(isinstance(item, Reset) for item in watcher.items)
-        assert watcher.seqs == [1, 2, 3, 1]
+        await watcher.until(lambda: watcher.has(1))
         await watcher.close()
 
     asyncio.run(main())
+
+
+def test_a_long_and_compacted_log_is_current_at_once_by_one_connection(
+    place: tuple[WorkspacePaths, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, root = place
+    opened: list[int] = []
+
+    async def counted(endpoint: Endpoint, *, after: int) -> tuple[Stream, int]:
+        opened.append(after)
+        return await open_connection(endpoint, after=after)
+
+    monkeypatch.setattr(feed, "open_connection", counted)
+
+    async def main() -> None:
+        await write_long_log(paths, events=4_000, kept=500)
+        hub = LiveHub(paths, root)
+        await hub.start()
+        began = time.monotonic()
+        watcher = Watcher(hub)
+        await watcher.until(lambda: watcher.has(4_000))
+        assert time.monotonic() - began < BACK_S
+        first = next(item for item in watcher.items if isinstance(item, Snapshot))
+        assert [event.seq for event in first.events] == list(range(3_501, 4_001))
+        await hub.command("broadcast", event="note:now", data={})
+        await watcher.until(lambda: watcher.has(4_001))
+        await watcher.close()
+
+    asyncio.run(main())
+    assert opened == [4_000]
+
+
+async def write_long_log(paths: WorkspacePaths, *, events: int, kept: int) -> None:
+    """A log of many events of which only the last are there, as a compaction leaves it."""
+    create_with_room(paths)
+    log = SqliteEventLog(paths.log_db, kept_events=kept)
+    await log.open()
+    workspace, at = Workspace(), "2026-01-01T00:00:00.000Z"
+    some = [Event(seq, "person", at, Broadcast(event="note:x", data={"n": seq})) for seq in range(1, events + 1)]
+    await log.append(some, [])
+    for event in some:
+        workspace.evolve(event)
+    await log.save_snapshot(events, workspace.dump())
+    await log.close()
 
 
 def test_an_event_that_only_a_newer_program_knows_is_passed_over() -> None:

@@ -39,9 +39,14 @@ class WorkspaceScreen(Screen[None]):
     def on_store_changed(self, keys: frozenset[Key]) -> None:
         """Hand changes on."""
         kinds = {kind for kind, _ in keys}
+        is_everything = "connection" in kinds
         for widget in self.walk_children():
             is_idle = isinstance(widget, LinePanel) and not widget.display
-            if isinstance(widget, StoreView) and not is_idle and not kinds.isdisjoint(widget.LISTENS):
+            if (
+                isinstance(widget, StoreView)
+                and not is_idle
+                and (is_everything or not kinds.isdisjoint(widget.LISTENS))
+            ):
                 widget.update_from_store()
 
 

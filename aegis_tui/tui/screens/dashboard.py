@@ -136,7 +136,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         store = self.desk.store
         if (run := store.workspace.runs.current()) is not None:
             self._watched = run.run
-        elif self._watched in store.reports:
+        elif self._watched in store.reports and store.events:
             name, self._watched = self._watched, ""
             age_s = (store.now() - datetime.fromisoformat(store.events[-1].timestamp)).total_seconds()
             if age_s < FRESH_S:
@@ -289,7 +289,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         """Go to the next thing that only the person can settle."""
         found = needs(self.desk.store.workspace)
         if not found:
-            self.desk.tell("nothing needs you now")
+            self.desk.tell("nothing needs you now" if self.desk.store.is_current else self.desk.store.absence)
             return
         need = found[0]
         if need.kind == "design":

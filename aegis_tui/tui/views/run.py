@@ -30,7 +30,9 @@ _PIECE_WORD = {
 }
 
 
-def title_line(name: str, branch: str, run: Run | None, needed: list[Need], *, width: int) -> Line:
+def title_line(
+    name: str, branch: str, run: Run | None, needed: list[Need], *, width: int, no_goal: str = "no goal yet"
+) -> Line:
     """Repository, branch, goal, and the badges that are never left out."""
     badges: list[Span] = []
     if run is not None and run.facts.scripted:
@@ -42,7 +44,7 @@ def title_line(name: str, branch: str, run: Run | None, needed: list[Need], *, w
         badges.append(Span(f"  ⚑ {len(needed)} {verb} you", "warn", "screen.next_need"))
     lead = (Span(" aegis ", "accent"), Span(f" {inert(name)}", "strong"), Span(f" ⎇ {inert(branch)}  ", "muted"))
     room = width - line_width(lead) - line_width(tuple(badges)) - 1
-    goal = f"“{inert(run.goal)}”" if run is not None and run.goal else "no goal yet"
+    goal = f"“{inert(run.goal)}”" if run is not None and run.goal else no_goal
     ink: Ink = "text" if run is not None else "muted"
     return (*lead, Span(fit(goal, max(0, room)), ink), *badges, Span(" "))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from aegis_tui.tui.desk import Desk
-from aegis_tui.tui.text import Line, Span, fit, line_width
+from aegis_tui.tui.store import CATCHING_UP, NO_HUB
+from aegis_tui.tui.text import Line, Span, fit, inert, line_width
 from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.run import gate_line, meter_line, stage_spans, title_line
 from aegis_tui.tui.widgets.line_view import LineView
@@ -31,9 +32,17 @@ class TopBar(LineView):
         """Show the present state."""
         parts, store = self._desk.parts, self._desk.store
         run, needed, width = store.run, needs(store.workspace), self.line_width
+        if not store.is_loaded:
+            title = title_line(parts.root.name, parts.branch, None, [], width=width, no_goal=store.absence)
+            self.show_lines([title, stage_spans(None, width=width), self._start_line(width)])
+            return
         gate = gate_line(store.workspace, run, needed, width=width)
         stages = stage_spans(run, width=width)
         self.show_lines([title_line(parts.root.name, parts.branch, run, needed, width=width), stages, gate])
+
+    def _start_line(self, width: int) -> Line:
+        words = CATCHING_UP if self._desk.store.is_catching_up else "n gives a goal and starts a hub, ? for help"
+        return (Span(fit(f" {words}", width), "muted"),)
 
     def on_resize(self) -> None:
         """Lines are cut to the new width."""
@@ -64,12 +73,26 @@ class Banner(LineView):
     def update_from_store(self) -> None:
         """Show itself, or not."""
         store = self._desk.store
-        self.set_class(not store.is_connected, "-shown")
-        if store.was_connected:
-            words = " the hub does not answer, retrying ─ what you see is the last known state ─ R starts it again"
+        self.set_class(not store.is_current, "-shown")
+        if store.trouble:
+            words = f"{CATCHING_UP}, without success ─ {inert(store.trouble)}"
+        elif store.is_catching_up:
+            words = f"{CATCHING_UP} …{' what you see is the last known state' if store.is_loaded else ''}"
+        elif store.was_connected:
+            words = "the hub does not answer, retrying ─ what you see is the last known state ─ R starts it again"
         else:
-            words = " no hub runs for this repository yet, looking for one ─ R starts it, so does a goal (n)"
-        self.show_lines([(Span(words, "warn"),)])
+            words = f"{NO_HUB} ─ {self._past()}R starts it, so does a goal (n)"
+        self.show_lines([(Span(fit(f" {words}", self.line_width), "warn"),)])
+
+    def _past(self) -> str:
+        count = self._desk.past_runs
+        return (
+            f"{count} past run{'' if count == 1 else 's'}, o shows {'it' if count == 1 else 'them'} ─ " if count else ""
+        )
+
+    def on_resize(self) -> None:
+        """Lines are cut to the new width."""
+        self.update_from_store()
 
 
 class BottomBar(LineView):

@@ -234,7 +234,7 @@ class LinePanel(LineView, can_focus=True):
         if found:
             super().show(found)
         else:
-            words = (f"nothing matches “{self.needle}”; esc clears the filter",) if self._all else self.EMPTY
+            words = (f"nothing matches “{self.needle}”; esc clears the filter",) if self._all else self.empty_words()
             self._all = []
             lines = [line for text in words for line in wrap(text, max(8, self.line_width))]
             super().show([Row("", (Span(line, "muted"),)) for line in lines])
@@ -243,6 +243,10 @@ class LinePanel(LineView, can_focus=True):
         self._move(at, scroll=False)
         if self.cursor_key != before:
             self.post_message(self.Moved(self, self.cursor_key))
+
+    def empty_words(self) -> tuple[str, ...]:
+        """What stands where there are no rows, line by line."""
+        return self.EMPTY
 
     def filter(self, needle: str) -> None:
         """Show only rows with this text in them."""

@@ -32,6 +32,10 @@ class StorePanel(LinePanel):
         """Show the present state."""
         raise NotImplementedError
 
+    def empty_words(self) -> tuple[str, ...]:
+        """As `LinePanel.empty_words`; before the state is here it cannot be said that there is nothing."""
+        return self.EMPTY if self.store.is_loaded else (self.store.absence,)
+
     def refilter(self) -> None:
         """Show again, by the filter that holds now."""
         self.update_from_store()

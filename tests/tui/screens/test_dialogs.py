@@ -197,4 +197,4 @@ async def test_the_end_shows_the_report_and_what_to_press_next(record: Record) -
         await until(pilot, lambda: isinstance(app.screen, ReportScreen))
         assert "git merge --ff-only aegis/run1/result" in screen_text(app)
         await pilot.press("escape", "q")
-    assert app.farewell() == ["take the result in: git merge --ff-only aegis/run1/result"]
+    assert app.farewell() == ["take the result of run1 in: git merge --ff-only aegis/run1/result"]
