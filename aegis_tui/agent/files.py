@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from tokenize import detect_encoding
 
+from aegis_tui.domain.file_name import name_of, read_name, write_name
 from aegis_tui.domain.region import blob_id
 from aegis_tui.errors import AegisError, Refused, UsageError
 
@@ -26,11 +27,13 @@ class Worktree:
     def locate(self, path: str) -> str:
         """The POSIX path relative to the root that `path` really leads to, links followed.
 
+        Both are in their written form (contract 3): a name that is not UTF-8 is quoted as git quotes it.
+
         Raises:
             Refused: It leads outside the worktree or into git's own files.
         """
         try:
-            real = (self.root / path).resolve()
+            real = (self.root / read_name(path)).resolve()
         except (OSError, RuntimeError, ValueError) as error:
             raise Refused(f"{path!r} is not a usable path: {error}", code="path.invalid") from error
         if not real.is_relative_to(self.root) or real == self.root:
@@ -38,7 +41,11 @@ class Worktree:
         relative = real.relative_to(self.root)
         if relative.parts[0] == ".git":
             raise Refused(f"{path} belongs to git itself", code="path.git")
-        return relative.as_posix()
+        return write_name(relative.as_posix())
+
+    def place(self, path: str) -> Path:
+        """Where the file `path`, a result of `locate`, lies."""
+        return self.root / name_of(path)
 
     def load(self, path: str) -> str:
         """The text of `path`, a result of `locate`; line ends as they are.
@@ -48,9 +55,11 @@ class Worktree:
         Raises:
             UsageError: No such file, a folder, binary, in no known encoding, or too large.
         """
-        place = self.root / path
+        place = self.place(path)
         if place.is_dir():
-            names = sorted(entry.name + "/" * entry.is_dir() for entry in place.iterdir() if entry.name != ".git")
+            names = sorted(
+                write_name(entry.name) + "/" * entry.is_dir() for entry in place.iterdir() if entry.name != ".git"
+            )
             raise UsageError(f"{path} is a folder; it holds: {', '.join(names[:100])}")
         if not place.is_file():
             raise UsageError(f"there is no file {path}")
@@ -76,7 +85,7 @@ class Worktree:
         except UnicodeEncodeError as error:
             missing = text[error.start]
             raise UsageError(f"{path} is in {encoding}, which has no {missing!a}", "Use other characters") from error
-        place = self.root / path
+        place = self.place(path)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(raw)
@@ -92,14 +101,14 @@ class Worktree:
         if self.find_bytes(path) == raw:
             return False
         if raw is None:
-            (self.root / path).unlink(missing_ok=True)
+            self.place(path).unlink(missing_ok=True)
         else:
-            (self.root / path).write_bytes(raw)
+            self.place(path).write_bytes(raw)
         return True
 
     def is_file(self, path: str) -> bool:
         """Whether there is a file at `path`, a result of `locate`."""
-        return (self.root / path).is_file()
+        return self.place(path).is_file()
 
     def is_utf8(self, path: str) -> bool:
         """Whether `path`, a result of `locate`, is a file of UTF-8 text that can be read."""
@@ -111,7 +120,7 @@ class Worktree:
 
     def find_bytes(self, path: str) -> bytes | None:
         """What is in the file `path`, a result of `locate`, or None where there is none."""
-        return (self.root / path).read_bytes() if self.is_file(path) else None
+        return self.place(path).read_bytes() if self.is_file(path) else None
 
     def find_blob(self, path: str) -> str | None:
         """The blob id of the file as it lies there, by which the hub knows it; git's own differs where it filters."""

@@ -28,7 +28,12 @@ class Git:
         self._worktree = worktree
 
     async def run(
-        self, *arguments: str, timeout_s: float = 60.0, limit_bytes: int = 65536, with_errors: bool = True
+        self,
+        *arguments: str,
+        timeout_s: float = 60.0,
+        limit_bytes: int = 65536,
+        with_errors: bool = True,
+        errors: str = "replace",
     ) -> Finished:
         """Run `git ARGUMENTS` and return how it ended, whatever its exit code.
 
@@ -45,6 +50,7 @@ class Git:
                 environment=_ENVIRONMENT,
                 limit_bytes=limit_bytes,
                 with_errors=with_errors,
+                errors=errors,
             )
         except OSError as error:
             raise GitError(f"git cannot be started: {error}") from error

@@ -41,9 +41,9 @@ class _HeadAndTail:
             del self._tail[:extra]
             self._dropped += extra
 
-    def text(self) -> str:
+    def text(self, errors: str) -> str:
         gap = f"\n[... {self._dropped} bytes left out ...]\n".encode() if self._dropped else b""
-        return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
+        return bytes(self._head + gap + self._tail).decode("utf-8", errors)
 
 
 async def run_process(
@@ -54,6 +54,7 @@ async def run_process(
     environment: Mapping[str, str] | None = None,
     limit_bytes: int = 65536,
     with_errors: bool = True,
+    errors: str = "replace",
 ) -> Finished:
     """Run `argv` without a terminal or standard input, in its own session, and return when it has ended.
 
@@ -64,6 +65,7 @@ async def run_process(
         environment: Variables on top of this process's own.
         limit_bytes: Most output to keep, half from the start and half from the end.
         with_errors: Keep standard error, mixed in; else it is dropped.
+        errors: What becomes of output that is not UTF-8, as `bytes.decode` takes it.
 
     Raises:
         OSError: The program cannot be started.
@@ -83,7 +85,7 @@ async def run_process(
         await process.wait()
         await _finish(drain)
     code = process.returncode if process.returncode is not None else -signal.SIGKILL
-    return Finished(code, kept.text(), timed_out)
+    return Finished(code, kept.text(errors), timed_out)
 
 
 async def _start(

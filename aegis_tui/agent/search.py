@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aegis_tui.agent.git import Git
+from aegis_tui.domain.file_name import encodable_text, write_name
 from aegis_tui.errors import UsageError
 
 _TIMEOUT_S = 20.0
@@ -27,17 +28,25 @@ async def search_files(git: Git, pattern: str, *, glob: str | None) -> str:
     if glob:
         places = [f":(glob){glob}" if "/" in glob else f":(glob)**/{glob}"]
     finished = await git.run(
-        *("grep", "-n", "-I", "-E", "--untracked", "--no-color", "--full-name", f"--max-count={_PER_FILE}"),
+        *("grep", "-n", "-I", "-E", "--untracked", "--no-color", "--full-name", "-z", f"--max-count={_PER_FILE}"),
         *("-e", pattern.replace("\\d", "[0-9]"), "--", *places),
         timeout_s=_TIMEOUT_S,
         limit_bytes=512 * 1024,
+        errors="surrogateescape",
     )
     if finished.code == 1:
         return "(no matches)"
     if finished.code != 0:
-        raise UsageError(f"the search failed: {finished.output.strip()[:300]}")
-    lines = finished.output.splitlines()
+        raise UsageError(f"the search failed: {encodable_text(finished.output.strip()[:300])}")
+    lines = [_shown(line) for line in finished.output.rstrip("\n").split("\n")]
     shown = [line if len(line) <= _MAX_LINE_CHARS else line[:_MAX_LINE_CHARS] + " [cut]" for line in lines[:_MAX_LINES]]
     if len(lines) > _MAX_LINES:
         shown.append(f"({len(lines) - _MAX_LINES} more lines; narrow the pattern or give a glob)")
     return "\n".join(shown)
+
+
+def _shown(line: str) -> str:
+    """One match as `PATH:NUMBER:LINE`; git ends the path with a NUL, so that no name can pass for a number."""
+    path, _, rest = line.partition("\0")
+    text = f"{write_name(path)}:{rest.replace(chr(0), ':', 1)}"
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -232,7 +232,7 @@ class Writer:
                 self._untold.append(f"your lock of {name} is on {name_of(grant)} now, as the file was changed")
 
     def _load(self, path: str) -> str | None:
-        place = self.worktree.root / path
+        place = self.worktree.place(path)
         return self.worktree.load(path) if place.exists() else None
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from typing import Any
 from aegis_tui.cli import output
 from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import here
+from aegis_tui.domain.file_name import encodable_text
 from aegis_tui.errors import UsageError
 
 FLAG = object()
@@ -99,7 +100,11 @@ def acquire(
     """
     if path is None:
         raise UsageError("no path", "aegis-tui lock acquire PATH")
-    fields: dict[str, Any] = {"path": path, "lock_type": mode.upper(), "wait_s": _seconds("--wait", wait)}
+    fields: dict[str, Any] = {
+        "path": encodable_text(path),
+        "lock_type": mode.upper(),
+        "wait_s": _seconds("--wait", wait),
+    }
     if ttl is not None:
         fields["ttl_s"] = _seconds("--ttl", ttl)
     if lines is not None:
@@ -146,7 +151,8 @@ def release(
     Raises:
         StaleToken: It is not held.
     """
-    reply = speaking_as(here(), instance).command("lock:release", path=path, lock_id=lock_id, token=token)
+    named = None if path is None else encodable_text(path)
+    reply = speaking_as(here(), instance).command("lock:release", path=named, lock_id=lock_id, token=token)
     output.result({"released": reply["released"]}, as_json=as_json, lines=reply["released"])
     return 0
 

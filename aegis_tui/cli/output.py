@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from aegis_tui.domain.file_name import encodable
 from aegis_tui.domain.inert import escape_hidden
 from aegis_tui.domain.inert import inert as shown
 from aegis_tui.errors import AegisError, LockHeld
@@ -21,7 +22,7 @@ def inert(text: str) -> str:
 
 def json_text(value: object, *, indent: int | None = None) -> str:
     """The value as JSON: exact for a program, and no character in it can change what a terminal shows."""
-    return escape_hidden(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+    return escape_hidden(json.dumps(encodable(value), ensure_ascii=False, indent=indent, default=str))
 
 
 def data(text: str) -> None:

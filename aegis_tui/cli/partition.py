@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.domain.file_name import encodable_text
 from aegis_tui.domain.glob import compile_glob
 from aegis_tui.domain.glob_overlap import overlap
 from aegis_tui.domain.ids import KINDS
@@ -35,7 +36,7 @@ def check(
         words = f"{len(design.features)} features, no path in common"
         output.result({"overlaps": []}, as_json=as_json, lines=[words])
         return 0
-    witness = overlap(compile_glob(a), compile_glob(b))
+    witness = overlap(compile_glob(encodable_text(a)), compile_glob(encodable_text(b)))
     if witness is None:
         output.result({"overlaps": []}, as_json=as_json, lines=["no path matches both"])
         return 0

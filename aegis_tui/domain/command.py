@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from aegis_tui.domain.cause import Cause
+from aegis_tui.domain.decision import THE_HUB, Actor
+from aegis_tui.domain.file_name import canonical_name, encodable
 from aegis_tui.domain.instance import AgentStateName, TaskKind, Tokens
 from aegis_tui.domain.lock import Resource
 from aegis_tui.domain.message import ChangeType
-from aegis_tui.domain.model import CommandData, Count, FrozenModel, Progress, Seconds, by_type
+from aegis_tui.domain.model import CommandData, Count, FrozenModel, Progress, Seconds, by_type, is_encodable
 from aegis_tui.domain.region import Rewrite
 from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, QaCheck, RunFacts, RunOptions, Stage
 from aegis_tui.errors import UsageError
 
 MAX_TEXT = 256 * 1024
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
-PathText = Annotated[str, Field(min_length=1, max_length=4096)]
+PathText = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(canonical_name)]
+"""A path in its one written form (contract 3); refused where it is badly quoted."""
 
 
 class AgentRegister(CommandData):
@@ -95,7 +98,7 @@ class LockRenew(CommandData):
 
     type: Literal["lock:renew"] = "lock:renew"
     lock_id: str | None = None
-    path: str | None = None
+    path: PathText | None = None
     token: Count
     ttl_s: Seconds | None = None
 
@@ -105,7 +108,7 @@ class LockRelease(CommandData):
 
     type: Literal["lock:release"] = "lock:release"
     lock_id: str | None = None
-    path: str | None = None
+    path: PathText | None = None
     token: Count | None = None
     request: str | None = None
 
@@ -592,6 +595,16 @@ PERSON_ONLY: frozenset[type[CommandData]] = frozenset(
 """Commands that only a person (or the hub itself) may send."""
 
 _CLIENT: dict[str, type[ClientCommand]] = by_type(ClientCommand)
+
+
+def loggable(command: AnyCommand, actor: Actor) -> AnyCommand:
+    """The command without text that UTF-8 cannot carry, which the hub's own may hold (a file name in a refusal).
+
+    What clients send was checked when it came in.
+    """
+    if actor is not THE_HUB or is_encodable(command):
+        return command
+    return type(command).model_validate(encodable(command.model_dump()))
 
 
 def parse_command(fields: dict[str, Any]) -> ClientCommand:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from aegis_tui.domain.file_name import is_below
 from aegis_tui.domain.lock import Lock, LockMode
 
 KEPT_ENDS: Final = 500
@@ -39,7 +40,7 @@ class EndedLocks:
             is_holder: Whose locks count, by agent id.
         """
         return any(
-            seq > after and (path == locked or path.startswith(f"{locked}/")) and is_holder(agent_id)
+            seq > after and (path == locked or is_below(path, locked)) and is_holder(agent_id)
             for (locked, agent_id), seq in self._ends.items()
         )
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from aegis_tui.domain.glob import prepare
 from aegis_tui.domain.lock import Lock
 from aegis_tui.domain.message import CodeWritten, Write
 from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.path_index import path_key
 
 
 class FencedWrite(FrozenModel):
@@ -70,8 +70,8 @@ class FenceTable:
 
     def writes_to(self, path: str, *, ignore_case: bool = False) -> list[FencedWrite]:
         """Every write to a path, in the order of the log."""
-        key = prepare(path, ignore_case=ignore_case)
-        return [item for item in self.writes if prepare(item.file, ignore_case=ignore_case) == key]
+        key = path_key(path, ignore_case=ignore_case)
+        return [item for item in self.writes if path_key(item.file, ignore_case=ignore_case) == key]
 
     def dump(self) -> dict[str, Any]:
         """A plain form for snapshots."""

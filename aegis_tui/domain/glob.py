@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cache, lru_cache
 from typing import Final, NoReturn, TypeVar
 
+from aegis_tui.domain.file_name import name_of, read_name, write_name
 from aegis_tui.errors import Refused
 
 MAX_ALTERNATIVES: Final = 256
@@ -93,7 +94,7 @@ class Glob:
         """Whether the glob names this path.
 
         Args:
-            path: Relative to the repository, `/` between segments. Any other (absolute, `..`, `//`) matches nothing.
+            path: Relative to the repository, in its written form. An absolute one or one with `..` or `//`, never fits.
 
         Source: PART-1.
         """
@@ -122,16 +123,15 @@ def compile_glob(text: str, *, ignore_case: bool = False) -> Glob:
     Source: PART-1.
     """
     try:
-        _check_text(text)
-        raws = dict.fromkeys(_expand_braces(list(_units(unicodedata.normalize("NFC", text)))))
+        raws = dict.fromkeys(_expand_braces(list(_units(unicodedata.normalize("NFC", _plain(text))))))
         return Glob(text, ignore_case, tuple(_parse_pattern(raw, ignore_case) for raw in raws))
     except Refused as error:
         raise Refused(f"glob '{text}': {error.message}", error.hint, code="glob", glob=text) from None
 
 
 def escape_glob(path: str) -> str:
-    """The glob that matches exactly this path, whatever characters it has."""
-    return "".join(f"\\{char}" if char in "\\*?[]{}!," else char for char in path)
+    """The glob that matches exactly this path, given in its written form, whatever characters it has."""
+    return write_name("".join(f"\\{char}" if char in "\\*?[]{}!," else char for char in name_of(path)))
 
 
 def prepare(text: str, *, ignore_case: bool = False) -> str:
@@ -145,7 +145,7 @@ def prepare(text: str, *, ignore_case: bool = False) -> str:
 @lru_cache(maxsize=4096)
 def split_path(path: str, *, ignore_case: bool = False) -> tuple[str, ...] | None:
     """The prepared segments of a legal relative path, or None for one that is absolute, empty or has `.` or `..`."""
-    names = tuple(prepare(path, ignore_case=ignore_case).split("/"))
+    names = tuple(prepare(name_of(path), ignore_case=ignore_case).split("/"))
     return None if "\0" in path or any(name in ("", ".", "..") for name in names) else names
 
 
@@ -180,13 +180,17 @@ def _refuse(problem: str, hint: str = "") -> NoReturn:
     raise Refused(problem, hint, code="glob")
 
 
-def _check_text(text: str) -> None:
-    if not text:
-        _refuse("it is empty")
-    if len(text) > MAX_LENGTH:
-        _refuse(f"it is longer than {MAX_LENGTH} characters")
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+def _plain(text: str) -> str:
+    """The glob itself, from git's quoted form where it is in that (contract 3)."""
+    if not 0 < len(text) <= MAX_LENGTH:
+        _refuse(f"it is longer than {MAX_LENGTH} characters" if text else "it is empty")
+    try:
+        plain = read_name(text)
+    except ValueError:
+        _refuse("it begins with a quotation mark but is not in git's quoted form", 'write \\" for the mark itself')
+    if any(unicodedata.category(char) == "Cc" for char in plain) or any("\ud800" <= char <= "\udfff" for char in text):
         _refuse("it holds a control character")
+    return plain
 
 
 def _units(text: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from aegis_tui.domain.file_name import is_below, read_name, write_name
 from aegis_tui.domain.model import EventData, FrozenModel
 from aegis_tui.domain.region import Span, View, common, contain, cross
 from aegis_tui.errors import LockHeld
@@ -89,9 +90,10 @@ class Region(FrozenModel):
 class Resource(FrozenModel):
     """What a lock is taken on: a path of the repository, as a whole or a region of it.
 
-    The path is relative to the repository, with `/`, in NFC, without control or other invisible characters; a space of
-    any kind is a character like others (macOS puts U+202F into the names of screenshots). One path inside another
-    (`src` and `src/app.py`) overlaps it: the outer one is then a directory, and holding it holds what is below.
+    The path is relative to the repository, with `/`, in NFC and in its written form (`file_name`), without control or
+    other invisible characters; a space of any kind is a character like others (macOS puts U+202F into the names of
+    screenshots). One path inside another (`src` and `src/app.py`) overlaps it: the outer one is then a directory, and
+    holding it holds what is below.
     """
 
     path: str
@@ -103,11 +105,12 @@ class Resource(FrozenModel):
     @field_validator("path")
     @classmethod
     def _is_normal(cls, path: str) -> str:
-        if any(part in ("", ".", "..") for part in path.split("/")) or "\\" in path:
+        name = read_name(path)
+        if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name:
             raise ValueError("a path is relative to the repository, uses '/', and has no '.', '..' or empty part")
-        if not all(char.isprintable() or unicodedata.category(char) == "Zs" for char in path):
+        if not all(char.isprintable() or unicodedata.category(char) in ("Zs", "Cs") for char in name):
             raise ValueError("a path has no control or other invisible characters")
-        return unicodedata.normalize("NFC", path)
+        return write_name(unicodedata.normalize("NFC", name))
 
     def __str__(self) -> str:
         return self.path if self.region is None else f"{self.path}:{self.region}"
@@ -124,7 +127,7 @@ class Resource(FrozenModel):
     def overlaps(self, other: Resource) -> bool:
         """Whether the two may share a line of a file."""
         if self.path != other.path:
-            return self.path.startswith(f"{other.path}/") or other.path.startswith(f"{self.path}/")
+            return is_below(self.path, other.path) or is_below(other.path, self.path)
         if self.region is None or other.region is None:
             return True
         is_named = self.region.symbol is not None and other.region.symbol is not None
@@ -136,7 +139,7 @@ class Resource(FrozenModel):
     def covers(self, other: Resource) -> bool:
         """Whether all of `other` is certain to lie inside this resource."""
         if self.path != other.path:
-            return self.region is None and other.path.startswith(f"{self.path}/")
+            return self.region is None and is_below(other.path, self.path)
         if self.region is None or other.region is None:
             return self.region is None
         if known := common(self.views, other.views):

@@ -5,11 +5,12 @@ Messages cross processes, so they are frozen, strict about unknown fields, and v
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticSerializationError, to_json
+
+from aegis_tui.domain.file_name import encodable
 
 Key = tuple[str, str]
 """What changed: a kind (`lock`, `instance`, `run`, ...) and the name of the thing. Screens subscribe to kinds."""
@@ -50,15 +51,21 @@ class CommandData(FrozenModel):
     type: str
 
 
-_escaped = json.JSONEncoder(separators=(",", ":")).encode
-
-
 def compact_json(value: Any) -> str:
-    """JSON without spaces, for the log and the wire; text that UTF-8 cannot carry makes it all ASCII, with escapes."""
+    """JSON without spaces, for the log and the wire; text that UTF-8 cannot carry is quoted, by `encodable`."""
     try:
         return to_json(value).decode()
     except PydanticSerializationError:
-        return _escaped(value)
+        return to_json(encodable(value)).decode()
+
+
+def is_encodable(value: Any) -> bool:
+    """Whether every text in it can be written as UTF-8."""
+    try:
+        to_json(value)
+    except PydanticSerializationError:
+        return False
+    return True
 
 
 def by_type(union: object) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal
 
-from aegis_tui.domain.glob import Glob, compile_glob, prepare, split_path
+from aegis_tui.domain.glob import Glob, compile_glob, split_path
 from aegis_tui.domain.glob_overlap import overlap
 from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.path_index import path_key
 
 Rule = Literal["own", "joint", "granted", "shared", "foreign", "unowned", "specs"]
 
@@ -264,7 +265,7 @@ class PartitionTable:
         return [agent_id for agent_id, paths in self._granted.items() if key in paths]
 
     def _key(self, path: str) -> str:
-        return prepare(path, ignore_case=self.ignore_case)
+        return path_key(path, ignore_case=self.ignore_case)
 
 
 def _any_match(globs: Iterable[Glob], path: str) -> bool:

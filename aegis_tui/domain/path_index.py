@@ -5,17 +5,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Generic, TypeVar
 
+from aegis_tui.domain.file_name import name_of, parent_of, write_name
 from aegis_tui.domain.glob import prepare
 
 T = TypeVar("T")
+
+
+def path_key(path: str, *, ignore_case: bool = False) -> str:
+    """What two spellings of one path have in common: the name behind its written form, prepared."""
+    return prepare(name_of(path), ignore_case=ignore_case)
 
 
 @lru_cache(maxsize=4096)
 def _directories(path: str) -> tuple[str, ...]:
     """Every directory that `path` lies in, innermost first."""
     found: list[str] = []
-    while (cut := path.rfind("/")) > 0:
-        path = path[:cut]
+    while path := parent_of(path):
         found.append(path)
     return tuple(found)
 
@@ -67,21 +72,21 @@ class PathIndex(Generic[T]):
 
     def spelling(self, path: str) -> str | None:
         """The path as values at, below or above it are filed, in whatever case it is given; None without any."""
-        tail = ""
-        while path:
-            if spellings := self._folded.get(prepare(path, ignore_case=True)):
-                return min(spellings) + tail
-            path, slash, last = path.rpartition("/")
+        name, tail = name_of(path), ""
+        while name:
+            if spellings := self._folded.get(prepare(name, ignore_case=True)):
+                return write_name(name_of(min(spellings)) + tail)
+            name, slash, last = name.rpartition("/")
             tail = f"{slash}{last}{tail}"
         return None
 
     def _spell(self, path: str) -> None:
-        self._folded.setdefault(prepare(path, ignore_case=True), {})[path] = None
+        self._folded.setdefault(path_key(path, ignore_case=True), {})[path] = None
 
     def _unspell(self, path: str) -> None:
         if path in self._at or path in self._below:
             return
-        folded = prepare(path, ignore_case=True)
+        folded = path_key(path, ignore_case=True)
         self._folded[folded].pop(path, None)
         if not self._folded[folded]:
             del self._folded[folded]

@@ -280,4 +280,4 @@ class Workspace:
 def state_hash(workspace: Workspace) -> str:
     """A digest of everything but deadlines: equal after replay, or something was lost (PERF-3)."""
     text = json.dumps(workspace.dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

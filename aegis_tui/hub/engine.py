@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from aegis_tui.domain.command import AnyCommand, Heartbeat, parse_command
+from aegis_tui.domain.command import AnyCommand, Heartbeat, loggable, parse_command
 from aegis_tui.domain.core import Outcome, due_commands, execute, settled, snapshot_view
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
@@ -179,7 +179,7 @@ class Engine:
         Raises:
             UsageError: A wire form that is no command.
         """
-        parsed = parse_command(command) if isinstance(command, dict) else command
+        parsed = parse_command(command) if isinstance(command, dict) else loggable(command, actor)
         if not self._is_open:
             refused: ReplyFuture = asyncio.get_running_loop().create_future()
             refused.set_exception(stopping())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aegis_tui.domain.command import AnyCommand, BroadcastSend, LockAcquire, WantedResource
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.file_name import name_of
 from aegis_tui.domain.lock import Region, Resource
 from aegis_tui.domain.region import (
     MAX_VIEWS,
@@ -178,7 +179,7 @@ def read_text(folder: Path, path: str) -> str | None:
     """
     root = folder.resolve()
     try:
-        places = [(root / name).resolve() for name in (path, unicodedata.normalize("NFC", path))]
+        places = [(root / name).resolve() for name in (name_of(path), unicodedata.normalize("NFC", name_of(path)))]
         place = next((item for item in places if item.is_relative_to(root) and item.is_file()), None)
         if place is None:
             raise UsageError(f"there is no file {path} where you work", "lock the path without lines or symbol")

@@ -13,14 +13,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from aegis_tui.domain.context import mirror_view
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.model import SCHEMA_VERSION, compact_json
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub import schema
 from aegis_tui.hub.engine import Engine
@@ -36,6 +36,16 @@ from aegis_tui.sdk.wire import HTTP_STATUS, error_to_wire
 
 MAX_EVENTS = 5_000
 MAX_SEQ = 2**62
+
+
+class JSONResponse(Response):
+    """JSON that can always be sent, whatever bytes are in a file name that it holds (contract 3)."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return compact_json(content).encode()
 
 
 class _HttpRefusal(Exception):

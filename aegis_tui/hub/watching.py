@@ -17,6 +17,7 @@ from aegis_tui.adapters.watch.worktrees import Worktrees
 from aegis_tui.domain.command import AnyCommand, FileObserved
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.file_name import write_name
 from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.instance import Phase
 from aegis_tui.domain.message_rules import needs_lock
@@ -173,7 +174,7 @@ class WatchService:
             return frozenset()
         asked = engine.peek(
             lambda workspace: [
-                change for change in changes if needs_lock(workspace, where.agent_id, _readable(change.path))
+                change for change in changes if needs_lock(workspace, where.agent_id, write_name(change.path))
             ]
         )
         return await self._watcher.made_by_git(name, asked) if asked else frozenset()
@@ -184,17 +185,13 @@ class WatchService:
             return None
         return FileObserved(
             agent_id=where.agent_id,
-            path=_readable(change.path),
+            path=write_name(change.path),
             change_type=change.change_type,
-            worktree=where.folder,
+            worktree=write_name(where.folder),
             oid=change.oid,
             since_seq=self._times.seq_at(change.changed_ns),
             by_git=is_by_git,
         )
-
-
-def _readable(path: str) -> str:
-    return path.encode("utf-8", "replace").decode()
 
 
 def _of_instances(workspace: Workspace) -> dict[str, _Watched]:

@@ -1,6 +1,7 @@
 """The repository a workspace lives in: worktrees, guards, conflict prediction, composition (GIT-1 to GIT-8).
 
-Object ids are hexadecimal text, paths inside the repository are POSIX text relative to its root, places are `Path`.
+Object ids are hexadecimal text of 40 or 64 characters. Paths inside the repository are POSIX text relative to its root,
+in their written form (`domain/file_name.py`); places are `Path`.
 """
 
 from __future__ import annotations
@@ -294,7 +295,7 @@ class Repository(Protocol):
         ...
 
     async def read_blob(self, oid: str) -> bytes:
-        """The content of a blob."""
+        """The content of a blob, named by its id or as `revision:path`, the path in its written form (contract 3)."""
         ...
 
     async def tree_of(self, oid: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
+from typing import Any
 
 from aegis_tui.adapters.git.discovery import Discovery, workspace_key
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.domain.file_name import write_name
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.ports.repository import RepositoryFacts
 
@@ -88,13 +91,25 @@ class Checkout:
 
 
 def _read_head(place: Discovery) -> _Head:
-    """Branch and case rule, by GitPython; blocking."""
+    """Branch, in its written form (contract 3), and case rule, by GitPython; blocking.
+
+    git itself is asked, because GitPython's own readers take every name and setting for UTF-8.
+    """
     # Imported late: GitPython looks for the git program while it is imported, and fails where there is none.
     import git
 
     try:
         with git.Repo(place.root) as repo:
-            branch = None if repo.head.is_detached else repo.head.reference.path.removeprefix("refs/heads/")
-            return _Head(branch, bool(repo.config_reader().get_value("core", "ignorecase", False)))
+            head = _asked(repo, "symbolic-ref", "-q", "HEAD")
+            folds = _asked(repo, "config", "--type=bool", "--get", "core.ignoreCase")
     except (git.GitError, OSError, ValueError) as error:
         raise GitError(f"the checkout at {place.root} cannot be read: {error}", "git status") from error
+    return _Head(write_name(head.removeprefix("refs/heads/")) if head else None, folds == "true")
+
+
+def _asked(repo: Any, *question: str) -> str:
+    """What git answers, one line; empty where it has no answer."""
+    _, answer, _ = repo.git.execute(
+        ["git", *question], with_extended_output=True, with_exceptions=False, stdout_as_string=False
+    )
+    return os.fsdecode(answer).rstrip("\n")

@@ -1,12 +1,14 @@
-"""What git says of a commit and of a tree, for reports and detection; rare calls, through GitPython."""
+"""What git says of a commit and of a tree, for reports and detection. Works in repositories of either hash."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.errors import GitError
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.domain.file_name import write_name
+
+_TRAILERS = "%(trailers:only,unfold,separator=%x00,key_value_separator=%x01)"
 
 
 async def describe_commit(common_dir: Path, oid: str) -> dict[str, Any]:
@@ -15,42 +17,32 @@ async def describe_commit(common_dir: Path, oid: str) -> dict[str, Any]:
     Raises:
         GitError: There is no such commit.
     """
-    return await asyncio.to_thread(_describe, common_dir, oid)
-
-
-def _describe(common_dir: Path, oid: str) -> dict[str, Any]:
-    import git  # raises where there is no git program
-
-    try:
-        with git.Repo(common_dir) as repository:
-            commit = repository.commit(oid)
-            trailers: dict[str, list[str]] = commit.trailers_dict
-            changed = commit.parents[0].diff(commit) if commit.parents else commit.diff(git.NULL_TREE)
-            return {
-                "subject": str(commit.summary),
-                "files": len(changed),
-                "trailers": {name: list(values) for name, values in trailers.items()},
-            }
-    except (git.GitError, ValueError, IndexError) as error:
-        raise GitError(f"commit {oid} cannot be read", "git fsck") from error
+    runner = GitRunner(git_dir=common_dir, cwd=common_dir)
+    wanted = f"--format=%s%x00{_TRAILERS}"
+    shown = await runner.run("show", "-s", "--no-show-signature", wanted, "--end-of-options", oid)
+    changed = await runner.run(
+        *("diff-tree", "-r", "-M", "-z", "--root", "--no-commit-id", "--name-only", "-m", "--first-parent"),
+        *("--end-of-options", oid),
+    )
+    subject, *fields = shown.stdout.decode("utf-8", "replace").rstrip("\n").split("\0")
+    trailers: dict[str, list[str]] = {}
+    for name, found, value in (field.partition("\1") for field in fields):
+        if found:
+            trailers.setdefault(name, []).append(value)
+    return {"subject": subject, "files": len(changed.fields()), "trailers": trailers}
 
 
 async def list_files(common_dir: Path, oid: str) -> dict[str, str]:
-    """Path and blob id of every file of a commit."""
-    return await asyncio.to_thread(_list_files, common_dir, oid)
+    """Path, in its written form, and blob id of every file of a commit.
 
-
-def _list_files(common_dir: Path, oid: str) -> dict[str, str]:
-    import git  # raises where there is no git program
-
-    try:
-        with git.Repo(common_dir) as repository:
-            text = repository.git.ls_tree("-r", "-z", "--full-tree", oid)
-    except git.GitError as error:
-        raise GitError(f"commit {oid} cannot be read", "git fsck") from error
-    found = {}
-    for row in text.split("\0"):
-        head, tab, path = row.partition("\t")
-        if tab and " blob " in head:
-            found[path] = head.split()[2]
-    return found
+    Raises:
+        GitError: There is no such commit.
+    """
+    runner = GitRunner(git_dir=common_dir, cwd=common_dir)
+    listed = await runner.run("ls-tree", "-r", "-z", "--full-tree", "--end-of-options", oid)
+    files = {}
+    for row in listed.fields():
+        head, _, path = row.partition("\t")
+        if " blob " in head:
+            files[write_name(path)] = head.split()[2]
+    return files

@@ -55,7 +55,7 @@ def _token(token: Token, ignore_case: bool) -> bytes:
     char = str(token)
     chars = sorted({char, *_preimages().get(char, ())}) if ignore_case else [char]
     forms = dict.fromkeys(form for one in chars for form in (one, unicodedata.normalize("NFD", one)))
-    return _group([b"".join(_byte(value) for value in form.encode()) for form in forms])
+    return _group([b"".join(_byte(value) for value in form.encode("utf-8", "surrogateescape")) for form in forms])
 
 
 def _group(choices: list[bytes]) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.domain.file_name import name_of, write_name
 from aegis_tui.ports.repository import ChangedPath, Ref
 
 _RENAMED = "R"
@@ -43,7 +44,8 @@ class Objects:
 
     async def read_blob(self, oid: str) -> bytes:
         """See `Repository.read_blob`."""
-        return (await self._runner.run("cat-file", "blob", oid)).stdout
+        revision, colon, path = oid.partition(":")
+        return (await self._runner.run("cat-file", "blob", f"{revision}{colon}{name_of(path)}")).stdout
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
         """See `Repository.list_refs`."""
@@ -66,7 +68,7 @@ class Objects:
         if paths is not None and not paths:
             return ""
         options = ("-r", "-M", "-p", "--no-color", "--no-ext-diff", "--no-textconv")
-        only = [f":(top,literal){path}" for path in paths or ()]
+        only = [f":(top,literal){name_of(path)}" for path in paths or ()]
         answer = await self._runner.run("diff-tree", *options, "--end-of-options", base, head, "--", *only)
         return answer.stdout.decode("utf-8", "replace")
 
@@ -78,7 +80,7 @@ def parse_raw_diff(fields: Sequence[str]) -> list[ChangedPath]:
     for meta in rest:
         old_mode, new_mode, old_blob, new_blob, letter = meta.lstrip(":").split(" ")
         status = cast(Literal["A", "M", "D", "R", "T"], letter[0])
-        old_path = next(rest) if status == _RENAMED else None
+        old_path = write_name(next(rest)) if status == _RENAMED else None
         mode, blob = (old_mode, old_blob) if status == "D" else (new_mode, new_blob)
-        changes.append(ChangedPath(next(rest), status, old_path, mode, blob))
+        changes.append(ChangedPath(write_name(next(rest)), status, old_path, mode, blob))
     return changes

@@ -7,7 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from aegis_tui.adapters.git.run import GitRunner, decode, failure
+from aegis_tui.adapters.git.run import GitRunner, failure
+from aegis_tui.domain.file_name import name_of, write_name
 from aegis_tui.ports.repository import FileConflict, MergePreview
 
 _MARKER_SIZE = 7
@@ -81,13 +82,14 @@ class Merges:
         return tuple(found)
 
     async def _changed(self, base: str, tip: str) -> set[str]:
-        return set((await self._runner.run("diff-tree", "-r", "-z", "--name-only", base, tip)).fields())
+        listed = await self._runner.run("diff-tree", "-r", "-z", "--name-only", base, tip)
+        return set(map(write_name, listed.fields()))
 
     async def _hunks(self, tree: str, path: str) -> list[str]:
-        answer = await self._runner.run("cat-file", "blob", f"{tree}:{path}", ok=(0, 128))
+        answer = await self._runner.run("cat-file", "blob", f"{tree}:{name_of(path)}", ok=(0, 128))
         if answer.code or b"\0" in answer.stdout[:_BINARY_PROBE]:
             return []
-        return conflict_hunks(decode(answer.stdout))
+        return conflict_hunks(answer.stdout.decode("utf-8", "replace"))
 
 
 def conflict_hunks(text: str) -> list[str]:
@@ -109,5 +111,5 @@ def _stages(fields: list[str]) -> dict[str, dict[int, str]]:
     found: dict[str, dict[int, str]] = {}
     for entry in fields:
         if match := _STAGE_LINE.fullmatch(entry):
-            found.setdefault(match["path"], {})[int(match["stage"])] = match["oid"]
+            found.setdefault(write_name(match["path"]), {})[int(match["stage"])] = match["oid"]
     return found

@@ -162,7 +162,7 @@ async def _communicate(
     finally:
         if process.returncode is None:
             await _end(process)
-    return GitOutput(process.returncode or 0, stdout, decode(stderr))
+    return GitOutput(process.returncode or 0, stdout, stderr.decode("utf-8", "replace"))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -1,0 +1,130 @@
+r"""File names as text (contract 3): names are bytes, and every message, event and screen has to be able to carry them.
+
+Inside a process a name is a Python string in which each byte that is not UTF-8 is a lone surrogate (PEP 383), as
+`os.fsdecode` makes it. Such a string cannot be encoded, so it never leaves the place that met the file. Everywhere else
+a name is in its written form: itself where it is UTF-8, and in git's quoted form, `"latin\351.txt"`, where it is not
+or where it begins with a quotation mark. The written form can be turned back without loss.
+
+Source: git-config(1), core.quotePath.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+QUOTE: Final = '"'
+
+_ESCAPES: Final = {
+    "a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, '"': 34, "\\": 92,
+}  # fmt: skip
+_LETTERS: Final = {value: letter for letter, value in _ESCAPES.items()}
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\[abtnvfr"\\]|\\[0-3][0-7]{2})*)"', re.DOTALL)
+_ESCAPE: Final = re.compile(r'\\([abtnvfr"\\]|[0-3][0-7]{2})')
+
+
+def write_name(name: str) -> str:
+    """The written form of a name or path as Python has it.
+
+    Args:
+        name: May hold lone surrogates (PEP 383).
+
+    Returns:
+        Text that UTF-8 can carry; `read_name` gives the name back.
+    """
+    if name.isascii() or not _SURROGATE.search(name):
+        return name if not name.startswith(QUOTE) else _quote(name)
+    return _quote(name)
+
+
+def read_name(text: str) -> str:
+    """The name as Python has it, from its written form.
+
+    Raises:
+        ValueError: It begins with a quotation mark, but is not in git's quoted form.
+    """
+    if not text.startswith(QUOTE):
+        return text
+    match = _QUOTED.fullmatch(text)
+    if match is None or "\\000" in match[1].replace("\\\\", ""):
+        raise ValueError(
+            f'{text} begins with a quotation mark but is not a name in git\'s quoted form, such as "latin\\351.txt"'
+        )
+    at, raw = 0, bytearray()
+    body = match[1]
+    for escape in _ESCAPE.finditer(body):
+        raw += body[at : escape.start()].encode("utf-8", "surrogateescape")
+        raw.append(_ESCAPES[escape[1]] if escape[1] in _ESCAPES else int(escape[1], 8))
+        at = escape.end()
+    raw += body[at:].encode("utf-8", "surrogateescape")
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def name_of(text: str) -> str:
+    """As `read_name`; text that is in no written form (an old log has such) is the name itself. Never raises."""
+    if not text.startswith(QUOTE):
+        return text
+    try:
+        return read_name(text)
+    except ValueError:
+        return text
+
+
+def canonical_name(text: str) -> str:
+    """The one written form of a name that somebody wrote, so that equal names are equal texts.
+
+    Raises:
+        ValueError: It begins with a quotation mark, but is not in git's quoted form.
+    """
+    return write_name(read_name(text)) if text.startswith(QUOTE) else text
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether `path` lies inside `folder`, both in their written form."""
+    if path.startswith(QUOTE):
+        path, folder = name_of(path), name_of(folder)
+    return path.startswith(f"{folder}/")
+
+
+def parent_of(path: str) -> str:
+    """The folder that `path` lies in, in its written form; empty for one at the root."""
+    if not path.startswith(QUOTE):
+        return path.rpartition("/")[0]
+    parent = name_of(path).rpartition("/")[0]
+    return write_name(parent) if parent else ""
+
+
+def encodable_text(text: str) -> str:
+    """The same text, or the whole of it in git's quoted form where UTF-8 cannot carry it."""
+    return _quote(text) if _SURROGATE.search(text) else text
+
+
+def encodable(value: Any) -> Any:
+    """The same value with every text in it that UTF-8 cannot carry in git's quoted form; lists and mappings are copied.
+
+    For what this program says of its own accord: a refusal that names a file, a folder of an odd name.
+    """
+    if isinstance(value, str):
+        return encodable_text(value)
+    if isinstance(value, dict):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encodable(item) for item in value]
+    return value
+
+
+def _quote(name: str) -> str:
+    raw = name.encode("utf-8", "surrogatepass" if _is_foreign(name) else "surrogateescape")
+    return QUOTE + "".join(map(_quoted_byte, raw)) + QUOTE
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether it holds a surrogate that stands for no byte; no file name does, text from elsewhere may."""
+    return any(not "\udc80" <= char <= "\udcff" for char in _SURROGATE.findall(name))
+
+
+def _quoted_byte(value: int) -> str:
+    if value in _LETTERS:
+        return f"\\{_LETTERS[value]}"
+    return chr(value) if 0x20 <= value < 0x7F else f"\\{value:03o}"
