@@ -15,7 +15,9 @@ from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
 from aegis_tui.adapters.llm.probe import probe_endpoint
+from aegis_tui.adapters.llm.trial import try_model
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
@@ -49,7 +51,8 @@ class WorkflowService:
     """The workflow as a service of the hub process."""
 
     def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
-        self._root, self._environ = root, environ
+        self._root, self._key = root, ModelKey(environ)
+        self._environ = {name: value for name, value in environ.items() if name != KEY_VARIABLE}
         self._workflow: Workflow | None = None
         self._preflight: Preflight | None = None
         self._ready = asyncio.Event()
@@ -88,19 +91,25 @@ class WorkflowService:
             keeper=keeper,
             integrator=Integrator(repository),
             quality=quality,
-            gateway=GatewayProcess(paths, sockets_dir, partial(set_gateway, paths)),
+            gateway=self._gateway(paths, sockets_dir),
             describe_commit=partial(describe_commit, repository.common_dir),
         )
         self._preflight = Preflight(
             repository=repository,
             sandbox=sandbox,
-            probe_endpoint=probe_endpoint,
+            probe_endpoint=partial(probe_endpoint, find_key=self._key.read),
             list_files=partial(list_files, repository.common_dir),
             port=engine,
+            try_model=partial(try_model, find_key=self._key.read),
+            find_warnings=lambda: self._key.warnings(self._root),
         )
         self._workflow = Workflow(parts, engine)
         await self._workflow.start()
         self._ready.set()
+
+    def _gateway(self, paths: WorkspacePaths, sockets_dir: Path) -> GatewayProcess:
+        find_key_file = partial(self._key.file, paths.runtime_dir)
+        return GatewayProcess(paths, sockets_dir, partial(set_gateway, paths), find_key_file=find_key_file)
 
     async def stop(self) -> None:
         """End the loops; what runs in panes goes on."""
@@ -136,6 +145,7 @@ def serve_hub(root: Path) -> int:
         os.environ["AEGIS_PORT"] = str(settings.port)
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
     regions = RegionService(root, FileSymbols())
+    os.environ.pop(KEY_VARIABLE, None)  # no program that the hub starts inherits the model server's key
     return main_hub(root, services=[regions, WorkflowService(root, environ), WatchService(root)])
 
 
@@ -187,11 +197,14 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
     """What looks at this machine, from the folder where the person is."""
     from aegis_tui.adapters.llm.openai import OpenAIChat  # brings httpx, and every hub imports this module
 
+    key = ModelKey(environ)
     return Doctor(
         programs=SubprocessRunner(),
         sandbox=BubblewrapSandbox(environ),
-        probe_endpoint=probe_endpoint,
-        open_model=partial(OpenAIChat, attempts=1),
+        probe_endpoint=partial(probe_endpoint, find_key=key.read),
+        open_model=lambda url: OpenAIChat(url, attempts=1, api_key=key.read()),
+        try_model=partial(try_model, find_key=key.read),
+        find_key_warnings=lambda: key.warnings(folder),
         settings=settings,
         environ=environ,
         folder=folder,

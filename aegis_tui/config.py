@@ -13,18 +13,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from aegis_tui.errors import UsageError
 
 DEFAULT_BASE_URL = "http://localhost:8001/v1"
 """Where a model server is looked for when nothing else is said (contract 10)."""
 
-NOT_FROM_PROJECT = frozenset({"base_url", "sandbox", "port"})
+NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "port"})
 """Settings that a project's own file may not set (contract 1)."""
 
 _ENVIRONMENT = {
     "base_url": "AEGIS_BASE_URL",
+    "api_key_file": "AEGIS_API_KEY_FILE",
     "model": "AEGIS_MODEL",
     "workers": "AEGIS_WORKERS",
     "batch": "AEGIS_BATCH",
@@ -39,8 +40,10 @@ class Settings(BaseModel):
 
     base_url: str = DEFAULT_BASE_URL
     """OpenAI-compatible endpoint, with or without `/v1`."""
+    api_key_file: Path | None = None
+    """File that holds the model server's key: an absolute path, or one that begins with `~`; no key when unset."""
     model: str | None = None
-    """Model name; the first that the server lists when unset."""
+    """Model name; when unset, the one that the server lists, or the first of several that can chat with tools."""
     workers: int = Field(8, ge=1, le=64)
     """Workers at once."""
     batch: int | None = Field(None, ge=1)
@@ -55,6 +58,19 @@ class Settings(BaseModel):
     """Layout of the dashboard; its own default when unset."""
     kind: str = "native"
     """Agent kind for roles that a design does not name one for."""
+
+    @field_validator("api_key_file", mode="after")
+    @classmethod
+    def _expand(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        try:
+            path = path.expanduser()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
+        if not path.is_absolute():
+            raise ValueError("must be an absolute path, or begin with ~")
+        return path
 
 
 def load_settings(environ: Mapping[str, str], *, project: Path | None = None) -> Settings:

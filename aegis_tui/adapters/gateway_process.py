@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from aegis_tui.adapters.llm.key import KEPT_NAME
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.errors import Unavailable
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
@@ -32,12 +33,19 @@ class GatewayProcess:
         paths: The workspace's folders.
         sockets_dir: Where a second name of its socket is put, for sandboxes that show that folder only.
         publish: Told url and socket when it serves, and None twice when it has ended.
+        find_key_file: Names the file with the model server's key; the gateway gets the name, never the key.
     """
 
     def __init__(
-        self, paths: WorkspacePaths, sockets_dir: Path, publish: Callable[[str | None, str | None], None]
+        self,
+        paths: WorkspacePaths,
+        sockets_dir: Path,
+        publish: Callable[[str | None, str | None], None],
+        *,
+        find_key_file: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self._paths, self._sockets_dir, self._publish = paths, sockets_dir, publish
+        self._find_key_file = find_key_file
         self._published = False
         self._written: str | None = None
         self._lock = asyncio.Lock()
@@ -55,6 +63,8 @@ class GatewayProcess:
         async with self._lock:
             person = _person_hash(self._paths.hub_json)
             fields = {"upstream": upstream, "model": model, "instances": instances, "person": person}
+            key_file = self._find_key_file()
+            fields["upstream_token_file"] = str(key_file) if key_file else None
             text = json.dumps(fields, sort_keys=True)
             if text != self._written:
                 write_private(self._paths.runtime_dir / "gateway-map.json", text)
@@ -115,7 +125,7 @@ class GatewayProcess:
             pid = self._find()
             if pid is not None:
                 await _end(pid)
-            for name in ("gateway.json", "gateway-map.json", "gateway.lock"):
+            for name in ("gateway.json", "gateway-map.json", "gateway.lock", KEPT_NAME):
                 (self._paths.runtime_dir / name).unlink(missing_ok=True)
             (self._sockets_dir / self._paths.gateway_socket.name).unlink(missing_ok=True)
             self._publish(None, None)

@@ -1,4 +1,4 @@
-"""One instance's conversation with its model: append only, always in a shape that a chat template accepts."""
+"""One instance's conversation with its model: append only until the context is full, each call with its result."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from aegis_tui.agent.history import reshape, shorten, size_of
 from aegis_tui.ports.llm import ChatReply
 
 
@@ -15,11 +16,25 @@ class Conversation:
     def __init__(self, system: str) -> None:
         self._messages: list[dict[str, Any]] = [{"role": "system", "content": system}]
         self._unanswered: list[str] = []
+        self._is_plain = False
+        self._keeps_system = True
 
     @property
     def messages(self) -> Sequence[dict[str, Any]]:
-        """All messages so far."""
-        return self._messages
+        """All messages so far, in the form that the server is known to accept."""
+        return reshape(self._messages, keeps_system=self._keeps_system) if self._is_plain else self._messages
+
+    def shorten(self, share: float) -> bool:
+        """Leave out the oldest results for good, to `share` of the present size; returns whether anything went."""
+        before = size_of(self._messages)
+        self._messages = shorten(self._messages, int(before * share))
+        return size_of(self._messages) < before
+
+    def make_plain(self, *, keeps_system: bool) -> bool:
+        """Show the conversation in its plainest form from now on; returns False when that changes nothing."""
+        before = list(self.messages)
+        self._is_plain, self._keeps_system = True, keeps_system
+        return list(self.messages) != before
 
     @property
     def is_new(self) -> bool:
@@ -68,6 +83,6 @@ class Conversation:
 def _as_object(arguments: str) -> str:
     try:
         parsed = json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "{}"
     return arguments if isinstance(parsed, dict) else "{}"

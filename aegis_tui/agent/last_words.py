@@ -23,3 +23,9 @@ def error_words(error: BaseException) -> str:
     place = f" ({Path(frames[0].filename).name}:{frames[0].lineno})" if frames else ""
     text = inert(f"the agent failed on an error of its own: {type(error).__name__}: {error}")
     return text[:_WORDS_CHARS] + place
+
+
+def sentence_of(error: AegisError) -> str:
+    """An expected error with what to do about it, for the hub and the person."""
+    text = error_words(error)
+    return f"{text}. {inert(error.hint)}" if error.hint else text

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from aegis_tui.agent.conversation import Conversation
-from aegis_tui.agent.last_words import error_words
+from aegis_tui.agent.last_words import error_words, sentence_of
 from aegis_tui.agent.progress import Progress
+from aegis_tui.agent.reading import LENGTH, cut_words, read_reply
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.toolbox import Outcome, Toolbox
-from aegis_tui.domain.prompt import REMINDER, unparsed_tool_call
+from aegis_tui.domain.prompt import CUT_REMINDER, REMINDER, TEXT_CALL_REMINDER, unparsed_tool_call
 from aegis_tui.domain.tool import tool_schemas
-from aegis_tui.errors import AegisError, ModelError
+from aegis_tui.domain.tool_call_text import without_thoughts
+from aegis_tui.errors import (
+    AegisError,
+    ContextOverflow,
+    HistoryRefused,
+    ModelCut,
+    ModelError,
+    ModelLost,
+    ModelMalformed,
+    ModelRefused,
+)
 from aegis_tui.ports.llm import ChatModel, ChatReply, ChatRequest, TextDelta
 
 _log = logging.getLogger(__name__)
@@ -23,8 +36,16 @@ MAX_UNUSABLE = 3
 MAX_REMINDERS = 2
 """Replies in a row without any call that are answered with a reminder; the next one fails the task."""
 MAX_LOST = 3
-"""Times in a row that a reply cut off in its middle is asked for again."""
+"""Times in a row that a reply that was lost or cannot be read is asked for again."""
+MAX_SHORTENED = 3
+"""Times in a row that a conversation is shortened because the server says that it is too long."""
+SHORT_SHARE = 0.6
+"""What is kept of a conversation that is too long; less when the server says by how much it is."""
 
+_SHAPE_STATUS = (400, 422)
+"""Refusals that may be for the form of the conversation although they do not say so."""
+_NO_SYSTEM = re.compile(r"system.{0,40}(not|un)[- ]?support|only (user|support)", re.IGNORECASE)
+_CUT_HINT = "Let the server write longer replies, give it a longer context, or serve the model without thinking"
 _PARSER_HINT = (
     "; its text holds a tool call that the server did not parse: check the server's tool call parser with "
     "`aegis-tui doctor`"
@@ -73,7 +94,7 @@ class ToolLoop:
                 if outcome is not None:
                     return outcome
         except AegisError as error:
-            return Outcome("failed", str(error), error)
+            return Outcome("failed", sentence_of(error), error)
         except Exception as error:  # the border of a task: a fault in this program ends the task, not the agent
             _log.exception("a turn failed")
             return Outcome("failed", error_words(error), error)
@@ -83,22 +104,52 @@ class ToolLoop:
         return Outcome("failed", f"the task was not finished within {self._max_turns} turns")
 
     async def _ask(self) -> ChatReply:
-        """One reply, asked for again when the model is lost in its middle.
+        """One reply, asked for again when it was lost or odd, or the conversation has to take another form.
 
         Raises:
             ModelUnavailable: The server does not answer.
-            ModelError: The server refused, or was lost too often.
+            ModelError: The server refused, or what it sent was lost or not readable too often.
         """
-        lost = 0
+        tries: Counter[str] = Counter()
         while True:
             try:
                 return await self._ask_once()
-            except ModelError as error:
-                lost += 1
-                if error.code != "model.lost" or lost > MAX_LOST:
-                    raise
-                self._screen.problem(f"{error}; asking again ({lost} of {MAX_LOST})")
-                await self._progress.report(f"{error}; asking again")
+            except (ModelLost, ModelMalformed) as error:
+                what = self._again(tries, "lost", MAX_LOST, error)
+            except ContextOverflow as error:
+                what = self._shorter(tries, error)
+            except (HistoryRefused, ModelRefused) as error:
+                what = self._plainer(tries, error)
+            self._screen.problem(what)
+            await self._progress.report(what)
+
+    def _again(self, tries: Counter[str], kind: str, limit: int, error: ModelError) -> str:
+        """Count a try and say that the reply is asked for again; raises the error when there were enough."""
+        tries[kind] += 1
+        if tries[kind] > limit:
+            raise error
+        return f"{error}; asking again ({tries[kind]} of {limit})"
+
+    def _shorter(self, tries: Counter[str], error: ContextOverflow) -> str:
+        """Shorten the conversation after the server said that it is too long; raises when that is of no use."""
+        words = self._again(tries, "overflow", MAX_SHORTENED, error)
+        limit, asked = error.data.get("limit_tokens"), error.data.get("asked_tokens")
+        share = SHORT_SHARE
+        if isinstance(limit, int) and isinstance(asked, int):
+            share = min(share, SHORT_SHARE * limit / asked)
+        if not self._conversation.shorten(share):
+            raise error
+        return f"{words}, with the oldest results left out"
+
+    def _plainer(self, tries: Counter[str], error: ModelRefused) -> str:
+        """Put the conversation in its plainest form after a refusal of its form; raises when that changes nothing."""
+        if not isinstance(error, HistoryRefused) and error.data.get("status") not in _SHAPE_STATUS:
+            raise error
+        words = self._again(tries, "shape", 1, error)
+        keeps_system = not (isinstance(error, HistoryRefused) and _NO_SYSTEM.search(str(error)))
+        if not self._conversation.make_plain(keeps_system=keeps_system):
+            raise error
+        return f"{words}, with the conversation in a plainer form"
 
     async def _ask_once(self) -> ChatReply:
         request = ChatRequest(self._model_name, self._conversation.messages, self._schemas)
@@ -108,8 +159,8 @@ class ToolLoop:
                     self._screen.stream(part.text)
                 else:
                     self._screen.end_stream()
-                    return part
-        raise ModelError("the model's reply did not end", code="model.lost")
+                    return read_reply(part, allowed=self._toolbox.role.tools)
+        raise ModelLost("the model's reply did not end")
 
     async def _act(self, reply: ChatReply) -> Outcome | None:
         """Run the calls of a reply in order; what comes after one that ends the task is not run."""
@@ -119,7 +170,7 @@ class ToolLoop:
         for call in reply.tool_calls:
             result = await self._toolbox.call(call)
             text = result.text
-            if reply.finish_reason == "length" and not result.is_usable:
+            if reply.finish_reason == LENGTH and not result.is_usable:
                 text += " (your reply was cut off because it was too long; make smaller steps)"
             self._conversation.add_result(call.id, text)
             any_usable = any_usable or result.is_usable
@@ -133,9 +184,19 @@ class ToolLoop:
         return None
 
     def _remind(self, reply: ChatReply) -> Outcome | None:
+        """Answer a reply without a call with what is wrong, or end the task after too many."""
         self._reminders += 1
+        cut, is_text_call = cut_words(reply), unparsed_tool_call(without_thoughts(reply.text))
         if self._reminders > MAX_REMINDERS:
-            hint = _PARSER_HINT if unparsed_tool_call(reply.text) else ""
+            if cut:
+                error = ModelCut(f"{cut}, {self._reminders} times in a row", _CUT_HINT)
+                return Outcome("failed", f"{error}. {error.hint}", error)
+            hint = _PARSER_HINT if is_text_call else ""
             return Outcome("failed", f"the model answered {self._reminders} times without calling a tool{hint}")
-        self._conversation.add_user(REMINDER.format(finish=self._toolbox.finishing_tool))
+        finish = self._toolbox.finishing_tool
+        if cut:
+            self._screen.problem(cut)
+            self._conversation.add_user(CUT_REMINDER.format(cut=cut))
+        else:
+            self._conversation.add_user((TEXT_CALL_REMINDER if is_text_call else REMINDER).format(finish=finish))
         return None

@@ -107,9 +107,10 @@ async def _unsaved(root: Path, worktree: Path, branch: str) -> list[str]:
 
 
 async def _probe(base_url: str) -> list[str]:
+    from aegis_tui.adapters.llm.key import ModelKey
     from aegis_tui.adapters.llm.probe import probe_endpoint
 
-    return list((await probe_endpoint(base_url)).models)
+    return list((await probe_endpoint(base_url, find_key=ModelKey(os.environ).read)).models)
 
 
 def _branch(root: Path) -> str:

@@ -22,6 +22,12 @@ def _stage(agent: str, data: Data) -> str:
     return f"{data['stage']}{again}{reason}"
 
 
+def _models(facts: Data) -> str:
+    """Which model was taken, where a server has several."""
+    others = facts.get("other_models") or ()
+    return f"\n  model {facts['model']}; also served: {', '.join(others)} (choose with --model)" if others else ""
+
+
 def _planned(agent: str, data: Data) -> str:
     what = data["piece"] or data["task"]
     instead = f", instead of {data['replaces']}" if data.get("replaces") else ""
@@ -63,6 +69,8 @@ _WORDS: dict[str, Callable[[str, Data], str | None]] = {
         )
         + ("\n  NO SANDBOX: agents run with all your rights" if data["facts"]["boundary_level"] == "none" else "")
         + ("\n  scripted model: its words are read from files" if data["facts"]["scripted"] else "")
+        + _models(data["facts"])
+        + "".join(f"\n  {warning}" for warning in data["facts"].get("warnings", ()))
     ),
     "stage:changed": _stage,
     "gate:blocked": lambda agent, data: f"  gate {data['gate']} is closed: {data['reason']}",

@@ -98,6 +98,7 @@ def _server() -> VllmServer:
 
 async def _look(base_url: str) -> dict[str, Any]:
     """Endpoints and metrics as contract 9 has them; the address is checked before anything is sent."""
+    from aegis_tui.adapters.llm.key import ModelKey
     from aegis_tui.adapters.llm.probe import probe_endpoint
     from aegis_tui.adapters.vllm.server import read_metrics
     from aegis_tui.domain.endpoint import normalise_base_url
@@ -105,7 +106,7 @@ async def _look(base_url: str) -> dict[str, Any]:
 
     url = normalise_base_url(base_url)
     try:
-        found = await probe_endpoint(url)
+        found = await probe_endpoint(url, find_key=ModelKey(os.environ).read)
     except ModelUnavailable:
         return {"endpoints": [{"url": url, "model": None, "healthy": False}], "metrics": {}}
     endpoint = {"url": url, "model": next(iter(found.models), None), "healthy": True}

@@ -18,6 +18,17 @@ REMINDER = (
     "When the task is finished or cannot be finished, call {finish}."
 )
 
+TEXT_CALL_REMINDER = (
+    "You wrote a tool call as plain text, and it could not be read with certainty. Call the tool in the way that your "
+    "tools are described to you. If you can only write text, end your reply with nothing but\n"
+    '<tool_call>\n{{"name": "TOOL", "arguments": {{...}}}}\n</tool_call>\n'
+    "with arguments that fit the tool. When the task is finished or cannot be finished, call {finish}."
+)
+
+CUT_REMINDER = (
+    "Your reply was of no use: {cut}. Think less, and call a tool at once; write long files in several steps."
+)
+
 
 def inert(text: str) -> str:
     """The text with hidden characters removed; newlines and tabs stay. Safe on a terminal."""

@@ -60,6 +60,10 @@ class RunFacts(FrozenModel):
     ignore_case: bool = False
     scripted: bool = False
     model: str | None = None
+    other_models: tuple[str, ...] = ()
+    """What else the server lists; the model was chosen among them by trying when none was named."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know before work starts, each with what helps."""
     uncommitted: int = 0
     qa_commands: tuple[str, ...] = ()
     started_unix: int = 0

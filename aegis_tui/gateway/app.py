@@ -12,7 +12,7 @@ from aegis_tui.gateway.dialect import RELAYED
 from aegis_tui.gateway.engine import Engine, upstream_key
 from aegis_tui.gateway.ledger import Ledger
 from aegis_tui.gateway.relay import Relay
-from aegis_tui.gateway.request import Message, Receive, Rejected, Request, Send
+from aegis_tui.gateway.request import UPSTREAM_HEADER, Message, Receive, Rejected, Request, Send
 from aegis_tui.gateway.upstream import Upstream
 
 _LOG = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class GatewayApp:
                 body = b"".join([chunk async for chunk in answer.chunks()])
         except AegisError as error:
             raise Rejected(502, error.code, error.message, error.hint) from error
-        await request.reply(answer.status, body)
+        await request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])
 
     async def _usage(self, request: Request, caller: str) -> None:
         """Everybody's for the person and the hub, one's own for an instance; never over TCP."""

@@ -6,15 +6,20 @@ However many clients ask, one question is under way at a time and its answer ser
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Any
 
+from aegis_tui.adapters.llm.key import read_key
 from aegis_tui.domain.endpoint import root_url
 from aegis_tui.domain.metrics import EngineMeters, parse_metrics, rates
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.gateway.access import AccessMap
+from aegis_tui.gateway.request import Rejected
 from aegis_tui.gateway.upstream import Headers, Upstream
 from aegis_tui.gateway.usage import parse_json
+
+_LOG = logging.getLogger(__name__)
 
 _FRESH_S = 2.0
 _TIMEOUT_S = 3.0
@@ -24,14 +29,21 @@ Meters = dict[str, float | int | None]
 
 
 def upstream_key(access: AccessMap) -> Headers:
-    """The header that the model server wants, read anew each time; empty when it wants none."""
+    """The header that the model server wants, read anew each time; empty when it wants none.
+
+    Raises:
+        Rejected: 503, `model.key`: the key file is not usable. The client is not told where it is.
+    """
     path = access.current.upstream_token_file
     if path is None:
         return ()
     try:
-        key = path.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ()
+        key = read_key(path)
+    except UsageError as error:
+        _LOG.warning("the key of the model server is not usable", extra={"reason": error.message})
+        raise Rejected(
+            503, "model.key", "the key file of the model server is not usable", "aegis-tui doctor"
+        ) from error
     return ((b"Authorization", f"Bearer {key}".encode()),)
 
 
@@ -121,7 +133,7 @@ class Engine:
                     if size_bytes > _LIMIT_BYTES:
                         return None
                 return b"".join(parts) if answer.status == 200 else None
-        except (AegisError, TimeoutError):
+        except (AegisError, Rejected, TimeoutError):
             return None
 
 

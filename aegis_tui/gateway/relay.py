@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, ModelUnavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.dialect import RELAYED, Dialect, stream_error
 from aegis_tui.gateway.engine import Engine, upstream_key
 from aegis_tui.gateway.ledger import Call, Ledger
-from aegis_tui.gateway.request import Rejected, Request
-from aegis_tui.gateway.upstream import Upstream, UpstreamAnswer
+from aegis_tui.gateway.request import UPSTREAM_HEADER, Rejected, Request
+from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
 from aegis_tui.gateway.usage import StreamTap, parse_json
 
 _REQUEST_HEADERS = frozenset({b"accept", b"content-type", b"anthropic-version", b"anthropic-beta", b"x-request-id"})
@@ -57,28 +57,29 @@ class Relay:
         fields = parse_fields(raw := await request.body())
         fallback = await self._engine.model() if _needs_model(fields) else None
         prepared = prepare_body(raw, fields, dialect=dialect, model=fallback)
+        key = upstream_key(self._access)
         call = Call(agent_id=agent_id, route=request.path, model=prepared.model, stream=prepared.stream)
         self._ledger.begin(call)
         try:
-            await _until_gone(request, self._forward(request, call, prepared.body, base_url, dialect), call)
+            await _until_gone(request, self._forward(request, call, prepared.body, base_url, key), call)
         finally:
             self._ledger.finish(call)
 
-    async def _forward(self, request: Request, call: Call, body: bytes, base_url: str, dialect: Dialect) -> None:
-        headers = [(key, value) for key, value in request.raw_headers if key in _REQUEST_HEADERS]
-        headers += [(b"Accept-Encoding", b"identity"), *upstream_key(self._access)]
+    async def _forward(self, request: Request, call: Call, body: bytes, base_url: str, key: Headers) -> None:
+        headers = [(name, value) for name, value in request.raw_headers if name in _REQUEST_HEADERS]
+        headers += [(b"Accept-Encoding", b"identity"), *key]
         url = base_url.removesuffix("/v1") + request.path + (f"?{request.query}" if request.query else "")
         try:
             async with self._upstream.open("POST", base_url, url, headers=headers, body=body) as answer:
                 call.status = answer.status
                 if answer.status >= 400:
                     call.error = f"http.{answer.status}"
-                if answer.header(b"content-type").startswith(b"text/event-stream"):
+                if answer.status < 400 and answer.header(b"content-type").startswith(b"text/event-stream"):
                     await _pass_stream(request, call, answer)
                 else:
-                    await _pass_whole(request, call, answer)
+                    await _pass_whole(request, call, answer, secrets=[value[len(b"Bearer ") :] for _, value in key])
         except AegisError as error:
-            await _tell(request, call, error, dialect)
+            await _tell(request, call, error, RELAYED[request.path])
 
 
 async def _until_gone(request: Request, work: Coroutine[Any, Any, None], call: Call) -> None:
@@ -100,16 +101,22 @@ async def _until_gone(request: Request, work: Coroutine[Any, Any, None], call: C
 async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> None:
     tap = StreamTap(call.usage)
     await request.start(answer.status, _kept_headers(answer))
-    async for chunk in answer.chunks():
-        await request.write(chunk, more=True)
-        call.first_byte()
-        tap.feed(chunk)
+    try:
+        async for chunk in answer.chunks():
+            await request.write(chunk, more=True)
+            call.first_byte()
+            tap.feed(chunk)
+    except ModelUnavailable:
+        if not tap.ended_well:  # else only the end of the body is missing, and the answer is whole
+            raise
+    tap.end()
     if not tap.ended_well and _ends_with_connection(answer):
         raise AegisError(f"the model server at {answer.base_url} stopped in the middle of an answer")
     await request.write(b"", more=False)
 
 
-async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer) -> None:
+async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> None:
+    """Pass a body on in one piece; a refusal without the key that was refused, which some servers repeat."""
     parts: list[bytes] = []
     size_bytes = 0
     async for chunk in answer.chunks():
@@ -118,6 +125,9 @@ async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer) -> N
         if size_bytes > _ANSWER_LIMIT_BYTES:
             raise AegisError(f"the model server at {answer.base_url} sent an answer over 64 MiB")
     body = b"".join(parts)
+    if answer.status >= 400:
+        for secret in secrets:
+            body = body.replace(secret, b"[key]")
     call.usage.note(parse_json(body))
     await request.start(answer.status, [*_kept_headers(answer), (b"content-length", str(len(body)).encode())])
     await request.write(body, more=False)
@@ -135,7 +145,8 @@ async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialec
 
 
 def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
-    return [(key.lower(), value) for key, value in answer.headers if key.lower() in _ANSWER_HEADERS]
+    kept = [(key.lower(), value) for key, value in answer.headers if key.lower() in _ANSWER_HEADERS]
+    return [*kept, (UPSTREAM_HEADER, answer.base_url.encode("utf-8"))]
 
 
 def _ends_with_connection(answer: UpstreamAnswer) -> bool:

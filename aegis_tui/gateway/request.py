@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from aegis_tui.gateway.dialect import dialect_of, error_body
@@ -17,6 +17,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
+UPSTREAM_HEADER = b"x-aegis-upstream"
+"""On every answer that is passed on: the model server's base URL, for messages to a person."""
+REFUSED_HEADER = b"x-aegis-refused"
+"""On every answer of the gateway's own that refuses: the refusal's code."""
+Headers = Sequence[tuple[bytes, bytes]]
 _BODY_DEADLINE_S = 60.0
 
 
@@ -110,10 +115,12 @@ class Request:
         """Send the next bytes; waits when the client reads slowly."""
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
-    async def reply(self, status: int, body: bytes, content_type: bytes = b"application/json") -> None:
+    async def reply(
+        self, status: int, body: bytes, content_type: bytes = b"application/json", *, headers: Headers = ()
+    ) -> None:
         """Send a whole answer."""
         length = str(len(body)).encode()
-        await self.start(status, [(b"content-type", content_type), (b"content-length", length)])
+        await self.start(status, [(b"content-type", content_type), (b"content-length", length), *headers])
         await self.write(body, more=False)
 
     async def reply_json(self, status: int, value: Any) -> None:
@@ -123,4 +130,4 @@ class Request:
     async def reject(self, error: Rejected) -> None:
         """Send a refusal in the dialect of the path."""
         body = error_body(dialect_of(self.path), error.status, code=error.code, message=error.message, hint=error.hint)
-        await self.reply(error.status, body)
+        await self.reply(error.status, body, headers=[(REFUSED_HEADER, error.code.encode("ascii", "replace"))])

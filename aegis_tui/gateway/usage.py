@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 _LINE_LIMIT_BYTES = 8 * 1024 * 1024
+_LINE_END = re.compile(rb"[\r\n]")
+_FINISHED = re.compile(rb'"(?:finish_reason|done_reason)"\s*:\s*"')
+"""A chat completion is whole once the server says why it stopped; not every server sends `[DONE]` after that."""
 _GOOD_ENDS = frozenset(
     {
         b"data: [DONE]",
@@ -68,7 +72,7 @@ class StreamTap:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes, cut anywhere."""
-        lines = (self._rest + chunk).split(b"\n")
+        lines = _LINE_END.split(self._rest + chunk)
         self._rest = lines.pop()
         if self._is_skipping and lines:
             lines = lines[1:]
@@ -79,10 +83,16 @@ class StreamTap:
             self._rest = b""
             self._is_skipping = True
 
+    def end(self) -> None:
+        """Take what came after the last line end, when the body has ended."""
+        if not self._is_skipping:
+            self._read(self._rest)
+        self._rest = b""
+
     def _read(self, line: bytes) -> None:
         if b'"usage"' in line and line.startswith(b"data:"):
             self._usage.note(parse_json(line[5:]))
-        elif line.rstrip() in _GOOD_ENDS:
+        if line.rstrip() in _GOOD_ENDS or _FINISHED.search(line):
             self.ended_well = True
 
 

@@ -54,6 +54,8 @@ class ChatReply:
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = ""
     usage: Usage = field(default_factory=Usage)
+    has_thought: bool = False
+    """Whether the model wrote thoughts apart from its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class ChatRequest:
     model: str
     messages: Sequence[ChatMessage]
     tools: Sequence[Mapping[str, Any]] = ()
+    max_tokens: int | None = None
+    """The longest reply that is wanted; the server's own limit when None."""
 
 
 class ChatModel(Protocol):
@@ -77,8 +81,9 @@ class ChatModel(Protocol):
 
         Raises:
             ModelUnavailable: No answer, or a refusal for now, after the bounded retries; nothing was yielded before.
-            ModelError: The server refused the request (`data['status']`), or was lost after the reply had begun
-                (code ``model.lost``).
+            ModelRefused: The server refused the request (`data['status']`); its subclasses say why.
+            ModelMalformed: What it sent cannot be read.
+            ModelLost: It was lost after the reply had begun.
         """
         ...
 

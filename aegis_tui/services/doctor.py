@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from aegis_tui.errors import AegisError
 from aegis_tui.ports.llm import ChatModel, ChatReply, ChatRequest
 from aegis_tui.ports.program import ProgramRunner
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
+from aegis_tui.services.model_choice import ModelChooser, TryModel, listed
 from aegis_tui.services.preflight import Endpoint, ProbeEndpoint
 
 PYTHON_WANTED = (3, 11)
@@ -47,6 +48,7 @@ _PING = {
         },
     },
 }
+_SERVER_FIX = "scripts/start-vllm.sh starts one, --base-url or AEGIS_BASE_URL names another; aegis-tui demo needs none"
 _TOOL_CALL_FIX = "serve the model with --enable-auto-tool-choice and --tool-call-parser, as scripts/start-vllm.sh does"
 
 
@@ -76,6 +78,8 @@ class Doctor:
         sandbox: What would hold agents; it is tried out.
         probe_endpoint: Asks a model server what it serves, if it is inside the boundary.
         open_model: A client for a base URL.
+        try_model: Sends a model one small request, to choose among several.
+        find_key_warnings: What is wrong with the place of the model server's key file.
         settings: What the person chose.
         environ: Where PATH is read from.
         folder: Where the person is.
@@ -90,6 +94,8 @@ class Doctor:
         sandbox: Sandbox,
         probe_endpoint: ProbeEndpoint,
         open_model: Callable[[str], ChatModel],
+        try_model: TryModel,
+        find_key_warnings: Callable[[], Sequence[str]] = tuple,
         settings: Settings,
         environ: Mapping[str, str],
         folder: Path,
@@ -98,6 +104,7 @@ class Doctor:
     ) -> None:
         self._programs, self._sandbox = programs, sandbox
         self._probe_endpoint, self._open_model = probe_endpoint, open_model
+        self._try_model, self._find_key_warnings = try_model, find_key_warnings
         self._settings, self._environ = settings, environ
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
 
@@ -162,16 +169,29 @@ class Doctor:
         try:
             endpoint = await self._probe_endpoint(self._settings.base_url)
         except AegisError as error:
-            fix = "scripts/start-vllm.sh starts one, --base-url names another; aegis-tui demo needs none"
+            fix = error.hint if error.code in ("model.key", "usage") else _SERVER_FIX
             return [Check("model", False, error.message, fix, essential=True)]
-        served = ", ".join(endpoint.models) or "no model"
-        model = self._settings.model or next(iter(endpoint.models), None)
-        suits = model in endpoint.models
-        fix = f"choose one of: {served}" if endpoint.models else "let the server load a model"
-        serves = Check("model", suits, f"{endpoint.base_url} serves {served}", fix, essential=True)
-        if not suits or model is None:
-            return [serves]
-        return [serves, await self._tool_call(endpoint, model)]
+        served = listed(endpoint.models) or "no model"
+        try:
+            model = await self._choose(endpoint)
+        except AegisError as error:
+            return [Check("model", False, error.message, error.hint, essential=True)]
+        serves = Check(
+            "model",
+            model is not None,
+            f"{endpoint.base_url} serves {served}",
+            "let the server load a model",
+            essential=True,
+        )
+        rights = [_key_check(warning) for warning in self._find_key_warnings()]
+        return [serves, *rights, *([await self._tool_call(endpoint, model)] if model is not None else [])]
+
+    async def _choose(self, endpoint: Endpoint) -> str | None:
+        """The model that a run would work with."""
+        if endpoint.scripted:
+            return self._settings.model or next(iter(endpoint.models), None)
+        chooser = ModelChooser(self._try_model)
+        return (await chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
 
     async def _tool_call(self, endpoint: Endpoint, model: str) -> Check:
         """One streamed tool call, as every agent needs it."""
@@ -238,6 +258,11 @@ async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:
 def missing(checks: list[Check]) -> list[Check]:
     """The checks that failed and without which no run can start."""
     return [check for check in checks if check.essential and not check.ok]
+
+
+def _key_check(warning: str) -> Check:
+    found, _, fix = warning.partition(": ")
+    return Check("model key", False, found, fix)
 
 
 def _is_json(text: str) -> bool:

@@ -18,8 +18,12 @@ from aegis_tui.errors import Refused
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.repository import Repository, RepositoryFacts
 from aegis_tui.ports.sandbox import Sandbox
+from aegis_tui.services.model_choice import Chosen, ModelChooser, TryModel
 
 _log = logging.getLogger(__name__)
+
+MOST_NAMED = 20
+"""Other models of the server that the record of a run names."""
 
 _RUN_NAME = re.compile(r"run(\d+)")
 
@@ -59,6 +63,8 @@ class Preflight:
         probe_endpoint: Checks and asks a model endpoint.
         list_files: Tracked files of a commit.
         port: The hub's state, for the next free run id.
+        try_model: Sends a model one small request, to choose among several.
+        find_warnings: What else a person should know before work starts.
     """
 
     def __init__(
@@ -69,8 +75,11 @@ class Preflight:
         probe_endpoint: ProbeEndpoint,
         list_files: ListFiles,
         port: CommandPort,
+        try_model: TryModel,
+        find_warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._repository, self._sandbox = repository, sandbox
+        self._chooser, self._find_warnings = ModelChooser(try_model), find_warnings
         self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
 
     async def complete(self, command: RunStart) -> RunStart:
@@ -89,7 +98,7 @@ class Preflight:
         report = await self._sandbox.probe()
         level = self._sandbox.choose(command.options.sandbox, report)
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
-        model = command.options.model or (endpoint.models[0] if endpoint.models else None)
+        chosen = await self._choose_model(endpoint, command.options.model)
         layers = report.layers if level == report.level else dict.fromkeys(report.layers, "off: --sandbox off")
         found = RunFacts(
             workspace=facts.key,
@@ -97,7 +106,9 @@ class Preflight:
             base_branch=facts.branch,
             ignore_case=facts.ignore_case,
             scripted=endpoint.scripted,
-            model=model,
+            model=chosen.model,
+            other_models=chosen.others[:MOST_NAMED],
+            warnings=tuple(self._find_warnings()),
             uncommitted=facts.dirty_paths,
             qa_commands=await self._detect(facts),
             started_unix=int(time.time()),
@@ -106,6 +117,11 @@ class Preflight:
         )
         options = command.options.model_copy(update={"base_url": endpoint.base_url})
         return command.model_copy(update={"run": run, "facts": found, "options": options})
+
+    async def _choose_model(self, endpoint: Endpoint, wanted: str | None) -> Chosen:
+        if endpoint.scripted:
+            return Chosen(wanted or (endpoint.models[0] if endpoint.models else None))
+        return await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=wanted)
 
     async def _next_run(self) -> str:
         known = await self._port.read(_runs)

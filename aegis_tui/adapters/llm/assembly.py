@@ -1,22 +1,20 @@
 """Puts a streamed chat completion together: text, tool calls in fragments, finish reason, usage.
 
-Servers differ: some omit a call's index, some its id, some repeat usage in every chunk, some send null fields. What
-is tolerated here was seen on a server; nothing here reads a socket.
+Servers differ: some omit fields or send null, some send text as a list of parts, some a whole message at the end or
+instead of a stream. What can be read in one way only is read; what cannot is `Odd`. Nothing here reads a socket.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from aegis_tui.ports.llm import ChatReply, ToolCall, Usage
+from aegis_tui.adapters.llm.call_assembly import CallAssembler, Odd
+from aegis_tui.ports.llm import ChatReply, Usage
 
-
-class _PartialCall:
-    def __init__(self) -> None:
-        self.id = ""
-        self.name = ""
-        self.arguments: list[str] = []
+_THINKING_PARTS = ("thinking", "reasoning", "reasoning_text", "summary_text")
+_THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 
 
 class ReplyAssembler:
@@ -24,9 +22,10 @@ class ReplyAssembler:
 
     def __init__(self) -> None:
         self._text: list[str] = []
-        self._calls: dict[int, _PartialCall] = {}
+        self._calls = CallAssembler()
         self._usage = Usage()
         self._finish_reason = ""
+        self._has_thought = False
 
     @property
     def has_finished(self) -> bool:
@@ -38,56 +37,131 @@ class ReplyAssembler:
         """Whether any text or call has come."""
         return bool(self._text or self._calls)
 
-    def feed(self, chunk: Mapping[str, Any]) -> str:
-        """Take one chunk and return the text it adds, often empty."""
+    def feed(self, chunk: Any) -> str:
+        """Take one chunk and return the text it adds, often empty.
+
+        Args:
+            chunk: Any JSON value; a server decides what it is.
+
+        Raises:
+            Odd: It cannot be read as a chunk of a chat completion.
+        """
+        if not isinstance(chunk, Mapping):
+            raise Odd("a chunk that is not an object", chunk)
         if usage := chunk.get("usage"):
             self._usage = parse_usage(usage)
-        choices = chunk.get("choices") or []
-        if not choices:
+        choice = _first_choice(chunk.get("choices"))
+        if choice is None:
             return ""
-        choice = choices[0]
-        self._finish_reason = choice.get("finish_reason") or self._finish_reason
-        delta = choice.get("delta") or choice.get("message") or {}
-        for fragment in delta.get("tool_calls") or []:
-            self._take_call(fragment)
-        text = delta.get("content") or ""
+        text = self._take_message(choice)
+        self._finish_reason = _finish_reason(choice.get("finish_reason")) or self._finish_reason
+        return text
+
+    def _take_message(self, choice: Mapping[str, Any]) -> str:
+        message = choice.get("delta")
+        if not message:  # a whole message: instead of a stream, or once more at its end
+            message = None if self.has_begun else choice.get("message")
+        if not message:
+            text, thought = _text_of(choice.get("text")), False
+        elif isinstance(message, Mapping):
+            text, thought = self._take_delta(message)
+        else:
+            raise Odd("a delta that is not an object", message)
+        self._has_thought = self._has_thought or thought
         if text:
             self._text.append(text)
-        return str(text)
+        return text
 
-    def _take_call(self, fragment: Mapping[str, Any]) -> None:
-        call = self._calls.setdefault(self._index_of(fragment), _PartialCall())
-        function = fragment.get("function") or {}
-        call.id = call.id or fragment.get("id") or ""
-        call.name = call.name or function.get("name") or ""
-        if arguments := function.get("arguments"):
-            call.arguments.append(arguments)
-
-    def _index_of(self, fragment: Mapping[str, Any]) -> int:
-        """The place of a fragment's call; a fragment without an index belongs to the newest call or opens one."""
-        index = fragment.get("index")
-        if isinstance(index, int):
-            return index
-        newest = max(self._calls, default=-1)
-        if (call_id := fragment.get("id")) and (newest < 0 or self._calls[newest].id != call_id):
-            return newest + 1
-        return max(newest, 0)
+    def _take_delta(self, delta: Mapping[str, Any]) -> tuple[str, bool]:
+        fragments = delta.get("tool_calls")
+        if isinstance(fragments, Mapping):
+            fragments = [fragments]
+        if not isinstance(fragments, list | None):
+            raise Odd("tool calls that are not a list", fragments)
+        for fragment in fragments or ():
+            self._calls.take(fragment)
+        if (legacy := delta.get("function_call")) is not None:
+            self._calls.take({"index": 0, "function": legacy})
+        thought = any(delta.get(name) for name in _THINKING_FIELDS) or _has_thinking_part(delta.get("content"))
+        return _text_of(delta.get("content")) + _text_of(delta.get("refusal")), thought
 
     def reply(self) -> ChatReply:
-        """The reply as it stands. Calls without an id, or with one that came twice, get one that is unique here."""
-        calls: list[ToolCall] = []
-        for index, partial in sorted(self._calls.items()):
-            taken = {call.id for call in calls}
-            call_id = partial.id if partial.id and partial.id not in taken else f"call_{index}"
-            calls.append(ToolCall(call_id, partial.name, "".join(partial.arguments)))
-        return ChatReply("".join(self._text), tuple(calls), self._finish_reason, self._usage)
+        """The reply as it stands."""
+        text = "".join(self._text)
+        return ChatReply(text, self._calls.calls(), self._finish_reason, self._usage, self._has_thought)
 
 
-def parse_usage(usage: Mapping[str, Any]) -> Usage:
-    """The counts of a `usage` object; missing or null ones are 0."""
-    details = usage.get("prompt_tokens_details") or {}
+def _first_choice(choices: Any) -> Mapping[str, Any] | None:
+    if isinstance(choices, Mapping):
+        choices = [choices]
+    if choices is None or choices == []:
+        return None
+    if not isinstance(choices, list):
+        raise Odd("choices that are not a list", choices)
+    if not isinstance(choices[0], Mapping):
+        raise Odd("a choice that is not an object", choices[0])
+    return choices[0]
+
+
+def _finish_reason(value: Any) -> str:
+    """The reason as text; some servers wrap it in an object with a type."""
+    if isinstance(value, Mapping):
+        value = value.get("type") or value.get("reason")
+    if value is None or value is False:
+        return ""
+    if value is True:
+        return "stop"
+    if isinstance(value, str):
+        return value
+    raise Odd("a finish_reason that is not text", value)
+
+
+def _text_of(content: Any) -> str:
+    """The text of a content field: text, null, or a list of parts of which those that think are not text."""
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Mapping):
+        content = [content]
+    if not isinstance(content, list):
+        raise Odd("content that is neither text nor a list of parts", content)
+    return "".join(_text_of_part(part) for part in content)
+
+
+def _text_of_part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if not isinstance(part, Mapping):
+        raise Odd("a part of the content that is not an object", part)
+    if part.get("type") in _THINKING_PARTS:
+        return ""
+    text = part.get("text", part.get("refusal"))
+    if isinstance(text, Mapping):
+        text = text.get("value")
+    if isinstance(text, str):
+        return text
+    raise Odd("a part of the content that holds no text", part)
+
+
+def _has_thinking_part(content: Any) -> bool:
+    parts = content if isinstance(content, list) else [content]
+    return any(isinstance(part, Mapping) and part.get("type") in _THINKING_PARTS for part in parts)
+
+
+def parse_usage(usage: Any) -> Usage:
+    """The counts of a `usage` object; what is missing or no count is 0."""
+    if not isinstance(usage, Mapping):
+        return Usage()
+    details = usage.get("prompt_tokens_details")
     return Usage(
-        prompt_tokens=usage.get("prompt_tokens") or 0,
-        completion_tokens=usage.get("completion_tokens") or 0,
-        cached_tokens=details.get("cached_tokens") or 0,
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        cached_tokens=_count(details.get("cached_tokens")) if isinstance(details, Mapping) else 0,
     )
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return 0
+    return min(max(int(value), 0), 2**53)

@@ -1,7 +1,8 @@
 """Client of one OpenAI-compatible server, over TCP or a unix socket (AGENT-1).
 
 Owns the HTTP connections, the retries before a reply has begun, and the mapping of httpx errors. Never prints, never
-runs a tool, and never retries once a token was handed out: what was shown cannot be taken back.
+runs a tool, and never retries once a token was handed out: what was shown cannot be taken back. Errors name the model
+server as a person knows it; behind the gateway's socket that is the URL that the gateway says it asked.
 """
 
 from __future__ import annotations
@@ -10,24 +11,32 @@ import asyncio
 import itertools
 import json
 import logging
+import random
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import unquote
 
 import httpx
 
 from aegis_tui.adapters.llm.assembly import ReplyAssembler
-from aegis_tui.errors import AegisError, ModelError, ModelUnavailable, UsageError
+from aegis_tui.adapters.llm.call_assembly import Odd
+from aegis_tui.adapters.llm.event_stream import DONE, OddBody, ReplyBody, parse_texts, show_piece
+from aegis_tui.adapters.llm.problem import UPSTREAM_HEADER, problem_in_stream, problem_of
+from aegis_tui.domain.prompt import inert
+from aegis_tui.errors import AegisError, ModelAbsent, ModelLost, ModelMalformed, ModelUnavailable, UsageError
 from aegis_tui.ports.llm import ChatReply, ChatRequest, TextDelta
 
 _log = logging.getLogger(__name__)
 
-_RETRIED_STATUS = frozenset({429, 502, 503, 504})
 _CONNECT_TIMEOUT_S = 10.0
 _IDLE_TIMEOUT_S = 300.0
+_PAUSE_LIMIT_S = 10.0
+_ASKED_PAUSE_LIMIT_S = 60.0
 _UNIX_PREFIX = "http+unix:"
+_PROBLEM_BYTES = 64 * 1024
+_LISTED_MODELS = 20
 
 
 class OpenAIChat:
@@ -37,7 +46,7 @@ class OpenAIChat:
         base_url: `http://host:port`, with or without `/v1`, or `http+unix:/path/to.sock`.
         api_key: Sent as a bearer token when not empty.
         attempts: Tries per request, at least 1, before a reply has begun.
-        backoff_s: First pause between tries, in seconds; doubled each time, at most 10.
+        backoff_s: First pause between tries, in seconds; doubled each time, at most 10, and varied by chance.
         idle_timeout_s: Seconds of silence after which a running reply counts as lost.
     """
 
@@ -54,6 +63,7 @@ class OpenAIChat:
         self._attempts = attempts
         self._backoff_s = backoff_s
         url, socket = split_base_url(base_url)
+        self._server = "the model gateway" if socket else f"the model server at {base_url}"
         self._http = httpx.AsyncClient(
             base_url=url,
             transport=httpx.AsyncHTTPTransport(uds=socket),
@@ -68,15 +78,14 @@ class OpenAIChat:
         while True:
             try:
                 response = await self._http.get("models", timeout=_CONNECT_TIMEOUT_S)
-                if response.is_error:
-                    raise _status_error(response, self.base_url)
-                return [str(entry["id"]) for entry in response.json()["data"]]
+                self._note_server(response)
+                if not response.is_success:
+                    raise problem_of(response.status_code, response.content, response.headers, self._server)
+                return _model_names(response, self._server)
             except httpx.HTTPError as error:
                 await self._pause(attempt, self._unreachable(error))
             except ModelUnavailable as error:
                 await self._pause(attempt, error)
-            except (ValueError, LookupError, TypeError) as error:
-                raise ModelError(f"{self.base_url} does not list its models as OpenAI does") from error
             attempt += 1
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
@@ -90,13 +99,16 @@ class OpenAIChat:
                     async for text in texts:
                         yield TextDelta(text)
             except httpx.HTTPError as error:
-                if assembler.has_begun:
-                    raise _lost(self.base_url) from error
-                await self._pause(attempt, self._unreachable(error))
-                continue
+                if assembler.has_begun and not assembler.has_finished:
+                    raise self._lost() from error
+                if not assembler.has_finished:
+                    await self._pause(attempt, self._unreachable(error))
+                    continue
             except ModelUnavailable as error:
                 await self._pause(attempt, error)
                 continue
+            except ModelAbsent as error:
+                raise await self._with_served(error) from error
             reply = assembler.reply()
             _log.info("chat reply", extra={"duration_s": time.monotonic() - started_at, "usage": reply.usage.to_wire()})
             yield reply
@@ -109,37 +121,95 @@ class OpenAIChat:
     async def _stream_once(self, body: bytes, assembler: ReplyAssembler) -> AsyncGenerator[str, None]:
         headers = {"Content-Type": "application/json"}
         async with self._http.stream("POST", "chat/completions", content=body, headers=headers) as response:
-            if response.is_error:
-                await response.aread()
-                raise _status_error(response, self.base_url)
-            async for line in response.aiter_lines():
-                if not line.startswith("data:"):
-                    continue
-                payload = line[5:].strip()
-                if payload == "[DONE]":
-                    break
-                if text := assembler.feed(_parse_chunk(payload, self.base_url, has_begun=assembler.has_begun)):
-                    yield text
+            self._note_server(response)
+            if not response.is_success:
+                said = await _read_some(response)
+                raise problem_of(response.status_code, said, response.headers, self._server)
+            async with aclosing(self._payloads(response, assembler)) as payloads:
+                async for payload in payloads:
+                    for text in self._take(payload, assembler):
+                        yield text
         if not assembler.has_finished:
-            if assembler.has_begun:
-                raise _lost(self.base_url)
-            raise self._unreachable(None)
+            raise self._lost() if assembler.has_begun else self._unreachable(None)
+
+    async def _payloads(self, response: httpx.Response, assembler: ReplyAssembler) -> AsyncGenerator[str, None]:
+        """The JSON texts of the body, up to the `[DONE]` that some servers leave out."""
+        body = ReplyBody()
+        try:
+            async for chunk in response.aiter_bytes():
+                for payload in body.feed(chunk):
+                    if payload.strip() == DONE:
+                        return
+                    yield payload
+            for payload in body.end():
+                yield payload
+        except OddBody as error:
+            if not assembler.has_finished:
+                raise ModelMalformed(f"{self._server} {error}") from error
+
+    def _take(self, payload: str, assembler: ReplyAssembler) -> list[str]:
+        """Feed one text of the body to the assembler, and return the pieces of text that it added.
+
+        Raises:
+            ModelMalformed: It is not JSON, or no chunk of a completion.
+            ModelLost: The server gave up in the middle of the reply.
+            AegisError: The server gave up before it; what `problem_of` makes of its words.
+        """
+        texts = []
+        for chunk in self._parse(payload):
+            problem = problem_in_stream(chunk, self._server) if isinstance(chunk, dict) else None
+            if problem is not None:
+                if assembler.has_finished:
+                    continue  # the reply is whole; whatever failed after it changes nothing
+                raise ModelLost(problem.message, "The reply is asked for again") if assembler.has_begun else problem
+            try:
+                texts.append(assembler.feed(chunk))
+            except Odd as odd:
+                raise ModelMalformed(f"{self._server} sent {odd.what}: {show_piece(odd.value)}") from odd
+        return [text for text in texts if text]
+
+    def _parse(self, payload: str) -> list[Any]:
+        if payload.strip() in ("", DONE):
+            return []
+        try:
+            return parse_texts(payload)
+        except OddBody as error:
+            raise ModelMalformed(f"{self._server} {error}") from error
+
+    def _note_server(self, response: httpx.Response) -> None:
+        if url := response.headers.get(UPSTREAM_HEADER):
+            self._server = f"the model server at {inert(url)}"
+
+    async def _with_served(self, error: ModelAbsent) -> AegisError:
+        """The same error, with what the server does serve."""
+        with suppress(AegisError, httpx.HTTPError):
+            response = await self._http.get("models", timeout=_CONNECT_TIMEOUT_S)
+            if response.is_success and (names := _model_names(response, self._server)):
+                served = inert(", ".join(names[:_LISTED_MODELS]))
+                return ModelAbsent(f"{error.message}; it serves: {served}", error.hint, **error.data)
+        return error
 
     async def _pause(self, attempt: int, error: AegisError) -> None:
-        """Wait before the next try, or raise `error` when this was the last."""
+        """Wait before the next try, or raise `error` when this was the last.
+
+        The pause is varied, so that agents that were refused together do not come back together.
+        """
         if attempt + 1 >= self._attempts:
             raise error
         asked_s = error.data.get("retry_after_s")
-        pause_s = min(asked_s if isinstance(asked_s, float) else self._backoff_s * 2**attempt, 10.0)
+        if isinstance(asked_s, float):
+            pause_s = min(asked_s, _ASKED_PAUSE_LIMIT_S) * random.uniform(1.0, 1.1)
+        else:
+            pause_s = min(self._backoff_s * 2**attempt, _PAUSE_LIMIT_S) * random.uniform(0.5, 1.0)
         _log.info("model retry", extra={"duration_s": pause_s, "error": error.code})
         await asyncio.sleep(pause_s)
 
+    def _lost(self) -> ModelLost:
+        return ModelLost(f"{self._server} was lost in the middle of a reply", "The reply is asked for again")
+
     def _unreachable(self, error: httpx.HTTPError | None) -> ModelUnavailable:
         reason = f": {type(error).__name__}" if error else " before its reply began"
-        return ModelUnavailable(
-            f"the model server at {self.base_url} does not answer{reason}",
-            "Check it with: aegis-tui doctor",
-        )
+        return ModelUnavailable(f"{self._server} does not answer{reason}", "Check it with: aegis-tui doctor")
 
 
 def split_base_url(base_url: str) -> tuple[str, str | None]:
@@ -166,41 +236,26 @@ def _body(request: ChatRequest) -> bytes:
     }
     if request.tools:
         fields["tools"] = list(request.tools)
+    if request.max_tokens is not None:
+        fields["max_tokens"] = request.max_tokens
     return json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _parse_chunk(payload: str, base_url: str, *, has_begun: bool) -> dict[str, Any]:
+async def _read_some(response: httpx.Response) -> bytes:
+    """The beginning of a refusal's body; what cannot be read of it is left out."""
+    parts, size_bytes = [], 0
+    with suppress(httpx.HTTPError):
+        async for chunk in response.aiter_bytes():
+            parts.append(chunk)
+            size_bytes += len(chunk)
+            if size_bytes > _PROBLEM_BYTES:
+                break
+    return b"".join(parts)[:_PROBLEM_BYTES]
+
+
+def _model_names(response: httpx.Response, server: str) -> list[str]:
     try:
-        chunk = json.loads(payload)
-    except ValueError as error:
-        raise ModelError(f"{base_url} sent a chunk that is not JSON", code="model.lost") from error
-    if not isinstance(chunk, dict):
-        raise ModelError(f"{base_url} sent a chunk that is not an object", code="model.lost")
-    if problem := chunk.get("error"):
-        detail = problem.get("message") if isinstance(problem, dict) else problem
-        message = f"the model server at {base_url} stopped: {detail}"
-        raise ModelError(message, code="model.lost") if has_begun else ModelUnavailable(message)
-    return chunk
-
-
-def _lost(base_url: str) -> ModelError:
-    return ModelError(
-        f"the model server at {base_url} was lost in the middle of a reply",
-        "The reply is asked for again",
-        code="model.lost",
-    )
-
-
-def _status_error(response: httpx.Response, base_url: str) -> AegisError:
-    try:
-        problem = response.json()
-        detail = problem.get("error", problem)
-        text = str(detail.get("message", detail) if isinstance(detail, dict) else detail)
-    except (ValueError, AttributeError):
-        text = response.text
-    message = f"{base_url} answered {response.status_code}: {text[:500]}"
-    if response.status_code not in _RETRIED_STATUS:
-        return ModelError(message, status=response.status_code)
-    retry_after = response.headers.get("retry-after", "")
-    retry_after_s = float(retry_after) if retry_after.isdigit() else None
-    return ModelUnavailable(message, status=response.status_code, retry_after_s=retry_after_s)
+        return [str(entry["id"]) for entry in response.json()["data"]]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        piece = show_piece(response.text[:1000])
+        raise ModelMalformed(f"{server} does not list its models as OpenAI does: {piece}") from error

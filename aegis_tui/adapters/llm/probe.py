@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aegis_tui.adapters.llm.key import FindKey, without_key
+from aegis_tui.adapters.llm.problem import KEY_HINT, problem_of
 from aegis_tui.adapters.resolve import resolve_endpoint
 from aegis_tui.domain.endpoint import normalise_base_url
+from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import ModelUnavailable
 
 SCRIPTED_OWNER = "aegis-scripted"
 _TIMEOUT_S = 10.0
+_NAME_CHARS = 200
+_HINT = "start one: aegis-tui vllm start MODEL, or name another: --base-url URL, or AEGIS_BASE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,29 +28,55 @@ class EndpointFound:
     """True when it is the scripted server, which is labelled as such everywhere."""
 
 
-async def probe_endpoint(base_url: str) -> EndpointFound:
+async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointFound:
     """Check the address first, then ask for the models.
+
+    Args:
+        base_url: With or without `/v1`.
+        find_key: The key to send, if any.
 
     Raises:
         Refused: Outside loopback and private ranges; no byte was sent there.
-        ModelUnavailable: Nothing answers, or not as an OpenAI-compatible server does.
+        ModelUnavailable: Nothing answers, or not as an OpenAI-compatible server does, or it wants a key (code
+            ``model.key``).
+        UsageError: The key file cannot be used.
     """
     import httpx  # slow to import, and every hub imports this module
 
     url = normalise_base_url(base_url)
     await resolve_endpoint(url)
-    hint = "start one: aegis-tui vllm start, or name another with --base-url"
+    key = find_key()
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers) as client:
             response = await client.get(f"{url}/models")
-            response.raise_for_status()
-            entries = response.json()["data"]
-        names = tuple(str(entry["id"]) for entry in entries)
-        scripted = any(entry.get("owned_by") == SCRIPTED_OWNER for entry in entries)
-    except httpx.HTTPStatusError as error:
-        raise ModelUnavailable(f"{url} answers {error.response.status_code} to GET /models", hint) from error
     except httpx.HTTPError as error:
-        raise ModelUnavailable(f"no model server answers at {url}: {type(error).__name__}", hint) from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ModelUnavailable(f"{url} does not list its models as OpenAI does", hint) from error
+        raise ModelUnavailable(f"no model server answers at {url}: {type(error).__name__}", _HINT) from error
+    if not response.is_success:
+        raise _refusal(url, response.status_code, response.content, dict(response.headers), key)
+    try:
+        entries = response.json()["data"]
+        names = tuple(_name(entry["id"]) for entry in entries)
+        scripted = any(entry.get("owned_by") == SCRIPTED_OWNER for entry in entries)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelUnavailable(f"{url} does not list its models as OpenAI does", _HINT) from error
     return EndpointFound(url, names, scripted)
+
+
+def _name(model: object) -> str:
+    """A model's name as it may be shown and sent; what is no name at all is not one.
+
+    Raises:
+        ValueError: It is not text, or is not fit to be shown.
+    """
+    if not isinstance(model, str) or not model or len(model) > _NAME_CHARS or inert(model) != model:
+        raise ValueError("not a model name")
+    return model
+
+
+def _refusal(url: str, status: int, body: bytes, headers: dict[str, str], key: str) -> ModelUnavailable:
+    said = without_key(problem_of(status, body, headers, url).message, key)
+    if status in (401, 403):
+        what = f"{url} does not accept the key of the key file" if key else f"{url} wants a key"
+        return ModelUnavailable(f"{what} ({said})", KEY_HINT, code="model.key", status=status)
+    return ModelUnavailable(f"{said} to GET /models", _HINT, status=status)

@@ -154,7 +154,6 @@ def test_a_model_that_dies_in_its_reply_is_reported_as_lost_and_not_asked_again(
             says("half a", dies=True),
             Canned([delta(content="half")]),
             Canned([delta(content="half"), sse({"error": {"message": "upstream.lost"}})]),
-            Canned([delta(content="half"), b"data: {nonsense\n\n"]),
         ):
             server.requests.clear()
             server.will(answer)

@@ -1,0 +1,192 @@
+"""Puts tool calls together from the fragments that servers send; nothing here reads a socket.
+
+The API says: a fragment names its call by `index`, the first one brings id and name, and `arguments` come as pieces of
+text. Servers leave out the index or the id, give every call the index 0, make up a new id for each fragment, repeat
+the name, send the arguments as an object, or send the whole call once more at the end. Each rule below is for one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aegis_tui.ports.llm import ToolCall
+
+
+class Odd(Exception):
+    """A value that cannot be read. `value` is what came."""
+
+    def __init__(self, what: str, value: Any) -> None:
+        super().__init__(what)
+        self.what, self.value = what, value
+
+
+class _PartialCall:
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.ids: list[str] = []
+        self.name = ""
+        self.texts: list[str] = []
+        self.fields: dict[str, Any] | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether its arguments are one whole JSON object already."""
+        if self.fields is not None:
+            return True
+        return bool(self.texts) and self.texts[-1].rstrip().endswith("}") and _is_object("".join(self.texts))
+
+    def add(self, arguments: Any) -> None:
+        if isinstance(arguments, list) and len(arguments) == 1 and isinstance(arguments[0], dict):
+            arguments = arguments[0]
+        if isinstance(arguments, list) and arguments and all(isinstance(item, str) for item in arguments):
+            arguments = "".join(arguments)
+        if isinstance(arguments, str):
+            if arguments:
+                self.texts.append(arguments)
+        elif isinstance(arguments, dict):
+            self.fields = {**(self.fields or {}), **arguments}
+        elif arguments not in (None, []):
+            raise Odd("a tool call whose arguments are neither text nor an object", arguments)
+
+    def arguments(self) -> str:
+        """The text of the arguments, which need not be JSON."""
+        joined, last = "".join(self.texts), self.texts[-1] if self.texts else ""
+        if self.fields is not None and not _is_object(joined):
+            return json.dumps(self.fields, ensure_ascii=False)
+        if len(self.texts) > 1 and not _is_object(joined) and _is_object(last):
+            before = self.texts[:-1]
+            if _are_equal("".join(before), last) or all(last.startswith(text) for text in before):
+                return last  # the whole once more, or each fragment held all so far
+        return joined
+
+
+class CallAssembler:
+    """The tool calls of one reply in the making."""
+
+    def __init__(self) -> None:
+        self._calls: list[_PartialCall] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def take(self, fragment: Any) -> None:
+        """Add one fragment.
+
+        Raises:
+            Odd: It is not in the shape of a tool call.
+        """
+        if not isinstance(fragment, Mapping):
+            raise Odd("a tool call that is not an object", fragment)
+        name, arguments = _function_of(fragment)
+        call_id = _id_of(fragment)
+        call = self._place(_index_of(fragment), call_id, name, arguments)
+        if call_id and call_id not in call.ids:
+            call.ids.append(call_id)
+        call.name = call.name or name
+        call.add(arguments)
+
+    def _place(self, index: int | None, call_id: str, name: str, arguments: Any) -> _PartialCall:
+        """The call that a fragment belongs to, made when it is the first one."""
+        known = next((call for call in reversed(self._calls) if call_id and call_id in call.ids), None)
+        if index is None:
+            newest = self._calls[-1] if self._calls else None
+            if known is not None or (newest is not None and not _begins_another(newest, call_id, name)):
+                return known or newest or self._open(0)
+            return self._open(max((call.index for call in self._calls), default=-1) + 1)
+        at = next((call for call in reversed(self._calls) if call.index == index), None)
+        if at is None:
+            return known if known is not None and not name else self._open(index)
+        return self._open(index) if _is_another(at, call_id, name, arguments) else at
+
+    def _open(self, index: int) -> _PartialCall:
+        self._calls.append(call := _PartialCall(index))
+        return call
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The calls as they stand. One without an id, or with one that came twice, gets one that is unique here."""
+        calls: list[ToolCall] = []
+        taken: set[str] = set()
+        for number, partial in enumerate(sorted(self._calls, key=lambda call: call.index)):
+            call_id = next((one for one in partial.ids if one not in taken), f"call_{number}")
+            while call_id in taken:
+                call_id += "_"
+            taken.add(call_id)
+            calls.append(ToolCall(call_id, partial.name or _name_in(call_id), partial.arguments()))
+        return tuple(calls)
+
+
+def _is_another(at: _PartialCall, call_id: str, name: str, arguments: Any) -> bool:
+    """Whether a fragment with the index of `at` is the head of a call of its own: its id, name or arguments say so."""
+    if not name or call_id in at.ids:
+        return False
+    if not at.is_complete:
+        return bool(call_id and at.ids and name != at.name)
+    if call_id or name != at.name:
+        return True
+    wanted = arguments if isinstance(arguments, dict) else _parsed(arguments) if isinstance(arguments, str) else None
+    return isinstance(wanted, dict) and wanted != _parsed(at.arguments())
+
+
+def _begins_another(newest: _PartialCall, call_id: str, name: str) -> bool:
+    """Whether a fragment without an index opens a call after `newest`."""
+    if call_id and (newest.ids or (name and newest.name and name != newest.name)):
+        return True
+    return bool(name and newest.name and newest.is_complete)
+
+
+def _function_of(fragment: Mapping[str, Any]) -> tuple[str, Any]:
+    """Name and arguments of a fragment; some servers leave the `function` object out, or let it be the name."""
+    function = fragment.get("function")
+    if isinstance(function, str):
+        function = {**fragment, "name": function}
+    if function is None:
+        function = fragment
+    if not isinstance(function, Mapping):
+        raise Odd("a tool call whose function is not an object", function)
+    name = function.get("name")
+    if not isinstance(name, str | None):
+        raise Odd("a tool call whose name is not text", name)
+    arguments = function.get("arguments")
+    return name or "", function.get("parameters") if arguments is None else arguments
+
+
+def _id_of(fragment: Mapping[str, Any]) -> str:
+    call_id = fragment.get("id")
+    if call_id is None or isinstance(call_id, str):
+        return call_id or ""
+    if isinstance(call_id, int):
+        return str(call_id)
+    raise Odd("a tool call whose id is not text", call_id)
+
+
+def _index_of(fragment: Mapping[str, Any]) -> int | None:
+    index = fragment.get("index")
+    if isinstance(index, str) and index.isascii() and index.isdigit() and len(index) < 10:
+        index = int(index)
+    if isinstance(index, float) and index.is_integer():
+        index = int(index)
+    if index is None or (isinstance(index, int) and not isinstance(index, bool)):
+        return index
+    raise Odd("a tool call whose index is not a number", index)
+
+
+def _name_in(call_id: str) -> str:
+    """Kimi's ids hold the name: `functions.read:0`."""
+    return call_id if call_id.startswith("functions.") else ""
+
+
+def _is_object(text: str) -> bool:
+    return isinstance(_parsed(text), dict)
+
+
+def _are_equal(one: str, other: str) -> bool:
+    return one == other or (_is_object(one) and _parsed(one) == _parsed(other))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,161 @@
+"""The body of a streamed reply, cut into JSON texts: server-sent events, one JSON value, or one value a line.
+
+Only LF, CR and CRLF end a line of an event stream; U+2028, U+0085 and their like are text (WHATWG HTML, 9.2.6).
+httpx's `aiter_lines` splits at those as well, and so does httpx-sse, which builds on it: hence this decoder over bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from aegis_tui.domain.prompt import inert
+
+DONE = "[DONE]"
+"""What OpenAI's API sends as the last event."""
+
+REPLY_LIMIT_BYTES = 64 * 1024 * 1024
+_PIECE_CHARS = 200
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BOM = b"\xef\xbb\xbf"
+_SILENT_FIELDS = frozenset({"", "event", "id", "retry"})
+"""Fields that carry nothing for us; the empty name is a comment."""
+
+
+class OddBody(Exception):
+    """A body that is no stream of JSON. The message says what came instead."""
+
+
+class EventStream:
+    """Server-sent events out of bytes that are cut anywhere, inside a character or a line end too."""
+
+    def __init__(self) -> None:
+        self._partial: list[bytes] = []
+        self._data: list[str] = []
+        self._skips_lf = False
+        self._is_first_line = True
+        self.oddity = ""
+        """The first line that belongs to no event; a page of HTML is full of them."""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The data of every event that `chunk` completes."""
+        if self._skips_lf and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._skips_lf = False
+        first, *rest = _LINE_END.split(chunk)
+        self._partial.append(first)
+        if not rest:
+            return []
+        self._skips_lf = chunk.endswith(b"\r")
+        lines = [b"".join(self._partial), *rest[:-1]]
+        self._partial = [rest[-1]]
+        return [event for line in lines if (event := self._take(line)) is not None]
+
+    def end(self) -> list[str]:
+        """The event that was under way when the body ended; the standard drops it, some servers leave it unended."""
+        last = self._take(b"".join(self._partial))
+        self._partial = []
+        if last is None and self._data:
+            last, self._data = "\n".join(self._data), []
+        return [last] if last else []
+
+    def _take(self, raw: bytes) -> str | None:
+        if self._is_first_line:
+            raw = raw.removeprefix(_BOM)
+            self._is_first_line = False
+        if not raw:
+            event, self._data = "\n".join(self._data) if self._data else None, []
+            return event
+        name, _, value = raw.decode("utf-8", "replace").partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "error":  # llama.cpp's server before 2026 sent its errors under this name
+            self._data.append(value if value.startswith('{"error"') else f'{{"error": {value}}}')
+        elif name not in _SILENT_FIELDS:
+            self.oddity = self.oddity or raw.decode("utf-8", "replace")
+        return None
+
+
+class ReplyBody:
+    """The JSON texts of a reply's body, whichever of the three forms the server chose."""
+
+    def __init__(self) -> None:
+        self._events = EventStream()
+        self._whole: list[bytes] | None = None
+        self._is_decided = False
+        self._size_bytes = 0
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The texts that `chunk` completes.
+
+        Raises:
+            OddBody: The reply is over 64 MiB.
+        """
+        self._size_bytes += len(chunk)
+        if self._size_bytes > REPLY_LIMIT_BYTES:
+            raise OddBody("sent a reply over 64 MiB")
+        if not self._is_decided:
+            self._decide(chunk)
+        if self._whole is None:
+            return self._events.feed(chunk)
+        self._whole.append(chunk)
+        return []
+
+    def end(self) -> list[str]:
+        """The texts that only the end of the body completes.
+
+        Raises:
+            OddBody: It held something, and nothing of that was JSON or an event.
+        """
+        if self._whole is not None:
+            text = b"".join(self._whole).decode("utf-8-sig", "replace").strip()
+            return [text] if text else []
+        texts = self._events.end()
+        if not texts and self._events.oddity:
+            raise OddBody(f"sent something that is no reply: {show_piece(self._events.oddity)}")
+        return texts
+
+    def _decide(self, chunk: bytes) -> None:
+        start = chunk.removeprefix(_BOM).lstrip()
+        if start:
+            self._is_decided = True
+            self._whole = [] if start[:1] in (b"{", b"[") else None
+
+
+def parse_texts(text: str) -> list[Any]:
+    """The JSON values of one text of a body; several when a server puts one on each line.
+
+    Raises:
+        OddBody: It is not JSON; the message ends with the piece.
+    """
+    try:
+        return [_parse(text)]
+    except ValueError:
+        lines = [line for line in text.splitlines() if line.strip() and line.strip() != DONE]
+    try:
+        if len(lines) > 1:
+            return [_parse(line) for line in lines]
+    except ValueError:
+        pass
+    raise OddBody(f"sent a chunk that is not JSON: {show_piece(text)}")
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def show_piece(value: Any) -> str:
+    """A value that was not understood, as one bounded line that is safe on a terminal and in a log."""
+    if not isinstance(value, str):
+        try:
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        except (ValueError, RecursionError):
+            value = f"a {type(value).__name__}"
+    flat = " ".join(inert(value).split())
+    flat = flat.encode("utf-8", "replace").decode("utf-8")
+    return flat if len(flat) <= _PIECE_CHARS else flat[:_PIECE_CHARS] + "…"

@@ -1,0 +1,44 @@
+"""A reply as it was meant: names and arguments of its calls read by the tools' schemas, calls in its text taken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from aegis_tui.domain.tool_call_text import ends_in_thought, read_text_calls, without_thoughts
+from aegis_tui.domain.tool_reading import read_arguments, read_name
+from aegis_tui.ports.llm import ChatReply, ToolCall
+
+LENGTH = "length"
+"""The finish_reason of a reply that reached the limit of tokens."""
+
+
+def read_reply(reply: ChatReply, *, allowed: Collection[str]) -> ChatReply:
+    """The reply with its calls in the form that the tools' schemas want, as far as one reading only is possible.
+
+    Args:
+        reply: As the server sent it.
+        allowed: Names of the tools that the request offered.
+    """
+    if reply.tool_calls:
+        return replace(reply, tool_calls=tuple(_read(call, allowed) for call in reply.tool_calls))
+    found = read_text_calls(reply.text, allowed=allowed, is_cut=reply.finish_reason == LENGTH)
+    if found is None:
+        return reply
+    text, calls = found
+    taken = tuple(ToolCall(f"text_{number}", *call) for number, call in enumerate(calls))
+    return replace(reply, text=text, tool_calls=taken)
+
+
+def _read(call: ToolCall, allowed: Collection[str]) -> ToolCall:
+    name = read_name(call.name, allowed=allowed)
+    return ToolCall(call.id, name, read_arguments(name, call.arguments))
+
+
+def cut_words(reply: ChatReply) -> str:
+    """How a reply without a call was cut short, in words; empty when it was not."""
+    if reply.finish_reason != LENGTH:
+        return ""
+    has_thought = ends_in_thought(reply.text) or (reply.has_thought and not without_thoughts(reply.text).strip())
+    doing = "while the model was thinking" if has_thought else "before it called a tool"
+    return f"the reply was cut off at the server's token limit (finish_reason length) {doing}"

@@ -1,0 +1,118 @@
+"""Which of the models that a server lists does the work: one that can chat with tools, found by trying (LLM-1)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aegis_tui.errors import AegisError, ModelKeyRefused, ModelUnavailable
+
+TryModel = Callable[[str, str], Awaitable[bool]]
+"""Base URL, model -> whether it called a tool; raises what the server says when it cannot chat."""
+
+TRIAL_S = 30.0
+"""How long one model may take; a server may have to load it first."""
+ALL_TRIALS_S = 60.0
+MOST_TRIALS = 8
+_SHOWN = 12
+_OTHER_USES = re.compile(
+    r"embed|rerank|\bbge\b|\be5\b|\bgte\b|whisper|\btts\b|speech|moderation|guard|\bclip\b|diffusion|\bocr\b|reward",
+    re.IGNORECASE,
+)
+"""Words in the names of models that are for something else: they are tried last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The model of a run."""
+
+    model: str | None
+    """None when the server lists none and none was named."""
+    others: tuple[str, ...] = ()
+    """What else the server lists, in its order."""
+
+
+class ModelChooser:
+    """Chooses once for each server, and keeps the answer for as long as its list stays the same.
+
+    Args:
+        try_model: Sends one small request with a tool.
+    """
+
+    def __init__(self, try_model: TryModel) -> None:
+        self._try_model = try_model
+        self._known: dict[tuple[str, tuple[str, ...]], str] = {}
+
+    async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> Chosen:
+        """The model to work with.
+
+        Args:
+            base_url: The server, normalised.
+            served: What it lists; one alone is taken without a try.
+            wanted: What the person named; taken when it is listed or answers.
+
+        Raises:
+            ModelUnavailable: None can chat with tools, or the named one is not there; the message lists what is.
+        """
+        names = tuple(dict.fromkeys(served))
+        if wanted is not None:
+            if names and wanted not in names:
+                await self._check_unlisted(base_url, names, wanted)
+            return Chosen(wanted, tuple(name for name in names if name != wanted))
+        if len(names) <= 1:
+            return Chosen(names[0] if names else None)
+        model = self._known.get((base_url, names))
+        if model is None:
+            model = await self._find(base_url, names)
+            self._known[(base_url, names)] = model
+        return Chosen(model, tuple(name for name in names if name != model))
+
+    async def _check_unlisted(self, base_url: str, names: Sequence[str], wanted: str) -> None:
+        """Return when a model that is not listed answers all the same: an alias, or one that is loaded on demand."""
+        try:
+            async with asyncio.timeout(TRIAL_S):
+                await self._try_model(base_url, wanted)
+        except (AegisError, TimeoutError) as error:
+            reason = "it did not answer in time" if isinstance(error, TimeoutError) else str(error)
+            raise ModelUnavailable(
+                f"{base_url} serves no model {wanted} ({reason})",
+                f"choose one that it serves with --model or AEGIS_MODEL: {listed(names)}",
+                code="model.absent",
+            ) from error
+
+    async def _find(self, base_url: str, names: Sequence[str]) -> str:
+        """The first that calls a tool, else the first that chats at all."""
+        end = time.monotonic() + ALL_TRIALS_S
+        chats: str | None = None
+        reasons: list[str] = []
+        for name in sorted(names, key=lambda name: bool(_OTHER_USES.search(name)))[:MOST_TRIALS]:
+            left_s = min(TRIAL_S, end - time.monotonic())
+            if left_s <= 0:
+                break
+            try:
+                async with asyncio.timeout(left_s):
+                    if await self._try_model(base_url, name):
+                        return name
+                chats = chats or name
+            except ModelKeyRefused as error:
+                raise ModelUnavailable(error.message, error.hint, code=error.code) from error
+            except TimeoutError:
+                reasons.append(f"{name} did not answer in {left_s:.0f} s")
+            except AegisError as error:
+                reasons.append(f"{name}: {error}")
+        if chats is not None:
+            return chats
+        raise ModelUnavailable(
+            f"none of the models at {base_url} chats with tools: {'; '.join(reasons[:3])}",
+            f"name one with --model or AEGIS_MODEL; it serves: {listed(names)}",
+            code="model.absent",
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a person, not too many."""
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
