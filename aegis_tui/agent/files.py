@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 from tokenize import detect_encoding
@@ -90,7 +91,11 @@ class Worktree:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(raw)
         except OSError as error:
-            raise AegisError(f"{path} cannot be written: {error.strerror}") from error
+            raise AegisError(
+                f"{path} cannot be written: {error.strerror}",
+                code="disk",
+                is_certain=error.errno in (errno.ENOSPC, errno.EDQUOT),
+            ) from error
 
     def restore(self, path: str, raw: bytes | None) -> bool:
         """Put the file back to what `find_bytes` gave; False when it is so already.

@@ -65,6 +65,13 @@ class Git:
         finished = await self.run("rev-parse", "-q", "--verify", f"{revision}^{{commit}}", with_errors=False)
         return finished.output.strip() or None if finished.code == 0 else None
 
+    def has_loose_files(self, folder: str) -> bool:
+        """Whether a folder of a submodule holds anything although no repository is set up in it."""
+        place = self._worktree / folder
+        if place.is_symlink() or not place.is_dir() or (place / ".git").exists():
+            return False
+        return next(place.iterdir(), None) is not None
+
     async def operation_in_progress(self) -> str | None:
         """`rebase`, `merge`, `cherry-pick` or `revert` when one waits to be finished."""
         for name, operation in _IN_PROGRESS.items():

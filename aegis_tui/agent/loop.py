@@ -12,8 +12,10 @@ from aegis_tui.agent.conversation import Conversation
 from aegis_tui.agent.last_words import error_words, sentence_of
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.reading import LENGTH, cut_words, read_reply
+from aegis_tui.agent.refusals import Refusals
 from aegis_tui.agent.screen import Screen
-from aegis_tui.agent.toolbox import Outcome, Toolbox
+from aegis_tui.agent.toolbox import Outcome, Toolbox, ToolResult
+from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.prompt import CUT_REMINDER, REMINDER, TEXT_CALL_REMINDER, unparsed_tool_call
 from aegis_tui.domain.tool import tool_schemas
 from aegis_tui.domain.tool_call_text import without_thoughts
@@ -27,7 +29,7 @@ from aegis_tui.errors import (
     ModelMalformed,
     ModelRefused,
 )
-from aegis_tui.ports.llm import ChatModel, ChatReply, ChatRequest, TextDelta
+from aegis_tui.ports.llm import ChatModel, ChatReply, ChatRequest, TextDelta, ToolCall
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class ToolLoop:
         self._schemas = tool_schemas(toolbox.role.tools)
         self._unusable = 0
         self._reminders = 0
+        self._refusals = Refusals()
 
     async def run(self, between_turns: Callable[[], Awaitable[None]]) -> Outcome:
         """Work until the task ends, and say how. Cancelling it leaves a conversation that can go on.
@@ -84,6 +87,7 @@ class ToolLoop:
             between_turns: Awaited before each request; it may append to the conversation.
         """
         self._unusable = self._reminders = 0
+        self._refusals = Refusals()
         try:
             for _ in range(self._max_turns):
                 await between_turns()
@@ -94,10 +98,11 @@ class ToolLoop:
                 if outcome is not None:
                     return outcome
         except AegisError as error:
-            return Outcome("failed", sentence_of(error), error)
+            return Outcome("failed", sentence_of(error), cause_of(error))
         except Exception as error:  # the border of a task: a fault in this program ends the task, not the agent
             _log.exception("a turn failed")
-            return Outcome("failed", error_words(error), error)
+            words = error_words(error)
+            return Outcome("failed", words, Cause(code="agent.failed", message=ended(words)))
         finally:
             self._screen.end_stream()
             self._conversation.answer_rest("Not run: the turn was interrupted.")
@@ -178,10 +183,26 @@ class ToolLoop:
             if result.outcome is not None:
                 self._conversation.answer_rest("Not run: the task had ended.")
                 return result.outcome
+            if (refused := self._refused(call, result)) is not None:
+                self._conversation.answer_rest("Not run: the task had ended.")
+                return refused
         self._unusable = 0 if any_usable else self._unusable + 1
         if self._unusable > MAX_UNUSABLE:
             return Outcome("failed", f"the model made {self._unusable} unusable calls in a row; the last: {problem}")
         return None
+
+    def _refused(self, call: ToolCall, result: ToolResult) -> Outcome | None:
+        """The end of a task whose calls are refused in a way that another try does not change."""
+        if result.refusal is None:
+            if result.is_usable:
+                self._refusals.accepted(call.name)
+            return None
+        finishes = call.name == self._toolbox.finishing_tool or call.name == "report"
+        cause = self._refusals.refused(call.name, call.arguments, result.refusal, finishes=finishes)
+        if cause is None:
+            return None
+        how = "cannot be done" if cause.is_certain else "was refused again and again"
+        return Outcome("failed", f"{call.name} {how}: {cause.message}", cause)
 
     def _remind(self, reply: ChatReply) -> Outcome | None:
         """Answer a reply without a call with what is wrong, or end the task after too many."""
@@ -190,7 +211,7 @@ class ToolLoop:
         if self._reminders > MAX_REMINDERS:
             if cut:
                 error = ModelCut(f"{cut}, {self._reminders} times in a row", _CUT_HINT)
-                return Outcome("failed", f"{error}. {error.hint}", error)
+                return Outcome("failed", f"{error}. {error.hint}", cause_of(error))
             hint = _PARSER_HINT if is_text_call else ""
             return Outcome("failed", f"the model answered {self._reminders} times without calling a tool{hint}")
         finish = self._toolbox.finishing_tool

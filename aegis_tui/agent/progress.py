@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from aegis_tui.agent.screen import Screen
+from aegis_tui.domain.cause import Cause
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import Usage
@@ -36,17 +38,18 @@ class Progress:
         """Count progress from nothing again."""
         self._share = 0.0
 
-    async def enter(self, state: str, note: str = "") -> None:
-        """Report `state` unless the instance is in it already."""
+    async def enter(self, state: str, note: str = "", cause: Cause | None = None) -> None:
+        """Report `state` unless the instance is in it already; with the first error that led to it, if one did."""
         if state == self.state:
             return
         self.state = state
         self._share = max(self._share, _SHARE.get(state, 0.0))
         self._screen.state(state, note)
-        await self.report(note)
+        await self.report(note, cause)
 
-    async def report(self, note: str = "") -> None:
+    async def report(self, note: str = "", cause: Cause | None = None) -> None:
         """Send the present state, progress and tokens to the hub."""
+        why: dict[str, Any] = {"cause": cause.model_dump()} if cause else {}
         try:
             await self._link.command(
                 "agent:report",
@@ -55,6 +58,7 @@ class Progress:
                 progress=self._share,
                 note=note[:_NOTE_CHARS] or None,
                 tokens=self.usage.to_wire(),
+                **why,
             )
         except AegisError as error:
             self._screen.problem(f"the hub did not take a report: {error}")

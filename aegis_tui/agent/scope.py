@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from aegis_tui.agent.settings import Scope
+from aegis_tui.domain.glob import escape_glob
 from aegis_tui.domain.partition import PartitionTable, Verdict
 from aegis_tui.ports.hub_link import HubEvent
 
@@ -18,6 +19,8 @@ class WriteScope:
     def __init__(self, agent_id: str, scope: Scope) -> None:
         self.agent_id = agent_id
         self.scope = scope
+        self._own: tuple[str, ...] = scope.partition
+        self._granted: tuple[str, ...] = ()
         self._table = PartitionTable(ignore_case=scope.ignore_case)
         owned: dict[str, list[str]] = defaultdict(list)
         for glob, owner in scope.owners.items():
@@ -32,9 +35,19 @@ class WriteScope:
         """Whether the instance may write `path`, a POSIX path relative to the worktree."""
         return self._table.verdict(self.agent_id, path)
 
+    def own_globs(self) -> tuple[str, ...]:
+        """The globs that this instance alone may write, granted paths included."""
+        return (*self._own, *self._granted)
+
     def follow(self, event: HubEvent) -> None:
         """Take over a change that the hub announced; other events change nothing."""
         if event.type == "partition:changed":
-            self._table.set(event.agent_id, list(event.data.get("globs", ())))
+            globs = [str(glob) for glob in event.data.get("globs", ())]
+            self._table.set(event.agent_id, globs)
+            if event.agent_id == self.agent_id:
+                self._own = tuple(globs)
         elif event.type == "scope:granted":
-            self._table.grant(str(event.data.get("to", "")), str(event.data.get("path", "")))
+            to, path = str(event.data.get("to", "")), str(event.data.get("path", ""))
+            self._table.grant(to, path)
+            if to == self.agent_id:
+                self._granted = (*self._granted, escape_glob(path))

@@ -22,6 +22,7 @@ from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.agent.toolbox import Outcome, Toolbox
 from aegis_tui.agent.writer import Writer
+from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.prompt import notices_text, opening_text, scope_text, system_text
 from aegis_tui.domain.role import Role
 from aegis_tui.errors import AegisError, HubUnavailable, ModelUnavailable, Refused
@@ -66,7 +67,7 @@ class AgentSession:
             worktree=worktree,
             git=git,
             writer=Writer(worktree, self._scope, self._locks, link, self.progress, screen),
-            hand_in=HandIn(link, git, self._locks),
+            hand_in=HandIn(link, git, self._locks, self._scope),
             link=link,
             progress=self.progress,
             screen=screen,
@@ -76,6 +77,7 @@ class AgentSession:
         self._unacked: deque[int] = deque()
         self._stopping = asyncio.Event()
         self._stop_reason = "ended"
+        self._stop_cause: Cause | None = None
 
     async def run(self) -> None:
         """Join, work on prompts until `stop` is called, leave.
@@ -108,7 +110,7 @@ class AgentSession:
             for task in done - {stopping}:
                 await task
         except Exception as error:  # the border of the program: whatever ends it is its last word to the hub
-            self._stop_reason = error_words(error)
+            self._end_by(error)
             raise
         finally:
             await _cancel(stopping, *background)
@@ -151,9 +153,17 @@ class AgentSession:
         try:
             return self._settings.model or await self._first_model()
         except Exception as error:
-            self._stop_reason = error_words(error)
+            self._end_by(error)
             await self._leave()
             raise
+
+    def _end_by(self, error: Exception) -> None:
+        """Let the goodbye say which error ended the program."""
+        self._stop_reason = error_words(error)
+        if isinstance(error, AegisError):
+            self._stop_cause = cause_of(error)
+        else:
+            self._stop_cause = Cause(code="agent.failed", message=ended(self._stop_reason))
 
     async def _first_model(self) -> str:
         names = await self._model.list_models()
@@ -165,7 +175,8 @@ class AgentSession:
         with contextlib.suppress(AegisError, TimeoutError):
             async with asyncio.timeout(_LEAVE_TIMEOUT_S):
                 await self._locks.release_all()
-                await self._link.command("agent:leave", timeout_s=_LEAVE_TIMEOUT_S, reason=self._stop_reason)
+                cause: dict[str, Any] = {"cause": self._stop_cause.model_dump()} if self._stop_cause else {}
+                await self._link.command("agent:leave", timeout_s=_LEAVE_TIMEOUT_S, reason=self._stop_reason, **cause)
 
     async def _listen(self, *, after: int) -> None:
         await self._catch_up()
@@ -234,7 +245,7 @@ class AgentSession:
             await self.progress.enter(_START_STATE.get(self._role.name, "exploring"))
             outcome = await self._run_turns(tool_loop)
             if outcome.state != "interrupted":
-                await self.progress.enter(outcome.state, outcome.summary)
+                await self.progress.enter(outcome.state, outcome.summary, outcome.cause)
             else:
                 await self.progress.enter("idle", outcome.summary)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from aegis_tui.agent.search import search_files
 from aegis_tui.agent.signatures import outline
 from aegis_tui.agent.writer import LOCK_WAIT_S, Writer, must_exist
 from aegis_tui.domain import tool as tools
+from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.role import Role
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.hub_link import HubLink
@@ -39,8 +41,8 @@ class Outcome:
 
     state: str
     summary: str
-    cause: Exception | None = None
-    """What was raised, when that ended the task: a `ModelRefused` would end the same task of a successor as well."""
+    cause: Cause | None = None
+    """The first error, when one ended the task, and whether a successor would meet it as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class ToolResult:
     text: str
     outcome: Outcome | None = None
     is_usable: bool = True
+    refusal: AegisError | None = None
+    """What a usable call was refused by."""
 
 
 class Toolbox:
@@ -110,10 +114,11 @@ class Toolbox:
             result = await self._handlers[type(arguments)](arguments)
         except AegisError as error:
             self._screen.problem(str(error))
-            result = ToolResult(explain(error))
+            result = ToolResult(explain(error), refusal=error)
         except OSError as error:
             self._screen.problem(str(error))
-            result = ToolResult(f"Error: {error.strerror or error}")
+            refusal = refusal_of(error)
+            result = ToolResult(f"Error: {refusal}", refusal=refusal)
         return replace(result, text="\n".join([result.text, *self._writer.take_news()]))
 
     def begin_task(self, context: TaskContext) -> None:
@@ -228,8 +233,8 @@ class Toolbox:
             raise UsageError("the design is not proposed yet", "Call propose_design")
         if wanted.status == "done" and self.role.writes and self.context.spec_id:
             self._screen.action("Handing in", wanted.summary)
-            oid = await self._hand_in.submit(self.context, wanted.summary)
-            return ToolResult(f"handed in as {oid}", Outcome("done", wanted.summary))
+            done = await self._hand_in.submit(self.context, wanted.summary, written=self._writer.written)
+            return ToolResult(done.words, Outcome("done", "; ".join([wanted.summary, *done.remarks])))
         return ToolResult(f"reported {wanted.status}", Outcome(wanted.status, wanted.summary))
 
     async def _verdict(self, wanted: tools.VerdictArguments) -> ToolResult:
@@ -248,6 +253,15 @@ class Toolbox:
         await self._progress.report()
         await self._link.command("design:propose", design=wanted.design)
         return ToolResult("the design is proposed", Outcome("done", "design proposed"))
+
+
+def refusal_of(error: OSError) -> AegisError:
+    """The error of the tree for what the file system said; a full or read-only disk is so for every successor."""
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    code = "disk.full" if is_full else "disk.read-only" if error.errno == errno.EROFS else "disk"
+    text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error.strerror or error)
+    hint = "free space on that disk, then start the run again" if is_full else ""
+    return AegisError(text, hint, code=code, is_certain=is_full)
 
 
 def explain(error: AegisError) -> str:

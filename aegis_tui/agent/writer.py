@@ -59,6 +59,8 @@ class Writer:
         self._screen = screen
         self._symbols = symbols or FileSymbols()
         self._untold: list[str] = []
+        self.written: set[str] = set()
+        """Paths that the model wrote itself, by edit and write."""
 
     def check(self, path: str) -> tuple[str, bool]:
         """The real relative path and whether writing it needs a lock.
@@ -159,6 +161,7 @@ class Writer:
             before = self._load(real)
             change = Change(real, before, make(before))
             self.worktree.save(real, change.after)
+            self.written.add(real)
             return change
         for _ in range(_TRIES):
             before = self._load(real)
@@ -170,6 +173,7 @@ class Writer:
                 if grant.region is None or now == before:
                     change = Change(real, now, make(now), note if grant.region is None else "")
                     await self._write_fenced(change, grant)
+                    self.written.add(real)
                     return change
         raise Refused(f"{real} changes again and again while its lock is waited for", "See what else writes it")
 

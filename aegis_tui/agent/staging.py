@@ -1,0 +1,156 @@
+"""What of a worktree goes into a submission: git's own rules, the partition, and files that neither may lose unsaid.
+
+Three kinds of files would be lost without a word: those that git ignores, those outside the partition that nobody has
+tracked, and those in the folder of a submodule that is not set up. The first belong to the piece where the partition
+names them; what is left out is told before it is left out.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from aegis_tui.agent.git import Git
+from aegis_tui.agent.scope import WriteScope
+from aegis_tui.domain.git_refusal import read_refusal
+from aegis_tui.domain.glob import compile_glob
+from aegis_tui.domain.named_files import example_paths, globs_that_name_ignored
+from aegis_tui.errors import AegisError, GitError, Refused
+
+_ADD_TIMEOUT_S = 300.0
+_LIST_BYTES = 64 * 1024 * 1024
+_OUTPUT_CHARS = 6000
+_SHOWN = 10
+_SUBMODULE = "160000 "
+
+
+class Staging:
+    """Puts what is changed into the index of one worktree.
+
+    Args:
+        git: git in that worktree.
+        scope: What the instance may write.
+    """
+
+    def __init__(self, git: Git, scope: WriteScope) -> None:
+        self._git = git
+        self._scope = scope
+        self._told: set[str] = set()
+
+    async def stage(self, *, written: Collection[str]) -> list[str]:
+        """Stage every change that belongs to the piece.
+
+        Args:
+            written: Paths that the model wrote itself.
+
+        Returns:
+            Files that are left out, all of which have been told before.
+
+        Raises:
+            Refused: Files would be left out that were not told yet, or lie where no commit can hold them.
+            GitError: git refused; the error says whether trying again is of use.
+        """
+        await self._refuse_in_submodules()
+        untracked = await self._list("--others", "--exclude-standard")
+        outside = [path for path in untracked if not self._is_mine(path)]
+        named = await self._named_ignored()
+        unnamed = await self._ignored(path for path in written if path not in named)
+        self._tell_once(outside, unnamed)
+        if outside:
+            # Naming what is wanted: there may be a hundred thousand files of a package manager that are not.
+            await self._add([":(top)"], "--update")
+            left = set(outside)
+            await self._add_files([path for path in untracked if path not in left], "--sparse")
+        else:
+            await self._add([":(top)"], "--all")
+        await self._add_files(named, "--force")
+        return sorted({*outside, *unnamed})
+
+    def _is_mine(self, path: str) -> bool:
+        return self._scope.verdict(path.rstrip("/")).allowed or self._scope.verdict(f"{path.rstrip('/')}/x").allowed
+
+    async def _list(self, *arguments: str) -> list[str]:
+        listed = await self._git.run("ls-files", "-z", *arguments, limit_bytes=_LIST_BYTES, with_errors=False)
+        return [path for path in listed.output.split("\0") if path] if listed.code == 0 else []
+
+    async def _ignored(self, paths: Iterable[str]) -> list[str]:
+        """Those of some untracked paths that git ignores."""
+        wanted = [f":(top,literal){path}" for path in sorted(set(paths))]
+        return await self._list("--others", "--ignored", "--exclude-standard", "--", *wanted) if wanted else []
+
+    async def _named_ignored(self) -> list[str]:
+        """Files that git ignores and the partition names."""
+        globs = self._scope.own_globs()
+        examples = sorted({path for glob in globs for path in example_paths(glob)})
+        if not examples:
+            return []
+        ignored = await self._git.run(
+            "check-ignore", "--no-index", "--", *examples, limit_bytes=_LIST_BYTES, with_errors=False
+        )
+        naming = globs_that_name_ignored(globs, set(ignored.output.splitlines()))
+        if not naming:
+            return []
+        compiled = [compile_glob(glob) for glob in naming]
+        untracked = await self._list("--others", "--ignored", "--exclude-standard")
+        return [path for path in untracked if any(glob.matches(path) for glob in compiled)]
+
+    async def _refuse_in_submodules(self) -> None:
+        entries = await self._list("--stage")
+        folders = [entry.partition("\t")[2] for entry in entries if entry.startswith(_SUBMODULE)]
+        lost = [folder for folder in folders if self._git.has_loose_files(folder)]
+        if lost:
+            raise Refused(
+                f"there are files in {_names(lost)}, a submodule that is not set up here: no commit can hold them",
+                "Move them to your partition or delete them, then report again",
+                code="git.submodule",
+            )
+
+    def _tell_once(self, outside: list[str], unnamed: list[str]) -> None:
+        fresh = {*outside, *unnamed} - self._told
+        if not fresh:
+            return
+        self._told |= fresh
+        reasons = []
+        if news := [path for path in outside if path in fresh]:
+            reasons.append(f"not in your partition: {_names(news)}")
+        if news := [path for path in unnamed if path in fresh]:
+            reasons.append(f"ignored by git, by the rules of .gitignore: {_names(news)}")
+        raise Refused(
+            f"new files would be left out of what you hand in; {'; '.join(reasons)}",
+            "Delete them, move them, or ask for the path by a scope request; report again to hand in without them",
+            code="submission.left-out",
+        )
+
+    async def _add_files(self, paths: list[str], how: str) -> None:
+        if paths:
+            await self._add([f":(top,literal){path}" for path in paths], how)
+
+    async def _add(self, pathspecs: list[str], how: str) -> None:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", prefix="aegis-add-") as file:
+            file.write("\0".join(pathspecs))
+            file.flush()
+            added = await self._git.run(
+                "add",
+                "--sparse",
+                how,
+                f"--pathspec-from-file={Path(file.name)}",
+                "--pathspec-file-nul",
+                timeout_s=_ADD_TIMEOUT_S,
+            )
+        if added.code:
+            raise refused_by_git("git add", added.output)
+
+
+def refused_by_git(command: str, output: str) -> AegisError:
+    """The error for a git command whose output says why it failed."""
+    meaning = read_refusal(output)
+    text = f"{command} failed: {output[-_OUTPUT_CHARS:].strip()}"
+    if meaning is None:
+        return GitError(text, code=command.replace(" ", "."))
+    return GitError(text, meaning.hint, code=meaning.code, is_certain=meaning.is_certain)
+
+
+def _names(paths: list[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more

@@ -1,0 +1,74 @@
+"""What git's refusals mean: which may pass, and which meet every successor in the same way (FLOW-10).
+
+Pure text. git translates its messages, so callers run it with LC_ALL=C or C.UTF-8.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+GUARD_MARK = "aegis-tui: refused:"
+"""How each line of an instance's guard starts (`adapters/git/guard.sh`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitRefusal:
+    """What one refusal is."""
+
+    code: str
+    hint: str
+    """What a person can do about it; empty when git's own words say it."""
+    is_certain: bool
+    """True when whoever tries next is refused as well."""
+
+
+_KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
+    (
+        re.compile(r"No space left on device|Disk quota exceeded|File too large", re.I),
+        GitRefusal("disk.full", "free space on that disk, then start the run again", True),
+    ),
+    (
+        re.compile(r"external filter '|(?:clean|smudge|process) filter '[^\n]*' failed|filter '[^\n]*' failed", re.I),
+        GitRefusal("git.filter", "make the program of that filter runnable: git config --get-regexp '^filter'", True),
+    ),
+    (
+        re.compile(
+            r"insufficient permission for adding an object|failed to insert into database"
+            r"|unable to write new index file|Read-only file system|(?:unable|cannot|could not)[^\n]*Permission denied"
+            r"|unable to write (?:loose )?(?:object|sha1) file",
+            re.I,
+        ),
+        GitRefusal("git.store", "give yourself the right to write there: ls -ld .git .git/objects .git/refs", True),
+    ),
+    (
+        re.compile(
+            r"unable to normalize alternate|could not fetch [0-9a-f]+ from promisor|promisor remote"
+            r"|unable to read (?:tree|[0-9a-f]{40})|(?:missing|bad) (?:blob|tree|object)|object file [^\n]* is empty"
+            r"|loose object [^\n]* is corrupt",
+            re.I,
+        ),
+        GitRefusal("git.objects", "objects of the repository cannot be read: git fsck --connectivity-only", True),
+    ),
+    (
+        re.compile(r"dubious ownership"),
+        GitRefusal("git.ownership", "git config --global --add safe.directory with the path that git names", True),
+    ),
+    (re.compile(r"\.lock': File exists|Another git process seems to be running"), GitRefusal("git.locked", "", False)),
+)
+
+
+def read_refusal(output: str) -> GitRefusal | None:
+    """What a git command's error output means; None where only git's own words do.
+
+    Only git's own lines count: a hook may print anything.
+    """
+    own = "\n".join(line for line in output.splitlines() if line.startswith(("error:", "fatal:")))
+    return next((meaning for pattern, meaning in _KNOWN if pattern.search(own)), None)
+
+
+def read_commit_refusal(output: str) -> GitRefusal:
+    """What refused a commit: the instance's guard, the disk or store, else a hook of the repository."""
+    if GUARD_MARK in output:
+        return GitRefusal("commit.guard", "", False)
+    return read_refusal(output) or GitRefusal("commit.hook", "", False)
