@@ -64,7 +64,10 @@ class WorkflowService:
         sandbox = BubblewrapSandbox(self._environ)
         sockets_dir = self._sockets_dir = paths.runtime_dir / "agents"
         link_socket(paths.hub_socket, sockets_dir)
-        places = Places(paths.instances_dir, paths.worktrees_dir, _folder(paths.state_dir / "scratch"), sockets_dir)
+        logs = _folder(paths.hub_log.parent)
+        places = Places(
+            paths.instances_dir, paths.worktrees_dir, _folder(paths.state_dir / "scratch"), sockets_dir, logs
+        )
         terminal = TmuxTerminal(
             f"aegis-{paths.key}",
             config_dir=_folder(paths.state_dir / "tmux"),

@@ -41,9 +41,19 @@ def _checked(agent: str, data: Data) -> str | None:
     return f"  {data['piece']} sent back: {first}"
 
 
+def _state(agent: str, data: Data) -> str | None:
+    if data["state"] not in ("failed", "blocked"):
+        return None
+    cause = data.get("cause") or {}
+    words = data.get("note") or cause.get("message") or ""
+    again = "; nobody else is set to it, as it would meet the same" if cause.get("outlook") == "certain" else ""
+    return f"  {agent} {data['state']}: {words}{again}"
+
+
 def _reclaimed(agent: str, data: Data) -> str | None:
     if not data["removed"]:
-        return f"  {agent}'s worktree could not be saved and is left where it is; see the hub's log"
+        why = f": {data['reason']}" if data.get("reason") else "; see the hub's log"
+        return f"  {agent}'s worktree could not be saved and is left where it is{why}"
     return f"  {agent}'s work is saved in {data['rescue_ref']}" if data["rescue_ref"] else None
 
 
@@ -67,6 +77,7 @@ _WORDS: dict[str, Callable[[str, Data], str | None]] = {
             if data["facts"]["uncommitted"]
             else ""
         )
+        + "".join(f"\n  {note}" for note in data["facts"].get("notes") or ())
         + ("\n  NO SANDBOX: agents run with all your rights" if data["facts"]["boundary_level"] == "none" else "")
         + ("\n  scripted model: its words are read from files" if data["facts"]["scripted"] else "")
         + _models(data["facts"])
@@ -75,6 +86,7 @@ _WORDS: dict[str, Callable[[str, Data], str | None]] = {
     "stage:changed": _stage,
     "gate:blocked": lambda agent, data: f"  gate {data['gate']} is closed: {data['reason']}",
     "instance:planned": _planned,
+    "agent:state": _state,
     "instance:lost": lambda agent, data: f"  {agent} is lost: {data['reason']}",
     "instance:reclaimed": _reclaimed,
     "lock:queued": lambda agent, data: f"  {agent} waits for {data['holder']}'s lock on {data['resources'][0]['path']}",

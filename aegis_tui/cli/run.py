@@ -123,7 +123,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
             begun = begun or (event["type"] == "run:started" and event["data"]["run"] == run)
             if not begun:
                 continue
-            if not as_json and (line := narrate(event)):
+            if line := narrate(event):
                 output.talk(line)
             if event["type"] == "run:finished":
                 return _conclude(event["data"]["report"], as_json=as_json)
@@ -173,14 +173,35 @@ def _conclude(report: dict[str, Any], *, as_json: bool) -> int:
 def _summary(report: dict[str, Any]) -> Iterator[str]:
     commit, error = report.get("commit"), report.get("error")
     if error:
-        yield f"run {report['run']} failed: {error['message']}"
-        yield f"  {error['hint']}"
+        yield from failure_lines(report["run"], error)
         return
+    for problem in report.get("problems") or ():
+        yield f"  note: {problem}"
     if commit:
         yield f"{commit['subject']}"
         place = f"{commit['oid'][:12]} on {commit['branch']}"
         yield f"{commit['files']} files in {place}, after {report['duration_s']:.0f} s"
         yield f"take it over: git merge --ff-only {commit['branch']}"
+
+
+def failure_lines(run: str, error: dict[str, Any]) -> Iterator[str]:
+    """How a run failed, for a person: what, who met the first cause, its last words, what to do, where the log is."""
+    yield f"run {run} failed: {error['message']}"
+    cause, words = error.get("cause") or "", error.get("last_words") or ""
+    if not _is_in(cause, error["message"]):
+        yield f"  first cause: {cause}"
+    if error.get("instance"):
+        feature = f", at {error['feature']}" if error.get("feature") else ""
+        yield f"  met by {error['instance']}{feature}"
+    if words and not _is_in(words, f"{error['message']} {cause}"):
+        yield f"  its last words: {words}"
+    yield f"  {error['hint']}"
+    if error.get("log"):
+        yield f"  log: {error['log']}"
+
+
+def _is_in(words: str, text: str) -> bool:
+    return "".join(words.split()) in "".join(text.split())
 
 
 def _wait(run: RunName = None, as_json: AsJson = False) -> int:

@@ -58,9 +58,16 @@ def fail(
         "instance": instance.agent_id if instance else None,
         "feature": feature or (instance.piece if instance else None),
         "last_words": instance.said if instance else None,
-        "log": run.facts.log or None,
+        "log": _log_of(run, instance),
     }
     return [(HUB, events.RunEnding(run=run.run, ok=False, error=error))]
+
+
+def _log_of(run: Run, instance: Instance | None) -> str | None:
+    if not run.facts.logs:
+        return None
+    has_pane = instance is not None and instance.pane is not None
+    return f"{run.facts.logs}/{instance.instance_id if instance and has_pane else 'hub'}.log"
 
 
 def fail_task(run: Run, code: str, task: str, given_up: GivenUp, *, back: str = "") -> list[Draft]:

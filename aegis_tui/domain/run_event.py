@@ -71,8 +71,8 @@ class RunFacts(FrozenModel):
     boundary_layers: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
     """What a person should know before work starts, one sentence each."""
-    log: str = ""
-    """Where the hub writes what it does, for whoever has to look deeper."""
+    logs: str = ""
+    """The folder of the logs: `hub.log`, and `<instance>.log` with what the pane of an instance showed last."""
 
 
 class Finding(FrozenModel):

@@ -19,11 +19,11 @@ from aegis_tui.domain.glob import escape_glob
 from aegis_tui.domain.ids import hash_token, working_ref
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import Run
-from aegis_tui.errors import AegisError
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.terminal import PaneSpec, Terminal
 from aegis_tui.sdk.private_file import write_private
+from aegis_tui.services.last_screen import LastScreens
 from aegis_tui.services.private_refs import PrivateRefs
 
 _log = logging.getLogger(__name__)
@@ -44,6 +44,8 @@ class Places:
     scratch_dir: Path
     sockets_dir: Path
     """Holds the hub's and the gateway's socket and nothing else, so that a sandbox may show it whole."""
+    logs_dir: Path
+    """Takes what the pane of each instance showed last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class InstanceKeeper:
         self._places, self._key = places, key
         self._environ, self._git_environment = environ, git_environment
         self._refs = PrivateRefs(repository, places.instances_dir)
+        self.screens = LastScreens(terminal, places.logs_dir)
 
     async def prepare(self, instance: Instance, run: Run, scope: Mapping[str, object], context: str) -> Prepared:
         """Worktree, token, scope, shared context and launch record.
@@ -219,7 +222,8 @@ class InstanceKeeper:
         await self._refs.take_over(instance)
 
     async def stop(self, instance: Instance) -> None:
-        """End its pane and everything it started; nothing when there is none."""
+        """End its pane and everything it started; nothing when there is none. What the pane showed is kept."""
+        await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)
 
     async def reclaim(self, instance: Instance, *, saved_tree: str | None) -> str | None:
@@ -229,6 +233,7 @@ class InstanceKeeper:
             instance: Ended.
             saved_tree: A tree that is kept elsewhere; a worktree equal to it needs no rescue.
         """
+        await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)
         folder = self._places.instances_dir / instance.instance_id
         (folder / "token").unlink(missing_ok=True)
@@ -256,8 +261,3 @@ def _token(path: Path) -> str:
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(token + "\n")
     return token
-
-
-def reason_of(error: AegisError) -> str:
-    """One line for the log and the report."""
-    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from aegis_tui.domain import command as commands
+from aegis_tui.domain.cause import Cause, one_line
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB
 from aegis_tui.domain.effect import (
@@ -39,9 +40,12 @@ from aegis_tui.domain.scope import scope_of, shared_text
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.command_port import CommandPort
-from aegis_tui.services.instances import InstanceKeeper, reason_of
+from aegis_tui.services.giving_up import cause_of_failure, given_up_command
+from aegis_tui.services.instances import InstanceKeeper
 from aegis_tui.services.integrate import Integrator
 from aegis_tui.services.qa import Quality
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -134,21 +138,22 @@ class Reconciler:
                 await self._port.submit(command, THE_HUB)
             self._tries.pop(effect, None)
         except AegisError as error:
-            await self._after_failure(effect, reason_of(error))
+            await self._after_failure(effect, cause_of_failure(error))
         except Exception as error:
             _log.exception("effect broke", extra={"effect": repr(effect)})
-            await self._after_failure(effect, f"{type(error).__name__}: {error}")
+            await self._after_failure(effect, cause_of_failure(error))
         finally:
             self._running.pop(effect, None)
             self._wake.set()
 
-    async def _after_failure(self, effect: Effect, reason: str) -> None:
-        tries = self._tries[effect] = self._tries.get(effect, 0) + 1
-        _log.warning("effect failed", extra={"effect": repr(effect), "tries": tries, "reason": reason})
+    async def _after_failure(self, effect: Effect, cause: Cause) -> None:
+        tries = self._tries[effect] = TRIES if cause.is_certain else self._tries.get(effect, 0) + 1
+        extra = {"effect": repr(effect), "tries": tries, "reason": cause.message, "code": cause.code}
+        _log.warning("effect failed: %s", cause.message, extra=extra)
         if tries < TRIES:
             await asyncio.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
             return
-        if command := _given_up(effect, reason):
+        if command := given_up_command(effect, cause):
             self._tries.pop(effect, None)
             await self._port.submit(command, THE_HUB)
         else:
@@ -238,24 +243,25 @@ class Reconciler:
         return commands.RunMarkCommitted(run=effect.run, **await self._integrator.commit(run, mine))
 
     async def _finish(self, effect: FinishRun) -> AnyCommand:
+        """Clean up and report. From the last try on, what fails is named in the report and the rest is done."""
         run = await self._run(effect.run)
-        await self._integrator.put_away(run)
-        seen = await self._describe_commit(run.commit.oid) if run.commit else None
+        problems: list[str] = []
+        is_last = self._tries.get(effect, 0) >= TRIES - 1
+        await self._tolerate(self._integrator.put_away(run), "the run's branches are not cleaned up", problems, is_last)
+        seen: dict[str, Any] | None = None
+        if run.commit:
+            said = self._describe_commit(run.commit.oid)
+            seen = await self._tolerate(said, "git does not describe the commit", problems, is_last)
         events = [event async for event in self._read_events()]
-        await self._when_idle()
-        return commands.RunMarkFinished(run=effect.run, report=fold_report(events, effect.run, commit=seen))
+        await self._tolerate(self._when_idle(), "the terminal server is still there", problems, is_last)
+        report = fold_report(events, effect.run, commit=seen)
+        return commands.RunMarkFinished(run=effect.run, report={**report, "problems": problems} if problems else report)
 
-
-def _given_up(effect: Effect, reason: str) -> AnyCommand | None:
-    match effect:
-        case PrepareInstance() | LaunchInstance():
-            return commands.InstanceMarkFailed(agent_id=effect.agent_id, reason=reason)
-        case StopInstance():
-            return commands.InstanceMarkExited(agent_id=effect.agent_id, reason=reason)
-        case ReclaimInstance():
-            return commands.InstanceMarkReclaimed(agent_id=effect.agent_id, removed=False)
-        case FinishRun():
+    async def _tolerate(self, step: Awaitable[T], words: str, problems: list[str], is_last: bool) -> T | None:
+        try:
+            return await step
+        except Exception as error:
+            if not is_last:
+                raise
+            problems.append(f"{words}: {one_line(cause_of_failure(error).message)}")
             return None
-        case _:
-            name = type(effect).__name__
-            return commands.RunFail(run=effect.run, code="effect.failed", message=f"{name} failed: {reason}")

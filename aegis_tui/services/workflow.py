@@ -136,7 +136,10 @@ class Workflow:
     async def _tell_exit(self, name: str, status: int | None, signal: int | None, reason: str) -> None:
         found = await self._log.read(lambda workspace: workspace.instances.find(name))
         if found is not None and found.phase in (Phase.LAUNCHED, Phase.JOINED, Phase.PREPARED):
-            command = commands.InstanceMarkExited(agent_id=found.agent_id, status=status, signal=signal, reason=reason)
+            words = await self._parts.keeper.screens.words(found.instance_id)
+            command = commands.InstanceMarkExited(
+                agent_id=found.agent_id, status=status, signal=signal, reason=reason, words=words
+            )
             await self._log.submit(command, THE_HUB)
 
     async def _check_panes(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aegis_tui.adapters.git.folder import is_folder
+from aegis_tui.domain.git_refusal import read_refusal
 from aegis_tui.errors import GitError, GitUnavailable
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,11 @@ def failure(args: Sequence[str], output: GitOutput) -> GitError:
     reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "")
     command = next((arg for arg, before in zip(args, ("", *args), strict=False) if "-c" not in (arg, before)), "")
     message = f"git {command} failed: {reason or f'exit {output.code}'}"
-    return GitError(message, "run the command by hand to see more", argv=list(args), exit=output.code)
+    meaning = read_refusal(output.stderr)
+    hint = meaning.hint if meaning and meaning.hint else "run the command by hand to see more"
+    return GitError(
+        message, hint, is_certain=meaning.is_certain if meaning else None, argv=list(args), exit=output.code
+    )
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,87 @@
+"""What the hub says when it gives an effect up: what could not be done, to what, and the first cause (FLOW-10).
+
+Pure functions. An effect that fails for good ends what depends on it, with the reason, instead of hanging.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.cause import Cause, cause_of, ended, one_line
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.effect import (
+    CheckComposition,
+    CommitRun,
+    ComposePiece,
+    Effect,
+    FinishRun,
+    InspectPiece,
+    LaunchInstance,
+    PrepareInstance,
+    PrepareRun,
+    ReclaimInstance,
+    RunQa,
+    StopInstance,
+)
+from aegis_tui.errors import AegisError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def cause_of_failure(error: Exception) -> Cause:
+    """Why an effect failed, and whether the next try would fail as well."""
+    if isinstance(error, AegisError):
+        return cause_of(error)
+    if isinstance(error, OSError):
+        text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        if error.errno in _FULL:
+            hint = "free space on that disk, then start the run again"
+            return Cause(code="disk.full", message=ended(text), hint=hint, outlook="certain")
+        if error.errno in _CLOSED:
+            hint = "give yourself the right to write there, then start the run again"
+            return Cause(code="disk.closed", message=ended(text), hint=hint, outlook="certain")
+        return Cause(code="disk", message=ended(text))
+    return Cause(code="internal", message=ended(f"{type(error).__name__}: {error}"), hint="read the hub's log")
+
+
+def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
+    """What the hub tells the core of an effect that it does not try again; None for one that has to be done."""
+    reason = one_line(cause.message)
+    match effect:
+        case PrepareInstance() | LaunchInstance():
+            what = "worktree and files" if isinstance(effect, PrepareInstance) else "pane"
+            words = f"its {what} could not be made: {reason}"
+            told = cause.model_copy(update={"message": ended(f"{effect.agent_id}: {words}")})
+            return commands.InstanceMarkFailed(agent_id=effect.agent_id, reason=words, cause=told)
+        case StopInstance():
+            return commands.InstanceMarkExited(agent_id=effect.agent_id, reason=f"it could not be stopped: {reason}")
+        case ReclaimInstance():
+            return commands.InstanceMarkReclaimed(agent_id=effect.agent_id, removed=False, reason=reason)
+        case FinishRun():
+            return None
+        case _:
+            return commands.RunFail(
+                run=effect.run,
+                code="effect.failed",
+                message=f"{_what(effect)}: {reason}",
+                hint=cause.hint,
+                cause=cause.message,
+            )
+
+
+def _what(effect: PrepareRun | InspectPiece | ComposePiece | CheckComposition | RunQa | CommitRun) -> str:
+    match effect:
+        case PrepareRun():
+            return "the run could not be prepared"
+        case InspectPiece():
+            return f"what was submitted for {effect.piece} could not be compared with the other pieces"
+        case ComposePiece():
+            return f"{effect.piece} could not be merged"
+        case CheckComposition():
+            return "the merged pieces could not be checked"
+        case RunQa():
+            return "QA could not run"
+        case CommitRun():
+            return "the result could not be committed"

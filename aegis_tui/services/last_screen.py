@@ -1,0 +1,77 @@
+"""What the pane of an instance showed last: its words for the log, and the whole of it in a file (FLOW-10).
+
+A pane is gone when its instance is; without this, why a program ended would go with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from aegis_tui.domain.cause import ended
+from aegis_tui.errors import AegisError
+from aegis_tui.ports.terminal import Terminal
+from aegis_tui.sdk.private_file import write_private
+
+_log = logging.getLogger(__name__)
+
+HISTORY_LINES = 5000
+WORD_LINES = 6
+WORD_CHARS = 1500
+_STYLE = re.compile(r"\x1b\[[0-9;:]*m")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_TMUX_OWN = "Pane is dead"
+
+
+def plain_lines(lines: Sequence[str]) -> list[str]:
+    """Lines of a screen as plain text: no colours, no control characters, no trailing blanks."""
+    return [_CONTROL.sub("", _STYLE.sub("", line)).rstrip() for line in lines]
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """The last lines that say something, as plain text of bounded length; empty when none does."""
+    said = [line for line in plain_lines(lines) if line.strip() and not line.startswith(_TMUX_OWN)]
+    return ended("\n".join(said[-WORD_LINES:]), WORD_CHARS)
+
+
+class LastScreens:
+    """Reads panes that are about to go.
+
+    Args:
+        terminal: The workspace's panes.
+        logs_dir: Takes a file for each instance, `<id>.log`.
+    """
+
+    def __init__(self, terminal: Terminal, logs_dir: Path) -> None:
+        self._terminal, self._logs_dir = terminal, logs_dir
+
+    async def words(self, instance: str) -> str:
+        """The last words in the pane of an instance; empty when it has none, or there is no pane."""
+        return last_words(await self._lines(instance, 100))
+
+    async def keep(self, instance: str) -> None:
+        """Write what its pane shows into the log of an instance; nothing when there is no pane. Raises nothing."""
+        lines = plain_lines(await self._lines(instance, HISTORY_LINES))
+        text = "\n".join(lines).strip("\n")
+        if not text:
+            return
+        path = self._logs_dir / f"{instance}.log"
+        try:
+            await asyncio.to_thread(write_private, path, text + "\n")
+        except OSError as error:
+            _log.warning("the last screen is not kept", extra={"path": str(path), "reason": str(error)})
+
+    async def _lines(self, instance: str, history: int) -> Sequence[str]:
+        try:
+            pane = await self._terminal.find_pane(instance)
+            if pane is None:
+                return ()
+            shown = await self._terminal.capture([pane.pane_id], history)
+        except AegisError as error:
+            _log.info("a pane cannot be read", extra={"aegis_instance": instance, "reason": error.message})
+            return ()
+        found = shown.get(pane.pane_id)
+        return found.lines if found else ()
