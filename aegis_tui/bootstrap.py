@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
@@ -62,6 +63,7 @@ class WorkflowService:
         """Go on with what the log says is open."""
         repository = await open_repository(self._root)
         sandbox = BubblewrapSandbox(self._environ)
+        surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
         sockets_dir = self._sockets_dir = paths.runtime_dir / "agents"
         link_socket(paths.hub_socket, sockets_dir)
         logs = _folder(paths.hub_log.parent)
@@ -88,6 +90,7 @@ class WorkflowService:
             programs=SubprocessRunner(),
             scratch_dir=places.scratch_dir,
             environ=self._environ,
+            surroundings=surroundings,
         )
         parts = Parts(
             terminal=terminal,

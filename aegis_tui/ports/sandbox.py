@@ -42,6 +42,8 @@ class SandboxSpec:
     """Visible, not writable; a unix socket listed here can be connected to. Wins where a path is in both."""
     shown_as: tuple[tuple[Path, Path], ...] = ()
     """Pairs of a folder and the place it is shown at instead of what is there; writable."""
+    links: tuple[tuple[Path, Path], ...] = ()
+    """Pairs of a target and the place of a link to it, inside only; one whose place is shown already is left out."""
     hidden: tuple[Path, ...] = ()
     """Folders that look empty and cannot be written, apart from what is named below them: the person's checkout."""
     share_network: bool = False

@@ -18,6 +18,8 @@ class Surroundings:
     """Added to the environment of every command; replaces what has the same name, PATH included."""
     read_only: tuple[Path, ...] = ()
     """Shown to the commands, not writable: a virtual environment, `node_modules`."""
+    links: tuple[tuple[Path, Path], ...] = ()
+    """Pairs of a target and a place where a sandbox shows a link to it: the checkout's own places, led to the tree."""
     obstacles: tuple[Obstacle, ...] = ()
     """Known before anything ran. A command that one concerns is not run."""
 
@@ -25,13 +27,17 @@ class Surroundings:
 class QaEnvironment(Protocol):
     """Makes the surroundings of the checks, and says afterwards whether the checks saw the right tree."""
 
-    async def prepare(self, worktree: Path, home: Path, commands: Sequence[str]) -> Surroundings:
-        """Make everything ready in a fresh worktree.
+    async def prepare(
+        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
+    ) -> Surroundings:
+        """Make everything ready in a fresh worktree. Starts nothing of the repository.
 
         Args:
             worktree: The tree under test. What is written here is part of it: git must ignore it.
             home: The HOME of the commands, empty; removed with the worktree.
             commands: The QA commands that will run there, one after the other.
+            confined: Whether a sandbox shows `links` and hides the checkout; without one more can lead astray.
+            committed: Whether somebody commits what is in the worktree: only what git ignores is put there then.
         """
         ...
 

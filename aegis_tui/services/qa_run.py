@@ -24,7 +24,9 @@ TIMEOUT_S = 1800.0
 class BareEnvironment:
     """A `QaEnvironment` with nothing beside the worktree."""
 
-    async def prepare(self, worktree: Path, home: Path, commands: Sequence[str]) -> Surroundings:
+    async def prepare(
+        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
+    ) -> Surroundings:
         """Make nothing ready."""
         return Surroundings()
 
@@ -81,7 +83,8 @@ class QaRunner:
         """
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         async with self._scratch(run, oid, name) as (worktree, home):
-            around = await self._surroundings.prepare(worktree, home, commands)
+            confined = level is not SandboxLevel.NONE
+            around = await self._surroundings.prepare(worktree, home, commands, confined=confined)
             return {command: await self._run_one(command, worktree, home, around, level) for command in commands}
 
     @contextlib.asynccontextmanager
@@ -106,6 +109,7 @@ class QaRunner:
             environment=environment,
             read_write=(home,),
             read_only=(self._repository.common_dir, *around.read_only),
+            links=around.links,
             keep_environment=True,
             own_session=True,
         )

@@ -20,7 +20,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aegis_tui.adapters.sandbox.probe import Findings, try_to_get_out
@@ -140,6 +140,7 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
         Refused: The environment holds something that looks like a secret.
     """
     signals = "INT,QUIT"
+    spec = _with_possible_links(spec, view)
     has_terminal = bool(view.env) and not spec.own_session
     command = [view.env, f"--ignore-signal={signals}"] if has_terminal else []
     command += [view.bwrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
@@ -152,6 +153,8 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     instead = {place: source for source, place in spec.shown_as}
     for flag, path in _mounts(spec, view):
         command += [flag, str(path)] if flag == "--tmpfs" else [flag, str(instead.get(path, path)), str(path)]
+    for target, place in spec.links:
+        command += ["--symlink", str(target), str(place)]
     for path in (*spec.hidden, Path("/")):
         command += ["--remount-ro", str(path)]
     command += ["--chdir", str(spec.cwd), "--"]
@@ -193,7 +196,9 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
     wanted: dict[Path, str] = {Path(name): "--tmpfs" for name in ("/tmp", "/run", "/var/tmp")}
     if view.home != Path("/"):
         wanted[view.home] = "--tmpfs"
-    shown: Iterable[Path] = (*SYSTEM_PATHS, *(Path("/etc") / part for part in _ETC_PARTS), *view.toolchain)
+    linked = {place for _, place in spec.links}
+    toolchain = [path for path in view.toolchain if linked.isdisjoint((path, *path.parents))]
+    shown: Iterable[Path] = (*SYSTEM_PATHS, *(Path("/etc") / part for part in _ETC_PARTS), *toolchain)
     wanted.update(dict.fromkeys(shown, "--ro-bind-try"))
     if spec.share_network:
         wanted[Path("/etc/resolv.conf")] = "--ro-bind-try"
@@ -204,6 +209,21 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
     wanted.update(dict.fromkeys(spec.read_only, "--ro-bind-try"))
     for path in sorted(wanted, key=lambda item: (len(item.parts), item)):
         yield wanted[path], path
+
+
+def _with_possible_links(spec: SandboxSpec, view: SystemView) -> SandboxSpec:
+    """The same without links whose place is inside something that is shown, or holds something that is."""
+    if not spec.links:
+        return spec
+    named = {spec.worktree, *spec.read_only, *spec.read_write, *(place for _, place in spec.shown_as)}
+    holding = {parent for path in named for parent in path.parents}
+    shown = {*named, *SYSTEM_PATHS, *(path for path in view.toolchain if path not in holding)}
+    possible = [
+        (target, place)
+        for target, place in spec.links
+        if place not in holding and shown.isdisjoint((place, *place.parents))
+    ]
+    return replace(spec, links=tuple(possible))
 
 
 def _layers(findings: Findings) -> dict[str, str]:

@@ -1,0 +1,66 @@
+"""Which environment of Python a person works with: the active one, the one beside the sources, or that of PATH."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from aegis_tui.adapters.environment.virtualenv import is_virtualenv
+
+_PARTS = ("bin", "lib", "lib64", "libexec", "include")
+_SYSTEM = frozenset(Path(name) for name in ("/", "/usr", "/usr/local"))
+_DEADLINE_S = 10.0
+
+
+def find_active(beside: Sequence[Path], environ: Mapping[str, str], own_prefix: Path) -> Path | None:
+    """The folder of the environment that the project's commands should find first; None when PATH alone decides.
+
+    Args:
+        beside: Virtual environments beside the sources, best first.
+        environ: VIRTUAL_ENV and CONDA_PREFIX of the person.
+        own_prefix: The environment of this program, which is the project's only if there is no other.
+    """
+    named = Path(environ.get("VIRTUAL_ENV") or "/")
+    conda = Path(environ.get("CONDA_PREFIX") or "/")
+    if is_virtualenv(named) and named != own_prefix:
+        return named
+    if beside:
+        return beside[0]
+    if (conda / "conda-meta").is_dir() and conda != own_prefix:
+        return conda
+    return named if is_virtualenv(named) else None
+
+
+def prefix_of_path(search_path: str, folder: Path) -> Path | None:
+    """The installation that `python` of PATH belongs to; the interpreter itself is asked where PATH has a shim.
+
+    It starts without site packages, environment and current folder: nothing of a repository is run.
+    """
+    program = shutil.which("python", path=search_path) or shutil.which("python3", path=search_path)
+    if program is None:
+        return None
+    if Path(program).parent.name != "shims":
+        return Path(os.path.realpath(program)).parent.parent
+    argv = [program, "-I", "-S", "-c", "import sys; print(sys.prefix)"]
+    try:
+        answer = subprocess.run(argv, cwd=folder, capture_output=True, timeout=_DEADLINE_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    text = answer.stdout.decode("utf-8", "replace").strip()
+    return Path(text) if answer.returncode == 0 and text.startswith("/") else None
+
+
+def package_sites(prefix: Path) -> list[Path]:
+    """The folders of packages of an installation, Debian's own names included."""
+    patterns = ("lib/python*/site-packages", "lib/python*/dist-packages", "local/lib/python*/dist-packages")
+    return [path for pattern in patterns for path in sorted(prefix.glob(pattern)) if path.is_dir()]
+
+
+def program_folders(prefixes: Iterable[Path]) -> list[Path]:
+    """What a sandbox has to show of installations of Python; what the system holds is shown anyway."""
+    return [
+        prefix / part for prefix in prefixes if prefix not in _SYSTEM for part in _PARTS if (prefix / part).is_dir()
+    ]

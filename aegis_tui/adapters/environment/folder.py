@@ -1,0 +1,69 @@
+"""Writes a tree of links and small files into a fresh worktree, without following what the worktree itself holds."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+_MAX_TEXT_BYTES = 1024 * 1024
+
+
+def read_regular(path: Path) -> str:
+    """The text of a small regular file of a worktree; empty for a link, a pipe, a large or an absent file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_TEXT_BYTES:
+            return ""
+        return file.read(_MAX_TEXT_BYTES).decode("utf-8", "replace")
+
+
+class Overlay:
+    """A new folder below a worktree: made of links, copies and folders, all new.
+
+    Nothing that exists is changed or followed: a worktree is made of commits that an agent wrote, and a folder on the
+    way may be a link that leads out.
+
+    Args:
+        base: A folder that no agent can replace: the worktree, or a folder of this program.
+        place: The folder to make, below `base`.
+
+    Raises:
+        OSError: Something else is at the place, or a folder on the way is missing or a link.
+    """
+
+    def __init__(self, base: Path, place: Path) -> None:
+        self.place = place
+        handle = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            parts = place.relative_to(base).parts
+            for part in parts[:-1]:
+                deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+                os.close(handle)
+                handle = deeper
+            os.mkdir(parts[-1], 0o755, dir_fd=handle)
+        finally:
+            os.close(handle)
+
+    def folder(self, name: str) -> Path:
+        """A new folder in the overlay; `name` may hold slashes."""
+        path = self.place / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def link(self, name: str, target: Path | str) -> None:
+        """A link in the overlay; what is there already stays."""
+        path = self.place / name
+        if not path.is_symlink() and not path.exists():
+            path.symlink_to(target)
+
+    def file(self, name: str, text: str, *, executable: bool = False) -> None:
+        """A new file in the overlay."""
+        path = self.place / name
+        with path.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(text)
+        path.chmod(0o755 if executable else 0o644)

@@ -1,0 +1,167 @@
+"""Finds the environment of a project and makes it ready in a worktree: the `QaEnvironment` port (FLOW-7).
+
+Reads the person's own files as text; nothing of the repository is started. What is shown of them is read-only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import aegis_tui
+from aegis_tui.adapters.environment.active import find_active, package_sites, prefix_of_path, program_folders
+from aegis_tui.adapters.environment.astray import find_astray
+from aegis_tui.adapters.environment.node_modules import make_node_modules, package_folders, package_names
+from aegis_tui.adapters.environment.tree_map import TreeMap
+from aegis_tui.adapters.environment.virtualenv import (
+    VirtualenvOverlay,
+    base_prefixes,
+    is_virtualenv,
+    led_to,
+    outside_folders,
+)
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.domain.qa.obstacle import Obstacle
+from aegis_tui.ports.surroundings import Surroundings
+
+VIRTUALENV_NAMES = (".venv", "venv", "env", ".env")
+"""Where a virtual environment is looked for beside the sources, in this order."""
+
+_MANIFESTS = ("package.json", "pyproject.toml", "setup.py", "requirements.txt")
+_MANY_LINKS = 2_000
+
+
+class ProjectEnvironment:
+    """The environment of one checkout.
+
+    Args:
+        root: The person's checkout.
+        common_dir: The git folder of the repository.
+        environ: The hub's environment: VIRTUAL_ENV, CONDA_PREFIX, PATH.
+        own_prefix: The environment that this program itself runs in.
+    """
+
+    def __init__(
+        self, root: Path, common_dir: Path, environ: Mapping[str, str], own_prefix: Path = Path(sys.prefix)
+    ) -> None:
+        self._root, self._common_dir, self._environ, self._own_prefix = root, common_dir, environ, own_prefix
+
+    async def prepare(
+        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
+    ) -> Surroundings:
+        """Make the environment ready; see `QaEnvironment`."""
+        places = await asyncio.to_thread(lambda: list(self._places(worktree)))
+        if committed and places:
+            places = await self._ignored(worktree, places)
+        return await asyncio.to_thread(self._prepare, worktree, home, commands, places=places, confined=confined)
+
+    async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
+        """Nothing: what can lead astray is known before."""
+        return ()
+
+    def _places(self, worktree: Path) -> Iterator[tuple[Path, Path]]:
+        """Each virtual environment and `node_modules` in the checkout, with its place in a worktree."""
+        if self._root == self._common_dir:
+            return
+        for folder in dict.fromkeys((worktree, *package_folders(worktree, _MANIFESTS))):
+            theirs = self._root / folder.relative_to(worktree)
+            for name in VIRTUALENV_NAMES:
+                if is_virtualenv(theirs / name):
+                    yield theirs / name, folder / name
+            if (theirs / "node_modules").is_dir():
+                yield theirs / "node_modules", folder / "node_modules"
+
+    async def _ignored(self, worktree: Path, places: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+        """Those places that git ignores in a worktree."""
+        names = [f"{place.relative_to(worktree)}/" for _, place in places]
+        runner = GitRunner(git_dir=self._common_dir, cwd=worktree)
+        answer = await runner.run("check-ignore", "-z", "--no-index", "--", *names, work_tree=worktree, ok=(0, 1, 128))
+        ignored = set(answer.fields())
+        return [pair for pair, name in zip(places, names, strict=True) if name in ignored]
+
+    def _prepare(
+        self,
+        worktree: Path,
+        home: Path,
+        commands: Sequence[str],
+        *,
+        places: Sequence[tuple[Path, Path]],
+        confined: bool,
+    ) -> Surroundings:
+        tree = TreeMap(self._root, worktree)
+        virtualenvs = {theirs: place for theirs, place in places if theirs.name != "node_modules"}
+        active = find_active(
+            [venv for venv in virtualenvs if venv.parent == self._root], self._environ, self._own_prefix
+        )
+        if active is not None and active not in virtualenvs and is_virtualenv(active):
+            virtualenvs[active] = home / "venv"
+        overlays = [VirtualenvOverlay(theirs, place, tree) for theirs, place in virtualenvs.items()]
+        sites = self._sites(active) if active not in virtualenvs else []
+        targets = [path for overlay in overlays if overlay.venv == active for path in overlay.import_targets()]
+        roots = tree.import_roots([*targets, *_targets(sites, tree)])
+        packages = tree.packages(roots)
+        read_only: list[Path] = [Path(aegis_tui.__file__).parent]
+        for overlay in overlays:
+            overlay.make(worktree if overlay.place.is_relative_to(worktree) else home, packages)
+            read_only += program_folders(base_prefixes(overlay.venv))
+        for prefix in [*virtualenvs, *([active] if active else [])]:
+            read_only += [prefix, *outside_folders(prefix, tree)]
+        read_only += _node_modules(places, tree)
+        return Surroundings(
+            environment=self._variables(active, virtualenvs, roots, worktree),
+            read_only=tuple(dict.fromkeys(read_only)),
+            links=tuple(self._links(worktree, read_only)) if confined else (),
+            obstacles=() if confined else tuple(find_astray(commands, tree, sites, set(packages))),
+        )
+
+    def _sites(self, active: Path | None) -> list[Path]:
+        """The folders of packages that commands use where there is no virtual environment."""
+        prefix = active or prefix_of_path(self._environ.get("PATH", os.defpath), self._root)
+        return [] if prefix is None else package_sites(prefix)
+
+    def _variables(
+        self, active: Path | None, virtualenvs: Mapping[Path, Path], roots: Sequence[Path], worktree: Path
+    ) -> dict[str, str]:
+        variables: dict[str, str] = {}
+        search_path = self._environ.get("PATH", os.defpath)
+        if active is not None:
+            place = virtualenvs.get(active, active)
+            name = "VIRTUAL_ENV" if active in virtualenvs else "CONDA_PREFIX"
+            variables |= {name: str(place), "PATH": f"{place / 'bin'}{os.pathsep}{search_path}", "UV_NO_SYNC": "1"}
+            if place.is_relative_to(worktree):
+                variables["UV_PROJECT_ENVIRONMENT"] = str(place)
+        if roots:
+            variables["PYTHONPATH"] = os.pathsep.join(str(root) for root in roots)
+        if (worktree / "node_modules").is_dir():
+            variables["NODE_PATH"] = str(worktree / "node_modules")
+        return variables
+
+    def _links(self, worktree: Path, shown: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+        """Links at the places of the checkout to what the worktree has there; folders that hold a mount are entered."""
+        if self._root == self._common_dir:
+            return
+        mounts = {self._common_dir, self._root / ".git", *shown}
+        holding = {parent for mount in mounts for parent in mount.parents}
+        folders = [Path()]
+        for _, folder in zip(range(_MANY_LINKS), folders, strict=False):
+            for entry in sorted(os.scandir(worktree / folder), key=lambda entry: entry.name):
+                place = self._root / folder / entry.name
+                if place in holding and entry.is_dir(follow_symlinks=False):
+                    folders.append(folder / entry.name)
+                elif place not in mounts and place not in holding:
+                    yield worktree / folder / entry.name, place
+
+
+def _targets(sites: Sequence[Path], tree: TreeMap) -> list[Path]:
+    translated = [tree.translate(str(led)) for site in sites for led in led_to(site)]
+    return [Path(text) for text in translated if text is not None and Path(text).is_dir()]
+
+
+def _node_modules(places: Sequence[tuple[Path, Path]], tree: TreeMap) -> list[Path]:
+    """Make every `node_modules`; returns what has to be shown."""
+    pairs = [pair for pair in places if pair[0].name == "node_modules"]
+    own = package_names(tree.worktree) if pairs else {}
+    return [path for theirs, place in pairs for path in (theirs, *make_node_modules(theirs, place, tree, own))]

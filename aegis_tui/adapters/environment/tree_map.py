@@ -1,0 +1,98 @@
+"""Where the sources of an install lie in the worktree: every checkout of the repository, folded onto one tree."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+_NOT_PACKAGES = frozenset(
+    {"test", "tests", "doc", "docs", "example", "examples", "scripts", "benchmarks", "build", "dist"}
+)
+_NOT_MODULES = frozenset({"setup", "conftest", "noxfile", "tasks", "fabfile", "manage", "toxfile"})
+_MANY = 2_000
+
+
+def provided_names(folder: Path) -> set[str]:
+    """The packages and modules that Python can import from a folder; empty when there is no such folder."""
+    names: set[str] = set()
+    for entry in _entries(folder):
+        if entry.name.endswith(".py") and entry.is_file():
+            names.add(entry.name[:-3])
+        elif entry.name.isidentifier() and entry.is_dir() and Path(entry.path, "__init__.py").is_file():
+            names.add(entry.name)
+    return names
+
+
+def _has_code(folder: Path) -> bool:
+    """Whether a package without `__init__.py` lies in a folder such as `src`."""
+    return any(
+        entry.is_dir() and entry.name.isidentifier() and any(item.name.endswith(".py") for item in _entries(entry))
+        for entry in _entries(folder)
+    )
+
+
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for _, entry in zip(range(_MANY), entries, strict=False)]
+    except OSError:
+        return []
+
+
+class TreeMap:
+    """Answers where a path of a checkout lies in the worktree.
+
+    Args:
+        root: The person's checkout.
+        worktree: The tree that is to be imported instead.
+    """
+
+    def __init__(self, root: Path, worktree: Path) -> None:
+        self.root, self.worktree = root, worktree
+        self.known: list[tuple[Path, Path]] = []
+        """More folders and where they are now, asked before the checkout: a virtual environment."""
+
+    def translate(self, text: str) -> str | None:
+        """The place in the worktree of an absolute path; None where it belongs to no checkout of this repository."""
+        path = Path(text)
+        for old, new in (*self.known, (self.root, self.worktree)):
+            for candidate in (path, Path(os.path.realpath(path))):
+                if candidate.is_relative_to(old):
+                    return str(new / candidate.relative_to(old))
+        other = self._other_checkout(path)
+        return None if other is None else str(self.worktree / path.relative_to(other))
+
+    def _other_checkout(self, path: Path) -> Path | None:
+        """The top of another checkout that offers, at the same place, a package that the worktree has there too."""
+        for top in (path, *path.parents):
+            if top.is_relative_to(self.worktree) or not (top / ".git").exists():
+                continue
+            same = self.worktree / path.relative_to(top)
+            return top if provided_names(path) & (provided_names(same) - _NOT_PACKAGES - _NOT_MODULES) else None
+        return None
+
+    def import_roots(self, targets: Iterable[Path] = ()) -> list[Path]:
+        """The folders of the worktree that come first on Python's import path.
+
+        Args:
+            targets: Folders of the worktree that editable installs name.
+        """
+        roots = [target for target in targets if target.is_dir() and target.is_relative_to(self.worktree)]
+        source = self.worktree / "src"
+        if source.is_dir() and (provided_names(source) or _has_code(source)):
+            roots.append(source)
+        own = provided_names(self.worktree) - _NOT_PACKAGES - _NOT_MODULES
+        if own and not own & sys.stdlib_module_names:
+            roots.append(self.worktree)
+        return list(dict.fromkeys(roots))
+
+    def packages(self, roots: Collection[Path]) -> dict[str, Path]:
+        """Name -> folder or file in the worktree of what its import roots offer."""
+        found: dict[str, Path] = {}
+        for root in roots:
+            for name in sorted(provided_names(root) - _NOT_PACKAGES - _NOT_MODULES):
+                folder = root / name
+                found.setdefault(name, folder if folder.is_dir() else root / f"{name}.py")
+        return found
