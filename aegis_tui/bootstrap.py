@@ -83,6 +83,7 @@ class WorkflowService:
             key=paths.key,
             environ=self._environ,
             git_environment=agent_git_environment(),
+            surroundings=surroundings,
         )
         quality = Quality(
             repository=repository,

@@ -71,6 +71,7 @@ class AgentSession:
             link=link,
             progress=self.progress,
             screen=screen,
+            environment=settings.tool_environment,
         )
         self.conversation = Conversation(system_text(role.prompt))
         self._turn: asyncio.Task[Outcome] | None = None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.errors import UsageError
+
+TOOL_PREFIX = "AEGIS_TOOL_"
+"""`AEGIS_TOOL_PYTHONPATH` is the PYTHONPATH of commands; the agent itself must not import from the worktree."""
 
 DEFAULT_MAX_TURNS = 60
 """Replies of the model that one task may take."""
@@ -49,6 +52,8 @@ class AgentSettings:
     """Text that every instance of the run shares; empty when there is none."""
     max_turns: int
     worktree: Path
+    tool_environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables for the commands that the agent runs, not for the agent: the project's environment (FLOW-7)."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], *, worktree: Path) -> AgentSettings:
@@ -70,6 +75,11 @@ class AgentSettings:
             shared_context=_load_context(environment.get("AEGIS_BRIEF_CONTEXT")),
             max_turns=_max_turns(environment.get("AEGIS_MAX_TURNS")),
             worktree=worktree.resolve(),
+            tool_environment={
+                name.removeprefix(TOOL_PREFIX): value
+                for name, value in environment.items()
+                if name.startswith(TOOL_PREFIX)
+            },
         )
 
     def read_token(self) -> str:

@@ -70,8 +70,10 @@ class Toolbox:
         link: HubLink,
         progress: Progress,
         screen: Screen,
+        environment: Mapping[str, str],
     ) -> None:
         self.role = role
+        self._environment = {**environment, **_BASH_ENVIRONMENT}
         self.context = TaskContext()
         self.read_paths: set[str] = set()
         self._worktree = worktree
@@ -176,7 +178,7 @@ class Toolbox:
             ["bash", "-c", wanted.command],
             cwd=self._worktree.root,
             timeout_s=timeout_s,
-            environment=_BASH_ENVIRONMENT,
+            environment=self._environment,
             limit_bytes=_BASH_OUTPUT_BYTES,
         )
         self._screen.output(finished.output)

@@ -21,6 +21,7 @@ from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import Run
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
+from aegis_tui.ports.surroundings import QaEnvironment
 from aegis_tui.ports.terminal import PaneSpec, Terminal
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.services.last_screen import LastScreens
@@ -67,6 +68,7 @@ class InstanceKeeper:
         key: Workspace key.
         environ: The hub's environment; only `PASSED_ON` of it reaches an agent.
         git_environment: Variables that keep an agent's git from any remote.
+        surroundings: Makes the project's environment ready, so that an agent can run the project's tests.
     """
 
     def __init__(
@@ -79,7 +81,9 @@ class InstanceKeeper:
         key: str,
         environ: Mapping[str, str],
         git_environment: Mapping[str, str],
+        surroundings: QaEnvironment,
     ) -> None:
+        self._surroundings = surroundings
         self._repository, self._terminal, self._sandbox = repository, terminal, sandbox
         self._places, self._key = places, key
         self._environ, self._git_environment = environ, git_environment
@@ -141,7 +145,11 @@ class InstanceKeeper:
     async def _write_launch_record(self, instance: Instance, run: Run, folder: Path, worktree: Worktree) -> None:
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         mounts = await self._repository.git_mounts(worktree)
+        around = await self._surroundings.prepare(
+            worktree.path, folder / "home", (), confined=level is not SandboxLevel.NONE, committed=True
+        )
         environment = self.environment(instance, run, folder)
+        environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
         shown_as: list[tuple[Path, Path]] = []
         if level is not SandboxLevel.NONE:
             shown_as = await self._refs.lay_out(instance, places=mounts.branches, working_oid=run.working_oid)
@@ -155,7 +163,9 @@ class InstanceKeeper:
                 self._places.sockets_dir,
                 *(folder / name for name in ("token", "scope.json", "context.md", "hooks", "roles")),
                 *mounts.read_only,
+                *around.read_only,
             ),
+            links=around.links,
             shown_as=tuple(shown_as),
             hidden=() if self._repository.root == mounts.common_dir else (self._repository.root,),
             worktree_writable=instance.role not in READ_ONLY_ROLES,

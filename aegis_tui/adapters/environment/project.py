@@ -54,9 +54,13 @@ class ProjectEnvironment:
     ) -> Surroundings:
         """Make the environment ready; see `QaEnvironment`."""
         places = await asyncio.to_thread(lambda: list(self._places(worktree)))
+        beside = [theirs for theirs, _ in places if theirs.parent == self._root and theirs.name != "node_modules"]
+        active = find_active(beside, self._environ, self._own_prefix)
         if committed and places:
             places = await self._ignored(worktree, places)
-        return await asyncio.to_thread(self._prepare, worktree, home, commands, places=places, confined=confined)
+        return await asyncio.to_thread(
+            self._prepare, worktree, home, commands, active, places=places, confined=confined
+        )
 
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
         """Nothing: what can lead astray is known before."""
@@ -87,15 +91,13 @@ class ProjectEnvironment:
         worktree: Path,
         home: Path,
         commands: Sequence[str],
+        active: Path | None,
         *,
         places: Sequence[tuple[Path, Path]],
         confined: bool,
     ) -> Surroundings:
         tree = TreeMap(self._root, worktree)
         virtualenvs = {theirs: place for theirs, place in places if theirs.name != "node_modules"}
-        active = find_active(
-            [venv for venv in virtualenvs if venv.parent == self._root], self._environ, self._own_prefix
-        )
         if active is not None and active not in virtualenvs and is_virtualenv(active):
             virtualenvs[active] = home / "venv"
         overlays = [VirtualenvOverlay(theirs, place, tree) for theirs, place in virtualenvs.items()]
