@@ -66,10 +66,7 @@ class WorkflowService:
         surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
         sockets_dir = self._sockets_dir = paths.runtime_dir / "agents"
         link_socket(paths.hub_socket, sockets_dir)
-        logs = _folder(paths.hub_log.parent)
-        places = Places(
-            paths.instances_dir, paths.worktrees_dir, _folder(paths.state_dir / "scratch"), sockets_dir, logs
-        )
+        places = _places(paths, sockets_dir)
         terminal = TmuxTerminal(
             f"aegis-{paths.key}",
             config_dir=_folder(paths.state_dir / "tmux"),
@@ -138,6 +135,11 @@ class WorkflowService:
         if self._preflight is None:
             return command
         return await self._preflight.complete(command.model_copy(update={"run": None, "facts": None}))
+
+
+def _places(paths: WorkspacePaths, sockets_dir: Path) -> Places:
+    logs, scratch = _folder(paths.hub_log.parent), _folder(paths.state_dir / "scratch")
+    return Places(paths.instances_dir, paths.worktrees_dir, scratch, sockets_dir, logs)
 
 
 def _folder(path: Path) -> Path:
