@@ -99,7 +99,8 @@ def reshape(messages: Sequence[Message], *, keeps_system: bool = True) -> list[M
     """
     plain: list[Message] = []
     for place, message in enumerate(messages):
-        role, content = message["role"], str(message.get("content") or "").strip()
+        role, content = message["role"], str(message.get("content") or "")
+        content = content if content.strip() else ""
         if role == "system" and (place or not keeps_system):
             role = "user"
         if role == "tool":
@@ -112,7 +113,7 @@ def reshape(messages: Sequence[Message], *, keeps_system: bool = True) -> list[M
         if not calls and plain and plain[-1]["role"] == role:
             plain[-1] = {**plain[-1], "content": f"{plain[-1]['content']}\n\n{content}".strip()}
         elif not calls:
-            plain.append({"role": role, "content": content or "(nothing)"})
+            plain.append({**message, "role": role, "content": content or "(nothing)"})
     if plain and plain[-1]["role"] == "assistant":
         plain.append({"role": "user", "content": "Go on."})
     return plain

@@ -187,6 +187,12 @@ def parse_arguments(name: str, text: str, *, allowed: Collection[str]) -> ToolAr
         raise UsageError(f"there is no tool {name!r} here; your tools are {known}", code="tool.unknown")
     try:
         fields = json.loads(text) if text.strip() else {}
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        problem = f"the arguments of {name} hold a half of a surrogate pair, which is no Unicode text"
+        raise UsageError(problem, code="tool.json") from error
+    except RecursionError as error:
+        raise UsageError(f"the arguments of {name} are not valid JSON: nested too deep", code="tool.json") from error
     except ValueError as error:
         raise UsageError(f"the arguments of {name} are not valid JSON: {error}", code="tool.json") from error
     if not isinstance(fields, dict):

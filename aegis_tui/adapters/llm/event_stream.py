@@ -133,7 +133,7 @@ def parse_texts(text: str) -> list[Any]:
     try:
         return [_parse(text)]
     except ValueError:
-        lines = [line for line in text.splitlines() if line.strip() and line.strip() != DONE]
+        lines = [line for line in re.split(r"[\r\n]", text) if line.strip() and line.strip() != DONE]
     try:
         if len(lines) > 1:
             return [_parse(line) for line in lines]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.adapters.llm.openai import OpenAIChat, split_base_url
-from aegis_tui.errors import AegisError, ModelError, ModelUnavailable, UsageError
+from aegis_tui.errors import AegisError, ModelError, ModelMalformed, ModelRefused, ModelUnavailable, UsageError
 from aegis_tui.ports.llm import ChatModel, ChatReply, ChatRequest, TextDelta, ToolCall, Usage
 from aegis_tui.testing.canned_llm import Canned, CannedModel, calls, delta, says, sse, usage
 
@@ -117,7 +117,7 @@ def test_usage_in_every_chunk_counts_once() -> None:
     with_server(scenario)
 
 
-@pytest.mark.parametrize("status", [429, 502, 503])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 529])
 def test_a_server_that_is_busy_is_asked_again(status: int) -> None:
     async def scenario(server: CannedModel, client: OpenAIChat) -> None:
         server.will(Canned([b'{"error": {"message": "busy"}}'], status), Canned([], status, ["Retry-After: 0"]))
@@ -225,3 +225,119 @@ def test_base_urls_are_taken_in_every_form(given: str, url: str, socket: str | N
 def test_another_scheme_is_refused() -> None:
     with pytest.raises(UsageError):
         split_base_url("ftp://x")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b'data: {"choices":[{"delta":{"content":"a\xe2\x80\xa8b\xc2\x85c"},"finish_reason":"stop"}]}\n\n'],
+        [b'{"choices":[{"message":{"role":"assistant","content":"a\xe2\x80\xa8b\xc2\x85c"},"finish_reason":"stop"}]}'],
+        [b'{"choices":[{"delta":{"content":"a\xe2\x80\xa8b\xc2\x85c"}}]}\n{"choices":[{"finish_reason":"stop"}]}\n'],
+        [
+            b'data:{"choices":[{"delta":{"content":[{"type":"text","text":"a\xe2\x80\xa8b\xc2\x85c"}]}}]}\r\r',
+            b'data: {"choices":[{"finish_reason":"stop"}]}',
+        ],
+    ],
+    ids=["separators", "one JSON body", "a value a line", "CR and an unended last event"],
+)
+def test_every_form_of_a_whole_reply_is_read(pieces: list[bytes]) -> None:
+    async def scenario(server: CannedModel, client: OpenAIChat) -> None:
+        server.will(Canned(pieces))
+        shown, reply = await collect(client)
+        assert shown == reply.text == "a\u2028b\x85c"
+        assert reply.finish_reason == "stop"
+
+    with_server(scenario)
+
+
+def test_a_finished_reply_is_whole_whatever_comes_after() -> None:
+    async def scenario(server: CannedModel, client: OpenAIChat) -> None:
+        whole = [delta(content="ok"), delta(finish="stop")]
+        for after in ([], [sse({"error": {"message": "late"}})], [b"data: {cut"]):
+            server.will(Canned([*whole, *after], dies=True))
+            _, reply = await collect(client)
+            assert reply.text == "ok"
+
+    with_server(scenario)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"<html><body>Please log in</body></html>\n", "Please log in"),
+        (b"data: {nonsense\n\n", "{nonsense"),
+        (b"data: [1]\n\n", "a chunk that is not an object: [1]"),
+        (b'data: {"choices": "x"}\n\n', "choices that are not a list: x"),
+        (b"data: " + b"[" * 100_000 + b"\n\n", "not JSON"),
+    ],
+)
+def test_an_odd_reply_names_the_server_and_the_piece(body: bytes, said: str) -> None:
+    async def scenario(server: CannedModel, client: OpenAIChat) -> None:
+        server.will(Canned([body]))
+        with pytest.raises(ModelMalformed) as caught:
+            await collect(client)
+        assert said in str(caught.value) and server.base_url in str(caught.value)
+        assert len(server.requests) == 1
+
+    with_server(scenario)
+
+
+def test_behind_the_gateways_socket_errors_name_the_server_and_never_the_socket(tmp_path: Path) -> None:
+    async def scenario(server: CannedModel, client: OpenAIChat) -> None:
+        upstream = "X-Aegis-Upstream: http://10.0.0.7:8001/v1"
+        for answer in (
+            Canned([b'{"error": "no"}'], 400, [upstream]),
+            Canned([b"data: x\n\n"], 200, [upstream]),
+            Canned([delta(content="half")], 200, [upstream], dies=True),
+            *[Canned([b'{"error": {"message": "at http://10.0.0.7:8001/v1"}}'], 502, ["X-Aegis-Refused: lost"])] * 3,
+        ):
+            server.will(answer)
+        for _ in range(4):
+            with pytest.raises(AegisError) as caught:
+                await collect(client)
+            assert "http://10.0.0.7:8001/v1" in str(caught.value)
+            assert "sock" not in str(caught.value)
+
+    with_server(scenario, socket=tmp_path / "gateway.sock")
+
+
+def test_without_a_gateway_the_socket_is_not_named(tmp_path: Path) -> None:
+    async def run() -> None:
+        client = OpenAIChat(f"http+unix:{tmp_path}/gateway.sock", attempts=1)
+        with pytest.raises(ModelUnavailable, match="the model gateway does not answer") as caught:
+            await collect(client)
+        assert "sock" not in str(caught.value)
+        await client.close()
+
+    asyncio.run(run())
+
+
+def test_a_pause_follows_what_the_server_asks_and_otherwise_varies(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def scenario(server: CannedModel, client: OpenAIChat) -> None:
+        server.will(Canned([], 503, ["Retry-After: 30"]), Canned([], 500), says("ok"))
+        with monkeypatch.context() as patch:
+            patch.setattr("aegis_tui.adapters.llm.openai.asyncio.sleep", note)
+            await collect(client)
+        server.will(Canned([], 429, ["Retry-After: 1e9"]), says("ok"))
+        with monkeypatch.context() as patch:
+            patch.setattr("aegis_tui.adapters.llm.openai.asyncio.sleep", note)
+            await collect(client)
+
+    with_server(scenario)
+    assert 30 <= pauses[0] <= 33
+    assert 0.01 <= pauses[1] <= 0.02
+    assert 60 <= pauses[2] <= 66
+
+
+def test_a_redirect_is_told_with_its_place_and_not_followed() -> None:
+    async def scenario(server: CannedModel, client: OpenAIChat) -> None:
+        server.will(Canned([], 307, ["Location: http://elsewhere/v1"]))
+        with pytest.raises(ModelRefused, match="a redirect to http://elsewhere/v1"):
+            await collect(client)
+
+    with_server(scenario)
