@@ -43,6 +43,12 @@ def _run(
     sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off.")] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often work may be sent back.")] = 3,
     scouts: Annotated[bool, typer.Option("--scouts", help="A scout explores beside each worker.")] = False,
+    check: Annotated[
+        list[str] | None, typer.Option("--check", metavar="COMMAND", help="Checks the result; found when left out.")
+    ] = None,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="Nothing checks the result; the report says so.")
+    ] = False,
     note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Words for a role.")] = None,
 ) -> int:
     """Turn a goal into one commit, by several agents at once."""
@@ -60,15 +66,11 @@ def _run(
         "scouts": scouts,
         "max_rounds": rounds,
         "role_notes": _notes(note or []),
+        "checks": check or [],
+        "unchecked": unchecked,
     }
     found_hub = place.find() is not None
-    try:
-        hub = place.started_hub()
-        reply = hub.command("run:start", request_id=uuid.uuid4().hex, goal=goal, design=fields, options=options)
-    except BaseException:
-        if not found_hub:
-            stop_hub(place)
-        raise
+    reply = _start(place, {"goal": goal, "design": fields, "options": options}, keep_hub=found_hub)
     run = str(reply["run"])
     if detach:
         output.result({"run": run}, as_json=as_json, lines=[run])
@@ -77,6 +79,16 @@ def _run(
     if not found_hub and code != INTERRUPTED:
         stop_hub(place)
     return code
+
+
+def _start(place: Place, fields: dict[str, Any], *, keep_hub: bool) -> dict[str, Any]:
+    """Start the run; a hub that was started for it does not outlive a refusal."""
+    try:
+        return place.started_hub().command("run:start", request_id=uuid.uuid4().hex, **fields)
+    except BaseException:
+        if not keep_hub:
+            stop_hub(place)
+        raise
 
 
 def _check_flags(goal: str, *, has_design: bool, sandbox: str | None) -> None:

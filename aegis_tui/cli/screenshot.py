@@ -41,7 +41,7 @@ def _screenshot(
         raise UsageError(f"--size {size} is not a size", "columns x lines, 160x48")
     columns, lines = int(match[1]), int(match[2])
     app = _recorded(log, panes, until, theme, layout) if log else _live(theme, layout)
-    svg = asyncio.run(take(app, size=(columns, lines), keys=SCREENS[screen]))
+    svg = asyncio.run(take(app, screen, size=(columns, lines)))
     try:
         out.write_text(svg, "utf-8")
     except OSError as error:

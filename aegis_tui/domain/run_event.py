@@ -49,6 +49,10 @@ class RunOptions(FrozenModel):
     max_rounds: int = Field(3, ge=0, le=20)
     max_attempts: int = Field(3, ge=1, le=10)
     role_notes: dict[str, str] = Field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    """Commands that check the result, in place of those that would be detected; a design's own go before them."""
+    unchecked: bool = False
+    """The person has said in so many words that no command checks the result; the report says so too (FLOW-7)."""
 
 
 class RunFacts(FrozenModel):

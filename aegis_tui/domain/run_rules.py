@@ -42,17 +42,19 @@ def parse_design(fields: dict[str, Any]) -> Design:
         raise DesignRefused(f"the design cannot be read: {lines}", "see contract section 4", issues=issues) from error
 
 
-def checked_design(fields: dict[str, Any], *, ignore_case: bool, qa_commands: tuple[str, ...]) -> Design:
+def checked_design(
+    fields: dict[str, Any], *, ignore_case: bool, qa_commands: tuple[str, ...], unchecked: bool = False
+) -> Design:
     """A design that may be dispatched.
 
     Raises:
         DesignRefused: It breaks a rule; `issues` names field, message and witness of each.
     """
     design = parse_design(fields)
-    if design.qa is None and not qa_commands:
+    if design.qa is None and not qa_commands and not unchecked:
         raise DesignRefused(
             "no QA command is known for this repository",
-            "add qa: {commands: [...]} to the design",
+            "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked does without",
             issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
         )
     if issues := check_design(design, kinds=ids.KINDS, ignore_case=ignore_case):
@@ -81,7 +83,10 @@ def start(workspace: Workspace, command: commands.RunStart, actor: Actor, reques
     design = None
     if command.design is not None:
         design = checked_design(
-            command.design, ignore_case=command.facts.ignore_case, qa_commands=command.facts.qa_commands
+            command.design,
+            ignore_case=command.facts.ignore_case,
+            qa_commands=command.facts.qa_commands,
+            unchecked=command.options.unchecked,
         )
         check_agreeable(workspace, design, ignore_case=command.facts.ignore_case)
     started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
@@ -122,7 +127,12 @@ def propose(workspace: Workspace, command: commands.DesignPropose, actor: Actor,
         raise Refused("no run waits for a design", "start one: aegis-tui run GOAL", code="design.closed")
     if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
         raise Refused("only the Commander proposes a design", code="design.role")
-    design = checked_design(command.design, ignore_case=run.facts.ignore_case, qa_commands=run.facts.qa_commands)
+    design = checked_design(
+        command.design,
+        ignore_case=run.facts.ignore_case,
+        qa_commands=run.facts.qa_commands,
+        unchecked=run.options.unchecked,
+    )
     check_agreeable(workspace, design, ignore_case=run.facts.ignore_case)
     drafts: list[Draft]
     if run.options.yes:

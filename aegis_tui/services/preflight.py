@@ -11,7 +11,7 @@ from typing import Protocol
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.command import RunStart
 from aegis_tui.domain.qa.result import detect_qa
-from aegis_tui.domain.run_event import RunFacts
+from aegis_tui.domain.run_event import RunFacts, RunOptions
 from aegis_tui.domain.run_rules import parse_design
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused
@@ -110,7 +110,7 @@ class Preflight:
             other_models=chosen.others[:MOST_NAMED],
             warnings=tuple(self._find_warnings()),
             uncommitted=facts.dirty_paths,
-            qa_commands=await self._detect(facts),
+            qa_commands=await self._checks(command.options, facts),
             started_unix=int(time.time()),
             boundary_level=str(level),
             boundary_layers=layers,
@@ -134,6 +134,12 @@ class Preflight:
         used = [parts[3] for ref in refs if len(parts := ref.name.split("/")) > 4]
         taken = [int(found[1]) for name in (*known, *used) if (found := _RUN_NAME.fullmatch(name))]
         return f"run{max(taken, default=0) + 1}"
+
+    async def _checks(self, options: RunOptions, facts: RepositoryFacts) -> tuple[str, ...]:
+        """What checks the result: nothing where the person said so, else their commands, else what is detected."""
+        if options.unchecked:
+            return ()
+        return tuple(filter(str.strip, options.checks)) or await self._detect(facts)
 
     async def _detect(self, facts: RepositoryFacts) -> tuple[str, ...]:
         files = await self._list_files(facts.head_oid or "")

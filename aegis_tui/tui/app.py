@@ -9,28 +9,34 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import work
+from textual._context import active_message_pump  # the node at work when an exception gets as far as the app
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.filter import Monochrome
+from textual.screen import ModalScreen, Screen
 
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.feed import Batch, Connection, Snapshot, Stale
+from aegis_tui.tui.mishap import Guarded, HasRoom, Mishaps, words_of
 from aegis_tui.tui.palette import ActionProvider
 from aegis_tui.tui.parts import GoalOffer, Parts
+from aegis_tui.tui.plain import PlainFilter, is_plain
 from aegis_tui.tui.resources import data_files
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.theme import ANSI_DARK, ANSI_LIGHT, DEFAULT_THEME, build_theme, load_theme
 
 METERS_S = 2.0
+RESTART_S = 1.0
+"""Before the hub is followed anew, when that has failed."""
 THEME_CHECK_S = 1.0
 PROBE_S = 15.0
 REVIVE_S = 5.0
 """How long a hub that has crashed in the middle of a run is left to whoever else may start it."""
 
 
-class AegisApp(App[int]):
+class AegisApp(Guarded, App[int]):
     """The dashboard over one workspace.
 
     Args:
@@ -62,6 +68,10 @@ class AegisApp(App[int]):
         offer: GoalOffer | None = None,
     ) -> None:
         super().__init__()
+        self.mishaps = Mishaps()
+        if is_plain(parts.environ):
+            self._filters = [item for item in self._filters if not isinstance(item, Monochrome)]
+            self._filters.append(PlainFilter())
         self.ansi_theme_dark, self.ansi_theme_light = ANSI_DARK, ANSI_LIGHT
         self.desk = Desk(self, parts)
         self._offer = offer
@@ -94,9 +104,37 @@ class AegisApp(App[int]):
         if self._offer is not None:
             dashboard.call_after_refresh(dashboard.action_new_goal, self._offer)
 
+    def survive(self, error: Exception, place: object) -> None:
+        """Log a failure of a part of the screen and show it, there where it has room; the session goes on."""
+        if isinstance(place, HasRoom):
+            place.fail(error)
+        if isinstance(place, ModalScreen) and not list(place.query("Dialog > *").exclude("ToastRack")):
+            self.call_later(place.dismiss, None)
+        if self.mishaps.note(error, place) and not isinstance(place, HasRoom):
+            words = f"{words_of(error)} ─ the session goes on, the details are in its log"
+            self.desk.tell(words, title=f"{type(place).__name__} has failed", is_error=True)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """What Textual calls for every exception that nothing has caught; alone, it would end the session."""
+        place = active_message_pump.get(None)
+        if not isinstance(error, Exception) or not self.screen_stack or self.mishaps.are_too_many:
+            super()._handle_exception(error)
+            return
+        self.survive(error, place)
+
     @work(group="hub")
     async def follow_hub(self) -> None:
-        """Mirror the hub: its state, then what happens, in batches."""
+        """Mirror the hub for as long as the session lasts, whatever happens."""
+        while True:
+            try:
+                await self._follow_hub()
+            except Exception as error:
+                self.desk.store.stale(words_of(error))
+                self.survive(error, self)
+            await asyncio.sleep(RESTART_S)
+
+    async def _follow_hub(self) -> None:
+        """Its state, then what happens, in batches."""
         store = self.desk.store
         async with aclosing(self.desk.parts.hub.follow()) as items:  # type: ignore[type-var]  # an async generator
             async for item in items:

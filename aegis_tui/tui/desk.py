@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from textual.app import App
 
@@ -60,6 +60,7 @@ class Desk:
         message = inert(error.hint) if error.hint else "nothing was changed"
         self._app.notify(message, title=inert(error.message), severity="error", timeout=8, markup=False)
 
-    def tell(self, words: str, *, title: str = "") -> None:
+    def tell(self, words: str, *, title: str = "", is_error: bool = False) -> None:
         """Show a sentence for a moment."""
-        self._app.notify(inert(words), title=inert(title), timeout=5, markup=False)
+        severity: Literal["error", "information"] = "error" if is_error else "information"
+        self._app.notify(inert(words), title=inert(title), severity=severity, timeout=5, markup=False)

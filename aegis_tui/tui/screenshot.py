@@ -4,36 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from textual.pilot import Pilot
 
-from aegis_tui.errors import HubUnavailable
+from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.tui.app import AegisApp
 
 SETTLE_S = 0.3
 READY_S = 20.0
 """How long the present state is waited for."""
 
-SCREENS: Mapping[str, tuple[str, ...]] = {
-    "dashboard": (),
-    "partitions": ("tab", "tab"),
-    "locks": ("tab", "tab", "tab"),
-    "conflict": ("tab", "tab", "tab", "tab", "enter"),
-    "why": ("enter",),
-    "gates": ("w",),
-    "grid": ("g",),
-    "design": ("D",),
-    "goal": ("n",),
-    "feature": ("d",),
-    "send": ("s",),
-    "stop": ("x",),
-    "report": ("r",),
-    "help": ("question_mark",),
-    "palette": ("colon",),
+
+class Way(NamedTuple):
+    """How a screen is reached."""
+
+    keys: tuple[str, ...] = ()
+    """Pressed one after the other on the dashboard, by Textual's names."""
+    screen: str = "DashboardScreen"
+    """The class that is shown then."""
+    panel: str = "instances"
+    """The panel of the dashboard that is looked at first."""
+
+
+SCREENS: Mapping[str, Way] = {
+    "dashboard": Way(),
+    "partitions": Way(panel="partitions"),
+    "locks": Way(panel="locks"),
+    "conflict": Way(("enter",), "WhyScreen", panel="conflicts"),
+    "events": Way(panel="events"),
+    "why": Way(("enter",), "WhyScreen"),
+    "gates": Way(("w",), "WhyScreen"),
+    "grid": Way(("v",), "GridScreen"),
+    "design": Way(("D",), "DesignScreen"),
+    "goal": Way(("n",), "GoalScreen"),
+    "feature": Way(("d",), "FeatureScreen"),
+    "send": Way(("s",), "SendScreen"),
+    "stop": Way(("x",), "StopScreen"),
+    "report": Way(("r",), "ReportScreen"),
+    "help": Way(("question_mark",), "HelpScreen"),
+    "palette": Way(("colon",), "CommandPalette"),
 }
-"""What can be pictured, and the keys that lead there."""
+"""What can be pictured."""
 
 
 async def settle(pilot: Pilot[int]) -> None:
@@ -45,23 +59,38 @@ async def settle(pilot: Pilot[int]) -> None:
     await pilot.pause()
 
 
-async def take(app: AegisApp, *, size: tuple[int, int], keys: Sequence[str] = ()) -> str:
-    """The app as SVG, after some keys.
+async def go_to(app: AegisApp, pilot: Pilot[int], name: str) -> None:
+    """Bring a screen up, as a person would by keys.
+
+    Raises:
+        UsageError: There is no such screen now; the message says what the dashboard says of it.
+    """
+    way = SCREENS[name]
+    app.dashboard.board.bring(way.panel)
+    if way.keys:
+        await pilot.press(*way.keys)
+    await settle(pilot)
+    if type(app.screen).__name__ != way.screen:
+        said = [f"{item.title}: {item.message}".strip(": ") for item in app._notifications]
+        raise UsageError(f"there is no {name} to picture now", said[-1] if said else "picture the dashboard")
+
+
+async def take(app: AegisApp, name: str, *, size: tuple[int, int]) -> str:
+    """A screen of the app as SVG.
 
     Args:
         app: Not run yet.
+        name: One of `SCREENS`.
         size: Columns and lines.
-        keys: Pressed one after the other, by Textual's names.
 
     Raises:
         HubUnavailable: A hub runs, and its state cannot be read.
+        UsageError: There is no such screen now; the message says what the dashboard says of it.
     """
     async with app.run_test(size=size) as pilot:
         await _ready(app, pilot)
         await pilot.pause(SETTLE_S)
-        for key in keys:
-            await pilot.press(key)
-            await settle(pilot)
+        await go_to(app, pilot, name)
         await pilot.pause(SETTLE_S)
         return whole_blanks(app.export_screenshot())
 

@@ -139,6 +139,8 @@ def _variables(file: ThemeFile) -> dict[str, str]:
     colors, inks, rows = file.colors, file.inks, file.rows
     by_ink = {**inks.model_dump(), "text": colors.foreground, "accent": colors.accent}
     return {
+        "ansi-background": colors.background,
+        "ansi-foreground": colors.foreground,
         **{f"ink-{ink}": by_ink[ink] for ink in INKS},
         "row-cursor": rows.cursor,
         "row-cursor-blurred": rows.cursor_blurred,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,10 +10,27 @@ from aegis_tui.config import Settings
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.app import AegisApp
+from aegis_tui.tui.mishap import Mishaps
 from aegis_tui.tui.parts import GoalOffer, Parts
 from aegis_tui.tui.recorded import METERS, RecordedHub, RecordedPanes, load_events, load_panes
 
 DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(autouse=True)
+def mishaps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exception]]:
+    """What failed on the screen; a test that expects a failure takes it off the list."""
+    seen: list[Exception] = []
+    note = Mishaps.note
+
+    def noted(self: Mishaps, error: Exception, place: object) -> bool:
+        seen.append(error)
+        return note(self, error, place)
+
+    monkeypatch.setattr(Mishaps, "note", noted)
+    yield seen
+    for error in seen:
+        raise error
 
 
 class Scene:
@@ -25,12 +42,20 @@ class Scene:
         last = events[-1].timestamp if events else "2026-01-01T00:00:00Z"
         self.now = datetime.fromisoformat(last) + timedelta(seconds=1)
 
-    def app(self, *, theme: str | None = None, layout: str | None = None, offer: GoalOffer | None = None) -> AegisApp:
+    def app(
+        self,
+        *,
+        theme: str | None = None,
+        layout: str | None = None,
+        offer: GoalOffer | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> AegisApp:
         parts = Parts(
             root=Path("shop"),
             branch="main",
             hub=self.hub,
             settings=Settings(),
+            environ=environ or {},
             open_terminal=lambda: self.panes,
             now=lambda: self.now,
         )

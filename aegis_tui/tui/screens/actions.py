@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import uuid
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import SuspendNotSupported
@@ -25,6 +25,9 @@ from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.explain import explain_stage
 from aegis_tui.tui.views.need import Need
 
+if TYPE_CHECKING:
+    from aegis_tui.tui.screens.goal import StartRun
+
 DELIVERY_S = 5.0
 
 
@@ -36,7 +39,7 @@ class InstanceActions(WorkspaceScreen):
         Binding("A", "watch", "Watch", id="instance.watch", tooltip="Attach without typing (attach ID --read-only)."),
         Binding("s", "send", "Send", id="instance.send", tooltip="Give it a prompt (send ID TEXT)."),
         Binding("x", "stop", "Stop", id="instance.stop", tooltip="End it; its work is saved first (stop ID)."),
-        Binding("g", "grid", "Grid", id="instance.grid", tooltip="Look into several panes at once."),
+        Binding("v", "grid", "Grid", id="instance.grid", tooltip="Look into several panes at once."),
     ]
 
     def current_instance(self) -> Instance | None:
@@ -161,35 +164,27 @@ class RunActions(WorkspaceScreen):
         """Ask for a goal and start it."""
         from aegis_tui.tui.screens.goal import GoalScreen
 
-        if await self._is_free() and (wish := await self.app.push_screen_wait(GoalScreen(self.desk, offer))):
-            await self._start(wish.goal, wish.design, wish.options)
+        await self.app.push_screen_wait(GoalScreen(self.desk, self._start, offer))
 
     @work(group="goal", exclusive=True)
     async def action_new_feature(self) -> None:
         """Ask for a single feature and start it."""
         from aegis_tui.tui.screens.goal import FeatureScreen
 
-        if await self._is_free() and (wish := await self.app.push_screen_wait(FeatureScreen(self.desk))):
-            await self._start(wish.goal, wish.design, wish.options)
+        await self.app.push_screen_wait(FeatureScreen(self.desk, self._start))
 
-    async def _is_free(self) -> bool:
-        run = self.desk.store.workspace.runs.current()
-        if run is not None:
-            hint = "wait for it, or end it with C"
-            self.desk.complain(Refused(f"{run.run} is still going", hint))
-        return run is None
-
-    async def _start(self, goal: str, design: dict[str, object] | None, options: dict[str, object]) -> None:
+    async def _start(self, wish: StartRun) -> AegisError | None:
+        """Start the hub where none runs, then the run; returns what stands in the way."""
+        hub, request = self.desk.parts.hub, uuid.uuid4().hex
         try:
-            await self.desk.parts.hub.start()
+            await hub.start()
+            reply = await hub.command(
+                "run:start", request_id=request, goal=wish.goal, design=wish.design, options=wish.options
+            )
         except AegisError as error:
-            self.desk.complain(error)
-            return
-        reply = await self.desk.command(
-            "run:start", request_id=uuid.uuid4().hex, goal=goal, design=design, options=options
-        )
-        if reply:
-            self.desk.tell(goal, title=f"{reply['run']} has started")
+            return error
+        self.desk.tell(wish.goal, title=f"{reply['run']} has started")
+        return None
 
     def action_design(self) -> None:
         """Open the design of the run."""

@@ -9,7 +9,8 @@ from textual.screen import ModalScreen, Screen
 
 from aegis_tui.domain.model import Key
 from aegis_tui.tui.desk import Desk
-from aegis_tui.tui.widgets.line_view import LinePanel
+from aegis_tui.tui.mishap import Guarded, Survivor
+from aegis_tui.tui.widgets.line_view import LinePanel, LineView
 
 T = TypeVar("T")
 
@@ -25,7 +26,15 @@ class StoreView(Protocol):
         ...
 
 
-class WorkspaceScreen(Screen[None]):
+def redraw(view: StoreView) -> None:
+    """Let a view show the present state; one that cannot says so in its place."""
+    if isinstance(view, LineView):
+        view.attempt(view.update_from_store)
+    else:
+        view.update_from_store()
+
+
+class WorkspaceScreen(Guarded, Screen[None]):
     """A screen over the store: hands each change to the widgets that listen to its kind and can be seen."""
 
     def __init__(self, desk: Desk) -> None:
@@ -34,7 +43,17 @@ class WorkspaceScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to listen."""
-        self.desk.store.changed.subscribe(self, self.on_store_changed)
+        self.desk.store.changed.subscribe(self, self._listen)
+
+    def _listen(self, keys: frozenset[Key]) -> None:
+        """Textual passes over a listener that fails without a word."""
+        try:
+            self.on_store_changed(keys)
+        except Exception as error:
+            app: object = self.app
+            if not isinstance(app, Survivor):
+                raise
+            app.survive(error, self)
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
         """Hand changes on."""
@@ -47,10 +66,10 @@ class WorkspaceScreen(Screen[None]):
                 and not is_idle
                 and (is_everything or not kinds.isdisjoint(widget.LISTENS))
             ):
-                widget.update_from_store()
+                redraw(widget)
 
 
-class Dialog(ModalScreen[T]):
+class Dialog(Guarded, ModalScreen[T]):
     """A question over the screen below; esc leaves it without an answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

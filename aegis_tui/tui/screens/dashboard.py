@@ -17,7 +17,7 @@ from aegis_tui.errors import AegisError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.actions import InstanceActions, RunActions
-from aegis_tui.tui.screens.base import StoreView, WorkspaceScreen
+from aegis_tui.tui.screens.base import StoreView, WorkspaceScreen, redraw
 from aegis_tui.tui.screens.why import WhyScreen
 from aegis_tui.tui.views.conflict import conflict_lines
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece
@@ -43,7 +43,7 @@ KEYS = (
     ("s", "send", "screen.send"),
     ("x", "stop", "screen.stop"),
     ("!", "needs you", "screen.next_need"),
-    ("g", "grid", "screen.grid"),
+    ("v", "grid", "screen.grid"),
     ("/", "filter", "screen.filter"),
     ("tab", "panel", "screen.next_panel"),
     ("?", "help", "screen.help"),
@@ -109,7 +109,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     def _refresh_all(self) -> None:
         for widget in self.walk_children():
             if isinstance(widget, StoreView):
-                widget.update_from_store()
+                redraw(widget)
         self.follow_cursor()
 
     def on_resize(self, event: Resize) -> None:
@@ -122,7 +122,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             return
         for panel in self.board.shown():
             if isinstance(panel, StorePanel) and panel.TICKS:
-                panel.update_from_store()
+                redraw(panel)
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
         """Hand changes on; the preview follows its instance."""
@@ -234,7 +234,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.board.bring(names[at])
         panel = self.board.panels[names[at]]
         if isinstance(panel, StorePanel):
-            panel.update_from_store()
+            redraw(panel)
         self.follow_cursor()
 
     def action_filter(self) -> None:

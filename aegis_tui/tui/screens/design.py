@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
@@ -26,7 +26,6 @@ from aegis_tui.errors import DesignRefused, UsageError
 from aegis_tui.services.design import dump_design, parse_design
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
-from aegis_tui.tui.screens.goal import run_options
 from aegis_tui.tui.screens.why import Page
 from aegis_tui.tui.text import Line, Span, wrap
 from aegis_tui.tui.views.design import design_lines
@@ -231,9 +230,9 @@ class DesignScreen(Dialog[None]):
         if not await self.desk.command("run:cancel", run=run.run, reason="another design was asked for"):
             return
         await self.desk.store.until(lambda: self._run.status is RunStatus.COMPLETED, deadline_s=SETTLE_S)
-        options = {**run_options(self.desk), **run.options.model_dump(mode="json")}
-        goal = f"{run.goal}\n\nRemark on the design that was proposed before: {remark}"
-        reply = await self.desk.command("run:start", request_id=uuid.uuid4().hex, goal=goal, options=options)
+        options = run.options.model_dump(mode="json")
+        options["role_notes"] = {**run.options.role_notes, "commander": _with_remark(run.options.role_notes, remark)}
+        reply = await self.desk.command("run:start", request_id=uuid.uuid4().hex, goal=run.goal, options=options)
         if reply:
             self.desk.tell("the Commander proposes another design", title=f"{reply['run']} has started")
             self.dismiss(None)
@@ -248,6 +247,12 @@ class DesignScreen(Dialog[None]):
             "run:cancel", run=self._run_id, reason="by the person"
         ):
             self.dismiss(None)
+
+
+def _with_remark(notes: Mapping[str, str], remark: str) -> str:
+    """The Commander's notes with one more remark; the goal stays what the person wrote."""
+    said = f"Remark on the design that was proposed before: {remark}"
+    return "\n\n".join(filter(None, (notes.get("commander"), said)))
 
 
 def _edited(argv: list[str], text: str, suspend: Callable[[], AbstractContextManager[None]]) -> str:

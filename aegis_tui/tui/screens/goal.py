@@ -1,23 +1,36 @@
-"""Where a goal is given: `n` for one that is split among agents, `d` for a single feature."""
+"""Where a goal is given: `n` for one that is split among agents, `d` for a single feature.
+
+A dialog stays open until the hub has taken the goal: what stands in the way is said beside the text that was typed.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.widgets import Checkbox, Input, Label
 
 from aegis_tui.domain import ids
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.mishap import Guarded
 from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.base import Dialog
+from aegis_tui.tui.text import inert
 from aegis_tui.tui.widgets.prompt import Prompt
+
+NONE = "none"
+"""What a person writes in the field for the check when there is none."""
+
+CHECK_QUESTION = "What checks the result? A command; empty finds the tests; none: nothing does, the report says so"
+CHECK_HINT = f"type the command that checks the work, or {NONE}: then nothing checks it, and the report says so"
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,11 @@ class StartRun:
     options: dict[str, Any]
 
 
-class YesBox(Checkbox):
+Start = Callable[[StartRun], Awaitable[AegisError | None]]
+"""Starts a run; returns what stands in the way, or None."""
+
+
+class YesBox(Guarded, Checkbox):
     """A box with a tick in it, or nothing: the sign tells, not only the colour."""
 
     def __init__(self, label: str, value: bool, *, id: str) -> None:  # noqa: A002 - the name is Textual's
@@ -42,79 +59,150 @@ class YesBox(Checkbox):
         super().watch_value()
 
 
-class GoalScreen(Dialog[StartRun | None]):
-    """A new goal, with a design file where there is one."""
+class GoalDialog(Dialog[None]):
+    """A dialog that starts a run, and stays with what was typed when that is refused.
+
+    Args:
+        desk: The store and the settings.
+        start: Carries out what was typed.
+    """
 
     CSS_PATH = "dialog.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
-        Binding("ctrl+t", "toggle_yes", "Agree by itself", id="goal.yes", tooltip="Take a proposed design unseen."),
-    ]
 
-    def __init__(self, desk: Desk, offer: GoalOffer | None = None) -> None:
+    def __init__(self, desk: Desk, start: Start) -> None:
         super().__init__(desk)
-        self._offer = offer or GoalOffer("")
+        self._start = start
+        self._is_starting = False
 
-    def compose(self) -> ComposeResult:
-        """A box for the goal, a field for the design, and what will happen."""
-        offer = self._offer
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = "New goal"
-            yield Label("What should be built?", classes="question")
-            yield Prompt(offer.goal, id="goal")
-            yield Label("Design file, if you have one (else the Commander proposes a design)", classes="question")
-            yield Input(str(offer.design or ""), placeholder="design.yaml", id="design")
-            yield YesBox("agree to the proposed design by itself (ctrl+t)", offer.yes, id="yes")
-            yield Label(self._facts(), id="facts", classes="muted", markup=False)
-            yield Label("enter start   ctrl+j new line   tab next field   esc back", classes="keys", markup=False)
-
-    def _facts(self) -> str:
-        settings = self.desk.parts.settings
-        endpoint = str(self._offer.options.get("base_url") or settings.base_url)
-        branch = self.desk.parts.branch
-        return f"from {branch} as committed, up to {settings.workers} agents at once, model at {endpoint}"
+    def on_mount(self) -> None:
+        """Say at once what would be refused now."""
+        if (run := self.desk.store.workspace.runs.current()) is not None:
+            words = f"{run.run} is still going; another goal starts when it has ended"
+            self._say(f"○ {words} (C on the dashboard ends it)", "warn")
 
     def on_prompt_submitted(self) -> None:
         """Enter in the box starts."""
         self.action_start()
 
     def on_input_submitted(self) -> None:
-        """Enter in the field starts."""
+        """Enter in a field starts."""
         self.action_start()
+
+    def action_start(self) -> None:
+        """Start what was typed; a refusal is shown in the dialog."""
+        if self._is_starting:
+            return
+        try:
+            wish = self.wish()
+        except AegisError as error:
+            self.refuse(error)
+            return
+        self._is_starting = True
+        self._say("starting …", "info")
+        self._begin(wish)
+
+    @work(group="goal-start", exclusive=True)
+    async def _begin(self, wish: StartRun) -> None:
+        try:
+            error = await self._start(wish)
+        finally:
+            self._is_starting = False
+        if error is not None:
+            self.refuse(error)
+        else:
+            self.dismiss(None)
+
+    def wish(self) -> StartRun:
+        """What was typed, as a run.
+
+        Raises:
+            AegisError: It cannot be started as it is.
+        """
+        raise NotImplementedError
+
+    def refuse(self, error: AegisError) -> None:
+        """Show why the run was not started, and lead to the field that helps."""
+        fields = {str(issue.get("field")) for issue in error.data.get("issues", ()) if isinstance(issue, dict)}
+        hint = error.hint
+        if "qa.commands" in fields:
+            hint = CHECK_HINT
+            self.query_one("#check", Input).focus()
+        self._say(f"✗ {error.message}" + (f"\n  {hint}" if hint else ""), "bad")
+
+    def _say(self, words: str, look: str) -> None:
+        label = self.query_one("#answer", Label)
+        label.update(inert_lines(words))
+        label.set_classes(f"answer {look}")
+        label.scroll_visible(animate=False)
+
+    def _options(self) -> dict[str, Any]:
+        """The options of a run as the settings and the field for the check have them."""
+        settings, check = self.desk.parts.settings, self.query_one("#check", Input).value.strip()
+        is_none = check.casefold() == NONE
+        return {
+            "workers": settings.workers,
+            "kind": settings.kind,
+            "base_url": settings.base_url,
+            "model": settings.model,
+            "sandbox": settings.sandbox,
+            "checks": [check] if check and not is_none else [],
+            "unchecked": is_none,
+        }
+
+
+def inert_lines(text: str) -> str:
+    """Several lines of text that can only be read."""
+    return "\n".join(inert(line) for line in text.split("\n"))
+
+
+class GoalScreen(GoalDialog):
+    """A new goal, with a design file where there is one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
+        Binding("ctrl+t", "toggle_yes", "Agree by itself", id="goal.yes", tooltip="Take a proposed design unseen."),
+    ]
+
+    def __init__(self, desk: Desk, start: Start, offer: GoalOffer | None = None) -> None:
+        super().__init__(desk, start)
+        self._offer = offer or GoalOffer("")
+
+    def compose(self) -> ComposeResult:
+        """A box for the goal, fields for the design and the check, and what will happen."""
+        offer = self._offer
+        with VerticalScroll(classes="dialog", can_focus=False) as dialog:
+            dialog.border_title = "New goal"
+            dialog.border_subtitle = "enter start · ctrl+j new line · tab next field · esc back"
+            yield Label("What should be built?", classes="question")
+            yield Prompt(offer.goal, id="goal")
+            yield Label("", id="answer", classes="answer", markup=False)
+            yield Label("Design file, if you have one (else the Commander proposes a design)", classes="question")
+            yield Input(str(offer.design or ""), placeholder="design.yaml", id="design")
+            yield Label(CHECK_QUESTION, classes="question")
+            yield Input("", placeholder="python -m pytest -q", id="check")
+            yield YesBox("agree to the proposed design by itself (ctrl+t)", offer.yes, id="yes")
+            yield Label(self._facts(), id="facts", classes="muted", markup=False)
+
+    def _facts(self) -> str:
+        settings = self.desk.parts.settings
+        endpoint = str(self._offer.options.get("base_url") or settings.base_url)
+        model = str(self._offer.options.get("model") or settings.model or "the model")
+        branch = self.desk.parts.branch
+        return f"from {branch} as committed, up to {settings.workers} agents at once, {model} at {endpoint}"
 
     def action_toggle_yes(self) -> None:
         """Turn the check box."""
         self.query_one("#yes", Checkbox).toggle()
 
-    def action_start(self) -> None:
-        """Leave with the goal, if it can be started."""
+    def wish(self) -> StartRun:
+        """As `GoalDialog.wish`."""
         goal = self.query_one("#goal", Prompt).text.strip()
         path = self.query_one("#design", Input).value.strip()
         if not goal:
-            self.desk.complain(UsageError("the goal is empty", "say in a sentence what should be built"))
-            return
-        try:
-            design = _load(Path(path).expanduser(), self.desk.parts.root) if path else None
-        except AegisError as error:
-            self.desk.complain(error)
-            return
-        options = {**self._options(), "yes": self.query_one("#yes", Checkbox).value}
-        self.dismiss(StartRun(goal, design, options))
-
-    def _options(self) -> dict[str, Any]:
-        return {**run_options(self.desk), **self._offer.options}
-
-
-def run_options(desk: Desk) -> dict[str, Any]:
-    """The options of a run as the settings have them."""
-    settings = desk.parts.settings
-    return {
-        "workers": settings.workers,
-        "kind": settings.kind,
-        "base_url": settings.base_url,
-        "model": settings.model,
-        "sandbox": settings.sandbox,
-    }
+            raise UsageError("the goal is empty", "say in a sentence what should be built")
+        design = _load(Path(path).expanduser(), self.desk.parts.root) if path else None
+        options = {**self._options(), "yes": self.query_one("#yes", Checkbox).value, **self._offer.options}
+        return StartRun(goal, design, options)
 
 
 def _load(path: Path, root: Path) -> dict[str, Any]:
@@ -124,53 +212,42 @@ def _load(path: Path, root: Path) -> dict[str, Any]:
     return load_design(found, kinds=ids.KINDS).model_dump(mode="json")
 
 
-class FeatureScreen(Dialog[StartRun | None]):
+class FeatureScreen(GoalDialog):
     """Go ahead with a single feature: one agent, one scope, no proposal to agree to."""
 
-    CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="feature.start", tooltip="Dispatch the feature to one agent."),
     ]
 
     def compose(self) -> ComposeResult:
-        """A box for the feature and a field for its scope."""
-        with Vertical(classes="dialog") as dialog:
+        """A box for the feature, and fields for its scope and its check."""
+        with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = "Go ahead with a single feature"
+            dialog.border_subtitle = "enter start · ctrl+j new line · tab next field · esc back"
             yield Label("What should the agent do?", classes="question")
             yield Prompt("", id="goal")
+            yield Label("", id="answer", classes="answer", markup=False)
             yield Label("What may it write? Globs with blanks between them", classes="question")
             yield Input("**", placeholder="src/search/** tests/test_search.py", id="globs")
+            yield Label(CHECK_QUESTION, classes="question")
+            yield Input("", placeholder="python -m pytest -q", id="check")
             yield Label("one agent, one review, QA, one commit", classes="muted")
-            yield Label("enter start   ctrl+j new line   tab next field   esc back", classes="keys", markup=False)
 
-    def on_prompt_submitted(self) -> None:
-        """Enter in the box starts."""
-        self.action_start()
-
-    def on_input_submitted(self) -> None:
-        """Enter in the field starts."""
-        self.action_start()
-
-    def action_start(self) -> None:
-        """Leave with a design of one feature, if it may be dispatched."""
+    def wish(self) -> StartRun:
+        """As `GoalDialog.wish`: a design of one feature."""
         from aegis_tui.services.design import build_design
 
         goal = self.query_one("#goal", Prompt).text.strip()
         if not goal:
-            self.desk.complain(UsageError("the feature is empty", "say in a sentence what should be done"))
-            return
+            raise UsageError("the feature is empty", "say in a sentence what should be done")
         feature = {
             "id": feature_id(goal),
             "title": goal.splitlines()[0][:72],
             "brief": goal,
             "partition": self.query_one("#globs", Input).value.split(),
         }
-        try:
-            design = build_design({"goal": goal, "features": [feature]}, kinds=ids.KINDS)
-        except AegisError as error:
-            self.desk.complain(error)
-            return
-        self.dismiss(StartRun(goal, design.model_dump(mode="json"), run_options(self.desk)))
+        design = build_design({"goal": goal, "features": [feature]}, kinds=ids.KINDS)
+        return StartRun(goal, design.model_dump(mode="json"), self._options())
 
 
 def feature_id(goal: str) -> str:

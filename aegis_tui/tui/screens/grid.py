@@ -36,7 +36,7 @@ class GridScreen(InstanceActions):
 
     CSS_PATH = "grid.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,g,q", "back", "Back", id="grid.back", tooltip="Go back to the dashboard."),
+        Binding("escape,v,q", "back", "Back", id="grid.back", tooltip="Go back to the dashboard."),
         Binding("l,right,j,down", "app.focus_next", "Next", id="grid.next", show=False, tooltip="Go to the next pane."),
         Binding(
             "h,left,k,up", "app.focus_previous", "Before", id="grid.previous", show=False, tooltip="Go one pane back."
@@ -90,6 +90,8 @@ class GridScreen(InstanceActions):
         if self.desk.watcher is not None and self.is_current:
             self.desk.watcher.want(item.pane for item in items if item.pane)
         for item in items:
+            if item.agent_id not in self._cells:
+                continue
             state = state_of(self.desk.store.workspace, item)
             label = f"{state.glyph} {item.instance_id} {item.piece or item.task} ─ {state.word}"
             if shot := self.desk.shots.get(item.pane or ""):

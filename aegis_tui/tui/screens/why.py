@@ -40,6 +40,9 @@ class Page(LineView, can_focus=True):
 
     def fill(self) -> None:
         """Ask for the lines again."""
+        self.attempt(self._fill)
+
+    def _fill(self) -> None:
         width = self.line_width
         if width > INDENT:
             self.show_lines([part for line in self._lines(width) for part in fold(line, width, indent=INDENT)])

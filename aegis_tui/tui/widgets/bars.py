@@ -12,7 +12,7 @@ from aegis_tui.tui.views.run import gate_line, meter_line, stage_spans, title_li
 from aegis_tui.tui.widgets.line_view import LineView
 
 NO_SERVER = "no model server in use"
-SPARE = frozenset({"g", "/", "tab"})
+SPARE = frozenset({"v", "/", "tab"})
 """Keys that leave the bottom line first when room is short; `?` tells them all."""
 
 

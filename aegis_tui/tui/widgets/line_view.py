@@ -5,7 +5,7 @@ Measured: 2 % of a core where a DataTable takes 50 to 70 (Textual issue class: i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from aegis_tui.tui.text import INKS, Ink, Line, Row, Span, wrap
+from aegis_tui.tui.mishap import Guarded, Survivor, words_of
+from aegis_tui.tui.text import INKS, Ink, Line, Row, Span, inert, wrap
 
 TITLE_ROOM = 4
 """Cells of a border that a title cannot take, beyond those beside the content."""
@@ -27,7 +28,7 @@ TITLE_ROOM = 4
 _NO_ROW = Row("", ())
 
 
-class LineView(ScrollView, can_focus=False):
+class LineView(Guarded, ScrollView, can_focus=False):
     """Rows of coloured text that scroll. `show` replaces them; what did not change is not drawn again."""
 
     COMPONENT_CLASSES = {f"ink--{ink}" for ink in INKS} | {"row--cursor", "row--cursor-blurred", "row--marked"}
@@ -60,6 +61,8 @@ class LineView(ScrollView, can_focus=False):
         super().__init__(id=name_id)
         self.rows: list[Row] = []
         self.head: Line = ()
+        self.failure: tuple[str, ...] = ()
+        """What stands here instead of the rows when they could not be made."""
         self._styles: dict[str, Style] = {}
 
     @property
@@ -87,6 +90,29 @@ class LineView(ScrollView, can_focus=False):
         """Replace the rows by lines that stand for nothing."""
         self.show([Row(str(at), line) for at, line in enumerate(lines)])
 
+    def attempt(self, draw: Callable[[], None]) -> None:
+        """Call what changes the rows; a failure shows in this place, until it succeeds again."""
+        try:
+            draw()
+        except Exception as error:
+            app: object = self.app
+            if not isinstance(app, Survivor):
+                raise
+            app.survive(error, self)
+        else:
+            if self.failure:
+                self.failure = ()
+                self.refresh()
+
+    def fail(self, error: Exception) -> None:
+        """Show a failure in place of the rows."""
+        name = str(getattr(self, "TITLE", "") or self.id or "this part")
+        self.failure = (
+            f"✗ {name} cannot be shown: {inert(words_of(error))}",
+            "the session goes on; the details are in its log (aegis-tui doctor --bundle FILE)",
+        )
+        self.refresh()
+
     def show_head(self, head: Line) -> None:
         """Set the line above the rows, which does not scroll; an empty one takes no room."""
         if head != self.head:
@@ -101,6 +127,24 @@ class LineView(ScrollView, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen; called by Textual."""
+        if self.failure:
+            return self._failure_line(y)
+        try:
+            return self._row_line(y)
+        except Exception as error:
+            app: object = self.app
+            if not isinstance(app, Survivor):
+                raise
+            app.survive(error, self)
+            return self._failure_line(y)
+
+    def _failure_line(self, y: int) -> Strip:
+        lines = [line for text in self.failure for line in wrap(text, max(8, self.size.width))]
+        text = lines[y] if y < len(lines) else ""
+        base = self._named("")
+        return Strip([Segment(text, base + self.ink("bad"))]).adjust_cell_length(self.size.width, base)
+
+    def _row_line(self, y: int) -> Strip:
         if y < self._head_height:
             at, row = len(self.rows), Row("", self.head)
         else:
@@ -153,7 +197,7 @@ class LinePanel(LineView, can_focus=True):
         Binding("up,k", "cursor_up", "Up", id="row.up", show=False, tooltip="Go one row up."),
         Binding("pagedown", "page_down", "Page down", id="row.page-down", show=False, tooltip="Go one page down."),
         Binding("pageup", "page_up", "Page up", id="row.page-up", show=False, tooltip="Go one page up."),
-        Binding("home", "cursor_first", "First", id="row.first", show=False, tooltip="Go to the first row."),
+        Binding("home,g", "cursor_first", "First", id="row.first", show=False, tooltip="Go to the first row."),
         Binding("end,G", "cursor_last", "Last", id="row.last", show=False, tooltip="Go to the last row."),
         Binding("enter", "choose", "Why", id="row.why", tooltip="Explain the row under the cursor."),
     ]

@@ -9,8 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from aegis_tui.tui.mishap import Guarded
 
-class Prompt(TextArea):
+
+class Prompt(Guarded, TextArea):
     """A text area whose Enter means done."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

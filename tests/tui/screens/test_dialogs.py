@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message import MessageAcked, MessageSent
-from aegis_tui.errors import Refused
+from aegis_tui.errors import DesignRefused, HubUnavailable, Refused
 from aegis_tui.tui.feed import Batch
 from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.dashboard import DashboardScreen
@@ -40,6 +42,56 @@ async def test_a_goal_is_typed_and_started_by_keys(record: Record) -> None:
     assert kind == "run:start" and fields["goal"] == "two\nlines" and fields["design"] is None
     assert fields["options"]["yes"] is True and fields["options"]["workers"] == 8
     assert scene.hub.starts == 1
+
+
+@to_the_end
+async def test_a_refused_goal_stays_with_its_text_and_the_reason_beside_it(record: Record) -> None:
+    scene = record(nothing=True)
+    scene.hub.replies["run:start"] = Refused("the repository has no [commit]", "git commit")
+    app = scene.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("n", *"build it", "enter")
+        await until(pilot, lambda: "the repository has no [commit]" in screen_text(app))
+        shown = screen_text(app)
+        assert isinstance(app.screen, GoalScreen) and "build it" in shown and "git commit" in shown
+        scene.hub.replies["run:start"] = {"run": "run1"}
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
+    assert [fields["goal"] for _, fields in scene.hub.commands] == ["build it", "build it"]
+
+
+@to_the_end
+async def test_a_hub_that_does_not_start_is_said_in_the_dialog(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = record(nothing=True)
+
+    async def fails() -> None:
+        raise HubUnavailable("the hub did not start", "read its log")
+
+    monkeypatch.setattr(scene.hub, "start", fails)
+    app = scene.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("n", *"x", "enter")
+        await until(pilot, lambda: "the hub did not start" in screen_text(app))
+        assert isinstance(app.screen, GoalScreen)
+
+
+@to_the_end
+async def test_without_tests_the_dialog_asks_for_the_check_and_takes_none_for_an_answer(record: Record) -> None:
+    scene = record(nothing=True)
+    issues = [{"field": "qa.commands", "message": "missing, and none was detected"}]
+    scene.hub.replies["run:start"] = DesignRefused("no QA command is known for this repository", "x", issues=issues)
+    app = scene.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("d", *"Fix it", "enter")
+        await until(pilot, lambda: "type the command that checks the work, or none" in screen_text(app))
+        scene.hub.replies["run:start"] = {"run": "run1"}
+        await pilot.press(*"None", "enter")
+        await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
+    asked = [(fields["options"]["checks"], fields["options"]["unchecked"]) for _, fields in scene.hub.commands]
+    assert asked == [([], False), ([], True)]
 
 
 @to_the_end
@@ -82,6 +134,7 @@ async def test_a_refusal_is_shown_with_its_next_step(record: Record) -> None:
         await until(pilot, lambda: "try [later]" in screen_text(app))
         await pilot.press("n")
         await until(pilot, lambda: "run1 is still going" in screen_text(app))
+        assert isinstance(app.screen, GoalScreen)
 
 
 @to_the_end
@@ -126,7 +179,7 @@ async def test_the_grid_shows_every_living_pane(record: Record) -> None:
     app = record(until=125).app()
     async with app.run_test(size=(160, 48), notifications=True) as pilot:
         await ready(pilot, app)
-        await pilot.press("g")
+        await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, GridScreen) and "w03 search ─ done" in screen_text(app))
         await until(pilot, lambda: "Handing in Add search" in screen_text(app))
         await pilot.press("escape")
