@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Mapping
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
+from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.leftovers import find_leftovers
 from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
 from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.llm.trial import try_model
@@ -28,18 +31,22 @@ from aegis_tui.agent.role import SHIPPED
 from aegis_tui.config import Settings, load_settings
 from aegis_tui.domain.command import AnyCommand, RunStart
 from aegis_tui.domain.decision import Actor
-from aegis_tui.errors import UsageError
+from aegis_tui.domain.file_name import write_name
+from aegis_tui.errors import TerminalUnavailable, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import only_hub, set_gateway
+from aegis_tui.hub.recovery import recover
 from aegis_tui.hub.regions import RegionService
 from aegis_tui.hub.run import main_hub
 from aegis_tui.hub.watching import WatchService
 from aegis_tui.ports.event_log import EventLog
-from aegis_tui.ports.repository import Ref
+from aegis_tui.ports.repository import Ref, WorktreeEntry
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
+from aegis_tui.sdk.private_file import write_private
 from aegis_tui.services.doctor import Doctor
 from aegis_tui.services.instances import InstanceKeeper, Places
 from aegis_tui.services.integrate import Integrator
+from aegis_tui.services.leftovers import Leftovers, Removed
 from aegis_tui.services.preflight import Preflight
 from aegis_tui.services.qa import Quality
 from aegis_tui.services.setup import Setup
@@ -62,6 +69,7 @@ class WorkflowService:
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Go on with what the log says is open."""
         repository = await open_repository(self._root)
+        await asyncio.to_thread(_tidy, paths, self._root)
         sandbox = BubblewrapSandbox(self._environ)
         surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
         sockets_dir = self._sockets_dir = paths.runtime_dir / "agents"
@@ -142,6 +150,13 @@ def _places(paths: WorkspacePaths, sockets_dir: Path) -> Places:
     return Places(paths.instances_dir, paths.worktrees_dir, scratch, sockets_dir, logs)
 
 
+def _tidy(paths: WorkspacePaths, root: Path) -> None:
+    """Note which repository the workspace belongs to, and remove what killed processes left; blocking."""
+    write_private(paths.state_dir / "root", f"{write_name(str(root))}\n")
+    for folder in find_scratch_of_the_dead():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _folder(path: Path) -> Path:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
@@ -152,6 +167,7 @@ def serve_hub(root: Path) -> int:
     settings = load_settings(os.environ, project=root)
     if settings.port is not None and not os.environ.get("AEGIS_PORT"):
         os.environ["AEGIS_PORT"] = str(settings.port)
+    os.environ["AEGIS_ORPHAN_S"] = f"{settings.orphan_s:g}"
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
     regions = RegionService(root, FileSymbols())
     os.environ.pop(KEY_VARIABLE, None)  # no program that the hub starts inherits the model server's key
@@ -202,6 +218,50 @@ async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> 
     await terminal.stop_server()
 
 
+async def close_idle_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> bool:
+    """End the gateway and the tmux server of a workspace whose hub is gone; False when an agent still lives in a pane.
+
+    Raises:
+        TerminalError: tmux does not answer.
+    """
+    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    if terminal.socket_path.exists():
+        with contextlib.suppress(TerminalUnavailable):
+            if any(not pane.dead for pane in await terminal.list_panes()):
+                return False
+        await terminal.stop_server()
+    await GatewayProcess(paths, paths.runtime_dir / "agents", lambda url, socket: None).close()
+    return True
+
+
+async def remove_leftovers(
+    root: Path, paths: WorkspacePaths, claimed: Collection[str], environ: Mapping[str, str], *, only: str | None = None
+) -> list[Removed]:
+    """Put away what nobody owns in the workspace of the repository at `root`; see `Leftovers.remove`."""
+    repository = await open_repository(root)
+    leftovers = Leftovers(
+        repository,
+        worktrees_dir=paths.worktrees_dir,
+        scratch_dir=paths.state_dir / "scratch",
+        find_scratch=find_scratch_of_the_dead,
+    )
+    return await leftovers.remove(claimed, only=only)
+
+
+async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]:
+    """The worktrees of instances that git knows in the repository at `root`."""
+    entries = await (await open_repository(root)).list_worktrees()
+    return [entry for entry in entries if entry.instance and entry.path.parent == paths.worktrees_dir]
+
+
+async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
+    """The instances of the run that a workspace without a hub would go on with; empty when none is open."""
+    async with open_stopped_log(paths) as log:
+        workspace = await recover(log, now=0.0)
+    run = workspace.runs.current()
+    return [] if run is None else [instance.model_dump(mode="json") for instance in workspace.instances.of_run(run.run)]
+
+
 def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *, proc: Path = Path("/proc")) -> Doctor:
     """What looks at this machine, from the folder where the person is."""
     from aegis_tui.adapters.llm.openai import OpenAIChat  # brings httpx, and every hub imports this module
@@ -218,6 +278,7 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         environ=environ,
         folder=folder,
         state_dir=workspace_paths("doctor", environ).state_dir.parent,
+        find_leftovers=partial(find_leftovers, environ),
         proc=proc,
     )
 

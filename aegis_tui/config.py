@@ -30,6 +30,7 @@ _ENVIRONMENT = {
     "workers": "AEGIS_WORKERS",
     "batch": "AEGIS_BATCH",
     "port": "AEGIS_PORT",
+    "orphan_s": "AEGIS_ORPHAN_S",
 }
 
 
@@ -50,6 +51,8 @@ class Settings(BaseModel):
     """Sequences at once for a vLLM that this program starts."""
     port: int | None = Field(None, ge=0, le=65535)
     """The hub's port; 0 is any free one; 9999 or any free one when unset."""
+    orphan_s: float = Field(600.0, ge=1.0, le=86_400.0)
+    """How long agents work on after their hub is gone, in seconds; then they commit what they have, and end."""
     sandbox: Literal["auto", "strict", "off"] = "auto"
     """How agents are held."""
     theme: str | None = None

@@ -128,6 +128,18 @@ class HandIn:
             tokens=list(self._locks.used_tokens),
         )
 
+    async def save(self, context: TaskContext, reason: str, *, written: Collection[str] = ()) -> str | None:
+        """Commit what is changed on the instance's branch, for whoever goes on; the id of the commit, None without one.
+
+        Raises:
+            Refused: A hook said no.
+            GitError: git failed.
+        """
+        before = await self._git.find_oid("HEAD")
+        await self._commit(context, f"wip: {reason}", written)
+        after = await self._git.find_oid("HEAD")
+        return after if after != before else None
+
     async def _base(self, context: TaskContext) -> str | None:
         """The base the work stands on now: after a rebase that is newer than the one the prompt named."""
         named = (context.base_oid, os.environ.get("AEGIS_INTEGRATION_REF"))

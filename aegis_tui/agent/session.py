@@ -79,6 +79,7 @@ class AgentSession:
         self._stopping = asyncio.Event()
         self._stop_reason = "ended"
         self._stop_cause: Cause | None = None
+        self._heard = asyncio.Event()
 
     async def run(self) -> None:
         """Join, work on prompts until `stop` is called, leave.
@@ -103,6 +104,7 @@ class AgentSession:
         background = [
             asyncio.create_task(self._listen(after=newest)),
             asyncio.create_task(self._beat()),
+            asyncio.create_task(self._outlive_hub()),
             asyncio.create_task(self._work(tool_loop)),
         ]
         stopping = asyncio.create_task(self._stopping.wait())
@@ -217,6 +219,7 @@ class AgentSession:
             try:
                 held = [grant.lock_id for grant in self._locks.grants()]
                 reply = await self._link.command("heartbeat", ack_seq=self.inbox.last_seq, held=held)
+                self._heard.set()
                 lost = self._locks.forget(map(str, reply.get("lost", ()))) + await self._locks.renew_due()
                 await self._acknowledge()
                 for path in lost:
@@ -226,6 +229,27 @@ class AgentSession:
             except AegisError as error:
                 self._screen.problem(f"no heartbeat: {error}")
             await asyncio.sleep(self._beat_s)
+
+    async def _outlive_hub(self) -> None:
+        """Work on while the hub is away for a while; when it stays away, save the work and end (PANE-8)."""
+        limit_s = self._settings.orphan_s
+        while True:
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(limit_s):
+                    await self._heard.wait()
+            except TimeoutError:
+                break
+        if self._turn is not None:
+            await _cancel(self._turn)
+        reason = f"the hub was away for {limit_s:.0f} s"
+        try:
+            saved = await self._toolbox.save(reason)
+            kept = f"what was changed is commit {saved[:12]}" if saved else "there was nothing to save"
+        except AegisError as error:
+            kept = f"what was changed stays in {self._settings.worktree}: {error}"
+        self._screen.problem(f"{reason}; {kept}; this agent ends")
+        self.stop(reason)
 
     async def _rejoin(self) -> None:
         """The hub no longer knows the session: join again, as after a restart of the hub."""

@@ -18,6 +18,9 @@ TOOL_PREFIX = "AEGIS_TOOL_"
 DEFAULT_MAX_TURNS = 60
 """Replies of the model that one task may take."""
 
+DEFAULT_ORPHAN_S = 600.0
+"""How long an agent works on without a hub where AEGIS_ORPHAN_S does not say."""
+
 
 class Scope(FrozenModel):
     """What the instance may write, as the hub wrote it into AEGIS_SCOPE_FILE. Empty: nothing."""
@@ -51,6 +54,8 @@ class AgentSettings:
     shared_context: str
     """Text that every instance of the run shares; empty when there is none."""
     max_turns: int
+    orphan_s: float
+    """How long to work on after the hub is gone, in seconds."""
     worktree: Path
     tool_environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the commands that the agent runs, not for the agent: the project's environment (FLOW-7)."""
@@ -74,6 +79,7 @@ class AgentSettings:
             scope=_load_scope(environment.get("AEGIS_SCOPE_FILE")),
             shared_context=_load_context(environment.get("AEGIS_BRIEF_CONTEXT")),
             max_turns=_max_turns(environment.get("AEGIS_MAX_TURNS")),
+            orphan_s=_seconds(environment.get("AEGIS_ORPHAN_S"), DEFAULT_ORPHAN_S),
             worktree=worktree.resolve(),
             tool_environment={
                 name.removeprefix(TOOL_PREFIX): value
@@ -127,3 +133,10 @@ def _max_turns(text: str | None) -> int:
     if not text.isdigit() or int(text) < 1:
         raise UsageError(f"AEGIS_MAX_TURNS is {text!r}, which is not a number over 0")
     return int(text)
+
+
+def _seconds(text: str | None, default: float) -> float:
+    try:
+        return max(1.0, float(text)) if text else default
+    except ValueError as error:
+        raise UsageError(f"AEGIS_ORPHAN_S is {text!r}, which is not a number of seconds") from error

@@ -239,6 +239,16 @@ class Toolbox:
             return ToolResult(done.words, Outcome("done", "; ".join([wanted.summary, *done.remarks])))
         return ToolResult(f"reported {wanted.status}", Outcome(wanted.status, wanted.summary))
 
+    async def save(self, reason: str) -> str | None:
+        """Keep what is changed as a commit of the instance's own; its id, None where there is nothing to keep.
+
+        Raises:
+            AegisError: git or a hook of the repository refused; the files stay as they are.
+        """
+        if not self.role.writes:
+            return None
+        return await self._hand_in.save(self.context, reason, written=self._writer.written)
+
     async def _verdict(self, wanted: tools.VerdictArguments) -> ToolResult:
         if self.context.review_id is None:
             raise UsageError("no review is open")

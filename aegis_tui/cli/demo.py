@@ -17,7 +17,7 @@ import typer
 
 from aegis_tui.bootstrap import close_workspace
 from aegis_tui.cli import output
-from aegis_tui.cli.hub import stop_hub
+from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.run import GATE_CODES

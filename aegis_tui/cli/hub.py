@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.cli.hub_stop import close_idle_parts, end_run, stop_hub
 from aegis_tui.cli.place import Place, here
-from aegis_tui.errors import HubUnavailable
-from aegis_tui.sdk.discovery import find_process, is_running
+from aegis_tui.errors import UsageError
+from aegis_tui.sdk.discovery import find_process
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 if TYPE_CHECKING:
@@ -24,8 +21,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The background process that keeps every instance in step."
 )
 
-STOP_DEADLINE_S = 15.0
-KILL_DEADLINE_S = 5.0
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -48,11 +43,21 @@ def start(
 
 
 @app.command()
-def stop(as_json: AsJson = False) -> int:
-    """Stop the hub; agents in their panes go on."""
+def stop(
+    force: Annotated[bool, typer.Option("--force", help="End an open run first; its work is saved.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Let its agents go on without a hub, for a while.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Stop the hub. While a run is open it asks whether its agents end, with their work saved, or go on."""
+    if force and keep:
+        raise UsageError("--force and --keep exclude each other", "aegis-tui hub stop --help")
     place = here()
     address = find_process(place.paths)
+    if not keep:
+        end_run(place, force=force)
     stop_hub(place)
+    if not keep:
+        close_idle_parts(place)
     words = "no hub was running" if address is None else f"hub {address.pid} stopped"
     output.result(_status(place, None), as_json=as_json, lines=[words])
     return 0
@@ -121,33 +126,3 @@ def _status(place: Place, address: HubAddress | None) -> dict[str, Any]:
         living = [item for item in state["instances"] if item["phase"] in ("launched", "joined")]
         fields |= {"seq": state["seq"], "instances": len(living)}
     return fields
-
-
-def stop_hub(place: Place) -> None:
-    """End the hub of a workspace and wait until it is gone, whether or not it answers; nothing when none runs.
-
-    Raises:
-        HubUnavailable: It does not even end when it is killed.
-    """
-    address = find_process(place.paths)
-    if address is None:
-        return
-    # A process that was stopped (SIGSTOP) sees SIGTERM only once it goes on.
-    gently, firmly = ((signal.SIGTERM, signal.SIGCONT), STOP_DEADLINE_S), ((signal.SIGKILL,), KILL_DEADLINE_S)
-    for numbers, deadline_s in (gently, firmly):
-        for number in numbers:
-            if is_running(address.pid, address.start_time):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(address.pid, number)
-        if _has_ended(address, deadline_s):
-            return
-    raise HubUnavailable(f"hub {address.pid} does not end", f"look at {place.paths.hub_log}")
-
-
-def _has_ended(address: HubAddress, deadline_s: float) -> bool:
-    end = time.monotonic() + deadline_s
-    while is_running(address.pid, address.start_time):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.03)
-    return True

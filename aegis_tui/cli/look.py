@@ -1,4 +1,4 @@
-"""`conflicts`, `review`, `qa`, `rescue list`, `worktree list`: what a run has found, and what is kept (contract 9)."""
+"""`conflicts`, `review`, `qa`, `rescue list`: what a run has found, and what is kept (contract 9)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,6 @@ def _refs(place: Place, prefix: str) -> list[dict[str, str]]:
 
 
 rescue_app = typer.Typer(no_args_is_help=True, help="Work that was saved before its worktree was removed.")
-worktree_app = typer.Typer(no_args_is_help=True, help="Worktrees of instances.")
 
 
 @rescue_app.callback()
@@ -79,23 +78,6 @@ def list_rescues(as_json: AsJson = False) -> int:
     refs = _refs(here(), "refs/aegis/rescue")
     lines = output.table([[item["ref"], item["oid"][:12]] for item in refs])
     output.result({"rescues": refs}, as_json=as_json, lines=lines or ["nothing had to be rescued"])
-    return 0
-
-
-@worktree_app.callback()
-def worktrees() -> None:
-    """Worktrees of instances."""
-
-
-@worktree_app.command(name="list")
-def list_worktrees(as_json: AsJson = False) -> int:
-    """The worktrees that instances have now."""
-    living = [item for item in here().hub().state()["instances"] if item["worktree"] and item["phase"] != "reclaimed"]
-    fields = [
-        {"id": i["instance_id"], "path": i["worktree"], "branch": i["branch"], "state": i["phase"]} for i in living
-    ]
-    rows = [[item["id"], item["state"], item["branch"] or "", item["path"]] for item in fields]
-    output.result({"worktrees": fields}, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
     return 0
 
 

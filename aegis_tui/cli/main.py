@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "review": ("look", "review_app", "The verdicts of a run, with their findings."),
     "qa": ("look", "qa_app", "What QA gave on the composed tree."),
     "rescue": ("look", "rescue_app", "Work that was saved before its worktree was removed."),
-    "worktree": ("look", "worktree_app", "The worktrees that instances have."),
+    "worktree": ("worktree", "worktree_app", "The worktrees that instances have."),
     "lock": ("lock", "app", "Acquire, release, list and break locks."),
     "partition": ("partition", "app", "Check whether globs or a design overlap."),
     "replay": ("replay", "replay_app", "Fold the log to the state after any event."),

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from aegis_tui.cli import output
-from aegis_tui.cli.hub import stop_hub
+from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain import ids

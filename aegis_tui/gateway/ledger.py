@@ -98,6 +98,11 @@ class Ledger:
         self._size_bytes = 0
         self._restore()
 
+    @property
+    def running(self) -> int:
+        """How many calls run now."""
+        return sum(totals.running for totals in self._totals.values())
+
     def begin(self, call: Call) -> None:
         """Count a call as running."""
         self._totals[call.agent_id].running += 1

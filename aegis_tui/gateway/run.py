@@ -1,6 +1,7 @@
 """The gateway as a process: its sockets, its sign of life, its end.
 
-One per runtime folder. It outlives the hub and ends on SIGTERM, or when the folder it serves is gone.
+One per runtime folder. It outlives the hub. It ends on SIGTERM, when the folder it serves is gone, or when the hub has
+been gone for so long that the agents it served have ended too.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
 from aegis_tui.gateway.ledger import Ledger
 from aegis_tui.gateway.upstream import Upstream
-from aegis_tui.sdk.discovery import process_start_time
+from aegis_tui.sdk.discovery import WorkspacePaths, find_process, process_start_time
 
 _LOG = logging.getLogger(__name__)
 _SOCKET_PATH_LIMIT_BYTES = 104
 _FOLDER_CHECK_S = 2.0
 _GRACE_S = 2
+_ORPHAN_S = 600.0
+_AFTER_AGENTS_S = 20.0
+"""Agents end AEGIS_ORPHAN_S after their hub; the gateway waits this much longer, at most, for their last words."""
 
 
 class _Server(uvicorn.Server):
@@ -91,7 +95,8 @@ async def _serve(runtime: Path, state: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    watcher = asyncio.create_task(_stop_when_gone(runtime / "gateway.json", server))
+    paths = WorkspacePaths(state.name, state, runtime)
+    watcher = asyncio.create_task(_stop_when_useless(paths, server, ledger))
     try:
         await server.serve(sockets=[tcp, unix])
     finally:
@@ -104,11 +109,18 @@ async def _serve(runtime: Path, state: Path) -> None:
         (runtime / "gateway.sock").unlink(missing_ok=True)
 
 
-async def _stop_when_gone(path: Path, server: uvicorn.Server) -> None:
-    """End the server when what it published is gone or another's: nobody can find it any more."""
+async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledger: Ledger) -> None:
+    """End the server when nobody can find it any more, or when its hub is gone for good and no call runs."""
+    orphan_s = float(os.environ.get("AEGIS_ORPHAN_S") or _ORPHAN_S)
+    limit_s = orphan_s + min(orphan_s, _AFTER_AGENTS_S)
+    loop = asyncio.get_running_loop()
+    alive_at = loop.time()
     while True:
         await asyncio.sleep(_FOLDER_CHECK_S)
-        if server.started and _published(path).get("pid") != os.getpid():
+        if find_process(paths) is not None or ledger.running:
+            alive_at = loop.time()
+        is_lost = server.started and _published(paths.runtime_dir / "gateway.json").get("pid") != os.getpid()
+        if is_lost or loop.time() - alive_at > limit_s:
             server.should_exit = True
             return
 

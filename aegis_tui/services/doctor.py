@@ -84,6 +84,7 @@ class Doctor:
         environ: Where PATH is read from.
         folder: Where the person is.
         state_dir: Where state would be kept; it need not exist.
+        find_leftovers: What workspaces without a hub left behind, a line each; blocking.
         proc: The proc file system.
     """
 
@@ -100,6 +101,7 @@ class Doctor:
         environ: Mapping[str, str],
         folder: Path,
         state_dir: Path,
+        find_leftovers: Callable[[], list[str]] = list,
         proc: Path = Path("/proc"),
     ) -> None:
         self._programs, self._sandbox = programs, sandbox
@@ -107,6 +109,7 @@ class Doctor:
         self._try_model, self._find_key_warnings = try_model, find_key_warnings
         self._settings, self._environ = settings, environ
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
+        self._find_leftovers = find_leftovers
 
     async def examine(self) -> list[Check]:
         """Every check, in the order in which a person would mend them. Raises nothing."""
@@ -114,7 +117,7 @@ class Doctor:
             self._python(), self._version("git", GIT_WANTED), self._version("tmux", TMUX_WANTED, flag="-V")
         )
         rest = await asyncio.gather(self._repository(), self._held(), self._model(), self._port())
-        return [*first, *rest[:2], *rest[2], rest[3], self._inotify(), self._disk(), self._agents()]
+        return [*first, *rest[:2], *rest[2], rest[3], self._inotify(), self._disk(), await self._left(), self._agents()]
 
     async def _python(self) -> Check:
         found = ".".join(map(str, sys.version_info[:3]))
@@ -237,6 +240,11 @@ class Doctor:
         free = shutil.disk_usage(place).free
         fix = "free some space: each instance has a worktree of its own there (set XDG_STATE_HOME to move them)"
         return Check("disk", free >= DISK_WANTED_BYTES, f"{free / (1 << 30):.1f} GiB free at {place}", fix)
+
+    async def _left(self) -> Check:
+        left = await asyncio.to_thread(self._find_leftovers)
+        fix = "there, `aegis-tui hub start` goes on with it; `hub stop --force`, then `worktree repair`, put it away"
+        return Check("leftovers", not left, "; ".join(left) or "none", fix)
 
     def _agents(self) -> Check:
         path = self._environ.get("PATH", os.defpath)

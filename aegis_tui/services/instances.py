@@ -32,7 +32,18 @@ _log = logging.getLogger(__name__)
 READ_ONLY_ROLES = frozenset({"reviewer", "scout", "librarian"})
 """Roles whose worktree is mounted read-only."""
 
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "COLORTERM", "NO_COLOR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "COLORTERM",
+    "NO_COLOR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "AEGIS_ORPHAN_S",
+)
 """Variables of the hub's own environment that an agent sees; everything else is made for it."""
 
 

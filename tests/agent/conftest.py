@@ -91,7 +91,7 @@ class Bench:
 
 @asynccontextmanager
 async def running(
-    worktree: Path, *, role: str = "worker", base_url: str = "", waiting: str = ""
+    worktree: Path, *, role: str = "worker", base_url: str = "", waiting: str = "", orphan_s: float = 600.0
 ) -> AsyncIterator[Bench]:
     partitions = PartitionTable()
     partitions.set(ME, MINE)
@@ -103,6 +103,7 @@ async def running(
     scope = Scope(partition=MINE, joint=JOINT, owners={"src/b/**": OTHER})
     async with CannedModel() as server:
         settings = AgentSettings(
+            orphan_s=orphan_s,
             instance_id="w01",
             agent_id=ME,
             role=role,

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from aegis_tui.errors import HubUnavailable, Refused
@@ -10,6 +12,11 @@ from aegis_tui.testing.memory_hub import MemoryHub
 
 Play = Callable[..., None]
 ME, OTHER = "NATIVE-w01", "NATIVE-w02"
+
+
+def committed_files(worktree: Path) -> list[str]:
+    argv = ["git", "show", "--name-only", "--format=", "HEAD"]
+    return subprocess.run(argv, cwd=worktree, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
 def test_every_message_is_acknowledged_once_taken_and_foreign_ones_are_not(play: Play) -> None:
@@ -114,3 +121,16 @@ def test_an_instance_that_the_hub_no_longer_takes_ends_itself(play: Play) -> Non
         await bench.hub.wait_for("agent:leave", reason="the hub no longer knows this instance")
 
     play(scenario)
+
+
+def test_an_instance_whose_hub_stays_away_saves_its_work_and_ends(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        (bench.worktree / "src" / "a").mkdir(parents=True, exist_ok=True)
+        (bench.worktree / "src" / "a" / "half.py").write_text("half = 1\n")
+        for _ in range(500):
+            bench.hub.refuse_next("heartbeat", HubUnavailable("the hub is away"))
+        await bench.hub.wait_for("agent:leave", reason="the hub was away for 1 s")
+        assert "src/a/half.py" in committed_files(bench.worktree)
+        assert "what was changed is commit" in bench.screen
+
+    play(scenario, orphan_s=1.0)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.cli import hub
+from aegis_tui.cli import hub_stop
 from aegis_tui.cli.place import Place
 from aegis_tui.errors import HubUnavailable
 from aegis_tui.sdk import discovery
@@ -52,14 +52,14 @@ def test_a_hub_that_heeds_nothing_is_killed_in_the_end(
     deaf: tuple[Place, subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, process = deaf
-    monkeypatch.setattr(hub, "STOP_DEADLINE_S", 0.2)
+    monkeypatch.setattr(hub_stop, "STOP_DEADLINE_S", 0.2)
     monkeypatch.setattr(discovery, "HEALTH_DEADLINE_S", 0.2)
     with pytest.raises(HubUnavailable, match=f"hub {process.pid} does not answer"):
         place.find()
     assert find_hub(place.paths) is None and find_process(place.paths) is not None
-    hub.stop_hub(place)
+    hub_stop.stop_hub(place)
     assert process.wait(10) == -signal.SIGKILL
-    hub.stop_hub(place)
+    hub_stop.stop_hub(place)
 
 
 def test_a_process_that_only_has_the_pid_of_a_hub_is_left_alone(deaf: tuple[Place, subprocess.Popen[str]]) -> None:
@@ -68,5 +68,5 @@ def test_a_process_that_only_has_the_pid_of_a_hub_is_left_alone(deaf: tuple[Plac
     start_time = record["start_time"]
     place.paths.hub_json.write_text(json.dumps({**record, "start_time": start_time - 100}))
     assert place.find() is None
-    hub.stop_hub(place)
+    hub_stop.stop_hub(place)
     assert is_running(process.pid, start_time)

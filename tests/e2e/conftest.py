@@ -90,6 +90,13 @@ def held_run(tmp_path: Path) -> Iterator[HeldRun]:
         yield held
 
 
+@pytest.fixture
+def orphaned_run(tmp_path: Path) -> Iterator[HeldRun]:
+    """A held run whose agents wait three seconds for a hub that is gone, instead of ten minutes."""
+    with _hold_run(tmp_path, settings="orphan_s = 3\n") as held:
+        yield held
+
+
 @pytest.fixture(scope="module")
 def shown_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldRun]:
     """A held run that the tests of one file look at; none of them ends anything of it."""
@@ -98,8 +105,11 @@ def shown_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldRun]:
 
 
 @contextmanager
-def _hold_run(tmp_path: Path) -> Iterator[HeldRun]:
+def _hold_run(tmp_path: Path, *, settings: str = "") -> Iterator[HeldRun]:
     with open_workspace() as workspace, scripted_server(_held_scenario(tmp_path), tmp_path, pace=0) as card:
+        config = workspace.folder / "config" / "aegis-tui" / "config.toml"
+        config.parent.mkdir()
+        config.write_text(settings, "utf-8")
         goal, design = "Add a search and receipts", str(scenario_directory("calm") / "design.yaml")
         options = ["--design", design, "--base-url", str(card["url"]), "--note", "reviewer=[[script:reviewer]]"]
         answer = workspace.aegis("run", goal, *options, "--detach", "--json")
@@ -111,10 +121,7 @@ def _hold_run(tmp_path: Path) -> Iterator[HeldRun]:
             yield HeldRun(workspace, lambda: opener("held"))
         finally:
             opener("held")
-            workspace.aegis("hub", "start")
-            workspace.aegis("cancel", "run1")
-            worktrees = workspace.folder / "state" / "aegis-tui"
-            workspace.until(lambda: not [*worktrees.glob("*/worktrees/*")], what="an empty workspace")
+            workspace.aegis("hub", "stop", "--force")
 
 
 def _at_work(workspace: ScratchWorkspace) -> int:

@@ -211,6 +211,19 @@ def test_it_ends_when_nobody_can_find_it_any_more(gateway: Gateway) -> None:
     assert gateway.process.wait(10) == 0
 
 
+def test_it_ends_when_its_hub_has_been_gone_for_as_long_as_agents_wait(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no hub in these tests at all: without a limit of a second it would wait for ten minutes."""
+    gateway.stop()
+    monkeypatch.setenv("AEGIS_ORPHAN_S", "1")
+    gateway.start()
+
+    assert gateway.process is not None
+    assert gateway.process.wait(20) == 0
+    assert not (gateway.runtime / "gateway.sock").exists()
+
+
 def test_a_folder_that_is_open_to_others_is_refused(gateway_folders: Gateway) -> None:
     gateway_folders.runtime.chmod(0o755)
     folders = ["--runtime", str(gateway_folders.runtime), "--state", str(gateway_folders.state)]

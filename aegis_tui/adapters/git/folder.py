@@ -4,11 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 _TRASH = ".aegis-trash-"
+_SCRATCH = re.compile(r"aegis-git-(\d+)-.*")
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """An empty folder that is removed at the end. Its name holds our pid: see `find_scratch_of_the_dead`."""
+    with tempfile.TemporaryDirectory(prefix=f"aegis-git-{os.getpid()}-") as name:
+        yield Path(name)
+
+
+def find_scratch_of_the_dead(parent: Path | None = None) -> list[Path]:
+    """Scratch folders of ours whose process was killed before it could remove them; blocking, never raises.
+
+    Args:
+        parent: Where they are; the system's folder for temporary files by default.
+    """
+    left = []
+    with contextlib.suppress(OSError):
+        for path in (parent or Path(tempfile.gettempdir())).iterdir():
+            named = _SCRATCH.fullmatch(path.name)
+            if named and path.lstat().st_uid == os.getuid() and not _is_alive(int(named[1])):
+                left.append(path)
+    return left
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def put_aside(path: Path, parent: Path) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
+from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.run import GitRunner, failure
 from aegis_tui.domain.file_name import name_of, write_name
 from aegis_tui.ports.repository import FileConflict, MergePreview
@@ -44,13 +43,12 @@ class Merges:
 
         Attributes come from `ours`: `merge-tree` reads them from the files in the work tree, so it gets one of its own.
         """
-        with tempfile.TemporaryDirectory(prefix="aegis-git-") as folder:
-            work_tree = Path(folder)
+        with scratch_folder() as folder:
             attributes = await self._runner.run("cat-file", "blob", f"{ours}:{_ATTRIBUTES}", ok=(0, 128))
             if attributes.code == 0:
-                (work_tree / _ATTRIBUTES).write_bytes(attributes.stdout)
+                (folder / _ATTRIBUTES).write_bytes(attributes.stdout)
             args = ("-c", "merge.conflictStyle=zdiff3", "merge-tree", "--write-tree", "-z", "--no-messages")
-            answer = await self._runner.run(*args, ours, theirs, work_tree=work_tree, ok=(0, 1))
+            answer = await self._runner.run(*args, ours, theirs, work_tree=folder, ok=(0, 1))
         fields = answer.fields()
         if not fields:
             raise failure(("merge-tree",), answer)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aegis_tui.adapters.git.folder import is_folder
+from aegis_tui.adapters.git.folder import is_folder, scratch_folder
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.errors import GitError, Refused
@@ -65,8 +64,8 @@ class Snapshots:
         Raises:
             GitError: The content cannot be read.
         """
-        with tempfile.TemporaryDirectory(prefix="aegis-git-") as folder:
-            index = Path(folder) / "index"
+        with scratch_folder() as folder:
+            index = folder / "index"
             if admin_dir is not None and (admin_dir / "index").is_file():
                 shutil.copy2(admin_dir / "index", index)
             env = {"GIT_INDEX_FILE": str(index)}
@@ -206,7 +205,7 @@ def _index_copy(admin_dir: Path | None) -> Iterator[Path | None]:
     if admin_dir is None or not (admin_dir / "index").is_file():
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="aegis-git-") as folder:
-        copy = Path(folder) / "index"
+    with scratch_folder() as folder:
+        copy = folder / "index"
         shutil.copy2(admin_dir / "index", copy)
         yield copy

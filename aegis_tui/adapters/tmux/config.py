@@ -6,19 +6,23 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 
 SESSION = "aegis"
 """The session that holds every instance's window."""
 HOME_WINDOW = "_home"
-"""A window without a process, which keeps the session alive when no instance runs."""
+"""A window that keeps the session alive when no instance runs; `home.sh` runs in it."""
+HOME_SCRIPT = "home.sh"
+ORPHAN_S = "600"
+"""How long the server waits for a hub when AEGIS_ORPHAN_S does not say, in seconds."""
 BIRTH_WIDTH, BIRTH_HEIGHT = 200, 50
 """Size in cells of a window that nobody looks at; some programs never redraw for another."""
 DETACH_KEYS = "C-] d"
 """What a person presses to leave an attached pane."""
 
 _KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TMUX_TMPDIR", "TMPDIR")
-_STATE_VARIABLE = "AEGIS_STATE_DIR"
+_OURS = frozenset({"AEGIS_STATE_DIR", "AEGIS_ORPHAN_S"})
 
 # assume-paste-time: keys that a slow line brings together are keys; with tmux's 1 ms the detach key among them is text.
 _CONFIG = f"""\
@@ -59,12 +63,21 @@ unbind-key -q -T root MouseDown3StatusRight
 
 
 def write_config(folder: Path) -> Path:
-    """Write the configuration file, 0600 in a 0700 folder, and return its path."""
+    """Write the configuration file and the home window's script, in a 0700 folder; returns the configuration's path."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "tmux.conf"
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as file:
         file.write(_CONFIG)
+    script = resources.files("aegis_tui.adapters.tmux").joinpath(HOME_SCRIPT).read_bytes()
+    (folder / HOME_SCRIPT).write_bytes(script)
     return Path(file.name).replace(path)
+
+
+def home_command(folder: Path, environment: Mapping[str, str]) -> list[str]:
+    """What runs in the home window of the server whose files are in `folder`."""
+    limit_s = int(float(environment.get("AEGIS_ORPHAN_S") or ORPHAN_S))
+    lock = Path(environment.get("AEGIS_STATE_DIR") or folder) / "hub.lock"
+    return ["/bin/sh", str(folder / HOME_SCRIPT), str(lock), str(limit_s)]
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -76,7 +89,7 @@ def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in environment.items()
-        if name in _KEPT_VARIABLES or name.startswith("XDG_") or name == _STATE_VARIABLE
+        if name in _KEPT_VARIABLES or name.startswith("XDG_") or name in _OURS
     }
     kept.setdefault("PATH", os.defpath)
     kept["TERM"] = "xterm-256color"

@@ -28,6 +28,7 @@ from aegis_tui.adapters.tmux.config import (
     BIRTH_WIDTH,
     HOME_WINDOW,
     SESSION,
+    home_command,
     server_environment,
     write_config,
 )
@@ -255,7 +256,7 @@ class TmuxServer:
         Its standard streams are no pipe of ours, which it would keep open for ever.
         """
         size = ["-x", str(BIRTH_WIDTH), "-y", str(BIRTH_HEIGHT)]
-        home = ["echo", "aegis-tui: each instance has a window of its own here."]
+        home = home_command(self.config_path.parent, self.environment)
         process = await asyncio.create_subprocess_exec(
             *scope,
             *self.argv("new-session", "-d", "-s", SESSION, "-n", HOME_WINDOW, *size, "--", *home),

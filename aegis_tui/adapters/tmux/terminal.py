@@ -118,6 +118,11 @@ class TmuxTerminal:
         """As `Terminal.find_pane`."""
         return _of_instance(await self.list_panes(), instance)
 
+    @property
+    def socket_path(self) -> Path:
+        """Where the server's socket is while it runs."""
+        return self._server.socket_path
+
     async def list_panes(self) -> list[PaneState]:
         """As `Terminal.list_panes`."""
         return (await self._channel.list_panes())[1]

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
+import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from aegis_tui.adapters.process import find_identity, is_same_process_alive
 from aegis_tui.adapters.tmux.config import server_environment
 from aegis_tui.adapters.tmux.server import TmuxServer
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.errors import TerminalUnavailable, UsageError
+from aegis_tui.ports.terminal import PaneSpec
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +83,7 @@ async def test_the_configuration_is_private_and_in_force(
 ) -> None:
     config = tmp_path / "tmux" / "tmux.conf"
     assert (config.stat().st_mode & 0o777, config.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert [path.name for path in config.parent.iterdir()] == ["tmux.conf"]
+    assert sorted(path.name for path in config.parent.iterdir()) == ["home.sh", "tmux.conf"]
     wanted = {
         "prefix": "C-]",
         "history-limit": "20000",
@@ -93,3 +98,38 @@ async def test_the_configuration_is_private_and_in_force(
     values = ask("display-message", "-p", "-t", "=aegis:", formats).split("|")
     assert dict(zip(wanted, values, strict=True)) == wanted
     assert ask("show-options", "-gv", "update-environment") == ""
+
+
+@pytest.fixture
+def hub_process() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+async def test_the_server_ends_when_the_hub_is_gone_and_no_agent_lives(
+    socket_name: str,
+    tmp_path: Path,
+    environment: dict[str, str],
+    eventually: Callable[..., Awaitable[Any]],
+    hub_process: subprocess.Popen[bytes],
+) -> None:
+    (tmp_path / "hub.lock").write_text(json.dumps({"pid": hub_process.pid, "runtime_dir": "/nowhere"}))
+    ours = {**environment, "AEGIS_STATE_DIR": str(tmp_path), "AEGIS_ORPHAN_S": "2"}
+    terminal = TmuxTerminal(socket_name, config_dir=tmp_path / "tmux", environment=ours)
+    await terminal.start()
+    pane = await terminal.open_pane(PaneSpec("w01", ("sleep", "6"), tmp_path, "w01"))
+    agent = find_identity(pane.pid)
+    hub_process.kill()
+    hub_process.wait()
+    assert agent is not None
+    await eventually(lambda: not is_same_process_alive(agent), timeout_s=20)
+    assert _listens(terminal.socket_path), "the server waited for the agent that still lived"
+    await eventually(lambda: not _listens(terminal.socket_path), timeout_s=20)
+    await terminal.close()
+    terminal.socket_path.unlink(missing_ok=True)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0

@@ -1,0 +1,145 @@
+"""The end of a hub, and of what would outlive it to no purpose: agents, gateway, tmux server (HUB-1, PANE-8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import Place
+from aegis_tui.errors import AegisError, HubUnavailable, Refused
+from aegis_tui.sdk.discovery import find_hub, find_process, is_running
+from aegis_tui.sdk.quick import HubAddress
+
+STOP_DEADLINE_S = 15.0
+KILL_DEADLINE_S = 5.0
+SAVE_DEADLINE_S = 120.0
+"""How long the agents of a run that is ended may take to be put away."""
+
+_POLL_S = 0.2
+_OPEN = ("ACTIVE", "HALTED")
+_GONE = ("reclaimed", "planned")
+
+
+def end_run(place: Place, *, force: bool) -> None:
+    """End the run that is open, with the work of its agents saved, and wait until they are put away.
+
+    A run that is ending already is waited for. A person at a terminal is asked; nobody else is.
+
+    Args:
+        place: The workspace.
+        force: Do not ask. A hub that does not answer is replaced by one that ends the run.
+
+    Raises:
+        Refused: A run is open, and nobody said that it may end.
+        HubUnavailable: Its agents are not put away in time.
+    """
+    if find_hub(place.paths) is None:
+        if not force:
+            return
+        stop_hub(place)
+        if not _has_open_run(place):
+            return
+    hub = place.started_hub()
+    run = hub.state()["run"]
+    if run is None or run["status"] not in (*_OPEN, "ENDING"):
+        return
+    if run["status"] in _OPEN:
+        if not force and not _may_end(run["run"], _living(hub.state())):
+            return
+        hub.command("run:cancel", run=run["run"], reason="the hub is stopped")
+    _wait_until_put_away(place, run["run"])
+
+
+def _has_open_run(place: Place) -> bool:
+    """Whether a hub that is started now would go on with a run."""
+    from aegis_tui.bootstrap import open_instances
+
+    return place.paths.log_db.exists() and bool(asyncio.run(open_instances(place.paths)))
+
+
+def _may_end(run: str, living: list[str]) -> bool:
+    """Ask what becomes of the agents; False: they go on.
+
+    Raises:
+        Refused: There is nobody to ask, or the person wants neither.
+    """
+    words = f"{run} is open: {', '.join(living) or 'no agent'} at work"
+    ways = "--force ends it and saves the work; --keep lets agents go on without a hub for a while"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused(words, f"aegis-tui hub stop {ways}", code="hub.run-open")
+    output.talk(
+        f"{words}\n  e  end it, the work is saved in refs/aegis/rescue\n  k  keep the agents going\n  else: do nothing"
+    )
+    answer = input("> ").strip().lower()
+    if answer not in ("e", "k"):
+        raise Refused("the hub goes on", f"aegis-tui hub stop {ways}", code="hub.run-open")
+    return answer == "e"
+
+
+def _living(state: dict[str, Any]) -> list[str]:
+    return [item["agent_id"] for item in state["instances"] if item["phase"] not in _GONE]
+
+
+def _wait_until_put_away(place: Place, run: str) -> None:
+    end, told = time.monotonic() + SAVE_DEADLINE_S, ""
+    while time.monotonic() < end:
+        state = place.started_hub().state()
+        living = [item for item in state["instances"] if item["run"] == run and item["phase"] != "reclaimed"]
+        if state["run"] is None or (state["run"]["status"] == "COMPLETED" and not living):
+            return
+        if told != (words := ", ".join(item["agent_id"] for item in living)):
+            output.talk(f"saving the work of {words}" if words else f"{run} is being put away")
+            told = words
+        time.sleep(_POLL_S)
+    raise HubUnavailable(f"{run} is not put away after {SAVE_DEADLINE_S:.0f} s", f"look at {place.paths.hub_log}")
+
+
+def stop_hub(place: Place) -> None:
+    """End the hub of a workspace and wait until it is gone, whether or not it answers; nothing when none runs.
+
+    Raises:
+        HubUnavailable: It does not even end when it is killed.
+    """
+    address = find_process(place.paths)
+    if address is None:
+        return
+    # A process that was stopped (SIGSTOP) sees SIGTERM only once it goes on.
+    gently, firmly = ((signal.SIGTERM, signal.SIGCONT), STOP_DEADLINE_S), ((signal.SIGKILL,), KILL_DEADLINE_S)
+    for numbers, deadline_s in (gently, firmly):
+        for number in numbers:
+            if is_running(address.pid, address.start_time):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(address.pid, number)
+        if _has_ended(address, deadline_s):
+            return
+    raise HubUnavailable(f"hub {address.pid} does not end", f"look at {place.paths.hub_log}")
+
+
+def _has_ended(address: HubAddress, deadline_s: float) -> bool:
+    end = time.monotonic() + deadline_s
+    while is_running(address.pid, address.start_time):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.03)
+    return True
+
+
+def close_idle_parts(place: Place) -> None:
+    """End the gateway and the tmux server of a workspace without a hub, unless an agent lives in one of its panes.
+
+    A hub that ends in good order has ended both; to see that costs nothing.
+    """
+    tmux = Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}" / f"aegis-{place.paths.key}"
+    if not (tmux.exists() or (place.paths.runtime_dir / "gateway.json").exists()):
+        return
+    from aegis_tui.bootstrap import close_idle_workspace
+
+    with contextlib.suppress(AegisError):  # what cannot be asked is left to end by itself
+        asyncio.run(close_idle_workspace(place.paths, os.environ))

@@ -1,0 +1,101 @@
+"""`aegis-tui worktree`: the worktrees of instances, and what was left behind without an owner (contract 9, GIT-1)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.hub_stop import close_idle_parts
+from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.errors import Refused, UsageError
+
+worktree_app = typer.Typer(no_args_is_help=True, help="Worktrees of instances.")
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@worktree_app.callback()
+def worktrees() -> None:
+    """Worktrees of instances."""
+
+
+@worktree_app.command(name="list")
+def list_worktrees(as_json: AsJson = False) -> int:
+    """The worktrees that instances have now; without a hub, those that are still there."""
+    fields = _listed(here())
+    rows = [[item["id"], item["state"], item["branch"] or "", item["path"]] for item in fields]
+    output.result({"worktrees": fields}, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
+    return 0
+
+
+@worktree_app.command()
+def repair(as_json: AsJson = False) -> int:
+    """Remove what no instance owns any more, with unsaved work kept in a rescue ref; also without a hub."""
+    from aegis_tui.bootstrap import remove_leftovers
+
+    place = here()
+    address = place.find()
+    if address is None:
+        close_idle_parts(place)
+    removed = asyncio.run(remove_leftovers(place.root, place.paths, _claimed(place), os.environ))
+    fields = [{"kind": item.kind, "path": item.path, "rescued": item.rescue_ref, "kept": item.kept} for item in removed]
+    output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields) if fields else ["nothing was left"])
+    return 0
+
+
+@worktree_app.command()
+def remove(
+    name: Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")], as_json: AsJson = False
+) -> int:
+    """Remove the worktree of an instance that has ended, with unsaved work kept in a rescue ref."""
+    from aegis_tui.bootstrap import remove_leftovers
+
+    place, short = here(), instance_id(name)
+    known = next((item for item in _listed(place) if item["id"] == short), None)
+    if known is None:
+        raise UsageError(f"{name} has no worktree", "list them: aegis-tui worktree list")
+    if known["path"] in _claimed(place):
+        raise Refused(f"{name} works in it", f"end it first: aegis-tui stop {short}", code="worktree.busy")
+    removed = asyncio.run(remove_leftovers(place.root, place.paths, _claimed(place), os.environ, only=short))
+    fields = [{"kind": item.kind, "path": item.path, "rescued": item.rescue_ref, "kept": item.kept} for item in removed]
+    output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields))
+    return 0
+
+
+def _line(item: dict[str, Any]) -> str:
+    if item["kept"]:
+        return f"kept {item['kind']} {item['path']}: {item['kept']}"
+    rescued = f", its work is kept in {item['rescued']}" if item["rescued"] else ""
+    return f"removed {item['kind']} {item['path']}{rescued}"
+
+
+def _listed(place: Place) -> list[dict[str, Any]]:
+    """Contract 9's fields of each worktree: from the hub where one runs, else from git."""
+    if place.find() is not None:
+        found = [item for item in place.hub().state()["instances"] if item["worktree"] and item["phase"] != "reclaimed"]
+        return [
+            {"id": i["instance_id"], "path": i["worktree"], "branch": i["branch"], "state": i["phase"]} for i in found
+        ]
+    from aegis_tui.bootstrap import worktrees_at
+
+    entries = asyncio.run(worktrees_at(place.root, place.paths))
+    return [
+        {"id": entry.instance, "path": str(entry.path), "branch": entry.branch, "state": "no hub"} for entry in entries
+    ]
+
+
+def _claimed(place: Place) -> frozenset[str]:
+    """The worktrees that somebody works in, or will when the hub is started again."""
+    if place.find() is not None:
+        found = place.hub().state()["instances"]
+    elif place.paths.log_db.exists():
+        from aegis_tui.bootstrap import open_instances
+
+        found = asyncio.run(open_instances(place.paths))
+    else:
+        found = []
+    return frozenset(item["worktree"] for item in found if item["worktree"] and item["phase"] != "reclaimed")

@@ -1,0 +1,98 @@
+"""What a killed hub, agent or command leaves behind, and how it is put away without losing anybody's work (PANE-8).
+
+A leftover is something of ours that nobody owns any more: a worktree whose instance is gone, a scratch worktree, a
+temporary folder of a process that was killed. Work in a worktree is saved to a rescue ref before it is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.errors import AegisError
+from aegis_tui.ports.repository import Repository, RescueName, WorktreeEntry
+
+FindScratch = Callable[[], list[Path]]
+"""Temporary folders of ours whose process is dead; blocking, never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One leftover, and what became of it."""
+
+    kind: str
+    """worktree, scratch worktree, or temporary folder."""
+    path: str
+    rescue_ref: str | None = None
+    """Where its work is kept; None when there was none to keep."""
+    kept: str | None = None
+    """Why it is still there; None when it is gone."""
+
+
+class Leftovers:
+    """Removes the leftovers of one workspace.
+
+    Args:
+        repository: The workspace's repository.
+        worktrees_dir: Where instances have their worktrees.
+        scratch_dir: Where checks have theirs.
+        find_scratch: Temporary folders of the dead.
+    """
+
+    def __init__(
+        self, repository: Repository, *, worktrees_dir: Path, scratch_dir: Path, find_scratch: FindScratch
+    ) -> None:
+        self._repository, self._find_scratch = repository, find_scratch
+        self._worktrees_dir, self._scratch_dir = worktrees_dir.resolve(), scratch_dir.resolve()
+
+    async def remove(self, claimed: Collection[str], *, only: str | None = None) -> list[Removed]:
+        """Remove what nobody owns; what cannot be removed is named with its reason, and the rest goes on.
+
+        Args:
+            claimed: Worktrees that somebody works in; they are left alone.
+            only: The short id of the one instance whose worktree is meant; None: everything.
+        """
+        mine = await asyncio.to_thread(lambda: {Path(path).resolve() for path in claimed})
+        removed = []
+        for path, entry in (await self._worktrees()).items():
+            if path not in mine and only in (None, path.name):
+                removed.append(await self._remove(path, entry))
+        if only is None:
+            for folder in await asyncio.to_thread(self._find_scratch):
+                await asyncio.to_thread(shutil.rmtree, folder, True)
+                removed.append(Removed("temporary folder", str(folder)))
+        return removed
+
+    async def _worktrees(self) -> dict[Path, WorktreeEntry | None]:
+        """Every worktree of ours, also those that git has forgotten."""
+        found: dict[Path, WorktreeEntry | None] = {}
+        for folder in (self._worktrees_dir, self._scratch_dir):
+            for path in await asyncio.to_thread(_folders, folder):
+                found[path] = None
+        for entry in await self._repository.list_worktrees():
+            path = entry.path.resolve()
+            if path.parent in (self._worktrees_dir, self._scratch_dir):
+                found[path] = entry
+        return found
+
+    async def _remove(self, path: Path, entry: WorktreeEntry | None) -> Removed:
+        is_scratch = path.parent == self._scratch_dir
+        kind = "scratch worktree" if is_scratch else "worktree"
+        parts = (entry.branch or "").split("/") if entry else []
+        run = parts[1] if len(parts) == 3 else "none"
+        try:
+            saved = await self._repository.remove_worktree(
+                path, rescue=None if is_scratch else RescueName(run, path.name)
+            )
+        except AegisError as error:
+            return Removed(kind, str(path), kept=error.message)
+        return Removed(kind, str(path), saved.ref if saved else None)
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
