@@ -25,6 +25,7 @@ def _connect(
     context: typer.Context,
     agent: Annotated[str, typer.Option("--agent", help="Which program it is: claude, codex, ...")],
     instance: Annotated[str | None, typer.Option("--instance", help="Its name here: frontend.")] = None,
+    role: Annotated[str, typer.Option("--role", help="What it may do: worker, reviewer, commander, ...")] = "worker",
     partition: Annotated[list[str] | None, typer.Option("--partition", help="A glob that it alone writes.")] = None,
 ) -> int:
     """Join with an agent of your own; with -- COMMAND that program is run with the hub in its environment."""
@@ -32,7 +33,7 @@ def _connect(
     person = place.started_hub()
     name = instance or agent.lower()
     reply = person.command(
-        "agent:register", agent_type=agent.upper(), instance_id=name, partition=list(partition or [])
+        "agent:register", agent_type=agent, instance_id=name, role=role, partition=list(partition or [])
     )
     hub = speaking_as(place, name)
     output.talk(f"joined as {reply['agent_id']}; the token is in {reply['token_file']}")

@@ -1,6 +1,7 @@
 """Commands: what a client may ask of the hub (contract 5), and what only the hub itself may say.
 
-A command is a wish; the core refuses it or turns it into events. `PERSON_ONLY` and `HUB_ONLY` say who may wish what.
+A command is a wish; the core refuses it or turns it into events. `rights` says who
+may wish what.
 """
 
 from __future__ import annotations
@@ -24,15 +25,24 @@ MAX_TEXT = 256 * 1024
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 PathText = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(canonical_name)]
 """A path in its one written form (contract 3); refused where it is badly quoted."""
+Name = Annotated[str, Field(max_length=200)]
+"""An id or another name. The rules say which are usable, and what is allowed; this only bounds what is repeated."""
+Key = Annotated[str, Field(max_length=8400)]
+"""What names an entry by a path and more: a conflict, a lock in the shared context."""
+Note = Annotated[str, Field(max_length=8000)]
+Reason = Annotated[str, Field(max_length=2000)]
+Symbol = Annotated[str, Field(max_length=500)]
+Oid = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{0,64}$")]
+"""The id of a git object; a ref or an option of a program is none."""
 
 
 class AgentRegister(CommandData):
     """Join with the token's identity; a person may name an instance of their own (contract 2)."""
 
     type: Literal["agent:register"] = "agent:register"
-    agent_type: str = Field("NATIVE", max_length=40)
-    instance_id: str | None = None
-    role: str | None = None
+    agent_type: Name = "NATIVE"
+    instance_id: Name | None = None
+    role: Name | None = None
     partition: tuple[str, ...] | None = None
 
 
@@ -42,7 +52,7 @@ class AgentReport(CommandData):
     type: Literal["agent:report"] = "agent:report"
     state: AgentStateName
     progress: Progress = 0.0
-    note: str | None = Field(None, max_length=8000)
+    note: Note | None = None
     tokens: Tokens | None = None
     cause: Cause | None = None
     """With state `failed` or `blocked`: the first error, and whether a successor would meet it as well."""
@@ -52,7 +62,7 @@ class AgentLeave(CommandData):
     """The program ends."""
 
     type: Literal["agent:leave"] = "agent:leave"
-    reason: str = Field("left", max_length=8000)
+    reason: Note = "left"
     cause: Cause | None = None
     """The first error that ended it, if any."""
 
@@ -62,7 +72,7 @@ class Heartbeat(CommandData):
 
     type: Literal["heartbeat"] = "heartbeat"
     ack_seq: Count | None = None
-    held: tuple[str, ...] = ()
+    held: tuple[Name, ...] = ()
 
 
 class WantedResource(FrozenModel):
@@ -70,7 +80,7 @@ class WantedResource(FrozenModel):
 
     path: PathText
     lines: tuple[Count, Count] | None = None
-    symbol: str | None = None
+    symbol: Symbol | None = None
 
 
 class LockAcquire(CommandData):
@@ -86,7 +96,7 @@ class LockAcquire(CommandData):
     ttl_s: Seconds | None = None
     wait_s: Seconds | None = Field(None, ge=0, le=3600)
     lines: tuple[Count, Count] | None = None
-    symbol: str | None = None
+    symbol: Symbol | None = None
     pinned: tuple[Resource, ...] | None = None
     """All that is wanted, each region with the lines it has now."""
     whole: tuple[str, ...] = ()
@@ -97,7 +107,7 @@ class LockRenew(CommandData):
     """Start a lock's TTL again."""
 
     type: Literal["lock:renew"] = "lock:renew"
-    lock_id: str | None = None
+    lock_id: Name | None = None
     path: PathText | None = None
     token: Count
     ttl_s: Seconds | None = None
@@ -107,18 +117,18 @@ class LockRelease(CommandData):
     """Give a lock back, the token says which grant is meant; or give up an own `request`, waiting or granted."""
 
     type: Literal["lock:release"] = "lock:release"
-    lock_id: str | None = None
+    lock_id: Name | None = None
     path: PathText | None = None
     token: Count | None = None
-    request: str | None = None
+    request: Name | None = None
 
 
 class LockBreak(CommandData):
     """A person takes another's lock away."""
 
     type: Literal["lock:break"] = "lock:break"
-    lock_id: str
-    reason: str = ""
+    lock_id: Name
+    reason: Reason = ""
 
 
 class ScopeRequest(CommandData):
@@ -133,22 +143,22 @@ class ScopeGrant(CommandData):
     """The owner, the Commander or a person says yes."""
 
     type: Literal["scope:grant"] = "scope:grant"
-    request: str
+    request: Name
 
 
 class ScopeRefuse(CommandData):
     """... or no."""
 
     type: Literal["scope:refuse"] = "scope:refuse"
-    request: str
-    reason: str = ""
+    request: Name
+    reason: Reason = ""
 
 
 class PartitionSet(CommandData):
     """Give an instance other globs."""
 
     type: Literal["partition:set"] = "partition:set"
-    agent_id: str
+    agent_id: Name
     globs: tuple[str, ...]
 
 
@@ -163,19 +173,19 @@ class TaskUpdate(CommandData):
     """What an agent says of one task."""
 
     type: Literal["task:update"] = "task:update"
-    spec_id: str
-    task_id: str
-    status: str
+    spec_id: Name
+    task_id: Name
+    status: Name
     progress: Progress = 0.0
-    note: str | None = None
+    note: Note | None = None
 
 
 class TaskClaim(CommandData):
     """Take a ready spec; exactly one claim wins."""
 
     type: Literal["task:claim"] = "task:claim"
-    spec_id: str
-    task_id: str | None = None
+    spec_id: Name
+    task_id: Name | None = None
     expect_rev: Count
 
 
@@ -186,7 +196,7 @@ class RunStart(CommandData):
     goal: Text
     design: dict[str, Any] | None = None
     options: RunOptions = RunOptions()
-    run: str | None = None
+    run: Name | None = None
     facts: RunFacts | None = None
 
 
@@ -194,23 +204,23 @@ class RunHalt(CommandData):
     """Start nothing new."""
 
     type: Literal["run:halt"] = "run:halt"
-    run: str | None = None
-    reason: str = "asked"
+    run: Name | None = None
+    reason: Reason = "asked"
 
 
 class RunResume(CommandData):
     """Go on."""
 
     type: Literal["run:resume"] = "run:resume"
-    run: str | None = None
+    run: Name | None = None
 
 
 class RunCancel(CommandData):
     """End a run; what was written stays in rescue refs."""
 
     type: Literal["run:cancel"] = "run:cancel"
-    run: str | None = None
-    reason: str = "cancelled"
+    run: Name | None = None
+    reason: Reason = "cancelled"
 
 
 class DesignPropose(CommandData):
@@ -224,33 +234,33 @@ class DesignAgree(CommandData):
     """A person agrees."""
 
     type: Literal["design:agree"] = "design:agree"
-    design_id: str
+    design_id: Name
 
 
 class InstanceStart(CommandData):
     """Plan an instance; the reconciler does the rest."""
 
     type: Literal["instance:start"] = "instance:start"
-    role: str
-    kind: str = "native"
-    feature: str | None = None
+    role: Name
+    kind: Name = "native"
+    feature: Name | None = None
     task: TaskKind = "free"
-    review_id: str | None = None
+    review_id: Name | None = None
 
 
 class InstanceStop(CommandData):
     """End an instance; its tree is saved first."""
 
     type: Literal["instance:stop"] = "instance:stop"
-    agent_id: str
-    reason: str = "stopped"
+    agent_id: Name
+    reason: Reason = "stopped"
 
 
 class InstanceSend(CommandData):
     """Give an instance a prompt."""
 
     type: Literal["instance:send"] = "instance:send"
-    agent_id: str
+    agent_id: Name
     text: Text
 
 
@@ -258,9 +268,9 @@ class DiffSubmit(CommandData):
     """Hand a piece in."""
 
     type: Literal["diff:submit"] = "diff:submit"
-    spec_id: str
-    base_oid: str
-    head_oid: str
+    spec_id: Name
+    base_oid: Oid
+    head_oid: Oid
     tokens: tuple[Count, ...] = ()
 
 
@@ -268,7 +278,7 @@ class ReviewVerdict(CommandData):
     """Approve or reject."""
 
     type: Literal["review:verdict"] = "review:verdict"
-    review_id: str
+    review_id: Name
     decision: Literal["approve", "reject"]
     criteria: tuple[Criterion, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -278,7 +288,7 @@ class ConflictResolve(CommandData):
     """A person, or the hub, says how a conflict ended."""
 
     type: Literal["conflict:resolve"] = "conflict:resolve"
-    conflict_id: str
+    conflict_id: Key
     resolution: Literal["rebased", "merged", "person", "none"]
 
 
@@ -286,7 +296,7 @@ class MessageSend(CommandData):
     """A note to another instance."""
 
     type: Literal["message:send"] = "message:send"
-    to: str
+    to: Name
     text: Text
 
 
@@ -588,11 +598,6 @@ HubCommand = (
     | GateNote
 )
 AnyCommand = ClientCommand | HubCommand
-
-PERSON_ONLY: frozenset[type[CommandData]] = frozenset(
-    {LockBreak, PartitionSet, RunStart, RunHalt, RunResume, RunCancel, DesignAgree, InstanceStop, InstanceSend}
-)
-"""Commands that only a person (or the hub itself) may send."""
 
 _CLIENT: dict[str, type[ClientCommand]] = by_type(ClientCommand)
 

@@ -22,7 +22,7 @@ from aegis_tui.domain import (
     run_rules,
     spec_rules,
 )
-from aegis_tui.domain.command import PERSON_ONLY, AnyCommand, parse_command
+from aegis_tui.domain.command import AnyCommand, parse_command
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
 from aegis_tui.domain.event import Event
@@ -31,8 +31,9 @@ from aegis_tui.domain.instance import AgentJoined, AgentLeft, InstanceExited, In
 from aegis_tui.domain.lock import Draft, LockAcquired, LockRefused, LockWithdrawn
 from aegis_tui.domain.lock_wait import Wait
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.rights import check_right
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
-from aegis_tui.errors import AegisError, LockHeld, Refused
+from aegis_tui.errors import AegisError, LockHeld
 
 __all__ = [
     "THE_HUB",
@@ -88,7 +89,7 @@ def execute(
             be logged.
     """
     stamp = _Stamp(workspace, now, timestamp)
-    _authorise(workspace, command, actor)
+    check_right(workspace, command, actor)
     touch(workspace, actor.agent_id, now)
     try:
         decision = _RULES[type(command)](workspace, command, actor, request_id)
@@ -225,19 +226,6 @@ _WITHDRAWN = {
 def _add_expiry(workspace: Workspace, error: LockHeld, now: float) -> None:
     if isinstance(lock_id := error.data.get("lock_id"), str):
         error.data["expires_in_s"] = round(workspace.deadlines.remaining_s("lock", lock_id, now), 3)
-
-
-def _authorise(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:
-    if actor.kind == "hub":
-        return
-    if type(command) in _HUB_RULES:
-        raise Refused(f"{command.type} is the hub's own", code="hub.only")
-    if actor.kind == "instance" and type(command) in PERSON_ONLY:
-        raise Refused(f"{command.type} is for a person", "ask the person at the dashboard", code="person.only")
-    if actor.kind == "instance" and isinstance(command, commands.InstanceStart):
-        instance = instance_rules.own_instance(workspace, actor)
-        if instance.role != "commander":
-            raise Refused("only the Commander starts instances", code="role.denied")
 
 
 def _context(workspace: Workspace, command: commands.ContextGet, actor: Actor, request_id: str) -> Decision:

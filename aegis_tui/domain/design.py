@@ -13,14 +13,20 @@ from typing import Annotated
 
 from pydantic import Field
 
+from aegis_tui.domain.closed import GIT, closed_part
 from aegis_tui.domain.glob import Glob, compile_glob
 from aegis_tui.domain.glob_overlap import overlap
+from aegis_tui.domain.inert import has_hidden, inert
 from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.naming import RESERVED
 from aegis_tui.domain.partition import JOINT_OWNER, SHARED_OWNER, Overlap
 from aegis_tui.errors import DesignRefused, Refused
 
 FOUNDATION_OWNER = "foundation"
 """Stands for the foundation where the owner of a glob is named; no feature may take this id beside one."""
+
+_RESERVED_IDS = RESERVED - {FOUNDATION_OWNER, SHARED_OWNER, JOINT_OWNER}
+"""What a piece may not be called; features may be named as the lists are, which are told apart by their place."""
 
 Location = tuple[str | int, ...]
 """Where a value sits in the design: keys and list positions, from the outside in."""
@@ -183,6 +189,8 @@ def _check_ids(design: Design) -> Iterator[DesignIssue]:
                 ("features", at, "id"), f"the id {feature.id} is already that of features[{first[feature.id]}]"
             )
         first.setdefault(feature.id, at)
+        if feature.id in _RESERVED_IDS:
+            yield _issue(("features", at, "id"), f"the id {feature.id} is reserved")
         if feature.id == FOUNDATION_OWNER and design.foundation is not None:
             yield _issue(("features", at, "id"), "the id foundation is that of the foundation itself")
 
@@ -256,21 +264,11 @@ def _check_globs(areas: Iterable[_Area], compiled: dict[Location, Glob], ignore_
             except Refused as error:
                 yield _issue(path, f"{error.message} ({error.hint})" if error.hint else error.message)
                 continue
-            if area.path[0] != "shared" and (what := _reserved(glob)) is not None:
+            what = closed_part(glob)
+            if what is not None and (what == GIT or area.path[0] != "shared"):
                 yield _issue(path, f"'{text}' touches {what}, which no worker may write")
-
-
-def _reserved(glob: Glob) -> str | None:
-    """What the glob names that no worker may write. A leading wildcard names nothing: the verdict guards there."""
-    for pattern in glob.folded().patterns:
-        if any(segment.literal == ".git" for segment in pattern):
-            return ".git"
-        if pattern[0].tokens[:1] != (".",):
-            continue
-        for reserved, what in ((".git/**", ".git"), (".git", ".git"), (".agents/specs/**", ".agents/specs")):
-            if overlap(Glob(glob.text, True, (pattern,)), compile_glob(reserved, ignore_case=True)) is not None:
-                return what
-    return None
+            elif has_hidden(text):
+                yield _issue(path, f"'{inert(text)}' holds a character that cannot be seen")
 
 
 def _check_overlaps(areas: Sequence[_Area], compiled: Mapping[Location, Glob]) -> Iterator[DesignIssue]:

@@ -103,8 +103,12 @@ def _is_emoji_part(text: str, at: int) -> bool:
     if char not in (_JOINER, _AS_EMOJI) or at == 0:
         return False
     before = text[at - 1]
-    is_symbol = unicodedata.category(before) in ("So", "Sk", "Sm")
+    is_symbol = unicodedata.category(before) in ("So", "Sk", "Sm") and not is_hidden(before)
     if char == _AS_EMOJI:
         return is_symbol or before in _BEFORE_EMOJI_SELECTOR
     is_after_emoji = is_symbol or (before == _AS_EMOJI and at > 1 and _is_emoji_part(text, at - 1))
-    return is_after_emoji and at + 1 < len(text) and unicodedata.category(text[at + 1]) == "So"
+    return is_after_emoji and at + 1 < len(text) and _is_emoji(text[at + 1])
+
+
+def _is_emoji(char: str) -> bool:
+    return unicodedata.category(char) == "So" and not is_hidden(char)

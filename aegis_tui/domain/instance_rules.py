@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from aegis_tui.domain import brief, ids, lock_end
+from aegis_tui.domain import brief, ids, lock_end, naming
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.inert import inert
 from aegis_tui.domain.instance import (
     AgentJoined,
     AgentLeft,
@@ -76,7 +77,7 @@ def register(workspace: Workspace, command: commands.AgentRegister, actor: Actor
         (
             instance.agent_id,
             AgentJoined(
-                agent_type=command.agent_type, role=instance.role, partition=instance.partition, session=session
+                agent_type=instance.kind.upper(), role=instance.role, partition=instance.partition, session=session
             ),
         )
     ]
@@ -93,9 +94,11 @@ def _joined_reply(agent_id: str, session: str) -> dict[str, object]:
 
 
 def _join_outside(workspace: Workspace, command: commands.AgentRegister, request_id: str) -> Decision:
-    short = ids.check_instance_id(command.instance_id or "")
-    agent_id = ids.agent_id(command.agent_type, short)
-    known = workspace.instances.find(short)
+    short = naming.check_outside_id(command.instance_id or "")
+    kind = naming.check_kind(command.agent_type)
+    role = naming.check_role(command.role or "worker")
+    agent_id = ids.agent_id(kind, short)
+    known = _known_as(workspace, short)
     if known is not None and known.agent_id != agent_id:
         raise Refused(f"{short} is {known.agent_id} already", "choose another --instance", code="instance.taken")
     if known is not None and known.run is not None:
@@ -105,10 +108,14 @@ def _join_outside(workspace: Workspace, command: commands.AgentRegister, request
     if known is not None and known.phase is Phase.JOINED and known.session:
         return Decision([], _joined_reply(agent_id, known.session))
     session = f"{short}.{workspace.seq + 1}"
-    joined = AgentJoined(
-        agent_type=command.agent_type, role=command.role or "worker", partition=partition, session=session
-    )
+    joined = AgentJoined(agent_type=kind, role=role, partition=partition, session=session)
     return Decision([(agent_id, joined)], _joined_reply(agent_id, session))
+
+
+def _known_as(workspace: Workspace, short: str) -> Instance | None:
+    """The instance of that id in any letter case: two ids must not share a folder where a file system ignores case."""
+    folded = short.casefold()
+    return next((item for item in workspace.instances.by_id.values() if item.instance_id.casefold() == folded), None)
 
 
 def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
@@ -295,8 +302,9 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
 
 def start(workspace: Workspace, command: commands.InstanceStart, actor: Actor, request_id: str) -> Decision:
     """Plan an instance without a task of its own; a run plans its workers itself."""
-    if command.role not in ids.ROLE_PREFIXES:
-        raise UsageError(f"there is no role {command.role}", f"one of {', '.join(ids.ROLE_PREFIXES)}")
+    naming.check_role(command.role)
+    if command.kind not in ids.KINDS:
+        raise UsageError(f"there is no agent kind {inert(command.kind)}", f"one of {', '.join(ids.KINDS)}")
     run = workspace.runs.current()
     if run is None or not run.is_open:
         raise Refused("no run is active", "start one: aegis-tui run GOAL", code="run.none")
@@ -353,7 +361,6 @@ def task_update(workspace: Workspace, command: commands.TaskUpdate, actor: Actor
         raise UsageError(f"there is no spec {command.spec_id}", "context:get lists them")
     if actor.kind == "instance" and spec.agent != actor.agent_id:
         raise Refused(f"{command.spec_id} is {spec.agent or 'nobody'}'s", "claim it first", code="spec.foreign")
-    data = TaskUpdated(
-        spec_id=command.spec_id, task_id=command.task_id, status=command.status, progress=command.progress
-    )
+    task_id, status = naming.check_task_id(command.task_id), naming.check_word("status", command.status)
+    data = TaskUpdated(spec_id=command.spec_id, task_id=task_id, status=status, progress=command.progress)
     return Decision([(actor.agent_id, data)])

@@ -7,6 +7,7 @@ from typing import Any
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import lock_end, lock_moves, lock_rules
+from aegis_tui.domain.closed import check_not_git
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.exchange import BEGIN
@@ -25,6 +26,8 @@ def lock_acquire(workspace: Workspace, command: commands.LockAcquire, actor: Act
     """Grant all, queue, or refuse (LOCK-2); the reply of a queued request comes with its grant."""
     mode = LockMode(command.lock_type)
     resources = [_spelled(workspace, item) for item in _resources(command)]
+    for resource in resources:
+        check_not_git(resource.path)
     if actor.kind == "instance":
         own_instance(workspace, actor)
         for resource in resources:

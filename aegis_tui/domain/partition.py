@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Literal
 
+from aegis_tui.domain.git_path import is_git_path
 from aegis_tui.domain.glob import Glob, compile_glob, split_path
 from aegis_tui.domain.glob_overlap import overlap
 from aegis_tui.domain.model import FrozenModel
@@ -253,7 +254,7 @@ class PartitionTable:
         if names is None:
             message = f"{path or 'an empty path'} is not a path inside the repository"
             return Verdict(allowed=False, rule="unowned", owner=None, message=message)
-        if ".git" in names:
+        if is_git_path(path):
             return Verdict(allowed=False, rule="unowned", owner=None, message=f"{path} is git's own")
         if names[:2] == (".agents", "specs"):
             message = f"{path} is a spec: the hub writes it, no worker does"

@@ -315,7 +315,5 @@ def conflict_resolve(
     run = next((item for item in workspace.runs.by_id.values() if command.conflict_id in item.conflicts), None)
     if run is None:
         raise UsageError(f"there is no conflict {command.conflict_id}", "list them: aegis-tui conflicts")
-    if actor.kind == "instance":
-        raise Refused("conflicts are settled by the hub or a person", code="person.only")
     resolved = events.ConflictResolved(run=run.run, conflict_id=command.conflict_id, resolution=command.resolution)
     return Decision([(actor.agent_id, resolved)])

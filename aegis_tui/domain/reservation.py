@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from aegis_tui.domain.closed import check_new_globs
 from aegis_tui.domain.design import Design
 from aegis_tui.domain.partition import JOINT_OWNER, SHARED_OWNER, Overlap, PartitionTable, find_overlaps
 from aegis_tui.domain.run import Piece, PieceStatus, Run
@@ -89,7 +90,9 @@ def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> Non
 
     Raises:
         Refused: code `partition.overlap`, with the overlaps; code `glob`, when a text is not a glob.
+        PartitionRefused: A glob names git's own paths or specs.
     """
+    check_new_globs(globs)
     if overlaps := taken_overlaps(workspace, agent_id, globs):
         first = overlaps[0]
         raise Refused(

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import re
-
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.inert import has_hidden
 from aegis_tui.domain.instance_rules import own_instance, spec_path
+from aegis_tui.domain.naming import check_spec_id
 from aegis_tui.domain.task_spec import SpecCreated, SpecTaskAssigned, find_cycle
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Conflict, Refused, UsageError
 
-_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
-
 
 def create(workspace: Workspace, command: commands.SpecCreate, actor: Actor, request_id: str) -> Decision:
     """Make a spec known; a dependency cycle is refused with its path."""
-    spec_id, title = command.spec.get("id"), command.spec.get("title")
-    if not isinstance(spec_id, str) or not _SAFE.match(spec_id):
-        raise UsageError(f"{spec_id!r} is not a spec id", "for example spec-2026-11-20-001")
+    spec_id, title = check_spec_id(command.spec.get("id")), command.spec.get("title")
     if not isinstance(title, str) or not title.strip():
         raise UsageError(f"{spec_id}: title is missing", "say in a line what is to be done")
+    if has_hidden(title):
+        raise UsageError(f"{spec_id}: title holds a character that cannot be seen, or a line break", "one plain line")
     if spec_id in workspace.specs.by_id:
         raise Refused(f"{spec_id} exists already", "choose another id", code="spec.exists")
-    needs = tuple(str(name) for name in command.spec.get("dependencies", ()))
+    named = command.spec.get("dependencies", [])
+    if not isinstance(named, list | tuple):
+        raise UsageError(f"{spec_id}: dependencies is a list of spec ids", 'for example ["spec-2026-11-20-001"]')
+    needs = tuple(check_spec_id(name) for name in named)
     known = {name: spec.dependencies for name, spec in workspace.specs.by_id.items()}
     if cycle := find_cycle({**known, spec_id: needs}):
         raise Refused(f"the dependencies form a cycle: {' -> '.join(cycle)}", "drop one of them", code="spec.cycle")

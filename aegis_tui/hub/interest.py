@@ -10,7 +10,9 @@ from typing import Any
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event, event_to_wire, type_fits
 from aegis_tui.domain.glob import Glob, compile_glob
+from aegis_tui.domain.inert import inert
 from aegis_tui.domain.message import Broadcast, MessageSent
+from aegis_tui.domain.naming import is_event_pattern
 from aegis_tui.errors import UsageError
 
 MAX_PATTERNS = 100
@@ -59,6 +61,8 @@ class Interest:
             raise UsageError("types: a name is empty", 'for example ["lock:*"]; all types are ["*"], none are []')
         if longest := next((name for name in names if len(name) > MAX_NAME), None):
             raise UsageError(f"types: {longest[:20]}... is over {MAX_NAME} characters", "see /asyncapi.json")
+        if unusable := next((name for name in names if not is_event_pattern(name)), None):
+            raise UsageError(f"types: '{inert(unusable)}' is not an event type", 'for example ["lock:*", "specs.>"]')
         return Interest(names, self.globs)
 
     def with_globs(self, paths: object) -> Interest:

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
 
+from aegis_tui.domain.closed import check_not_git
 from aegis_tui.domain.command import AnyCommand, BroadcastSend, LockAcquire, WantedResource
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.file_name import name_of
@@ -72,6 +73,7 @@ class RegionService:
 
         Raises:
             UsageError: On awaiting: there is no such symbol or line, or no such file, in the asker's view.
+        PartitionRefused: On awaiting: the file is git's own.
         """
         if isinstance(command, LockAcquire):
             wants_region = (
@@ -106,6 +108,7 @@ class RegionService:
             raise UsageError(f"{wanted.path} is not a lockable place", "a path, with lines A-B or a symbol") from error
         if region is None:
             return plain
+        check_not_git(plain.path)
         text = await asyncio.to_thread(read_text, folder, wanted.path)
         if text is None:
             return plain

@@ -18,6 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 from aegis_tui.cli.main import COMMANDS
 from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
+from aegis_tui.domain.ids import PERSON, ROLE_PREFIXES
+from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
 from aegis_tui.hub.contract import CONTRACTS, contract_text
 from aegis_tui.sdk.tools import tools_of
 from scripts.docs.boundary import tables
@@ -93,6 +95,16 @@ def _tools() -> Iterator[str]:
         yield f"| {role} | {', '.join(f'`{name}`' for name in tools_of(role))} |"
 
 
+def _rights() -> Iterator[str]:
+    """Who may send each command: a row for each, a column for each role and the person."""
+    holders = (PERSON, *ROLE_PREFIXES)
+    yield f"| command | {' | '.join(holders)} |"
+    yield f"| --- |{' --- |' * len(holders)}"
+    for action, allowed in RIGHTS.items():
+        if allowed != HUB_ALONE:
+            yield f"| `{action}` | {' | '.join('yes' if name in allowed else '' for name in holders)} |"
+
+
 def _order() -> Iterator[str]:
     """What may follow on each state of a plan and of a file."""
     yield "| at | next |"
@@ -124,6 +136,7 @@ GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
     "forbidden": _forbidden,
     "commands": _commands,
     "tools": _tools,
+    "rights": _rights,
     "order": _order,
     "boundary": tables,
 }

@@ -22,7 +22,7 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubQuick
 from aegis_tui.testing.canned_llm import CannedModel, calls
 
-ME = "NATIVE-w01"
+ME = "NATIVE-own"
 
 
 class Pane:
@@ -104,7 +104,7 @@ async def room(paths: WorkspacePaths, worktree: Path) -> AsyncIterator[Room]:
         pane = Pane()
         environment = {
             **os.environ,
-            "AEGIS_INSTANCE": "w01",
+            "AEGIS_INSTANCE": "own",
             "AEGIS_HUB": f"unix:{address.socket}",
             "AEGIS_TOKEN_FILE": token_file,
             "AEGIS_SCOPE_FILE": str(scope),
@@ -131,7 +131,7 @@ async def room(paths: WorkspacePaths, worktree: Path) -> AsyncIterator[Room]:
 
 
 def join(hub: HubQuick) -> str:
-    reply = hub.command("agent:register", agent_type="NATIVE", instance_id="w01", partition=["src/a/**"])
+    reply = hub.command("agent:register", agent_type="NATIVE", instance_id="own", partition=["src/a/**"])
     return str(reply["token_file"])
 
 

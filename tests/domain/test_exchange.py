@@ -61,7 +61,7 @@ class Bench:
         self.workspace = Workspace()
         self.log: list[Event] = []
         self.number = 0
-        self.send(commands.AgentRegister(agent_type="CLAUDE", instance_id="one"), THE_PERSON)
+        self.send(commands.AgentRegister(agent_type="CLAUDE", instance_id="one", role="commander"), THE_PERSON)
         self.tokens: dict[str, int] = {}
         for path in FILES:
             self.send(commands.LockAcquire(path=path))

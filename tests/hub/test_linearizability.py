@@ -27,7 +27,7 @@ async def record(address: HubAddress, journal: Path, seed: int) -> None:
     """Two processes of four agents each."""
 
     def join(number: int) -> str:
-        joined = HubQuick(address).command("agent:register", agent_type="CLAUDE", instance_id=f"c{number}")
+        joined = HubQuick(address).command("agent:register", agent_type="CLAUDE", instance_id=f"n{number}")
         return str(joined["token_file"])
 
     files = [await asyncio.to_thread(join, number) for number in range(CLIENTS)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aegis_tui.domain.command import parse_command
@@ -84,6 +84,7 @@ def test_a_number_outside_the_schema_is_refused(fields: dict[str, Any]) -> None:
         parse_command(fields)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(JSON)
 def test_every_value_that_json_can_say_is_read(value: object) -> None:
     assert parse_json(json.dumps(value)) == value

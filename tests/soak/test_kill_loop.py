@@ -109,7 +109,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 def clients_of(place: Place, address: HubAddress, seed: int) -> list[subprocess.Popen[bytes]]:
     quick = HubQuick(address)
     files = [
-        quick.command("agent:register", agent_type="CLAUDE", instance_id=f"c{number}")["token_file"]
+        quick.command("agent:register", agent_type="CLAUDE", instance_id=f"n{number}")["token_file"]
         for number in range(AGENTS)
     ]
     script = str(HERE.parent / "hub" / "contention.py")

@@ -1,0 +1,166 @@
+"""Who may ask for what: one table of commands and events by role (HUB-9, ROLE-1 to ROLE-13, contract 5, 6).
+
+A row stands for one command, or for one kind of it where that makes a difference: a lock by its mode, a broadcast by
+its event. It lists who may send it; nobody else may. A right is the first of several checks: a worker may submit a
+piece, but only the one that is its own. The hub itself is bound by none of this.
+
+An agent that joins by `connect` has the role that the person gave it, `worker` when none, and exactly that role's
+rights. A role that is in the log but not in this table may do what every role may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.ids import PERSON, ROLE_PREFIXES
+from aegis_tui.domain.inert import inert
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Refused, UsageError
+
+Holders = frozenset[str]
+"""Roles, and `person`."""
+
+HUB_ALONE: Final[Holders] = frozenset()
+_PERSON: Final[Holders] = frozenset({PERSON})
+_ROLES: Final[Holders] = frozenset(ROLE_PREFIXES)
+_EVERYBODY: Final[Holders] = _ROLES | _PERSON
+_BUILDERS: Final[Holders] = frozenset({"commander", "worker", "junior-developer"})
+"""Who does a piece of work of its own."""
+_WRITERS: Final[Holders] = _BUILDERS | {"git-manager"}
+"""Who changes files. Scouts, librarians, consultants, mentors and reviewers only read (ROLE-3 to ROLE-5, -9, -11)."""
+_JUDGES: Final[Holders] = frozenset({"commander", "reviewer", PERSON})
+
+RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
+    {
+        "agent:register": _EVERYBODY,
+        "agent:report": _ROLES,
+        "agent:leave": _ROLES,
+        "heartbeat": _EVERYBODY,
+        "lock:acquire EXCLUSIVE": _WRITERS | _PERSON,
+        "lock:acquire SHARED": _EVERYBODY,
+        "lock:acquire REVIEW": _JUDGES,
+        "lock:renew": _EVERYBODY,
+        "lock:release": _EVERYBODY,
+        "lock:break": _PERSON,
+        "scope:request": _WRITERS,
+        "scope:grant": _WRITERS | _PERSON,
+        "scope:refuse": _WRITERS | _PERSON,
+        "partition:set": _PERSON,
+        "spec:create": frozenset({"commander", "consultant", PERSON}),
+        "task:claim": _BUILDERS,
+        "task:update": _WRITERS | _PERSON,
+        "run:start": _PERSON,
+        "run:halt": _PERSON,
+        "run:resume": _PERSON,
+        "run:cancel": _PERSON,
+        "design:propose": frozenset({"commander", PERSON}),
+        "design:agree": _PERSON,
+        "instance:start": frozenset({"commander", PERSON}),
+        "instance:stop": _PERSON,
+        "instance:send": _PERSON,
+        "diff:submit": _BUILDERS,
+        "review:verdict": frozenset({"reviewer", PERSON}),
+        "conflict:resolve": _PERSON,
+        "message:send": _EVERYBODY,
+        "message:read": _EVERYBODY,
+        "ack": _EVERYBODY,
+        "context:get": _EVERYBODY,
+        "broadcast plan:proposed": _BUILDERS | _PERSON,
+        "broadcast plan:acknowledged": _WRITERS | _JUDGES,
+        "broadcast plan:approved": _JUDGES,
+        "broadcast plan:amendment": _WRITERS | _JUDGES | {"consultant"},
+        "broadcast code:writing": _WRITERS | _PERSON,
+        "broadcast code:written": _WRITERS | _PERSON,
+        "broadcast review:requested": _WRITERS | _PERSON,
+        "broadcast review:in_progress": _JUDGES,
+        "broadcast review:completed": _JUDGES,
+        "broadcast fix:suggested": _JUDGES,
+        "broadcast fix:in_progress": _WRITERS | _PERSON,
+        "broadcast fix:applied": _WRITERS | _PERSON,
+        "broadcast note:*": _EVERYBODY,
+        "lock:expire": HUB_ALONE,
+        "wait:expire": HUB_ALONE,
+        "session:expire": HUB_ALONE,
+        "run:mark-prepared": HUB_ALONE,
+        "instance:mark-prepared": HUB_ALONE,
+        "instance:mark-launched": HUB_ALONE,
+        "instance:mark-exited": HUB_ALONE,
+        "instance:mark-reclaimed": HUB_ALONE,
+        "instance:mark-failed": HUB_ALONE,
+        "piece:mark-checked": HUB_ALONE,
+        "conflicts:observed": HUB_ALONE,
+        "merge:mark-applied": HUB_ALONE,
+        "merge:mark-rejected": HUB_ALONE,
+        "composition:mark-checked": HUB_ALONE,
+        "qa:mark-finished": HUB_ALONE,
+        "run:mark-committed": HUB_ALONE,
+        "run:fail": HUB_ALONE,
+        "run:mark-finished": HUB_ALONE,
+        "file:observed": HUB_ALONE,
+        "gate:note": HUB_ALONE,
+    }
+)
+"""Who may send each command, by `action_of`."""
+
+
+def action_of(command: AnyCommand) -> str:
+    """The row that a command falls under; not every broadcast has one."""
+    match command:
+        case commands.LockAcquire():
+            return f"{command.type} {command.lock_type}"
+        case commands.BroadcastSend():
+            family = command.event.partition(":")[0]
+            return f"{command.type} {'note:*' if family == 'note' else command.event}"
+        case _:
+            return command.type
+
+
+def check_right(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:
+    """Return if the actor may ask for this at all.
+
+    Raises:
+        UsageError: A broadcast of an event that there is not.
+        Refused: Code `hub.only`, `person.only`, `instance.only`, `role.denied`, or `instance.unknown` for an actor that
+            is no living instance and asks for what not every role may do.
+    """
+    if actor.kind == "hub":
+        return
+    action = action_of(command)
+    holders = RIGHTS.get(action)
+    if holders is None:
+        raise _no_such_event(action)
+    if holders == HUB_ALONE:
+        raise Refused(f"{action} is the hub's own", code="hub.only")
+    if actor.kind == "person":
+        if PERSON not in holders:
+            hint = "join first: aegis-tui connect --agent KIND --instance ID"
+            raise Refused(f"{action} is for an instance", hint, code="instance.only")
+    elif holders == _PERSON:
+        raise Refused(f"{action} is for a person", "ask the person at the dashboard", code="person.only")
+    elif not holders >= _ROLES:
+        _check_role(workspace, action, holders, actor)
+
+
+def _check_role(workspace: Workspace, action: str, holders: Holders, actor: Actor) -> None:
+    instance = workspace.get_instance(actor.agent_id)
+    if instance is None or not instance.is_alive:
+        raise Refused(f"{actor.agent_id} is not a living instance", "register first", code="instance.unknown")
+    if instance.role not in holders:
+        names = [name for name in (*ROLE_PREFIXES, PERSON) if name in holders]
+        raise Refused(
+            f"{actor.agent_id} is a {inert(instance.role)}, and {action} is not for that role",
+            f"it is for: {', '.join(names)}",
+            code="role.denied",
+            role=instance.role,
+            allowed=names,
+        )
+
+
+def _no_such_event(action: str) -> UsageError:
+    named = [name.removeprefix("broadcast ") for name in RIGHTS if name.startswith("broadcast ")]
+    return UsageError(f"there is no event {action.removeprefix('broadcast ')}", f"one of {', '.join(named)}")
