@@ -6,7 +6,9 @@ import asyncio
 import os
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,21 +28,33 @@ LOG_LINES = 200
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 def start(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(help="A name or a folder; AEGIS_MODEL when left out.")] = None,
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = DEFAULT_PORT,
     wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it answers.")] = 600.0,
+    tool_parser: Annotated[
+        str | None, typer.Option("--tool-parser", metavar="NAME", help="vLLM's tool call parser; by the model's name.")
+    ] = None,
     show: Annotated[bool, typer.Option("--print", help="Show the command, start nothing.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Serve a model for agents: tool calls, priorities, prefix cache figures, no usage report."""
-    server = _server()
+    """Serve a model for agents: tool calls, priorities, prefix cache figures, no usage report.
+
+    What follows -- is given to vLLM: aegis-tui vllm start MODEL -- --tensor-parallel-size 2
+    """
+    options = list(context.args)
+    if model is not None and model.startswith("-"):
+        options, model = [model, *options], None
+    if options and not options[0].startswith("-"):
+        raise UsageError(f"two models: {model} and {options[0]}", "options for vLLM go after --")
+    server = _server({"AEGIS_TOOL_PARSER": tool_parser} if tool_parser else {})
     if show:
-        words = server.command(model, port)
+        words = server.command(model, port, options)
         output.result({"command": words}, as_json=as_json, lines=[shlex.join(words)])
         return 0
-    record = asyncio.run(server.start(model, port, wait_s=wait_s))
+    record = asyncio.run(server.start(model, port, wait_s=wait_s, options=options))
     fields = asyncio.run(_look(record.url))
     state = "answers" if fields["endpoints"][0]["healthy"] else "still loads; see aegis-tui vllm status"
     output.result({"pid": record.pid, **fields}, as_json=as_json, lines=[f"{record.model} at {record.url} {state}"])
@@ -87,11 +101,11 @@ def logs() -> int:
     return 0
 
 
-def _server() -> VllmServer:
+def _server(variables: Mapping[str, str] = MappingProxyType({})) -> VllmServer:
     from aegis_tui.adapters.vllm.server import VllmServer
     from aegis_tui.sdk.discovery import workspace_paths
 
-    environ = dict(os.environ)
+    environ = {**os.environ, **variables}
     folder: Path = workspace_paths("vllm", environ).state_dir
     return VllmServer(folder, environ)
 

@@ -12,7 +12,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,13 +72,18 @@ class VllmServer:
             return None
         return record if record.is_running else None
 
-    def command(self, model: str | None, port: int) -> list[str]:
+    def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:
         """The command line that would be run, the environment in front.
 
+        Args:
+            model: A name or a folder; what the environment says when None.
+            port: On 127.0.0.1.
+            options: More options of `vllm serve`; the last one of a name counts.
+
         Raises:
-            UsageError: A setting is wrong; the message is the script's.
+            UsageError: A setting is wrong, or the model's form of tool calls is not known; the words are the script's.
         """
-        argv = ["bash", str(SCRIPT), "--print", *([model] if model else [])]
+        argv = ["bash", str(SCRIPT), "--print", *_words(model, options)]
         done = subprocess.run(
             argv,
             env=self._with_port(port),
@@ -89,10 +94,13 @@ class VllmServer:
             check=False,
         )
         if done.returncode != 0:
-            raise UsageError(done.stderr.splitlines()[0], "aegis-tui vllm start --help")
+            first, *rest = done.stderr.strip().splitlines() or ["start-vllm.sh failed"]
+            advice = " ".join(line.strip() for line in rest) if first.endswith(":") else ""
+            message = first.removeprefix("start-vllm.sh: ").removesuffix(":")
+            raise UsageError(message, advice or "aegis-tui vllm start --help")
         return shlex.split(done.stdout)
 
-    async def start(self, model: str | None, port: int, *, wait_s: float) -> VllmRecord:
+    async def start(self, model: str | None, port: int, *, wait_s: float, options: Sequence[str] = ()) -> VllmRecord:
         """Start it, and return when it answers or `wait_s` seconds have passed.
 
         Raises:
@@ -101,13 +109,13 @@ class VllmServer:
         """
         if found := self.find():
             return found
-        words = await asyncio.to_thread(self.command, model, port)
+        words = await asyncio.to_thread(self.command, model, port, options)
         served = words[words.index("serve") + 1]
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(
-                *("bash", str(SCRIPT), *([model] if model else [])),
+                *("bash", str(SCRIPT), *_words(model, options)),
                 env=self._with_port(port),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=descriptor,
@@ -144,6 +152,11 @@ class VllmServer:
 
     def _with_port(self, port: int) -> dict[str, str]:
         return {**self._environ, "AEGIS_VLLM_PORT": str(port)}
+
+
+def _words(model: str | None, options: Sequence[str]) -> list[str]:
+    """The script's arguments."""
+    return [*([model] if model else []), *(["--", *options] if options else [])]
 
 
 async def is_healthy(base_url: str) -> bool:

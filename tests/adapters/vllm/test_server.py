@@ -54,6 +54,7 @@ class Machine:
             "HOME": str(self.folder),
             "XDG_STATE_HOME": str(self.folder / "state"),
             "AEGIS_VENV": str(self.folder / "venv"),
+            "AEGIS_TOOL_PARSER": "hermes",
         }
         done = subprocess.run(
             [sys.executable, "-m", "aegis_tui", "vllm", *arguments],
@@ -65,6 +66,11 @@ class Machine:
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
+
+    def arguments(self) -> list[list[str]]:
+        """The command lines of what runs here."""
+        found = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+        return [words for words in found if str(self.folder) in " ".join(words)]
 
     def workers(self) -> list[int]:
         """Processes of the server that were started here."""
@@ -124,3 +130,24 @@ def test_the_command_can_be_shown_without_starting_anything(machine: Machine) ->
     assert code == 0
     assert (words[words.index("serve") + 1], words[words.index("--port") + 1]) == ("a model", machine.port)
     assert shlex.split(machine.vllm("start", "m", "--print")[1])[0] == "VLLM_NO_USAGE_STATS=1"
+
+
+def test_what_follows_two_dashes_is_given_to_vllm(machine: Machine) -> None:
+    for words in (("Qwen3-8B", "--", "--max-num-seqs", "3"), ("--print", "--", "--max-num-seqs", "3")):
+        code, out, err = machine.vllm("start", "--print", "--port", machine.port, *words)
+        assert code == 0, err
+        assert shlex.split(out)[-2:] == ["--max-num-seqs", "3"]
+    code, out, _ = machine.vllm("start", str(machine.folder / "model"), "--port", machine.port, "--", "--own-option")
+    assert code == 0
+    assert any("--own-option" in words for words in machine.arguments())
+
+
+def test_two_models_are_wrong_usage(machine: Machine) -> None:
+    code, _, err = machine.vllm("start", "one", "two", "--print")
+    assert code == 2
+    assert "two models: one and two" in err and "after --" in err
+
+
+def test_a_parser_can_be_named_by_an_option(machine: Machine) -> None:
+    words = shlex.split(machine.vllm("start", "x", "--print", "--tool-parser", "olmo3")[1])
+    assert words[words.index("--tool-call-parser") + 1] == "olmo3"
