@@ -28,7 +28,7 @@ from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.agent.role import SHIPPED
-from aegis_tui.config import Settings, load_settings
+from aegis_tui.config import Limits, Settings, load_settings
 from aegis_tui.domain.command import AnyCommand, RunStart
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.file_name import write_name
@@ -58,8 +58,8 @@ _log = logging.getLogger(__name__)
 class WorkflowService:
     """The workflow as a service of the hub process."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
-        self._root, self._key = root, ModelKey(environ)
+    def __init__(self, root: Path, environ: Mapping[str, str], limits: Limits) -> None:
+        self._root, self._key, self._limits = root, ModelKey(environ), limits
         self._environ = {name: value for name, value in environ.items() if name != KEY_VARIABLE}
         self._workflow: Workflow | None = None
         self._preflight: Preflight | None = None
@@ -70,7 +70,7 @@ class WorkflowService:
         """Go on with what the log says is open."""
         repository = await open_repository(self._root)
         await asyncio.to_thread(_tidy, paths, self._root)
-        sandbox = BubblewrapSandbox(self._environ)
+        sandbox = BubblewrapSandbox(self._environ, self._limits)
         surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
         sockets_dir = self._sockets_dir = paths.runtime_dir / "agents"
         link_socket(paths.hub_socket, sockets_dir)
@@ -171,7 +171,7 @@ def serve_hub(root: Path) -> int:
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
     regions = RegionService(root, FileSymbols())
     os.environ.pop(KEY_VARIABLE, None)  # no program that the hub starts inherits the model server's key
-    return main_hub(root, services=[regions, WorkflowService(root, environ), WatchService(root)])
+    return main_hub(root, services=[regions, WorkflowService(root, environ, settings.limits), WatchService(root)])
 
 
 @contextlib.asynccontextmanager
@@ -269,7 +269,7 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
     key = ModelKey(environ)
     return Doctor(
         programs=SubprocessRunner(),
-        sandbox=BubblewrapSandbox(environ),
+        sandbox=BubblewrapSandbox(environ, settings.limits),
         probe_endpoint=partial(probe_endpoint, find_key=key.read),
         open_model=lambda url: OpenAIChat(url, attempts=1, api_key=key.read()),
         try_model=partial(try_model, find_key=key.read),

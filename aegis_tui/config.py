@@ -20,7 +20,7 @@ from aegis_tui.errors import UsageError
 DEFAULT_BASE_URL = "http://localhost:8001/v1"
 """Where a model server is looked for when nothing else is said (contract 10)."""
 
-NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "port"})
+NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "port", "limits"})
 """Settings that a project's own file may not set (contract 1)."""
 
 _ENVIRONMENT = {
@@ -32,6 +32,25 @@ _ENVIRONMENT = {
     "port": "AEGIS_PORT",
     "orphan_s": "AEGIS_ORPHAN_S",
 }
+
+
+class Limits(BaseModel):
+    """How much one sandbox may use: that of an agent, or that of QA. `[limits]` in the user file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    processes: int = Field(2048, ge=16)
+    """Processes and threads at once."""
+    memory_mb: int | None = Field(None, ge=64)
+    """Memory in MiB of all processes, or of each where they cannot be counted together; half of it when unset."""
+    file_mb: int = Field(8192, ge=1)
+    """The largest file in MiB."""
+    disk_mb: int = Field(20480, ge=1)
+    """What may lie in the worktree, in MiB."""
+    temporary_mb: int = Field(2048, ge=1)
+    """What may lie in each folder that is kept in memory (`/tmp`, `/dev/shm`), in MiB."""
+    output_mb: int = Field(256, ge=1)
+    """What a QA command may print, in MiB."""
 
 
 class Settings(BaseModel):
@@ -55,6 +74,8 @@ class Settings(BaseModel):
     """How long agents work on after their hub is gone, in seconds; then they commit what they have, and end."""
     sandbox: Literal["auto", "strict", "off"] = "auto"
     """How agents are held."""
+    limits: Limits = Limits()
+    """How much a sandbox may use."""
     theme: str | None = None
     """Theme of the interactive session; its own default when unset."""
     layout: str | None = None
@@ -98,8 +119,9 @@ def load_settings(environ: Mapping[str, str], *, project: Path | None = None) ->
         return Settings.model_validate(merged)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0])
-        raise UsageError(f"{said_in[name]}: setting {name}: {first['msg']}", f"change {said_in[name]}") from error
+        names = [str(part) for part in first["loc"]]
+        place = said_in[names[0]]
+        raise UsageError(f"{place}: setting {'.'.join(names)}: {first['msg']}", f"change {place}") from error
 
 
 def user_file(environ: Mapping[str, str]) -> Path:

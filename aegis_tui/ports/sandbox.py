@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
+from aegis_tui.config import Limits
+
 SandboxMode = Literal["auto", "strict", "off"]
 """What a person asked for (contract 4): the best there is, bubblewrap or nothing starts, or none."""
 
@@ -52,6 +54,8 @@ class SandboxSpec:
     """False for reviewers and scouts."""
     keep_environment: bool = False
     """True when the caller starts the program with exactly the environment it should have, secrets included."""
+    limits: Limits | None = None
+    """How much it may use; None: as much as there is."""
     own_session: bool = False
     """True for commands without a terminal (QA, set-up): a new session, so that no terminal can be reached at all."""
 
@@ -62,7 +66,9 @@ class SandboxReport:
 
     level: SandboxLevel
     layers: dict[str, str]
-    """Keys `filesystem`, `network`, `processes`, `terminal`."""
+    """Keys `filesystem`, `network`, `processes`, `terminal`, `limits`."""
+    remedy: str = ""
+    """What would make it hold, where nothing does."""
 
 
 class Sandbox(Protocol):

@@ -165,7 +165,7 @@ class Doctor:
         report = await self._sandbox.probe()
         holds = report.level is not SandboxLevel.NONE
         found = f"{report.level}: " + ", ".join(f"{layer} {held}" for layer, held in report.layers.items())
-        fix = f"{_install('bubblewrap', self._environ)}, and allow user namespaces; agents run unheld until then"
+        fix = f"{report.remedy}; agents run unheld until then"
         return Check("sandbox", holds, found, fix, essential=self._settings.sandbox == "strict")
 
     async def _model(self) -> list[Check]:

@@ -20,11 +20,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aegis_tui.adapters.sandbox.limits import Mechanisms, find_mechanisms, inner_argv, outer_argv
 from aegis_tui.adapters.sandbox.probe import Findings, try_to_get_out
+from aegis_tui.adapters.sandbox.remedy import INSTALL, read_kernel, remedy_for
 from aegis_tui.adapters.sandbox.toolchain import SYSTEM_PATHS, find_toolchain_paths
+from aegis_tui.config import Limits
 from aegis_tui.errors import Refused, SandboxUnavailable
 from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, SandboxSpec
 
@@ -49,7 +52,6 @@ _ETC_PARTS = (
     "mime.types",
 )
 _SECRET_NAME = re.compile(r"(^|_)(TOKEN|KEY|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
-_INSTALL_HINT = "install bubblewrap (apt install bubblewrap, dnf install bubblewrap), or use --sandbox auto"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class SystemView:
     """Shown as an empty folder."""
     toolchain: tuple[Path, ...]
     """Shown read-only, besides the system."""
+    mechanisms: Mechanisms = field(default_factory=Mechanisms)
+    """What can limit a sandbox here."""
     env: str = ""
     """An `env` that can ignore signals (coreutils 8.31); empty when Ctrl-C will end the whole sandbox."""
 
@@ -73,18 +77,22 @@ class BubblewrapSandbox:
 
     Args:
         environ: Where PATH and HOME are read from; the process's own by default.
+        limits: For every program whose spec names no others.
     """
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None, limits: Limits | None = None) -> None:
+        self._limits = limits
         environ = os.environ if environ is None else environ
         search_path = environ.get("PATH", os.defpath)
         home = Path(environ.get("HOME") or Path.home())
         package = Path(__file__).parents[2]
+        bwrap = shutil.which("bwrap", path=search_path) or ""
         self._view = SystemView(
-            bwrap=shutil.which("bwrap", path=search_path) or "",
+            bwrap=bwrap,
             search_path=search_path,
             home=home,
             toolchain=find_toolchain_paths(search_path, home, package=package),
+            mechanisms=find_mechanisms(bwrap, _output_of([bwrap, "--help"])) if bwrap else Mechanisms(),
             env=_find_env(search_path),
         )
         self._report: SandboxReport | None = None
@@ -99,13 +107,14 @@ class BubblewrapSandbox:
 
     async def _try(self) -> SandboxReport:
         if not self._view.bwrap:
-            return _nothing_holds("bubblewrap is not installed")
+            return _nothing_holds("bubblewrap is not installed", INSTALL)
         findings = await try_to_get_out(
             lambda argv, spec: self.wrap(argv, spec, SandboxLevel.BUBBLEWRAP), self._view.bwrap
         )
         if findings.problem:
-            return _nothing_holds(findings.problem)
-        return SandboxReport(SandboxLevel.BUBBLEWRAP, _layers(findings))
+            return _nothing_holds(findings.problem, remedy_for(findings.problem, read_kernel(), self._view.bwrap))
+        limits = self._view.mechanisms.describe(has_process_limit=findings.has_process_limit)
+        return SandboxReport(SandboxLevel.BUBBLEWRAP, {**_layers(findings), "limits": limits})
 
     def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
         """The level for new instances.
@@ -117,7 +126,7 @@ class BubblewrapSandbox:
             return SandboxLevel.NONE
         if mode == "strict" and report.level is SandboxLevel.NONE:
             reason = report.layers["filesystem"].removeprefix("none: ")
-            raise SandboxUnavailable(f"the sandbox is not available: {reason}", hint=_INSTALL_HINT)
+            raise SandboxUnavailable(f"the sandbox is not available: {reason}", hint=report.remedy or INSTALL)
         return report.level
 
     def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
@@ -130,7 +139,8 @@ class BubblewrapSandbox:
         """
         if level is SandboxLevel.NONE:
             return list(argv)
-        return bubblewrap_argv(argv, spec, self._view)
+        limited = replace(spec, limits=self._limits) if spec.limits is None else spec
+        return bubblewrap_argv(argv, limited, self._view)
 
 
 def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) -> list[str]:
@@ -143,6 +153,7 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     spec = _with_possible_links(spec, view)
     has_terminal = bool(view.env) and not spec.own_session
     command = [view.env, f"--ignore-signal={signals}"] if has_terminal else []
+    command += outer_argv(spec.limits, view.mechanisms) if spec.limits else []
     command += [view.bwrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
     if spec.share_network:
         command.append("--share-net")
@@ -151,14 +162,24 @@ def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) ->
     command += _environment(spec, view)
     command += ["--proc", "/proc", "--dev", "/dev"]
     instead = {place: source for source, place in spec.shown_as}
+    size = ["--size", str(spec.limits.temporary_mb * 1024 * 1024)] if spec.limits and view.mechanisms.can_size else []
     for flag, path in _mounts(spec, view):
-        command += [flag, str(path)] if flag == "--tmpfs" else [flag, str(instead.get(path, path)), str(path)]
+        command += [*size, flag, str(path)] if flag == "--tmpfs" else [flag, str(instead.get(path, path)), str(path)]
     for target, place in spec.links:
         command += ["--symlink", str(target), str(place)]
-    for path in (*spec.hidden, Path("/")):
+    for path in (*spec.hidden, Path("/"), Path("/dev")):
         command += ["--remount-ro", str(path)]
     command += ["--chdir", str(spec.cwd), "--"]
+    command += inner_argv(spec.limits, view.mechanisms) if spec.limits else []
     return command + [view.env, f"--default-signal={signals}"] * has_terminal + list(argv)
+
+
+def _output_of(argv: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
 
 
 def _find_env(search_path: str) -> str:
@@ -193,7 +214,7 @@ def _environment(spec: SandboxSpec, view: SystemView) -> list[str]:
 
 def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
     """Flag and path of each mount, parents before children; for one path the last given here wins."""
-    wanted: dict[Path, str] = {Path(name): "--tmpfs" for name in ("/tmp", "/run", "/var/tmp")}
+    wanted: dict[Path, str] = {Path(name): "--tmpfs" for name in ("/tmp", "/run", "/var/tmp", "/dev/shm")}
     if view.home != Path("/"):
         wanted[view.home] = "--tmpfs"
     linked = {place for _, place in spec.links}
@@ -237,8 +258,15 @@ def _layers(findings: Findings) -> dict[str, str]:
     }
 
 
-def _nothing_holds(reason: str) -> SandboxReport:
+def _nothing_holds(reason: str, remedy: str) -> SandboxReport:
     return SandboxReport(
         SandboxLevel.NONE,
-        {"filesystem": f"none: {reason}", "network": "none", "processes": "none", "terminal": "own pane"},
+        {
+            "filesystem": f"none: {reason}",
+            "network": "none",
+            "processes": "none",
+            "terminal": "own pane",
+            "limits": "none",
+        },
+        remedy,
     )

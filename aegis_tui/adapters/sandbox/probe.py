@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.adapters.sandbox.remedy import first_words
+from aegis_tui.config import Limits
 from aegis_tui.ports.sandbox import SandboxSpec
 
 _DEADLINE_S = 15.0
+_PROCESSES = 24
+"""As many as the probe may start, which is fewer than it tries."""
 
 _ATTEMPT = """
 import json, os, socket, sys
+FORKS = 40
 inside, outside, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 def writes(path):
     try:
@@ -33,7 +38,19 @@ def connects():
         return True
     except OSError:
         return False
-print(json.dumps({"inside": writes(inside), "outside": writes(outside), "connects": connects(), "pid": os.getpid()}))
+def forks():
+    made, (out, end) = 0, os.pipe()
+    try:
+        for made in range(FORKS):
+            if os.fork() == 0:
+                os.close(end)
+                os.read(out, 1)
+                os._exit(0)
+    except OSError:
+        return made
+    return FORKS
+seen = {"forks": forks(), "pid": os.getpid()}
+print(json.dumps({**seen, "inside": writes(inside), "outside": writes(outside), "connects": connects()}))
 """
 
 
@@ -45,6 +62,8 @@ class Findings:
     """As the program names itself: `bubblewrap 0.8.0`."""
     problem: str = ""
     """Empty when everything held; else one line that says what did not."""
+    has_process_limit: bool = False
+    """Whether a process that starts others was stopped."""
 
 
 async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]], program: str) -> Findings:
@@ -57,28 +76,35 @@ async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]]
     Returns:
         What was seen; never raises for a sandbox that does not work.
     """
-    code, version, _ = await _run([program, "--version"])
+    code, version, errors = await _run([program, "--version"])
     if code != 0:
-        return Findings("", f"{program} does not start")
+        return Findings("", f"{program} does not start: {first_words(errors, code)}")
     async with _listener() as port:
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="aegis-probe-"))
         try:
-            problem = await _attempt(wrap, folder, port)
+            return await _attempt(wrap, folder, port, version)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    return Findings(version, problem)
 
 
-async def _attempt(wrap: Callable[[Sequence[str], SandboxSpec], list[str]], folder: Path, port: int) -> str:
+async def _attempt(
+    wrap: Callable[[Sequence[str], SandboxSpec], list[str]], folder: Path, port: int, version: str
+) -> Findings:
     worktree, outside = folder / "worktree", folder / "outside"
     worktree.mkdir()
     outside.mkdir()
-    spec = SandboxSpec(worktree=worktree, cwd=worktree, read_only=(outside,), own_session=True)
+    limits = Limits(processes=_PROCESSES)
+    spec = SandboxSpec(worktree=worktree, cwd=worktree, read_only=(outside,), own_session=True, limits=limits)
     script = [sys.executable, "-I", "-c", _ATTEMPT, str(worktree / "file"), str(outside / "file"), str(port)]
     code, out, err = await _run(wrap(script, spec))
     if code != 0:
-        return next(iter(err.strip().splitlines()), f"ended with status {code}")
-    return _judge(json.loads(out), wrote_outside=(outside / "file").exists())
+        return Findings(version, first_words(err, code))
+    seen = json.loads(out)
+    return Findings(
+        version,
+        _judge(seen, wrote_outside=(outside / "file").exists()),
+        has_process_limit=seen["forks"] < _PROCESSES,
+    )
 
 
 def _judge(seen: dict[str, Any], *, wrote_outside: bool) -> str:

@@ -1,0 +1,63 @@
+"""Sets limits on itself, then becomes the program. Run as a file, with `python -I -S`: standard library only.
+
+The first argument is JSON: `rlimits`, name -> value, both limits of setrlimit(2); `groups`, a list of {parent, files}:
+a control group is made below `parent`, the files are written in it, and this process enters it. Ends with 125 when a
+limit cannot be set: a program without its limits is not started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+PREFIX = "aegis-"
+EXIT_NO_LIMIT = 125
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Become `argv[1:]` under the limits of `argv[0]`."""
+    try:
+        plan = json.loads(argv[0])
+        for group in plan["groups"]:
+            enter(group)
+        for name, value in plan["rlimits"].items():
+            set_limit(getattr(resource, name), value)
+        os.execvp(argv[1], argv[1:])
+    except (OSError, ValueError, LookupError) as error:
+        sys.stderr.write(f"aegis-tui: a limit cannot be set: {error}\n")
+    raise SystemExit(EXIT_NO_LIMIT)
+
+
+def set_limit(number: int, value: int) -> None:
+    """Lower a limit; one that is lower already stays."""
+    hard = resource.getrlimit(number)[1]
+    lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(number, (lowest, lowest))
+
+
+def enter(group: dict[str, Any]) -> None:
+    """Make a control group for this process, enter it, and remove those whose process is gone."""
+    parent = Path(group["parent"])
+    sweep(parent)
+    place = parent / f"{PREFIX}{os.getpid()}"
+    place.mkdir(exist_ok=True)
+    for name, value in (*group["files"].items(), ("cgroup.procs", "0")):
+        (place / name).write_text(value, encoding="ascii")
+
+
+def sweep(parent: Path) -> None:
+    """Remove the empty groups of processes that have ended."""
+    for place in parent.glob(f"{PREFIX}*"):
+        owner = place.name.removeprefix(PREFIX)
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

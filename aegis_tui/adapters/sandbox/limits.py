@@ -1,0 +1,159 @@
+"""Which limits this machine can put on a sandbox, and the argv that puts them on.
+
+Per process: setrlimit(2). Per sandbox: control groups, where this process may make one (root, or a delegated subtree).
+The number of processes without a control group: RLIMIT_NPROC, counted in the sandbox's own user namespace since Linux
+5.14, but never for the machine's root; it is set inside. Sources: setrlimit(2), cgroups(7), user_namespaces(7).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.adapters.sandbox.hold import PREFIX
+from aegis_tui.config import Limits
+
+_HOLD = str(Path(__file__).with_name("hold.py"))
+_MIB = 1024 * 1024
+_FILES = {"pids": ("pids.max",), "memory": ("memory.max", "memory.limit_in_bytes")}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A place where control groups can be made."""
+
+    parent: Path
+    file: str
+    """The file that holds the limit."""
+
+
+@dataclass(frozen=True)
+class Mechanisms:
+    """What can be used on this machine."""
+
+    processes: Group | None = None
+    memory: Group | None = None
+    is_root: bool = False
+    can_size: bool = False
+    """bubblewrap can bound a folder in memory (0.7)."""
+    memory_bytes: int = 0
+    """Of the machine; 0 when it is not known."""
+
+    def describe(self, *, has_process_limit: bool) -> str:
+        """One line for the report: what bounds a sandbox here, and what does not."""
+        by = "control group" if self.processes else "RLIMIT_NPROC"
+        processes = by if has_process_limit else "not limited (root, and no control group can be made here)"
+        memory = "control group" if self.memory else "each process alone"
+        temporary = "sized" if self.can_size else "half of the memory each (bubblewrap before 0.7, or setuid)"
+        return f"processes: {processes}; memory: {memory}; folders in memory: {temporary}; files: RLIMIT_FSIZE"
+
+
+def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid: int | None = None) -> Mechanisms:
+    """Look at this machine; makes and removes an empty control group where it may.
+
+    Args:
+        bwrap: Path of bubblewrap.
+        bwrap_help: What `bwrap --help` says.
+        proc: The process file system.
+        uid: Whose limits; this process's own by default.
+    """
+    return Mechanisms(
+        processes=_find_group("pids", proc),
+        memory=_find_group("memory", proc),
+        is_root=(os.geteuid() if uid is None else uid) == 0,
+        can_size="--size" in bwrap_help and not _is_setuid(bwrap),
+        memory_bytes=_memory_of(proc),
+    )
+
+
+def outer_argv(limits: Limits, found: Mechanisms) -> list[str]:
+    """What comes before the sandbox's own program."""
+    memory_bytes = _memory_limit(limits, found)
+    values = ((found.processes, limits.processes), (found.memory, memory_bytes))
+    groups = [
+        {"parent": str(group.parent), "files": {group.file: str(value)}} for group, value in values if group and value
+    ]
+    rlimits = {"RLIMIT_FSIZE": limits.file_mb * _MIB, "RLIMIT_CORE": 0}
+    if memory_bytes:
+        rlimits["RLIMIT_DATA"] = memory_bytes
+    return _hold({"groups": groups, "rlimits": rlimits})
+
+
+def inner_argv(limits: Limits, found: Mechanisms) -> list[str]:
+    """What comes before the program inside the sandbox; empty where the control group counts."""
+    if found.processes or found.is_root:
+        return []
+    return _hold({"groups": [], "rlimits": {"RLIMIT_NPROC": limits.processes}})
+
+
+def _hold(plan: dict[str, object]) -> list[str]:
+    return [sys.executable, "-I", "-S", _HOLD, json.dumps(plan, separators=(",", ":"))]
+
+
+def _memory_limit(limits: Limits, found: Mechanisms) -> int:
+    return limits.memory_mb * _MIB if limits.memory_mb else found.memory_bytes // 2
+
+
+def _find_group(controller: str, proc: Path) -> Group | None:
+    for parent in group_parents(controller, proc):
+        for file in _FILES[controller]:
+            if _works(parent, file):
+                return Group(parent, file)
+    return None
+
+
+def _works(parent: Path, file: str) -> bool:
+    place = parent / f"{PREFIX}try-{os.getpid()}"
+    try:
+        place.mkdir()
+    except OSError:
+        return False
+    works = os.access(place / file, os.W_OK) and os.access(place / "cgroup.procs", os.W_OK)
+    with suppress(OSError):
+        place.rmdir()
+    return works and os.access(parent / "cgroup.procs", os.W_OK)
+
+
+def group_parents(controller: str, proc: Path) -> Sequence[Path]:
+    """Folders below which a group with this controller may be made: version 1, then version 2."""
+    try:
+        own = dict(_own_groups((proc / "self" / "cgroup").read_text("utf-8")))
+        mounts = (proc / "self" / "mounts").read_text("utf-8")
+    except OSError:
+        return []
+    parents = []
+    for place, kind, options in re.findall(r"^\S+ (\S+) (cgroup2?) (\S+)", mounts, re.MULTILINE):
+        if kind == "cgroup" and controller in options.split(",") and controller in own:
+            parents.append(Path(place + own[controller]))
+        elif kind == "cgroup2" and "" in own:
+            here = Path(place + own[""])
+            parents += [here.parent] if own[""] != "/" else [here]
+    return parents
+
+
+def _own_groups(text: str) -> list[tuple[str, str]]:
+    """Controller and path of each group of this process; the empty name is version 2."""
+    lines = (line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2)
+    return [(controller, path) for _, controllers, path in lines for controller in controllers.split(",")]
+
+
+def _is_setuid(program: str) -> bool:
+    try:
+        return bool(Path(program).stat().st_mode & stat.S_ISUID)
+    except OSError:
+        return False
+
+
+def _memory_of(proc: Path) -> int:
+    try:
+        match = re.search(r"^MemTotal:\s+(\d+) kB", (proc / "meminfo").read_text("ascii"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(match[1]) * 1024 if match else 0
