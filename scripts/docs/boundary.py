@@ -25,6 +25,7 @@ LAYERS = {
     "hub files": "What the hub itself reads and writes in folders that an agent can write.",
     "integration": "What is submitted: compared with its partition and its locks, read as commits, never as files.",
     "terminal": "What a person reads: text of agents, models and repositories is only shown.",
+    "network": "What the program itself contacts, besides the model server that you named.",
     "limits": "How much: bytes, numbers, processes, time.",
 }
 """Every layer that a test may name, in the order of the page."""
