@@ -16,7 +16,10 @@ _ALLOWED = tuple(
     for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10")
 )
 _PRIVATE_SUFFIXES = ("localhost", "local", "internal", "lan", "home.arpa", "test")
-_HINT = "use a model server on this machine or in a private network (10/8, 172.16/12, 192.168/16, fc00::/7)"
+_HINT = (
+    "name a model server on this machine or in a private network (10/8, 172.16/12, 192.168/16, fc00::/7) "
+    "with --base-url or AEGIS_BASE_URL"
+)
 
 
 def normalise_base_url(url: str) -> str:
@@ -28,7 +31,7 @@ def normalise_base_url(url: str) -> str:
     Raises:
         UsageError: Not http or https, no host, a bad port, or user, query or fragment in it.
     """
-    hint = "a base URL looks like http://localhost:8001/v1"
+    hint = "a base URL looks like http://localhost:8001/v1; name it with --base-url or AEGIS_BASE_URL"
     if any(ord(sign) <= 32 or ord(sign) == 127 or sign == "\\" for sign in url):
         raise UsageError("the base URL has spaces, backslashes or control characters in it", hint=hint)
     try:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from aegis_tui.adapters.gateway_process import GatewayProcess
-from aegis_tui.errors import Unavailable
+from aegis_tui.adapters.llm.key import ModelKey, read_key
+from aegis_tui.errors import Unavailable, UsageError
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 pytestmark = pytest.mark.anyio
@@ -75,3 +78,20 @@ async def test_one_that_ends_before_it_serves_is_told_with_its_log(paths: Worksp
         await gateway.serve(*NOWHERE)
     assert "gateway.log" in caught.value.hint
     assert "is open to others" in (paths.state_dir / "logs" / "gateway.log").read_text()
+
+
+async def test_the_map_names_the_key_file_and_a_key_kept_for_the_gateway_goes_with_it(paths: WorkspacePaths) -> None:
+    key = ModelKey({"AEGIS_API_KEY": "sk-own", "HOME": str(paths.state_dir)})
+    gateway = GatewayProcess(
+        paths, paths.runtime_dir / "agents", lambda *_: None, find_key_file=partial(key.file, paths.runtime_dir)
+    )
+    await gateway.serve(*NOWHERE)
+    written = json.loads((paths.runtime_dir / "gateway-map.json").read_text())
+    kept = Path(written["upstream_token_file"])
+    assert read_key(kept) == "sk-own"
+    assert "sk-own" not in json.dumps(written)
+    assert not kept.is_relative_to(paths.runtime_dir / "agents")
+    assert not any("sk-own" in " ".join(process.cmdline()) for process in gateways(paths.runtime_dir))
+    await gateway.close()
+    with pytest.raises(UsageError, match="No such file"):
+        read_key(kept)

@@ -145,9 +145,10 @@ def play(worktree: Path) -> Callable[..., None]:
 
 
 @pytest.fixture
-def other_server() -> Iterator[str]:
-    """The URL of the second, independent model server."""
-    argv = [sys.executable, str(Path(__file__).parent / "other_model_server.py")]
+def other_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of the second, independent model server; a parameter is one of its styles."""
+    style = [request.param] if hasattr(request, "param") else []
+    argv = [sys.executable, str(Path(__file__).parent / "other_model_server.py"), *style]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -4,6 +4,8 @@ It reads the tool schemas and the task from each request and derives legal calls
 prints its URL and serves until it is ended. A request that a strict server would refuse is answered 400:
 schemas that are not valid, history whose calls and results do not pair, arguments that are not JSON objects.
 
+With a word as argument it speaks in one of the odd ways of `STYLES`, all of which leave one meaning only.
+
 The task text may hold lines `FILE <path>: <content>` (\\n for a new line) and `CRITERION <id>`.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -130,6 +133,38 @@ def stream(name: str, arguments: Json) -> Iterator[Json]:
     yield {"delta": {}, "finish_reason": "tool_calls"}
 
 
+def odd(style: str, name: str, arguments: Json) -> Iterator[Json]:
+    """The same call in the way of a server that does not follow the API."""
+    text = json.dumps(arguments, ensure_ascii=False)
+    call: Json = {"index": 0, "id": "c", "function": {"name": name, "arguments": text}}
+    match style:
+        case "object":
+            call["function"]["arguments"] = arguments
+        case "twice":
+            call["function"]["arguments"] = json.dumps(text)
+        case "marks":
+            call["function"]["name"] = f"functions.{name}:0"
+        case "numbers-as-text":
+            loose = {key: str(value) if isinstance(value, int) else value for key, value in arguments.items()}
+            call["function"]["arguments"] = json.dumps(loose)
+        case "text":
+            words = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
+            yield {"delta": {"content": f"<think>hm</think>\n<tool_call>\n{words}\n</tool_call>"}}
+            yield {"delta": {}, "finish_reason": "stop"}
+            return
+        case "body":
+            yield {
+                "message": {"content": [{"type": "text", "text": ""}], "tool_calls": [call]},
+                "finish_reason": "stop",
+            }
+            return
+    yield {"delta": {"content": [{"type": "text", "text": "a\u2028b"}], "tool_calls": [call]}}
+    yield {"delta": {}, "finish_reason": {"type": "tool_calls"}}
+
+
+STYLES = ("object", "twice", "marks", "numbers-as-text", "text", "body")
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._send(200, {"object": "list", "data": [{"id": "other", "object": "model"}]})
@@ -152,10 +187,20 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
+        if sys.argv[1:]:
+            self._stream_oddly(sys.argv[1], name, arguments)
+            return
         for choice in stream(name, arguments):
             self._event(json.dumps({"id": "x", "model": "other", "choices": [{"index": 0, **choice}]}))
         self._event(json.dumps({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}))
         self._event("[DONE]")
+
+    def _stream_oddly(self, style: str, name: str, arguments: Json) -> None:
+        """No `[DONE]`, raw Unicode separators, CR as line end; or one JSON body where a stream was asked for."""
+        for choice in odd(style, name, arguments):
+            text = json.dumps({"choices": [choice]}, ensure_ascii=False)
+            self.wfile.write(text.encode() if style == "body" else f"data:{text}\r\r".encode())
+            self.wfile.flush()
 
     def _event(self, payload: str) -> None:
         self.wfile.write(f"data: {payload}\r\n\r\n".encode())

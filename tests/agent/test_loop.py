@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aegis_tui.agent.role import load_role
 from aegis_tui.testing.canned_llm import Canned, calls, says
 
@@ -146,3 +148,13 @@ def test_a_server_that_knows_only_the_schemas_gives_a_verdict(play: Play, other_
         assert all(item["pass"] for item in criteria)
 
     play(scenario, role="reviewer", base_url=other_server)
+
+
+@pytest.mark.parametrize("other_server", ["object", "twice", "marks", "numbers-as-text", "text", "body"], indirect=True)
+def test_a_server_with_a_way_of_its_own_gets_a_task_done(worktree: Path, play: Play, other_server: str) -> None:
+    async def scenario(bench: Any) -> None:
+        await bench.work("Write this.\nFILE src/a/one.py: ONE = '\u2028'\\n")
+        await bench.ends("done")
+        assert git(worktree, "show", "HEAD:src/a/one.py") == "ONE = '\u2028'"
+
+    play(scenario, base_url=other_server)

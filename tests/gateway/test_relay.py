@@ -261,3 +261,69 @@ def test_thirty_two_streams_at_once_all_arrive_whole(gateway: Gateway) -> None:
     assert asyncio.run(all_at_once()) == [CHAT_STREAM] * 32
     lines = gateway.wait_for_lines(32)
     assert sum(line["completion_tokens"] for line in lines) == 32 * 7
+
+
+FINISHED = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n'
+OPEN_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+
+
+async def sent(*pieces: bytes) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (OPEN_HEAD, FINISHED),
+        (OPEN_HEAD, FINISHED.rstrip()),
+        (OPEN_HEAD, FINISHED.replace(b"\n", b"\r")),
+        (OPEN_HEAD, b'{\n "choices": [{\n  "finish_reason" : "stop"}]}'),
+        (STREAM_HEAD, chunked(FINISHED)),
+    ],
+    ids=["no done marker", "no line end", "CR", "one JSON body", "chunks without their end"],
+)
+def test_an_answer_that_says_why_it_stopped_is_whole(
+    gateway: Gateway, model_server: ModelServer, head: bytes, body: bytes
+) -> None:
+    model_server.answers[CHAT] = lambda _: sent(head, body)
+    answer = gateway.client().post(CHAT, json={"model": "tiny", "stream": True})
+
+    assert b'"error"' not in answer.content
+    assert gateway.wait_for_lines(1)[0]["error"] is None
+
+
+def test_an_answer_names_the_server_and_a_refusal_of_the_gateway_itself(
+    gateway: Gateway, model_server: ModelServer
+) -> None:
+    client = gateway.client()
+    url = f"{model_server.url}/v1"
+    assert client.get("/v1/models").headers["x-aegis-upstream"] == url
+    assert client.post(CHAT, json={"model": "tiny", "stream": True}).headers["x-aegis-upstream"] == url
+    model_server.answers[CHAT] = lambda _: whole(b'{"error": "no"}', status=400)
+    refused = client.post(CHAT, json={"model": "tiny"})
+    assert (refused.headers["x-aegis-upstream"], "x-aegis-refused" in refused.headers) == (url, False)
+    assert gateway.client("nobody").post(CHAT).headers["x-aegis-refused"] == "token"
+
+
+def test_a_key_that_the_server_repeats_reaches_no_agent_and_no_log(gateway: Gateway, model_server: ModelServer) -> None:
+    (gateway.state / "key").write_text("sk-own-secret\n", encoding="utf-8")
+    gateway.write_map(model_server.url, upstream_token_file=str(gateway.state / "key"))
+    for kind in (b"application/json", b"text/event-stream"):
+        body = b'{"error": {"message": "Incorrect API key provided: sk-own-secret"}}'
+        head = b"HTTP/1.1 401 X\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n" % (kind, len(body))
+        model_server.answers[CHAT] = lambda _, head=head, body=body: sent(head, body)  # type: ignore[misc]
+        answer = gateway.client().post(CHAT, json={"model": "tiny", "stream": True})
+        assert answer.status_code == 401
+        assert b"[key]" in answer.content and b"sk-own" not in answer.content
+    assert "sk-own" not in (gateway.state / "gateway.log").read_text()
+    assert "sk-own" not in json.dumps(gateway.wait_for_lines(2))
+
+
+def test_a_key_file_that_is_not_usable_is_said_without_its_place(gateway: Gateway, model_server: ModelServer) -> None:
+    gateway.write_map(model_server.url, upstream_token_file=str(gateway.state / "gone"))
+    answer = gateway.client().post(CHAT, json={"model": "tiny"})
+
+    assert (answer.status_code, answer.headers["x-aegis-refused"]) == (503, "model.key")
+    assert str(gateway.state) not in answer.text
+    assert model_server.calls(CHAT) == []
