@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import stat
 import unicodedata
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
@@ -33,6 +34,7 @@ from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.known_texts import KnownTexts
 from aegis_tui.ports.symbols import SymbolReader
 from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
 """Larger files are locked as a whole."""
@@ -175,22 +177,22 @@ def read_text(folder: Path, path: str) -> str | None:
     The path is tried as it is spelled, then in NFC.
 
     Returns:
-        None when the file is larger than `MAX_FILE_BYTES`.
+        None when the file is larger than `MAX_FILE_BYTES` or closed to us.
 
     Raises:
-        UsageError: There is none, it leads out of the checkout, or it cannot be read.
+        UsageError: There is none, a link is on the way, or it cannot be read.
     """
-    root = folder.resolve()
+    hint = "lock the path without lines or symbol"
     try:
-        places = [(root / name).resolve() for name in (name_of(path), unicodedata.normalize("NFC", name_of(path)))]
-        place = next((item for item in places if item.is_relative_to(root) and item.is_file()), None)
-        if place is None:
-            raise UsageError(f"there is no file {path} where you work", "lock the path without lines or symbol")
-        with place.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
+        with UntrustedFolder(folder.resolve()) as root:
+            for name in dict.fromkeys((name_of(path), unicodedata.normalize("NFC", name_of(path)))):
+                status = root.status(name)
+                if status is not None and stat.S_ISREG(status.st_mode):
+                    raw = root.read(name, limit=MAX_FILE_BYTES)
+                    return None if raw is None else raw.decode("utf-8", "surrogateescape")
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read", "lock the path without lines or symbol") from error
-    return None if len(raw) > MAX_FILE_BYTES else raw.decode("utf-8", "surrogateescape")
+        raise UsageError(f"{path} cannot be read", hint) from error
+    raise UsageError(f"there is no file {path} where you work", hint)
 
 
 def _is_text(text: str) -> bool:

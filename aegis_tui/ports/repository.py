@@ -205,6 +205,8 @@ class GitMounts:
     """To be mounted read-only after those: what inside them must not change, and the hooks."""
     branches: tuple[Path, ...] = ()
     """The run's folder of branches and that of their logs: an instance is shown copies of its own there."""
+    shown_as: tuple[tuple[Path, Path], ...] = ()
+    """Pairs of a folder or file of the instance's own and the place it is shown at; writable unless in `read_only`."""
 
 
 class Repository(Protocol):
@@ -370,8 +372,23 @@ class Repository(Protocol):
         """Hold a commit for good under `refs/aegis/runs/<run>/<name>`; returns that ref."""
         ...
 
-    async def git_mounts(self, worktree: Worktree) -> GitMounts:
-        """What a sandbox around that worktree has to mount."""
+    async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
+        """What a sandbox around that worktree has to mount.
+
+        Args:
+            worktree: Fresh: no agent has been in it.
+            private: A folder for this instance alone, for a git folder and a store of its own; what it commits is in
+                the repository only after `take_in`. None: it writes the real ones.
+        """
+        ...
+
+    async def take_in(self, private: Path, oids: Sequence[str]) -> None:
+        """Bring commits that an instance made, with all that they need, into the repository.
+
+        Args:
+            private: As given to `git_mounts`; nothing in it is trusted. One without a store has nothing to bring.
+            oids: The commits. GitError is raised when they are not whole; nothing was brought then.
+        """
         ...
 
     async def fsck(self) -> None:

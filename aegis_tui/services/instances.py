@@ -155,15 +155,16 @@ class InstanceKeeper:
 
     async def _write_launch_record(self, instance: Instance, run: Run, folder: Path, worktree: Worktree) -> None:
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
-        mounts = await self._repository.git_mounts(worktree)
+        private = None if level is SandboxLevel.NONE else self._refs.git_folder(instance)
+        mounts = await self._repository.git_mounts(worktree, private=private)
         around = await self._surroundings.prepare(
             worktree.path, folder / "home", (), confined=level is not SandboxLevel.NONE, committed=True
         )
         environment = self.environment(instance, run, folder)
         environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
-        shown_as: list[tuple[Path, Path]] = []
-        if level is not SandboxLevel.NONE:
-            shown_as = await self._refs.lay_out(instance, places=mounts.branches, working_oid=run.working_oid)
+        shown_as = [*mounts.shown_as]
+        if private is not None:
+            shown_as += await self._refs.lay_out(instance, places=mounts.branches, working_oid=run.working_oid)
         spec = SandboxSpec(
             worktree=worktree.path,
             cwd=worktree.path,
@@ -234,9 +235,13 @@ class InstanceKeeper:
         allow = (*instance.partition, *(escape_glob(path) for path in granted))
         await self._repository.set_guard(Path(instance.worktree), dataclasses.replace(guard, allow=allow))
 
-    def show_working_ref(self, instance: Instance, oid: str) -> None:
+    async def show_working_ref(self, instance: Instance, oid: str) -> None:
         """Let a sandboxed instance see where the working ref stands."""
-        self._refs.show_working_ref(instance, oid)
+        await self._refs.show_working_ref(instance, oid)
+
+    async def take_in(self, instance: Instance, oid: str) -> None:
+        """Bring a commit of a sandboxed instance into the repository, if it is whole."""
+        await self._refs.take_in(instance, oid)
 
     async def take_over(self, instance: Instance) -> None:
         """Move the branch of a sandboxed instance to where the instance has it."""
@@ -266,6 +271,7 @@ class InstanceKeeper:
             rescue=RescueName(instance.run or "none", instance.instance_id),
             already_saved=saved_tree,
         )
+        await self._refs.forget(instance)
         return rescued.ref if rescued else None
 
 

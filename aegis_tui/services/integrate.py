@@ -38,6 +38,9 @@ class Integrator:
 
     async def inspect(self, run: Run, piece: Piece, head_oid: str, fences: PieceFences = NO_FENCES) -> dict[str, Any]:
         """What a hand-in changes and what it crosses: files, blobs, findings, overlaps, blocking."""
+        if not await self._repository.commit_exists(head_oid):
+            msg = "the commit that was submitted is not there, or not whole: commit again"
+            return {"files": (), "findings": (Finding(type="history", msg=msg),)}
         base = await self._repository.merge_base(run.working_oid, head_oid)
         if base is None:
             msg = "the hand-in shares no history with the working ref"

@@ -2,19 +2,26 @@
 
 In the sandbox the folder of the run's branches is the instance's own copy: its branch and the working ref. So no agent
 can move another's branch or the working ref, whatever hooks it skips (GIT-6); the hub copies its branch out, and tells
-it where the working ref stands.
+it where the working ref stands. The copy is the agent's to write, and is treated so: see `sdk/untrusted_folder.py`.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from pathlib import Path
 
 from aegis_tui.domain.instance import Instance
+from aegis_tui.errors import GitError
 from aegis_tui.ports.repository import Repository
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree, read_file
 
 INTEGRATION = "integration"
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_MAX_REF_BYTES = 100
+
+_log = logging.getLogger(__name__)
 
 
 class PrivateRefs:
@@ -27,9 +34,15 @@ class PrivateRefs:
 
     def __init__(self, repository: Repository, instances_dir: Path) -> None:
         self._repository, self._instances_dir = repository, instances_dir
+        self._refused: dict[str, str] = {}
+        """By instance the commit that could not be taken in; it is not tried again and again."""
 
     def _folder(self, instance: Instance) -> Path:
         return self._instances_dir / instance.instance_id / "refs"
+
+    def git_folder(self, instance: Instance) -> Path:
+        """Where the instance has its own copies of git's folders, if it is sandboxed."""
+        return self._instances_dir / instance.instance_id / "git"
 
     async def lay_out(
         self, instance: Instance, *, places: tuple[Path, ...], working_oid: str
@@ -40,50 +53,71 @@ class PrivateRefs:
             instance: Its branch exists.
             places: The run's folder of branches, then that of their logs.
             working_oid: Where the working ref stands.
+
+        Raises:
+            OSError: They cannot be written.
         """
         heads, *others = places
         folder = self._folder(instance)
         own = await self._repository.resolve(f"refs/heads/{instance.branch}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        write_ref(folder / INTEGRATION, working_oid)
-        if own is not None:
-            write_ref(folder / instance.instance_id, own)
+        refs = {INTEGRATION: working_oid} | ({instance.instance_id: own} if own else {})
+        await asyncio.to_thread(_write_refs, folder, refs)
         pairs = [(folder, heads)]
         for number, place in enumerate(others):
             copy = folder.with_name(f"reflogs-{number}")
-            copy.mkdir(mode=0o700, exist_ok=True)
+            await asyncio.to_thread(copy.mkdir, mode=0o700, exist_ok=True)
             pairs.append((copy, place))
         return pairs
 
-    def show_working_ref(self, instance: Instance, oid: str) -> None:
-        """Let the instance see where the working ref stands; nothing for one that sees the real one."""
-        if self._folder(instance).is_dir():
-            write_ref(self._folder(instance) / INTEGRATION, oid)
+    async def show_working_ref(self, instance: Instance, oid: str) -> None:
+        """Let the instance see where the working ref stands; nothing for one that sees the real one.
+
+        An instance that has made its copy unwritable does not see it, and that is all.
+        """
+        try:
+            await asyncio.to_thread(_show, self._folder(instance), oid)
+        except OSError as error:
+            _log.warning("a working ref is not shown", extra={"aegis_instance": instance.agent_id, "why": str(error)})
+
+    async def take_in(self, instance: Instance, oid: str) -> bool:
+        """Bring a commit that the instance made into the repository; False if it is not whole there."""
+        name = instance.instance_id
+        if self._refused.get(name) != oid:
+            try:
+                await self._repository.take_in(self.git_folder(instance), [oid])
+            except GitError as error:
+                self._refused[name] = oid
+                _log.warning("a commit is not taken in", extra={"aegis_instance": name, "why": error.message})
+        return self._refused.get(name) != oid and await self._repository.commit_exists(oid)
 
     async def take_over(self, instance: Instance) -> None:
-        """Move the instance's real branch to where its own copy stands, if that is a commit of this repository."""
-        path = self._folder(instance) / instance.instance_id
-        text = _read_oid(path)
+        """Move the instance's real branch to where its own copy stands, if that is a whole commit."""
+        raw = await asyncio.to_thread(read_file, self._folder(instance) / instance.instance_id, limit=_MAX_REF_BYTES)
+        text = (raw or b"").decode("ascii", "replace").strip()
+        if not _OID.match(text):
+            return
         ref = f"refs/heads/{instance.branch}"
         stands = await self._repository.resolve(ref)
-        if text is not None and text != stands and await self._repository.commit_exists(text):
+        if text != stands and await self.take_in(instance, text):
             await self._repository.update_ref(ref, text, stands)
 
-
-def _read_oid(path: Path) -> str | None:
-    """The oid in a file that an agent may have put there; None for anything else."""
-    if path.is_symlink() or not path.is_file():
-        return None
-    try:
-        with path.open("rb") as file:
-            text = file.read(100).decode("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return text if _OID.match(text) else None
+    async def forget(self, instance: Instance) -> None:
+        """Delete the copies of git's folders of an instance whose work is kept elsewhere."""
+        folder = self.git_folder(instance)
+        try:
+            if await asyncio.to_thread(folder.exists):
+                await asyncio.to_thread(delete_tree, folder)
+        except OSError as error:
+            _log.warning("copies of git's folders stay", extra={"aegis_path": str(folder), "why": str(error)})
 
 
-def write_ref(path: Path, oid: str) -> None:
-    """Write a loose ref as git does: the oid and a line end, in one step."""
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(f"{oid}\n", "ascii")
-    fresh.replace(path)
+def _write_refs(folder: Path, refs: dict[str, str]) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with UntrustedFolder(folder) as copy:
+        for name, oid in refs.items():
+            copy.write(name, f"{oid}\n".encode("ascii"))
+
+
+def _show(folder: Path, oid: str) -> None:
+    if folder.is_dir():
+        _write_refs(folder, {INTEGRATION: oid})

@@ -212,6 +212,8 @@ class Reconciler:
 
     async def _inspect(self, effect: InspectPiece) -> AnyCommand:
         run, piece, fences = await self._piece(effect.run, effect.piece)
+        if author := await self._port.read(lambda workspace: workspace.instances.find(piece.agent_id or "")):
+            await self._keeper.take_in(author, effect.head_oid)
         found = await self._integrator.inspect(run, piece, effect.head_oid, fences)
         return commands.PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **found)
 
@@ -224,7 +226,7 @@ class Reconciler:
         if oid is None:
             return commands.MergeMarkRejected(**place, overlaps=tuple(overlaps))
         for instance in await self._port.read(lambda workspace: list(workspace.instances.alive())):
-            self._keeper.show_working_ref(instance, oid)
+            await self._keeper.show_working_ref(instance, oid)
         return commands.MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken))
 
     async def _check(self, effect: CheckComposition) -> AnyCommand:

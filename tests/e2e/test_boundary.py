@@ -181,8 +181,9 @@ def look_around(seen: Seen, state: Path) -> None:
         for path in folder.rglob("*"):
             if "worktrees" in path.parts or path.is_symlink():
                 continue
-            if path.parent.name.startswith("ref") and stat.S_IMODE(path.parent.stat().st_mode) == 0o700:
-                continue  # git writes an instance's refs with the person's umask; their folder is closed
+            copies = [above for above in path.parents if above.name == "git" or above.name.startswith("ref")]
+            if copies and stat.S_IMODE(copies[-1].stat().st_mode) == 0o700:
+                continue  # git writes an instance's refs and folders with the person's umask; theirs is closed
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 seen.open_files.append(f"{path} {stat.filemode(path.stat().st_mode)}")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import stat
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aegis_tui.adapters.git.folder import delete_trash, put_aside
 from aegis_tui.adapters.git.guard import quote_config
 from aegis_tui.errors import GitError, Refused
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder, read_file
 
 RECORD_NAME = "aegis.json"
 
@@ -19,6 +21,7 @@ LOCK_PREFIX = "aegis-tui"
 """How the lock reason of every worktree of ours starts."""
 
 _INCLUDE_MARK = "# aegis-tui guard"
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Record:
     """Empty for a scratch worktree."""
     base_oid: str
     branch: str | None
+    private: Path | None = None
+    """Where the instance has its own copies of git's folders (`adapters/git/private.py`); None without a sandbox."""
 
 
 class AdminFolders:
@@ -45,10 +50,10 @@ class AdminFolders:
     def find(self, path: Path) -> Path | None:
         """The folder of the worktree at `path`, whole or not."""
         wanted = path.resolve()
-        for link in self._home.glob("*/gitdir"):
-            target = link.parent / link.read_text(errors="surrogateescape").rstrip("\n")
-            if target.parent.resolve() == wanted:
-                return link.parent
+        for admin in self._home.glob("*"):
+            text = _read(admin, "gitdir").rstrip("\n")
+            if text and (admin / text).parent.resolve() == wanted:
+                return admin
         return None
 
     def get(self, path: Path) -> Path:
@@ -86,33 +91,44 @@ class AdminFolders:
 
     def is_stray(self, path: Path) -> bool:
         """True if the folder at `path` says it is a worktree of this repository, which knows nothing of it."""
-        link = path / ".git"
-        target = link.read_text(errors="replace").removeprefix("gitdir: ").strip() if link.is_file() else ""
+        target = _read(path, ".git").removeprefix("gitdir: ").strip()
         return bool(target) and Path(target).parent.resolve() == self._home.resolve()
 
 
 def is_reserved(admin: Path) -> bool:
     """True if a worktree is locked by us; git writes the lock before anything else."""
-    lock = admin / "locked"
-    return lock.is_file() and lock.read_text(errors="replace").startswith(LOCK_PREFIX)
+    return _read(admin, "locked").startswith(LOCK_PREFIX)
 
 
 def read_record(admin: Path) -> Record | None:
     """Our note, or None where the worktree is unfinished or not ours."""
     try:
-        plain = json.loads((admin / RECORD_NAME).read_text())
-        return Record(str(plain["instance"]), str(plain["base_oid"]), plain["branch"])
-    except (OSError, ValueError, KeyError, TypeError):
+        plain = json.loads(_read(admin, RECORD_NAME))
+        private = plain.get("private")
+        instance, base_oid = str(plain["instance"]), str(plain["base_oid"])
+        return Record(instance, base_oid, plain["branch"], Path(private) if private else None)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def write_record(admin: Path, record: Record) -> None:
-    """Note that a worktree is complete, and lock it."""
-    (admin / "locked").write_text(f"{LOCK_PREFIX} {record.instance or 'scratch'}\n")
+    """Note that a worktree is complete, and lock it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     plain = {"instance": record.instance, "base_oid": record.base_oid, "branch": record.branch}
-    fresh = admin / f"{RECORD_NAME}.new"
-    fresh.write_text(json.dumps(plain) + "\n")
-    fresh.replace(admin / RECORD_NAME)
+    if record.private is not None:
+        plain["private"] = str(record.private)
+    with UntrustedFolder(admin) as folder:
+        folder.write("locked", f"{LOCK_PREFIX} {record.instance or 'scratch'}\n".encode(), mode=0o644)
+        folder.write(RECORD_NAME, json.dumps(plain).encode() + b"\n", mode=0o644)
+
+
+def note_private(admin: Path, private: Path) -> None:
+    """Note where the instance of a complete worktree has its own copies of git's folders."""
+    if record := read_record(admin):
+        write_record(admin, replace(record, private=private))
 
 
 def mend_link(path: Path, admin: Path) -> None:
@@ -121,22 +137,29 @@ def mend_link(path: Path, admin: Path) -> None:
     Raises:
         Refused: A repository stands in its place.
     """
-    link = path / ".git"
     wanted = f"gitdir: {admin}\n"
-    if link.is_file() and not link.is_symlink() and link.read_text(errors="replace") == wanted:
-        return
-    if link.is_symlink() or link.is_file():
-        link.unlink()
-    elif link.exists():
-        raise Refused(f"{link} is a repository of its own", "move it away", code="rescue.repository")
-    link.write_text(wanted)
+    with UntrustedFolder(path) as folder:
+        if folder.read(".git", limit=_MAX_BYTES) == wanted.encode("utf-8", "surrogateescape"):
+            return
+        status = folder.status(".git")
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise Refused(f"{path / '.git'} is a repository of its own", "move it away", code="rescue.repository")
+        folder.write(".git", wanted.encode("utf-8", "surrogateescape"), mode=0o644)
 
 
 def include_settings(admin: Path, settings: Path) -> None:
-    """Let a worktree's configuration end with a settings file; other settings in it stay."""
-    own = admin / "config.worktree"
-    text = own.read_text(errors="surrogateescape") if own.exists() else ""
+    """Let a worktree's configuration end with a settings file; other settings in it stay.
+
+    A file that says so already is left alone: replacing it would take away the read-only mount over it in a sandbox.
+    """
+    text = _read(admin, "config.worktree")
     block = f"{_INCLUDE_MARK}\n[include]\n\tpath = {quote_config(str(settings))}\n"
-    fresh = own.with_name(own.name + ".new")
-    fresh.write_text(text.partition(_INCLUDE_MARK)[0] + block, errors="surrogateescape")
-    fresh.replace(own)
+    wanted = text.partition(_INCLUDE_MARK)[0] + block
+    if text != wanted:
+        with UntrustedFolder(admin) as folder:
+            folder.write("config.worktree", wanted.encode("utf-8", "surrogateescape"), mode=0o644)
+
+
+def _read(folder: Path, name: str) -> str:
+    """A small file of a folder that an agent without a sandbox can write; empty for anything else."""
+    return (read_file(folder / name, limit=_MAX_BYTES) or b"").decode("utf-8", "surrogateescape")

@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-_TRASH = ".aegis-trash-"
+from aegis_tui.errors import Refused
+from aegis_tui.sdk.untrusted_folder import TRASH as _TRASH
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree
+
+MAX_FILE_BYTES = 4 << 30
+"""A larger file is not saved by a commit of ours: git would read it for minutes."""
+
 _SCRATCH = re.compile(r"aegis-git-(\d+)-.*")
 
 
@@ -54,26 +60,13 @@ def put_aside(path: Path, parent: Path) -> None:
 
 
 def delete_trash(parent: Path) -> None:
-    """Delete everything that was put aside in a folder, leftovers of a crash included; blocking, never raises."""
+    """Delete everything that was put aside in a folder, leftovers of a crash included; blocking, never raises.
+
+    What was put aside may have been an agent's: nothing in it is followed.
+    """
     for aside in parent.glob(f"{_TRASH}*"):
-        if aside.is_symlink() or not aside.is_dir():
-            with contextlib.suppress(OSError):
-                aside.unlink()
-            continue
-        _make_deletable(aside)
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _make_deletable(folder: Path) -> None:
-    """Open folders that were made read-only, without following links."""
-    with contextlib.suppress(OSError):
-        folder.chmod(0o700)
-    for top, names, _ in os.walk(folder):
-        for name in names:
-            child = Path(top) / name
-            if not child.is_symlink():
-                with contextlib.suppress(OSError):
-                    child.chmod(0o700)
+        with contextlib.suppress(OSError):
+            delete_tree(aside)
 
 
 def exists(path: Path) -> bool:
@@ -94,3 +87,44 @@ def has_content(path: Path) -> bool:
 def real_path(text: str) -> Path:
     """The absolute path behind a name, links followed."""
     return Path(text).resolve()
+
+
+def make_savable(path: Path) -> None:
+    """Prepare a worktree that no agent works in any more for git, which waits for pipes and fails on closed files.
+
+    Pipes, sockets and devices are deleted, since no commit can hold them; closed files and folders are opened.
+    Blocking.
+
+    Raises:
+        Refused: A file is too large for a commit; nothing was deleted.
+    """
+    odd: list[str] = []
+    for name, status in _walk(path):
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFREG and status.st_size > MAX_FILE_BYTES:
+            raise Refused(
+                f"{path / name} has {status.st_size} bytes, too many to be saved",
+                "move it away or delete it, and remove the worktree again",
+                code="rescue.size",
+            )
+        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+            odd.append(name)
+    with UntrustedFolder(path) as folder:
+        for name in odd:
+            with contextlib.suppress(OSError):
+                folder.unlink(name)
+
+
+def _walk(top: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Names below a folder, relative to it, with what bears them; links are not followed. Closed ones are opened."""
+    waiting = [""]
+    with UntrustedFolder(top) as folder:
+        while waiting:
+            place = waiting.pop()
+            for entry, status in folder.statuses(place or "."):
+                name = f"{place}/{entry}" if place else entry
+                if stat.S_ISDIR(status.st_mode):
+                    waiting.append(name)
+                if not stat.S_ISLNK(status.st_mode):
+                    folder.let_in(name, status)
+                yield name, status

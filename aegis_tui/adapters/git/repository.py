@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aegis_tui.adapters.git.admin import PROTECTED_FILES
 from aegis_tui.adapters.git.checkout import Checkout
 from aegis_tui.adapters.git.compose import Composer
 from aegis_tui.adapters.git.discovery import Discovery, discover, workspace_key
+from aegis_tui.adapters.git.intake import Intake
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.predict import Merges
+from aegis_tui.adapters.git.private import lay_out, store_of
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.worktree import Worktrees
@@ -54,7 +57,8 @@ class GitRepository:
         self._runner = GitRunner(git_dir=place.common_dir, cwd=place.root)
         self._objects = Objects(self._runner)
         self._checkout = Checkout(place, self._objects)
-        self._snapshots = Snapshots(self._runner, self._objects)
+        self._intake = Intake(self._runner, place.common_dir)
+        self._snapshots = Snapshots(self._runner, self._objects, self._intake)
         self._worktrees = Worktrees(place, self._runner, self._objects, self._snapshots)
         self._merges = Merges(self._runner)
         self._composer = Composer(self._runner, self._objects, self._merges, self._checkout)
@@ -176,11 +180,17 @@ class GitRepository:
         """See `Repository.keep`."""
         return await self._composer.keep(run, name, oid)
 
-    async def git_mounts(self, worktree: Worktree) -> GitMounts:
+    async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
         """See `Repository.git_mounts`."""
         if worktree.branch is None:
             return GitMounts(self.common_dir, (), ())
-        return await asyncio.to_thread(_mounts, self.common_dir, worktree, Path(worktree.branch).parent)
+        return await asyncio.to_thread(_mounts, self.common_dir, worktree, Path(worktree.branch).parent, private)
+
+    async def take_in(self, private: Path, oids: Sequence[str]) -> None:
+        """See `Repository.take_in`."""
+        store = await asyncio.to_thread(store_of, private)
+        if store is not None:
+            await self._intake.take(store, oids)
 
     async def fsck(self) -> None:
         """See `Repository.fsck`."""
@@ -188,17 +198,18 @@ class GitRepository:
         await self._runner.run(*args, deadline_s=_FSCK_DEADLINE_S)
 
 
-def _mounts(common_dir: Path, worktree: Worktree, run_folder: Path) -> GitMounts:
+def _mounts(common_dir: Path, worktree: Worktree, run_folder: Path, private: Path | None) -> GitMounts:
     """Folders to show a sandbox, made where they are missing; blocking."""
     objects = common_dir / "objects"
     admin = worktree.admin_dir
-    writable = (objects, admin)
     branches = (common_dir / "refs/heads" / run_folder, common_dir / "logs/refs/heads" / run_folder)
-    closed = [objects / "info", objects / "pack"]
-    for folder in (*writable, *branches, *closed):
+    for folder in (*branches, objects / "info", objects / "pack"):
         folder.mkdir(parents=True, exist_ok=True)
-    closed += [admin / name for name in PROTECTED_FILES if (admin / name).is_file()]
-    closed.append(worktree.path / ".git")
-    if worktree.hooks_dir is not None:
-        closed.append(worktree.hooks_dir)
-    return GitMounts(common_dir, writable, tuple(closed), branches)
+    if private is not None:
+        own = lay_out(private, common_dir, worktree)
+    else:
+        closed = [objects / "info", objects / "pack"]
+        closed += [admin / name for name in PROTECTED_FILES if (admin / name).is_file()]
+        own = GitMounts(common_dir, (objects, admin), tuple(closed))
+    guards = (worktree.path / ".git", *((worktree.hooks_dir,) if worktree.hooks_dir else ()))
+    return replace(own, read_only=(*own.read_only, *guards), branches=branches)

@@ -8,9 +8,10 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from aegis_tui.adapters.git.folder import is_folder
 from aegis_tui.domain.git_refusal import read_refusal
@@ -83,6 +84,7 @@ class GitRunner:
         work_tree: Path | None = None,
         env: Mapping[str, str] | None = None,
         stdin: bytes = b"",
+        stdin_file: Path | None = None,
         ok: Sequence[int] = (0,),
         deadline_s: float = DEADLINE_S,
     ) -> GitOutput:
@@ -94,6 +96,7 @@ class GitRunner:
             work_tree: Files it works on, when not those of the person's checkout.
             env: Variables to add.
             stdin: What it reads.
+            stdin_file: A file that it reads instead.
             ok: Exit statuses that are answers.
             deadline_s: Seconds until it is killed.
 
@@ -108,7 +111,7 @@ class GitRunner:
             argv.append(f"--work-tree={work_tree}")
         argv += args
         started_at = time.monotonic()
-        output = await _communicate(argv, cwd or work_tree or self._cwd, env or {}, stdin, deadline_s)
+        output = await _communicate(argv, cwd or work_tree or self._cwd, env or {}, stdin_file or stdin, deadline_s)
         logger.debug(
             "git ran",
             extra={"git_argv": argv, "git_exit": output.code, "duration_s": round(time.monotonic() - started_at, 4)},
@@ -139,18 +142,19 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _communicate(
-    argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes, deadline_s: float
+    argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes | Path, deadline_s: float
 ) -> GitOutput:
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            cwd=cwd,
-            env=environment(env),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        with _source(stdin) as source:
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                cwd=cwd,
+                env=environment(env),
+                stdin=source,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
     except FileNotFoundError as error:
         if not is_folder(cwd):
             raise GitError(f"there is no folder {cwd}") from error
@@ -159,7 +163,7 @@ async def _communicate(
         raise GitUnavailable(f"git cannot be started: {error.strerror}", "check that git is executable") from error
     try:
         async with asyncio.timeout(deadline_s):
-            stdout, stderr = await process.communicate(stdin)
+            stdout, stderr = await process.communicate(None if isinstance(stdin, Path) else stdin)
     except TimeoutError as error:
         raise GitError(
             f"git took longer than {deadline_s:g} s", "another program may hold the repository", code="git.timeout"
@@ -168,6 +172,15 @@ async def _communicate(
         if process.returncode is None:
             await _end(process)
     return GitOutput(process.returncode or 0, stdout, stderr.decode("utf-8", "replace"))
+
+
+@contextlib.contextmanager
+def _source(stdin: bytes | Path) -> Iterator[int | BinaryIO]:
+    if isinstance(stdin, Path):
+        with stdin.open("rb") as file:
+            yield file
+    else:
+        yield asyncio.subprocess.PIPE
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

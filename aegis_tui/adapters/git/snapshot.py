@@ -1,20 +1,23 @@
 """Saving what a worktree holds, without touching it: trees through a temporary index, rescue commits (GIT-1, GIT-2).
 
-Runs git on the common folder only. A worktree's own git folder and configuration are the agent's to write, and a
-setting in there names a program that git would start for us.
+Runs git on the common folder only. What an instance works with (`private.OwnGit`) is the instance's to write: its index
+is copied before git reads it, its HEAD is read as text, its settings are not read at all, and no filter
+is started for its files.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.adapters.git.filters import Filters
 from aegis_tui.adapters.git.folder import is_folder, scratch_folder
+from aegis_tui.adapters.git.intake import Intake
 from aegis_tui.adapters.git.objects import Objects
+from aegis_tui.adapters.git.private import OwnGit
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.ports.repository import RescueName, RescueRef
@@ -48,11 +51,14 @@ class Snapshots:
     Args:
         runner: Runs git in the common folder.
         objects: Reads the repository.
+        intake: Takes in what instances have committed or staged.
     """
 
-    def __init__(self, runner: GitRunner, objects: Objects) -> None:
+    def __init__(self, runner: GitRunner, objects: Objects, intake: Intake) -> None:
         self._runner = runner
         self._objects = objects
+        self._intake = intake
+        self._filters = Filters(runner, objects)
 
     async def take(self, path: Path, admin_dir: Path | None) -> Snapshot:
         """The tree of all that is in a worktree: tracked, changed, and untracked but not ignored.
@@ -64,27 +70,59 @@ class Snapshots:
         Raises:
             GitError: The content cannot be read.
         """
+        own = None if admin_dir is None else await asyncio.to_thread(OwnGit.of, admin_dir)
+        try:
+            tree = await self._tree(path, own)
+        except GitError as error:
+            if own is None or own.store is None or admin_dir is None:
+                raise
+            logger.warning("an instance's index is not used", extra={"git_error": error.message})
+            tree = await self._tree(path, OwnGit(admin_dir, None))
+        return Snapshot(tree, await self.head_of(admin_dir))
+
+    async def _tree(self, path: Path, own: OwnGit | None) -> str:
+        """The tree of a worktree's content. The index only says which files need not be read."""
         with scratch_folder() as folder:
             index = folder / "index"
-            if admin_dir is not None and (admin_dir / "index").is_file():
-                shutil.copy2(admin_dir / "index", index)
             env = {"GIT_INDEX_FILE": str(index)}
+            if own is not None and await asyncio.to_thread(own.copy_index, index):
+                await self._take_staged(own, env)
             submodules = [f":(top,exclude,literal){name}" for name in await self._submodules(path, env)]
             await self._runner.run(
                 *("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false"),
                 *("add", "--all", "--sparse", "--", ":(top)", *submodules),
                 work_tree=path,
-                env=env,
+                env=env | await self._filters.off(),
                 deadline_s=_ADD_DEADLINE_S,
             )
-            tree = (await self._runner.run("write-tree", env=env)).text
-        return Snapshot(tree, await self.head_of(admin_dir))
+            return (await self._runner.run("write-tree", env=env)).text
+
+    async def _take_staged(self, own: OwnGit, env: dict[str, str]) -> None:
+        """Take in what an instance has staged in its own store.
+
+        Raises:
+            GitError: The index or an object is damaged.
+        """
+        if own.store is None:
+            return
+        made = await asyncio.to_thread(own.object_names)
+        entries = (await self._runner.run("ls-files", "--stage", "-z", env=env)).fields()
+        staged = [oid for entry in entries if (oid := entry.split(" ")[1]) in made]
+        if staged:
+            await self._intake.take(own.store, staged)
 
     async def head_of(self, admin_dir: Path | None) -> str | None:
         """The commit that a worktree's HEAD names, or None."""
         if admin_dir is None:
             return None
-        return await self._objects.resolve(f"worktrees/{admin_dir.name}/HEAD")
+        own = await asyncio.to_thread(OwnGit.of, admin_dir)
+        named = await asyncio.to_thread(own.head)
+        if named is None:
+            return None
+        if own.store is not None and not named.startswith("refs/"):
+            with contextlib.suppress(GitError):
+                await self._intake.take(own.store, [named])
+        return await self._objects.resolve(named)
 
     async def commit(self, snapshot: Snapshot, *, message: str, date: str | None, parents: list[str]) -> str:
         """A commit of a snapshot.
@@ -167,11 +205,18 @@ class Snapshots:
         return [entry.partition("\t")[2] for entry in entries if entry.startswith(_SUBMODULE)]
 
     async def _staged_tree(self, admin_dir: Path | None) -> str | None:
-        """The tree of the worktree's own index; None where there is none or it holds unmerged paths."""
-        with _index_copy(admin_dir) as index:
-            if index is None:
+        """The tree of the worktree's own index; None where there is none, or it is damaged or holds unmerged paths."""
+        if admin_dir is None:
+            return None
+        own = await asyncio.to_thread(OwnGit.of, admin_dir)
+        with scratch_folder() as folder:
+            index = folder / "index"
+            if not await asyncio.to_thread(own.copy_index, index):
                 return None
-            answer = await self._runner.run("write-tree", env={"GIT_INDEX_FILE": str(index)}, ok=(0, 128))
+            env = {"GIT_INDEX_FILE": str(index)}
+            with contextlib.suppress(GitError):
+                await self._take_staged(own, env)
+            answer = await self._runner.run("write-tree", env=env, ok=(0, 128))
         return answer.text if answer.code == 0 else None
 
     async def _is_kept(self, head: str | None) -> bool:
@@ -189,7 +234,7 @@ class Snapshots:
             fields = (await self._runner.run("diff-tree", "-r", "-z", "--raw", base, tree)).fields()
             pairs = zip(fields[::2], fields[1::2], strict=True)
             found = [name for meta, name in pairs if meta.split(" ")[1] == _SUBMODULE]
-        if admin_dir is not None and (admin_dir / "modules").is_dir():
+        if admin_dir is not None and await asyncio.to_thread(lambda: OwnGit.of(admin_dir).has_submodules()):
             found.append("its submodules")
         if found:
             raise Refused(
@@ -198,14 +243,3 @@ class Snapshots:
                 code="rescue.repository",
                 paths=found,
             )
-
-
-@contextlib.contextmanager
-def _index_copy(admin_dir: Path | None) -> Iterator[Path | None]:
-    if admin_dir is None or not (admin_dir / "index").is_file():
-        yield None
-        return
-    with scratch_folder() as folder:
-        copy = folder / "index"
-        shutil.copy2(admin_dir / "index", copy)
-        yield copy

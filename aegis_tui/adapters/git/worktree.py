@@ -13,7 +13,8 @@ from pathlib import Path
 from aegis_tui.adapters.git import admin as admin_files
 from aegis_tui.adapters.git.admin import LOCK_PREFIX, AdminFolders, Record, is_reserved, read_record
 from aegis_tui.adapters.git.discovery import Discovery
-from aegis_tui.adapters.git.folder import delete_trash, exists, has_content, is_folder, put_aside
+from aegis_tui.adapters.git.filters import Filters
+from aegis_tui.adapters.git.folder import delete_trash, exists, has_content, is_folder, make_savable, put_aside
 from aegis_tui.adapters.git.guard import write_guard
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
@@ -45,6 +46,7 @@ class Worktrees:
         self._runner = runner
         self._objects = objects
         self._snapshots = snapshots
+        self._filters = Filters(runner, objects)
         self.admins = AdminFolders(place.common_dir)
 
     async def add(self, spec: WorktreeSpec) -> Worktree:
@@ -72,7 +74,7 @@ class Worktrees:
             elif exists(path):
                 raise Conflict(f"{path} is taken by something else", "move it away", code="worktree.path")
             admin = await self._register(path, oid, ["--detach"], f"{LOCK_PREFIX} scratch")
-            await self._fill(path, admin)
+            await self._fill(path, admin, oid)
             admin_files.write_record(admin, Record("", oid, None))
         await asyncio.to_thread(delete_trash, path.parent)
         return Worktree(path, None, oid, admin)
@@ -132,7 +134,7 @@ class Worktrees:
         target = [] if has_branch else ["--no-track", "-b", spec.branch]
         commit = spec.branch if has_branch else spec.base_oid
         admin = await self._register(spec.path, commit, target, f"{LOCK_PREFIX} {spec.instance}")
-        await self._fill(spec.path, admin)
+        await self._fill(spec.path, admin, commit)
         return admin
 
     async def _register(self, path: Path, commit: str, target: list[str], reason: str) -> Path:
@@ -151,16 +153,30 @@ class Worktrees:
             await self._runner.run("worktree", "add", *options, *target, "--", str(path), commit)
         return self.admins.get(path)
 
-    async def _fill(self, path: Path, admin: Path) -> None:
-        """Check the files out. The worktree's own git folder is fresh here: nobody has written to it but git."""
+    async def _fill(self, path: Path, admin: Path, commit: str) -> None:
+        """Check the files out. The worktree's own git folder is fresh here: nobody has written to it but git.
+
+        What agents have committed goes over the person's commit below it, with all filters off (`filters`).
+        """
         runner = GitRunner(git_dir=admin, cwd=path)
-        args = (*_FAST_CHECKOUT, "reset", "--hard", "--quiet")
-        await runner.run(*args, work_tree=path, deadline_s=_CHECKOUT_DEADLINE_S)
+        off = await self._filters.off()
+        base = await self._filters.persons_base(commit) if off else None
+        oid = await self._objects.resolve(commit)
+        steps: list[tuple[tuple[str, ...], dict[str, str]]] = [(("reset", "--hard", "--quiet"), {})]
+        if off and base is None:
+            steps = [(("reset", "--hard", "--quiet"), off)]
+        elif off and base is not None and base != oid:
+            steps = [(("read-tree", "-u", "--reset", base), {}), (("read-tree", "-u", "-m", base, commit), off)]
+        for args, env in steps:
+            deadline_s = _CHECKOUT_DEADLINE_S
+            await runner.run(*_FAST_CHECKOUT, *args, work_tree=path, env=env, deadline_s=deadline_s)
 
     async def _clear(self, path: Path, rescue: RescueName, base_oid: str) -> None:
         """Make room where a worktree was cut off in the making, or lost its folder or its registration."""
         admin = self.admins.find(path)
         if admin is not None:
+            if is_folder(path):
+                await asyncio.to_thread(make_savable, path)
             if read_record(admin) is not None or await self._has_work(path, admin, base_oid):
                 await self._snapshots.rescue(path, admin, name=rescue, base=base_oid, already_saved=None)
             put_aside(path, path.parent)
@@ -189,6 +205,8 @@ class Worktrees:
         if rescue is None:
             raise Refused(f"{path} holds an instance's work", "name the run and instance to save it for")
         base = record.base_oid if record else None
+        if is_folder(path):
+            await asyncio.to_thread(make_savable, path)
         saved = await self._snapshots.rescue(path, admin, name=rescue, base=base, already_saved=already_saved)
         put_aside(path, path.parent)
         self.admins.drop(admin)
@@ -198,6 +216,7 @@ class Worktrees:
         """Remove a folder that was a worktree of ours until git lost its registration."""
         if rescue is None or not self.admins.is_stray(path):
             raise Refused(f"{path} is not a worktree of ours", "move it away", code="worktree.foreign")
+        await asyncio.to_thread(make_savable, path)
         saved = await self._snapshots.rescue(path, None, name=rescue, base=None, already_saved=None)
         put_aside(path, path.parent)
         return saved

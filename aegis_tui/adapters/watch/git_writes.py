@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from aegis_tui.adapters.watch.listing import run_git, stored_ids
+from aegis_tui.adapters.git.folder import scratch_folder
+from aegis_tui.adapters.git.private import OwnGit
+from aegis_tui.adapters.watch.listing import instance_git, run_git, stored_ids
 from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.errors import GitError
 
@@ -15,7 +16,6 @@ _INDEX_WAIT_S = 0.3
 _INDEX_POLL_S = 0.005
 _MOST_NAMED = 200
 
-_LOG_TAIL_BYTES = 4096
 _BY_PROGRAM = ("commit", "rebase (continue)")
 _STOPPED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 
@@ -34,7 +34,8 @@ class GitWrites:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._conflicts: dict[str, Stages] = {}
-        self._places: dict[str, Path] = {}
+        self._own: OwnGit | None = None
+        self._common: Path | None = None
 
     def pick(self, changes: Iterable[FileChange]) -> frozenset[str]:
         """The paths of those changes that git made.
@@ -68,31 +69,45 @@ class GitWrites:
 
     def _await_index(self) -> None:
         """Give a git that is at work the time to say what it has done."""
-        lock = self._git_path("index.lock")
         ends_at = time.monotonic() + _INDEX_WAIT_S
-        while lock.exists() and time.monotonic() < ends_at:
+        while self._changed_ns("index.lock") and time.monotonic() < ends_at:
             time.sleep(_INDEX_POLL_S)
 
-    def _git_path(self, name: str) -> Path:
-        if name not in self._places:
-            (answer,) = run_git(self._root, ["rev-parse", "--git-path", name], ends_with=b"\n")
-            self._places[name] = self._root / answer
-        return self._places[name]
+    def _folder(self) -> OwnGit:
+        """What git works with there: an instance in a sandbox has folders of its own."""
+        if self._own is None:
+            own = instance_git(self._root)
+            if own is None:
+                (admin,) = run_git(self._root, ["rev-parse", "--absolute-git-dir"], ends_with=b"\n")
+                own = OwnGit(Path(admin), None)
+            self._own = own
+        return self._own
+
+    def _objects(self) -> Path:
+        if self._common is None:
+            (answer,) = run_git(self._root, ["rev-parse", "--git-path", "objects"], ends_with=b"\n")
+            self._common = self._root / answer
+        return self._common
 
     def _read_index(self, paths: list[str]) -> dict[str, dict[int, str]]:
-        found: dict[str, dict[int, str]] = {}
-        for item in run_git(self._root, ["--literal-pathspecs", "ls-files", "-z", "-s", "--", *_few(paths)]):
-            facts, _, path = item.partition("\t")
-            _mode, oid, stage = facts.split(" ")
-            found.setdefault(path, {})[int(stage)] = oid
-        return found
+        argv = ["--literal-pathspecs", "ls-files", "-z", "-s", "--", *_few(paths)]
+        own = self._folder()
+        if own.store is None:
+            return _entries(run_git(self._root, argv))
+        with scratch_folder() as folder:
+            copy = folder / "index"
+            own.copy_index(copy)
+            return _entries(run_git(self._root, argv, environment={"GIT_INDEX_FILE": str(copy)}))
 
     def _removed(self, paths: list[str]) -> set[str]:
         """Those of the paths, in no index, that the commit which is checked out or merged in does not have either."""
         if not paths:
             return set()
-        stopped = [name for name in _STOPPED if self._git_path(name).exists()]
-        return {path for commit in ("HEAD", *stopped) for path in set(paths) - self._in_commit(commit, paths)}
+        own = self._folder()
+        stopped = [text for name in _STOPPED if self._changed_ns(name) and (text := own.oid(name))]
+        return {
+            path for commit in (own.head() or "HEAD", *stopped) for path in set(paths) - self._in_commit(commit, paths)
+        }
 
     def _in_commit(self, commit: str, paths: list[str]) -> set[str]:
         try:
@@ -104,7 +119,7 @@ class GitWrites:
         if change.oid != oid and stored_ids(self._root, [change.path]).get(change.path) != oid:
             return False
         try:
-            stored_ns = (self._git_path("objects") / oid[:2] / oid[2:]).stat().st_mtime_ns
+            stored_ns = self._stored_ns(oid)
             written_ns = (self._root / change.path).lstat().st_mtime_ns
         except OSError:
             return True  # in a pack: stored long ago
@@ -118,28 +133,33 @@ class GitWrites:
         The clock of files has ticks of milliseconds: what git merges and what a program writes and adds at once both
         look stored and written at one time, but only git notes right afterwards what it has done.
         """
-        log = self._git_path("logs/HEAD")
-        places = [self._git_path(name) for name in _STOPPED]
-        if not _last_line(log).startswith(_BY_PROGRAM):
-            places.append(log)
-        return max(map(_changed_ns, places))
+        names = [*_STOPPED]
+        if not self._folder().last_log_line().startswith(_BY_PROGRAM):
+            names.append("logs/HEAD")
+        return max(map(self._changed_ns, names))
+
+    def _changed_ns(self, name: str) -> int:
+        """When a name in the git folder was last changed; 0 where there is none."""
+        status = self._folder().status(name)
+        return 0 if status is None else status.st_mtime_ns
+
+    def _stored_ns(self, oid: str) -> int:
+        """When an object was stored.
+
+        Raises:
+            OSError: It is in a pack.
+        """
+        own = self._folder().object_status(oid)
+        return (own or (self._objects() / oid[:2] / oid[2:]).stat()).st_mtime_ns
 
 
-def _last_line(log: Path) -> str:
-    """What was done last, as the log of a ref says it."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-            return file.read().decode(errors="replace").rstrip("\n").rpartition("\n")[2].rpartition("\t")[2]
-    except OSError:
-        return ""
-
-
-def _changed_ns(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+def _entries(listed: list[str]) -> dict[str, dict[int, str]]:
+    found: dict[str, dict[int, str]] = {}
+    for item in listed:
+        facts, _, path = item.partition("\t")
+        _mode, oid, stage = facts.split(" ")
+        found.setdefault(path, {})[int(stage)] = oid
+    return found
 
 
 def _few(paths: list[str]) -> list[str]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from aegis_tui.adapters.git.admin import read_record
+from aegis_tui.adapters.git.filters import LIST_FILTERS, switched_off
+from aegis_tui.adapters.git.private import OwnGit
 from aegis_tui.errors import GitError, GitUnavailable
 
 IGNORED_NAMES = frozenset(
@@ -89,13 +92,18 @@ def has_filters(root: Path, paths: Iterable[str]) -> bool:
 def stored_ids(root: Path, paths: Iterable[str]) -> dict[str, str]:
     """The blob ids that git would store the files under, filters applied; empty when one cannot be read.
 
+    In the worktree of an instance no filter that is a program is applied: it would run for the instance, outside of its
+    sandbox.
+
     Raises:
         GitUnavailable: git is missing or does not answer.
     """
     asked = [path for path in paths if "\n" not in path and (root / path).is_file()]
     given = b"".join(os.fsencode(path) + b"\n" for path in asked)
     try:
-        answered = run_git(root, ["hash-object", "--stdin-paths"], given, ends_with=b"\n") if asked else []
+        off = switched_off(run_git(root, LIST_FILTERS)) if asked and instance_git(root) is not None else {}
+        argv = ["hash-object", "--stdin-paths"]
+        answered = run_git(root, argv, given, ends_with=b"\n", environment=off) if asked else []
     except GitError:
         return {}
     return dict(zip(asked, answered, strict=True))
@@ -134,7 +142,26 @@ def _ignored(root: Path, paths: list[str]) -> frozenset[str]:
     return frozenset(path.removeprefix("./") for path in run_git(root, ["check-ignore", "-z", "--stdin"], given))
 
 
-def run_git(root: Path, arguments: Sequence[str], given: bytes = b"", *, ends_with: bytes = b"\0") -> list[str]:
+def instance_git(root: Path) -> OwnGit | None:
+    """The git folder that the instance in the worktree at `root` works with; None where no instance works.
+
+    Raises:
+        GitError: git failed there.
+        GitUnavailable: git is missing or does not answer.
+    """
+    (admin,) = run_git(root, ["rev-parse", "--absolute-git-dir"], ends_with=b"\n")
+    record = read_record(Path(admin))
+    return OwnGit.of(Path(admin)) if record is not None and record.instance else None
+
+
+def run_git(
+    root: Path,
+    arguments: Sequence[str],
+    given: bytes = b"",
+    *,
+    ends_with: bytes = b"\0",
+    environment: Mapping[str, str] | None = None,
+) -> list[str]:
     """What git answers in the worktree at `root`, item by item.
 
     Args:
@@ -142,12 +169,13 @@ def run_git(root: Path, arguments: Sequence[str], given: bytes = b"", *, ends_wi
         arguments: The command and its arguments.
         given: Its standard input.
         ends_with: What ends an item.
+        environment: Variables to add.
 
     Raises:
         GitError: git failed there.
         GitUnavailable: git is missing or does not answer.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
             [*_GIT, *arguments],
@@ -155,7 +183,7 @@ def run_git(root: Path, arguments: Sequence[str], given: bytes = b"", *, ends_wi
             input=given,
             capture_output=True,
             timeout=_DEADLINE_S,
-            env=environment,
+            env=kept | dict(environment or {}),
             check=False,
         )
     except FileNotFoundError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from aegis_tui.adapters.watch.listing import Listed, has_filters, stored_ids
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 ChangeType = Literal["created", "modified", "deleted", "moved"]
 
@@ -217,14 +218,16 @@ class TreeIndex:
             return 0
 
     def _hash(self, path: str, size_bytes: int) -> str | None:
-        full = self.root / path
+        """The blob id of what bears that name now, which may be something else than when it was looked at."""
+        if size_bytes > HASHED_BYTES:
+            return None
         try:
-            if full.is_symlink():
-                content = bytes(full.readlink())
-            elif size_bytes > HASHED_BYTES:
-                return None
-            else:
-                content = full.read_bytes()
+            with UntrustedFolder(self.root) as folder:
+                content = folder.read(path, limit=HASHED_BYTES)
+                if content is None:
+                    content = folder.read_link(path)
         except OSError:
+            return None
+        if content is None:
             return None
         return hashlib.new(self._algorithm, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

@@ -1,0 +1,206 @@
+"""Objects that an instance made in its own store, taken into the common one: what a commit needs, and nothing else.
+
+The store is read as a hostile folder. What is in it goes to git as a pack, so that git computes every name by itself,
+checks every object as it does for one from a stranger, and writes nothing unless all that is linked is there.
+Sources: gitformat-pack(5), git-unpack-objects(1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from aegis_tui.adapters.git.folder import scratch_folder
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.errors import GitError
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder
+
+MAX_OBJECTS = 500_000
+MAX_BYTES = 4 << 30
+"""Of all objects that one commit brings, unpacked."""
+
+_MAX_LINKING_BYTES = 256 << 20
+_MAX_HEADER = 64
+_CHUNK = 1 << 16
+_DEADLINE_S = 300.0
+_KINDS = {b"commit": 1, b"tree": 2, b"blob": 3, b"tag": 4}
+_SUBMODULE = b"160000"
+
+
+class Intake:
+    """Takes objects into one repository.
+
+    Args:
+        runner: Runs git in the common folder.
+        common_dir: That folder.
+    """
+
+    def __init__(self, runner: GitRunner, common_dir: Path) -> None:
+        self._runner, self._objects = runner, common_dir / "objects"
+
+    async def take(self, store: Path, oids: Sequence[str]) -> None:
+        """Bring objects, and all they link to, from an instance's store.
+
+        Raises:
+            GitError: Something of it is missing, damaged, malformed or beyond the limits; then nothing was taken.
+        """
+        with scratch_folder() as folder:
+            pack = folder / "pack"
+            try:
+                count = await asyncio.to_thread(write_pack, store, oids, pack, is_known=self._is_known)
+                if count:
+                    args = ("unpack-objects", "-q", "--strict")
+                    await self._runner.run(*args, stdin_file=pack, deadline_s=_DEADLINE_S)
+            except (GitError, OSError) as error:
+                reason = error.message if isinstance(error, GitError) else str(error)
+                raise GitError(f"objects of an instance are not whole: {reason}", code="git.objects") from error
+
+    def _is_known(self, oid: str) -> bool:
+        return (self._objects / oid[:2] / oid[2:]).is_file()
+
+
+def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Callable[[str], bool]) -> int:
+    """Write a pack of the objects that a store has of what those link to; blocking.
+
+    Args:
+        store: Loose objects; not trusted.
+        oids: Where to begin.
+        target: The pack.
+        is_known: True for an object that is not needed, nor anything it links to.
+
+    Returns:
+        How many objects it holds. What the store does not have is left out: git asks for it.
+
+    Raises:
+        GitError: An object is damaged or beyond the limits.
+        OSError: The store cannot be opened or the pack cannot be written.
+    """
+    count, left = 0, MAX_BYTES
+    seen: set[str] = set()
+    waiting = list(oids)
+    with UntrustedFolder(store) as folder, target.open("wb") as pack:
+        pack.write(_header(0))
+        while waiting:
+            oid = waiting.pop()
+            if oid in seen or is_known(oid):
+                continue
+            seen.add(oid)
+            with folder.open(f"{oid[:2]}/{oid[2:]}") as file:
+                if file is None:
+                    continue
+                size, links = _append(pack, _inflated(file), oid, left=left)
+            count, left = count + 1, left - size
+            if count > MAX_OBJECTS:
+                raise GitError(f"more than {MAX_OBJECTS} objects")
+            waiting += links
+    if count:
+        _seal(target, count, _algorithm(oids[0]))
+    return count
+
+
+def _algorithm(oid: str) -> str:
+    return "sha256" if len(oid) == 64 else "sha1"
+
+
+def _header(count: int) -> bytes:
+    return struct.pack(">4sII", b"PACK", 2, count)
+
+
+def _seal(target: Path, count: int, algorithm: str) -> None:
+    """Put the number of objects in front and the checksum at the end."""
+    with target.open("r+b") as pack:
+        pack.write(_header(count))
+        pack.seek(0)
+        digest = hashlib.new(algorithm, usedforsecurity=False)
+        while chunk := pack.read(1 << 20):
+            digest.update(chunk)
+        pack.write(digest.digest())
+
+
+def _inflated(file: BinaryIO) -> Iterator[bytes]:
+    """What a loose object holds, in chunks of bounded size."""
+    engine = zlib.decompressobj()
+    try:
+        while not engine.eof:
+            raw = engine.unconsumed_tail or file.read(_CHUNK)
+            chunk = engine.decompress(raw, _CHUNK)
+            if not raw and not chunk:
+                raise GitError("an object is cut off")
+            yield chunk
+    except zlib.error as error:
+        raise GitError(f"an object is damaged: {error}") from error
+
+
+def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) -> tuple[int, list[str]]:
+    """Add one object to a pack: its size, and the objects that it links to."""
+    digest = hashlib.new(_algorithm(oid), usedforsecurity=False)
+    kind, size, first = _read_header(content)
+    if size > left or (kind != b"blob" and size > _MAX_LINKING_BYTES):
+        raise GitError(f"an object of {size} bytes is too large")
+    pack.write(_entry_header(_KINDS[kind], size))
+    engine = zlib.compressobj(1)
+    digest.update(b"%s %d\0" % (kind, size))
+    seen, kept = 0, bytearray()
+    for chunk in chain((first,), content):
+        seen += len(chunk)
+        if seen > size:
+            break
+        digest.update(chunk)
+        pack.write(engine.compress(chunk))
+        if kind != b"blob":
+            kept += chunk
+    pack.write(engine.flush())
+    if seen != size or digest.hexdigest() != oid:
+        raise GitError("an object is not what its name says")
+    return size, _links(kind, bytes(kept), len(oid) // 2)
+
+
+def _read_header(content: Iterator[bytes]) -> tuple[bytes, int, bytes]:
+    """Kind and size of a loose object, and what follows them in the first chunks."""
+    begin = b""
+    for chunk in content:
+        begin += chunk
+        if b"\0" in begin or len(begin) > _MAX_HEADER:
+            break
+    header, end, rest = begin.partition(b"\0")
+    kind, _, size = header.partition(b" ")
+    if not end or kind not in _KINDS or not size.isdigit() or len(size) > 18:
+        raise GitError("an object has no header")
+    return kind, int(size), rest
+
+
+def _entry_header(kind: int, size: int) -> bytes:
+    """Kind and size as a pack spells them."""
+    byte, size = kind << 4 | size & 15, size >> 4
+    out = bytearray()
+    while size:
+        out.append(byte | 0x80)
+        byte, size = size & 0x7F, size >> 7
+    return bytes([*out, byte])
+
+
+def _links(kind: bytes, content: bytes, oid_bytes: int) -> list[str]:
+    if kind == b"tree":
+        return list(_tree_links(content, oid_bytes))
+    if kind == b"blob":
+        return []
+    lines = content.partition(b"\n\n")[0].split(b"\n")
+    wanted = (b"tree", b"parent") if kind == b"commit" else (b"object",)
+    pairs = (line.split(b" ") for line in lines)
+    found = (pair[1].decode("ascii", "replace") for pair in pairs if len(pair) == 2 and pair[0] in wanted)
+    return [oid for oid in found if len(oid) == 2 * oid_bytes and oid.isalnum()]
+
+
+def _tree_links(content: bytes, oid_bytes: int) -> Iterator[str]:
+    at = 0
+    while (end := content.find(b"\0", at)) >= 0:
+        mode = content[at : content.find(b" ", at)]
+        at = end + 1 + oid_bytes
+        if mode != _SUBMODULE and at <= len(content):
+            yield content[end + 1 : at].hex()

@@ -1,0 +1,338 @@
+"""Folders that an agent can write, used from outside its sandbox: the one way in which hub and services touch them.
+
+Any name in such a folder may be a link, a pipe, a folder, a huge or an unreadable file, and may become one between two
+looks. So everything goes by the handle of the folder and never by a path: no link is followed, only regular files are
+read, up to a limit, nothing waits for a pipe, and a new file is made under a name that nobody could foresee. What
+remains to an agent is to lose its own files.
+
+Every method blocks: call them in a thread, never on an event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+TRASH = ".aegis-trash-"
+"""How the names begin under which folders wait to be deleted."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK = 1 << 20
+_TRIES = 8
+
+
+class UntrustedFolder:
+    """A folder by its handle; close it, or use it as a context.
+
+    Args:
+        path: The folder. What is above it must be out of the agent's reach; the folder itself is not followed if it is
+            a link.
+
+    Raises:
+        OSError: It is no folder, or cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, _FOLDER)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the handle back."""
+        os.close(self._descriptor)
+
+    def read(self, path: str, *, limit: int) -> bytes | None:
+        """The content of a regular file; None for anything else, also for one that is larger than `limit` bytes.
+
+        Args:
+            path: Relative to the folder, with `/`; no part of it is followed if it is a link.
+            limit: In bytes.
+        """
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            try:
+                content = file.read(limit + 1)
+            except OSError:
+                return None
+        return content if len(content) <= limit else None
+
+    def read_tail(self, path: str, *, size: int) -> bytes | None:
+        """The last `size` bytes of a regular file; None for anything else."""
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            try:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+                return file.read(size)
+            except OSError:
+                return None
+
+    def copy_out(self, path: str, target: Path, *, limit: int) -> bool:
+        """Copy a regular file to a new file in a folder of ours, with its times; False for anything else.
+
+        Args:
+            path: As for `read`.
+            target: Must not exist.
+            limit: In bytes; a larger file is not copied.
+
+        Raises:
+            OSError: The target cannot be written.
+        """
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            return False
+        with os.fdopen(descriptor, "rb") as source:
+            status = os.fstat(descriptor)
+            if status.st_size > limit:
+                return False
+            left = limit
+            with os.fdopen(os.open(target, _CREATE, 0o600), "wb") as copy:
+                while left > 0 and (chunk := source.read(min(_CHUNK, left))):
+                    copy.write(chunk)
+                    left -= len(chunk)
+            os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+        return True
+
+    @contextlib.contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO | None]:
+        """A regular file to read from; None for anything else. Its content may change while it is read."""
+        descriptor = self._open_file(path)
+        if descriptor is None:
+            yield None
+            return
+        with os.fdopen(descriptor, "rb") as file:
+            yield file
+
+    def status(self, path: str) -> os.stat_result | None:
+        """What bears that name, a link itself and not what it points to; None for nothing."""
+        with self._parent(path) as place:
+            if place is None:
+                return None
+            try:
+                return os.stat(place[1], dir_fd=place[0], follow_symlinks=False)
+            except (OSError, ValueError):
+                return None
+
+    def read_link(self, path: str) -> bytes | None:
+        """Where a link points to; None for anything else."""
+        with self._parent(path) as place:
+            if place is None:
+                return None
+            try:
+                return os.fsencode(os.readlink(place[1], dir_fd=place[0]))
+            except (OSError, ValueError):
+                return None
+
+    def names(self, path: str = ".", *, limit: int = 1_000_000) -> Iterator[str]:
+        """The names in a folder, at most `limit`; nothing if that is no folder."""
+        with contextlib.suppress(OSError), self._inner(path) as descriptor, os.scandir(descriptor) as entries:
+            for _, entry in zip(range(limit), entries, strict=False):
+                yield entry.name
+
+    def statuses(self, path: str = ".") -> Iterator[tuple[str, os.stat_result]]:
+        """The names in a folder, each with what bears it; nothing if that is no folder."""
+        with contextlib.suppress(OSError), self._inner(path) as descriptor, os.scandir(descriptor) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    yield entry.name, entry.stat(follow_symlinks=False)
+
+    def let_in(self, path: str, status: os.stat_result) -> None:
+        """Give the owner of a file or folder the right to read it; nothing where it has that, or cannot get it."""
+        wanted = 0o700 if stat.S_ISDIR(status.st_mode) else 0o400
+        if status.st_mode & wanted != wanted:
+            with self._parent(path) as place:
+                if place is not None:
+                    _let_in(*place, mode=stat.S_IMODE(status.st_mode) | wanted)
+
+    def unlink(self, path: str) -> None:
+        """Delete a name that is no folder.
+
+        Raises:
+            OSError: It cannot be deleted.
+        """
+        with self._parent(path) as place:
+            if place is not None:
+                _unlink(*place)
+
+    def write(self, name: str, content: bytes, *, mode: int = 0o600) -> None:
+        """Put a regular file in place of whatever bears that name, in one step.
+
+        Args:
+            name: One name, without `/`.
+            content: Of the file.
+            mode: Its permissions.
+
+        Raises:
+            OSError: The folder cannot be written, or whoever else writes in it does not let the file be.
+        """
+        for last in range(1, _TRIES + 1):
+            draft = f".{name}.{secrets.token_hex(8)}"
+            descriptor = os.open(draft, _CREATE, mode, dir_fd=self._descriptor)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(content)
+                os.replace(draft, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.unlink(draft, dir_fd=self._descriptor)
+                if error.errno not in (errno.EISDIR, errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT) or last == _TRIES:
+                    raise
+                self.remove(name)
+            else:
+                return
+
+    def remove(self, name: str) -> None:
+        """Delete whatever bears that name, a folder with all that is in it; nothing if there is none.
+
+        A tree of any depth is deleted with two handles and without recursion: the folders in it are moved up first.
+
+        Raises:
+            OSError: It cannot be deleted.
+        """
+        waiting = [name]
+        while waiting:
+            current = waiting.pop()
+            if not _unlink(self._descriptor, current):
+                waiting += self._empty(current)
+                with contextlib.suppress(FileNotFoundError):
+                    os.rmdir(current, dir_fd=self._descriptor)
+
+    def _empty(self, name: str) -> list[str]:
+        """Delete the files of a folder and move the folders in it up, under names of their own; returns those."""
+        moved: list[str] = []
+        try:
+            inner = _open_folder_anyway(self._descriptor, name)
+        except FileNotFoundError:
+            return moved
+        try:
+            with os.scandir(inner) as entries:
+                for entry in entries:
+                    if _unlink(inner, entry.name):
+                        continue
+                    _let_in(inner, entry.name)
+                    aside = f"{TRASH}{secrets.token_hex(8)}"
+                    os.rename(entry.name, aside, src_dir_fd=inner, dst_dir_fd=self._descriptor)
+                    moved.append(aside)
+        finally:
+            os.close(inner)
+        return moved
+
+    def _open_file(self, path: str) -> int | None:
+        """A descriptor of a regular file, or None."""
+        with self._parent(path) as place:
+            if place is None:
+                return None
+            try:
+                descriptor = os.open(place[1], _READ, dir_fd=place[0])
+            except (OSError, ValueError):
+                return None
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    @contextlib.contextmanager
+    def _parent(self, path: str) -> Iterator[tuple[int, str] | None]:
+        """Handle of the folder that holds the last part of a path, and that part; None where the way is none."""
+        *folders, name = path.split("/")
+        if name in ("", ".", "..") or "\0" in path:
+            yield None
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                place = (stack.enter_context(self._inner("/".join(folders) or ".")), name)
+            except OSError:
+                place = None
+            yield place
+
+    @contextlib.contextmanager
+    def _inner(self, path: str) -> Iterator[int]:
+        """Handle of a folder below this one, opened step by step."""
+        current = os.dup(self._descriptor)
+        try:
+            for part in path.split("/"):
+                if part in ("", ".."):
+                    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+                if part != ".":
+                    inner = os.open(part, _FOLDER, dir_fd=current)
+                    os.close(current)
+                    current = inner
+            yield current
+        finally:
+            os.close(current)
+
+
+def delete_tree(path: Path) -> None:
+    """Delete a folder that an agent could write, or whatever else bears that name, without following a link.
+
+    Args:
+        path: In a folder that is out of the agent's reach.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
+    with UntrustedFolder(path.parent) as parent:
+        parent.remove(path.name)
+
+
+def read_file(path: Path, *, limit: int) -> bytes | None:
+    """As `UntrustedFolder.read`, for one file of a folder; None also where there is no such folder."""
+    try:
+        with UntrustedFolder(path.parent) as folder:
+            return folder.read(path.name, limit=limit)
+    except OSError:
+        return None
+
+
+def _unlink(folder: int, name: str) -> bool:
+    """Delete a name that is no folder, or is gone; False for a folder."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno in (errno.EISDIR, errno.EPERM) and _is_folder(folder, name):
+            return False
+        raise
+    return True
+
+
+def _is_folder(folder: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+
+
+def _let_in(folder: int, name: str, *, mode: int = 0o700) -> None:
+    """Change the mode of a file or folder without following a link."""
+    with contextlib.suppress(OSError):
+        if not hasattr(os, "O_PATH"):
+            os.chmod(name, mode, dir_fd=folder, follow_symlinks=False)
+            return
+        descriptor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
+                Path(f"/proc/self/fd/{descriptor}").chmod(mode)
+        finally:
+            os.close(descriptor)
+
+
+def _open_folder_anyway(folder: int, name: str) -> int:
+    _let_in(folder, name)
+    return os.open(name, _FOLDER, dir_fd=folder)
