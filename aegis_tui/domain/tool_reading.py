@@ -25,6 +25,21 @@ _WRAPPERS = frozenset({"arguments", "parameters", "input", "args", "kwargs"})
 _NAMING = frozenset({"name", "tool", "tool_name", "function", "type", "id"})
 
 
+_GLOBS = {"type": "array", "items": {"type": "string"}}
+_PART = {"type": "object", "properties": {"partition": _GLOBS, "depends_on": _GLOBS}}
+_DESIGN: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "features": {"type": "array", "items": _PART},
+        "foundation": _PART,
+        "shared": _GLOBS,
+        "joint": _GLOBS,
+        "qa": {"type": "object", "properties": {"commands": {"type": "array", "items": {"type": "string"}}}},
+    },
+}
+"""What is known of a design, which the tool's own schema leaves open: the hub checks the rest."""
+
+
 def read_name(name: str, *, allowed: Collection[str]) -> str:
     """The tool that a name means; the name itself when that is none or not certain.
 
@@ -66,6 +81,8 @@ def read_arguments(name: str, text: str) -> str:
 @cache
 def _schema(name: str) -> dict[str, Any]:
     parameters: dict[str, Any] = TOOLS[name].schema()["function"]["parameters"]
+    if name == "propose_design":
+        parameters["properties"]["design"] = _DESIGN
     return parameters
 
 
@@ -168,6 +185,8 @@ def _fitted_list(value: Any, schema: Mapping[str, Any]) -> Any:
             value = parsed
         elif isinstance(parsed, dict) and items.get("type") == "object":
             value = [parsed]
+        elif items.get("type") == "string" and re.fullmatch(r"[^\s,\[\]\"']+", value):
+            value = [value]
         elif schema.get("maxItems") == 2 and (lines := _LINES.fullmatch(value)):
             value = [int(lines[1]), int(lines[2])]
     elif isinstance(value, dict) and items.get("type") == "object":

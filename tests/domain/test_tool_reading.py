@@ -115,6 +115,16 @@ def test_a_wrapper_for_another_tool_stays() -> None:
         ("lock", {"action": "acquire", "path": "a", "lines": ["1", "2"]}, {"lines": [1, 2]}),
         ("propose_design", {"design": '{"goal": "x"}'}, {"design": {"goal": "x"}}),
         (
+            "propose_design",
+            {"design": {"features": '[{"id": "a", "partition": "src/**", "depends_on": null}]', "shared": "[]"}},
+            {"design": {"features": [{"id": "a", "partition": ["src/**"]}], "shared": []}},
+        ),
+        (
+            "propose_design",
+            {"design": {"qa": {"commands": "pytest -q"}, "shared": "a b", "joint": "{a,b}.py", "more": "5"}},
+            {"design": {"qa": {"commands": "pytest -q"}, "shared": "a b", "joint": "{a,b}.py", "more": "5"}},
+        ),
+        (
             "verdict",
             {"decision": "APPROVE", "criteria": '[{"id": 1, "pass": "true"}]', "findings": "[]"},
             {"decision": "approve", "criteria": [{"id": "1", "pass": True}], "findings": []},

@@ -23,7 +23,7 @@ import httpx
 from aegis_tui.adapters.llm.assembly import ReplyAssembler
 from aegis_tui.adapters.llm.call_assembly import Odd
 from aegis_tui.adapters.llm.event_stream import DONE, OddBody, ReplyBody, parse_texts, show_piece
-from aegis_tui.adapters.llm.problem import UPSTREAM_HEADER, problem_in_stream, problem_of
+from aegis_tui.adapters.llm.problem import GATEWAY_HEADER, UPSTREAM_HEADER, problem_in_stream, problem_of
 from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import AegisError, ModelAbsent, ModelLost, ModelMalformed, ModelUnavailable, UsageError
 from aegis_tui.ports.llm import ChatReply, ChatRequest, TextDelta
@@ -63,6 +63,7 @@ class OpenAIChat:
         self._attempts = attempts
         self._backoff_s = backoff_s
         url, socket = split_base_url(base_url)
+        self._is_gateway = socket is not None
         self._server = "the model gateway" if socket else f"the model server at {base_url}"
         self._http = httpx.AsyncClient(
             base_url=url,
@@ -80,7 +81,7 @@ class OpenAIChat:
                 response = await self._http.get("models", timeout=_CONNECT_TIMEOUT_S)
                 self._note_server(response)
                 if not response.is_success:
-                    raise problem_of(response.status_code, response.content, response.headers, self._server)
+                    raise self._problem(response, response.content)
                 return _model_names(response, self._server)
             except httpx.HTTPError as error:
                 await self._pause(attempt, self._unreachable(error))
@@ -123,8 +124,7 @@ class OpenAIChat:
         async with self._http.stream("POST", "chat/completions", content=body, headers=headers) as response:
             self._note_server(response)
             if not response.is_success:
-                said = await _read_some(response)
-                raise problem_of(response.status_code, said, response.headers, self._server)
+                raise self._problem(response, await _read_some(response))
             async with aclosing(self._payloads(response, assembler)) as payloads:
                 async for payload in payloads:
                     for text in self._take(payload, assembler):
@@ -177,8 +177,15 @@ class OpenAIChat:
             raise ModelMalformed(f"{self._server} {error}") from error
 
     def _note_server(self, response: httpx.Response) -> None:
-        if url := response.headers.get(UPSTREAM_HEADER):
+        """Learn from the gateway which server it asked; a server itself has no say in what it is called."""
+        if self._is_gateway and (url := response.headers.get(UPSTREAM_HEADER)):
             self._server = f"the model server at {inert(url)}"
+
+    def _problem(self, response: httpx.Response, said: bytes) -> AegisError:
+        headers = dict(response.headers)
+        if not self._is_gateway:
+            headers.pop(GATEWAY_HEADER, None)
+        return problem_of(response.status_code, said, headers, self._server)
 
     async def _with_served(self, error: ModelAbsent) -> AegisError:
         """The same error, with what the server does serve."""
