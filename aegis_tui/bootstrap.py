@@ -23,12 +23,13 @@ from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
 from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.llm.trial import try_model
 from aegis_tui.adapters.program import SubprocessRunner
+from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.agent.role import SHIPPED
-from aegis_tui.config import Limits, Settings, load_settings
+from aegis_tui.config import Limits, QaSettings, Settings, load_settings
 from aegis_tui.domain.command import AnyCommand, RunStart
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.file_name import write_name
@@ -40,7 +41,9 @@ from aegis_tui.hub.regions import RegionService
 from aegis_tui.hub.run import main_hub
 from aegis_tui.hub.watching import WatchService
 from aegis_tui.ports.event_log import EventLog
-from aegis_tui.ports.repository import Ref, WorktreeEntry
+from aegis_tui.ports.repository import Ref, Repository, WorktreeEntry
+from aegis_tui.ports.sandbox import Sandbox
+from aegis_tui.ports.surroundings import QaEnvironment
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.services.doctor import Doctor
@@ -49,6 +52,8 @@ from aegis_tui.services.integrate import Integrator
 from aegis_tui.services.leftovers import Leftovers, Removed
 from aegis_tui.services.preflight import Preflight
 from aegis_tui.services.qa import Quality
+from aegis_tui.services.qa_outputs import QaOutputs
+from aegis_tui.services.qa_run import QaRunner
 from aegis_tui.services.setup import Setup
 from aegis_tui.services.workflow import Parts, Workflow
 
@@ -90,19 +95,11 @@ class WorkflowService:
             git_environment=agent_git_environment(),
             surroundings=surroundings,
         )
-        quality = Quality(
-            repository=repository,
-            sandbox=sandbox,
-            programs=SubprocessRunner(),
-            scratch_dir=places.scratch_dir,
-            environ=self._environ,
-            surroundings=surroundings,
-        )
         parts = Parts(
             terminal=terminal,
             keeper=keeper,
             integrator=Integrator(repository),
-            quality=quality,
+            quality=self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir),
             gateway=self._gateway(paths, sockets_dir),
             describe_commit=partial(describe_commit, repository.common_dir),
         )
@@ -122,6 +119,25 @@ class WorkflowService:
     def _gateway(self, paths: WorkspacePaths, sockets_dir: Path) -> GatewayProcess:
         find_key_file = partial(self._key.file, paths.runtime_dir)
         return GatewayProcess(paths, sockets_dir, partial(set_gateway, paths), find_key_file=find_key_file)
+
+    def _quality(
+        self, repository: Repository, sandbox: Sandbox, surroundings: QaEnvironment, scratch_dir: Path, state_dir: Path
+    ) -> Quality:
+        runner = QaRunner(
+            repository=repository,
+            sandbox=sandbox,
+            programs=SubprocessRunner(),
+            scratch_dir=scratch_dir,
+            environ=self._environ,
+            surroundings=surroundings,
+            result_files=LocalResultFiles(),
+        )
+        return Quality(
+            repository=repository,
+            runner=runner,
+            outputs=QaOutputs(_folder(state_dir / "qa")),
+            timeout_s=partial(_qa_timeout_s, self._environ, self._root),
+        )
 
     async def stop(self) -> None:
         """End the loops; what runs in panes goes on."""
@@ -155,6 +171,15 @@ def _tidy(paths: WorkspacePaths, root: Path) -> None:
     write_private(paths.state_dir / "root", f"{write_name(str(root))}\n")
     for folder in find_scratch_of_the_dead():
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _qa_timeout_s(environ: Mapping[str, str], root: Path) -> float:
+    """The setting as it is now; its default where the settings cannot be read, which other commands complain about."""
+    try:
+        return load_settings(environ, project=root).qa.timeout_s
+    except UsageError as error:
+        _log.warning("settings cannot be read", extra={"reason": error.message})
+        return QaSettings().timeout_s
 
 
 def _folder(path: Path) -> Path:

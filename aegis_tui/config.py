@@ -53,6 +53,15 @@ class Limits(BaseModel):
     """What a QA command may print, in MiB."""
 
 
+class QaSettings(BaseModel):
+    """How the project's own checks are run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout_s: float = Field(1800.0, gt=0, le=86_400)
+    """The longest that one command may take, in seconds, where the design says nothing."""
+
+
 class Settings(BaseModel):
     """Everything a person may choose once."""
 
@@ -82,6 +91,8 @@ class Settings(BaseModel):
     """Layout of the dashboard; its own default when unset."""
     kind: str = "native"
     """Agent kind for roles that a design does not name one for."""
+    qa: QaSettings = QaSettings()
+    """Limits of QA, as a table: `[qa]` with `timeout_s`."""
 
     @field_validator("api_key_file", mode="after")
     @classmethod

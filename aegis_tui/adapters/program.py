@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aegis_tui.errors import Unavailable
-from aegis_tui.ports.program import ProgramResult
+from aegis_tui.ports.program import TAIL_BYTES, ProgramResult
 
 _log = logging.getLogger(__name__)
 
-OUTPUT_LIMIT_BYTES = 256 * 1024
 _GRACE_S = 2.0
 
 
@@ -24,7 +23,14 @@ class SubprocessRunner:
     """A `ProgramRunner` on asyncio subprocesses."""
 
     async def run(
-        self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeout_s: float
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        timeout_s: float,
+        head_bytes: int = 0,
+        tail_bytes: int = TAIL_BYTES,
     ) -> ProgramResult:
         """Run one program to its end; see `ProgramRunner`."""
         started = time.monotonic()
@@ -40,7 +46,8 @@ class SubprocessRunner:
             )
         except FileNotFoundError as error:
             raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}", f"install {argv[0]}") from error
-        reader = asyncio.create_task(_tail(process.stdout))
+        kept = _Kept(head_bytes, tail_bytes)
+        reader = asyncio.create_task(kept.read(process.stdout))
         try:
             async with asyncio.timeout(timeout_s):
                 await process.wait()
@@ -49,18 +56,35 @@ class SubprocessRunner:
             exit_code = None
         finally:
             await _end_group(process)
-        output = await reader
+        # What left the group may hold the pipe open for ever: it is not waited for.
+        await asyncio.wait({reader}, timeout=_GRACE_S)
+        reader.cancel()
         duration_s = time.monotonic() - started
         _log.info("program ran", extra={"argv": list(argv[-3:]), "exit_code": exit_code, "duration_s": duration_s})
-        return ProgramResult(exit_code, output.decode("utf-8", "replace"), duration_s)
+        return ProgramResult(exit_code, kept.text(), duration_s)
 
 
-async def _tail(stream: asyncio.StreamReader | None) -> bytes:
-    kept = bytearray()
-    while stream is not None and (chunk := await stream.read(65536)):
-        kept += chunk
-        del kept[:-OUTPUT_LIMIT_BYTES]
-    return bytes(kept)
+class _Kept:
+    """The beginning and the end of a stream; where a head is kept, a line between them says what is left out."""
+
+    def __init__(self, head_bytes: int, tail_bytes: int) -> None:
+        self._head_bytes, self._tail_bytes = head_bytes, tail_bytes
+        self._head, self._tail, self._dropped = bytearray(), bytearray(), 0
+
+    async def read(self, stream: asyncio.StreamReader | None) -> None:
+        """Take everything until the stream ends."""
+        while stream is not None and (chunk := await stream.read(65536)):
+            room = max(0, self._head_bytes - len(self._head))
+            self._head += chunk[:room]
+            self._tail += chunk[room:]
+            over = max(0, len(self._tail) - self._tail_bytes)
+            self._dropped += over
+            del self._tail[:over]
+
+    def text(self) -> str:
+        """What is kept, as text."""
+        gap = f"\n[{self._dropped} bytes left out]\n".encode() if self._dropped and self._head_bytes else b""
+        return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
 
 
 async def _end_group(process: asyncio.subprocess.Process) -> None:

@@ -1,4 +1,4 @@
-"""`conflicts`, `review`, `qa`, `rescue list`: what a run has found, and what is kept (contract 9)."""
+"""`conflicts`, `review`, `rescue list`: what a run has found, and what is kept (contract 9)."""
 
 from __future__ import annotations
 
@@ -41,23 +41,6 @@ def _review(run: RunName = None, as_json: AsJson = False) -> int:
     return 0
 
 
-def _qa(run: RunName = None, as_json: AsJson = False) -> int:
-    """What QA gave on the composed tree, round by round."""
-    checks = compute_report(here(), run)["qa"]
-    rows = [
-        [
-            f"round {item['round'] + 1}",
-            "passed" if item["ok"] else "FAILED",
-            item["command"],
-            "" if item["passed"] is None else f"{item['passed']} passed, {item['failed'] or 0} failed",
-            f"{item['duration_s']:.1f} s",
-        ]
-        for item in checks
-    ]
-    output.result({"qa": checks}, as_json=as_json, lines=output.table(rows) or ["QA has not run yet"])
-    return 0
-
-
 def _refs(place: Place, prefix: str) -> list[dict[str, str]]:
     from aegis_tui.bootstrap import refs_at
 
@@ -87,4 +70,4 @@ def _app(function: Any) -> typer.Typer:
     return app
 
 
-conflicts_app, review_app, qa_app = _app(_conflicts), _app(_review), _app(_qa)
+conflicts_app, review_app = _app(_conflicts), _app(_review)

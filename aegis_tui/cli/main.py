@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "report": ("status", "report_app", "The report of a run, from the log and git."),
     "conflicts": ("look", "conflicts_app", "Which pieces change the same path."),
     "review": ("look", "review_app", "The verdicts of a run, with their findings."),
-    "qa": ("look", "qa_app", "What QA gave on the composed tree."),
+    "qa": ("qa", "qa_app", "What QA gave, check by check; what a check printed; accept a base."),
     "rescue": ("look", "rescue_app", "Work that was saved before its worktree was removed."),
     "worktree": ("worktree", "worktree_app", "The worktrees that instances have."),
     "lock": ("lock", "app", "Acquire, release, list and break locks."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 Data = dict[str, Any]
@@ -62,11 +62,20 @@ def _conflict(agent: str, data: Data) -> str:
 
 
 def _qa(agent: str, data: Data) -> str:
-    return "\n".join(
-        f"  QA {'passed' if item['ok'] else 'FAILED'}: {item['command']}"
-        + (f" ({item['passed']} passed, {item['failed'] or 0} failed)" if item["passed"] is not None else "")
-        for item in data["checks"]
-    )
+    return "\n".join(line for item in data["checks"] for line in _check(item))
+
+
+def _check(item: Data) -> Iterator[str]:
+    word = _QA_WORDS.get(item.get("status", ""), "FAILED")
+    if item["ok"]:
+        word = {"passed": "passed"}.get(item.get("status", "passed"), "fails as the base does")
+    count = f" ({item['passed']} passed, {item['failed'] or 0} failed)" if item["passed"] is not None else ""
+    yield f"  QA {word}: {item['command']}{count}"
+    if not item["ok"] and item.get("reason"):
+        yield f"    {item['reason']}" + (f"; {item['remedy']}" if item.get("remedy") else "")
+
+
+_QA_WORDS = {"not_run": "COULD NOT RUN", "empty": "EXECUTED NO TEST"}
 
 
 _WORDS: dict[str, Callable[[str, Data], str | None]] = {

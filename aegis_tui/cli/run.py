@@ -26,6 +26,10 @@ GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole"
 """Ends of a run that a gate decided: exit code 3."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Unchecked = Annotated[bool, typer.Option("--unchecked", help="Nothing checks the result; the report says so.")]
+AcceptBase = Annotated[
+    bool, typer.Option("--accept-base-failures", help="Take a base whose own failures cannot be compared as it is.")
+]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
 
 
@@ -46,9 +50,8 @@ def _run(
     check: Annotated[
         list[str] | None, typer.Option("--check", metavar="COMMAND", help="Checks the result; found when left out.")
     ] = None,
-    unchecked: Annotated[
-        bool, typer.Option("--unchecked", help="Nothing checks the result; the report says so.")
-    ] = False,
+    unchecked: Unchecked = False,
+    accept_base: AcceptBase = False,
     note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Words for a role.")] = None,
 ) -> int:
     """Turn a goal into one commit, by several agents at once."""
@@ -65,6 +68,7 @@ def _run(
         "yes": yes,
         "scouts": scouts,
         "max_rounds": rounds,
+        "accept_base_failures": accept_base,
         "role_notes": _notes(note or []),
         "checks": check or [],
         "unchecked": unchecked,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aegis_tui.domain.design import Design
+from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.run import Piece, Run
-from aegis_tui.domain.run_event import FOUNDATION, Finding, Overlapping, QaCheck
+from aegis_tui.domain.run_event import FOUNDATION, Finding, Overlapping
 
 OUTPUT_LIMIT = 6_000
 """Characters of a failing command's output that a worker is shown."""

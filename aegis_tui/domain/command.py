@@ -17,8 +17,10 @@ from aegis_tui.domain.instance import AgentStateName, TaskKind, Tokens
 from aegis_tui.domain.lock import Resource
 from aegis_tui.domain.message import ChangeType
 from aegis_tui.domain.model import CommandData, Count, FrozenModel, Progress, Seconds, by_type, is_encodable
+from aegis_tui.domain.qa.commands import QaAccept as QaAccept
+from aegis_tui.domain.qa.commands import QaMarkFinished as QaMarkFinished
 from aegis_tui.domain.region import Rewrite
-from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, QaCheck, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, RunFacts, RunOptions, Stage
 from aegis_tui.errors import UsageError
 
 MAX_TEXT = 256 * 1024
@@ -468,19 +470,6 @@ class CompositionMarkChecked(CommandData):
     findings: tuple[Finding, ...] = ()
 
 
-class QaMarkFinished(CommandData):
-    """What QA gave on the composed tree."""
-
-    type: Literal["qa:mark-finished"] = "qa:mark-finished"
-    run: str
-    round: int
-    tree: str
-    oid: str
-    checks: tuple[QaCheck, ...]
-    finished_unix: int = 0
-    blamed: tuple[str, ...] = ()
-
-
 class RunMarkCommitted(CommandData):
     """The squash commit exists."""
 
@@ -561,6 +550,7 @@ ClientCommand = (
     | RunHalt
     | RunResume
     | RunCancel
+    | QaAccept
     | DesignPropose
     | DesignAgree
     | InstanceStart

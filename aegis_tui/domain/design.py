@@ -65,6 +65,19 @@ class Qa(FrozenModel):
 
     commands: Annotated[tuple[Text, ...], Field(min_length=1)]
 
+    removes: tuple[Text, ...] = ()
+    """Tests that go on purpose: globs of test files, or ids of tests. Fewer tests than on the base are refused else."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """The longest that each command may take, in seconds; the setting `qa.timeout_s` when absent."""
+
+    timeouts_s: dict[str, Annotated[float, Field(gt=0, le=86_400)]] = Field(default_factory=dict)
+    """The same for single commands, by their text."""
+
+    def limit_s(self, command: str) -> float | None:
+        """The limit that the design sets for a command; None when it sets none."""
+        return self.timeouts_s.get(command, self.timeout_s)
+
 
 class Design(FrozenModel):
     """A whole design file. Well-formed by itself; `check_design` says whether it may be dispatched."""
@@ -125,6 +138,7 @@ def check_design(
         *_check_ids(design),
         *([] if kinds is None else _check_kinds(design, kinds)),
         *_check_dependencies(design.features),
+        *_check_qa(design.qa),
         *_check_globs(areas, compiled, ignore_case),
         *_check_overlaps(areas, compiled),
     ]
@@ -170,6 +184,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def _issue(path: Location, message: str, clash: Overlap | None = None) -> DesignIssue:
     witness = clash.witness if clash else None
     return DesignIssue(field=render_location(path), message=message, witness=witness, path=path, overlap=clash)
+
+
+def _check_qa(qa: Qa | None) -> Iterator[DesignIssue]:
+    for command in qa.timeouts_s if qa else ():
+        if qa and command not in qa.commands:
+            yield _issue(("qa", "timeouts_s", command), "is not one of qa.commands")
 
 
 def _areas(design: Design) -> Iterator[_Area]:

@@ -220,7 +220,14 @@ def _rejected(workspace: Workspace, run: Run, review: Review, findings: Sequence
 
 
 def reopen(
-    workspace: Workspace, run: Run, blamed: Sequence[str], *, gate: str, reason: str, texts: str | dict[str, str]
+    workspace: Workspace,
+    run: Run,
+    blamed: Sequence[str],
+    *,
+    gate: str,
+    reason: str,
+    texts: str | dict[str, str],
+    hint: str = "",
 ) -> list[Draft]:
     """Back to MONITORING with the reason, one round further; over the bound the run fails (FLOW-10).
 
@@ -231,13 +238,16 @@ def reopen(
         gate: The gate that did not open.
         reason: Why, for the log.
         texts: What the workers are told: one text for all, or one by piece name.
+        hint: What a person can do, for the end of the run.
     """
     drafts: list[Draft] = [
         (HUB, events.GateBlocked(run=run.run, stage=run.stage, gate=gate, reason=reason[:2000])),
     ]
     if run.round >= run.options.max_rounds:
         message = f"{gate} was not met in {run.round + 1} rounds: {reason[:500]}"
-        return drafts + fail(run, gate, message, cause=reason[:2000], feature=blamed[0] if len(blamed) == 1 else None)
+        return drafts + fail(
+            run, gate, message, hint, cause=reason[:2000], feature=blamed[0] if len(blamed) == 1 else None
+        )
     changed = events.StageChanged(run=run.run, stage=Stage.MONITORING, round=run.round + 1, reason=reason[:500])
     drafts.append((HUB, changed))
     for name in blamed or [piece.name for piece in run.features()]:

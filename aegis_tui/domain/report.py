@@ -104,9 +104,11 @@ class _Tally:
                     }
                 )
             case QaFinished():
-                fields = {"check", "command", "ok", "passed", "failed", "new_failures", "duration_s"}
+                # A base that is accepted is judged again in the same round.
+                self.qa = [item for item in self.qa if item["round"] != data.round]
                 self.qa += [
-                    {"round": data.round, **item.model_dump(mode="json", include=fields)} for item in data.checks
+                    {"round": data.round, **item.model_dump(mode="json", exclude={"output_tail"})}
+                    for item in data.checks
                 ]
             case RunEnding():
                 self._leave(at)

@@ -58,6 +58,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "run:halt": _PERSON,
         "run:resume": _PERSON,
         "run:cancel": _PERSON,
+        "qa:accept": _PERSON,
         "design:propose": frozenset({"commander", PERSON}),
         "design:agree": _PERSON,
         "instance:start": frozenset({"commander", PERSON}),

@@ -115,6 +115,8 @@ class Run(BaseModel):
     working_oid: str
     composition_review: str | None = None
     qa: events.QaFinished | None = None
+    qa_accepted_by: str | None = None
+    """Who took the base's own failures as they are."""
     commit: events.RunCommitted | None = None
     ok: bool | None = None
     error: dict[str, Any] | None = None
@@ -171,7 +173,7 @@ class RunTable:
         run = self.by_id.get(data.run)
         if run is None:
             return frozenset()
-        for apply in (_course, _design, _piece, _merge, _judge):
+        for apply in (_course, _design, _piece, _merge, _judge, _check):
             if apply(run, agent_id, data):
                 break
         return run.keys()
@@ -310,8 +312,17 @@ def _judge(run: Run, agent_id: str, data: object) -> bool:
         case events.ReviewCompleted():
             if review := run.reviews.get(data.review_id):
                 review.status, review.reviewer = data.status, data.reviewer
+        case _:
+            return False
+    return True
+
+
+def _check(run: Run, agent_id: str, data: object) -> bool:
+    match data:
         case events.QaFinished():
             run.qa = data
+        case events.QaAccepted():
+            run.qa_accepted_by = data.by
         case events.RunCommitted():
             run.commit = data
         case _:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from aegis_tui.domain.design import Design
 from aegis_tui.domain.model import EventData, FrozenModel
+from aegis_tui.domain.qa.check import QaCheck
 
 FOUNDATION = "foundation"
 """The name of the foundation's piece; a feature may not take it."""
@@ -53,6 +54,10 @@ class RunOptions(FrozenModel):
     """Commands that check the result, in place of those that would be detected; a design's own go before them."""
     unchecked: bool = False
     """The person has said in so many words that no command checks the result; the report says so too (FLOW-7)."""
+    accept_base_failures: bool = False
+    """The person takes a base whose own failures cannot be compared as it is; the report says so (FLOW-7)."""
+    attended: bool = False
+    """Somebody looks on: a gate that a person could open waits for them instead of ending the run."""
 
 
 class RunFacts(FrozenModel):
@@ -95,19 +100,6 @@ class Criterion(FrozenModel):
     id: str
     passed: bool = Field(alias="pass")
     evidence: str = ""
-
-
-class QaCheck(FrozenModel):
-    """One command of QA, on the composed tree, read as a difference against the base (FLOW-7)."""
-
-    check: str
-    command: str
-    ok: bool
-    passed: int | None
-    failed: int | None
-    new_failures: tuple[str, ...]
-    duration_s: float
-    output_tail: str = ""
 
 
 class Overlapping(FrozenModel):
@@ -351,6 +343,14 @@ class QaFinished(EventData):
     blamed: tuple[str, ...] = ()
 
 
+class QaAccepted(EventData):
+    """A person takes the failures of the base, which cannot be compared, as they are."""
+
+    type: Literal["qa:accepted"] = "qa:accepted"
+    run: str
+    by: str
+
+
 class RunCommitted(EventData):
     """The one squash commit exists on the result branch."""
 
@@ -387,5 +387,6 @@ RunEvent = (
     | ReviewInProgress
     | ReviewCompleted
     | QaFinished
+    | QaAccepted
     | RunCommitted
 )

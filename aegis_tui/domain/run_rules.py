@@ -242,27 +242,6 @@ def _outside(run: Run, files: tuple[str, ...]) -> list[events.Finding]:
     ]
 
 
-def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: Actor, request_id: str) -> Decision:
-    """QA on the composed tree: pass, or back to the workers whose change it is."""
-    run = workspace.runs.by_id.get(command.run)
-    if run is None or not run.is_open or run.stage is not Stage.FINAL_QA or run.qa is not None:
-        return Decision()
-    if command.round != run.round or command.oid != run.working_oid:
-        return Decision()
-    ok = bool(command.checks) and all(check.ok for check in command.checks)
-    drafts: list[Draft] = [
-        (HUB, events.QaFinished(**command.model_dump(exclude={"type"}), ok=ok)),
-    ]
-    if ok:
-        return Decision(drafts)
-    failing = [check for check in command.checks if not check.ok]
-    reason = "; ".join(f"{check.command}: {len(check.new_failures)} new failures" for check in failing)
-    blamed = [name for name in command.blamed if name in run.pieces]
-    texts = {name: brief.qa_brief(run, name, command.checks) for name in run.pieces}
-    reason = reason or "there is no QA command"
-    return Decision(drafts + reopen(workspace, run, blamed, gate="qa_passed", reason=reason, texts=texts))
-
-
 def committed(workspace: Workspace, command: commands.RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
     """The one squash commit exists; its tree is the tree that QA saw, or the run fails."""
     run = workspace.runs.by_id.get(command.run)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aegis_tui.domain.instance import Phase
+from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.run import PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION, STAGES, Stage
 from aegis_tui.domain.workspace import Workspace
@@ -115,9 +116,14 @@ def _integrate(workspace: Workspace, run: Run) -> list[Gate]:
 
 def _final_qa(workspace: Workspace, run: Run) -> list[Gate]:
     passed = run.qa is not None and run.qa.ok
-    failing = [check.command for check in run.qa.checks if not check.ok] if run.qa else []
-    reason = "; ".join(f"{command} failed" for command in failing) or "QA has not run on this tree"
-    return [Gate("qa_passed", passed, "no new failure" if passed else reason, "" if passed else "aegis-tui qa")]
+    failing = [check for check in run.qa.checks if not check.ok] if run.qa else []
+    reason = "; ".join(f"{check.command}: {why(check)}" for check in failing) or "QA has not run on this tree"
+    if passed:
+        accepted = any(check.accepted_by for check in run.qa.checks) if run.qa else False
+        words = "no new failure" + ("; the base's own failures were accepted" if accepted else "")
+        return [Gate("qa_passed", True, words)]
+    waits = bool(failing) and all(check.is_acceptable for check in failing)
+    return [Gate("qa_passed", False, reason, "aegis-tui qa --accept-base-failures" if waits else "aegis-tui qa")]
 
 
 def _done(workspace: Workspace, run: Run) -> list[Gate]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from aegis_tui.domain.run_event import QaCheck
+from aegis_tui.domain.qa.check import QaCheck
 
 
 class ContextView(BaseModel):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.command import RunStart
-from aegis_tui.domain.qa.result import detect_qa
+from aegis_tui.domain.qa.detect import detect_qa, wanted_files
 from aegis_tui.domain.run_event import RunFacts, RunOptions
 from aegis_tui.domain.run_rules import parse_design
 from aegis_tui.domain.workspace import Workspace
@@ -143,19 +143,12 @@ class Preflight:
 
     async def _detect(self, facts: RepositoryFacts) -> tuple[str, ...]:
         files = await self._list_files(facts.head_oid or "")
-        wanted = {name: oid for name, oid in files.items() if _tells_qa(name)}
-        texts = {}
-        for name, oid in list(wanted.items())[:60]:
-            texts[name] = (await self._repository.read_blob(oid)).decode("utf-8", "replace")
+        texts = {
+            name: (await self._repository.read_blob(files[name])).decode("utf-8", "replace")
+            for name in wanted_files(files)
+        }
         return detect_qa(files, lambda name: texts.get(name, ""))
 
 
 def _runs(workspace: Workspace) -> list[str]:
     return list(workspace.runs.by_id)
-
-
-def _tells_qa(path: str) -> bool:
-    name = path.rsplit("/", 1)[-1]
-    if path in ("package.json", "pyproject.toml", "setup.cfg", "tox.ini"):
-        return True
-    return (name.startswith("test_") and name.endswith(".py")) or ("requirements" in path and name.endswith(".txt"))

@@ -1,68 +1,79 @@
-"""FINAL-QA: run the project's own commands on the composed tree, and on the base where they fail (FLOW-7)."""
+"""FINAL-QA: run the project's own commands on the merged tree, and read them as a difference against the base (FLOW-7).
+
+The base is always known, also where everything passes: a test that is gone shows nowhere else. It is run once for each
+tree, command and environment, while the workers work, and remembered; the tree that a run ends with is remembered too,
+so that the next run, whose base it is, finds it known.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
-from aegis_tui.domain.qa.obstacle import Obstacle
-from aegis_tui.domain.qa.result import QaResult, blame, new_failures, read_result
+from aegis_tui.domain.ids import PERSON
+from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.qa.assess import assess
+from aegis_tui.domain.qa.blame import blame
+from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.run import Run
-from aegis_tui.domain.run_event import QaCheck
-from aegis_tui.ports.program import ProgramResult, ProgramRunner
+from aegis_tui.errors import AegisError
 from aegis_tui.ports.repository import Repository
-from aegis_tui.ports.sandbox import Sandbox
-from aegis_tui.ports.surroundings import QaEnvironment
-from aegis_tui.services.qa_run import BareEnvironment, QaRunner
+from aegis_tui.services.qa_outputs import Kept, QaOutputs, base_key
+from aegis_tui.services.qa_run import CommandRun, QaRunner
+
+_log = logging.getLogger(__name__)
 
 TAIL_CHARACTERS = 8_000
 
 NO_CHECK = QaCheck(
     check="none",
     command="none",
+    status="not_run",
     ok=True,
-    passed=None,
-    failed=None,
-    new_failures=(),
-    duration_s=0.0,
-    output_tail="no command checks the result: the person said so when the run was started",
+    reason="no command checks the result: the person said so when the run was started",
+    accepted_by=PERSON,
 )
 """What stands in the report in place of a check that the person has waived."""
 
 
 def commands_of(run: Run) -> tuple[str, ...]:
-    """The commands that decide: the design's, else what was detected."""
+    """The commands that decide, each once: the design's, else what was detected."""
+    chosen = run.facts.qa_commands
     if run.design is not None and run.design.qa is not None:
-        return tuple(run.design.qa.commands)
-    return run.facts.qa_commands
+        chosen = tuple(run.design.qa.commands)
+    return tuple(dict.fromkeys(chosen))
 
 
 class Quality:
-    """Runs QA in a scratch worktree, inside the sandbox, and reads the result as a difference against the base."""
+    """Judges a merged tree.
+
+    Args:
+        repository: Where the trees come from.
+        runner: Runs the commands.
+        outputs: Keeps what they print.
+        timeout_s: The time that one command may take where the design says nothing; asked for each run of QA.
+    """
 
     def __init__(
-        self,
-        *,
-        repository: Repository,
-        sandbox: Sandbox,
-        programs: ProgramRunner,
-        scratch_dir: Path,
-        environ: Mapping[str, str],
-        surroundings: QaEnvironment | None = None,
+        self, *, repository: Repository, runner: QaRunner, outputs: QaOutputs, timeout_s: Callable[[], float]
     ) -> None:
-        self._repository = repository
-        self._runner = QaRunner(
-            repository=repository,
-            sandbox=sandbox,
-            programs=programs,
-            scratch_dir=scratch_dir,
-            environ=environ,
-            surroundings=surroundings or BareEnvironment(),
-        )
+        self._repository, self._runner, self._outputs = repository, runner, outputs
+        self._timeout_s = timeout_s
+        self._base = asyncio.Lock()
+        self._ahead: dict[str, asyncio.Task[None]] = {}
+        self._just_run: dict[str, Kept] = {}
+        """Results of this process that are not remembered on disk, each used once."""
 
-    async def judge(self, run: Run, oid: str) -> dict[str, object]:
-        """Run every command on the composed commit.
+    async def judge(self, run: Run, oid: str, table: PartitionTable) -> dict[str, object]:
+        """Run every command on the merged commit and compare.
+
+        Args:
+            run: Whose composition it is.
+            oid: The commit.
+            table: The partitions as they stand, for who is to blame.
 
         Returns:
             `tree`, `checks`, `blamed` and `finished_unix`, as `qa:mark-finished` takes them.
@@ -75,38 +86,91 @@ class Quality:
                 "blamed": (),
                 "finished_unix": int(time.time()),
             }
-        now = await self._run_all(run, oid, commands, "composed")
-        failing = [command for command in commands if now[command].exit_code != 0]
-        base = await self._run_all(run, run.facts.base_oid, failing, "base") if failing else {}
-        checks = tuple(_check(command, now[command], base.get(command)) for command in commands)
-        outputs = [now[check.command].output for check in checks if not check.ok]
+        base = await self._results_of_base(run, commands)
+        merged = await self._run_all(run, oid, commands, "merged")
+        tree = await self._repository.tree_of(oid)
+        for command in commands:
+            self._outputs.save_base(self._key(run, tree, command), merged[command])
+        removes = run.design.qa.removes if run.design and run.design.qa else ()
+        checks = tuple(
+            compare(
+                number,
+                command,
+                merged[command].result,
+                base[command].result,
+                removes=removes,
+                tail=merged[command].output[-TAIL_CHARACTERS:],
+            )
+            for number, command in enumerate(commands, 1)
+        )
+        await asyncio.to_thread(self._outputs.keep, run.run, run.round, checks, merged=merged, base=base)
+        failing = [merged[check.command].output for check in checks if not check.ok]
         return {
-            "tree": await self._repository.tree_of(oid),
+            "tree": tree,
             "checks": checks,
-            "blamed": tuple(blame(run, outputs, {piece.name: piece.files for piece in run.pieces.values()})),
+            "blamed": tuple(blame(table, failing, {piece.name: piece.files for piece in run.pieces.values()})),
             "finished_unix": int(time.time()),
         }
 
-    async def _run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, ProgramResult]:
-        ran = await self._runner.run_all(run, oid, commands, name)
-        return {command: _not_run(one.obstacles) if one.obstacles else one.result for command, one in ran.items()}
+    def look_ahead(self, run: Run) -> None:
+        """Begin to run the commands on the base, once for each run; nobody waits for it."""
+        if run.run not in self._ahead:
+            self._ahead[run.run] = asyncio.create_task(self._run_base(run), name=f"qa of the base of {run.run}")
+
+    def has_looked_ahead(self, run: str) -> bool:
+        """True once `look_ahead` was called for the run."""
+        return run in self._ahead
+
+    async def leave(self, run: str | None = None) -> None:
+        """End what was begun ahead for a run, or for all, and remove its scratch worktree."""
+        tasks = [task for name, task in self._ahead.items() if run in (None, name)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if run is not None:
+            self._just_run.clear()
+
+    async def _run_base(self, run: Run) -> None:
+        try:
+            await self._results_of_base(run, commands_of(run), ahead=True)
+        except AegisError as error:
+            _log.warning("QA of the base failed", extra={"run": run.run, "reason": error.message})
+        except Exception:
+            _log.exception("QA of the base broke", extra={"run": run.run})
+
+    async def _results_of_base(self, run: Run, commands: Sequence[str], *, ahead: bool = False) -> Mapping[str, Kept]:
+        """What each command gives on the base; run only where that is not known."""
+        async with self._base:
+            oid = run.facts.base_oid
+            tree = await self._repository.tree_of(oid)
+            keys = {command: self._key(run, tree, command) for command in commands}
+            known = {command: kept for command in commands if (kept := self._known(keys[command], ahead=ahead))}
+            unknown = [command for command in commands if command not in known]
+            fresh = await self._run_all(run, oid, unknown, "base") if unknown else {}
+            for command, kept in fresh.items():
+                self._outputs.save_base(keys[command], kept)
+                if ahead and kept.result.status in ("not_run", "empty"):
+                    self._just_run[keys[command]] = kept
+            return {**known, **fresh}
+
+    def _known(self, key: str, *, ahead: bool) -> Kept | None:
+        return self._outputs.load_base(key) or (self._just_run.get(key) if ahead else self._just_run.pop(key, None))
+
+    def _key(self, run: Run, tree: str, command: str) -> str:
+        return base_key(tree, command, self._runner.fingerprint(run))
+
+    async def _run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, Kept]:
+        limits = {command: self._limit_s(run, command) for command in commands}
+        ran = await self._runner.run_all(run, oid, limits, name)
+        return {command: await asyncio.to_thread(_read, command, one) for command, one in ran.items()}
+
+    def _limit_s(self, run: Run, command: str) -> float:
+        chosen = run.design.qa.limit_s(command) if run.design and run.design.qa else None
+        return chosen or self._timeout_s()
 
 
-def _not_run(obstacles: Sequence[Obstacle]) -> ProgramResult:
-    return ProgramResult(None, "\n".join(f"{item.reason}: {item.remedy}" for item in obstacles), 0.0)
-
-
-def _check(command: str, now: ProgramResult, base: ProgramResult | None) -> QaCheck:
-    result = read_result(now.exit_code, now.output)
-    before: QaResult | None = read_result(base.exit_code, base.output) if base else None
-    fresh = new_failures(command, result, before)
-    return QaCheck(
-        check=command.split()[0] if command.split() else command,
-        command=command,
-        ok=not fresh,
-        passed=result.passed,
-        failed=result.failed,
-        new_failures=fresh,
-        duration_s=round(now.duration_s, 3),
-        output_tail=now.output[-TAIL_CHARACTERS:] if fresh else "",
-    )
+def _read(command: str, ran: CommandRun) -> Kept:
+    """What a command gave, in one of the four words; its output ends with the reason when there is one."""
+    result = assess(command, ran.outcome, tools=ran.tools)
+    notes = [f"[aegis-tui: {item.reason}]" for item in ran.outcome.obstacles]
+    return Kept(result, "\n".join([ran.outcome.output, *notes]) if notes else ran.outcome.output)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.domain.qa.assess import ask, tools_of
+from aegis_tui.domain.qa.command import script_of
 from aegis_tui.domain.qa.obstacle import Obstacle
+from aegis_tui.domain.qa.outcome import Outcome
+from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, script_text
+from aegis_tui.domain.qa.trouble import no_script
 from aegis_tui.domain.run import Run
-from aegis_tui.ports.program import ProgramResult, ProgramRunner
+from aegis_tui.ports.program import ProgramRunner
 from aegis_tui.ports.repository import Repository
+from aegis_tui.ports.result_files import ResultFiles
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
 from aegis_tui.services.instances import PASSED_ON
-
-TIMEOUT_S = 1800.0
-"""The longest one command may take."""
+from aegis_tui.services.qa_outputs import HEAD_BYTES, TAIL_BYTES
 
 
 class BareEnvironment:
@@ -37,11 +42,12 @@ class BareEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class CommandRun:
-    """One command on one tree: how it ended, and what says that its result does not count."""
+    """One command on one tree."""
 
-    result: ProgramResult
-    obstacles: tuple[Obstacle, ...] = ()
-    """When there is any, the check is `not_run`; the program was perhaps not even started."""
+    outcome: Outcome
+    """How it ended. With an obstacle the check is `not_run`; the program was perhaps not even started."""
+    tools: tuple[Reader, ...] = ()
+    """The test tools that it is known to start."""
 
 
 class QaRunner:
@@ -54,6 +60,7 @@ class QaRunner:
         scratch_dir: Where scratch worktrees are made.
         environ: The hub's environment; only `PASSED_ON` of it reaches a command.
         surroundings: Makes the project's environment ready.
+        result_files: Finds the files of results that the tools of a command wrote.
     """
 
     def __init__(
@@ -65,17 +72,19 @@ class QaRunner:
         scratch_dir: Path,
         environ: Mapping[str, str],
         surroundings: QaEnvironment,
+        result_files: ResultFiles,
     ) -> None:
+        self._result_files = result_files
         self._repository, self._sandbox, self._programs = repository, sandbox, programs
         self._surroundings, self._scratch_dir, self._environ = surroundings, scratch_dir, environ
 
-    async def run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, CommandRun]:
+    async def run_all(self, run: Run, oid: str, limits_s: Mapping[str, float], name: str) -> dict[str, CommandRun]:
         """Run commands one after the other in one fresh worktree.
 
         Args:
             run: For its id and the sandbox that it asks for.
             oid: The commit to check out.
-            commands: Command lines for bash, in the order given.
+            limits_s: Command line for bash -> the seconds that it may take; run in the order given.
             name: Part of the worktree's name; two at once need two names.
 
         Returns:
@@ -84,8 +93,21 @@ class QaRunner:
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         async with self._scratch(run, oid, name) as (worktree, home):
             confined = level is not SandboxLevel.NONE
-            around = await self._surroundings.prepare(worktree, home, commands, confined=confined)
-            return {command: await self._run_one(command, worktree, home, around, level) for command in commands}
+            around = await self._surroundings.prepare(worktree, home, list(limits_s), confined=confined)
+            return {
+                command: await self._run_one(command, worktree, home, around, level, limit_s=limit_s)
+                for command, limit_s in limits_s.items()
+            }
+
+    def fingerprint(self, run: Run) -> str:
+        """What a result depends on besides the tree and the command: the same text, the same environment."""
+        root = self._repository.root
+        installed = [root / "node_modules" / ".package-lock.json"]
+        for name in (self._environ.get("VIRTUAL_ENV") or ".venv", "venv"):
+            installed += (root / name).glob("lib/python*/site-packages")
+        stamps = [f"{path}:{path.stat().st_mtime_ns}" for path in installed if path.exists()]
+        parts = (*self._environment(Path("HOME")).items(), ("sandbox", run.options.sandbox), *enumerate(stamps))
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     @contextlib.asynccontextmanager
     async def _scratch(self, run: Run, oid: str, name: str) -> AsyncIterator[tuple[Path, Path]]:
@@ -98,11 +120,16 @@ class QaRunner:
             await self._repository.remove_worktree(worktree.path, rescue=None)
 
     async def _run_one(
-        self, command: str, worktree: Path, home: Path, around: Surroundings, level: SandboxLevel
+        self, command: str, worktree: Path, home: Path, around: Surroundings, level: SandboxLevel, *, limit_s: float
     ) -> CommandRun:
-        if obstacles := tuple(item for item in around.obstacles if item.command in (None, command)):
-            return CommandRun(ProgramResult(None, "", 0.0), obstacles)
-        environment = {**self._environment(home), **around.environment}
+        place, since_ns = self._place(worktree, home)
+        obstacles = tuple(item for item in around.obstacles if item.command in (None, command)) or _lacks(
+            command, place
+        )
+        if obstacles:
+            return CommandRun(Outcome(None, "", obstacles=obstacles))
+        asked = ask(command, place)
+        environment = _joined({**self._environment(home), **around.environment}, asked)
         spec = SandboxSpec(
             worktree=worktree,
             cwd=worktree,
@@ -113,9 +140,31 @@ class QaRunner:
             keep_environment=True,
             own_session=True,
         )
-        argv = self._sandbox.wrap(["bash", "-c", command], spec, level)
-        result = await self._programs.run(argv, cwd=worktree, environment=environment, timeout_s=TIMEOUT_S)
-        return CommandRun(result, tuple(await self._surroundings.inspect(worktree, home, command)))
+        argv = self._sandbox.wrap(["bash", "-c", asked.command], spec, level)
+        result = await self._programs.run(
+            argv,
+            cwd=worktree,
+            environment=environment,
+            timeout_s=limit_s,
+            head_bytes=HEAD_BYTES,
+            tail_bytes=TAIL_BYTES,
+        )
+        outcome = Outcome(
+            result.exit_code,
+            result.output,
+            await self._result_files.collect(asked.files, root=worktree, since_ns=since_ns),
+            tuple(await self._surroundings.inspect(worktree, home, command)),
+            root=str(worktree),
+            timeout_s=limit_s,
+            duration_s=result.duration_s,
+        )
+        return CommandRun(outcome, tools_of(command, place))
+
+    def _place(self, worktree: Path, home: Path) -> tuple[Place, int]:
+        """Where a command runs, with a fresh folder for files of results, and the time by the file system's clock."""
+        results = tempfile.mkdtemp(prefix=".qa-results-", dir=home)
+        since_ns = Path(results).stat().st_mtime_ns
+        return Place(results, lambda name: self._result_files.read_text(worktree / name)), since_ns
 
     def _environment(self, home: Path) -> dict[str, str]:
         passed = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
@@ -128,3 +177,17 @@ class QaRunner:
             "GIT_TERMINAL_PROMPT": "0",
             "PATH": passed.get("PATH", os.defpath),
         }
+
+
+def _lacks(command: str, place: Place) -> tuple[Obstacle, ...]:
+    """The package script that a command runs, where package.json has none: a quiet npm does not even say so."""
+    script = script_of(command)
+    if script is None or not place.read("package.json") or script_text(place, script) is not None:
+        return ()
+    return (no_script(script),)
+
+
+def _joined(environment: Mapping[str, str], asked: Asked) -> dict[str, str]:
+    """The environment with what the readers ask for; options that are there stay, before ours."""
+    added = {name: f"{environment.get(name, '')} {value}".strip() for name, value in asked.environment.items()}
+    return {**environment, **added}

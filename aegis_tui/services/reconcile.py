@@ -34,8 +34,11 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.fence import PieceFences
 from aegis_tui.domain.fence_rules import piece_fences
 from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.report import fold_report
-from aegis_tui.domain.run import Piece, Run
+from aegis_tui.domain.reservation import standing_table
+from aegis_tui.domain.run import Piece, Run, RunStatus
+from aegis_tui.domain.run_event import Stage
 from aegis_tui.domain.scope import scope_of, shared_text
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
@@ -117,6 +120,8 @@ class Reconciler:
                 for effect in await self._port.read(needed):
                     if effect not in self._running:
                         self._running[effect] = asyncio.create_task(self._perform(effect))
+                if run := await self._port.read(self._whose_base_is_wanted):
+                    self._quality.look_ahead(run)
                 try:
                     async with asyncio.timeout(TICK_S):
                         await self._wake.wait()
@@ -127,6 +132,14 @@ class Reconciler:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._quality.leave()
+
+    def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
+        """The run whose base QA has not looked at yet, while its workers work."""
+        run = workspace.runs.current()
+        if run is None or run.status is not RunStatus.ACTIVE or run.stage not in (Stage.MONITORING, Stage.INTEGRATE):
+            return None
+        return None if self._quality.has_looked_ahead(run.run) else run.model_copy(deep=True)
 
     async def _watch(self) -> None:
         async for _ in self._port.changes():
@@ -234,7 +247,8 @@ class Reconciler:
         return commands.CompositionMarkChecked(run=effect.run, oid=effect.oid, **found)
 
     async def _qa(self, effect: RunQa) -> AnyCommand:
-        found = await self._quality.judge(await self._run(effect.run), effect.oid)
+        run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))
+        found = await self._quality.judge(run, effect.oid, table)
         return commands.QaMarkFinished.model_validate(
             {"run": effect.run, "round": effect.round, "oid": effect.oid, **found}
         )
@@ -247,6 +261,7 @@ class Reconciler:
     async def _finish(self, effect: FinishRun) -> AnyCommand:
         """Clean up and report. From the last try on, what fails is named in the report and the rest is done."""
         run = await self._run(effect.run)
+        await self._quality.leave(effect.run)
         problems: list[str] = []
         is_last = self._tries.get(effect, 0) >= TRIES - 1
         await self._tolerate(self._integrator.put_away(run), "the run's branches are not cleaned up", problems, is_last)
@@ -267,3 +282,8 @@ class Reconciler:
                 raise
             problems.append(f"{words}: {one_line(cause_of_failure(error).message)}")
             return None
+
+
+def _run_and_partitions(workspace: Workspace, name: str) -> tuple[Run, PartitionTable]:
+    run = workspace.runs.by_id[name]
+    return run.model_copy(deep=True), standing_table(workspace, run)

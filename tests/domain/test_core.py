@@ -14,8 +14,9 @@ from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, Workspace
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.domain.instance import Phase
+from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.run import PieceStatus, Run
-from aegis_tui.domain.run_event import Overlapping, QaCheck, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run_event import Overlapping, RunFacts, RunOptions, Stage
 from aegis_tui.errors import AegisError, DesignRefused, LockHeld, Refused
 
 DESIGN: dict[str, Any] = {
@@ -129,6 +130,7 @@ class Hub:
         check = QaCheck(
             check="tests",
             command="pytest",
+            status="passed" if ok else "failed",
             ok=ok,
             passed=1,
             failed=0 if ok else 1,

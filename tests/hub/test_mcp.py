@@ -19,7 +19,8 @@ from mcp.client.streamable_http import streamable_http_client
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import THE_HUB, THE_PERSON
 from aegis_tui.domain.ids import hash_token
-from aegis_tui.domain.run_event import Overlapping, QaCheck, RunFacts, RunOptions
+from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.run_event import Overlapping, RunFacts, RunOptions
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
@@ -335,7 +336,7 @@ class Run:
         await self.mark(commands.CompositionMarkChecked(run="run1", oid="mbeta", files=files))
 
     async def finish_qa(self) -> None:
-        check = QaCheck(check="t", command="pytest", ok=True, passed=3, failed=0, new_failures=(), duration_s=1)
+        check = QaCheck(check="t", command="pytest", status="passed", ok=True, passed=3, failed=0)
         await self.mark(commands.QaMarkFinished(run="run1", round=0, tree="T", oid="mbeta", checks=(check,)))
 
 

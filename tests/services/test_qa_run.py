@@ -19,6 +19,7 @@ import pytest
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.program import SubprocessRunner
+from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.run_event import RunFacts, RunOptions
@@ -99,10 +100,11 @@ class Lab:
                 scratch_dir=self.state,
                 environ=self.environ,
                 surroundings=ProjectEnvironment(repository.root, repository.common_dir, self.environ),
+                result_files=LocalResultFiles(),
             )
             facts = RunFacts(workspace="k", base_oid=oid, base_branch="main", started_unix=1)
             run = Run(run="run1", goal="g", options=RunOptions(sandbox=sandbox), facts=facts, working_oid=oid)
-            return list((await runner.run_all(run, oid, commands, "composed")).values())
+            return list((await runner.run_all(run, oid, dict.fromkeys(commands, 60.0), "merged")).values())
 
         return asyncio.run(run_all())
 
@@ -113,9 +115,9 @@ def lab(tmp_path: Path) -> Lab:
 
 
 def words(result: CommandRun) -> list[str]:
-    assert result.obstacles == ()
-    assert result.result.exit_code == 0, result.result.output
-    return result.result.output.split()
+    assert result.outcome.obstacles == ()
+    assert result.outcome.exit_code == 0, result.outcome.output
+    return result.outcome.output.split()
 
 
 def setuptools_pth(lab: Lab, site: Path) -> None:
@@ -223,7 +225,7 @@ def test_without_a_sandbox_what_names_the_checkout_does_not_count(lab: Lab, by: 
         (lab.root / "lib").symlink_to(lab.root / "src")
     oid = lab.commit_change("src/shop/__init__.py", "def price(): return 1\n", "def price(): return 2\n")
     [result] = lab.run(oid, text, sandbox="off")
-    [obstacle] = result.obstacles
+    [obstacle] = result.outcome.obstacles
     assert (obstacle.kind, str(lab.root) in obstacle.reason, bool(obstacle.remedy)) == ("wrong_tree", True, True)
     assert words(lab.run(oid, "true", sandbox="strict")[0]) == []
 
@@ -237,8 +239,8 @@ def test_an_install_outside_of_a_virtual_environment_that_a_command_would_import
     lab.environ["CONDA_PREFIX"] = str(conda)
     good, bad = lab.run(oid, f"{sys.executable} {ASK}", f"PYTHONPATH= python {ASK}", sandbox="off")
     assert words(good) == ["2"]
-    assert [item.kind for item in bad.obstacles] == ["wrong_tree"]
-    assert f"{lab.root}/src by {site}" in bad.obstacles[0].reason
+    assert [item.kind for item in bad.outcome.obstacles] == ["wrong_tree"]
+    assert f"{lab.root}/src by {site}" in bad.outcome.obstacles[0].reason
 
 
 def test_nothing_is_written_through_a_link_of_the_tree_under_test(lab: Lab) -> None:
@@ -294,5 +296,5 @@ def test_a_sandbox_shows_the_environment_read_only(lab: Lab) -> None:
     ]
     writes += ["echo 2 > .venv/lib/python3*/site-packages/dependency.py", "echo 2 > node_modules/dep/index.js"]
     [result] = lab.run(oid, "; ".join(writes) + "; true", sandbox="strict")
-    assert result.result.output.count("Read-only file system") == len(writes)
+    assert result.outcome.output.count("Read-only file system") == len(writes)
     assert (site / "dependency.py").read_text() == "VALUE = 1\n"

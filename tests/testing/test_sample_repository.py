@@ -12,8 +12,9 @@ import pytest
 
 from aegis_tui.domain.brief import qa_brief, rebase_brief
 from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.run import Run
-from aegis_tui.domain.run_event import Overlapping, QaCheck, RunFacts, RunOptions
+from aegis_tui.domain.run_event import Overlapping, RunFacts, RunOptions
 from aegis_tui.errors import UsageError
 from aegis_tui.services.design import load_design
 from aegis_tui.testing.sample_repository import COMMIT_DATE, create_sample_repository, scenario_directory
@@ -57,6 +58,7 @@ def told_of_failure(piece: str, output: str) -> str:
     check = QaCheck(
         check="tests",
         command=" ".join(QA),
+        status="failed",
         ok=False,
         passed=None,
         failed=1,

@@ -13,6 +13,7 @@ from aegis_tui.domain import task_spec as specs
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import HUB, PERSON, instance_id
 from aegis_tui.domain.instance import AgentState, InstanceLost, InstancePlanned, InstanceReclaimed
+from aegis_tui.domain.qa.check import why
 from aegis_tui.tui.text import Ink, Span, fit, inert
 
 _LOUD: dict[str, Ink] = {
@@ -81,8 +82,8 @@ def _told(data: messages.MessageSent) -> str:
 def _qa(data: runs.QaFinished) -> str:
     if data.ok:
         return f"passed, round {data.round + 1}"
-    failures = [name for check in data.checks for name in check.new_failures]
-    return f"FAILED, round {data.round + 1}: {'; '.join(failures) or 'a command failed'}"
+    reasons = [f"{check.check}: {why(check)}" for check in data.checks if not check.ok]
+    return f"FAILED, round {data.round + 1}: {'; '.join(reasons) or 'there is no check'}"
 
 
 def _stage(data: runs.StageChanged) -> str:

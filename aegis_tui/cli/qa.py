@@ -1,0 +1,94 @@
+"""`aegis-tui qa`: what QA gave, what a check printed, and a base that a person accepts (contract 9, FLOW-7)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import Place, here
+from aegis_tui.cli.status import compute_report
+from aegis_tui.errors import UsageError
+
+_WORDS = {"passed": "passed", "failed": "FAILED", "not_run": "NOT RUN", "empty": "EMPTY"}
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
+Check = Annotated[
+    str | None,
+    typer.Option("--output", metavar="CHECK", help="Print what a check printed: its number, program or command."),
+]
+Round = Annotated[int | None, typer.Option("--round", min=1, help="The round, from 1; the last when left out.")]
+OfBase = Annotated[bool, typer.Option("--base", help="With --output: what it printed on the base.")]
+Accept = Annotated[
+    bool, typer.Option("--accept-base-failures", help="Take the base's failures, where nothing compares, as they are.")
+]
+
+
+def _qa(
+    run: RunName = None,
+    check: Check = None,
+    base: OfBase = False,
+    round_number: Round = None,
+    accept: Accept = False,
+    as_json: AsJson = False,
+) -> int:
+    """What QA gave on the merged tree, round by round."""
+    place = here()
+    if accept:
+        reply = place.hub().command("qa:accept", run=run)
+        output.result({"run": reply["run"]}, as_json=as_json, lines=[f"the base of {reply['run']} is accepted"])
+        return 0
+    if check is not None:
+        return _output(place, run, check, is_base=base, round_number=round_number, as_json=as_json)
+    if base or round_number is not None:
+        raise UsageError("--base and --round go with --output", "aegis-tui qa --output CHECK --base")
+    checks = compute_report(place, run)["qa"]
+    lines = [line for item in checks for line in qa_lines(item)]
+    output.result({"qa": checks}, as_json=as_json, lines=lines or ["QA has not run yet"])
+    return 0
+
+
+def _output(
+    place: Place, run: str | None, check: str, *, is_base: bool, round_number: int | None, as_json: bool
+) -> int:
+    from aegis_tui.services.qa_outputs import BASE, MERGED, QaOutputs
+
+    tree = BASE if is_base else MERGED
+    chosen = None if round_number is None else round_number - 1
+    kept = QaOutputs(place.paths.state_dir / "qa").find(run, check, tree=tree, round_number=chosen)
+    fields = {
+        "run": kept.run,
+        "round": kept.round,
+        "check": kept.check,
+        "command": kept.command,
+        "tree": kept.tree,
+        "status": kept.status,
+        "output": kept.output,
+    }
+    output.result(fields, as_json=as_json, lines=kept.output.splitlines())
+    return 0
+
+
+def qa_lines(item: dict[str, Any]) -> list[str]:
+    """One check of a report for a person: the word, the counts, and why it shuts the gate."""
+    word = _WORDS.get(str(item["status"]), str(item["status"]))
+    if item["ok"] and item["status"] != "passed":
+        word = "accepted" if item.get("accepted_by") else "as on the base"
+    count = "" if item["passed"] is None else f"{item['passed']} passed, {item['failed'] or 0} failed"
+    parts = [f"round {item['round'] + 1}", word, item["check"], count, f"{item['duration_s']:.1f} s"]
+    lines = ["  ".join(part for part in parts if part), f"  $ {item['command']}"]
+    if not item["ok"]:
+        lines += [f"  {item[name]}" for name in ("reason", "remedy") if item.get(name)]
+        lines += [f"  - {name}" for name in item["new_failures"]]
+    return lines
+
+
+def _app(function: Any) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return app
+
+
+qa_app = _app(_qa)

@@ -1,0 +1,146 @@
+"""What one command gave on one tree: one of the four words, with counts and identities (FLOW-7). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.command import Words, programs_of, script_of
+from aegis_tui.domain.qa.outcome import Outcome, Reading
+from aegis_tui.domain.qa.readers import READERS
+from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, plain, script_text
+from aegis_tui.domain.qa.readers.pytest import exit_reason
+from aegis_tui.domain.qa.trouble import OWN_COMMAND, find_trouble, guess_trouble, is_placeholder, missing_import
+
+SHOWN = 4
+
+
+def ask(command: str, place: Place) -> Asked:
+    """How to run a command so that its tools leave results that can be read; its meaning stays the same."""
+    environment: dict[str, str] = {}
+    asked = Asked(command)
+    for reader in READERS:
+        more = reader.ask(asked.command, place)
+        environment |= more.environment
+        asked = Asked(more.command, environment, (*asked.files, *more.files))
+    return asked
+
+
+def tools_of(command: str, place: Place | None = None) -> tuple[Reader, ...]:
+    """The tools that the text of a command, or the package script that it runs, starts."""
+    programs: Sequence[Words] = programs_of(command)
+    script = script_of(command)
+    if script is not None and place is not None:
+        programs = programs_of(script_text(place, script) or command)
+    return tuple(reader for reader in READERS if any(reader.starts(words) for words in programs))
+
+
+def assess(command: str, outcome: Outcome, *, tools: Sequence[Reader] = ()) -> CheckResult:
+    """Read how a command ended.
+
+    Args:
+        command: As the person wrote it.
+        outcome: How it ended, what it printed and the files it left.
+        tools: The test tools that it is known to start; others are recognised by their output.
+    """
+    if trouble := find_trouble(command, outcome):
+        return _result(outcome, "not_run", reason=trouble.reason, remedy=trouble.remedy)
+    text = plain(outcome.output)
+    if is_placeholder(text):
+        reason = "package.json has npm's placeholder for tests"
+        return _result(outcome, "empty", reason=reason, remedy=f"write a test script, {OWN_COMMAND}")
+    reading = _combined([found for reader in (tools or READERS) if (found := reader.read(outcome))])
+    if reading is None and tools:
+        reading = _combined([found for reader in READERS if (found := reader.read(outcome))])
+    ran = reading is not None and bool(reading.executed or reading.failures)
+    if not ran and (trouble := guess_trouble(command, outcome)):
+        return _result(outcome, "not_run", reading, reason=trouble.reason, remedy=trouble.remedy)
+    return _of_reading(command, outcome, reading, tools, text)
+
+
+def _of_reading(
+    command: str, outcome: Outcome, reading: Reading | None, tools: Sequence[Reader], text: str
+) -> CheckResult:
+    ended_well = outcome.exit_code == 0
+    if reading is None:
+        if ended_well and tools:
+            names = " and ".join(reader.tool for reader in tools)
+            reason = f"nothing in its output shows that {names} ran a test"
+            return _result(outcome, "empty", reason=reason, remedy=_SEE)
+        if reason := _stop(command, outcome):
+            return _result(outcome, "not_run", reason=reason, remedy=_SEE)
+        return _result(outcome, "passed" if ended_well else "failed")
+    stop = reading.stopped or _stop(command, outcome)
+    if reading.unloaded or (stop and not ended_well):
+        return _result(outcome, "not_run", reading, reason=_why(reading, stop), remedy=_remedy(reading, text))
+    failed = bool(reading.failures or reading.failed)
+    if reading.executed == 0 and not failed:
+        return _result(outcome, "empty", reading, reason=f"{reading.tool} executed no test", remedy=_EMPTY_HINT)
+    if ended_well and not (failed and reading.is_machine_readable):
+        return _result(outcome, "passed", reading, failures=(), failed=0 if reading.failed is not None else None)
+    return _result(outcome, "failed", reading, failed=reading.failed or None)
+
+
+_SEE = "see its output: aegis-tui qa --output CHECK"
+_EMPTY_HINT = f"check where the command looks for tests, {OWN_COMMAND}"
+
+
+def _stop(command: str, outcome: Outcome) -> str:
+    """Why pytest gave up by its exit code, for commands that end with pytest; empty otherwise."""
+    programs = programs_of(command)
+    return exit_reason(programs[-1], outcome.exit_code) if programs else ""
+
+
+def _why(reading: Reading, stop: str) -> str:
+    if not reading.unloaded:
+        return stop
+    names = ", ".join(reading.unloaded[:SHOWN])
+    more = f" and {len(reading.unloaded) - SHOWN} more" if len(reading.unloaded) > SHOWN else ""
+    return f"{reading.tool} could not load {names}{more}"
+
+
+def _remedy(reading: Reading, text: str) -> str:
+    if reading.remedy:
+        return reading.remedy
+    if name := missing_import(text):
+        return f"make the module {name} importable for QA: install it, or bring the file back"
+    return _SEE
+
+
+def _combined(readings: Sequence[Reading]) -> Reading | None:
+    """Several tools in one command as one; counts are unknown as soon as one of them is."""
+    if len(readings) < 2:
+        return readings[0] if readings else None
+    counted = [item for item in readings if item.executed is not None]
+    if any(item.executed for item in counted):
+        readings = [item for item in readings if item.executed != 0 or item.unloaded or item.stopped]
+    if len(readings) == 1:
+        return readings[0]
+    known = all(item.executed is not None for item in readings)
+    named = all(item.tests is not None for item in readings)
+    return Reading(
+        " and ".join(item.tool for item in readings),
+        sum(item.passed or 0 for item in readings) if known else None,
+        sum(item.failed or 0 for item in readings) if known or any(item.failed for item in readings) else None,
+        tuple(name for item in readings for name in item.failures),
+        frozenset(name for item in readings for name in item.tests or ()) if named else None,
+        tuple(name for item in readings for name in item.unloaded),
+        next((item.stopped for item in readings if item.stopped), ""),
+        next((item.remedy for item in readings if item.remedy), ""),
+        all(item.is_machine_readable for item in readings),
+        sum(item.executed or 0 for item in readings) if known else None,
+    )
+
+
+def _result(outcome: Outcome, status: str, reading: Reading | None = None, **changes: object) -> CheckResult:
+    fields: dict[str, object] = {"status": status, "duration_s": round(outcome.duration_s, 3)}
+    if reading is not None:
+        fields |= {
+            "executed": reading.executed,
+            "passed": reading.passed,
+            "failed": reading.failed,
+            "failures": reading.failures,
+            "unloaded": reading.unloaded,
+            "tests": None if reading.tests is None else tuple(sorted(reading.tests)),
+        }
+    return CheckResult.model_validate(fields | changes)

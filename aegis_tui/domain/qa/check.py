@@ -1,0 +1,96 @@
+"""One check of QA as it is logged and reported: the four words, and what opens the gate (contract 4, FLOW-7)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from aegis_tui.domain.model import FrozenModel
+
+Status = Literal["passed", "failed", "not_run", "empty"]
+"""`not_run`: it could not run, or not to its end. `empty`: a test tool that executed no test."""
+
+
+class CheckResult(FrozenModel):
+    """What one command gave on one tree."""
+
+    status: Status
+    executed: int | None = None
+    """Tests that ran; None where the output tells no number."""
+    passed: int | None = None
+    failed: int | None = None
+    failures: tuple[str, ...] = ()
+    """Identities of what failed; a name that failed twice is in it twice."""
+    unloaded: tuple[str, ...] = ()
+    """Modules, files or crates that could not be imported, collected or compiled."""
+    tests: tuple[str, ...] | None = None
+    """Identities of the tests that ran, sorted; None where the tool names failures only."""
+    reason: str = ""
+    """Why it did not run, or executed nothing."""
+    remedy: str = ""
+    """The command or step that would mend that."""
+    duration_s: float = 0.0
+
+
+class BaseCheck(FrozenModel):
+    """What the same command gave on the base."""
+
+    status: Status
+    executed: int | None = None
+    passed: int | None = None
+    failed: int | None = None
+    reason: str = ""
+
+
+class QaCheck(FrozenModel):
+    """One command of QA, on the merged tree, read as a difference against the base (FLOW-7)."""
+
+    check: str
+    """Its number, from 1, and the program: `1 pytest`."""
+    command: str
+    status: Status
+    ok: bool
+    """True when it leaves the gate open."""
+    executed: int | None = None
+    passed: int | None = None
+    failed: int | None = None
+    new_failures: tuple[str, ...] = ()
+    reason: str | None = None
+    """Why it shuts the gate."""
+    remedy: str = ""
+    """The command that would mend it."""
+    is_acceptable: bool = False
+    """True when only the base stands in the way, so that a person may accept it."""
+    accepted_by: str | None = None
+    base: BaseCheck | None = None
+    duration_s: float = 0.0
+    output_tail: str = ""
+    """The end of what it printed, when it shuts the gate."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_form(cls, fields: Any) -> Any:
+        """Logs from before the four words have `ok` alone; a check that did not pass had failed."""
+        if not isinstance(fields, dict) or "status" in fields:
+            return fields
+        clean = bool(fields.get("ok")) and not fields.get("failed")
+        passed, failed = fields.get("passed"), fields.get("failed")
+        counted = None if passed is None and failed is None else (passed or 0) + (failed or 0)
+        return {"executed": counted, **fields, "status": "passed" if clean else "failed"}
+
+
+def accept(check: QaCheck, by: str) -> QaCheck:
+    """The same check once a person has accepted that its base cannot be compared; others stay as they are."""
+    if not check.is_acceptable:
+        return check
+    return check.model_copy(update={"ok": True, "is_acceptable": False, "accepted_by": by})
+
+
+def why(check: QaCheck) -> str:
+    """Why a check shuts the gate, in words; never empty."""
+    if check.reason:
+        return check.reason
+    if check.new_failures:
+        return f"{len(check.new_failures)} new failures"
+    return {"not_run": "it could not run", "empty": "it executed no test"}.get(check.status, "it failed")

@@ -1,0 +1,23 @@
+"""One reader for each test tool: `READERS` in the order in which they are asked. Pure."""
+
+from __future__ import annotations
+
+from aegis_tui.domain.qa.readers.base import Reader
+from aegis_tui.domain.qa.readers.compiled import CargoReader, CtestReader, GoReader, JvmReader
+from aegis_tui.domain.qa.readers.javascript import JestReader, MochaReader, VitestReader
+from aegis_tui.domain.qa.readers.pytest import PytestReader
+from aegis_tui.domain.qa.readers.tap import TapReader
+from aegis_tui.domain.qa.readers.unittest import UnittestReader
+
+READERS: tuple[Reader, ...] = (
+    PytestReader(),
+    UnittestReader(),
+    JestReader(),
+    VitestReader(),
+    MochaReader(),
+    TapReader(),
+    GoReader(),
+    CargoReader(),
+    CtestReader(),
+    JvmReader(),
+)

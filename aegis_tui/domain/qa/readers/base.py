@@ -1,0 +1,105 @@
+"""What a reader of one test tool is, and how its results are asked for without changing what a command means."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aegis_tui.domain.qa.command import Words, programs_of, script_of
+from aegis_tui.domain.qa.outcome import Outcome, Reading
+from aegis_tui.domain.qa.package import scripts_of
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command is going to run, as far as a reader may know it."""
+
+    results_dir: str
+    """An empty folder outside the worktree that the command may write to; absolute."""
+    read: Callable[[str], str]
+    """The text of a file of the worktree; empty when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Files of results to look for once a command has ended."""
+
+    tool: str
+    pattern: str
+    """An absolute path, or a glob below the worktree (`**/target/surefire-reports/TEST-*.xml`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How to run a command so that its tool also writes a file of results."""
+
+    command: str
+    environment: dict[str, str] = field(default_factory=dict)
+    files: tuple[Wanted, ...] = ()
+
+
+class Reader(Protocol):
+    """Reads one test tool."""
+
+    @property
+    def tool(self) -> str:
+        """Its name."""
+        ...
+
+    def starts(self, words: Words) -> bool:
+        """True for a program line that runs this tool itself."""
+        ...
+
+    def ask(self, command: str, place: Place) -> Asked:
+        """The command, so that results can be read; the same command where nothing can be asked for safely."""
+        ...
+
+    def read(self, outcome: Outcome) -> Reading | None:
+        """What the tool says; None when there is no trace of it."""
+        ...
+
+
+def plain(output: str) -> str:
+    """Output without colours and with plain line ends."""
+    return _ANSI.sub("", output).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def relative(name: str, root: str) -> str:
+    """A name without the folder of the tree, so that it is the same in two trees."""
+    return name.replace(f"{root.rstrip('/')}/", "") if root else name
+
+
+def last_count(pattern: re.Pattern[str], text: str) -> int | None:
+    """The number that the last match holds; None when nothing matches."""
+    found = pattern.findall(text)
+    return int(found[-1]) if found else None
+
+
+def repeated(names: Iterable[str]) -> tuple[str, ...]:
+    """Names in order of first sight, each as often as it comes."""
+    return tuple(Counter(names).elements())
+
+
+def runs(command: str, name: str, place: Place) -> bool:
+    """True if a command runs a tool by name, directly or by a package script that is nothing else."""
+    return any(is_named(words, name) for words in programs_of(_text_run(command, place)))
+
+
+def _text_run(command: str, place: Place) -> str:
+    script = script_of(command)
+    return command if script is None else (script_text(place, script) or command)
+
+
+def is_named(words: Words, name: str) -> bool:
+    """True for the tool itself, and for `yarn TOOL`, `pnpm TOOL`."""
+    return words[0] == name or (words[0] in ("yarn", "pnpm", "bun") and words[1:2] == (name,))
+
+
+def script_text(place: Place, script: str) -> str | None:
+    """What a script of package.json runs; None when there is no such script."""
+    return scripts_of(place.read("package.json")).get(script)

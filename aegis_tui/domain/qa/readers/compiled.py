@@ -1,0 +1,237 @@
+"""Go, cargo and ctest: tools that build what they test, so that a build that breaks is no test that failed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from aegis_tui.domain.qa.command import Words, is_simple
+from aegis_tui.domain.qa.outcome import Outcome, Reading
+from aegis_tui.domain.qa.readers import junit
+from aegis_tui.domain.qa.readers.base import Asked, Place, Wanted, plain, repeated
+
+_GO_TEST = re.compile(r"\bgo test\b")
+
+
+class GoReader:
+    """Reads `go test`, by its `-json` stream where it can be asked for."""
+
+    tool = "go"
+    _failed = re.compile(r"^\s*--- FAIL: (\S+)", re.M)
+    _package = re.compile(r"^(ok|FAIL|\?) *\t(\S+)(?:[ \t]+(.*))?$", re.M)
+
+    def starts(self, words: Words) -> bool:
+        """True for `go test`; not for `go vet`."""
+        return words[0] == "go" and "test" in words[1:4]
+
+    def ask(self, command: str, place: Place) -> Asked:
+        """Put `-json` behind `go test`: it changes how results are printed and nothing else."""
+        if not is_simple(command) or "-json" in command or not _GO_TEST.search(command):
+            return Asked(command)
+        return Asked(_GO_TEST.sub("go test -json", command, count=1))
+
+    def read(self, outcome: Outcome) -> Reading | None:
+        """The stream, or the lines of packages and failures."""
+        text = plain(outcome.output)
+        events = [event for event in _json_lines(text) if "Action" in event]
+        return _go_events(events) if events else self._by_text(text)
+
+    def _by_text(self, text: str) -> Reading | None:
+        packages = self._package.findall(text)
+        failures = repeated(self._failed.findall(text))
+        if not packages and not failures:
+            return None
+        unloaded = tuple(name for word, name, rest in packages if word == "FAIL" and " failed]" in rest)
+        ran = any(word == "ok" and "[no tests to run]" not in rest for word, _, rest in packages) or bool(failures)
+        if not ran and not unloaded and not any(word == "FAIL" for word, _, _ in packages):
+            return Reading(self.tool, 0, 0)
+        return Reading(self.tool, None, len(failures) or None, failures, None, unloaded)
+
+
+def _go_events(events: list[dict[str, Any]]) -> Reading:
+    states: dict[str, str] = {}
+    failed_packages: dict[str, bool] = {}
+    for event in events:
+        package, test, action = str(event.get("Package", "")), event.get("Test"), event["Action"]
+        if test and action in ("pass", "fail", "skip"):
+            states[f"{package}.{test}"] = str(action)
+        elif not test and action == "fail":
+            failed_packages[package] = True
+    ran = frozenset(name for name, state in states.items() if state != "skip")
+    failures = tuple(name for name, state in states.items() if state == "fail")
+    unloaded = tuple(name for name in failed_packages if not any(test.startswith(f"{name}.") for test in failures))
+    passed = len(ran) - len(failures)
+    return Reading("go", passed, len(failures), failures, ran, unloaded, is_machine_readable=True)
+
+
+class CargoReader:
+    """Reads `cargo test`; its JSON lines where a nightly toolchain writes them."""
+
+    tool = "cargo"
+    _result = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.M)
+    _line = re.compile(r"^test (.+?) \.\.\. (ok|FAILED|ignored)\b", re.M)
+    _listed = re.compile(r"^    (\S+)$", re.M)
+    _target = re.compile(r"^ +(?:Running (?:unittests )?(\S+) \(|Doc-tests (\S+))", re.M)
+    _broken = re.compile(r"^error: could not compile `([^`\n]+)`(?: \(([^)\n]+)\))?", re.M)
+    _fetch = re.compile(r"^error: (failed to (?:get|load|download|select|fetch|query).+|no matching package.+)$", re.M)
+
+    def starts(self, words: Words) -> bool:
+        """True for `cargo test`."""
+        return words[0] == "cargo" and any(word in ("test", "t") for word in words[1:4])
+
+    def ask(self, command: str, place: Place) -> Asked:
+        """Stable cargo has no format for programs: nothing is asked for."""
+        return Asked(command)
+
+    def read(self, outcome: Outcome) -> Reading | None:
+        """The sum over all test binaries."""
+        text = plain(outcome.output)
+        results = self._result.findall(text)
+        broken = tuple(dict.fromkeys(f"{name} ({part})" if part else name for name, part in self._broken.findall(text)))
+        fetch = self._fetch.search(text)
+        if events := [event for event in _json_lines(text) if event.get("type") in ("test", "suite")]:
+            return _cargo_events(events, broken)
+        if not results and not broken and not fetch:
+            return None
+        stopped = f"cargo could not get what the build needs: {fetch[1]}" if fetch and not results else ""
+        states = dict(self._named(text))
+        listed = tuple(name for name, state in states.items() if state == "FAILED")
+        passed, failed = (sum(int(item[at]) for item in results) for at in (0, 1))
+        tests = frozenset(name for name, state in states.items() if state != "ignored")
+        complete = tests if len(tests) == passed + failed else None
+        remedy = "cargo fetch" if stopped else ""
+        names = listed if len(listed) == failed else self._listed_names(text, failed)
+        return Reading(self.tool, passed, failed, names, complete, broken, stopped, remedy)
+
+    def _named(self, text: str) -> Iterator[tuple[str, str]]:
+        """Each test line with the binary that it belongs to."""
+        target = ""
+        for line in text.splitlines():
+            if found := self._target.match(line):
+                target = found[1] or f"doc {found[2]}"
+            elif test := self._line.match(line):
+                yield f"{target}::{test[1]}" if target else test[1], test[2]
+
+    def _listed_names(self, text: str, failed: int) -> tuple[str, ...]:
+        """The list below `failures:` that quiet runs print too."""
+        names = [name for part in text.split("\nfailures:\n\n---- ")[1:] for name in self._listed.findall(part)]
+        return tuple(names) if len(names) == failed else ()
+
+
+def _cargo_events(events: list[dict[str, Any]], broken: tuple[str, ...]) -> Reading:
+    states = {str(e.get("name")): e.get("event") for e in events if e["type"] == "test" and e.get("event") != "started"}
+    ran = frozenset(name for name, state in states.items() if state != "ignored")
+    failures = tuple(name for name, state in states.items() if state in ("failed", "timeout"))
+    return Reading("cargo", len(ran) - len(failures), len(failures), failures, ran, broken, is_machine_readable=True)
+
+
+class CtestReader:
+    """Reads ctest, by the JUnit file that the command itself asks for, or its lines."""
+
+    tool = "ctest"
+    _line = re.compile(
+        r"^ *\d+/\d+ +Test +#\d+: (.+?) \.{2,} *(?:\*{3})?(Passed|Failed|Not Run|Timeout|Exception|Skipped)"
+    )
+    _total = re.compile(r"^\d+% tests passed, (\d+) tests failed out of (\d+)", re.M)
+    _none = re.compile(r"^No tests were found!!!", re.M)
+    _stopped = re.compile(r"^(Failed to change working directory to .+|CMake Error: .+)$", re.M)
+    _own_file = re.compile(r"--output-junit[ =](/\S+)")
+
+    def starts(self, words: Words) -> bool:
+        """True for ctest."""
+        return words[0] == "ctest"
+
+    def ask(self, command: str, place: Place) -> Asked:
+        """Read the file that the command writes; ctest before 3.21 has no such option, so none is added."""
+        found = self._own_file.search(command)
+        return Asked(command, {}, (Wanted(self.tool, found[1]),) if found else ())
+
+    def read(self, outcome: Outcome) -> Reading | None:
+        """Every test line, or the file."""
+        text = plain(outcome.output)
+        states = {m[1]: m[2] for m in map(self._line.match, text.splitlines()) if m}
+        totals = self._total.search(text)
+        if not states and not totals:
+            stopped = self._stopped.search(text) if "ctest" in text.lower() else None
+            if stopped:
+                return Reading(self.tool, stopped=stopped[1])
+            return Reading(self.tool, 0, 0) if self._none.search(text) else None
+        unloaded = tuple(name for name, state in states.items() if state == "Not Run")
+        ran = frozenset(name for name, state in states.items() if state not in ("Not Run", "Skipped"))
+        failures = tuple(name for name, state in states.items() if name in ran and state != "Passed")
+        return Reading(self.tool, len(ran) - len(failures), len(failures), failures, ran, unloaded)
+
+
+class JvmReader:
+    """Reads Maven and Gradle, by the JUnit files of surefire, failsafe and Gradle's test tasks."""
+
+    tool = "jvm"
+    _maven = re.compile(
+        r"^\[(?:INFO|WARNING|ERROR)\] +Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)$", re.M
+    )
+    _gradle = re.compile(r"^(\d+) tests? completed(?:, (\d+) failed)?(?:, (\d+) skipped)?$", re.M)
+    _broken = re.compile(
+        r"^\[ERROR\] (COMPILATION ERROR)|^> Task (:\S*compile\w+) FAILED|^\* What went wrong:\n"
+        r"(Could not (?:determine|resolve) .+)$|^\[ERROR\] (?:Failed to execute goal .*?: )?"
+        r"(.*Could not (?:resolve|transfer|find) .{0,200})",
+        re.M,
+    )
+    _patterns = (
+        "**/target/surefire-reports/TEST-*.xml",
+        "**/target/failsafe-reports/TEST-*.xml",
+        "**/build/test-results/**/TEST-*.xml",
+    )
+
+    def starts(self, words: Words) -> bool:
+        """True for a Maven or Gradle run that tests."""
+        return words[0] in ("mvn", "mvnw", "gradle", "gradlew") and any(
+            word.rsplit(":", 1)[-1] in ("test", "verify", "check", "install", "build", "package") for word in words[1:]
+        )
+
+    def ask(self, command: str, place: Place) -> Asked:
+        """The tools write their files anyway: say where."""
+        if not re.search(r"\b(?:mvnw?|gradlew?)\b", command):
+            return Asked(command)
+        return Asked(command, {}, tuple(Wanted(self.tool, pattern) for pattern in self._patterns))
+
+    def read(self, outcome: Outcome) -> Reading | None:
+        """The files, or the last totals."""
+        text = plain(outcome.output)
+        broken = [next(filter(None, found)) for found in self._broken.findall(text)]
+        stopped = f"the build broke before the tests: {broken[0]}" if broken else ""
+        files = [file.content for file in outcome.files if file.tool == self.tool]
+        counted = junit.total(files, lambda case: f"{case.classname}.{case.name}") if files else None
+        if counted is None:
+            return self._by_text(text, stopped)
+        cases, names = counted
+        ran = {name: case for case, name in zip(cases, names, strict=True) if case.ran}
+        failures = tuple(name for name, case in ran.items() if case.is_bad)
+        passed = len(ran) - len(failures)
+        return Reading(
+            self.tool, passed, len(failures), failures, frozenset(ran), (), stopped, is_machine_readable=True
+        )
+
+    def _by_text(self, text: str, stopped: str) -> Reading | None:
+        maven, gradle = self._maven.findall(text), self._gradle.findall(text)
+        if maven:
+            run, failures, errors, skipped = map(int, maven[-1])
+            bad = failures + errors
+            return Reading(self.tool, run - skipped - bad, bad, stopped=stopped)
+        if gradle:
+            done = [tuple(int(part or 0) for part in item) for item in gradle]
+            bad = sum(item[1] for item in done)
+            return Reading(self.tool, sum(item[0] - item[2] for item in done) - bad, bad, stopped=stopped)
+        return Reading(self.tool, stopped=stopped) if stopped else None
+
+
+def _json_lines(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            try:
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, dict):
+                yield found

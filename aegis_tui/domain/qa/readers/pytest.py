@@ -1,0 +1,113 @@
+"""pytest: JUnit XML by PYTEST_ADDOPTS, which reaches it through `make`, `coverage` and scripts; else its summary."""
+
+from __future__ import annotations
+
+import re
+
+from aegis_tui.domain.qa.command import Words
+from aegis_tui.domain.qa.outcome import Outcome, Reading
+from aegis_tui.domain.qa.readers import junit
+from aegis_tui.domain.qa.readers.base import Asked, Place, Wanted, is_named, plain
+
+_COUNTS = r"\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?|rerun|subtests passed)"
+_SUMMARY = re.compile(rf"^(?:=+ )?((?:{_COUNTS}(?:, )?)+|no tests ran) in [\d.]+s\b", re.M)
+_COUNT = re.compile(r"(\d+) (passed|failed|error|skipped|xfailed|xpassed|subtests passed)")
+_NAMED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.M)
+_UNLOADED = re.compile(r"^ERROR (\S+\.py)(?: - .*)?$|^_+ ERROR collecting (\S+) _+$", re.M)
+_CONFTEST = re.compile(r"^ImportError while loading conftest '([^'\n]+)'", re.M)
+_STOPS = (
+    (re.compile(r"^INTERNALERROR> ?(\w*(?:Error|Exception)\b.*)$", re.M), "pytest broke: "),
+    (re.compile(r"^(?:\S*__main__\.py|pytest|py\.test): error: (.+)$", re.M), "pytest did not take its options: "),
+    (re.compile(r"^ERROR: (file or directory not found: .+)$", re.M), ""),
+    (re.compile(r"^ERROR: (not found: .+)$", re.M), ""),
+    (
+        re.compile(r"^!+ (Interrupted: .+?|KeyboardInterrupt.*?|_pytest\.outcomes\.Exit: .+?) !+$", re.M),
+        "pytest stopped: ",
+    ),
+)
+_EXITS = {2: "pytest was interrupted", 3: "pytest broke", 4: "pytest did not take its options"}
+_CONFIGURATION = ("pyproject.toml", "pytest.ini", ".pytest.ini", "setup.cfg", "tox.ini")
+
+
+class PytestReader:
+    """Reads pytest."""
+
+    tool = "pytest"
+
+    def starts(self, words: Words) -> bool:
+        """True for pytest and py.test."""
+        return words[0] in ("pytest", "py.test") or is_named(words, "pytest")
+
+    def ask(self, command: str, place: Place) -> Asked:
+        """Ask for a file unless the project says something of its own about such files."""
+        if any("junit" in text for text in (command, *map(place.read, _CONFIGURATION))):
+            return Asked(command)
+        path = f"{place.results_dir}/pytest.xml"
+        options = f"--junitxml={path} -o junit_family=xunit1"
+        return Asked(command, {"PYTEST_ADDOPTS": options}, (Wanted(self.tool, path),))
+
+    def read(self, outcome: Outcome) -> Reading | None:
+        """The file where it stands for the one session that ran; else the summary lines."""
+        text = plain(outcome.output)
+        summaries = _SUMMARY.findall(text)
+        files = [file.content for file in outcome.files if file.tool == self.tool]
+        stopped = next((words + found[1] for pattern, words in _STOPS if (found := pattern.search(text))), "")
+        broken = tuple(_CONFTEST.findall(text))
+        if not summaries and not files and not stopped and not broken:
+            return None
+        by_file = _by_file(files) if len(summaries) <= 1 else None
+        reading = by_file or _by_text(text, summaries)
+        unloaded = tuple(dict.fromkeys((*reading.unloaded, *broken)))
+        return Reading(
+            self.tool,
+            reading.passed,
+            reading.failed,
+            reading.failures,
+            reading.tests,
+            unloaded,
+            stopped,
+            is_machine_readable=reading.is_machine_readable,
+        )
+
+
+def exit_reason(words: Words, exit_code: int | None) -> str:
+    """Why pytest itself gave up, by its exit code; empty for other programs and codes."""
+    return _EXITS.get(exit_code or 0, "") if words[0] in ("pytest", "py.test") else ""
+
+
+def _by_file(files: list[bytes]) -> Reading | None:
+    counted = junit.total(files, _identity) if files else None
+    if counted is None:
+        return None
+    cases, names = counted
+    unloaded = tuple(case.file or case.name for case in cases if _is_unloaded(case))
+    real = [(case, name) for case, name in zip(cases, names, strict=True) if case.ran and not _is_unloaded(case)]
+    failures = tuple(name for case, name in real if case.is_bad)
+    tests = frozenset(name for _, name in real)
+    failed = tuple(dict.fromkeys(failures))
+    return Reading("pytest", len(tests) - len(failed), len(failed), failed, tests, unloaded, is_machine_readable=True)
+
+
+def _is_unloaded(case: junit.Case) -> bool:
+    return case.state == "error" and case.message == "collection failure"
+
+
+def _identity(case: junit.Case) -> str:
+    """The node id: `tests/test_cart.py::TestCart::test_total[1]`."""
+    module = case.file.removesuffix(".py").replace("/", ".")
+    if not case.file or not (case.classname == module or case.classname.startswith(f"{module}.")):
+        return f"{case.classname}::{case.name}" if case.classname else case.name
+    classes = case.classname[len(module) + 1 :].split(".") if case.classname != module else []
+    return "::".join((case.file, *classes, case.name))
+
+
+def _by_text(text: str, summaries: list[str]) -> Reading:
+    counts: dict[str, int] = {}
+    for summary in summaries:
+        for number, word in _COUNT.findall(summary):
+            counts[word] = counts.get(word, 0) + int(number)
+    unloaded = tuple(dict.fromkeys(one or other for one, other in _UNLOADED.findall(text)))
+    named = tuple(name for name in dict.fromkeys(_NAMED.findall(text)) if name not in unloaded and "::" in name)
+    passed = counts.get("passed", 0) + counts.get("xfailed", 0) + counts.get("xpassed", 0)
+    failed = counts.get("failed", 0) + max(0, counts.get("error", 0) - len(unloaded))
+    return Reading("pytest", passed, failed, named, None, unloaded)

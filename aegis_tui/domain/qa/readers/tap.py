@@ -1,0 +1,85 @@
+"""TAP, and `node --test`, which writes it (spec reporter read as well); see https://testanything.org."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from aegis_tui.domain.qa.command import Words
+from aegis_tui.domain.qa.outcome import Outcome, Reading
+from aegis_tui.domain.qa.readers.base import Asked, Place, plain, relative
+
+_POINT = re.compile(r"^( *)(not )?ok\b(?: +\d+)?(?: +-)? ?(.*)$")
+_PLAN = re.compile(r"^1\.\.(\d+)", re.M)
+_VERSION = re.compile(r"^TAP version \d+$", re.M)
+_BAIL = re.compile(r"^Bail out!(.*)$", re.M)
+_DIRECTIVE = re.compile(r"(?:^|\s)#\s*(skip|todo)\b", re.I)
+_SUMMARY = re.compile(r"^(?:#|ℹ) (tests|pass|fail|cancelled) (\d+)$", re.M)
+_SPEC = re.compile(r"^ *✖ (.+?) \([\d.]+ms\)$", re.M)
+_CODE_FILE = re.compile(r"\.[cm]?[jt]sx?$")
+
+
+class TapReader:
+    """Reads TAP."""
+
+    tool = "tap"
+
+    def starts(self, words: Words) -> bool:
+        """True for programs that write TAP."""
+        return words[0] in ("prove", "tap", "tape", "bats") or (words[0] == "node" and "--test" in words)
+
+    def ask(self, command: str, place: Place) -> Asked:
+        """TAP comes on stdout by itself."""
+        return Asked(command)
+
+    def read(self, outcome: Outcome) -> Reading | None:
+        """Points, plan and, from node, its own counts."""
+        text = plain(outcome.output)
+        counts = {word: int(number) for word, number in _SUMMARY.findall(text)}
+        is_tap = bool(_VERSION.search(text)) or (bool(_PLAN.search(text)) and "ok" in text)
+        if not is_tap and "tests" not in counts:
+            return None
+        bail = _BAIL.search(text)
+        stopped = f"it bailed out:{bail[1]}" if bail else ""
+        if not is_tap:
+            return _by_spec(text, counts, outcome.root)
+        points = [(relative(name, outcome.root), bad, note) for name, bad, note in _points(text)]
+        plan = sum(int(number) for number in _PLAN.findall(text))
+        tops = sum(1 for line in text.splitlines() if (point := _POINT.match(line)) and not point[1])
+        if not stopped and plan > tops:
+            stopped = f"{plan} tests were planned, {tops} came"
+        unloaded = tuple(name for name, bad, _ in points if bad and _CODE_FILE.search(name) and " > " not in name)
+        ran = [(name, bad) for name, bad, note in points if not note and name not in unloaded]
+        failures = tuple(name for name, bad in ran if bad)
+        names = frozenset(name for name, _ in ran)
+        return Reading(
+            self.tool, len(ran) - len(failures), len(failures), failures, names, unloaded, stopped,
+            is_machine_readable=True,
+        )  # fmt: skip
+
+
+def _by_spec(text: str, counts: dict[str, int], root: str) -> Reading:
+    names = tuple(dict.fromkeys(relative(name, root) for name in _SPEC.findall(text)))
+    unloaded = tuple(name for name in names if _CODE_FILE.search(name))
+    failed = counts.get("fail", 0) + counts.get("cancelled", 0) - len(unloaded)
+    failures = tuple(name for name in names if name not in unloaded)
+    return Reading("tap", counts.get("pass", 0), max(0, failed), failures, None, unloaded)
+
+
+def _points(text: str) -> Iterator[tuple[str, bool, str]]:
+    """Name with its parents, whether it is bad, and its directive; a parent comes after its children."""
+    waiting: list[tuple[int, str, bool, str]] = []
+    for line in text.splitlines():
+        found = _POINT.match(line)
+        if found is None:
+            continue
+        depth, is_bad, rest = len(found[1]) // 4, bool(found[2]), found[3].strip()
+        directive = _DIRECTIVE.search(rest)
+        name = (rest[: directive.start()] if directive else rest).strip().removeprefix("- ").strip() or "unnamed"
+        below = [item for item in waiting if item[0] > depth]
+        waiting = [item for item in waiting if item[0] <= depth]
+        mine = (depth, name, is_bad, directive[1].lower() if directive else "")
+        waiting.append(mine)
+        waiting += [(depth, f"{name} > {item[1]}", item[2], item[3]) for item in below]
+    for _, name, is_bad, note in waiting:
+        yield name, is_bad, note

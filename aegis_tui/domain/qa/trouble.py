@@ -1,0 +1,163 @@
+"""Why a command could not run, by its exit code and its words, and what would mend that. Pure."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable
+
+from aegis_tui.domain.qa.command import program_name, programs_of
+from aegis_tui.domain.qa.obstacle import Obstacle, ObstacleKind
+from aegis_tui.domain.qa.outcome import Outcome
+from aegis_tui.domain.qa.package import PLACEHOLDER
+from aegis_tui.domain.qa.readers.base import plain
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+LAST_LINES = 3
+
+_KILLERS = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGSEGV"}) | {
+    "SIGTERM",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGSYS",
+    "SIGTRAP",
+    "SIGPIPE",
+    "SIGALRM",
+}
+_ABSENT = (
+    re.compile(r"^\S*(?:ba|da|z|k)?sh: (?:line \d+: |\d+: )?(\S+): (?:command )?not found$", re.M),
+    re.compile(r"^\S*(?:ba|da|z|k)?sh: (?:line \d+: |\d+: )?(\S+): No such file or directory$", re.M),
+    re.compile(r"^(?:\S*/)?env: ['‘]?([^'’\n]+?)['’]?: No such file or directory$", re.M),
+    re.compile(r"^make(?:\[\d+\])?: (\S+): No such file or directory$", re.M),
+)
+_NO_MODULE = re.compile(r"^\S*python[\d.]*: No module named '?([\w.]+)'?", re.M)
+_NO_NODE_MODULE = re.compile(r"^Error: Cannot find module '([^'\n]+)'", re.M)
+_NPM_ABSENT = re.compile(
+    r"^npm (?:ERR!|error) (?:could not determine executable to run|canceled due to missing packages)", re.M
+)
+_NO_SCRIPT = re.compile(
+    r"(?:Missing script: \"?([\w:.-]+)|ERR_PNPM_NO_SCRIPT\S* +Missing script: (\S+)"
+    r"|error Command \"([\w:.-]+)\" not found)"
+)
+_SHELL_ERROR = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*Error (12[67]|1[3-4]\d)$", re.M)
+_MISSING_IMPORT = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+_REMEDIES = {
+    "go": "install Go (https://go.dev/dl), or put it on PATH",
+    "cargo": "install Rust (https://rustup.rs), or put cargo on PATH",
+    "pytest": "python3 -m pip install pytest",
+    "npm": "install Node.js with npm (https://nodejs.org)",
+    "node": "install Node.js (https://nodejs.org)",
+    "pnpm": "corepack enable pnpm",
+    "yarn": "corepack enable yarn",
+    "mvn": "install Maven (https://maven.apache.org)",
+    "ctest": "install CMake (https://cmake.org)",
+}
+_STARTERS = frozenset({"npm", "pnpm", "yarn", "bun", "make", "just", "task"})
+"""Programs that run a command of the project for another."""
+
+_FROM_NPM = frozenset({"jest", "vitest", "mocha", "tsc", "eslint", "ava", "tap", "karma", "playwright", "cypress"})
+OWN_COMMAND = "or name another command in the design: qa: {commands: [...]}"
+
+
+def find_trouble(command: str, outcome: Outcome) -> Obstacle | None:
+    """Why the command certainly did not run to its end, by how it ended; None when it may have."""
+    if outcome.obstacles:
+        return outcome.obstacles[0]
+    text = plain(outcome.output)
+    if outcome.exit_code is None:
+        last = last_lines(text)
+        said = f"; its last lines: {last}" if last else "; it printed nothing"
+        remedy = "give it longer: qa.timeout_s in the configuration, or qa: {timeout_s: ...} in the design"
+        return Obstacle(kind="timed_out", reason=f"it was ended after {outcome.timeout_s:.0f} s{said}", remedy=remedy)
+    if outcome.exit_code in (NOT_FOUND, NOT_EXECUTABLE):
+        return _absent(command, outcome.exit_code, text)
+    return _killed(outcome.exit_code, text)
+
+
+def guess_trouble(command: str, outcome: Outcome) -> Obstacle | None:
+    """Why a command that failed without a result of any test did not run, by its words; None when they say nothing."""
+    if not outcome.exit_code:
+        return None
+    text = plain(outcome.output)
+    if text.startswith("bwrap: "):
+        return Obstacle(kind="environment", reason=f"the sandbox did not start: {last_lines(text)}")
+    programs = {words[0] for words in programs_of(command)}
+    if programs & _STARTERS and (found := _first(_ABSENT, text)):
+        return missing(found)
+    if found := _last(_NO_MODULE, text):
+        return missing(found, "Python module ")
+    if (scripts := _NO_SCRIPT.findall(text)) and programs & _STARTERS:
+        return no_script(next(filter(None, scripts[0]), "test"))
+    if _NPM_ABSENT.search(text):
+        return Obstacle(kind="dependency_missing", reason="its program is not in node_modules", remedy="npm ci")
+    if found := _last(_NO_NODE_MODULE, text):
+        return Obstacle(kind="dependency_missing", reason=f"node finds no module {found}", remedy="npm ci")
+    return None
+
+
+def _absent(command: str, exit_code: int, text: str) -> Obstacle:
+    name = _first(_ABSENT, text) or program_name(command)
+    if exit_code == NOT_EXECUTABLE:
+        return Obstacle(kind="program_missing", reason=f"{name} cannot be executed", remedy=f"chmod +x {name}")
+    return missing(name)
+
+
+def _first(patterns: Iterable[re.Pattern[str]], text: str) -> str:
+    return next((found for pattern in patterns if (found := _last(pattern, text))), "")
+
+
+def _last(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.findall(text)
+    return str(found[-1]) if found else ""
+
+
+def no_script(name: str) -> Obstacle:
+    """A package script that is not there."""
+    return Obstacle(
+        kind="program_missing", reason=f"package.json has no script {name}", remedy=f"add it, {OWN_COMMAND}"
+    )
+
+
+def missing(name: str, what: str = "") -> Obstacle:
+    """A program or module that is not there."""
+    base = name.rsplit("/", 1)[-1]
+    from_npm = base in _FROM_NPM or "node_modules" in name
+    remedy = (
+        "npm ci" if from_npm else _REMEDIES.get(base, f"python3 -m pip install {base}" if what else f"install {base}")
+    )
+    kind: ObstacleKind = "dependency_missing" if what or from_npm else "program_missing"
+    return Obstacle(kind=kind, reason=f"{what}{name} is missing", remedy=f"{remedy}, {OWN_COMMAND}")
+
+
+def _killed(exit_code: int, text: str) -> Obstacle | None:
+    number = -exit_code if exit_code < 0 else exit_code - 128
+    if found := _SHELL_ERROR.search(text):
+        number = int(found[1]) - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return None
+    if exit_code >= 0 and name not in _KILLERS:
+        return None
+    last = last_lines(text)
+    why = " (out of memory?)" if name == "SIGKILL" else ""
+    return Obstacle(
+        kind="killed", reason=f"it was killed by {name}{why}" + (f"; its last lines: {last}" if last else "")
+    )
+
+
+def last_lines(text: str) -> str:
+    """The end of what a command printed, on one line."""
+    lines = [line.strip()[:120] for line in text.splitlines() if line.strip()]
+    return " / ".join(lines[-LAST_LINES:])
+
+
+def is_placeholder(text: str) -> bool:
+    """True when npm's placeholder ran instead of tests."""
+    return f"Error: {PLACEHOLDER}" in text
+
+
+def missing_import(text: str) -> str:
+    """The Python module that an import did not find; empty when none is named."""
+    found = _MISSING_IMPORT.search(text)
+    return found[1].partition(".")[0] if found else ""

@@ -1,0 +1,188 @@
+"""Whether a check opens the gate: its result on the merged tree against that on the base (FLOW-7). Pure.
+
+The rule is one-sided on purpose. Whatever cannot be shown to be as good as the base shuts the gate.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from aegis_tui.domain.glob import compile_glob
+from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.qa.check import BaseCheck, CheckResult, QaCheck, Status
+from aegis_tui.domain.qa.command import program_name
+from aegis_tui.errors import AegisError
+
+SHOWN = 5
+"""Names in one sentence."""
+
+MAX_NAMES = 200
+"""New failures that are logged by name; the output of the check has them all."""
+
+
+class Verdict(FrozenModel):
+    """What the gate makes of one check."""
+
+    ok: bool
+    status: Status
+    new_failures: tuple[str, ...] = ()
+    reason: str = ""
+    remedy: str = ""
+    is_acceptable: bool = False
+    """True when the base alone stands in the way."""
+
+
+def judge(command: str, result: CheckResult, base: CheckResult, *, removes: Sequence[str] = ()) -> Verdict:
+    """Compare one command on the merged tree with the base.
+
+    Args:
+        command: Stands for a failure that has no name.
+        result: On the merged tree.
+        base: On the base.
+        removes: Globs of files, or ids of tests, that the design takes away on purpose.
+
+    Returns:
+        `ok` only if the command passed, or failed with exactly what the base fails with, and no fewer tests ran.
+    """
+    if result.status in ("not_run", "empty"):
+        return _not_run(result, base, removes)
+    if lost := _lost(result, base, removes):
+        return Verdict(ok=False, status="failed", new_failures=_fresh(result, base), reason=lost, remedy=_LOST_HINT)
+    if result.status == "passed":
+        return Verdict(ok=True, status="passed")
+    return _failed(command, result, base)
+
+
+_LOST_HINT = "bring the tests back, or name those that go in the design: qa: {removes: [glob]}"
+_ACCEPT_HINT = "mend the base, or accept it: aegis-tui qa --accept-base-failures (run: the flag of the same name)"
+
+
+def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> Verdict:
+    """Shut. A person may accept modules that the base cannot load either, if all else ran as on the base."""
+    only_unloaded = bool(result.unloaded) and bool(result.executed) and result.status == "not_run"
+    same = only_unloaded and not Counter(result.unloaded) - Counter(base.unloaded)
+    fresh = tuple((Counter(result.unloaded) - Counter(base.unloaded)).elements())
+    as_good = same and not _fresh(result, base) and not _lost(result, base, removes) and not _rises(result, base)
+    return Verdict(
+        ok=False,
+        status=result.status,
+        new_failures=fresh + _fresh(result, base),
+        reason=result.reason,
+        remedy=result.remedy,
+        is_acceptable=as_good,
+    )
+
+
+def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
+    if base.status == "passed":
+        fresh = result.failures or (command,)
+        return Verdict(ok=False, status="failed", new_failures=fresh, reason=_named("new failures", fresh))
+    if base.status != "failed":
+        reason = f"it fails, and the base cannot be compared: there it did not run ({base.reason})"
+        if base.status == "empty":
+            reason = "it fails, and the base cannot be compared: there it executed no test"
+        return _incomparable(result, reason)
+    if fresh := _fresh(result, base):
+        return Verdict(ok=False, status="failed", new_failures=fresh, reason=_named("new failures", fresh))
+    if _rises(result, base):
+        reason = f"{result.failed} failures, {base.failed} on the base"
+        return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
+    both_named = bool(result.failures) and bool(base.failures)
+    both_counted = bool(result.failed) and bool(base.failed) and not (result.failures or base.failures)
+    if both_named or both_counted:
+        return Verdict(ok=True, status="failed")
+    if base.failures or base.failed:
+        reason = "it fails in another way than on the base, without naming a test"
+        return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
+    return _incomparable(result, "it fails on the base too, and neither names or counts what fails")
+
+
+def _incomparable(result: CheckResult, reason: str) -> Verdict:
+    return Verdict(
+        ok=False,
+        status="failed",
+        new_failures=result.failures,
+        reason=reason,
+        remedy=_ACCEPT_HINT,
+        is_acceptable=True,
+    )
+
+
+def _fresh(result: CheckResult, base: CheckResult) -> tuple[str, ...]:
+    return tuple((Counter(result.failures) - Counter(base.failures)).elements())
+
+
+def _rises(result: CheckResult, base: CheckResult) -> bool:
+    return (result.failed or 0) > (base.failed or 0)
+
+
+def _lost(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> str:
+    """What to say when fewer tests ran than on the base and the design does not say so; empty otherwise."""
+    if not base.executed:
+        return ""
+    if result.executed is None:
+        return f"{base.executed} tests ran on the base; now nothing shows that any did"
+    if removes and (result.tests is None or base.tests is None):
+        return ""
+    missing = sorted({*(base.tests or ())} - {*(result.tests or ())})
+    excused = [name for name in missing if _is_named(name, removes)]
+    if base.executed - len(excused) <= result.executed:
+        return ""
+    named = [name for name in missing if name not in excused]
+    words = f"{result.executed} tests ran, {base.executed} on the base"
+    return f"{words}; gone: {_list(named)}" if named else words
+
+
+def _is_named(test: str, removes: Sequence[str]) -> bool:
+    path = test.partition("::")[0]
+    return any(test == entry or fnmatchcase(test, entry) or _matches(entry, path) for entry in removes)
+
+
+def _matches(glob: str, path: str) -> bool:
+    try:
+        return compile_glob(glob).matches(path)
+    except AegisError:
+        return False
+
+
+def _named(what: str, names: Sequence[str]) -> str:
+    return f"{len(names)} {what if len(names) > 1 else what.removesuffix('s')}: {_list(names)}"
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def compare(
+    number: int, command: str, result: CheckResult, base: CheckResult, *, removes: Sequence[str] = (), tail: str = ""
+) -> QaCheck:
+    """One check as it is logged.
+
+    Args:
+        number: Its place among the commands, from 1.
+        command: As the person wrote it.
+        result: On the merged tree.
+        base: On the base.
+        removes: As in `judge`.
+        tail: The end of what it printed on the merged tree; kept when it shuts the gate.
+    """
+    verdict = judge(command, result, base, removes=removes)
+    return QaCheck(
+        check=f"{number} {program_name(command)}",
+        command=command,
+        status=verdict.status,
+        ok=verdict.ok,
+        executed=result.executed,
+        passed=result.passed,
+        failed=result.failed,
+        new_failures=verdict.new_failures[:MAX_NAMES],
+        reason=verdict.reason or None,
+        remedy=verdict.remedy,
+        is_acceptable=verdict.is_acceptable,
+        base=BaseCheck(**base.model_dump(include=set(BaseCheck.model_fields))),
+        duration_s=result.duration_s,
+        output_tail="" if verdict.ok else tail,
+    )

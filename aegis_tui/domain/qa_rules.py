@@ -1,0 +1,86 @@
+"""Rules about QA: what a verdict leads to, and what a person may accept (FLOW-2, FLOW-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aegis_tui.domain import brief
+from aegis_tui.domain import command as commands
+from aegis_tui.domain import run_event as events
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.failure import fail
+from aegis_tui.domain.ids import HUB, PERSON
+from aegis_tui.domain.lock import Draft
+from aegis_tui.domain.piece_rules import reopen
+from aegis_tui.domain.qa.check import QaCheck, accept, why
+from aegis_tui.domain.run import Run
+from aegis_tui.domain.run_event import Stage
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Refused, UsageError
+
+GATE = "qa_passed"
+ACCEPT_COMMAND = "aegis-tui qa --accept-base-failures"
+
+
+def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: Actor, request_id: str) -> Decision:
+    """QA on the merged tree: pass, wait for a person, or back to the workers whose change it is."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.stage is not Stage.FINAL_QA or run.qa is not None:
+        return Decision()
+    if command.round != run.round or command.oid != run.working_oid:
+        return Decision()
+    by = run.qa_accepted_by or (PERSON if run.options.accept_base_failures else None)
+    checks = tuple(accept(check, by) for check in command.checks) if by else command.checks
+    ok = bool(checks) and all(check.ok for check in checks)
+    fields = {**command.model_dump(exclude={"type", "checks"}), "checks": checks, "ok": ok}
+    drafts: list[Draft] = [(HUB, events.QaFinished(**fields))]
+    return Decision(drafts if ok else [*drafts, *_shut(workspace, run, checks, command.blamed)])
+
+
+def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Sequence[str]) -> list[Draft]:
+    """What follows from a gate that stays shut."""
+    failing = [check for check in checks if not check.ok]
+    reason = "; ".join(f"{check.command}: {why(check)}" for check in failing) or "there is no QA command"
+    hint = "; ".join(dict.fromkeys(check.remedy for check in failing if check.remedy))
+    if failing and run.options.attended and all(check.is_acceptable for check in failing):
+        return [(HUB, blocked(run, reason, ACCEPT_COMMAND))]
+    if any(_fails_without_change(check) for check in failing):
+        message = f"QA could not run: {reason}"[:2000]
+        return [(HUB, blocked(run, reason, hint)), *fail(run, GATE, message, hint, cause=reason[:2000])]
+    texts = {name: brief.qa_brief(run, name, checks) for name in run.pieces}
+    concerned = [name for name in blamed if name in run.pieces]
+    return reopen(workspace, run, concerned, gate=GATE, reason=reason, texts=texts, hint=hint)
+
+
+def _fails_without_change(check: QaCheck) -> bool:
+    """True when the base could not run it either: no worker can mend that, so nobody is sent out again for it."""
+    idle = ("not_run", "empty")
+    return check.status in idle and not check.is_acceptable and check.base is not None and check.base.status in idle
+
+
+def blocked(run: Run, reason: str, command: str) -> events.GateBlocked:
+    """The event of a QA gate that stays shut."""
+    return events.GateBlocked(run=run.run, stage=run.stage, gate=GATE, reason=reason[:2000], command=command[:500])
+
+
+def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, request_id: str) -> Decision:
+    """A person takes the base as it is; QA that waits for that is judged again.
+
+    Raises:
+        UsageError: There is no such run.
+        Refused: The run has ended, or its last QA stays shut for another reason.
+    """
+    run = workspace.runs.by_id.get(command.run) if command.run else workspace.runs.current()
+    if run is None:
+        raise UsageError(f"there is no run {command.run or 'going'}", "see aegis-tui status")
+    if not run.is_open:
+        raise Refused(f"run {run.run} has ended", "start it again with --accept-base-failures", code="run.ended")
+    accepted: Draft = (actor.agent_id, events.QaAccepted(run=run.run, by=actor.agent_id))
+    if run.qa is None or run.qa.ok:
+        return Decision([] if run.qa_accepted_by else [accepted], {"run": run.run})
+    if others := [check.command for check in run.qa.checks if not check.ok and not check.is_acceptable]:
+        raise Refused(
+            f"the base is not all that shuts the gate: {'; '.join(others)}", "aegis-tui qa", code="qa.not-acceptable"
+        )
+    checks = tuple(accept(check, actor.agent_id) for check in run.qa.checks)
+    return Decision([accepted, (HUB, run.qa.model_copy(update={"checks": checks, "ok": True}))], {"run": run.run})

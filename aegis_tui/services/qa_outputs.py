@@ -1,0 +1,181 @@
+"""What checks printed, kept below the state folder for whoever wants to read it, and what the base gave (FLOW-7).
+
+Layout: `qa/runs/RUN/ROUND/N.merged.txt`, `N.base.txt` and `index.json`; `qa/base/KEY.json` and `KEY.txt`. Nothing of
+this is visible in a sandbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from aegis_tui.domain.qa.check import CheckResult, QaCheck
+from aegis_tui.errors import UsageError
+
+HEAD_BYTES = 3 * 1024 * 1024
+TAIL_BYTES = 5 * 1024 * 1024
+"""What is kept of the output of one check: its beginning and its end."""
+
+RUNS_KEPT = 50
+BASES_KEPT = 200
+BASE_AGE_S = 7 * 24 * 3600
+"""Older results of a base are not used: what is around a tree changes with time."""
+
+MERGED, BASE = "merged", "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One command on one tree: what it gave and what it printed."""
+
+    result: CheckResult
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutput:
+    """The output of one check, as it was kept."""
+
+    run: str
+    round: int
+    check: str
+    command: str
+    tree: str
+    status: str
+    output: str
+
+
+class QaOutputs:
+    """Keeps and finds them.
+
+    Args:
+        folder: `qa` of the workspace's state folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._runs, self._bases = folder / "runs", folder / "base"
+
+    def keep(
+        self,
+        run: str,
+        round_number: int,
+        checks: Sequence[QaCheck],
+        *,
+        merged: Mapping[str, Kept],
+        base: Mapping[str, Kept],
+    ) -> None:
+        """Write the outputs of one round, in place of what was written for it before."""
+        folder = self._runs / run / str(round_number)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        index = []
+        for number, check in enumerate(checks, 1):
+            for tree, kept in ((MERGED, merged.get(check.command)), (BASE, base.get(check.command))):
+                if kept is not None:
+                    _write(folder / f"{number}.{tree}.txt", kept.output)
+            base_status = check.base.status if check.base else None
+            fields = {"number": number, "check": check.check, "command": check.command}
+            index.append({**fields, "status": {MERGED: check.status, BASE: base_status}})
+        _write(folder / "index.json", json.dumps(index))
+        self._prune()
+
+    def find(self, run: str | None, check: str, *, tree: str = MERGED, round_number: int | None = None) -> KeptOutput:
+        """The output of a check.
+
+        Args:
+            run: The run; the newest that has any when None.
+            check: Its number, its name, its program or its command.
+            tree: `merged` or `base`.
+            round_number: The last round when None.
+
+        Raises:
+            UsageError: There is no such run, round or check, or nothing was kept of it.
+        """
+        name = run or self._newest()
+        rounds = sorted((int(path.name) for path in (self._runs / (name or "-")).glob("[0-9]*")), reverse=True)
+        if name is None or not rounds:
+            raise UsageError(f"no output of QA is kept for {name or 'any run'}", "QA runs at the end of a run")
+        chosen = rounds[0] if round_number is None else round_number
+        folder = self._runs / name / str(chosen)
+        index = _index(folder)
+        entry = next((item for item in index if _is_named(item, check)), None)
+        if entry is None:
+            known = "; ".join(f"{item['number']}: {item['command']}" for item in index)
+            raise UsageError(f"{name} has no check {check} in round {chosen + 1}", f"it has {known or 'none'}")
+        path = folder / f"{entry['number']}.{tree}.txt"
+        if not path.is_file():
+            raise UsageError(f"no output of {entry['command']} on the {tree} tree is kept", "see aegis-tui qa")
+        text = path.read_text("utf-8", "replace")
+        status = str(entry["status"].get(tree) or "")
+        return KeptOutput(name, chosen, str(entry["check"]), str(entry["command"]), tree, status, text)
+
+    def _newest(self) -> str | None:
+        with contextlib.suppress(OSError):
+            folders = [path for path in self._runs.iterdir() if path.is_dir()]
+            return max(folders, key=lambda path: path.stat().st_mtime_ns).name if folders else None
+        return None
+
+    def load_base(self, key: str) -> Kept | None:
+        """What a command gave on a base in the same environment; None when that is not known or too old."""
+        path = self._bases / f"{key}.json"
+        with contextlib.suppress(OSError, ValueError, ValidationError):
+            if time.time() - path.stat().st_mtime > BASE_AGE_S:
+                return None
+            result = CheckResult.model_validate_json(path.read_text("utf-8"))
+            return Kept(result, path.with_suffix(".txt").read_text("utf-8", "replace"))
+        return None
+
+    def save_base(self, key: str, kept: Kept) -> None:
+        """Remember it, if the command ran to its end: what could not run may run once somebody has helped."""
+        if kept.result.status not in ("passed", "failed"):
+            return
+        self._bases.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(self._bases / f"{key}.txt", kept.output)
+        _write(self._bases / f"{key}.json", kept.result.model_dump_json())
+        _drop_oldest(self._bases.glob("*.json"), BASES_KEPT)
+
+    def _prune(self) -> None:
+        _drop_oldest((path for path in self._runs.iterdir() if path.is_dir()), RUNS_KEPT)
+
+
+def base_key(tree: str, command: str, surroundings: str) -> str:
+    """The name of what a command gives on a tree in an environment."""
+    return hashlib.sha256("\0".join((tree, command, surroundings)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _is_named(entry: Mapping[str, Any], check: str) -> bool:
+    return check in (str(entry["number"]), entry["check"], entry["command"], str(entry["check"]).partition(" ")[2])
+
+
+def _index(folder: Path) -> list[dict[str, Any]]:
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads((folder / "index.json").read_text("utf-8"))
+        return [item for item in found if isinstance(item, dict)]
+    return []
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(text, "utf-8", "replace")
+    draft.chmod(0o600)
+    draft.replace(path)
+
+
+def _drop_oldest(paths: Iterable[Path], most: int) -> None:
+    with contextlib.suppress(OSError):
+        newest_first = sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for path in newest_first[most:]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+                path.with_suffix(".txt").unlink(missing_ok=True)

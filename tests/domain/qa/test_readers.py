@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aegis_tui.domain.qa.assess import assess, tools_of
+from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.outcome import Outcome, ResultFile
+from aegis_tui.domain.qa.readers import junit
+
+RECORDED = Path(__file__).with_name("recorded")
+COMMANDS = {
+    "pytest": "python3 -m pytest -q",
+    "unittest": "python3 -m unittest discover",
+    "node": "node --test",
+    "npm": "npm test --silent",
+    "jest": "npx --no-install jest",
+    "vitest": "npx --no-install vitest run",
+    "mocha": "npx mocha",
+    "cargo": "cargo test",
+    "ctest": "ctest --test-dir b",
+    "go": "go test ./...",
+    "maven": "mvn test",
+    "mvn": "mvn test",
+    "gradle": "./gradlew test",
+    "tap": "prove -v",
+}
+TOOLS = {"maven": "jvm", "gradle": "jvm"}
+
+
+def read(name: str, exit_code: int, *, with_file: str = "", with_text: bool = True) -> CheckResult:
+    kind = name.partition("-")[0]
+    files: tuple[ResultFile, ...] = ()
+    if with_file:
+        files = (ResultFile(TOOLS.get(kind, kind), (RECORDED / f"{name}.{with_file}").read_bytes()),)
+    text = (RECORDED / f"{name}.txt").read_text("utf-8") if with_text else ""
+    command = COMMANDS[kind]
+    return assess(command, Outcome(exit_code, text, files, root="/scratch/run1-merged"), tools=tools_of(command))
+
+
+PYTEST_FAILURES = ("tests/test_cart.py::TestCart::test_total[2]", "tests/test_cart.py::test_setup")
+TOTALS = {
+    "json": {"jest": ("je/a.test.js::cart totals",), "vitest": ("vi/a.test.mjs::cart totals",)},
+    "": {"jest": ("cart › totals",), "vitest": ("vi/a.test.mjs > cart > totals",)},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code", "with_file", "counts", "failures"),
+    [
+        ("pytest-failed", 1, "xml", (4, 2, 2), PYTEST_FAILURES),
+        ("pytest-failed", 1, "", (4, 2, 2), PYTEST_FAILURES),
+        ("unittest-failed", 1, "", (3, 0, 4), None),
+        ("node-failed", 1, "", (5, 2, 3), ("totals", "group", "group > inner")),
+        ("node-spec", 1, "", (5, 2, 3), ("totals", "inner", "group")),
+        ("jest-failed", 1, "json", (2, 1, 1), TOTALS["json"]["jest"]),
+        ("jest-failed", 1, "", (2, 1, 1), TOTALS[""]["jest"]),
+        ("vitest-failed", 1, "json", (2, 1, 1), TOTALS["json"]["vitest"]),
+        ("vitest-failed", 1, "", (2, 1, 1), TOTALS[""]["vitest"]),
+        ("mocha-failed", 1, "", (2, 1, 1), ()),
+        ("cargo-failed", 101, "", (2, 1, 1), ("src/lib.rs::tests::total",)),
+        ("cargo-json", 101, "", (2, 1, 1), ("tests::total",)),
+        ("go-json-failed", 1, "", (3, 1, 2), ("example.com/cart.TestTotal/empty", "example.com/cart.TestTotal")),
+        ("go-failed", 1, "", (None, None, 2), ("TestTotal", "TestTotal/empty")),
+        ("maven-failed", 1, "xml", (2, 1, 1), ("shop.CartTest.total",)),
+        ("maven-failed", 1, "", (2, 1, 1), ()),
+        ("gradle-failed", 1, "", (2, 1, 1), ()),
+    ],
+)
+def test_a_failed_run_is_read_with_counts_and_identities(
+    name: str,
+    exit_code: int,
+    with_file: str,
+    counts: tuple[int | None, int | None, int],
+    failures: tuple[str, ...] | None,
+) -> None:
+    result = read(name, exit_code, with_file=with_file)
+    assert (result.status, result.reason) == ("failed", "")
+    assert (result.executed, result.passed, result.failed) == counts
+    if failures is not None:
+        assert result.failures == failures
+
+
+def test_unittest_names_subtests_and_failed_set_ups() -> None:
+    assert read("unittest-failed", 1).failures == (
+        "setUpClass (tests.test_cart.S)",
+        "test_bad (tests.test_cart.T.test_bad)",
+        "test_sub (tests.test_cart.T.test_sub) (n=1)",
+        "test_sub (tests.test_cart.T.test_sub) (n=2)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "with_file", "executed", "tests"),
+    [
+        ("pytest-passed", "xml", 1, ("tests/test_ok.py::test_a",)),
+        ("pytest-passed", "", 1, None),
+        ("unittest-passed", "", 1, None),
+        ("jest-pass", "", 1, None),
+        ("vitest-pass", "", 1, None),
+        ("ctest-passed", "", 1, ("fine",)),
+        ("cargo-passed-quiet", "", 3, None),
+        ("go-passed", "", None, None),
+    ],
+)
+def test_a_passed_run_says_how_many_tests_ran(
+    name: str, with_file: str, executed: int | None, tests: tuple[str, ...] | None
+) -> None:
+    result = read(name, 0, with_file=with_file)
+    assert (result.status, result.executed, result.tests) == ("passed", executed, tests)
+
+
+def test_cargo_names_each_test_with_its_binary() -> None:
+    expected = ("doc cart::src/lib.rs - add (line 1)", "src/lib.rs::tests::fine", "src/lib.rs::tests::total")
+    assert read("cargo-passed", 0).tests == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code", "with_file"),
+    [
+        ("pytest-none", 5, "xml"),
+        ("pytest-none", 5, ""),
+        ("pytest-collectonly", 0, "xml"),
+        ("pytest-collectonly", 0, ""),
+        ("unittest-empty", 0, ""),
+        ("node-empty", 0, ""),
+        ("npm-placeholder", 1, ""),
+        ("npm-placeholder-silent", 1, ""),
+        ("jest-none", 1, ""),
+        ("jest-pnone", 0, ""),
+        ("vitest-none", 1, ""),
+        ("mocha-none", 1, ""),
+        ("mocha-empty", 0, ""),
+        ("ctest-none", 0, ""),
+        ("go-none", 0, ""),
+    ],
+)
+def test_a_test_tool_that_ran_no_test_is_empty(name: str, exit_code: int, with_file: str) -> None:
+    result = read(name, exit_code, with_file=with_file)
+    assert result.status == "empty"
+    assert result.reason and result.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code", "with_file", "unloaded", "words"),
+    [
+        ("pytest-collection", 2, "xml", ("tests/test_load.py",), "could not load tests/test_load.py"),
+        ("pytest-collection", 2, "", ("tests/test_load.py",), "could not load tests/test_load.py"),
+        ("pytest-continue", 1, "xml", ("tests/test_load.py",), "could not load"),
+        ("pytest-continue", 1, "", ("tests/test_load.py",), "could not load"),
+        ("pytest-conftest", 4, "", ("/scratch/run1-merged/conftest.py",), "could not load"),
+        ("pytest-usage", 4, "", (), "unrecognized arguments: --no-such-option"),
+        ("pytest-nofile", 4, "xml", (), "file or directory not found: tests/absent.py"),
+        ("pytest-nofile", 4, "", (), "file or directory not found: tests/absent.py"),
+        ("pytest-internal", 3, "", (), "pytest broke: RuntimeError: boom"),
+        ("unittest-load", 1, "", ("tests.test_load",), "could not load tests.test_load"),
+        ("unittest-nodir", 1, "", (), "Start directory is not importable: 'absent'"),
+        ("node-load", 1, "", ("b.test.js",), "could not load b.test.js"),
+        ("npm-jest-absent", 127, "", (), "jest is missing"),
+        ("jest-load", 1, "json", ("je/load.test.js",), "could not load je/load.test.js"),
+        ("jest-load", 1, "", ("je/load.test.js",), "could not load je/load.test.js"),
+        ("vitest-load", 1, "json", ("vi/load.test.mjs",), "could not load vi/load.test.mjs"),
+        ("vitest-load", 1, "", ("vi/load.test.mjs",), "could not load vi/load.test.mjs"),
+        ("cargo-compile", 101, "", ("cart (lib)", "cart (lib test)"), "could not load cart (lib)"),
+        ("ctest-failed", 8, "", ("adds", "absent"), "could not load adds, absent"),
+        ("ctest-nodir", 1, "", (), "Failed to change working directory"),
+        ("go-json-build", 1, "", ("example.com/cart",), "could not load example.com/cart"),
+        ("go-build", 1, "", ("example.com/cart",), "could not load example.com/cart"),
+        ("maven-compile", 1, "", (), "COMPILATION ERROR"),
+        ("mvn-failed", 1, "", (), "could not be resolved"),
+        ("gradle-compile", 1, "", (), ":compileTestJava"),
+        ("tap-bail", 1, "", (), "no database"),
+        ("tap-short", 1, "", (), "3 tests were planned, 2 came"),
+    ],
+)
+def test_what_could_not_be_loaded_or_broke_off_did_not_run(
+    name: str, exit_code: int, with_file: str, unloaded: tuple[str, ...], words: str
+) -> None:
+    result = read(name, exit_code, with_file=with_file)
+    assert result.status == "not_run"
+    assert result.unloaded == unloaded
+    assert words in result.reason
+
+
+def test_a_file_of_results_counts_where_the_exit_code_says_all_is_well() -> None:
+    assert read("pytest-failed", 0, with_file="xml").status == "failed"
+    assert read("jest-failed", 0, with_file="json").status == "failed"
+
+
+def test_text_that_speaks_of_failures_does_not_count_against_a_good_exit_code() -> None:
+    result = assess("./check", Outcome(0, "3 failed, 4 passed in 0.1s\n"))
+    assert (result.status, result.failures, result.failed) == ("passed", (), 0)
+
+
+def test_two_sessions_of_one_command_are_added_up_from_the_text() -> None:
+    text = (RECORDED / "pytest-passed.txt").read_text("utf-8")
+    last = ResultFile("pytest", (RECORDED / "pytest-passed.xml").read_bytes())
+    result = assess("make test", Outcome(0, text + text, (last,)))
+    assert (result.status, result.executed) == ("passed", 2)
+
+
+def test_two_tools_of_one_command_are_added_up() -> None:
+    text = "".join((RECORDED / f"{name}.txt").read_text("utf-8") for name in ("unittest-passed", "cargo-passed"))
+    result = assess("make test", Outcome(0, text))
+    assert (result.status, result.executed) == ("passed", 4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite><testcase name="&b;"/></testsuite>',
+        b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><testsuite/>',
+        b"<testsuite><testcase name='a'>",
+        b"<html/>",
+        b"",
+        b"\x00\xff\xfe",
+        b"<testsuite>" * 100 + b"</testsuite>" * 100,
+        b'<?xml version="1.0" encoding="no-such"?><testsuite/>',
+    ],
+)
+def test_a_hostile_or_broken_file_of_results_is_not_read(content: bytes) -> None:
+    with pytest.raises(junit.Unreadable):
+        junit.read_cases(content)
+    text = (RECORDED / "pytest-failed.txt").read_text("utf-8")
+    result = assess("pytest", Outcome(1, text, (ResultFile("pytest", content),)))
+    assert (result.status, result.failures) == ("failed", PYTEST_FAILURES)
+
+
+def test_a_file_of_results_over_the_limit_is_not_read() -> None:
+    content = b"<testsuite>" + b" " * junit.MAX_BYTES + b"</testsuite>"
+    with pytest.raises(junit.Unreadable, match="bytes"):
+        junit.read_cases(content)
+
+
+def test_suites_inside_suites_are_read_once() -> None:
+    content = b"""<testsuites><testsuite name="a"><testcase name="x"/><testsuite name="b"><testcase name="y"/>
+    <testsuite name="c"><testcase name="z"/></testsuite></testsuite></testsuite></testsuites>"""
+    assert [case.name for case in junit.read_cases(content)] == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"testResults": 3}', b"[" * 100_000, b'{"testResults": [3, null]}'])
+def test_broken_json_of_jest_is_not_read(content: bytes) -> None:
+    text = (RECORDED / "jest-failed.txt").read_text("utf-8")
+    result = assess("jest", Outcome(1, text, (ResultFile("jest", content),)))
+    assert result.failures == ("cart › totals",)

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from aegis_tui.domain.qa.check import CheckResult, QaCheck, Status, accept
+from aegis_tui.domain.qa.verdict import compare, judge
+
+NAMES = st.lists(st.sampled_from(["a", "b", "c", "d::x", "d::y"]), max_size=4).map(tuple)
+COUNT = st.none() | st.integers(0, 6)
+STATUSES: tuple[Status, ...] = ("passed", "failed", "not_run", "empty")
+
+
+@st.composite
+def results(draw: st.DrawFn) -> CheckResult:
+    """Any result, also ones that no reader would give."""
+    status = draw(st.sampled_from(STATUSES))
+    failures = draw(NAMES) if status in ("failed", "not_run") else ()
+    unloaded = draw(NAMES) if status == "not_run" else ()
+    return CheckResult(
+        status=status,
+        executed=draw(COUNT),
+        passed=draw(COUNT),
+        failed=draw(COUNT) if status != "passed" else None,
+        failures=failures,
+        unloaded=unloaded,
+        tests=draw(st.none() | NAMES.map(lambda names: tuple(sorted(set(names))))),
+    )
+
+
+def fewer(now: CheckResult, base: CheckResult) -> bool:
+    return bool(base.executed) and (now.executed is None or now.executed < (base.executed or 0))
+
+
+def fresh(now: CheckResult, base: CheckResult) -> bool:
+    return bool(Counter(now.failures) - Counter(base.failures)) or (now.failed or 0) > (base.failed or 0)
+
+
+FAILED = CheckResult(status="failed", failed=2)
+ONE_FAILED = CheckResult(status="failed", failed=1)
+
+
+@given(now=results(), base=results())
+@example(now=FAILED, base=ONE_FAILED)
+@example(now=CheckResult(status="passed", executed=3), base=CheckResult(status="passed", executed=10))
+def test_a_new_failure_a_lost_test_or_a_check_that_did_not_run_shuts_the_gate(
+    now: CheckResult, base: CheckResult
+) -> None:
+    verdict = judge("make check", now, base)
+    is_new = now.status == "failed" and (base.status == "passed" or fresh(now, base))
+    if now.status in ("not_run", "empty") or fewer(now, base) or is_new:
+        assert not verdict.ok
+
+
+@given(now=results(), base=results())
+def test_an_open_gate_has_a_ground_and_a_shut_one_a_reason(now: CheckResult, base: CheckResult) -> None:
+    verdict = judge("make check", now, base)
+    if verdict.ok:
+        assert now.status == "passed" or (base.status == "failed" and not fresh(now, base))
+        return
+    assert verdict.reason or verdict.status in ("not_run", "empty")
+    if verdict.is_acceptable:
+        assert base.status != "passed"
+        assert not fewer(now, base)
+        assert now.status == "failed" or (now.status == "not_run" and now.executed and now.unloaded)
+        if now.status == "not_run":
+            assert not Counter(now.unloaded) - Counter(base.unloaded)
+            assert not fresh(now, base)
+
+
+def result(status: Status, *failures: str, executed: int | None = None, **fields: object) -> CheckResult:
+    plain = {"status": status, "failures": failures, "executed": executed, "failed": len(failures) or None}
+    return CheckResult.model_validate({**plain, **fields})
+
+
+@pytest.mark.parametrize(
+    ("now", "base", "ok", "new", "words"),
+    [
+        (result("passed", executed=10), result("passed", executed=10), True, (), ""),
+        (result("passed", executed=11), result("failed", "a", executed=10), True, (), ""),
+        (result("failed", "a", executed=3), result("failed", "a", "b", executed=3), True, (), ""),
+        (result("failed", "a"), result("passed"), False, ("a",), "1 new failure: a"),
+        (result("failed"), result("passed"), False, ("make",), "1 new failure: make"),
+        (result("failed", "a", "c"), result("failed", "a"), False, ("c",), "1 new failure: c"),
+        (result("failed", "a", "a"), result("failed", "a"), False, ("a",), "1 new failure: a"),
+        (FAILED, ONE_FAILED, False, ("make",), "2 failures, 1 on the base"),
+        (ONE_FAILED, ONE_FAILED, True, (), ""),
+        (result("passed", executed=3), result("passed", executed=10), False, (), "3 tests ran, 10 on the base"),
+        (result("passed"), result("passed", executed=10), False, (), "nothing shows that any did"),
+        (result("failed", "a", executed=2), result("failed", "a", executed=3), False, (), "2 tests ran, 3 on the base"),
+        (result("failed"), result("failed", "a"), False, ("make",), "in another way than on the base"),
+        (result("failed", "a"), result("failed", failed=1), False, ("a",), "1 new failure: a"),
+        (result("not_run", reason="jest is missing"), result("not_run"), False, (), "jest is missing"),
+        (result("not_run", reason="timed out"), result("failed", "a"), False, (), "timed out"),
+        (result("not_run", unloaded=("cart",), reason="r"), result("failed", "a"), False, ("cart",), "r"),
+        (result("empty", executed=0, reason="r"), result("empty", executed=0), False, (), "r"),
+    ],
+)
+def test_each_pair_of_results_has_its_verdict(
+    now: CheckResult, base: CheckResult, ok: bool, new: tuple[str, ...], words: str
+) -> None:
+    verdict = judge("make", now, base)
+    assert (verdict.ok, verdict.new_failures) == (ok, new)
+    assert words in verdict.reason
+    assert not verdict.is_acceptable
+
+
+@pytest.mark.parametrize(
+    ("now", "base", "words"),
+    [
+        (result("failed"), result("failed"), "neither names or counts"),
+        (result("failed", "a"), result("not_run", reason="no pytest"), "there it did not run (no pytest)"),
+        (result("failed", "a"), result("empty"), "there it executed no test"),
+        (
+            result("not_run", executed=4, unloaded=("t",), reason="could not load t"),
+            result("not_run", executed=4, unloaded=("t",)),
+            "could not load t",
+        ),
+    ],
+)
+def test_a_base_that_cannot_be_compared_shuts_the_gate_until_a_person_accepts_it(
+    now: CheckResult, base: CheckResult, words: str
+) -> None:
+    check = compare(1, "make", now, base)
+    assert (check.ok, check.is_acceptable, check.accepted_by) == (False, True, None)
+    assert words in (check.reason or "")
+    accepted = accept(check, "person")
+    assert (accepted.ok, accepted.status, accepted.accepted_by) == (True, now.status, "person")
+
+
+def test_accepting_changes_no_other_check() -> None:
+    check = compare(1, "make", FAILED, ONE_FAILED)
+    assert accept(check, "person") == check
+
+
+ALL = ("tests/a.py::x", "tests/b.py::y", "tests/b.py::z")
+
+
+@pytest.mark.parametrize(
+    ("removes", "ok"),
+    [
+        ((), False),
+        (("tests/a.py",), False),
+        (("tests/b.py",), True),
+        (("tests/b*",), True),
+        (("tests/b.py::y", "tests/b.py::z"), True),
+        (("tests/**",), True),
+        (("[",), False),
+    ],
+)
+def test_tests_may_go_where_the_design_names_them(removes: tuple[str, ...], ok: bool) -> None:
+    base = result("passed", executed=3, tests=ALL)
+    now = result("passed", executed=1, tests=ALL[:1])
+    verdict = judge("pytest", now, base, removes=removes)
+    assert verdict.ok is ok
+    if not removes:
+        assert "gone: tests/b.py::y, tests/b.py::z" in verdict.reason
+
+
+def test_without_names_a_design_that_removes_tests_excuses_their_number() -> None:
+    now, base = result("passed", executed=3), result("passed", executed=10)
+    assert judge("unittest", now, base, removes=("tests/old.py",)).ok
+    assert not judge("unittest", result("empty", executed=0), base, removes=("tests/**",)).ok
+
+
+def test_renamed_tests_are_no_loss() -> None:
+    base = result("passed", executed=2, tests=("a", "b"))
+    assert judge("pytest", result("passed", executed=2, tests=("a", "c")), base).ok
+
+
+@pytest.mark.parametrize(
+    ("old", "status", "executed"),
+    [
+        ({"ok": True, "passed": 3, "failed": 0, "new_failures": []}, "passed", 3),
+        ({"ok": True, "passed": None, "failed": None, "new_failures": []}, "passed", None),
+        ({"ok": True, "passed": 3, "failed": 1, "new_failures": []}, "failed", 4),
+        ({"ok": False, "passed": None, "failed": None, "new_failures": ["x"]}, "failed", None),
+    ],
+)
+def test_checks_of_old_logs_are_read(old: dict[str, object], status: str, executed: int | None) -> None:
+    check = QaCheck.model_validate({"check": "t", "command": "pytest", "duration_s": 1.0, **old})
+    assert (check.status, check.executed, check.ok) == (status, executed, old["ok"])
+
+
+def test_a_check_is_named_by_its_number_and_program_and_keeps_the_output_of_a_shut_gate() -> None:
+    shut = compare(2, "python3 -m pytest -q", result("failed", "a"), result("passed"), tail="the end")
+    assert (shut.check, shut.output_tail) == ("2 pytest", "the end")
+    assert compare(1, "true", result("passed"), result("passed"), tail="the end").output_tail == ""
+    assert shut.base is not None and shut.base.status == "passed"
