@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.adapters.disk import FolderMeter
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
@@ -46,6 +47,7 @@ from aegis_tui.ports.sandbox import Sandbox
 from aegis_tui.ports.surroundings import QaEnvironment
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_paths
 from aegis_tui.sdk.private_file import write_private
+from aegis_tui.services.disk_watch import DiskWatch
 from aegis_tui.services.doctor import Doctor
 from aegis_tui.services.instances import InstanceKeeper, Places
 from aegis_tui.services.integrate import Integrator
@@ -102,6 +104,7 @@ class WorkflowService:
             quality=self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir),
             gateway=self._gateway(paths, sockets_dir),
             describe_commit=partial(describe_commit, repository.common_dir),
+            disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
         )
         self._preflight = Preflight(
             repository=repository,

@@ -214,6 +214,10 @@ class InstanceKeeper:
             **({"AEGIS_MODEL": model} if model else {}),
         }
 
+    def home_of(self, name: str) -> Path:
+        """The HOME of an instance, which it writes besides its worktree."""
+        return self._places.instances_dir / name / "home"
+
     async def launch(self, instance: Instance) -> tuple[str, int]:
         """Open its pane; returns pane id and process id. A pane that is open already is taken as it is."""
         await self._terminal.start()

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from aegis_tui.domain import command as commands
@@ -21,6 +22,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.terminal import Terminal
+from aegis_tui.services.disk_watch import DiskWatch, Watched
 from aegis_tui.services.instances import InstanceKeeper
 from aegis_tui.services.integrate import Integrator
 from aegis_tui.services.qa import Quality
@@ -66,6 +68,7 @@ class Parts:
     quality: Quality
     gateway: Gateway
     describe_commit: DescribeCommit
+    disks: DiskWatch
 
 
 class Workflow:
@@ -97,6 +100,7 @@ class Workflow:
             ("panes", self._check_panes),
             ("heads", self._watch_heads),
             ("fences", self._follow_fences),
+            ("disks", self._watch_disks),
         ]
         self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
 
@@ -162,6 +166,17 @@ class Workflow:
                         await self._tell_exit(name, None, None, "it did not join the hub in time")
             await self._serve_gateway()
             await asyncio.sleep(PANE_CHECK_S)
+
+    async def _watch_disks(self) -> None:
+        async def alive() -> list[Watched]:
+            names = await self._log.read(_with_worktree)
+            return [Watched(name, (worktree, self._parts.keeper.home_of(name))) for name, worktree in names]
+
+        async def end(name: str, reason: str) -> None:
+            await self._parts.terminal.close_pane(name)
+            await self._tell_exit(name, None, None, reason)
+
+        await self._parts.disks.follow(alive, end)
 
     async def _follow_fences(self) -> None:
         """Keep the commit hooks in step with partitions and grants that change while a run goes on (PART-5, PART-6)."""
@@ -247,6 +262,10 @@ def _with_pane(workspace: Workspace) -> dict[str, Phase]:
         for item in workspace.instances.alive()
         if item.pane is not None and item.phase in (Phase.LAUNCHED, Phase.JOINED)
     }
+
+
+def _with_worktree(workspace: Workspace) -> list[tuple[str, Path]]:
+    return [(item.instance_id, Path(item.worktree)) for item in workspace.instances.alive() if item.worktree]
 
 
 def _monitored(workspace: Workspace) -> Run | None:

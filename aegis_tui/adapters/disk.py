@@ -1,0 +1,63 @@
+"""How much lies in folders, looked at often but counted only when the disk says that much was written (SEC-3)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+_LOOK_S = 0.5
+_COUNT_AGAIN_S = 30.0
+_SHARE_OF_TIME = 20
+"""Counting may take a twentieth of the time."""
+_BLOCK_BYTES = 512
+
+
+class FolderMeter:
+    """The `DiskMeter` port on statvfs(3) and the blocks of files."""
+
+    async def wait_until_over(self, folders: Sequence[Path], limit_bytes: int) -> int:
+        """Return once the folders hold more than a limit; see the port."""
+        free_at_count, counted_at, took_s = -1, 0.0, 0.0
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            free = await asyncio.to_thread(_free_bytes, folders)
+            now = time.monotonic()
+            is_due = free_at_count - free > limit_bytes // 8 or now - counted_at > _COUNT_AGAIN_S
+            if is_due and now - counted_at > took_s * _SHARE_OF_TIME:
+                size = await asyncio.to_thread(_size_of, folders)
+                free_at_count, counted_at = free, time.monotonic()
+                took_s = counted_at - now
+                if size > limit_bytes:
+                    return size
+
+
+def _free_bytes(folders: Sequence[Path]) -> int:
+    """What the file systems of the folders have left together."""
+    free = {}
+    for folder in folders:
+        try:
+            status = os.statvfs(folder)
+        except OSError:
+            continue
+        free[status.f_fsid] = status.f_bavail * status.f_frsize
+    return sum(free.values())
+
+
+def _size_of(folders: Sequence[Path]) -> int:
+    """The bytes on disk below the folders; links are not followed, and what vanishes meanwhile is not counted."""
+    waiting, size = [str(folder) for folder in folders], 0
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    with contextlib.suppress(FileNotFoundError):
+                        size += entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except OSError:
+            continue
+    return size
