@@ -134,6 +134,7 @@ class WorkflowService:
             environ=self._environ,
             surroundings=surroundings,
             result_files=LocalResultFiles(),
+            limits=self._limits,
         )
         return Quality(
             repository=repository,

@@ -88,6 +88,29 @@ def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s
     return len(known)
 
 
+def end_marked(variable: str, value: str) -> None:
+    """Kill every process that was started with a variable of this value, and what they start meanwhile.
+
+    For a program whose processes may have left its session and group. One that cleared its environment is not seen.
+    """
+    spared = _spared()
+    for _ in range(_KILL_ROUNDS):
+        marked = [pid for pid in psutil.pids() if pid not in spared and _has_variable(pid, variable, value)]
+        identities = [identity for pid in marked if (identity := find_identity(pid)) is not None]
+        if not identities:
+            return
+        _signal_all(identities, signal.SIGKILL)
+        _wait_gone(identities, _KILL_WAIT_S)
+
+
+def _has_variable(pid: int, variable: str, value: str) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        if _HAS_PROC:
+            return f"{variable}={value}".encode() in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        return psutil.Process(pid).environ().get(variable) == value
+    return False
+
+
 def kill_child(process: asyncio.subprocess.Process) -> None:
     """Send SIGKILL to a child that is not yet waited for. The caller waits for it.
 

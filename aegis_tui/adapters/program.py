@@ -1,4 +1,4 @@
-"""Programs as subprocesses in sessions of their own, their output bounded, their descendants ended with them."""
+"""Programs as subprocesses in sessions of their own: output and time bounded, and what they start ended with them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
+from aegis_tui.adapters.disk import FolderMeter
+from aegis_tui.adapters.process import end_marked, kill_child
 from aegis_tui.errors import Unavailable
-from aegis_tui.ports.program import TAIL_BYTES, ProgramResult
+from aegis_tui.ports.program import TAIL_BYTES, Bounds, ProgramResult
 
 _log = logging.getLogger(__name__)
 
+MARK = "AEGIS_PROGRAM"
+"""A variable that everything a program starts inherits, so that a process which left its session is found."""
+
 _GRACE_S = 2.0
+_CHUNK_BYTES = 65536
+_MIB = 1024 * 1024
 
 
 class SubprocessRunner:
@@ -31,55 +39,110 @@ class SubprocessRunner:
         timeout_s: float,
         head_bytes: int = 0,
         tail_bytes: int = TAIL_BYTES,
+        bounds: Bounds | None = None,
     ) -> ProgramResult:
         """Run one program to its end; see `ProgramRunner`."""
         started = time.monotonic()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                cwd=cwd,
-                env=dict(environment),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}", f"install {argv[0]}") from error
-        kept = _Kept(head_bytes, tail_bytes)
-        reader = asyncio.create_task(kept.read(process.stdout))
-        try:
-            async with asyncio.timeout(timeout_s):
-                await process.wait()
+        kept = _Kept(head_bytes, tail_bytes, bounds.output_bytes if bounds else None)
+        stopped, exit_code = "", None
+        async with _started(argv, cwd, environment, kept) as (process, drained):
+            stopped = await _wait(process, kept, bounds, timeout_s)
             exit_code = process.returncode
-        except TimeoutError:
-            exit_code = None
-        finally:
-            await _end_group(process)
-        # What left the group may hold the pipe open for ever: it is not waited for.
-        await asyncio.wait({reader}, timeout=_GRACE_S)
-        reader.cancel()
+        # What left the session may hold the pipe open for ever: it is not waited for.
+        await asyncio.wait({drained}, timeout=_GRACE_S)
+        drained.cancel()
         duration_s = time.monotonic() - started
         _log.info("program ran", extra={"argv": list(argv[-3:]), "exit_code": exit_code, "duration_s": duration_s})
-        return ProgramResult(exit_code, kept.text(), duration_s)
+        return ProgramResult(exit_code, kept.text(), duration_s, stopped)
+
+
+async def _wait(process: asyncio.subprocess.Process, kept: _Kept, bounds: Bounds | None, timeout_s: float) -> str:
+    """Return when the program has ended, when its time is up, or when it went over a bound: which, in words."""
+    ended = asyncio.create_task(process.wait())
+    watchers: dict[asyncio.Task[str], None] = {asyncio.create_task(kept.wait_until_over()): None}
+    if bounds and bounds.folders:
+        watchers[asyncio.create_task(_wait_for_disk(bounds))] = None
+    try:
+        await asyncio.wait({ended, *watchers}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        return "" if ended.done() else next((task.result() for task in watchers if task.done()), "")
+    finally:
+        for task in (ended, *watchers):
+            task.cancel()
+
+
+async def _wait_for_disk(bounds: Bounds) -> str:
+    size = await FolderMeter().wait_until_over(bounds.folders, bounds.disk_bytes)
+    return f"{size // _MIB} MiB lie in its worktree; {bounds.disk_bytes // _MIB} MiB are allowed (limits.disk_mb)"
+
+
+@contextlib.asynccontextmanager
+async def _started(
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], kept: _Kept
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.Task[None]]]:
+    """The running program and the task that reads what it prints; at the end nothing of it runs any more."""
+    mark = secrets.token_hex(16)
+    read_end, write_end = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            cwd=cwd,
+            env={**environment, MARK: mark},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=write_end,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        os.close(read_end)
+        raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}", f"install {argv[0]}") from error
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+    drained = asyncio.create_task(kept.read(read_end))
+    try:
+        yield process, drained
+    finally:
+        await _end_session(process)
+        await asyncio.to_thread(end_marked, MARK, mark)
 
 
 class _Kept:
     """The beginning and the end of a stream; where a head is kept, a line between them says what is left out."""
 
-    def __init__(self, head_bytes: int, tail_bytes: int) -> None:
-        self._head_bytes, self._tail_bytes = head_bytes, tail_bytes
-        self._head, self._tail, self._dropped = bytearray(), bytearray(), 0
+    def __init__(self, head_bytes: int, tail_bytes: int, limit_bytes: int | None) -> None:
+        self._head_bytes, self._tail_bytes, self._limit_bytes = head_bytes, tail_bytes, limit_bytes
+        self._head, self._tail, self._dropped, self._size = bytearray(), bytearray(), 0, 0
+        self._over = asyncio.Event()
 
-    async def read(self, stream: asyncio.StreamReader | None) -> None:
-        """Take everything until the stream ends."""
-        while stream is not None and (chunk := await stream.read(65536)):
-            room = max(0, self._head_bytes - len(self._head))
-            self._head += chunk[:room]
-            self._tail += chunk[room:]
-            over = max(0, len(self._tail) - self._tail_bytes)
-            self._dropped += over
-            del self._tail[:over]
+    async def read(self, read_end: int) -> None:
+        """Take everything until every writer has closed, or until it is more than the limit."""
+        loop = asyncio.get_running_loop()
+        stream = asyncio.StreamReader()
+        pipe = os.fdopen(read_end, "rb", buffering=0)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
+        try:
+            while not self._over.is_set() and (chunk := await stream.read(_CHUNK_BYTES)):
+                self._add(chunk)
+        finally:
+            transport.close()
+
+    def _add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        room = max(0, self._head_bytes - len(self._head))
+        self._head += chunk[:room]
+        self._tail += chunk[room:]
+        over = max(0, len(self._tail) - self._tail_bytes)
+        self._dropped += over
+        del self._tail[:over]
+        if self._limit_bytes is not None and self._size > self._limit_bytes:
+            self._over.set()
+
+    async def wait_until_over(self) -> str:
+        """Return once more than the limit was printed: that, in words."""
+        await self._over.wait()
+        return f"it printed more than {(self._limit_bytes or 0) // _MIB} MiB (limits.output_mb)"
 
     def text(self) -> str:
         """What is kept, as text."""
@@ -87,24 +150,13 @@ class _Kept:
         return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
 
 
-async def _end_group(process: asyncio.subprocess.Process) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        try:
+async def _end_session(process: asyncio.subprocess.Process) -> None:
+    """End what is left of its group: first with SIGTERM, which a program may use to clean up."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
                 await process.wait()
-        except TimeoutError:
-            continue
-        if not _group_lives(process.pid):
-            return
-
-
-def _group_lives(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        os.killpg(process.pid, signal.SIGKILL)
+    kill_child(process)
+    await process.wait()

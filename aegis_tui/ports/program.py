@@ -20,6 +20,20 @@ class ProgramResult:
     output: str
     """Stdout and stderr together, as text; where it was longer than was asked for, a line says what is left out."""
     duration_s: float
+    stopped: str = ""
+    """Which bound it went over, in words, when it was ended for that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a program may use besides time. None and no folders: as much as there is."""
+
+    output_bytes: int | None = None
+    """What it may print."""
+    folders: tuple[Path, ...] = ()
+    """Folders that it writes, counted together."""
+    disk_bytes: int = 0
+    """What may lie in the folders."""
 
 
 class ProgramRunner(Protocol):
@@ -34,6 +48,7 @@ class ProgramRunner(Protocol):
         timeout_s: float,
         head_bytes: int = 0,
         tail_bytes: int = TAIL_BYTES,
+        bounds: Bounds | None = None,
     ) -> ProgramResult:
         """Run it to its end.
 
@@ -44,6 +59,7 @@ class ProgramRunner(Protocol):
             timeout_s: It is ended after that many seconds.
             head_bytes: How much of the beginning of its output is kept.
             tail_bytes: How much of the end is kept.
+            bounds: It is ended when it goes over one.
 
         Raises:
             Unavailable: There is no such program.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aegis_tui.config import Limits
 from aegis_tui.domain.qa.assess import ask, tools_of
 from aegis_tui.domain.qa.command import script_of
 from aegis_tui.domain.qa.obstacle import Obstacle
@@ -17,13 +20,15 @@ from aegis_tui.domain.qa.outcome import Outcome
 from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, script_text
 from aegis_tui.domain.qa.trouble import no_script
 from aegis_tui.domain.run import Run
-from aegis_tui.ports.program import ProgramRunner
+from aegis_tui.ports.program import Bounds, ProgramResult, ProgramRunner
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.result_files import ResultFiles
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
 from aegis_tui.services.instances import PASSED_ON
 from aegis_tui.services.qa_outputs import HEAD_BYTES, TAIL_BYTES
+
+_MIB = 1024 * 1024
 
 
 class BareEnvironment:
@@ -60,6 +65,7 @@ class QaRunner:
         scratch_dir: Where scratch worktrees are made.
         environ: The hub's environment; only `PASSED_ON` of it reaches a command.
         surroundings: Makes the project's environment ready.
+        limits: What one command may print and write.
         result_files: Finds the files of results that the tools of a command wrote.
     """
 
@@ -73,7 +79,9 @@ class QaRunner:
         environ: Mapping[str, str],
         surroundings: QaEnvironment,
         result_files: ResultFiles,
+        limits: Limits,
     ) -> None:
+        self._limits = limits
         self._result_files = result_files
         self._repository, self._sandbox, self._programs = repository, sandbox, programs
         self._surroundings, self._scratch_dir, self._environ = surroundings, scratch_dir, environ
@@ -114,8 +122,11 @@ class QaRunner:
         path = self._scratch_dir / f"{run.run}-{name}"
         worktree = await self._repository.add_scratch(path, oid)
         try:
-            with tempfile.TemporaryDirectory(prefix="qa-home-", dir=self._scratch_dir) as home:
-                yield worktree.path, Path(home)
+            home = Path(tempfile.mkdtemp(prefix="qa-home-", dir=self._scratch_dir))
+            try:
+                yield worktree.path, home
+            finally:
+                await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         finally:
             await self._repository.remove_worktree(worktree.path, rescue=None)
 
@@ -123,10 +134,8 @@ class QaRunner:
         self, command: str, worktree: Path, home: Path, around: Surroundings, level: SandboxLevel, *, limit_s: float
     ) -> CommandRun:
         place, since_ns = self._place(worktree, home)
-        obstacles = tuple(item for item in around.obstacles if item.command in (None, command)) or _lacks(
-            command, place
-        )
-        if obstacles:
+        known = tuple(item for item in around.obstacles if item.command in (None, command))
+        if obstacles := known or _lacks(command, place):
             return CommandRun(Outcome(None, "", obstacles=obstacles))
         asked = ask(command, place)
         environment = _joined({**self._environment(home), **around.environment}, asked)
@@ -148,17 +157,22 @@ class QaRunner:
             timeout_s=limit_s,
             head_bytes=HEAD_BYTES,
             tail_bytes=TAIL_BYTES,
+            bounds=self._bounds(worktree, home),
         )
         outcome = Outcome(
             result.exit_code,
             result.output,
             await self._result_files.collect(asked.files, root=worktree, since_ns=since_ns),
-            tuple(await self._surroundings.inspect(worktree, home, command)),
+            (*_stopped(result, command), *await self._surroundings.inspect(worktree, home, command)),
             root=str(worktree),
             timeout_s=limit_s,
             duration_s=result.duration_s,
         )
         return CommandRun(outcome, tools_of(command, place))
+
+    def _bounds(self, worktree: Path, home: Path) -> Bounds:
+        limits = self._limits
+        return Bounds(limits.output_mb * _MIB, folders=(worktree, home), disk_bytes=limits.disk_mb * _MIB)
 
     def _place(self, worktree: Path, home: Path) -> tuple[Place, int]:
         """Where a command runs, with a fresh folder for files of results, and the time by the file system's clock."""
@@ -177,6 +191,14 @@ class QaRunner:
             "GIT_TERMINAL_PROMPT": "0",
             "PATH": passed.get("PATH", os.defpath),
         }
+
+
+def _stopped(result: ProgramResult, command: str) -> tuple[Obstacle, ...]:
+    """The bound that a command was ended for."""
+    if not result.stopped:
+        return ()
+    remedy = "raise the limit in [limits] of your configuration, or let the command use less"
+    return (Obstacle(kind="killed", reason=f"it was ended: {result.stopped}", remedy=remedy, command=command),)
 
 
 def _lacks(command: str, place: Place) -> tuple[Obstacle, ...]:

@@ -5,26 +5,17 @@ The checkout says 1, the tree under test says 2. Every install is written by han
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.environment.project import ProjectEnvironment
-from aegis_tui.adapters.git.repository import open_repository
-from aegis_tui.adapters.program import SubprocessRunner
-from aegis_tui.adapters.result_files import LocalResultFiles
-from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
-from aegis_tui.domain.run import Run
-from aegis_tui.domain.run_event import RunFacts, RunOptions
 from aegis_tui.ports.sandbox import SandboxMode
-from aegis_tui.services.qa_run import CommandRun, QaRunner
+from aegis_tui.services.qa_run import CommandRun
+from tests.services.qa_lab import Lab
 
 FINDER = """import sys
 from importlib.machinery import ModuleSpec, PathFinder
@@ -48,65 +39,6 @@ def install():
 LATE, EARLY = "append(_EditableFinder)", "insert(0, _EditableFinder)"
 SANDBOXES: list[SandboxMode] = ["off", "auto"]
 ASK = "-c 'import shop; print(shop.price())'"
-
-
-@dataclass
-class Lab:
-    """A person's checkout whose shop says 1, and a commit in which it says 2."""
-
-    folder: Path
-    environ: dict[str, str] = field(default_factory=lambda: {"PATH": os.environ["PATH"]})
-
-    def __post_init__(self) -> None:
-        self.root, self.state = self.folder / "repo", self.folder / "state"
-        self.state.mkdir(parents=True)
-        self.root.mkdir()
-        self.write(".gitignore", ".venv\nnode_modules\n")
-
-    def write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def git(self, *arguments: str) -> str:
-        environ = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null"}
-        argv = ["git", "-C", str(self.root), "-c", "user.name=P", "-c", "user.email=p@example.org", *arguments]
-        return subprocess.run(argv, env=environ, capture_output=True, text=True, check=True).stdout.strip()
-
-    def commit_change(self, name: str, before: str, after: str) -> str:
-        """A commit with `after` in a file; the checkout stays at the one with `before`."""
-        self.write(name, before)
-        self.git("init", "-q", "-b", "main")
-        self.git("add", "-A")
-        self.git("commit", "-qm", "before")
-        self.write(name, after)
-        self.git("commit", "-qam", "after")
-        changed = self.git("rev-parse", "HEAD")
-        self.git("checkout", "-q", "--detach", "HEAD~1")
-        return changed
-
-    def virtualenv(self, place: str = ".venv") -> tuple[Path, Path]:
-        venv = Path(os.path.normpath(self.root / place))
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
-        return venv, next((venv / "lib").glob("python*/site-packages"))
-
-    def run(self, oid: str, *commands: str, sandbox: SandboxMode) -> list[CommandRun]:
-        async def run_all() -> list[CommandRun]:
-            repository = await open_repository(self.root)
-            runner = QaRunner(
-                repository=repository,
-                sandbox=BubblewrapSandbox({**self.environ, "HOME": os.environ["HOME"]}),
-                programs=SubprocessRunner(),
-                scratch_dir=self.state,
-                environ=self.environ,
-                surroundings=ProjectEnvironment(repository.root, repository.common_dir, self.environ),
-                result_files=LocalResultFiles(),
-            )
-            facts = RunFacts(workspace="k", base_oid=oid, base_branch="main", started_unix=1)
-            run = Run(run="run1", goal="g", options=RunOptions(sandbox=sandbox), facts=facts, working_oid=oid)
-            return list((await runner.run_all(run, oid, dict.fromkeys(commands, 60.0), "merged")).values())
-
-        return asyncio.run(run_all())
 
 
 @pytest.fixture
