@@ -5,6 +5,7 @@ The checkout says 1, the tree under test says 2. Every install is written by han
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.ports.sandbox import SandboxMode
 from aegis_tui.services.qa_run import CommandRun
 from tests.services.qa_lab import Lab
@@ -230,3 +232,26 @@ def test_a_sandbox_shows_the_environment_read_only(lab: Lab) -> None:
     [result] = lab.run(oid, "; ".join(writes) + "; true", sandbox="strict")
     assert result.outcome.output.count("Read-only file system") == len(writes)
     assert (site / "dependency.py").read_text() == "VALUE = 1\n"
+
+
+@pytest.mark.parametrize("is_ignored", [True, False])
+def test_an_agent_gets_the_environment_where_it_cannot_be_committed(lab: Lab, is_ignored: bool) -> None:
+    lab.write(".gitignore", ".venv/\nnode_modules\n" if is_ignored else "")
+    oid = lab.commit_change("src/shop/__init__.py", "def price(): return 1\n", "def price(): return 2\n")
+    _, site = lab.virtualenv()
+    setuptools_pth(lab, site)
+    lab.write("node_modules/dep/index.js", "")
+    worktree, home = lab.folder / "worktree", lab.folder / "home"
+    home.mkdir()
+    lab.git("worktree", "add", "-q", "--detach", str(worktree), oid)
+    environment = ProjectEnvironment(lab.root, lab.root / ".git", lab.environ)
+    around = asyncio.run(environment.prepare(worktree, home, (), confined=False, committed=True))
+    again = asyncio.run(environment.prepare(worktree, home, (), confined=False, committed=True))
+    assert again.environment == around.environment
+    assert Path(around.environment["VIRTUAL_ENV"]) == (worktree / ".venv" if is_ignored else home / "venv")
+    assert (worktree / "node_modules" / "dep").exists() == is_ignored
+    argv = ["python", "-IB", "-c", "import shop; print(shop.price())"]
+    seen = subprocess.run(argv, env=dict(around.environment), capture_output=True, text=True, check=False)
+    assert seen.stdout == "2\n", seen.stderr
+    git = ["git", "-C", str(worktree), "status", "--short"]
+    assert subprocess.run(git, capture_output=True, text=True, check=True).stdout == ""

@@ -82,7 +82,9 @@ class ProjectEnvironment:
         """Those places that git ignores in a worktree."""
         names = [f"{place.relative_to(worktree)}/" for _, place in places]
         runner = GitRunner(git_dir=self._common_dir, cwd=worktree)
-        answer = await runner.run("check-ignore", "-z", "--no-index", "--", *names, work_tree=worktree, ok=(0, 1, 128))
+        stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
+        options = ("-z", "--stdin", "--no-index")
+        answer = await runner.run("check-ignore", *options, work_tree=worktree, stdin=stdin, ok=(0, 1))
         ignored = set(answer.fields())
         return [pair for pair, name in zip(places, names, strict=True) if name in ignored]
 
