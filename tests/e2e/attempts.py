@@ -135,6 +135,14 @@ ATTEMPTS = {
     "alternates": Attempt(
         READ_ONLY, "mkdir -p @ROOT@/.git/objects/info && echo /tmp > @ROOT@/.git/objects/info/alternates"
     ),
+    "deleting the objects of all commits": Attempt(
+        READ_ONLY, 'rm -r "$(head -1 "$(git rev-parse --git-path objects/info/alternates)")"/*'
+    ),
+    "a hard link to a file outside": Attempt(
+        r"Invalid cross-device link|Operation not permitted",
+        "mkdir -p src/attempts && ln @ROOT@/.git/HEAD src/attempts/hard",
+        held=("namespace", "another mount: no such link can be made"),
+    ),
     "a file of nobody by tool": Attempt(
         r"(?i)partition.*README\.md|README\.md.*(partition|shared)", write="README.md", held=TOOL
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 REMOTE_PROTOCOLS = ("file", "git", "ssh", "http", "https", "ext")
 """Every way git knows to reach another repository."""
 
@@ -28,3 +30,11 @@ def agent_git_environment() -> dict[str, str]:
         "GIT_CONFIG_COUNT": str(len(settings)),
         **numbered,
     }
+
+
+def absolute_search_path(text: str) -> str:
+    """A PATH without its relative folders.
+
+    A program is started in a worktree, and would be looked for there: `node_modules/.bin` is the agent's to fill.
+    """
+    return os.pathsep.join(folder for folder in text.split(os.pathsep) if folder.startswith("/")) or os.defpath

@@ -92,8 +92,8 @@ def real_path(text: str) -> Path:
 def make_savable(path: Path) -> None:
     """Prepare a worktree that no agent works in any more for git, which waits for pipes and fails on closed files.
 
-    Pipes, sockets and devices are deleted, since no commit can hold them; closed files and folders are opened.
-    Blocking.
+    Pipes, sockets, devices and links named .gitmodules are deleted, since no commit can hold them; closed files and
+    folders are opened. Blocking.
 
     Raises:
         Refused: A file is too large for a commit; nothing was deleted.
@@ -107,7 +107,8 @@ def make_savable(path: Path) -> None:
                 "move it away or delete it, and remove the worktree again",
                 code="rescue.size",
             )
-        if kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+        is_refused_link = kind == stat.S_IFLNK and name.rpartition("/")[2].casefold() == ".gitmodules"
+        if is_refused_link or kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
             odd.append(name)
     with UntrustedFolder(path) as folder:
         for name in odd:

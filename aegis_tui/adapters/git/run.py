@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from aegis_tui.adapters.git.environment import absolute_search_path
 from aegis_tui.adapters.git.folder import is_folder
 from aegis_tui.domain.git_refusal import read_refusal
 from aegis_tui.errors import GitError, GitUnavailable
@@ -138,7 +139,8 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Our own environment without what would point git elsewhere, or make it talk to a person."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _INHERITED_GIT}
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "GIT_EDITOR": "true"}
-    return {**kept, **quiet, "LC_ALL": "C", **extra}
+    path = absolute_search_path(kept.get("PATH", os.defpath))
+    return {**kept, **quiet, "LC_ALL": "C", "PATH": path, **extra}
 
 
 async def _communicate(

@@ -140,7 +140,7 @@ def damaged(name: str, path: Path, canary: Path) -> None:
     elif name == "a bomb":
         engine = zlib.compressobj(9)
         packed = engine.compress(b"blob 10\0")
-        path.write_bytes(packed + b"".join(engine.compress(bytes(1 << 20)) for _ in range(300)) + engine.flush())
+        path.write_bytes(packed + b"".join(engine.compress(bytes(1 << 20)) for _ in range(30)) + engine.flush())
     elif name == "a size beyond all limits":
         path.write_bytes(zlib.compress(b"blob 99999999999999\0x"))
 
@@ -255,7 +255,7 @@ def test_a_hostile_git_folder_does_not_keep_the_files_from_being_saved(
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="pipes named .gitignore and .gitattributes, sockets, closed files, and a file of a terabyte in a worktree",
+    tried="pipes named .gitignore and .gitattributes, a link named .gitmodules, closed files, a file of a terabyte",
     refused="git of the hub does not wait; what a commit cannot hold stays where it is, and that is said",
 )
 def test_a_worktree_full_of_traps_is_saved_or_left_as_it_is(inside: Sandboxed) -> None:
@@ -264,6 +264,8 @@ def test_a_worktree_full_of_traps_is_saved_or_left_as_it_is(inside: Sandboxed) -
     for name in (".gitignore", "src/.gitattributes", "web/.gitmodules", "src/pipe"):
         (path / name).unlink(missing_ok=True)
         os.mkfifo(path / name)
+    (path / "web/.gitmodules").unlink()
+    (path / "web/.gitmodules").symlink_to("/dev/zero")
     (path / "nested/.git").mkdir(parents=True)
     os.mkfifo(path / "nested/.git/HEAD")
     (path / "src/closed.py").write_text("closed\n")
