@@ -77,9 +77,14 @@ def _read(path: Path, room: int, since_ns: int) -> bytes | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with open(handle, "rb") as file:  # noqa: PTH123  # an open handle, not a path
+    try:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > room or facts.st_mtime_ns < since_ns:
             return None
-        content = file.read(room + 1)
+        with open(handle, "rb", closefd=False) as file:  # an open handle, not a path
+            content = file.read(room + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
     return content if len(content) <= room else None

@@ -66,6 +66,7 @@ def build_app(
     Raises:
         UsageError: There is no such theme or layout.
     """
+    from aegis_tui.services.qa_outputs import QaOutputs
     from aegis_tui.tui.app import AegisApp
     from aegis_tui.tui.feed import LiveHub
     from aegis_tui.tui.parts import Parts
@@ -92,6 +93,7 @@ def build_app(
         open_terminal=open_terminal,
         unsaved=partial(_unsaved, place.root),
         probe=_probe,
+        qa_outputs=QaOutputs(place.paths.state_dir / "qa").lines_of,
     )
     chosen = place.settings
     return AegisApp(parts, theme=theme or chosen.theme, layout=layout or chosen.layout, offer=offer)

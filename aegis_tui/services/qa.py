@@ -140,6 +140,8 @@ class Quality:
 
     async def _results_of_base(self, run: Run, commands: Sequence[str], *, ahead: bool = False) -> Mapping[str, Kept]:
         """What each command gives on the base; run only where that is not known."""
+        if not ahead and (begun := self._ahead.get(run.run)):
+            await asyncio.wait({begun})
         async with self._base:
             oid = run.facts.base_oid
             tree = await self._repository.tree_of(oid)

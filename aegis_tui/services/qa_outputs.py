@@ -100,6 +100,8 @@ class QaOutputs:
             UsageError: There is no such run, round or check, or nothing was kept of it.
         """
         name = run or self._newest()
+        if name and Path(name).name != name:
+            raise UsageError(f"{name} is not the name of a run", "see aegis-tui report")
         rounds = sorted((int(path.name) for path in (self._runs / (name or "-")).glob("[0-9]*")), reverse=True)
         if name is None or not rounds:
             raise UsageError(f"no output of QA is kept for {name or 'any run'}", "QA runs at the end of a run")
@@ -116,6 +118,17 @@ class QaOutputs:
         text = path.read_text("utf-8", "replace")
         status = str(entry["status"].get(tree) or "")
         return KeptOutput(name, chosen, str(entry["check"]), str(entry["command"]), tree, status, text)
+
+    def lines_of(self, run: str, *, most: int = 2_000) -> list[str]:
+        """What the checks of the last round printed on the merged tree, each below its name; the end of long ones."""
+        lines: list[str] = []
+        with contextlib.suppress(UsageError):
+            for number in range(1, 1_000):
+                kept = self.find(run, str(number))
+                text = kept.output.splitlines()
+                cut = [f"[{len(text) - most} lines left out: aegis-tui qa --output {number} {run}]"]
+                lines += [f"$ {kept.command}", *(cut if len(text) > most else []), *text[-most:], ""]
+        return lines
 
     def _newest(self) -> str | None:
         with contextlib.suppress(OSError):

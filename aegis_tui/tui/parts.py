@@ -16,6 +16,10 @@ async def _nothing_unsaved(_worktree: Path, _branch: str) -> list[str]:
     return []
 
 
+def _no_outputs(_run: str) -> list[str]:
+    return []
+
+
 async def _no_endpoint_known(_base_url: str) -> list[str]:
     return []
 
@@ -37,6 +41,8 @@ class Parts:
     """Paths of a worktree that no commit of its branch holds; raises what git refuses."""
     probe: Callable[[str], Awaitable[list[str]]] = _no_endpoint_known
     """Models that an endpoint serves; raises `ModelUnavailable`."""
+    qa_outputs: Callable[[str], list[str]] = _no_outputs
+    """What the checks of a run's last round printed, as lines; reads files."""
     now: Callable[[], datetime] | None = None
     """The wall clock of a recording."""
 

@@ -154,6 +154,7 @@ class RunActions(WorkspaceScreen):
         Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what meets them."),
         Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
         Binding("H", "halt", "Halt", id="run.halt", tooltip="Start nothing new, or go on again (halt, resume)."),
+        Binding("Y", "accept_base", "Accept", id="run.accept", show=False, tooltip="Accept the base's QA failures."),
         Binding("C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; what was written is kept (cancel)."),
         Binding("b", "break_lock", "Break", id="lock.break", tooltip="Break the lock under the cursor (lock break)."),
         Binding("R", "start_hub", "Hub", id="hub.start", tooltip="Start the hub again (aegis-tui hub start)."),
@@ -178,8 +179,9 @@ class RunActions(WorkspaceScreen):
         hub, request = self.desk.parts.hub, uuid.uuid4().hex
         try:
             await hub.start()
+            options = {**wish.options, "attended": True}
             reply = await hub.command(
-                "run:start", request_id=request, goal=wish.goal, design=wish.design, options=wish.options
+                "run:start", request_id=request, goal=wish.goal, design=wish.design, options=options
             )
         except AegisError as error:
             return error
@@ -253,6 +255,23 @@ class RunActions(WorkspaceScreen):
         ]
         if await self.app.push_screen_wait(ConfirmScreen(self.desk, f"End {run.run}?", consequences)):
             await self.desk.command("run:cancel", run=run.run, reason="by the person")
+
+    @work(group="run", exclusive=True)
+    async def action_accept_base(self) -> None:
+        """Take the base's own QA failures as they are, after a yes."""
+        from aegis_tui.tui.screens.stop import ConfirmScreen
+
+        run = self.desk.store.workspace.runs.current()
+        if run is None:
+            self.desk.tell("no run is going")
+            return
+        consequences = [
+            "Checks that cannot be compared with the base no longer shut the gate; the report names you.",
+            "A new failure, a test that is gone and a check that did not run shut it all the same.",
+        ]
+        question = ConfirmScreen(self.desk, f"Accept the failures of the base of {run.run}?", consequences)
+        if await self.app.push_screen_wait(question) and await self.desk.command("qa:accept", run=run.run):
+            self.desk.tell("the report will say so", title=f"the base of {run.run} is accepted")
 
     @work(group="lock", exclusive=True)
     async def action_break_lock(self) -> None:

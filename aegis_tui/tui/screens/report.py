@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
-from aegis_tui.tui.screens.why import Page
+from aegis_tui.tui.screens.why import Page, WhyScreen
+from aegis_tui.tui.text import Line, Span, wrap
 from aegis_tui.tui.views.report import merge_command, report_lines
 
 
@@ -20,6 +23,7 @@ class ReportScreen(Dialog[None]):
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy", "Copy", id="report.copy", tooltip="Copy the command that takes the result in."),
+        Binding("o", "outputs", "Outputs", id="report.outputs", tooltip="Show what the checks printed (qa --output)."),
         Binding("enter,q", "leave", "Back", id="report.back", show=False, tooltip="Go back."),
     ]
 
@@ -33,7 +37,7 @@ class ReportScreen(Dialog[None]):
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = f"Report of {self._run}"
             copy = "c copies the merge command · " if merge_command(self._report) else ""
-            dialog.border_subtitle = f"{copy}j k scroll · esc back"
+            dialog.border_subtitle = f"{copy}o outputs of QA · j k scroll · esc back"
             yield Page(lambda width: report_lines(self._report, width=width))
 
     def action_copy(self) -> None:
@@ -41,3 +45,16 @@ class ReportScreen(Dialog[None]):
         if command := merge_command(self._report):
             self.app.copy_to_clipboard(command)
             self.desk.tell(command, title="copied, if your terminal allows it")
+
+    @work(group="report", exclusive=True)
+    async def action_outputs(self) -> None:
+        """What the checks of the last round printed."""
+        lines = await asyncio.to_thread(self.desk.parts.qa_outputs, self._run)
+        if not lines:
+            self.desk.tell("nothing is kept of the checks of this run")
+            return
+
+        def render(width: int) -> list[Line]:
+            return [(Span(part),) for line in lines for part in wrap(line, width)]
+
+        self.app.push_screen(WhyScreen(self.desk, f"QA of {self._run}", render))

@@ -82,15 +82,21 @@ def _qa(report: dict[str, Any], width: int) -> list[Line]:
     lines: list[Line] = []
     for check in report["qa"]:
         glyph, ink = _mark(ok=bool(check["ok"]))
+        word = {"not_run": "did not run  ", "empty": "executed no test  "}.get(str(check.get("status")), "")
+        word += "accepted  " if check.get("accepted_by") else ""
         count = f"{check['passed']} passed, {check['failed'] or 0} failed" if check["passed"] is not None else ""
         lines.append(
             (
                 Span(f"  {glyph} ", ink),
                 Span(f"round {int(check.get('round', 0)) + 1}  "),
+                Span(word, "warn"),
                 Span(count, "good" if check["ok"] else "bad"),
             )
         )
         lines += [(Span(f"      $ {part}", "muted"),) for part in wrap(str(check["command"]), width - 8)]
+        for name in ("reason", "remedy"):
+            if not check["ok"] and check.get(name):
+                lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(check[name]), width - 6)]
         for name in check["new_failures"]:
             lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(name), width - 6)]
     return lines or [(Span("  none ran", "muted"),)]
