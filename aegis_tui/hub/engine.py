@@ -23,7 +23,8 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, StoreError
 from aegis_tui.hub.batch import Batch, Instant, Reply, ReplyFuture, Submission, internal, resolve, stopping, unreadable
 from aegis_tui.hub.changes import Changes
-from aegis_tui.hub.recovery import recover
+from aegis_tui.hub.recovery import recover, recover_from
+from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS, SnapshotKeeper
 from aegis_tui.ports.clock import Clock
 from aegis_tui.ports.event_log import EventLog, RequestKey
 
@@ -31,10 +32,6 @@ T = TypeVar("T")
 Listener = Callable[[list[Event]], None]
 
 MAX_BATCH = 64
-SNAPSHOT_EVENTS = 5_000
-SNAPSHOT_SPACING = 50
-"""A snapshot stops the writer for a moment: the next one waits this many times as long, up to 4 times the events."""
-
 STALL_S = 1.0
 """A timer this late means that the hub itself stood still, and no lease may end for that."""
 
@@ -56,12 +53,12 @@ class Engine:
             log: Opened and closed by the engine.
             clock: For deadlines and timestamps.
             key: The workspace's key, told in the shared context.
-            snapshot_events: A snapshot is kept each time this many events were logged.
+            snapshot_events: A snapshot is kept each time this many events follow the newest one in the log.
         """
         self._log = log
         self._clock = clock
         self._key = key
-        self._snapshot_events = snapshot_events
+        self._snapshots = SnapshotKeeper(log, clock, every_events=snapshot_events)
         self._workspace = Workspace()
         self._state = asyncio.Lock()
         self._queue: deque[Submission] = deque()
@@ -75,9 +72,6 @@ class Engine:
         self._suspects = 0
         self._broken: StoreError | None = None
         self._is_open = False
-        self._snapshot_seq = 0
-        self._snapshot_not_before = 0.0
-        self._snapshot: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop
         self.batches = 0
@@ -91,11 +85,11 @@ class Engine:
         """
         try:
             await self._log.open()
-            self._workspace = await recover(self._log, now=self._clock.now())
+            self._workspace, snapshot_seq = await recover_from(self._log, now=self._clock.now())
         except BaseException:
             await self._log.close()
             raise
-        self._snapshot_seq = self._workspace.seq
+        self._snapshots.start_from(snapshot_seq, self._workspace)
         self._loop = asyncio.get_running_loop()
         self._is_open = True
         self._expected_wake = self._clock.now() + _LONGEST_PAUSE_S
@@ -105,13 +99,14 @@ class Engine:
         ]
 
     async def close(self) -> None:
-        """Let the batch in flight end, refuse who still waits, and close the log."""
-        self._is_open = False
-        tasks = [*self._tasks, *([self._snapshot] if self._snapshot else [])]
+        """Let the batch in flight end, keep what a next start would read again, refuse who still waits, close the log."""
+        was_open, self._is_open = self._is_open, False
         async with self._state:
-            for task in tasks:
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if was_open:
+                await self._snapshots.close(self._workspace if self._broken is None else None)
         for answer in [item.answer for item in self._queue] + [one for many in self._waiting.values() for one in many]:
             resolve(answer, stopping())
         await self._log.close()
@@ -245,7 +240,8 @@ class Engine:
                 self._queue.extendleft(reversed(undecided))
                 await self._rebuild_or_break()
             self._conclude(batch)
-            self._keep_snapshot()
+            if self._broken is None:
+                self._snapshots.keep_if_due(self._workspace)
         self._timer_wake.set()
 
     def _give_up(self, taken: list[Submission], error: Exception) -> None:
@@ -353,21 +349,6 @@ class Engine:
         except Exception as error:
             _log.error("the log cannot be read back", exc_info=error)
             self._broken = error if isinstance(error, StoreError) else unreadable(error)
-
-    def _keep_snapshot(self) -> None:
-        logged, started = self._log.last_seq - self._snapshot_seq, self._clock.now()
-        wanted = self._snapshot_events * (4 if started < self._snapshot_not_before else 1)
-        if logged < wanted or self._broken is not None or (self._snapshot and not self._snapshot.done()):
-            return
-        self._snapshot_seq, state = self._workspace.seq, self._workspace.dump()
-        self._snapshot_not_before = started + SNAPSHOT_SPACING * (self._clock.now() - started)
-        self._snapshot = asyncio.create_task(self._save_snapshot(self._snapshot_seq, state))
-
-    async def _save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        try:
-            await self._log.save_snapshot(seq, state)
-        except StoreError as error:
-            _log.warning("no snapshot", extra={"aegis_error": str(error)})
 
     async def _watch_deadlines(self) -> None:
         """Wake the writer when something is due; at least once a second, to notice a stall."""

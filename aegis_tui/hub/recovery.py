@@ -25,7 +25,13 @@ async def recover(log: EventLog, *, now: float) -> Workspace:
     Raises:
         StoreError: An event that is needed is damaged or missing; nothing is served in its place.
     """
+    return (await recover_from(log, now=now))[0]
+
+
+async def recover_from(log: EventLog, *, now: float) -> tuple[Workspace, int]:
+    """As `recover`; and the number of the event that the snapshot it began with ends at, 0 without one."""
     workspace = await _newest_snapshot(log)
+    snapshot_seq = workspace.seq
     if workspace.seq + 1 < log.first_seq:
         raise StoreError(
             f"the log begins at event {log.first_seq} and no snapshot reaches that far",
@@ -35,7 +41,7 @@ async def recover(log: EventLog, *, now: float) -> Workspace:
         for event in events:
             evolve(workspace, event)
     rearm(workspace, now)
-    return workspace
+    return workspace, snapshot_seq
 
 
 async def _newest_snapshot(log: EventLog) -> Workspace:

@@ -21,7 +21,7 @@ from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.errors import AegisError, HubUnavailable
-from aegis_tui.hub.engine import SNAPSHOT_EVENTS, Engine
+from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.identity import Identity, new_token
 from aegis_tui.hub.ingress import Ingress
@@ -29,6 +29,7 @@ from aegis_tui.hub.mcp import McpDoor
 from aegis_tui.hub.record import load_or_create_key, only_hub, write_record
 from aegis_tui.hub.rest import build_app
 from aegis_tui.hub.server import HubServer, open_loopback, open_unix, parse_port
+from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS
 from aegis_tui.sdk.discovery import (
     WorkspacePaths,
     process_start_time,

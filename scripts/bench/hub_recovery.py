@@ -13,7 +13,8 @@ from typing import Any
 from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
-from aegis_tui.hub.engine import SNAPSHOT_EVENTS, Engine
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS
 
 EVENTS = 100_000
 _AT_ONCE = 500

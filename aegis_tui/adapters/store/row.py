@@ -58,6 +58,14 @@ def is_sound_reply(row: tuple[Any, ...]) -> bool:
     return bool(row[4] == checksum(*row[:4]))
 
 
+def is_sound_raw_reply(row: tuple[Any, ...]) -> bool:
+    """As `is_sound_reply`, for a row whose texts are the bytes of the file; a start checks tens of thousands."""
+    agent_id, request_id, seq, reply, crc = row
+    if not (isinstance(agent_id, bytes) and isinstance(request_id, bytes) and isinstance(reply, bytes)):
+        return False
+    return bool(crc == zlib.crc32(b"\x1f".join((agent_id, request_id, str(seq).encode(), reply))))
+
+
 def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:
     """The row of a snapshot."""
     body = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 1)

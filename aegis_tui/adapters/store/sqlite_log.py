@@ -18,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aegis_tui.adapters.store.answered import AnsweredIndex
 from aegis_tui.adapters.store.inspection import WAY_OUT, check_unopened
 from aegis_tui.adapters.store.mark import AcknowledgedMark
 from aegis_tui.adapters.store.row import (
@@ -28,6 +29,7 @@ from aegis_tui.adapters.store.row import (
     checksum,
     decode,
     event_row,
+    is_sound_raw_reply,
     is_sound_reply,
     pack_snapshot,
     reply_row,
@@ -42,8 +44,9 @@ _log = logging.getLogger(__name__)
 
 SNAPSHOTS_KEPT = 2
 _ROWS_AT_ONCE = 64
-REPLIES_KEPT_EVENTS = 100_000
-"""Answers are forgotten once their event is this far back: clients retry for a minute, not for days."""
+REPLIES_KEPT_EVENTS = 30_000
+"""Answers are forgotten once their event is this far back: clients retry for a minute, not for days, and 50 busy agents
+log some 400 events a second."""
 
 
 class DiskFull(StoreError):
@@ -70,9 +73,7 @@ class SqliteEventLog:
         self._is_closed = False
         self._first_seq = 1
         self._last_seq = 0
-        self._answered: dict[int, int] = {}
-        """Hash of each request that has a logged answer -> `seq`, oldest first: most requests are new, and need no look
-        at the disk to be known as such."""
+        self._answered = AnsweredIndex()
 
     @property
     def first_seq(self) -> int:
@@ -112,7 +113,7 @@ class SqliteEventLog:
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
         """The first answers of those requests that had one."""
-        maybe = [key for key in keys if hash(key) in self._answered]
+        maybe = [key for key in keys if self._answered.find(key) is not None]
         return await self._run(lambda: self._find_replies(maybe)) if maybe else {}
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
@@ -176,17 +177,23 @@ class SqliteEventLog:
         self._first_seq, self._last_seq = int(oldest or 1), int(newest or 0)
         self._answered = self._load_answered(connection)
 
-    def _load_answered(self, connection: sqlite3.Connection) -> dict[int, int]:
-        """Whole rows, each checked: a damaged key would let its request be carried out twice."""
-        found: list[tuple[int, int]] = []
-        for row in connection.execute("SELECT agent_id, request_id, seq, reply, crc FROM request"):
-            if not is_sound_reply(row):
-                raise self._damaged_answer(row[1])
-            found.append((row[2], hash((row[0], row[1]))))
-        return {key: seq for seq, key in sorted(found)}
+    def _load_answered(self, connection: sqlite3.Connection) -> AnsweredIndex:
+        """The newest ones, whole rows, each checked: a damaged key would let its request be carried out twice."""
+        found: list[tuple[RequestKey, int]] = []
+        statement = "SELECT agent_id, request_id, seq, reply, crc FROM request WHERE seq >= ? ORDER BY seq"
+        connection.text_factory = bytes
+        try:
+            for row in connection.execute(statement, (self._last_seq - REPLIES_KEPT_EVENTS,)):
+                if not is_sound_raw_reply(row):
+                    raise self._damaged_answer(row[1])
+                found.append(((decode(row[0]), decode(row[1])), row[2]))
+        finally:
+            connection.text_factory = decode
+        return AnsweredIndex(found)
 
     def _damaged_answer(self, request_id: object) -> StoreError:
-        name = str(request_id).encode("ascii", "backslashreplace").decode()
+        text = decode(request_id) if isinstance(request_id, bytes) else str(request_id)
+        name = text.encode("ascii", "backslashreplace").decode()
         return StoreError(f"the answer to request {name} in {self.path} fails its checksum", WAY_OUT)
 
     def _close(self) -> None:
@@ -203,7 +210,8 @@ class SqliteEventLog:
             self._insert("INSERT INTO event VALUES", events)
             self._insert("INSERT OR REPLACE INTO request VALUES", replies)
         self._last_seq = newest
-        self._answered.update((hash(row[:2]), newest) for row in replies)
+        for row in replies:
+            self._answered.add(row[:2], newest)
         try:
             self._mark.write(newest)
         except OSError as error:
@@ -261,7 +269,7 @@ class SqliteEventLog:
         found: dict[RequestKey, dict[str, Any]] = {}
         with self._mapped("read"):
             for key in keys:
-                if (seq := self._answered.get(hash(key))) is None:
+                if (seq := self._answered.find(key)) is None:
                     continue
                 row = self._db.execute(
                     "SELECT seq, reply, crc FROM request WHERE seq=? AND agent_id=? AND request_id=?", (seq, *key)
@@ -290,16 +298,9 @@ class SqliteEventLog:
             first_kept = max(self._first_seq, min(oldest_snapshot, self._last_seq - self._kept_events) + 1)
             self._db.execute("DELETE FROM event WHERE seq < ?", (first_kept,))
         self._first_seq = first_kept
-        self._forget_answers(seq - REPLIES_KEPT_EVENTS)
+        self._answered.forget_before(seq - REPLIES_KEPT_EVENTS)
         with self._mapped("compact"):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def _forget_answers(self, before_seq: int) -> None:
-        while self._answered:
-            oldest = next(iter(self._answered))
-            if self._answered[oldest] >= before_seq:
-                return
-            del self._answered[oldest]
 
     def _load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
         with self._mapped("read"):

@@ -1,0 +1,74 @@
+"""Which requests have a logged answer, and at which event: kept in memory, as most requests are new.
+
+A dictionary of this size takes some 150 bytes an entry and grows for as long as a hub lives. This table takes 16 bytes a
+slot, all of them from the start.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+
+SMALLEST = 1 << 16
+"""Slots at first; doubled when more than half of them are taken."""
+
+_MASK = (1 << 64) - 1
+
+
+class AnsweredIndex:
+    """Event numbers by request. Looks at hashes only: a wrong hit is possible, a missed entry is not.
+
+    Two requests with the same hash of 64 bits count as one, the later. The caller compares the row on disk.
+    """
+
+    def __init__(self, entries: Iterable[tuple[object, int]] = ()) -> None:
+        """Take in pairs of request and event number."""
+        self._make(SMALLEST)
+        for key, seq in entries:
+            self.add(key, seq)
+
+    def __len__(self) -> int:
+        return self._used
+
+    def add(self, key: object, seq: int) -> None:
+        """Note that the answer to a request is at event `seq`, over 0."""
+        if 2 * self._used >= len(self._seqs):
+            self._remake(list(self._entries()), 2 * len(self._seqs))
+        self._put(hash(key) & _MASK, seq)
+
+    def find(self, key: object) -> int | None:
+        """The event of the request's answer; None when it has none."""
+        hashed = hash(key) & _MASK
+        at = self._slot(hashed)
+        return self._seqs[at] or None
+
+    def forget_before(self, seq: int) -> None:
+        """Drop the answers of events before `seq`."""
+        kept = [(hashed, found) for hashed, found in self._entries() if found >= seq]
+        if len(kept) < self._used:
+            self._remake(kept, len(self._seqs))
+
+    def _entries(self) -> Iterator[tuple[int, int]]:
+        return ((hashed, seq) for hashed, seq in zip(self._hashes, self._seqs, strict=True) if seq)
+
+    def _slot(self, hashed: int) -> int:
+        hashes, seqs = self._hashes, self._seqs
+        last = len(seqs) - 1
+        at = hashed & last
+        while seqs[at] and hashes[at] != hashed:
+            at = (at + 1) & last
+        return at
+
+    def _put(self, hashed: int, seq: int) -> None:
+        at = self._slot(hashed)
+        self._used += not self._seqs[at]
+        self._hashes[at], self._seqs[at] = hashed, seq
+
+    def _make(self, slots: int) -> None:
+        self._hashes, self._seqs = array("Q", bytes(8 * slots)), array("Q", bytes(8 * slots))
+        self._used = 0
+
+    def _remake(self, entries: list[tuple[int, int]], slots: int) -> None:
+        self._make(slots)
+        for hashed, seq in entries:
+            self._put(hashed, seq)
