@@ -6,13 +6,16 @@ takes turns: the plan and each file have a state of their own. Events outside an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from aegis_tui.domain.model import Key
 from aegis_tui.errors import Refused, UsageError
+
+KEPT_EXCHANGES = 64
+"""Exchanges that may be open at once; the one that was begun first is closed when one more begins."""
 
 BEGIN = "plan:proposed"
 FAMILIES = ("plan:", "code:", "review:", "fix:")
@@ -123,7 +126,10 @@ class ExchangeTable:
             old = self.by_feature.get(feature)
             kept = old.files if old and old.plan == "plan:amendment" else {}
             files = {path: kept.get(path, PLANNED) for path in (*kept, *named_files(data))}
+            self.by_feature.pop(feature, None)
             self.by_feature[feature] = Exchange(feature=feature, opened_by=agent_id, files=files)
+            while len(self.by_feature) > KEPT_EXCHANGES:
+                del self.by_feature[next(iter(self.by_feature))]
             return frozenset({("exchange", feature)})
         found = self._meant(event, data) if event.startswith(FAMILIES) else []
         if len(found) != 1:
@@ -133,6 +139,10 @@ class ExchangeTable:
         if exchange.is_over:
             del self.by_feature[exchange.feature]
         return frozenset({("exchange", exchange.feature)})
+
+    def forget(self, agents: Container[str]) -> None:
+        """Close what these instances opened: they are gone for good."""
+        self.by_feature = {name: item for name, item in self.by_feature.items() if item.opened_by not in agents}
 
     def _meant(self, event: str, data: Mapping[str, Any]) -> list[Exchange]:
         """The exchanges that an event may be about; more than one only when it names neither feature nor file."""

@@ -6,7 +6,7 @@ what the hub knows (`phase`): a word from an agent never opens a gate (FLOW-2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import StrEnum
 from typing import Literal
 
@@ -28,6 +28,15 @@ class Phase(StrEnum):
     GONE = "gone"
     RECLAIMED = "reclaimed"
 
+
+KEPT_ENDED = 32
+"""Instances that joined by hand and have ended stay in the state until this many others have ended after them."""
+
+KEPT_FORMER = 4_096
+"""So many ids of forgotten instances that joined by hand are not given to an agent of another kind."""
+
+ENDED = frozenset({Phase.GONE, Phase.RECLAIMED})
+"""Phases of an instance whose program has ended."""
 
 ALIVE = frozenset({Phase.PLANNED, Phase.PREPARED, Phase.LAUNCHED, Phase.JOINED})
 """Phases in which an instance can still do its task."""
@@ -216,16 +225,50 @@ class Instance(BaseModel):
 
 
 class InstanceTable:
-    """All instances of a workspace, by agent id, in the order they were planned."""
+    """The instances of a workspace that a view may still ask for, by agent id, in the order they were planned.
+
+    Those that ended are forgotten after a while: the log keeps them. Their ids are not given to others.
+    """
 
     def __init__(self) -> None:
         self.by_id: dict[str, Instance] = {}
         self.counters: dict[str, int] = {}
+        self.former: dict[str, str] = {}
+        """Instance id -> agent id of the newest `KEPT_FORMER` that joined by hand and are forgotten."""
         self._hashes: dict[str, str] = {}
 
     def allocate(self, role: str) -> str:
         """The next free instance id of a role; ids are never reused in a workspace (contract 2)."""
         return ids.next_instance_id(role, self.counters.get(role, 0) + 1)
+
+    def is_planned(self, short: str) -> bool:
+        """Whether the hub gave this instance id to somebody, forgotten or not."""
+        return any(
+            short == ids.next_instance_id(role, int(short[1:]))
+            for role, count in self.counters.items()
+            if short[1:].isdecimal() and short[1:].isascii() and len(short) < 12 and 0 < int(short[1:]) <= count
+        )
+
+    def forget_ended(self, kept_runs: Container[str]) -> list[str]:
+        """Forget who ended and no view asks for; who it was.
+
+        Args:
+            kept_runs: Runs whose instances stay, ended or not.
+        """
+        ended = [item for item in self.by_id.values() if item.phase in ENDED]
+        gone = [item for item in ended if item.run is not None and item.run not in kept_runs]
+        outside = sorted((item for item in ended if item.run is None), key=lambda item: item.ended_at or "")
+        gone += outside[: max(0, len(outside) - KEPT_ENDED)]
+        for item in gone:
+            del self.by_id[item.agent_id]
+            if item.token_hash:
+                self._hashes.pop(item.token_hash, None)
+            if item.run is None:
+                self.former.pop(item.instance_id, None)
+                self.former[item.instance_id] = item.agent_id
+        while len(self.former) > KEPT_FORMER:
+            del self.former[next(iter(self.former))]
+        return [item.agent_id for item in gone]
 
     def find(self, name: str) -> Instance | None:
         """The instance that goes by either form of its id."""
@@ -288,7 +331,7 @@ class InstanceTable:
                     instance.phase = Phase.LAUNCHED
             case AgentJoined():
                 instance.session, instance.partition = data.session, data.partition
-                instance.phase, instance.last_seen = Phase.JOINED, timestamp
+                instance.phase, instance.last_seen, instance.ended_at = Phase.JOINED, timestamp, None
                 instance.started_at = instance.started_at or timestamp
             case AgentState():
                 instance.state, instance.progress = data.state, data.progress
@@ -327,6 +370,7 @@ class InstanceTable:
         return {
             "instances": [item.model_dump(mode="json") for item in self.by_id.values()],
             "counters": dict(sorted(self.counters.items())),
+            "former": [[short, agent_id] for short, agent_id in self.former.items()],
         }
 
     @classmethod
@@ -339,9 +383,11 @@ class InstanceTable:
             if item.token_hash:
                 table._hashes[item.token_hash] = item.agent_id
         table.counters = saved.counters
+        table.former = dict(saved.former)
         return table
 
 
 class _Saved(BaseModel):
     instances: list[Instance]
     counters: dict[str, int]
+    former: list[tuple[str, str]] = []

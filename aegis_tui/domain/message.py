@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -12,6 +12,9 @@ from aegis_tui.domain.model import EventData, FrozenModel, Key
 ChangeType = Literal["created", "modified", "deleted", "moved"]
 RECENT_CHANGES = 200
 """How many file changes a snapshot of the shared context carries."""
+
+KEPT_WRITES = 2_000
+"""Fenced writes that are remembered, to know a change on disk that is seen a little later."""
 
 
 class MessageSent(EventData):
@@ -113,6 +116,10 @@ class MessageBoard:
         newest = (item.new_oid for item in reversed(self.writes) if item.file == path and is_writer(item.agent_id))
         return next(newest, None) == oid
 
+    def forget(self, agents: Container[str]) -> None:
+        """Let go of messages to instances that will not read them any more."""
+        self.waiting = {seq: item for seq, item in self.waiting.items() if item.to not in agents}
+
     def evolve(self, seq: int, agent_id: str, data: MessageEvent, timestamp: str) -> frozenset[Key]:
         """Apply one event."""
         match data:
@@ -126,6 +133,7 @@ class MessageBoard:
                 return frozenset({("message", agent_id)})
             case CodeWritten():
                 self.writes.append(Write(agent_id=agent_id, file=data.file, token=data.token, new_oid=data.new_oid))
+                del self.writes[:-KEPT_WRITES]
                 return frozenset({("file", data.file)})
             case FileChanged():
                 self.recent.append(

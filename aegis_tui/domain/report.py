@@ -155,19 +155,40 @@ def fold_report(events: Iterable[Event], run: str, *, commit: dict[str, Any] | N
     """The report of one run.
 
     Args:
-        events: The log from its first event, in order; what comes after the run's end changes nothing.
+        events: The log from the run's first event or an earlier one, in order; what comes after its end changes nothing.
         run: The run's id.
         commit: What git says of the commit: {subject, files, trailers}; replaces what the log says of it.
 
     Raises:
         UsageError: The log knows no such run.
     """
-    workspace, tally = Workspace(), _Tally(run)
+    fold = ReportFold(run)
     for event in events:
-        workspace.evolve(event)
-        tally.take(event)
-        if tally.ended_at:
+        if fold.take(event):
             break
+    return fold.report(commit=commit)
+
+
+class ReportFold:
+    """The report of one run, made event by event, for a caller who must not stand still for a whole log."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._workspace, self._tally = Workspace(), _Tally(run)
+
+    def take(self, event: Event) -> bool:
+        """Take in the next event of the log, from the run's first one on; whether the run has ended with it."""
+        if not self._tally.ended_at:
+            self._workspace.evolve(event)
+            self._tally.take(event)
+        return bool(self._tally.ended_at)
+
+    def report(self, *, commit: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What `fold_report` gives."""
+        return _report(self._workspace, self._tally, self._run, commit=commit)
+
+
+def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: dict[str, Any] | None) -> dict[str, Any]:
     found = workspace.runs.by_id.get(run)
     if found is None:
         raise UsageError(f"there is no run {run}", "see aegis-tui status")

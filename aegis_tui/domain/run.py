@@ -6,6 +6,7 @@ the working ref before the next stage opens. Only the events of `run_event` chan
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -118,6 +119,8 @@ class Run(BaseModel):
     qa_accepted_by: str | None = None
     """Who took the base's own failures as they are."""
     commit: events.RunCommitted | None = None
+    started_seq: int = 0
+    """The number of its first event; 0 where an earlier version did not keep it."""
     ok: bool | None = None
     error: dict[str, Any] | None = None
 
@@ -135,11 +138,20 @@ class Run(BaseModel):
         return frozenset({("run", self.run)})
 
 
+KEPT_RUNS = 2
+"""Runs that stay in the state: the one that goes on or ended last, and the one before it."""
+
+KEPT_NAMES = 1_000
+"""Earlier runs of which the state keeps the name and the outcome."""
+
+
 class RunTable:
-    """All runs of a workspace, in the order they were started."""
+    """The newest runs of a workspace, in the order they were started; of earlier ones the name. The log keeps them."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Run] = {}
+        self.past: dict[str, bool | None] = {}
+        """Earlier runs, oldest first, with whether each ended well."""
 
     def get(self, run: str) -> Run:
         """The run of that id; KeyError when there is none."""
@@ -152,6 +164,19 @@ class RunTable:
     def latest(self) -> Run | None:
         """The run that was started last."""
         return next(reversed(self.by_id.values()), None)
+
+    def names(self) -> list[str]:
+        """Every run whose name is taken, oldest first."""
+        return [*self.past, *self.by_id]
+
+    def forget_ended(self) -> None:
+        """Keep the newest runs whole, and of those before them the name."""
+        completed = [run for run in self.by_id.values() if run.status is RunStatus.COMPLETED]
+        for run in completed[: max(0, len(self.by_id) - KEPT_RUNS)]:
+            del self.by_id[run.run]
+            self.past[run.run] = run.ok
+        while len(self.past) > KEPT_NAMES:
+            del self.past[next(iter(self.past))]
 
     def piece_of_spec(self, spec_id: str) -> tuple[Run, Piece] | None:
         """The run and piece that a spec stands for."""
@@ -194,13 +219,14 @@ class RunTable:
         return run.keys()
 
     def dump(self) -> list[dict[str, Any]]:
-        """A plain form for snapshots."""
+        """A plain form of the runs that are kept whole, for snapshots; `past` is plain already."""
         return [run.model_dump(mode="json", by_alias=True) for run in self.by_id.values()]
 
     @classmethod
-    def load(cls, plain: list[dict[str, Any]]) -> RunTable:
-        """The table that `dump` described."""
+    def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, bool | None]] = ()) -> RunTable:
+        """The table that `dump` described, with its `past`."""
         table = cls()
+        table.past = dict(past)
         for item in plain:
             run = Run.model_validate(item)
             table.by_id[run.run] = run

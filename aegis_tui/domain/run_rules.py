@@ -158,6 +158,8 @@ def agree(workspace: Workspace, command: commands.DesignAgree, actor: Actor, req
 
 def _named(workspace: Workspace, name: str | None) -> Run:
     run = workspace.runs.by_id.get(name) if name else workspace.runs.current()
+    if run is None and name in workspace.runs.past:
+        raise Refused(f"run {name} has ended", code="run.ended")
     if run is None:
         raise UsageError(f"there is no run {name or 'going'}", "see aegis-tui status")
     if not run.is_open:

@@ -6,7 +6,7 @@ names the spec by `specId` and `path` and never carries its text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -147,31 +147,71 @@ def find_cycle(dependencies: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     """The first dependency cycle as a closed path (`a, b, a`), or an empty tuple (SPEC-5)."""
     done: set[str] = set()
     for start in dependencies:
-        path: list[str] = []
-        stack: list[tuple[str, Iterator[str]]] = [(start, iter(dependencies.get(start, ())))]
-        on_path = {start}
-        path.append(start)
-        while stack:
-            name, rest = stack[-1]
-            following = next(rest, None)
-            if following is None:
-                stack.pop()
-                on_path.discard(path.pop())
-                done.add(name)
-            elif following in on_path:
-                return (*path[path.index(following) :], following)
-            elif following not in done:
-                stack.append((following, iter(dependencies.get(following, ()))))
-                path.append(following)
-                on_path.add(following)
+        if cycle := find_cycle_from(start, lambda name: dependencies.get(name, ()), done=done):
+            return cycle
     return ()
 
 
+def find_cycle_from(
+    start: str, needs: Callable[[str], Iterable[str]], *, done: set[str] | None = None
+) -> tuple[str, ...]:
+    """The first cycle that can be reached from one name, as a closed path; an empty tuple when there is none.
+
+    Args:
+        start: Where to begin; what cannot be reached from it is not looked at.
+        needs: What a name depends on.
+        done: Names that are known to lead to no cycle; those that are found to are added.
+    """
+    done = set() if done is None else done
+    path, on_path = [start], {start}
+    stack: list[Iterator[str]] = [iter(needs(start))]
+    while stack:
+        following = next(stack[-1], None)
+        if following is None:
+            stack.pop()
+            on_path.discard(path[-1])
+            done.add(path.pop())
+        elif following in on_path:
+            return (*path[path.index(following) :], following)
+        elif following not in done:
+            stack.append(iter(needs(following)))
+            path.append(following)
+            on_path.add(following)
+    return ()
+
+
+ENDED: frozenset[SpecStatus] = frozenset({"completed", "failed", "cancelled"})
+"""Nothing follows in these."""
+
+KEPT_ENDED = 64
+"""Ended specs outside runs that stay in the state, the newest ones."""
+
+KEPT_PAST = 10_000
+"""Earlier ones of which the state keeps the id and how they ended."""
+
+
 class SpecTable:
-    """All specs of a workspace, by id."""
+    """The specs of a workspace that are open or newly ended, by id; of earlier ones how they ended."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, SpecState] = {}
+        self.past: dict[str, str] = {}
+        """Status by id of the newest `KEPT_PAST` that are forgotten, oldest first."""
+
+    def is_known(self, spec_id: str) -> bool:
+        """Whether a spec of that id exists or did."""
+        return spec_id in self.by_id or spec_id in self.past
+
+    def forget_ended(self, kept_runs: Container[str]) -> None:
+        """Keep what is open, what belongs to one of these runs, and the newest of what ended."""
+        gone = [spec for spec in self.by_id.values() if spec.run is not None and spec.run not in kept_runs]
+        ended = [spec for spec in self.by_id.values() if spec.run is None and spec.status in ENDED]
+        gone += ended[: max(0, len(ended) - KEPT_ENDED)]
+        for spec in gone:
+            del self.by_id[spec.spec_id]
+            self.past[spec.spec_id] = spec.status
+        while len(self.past) > KEPT_PAST:
+            del self.past[next(iter(self.past))]
 
     def evolve(self, data: SpecEvent) -> frozenset[Key]:
         """Apply one event. Total: an event about an unknown spec changes nothing."""
@@ -189,18 +229,26 @@ class SpecTable:
 
     def ready(self) -> list[SpecState]:
         """Specs that wait for nobody, most urgent first (SPEC-5)."""
-        done = {spec.spec_id for spec in self.by_id.values() if spec.status == "completed"}
-        free = (s for s in self.by_id.values() if s.status == "approved" and done.issuperset(s.dependencies))
+        free = (spec for spec in self.by_id.values() if self.is_ready(spec))
         return sorted(free, key=lambda spec: (-spec.priority, spec.spec_id))
+
+    def is_ready(self, spec: SpecState) -> bool:
+        """Whether it waits for nobody; looks at its own dependencies only."""
+        return spec.status == "approved" and all(map(self._is_completed, spec.dependencies))
+
+    def _is_completed(self, spec_id: str) -> bool:
+        spec = self.by_id.get(spec_id)
+        return (spec.status if spec else self.past.get(spec_id)) == "completed"
 
     def dump(self) -> list[dict[str, Any]]:
         """A plain form for snapshots."""
         return [spec.model_dump(mode="json") for spec in self.by_id.values()]
 
     @classmethod
-    def load(cls, plain: list[dict[str, Any]]) -> SpecTable:
-        """The table that `dump` described."""
+    def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, str]] = ()) -> SpecTable:
+        """The table that `dump` described, with its `past`."""
         table = cls()
+        table.past = dict(past)
         for item in plain:
             spec = SpecState.model_validate(item)
             table.by_id[spec.spec_id] = spec

@@ -88,6 +88,9 @@ _SPEC = (
     SpecFailed,
     TaskUpdated,
 )
+_ENDINGS = (AgentLeft, InstanceExited, InstanceReclaimed, RunStarted, SpecCompleted, SpecFailed, SpecUpdated)
+"""After these, something may be there that nobody asks for any more."""
+
 _MESSAGE = (MessageSent, MessageAcked, Broadcast, CodeWritten, FileChanged)
 _SCOPE = (PartitionChanged, ScopeRequested, ScopeGranted, ScopeRefused)
 
@@ -115,6 +118,12 @@ class Workspace:
 
     def evolve(self, event: Event) -> frozenset[Key]:
         """Apply one event and return what changed. Total: never raises, reads no clock."""
+        keys = self._apply(event)
+        if isinstance(event.data, _ENDINGS):
+            keys |= self._forget()
+        return keys
+
+    def _apply(self, event: Event) -> frozenset[Key]:
         self.seq = event.seq
         data = event.data
         self._fence(event)
@@ -139,6 +148,21 @@ class Workspace:
                 self.ended_locks.note(self.locks.find(data.lock_id), event.seq)
             return self.locks.evolve(event.agent_id, data)
         return self._run(event.agent_id, data)
+
+    def _forget(self) -> frozenset[Key]:
+        """Let go of what has ended and no view asks for; the log keeps it, and the state stays small."""
+        self.runs.forget_ended()
+        self.specs.forget_ended(self.runs.by_id)
+        gone = self.instances.forget_ended(self.runs.by_id)
+        if not gone:
+            return frozenset()
+        agents = frozenset(gone)
+        self.messages.forget(agents)
+        self.exchanges.forget(agents)
+        self.scope_ended = {name: asker for name, asker in self.scope_ended.items() if asker not in agents}
+        for agent_id in gone:
+            self.scope_counts.pop(agent_id, None)
+        return frozenset(("instance", agent_id) for agent_id in gone)
 
     def _fence(self, event: Event) -> None:
         if not isinstance(event.data, LockAcquired | CodeWritten):
@@ -165,6 +189,7 @@ class Workspace:
         match data:
             case RunStarted():
                 self.partitions = self.partitions.with_case(ignore_case=data.facts.ignore_case)
+                self.runs.by_id[data.run].started_seq = self.seq
             case DesignAgreed():
                 self.partitions.set_scope(shared=data.design.shared, joint=data.design.joint)
                 keys |= {("partition", "scope")}
@@ -236,7 +261,9 @@ class Workspace:
             "locks": self.locks.dump(),
             "partitions": self.partitions.dump(),
             "specs": self.specs.dump(),
+            "past_specs": [[spec_id, status] for spec_id, status in self.specs.past.items()],
             "runs": self.runs.dump(),
+            "past_runs": [[run, ok] for run, ok in self.runs.past.items()],
             "messages": self.messages.dump(),
             "exchanges": self.exchanges.dump(),
             "fences": self.fences.dump(),
@@ -252,14 +279,17 @@ class Workspace:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> Workspace:
-        """The workspace that `dump` described; its deadlines are unset until `rearm`."""
+        """The workspace that `dump` described; its deadlines are unset until `rearm`.
+
+        A snapshot of an earlier version holds all that ever ended: what would be forgotten by now is.
+        """
         workspace = cls()
         workspace.seq = plain["seq"]
         workspace.instances = InstanceTable.load(plain["instances"])
         workspace.locks = LockTable.load(plain["locks"])
         workspace.partitions = PartitionTable.load(plain["partitions"])
-        workspace.specs = SpecTable.load(plain["specs"])
-        workspace.runs = runs.RunTable.load(plain["runs"])
+        workspace.specs = SpecTable.load(plain["specs"], plain.get("past_specs", ()))
+        workspace.runs = runs.RunTable.load(plain["runs"], plain.get("past_runs", ()))
         workspace.messages = MessageBoard.load(plain["messages"])
         workspace.exchanges = ExchangeTable.load(plain.get("exchanges", ()))
         if (fences := plain.get("fences")) is not None:
@@ -274,6 +304,7 @@ class Workspace:
             workspace.scope_askers[name] = fields["by"]
             asked = {field: value for field, value in fields.items() if field != "by"}
             workspace.scope_requests[name] = ScopeRequested.model_validate(asked)
+        workspace._forget()
         return workspace
 
 

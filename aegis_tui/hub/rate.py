@@ -9,6 +9,9 @@ PER_S = 5_000.0
 BURST = 10_000.0
 
 
+_MOST_SENDERS = 1_000
+
+
 class RateLimit:
     """A bucket for each sender: `BURST` at once, then `PER_S` a second."""
 
@@ -32,6 +35,13 @@ class RateLimit:
         now = self._now()
         left, seen_at = self._left.get(sender, (self._burst, now))
         left = min(self._burst, left + (now - seen_at) * self._per_s)
+        if len(self._left) > _MOST_SENDERS:
+            self._forget_full(now)
         is_allowed = left >= 1
         self._left[sender] = (left - 1 if is_allowed else left, now)
         return is_allowed
+
+    def _forget_full(self, now: float) -> None:
+        """A bucket that is full again says no more than one that was never used."""
+        full_after_s = self._burst / self._per_s
+        self._left = {name: kept for name, kept in self._left.items() if now - kept[1] < full_after_s}

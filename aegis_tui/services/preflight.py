@@ -151,4 +151,4 @@ class Preflight:
 
 
 def _runs(workspace: Workspace) -> list[str]:
-    return list(workspace.runs.by_id)
+    return workspace.runs.names()

@@ -35,7 +35,7 @@ from aegis_tui.domain.fence import PieceFences
 from aegis_tui.domain.fence_rules import piece_fences
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.partition import PartitionTable
-from aegis_tui.domain.report import fold_report
+from aegis_tui.domain.report import ReportFold
 from aegis_tui.domain.reservation import standing_table
 from aegis_tui.domain.run import Piece, Run, RunStatus
 from aegis_tui.domain.run_event import Stage
@@ -58,8 +58,8 @@ TRIES = 4
 FIRST_PAUSE_S = 0.5
 TICK_S = 1.0
 
-ReadEvents = Callable[[], AsyncIterator[Event]]
-"""The whole log, from its first event."""
+ReadEvents = Callable[[int], AsyncIterator[Event]]
+"""The log after the event of that number, page by page: other tasks go on in between."""
 
 DescribeCommit = Callable[[str], Awaitable[dict[str, Any]]]
 """What git says of a commit: subject, files, trailers."""
@@ -269,9 +269,12 @@ class Reconciler:
         if run.commit:
             said = self._describe_commit(run.commit.oid)
             seen = await self._tolerate(said, "git does not describe the commit", problems, is_last)
-        events = [event async for event in self._read_events()]
+        fold = ReportFold(effect.run)
+        async for event in self._read_events(run.started_seq - 1):
+            if fold.take(event):
+                break
         await self._tolerate(self._when_idle(), "the terminal server is still there", problems, is_last)
-        report = fold_report(events, effect.run, commit=seen)
+        report = fold.report(commit=seen)
         return commands.RunMarkFinished(run=effect.run, report={**report, "problems": problems} if problems else report)
 
     async def _tolerate(self, step: Awaitable[T], words: str, problems: list[str], is_last: bool) -> T | None:

@@ -81,7 +81,7 @@ class Workflow:
             keeper=parts.keeper,
             integrator=parts.integrator,
             quality=parts.quality,
-            read_events=self._all_events,
+            read_events=self._events_after,
             describe_commit=parts.describe_commit,
             before_launch=self._serve_gateway,
             when_idle=self._all_quiet,
@@ -116,8 +116,8 @@ class Workflow:
     async def _all_quiet(self) -> None:
         await self._parts.terminal.stop_server()
 
-    async def _all_events(self) -> AsyncIterator[Event]:
-        after = 0
+    async def _events_after(self, after: int) -> AsyncIterator[Event]:
+        after = max(0, after)
         while page := await self._log.events(after, PAGE):
             for event in page:
                 yield event
