@@ -109,7 +109,7 @@ class Glob:
         return self if self.ignore_case else compile_glob(self.text, ignore_case=True)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def compile_glob(text: str, *, ignore_case: bool = False) -> Glob:
     """Read a glob; the same text gives the same object.
 
@@ -285,7 +285,7 @@ def _split_segments(raw: str) -> list[str]:
     return segments
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _parse_segment(raw: str, ignore_case: bool) -> Segment:
     tokens: list[Token] = []
     literal = ""

@@ -101,7 +101,7 @@ def _path_witness(a: Pattern, b: Pattern) -> str | None:
     return None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _segment_witness(a: Segment, b: Segment) -> str | None:
     """A segment name that both match, in the form paths are compared in."""
     for one, other in ((a, b), (b, a)):
@@ -174,7 +174,7 @@ def _tail(name: str, is_careful: bool) -> str:
     return f"x{starter}{unicodedata.combining(name[-1])}"
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
 def _common_char(a: Token, b: Token) -> str:
     """The most readable character that both tokens accept, `.` late; empty when there is none."""
     if isinstance(a, str) or isinstance(b, str):
@@ -185,7 +185,7 @@ def _common_char(a: Token, b: Token) -> str:
     return readable or _most_readable(_intersection(left.ranges, right.ranges))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _deciding_chars(a: Token, b: Token, ignore_case: bool) -> str:
     """Enough of the characters both tokens accept to decide whether there is a name that `prepare` leaves as it is.
 

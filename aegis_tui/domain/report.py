@@ -155,7 +155,7 @@ def fold_report(events: Iterable[Event], run: str, *, commit: dict[str, Any] | N
     """The report of one run.
 
     Args:
-        events: The log from the run's first event or an earlier one, in order; what comes after its end changes nothing.
+        events: The log from the run's first event or an earlier one, in order; what comes after its end is ignored.
         run: The run's id.
         commit: What git says of the commit: {subject, files, trailers}; replaces what the log says of it.
 

@@ -99,7 +99,7 @@ class Engine:
         ]
 
     async def close(self) -> None:
-        """Let the batch in flight end, keep what a next start would read again, refuse who still waits, close the log."""
+        """Let the batch in flight end, keep a snapshot for the next start, refuse who still waits, close the log."""
         was_open, self._is_open = self._is_open, False
         async with self._state:
             for task in self._tasks:

@@ -59,7 +59,9 @@ class Hub:
         self.send(commands.RunStart(goal=f"goal of {name}", design=DESIGN, run=name, facts=facts))
         self.send(commands.RunMarkPrepared(run=name), THE_HUB)
         (worker,) = (item.agent_id for item in self.workspace.instances.alive() if item.run == name)
-        prepared = commands.InstanceMarkPrepared(agent_id=worker, worktree=f"/w/{worker}", token_hash=hash_token(worker))
+        prepared = commands.InstanceMarkPrepared(
+            agent_id=worker, worktree=f"/w/{worker}", token_hash=hash_token(worker)
+        )
         self.send(prepared, THE_HUB)
         self.send(commands.InstanceMarkLaunched(agent_id=worker, pane="%1", pid=1), THE_HUB)
         self.send(commands.AgentRegister(), Actor(worker, "instance"))

@@ -1,7 +1,7 @@
 """Which requests have a logged answer, and at which event: kept in memory, as most requests are new.
 
-A dictionary of this size takes some 150 bytes an entry and grows for as long as a hub lives. This table takes 16 bytes a
-slot, all of them from the start.
+A dictionary of this size takes some 150 bytes an entry and grows for as long as a hub lives. This table takes 16 bytes
+a slot, all of them from the start.
 """
 
 from __future__ import annotations
