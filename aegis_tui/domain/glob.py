@@ -142,7 +142,7 @@ def prepare(text: str, *, ignore_case: bool = False) -> str:
     return unicodedata.normalize("NFC", "".join(map(_fold, text))) if ignore_case else text
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def split_path(path: str, *, ignore_case: bool = False) -> tuple[str, ...] | None:
     """The prepared segments of a legal relative path, or None for one that is absolute, empty or has `.` or `..`."""
     names = tuple(prepare(name_of(path), ignore_case=ignore_case).split("/"))

@@ -16,7 +16,7 @@ def path_key(path: str, *, ignore_case: bool = False) -> str:
     return prepare(name_of(path), ignore_case=ignore_case)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _directories(path: str) -> tuple[str, ...]:
     """Every directory that `path` lies in, innermost first."""
     found: list[str] = []

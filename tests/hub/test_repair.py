@@ -31,8 +31,6 @@ async def write(paths: WorkspacePaths, *, snapshot_events: int = 1_000) -> None:
     await engine.submit({"type": "agent:register", "agent_type": "CLAUDE", "instance_id": "one"}, THE_PERSON, "join")
     for number in range(LAST - 1):
         await engine.submit({"type": "lock:acquire", "path": f"{number}.py"}, W1, f"take-{number}")
-    if engine._snapshot is not None:
-        await engine._snapshot
     await engine.close()
 
 
