@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 from scripts.bench.core import run_core
 from scripts.bench.hub import run_hub
-from scripts.bench.page import PAGE, SOAK, render_page
+from scripts.bench.page import PAGE, read_soaks, render_page
 from scripts.bench.record import Figure, read_records, record_of, write_record
 from scripts.bench.startup import run_startup
 from scripts.bench.tui import run_tui
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     if chosen.name is not None:
         _run(chosen.name, keep=chosen.record)
     if chosen.page or chosen.record:
-        PAGE.write_text(render_page(read_records(), SOAK.read_text("utf-8")), "utf-8")
+        PAGE.write_text(render_page(read_records(), read_soaks()), "utf-8")
     return 0
 
 

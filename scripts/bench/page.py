@@ -12,8 +12,13 @@ from scripts.bench.goals import GOALS, Goal
 from scripts.bench.record import ROOT
 
 PAGE: Path = ROOT / "docs" / "benchmarks.md"
-SOAK: Path = ROOT / "docs" / "evidence" / "soak.txt"
+EVIDENCE: Path = ROOT / "docs" / "evidence"
 Records = dict[str, dict[str, Any]]
+
+
+def read_soaks() -> str:
+    """What the long tests printed, each run behind the other."""
+    return "\n".join(path.read_text("utf-8") for path in sorted(EVIDENCE.glob("soak*.txt")))
 
 
 def render_page(records: Records, soak: str = "") -> str:
@@ -58,7 +63,7 @@ def _shown(goal: Goal, soak: str) -> tuple[str, str]:
     if found is None:
         return "–", "not measured"
     is_met = goal.is_met_by(float(found[1])) and re.search(r"^=+ .*\b(failed|error)", soak, re.MULTILINE) is None
-    return f"{int(found[1]):,} (docs/evidence)", "met" if is_met else "not met"
+    return f"{float(found[1]):,g}{goal.unit} (docs/evidence)", "met" if is_met else "not met"
 
 
 def _records(records: Records) -> Iterator[str]:

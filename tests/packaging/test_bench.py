@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.bench.__main__ import BENCHES
 from scripts.bench.goals import GOALS
-from scripts.bench.page import PAGE, SOAK, render_page
+from scripts.bench.page import PAGE, read_soaks, render_page
 from scripts.bench.record import Figure, read_records, record_of
 
 
@@ -24,7 +24,7 @@ def row_of(page: str, goal: str) -> str:
 
 
 def test_the_page_says_what_the_records_say_and_nothing_else() -> None:
-    shown = render_page(read_records(), SOAK.read_text("utf-8"))
+    shown = render_page(read_records(), read_soaks())
     assert PAGE.read_text("utf-8") == shown, "write it anew: python scripts/bench --page"
 
 
@@ -49,6 +49,13 @@ def test_the_kills_count_only_where_nothing_of_the_long_tests_failed() -> None:
     assert row_of(render_page({}, killed + failed), "PERF-3 a").endswith("| not met |")
     assert row_of(render_page({}, killed.replace("1000 k", "999 k") + passed), "PERF-3 a").endswith("| not met |")
     assert row_of(render_page({}, killed.replace("PASSED", "FAILED") + passed), "PERF-3 a").endswith("| not measured |")
+
+
+def test_growth_of_memory_is_met_below_its_bound() -> None:
+    grown = "after 90 s of warm-up 70.0 MiB: memory growth +4.9%; /v1/state 80 KiB\nPASSED\n"
+    assert row_of(render_page({}, grown), "PERF-17").endswith("| 4.9% (docs/evidence) | met |")
+    assert row_of(render_page({}, grown.replace("+4.9", "-0.3")), "PERF-17").endswith("| -0.3% (docs/evidence) | met |")
+    assert row_of(render_page({}, grown.replace("+4.9", "+5.0")), "PERF-17").endswith("| not met |")
 
 
 def test_a_record_names_commit_machine_and_load_and_keeps_every_sample() -> None:
