@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.git_path import is_git_name, is_git_path
-from aegis_tui.domain.glob import ANY_CHAR, STAR, CharSet, Glob, Segment, compile_glob
+from aegis_tui.domain.glob import Glob, Segment, compile_glob
+from aegis_tui.domain.glob_cost import compile_within
 from aegis_tui.domain.glob_overlap import overlap
+from aegis_tui.domain.glob_token import ANY_CHAR, STAR, CharSet
 from aegis_tui.domain.inert import has_hidden, inert
 from aegis_tui.errors import PartitionRefused, Refused
 
@@ -14,7 +17,7 @@ GIT = ".git"
 SPECS = ".agents/specs"
 
 
-def closed_part(glob: Glob) -> str | None:
+def closed_part(glob: Glob, effort: Effort) -> str | None:
     """What the glob names that no worker may write; None when it names nothing of the kind.
 
     A glob that begins a part with a wildcard names nothing: `**` and `*` may stand for `.git`, and there the verdict
@@ -25,7 +28,7 @@ def closed_part(glob: Glob) -> str | None:
             return GIT
         if pattern[0].tokens[:1] == (".",):
             alone = Glob(glob.text, True, (pattern,))
-            if overlap(alone, compile_glob(f"{SPECS}/**", ignore_case=True)) is not None:
+            if overlap(alone, compile_glob(f"{SPECS}/**", ignore_case=True), effort=effort) is not None:
                 return SPECS
     return None
 
@@ -42,15 +45,16 @@ def check_new_globs(globs: Iterable[str]) -> None:
     """Return if a new partition may hold these globs. Old ones in the log stay as they are.
 
     Raises:
-        Refused: Code `glob`: no glob at all, or one with a character that cannot be seen.
+        Refused: Code `glob`: no glob at all, or one with a character that cannot be seen. Code `glob.effort`.
         PartitionRefused: One names a path that is closed to all.
     """
+    effort = Effort()
     for text in globs:
-        glob = compile_glob(text)
+        glob = compile_within(text, effort)
         if has_hidden(text):
             shown = inert(text)
             raise Refused(f"glob '{shown}': it holds a character that cannot be seen", code="glob", glob=shown)
-        if (what := closed_part(glob)) is not None:
+        if (what := closed_part(glob, effort)) is not None:
             raise PartitionRefused(
                 f"'{text}' touches {what}, which no partition may hold", "choose other globs", path=what
             )

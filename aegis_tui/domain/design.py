@@ -8,19 +8,24 @@ from __future__ import annotations
 import difflib
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Annotated
 
 from pydantic import Field
 
 from aegis_tui.domain.closed import GIT, closed_part
-from aegis_tui.domain.glob import Glob, compile_glob
+from aegis_tui.domain.effort import Effort
+from aegis_tui.domain.glob import Glob
+from aegis_tui.domain.glob_cost import compile_within
+from aegis_tui.domain.glob_index import near_pairs
 from aegis_tui.domain.glob_overlap import overlap
 from aegis_tui.domain.inert import has_hidden, inert
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.naming import RESERVED
 from aegis_tui.domain.partition import JOINT_OWNER, SHARED_OWNER, Overlap
 from aegis_tui.errors import DesignRefused, Refused
+
+MOST_ISSUES = 200
+"""Broken rules that are named at once."""
 
 FOUNDATION_OWNER = "foundation"
 """Stands for the foundation where the owner of a glob is named; no feature may take this id beside one."""
@@ -134,14 +139,20 @@ def check_design(
     """
     areas = list(_areas(design))
     compiled: dict[Location, Glob] = {}
-    return [
+    found = [
         *_check_ids(design),
         *([] if kinds is None else _check_kinds(design, kinds)),
         *_check_dependencies(design.features),
         *_check_qa(design.qa),
-        *_check_globs(areas, compiled, ignore_case),
-        *_check_overlaps(areas, compiled),
     ]
+    effort = Effort()
+    try:
+        found += _check_globs(areas, compiled, ignore_case, effort)
+        for issue in _check_overlaps(areas, compiled, effort):
+            found.append(issue)
+    except Refused as error:
+        found.append(_issue(("features",), f"{error.message}: {error.hint}"))
+    return found[:MOST_ISSUES]
 
 
 def topological(features: Sequence[Feature]) -> list[str]:
@@ -272,7 +283,9 @@ def _from_first(cycle: Sequence[str], needs: Mapping[str, object]) -> list[str]:
     return [*cycle[at:], *cycle[: at + 1]]
 
 
-def _check_globs(areas: Iterable[_Area], compiled: dict[Location, Glob], ignore_case: bool) -> Iterator[DesignIssue]:
+def _check_globs(
+    areas: Iterable[_Area], compiled: dict[Location, Glob], ignore_case: bool, effort: Effort
+) -> Iterator[DesignIssue]:
     """Check each glob alone, and put those that are well-formed into `compiled`."""
     for area in areas:
         if not area.globs and area.path[0] not in ("shared", "joint"):
@@ -280,26 +293,30 @@ def _check_globs(areas: Iterable[_Area], compiled: dict[Location, Glob], ignore_
         for n, text in enumerate(area.globs):
             path = (*area.path, n)
             try:
-                glob = compiled[path] = compile_glob(text, ignore_case=ignore_case)
+                glob = compiled[path] = compile_within(text, effort, ignore_case=ignore_case)
             except Refused as error:
+                if error.code != "glob":
+                    raise
                 yield _issue(path, f"{error.message} ({error.hint})" if error.hint else error.message)
                 continue
-            what = closed_part(glob)
+            what = closed_part(glob, effort)
             if what is not None and (what == GIT or area.path[0] != "shared"):
                 yield _issue(path, f"'{text}' touches {what}, which no worker may write")
             elif has_hidden(text):
                 yield _issue(path, f"'{inert(text)}' holds a character that cannot be seen")
 
 
-def _check_overlaps(areas: Sequence[_Area], compiled: Mapping[Location, Glob]) -> Iterator[DesignIssue]:
-    for one, other in combinations(areas, 2):
-        if (one.path[0], other.path[0]) == ("foundation", "shared"):
+def _check_overlaps(areas: Sequence[_Area], compiled: Mapping[Location, Glob], effort: Effort) -> Iterator[DesignIssue]:
+    globs_of = [_globs_of(area, compiled) for area in areas]
+    near = near_pairs([[glob for _, glob in globs] for globs in globs_of], effort)
+    for (one, a), (other, b) in sorted(near, key=lambda pair: (pair[0][0], pair[1][0], pair[1][1], pair[0][1])):
+        if (areas[one].path[0], areas[other].path[0]) == ("foundation", "shared"):
             continue
-        for path, glob in _globs_of(other, compiled):
-            for _, earlier in _globs_of(one, compiled):
-                if (witness := overlap(glob, earlier)) is not None:
-                    clash = Overlap(a=earlier.text, b=glob.text, owners=(one.owner, other.owner), witness=witness)
-                    yield _issue(path, _describe(clash), clash)
+        earlier, (path, glob) = globs_of[one][a][1], globs_of[other][b]
+        if (witness := overlap(glob, earlier, effort=effort)) is not None:
+            owners = (areas[one].owner, areas[other].owner)
+            clash = Overlap(a=earlier.text, b=glob.text, owners=owners, witness=witness)
+            yield _issue(path, _describe(clash), clash)
 
 
 def _globs_of(area: _Area, compiled: Mapping[Location, Glob]) -> list[tuple[Location, Glob]]:

@@ -20,6 +20,7 @@ from aegis_tui.domain.run_event import FOUNDATION, Stage
 from aegis_tui.domain.stage import following, gates_of, ready_features
 from aegis_tui.domain.task_spec import SpecTaskAssigned
 from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Refused
 
 MAX_REVIEWERS = 4
 """Reviewers at once; more only queue on the model server."""
@@ -142,7 +143,12 @@ def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str) -> Iterat
     if last is not None and last.phase is not Phase.RECLAIMED:
         return
     partition = globs_of(workspace, run, piece)
-    if (met := dispatch_overlap(workspace, piece.name, partition)) is not None:
+    try:
+        met = dispatch_overlap(workspace, piece.name, partition)
+    except Refused as error:
+        yield from fail(run, error.code, f"{piece.name} cannot start: {error.message}", error.hint)
+        return
+    if met is not None:
         why = f"{met.a} of {piece.name} and {met.b} of {met.owners[1]} both match {met.witness}"
         yield from fail(run, "partition.overlap", f"{piece.name} cannot start: {why}")
         return

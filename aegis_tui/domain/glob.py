@@ -6,14 +6,14 @@ Owns the syntax and the matcher. Whether two globs share a path is decided in `g
 from __future__ import annotations
 
 import unicodedata
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import cache, lru_cache
 from typing import Final, NoReturn, TypeVar
 
 from aegis_tui.domain.file_name import name_of, read_name, write_name
+from aegis_tui.domain.glob_bits import bits_of
+from aegis_tui.domain.glob_token import ANY_CHAR, STAR, CharSet, Ranges, Token, merge_ranges, subtract_ranges
 from aegis_tui.errors import Refused
 
 MAX_ALTERNATIVES: Final = 256
@@ -22,37 +22,17 @@ MAX_ALTERNATIVES: Final = 256
 MAX_LENGTH: Final = 1024
 """Longest glob in characters: keeps the overlap of two hostile segments near a second."""
 
+_GREEDY_STEPS: Final = 2_000
+"""Over this product of lengths a segment is matched on all positions at once: stars could make the other way square."""
+
+MAX_DEPTH: Final = 255
+"""Most segments of a path that globs are asked about; a deeper one counts as none inside the repository."""
+
 MAX_NESTING: Final = 20
 """Deepest nesting of braces."""
 
-Ranges = tuple[tuple[int, int], ...]
 Entry = TypeVar("Entry")
 Item = TypeVar("Item")
-
-
-class Wild(Enum):
-    """A token that stands for any run of characters within one segment."""
-
-    STAR = "*"
-
-
-STAR: Final = Wild.STAR
-
-
-@dataclass(frozen=True, eq=False)
-class CharSet:
-    """A set of characters, never `/` or NUL. Compared by identity."""
-
-    ranges: Ranges
-    """Code points, both ends in, sorted and disjoint."""
-
-    def __contains__(self, char: str) -> bool:
-        at = bisect_right(self.ranges, (ord(char), 0x110000)) - 1
-        return at >= 0 and self.ranges[at][1] >= ord(char)
-
-
-ANY_CHAR: Final = CharSet(((0x01, 0x2E), (0x30, 0x10FFFF)))
-Token = str | CharSet | Wild
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +48,11 @@ class Segment:
     ignore_case: bool = False
 
     def matches(self, name: str) -> bool:
-        """Whether a prepared, legal segment name is in the language of this pattern; linear in practice."""
+        """Whether a prepared, legal segment name is in the language of this pattern."""
         if self.literal is not None:
             return self.literal == name
+        if len(self.tokens) * len(name) > _GREEDY_STEPS:
+            return bits_of(self.tokens).matches(name)
         return self is ANY_SEGMENT or _wildcard_match(self.tokens, name, lambda token: token is STAR, _char_fits)
 
 
@@ -146,7 +128,7 @@ def prepare(text: str, *, ignore_case: bool = False) -> str:
 def split_path(path: str, *, ignore_case: bool = False) -> tuple[str, ...] | None:
     """The prepared segments of a legal relative path, or None for one that is absolute, empty or has `.` or `..`."""
     names = tuple(prepare(name_of(path), ignore_case=ignore_case).split("/"))
-    return None if "\0" in path or any(name in ("", ".", "..") for name in names) else names
+    return None if "\0" in path or len(names) > MAX_DEPTH or any(name in ("", ".", "..") for name in names) else names
 
 
 def _wildcard_match(
@@ -346,32 +328,6 @@ def _class_ranges(body: str) -> Iterator[tuple[int, int]]:
         if low > high:
             _refuse(f"the range {low}-{high} is backwards")
         yield ord(low), ord(high)
-
-
-def merge_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """The same code points, sorted and disjoint."""
-    merged: list[tuple[int, int]] = []
-    for low, high in sorted(ranges):
-        if merged and low <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
-        else:
-            merged.append((low, high))
-    return tuple(merged)
-
-
-def subtract_ranges(ranges: Ranges, removed: Ranges) -> Ranges:
-    """The code points of `ranges` that are not in `removed`; both sorted and disjoint."""
-    left: list[tuple[int, int]] = []
-    for low, high in ranges:
-        for cut_low, cut_high in removed[max(bisect_right(removed, (low, 0)) - 1, 0) :]:
-            if cut_low > high:
-                break
-            if cut_low > low:
-                left.append((low, cut_low - 1))
-            low = max(low, cut_high + 1)
-        if low <= high:
-            left.append((low, high))
-    return tuple(left)
 
 
 def _fold_ranges(ranges: Ranges) -> Ranges:

@@ -1,120 +1,235 @@
 """Is there a path that both globs match? Decided exactly, with the path as the proof (PART-1).
 
-Two product automata, one inside the other: segments of the two patterns, and characters of the two segments.
-Each visits a pair of positions once, so the work is the product of the lengths, whatever the stars.
+Two product automata, one inside the other: segments of the two patterns, and characters of the two segments. Whether
+two segments meet is decided on whole rows of positions at once (`glob_bits`); only then a name is looked for. What a
+request may cost is counted (`effort`), the same for the same globs, whatever was compared before.
 """
 
 from __future__ import annotations
 
-import string
 import unicodedata
 from collections import deque
-from functools import cache, lru_cache
-from itertools import islice
+from functools import lru_cache
 
-from aegis_tui.domain.glob import (
-    ANY_CHAR,
-    ANY_SEGMENT,
-    GLOBSTAR,
-    STAR,
-    CharSet,
-    Glob,
-    Pattern,
-    Ranges,
-    Segment,
-    Token,
-    compile_glob,
-    merge_ranges,
-    prepare,
-    subtract_ranges,
-)
+from aegis_tui.domain.effort import MOST_STEPS, Effort
+from aegis_tui.domain.glob import ANY_SEGMENT, GLOBSTAR, Glob, Pattern, Segment, prepare
+from aegis_tui.domain.glob_bits import bits_of
+from aegis_tui.domain.glob_chars import common_char, deciding_chars
+from aegis_tui.domain.glob_cost import compile_within
+from aegis_tui.domain.glob_token import ANY_CHAR, STAR, CharSet, Token
 
-_READABLE = string.ascii_lowercase + string.digits + string.ascii_uppercase + "_-"
 _DOTS = ("", ".", "..")
 """Texts that are no segment name: a segment may pass through them but not end there."""
 
-_SAMPLE = 64
-"""How many characters of each range are looked at for a printable one."""
 
-_NORMALIZED_BELOW = 0x30000
-"""No character from here on combines, decomposes or has case."""
-
-
-def overlap(a: Glob | str, b: Glob | str, *, ignore_case: bool = False) -> str | None:
+def overlap(a: Glob | str, b: Glob | str, *, ignore_case: bool = False, effort: Effort | None = None) -> str | None:
     """A path that both globs match, or None when there is none; short and readable where there is a choice.
 
     Args:
         a: One glob, compiled or as text.
         b: The other.
         ignore_case: Compare case-folded; also on when either glob was compiled so.
+        effort: What the whole request may still cost; None lets this pair cost as much as a request.
 
     Raises:
-        Refused: code `glob`, when a text is not a glob.
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
 
     Source: PART-1.
     """
-    a = compile_glob(a) if isinstance(a, str) else a
-    b = compile_glob(b) if isinstance(b, str) else b
+    effort = Effort() if effort is None else effort
+    a = compile_within(a, effort) if isinstance(a, str) else a
+    b = compile_within(b, effort) if isinstance(b, str) else b
     if ignore_case or a.ignore_case or b.ignore_case:
         a, b = a.folded(), b.folded()
     for left in a.patterns:
         for right in b.patterns:
-            if (witness := _pattern_witness(left, right)) is not None:
+            effort.spend(_PAIR_STEPS, a.text, b.text)
+            if _part_at_once(left, right):
+                continue
+            witness, steps = _pattern_witness(left, right)
+            effort.spend(steps, a.text, b.text)
+            if witness is not None:
                 return witness
     return None
 
 
-def _pattern_witness(a: Pattern, b: Pattern) -> str | None:
+_PAIR_STEPS = 2
+_ROWS_A_STEP = 1
+_STATE_STEPS = 6
+"""How many steps of half a microsecond things take: measured, and rounded up."""
+
+_SMALL = 4_096
+"""Where the product of two segments' lengths is at most this, the most readable common name is looked for; else any."""
+
+
+class _TooMuchError(Exception):
+    """A search has cost as much as a request may."""
+
+
+class _Meter:
+    """What one comparison has cost so far."""
+
+    def __init__(self, steps: int = 0) -> None:
+        self.steps = steps
+        self._compared: set[tuple[Segment, Segment]] = set()
+
+    def spend(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps >= MOST_STEPS:
+            raise _TooMuchError
+
+    def common_name(self, one: Segment, other: Segment) -> str | None:
+        """A name that both segments match."""
+        name, steps = _segment_witness(one, other)
+        self.spend(1 if (one, other) in self._compared else steps)
+        self._compared.add((one, other))
+        return name
+
+
+def _part_at_once(a: Pattern, b: Pattern) -> bool:
+    """Whether leading literal segments tell that nothing matches both."""
     for left, right in zip(a, b, strict=False):
         if left.literal is None or right.literal is None:
-            break
+            return False
         if left.literal != right.literal:
-            return None
-    if _segment_witness(a[-1], b[-1]) is None:
-        return None
-    return _path_witness(a, b)
+            return True
+    return False
 
 
-def _path_witness(a: Pattern, b: Pattern) -> str | None:
+@lru_cache(maxsize=16384)
+def _pattern_witness(a: Pattern, b: Pattern) -> tuple[str | None, int]:
+    """A path that both match, and what it costs to say so in steps; nothing is known where these reach `MOST_STEPS`.
+
+    Remembered for more pairs than one request can pay for, so that what was compared before is known at once.
+    """
+    meter = _Meter()
+    try:
+        if meter.common_name(a[-1], b[-1]) is None:
+            return None, meter.steps
+        return _path_witness(a, b, meter), meter.steps
+    except _TooMuchError:
+        return None, MOST_STEPS + 1
+
+
+_Place = tuple[int, int]
+
+
+def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
     """Breadth first over pairs of positions, so the path has as few segments as can be."""
-    queue: deque[tuple[int, int, tuple[str, ...]]] = deque([(0, 0, ())])
-    seen: set[tuple[int, int]] = set()
+    queue: deque[tuple[_Place, _Place | None, str]] = deque([((0, 0), None, "")])
+    came: dict[_Place, tuple[_Place | None, str]] = {}
     while queue:
-        i, j, names = queue.popleft()
-        if (i, j) in seen:
+        place, before, name = queue.popleft()
+        if place in came:
             continue
-        seen.add((i, j))
+        came[place] = before, name
+        meter.spend(_STATE_STEPS)
+        i, j = place
         if i == len(a) or j == len(b):
             if i == len(a) and j == len(b):
-                return "/".join(names)
+                return _path_to(place, came)
             continue  # what is left of the other one ends in a segment, so it wants at least one more
         a_stays, b_stays = a[i] is GLOBSTAR, b[j] is GLOBSTAR
         if a_stays:
-            queue.appendleft((i + 1, j, names))
+            queue.appendleft(((i + 1, j), place, ""))
         if b_stays:
-            queue.appendleft((i, j + 1, names))
+            queue.appendleft(((i, j + 1), place, ""))
         if a_stays and b_stays:
             continue
-        name = _segment_witness(ANY_SEGMENT if a_stays else a[i], ANY_SEGMENT if b_stays else b[j])
-        if name is not None:
-            queue.append((i + (not a_stays), j + (not b_stays), (*names, name)))
+        common = meter.common_name(ANY_SEGMENT if a_stays else a[i], ANY_SEGMENT if b_stays else b[j])
+        if common is not None:
+            queue.append(((i + (not a_stays), j + (not b_stays)), place, common))
     return None
 
 
+def _path_to(place: _Place, came: dict[_Place, tuple[_Place | None, str]]) -> str:
+    names: list[str] = []
+    at: _Place | None = place
+    while at is not None:
+        at, name = came[at]
+        names += [name] if name else []
+    return "/".join(reversed(names))
+
+
 @lru_cache(maxsize=8192)
-def _segment_witness(a: Segment, b: Segment) -> str | None:
-    """A segment name that both match, in the form paths are compared in."""
+def _segment_witness(a: Segment, b: Segment) -> tuple[str | None, int]:
+    """A segment name that both match, in the form paths are compared in, and what it costs to say so in steps.
+
+    Over `MOST_STEPS` nothing is known: it would have cost more.
+    """
     for one, other in ((a, b), (b, a)):
         if one.literal is not None:
-            return one.literal if other.matches(one.literal) else None
-    shortest = _search(a.tokens, b.tokens)
-    if shortest is None:
-        return None
+            return (one.literal if other.matches(one.literal) else None), 1 + len(other.tokens) // _ROWS_A_STEP
+    ways = bits_of(b.tokens).ways_to_end(a.tokens)
+    meter = _Meter(1 + (len(a.tokens) + len(b.tokens)) // _ROWS_A_STEP)
+    if (start := _first_way(a.tokens, b.tokens, ways)) is None:
+        return None, meter.steps
+    try:
+        return _common_name(a, b, ways, start, meter), meter.steps
+    except _TooMuchError:
+        return None, MOST_STEPS + 1
+
+
+def _common_name(a: Segment, b: Segment, ways: list[int], start: _Start, meter: _Meter) -> str | None:
+    """A name in the form paths are compared in; there is one at least that may have another form."""
     ignore_case = a.ignore_case or b.ignore_case
-    for name in (_search(_filled(a.tokens), _filled(b.tokens)), shortest):
+    if len(a.tokens) * len(b.tokens) <= _SMALL:
+        shortest = _search(a.tokens, b.tokens, meter)
+        names: tuple[str | None, ...] = (_search(_filled(a.tokens), _filled(b.tokens), meter), shortest)
+    else:
+        names = (_any_name(a.tokens, b.tokens, ways, start),)
+    for name in names:
         if name is not None and prepare(name, ignore_case=ignore_case) == name:
             return name
-    return _search(a.tokens, b.tokens, is_careful=True, ignore_case=ignore_case)
+    return _search(a.tokens, b.tokens, meter, is_careful=True, ignore_case=ignore_case)
+
+
+_Start = tuple[int, int, str]
+"""Positions in two segments, and what was read up to there: no run of dots that is no name."""
+
+
+def _first_way(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int]) -> _Start | None:
+    """From where both come to their end with a text that is a name; None when there is no such text.
+
+    Only the first characters matter: what is neither empty nor one or two dots stays a name.
+    """
+    queue: deque[_Start] = deque([(0, 0, "")])
+    seen: set[_Start] = set()
+    while queue:
+        state = i, j, text = queue.popleft()
+        if state in seen or not ways[i] >> j & 1:
+            continue
+        seen.add(state)
+        if text not in _DOTS:
+            return state
+        if i < len(a) and a[i] is STAR:
+            queue.append((i + 1, j, text))
+        if j < len(b) and b[j] is STAR:
+            queue.append((i, j + 1, text))
+        if i < len(a) and j < len(b):
+            step = (i + (a[i] is not STAR), j + (b[j] is not STAR))
+            chars = {common_char(a[i], b[j]), "." if _takes_dot(a[i]) and _takes_dot(b[j]) else ""}
+            queue.extend((*step, text + char) for char in sorted(chars, reverse=True) if char)
+    return None
+
+
+def _takes_dot(token: Token) -> bool:
+    return token is STAR or (token == "." if isinstance(token, str) else isinstance(token, CharSet) and "." in token)
+
+
+def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start: _Start) -> str:
+    """A name on the way from `start` to both ends: one step for each position."""
+    i, j, text = start
+    chars = [text]
+    while i < len(a) or j < len(b):
+        if i < len(a) and a[i] is STAR and ways[i + 1] >> j & 1:
+            i += 1
+        elif j < len(b) and b[j] is STAR and ways[i] >> (j + 1) & 1:
+            j += 1
+        else:
+            chars.append(common_char(a[i], b[j]))
+            i, j = i + (a[i] is not STAR), j + (b[j] is not STAR)
+    return "".join(chars)
 
 
 def _filled(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
@@ -123,13 +238,14 @@ def _filled(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
 
 
 def _search(
-    a: tuple[Token, ...], b: tuple[Token, ...], *, is_careful: bool = False, ignore_case: bool = False
+    a: tuple[Token, ...], b: tuple[Token, ...], meter: _Meter, *, is_careful: bool = False, ignore_case: bool = False
 ) -> str | None:
     """A common name, the shortest unless careful. One character a step is enough where NFC leaves every name as it is.
 
     Args:
         a: Tokens of one segment.
         b: Tokens of the other.
+        meter: What may be spent.
         is_careful: Try each character that its neighbours may combine with, and keep only names that `prepare` leaves
             as they are.
         ignore_case: How `prepare` compares.
@@ -139,6 +255,7 @@ def _search(
     while queue:
         i, j, name = queue.popleft()
         state = (i, j, _tail(name, is_careful))
+        meter.spend(_STATE_STEPS + len(name) // 8)
         if state in seen or (is_careful and prepare(name, ignore_case=ignore_case) != name):
             continue
         seen.add(state)
@@ -147,8 +264,9 @@ def _search(
         later: list[tuple[int, int, str]] = []
         if i < len(a) and j < len(b):
             step = (i + (a[i] is not STAR), j + (b[j] is not STAR))
-            chars = _deciding_chars(a[i], b[j], ignore_case) if is_careful else _common_char(a[i], b[j])
+            chars = deciding_chars(a[i], b[j], ignore_case) if is_careful else common_char(a[i], b[j])
             later = [(*step, name + char) for char in chars]
+            meter.spend(len(later))
         if is_careful:
             queue.extendleft(reversed(later))
         else:
@@ -172,88 +290,3 @@ def _tail(name: str, is_careful: bool) -> str:
         return "x"
     starter = next((char for char in reversed(name) if unicodedata.combining(char) == 0), "")
     return f"x{starter}{unicodedata.combining(name[-1])}"
-
-
-@lru_cache(maxsize=1024)
-def _common_char(a: Token, b: Token) -> str:
-    """The most readable character that both tokens accept, `.` late; empty when there is none."""
-    if isinstance(a, str) or isinstance(b, str):
-        char, other = (a, b) if isinstance(a, str) else (str(b), a)
-        return char if other is STAR or other == char or (isinstance(other, CharSet) and char in other) else ""
-    left, right = CharSet(_ranges_of(a)), CharSet(_ranges_of(b))
-    readable = next((char for char in _READABLE if char in left and char in right), "")
-    return readable or _most_readable(_intersection(left.ranges, right.ranges))
-
-
-@lru_cache(maxsize=1024)
-def _deciding_chars(a: Token, b: Token, ignore_case: bool) -> str:
-    """Enough of the characters both tokens accept to decide whether there is a name that `prepare` leaves as it is.
-
-    A character that combines with nothing, on neither side, can stand for every other, so one is enough. Where there
-    is none, these are all that can be in such a name.
-    """
-    ranges = _intersection(_ranges_of(a), _ranges_of(b))
-    active = _active_ranges()
-    changed = _changed_ranges(ignore_case)
-    if inert := subtract_ranges(ranges, merge_ranges((*active, *changed, (_DOT, _DOT)))):
-        return _most_readable(inert)
-    left = subtract_ranges(_intersection(ranges, merge_ranges((*active, (_DOT, _DOT)))), changed)
-    return "".join(sorted((chr(code) for low, high in left for code in range(low, high + 1)), key=_oddness))
-
-
-def _most_readable(ranges: Ranges) -> str:
-    within = CharSet(ranges)
-    readable = next((char for char in _READABLE if char in within), "")
-    sampled = (chr(code) for low, high in ranges for code in islice(range(low, high + 1), _SAMPLE))
-    return readable or min(sampled, key=_oddness, default="")
-
-
-def _ranges_of(token: Token) -> Ranges:
-    if isinstance(token, str):
-        return ((ord(token), ord(token)),)
-    return token.ranges if isinstance(token, CharSet) else ANY_CHAR.ranges
-
-
-@cache
-def _active_ranges() -> Ranges:
-    """Characters that may combine with a neighbour or change places with it: marks, and what a mark can go on."""
-    active: set[int] = set(range(_L_FIRST, _T_LAST + 1)) | set(range(_LV_FIRST, _LV_LAST + 1, _T_COUNT))
-    for char in map(chr, range(_NORMALIZED_BELOW)):
-        if unicodedata.combining(char):
-            active.add(ord(char))
-        parts = unicodedata.decomposition(char)
-        if parts and not parts.startswith("<"):
-            active |= {ord(char), *(int(part, 16) for part in parts.split())}
-    return merge_ranges((code, code) for code in active)
-
-
-_DOT = ord(".")
-_L_FIRST, _T_LAST = 0x1100, 0x11FF
-_LV_FIRST, _LV_LAST, _T_COUNT = 0xAC00, 0xD7A3, 28
-"""Hangul jamo and syllables without a final consonant: these are composed by arithmetic, not by a table."""
-
-
-@cache
-def _changed_ranges(ignore_case: bool) -> Ranges:
-    """Characters that no prepared name has."""
-    every = map(chr, range(_NORMALIZED_BELOW))
-    return merge_ranges((ord(char), ord(char)) for char in every if prepare(char, ignore_case=ignore_case) != char)
-
-
-def _intersection(a: Ranges, b: Ranges) -> Ranges:
-    common: list[tuple[int, int]] = []
-    i = j = 0
-    while i < len(a) and j < len(b):
-        low, high = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
-        if low <= high:
-            common.append((low, high))
-        if a[i][1] < b[j][1]:
-            i += 1
-        else:
-            j += 1
-    return tuple(common)
-
-
-def _oddness(char: str) -> tuple[bool, bool, bool]:
-    is_stable = unicodedata.combining(char) == 0 and unicodedata.is_normalized("NFC", char)
-    return char == ".", not char.isprintable(), not is_stable

@@ -234,20 +234,12 @@ class InstanceTable:
         self.by_id: dict[str, Instance] = {}
         self.counters: dict[str, int] = {}
         self.former: dict[str, str] = {}
-        """Instance id -> agent id of the newest `KEPT_FORMER` that joined by hand and are forgotten."""
+        """Case-folded instance id -> agent id of the newest `KEPT_FORMER` that joined by hand and are forgotten."""
         self._hashes: dict[str, str] = {}
 
     def allocate(self, role: str) -> str:
         """The next free instance id of a role; ids are never reused in a workspace (contract 2)."""
         return ids.next_instance_id(role, self.counters.get(role, 0) + 1)
-
-    def is_planned(self, short: str) -> bool:
-        """Whether the hub gave this instance id to somebody, forgotten or not."""
-        return any(
-            short == ids.next_instance_id(role, int(short[1:]))
-            for role, count in self.counters.items()
-            if short[1:].isdecimal() and short[1:].isascii() and len(short) < 12 and 0 < int(short[1:]) <= count
-        )
 
     def forget_ended(self, kept_runs: Container[str]) -> list[str]:
         """Forget who ended and no view asks for; who it was.
@@ -264,8 +256,8 @@ class InstanceTable:
             if item.token_hash:
                 self._hashes.pop(item.token_hash, None)
             if item.run is None:
-                self.former.pop(item.instance_id, None)
-                self.former[item.instance_id] = item.agent_id
+                self.former.pop(item.instance_id.casefold(), None)
+                self.former[item.instance_id.casefold()] = item.agent_id
         while len(self.former) > KEPT_FORMER:
             del self.former[next(iter(self.former))]
         return [item.agent_id for item in gone]

@@ -101,9 +101,9 @@ def _join_outside(workspace: Workspace, command: commands.AgentRegister, request
     known = _known_as(workspace, short)
     if known is not None and known.agent_id != agent_id:
         raise Refused(f"{short} is {known.agent_id} already", "choose another --instance", code="instance.taken")
-    if (known is not None and known.run is not None) or (known is None and workspace.instances.is_planned(short)):
+    if known is not None and known.run is not None:
         raise Refused(f"{agent_id} belongs to a run", "choose another --instance", code="instance.taken")
-    former = workspace.instances.former.get(short, agent_id)
+    former = workspace.instances.former.get(short.casefold(), agent_id)
     if former != agent_id:
         raise Refused(f"{short} was {former}", "choose another --instance", code="instance.taken")
     partition = command.partition or ()

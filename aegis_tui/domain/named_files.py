@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from aegis_tui.domain.glob import GLOBSTAR, CharSet, Segment, compile_glob
+from aegis_tui.domain.glob import GLOBSTAR, Segment, compile_glob
+from aegis_tui.domain.glob_token import CharSet
 
 _ANY_NAME = "x"
 

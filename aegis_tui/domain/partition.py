@@ -6,11 +6,13 @@ Owns the rules only. Catching a write (tool call, commit, integration) is the ca
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
 from typing import Any, Literal
 
+from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.git_path import is_git_path
 from aegis_tui.domain.glob import Glob, compile_glob, split_path
+from aegis_tui.domain.glob_cost import compile_within
+from aegis_tui.domain.glob_index import near_pairs
 from aegis_tui.domain.glob_overlap import overlap
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.path_index import path_key
@@ -55,37 +57,50 @@ class Verdict(FrozenModel):
     """An EXCLUSIVE lock must be held while writing, as several instances may write there."""
 
 
-def find_overlaps(owners: Mapping[str, Sequence[str]], *, ignore_case: bool = False) -> list[Overlap]:
+def find_overlaps(
+    owners: Mapping[str, Sequence[str]], *, ignore_case: bool = False, effort: Effort | None = None
+) -> list[Overlap]:
     """Every pair of globs of different owners that share a path, in the order given; empty when all are disjoint.
 
     Args:
         owners: Globs by the name of their owner.
         ignore_case: Compare case-folded, as git does where `core.ignorecase` is set.
+        effort: What the whole request may still cost; None lets this call cost as much as a request.
 
     Raises:
-        Refused: code `glob`, when a text is not a glob.
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
 
     Source: PART-1.
     """
-    compiled = [(owner, _compile(globs, ignore_case)) for owner, globs in owners.items()]
-    return [
-        found
-        for (owner_a, globs_a), (owner_b, globs_b) in combinations(compiled, 2)
-        for found in _overlaps_between(owner_a, globs_a, owner_b, globs_b)
-    ]
+    effort = Effort() if effort is None else effort
+    compiled = [(owner, _compile(globs, ignore_case, effort)) for owner, globs in owners.items()]
+    found = []
+    for (one, a), (other, b) in near_pairs([globs for _, globs in compiled], effort):
+        owners_of, glob_a, glob_b = (compiled[one][0], compiled[other][0]), compiled[one][1][a], compiled[other][1][b]
+        if (witness := overlap(glob_a, glob_b, effort=effort)) is not None:
+            found.append(Overlap(a=glob_a.text, b=glob_b.text, owners=owners_of, witness=witness))
+    return found
 
 
-def _overlaps_between(owner_a: str, globs_a: Iterable[Glob], owner_b: str, globs_b: Sequence[Glob]) -> list[Overlap]:
+_Owned = tuple[str, Sequence[Glob]]
+"""Who owns globs, and the globs."""
+
+
+def _overlaps_between(one: _Owned, other: _Owned, effort: Effort) -> list[Overlap]:
+    (owner_a, globs_a), (owner_b, globs_b) = one, other
     return [
         Overlap(a=a.text, b=b.text, owners=(owner_a, owner_b), witness=witness)
         for a in globs_a
         for b in globs_b
-        if (witness := overlap(a, b)) is not None
+        if (witness := overlap(a, b, effort=effort)) is not None
     ]
 
 
-def _compile(globs: Iterable[str], ignore_case: bool) -> tuple[Glob, ...]:
-    return tuple(compile_glob(text, ignore_case=ignore_case) for text in globs)
+def _compile(globs: Iterable[str], ignore_case: bool, effort: Effort | None = None) -> tuple[Glob, ...]:
+    """Read globs; without `effort` those of the log, which were accepted when it was written."""
+    if effort is None:
+        return tuple(compile_glob(text, ignore_case=ignore_case) for text in globs)
+    return tuple(compile_within(text, effort, ignore_case=ignore_case) for text in globs)
 
 
 def _texts(globs: Iterable[Glob]) -> tuple[str, ...]:
@@ -134,6 +149,13 @@ class PartitionTable:
         for agent_id, paths in self.grants.items():
             for path in paths:
                 table.grant(agent_id, path)
+        return table
+
+    def copy(self) -> PartitionTable:
+        """An independent table; the compiled globs, which never change, are the same."""
+        table = PartitionTable(ignore_case=self.ignore_case)
+        table._owned, table._shared, table._joint = dict(self._owned), self._shared, self._joint
+        table._granted = {agent_id: dict(paths) for agent_id, paths in self._granted.items()}
         return table
 
     def dump(self) -> dict[str, Any]:
@@ -190,18 +212,24 @@ class PartitionTable:
         if not paths:
             self._granted.pop(agent_id, None)
 
-    def overlaps_with(self, agent_id: str, globs: Sequence[str]) -> list[Overlap]:
+    def overlaps_with(self, agent_id: str, globs: Sequence[str], *, effort: Effort | None = None) -> list[Overlap]:
         """What would be shared with other instances, or with the shared and joint lists, if `set` gave it these globs.
 
+        Args:
+            agent_id: Whose globs these would be.
+            globs: What it would have.
+            effort: As for `find_overlaps`.
+
         Raises:
-            Refused: code `glob`, when a text is not a glob.
+            Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
         """
-        wanted = _compile(globs, self.ignore_case)
+        effort = Effort() if effort is None else effort
+        wanted = _compile(globs, self.ignore_case, effort)
         others = [(owner, owned) for owner, owned in self._owned.items() if owner != agent_id]
         return [
             found
             for owner, owned in (*others, (SHARED_OWNER, self._shared), (JOINT_OWNER, self._joint))
-            for found in _overlaps_between(agent_id, wanted, owner, owned)
+            for found in _overlaps_between((agent_id, wanted), (owner, owned), effort)
         ]
 
     def is_closed(self, path: str) -> bool:

@@ -6,15 +6,19 @@ globs, so a worker that is dispatched later never meets another owner.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from aegis_tui.domain.closed import check_new_globs
 from aegis_tui.domain.design import Design
+from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.partition import JOINT_OWNER, SHARED_OWNER, Overlap, PartitionTable, find_overlaps
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import DesignRefused, Refused
+
+MOST_NAMED = 200
+"""Overlaps that a refusal lists."""
 
 
 def globs_of(workspace: Workspace, run: Run, piece: Piece) -> tuple[str, ...]:
@@ -76,12 +80,24 @@ def taken_overlaps(workspace: Workspace, agent_id: str, globs: Sequence[str]) ->
     """What an instance with these globs would share with others, with pieces that wait, or with shared and joint lists.
 
     Raises:
-        Refused: code `glob`, when a text is not a glob.
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
     """
-    found = workspace.partitions.overlaps_with(agent_id, globs)
-    for name, reserved in _waiting(workspace, agent_id):
-        owners = {agent_id: globs, name: reserved}
-        found += find_overlaps(owners, ignore_case=workspace.partitions.ignore_case)
+    return free_overlaps(workspace.partitions, waiting_globs(workspace, agent_id), agent_id, globs)
+
+
+def waiting_globs(workspace: Workspace, agent_id: str) -> dict[str, tuple[str, ...]]:
+    """By name the globs of the pieces that wait for a worker other than this one."""
+    return dict(_waiting(workspace, agent_id))
+
+
+def free_overlaps(
+    table: PartitionTable, waiting: Mapping[str, Sequence[str]], agent_id: str, globs: Sequence[str]
+) -> list[Overlap]:
+    """As `taken_overlaps`, from the partitions and what `waiting_globs` gave."""
+    effort = Effort()
+    found = table.overlaps_with(agent_id, globs, effort=effort)
+    for name, reserved in waiting.items():
+        found += find_overlaps({agent_id: globs, name: reserved}, ignore_case=table.ignore_case, effort=effort)
     return found
 
 
@@ -99,7 +115,7 @@ def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> Non
             f"{first.a} and {first.b} of {first.owners[1]} both match {first.witness}",
             "choose globs that nobody owns",
             code="partition.overlap",
-            overlaps=[item.model_dump(mode="json") for item in overlaps],
+            overlaps=[item.model_dump(mode="json") for item in overlaps[:MOST_NAMED]],
         )
 
 
@@ -115,13 +131,20 @@ def check_agreeable(workspace: Workspace, design: Design, *, ignore_case: bool) 
 
     Raises:
         DesignRefused: One does; `issues` names each with an example path.
+        Refused: code `glob.effort`; to find out would cost too much.
     """
+    check_designed(workspace.partitions.partitions, design, ignore_case=ignore_case)
+
+
+def check_designed(partitions: Mapping[str, Sequence[str]], design: Design, *, ignore_case: bool) -> None:
+    """As `check_agreeable`, from the globs of the living instances by agent id."""
+    effort = Effort()
     wanted = [*_designed(design).items(), (SHARED_OWNER, design.shared), (JOINT_OWNER, design.joint)]
     clashes = [
         found
         for name, globs in wanted
-        for agent_id, owned in workspace.partitions.partitions.items()
-        for found in find_overlaps({name: globs, agent_id: owned}, ignore_case=ignore_case)
+        for agent_id, owned in partitions.items()
+        for found in find_overlaps({name: globs, agent_id: owned}, ignore_case=ignore_case, effort=effort)
     ]
     if clashes:
         issues = [{"field": item.owners[0], "message": _told(item), "witness": item.witness} for item in clashes]

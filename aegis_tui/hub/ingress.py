@@ -17,16 +17,20 @@ from aegis_tui.domain.command import (
     AnyCommand,
     BroadcastSend,
     ContextGet,
+    DesignAgree,
+    DesignPropose,
     Heartbeat,
     LockAcquire,
     LockRelease,
+    PartitionSet,
     RunStart,
     parse_command,
 )
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
-from aegis_tui.errors import AegisError, StoreError, Unavailable, UsageError
+from aegis_tui.domain.rehearsal import rehearsal_of
+from aegis_tui.errors import AegisError, Refused, StoreError, Unavailable, UsageError
 from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
@@ -53,6 +57,9 @@ _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
 _ANSWERED_WITH_MORE = (ContextGet, AgentRegister)
 """Their replies hold something that the core does not know."""
 
+_COMPARED = (AgentRegister, PartitionSet, RunStart, DesignPropose, DesignAgree)
+"""Their rules compare globs."""
+
 Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand] | None]
 """Fills in what only the hub knows before a command is decided; None where there is nothing to fill in."""
 
@@ -74,6 +81,7 @@ class Ingress:
         self._paths = paths
         self._prepare = prepare
         self._rate = rate or RateLimit()
+        self._rehearsing = asyncio.Lock()
         self._filled_in: dict[RequestKey, asyncio.Event] = {}
         """Requests that are being filled in; set when they are in the queue."""
 
@@ -106,7 +114,7 @@ class Ingress:
             ):
                 return asyncio.ensure_future(self._behind(ahead, command, actor, request_id))
             filling = self._filling(command, actor)
-            if filling is None and not isinstance(command, _ANSWERED_WITH_MORE):
+            if filling is None and not isinstance(command, (*_ANSWERED_WITH_MORE, *_COMPARED)):
                 return self._engine.enqueue(command, actor, request_id)
             key = actor.agent_id, request_id or uuid.uuid4().hex
             queued = self._filled_in[key] = asyncio.Event()
@@ -138,6 +146,8 @@ class Ingress:
         try:
             if filling is not None:
                 command = await self._filled(command, filling, key)
+            if isinstance(command, _COMPARED):
+                await self._rehearse(command, actor, key)
             answer = self._engine.enqueue(command, actor, key[1] if is_named else None)
         finally:
             queued.set()
@@ -158,6 +168,21 @@ class Ingress:
             if await self._engine.has_taken(key):
                 return command
             raise
+
+    async def _rehearse(self, command: AnyCommand, actor: Actor, key: RequestKey) -> None:
+        """Compare globs in a thread, one request at a time, so that the writer finds each pair known.
+
+        Raises:
+            Refused: code `glob.effort`; unless it is a retry of what was granted before.
+        """
+        if (rehearse := self._engine.peek(lambda workspace: rehearsal_of(workspace, command, actor))) is None:
+            return
+        try:
+            async with self._rehearsing:
+                await asyncio.to_thread(rehearse)
+        except Refused:
+            if not await self._engine.has_taken(key):
+                raise
 
     async def _behind(self, ahead: asyncio.Event, command: LockRelease, actor: Actor, request_id: str | None) -> Reply:
         """What gives a request up never overtakes it."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.event import Event, event_to_wire, type_fits
-from aegis_tui.domain.glob import Glob, compile_glob
+from aegis_tui.domain.glob import Glob
+from aegis_tui.domain.glob_cost import compile_within
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.message import Broadcast, MessageSent
 from aegis_tui.domain.naming import is_event_pattern
@@ -75,7 +77,9 @@ class Interest:
             Refused: Not a usable glob.
             UsageError: No list, not text, or too many.
         """
-        globs = (*self.globs, *map(compile_glob, _texts("paths", paths, 'for example ["src/**"]')))
+        effort = Effort()
+        wanted = _texts("paths", paths, 'for example ["src/**"]')
+        globs = (*self.globs, *(compile_within(text, effort) for text in wanted))
         if len(globs) > MAX_PATTERNS:
             raise UsageError(f"at most {MAX_PATTERNS} globs on one connection", "use a wider glob")
         return Interest(self.types, globs)

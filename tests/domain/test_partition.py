@@ -5,6 +5,7 @@ import time
 import pytest
 from pydantic import ValidationError
 
+from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.glob import compile_glob
 from aegis_tui.domain.partition import Overlap, PartitionTable, Verdict, find_overlaps
 from aegis_tui.errors import Refused
@@ -51,7 +52,7 @@ def test_a_bad_glob_is_refused_before_anything_is_compared() -> None:
 def test_fifty_instances_with_eight_globs_are_compared_in_a_moment() -> None:
     owners = {f"w{n}": [f"src/f{n}/**", f"tests/f{n}_*.py", f"**/f{n}_?.ts", f"docs/*/f{n}.md"] * 2 for n in range(50)}
     start = time.perf_counter()
-    overlaps = find_overlaps(owners)
+    overlaps = find_overlaps(owners, effort=Effort(20_000_000))
     elapsed_s = time.perf_counter() - start
     assert overlaps
     assert all(compile_glob(o.a).matches(o.witness) and compile_glob(o.b).matches(o.witness) for o in overlaps)

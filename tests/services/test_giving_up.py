@@ -81,8 +81,8 @@ def reconciled(
 ) -> None:
     """Reconcile until the condition holds."""
 
-    async def events() -> AsyncIterator[Event]:
-        for event in hub.log:
+    async def events(after: int) -> AsyncIterator[Event]:
+        for event in hub.log[max(0, after) :]:
             yield event
 
     async def describe(oid: str) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""Comparisons of globs that a command will ask for, done beforehand and elsewhere than in the one writer.
+
+A rehearsal compares what the command's rule will compare, on a copy of the state, so that the rule finds every pair
+known. It decides one question only: whether the comparison costs more than a request may. The rule decides the rest, on
+the state of its own moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from aegis_tui.domain import ids
+from aegis_tui.domain.command import AgentRegister, AnyCommand, DesignAgree, DesignPropose, PartitionSet, RunStart
+from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.design import Design, check_design
+from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.reservation import check_designed, free_overlaps, waiting_globs
+from aegis_tui.domain.run_rules import parse_design
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, Refused
+
+Rehearsal = Callable[[], None]
+"""Compares; raises `Refused` with the code `glob.effort` where that costs too much, and nothing else."""
+
+
+def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Rehearsal | None:
+    """What to do before the command is decided; None for one that compares no globs.
+
+    Args:
+        workspace: The state now; nothing of it is used after the return, but for values that never change.
+        command: As it will be decided.
+        actor: Who sends it.
+    """
+    table = workspace.partitions
+    match command:
+        case AgentRegister(partition=globs) if globs and actor.kind == "person":
+            return _partition(workspace, ids.agent_id(command.agent_type, command.instance_id or ""), globs)
+        case PartitionSet():
+            found = workspace.instances.find(command.agent_id)
+            return _partition(workspace, found.agent_id, command.globs) if found else None
+        case RunStart() if command.design is not None and command.facts is not None:
+            return _design(command.design, table.copy(), ignore_case=command.facts.ignore_case)
+        case DesignPropose() if (run := workspace.runs.current()) is not None:
+            return _design(command.design, table.copy(), ignore_case=run.facts.ignore_case)
+        case DesignAgree() if (run := workspace.runs.current()) is not None and run.proposed is not None:
+            return _design(run.proposed, table.copy(), ignore_case=run.facts.ignore_case)
+        case _:
+            return None
+
+
+def _partition(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> Rehearsal:
+    table, waiting = workspace.partitions.copy(), waiting_globs(workspace, agent_id)
+    return _only_effort(lambda: free_overlaps(table, waiting, agent_id, globs))
+
+
+def _design(wanted: Design | dict[str, object], table: PartitionTable, *, ignore_case: bool) -> Rehearsal:
+    def compare() -> None:
+        design = wanted if isinstance(wanted, Design) else parse_design(wanted)
+        check_design(design, ignore_case=ignore_case)
+        check_designed(table.partitions, design, ignore_case=ignore_case)
+
+    return _only_effort(compare)
+
+
+def _only_effort(compare: Callable[[], object]) -> Rehearsal:
+    def rehearse() -> None:
+        try:
+            compare()
+        except Refused as error:
+            if error.code == "glob.effort":
+                raise
+        except AegisError:
+            return
+
+    return rehearse
