@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aegis_tui.cli import output
 from aegis_tui.errors import GitUnavailable, HubUnavailable, UsageError
 from aegis_tui.sdk.discovery import (
     WorkspacePaths,
@@ -74,7 +75,7 @@ class Place:
         Raises:
             HubUnavailable: It does not start, or does not answer.
         """
-        return self.find() or ensure_hub(self.paths, self.root)
+        return self.find() or ensure_hub(self.paths, self.root, told=output.talk)
 
     def started_hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
         """A client of the hub, which is started if none runs."""

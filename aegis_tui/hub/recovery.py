@@ -12,6 +12,9 @@ from aegis_tui.ports.event_log import EventLog
 READ_EVENTS = 2_000
 """Events read from the log in one step."""
 
+NOTED_EVENTS = 10_000
+"""After so many the hub's log says how far it is: whoever waits for the hub reads that."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +40,11 @@ async def recover_from(log: EventLog, *, now: float) -> tuple[Workspace, int]:
             f"the log begins at event {log.first_seq} and no snapshot reaches that far",
             "restore the log from a backup",
         )
+    noted = workspace.seq
     while events := await log.read(workspace.seq, READ_EVENTS):
+        if workspace.seq - noted >= NOTED_EVENTS:
+            noted = workspace.seq
+            _log.info("reading the log, event %d of %d", noted, log.last_seq)
         for event in events:
             evolve(workspace, event)
     rearm(workspace, now)

@@ -81,6 +81,7 @@ async def open_hub(
     async with AsyncExitStack() as stack:
         stack.enter_context(only_hub(paths))
         engine = Engine(SqliteEventLog(paths.log_db), SystemClock(), key=paths.key, snapshot_events=snapshot_events)
+        _log.info("opening the log")
         await engine.open()
         stack.push_async_callback(engine.close)
         address = await _serve(stack, engine, paths, services=services, port=port)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.errors import AegisError, GitUnavailable, HubUnavailable
+from aegis_tui.sdk.life import SILENT_S, StartWatch, Told, tail
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 SOCKET_PATH_BYTES = 104
@@ -36,7 +37,6 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 HEALTH_DEADLINE_S = 5.0
 """A hub that says nothing for this long does not answer."""
-START_DEADLINE_S = 20.0
 _GIT_DEADLINE_S = 10.0
 _POLL_S = 0.03
 
@@ -278,26 +278,33 @@ def hub_command(root: Path) -> list[str]:
 
 
 def start_hub(
-    paths: WorkspacePaths, root: Path, *, command: Sequence[str] = (), deadline_s: float = START_DEADLINE_S
+    paths: WorkspacePaths,
+    root: Path,
+    *,
+    command: Sequence[str] = (),
+    told: Told | None = None,
+    silent_s: float = SILENT_S,
 ) -> HubAddress:
-    """Start a hub in a session of its own and return when it answers.
+    """Start a hub in a session of its own and return when it answers, however long a loaded machine takes for that.
 
     Args:
         paths: The workspace's folders; made when missing.
         root: A folder in the repository.
         command: Another argv than `hub_command(root)`.
-        deadline_s: How long it may take to answer.
+        told: Hears every few seconds what a start that takes long is doing.
+        silent_s: A hub that shows no sign of life for so long is given up.
 
     Raises:
-        HubUnavailable: It ended or did not answer in time; the message ends with the tail of its log.
+        HubUnavailable: It ended, or shows no sign of life; the message ends with the tail of its log.
     """
     create_with_room(paths)
     if paths.hub_log.exists() and paths.hub_log.stat().st_size > HUB_LOG_BYTES:
         paths.hub_log.replace(paths.hub_log.with_suffix(".log.1"))
     said_before = paths.hub_log.stat().st_size if paths.hub_log.exists() else 0
     process = _spawn(list(command) or hub_command(root), root, paths.hub_log)
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
+    watch = StartWatch(process.pid, paths.hub_log, said_before=said_before, told=told)
+    how = "did not start"
+    while True:
         ended = process.poll() is not None
         if address := find_hub(paths):
             if address.pid != process.pid:
@@ -306,13 +313,27 @@ def start_hub(
             _reap_later(process)
             return address
         if ended:
+            if (first := _starting_elsewhere(paths)) is None:
+                break
+            watch.follow(first)
+        if (still_s := watch.look()) > silent_s:
+            how = f"(process {watch.pid}) has shown no sign of life for {still_s:.0f} s"
             break
         time.sleep(_POLL_S)
     process.kill()
     process.wait()
     raise HubUnavailable(
-        f"the hub did not start{_tail(paths.hub_log, said_before)}", f"read {paths.hub_log}, or run `aegis-tui doctor`"
+        f"the hub {how}{tail(paths.hub_log, said_before)}", f"read {paths.hub_log}, or run `aegis-tui doctor`"
     )
+
+
+def _starting_elsewhere(paths: WorkspacePaths) -> int | None:
+    """The process that holds the workspace's lock and has not published how to reach it yet; None without one."""
+    pid = _load_json(paths.hub_lock).get("pid")
+    if not isinstance(pid, int) or process_start_time(pid) is None:
+        return None
+    published = find_process(paths)
+    return pid if published is None or published.pid != pid else None
 
 
 def _spawn(argv: list[str], root: Path, log: Path) -> subprocess.Popen[bytes]:
@@ -337,22 +358,16 @@ def _reap_later(process: subprocess.Popen[bytes]) -> None:
     threading.Thread(target=process.wait, name="hub-reaper", daemon=True).start()
 
 
-def _tail(log: Path, offset: int) -> str:
-    try:
-        said = log.read_bytes()[offset:].decode(errors="replace").strip()
-    except OSError:
-        said = ""
-    return f":\n{chr(10).join(said.splitlines()[-15:])}" if said else ", and said nothing"
-
-
-def ensure_hub(paths: WorkspacePaths, root: Path, *, command: Sequence[str] = ()) -> HubAddress:
-    """The hub of this workspace, started if none runs.
+def ensure_hub(
+    paths: WorkspacePaths, root: Path, *, command: Sequence[str] = (), told: Told | None = None
+) -> HubAddress:
+    """The hub of this workspace, started if none runs; `told` as for `start_hub`.
 
     Raises:
         HubUnavailable: As `start_hub`.
     """
     try:
-        return find_hub(paths) or start_hub(paths, root, command=command)
+        return find_hub(paths) or start_hub(paths, root, command=command, told=told)
     except AegisError:
         if found := find_hub(paths):
             return found

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -137,6 +138,60 @@ def test_a_hub_that_cannot_start_says_why(place: Place, monkeypatch: pytest.Monk
         start_hub(place.paths, place.root, command=[sys.executable, "-c", "print('no')"])
     with pytest.raises(HubUnavailable, match="cannot run"):
         start_hub(place.paths, place.root, command=[str(place.root / "absent")])
+
+
+STOPPED_AT_FIRST_HUB = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)\n" + HUB
+
+
+def test_a_start_that_takes_long_is_waited_for_and_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aegis_tui.sdk.life.TELL_AFTER_S", 0.0)
+    monkeypatch.setattr("aegis_tui.sdk.life.TELL_EVERY_S", 0.0)
+    lines: list[str] = []
+
+    def told(line: str) -> None:
+        lines.append(line)
+        if (found := re.search(r"process (\d+)\).*it is stopped", line)) is not None:
+            os.kill(int(found[1]), signal.SIGCONT)
+
+    address = start_hub(place.paths, place.root, command=place.command(STOPPED_AT_FIRST_HUB), told=told)
+    assert f"the hub (process {address.pid}) has been starting for 0 s: " in lines[0]
+    assert any("it is stopped" in line for line in lines)
+    assert any(line.endswith(("loading", "opening the log", "the hub serves")) for line in lines)
+
+
+def test_a_start_without_any_sign_of_life_is_given_up_with_its_process(place: Place) -> None:
+    with pytest.raises(HubUnavailable, match=r"\(process \d+\) has shown no sign of life") as caught:
+        start_hub(place.paths, place.root, command=place.command(STOPPED_AT_FIRST_HUB), silent_s=0.5)
+    (pid,) = re.findall(r"process (\d+)", caught.value.message)
+    assert not psutil.pid_exists(int(pid))
+
+
+def test_a_start_behind_another_that_is_slow_waits_for_that_one(place: Place) -> None:
+    slow = "import time, aegis_tui.hub.engine as e\n" + SLOW_OPEN + HUB
+    script = place.command(slow)
+
+    async def main() -> list[HubAddress]:
+        first = asyncio.create_task(asyncio.to_thread(start_hub, place.paths, place.root, command=script))
+        await asyncio.to_thread(wait_for_file, place.paths.hub_lock)
+        return [await asyncio.to_thread(start_hub, place.paths, place.root, command=place.command(HUB)), await first]
+
+    second, first = asyncio.run(main())
+    assert second == first
+
+
+def wait_for_file(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
+SLOW_OPEN = """
+opened = e.Engine.open
+async def open_slowly(self):
+    import asyncio
+    await asyncio.sleep(3)
+    await opened(self)
+e.Engine.open = open_slowly
+"""
 
 
 def test_a_hub_that_runs_under_another_runtime_folder_is_found(place: Place, tmp_path: Path) -> None:
