@@ -17,11 +17,11 @@ from aegis_tui.adapters.llm.key import KEPT_NAME
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.errors import Unavailable
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
+from aegis_tui.sdk.life import SILENT_S, StartWatch, tail
 from aegis_tui.sdk.private_file import write_private
 
 _log = logging.getLogger(__name__)
 
-START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 6.0
 _POLL_S = 0.05
 
@@ -89,6 +89,7 @@ class GatewayProcess:
 
     async def _start(self) -> None:
         log = self._paths.state_dir / "logs" / "gateway.log"
+        said_before = log.stat().st_size if log.exists() else 0
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -102,20 +103,22 @@ class GatewayProcess:
         finally:
             os.close(descriptor)
         try:
-            await self._wait_until_it_serves(process, log)
+            await self._wait_until_it_serves(process, log, said_before)
         except BaseException:  # nobody would find it to end it
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
             raise
 
-    async def _wait_until_it_serves(self, process: asyncio.subprocess.Process, log: Path) -> None:
-        end = time.monotonic() + START_DEADLINE_S
+    async def _wait_until_it_serves(self, process: asyncio.subprocess.Process, log: Path, said_before: int) -> None:
+        """Wait as long as it lives and works, however loaded the machine is."""
+        watch = StartWatch(process.pid, log, said_before=said_before)
         while self._find() != process.pid:
             if process.returncode is not None and self._find() is not None:
                 break
-            if process.returncode is not None or time.monotonic() > end:
-                raise Unavailable("the gateway did not start", f"read {log}", code="gateway.unavailable")
+            if process.returncode is not None or watch.look() > SILENT_S:
+                said = tail(log, said_before)
+                raise Unavailable(f"the gateway did not start{said}", f"read {log}", code="gateway.unavailable")
             await asyncio.sleep(_POLL_S)
 
     async def close(self) -> None:

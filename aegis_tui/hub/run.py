@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aegis_tui.adapters.clock import SystemClock
+from aegis_tui.adapters.rotating_log import log_to
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
@@ -135,6 +136,7 @@ async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: M
     """
     key = await asyncio.to_thread(workspace_key_of, root)
     paths = workspace_paths(key, environ)
+    log_to(paths.hub_log)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

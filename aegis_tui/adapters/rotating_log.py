@@ -1,0 +1,75 @@
+"""The log of a background process, in files of bounded size and number that only their owner may read."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+MAX_BYTES = 8 << 20
+KEPT_FILES = 2
+"""Older files that stay beside the log: `hub.log.1`, `hub.log.2`."""
+
+
+class RotatingLog(RotatingFileHandler):
+    """Appends to one file; one that is full is put aside.
+
+    What this process writes to stdout and stderr directly goes along to the new file, where these led to the old one.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, kept_files: int = KEPT_FILES) -> None:
+        """Open the file, and make it where there is none, 0600.
+
+        Args:
+            path: The log; not followed where it is a link.
+            max_bytes: A line that would make it longer begins a new file.
+            kept_files: How many older files stay.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+        super().__init__(path, maxBytes=max_bytes, backupCount=kept_files, encoding="utf-8", errors="backslashreplace")
+
+    def _open(self) -> io.TextIOWrapper:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self.baseFilename, flags, 0o600)
+        return io.TextIOWrapper(open(descriptor, "ab"), encoding=self.encoding, errors=self.errors)  # noqa: PTH123  # owned by the handler
+
+    def doRollover(self) -> None:
+        """Put the full file aside; called by the base class."""
+        ours = [number for number in (1, 2) if self._leads_here(number)]
+        super().doRollover()
+        if self.stream:
+            for number in ours:
+                os.dup2(self.stream.fileno(), number)
+
+    def _leads_here(self, descriptor: int) -> bool:
+        return self.stream is not None and _is_same_file(descriptor, self.stream.fileno())
+
+
+def log_to(path: Path, *, max_bytes: int = MAX_BYTES, kept_files: int = KEPT_FILES) -> None:
+    """Let this process's log rotate, if its stderr leads to that file; a process in a terminal is left alone."""
+    root = logging.getLogger()
+    try:
+        with path.open("rb") as file:
+            is_ours = _is_same_file(2, file.fileno())
+    except OSError:
+        return
+    if not is_ours or any(isinstance(handler, RotatingLog) for handler in root.handlers):
+        return
+    rotating = RotatingLog(path, max_bytes=max_bytes, kept_files=kept_files)
+    for handler in list(root.handlers):
+        if getattr(handler, "stream", None) is sys.stderr:
+            rotating.setFormatter(handler.formatter)
+            root.removeHandler(handler)
+    root.addHandler(rotating)
+
+
+def _is_same_file(one: int, other: int) -> bool:
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:
+        return False
