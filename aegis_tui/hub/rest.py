@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 
 from aegis_tui.domain.context import mirror_view
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import SCHEMA_VERSION, compact_json
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub import schema
@@ -36,6 +37,8 @@ from aegis_tui.sdk.wire import HTTP_STATUS, error_to_wire
 
 MAX_EVENTS = 5_000
 MAX_SEQ = 2**62
+_WRITTEN_AT_ONCE = 500
+"""A longer page of events is written in a thread, so that others are answered meanwhile."""
 
 
 class JSONResponse(Response):
@@ -161,13 +164,18 @@ class _Answers:
         after = _number(request, "after", 0, most=MAX_SEQ)
         limit = _number(request, "limit", 1_000, most=MAX_EVENTS)
         found = await self.engine.events(after, limit)
-        seen = [public_wire(event) for event in found if is_visible(event, actor)]
-        next_after = found[-1].seq if found else after
-        return _ok({"events": seen, "next_after": next_after, "seq": self.fanout.published_seq})
+        fields = {"next_after": found[-1].seq if found else after, "seq": self.fanout.published_seq}
+        if len(found) <= _WRITTEN_AT_ONCE:
+            return _events_page(found, actor, fields)
+        return await asyncio.to_thread(_events_page, found, actor, fields)
 
     async def metrics(self, request: Request) -> PlainTextResponse:
         self._actor(request)
         return PlainTextResponse(_metrics(self.engine, self.fanout), media_type="text/plain; version=0.0.4")
+
+
+def _events_page(found: list[Event], actor: Actor, fields: dict[str, Any]) -> JSONResponse:
+    return _ok({"events": [public_wire(event) for event in found if is_visible(event, actor)], **fields})
 
 
 async def _json_body(request: Request) -> dict[str, Any]:
