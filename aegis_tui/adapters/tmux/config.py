@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
+SOCKET_PATH_BYTES = 104
+"""The longest path of a unix socket that every supported system takes (macOS)."""
+
 SESSION = "aegis"
 """The session that holds every instance's window."""
 HOME_WINDOW = "_home"
@@ -78,6 +81,35 @@ def home_command(folder: Path, environment: Mapping[str, str]) -> list[str]:
     limit_s = int(float(environment.get("AEGIS_ORPHAN_S") or ORPHAN_S))
     lock = Path(environment.get("AEGIS_STATE_DIR") or folder) / "hub.lock"
     return ["/bin/sh", str(folder / HOME_SCRIPT), str(lock), str(limit_s)]
+
+
+def socket_of(folder: str | None, socket_name: str) -> Path:
+    """Where tmux keeps a socket, by its own rule (tmux(1), `-L`); `folder` is TMUX_TMPDIR."""
+    return Path(folder or "/tmp") / f"tmux-{os.getuid()}" / socket_name
+
+
+def folder_problem(folder: str | None, socket_name: str) -> str | None:
+    """Why tmux could not make that socket below TMUX_TMPDIR; None where it can, or where the variable is not set.
+
+    tmux itself gives up on a path that is too long only after it has said that the server runs.
+    """
+    if not folder:
+        return None
+    length = len(os.fsencode(socket_of(folder, socket_name)))
+    if length >= SOCKET_PATH_BYTES:
+        return f"TMUX_TMPDIR is too long: its sockets have paths of {length} bytes, and {SOCKET_PATH_BYTES - 1} may be"
+    if not Path(folder).is_dir():
+        return f"TMUX_TMPDIR names {folder}, which is no folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"TMUX_TMPDIR names {folder}, which you cannot write"
+    return None
+
+
+def with_usable_folder(environment: Mapping[str, str], socket_name: str) -> dict[str, str]:
+    """The environment without a TMUX_TMPDIR that no socket can be made in: `/tmp` is used then."""
+    if folder_problem(environment.get("TMUX_TMPDIR"), socket_name) is None:
+        return dict(environment)
+    return {name: value for name, value in environment.items() if name != "TMUX_TMPDIR"}
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -30,6 +29,8 @@ from aegis_tui.adapters.tmux.config import (
     SESSION,
     home_command,
     server_environment,
+    socket_of,
+    with_usable_folder,
     write_config,
 )
 from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
@@ -137,7 +138,7 @@ class TmuxServer:
         if not _SOCKET_NAME.match(socket_name):
             raise UsageError(f"{socket_name!r} is not the name of a private tmux server", "aegis-<key>")
         self.socket_name = socket_name
-        self.environment = server_environment(environment)
+        self.environment = with_usable_folder(server_environment(environment), socket_name)
         self.config_path = config_dir / "tmux.conf"
         self._binary = shutil.which("tmux", path=self.environment["PATH"])
 
@@ -227,7 +228,7 @@ class TmuxServer:
     @property
     def socket_path(self) -> Path:
         """Where tmux keeps the socket, by its own rule (tmux(1), `-L`)."""
-        return Path(self.environment.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}" / self.socket_name
+        return socket_of(self.environment.get("TMUX_TMPDIR"), self.socket_name)
 
     async def _wait_gone(self, identity: ProcessIdentity) -> None:
         deadline = time.monotonic() + DEADLINE_S
