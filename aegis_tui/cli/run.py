@@ -88,11 +88,31 @@ def _run(
 def _start(place: Place, fields: dict[str, Any], *, keep_hub: bool) -> dict[str, Any]:
     """Start the run; a hub that was started for it does not outlive a refusal."""
     try:
-        return place.started_hub().command("run:start", request_id=uuid.uuid4().hex, **fields)
+        return _ask(place, fields)
     except BaseException:
         if not keep_hub:
             stop_hub(place)
         raise
+
+
+def _ask(place: Place, fields: dict[str, Any]) -> dict[str, Any]:
+    """Send `run:start` and return the reply. A hub that dies before it answers is started again and asked again.
+
+    The request has one id, so that a run that was started and not answered is not started twice.
+
+    Raises:
+        HubUnavailable: No hub can be started, or none answers for `RECONNECT_S`.
+    """
+    request_id, end = uuid.uuid4().hex, time.monotonic() + RECONNECT_S
+    while True:
+        hub = place.started_hub()
+        try:
+            return hub.command("run:start", request_id=request_id, **fields)
+        except HubUnavailable as error:
+            if time.monotonic() > end:
+                raise
+            output.talk(f"{error.message}; asking again")
+            time.sleep(POLL_S)
 
 
 def _check_flags(goal: str, *, has_design: bool, sandbox: str | None) -> None:
