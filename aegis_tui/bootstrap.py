@@ -28,13 +28,14 @@ from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.adapters.symbols.reader import FileSymbols
+from aegis_tui.adapters.tmux.config import folder_problem
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.agent.role import SHIPPED
 from aegis_tui.config import Limits, QaSettings, Settings, load_settings
 from aegis_tui.domain.command import AnyCommand, RunStart
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.file_name import write_name
-from aegis_tui.errors import TerminalUnavailable, UsageError
+from aegis_tui.errors import AegisError, TerminalUnavailable, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import only_hub, set_gateway
 from aegis_tui.hub.recovery import recover
@@ -52,6 +53,7 @@ from aegis_tui.services.doctor import Doctor
 from aegis_tui.services.instances import InstanceKeeper, Places
 from aegis_tui.services.integrate import Integrator
 from aegis_tui.services.leftovers import Leftovers, Removed
+from aegis_tui.services.objection import objection
 from aegis_tui.services.preflight import Preflight
 from aegis_tui.services.qa import Quality
 from aegis_tui.services.qa_outputs import QaOutputs
@@ -113,6 +115,7 @@ class WorkflowService:
             list_files=partial(list_files, repository.common_dir),
             port=engine,
             try_model=partial(try_model, find_key=self._key.read),
+            state_dir=paths.state_dir,
             find_warnings=lambda: self._key.warnings(self._root),
         )
         self._workflow = Workflow(parts, engine)
@@ -292,6 +295,14 @@ async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
     return [] if run is None else [instance.model_dump(mode="json") for instance in workspace.instances.of_run(run.run)]
 
 
+async def _repository_problem(folder: Path) -> AegisError | None:
+    """Why no run can work in the repository of a folder; None where one can, as far as can be seen beforehand."""
+    try:
+        return objection(await (await open_repository(folder)).condition(), is_sandboxed=True)
+    except AegisError as error:
+        return error
+
+
 def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *, proc: Path = Path("/proc")) -> Doctor:
     """What looks at this machine, from the folder where the person is."""
     from aegis_tui.adapters.llm.openai import OpenAIChat  # brings httpx, and every hub imports this module
@@ -304,6 +315,8 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         open_model=lambda url: OpenAIChat(url, attempts=1, api_key=key.read()),
         try_model=partial(try_model, find_key=key.read),
         find_key_warnings=lambda: key.warnings(folder),
+        find_tmux_problem=lambda: folder_problem(environ.get("TMUX_TMPDIR"), f"aegis-{'0' * 12}"),
+        find_repository_problem=_repository_problem,
         settings=settings,
         environ=environ,
         folder=folder,

@@ -86,7 +86,6 @@ _WORDS: dict[str, Callable[[str, Data], str | None]] = {
             if data["facts"]["uncommitted"]
             else ""
         )
-        + "".join(f"\n  {note}" for note in data["facts"].get("notes") or ())
         + ("\n  NO SANDBOX: agents run with all your rights" if data["facts"]["boundary_level"] == "none" else "")
         + ("\n  scripted model: its words are read from files" if data["facts"]["scripted"] else "")
         + _models(data["facts"])

@@ -78,8 +78,8 @@ class RunFacts(FrozenModel):
     started_unix: int = 0
     boundary_level: str = "none"
     boundary_layers: dict[str, str] = Field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    """What a person should know before work starts, one sentence each."""
+    submodules: tuple[str, ...] = ()
+    """Paths of the submodules of the base, whose folders are empty in every worktree."""
     logs: str = ""
     """The folder of the logs: `hub.log`, and `<instance>.log` with what the pane of an instance showed last."""
 

@@ -20,6 +20,7 @@ from aegis_tui.domain.piece_rules import reopen
 from aegis_tui.domain.reservation import check_agreeable, standing_table
 from aegis_tui.domain.run import Run, RunStatus
 from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, Stage
+from aegis_tui.domain.submodule import submodule_issues
 from aegis_tui.domain.task_spec import SpecCreated
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import DesignRefused, Refused, UsageError
@@ -42,22 +43,22 @@ def parse_design(fields: dict[str, Any]) -> Design:
         raise DesignRefused(f"the design cannot be read: {lines}", "see contract section 4", issues=issues) from error
 
 
-def checked_design(
-    fields: dict[str, Any], *, ignore_case: bool, qa_commands: tuple[str, ...], unchecked: bool = False
-) -> Design:
-    """A design that may be dispatched.
+def checked_design(fields: dict[str, Any], facts: events.RunFacts, *, unchecked: bool = False) -> Design:
+    """A design that may be dispatched in the repository that the facts are about.
 
     Raises:
         DesignRefused: It breaks a rule; `issues` names field, message and witness of each.
     """
     design = parse_design(fields)
-    if design.qa is None and not qa_commands and not unchecked:
+    if design.qa is None and not facts.qa_commands and not unchecked:
         raise DesignRefused(
             "no QA command is known for this repository",
             "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked does without",
             issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
         )
-    if issues := check_design(design, kinds=ids.KINDS, ignore_case=ignore_case):
+    issues = check_design(design, kinds=ids.KINDS, ignore_case=facts.ignore_case)
+    issues += submodule_issues(design, facts.submodules, ignore_case=facts.ignore_case)
+    if issues:
         lines = "; ".join(f"{item.field}: {item.message}" for item in issues)
         plain = [item.model_dump(mode="json") for item in issues]
         raise DesignRefused(
@@ -82,12 +83,7 @@ def start(workspace: Workspace, command: commands.RunStart, actor: Actor, reques
         raise UsageError(f"there is no agent kind {command.options.kind}", f"one of {', '.join(ids.KINDS)}")
     design = None
     if command.design is not None:
-        design = checked_design(
-            command.design,
-            ignore_case=command.facts.ignore_case,
-            qa_commands=command.facts.qa_commands,
-            unchecked=command.options.unchecked,
-        )
+        design = checked_design(command.design, command.facts, unchecked=command.options.unchecked)
         check_agreeable(workspace, design, ignore_case=command.facts.ignore_case)
     started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
     drafts: list[Draft] = [
@@ -127,12 +123,7 @@ def propose(workspace: Workspace, command: commands.DesignPropose, actor: Actor,
         raise Refused("no run waits for a design", "start one: aegis-tui run GOAL", code="design.closed")
     if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
         raise Refused("only the Commander proposes a design", code="design.role")
-    design = checked_design(
-        command.design,
-        ignore_case=run.facts.ignore_case,
-        qa_commands=run.facts.qa_commands,
-        unchecked=run.options.unchecked,
-    )
+    design = checked_design(command.design, run.facts, unchecked=run.options.unchecked)
     check_agreeable(workspace, design, ignore_case=run.facts.ignore_case)
     drafts: list[Draft]
     if run.options.yes:

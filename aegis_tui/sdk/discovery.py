@@ -159,17 +159,43 @@ def workspace_key_of(folder: Path) -> str:
         GitUnavailable: git is missing, does not answer, or `folder` is not in a repository.
     """
     argv = ["git", "-C", str(folder), "rev-parse", "--path-format=absolute", "--git-common-dir"]
+    plain = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=_GIT_DEADLINE_S, stdin=subprocess.DEVNULL, check=False
+            argv,
+            env=plain,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_DEADLINE_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except FileNotFoundError as error:
         raise GitUnavailable("git is not installed", "install git 2.40 or newer") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise GitUnavailable(f"git did not answer for {folder}", "try `git status` there") from error
     if done.returncode != 0:
-        raise GitUnavailable(f"{folder} is not in a git repository", "run `git init` or go to a repository")
+        raise no_repository(folder, done.stderr)
     return workspace_key(Path(done.stdout.rstrip("\n")))
+
+
+def no_repository(folder: Path, said: str) -> GitUnavailable:
+    """Why git finds no repository at a folder, from what it said on standard error in any language.
+
+    A folder of another user is one that git will not read, and git names the command that lets it.
+    """
+    lines = [line.strip() for line in said.splitlines()]
+    command = next((line for line in lines if line.startswith("git config") and "safe.directory" in line), "")
+    if command or "dubious ownership" in said:
+        first = next((line.removeprefix("fatal: ") for line in lines if line), "dubious ownership")
+        return GitUnavailable(
+            f"git does not trust {folder}, which belongs to another user: {first}",
+            command or f"git config --global --add safe.directory {folder}",
+            code="git.ownership",
+        )
+    if said.strip() and "not a git repository" not in said:
+        return GitUnavailable(f"git cannot read the repository at {folder}: {lines[0]}", "git status")
+    return GitUnavailable(f"{folder} is not in a git repository", "run `git init` or go to a repository")
 
 
 def workspace_key(git_common_dir: Path) -> str:
@@ -187,7 +213,7 @@ def workspace_paths(key: str, environ: Mapping[str, str]) -> WorkspacePaths:
 def _runtime_dir(key: str, environ: Mapping[str, str]) -> Path:
     if base := _absolute(environ.get("XDG_RUNTIME_DIR")):
         chosen = base / "aegis-tui" / key
-        if base.is_dir() and len(os.fsencode(chosen / LONGEST_SOCKET_NAME)) < SOCKET_PATH_BYTES:
+        if base.is_dir() and len(os.fsencode(chosen / "agents" / LONGEST_SOCKET_NAME)) < SOCKET_PATH_BYTES:
             return chosen
     return Path("/tmp") / f"aegis-{os.getuid()}" / key
 

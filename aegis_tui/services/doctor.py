@@ -10,9 +10,9 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,8 @@ class Doctor:
         open_model: A client for a base URL.
         try_model: Sends a model one small request, to choose among several.
         find_key_warnings: What is wrong with the place of the model server's key file.
+        find_tmux_problem: Why tmux cannot use the folder that the person names for its sockets, if so.
+        find_repository_problem: Why no run can work in the repository of a folder, if so.
         settings: What the person chose.
         environ: Where PATH is read from.
         folder: Where the person is.
@@ -97,6 +99,8 @@ class Doctor:
         open_model: Callable[[str], ChatModel],
         try_model: TryModel,
         find_key_warnings: Callable[[], Sequence[str]] = tuple,
+        find_tmux_problem: Callable[[], str | None] = lambda: None,
+        find_repository_problem: Callable[[Path], Awaitable[AegisError | None]],
         settings: Settings,
         environ: Mapping[str, str],
         folder: Path,
@@ -107,15 +111,14 @@ class Doctor:
         self._programs, self._sandbox = programs, sandbox
         self._probe_endpoint, self._open_model = probe_endpoint, open_model
         self._try_model, self._find_key_warnings = try_model, find_key_warnings
+        self._find_tmux_problem, self._find_repository_problem = find_tmux_problem, find_repository_problem
         self._settings, self._environ = settings, environ
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
         self._find_leftovers = find_leftovers
 
     async def examine(self) -> list[Check]:
         """Every check, in the order in which a person would mend them. Raises nothing."""
-        first = await asyncio.gather(
-            self._python(), self._version("git", GIT_WANTED), self._version("tmux", TMUX_WANTED, flag="-V")
-        )
+        first = await asyncio.gather(self._python(), self._version("git", GIT_WANTED), self._tmux())
         rest = await asyncio.gather(self._repository(), self._held(), self._model(), self._port())
         return [*first, *rest[:2], *rest[2], rest[3], self._inotify(), self._disk(), await self._left(), self._agents()]
 
@@ -131,6 +134,12 @@ class Doctor:
         found = re.search(r"(\d+)\.(\d+)", text)
         suits = found is None or (int(found[1]), int(found[2])) >= wanted
         return Check(name, suits, text, fix, essential=True)
+
+    async def _tmux(self) -> Check:
+        check = await self._version("tmux", TMUX_WANTED, flag="-V")
+        if check.ok and (problem := self._find_tmux_problem()):
+            return replace(check, found=f"{check.found}; {problem}; /tmp is used instead")
+        return check
 
     async def _said(self, *argv: str, cwd: Path | None = None) -> str | None:
         """What a program prints, or None when it is missing or fails."""
@@ -151,6 +160,9 @@ class Doctor:
     async def _repository(self) -> Check:
         name, folder = "repository", self._folder
         if await self._said("git", "rev-parse", "--show-toplevel", cwd=folder) is None:
+            problem = await self._find_repository_problem(folder)
+            if problem is not None and problem.code == "git.ownership":
+                return Check(name, False, problem.message, problem.hint)
             return Check(
                 name, False, f"{folder} is in none", "go to your repository, or see it at work: aegis-tui demo"
             )
@@ -159,6 +171,8 @@ class Doctor:
         for key, example in (("user.name", "Your Name"), ("user.email", "you@example.org")):
             if not await self._said("git", "config", key, cwd=folder):
                 return Check(name, False, f"git knows no {key}", f"git config --global {key} '{example}'")
+        if (problem := await self._find_repository_problem(folder)) is not None:
+            return Check(name, False, problem.message, problem.hint)
         return Check(name, True, "has commits and an identity")
 
     async def _held(self) -> Check:

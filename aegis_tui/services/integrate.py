@@ -13,6 +13,7 @@ from aegis_tui.domain import ids
 from aegis_tui.domain.commit import commit_trailers, conventional_subject, render_message
 from aegis_tui.domain.fence import NO_FENCES, PieceFences
 from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.letter_case import case_clashes
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION, Finding, Overlapping
 from aegis_tui.errors import MergeConflict
@@ -49,15 +50,27 @@ class Integrator:
         preview = await self._repository.predict(run.working_oid, head_oid)
         blocking, soft = await self._against_applied(run, piece, head_oid, preview)
         others = await self._against_open(run, piece, head_oid)
+        clashes = await self._case_clashes(run, preview.tree or head_oid, changed)
         fence = FenceCheck(self._repository, fences)
         dropped = await fence.dropped(run.working_oid, preview.tree)
         return {
             "files": tuple(sorted(_paths(changed))),
             "blobs": await fence.answers(base, changed),
-            "findings": (*await self._structure(changed), *dropped),
+            "findings": (*await self._structure(changed), *clashes, *dropped),
             "overlaps": (*soft, *others),
             "blocking": tuple(blocking),
         }
+
+    async def _case_clashes(self, run: Run, tree: str, changed: Iterable[ChangedPath]) -> list[Finding]:
+        """New paths that, where git ignores case, are the same file as another one that is there or was merged."""
+        fresh = [item.path for item in changed if item.status in ("A", "R")]
+        if not run.facts.ignore_case or not fresh:
+            return []
+        there = await self._repository.tree_paths(tree)
+        return [
+            Finding(type="structure", file=path, msg=f"{path} differs only in case from {other}: git ignores case here")
+            for path, other in case_clashes(fresh, there)
+        ]
 
     async def _structure(self, changed: Iterable[ChangedPath]) -> list[Finding]:
         found: list[Finding] = []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.command import RunStart
+from aegis_tui.domain.design import Design
 from aegis_tui.domain.qa.detect import detect_qa, wanted_files
 from aegis_tui.domain.run_event import RunFacts, RunOptions
 from aegis_tui.domain.run_rules import parse_design
@@ -17,13 +21,17 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.repository import Repository, RepositoryFacts
-from aegis_tui.ports.sandbox import Sandbox
+from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 from aegis_tui.services.model_choice import Chosen, ModelChooser, TryModel
+from aegis_tui.services.objection import disk_objection, objection, remarks
 
 _log = logging.getLogger(__name__)
 
 MOST_NAMED = 20
 """Other models of the server that the record of a run names."""
+
+REVIEW_AND_QA = 2
+"""Worktrees besides those of the workers that are there at once, at the least."""
 
 _RUN_NAME = re.compile(r"run(\d+)")
 
@@ -64,6 +72,7 @@ class Preflight:
         list_files: Tracked files of a commit.
         port: The hub's state, for the next free run id.
         try_model: Sends a model one small request, to choose among several.
+        state_dir: Where worktrees and logs are kept; it exists.
         find_warnings: What else a person should know before work starts.
     """
 
@@ -76,9 +85,10 @@ class Preflight:
         list_files: ListFiles,
         port: CommandPort,
         try_model: TryModel,
+        state_dir: Path,
         find_warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        self._repository, self._sandbox = repository, sandbox
+        self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
         self._chooser, self._find_warnings = ModelChooser(try_model), find_warnings
         self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
 
@@ -93,10 +103,13 @@ class Preflight:
         facts = await self._repository.facts()
         if facts.head_oid is None:
             raise Refused("the repository has no commit", "git commit", code="git.no-commit")
-        if command.design is not None:
-            parse_design(command.design)
+        design = None if command.design is None else parse_design(command.design)
         report = await self._sandbox.probe()
         level = self._sandbox.choose(command.options.sandbox, report)
+        condition = await self._repository.condition()
+        if (problem := objection(condition, is_sandboxed=level is not SandboxLevel.NONE)) is not None:
+            raise problem
+        await self._check_room(command, design)
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
         chosen = await self._choose_model(endpoint, command.options.model)
         layers = report.layers if level == report.level else dict.fromkeys(report.layers, "off: --sandbox off")
@@ -108,7 +121,9 @@ class Preflight:
             scripted=endpoint.scripted,
             model=chosen.model,
             other_models=chosen.others[:MOST_NAMED],
-            warnings=tuple(self._find_warnings()),
+            warnings=(*self._find_warnings(), *remarks(condition)),
+            submodules=condition.submodules,
+            logs=str(self._state_dir / "logs"),
             uncommitted=facts.dirty_paths,
             qa_commands=await self._checks(command.options, facts),
             started_unix=int(time.time()),
@@ -117,6 +132,20 @@ class Preflight:
         )
         options = command.options.model_copy(update={"base_url": endpoint.base_url})
         return command.model_copy(update={"run": run, "facts": found, "options": options})
+
+    async def _check_room(self, command: RunStart, design: Design | None) -> None:
+        """Refuse a run whose worktrees do not fit on the disk of the state folder."""
+        free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._state_dir)).free
+        features = len(design.features) if design else command.options.workers
+        worktrees = min(command.options.workers, features) + REVIEW_AND_QA
+        problem = disk_objection(
+            free_bytes=free_bytes,
+            checkout_bytes=await self._repository.checkout_bytes(),
+            worktrees=worktrees,
+            place=str(self._state_dir),
+        )
+        if problem is not None:
+            raise problem
 
     async def _choose_model(self, endpoint: Endpoint, wanted: str | None) -> Chosen:
         if endpoint.scripted:

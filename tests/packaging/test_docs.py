@@ -21,6 +21,7 @@ PAGES = (
     "docs/benchmarks.md",
     "docs/hub.md",
     "docs/security.md",
+    "docs/troubleshooting.md",
 )
 
 

@@ -11,6 +11,7 @@ from aegis_tui.sdk.discovery import (
     WorkspacePaths,
     find_hub,
     is_running,
+    no_repository,
     process_start_time,
     workspace_key_of,
     workspace_paths,
@@ -52,6 +53,34 @@ def test_folders_follow_the_xdg_variables_and_sockets_stay_short(tmp_path: Path)
         assert paths.state_dir == Path("/home/me/.local/state/aegis-tui/0123456789ab")
         assert paths.runtime_dir == Path(f"/tmp/aegis-{os.getuid()}/0123456789ab")
         assert len(os.fsencode(paths.gateway_socket)) < 104
+
+
+def test_the_sockets_that_agents_see_stay_short_as_well(tmp_path: Path) -> None:
+    for extra in range(1, 90):
+        base = tmp_path / ("x" * extra)
+        base.mkdir()
+        paths = workspace_paths("0123456789ab", {"HOME": "/home/me", "XDG_RUNTIME_DIR": str(base)})
+        assert len(os.fsencode(paths.runtime_dir / "agents" / "gateway.sock")) < 104
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [
+        (
+            "fatal: detected dubious ownership in repository at '/r'\nTo add an exception for this directory, call:\n\n"
+            "\tgit config --global --add safe.directory /r\n",
+            "git.ownership",
+            ["dubious ownership", "git config --global --add safe.directory /r"],
+        ),
+        ("fatal: not a git repository (or any of the parent directories): .git", "git.unavailable", ["git init"]),
+        ("fatal: bad config line 3 in file /r/.git/config", "git.unavailable", ["bad config line 3", "git status"]),
+        ("", "git.unavailable", ["git init"]),
+    ],
+)
+def test_why_git_finds_no_repository_is_said_in_its_words(said: str, code: str, words: list[str]) -> None:
+    error = no_repository(Path("/r"), said)
+    assert error.code == code
+    assert [word for word in words if word not in f"{error.message} {error.hint}"] == []
 
 
 def test_a_record_without_its_process_is_no_hub(paths: WorkspacePaths) -> None:

@@ -116,6 +116,25 @@ def test_a_folder_outside_a_repository_and_one_without_a_commit_are_told_apart(t
     assert examine(tmp_path / "new")["repository"].found == "no commit yet"
 
 
+def test_what_would_be_refused_before_a_run_is_told(folder: Path) -> None:
+    (folder / ".git/objects/info/alternates").write_text("/nowhere/objects\n")
+    check = examine(folder)["repository"]
+    assert not check.ok and "/nowhere/objects" in check.found and "alternates" in check.fix
+
+
+def test_a_folder_for_sockets_that_tmux_cannot_use_is_told(folder: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 95)
+    long.mkdir()
+
+    async def look() -> Check:
+        environ = {**os.environ, "TMUX_TMPDIR": str(long), "XDG_STATE_HOME": str(tmp_path)}
+        checks = await make_doctor(Settings(base_url=NOWHERE), folder, environ).examine()
+        return next(check for check in checks if check.name == "tmux")
+
+    check = asyncio.run(look())
+    assert check.ok and "TMUX_TMPDIR is too long" in check.found and "/tmp is used instead" in check.found
+
+
 def test_a_repository_without_an_identity_is_told_with_the_command(folder: Path) -> None:
     subprocess.run(["git", "config", "--unset", "user.email"], cwd=folder, check=True)
     check = examine(folder)["repository"]

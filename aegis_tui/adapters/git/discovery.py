@@ -10,6 +10,7 @@ from pathlib import Path
 from aegis_tui.adapters.git.folder import is_folder, real_path
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
 from aegis_tui.errors import GitUnavailable
+from aegis_tui.sdk.discovery import no_repository
 
 MINIMUM_VERSION = (2, 38)
 """The first git whose `merge-tree` writes trees."""
@@ -71,8 +72,4 @@ async def _check_version(runner: GitRunner) -> None:
 
 
 def _not_a_repository(path: Path, answer: GitOutput) -> GitUnavailable:
-    if "dubious ownership" in answer.stderr:
-        return GitUnavailable(
-            f"git does not trust {path}: it belongs to another user", f"git config --global --add safe.directory {path}"
-        )
-    return GitUnavailable(f"{path} is not in a git repository", "git init, and make a first commit")
+    return no_repository(path, answer.stderr)

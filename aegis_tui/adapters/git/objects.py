@@ -63,6 +63,11 @@ class Objects:
         answer = await self._runner.run("diff-tree", "-r", "-M", "-z", "--raw", "--end-of-options", base, head)
         return sorted(parse_raw_diff(answer.fields()), key=lambda change: change.path)
 
+    async def tree_paths(self, oid: str) -> tuple[str, ...]:
+        """See `Repository.tree_paths`."""
+        listed = await self._runner.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", "--end-of-options", oid)
+        return tuple(write_name(path) for path in listed.fields())
+
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None) -> str:
         """See `Repository.diff_text`."""
         if paths is not None and not paths:

@@ -10,6 +10,7 @@ from pathlib import Path
 from aegis_tui.adapters.git.admin import PROTECTED_FILES
 from aegis_tui.adapters.git.checkout import Checkout
 from aegis_tui.adapters.git.compose import Composer
+from aegis_tui.adapters.git.condition import Condition, alternates_of
 from aegis_tui.adapters.git.discovery import Discovery, discover, workspace_key
 from aegis_tui.adapters.git.intake import Intake
 from aegis_tui.adapters.git.objects import Objects
@@ -32,6 +33,7 @@ from aegis_tui.ports.repository import (
     WorktreeEntry,
     WorktreeSpec,
 )
+from aegis_tui.ports.repository_condition import RepositoryCondition
 
 _FSCK_DEADLINE_S = 600.0
 
@@ -58,6 +60,7 @@ class GitRepository:
         self._objects = Objects(self._runner)
         self._checkout = Checkout(place, self._objects)
         self._intake = Intake(self._runner, place.common_dir)
+        self._condition = Condition(place, self._runner)
         self._snapshots = Snapshots(self._runner, self._objects, self._intake)
         self._worktrees = Worktrees(place, self._runner, self._objects, self._snapshots)
         self._merges = Merges(self._runner)
@@ -85,6 +88,18 @@ class GitRepository:
     async def preflight(self, run: str) -> None:
         """See `Repository.preflight`."""
         await self._checkout.preflight(run)
+
+    async def condition(self) -> RepositoryCondition:
+        """See `Repository.condition`."""
+        return await self._condition.look()
+
+    async def checkout_bytes(self) -> int:
+        """See `Repository.checkout_bytes`."""
+        return await self._condition.checkout_bytes()
+
+    async def tree_paths(self, oid: str) -> tuple[str, ...]:
+        """See `Repository.tree_paths`."""
+        return await self._objects.tree_paths(oid)
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
         """See `Repository.add_worktree`."""
@@ -182,9 +197,13 @@ class GitRepository:
 
     async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
         """See `Repository.git_mounts`."""
+        borrowed = await asyncio.to_thread(alternates_of, self.common_dir)
+        shown = (*borrowed, *await self._condition.filter_programs())
         if worktree.branch is None:
-            return GitMounts(self.common_dir, (), ())
-        return await asyncio.to_thread(_mounts, self.common_dir, worktree, Path(worktree.branch).parent, private)
+            return GitMounts(self.common_dir, (), shown)
+        run_folder = Path(worktree.branch).parent
+        mounts = await asyncio.to_thread(_mounts, self.common_dir, worktree, run_folder, private)
+        return replace(mounts, read_only=(*mounts.read_only, *shown))
 
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:
         """See `Repository.take_in`."""

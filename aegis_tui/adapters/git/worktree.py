@@ -28,6 +28,9 @@ from aegis_tui.ports.repository import Guard, RescueName, RescueRef, Worktree, W
 logger = logging.getLogger(__name__)
 
 _CHECKOUT_DEADLINE_S = 600.0
+_WHOLE = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
+"""Agents and QA see the whole tree, also where the person's checkout shows a part of it."""
+
 _FAST_CHECKOUT = ("-c", "checkout.workers=4", "-c", "checkout.thresholdForParallelism=200")
 
 _locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, asyncio.Lock]] = weakref.WeakKeyDictionary()
@@ -171,7 +174,7 @@ class Worktrees:
         await self._check_out(runner, path, "read-tree", "-u", "-m", base, commit, env=off)
 
     async def _check_out(self, runner: GitRunner, path: Path, *args: str, env: dict[str, str]) -> None:
-        await runner.run(*_FAST_CHECKOUT, *args, work_tree=path, env=env, deadline_s=_CHECKOUT_DEADLINE_S)
+        await runner.run(*_FAST_CHECKOUT, *_WHOLE, *args, work_tree=path, env=env, deadline_s=_CHECKOUT_DEADLINE_S)
 
     async def _clear(self, path: Path, rescue: RescueName, base_oid: str) -> None:
         """Make room where a worktree was cut off in the making, or lost its folder or its registration."""

@@ -1,0 +1,212 @@
+"""What stands a repository in the way of a run, looked at once before any work. Reads only."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+
+from aegis_tui.adapters.git.discovery import Discovery
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.domain.file_name import write_name
+from aegis_tui.errors import GitError
+from aegis_tui.ports.repository_condition import MissingFilter, PartialClone, RepositoryCondition
+
+_REMOTE_DEADLINE_S = 20.0
+_WALK_DEADLINE_S = 120.0
+_SUBMODULE = "160000 "
+_PLAIN_PROGRAM = re.compile(r"[\w./+@-]+\Z")
+
+
+class Condition:
+    """Looks at one repository.
+
+    Args:
+        place: Where it is.
+        runner: Runs git in its common folder.
+    """
+
+    def __init__(self, place: Discovery, runner: GitRunner) -> None:
+        self._place, self._runner = place, runner
+
+    async def look(self) -> RepositoryCondition:
+        """See `Repository.condition`."""
+        tree = (await self._runner.run("ls-tree", "-r", "-z", "--full-tree", await self._head())).fields()
+        commands = await self._filter_commands()
+        return RepositoryCondition(
+            closed_to_hub=tuple(await asyncio.to_thread(_closed, _hub_folders(self._place.common_dir))),
+            closed_to_agents=tuple(
+                await asyncio.to_thread(_closed, _store_folders(self._place.common_dir), without_privilege=True)
+            ),
+            lost_alternates=tuple(path for path in alternates_of(self._place.common_dir) if not path.is_dir()),
+            missing_filters=tuple([item async for item in self._missing_filters(commands)]),
+            partial=await self._partial(),
+            submodules=tuple(write_name(row.partition("\t")[2]) for row in tree if row.startswith(_SUBMODULE)),
+            is_sparse=await self._is_true("core.sparseCheckout"),
+            signs_commits=await self._is_true("commit.gpgSign"),
+        )
+
+    async def checkout_bytes(self) -> int:
+        """How much one checkout takes on the disk; 0 in a partial clone, where asking would fetch."""
+        if await self._promisor() is not None:
+            return 0
+        rows = (await self._runner.run("ls-tree", "-r", "-l", "-z", "--full-tree", await self._head())).fields()
+        sizes = (row.partition("\t")[0].split()[3] for row in rows)
+        return sum(int(size) for size in sizes if size.isdigit())
+
+    async def filter_programs(self) -> tuple[Path, ...]:
+        """Programs of filters that are named by their path; a sandbox has to show them for a commit to work."""
+        words = (word for _, command in (await self._filter_commands()).values() for word in _words(command))
+        paths = (Path(word) for word in words if word.startswith("/"))
+        return tuple(dict.fromkeys(path for path in paths if path.is_file() and os.access(path, os.X_OK)))
+
+    async def _head(self) -> str:
+        own = self._place.git_dir
+        return "HEAD" if own == self._place.common_dir else f"worktrees/{own.name}/HEAD"
+
+    async def _is_true(self, key: str) -> bool:
+        runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
+        return (await runner.run("config", "--type=bool", "--get", key, ok=(0, 1, 128))).text == "true"
+
+    async def _settings(self, pattern: str) -> dict[str, str]:
+        answer = await self._runner.run("config", "--null", "--get-regexp", pattern, ok=(0, 1))
+        pairs = (field.partition("\n") for field in answer.fields())
+        return {name: value for name, _, value in pairs}
+
+    async def _filter_commands(self) -> dict[str, tuple[bool, str]]:
+        """By filter name: whether it is required, and the command that a checkout or a commit runs."""
+        settings = await self._settings(r"^filter\..*\.(clean|smudge|process|required)$")
+        names = dict.fromkeys(key.partition(".")[2].rpartition(".")[0] for key in settings)
+        found = {}
+        for name in names:
+            own = {
+                kind: settings.get(f"filter.{name}.{kind}", "") for kind in ("process", "clean", "smudge", "required")
+            }
+            is_required = own["required"].lower() in ("true", "yes", "on", "1")
+            found[name] = (is_required, own["process"] or own["clean"] or own["smudge"])
+        return found
+
+    async def _missing_filters(self, commands: dict[str, tuple[bool, str]]) -> AsyncIterator[MissingFilter]:
+        for name, (is_required, command) in commands.items():
+            program = program_of(command)
+            if not is_required or program is None or _is_runnable(program, self._place.root):
+                continue
+            if example := await self._filtered_file(name):
+                yield MissingFilter(name, program, example)
+
+    async def _filtered_file(self, name: str) -> str | None:
+        """A tracked file that goes through that filter."""
+        if self._place.is_bare or not re.fullmatch(r"[\w-]+", name):
+            return None
+        runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
+        listed = await runner.run(
+            "ls-files", "-z", "--", f":(top,attr:filter={name})", work_tree=self._place.root, ok=(0, 128)
+        )
+        return next((write_name(path) for path in listed.fields()), None)
+
+    async def _promisor(self) -> str | None:
+        settings = await self._settings(r"^(remote\..*\.promisor|extensions\.partialclone)$")
+        for key, value in settings.items():
+            if key.startswith("extensions."):
+                return value
+            if value.lower() in ("true", "yes", "on", "1", ""):
+                return key.removeprefix("remote.").removesuffix(".promisor")
+        return None
+
+    async def _partial(self) -> PartialClone | None:
+        """A partial clone that lacks files of HEAD, and what its remote says."""
+        if (remote := await self._promisor()) is None:
+            return None
+        walk = ("rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", await self._head())
+        listed = await self._runner.run(*walk, ok=(0, 128), deadline_s=_WALK_DEADLINE_S)
+        missing = sum(line.startswith("?") for line in listed.text.splitlines())
+        if not missing:
+            return None
+        try:
+            asked = await self._runner.run(
+                "ls-remote", "--quiet", "--", remote, "HEAD", ok=(0, 128), deadline_s=_REMOTE_DEADLINE_S
+            )
+        except GitError as error:
+            return PartialClone(remote, missing, error.message)
+        lines = [line for line in asked.stderr.splitlines() if line.startswith(("fatal:", "error:"))]
+        return PartialClone(remote, missing, "" if asked.code == 0 else (lines or ["it does not answer"])[0])
+
+
+def program_of(command: str) -> str | None:
+    """The program that a filter's command starts with; None where only a shell could tell."""
+    words = _words(command)
+    return words[0] if words and _PLAIN_PROGRAM.match(words[0]) else None
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
+def _is_runnable(program: str, root: Path) -> bool:
+    if "/" not in program:
+        return shutil.which(program) is not None
+    path = root / program
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def alternates_of(common_dir: Path) -> list[Path]:
+    """Object stores that a repository borrows from, and theirs in turn. Source: gitrepository-layout(5)."""
+    found: dict[Path, None] = {}
+    waiting = [common_dir / "objects"]
+    while waiting:
+        store = waiting.pop()
+        try:
+            lines = (store / "info" / "alternates").read_text(errors="surrogateescape").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            if line and not line.startswith("#"):
+                path = Path(os.path.normpath(store / line.strip('"')))
+                if path not in found:
+                    found[path] = None
+                    waiting.append(path)
+    return list(found)
+
+
+def _hub_folders(common_dir: Path) -> Iterator[Path]:
+    yield common_dir
+    for name in ("objects", "refs", "refs/heads", "logs", "logs/refs/heads", "worktrees"):
+        yield common_dir / name
+
+
+def _store_folders(common_dir: Path) -> Iterator[Path]:
+    objects = common_dir / "objects"
+    yield objects
+    yield from sorted(objects.glob("[0-9a-f][0-9a-f]"))
+
+
+def _closed(folders: Iterable[Path], *, without_privilege: bool = False) -> list[Path]:
+    """Folders that exist and that cannot be written.
+
+    Args:
+        folders: Which to look at.
+        without_privilege: Judge as a process that has not root's rights over files; agents in a sandbox have not.
+    """
+    return [path for path in folders if path.is_dir() and not _is_writable(path, without_privilege=without_privilege)]
+
+
+def _is_writable(path: Path, *, without_privilege: bool) -> bool:
+    if not os.access(path, os.W_OK | os.X_OK):
+        return False
+    if not without_privilege or os.getuid() != 0:
+        return True
+    status = path.stat()
+    return allows_write(status.st_mode, is_owner=status.st_uid == 0, in_group=status.st_gid in {0, *os.getgroups()})
+
+
+def allows_write(mode: int, *, is_owner: bool, in_group: bool) -> bool:
+    """Whether the permission bits of a folder alone let somebody make files in it (path_resolution(7))."""
+    shift = 6 if is_owner else 3 if in_group else 0
+    return (mode >> shift) & 0o3 == 0o3

@@ -1,0 +1,42 @@
+"""Paths that are one file where git ignores case (`core.ignoreCase`)."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+
+def folded(path: str) -> str:
+    """The form in which paths that differ only in case are equal."""
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def case_clashes(fresh: Iterable[str], there: Iterable[str]) -> list[tuple[str, str]]:
+    """Each new path that differs only in case from another path or from a folder of one, with that other.
+
+    A folder counts where it is new itself.
+
+    Args:
+        fresh: New paths.
+        there: All paths, the new ones among them.
+    """
+    every, new = set(there), set(fresh)
+    names: dict[str, set[str]] = {}
+    for path in every:
+        for name in _prefixes(path):
+            names.setdefault(folded(name), set()).add(name)
+    old = {name for path in every - new for name in _prefixes(path)}
+    found: dict[str, str] = {}
+    for path in new:
+        for name in _prefixes(path):
+            if name not in old and (others := names.get(folded(name), set()) - {name}):
+                found.setdefault(path, min(others))
+    return sorted(found.items())
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """The folders that a path lies in, outermost first, and itself."""
+    for at, char in enumerate(path):
+        if char == "/":
+            yield path[:at]
+    yield path
