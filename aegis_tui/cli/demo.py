@@ -22,6 +22,7 @@ from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.run import GATE_CODES
 from aegis_tui.domain import ids
+from aegis_tui.domain.failure import error_lines
 from aegis_tui.errors import AegisError, HubUnavailable, Unavailable
 from aegis_tui.services.demo import Claim, Report, Result, judge, parse_promise
 from aegis_tui.services.design import load_design
@@ -152,7 +153,9 @@ def _claims(ground: Playground, report: Report) -> list[Claim]:
 
 def _summary(report: Report, claims: list[Claim], kept: Path | None) -> Iterator[str]:
     if error := report.get("error"):
-        yield f"the run failed: {error['message']}"
+        first, *rest = error_lines(error)
+        yield f"the run failed: {first}"
+        yield from (f"  {line}" for line in rest)
     yield from output.table(("yes" if claim.ok else "NO", claim.name, claim.found) for claim in claims)
     if commit := report["commit"]:
         yield f"{commit['subject']}"

@@ -15,6 +15,7 @@ from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain import ids
+from aegis_tui.domain.failure import error_lines
 from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
@@ -209,7 +210,9 @@ def _conclude(report: dict[str, Any], *, as_json: bool) -> int:
 def _summary(report: dict[str, Any]) -> Iterator[str]:
     commit, error = report.get("commit"), report.get("error")
     if error:
-        yield from failure_lines(report["run"], error)
+        first, *rest = error_lines(error)
+        yield f"run {report['run']} failed: {first}"
+        yield from (f"  {line}" for line in rest)
         return
     for problem in report.get("problems") or ():
         yield f"  note: {problem}"
@@ -218,26 +221,6 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
         place = f"{commit['oid'][:12]} on {commit['branch']}"
         yield f"{commit['files']} files in {place}, after {report['duration_s']:.0f} s"
         yield f"take it over: git merge --ff-only {commit['branch']}"
-
-
-def failure_lines(run: str, error: dict[str, Any]) -> Iterator[str]:
-    """How a run failed, for a person: what, who met the first cause, its last words, what to do, where the log is."""
-    yield f"run {run} failed: {error['message']}"
-    cause, words = error.get("cause") or "", error.get("last_words") or ""
-    if not _is_in(cause, error["message"]):
-        yield f"  first cause: {cause}"
-    if error.get("instance"):
-        feature = f", at {error['feature']}" if error.get("feature") else ""
-        yield f"  met by {error['instance']}{feature}"
-    if words and not _is_in(words, f"{error['message']} {cause}"):
-        yield f"  its last words: {words}"
-    yield f"  {error['hint']}"
-    if error.get("log"):
-        yield f"  log: {error['log']}"
-
-
-def _is_in(words: str, text: str) -> bool:
-    return "".join(words.split()) in "".join(text.split())
 
 
 def _wait(run: RunName = None, as_json: AsJson = False) -> int:

@@ -5,8 +5,9 @@ What a person reads names the first cause, who met it, the last words of that ag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aegis_tui.domain import run_event as events
 from aegis_tui.domain.cause import one_line
@@ -61,6 +62,33 @@ def fail(
         "log": _log_of(run, instance),
     }
     return [(HUB, events.RunEnding(run=run.run, ok=False, error=error))]
+
+
+def error_lines(error: Mapping[str, Any]) -> list[str]:
+    """How a run failed, for a person: what, the first cause, who met it, its last words, what to do, where the log is.
+
+    Args:
+        error: Of a report. Older logs have fewer fields.
+    """
+    message, cause, words = (str(error.get(name) or "") for name in ("message", "cause", "last_words"))
+    lines = [message or "failed"]
+    if not _is_in(cause, message):
+        lines.append(f"first cause: {cause}")
+    if error.get("instance"):
+        feature = f", at {error['feature']}" if error.get("feature") else ""
+        lines.append(f"met by {error['instance']}{feature}")
+    if not _is_in(words, f"{message} {cause}"):
+        lines.append(f"its last words: {words}")
+    if error.get("hint"):
+        lines.append(str(error["hint"]))
+    if error.get("log"):
+        lines.append(f"log: {error['log']}")
+    return lines
+
+
+def _is_in(words: str, text: str) -> bool:
+    """Whether a text holds these words, however its lines are broken."""
+    return "".join(words.split()) in "".join(text.replace("; ", "").split())
 
 
 def _log_of(run: Run, instance: Instance | None) -> str | None:

@@ -100,15 +100,16 @@ class Preflight:
         """
         run = await self._next_run()
         await self._repository.preflight(run)
-        facts = await self._repository.facts()
-        if facts.head_oid is None:
-            raise Refused("the repository has no commit", "git commit", code="git.no-commit")
         design = None if command.design is None else parse_design(command.design)
         report = await self._sandbox.probe()
         level = self._sandbox.choose(command.options.sandbox, report)
+        # First, as git says in its own way, for example in `git status`, what is missing.
         condition = await self._repository.condition()
         if (problem := objection(condition, is_sandboxed=level is not SandboxLevel.NONE)) is not None:
             raise problem
+        facts = await self._repository.facts()
+        if facts.head_oid is None:
+            raise Refused("the repository has no commit", "git commit", code="git.no-commit")
         await self._check_room(command, design)
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
         chosen = await self._choose_model(endpoint, command.options.model)

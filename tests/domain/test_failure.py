@@ -10,6 +10,7 @@ import pytest
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause, ended, gist
 from aegis_tui.domain.core import THE_PERSON, Actor
+from aegis_tui.domain.failure import error_lines
 from aegis_tui.domain.run import PieceStatus
 from tests.domain.test_core import DESIGN, Hub
 
@@ -195,6 +196,17 @@ def test_a_piece_that_was_sent_back_is_not_restored_when_its_worker_fails() -> N
     hub.bring_down()
     assert hub.stands("alpha") is PieceStatus.WORKING
     assert list(hub.living("worker")) == ["NATIVE-w02"]
+
+
+def test_a_person_reads_each_fact_of_a_failure_once() -> None:
+    hub = Hub()
+    hub.start(DESIGN)
+    one_fails(hub, "worker", cause=HOOK)
+    lines = error_lines({**error_of(hub), "log": "/state/logs/w01.log"})
+    assert "lint: no tabs" in lines[0]
+    assert lines[1:3] == ["met by NATIVE-w01, at alpha", "its last words: no idea"]
+    assert lines[3].startswith("mend it; ") and lines[4] == "log: /state/logs/w01.log"
+    assert error_lines({"message": "no", "hint": "do"}) == ["no", "do"]
 
 
 @pytest.mark.parametrize(("text", "limit"), itertools.product(["", "abc", "x" * 30], [9, 10, 29]))

@@ -1,79 +1,120 @@
-"""Repositories that git allows and tools forget: SHA-256 ids, names of files and branches that are not UTF-8."""
+"""Runs in repositories that are not plain: what can work works, what cannot is said first (FLOW-2, FLOW-10)."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aegis_tui.testing.scratch import ScratchWorkspace
+from aegis_tui.testing.recorded_llm import RecordedLLM
+from aegis_tui.testing.scratch import Answer, ScratchWorkspace
+from tests.e2e.test_kill import call, serve
+
+WRITE = call("write", path="out/x.txt", content="made\n")
+DONE = call("report", status="done", summary="feat: make it")
+REVIEWER = [call("verdict", decision="approve", criteria=[{"id": "works", "pass": True, "evidence": "read it"}])]
 
 
 @pytest.fixture
-def odd_workspace() -> Iterator[ScratchWorkspace]:
+def workspace() -> Iterator[ScratchWorkspace]:
     scratch = ScratchWorkspace()
-    scratch.environ["GIT_DEFAULT_HASH"] = "sha256"
-    scratch.init({"README.md": "odd\n"})
-    folder = scratch.root / os.fsdecode(b"lat\xe9")
-    folder.mkdir()
-    (folder / os.fsdecode(b"old\xe9.txt")).write_text("old\n")
-    scratch.git("checkout", "-q", "-b", os.fsdecode(b"br\xe9"))
-    scratch.git("add", "-A")
-    scratch.git("commit", "-q", "-m", "odd names")
+    scratch.init({"README.md": "hello\n", ".gitignore": "out/\n"})
     yield scratch
+    scratch.aegis("hub", "stop")
     left = scratch.leftovers()
     scratch.close()
     assert left == []
 
 
-@pytest.fixture(scope="module")
-def other_server() -> Iterator[str]:
-    program = Path(__file__).parents[1] / "agent" / "other_model_server.py"
-    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-        process.terminate()
-
-
-def test_names_that_are_not_utf8_go_through_a_run_in_a_sha256_repository(
-    odd_workspace: ScratchWorkspace, other_server: str
-) -> None:
-    assert len(odd_workspace.git("rev-parse", "HEAD")) == 64
-    new, old = r'"lat\351/new\351.txt"', r'"lat\351/old\351.txt"'
+def run(workspace: ScratchWorkspace, steps: list[dict[str, Any]], *, partition: str) -> tuple[Answer, RecordedLLM]:
+    """One feature, built by a worker that takes these steps."""
+    model = serve(workspace.folder / "scripts", {"one": steps, "reviewer": REVIEWER})
     design = {
-        "goal": "Write odd names",
-        "features": [
-            {
-                "id": "one",
-                "title": "One",
-                "brief": f"FILE {new}: new\\n\nFILE {old}: changed\\n",
-                "partition": ["lat*/**"],
-            },
-            {"id": "two", "title": "Two", "brief": "FILE README.md: two\\n", "partition": ["README.md"]},
-        ],
-        "qa": {"commands": ["test -e README.md"]},
+        "goal": "Make a file",
+        "features": [{"id": "one", "title": "One", "brief": "Make it. [[script:one]]", "partition": [partition]}],
+        "qa": {"commands": ["test -f out/x.txt"]},
     }
-    path = odd_workspace.folder / "design.yaml"
-    path.write_text(json.dumps(design))
-    odd_workspace.aegis("hub", "start")
-    answer = odd_workspace.aegis(
-        *("run", "Write odd names", "--design", str(path), "--base-url", other_server, "--headless", "--json")
-    )
+    place = workspace.folder / "design.yaml"
+    place.write_text(json.dumps(design))
+    try:
+        arguments = ["--design", str(place), "--base-url", model.base_url, "--headless", "--json"]
+        return workspace.aegis("run", "Make a file", *arguments, "--note", "reviewer=[[script:reviewer]]"), model
+    finally:
+        model.close()
+
+
+def test_borrowed_objects_ignored_files_and_a_filter_outside_the_path_work(workspace: ScratchWorkspace) -> None:
+    origin = workspace.root
+    tool = workspace.folder / "rot"
+    tool.write_text("#!/bin/sh\ntr a-z n-za-m\n")
+    tool.chmod(0o755)
+    (origin / ".gitattributes").write_text("*.txt filter=rot\n")
+    (origin / "k.txt").write_text("frperg\n")
+    workspace.git("add", "-A")
+    workspace.git("commit", "-qm", "feat: secrets")
+    workspace.root = workspace.folder / "borrower"
+    workspace.root.mkdir()
+    workspace.git("clone", "-q", "--shared", str(origin), ".")
+    for name, value in {
+        "user.name": "P",
+        "user.email": "p@example.org",
+        "commit.gpgSign": "true",
+        "filter.rot.clean": str(tool),
+        "filter.rot.smudge": str(tool),
+        "filter.rot.required": "true",
+    }.items():
+        workspace.git("config", name, value)
+    answer, _ = run(workspace, [WRITE, DONE], partition="out/**")
     assert answer.code == 0, (answer.out, answer.err)
-    changed = odd_workspace.git("diff", "--name-only", "HEAD", "aegis/run1/result").splitlines()
-    assert sorted(changed) == sorted([new, old, "README.md"])
-    seen = {event["data"].get("path") for event in odd_workspace.events() if event["type"] == "file:changed"}
-    assert {new, old} <= seen
-    for command in ("status", "report", "events", "conflicts"):
-        shown = odd_workspace.aegis(command, "--json")
-        assert shown.code == 0, (command, shown.err)
-    locked = odd_workspace.aegis("lock", "acquire", new, "--json")
-    assert locked.json["locks"][0]["path"] == new
-    folder = odd_workspace.aegis("lock", "acquire", os.fsdecode(b"lat\xe9"), "--json")
-    assert folder.json["locks"][0]["path"] == r'"lat\351"'
-    odd_workspace.aegis("hub", "stop")
+    assert answer.json["commit"]["files"] == 1
+    assert workspace.git("show", "aegis/run1/result:out/x.txt") == "znqr"
+    assert "the result is not signed" in answer.err and "DONE" in answer.err
+
+
+def test_a_hook_that_always_refuses_ends_the_run_after_one_worker(workspace: ScratchWorkspace) -> None:
+    hook = workspace.root / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho 'lint: x.txt has no licence' >&2; exit 1\n")
+    hook.chmod(0o755)
+    answer, model = run(workspace, [WRITE, *[DONE] * 30], partition="out/**")
+    assert answer.code == 1, (answer.out, answer.err)
+    error = answer.json["error"]
+    assert "lint: x.txt has no licence" in error["message"] and "lint: x.txt has no licence" in error["cause"]
+    assert (error["code"], error["instance"], error["feature"]) == ("worker.failed", "NATIVE-w01", "one")
+    assert "lint: x.txt has no licence" in Path(error["log"]).read_text("utf-8")
+    assert [item["id"] for item in answer.json["instances"]] == ["w01"]
+    assert model.requests <= 5
+    assert workspace.git("for-each-ref", "refs/aegis/rescue/run1/w01") != ""
+    assert "lint: x.txt has no licence" in answer.err
+
+
+def test_new_files_outside_the_partition_are_kept_in_a_rescue_ref(workspace: ScratchWorkspace) -> None:
+    stray = call("bash", command="echo stray > notes.md")
+    answer, _ = run(workspace, [WRITE, stray, DONE, DONE], partition="out/**")
+    assert answer.code == 0, (answer.out, answer.err)
+    (worker,) = [item for item in answer.json["instances"] if item["role"] == "worker"]
+    assert workspace.git("show", f"{worker['rescue_ref']}:notes.md") == "stray"
+    assert "notes.md" not in workspace.git("ls-tree", "-r", "--name-only", "aegis/run1/result")
+
+
+@pytest.mark.parametrize("kind", ["store", "filter", "alternates"])
+def test_what_cannot_work_is_refused_before_the_model_is_asked(workspace: ScratchWorkspace, kind: str) -> None:
+    objects = workspace.root / ".git/objects"
+    if kind == "store":
+        objects.chmod(0o555)
+    elif kind == "filter":
+        (workspace.root / ".gitattributes").write_text("*.md filter=gone\n")
+        workspace.git("add", "-A")
+        workspace.git("commit", "-qm", "chore: attributes")
+        workspace.git("config", "filter.gone.clean", "no-such-program")
+        workspace.git("config", "filter.gone.required", "true")
+    else:
+        (objects / "info").mkdir(exist_ok=True)
+        (objects / "info/alternates").write_text("/nowhere/objects\n")
+    answer, model = run(workspace, [WRITE, DONE], partition="out/**")
+    objects.chmod(0o755)
+    assert answer.json["error"]["code"] == f"preflight.{kind}", answer
+    assert answer.code in (3, 5) and model.requests == 0
+    assert workspace.git("for-each-ref", "refs/heads/aegis") == ""

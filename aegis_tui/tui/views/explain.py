@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.failure import error_lines
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import Run
@@ -77,8 +78,9 @@ def explain_stage(workspace: Workspace, run: Run | None) -> list[Line]:
         lines += gate_lines(gates_of(workspace, run))
         lines += [(), (Span("A gate is a function of the log: what an agent says never opens one.", "muted"),)]
     if run.error:
-        lines.append((Span(inert(str(run.error.get("message", ""))), "bad"),))
-        lines.append((Span(inert(str(run.error.get("hint", "")))),))
+        first, *rest = error_lines(run.error)
+        lines.append((Span(inert(first), "bad"),))
+        lines += [(Span(inert(line)),) for line in rest]
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aegis_tui.domain.failure import error_lines
 from aegis_tui.tui.text import Ink, Line, Span, clock_text, count_text, fit, inert, wrap
 
 _STAGE: dict[str, tuple[str, Ink]] = {
@@ -53,8 +54,9 @@ def _outcome(report: dict[str, Any], width: int) -> list[Line]:
         place = f"  {str(commit['oid'])[:12]} on {commit['branch']}, {commit['files']} files, {took}"
         lines.append((Span(fit(inert(place), width), "muted"),))
     if error:
-        lines.append((Span("✗ ", "bad"), Span(inert(str(error.get("message", "failed"))), "bad")))
-        lines += [(Span(f"  {part}"),) for part in wrap(str(error.get("hint", "")), width - 2)]
+        first, *rest = error_lines(error)
+        lines.append((Span("✗ ", "bad"), Span(inert(first), "bad")))
+        lines += [(Span(f"  {part}"),) for line in rest for part in wrap(inert(line), width - 2)]
     if report.get("scripted"):
         words = ": the model's words came from files; all else was real"
         lines.append((Span("  scripted", "warn"), Span(words, "muted")))

@@ -1,0 +1,56 @@
+"""`run` asks again, under the same request, when the hub dies before it has answered."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from aegis_tui.cli import run as cli_run
+from aegis_tui.cli.place import Place
+from aegis_tui.errors import HubUnavailable, Refused
+
+
+class Hubs:
+    """Hubs that are started one after the other; each answers as it was told to."""
+
+    def __init__(self, *answers: dict[str, Any] | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def started_hub(self) -> Hubs:
+        return self
+
+    def command(self, command_type: str, *, request_id: str, **fields: Any) -> dict[str, Any]:
+        assert command_type == "run:start"
+        self.asked.append(request_id)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def start(hubs: Hubs) -> dict[str, Any]:
+    return cli_run._ask(cast(Place, hubs), {"goal": "g"})
+
+
+def test_the_request_is_the_same_until_a_hub_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    hubs = Hubs(HubUnavailable("gone"), HubUnavailable("gone"), {"run": "run1"})
+    assert start(hubs) == {"run": "run1"}
+    assert len(hubs.asked) == 3 and len(set(hubs.asked)) == 1
+    assert "gone; asking again" in capsys.readouterr().err
+
+
+def test_a_refusal_is_not_asked_again() -> None:
+    hubs = Hubs(Refused("no commit"))
+    with pytest.raises(Refused):
+        start(hubs)
+    assert len(hubs.asked) == 1
+
+
+def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_run, "RECONNECT_S", 0.3)
+    hubs = Hubs(*[HubUnavailable("gone")] * 99)
+    with pytest.raises(HubUnavailable):
+        start(hubs)
+    assert 1 < len(hubs.asked) < 10
