@@ -298,7 +298,7 @@ async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
 async def _repository_problem(folder: Path) -> AegisError | None:
     """Why no run can work in the repository of a folder; None where one can, as far as can be seen beforehand."""
     try:
-        return objection(await (await open_repository(folder)).condition(), is_sandboxed=True)
+        return objection(await (await open_repository(folder)).condition())
     except AegisError as error:
         return error
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from aegis_tui.ports.repository_condition import RepositoryCondition
-
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:
@@ -242,18 +240,6 @@ class Repository(Protocol):
         Raises:
             Refused: No commit, no identity, or a branch that stands where ours go; the hint is the command that helps.
         """
-        ...
-
-    async def condition(self) -> RepositoryCondition:
-        """What may keep a run from working; looked at without changing anything."""
-        ...
-
-    async def checkout_bytes(self) -> int:
-        """How much one checkout of HEAD takes on the disk; 0 where asking would fetch from a remote."""
-        ...
-
-    async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """Every path in the tree of a commit or tree, sorted as git does."""
         ...
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:

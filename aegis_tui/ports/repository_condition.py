@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from aegis_tui.ports.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,8 @@ class PartialClone:
 class RepositoryCondition:
     """What was found of a repository that may keep a run from working."""
 
-    closed_to_hub: tuple[Path, ...] = ()
-    """Folders of the git folder that this process cannot write."""
-    closed_to_agents: tuple[Path, ...] = ()
-    """Folders of the object store that a process without root's privilege over files cannot write."""
+    closed: tuple[Path, ...] = ()
+    """Folders of the git folder that have to be written and cannot be."""
     lost_alternates: tuple[Path, ...] = ()
     """Object stores that it borrows from and that are not there."""
     missing_filters: tuple[MissingFilter, ...] = ()
@@ -45,3 +46,19 @@ class RepositoryCondition:
     """The checkout that was opened shows a part of the tree."""
     signs_commits: bool = False
     """`commit.gpgSign` is set."""
+
+
+class InspectedRepository(Repository, Protocol):
+    """A repository that can be looked at as a whole."""
+
+    async def condition(self) -> RepositoryCondition:
+        """What may keep a run from working; looked at without changing anything."""
+        ...
+
+    async def checkout_bytes(self) -> int:
+        """How much one checkout of HEAD takes on the disk; 0 where asking would fetch from a remote."""
+        ...
+
+    async def tree_paths(self, oid: str) -> tuple[str, ...]:
+        """Every path in the tree of a commit or tree, sorted as git does."""
+        ...

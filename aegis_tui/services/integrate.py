@@ -17,7 +17,8 @@ from aegis_tui.domain.letter_case import case_clashes
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION, Finding, Overlapping
 from aegis_tui.errors import MergeConflict
-from aegis_tui.ports.repository import ChangedPath, MergePreview, Repository
+from aegis_tui.ports.repository import ChangedPath, MergePreview
+from aegis_tui.ports.repository_condition import InspectedRepository
 from aegis_tui.services.fence import FenceCheck
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ LINK, SUBMODULE = "120000", "160000"
 class Integrator:
     """What happens to pieces between hand-in and commit."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: InspectedRepository) -> None:
         self._repository = repository
 
     async def prepare_run(self, run: Run) -> None:

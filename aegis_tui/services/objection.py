@@ -15,17 +15,12 @@ SPARE_BYTES = 64 << 20
 _SHOWN = 5
 
 
-def objection(condition: RepositoryCondition, *, is_sandboxed: bool) -> AegisError | None:
-    """The first reason why no run can work in a repository; None where there is none.
-
-    Args:
-        condition: What was found.
-        is_sandboxed: Agents run in a sandbox, where root has no rights over the files of others.
-    """
-    return next(_objections(condition, is_sandboxed=is_sandboxed), None)
+def objection(condition: RepositoryCondition) -> AegisError | None:
+    """The first reason why no run can work in a repository; None where there is none."""
+    return next(_objections(condition), None)
 
 
-def _objections(condition: RepositoryCondition, *, is_sandboxed: bool) -> Iterator[AegisError]:
+def _objections(condition: RepositoryCondition) -> Iterator[AegisError]:
     if condition.lost_alternates:
         lost = condition.lost_alternates[0]
         yield GitUnavailable(
@@ -33,8 +28,7 @@ def _objections(condition: RepositoryCondition, *, is_sandboxed: bool) -> Iterat
             f"bring {lost} back, or correct objects/info/alternates in the git folder",
             code="preflight.alternates",
         )
-    closed = (*condition.closed_to_hub, *(condition.closed_to_agents if is_sandboxed else ()))
-    if closed:
+    if closed := condition.closed:
         yield Refused(
             f"no commit can be made: {_named(map(str, closed))} cannot be written by you",
             f"make it writable: chmod -R u+w {closed[0]}, and sudo chown -R $(id -u) {closed[0]} where it is another's",

@@ -20,8 +20,9 @@ from aegis_tui.domain.run_rules import parse_design
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused
 from aegis_tui.ports.command_port import CommandPort
-from aegis_tui.ports.repository import Repository, RepositoryFacts
-from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
+from aegis_tui.ports.repository import RepositoryFacts
+from aegis_tui.ports.repository_condition import InspectedRepository
+from aegis_tui.ports.sandbox import Sandbox
 from aegis_tui.services.model_choice import Chosen, ModelChooser, TryModel
 from aegis_tui.services.objection import disk_objection, objection, remarks
 
@@ -79,7 +80,7 @@ class Preflight:
     def __init__(
         self,
         *,
-        repository: Repository,
+        repository: InspectedRepository,
         sandbox: Sandbox,
         probe_endpoint: ProbeEndpoint,
         list_files: ListFiles,
@@ -105,7 +106,7 @@ class Preflight:
         level = self._sandbox.choose(command.options.sandbox, report)
         # First, as git says in its own way, for example in `git status`, what is missing.
         condition = await self._repository.condition()
-        if (problem := objection(condition, is_sandboxed=level is not SandboxLevel.NONE)) is not None:
+        if (problem := objection(condition)) is not None:
             raise problem
         facts = await self._repository.facts()
         if facts.head_oid is None:

@@ -21,8 +21,7 @@ FILTER = MissingFilter("lfs", "git-lfs", "big.bin")
             "preflight.alternates",
             ["/srv/objects", "objects/info/alternates"],
         ),
-        (RepositoryCondition(closed_to_hub=(STORE,)), "preflight.store", [str(STORE), "chmod -R u+w", "chown"]),
-        (RepositoryCondition(closed_to_agents=(STORE,)), "preflight.store", [str(STORE)]),
+        (RepositoryCondition(closed=(STORE,)), "preflight.store", [str(STORE), "chmod -R u+w", "chown"]),
         (
             RepositoryCondition(missing_filters=(FILTER,)),
             "preflight.filter",
@@ -38,7 +37,7 @@ FILTER = MissingFilter("lfs", "git-lfs", "big.bin")
 def test_each_objection_names_what_is_wrong_and_the_command_that_helps(
     condition: RepositoryCondition, code: str, words: list[str]
 ) -> None:
-    error = objection(condition, is_sandboxed=True)
+    error = objection(condition)
     assert error is not None and error.code == code
     assert [word for word in words if word not in f"{error.message} {error.hint}"] == []
 
@@ -52,12 +51,7 @@ def test_each_objection_names_what_is_wrong_and_the_command_that_helps(
     ],
 )
 def test_what_can_work_is_not_refused(condition: RepositoryCondition) -> None:
-    assert objection(condition, is_sandboxed=True) is None
-
-
-def test_a_store_that_only_roots_privilege_opens_is_open_without_a_sandbox() -> None:
-    condition = RepositoryCondition(closed_to_agents=(STORE,))
-    assert objection(condition, is_sandboxed=False) is None
+    assert objection(condition) is None
 
 
 def test_what_is_only_said_is_one_sentence_each() -> None:

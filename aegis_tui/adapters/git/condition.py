@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aegis_tui.adapters.git.discovery import Discovery
@@ -38,10 +38,7 @@ class Condition:
         tree = (await self._runner.run("ls-tree", "-r", "-z", "--full-tree", await self._head())).fields()
         commands = await self._filter_commands()
         return RepositoryCondition(
-            closed_to_hub=tuple(await asyncio.to_thread(_closed, _hub_folders(self._place.common_dir))),
-            closed_to_agents=tuple(
-                await asyncio.to_thread(_closed, _store_folders(self._place.common_dir), without_privilege=True)
-            ),
+            closed=tuple(await asyncio.to_thread(_closed, self._place.common_dir)),
             lost_alternates=tuple(path for path in alternates_of(self._place.common_dir) if not path.is_dir()),
             missing_filters=tuple([item async for item in self._missing_filters(commands)]),
             partial=await self._partial(),
@@ -175,38 +172,8 @@ def alternates_of(common_dir: Path) -> list[Path]:
     return list(found)
 
 
-def _hub_folders(common_dir: Path) -> Iterator[Path]:
-    yield common_dir
-    for name in ("objects", "refs", "refs/heads", "logs", "logs/refs/heads", "worktrees"):
-        yield common_dir / name
-
-
-def _store_folders(common_dir: Path) -> Iterator[Path]:
-    objects = common_dir / "objects"
-    yield objects
-    yield from sorted(objects.glob("[0-9a-f][0-9a-f]"))
-
-
-def _closed(folders: Iterable[Path], *, without_privilege: bool = False) -> list[Path]:
-    """Folders that exist and that cannot be written.
-
-    Args:
-        folders: Which to look at.
-        without_privilege: Judge as a process that has not root's rights over files; agents in a sandbox have not.
-    """
-    return [path for path in folders if path.is_dir() and not _is_writable(path, without_privilege=without_privilege)]
-
-
-def _is_writable(path: Path, *, without_privilege: bool) -> bool:
-    if not os.access(path, os.W_OK | os.X_OK):
-        return False
-    if not without_privilege or os.getuid() != 0:
-        return True
-    status = path.stat()
-    return allows_write(status.st_mode, is_owner=status.st_uid == 0, in_group=status.st_gid in {0, *os.getgroups()})
-
-
-def allows_write(mode: int, *, is_owner: bool, in_group: bool) -> bool:
-    """Whether the permission bits of a folder alone let somebody make files in it (path_resolution(7))."""
-    shift = 6 if is_owner else 3 if in_group else 0
-    return (mode >> shift) & 0o3 == 0o3
+def _closed(common_dir: Path) -> list[Path]:
+    """Folders that commits, branches and worktrees are written into, and that cannot be written."""
+    names = ("", "objects", "refs", "refs/heads", "logs", "logs/refs/heads", "worktrees")
+    folders = [*(common_dir / name for name in names), *sorted((common_dir / "objects").glob("[0-9a-f][0-9a-f]"))]
+    return [path for path in folders if path.is_dir() and not os.access(path, os.W_OK | os.X_OK)]
