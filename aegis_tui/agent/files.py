@@ -8,6 +8,7 @@ from pathlib import Path
 from tokenize import detect_encoding
 
 from aegis_tui.domain.file_name import name_of, read_name, write_name
+from aegis_tui.domain.letter_case import folded
 from aegis_tui.domain.region import blob_id
 from aegis_tui.errors import AegisError, Refused, UsageError
 
@@ -47,6 +48,23 @@ class Worktree:
     def place(self, path: str) -> Path:
         """Where the file `path`, a result of `locate`, lies."""
         return self.root / name_of(path)
+
+    def case_twin(self, path: str) -> str | None:
+        """The path of what bears the same name in other case, for a path or the first of its folders that is not there.
+
+        On a file system that tells cases apart git may not: it then takes the new file for the old one.
+        """
+        place = self.root
+        for part in Path(path).parts:
+            try:
+                names = {entry.name for entry in place.iterdir()}
+            except OSError:
+                return None
+            if part not in names:
+                twin = next((name for name in sorted(names) if folded(name) == folded(part)), None)
+                return (place / twin).relative_to(self.root).as_posix() if twin else None
+            place /= part
+        return None
 
     def load(self, path: str) -> str:
         """The text of `path`, a result of `locate`; line ends as they are.

@@ -18,6 +18,15 @@ MAX_IN_ALL = 6
 CERTAIN_WHEN_REPEATED = frozenset({"commit.hook", "git.add", "git.commit"})
 """What an agent may put right, and which meets every successor as well when it cannot."""
 
+HINTS = {
+    "commit.hook": "run that hook by hand in a fresh clone; agents have neither your network nor your home folder",
+    "commit.guard": "widen the partition in the design, or grant the path when the agent asks for it",
+    "usage": "read its log: the model does not do what its role asks; another model may",
+}
+"""What a person can do about a refusal; the error's own hint is for the model."""
+
+_OTHERWISE = "read its log: the brief may ask for what a rule refuses"
+
 CHANGES = frozenset({"edit", "write", "bash"})
 """Tools after whose success the same refusal may have another reason."""
 
@@ -59,4 +68,5 @@ class Refusals:
         self._in_all[signature] += 1
         if self._in_row < MAX_IN_ROW and self._in_all[signature] < MAX_IN_ALL:
             return None
-        return cause_of(error, outlook="certain" if error.code in CERTAIN_WHEN_REPEATED else "repeated")
+        cause = cause_of(error, outlook="certain" if error.code in CERTAIN_WHEN_REPEATED else "repeated")
+        return cause.model_copy(update={"hint": HINTS.get(error.code, _OTHERWISE)})

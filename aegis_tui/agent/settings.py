@@ -33,6 +33,8 @@ class Scope(FrozenModel):
     """Globs that any worker may write under an EXCLUSIVE lock."""
     owners: dict[str, str] = Field(default_factory=dict)
     """Glob to the agent id that owns it."""
+    submodules: tuple[str, ...] = ()
+    """Paths of submodules, whose folders are empty here."""
     ignore_case: bool = False
     """Compare paths case-folded, as the hub does where `core.ignorecase` is set."""
 

@@ -70,6 +70,12 @@ class Writer:
             Refused: It is outside the worktree.
         """
         real = self.worktree.locate(path)
+        for folder in self._scope.scope.submodules:
+            if real == folder or real.startswith(f"{folder}/"):
+                raise PartitionRefused(
+                    f"{real} lies in the submodule {folder}, which no commit of this repository can hold",
+                    "Do it outside of it, or report blocked and say what you need there",
+                )
         verdict = self._scope.verdict(real)
         if not verdict.allowed:
             raise PartitionRefused(
@@ -157,6 +163,8 @@ class Writer:
             UsageError: `make` refused, or no lock can be taken on such a path.
         """
         real, needs_lock = self.check(path)
+        if self._scope.scope.ignore_case and (twin := self.worktree.case_twin(real)):
+            raise UsageError(f"{real} differs only in case from {twin}: git ignores case here", "Use another name")
         if not needs_lock and self.locks.find(real) is None:
             before = self._load(real)
             change = Change(real, before, make(before))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain.cause import Cause, one_line
+from aegis_tui.domain.cause import Cause, Outlook, ended, one_line
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.instance import InstanceExited, InstanceLaunched, InstancePrepared, InstanceReclaimed, Phase
 from aegis_tui.domain.instance_rules import lose
@@ -41,7 +41,9 @@ def mark_exited(workspace: Workspace, command: commands.InstanceMarkExited, acto
     if instance.is_alive:
         how = command.reason or f"exited with {_ending(command)}"
         how += f": {one_line(command.words)}" if command.words else ""
-        drafts += lose(workspace, instance, how, Cause(code="instance.exited", message=how))
+        # A program that ends before it has spoken does so for its successor as well, if that says the same.
+        outlook: Outlook = "repeated" if command.words and instance.phase is not Phase.JOINED else "may-pass"
+        drafts += lose(workspace, instance, how, Cause(code="instance.exited", message=ended(how), outlook=outlook))
     drafts.append((instance.agent_id, InstanceExited(status=command.status, signal=command.signal)))
     return Decision(drafts)
 

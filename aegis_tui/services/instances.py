@@ -124,7 +124,7 @@ class InstanceKeeper:
             )
         )
         token = _token(folder / "token")
-        whole_scope = {**scope, "ignore_case": run.facts.ignore_case}
+        whole_scope = {**scope, "ignore_case": run.facts.ignore_case, "submodules": run.facts.submodules}
         write_private(folder / "scope.json", json.dumps(whole_scope, ensure_ascii=False, sort_keys=True))
         write_private(folder / "context.md", context)
         self._copy_role(instance, folder)

@@ -31,6 +31,19 @@ def plain_lines(lines: Sequence[str]) -> list[str]:
     return [_CONTROL.sub("", _STYLE.sub("", line)).rstrip() for line in lines]
 
 
+def whole_lines(lines: Sequence[str], width: int) -> list[str]:
+    """Plain lines in which what the terminal broke at its edge is put together again."""
+    whole: list[str] = []
+    is_open = False
+    for line in lines:
+        if is_open:
+            whole[-1] += line
+        else:
+            whole.append(line)
+        is_open = len(line) == width
+    return whole
+
+
 def last_words(lines: Sequence[str]) -> str:
     """The last lines that say something, as plain text of bounded length; empty when none does."""
     said = [line for line in plain_lines(lines) if line.strip() and not line.startswith(_TMUX_OWN)]
@@ -54,8 +67,7 @@ class LastScreens:
 
     async def keep(self, instance: str) -> None:
         """Write what its pane shows into the log of an instance; nothing when there is no pane. Raises nothing."""
-        lines = plain_lines(await self._lines(instance, HISTORY_LINES))
-        text = "\n".join(lines).strip("\n")
+        text = "\n".join(await self._lines(instance, HISTORY_LINES)).strip("\n")
         if not text:
             return
         path = self._logs_dir / f"{instance}.log"
@@ -74,4 +86,4 @@ class LastScreens:
             _log.info("a pane cannot be read", extra={"aegis_instance": instance, "reason": error.message})
             return ()
         found = shown.get(pane.pane_id)
-        return found.lines if found else ()
+        return whole_lines(plain_lines(found.lines), found.width) if found else ()

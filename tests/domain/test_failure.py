@@ -130,6 +130,20 @@ def test_a_program_that_ends_before_it_speaks_is_quoted_from_its_pane() -> None:
     assert "exited with status 1: bwrap: Can't bind mount; /x on /newroot/x" in error_of(hub)["message"]
 
 
+def test_a_program_that_ends_twice_in_the_same_words_before_it_speaks_is_not_started_again() -> None:
+    hub = Hub()
+    hub.start(DESIGN)
+    for number in range(2):
+        assert hub.run.ok is None
+        (worker,) = hub.living("worker")
+        hub.send(commands.InstanceMarkPrepared(agent_id=worker, worktree="/w", token_hash=worker))
+        hub.send(commands.InstanceMarkLaunched(agent_id=worker, pane="%1", pid=number))
+        words = f"bwrap: Can't bind mount /state/instances/w0{number}/git"
+        hub.send(commands.InstanceMarkExited(agent_id=worker, status=1, words=words))
+        hub.bring_down()
+    assert "failed twice" in error_of(hub)["message"]
+
+
 def merged(hub: Hub) -> str:
     """Start, and bring alpha to the working ref; its worker."""
     hub.start(DESIGN)

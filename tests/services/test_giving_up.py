@@ -21,7 +21,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.services import reconcile
 from aegis_tui.services.giving_up import cause_of_failure, given_up_command
-from aegis_tui.services.last_screen import WORD_CHARS, last_words
+from aegis_tui.services.last_screen import WORD_CHARS, last_words, whole_lines
 from aegis_tui.services.reconcile import TRIES, Reconciler
 from tests.domain.test_core import DESIGN, Hub
 
@@ -223,4 +223,5 @@ def test_the_last_words_of_a_pane_are_plain_and_bounded() -> None:
     lines = ["\x1b[31mbwrap: Can't bind mount\x1b[0m   ", "", "second\x07\x85 line", "Pane is dead (status 1, today)"]
     assert last_words(lines) == "bwrap: Can't bind mount\nsecond line"
     assert last_words([]) == ""
+    assert whole_lines(["abcd", "ef", "gh", "ijkl"], 4) == ["abcdef", "gh", "ijkl"]
     assert len(last_words(["x" * 9000] * 9)) <= WORD_CHARS

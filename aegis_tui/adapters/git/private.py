@@ -32,7 +32,7 @@ def lay_out(private: Path, common_dir: Path, worktree: Worktree) -> GitMounts:
         common_dir: The repository's common git folder.
         worktree: Fresh: no agent has been in it.
     """
-    admin, objects = worktree.admin_dir, common_dir / "objects"
+    admin, objects = worktree.admin_dir, (common_dir / "objects").resolve()
     mark = _mark(admin)
     if read_file(private / _MARK, limit=_MAX_HEAD_BYTES) != mark:
         _make_copies(private, objects, admin, mark)
