@@ -68,6 +68,13 @@ class Broken:
         return act
 
 
+class Quiet(Broken):
+    """QA that has looked ahead already."""
+
+    def has_looked_ahead(self, run: str) -> bool:
+        return True
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while True:
@@ -93,7 +100,7 @@ def reconciled(
             port=cast(Any, Port(hub)),
             keeper=cast(Any, keeper or Broken()),
             integrator=cast(Any, integrator or Broken()),
-            quality=cast(Any, Broken()),
+            quality=cast(Any, Quiet()),
             read_events=events,
             describe_commit=describe,
             before_launch=Broken().quiet,
