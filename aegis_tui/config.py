@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -23,7 +23,7 @@ DEFAULT_BASE_URL = "http://localhost:8001/v1"
 NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "port", "limits"})
 """Settings that a project's own file may not set (contract 1)."""
 
-_ENVIRONMENT = {
+ENVIRONMENT: Mapping[str, str] = {
     "base_url": "AEGIS_BASE_URL",
     "api_key_file": "AEGIS_API_KEY_FILE",
     "model": "AEGIS_MODEL",
@@ -32,12 +32,23 @@ _ENVIRONMENT = {
     "port": "AEGIS_PORT",
     "orphan_s": "AEGIS_ORPHAN_S",
 }
+"""Setting -> variable that goes before both files (contract 10)."""
+
+Source = Literal["flag", "environment", "project", "user", "default"]
+
+
+class Origin(NamedTuple):
+    """Where the value of a setting comes from."""
+
+    source: Source
+    where: str = ""
+    """File and line, or the variable; empty for a default."""
 
 
 class Limits(BaseModel):
     """How much one sandbox may use: that of an agent, or that of QA. `[limits]` in the user file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     processes: int = Field(2048, ge=16)
     """Processes and threads at once."""
@@ -65,7 +76,7 @@ class QaSettings(BaseModel):
 class Settings(BaseModel):
     """Everything a person may choose once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     base_url: str = DEFAULT_BASE_URL
     """OpenAI-compatible endpoint, with or without `/v1`."""
@@ -118,21 +129,27 @@ def load_settings(environ: Mapping[str, str], *, project: Path | None = None) ->
     Raises:
         UsageError: A file or variable holds an unknown name or a value that does not fit; the message says where.
     """
+    return trace_settings(environ, project=project)[0]
+
+
+def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -> tuple[Settings, dict[str, Origin]]:
+    """As `load_settings`, and beside it where each value comes from, by the setting's name."""
     merged: dict[str, Any] = {}
-    said_in: dict[str, str] = {}
+    origins = dict.fromkeys(Settings.model_fields, Origin("default"))
     for path, is_project in _files(environ, project):
+        source: Source = "project" if is_project else "user"
         for name, (value, line) in _read(path, is_project=is_project).items():
-            merged[name], said_in[name] = value, f"{path}:{line}"
-    for name, variable in _ENVIRONMENT.items():
+            merged[name], origins[name] = value, Origin(source, f"{path}:{line}")
+    for name, variable in ENVIRONMENT.items():
         if text := environ.get(variable):
-            merged[name], said_in[name] = text, variable
+            merged[name], origins[name] = text, Origin("environment", variable)
     try:
-        return Settings.model_validate(merged)
+        return Settings.model_validate(merged), origins
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         names = [str(part) for part in first["loc"]]
-        place = said_in[names[0]]
-        raise UsageError(f"{place}: setting {'.'.join(names)}: {first['msg']}", f"change {place}") from error
+        where = origins[names[0]].where
+        raise UsageError(f"{where}: setting {'.'.join(names)}: {first['msg']}", f"change {where}") from error
 
 
 def user_file(environ: Mapping[str, str]) -> Path:

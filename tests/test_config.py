@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from aegis_tui.config import load_settings
+from aegis_tui.cli import main
+from aegis_tui.config import ENVIRONMENT, Settings, load_settings, trace_settings
 from aegis_tui.errors import UsageError
 
 
@@ -30,6 +32,37 @@ def test_a_project_may_not_choose_endpoint_port_or_sandbox(tmp_path: Path, line:
     environ, root = _files(tmp_path, project=line)
     with pytest.raises(UsageError, match="may not be set by a project"):
         load_settings(environ, project=root)
+
+
+def test_each_value_says_where_it_comes_from(tmp_path: Path) -> None:
+    environ, root = _files(tmp_path, user="# mine\ntheme = 'light'\nworkers = 2", project="workers = 3")
+    settings, origins = trace_settings({**environ, "AEGIS_MODEL": "m"}, project=root)
+    assert (settings.theme, settings.workers, settings.model) == ("light", 3, "m")
+    assert origins["theme"] == ("user", f"{tmp_path}/config/aegis-tui/config.toml:2")
+    assert origins["workers"] == ("project", f"{root}/.agents/config.toml:1")
+    assert origins["model"] == ("environment", "AEGIS_MODEL")
+    assert origins["kind"] == ("default", "")
+
+
+def test_each_setting_is_described_and_has_its_variable_in_the_contract() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+    assert set(ENVIRONMENT) <= set(Settings.model_fields)
+
+
+def test_config_list_shows_values_and_origins_as_text_and_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ, _ = _files(tmp_path, user="theme = 'light'")
+    for name, value in {**environ, "AEGIS_BASE_URL": "http://10.0.0.9/v1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    assert main.run(["config", "list", "--show-origin"]) == 0
+    lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    assert lines["base_url"][1:] == ["http://10.0.0.9/v1", "environment", "AEGIS_BASE_URL"]
+    assert lines["theme"][1:] == ["light", "user", f"{tmp_path}/config/aegis-tui/config.toml:1"]
+    assert main.run(["config", "list", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {item["name"]: item["source"] for item in told["settings"]}["theme"] == "user"
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_name(tmp_path: Path) -> None:

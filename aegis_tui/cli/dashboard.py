@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,29 +22,41 @@ if TYPE_CHECKING:
     from aegis_tui.tui.app import AegisApp
     from aegis_tui.tui.parts import GoalOffer
 
+BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="Model server, with or without /v1.")]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model name, as the server lists it.")]
 Theme = Annotated[str | None, typer.Option("--theme", help="Name of a file in themes/.")]
 Layout = Annotated[str | None, typer.Option("--layout", help="Name of a file in layouts/.")]
+LOG_BYTES = 1 << 20
 AsJson = Annotated[bool, typer.Option("--json", help="The state as JSON, without a screen.")]
 
 
-def _dashboard(theme: Theme = None, layout: Layout = None, as_json: AsJson = False) -> int:
+def _dashboard(
+    base_url: BaseUrl = None, model: Model = None, theme: Theme = None, layout: Layout = None, as_json: AsJson = False
+) -> int:
     """Watch and drive the agents of this repository."""
     if as_json:
         from aegis_tui.cli.main import run
 
         return run(["status", "--json"])
-    return open_dashboard(here(), theme=theme, layout=layout)
+    return open_dashboard(here(), Look(base_url=base_url, model=model, theme=theme, layout=layout))
 
 
-def open_dashboard(
-    place: Place, *, theme: str | None = None, layout: str | None = None, offer: GoalOffer | None = None
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the flags of one session say; None leaves it to the settings."""
+
+    base_url: str | None = None
+    model: str | None = None
+    theme: str | None = None
+    layout: str | None = None
+
+
+def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) -> int:
     """Open the dashboard of a workspace; returns when the person leaves, and what runs goes on.
 
     Args:
         place: The workspace.
-        theme: Name of a theme file; None for the default.
-        layout: Name of a layout file; None for the default.
+        look: What the flags say.
         offer: A goal that is typed in already.
 
     Raises:
@@ -51,16 +64,28 @@ def open_dashboard(
     """
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError("the dashboard needs a terminal", "use aegis-tui status, or run it in one")
-    app = build_app(place, theme=theme, layout=layout, offer=offer)
+    app = build_app(place, look, offer=offer)
+    log_to(place.paths.state_dir / "logs" / "tui.log")
     code = app.run()
     for line in app.farewell():
         output.talk(line)
     return app.return_code or code or 0
 
 
-def build_app(
-    place: Place, *, theme: str | None = None, layout: str | None = None, offer: GoalOffer | None = None
-) -> AegisApp:
+def log_to(path: Path) -> None:
+    """Write what goes wrong into a file, two of 1 MiB at most: the terminal belongs to the screen."""
+    import logging.handlers
+
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logger = logging.getLogger("aegis_tui")
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
+def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> AegisApp:
     """The session over a workspace, ready to run. What git, tmux and HTTP need is imported when it is first used.
 
     Raises:
@@ -68,10 +93,13 @@ def build_app(
     """
     from aegis_tui.services.qa_outputs import QaOutputs
     from aegis_tui.tui.app import AegisApp
+    from aegis_tui.tui.choices import Choices
     from aegis_tui.tui.feed import LiveHub
     from aegis_tui.tui.parts import Parts
 
     environ = dict(os.environ)
+    flags = {"base_url": look.base_url, "model": look.model}
+    settings = place.settings.model_copy(update={name: value for name, value in flags.items() if value})
 
     def open_terminal() -> TmuxTerminal:
         # libtmux asks for the encoding of stdout while it is imported; the one of a running screen has none.
@@ -88,15 +116,15 @@ def build_app(
         root=place.root,
         branch=_branch(place.root),
         hub=LiveHub(place.paths, place.root),
-        settings=place.settings,
+        settings=settings,
         environ=environ,
+        choices=Choices(place.paths.state_dir.parent / "choices.json"),
         open_terminal=open_terminal,
         unsaved=partial(_unsaved, place.root),
         probe=_probe,
         qa_outputs=QaOutputs(place.paths.state_dir / "qa").lines_of,
     )
-    chosen = place.settings
-    return AegisApp(parts, theme=theme or chosen.theme, layout=layout or chosen.layout, offer=offer)
+    return AegisApp(parts, theme=look.theme, layout=look.layout, offer=offer)
 
 
 async def _unsaved(root: Path, worktree: Path, branch: str) -> list[str]:

@@ -17,6 +17,7 @@ import typer
 
 from aegis_tui.bootstrap import close_workspace
 from aegis_tui.cli import output
+from aegis_tui.cli.dashboard import BaseUrl, Layout, Look, Model, Theme
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
@@ -47,20 +48,27 @@ def _demo(
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Workers at once.")] = 8,
     scenario: Annotated[str, typer.Option("--scenario", metavar="NAME", help="Which story is told.")] = "default",
     pace: Annotated[float | None, typer.Option("--pace", min=0, help="Tokens per second of the model.")] = None,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    theme: Theme = None,
+    layout: Layout = None,
 ) -> int:
     """Show the whole job in a minute: several agents, one commit, no GPU and no network."""
     _check_programs()
     with _sigterm_as_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
         place = here(ground.repository)
+        look = Look(base_url=base_url, model=model, theme=theme, layout=layout)
+        options = _options(ground, place, workers, look)
         try:
             if headless or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-                report: Report | None = _watch(ground, place, workers, quiet=as_json)
+                report: Report | None = _watch(ground, place, options, quiet=as_json)
             else:
-                report = _show(ground, place, workers)
+                report = _show(ground, place, options, look, kept=keep)
         finally:
             _close(place)
         if report is None:
-            output.talk("the demo was left before its end; everything it made is gone")
+            left = f"its repository is kept: {keep}" if keep else "everything it made is gone"
+            output.talk(f"the demo was left before its end; its agents were stopped, {left}")
             return 0
         return _conclude(ground, report, as_json=as_json, kept=keep)
 
@@ -71,17 +79,16 @@ def _check_programs() -> None:
             raise Unavailable(f"{program} is not installed", f"install it: sudo apt-get install -y {package}")
 
 
-def _options(ground: Playground, place: Place, workers: int) -> dict[str, Any]:
-    return {
-        "workers": workers,
-        "base_url": ground.base_url,
-        "model": ground.model,
-        "sandbox": place.settings.sandbox,
-        "role_notes": {"reviewer": "[[script:reviewer]]"},
-    }
+def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict[str, Any]:
+    """The run's options: the scripted model, unless a model server is named."""
+    options = {"workers": workers, "sandbox": place.settings.sandbox}
+    if look.base_url:
+        return {**options, "base_url": look.base_url, "model": look.model}
+    notes = {"reviewer": "[[script:reviewer]]"}
+    return {**options, "base_url": ground.base_url, "model": look.model or ground.model, "role_notes": notes}
 
 
-def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Report:
+def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: bool) -> Report:
     """Start the run and follow it in words."""
     design = load_design(ground.scenario / "design.yaml", kinds=ids.KINDS)
     hub = place.started_hub()
@@ -90,7 +97,7 @@ def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Re
         request_id=uuid.uuid4().hex,
         goal=design.goal,
         design=design.model_dump(mode="json"),
-        options=_options(ground, place, workers),
+        options=options,
     )
     driver = ground.driver()
     for event in follow_events(lambda: place.started_hub(), deadline_s=DEADLINE_S):
@@ -105,17 +112,20 @@ def _watch(ground: Playground, place: Place, workers: int, *, quiet: bool) -> Re
     )
 
 
-def _show(ground: Playground, place: Place, workers: int) -> Report | None:
+def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look, *, kept: Path | None) -> Report | None:
     """Open the screen, with the goal typed in; Enter starts the run."""
     from aegis_tui.cli.dashboard import build_app
     from aegis_tui.tui.parts import GoalOffer
 
+    gone = f"Its repository is kept: {kept}" if kept else "Its repository is removed."
+
     path = ground.scenario / "design.yaml"
     goal = load_design(path, kinds=ids.KINDS).goal
     place.started_hub()
-    offer = GoalOffer(goal, design=path, options=_options(ground, place, workers), hint=WHERE_TO_LOOK)
+    ends = ("The demo ends with its screen: its agents are stopped, there will be no commit.", gone)
+    offer = GoalOffer(goal, design=path, options=options, hint=WHERE_TO_LOOK, ends_with_screen=ends)
     with DriverThread(ground.driver(), lambda: _found(place)) as thread:
-        build_app(place, offer=offer).run()
+        build_app(place, look, offer=offer).run()
     return thread.report
 
 

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("doctor", "doctor_app", "What this machine has and lacks, each lack with its fix."),
     "init": ("init", "init_app", "Set this repository up, or undo that."),
     "vllm": ("vllm", "app", "Start, stop and look at a vLLM server on this machine."),
+    "config": ("config", "app", "The settings that hold here, and where each comes from."),
     "run": ("run", "run_app", "Turn a goal into one commit, by several agents at once."),
     "wait": ("run", "wait_app", "Follow a run to its end."),
     "cancel": ("run", "cancel_app", "End a run; what was written is kept."),

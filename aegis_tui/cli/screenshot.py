@@ -51,10 +51,10 @@ def _screenshot(
 
 
 def _live(theme: str | None, layout: str | None) -> AegisApp:
-    from aegis_tui.cli.dashboard import build_app
+    from aegis_tui.cli.dashboard import Look, build_app
     from aegis_tui.cli.place import here
 
-    return build_app(here(), theme=theme, layout=layout)
+    return build_app(here(), Look(theme=theme, layout=layout))
 
 
 def _recorded(log: Path, panes: Path | None, until: int | None, theme: str | None, layout: str | None) -> AegisApp:

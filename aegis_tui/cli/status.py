@@ -39,7 +39,7 @@ def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]
         yield "no run yet; start one: aegis-tui run GOAL"
     else:
         yield from _run_lines(run, state["progress"])
-    rows = [[i["agent_id"], i["role"], i["piece"] or "", i["state"], f"{i['progress']:.0%}"] for i in living]
+    rows = [[i["agent_id"], i["role"], i["piece"] or "", i["word"], f"{i['progress']:.0%}"] for i in living]
     yield from output.table(rows)
     for name, lock in state["locks"].items():
         yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"

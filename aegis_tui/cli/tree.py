@@ -42,6 +42,10 @@ app = typer.Typer(
 def root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", "-V", help="Print the version and end."),
+    base_url: str | None = typer.Option(None, metavar="URL", help="Model server of the session."),
+    model: str | None = typer.Option(None, metavar="NAME", help="Model of the session."),
+    theme: str | None = typer.Option(None, metavar="NAME", help="Theme of the session, a file in themes/."),
+    layout: str | None = typer.Option(None, metavar="NAME", help="Layout of the session, a file in layouts/."),
 ) -> None:
     """A terminal workspace for many coding agents at once."""
     if version:
@@ -50,10 +54,16 @@ def root(
         output.data(f"aegis-tui {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        from aegis_tui.cli.dashboard import open_dashboard
+        from aegis_tui.cli.dashboard import Look, open_dashboard
         from aegis_tui.cli.place import here
 
-        raise typer.Exit(open_dashboard(here()))
+        look = Look(base_url=base_url, model=model, theme=theme, layout=layout)
+        raise typer.Exit(open_dashboard(here(), look))
+    given = {"--base-url": base_url, "--model": model, "--theme": theme, "--layout": layout}
+    if words := [flag for flag, value in given.items() if value is not None]:
+        name = context.invoked_subcommand
+        hint = f"give it behind: aegis-tui {name} {words[0]} …, if {name} takes it"
+        raise UsageError(f"{words[0]} stands before {name}", hint)
 
 
 def run(arguments: list[str]) -> int:

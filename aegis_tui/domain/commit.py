@@ -31,12 +31,20 @@ def conventional_subject(text: str, *, kind: str = "feat") -> str:
         kind: Type for text that has none.
     """
     words = _BREAKS.sub(" ", text).strip().rstrip(".") or "change nothing"
-    subject = words if _CONVENTIONAL.match(words) else f"{kind}: {words[0].lower()}{words[1:]}"
+    subject = words if _CONVENTIONAL.match(words) else f"{kind}: {_begun_small(words)}"
     if len(subject) <= SUBJECT_LENGTH:
         return subject
     cut = subject[: SUBJECT_LENGTH - 1]
     head, space, _ = cut.rpartition(" ")
     return (head if space and len(head) > SUBJECT_LENGTH // 2 else cut).rstrip() + "…"
+
+
+def _begun_small(text: str) -> str:
+    """The text with a small first letter, unless its first word is a name or an abbreviation: README, JSON, GitHub."""
+    first = text.split(" ", 1)[0]
+    letters = "".join(filter(str.isalpha, first))
+    is_word = letters[1:] == letters[1:].lower() and (len(letters) > 1 or first == "A")
+    return f"{text[0].lower()}{text[1:]}" if is_word else text
 
 
 def commit_trailers(run: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:

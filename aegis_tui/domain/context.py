@@ -64,7 +64,7 @@ def mirror_view(workspace: Workspace) -> dict[str, Any]:
 
 def instance_view(instance: Instance) -> dict[str, Any]:
     """One instance as clients see it."""
-    return instance.model_dump(mode="json", exclude={"token_hash"})
+    return {**instance.model_dump(mode="json", exclude={"token_hash"}), "word": instance.word}
 
 
 def _task(workspace: Workspace, run: Run | None) -> dict[str, Any]:

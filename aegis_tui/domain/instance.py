@@ -180,6 +180,10 @@ InstanceEvent = (
 )
 
 
+TASK_DONE = frozenset({"verdict given", "design proposed", "foundation composed", "brief handed over"})
+"""Reasons of `instance:stopping` that mean that the task was done."""
+
+
 class Instance(BaseModel):
     """What the hub knows of one instance. Changed in place by `InstanceTable` only."""
 
@@ -217,6 +221,21 @@ class Instance(BaseModel):
     prompts: int = 0
     lost: bool = False
     rescue_ref: str | None = None
+    stop_reason: str | None = None
+    """Why the hub let it end; None while it has not."""
+
+    @property
+    def word(self) -> str:
+        """Its state in one word, the same on the screen, in `status` and in the report.
+
+        What an ended instance said last is the past: it is `done` when its task was, `failed` when it said so, else
+        `ended`.
+        """
+        if self.lost:
+            return "lost"
+        if self.phase not in (Phase.GONE, Phase.RECLAIMED) or self.state in ("done", "failed"):
+            return self.state
+        return "done" if self.stop_reason in TASK_DONE else "ended"
 
     @property
     def is_alive(self) -> bool:
@@ -341,6 +360,7 @@ class InstanceTable:
         match data:
             case InstanceStopping():
                 instance.phase = Phase.STOPPING if instance.is_alive else instance.phase
+                instance.stop_reason = instance.stop_reason or data.reason
             case InstanceExited() | AgentLeft():
                 if instance.phase is not Phase.RECLAIMED:
                     instance.phase = Phase.GONE

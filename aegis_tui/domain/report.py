@@ -253,7 +253,7 @@ def _instance(workspace: Workspace, item: Instance, end: str) -> dict[str, Any]:
         "worktree": item.worktree,
         "branch": item.branch,
         "pane": item.pane,
-        "state": "lost" if item.lost else item.state,
+        "state": item.word,
         "started_at": item.started_at,
         "duration_s": seconds_between(item.started_at, until) if item.started_at else 0.0,
         "prompts": item.prompts,

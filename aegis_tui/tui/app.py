@@ -56,7 +56,7 @@ class AegisApp(Guarded, App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("colon,ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every action by name."),
         Binding("T", "next_theme", "Theme", id="app.theme", tooltip="Change to the next theme."),
-        Binding("ctrl+q", "quit", "Leave", id="app.leave", show=False, tooltip="Close the screen; agents go on."),
+        Binding("ctrl+q", "close", "Leave", id="app.leave", show=False, tooltip="Close the screen; agents go on."),
     ]
 
     def __init__(
@@ -76,10 +76,19 @@ class AegisApp(Guarded, App[int]):
         self.desk = Desk(self, parts)
         self._offer = offer
         self.desk.hint = offer.hint if offer else ""
-        self._layout = _known("layout", layout or DEFAULT_LAYOUT, self.desk.layouts)
+        self.desk.ends_with_screen = offer.ends_with_screen if offer else ()
         self._theme_files = data_files("themes", parts.environ)
         self._theme_seen: tuple[Path, int] | None = None
-        self._register_themes(_known("theme", theme or DEFAULT_THEME, self._theme_files))
+        settings = parts.settings
+        self._layout = self._chosen("layout", layout or settings.layout, self.desk.layouts, DEFAULT_LAYOUT)
+        self._register_themes(self._chosen("theme", theme or settings.theme, self._theme_files, DEFAULT_THEME))
+
+    def _chosen(self, kind: str, named: str | None, files: Mapping[str, Path], default: str) -> str:
+        """What was named, else what was chosen by a key before, as long as there is such a file."""
+        if named:
+            return _known(kind, named, files)
+        kept = self.desk.parts.choices.get(kind)
+        return kept if kept is not None and kept in files else _known(kind, default, files)
 
     def _register_themes(self, chosen: str) -> None:
         builtin = list(self.available_themes)
@@ -206,11 +215,15 @@ class AegisApp(Guarded, App[int]):
                 self.refresh_css(animate=False)
             self._theme_seen = seen
 
+    def action_close(self) -> None:
+        """Leave, from any screen."""
+        self.dashboard.action_close()
+
     def action_next_theme(self) -> None:
         """Take the next theme file."""
         names = sorted(self._theme_files)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.desk.tell(self.theme, title="theme")
+        self.desk.choose("theme", self.theme)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """None of Textual's own: each of our actions is in the palette by its binding."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class Desk:
         self.watcher = PaneWatcher(parts.open_terminal, self._take) if parts.open_terminal else None
         self.endpoint = ""
         """What is known of the model endpoint while no run uses it; a sentence."""
+        self.ends_with_screen: Sequence[str] = ()
+        """What is lost when the screen is closed; empty where everything goes on."""
         self.past_runs = 0
         """How many runs the log knows, as far as anybody has looked."""
         self.hint = ""
@@ -38,6 +40,12 @@ class Desk:
     def _take(self, pane: str, shot: Screenshot | None) -> None:
         self.shots[pane] = shot
         self.store.changed.publish(frozenset({("shot", pane)}))
+
+    def choose(self, kind: str, name: str, words: str = "") -> None:
+        """Keep a choice for the next session, and say it; a setting would go before it."""
+        self.parts.choices.keep(kind, name)
+        is_set = getattr(self.parts.settings, kind) is not None
+        self.tell(f"{words or name}{' ─ for this session: your settings name another' if is_set else ''}", title=kind)
 
     def layout(self, name: str) -> LayoutFile:
         """The layout of that name, read anew from its file.

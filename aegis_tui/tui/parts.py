@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from aegis_tui.config import Settings
+from aegis_tui.tui.choices import Choices
 from aegis_tui.tui.feed import Hub
 from aegis_tui.tui.pane_watcher import PaneSource
 
@@ -43,6 +44,8 @@ class Parts:
     """Models that an endpoint serves; raises `ModelUnavailable`."""
     qa_outputs: Callable[[str], list[str]] = _no_outputs
     """What the checks of a run's last round printed, as lines; reads files."""
+    choices: Choices = field(default_factory=lambda: Choices(None))
+    """What was chosen by keys in earlier sessions."""
     now: Callable[[], datetime] | None = None
     """The wall clock of a recording."""
 
@@ -56,5 +59,7 @@ class GoalOffer:
     yes: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
     """More options of the run: base_url, model, role_notes."""
+    ends_with_screen: Sequence[str] = ()
+    """What is lost when the screen is closed, sentence by sentence; empty where everything goes on."""
     hint: str = ""
     """A line for the bottom of the screen: where to look."""

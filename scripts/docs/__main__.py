@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from aegis_tui.cli.main import COMMANDS
+from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, Settings
 from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.domain.ids import PERSON, ROLE_PREFIXES
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
@@ -24,7 +25,7 @@ from aegis_tui.hub.contract import CONTRACTS, contract_text
 from aegis_tui.sdk.tools import tools_of
 from scripts.docs.boundary import tables
 
-PAGES = ("README.md", "docs/architecture.md", "docs/hub.md", "docs/security.md")
+PAGES = ("README.md", "docs/configuration.md", "docs/architecture.md", "docs/hub.md", "docs/security.md")
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -131,10 +132,48 @@ def _first_line(layer: str) -> str:
     return doc.partition("\n")[0]
 
 
+def _settings() -> Iterator[str]:
+    """Every setting, as it is declared."""
+    yield "| setting | variable | type | default | what it is | may a project set it |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    whole = Settings.model_json_schema()
+    for name, schema in _flat(whole["properties"], whole.get("$defs", {})):
+        kinds = [_kind(item) for item in schema.get("anyOf", [schema])]
+        default = schema.get("default")
+        shown = "unset" if default is None else f"`{default}`"
+        variable = f"`{ENVIRONMENT[name]}`" if name in ENVIRONMENT else ""
+        project = "no" if name.partition(".")[0] in NOT_FROM_PROJECT else "yes"
+        kind = " or ".join(item for item in kinds if item != "null")
+        yield f"| `{name}` | {variable} | {kind} | {shown} | {schema['description']} | {project} |"
+
+
+def _flat(fields: dict[str, Any], known: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each setting with its schema; those of a table as `table.name`."""
+    for name, schema in fields.items():
+        if reference := schema.get("$ref"):
+            yield from _flat(known[reference.rpartition("/")[2]]["properties"], known, f"{name}.")
+        else:
+            yield f"{prefix}{name}", schema
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """The type of a value in words: its choices, or its kind with its bounds."""
+    if choices := schema.get("enum"):
+        return ", ".join(f"`{choice}`" for choice in choices)
+    kind = {"string": "text", "integer": "whole number"}.get(schema["type"], str(schema["type"]))
+    if schema.get("format") == "path":
+        kind = "path"
+    least, most = schema.get("minimum"), schema.get("maximum")
+    if least is None:
+        return kind
+    return f"{kind}, {least} to {most}" if most is not None else f"{kind}, {least} or more"
+
+
 GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
     "layers": _layers,
     "forbidden": _forbidden,
     "commands": _commands,
+    "settings": _settings,
     "tools": _tools,
     "rights": _rights,
     "order": _order,

@@ -10,6 +10,7 @@ from aegis_tui.config import Settings
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.app import AegisApp
+from aegis_tui.tui.choices import Choices
 from aegis_tui.tui.mishap import Mishaps
 from aegis_tui.tui.parts import GoalOffer, Parts
 from aegis_tui.tui.recorded import METERS, RecordedHub, RecordedPanes, load_events, load_panes
@@ -49,6 +50,7 @@ class Scene:
         layout: str | None = None,
         offer: GoalOffer | None = None,
         environ: Mapping[str, str] | None = None,
+        choices: Choices | None = None,
     ) -> AegisApp:
         parts = Parts(
             root=Path("shop"),
@@ -56,6 +58,7 @@ class Scene:
             hub=self.hub,
             settings=Settings(),
             environ=environ or {},
+            choices=choices or Choices(None),
             open_terminal=lambda: self.panes,
             now=lambda: self.now,
         )

@@ -336,6 +336,19 @@ class RunActions(WorkspaceScreen):
         nodes = [self.focused, self, self.app] if self.focused else [self, self.app]
         self.app.push_screen(HelpScreen(self.desk, nodes))
 
-    def action_leave(self) -> None:
-        """Close the screen; what runs goes on."""
+    @work(group="leave", exclusive=True)
+    async def action_close(self) -> None:
+        """Close the screen; what runs goes on, and where it does not the person is asked first."""
+        from aegis_tui.tui.screens.stop import ConfirmScreen
+
+        run = self.desk.store.workspace.runs.current()
+        lost = self.desk.ends_with_screen
+        if (
+            lost
+            and run is not None
+            and not await self.app.push_screen_wait(
+                ConfirmScreen(self.desk, f"Leave while {run.run} is going?", list(lost))
+            )
+        ):
+            return
         self.app.exit(0)

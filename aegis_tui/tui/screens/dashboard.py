@@ -47,7 +47,7 @@ KEYS = (
     ("/", "filter", "screen.filter"),
     ("tab", "panel", "screen.next_panel"),
     ("?", "help", "screen.help"),
-    ("q", "leave", "screen.leave"),
+    ("q", "leave", "screen.close"),
 )
 TICK_S = 1.0
 FRESH_S = 30.0
@@ -69,7 +69,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         Binding("escape", "back", "Back", id="panel.back", show=False, tooltip="Clear the filter, then the selection."),
         Binding("L", "next_layout", "Layout", id="view.layout", tooltip="Change to the next layout."),
         Binding("question_mark", "help", "Help", id="view.help", tooltip="Show every key of this place."),
-        Binding("q", "leave", "Leave", id="view.leave", tooltip="Close the screen; agents go on."),
+        Binding("q", "close", "Leave", id="view.leave", tooltip="Close the screen; agents go on."),
     ]
 
     def __init__(self, desk: Desk, *, layout: str = DEFAULT_LAYOUT) -> None:
@@ -283,7 +283,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self._layout_name = name
         self.board.use(layout)
         self._refresh_all()
-        self.desk.tell(f"{name}: {layout.title}", title="layout")
+        self.desk.choose("layout", name, f"{name}: {layout.title}")
 
     def action_next_need(self) -> None:
         """Go to the next thing that only the person can settle."""

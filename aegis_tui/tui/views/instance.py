@@ -34,6 +34,7 @@ _BY_PHASE = {
     Phase.LAUNCHED: State("○", "starting", "muted"),
     Phase.STOPPING: State("·", "stopping", "muted"),
 }
+_ENDED: dict[str, tuple[str, Ink]] = {"done": ("✓", "muted"), "failed": ("✗", "bad"), "ended": ("·", "muted")}
 _BY_STATE: dict[str, tuple[str, Ink]] = {
     "waiting": ("◐", "warn"),
     "asking": ("⚑", "warn"),
@@ -50,7 +51,8 @@ def state_of(workspace: Workspace, item: Instance) -> State:
     if item.lost:
         return State("✗", "lost", "bad")
     if item.phase in (Phase.GONE, Phase.RECLAIMED):
-        return State("✓", "done", "muted") if item.state in ("done", "reviewing") else State("·", "ended", "muted")
+        glyph, ink = _ENDED[item.word]
+        return State(glyph, item.word, ink)
     if known := _BY_PHASE.get(item.phase):
         return known
     if waits := workspace.locks.waits_of(item.agent_id):

@@ -95,6 +95,23 @@ async def test_without_tests_the_dialog_asks_for_the_check_and_takes_none_for_an
 
 
 @to_the_end
+async def test_leaving_what_ends_with_the_screen_asks_first(record: Record) -> None:
+    scene = record(until=125)
+    app = scene.app()
+    app.desk.ends_with_screen = ("The demo ends with its screen.",)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("q")
+        await until(pilot, lambda: "The demo ends with its screen." in screen_text(app))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
+        await pilot.press("q")
+        await until(pilot, lambda: "The demo ends with its screen." in screen_text(app))
+        await pilot.press("y")
+    assert app.return_code == 0
+
+
+@to_the_end
 async def test_a_goal_that_is_offered_starts_with_one_enter(record: Record, tmp_path: Path) -> None:
     design = tmp_path / "design.yaml"
     design.write_text("goal: g\nfeatures: [{id: a, title: A, brief: B, partition: ['src/**']}]\n")

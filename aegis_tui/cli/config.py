@@ -1,0 +1,79 @@
+"""`config`: the settings that hold here, and where each comes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, trace_settings, user_file
+from aegis_tui.errors import GitUnavailable
+
+app = typer.Typer(no_args_is_help=True, help="The settings that hold here, and where each comes from.")
+
+
+@app.callback()
+def config() -> None:
+    """The settings that hold here, and where each comes from.
+
+    A flag goes before the environment, that before .agents/config.toml of the project, that before your own file.
+
+    Example: aegis-tui config list --show-origin
+    """
+
+
+@app.command(name="list")
+def list_settings(
+    show_origin: Annotated[bool, typer.Option("--show-origin", help="Say where each value comes from.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> int:
+    """Every setting with its value. Exit code 2 when a file or a variable holds a wrong one."""
+    settings, origins = trace_settings(os.environ, project=_project())
+    plain: list[dict[str, Any]] = []
+    for name, value, description in _values(settings):
+        top = name.partition(".")[0]
+        plain.append(
+            {
+                "name": name,
+                "value": str(value) if isinstance(value, Path) else value,
+                "source": origins[top].source,
+                "where": origins[top].where,
+                "variable": ENVIRONMENT.get(name),
+                "may_be_set_by_project": top not in NOT_FROM_PROJECT,
+                "help": description.replace("`", ""),
+            }
+        )
+    rows = [
+        [item["name"], "-" if item["value"] is None else str(item["value"]), *(_origin(item) if show_origin else [])]
+        for item in plain
+    ]
+    output.result({"settings": plain, "file": str(user_file(os.environ))}, as_json=as_json, lines=output.table(rows))
+    return 0
+
+
+def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Name, value and description of each setting; those of a table as `table.name`."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from _values(value, f"{name}.")
+        else:
+            yield f"{prefix}{name}", value, field.description or ""
+
+
+def _origin(item: dict[str, Any]) -> list[str]:
+    return [item["source"], item["where"]]
+
+
+def _project() -> Path | None:
+    """The checkout whose settings count; none outside a repository."""
+    try:
+        return here().root
+    except GitUnavailable:
+        return None
