@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from aegis_tui.adapters.llm.trial import try_model
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
+from aegis_tui.adapters.store.reader import LogReader
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.adapters.tmux.config import folder_problem
@@ -35,6 +38,7 @@ from aegis_tui.config import Limits, QaSettings, Settings, load_settings
 from aegis_tui.domain.command import AnyCommand, RunStart
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.file_name import write_name
+from aegis_tui.domain.ids import instance_id
 from aegis_tui.errors import AegisError, TerminalUnavailable, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import only_hub, set_gateway
@@ -52,6 +56,7 @@ from aegis_tui.services.disk_watch import DiskWatch
 from aegis_tui.services.doctor import Doctor
 from aegis_tui.services.instances import InstanceKeeper, Places
 from aegis_tui.services.integrate import Integrator
+from aegis_tui.services.last_screen import LastScreens, plain_lines
 from aegis_tui.services.leftovers import Leftovers, Removed
 from aegis_tui.services.objection import objection
 from aegis_tui.services.preflight import Preflight
@@ -62,6 +67,16 @@ from aegis_tui.services.setup import Setup
 from aegis_tui.services.workflow import Parts, Workflow
 
 _log = logging.getLogger(__name__)
+_INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What an instance showed, without colours."""
+
+    instance_id: str
+    lines: tuple[str, ...]
+    has_ended: bool
 
 
 class WorkflowService:
@@ -225,6 +240,41 @@ async def open_stopped_log(paths: WorkspacePaths) -> AsyncIterator[EventLog]:
             yield log
         finally:
             await log.close()
+
+
+def log_reader(paths: WorkspacePaths) -> LogReader:
+    """A look into the log of a workspace that needs no hub and changes nothing.
+
+    Raises:
+        UsageError: There is no log.
+    """
+    return LogReader(paths.log_db)
+
+
+def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
+    """What an instance shows in its pane, or showed before it ended.
+
+    Raises:
+        UsageError: It has shown nothing, or there was no such instance.
+    """
+    short = instance_id(name)
+    if _INSTANCE_NAME.fullmatch(short) is None:
+        raise UsageError(f"{name} is no name of an instance", "for example w01; aegis-tui report names those of a run")
+    try:
+        return Transcript(
+            short, tuple((paths.state_dir / "logs" / f"{short}.log").read_text("utf-8").splitlines()), True
+        )
+    except OSError:
+        lines = asyncio.run(_lines_now(paths, short))
+    if not lines:
+        raise UsageError(f"nothing is kept of {short}", "aegis-tui report names the instances of a run")
+    return Transcript(short, tuple(lines), False)
+
+
+async def _lines_now(paths: WorkspacePaths, instance: str) -> list[str]:
+    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(os.environ))
+    lines = "\n".join(plain_lines(await LastScreens(terminal, paths.state_dir / "logs").lines(instance)))
+    return lines.strip("\n").splitlines()
 
 
 async def describe_commit_at(root: Path, oid: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,6 +119,7 @@ def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> Ae
         hub=LiveHub(place.paths, place.root),
         settings=settings,
         environ=environ,
+        history=_History(place),
         choices=Choices(place.paths.state_dir.parent / "choices.json"),
         open_terminal=open_terminal,
         unsaved=partial(_unsaved, place.root),
@@ -125,6 +127,34 @@ def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> Ae
         qa_outputs=QaOutputs(place.paths.state_dir / "qa").lines_of,
     )
     return AegisApp(parts, theme=look.theme, layout=look.layout, offer=offer)
+
+
+class _History:
+    """What has ended in a workspace; as `aegis_tui.tui.parts.History`."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run, oldest first; none where nothing was ever logged."""
+        from aegis_tui.bootstrap import log_reader
+        from aegis_tui.domain.history import RUN_EVENTS, past_runs
+
+        if not self._place.paths.log_db.exists():
+            return []
+        return past_runs(log_reader(self._place.paths).events(RUN_EVENTS))
+
+    def report(self, run: str) -> dict[str, Any]:
+        """The report of a run."""
+        from aegis_tui.cli.status import compute_report
+
+        return compute_report(self._place, run)
+
+    def transcript(self, instance: str) -> Sequence[str]:
+        """What an instance showed."""
+        from aegis_tui.bootstrap import read_transcript
+
+        return read_transcript(self._place.paths, instance).lines
 
 
 async def _unsaved(root: Path, worktree: Path, branch: str) -> list[str]:

@@ -13,6 +13,7 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.errors import Refused, UsageError
+from aegis_tui.sdk.attaching import assumed_terminal, without_popup
 from aegis_tui.sdk.quick import HubQuick
 
 DELIVERY_S = 5.0
@@ -41,7 +42,23 @@ def _attach(
     from aegis_tui.bootstrap import attach_argv
 
     argv = attach_argv(place.paths, instance_id(found["agent_id"]), read_only=read_only, environ=os.environ)
+    if words := assumed_terminal(argv):
+        output.talk(f"this machine does not know the terminal {os.environ.get('TERM', '')!r}: {words}")
+    if argv[:2] == ["tmux", "display-popup"] and not _has_client():
+        argv = without_popup(argv)
     os.execvp(argv[0], argv)
+
+
+def _has_client() -> bool:
+    """Whether somebody looks at the tmux around: a popup needs a client to lie over."""
+    import subprocess
+
+    argv = ["tmux", "list-clients", "-F", "#{client_name}"]
+    try:
+        shown = subprocess.run(argv, capture_output=True, timeout=10, stdin=subprocess.DEVNULL, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return shown.returncode == 0 and bool(shown.stdout.strip())
 
 
 def _send(

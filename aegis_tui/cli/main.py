@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("status", "status_app", "Stage, instances, locks and partitions now."),
     "events": ("events", "events_app", "The log, one event a line."),
     "report": ("status", "report_app", "The report of a run, from the log and git."),
+    "runs": ("history", "runs_app", "Every run of this repository, and what came of it."),
+    "transcript": ("history", "transcript_app", "What an instance showed, also after its end."),
     "conflicts": ("look", "conflicts_app", "Which pieces change the same path."),
     "review": ("look", "review_app", "The verdicts of a run, with their findings."),
     "qa": ("qa", "qa_app", "What QA gave, check by check; what a check printed; accept a base."),

@@ -9,15 +9,14 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
-from aegis_tui.errors import UsageError
+from aegis_tui.errors import HubUnavailable, UsageError
 
-PAGE = 1000
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
 def _status(as_json: AsJson = False) -> int:
     """Stage, instances, locks and partitions now."""
-    state = here().hub().state()
+    state, is_live = _state(here())
     run = state["run"] or {}
     living = [item for item in state["instances"] if item["phase"] != "reclaimed"]
     fields = {
@@ -29,8 +28,24 @@ def _status(as_json: AsJson = False) -> int:
         "partitions": [{"agent_id": name, "globs": globs} for name, globs in state["partitions"].items()],
         "progress": state["progress"],
     }
-    output.result(fields, as_json=as_json, lines=_lines(state, living))
+    if not is_live:
+        output.talk("no hub runs: this is how the last one left it; aegis-tui runs lists what has ended")
+    output.result({**fields, "hub": is_live}, as_json=as_json, lines=_lines(state, living))
     return 0
+
+
+def _state(place: Place) -> tuple[dict[str, Any], bool]:
+    """The shared context, and whether a hub says so: without one it comes from the log."""
+    from aegis_tui.sdk.discovery import find_process
+
+    if place.find() is not None or find_process(place.paths) is not None:
+        return place.hub().state(), True
+    if not place.paths.log_db.exists():
+        raise HubUnavailable("no hub runs for this repository, and none ever did", "start a run: aegis-tui run GOAL")
+    from aegis_tui.bootstrap import log_reader
+    from aegis_tui.domain.context import snapshot_view
+
+    return snapshot_view(log_reader(place.paths).workspace(), key=place.paths.key, now=0.0), False
 
 
 def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]:
@@ -73,29 +88,26 @@ def compute_report(place: Place, run: str | None) -> dict[str, Any]:
     """
     import asyncio
 
-    from aegis_tui.bootstrap import describe_commit_at
-    from aegis_tui.domain.event import event_from_wire
+    from aegis_tui.bootstrap import describe_commit_at, log_reader
+    from aegis_tui.domain.history import RUN_EVENTS, logged_report, past_runs
     from aegis_tui.domain.report import fold_report
-    from aegis_tui.domain.run_event import RunStarted
 
-    events = [event_from_wire(item) for item in all_events(place)]
-    named = [event.data.run for event in events if isinstance(event.data, RunStarted)]
-    if not named:
+    reader = log_reader(place.paths)
+    marks = reader.events(RUN_EVENTS)
+    known = past_runs(marks)
+    if not known:
         raise UsageError("there is no run", "start one: aegis-tui run GOAL")
-    name = run or named[-1]
+    name = run or known[-1]["run"]
+    wanted = next((item for item in known if item["run"] == name), None)
+    if wanted is not None and wanted["started_at"] is None:
+        # The log was compacted past its start: what was written at its end stands for the fold.
+        return logged_report(marks, name) or {}
+    events = reader.events()
     first = fold_report(events, name)
     if first["commit"] is None:
         return first
     seen = asyncio.run(describe_commit_at(place.root, first["commit"]["oid"]))
     return fold_report(events, name, commit=seen)
-
-
-def all_events(place: Place) -> Iterator[dict[str, Any]]:
-    """Every logged event in wire form, oldest first."""
-    hub, after = place.hub(), 0
-    while page := hub.events(after=after, limit=PAGE):
-        yield from page
-        after = page[-1]["seq"]
 
 
 def _app(function: Any) -> typer.Typer:

@@ -76,6 +76,10 @@ class LastScreens:
         except OSError as error:
             _log.warning("the last screen is not kept", extra={"path": str(path), "reason": str(error)})
 
+    async def lines(self, instance: str) -> Sequence[str]:
+        """Everything that its pane still holds, with colours; nothing when there is no pane."""
+        return await self._lines(instance, HISTORY_LINES)
+
     async def _lines(self, instance: str, history: int) -> Sequence[str]:
         try:
             pane = await self._terminal.find_pane(instance)

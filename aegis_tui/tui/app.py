@@ -152,6 +152,8 @@ class AegisApp(Guarded, App[int]):
                         store.apply(events)
                     case Connection(is_up, seq):
                         was_up = store.is_connected
+                        if not is_up and not store.was_connected:
+                            await self._count_past()
                         store.connection(is_up=is_up, seq=seq)
                         if was_up is not is_up:
                             self.revive_hub()
@@ -159,6 +161,11 @@ class AegisApp(Guarded, App[int]):
                         store.load(workspace, events)
                     case Stale(reason):
                         store.stale(reason)
+
+    async def _count_past(self) -> None:
+        """Know how many runs there were, before it is said that no hub runs."""
+        with suppress(AegisError):
+            self.desk.past_runs = len(await asyncio.to_thread(self.desk.parts.history.runs))
 
     @work(group="revive", exclusive=True)
     async def revive_hub(self) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 from aegis_tui.config import Settings
+from aegis_tui.errors import UsageError
 from aegis_tui.tui.choices import Choices
 from aegis_tui.tui.feed import Hub
 from aegis_tui.tui.pane_watcher import PaneSource
@@ -19,6 +21,36 @@ async def _nothing_unsaved(_worktree: Path, _branch: str) -> list[str]:
 
 def _no_outputs(_run: str) -> list[str]:
     return []
+class History(Protocol):
+    """What has ended, as the log and the state folder have it; needs no hub. Blocks: call it in a thread."""
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run, oldest first, as `past_runs` gives them."""
+        ...
+
+    def report(self, run: str) -> dict[str, Any]:
+        """The report of a run; raises `UsageError` when there is none."""
+        ...
+
+    def transcript(self, instance: str) -> Sequence[str]:
+        """What an instance showed; raises `UsageError` when nothing is kept of it."""
+        ...
+
+
+class NoHistory:
+    """For a recording: nothing has ended before it."""
+
+    def runs(self) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
+    def report(self, run: str) -> dict[str, Any]:
+        """None."""
+        raise UsageError(f"there is no report of {run}", "open the dashboard itself")
+
+    def transcript(self, instance: str) -> Sequence[str]:
+        """None."""
+        raise UsageError(f"nothing is kept of {instance}", "open the dashboard itself")
 
 
 async def _no_endpoint_known(_base_url: str) -> list[str]:
@@ -44,6 +76,8 @@ class Parts:
     """Models that an endpoint serves; raises `ModelUnavailable`."""
     qa_outputs: Callable[[str], list[str]] = _no_outputs
     """What the checks of a run's last round printed, as lines; reads files."""
+    history: History = field(default_factory=NoHistory)
+    """What has ended."""
     choices: Choices = field(default_factory=lambda: Choices(None))
     """What was chosen by keys in earlier sessions."""
     now: Callable[[], datetime] | None = None

@@ -44,6 +44,7 @@ SCREENS: Mapping[str, Way] = {
     "send": Way(("s",), "SendScreen"),
     "stop": Way(("x",), "StopScreen"),
     "report": Way(("r",), "ReportScreen"),
+    "runs": Way(("o",), "RunsScreen"),
     "help": Way(("question_mark",), "HelpScreen"),
     "palette": Way(("colon",), "CommandPalette"),
 }

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
 from collections.abc import Mapping, Sequence
 
 from aegis_tui.adapters.tmux.config import SESSION
+
+STAND_INS = ("xterm-256color", "xterm", "screen", "linux", "vt100")
+"""Terminals that a machine is likely to know, the most able first."""
+
+_INFOCMP_S = 5.0
 
 
 def attach_argv(
@@ -45,10 +51,44 @@ def attach_argv(
     tmpdir = [] if environ.get("TMUX_TMPDIR") == tmux_tmpdir else [_tmpdir_argument(tmux_tmpdir)]
     if not outer_socket:
         command = _chain(tmux, commands, separator=";")
-        return ["env", *tmpdir, *command] if tmpdir else command
+        settings = [*terminal_argument(environ), *tmpdir]
+        return ["env", *settings, *command] if settings else command
     inner = _chain(tmux, commands, separator="\\;")
     popup = ["tmux", "display-popup", "-E", "-w", "95%", "-h", "95%", "--"]
     return [*popup, "env", "-u", "TMUX", "-u", "TMUX_PANE", *tmpdir, *inner]
+
+
+def terminal_argument(environ: Mapping[str, str]) -> list[str]:
+    """`TERM=…` of a terminal that tmux can draw on, where this machine does not know the one there is; else nothing.
+
+    A terminal that is newer than the machine (xterm-ghostty over ssh) nearly always understands what xterm does.
+    """
+    term = environ.get("TERM", "")
+    if term and can_be_drawn_on(term):
+        return []
+    return [f"TERM={next((name for name in STAND_INS if can_be_drawn_on(name)), STAND_INS[-1])}"]
+
+
+def can_be_drawn_on(term: str) -> bool:
+    """Whether this machine knows a terminal, and tmux can clear it and move its cursor.
+
+    Without `infocmp` (ncurses) nobody can tell, and tmux may say so itself.
+    """
+    if term.startswith("-"):
+        return False
+    try:
+        shown = subprocess.run(
+            ["infocmp", "-1", "--", term],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_INFOCMP_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return True
+    return shown.returncode == 0 and "\tclear=" in shown.stdout and "\tcup=" in shown.stdout
 
 
 def _chain(tmux: Sequence[str], commands: Sequence[Sequence[str]], *, separator: str) -> list[str]:

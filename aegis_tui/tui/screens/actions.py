@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import SuspendNotSupported
@@ -16,11 +16,12 @@ from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import RunStatus
 from aegis_tui.errors import AegisError, Refused, UsageError
+from aegis_tui.sdk.attaching import NO_CLIENT, assumed_terminal, without_popup
 from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.base import WorkspaceScreen
 from aegis_tui.tui.screens.help import HelpScreen
 from aegis_tui.tui.screens.why import WhyScreen
-from aegis_tui.tui.text import Line, Span, wrap
+from aegis_tui.tui.text import Line, Span, inert, wrap
 from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.explain import explain_stage
 from aegis_tui.tui.views.need import Need
@@ -37,6 +38,7 @@ class InstanceActions(WorkspaceScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "attach", "Attach", id="instance.attach", tooltip="Hand the terminal to its pane (attach ID)."),
         Binding("A", "watch", "Watch", id="instance.watch", tooltip="Attach without typing (attach ID --read-only)."),
+        Binding("t", "transcript", "Read", id="instance.read", tooltip="Read all that it showed (transcript ID)."),
         Binding("s", "send", "Send", id="instance.send", tooltip="Give it a prompt (send ID TEXT)."),
         Binding("x", "stop", "Stop", id="instance.stop", tooltip="End it; its work is saved first (stop ID)."),
         Binding("v", "grid", "Grid", id="instance.grid", tooltip="Look into several panes at once."),
@@ -67,6 +69,8 @@ class InstanceActions(WorkspaceScreen):
             return
         try:
             argv = parts.open_terminal().attach_argv(item.instance_id, read_only=read_only, environ=parts.environ)
+            if term := assumed_terminal(argv):
+                self.desk.tell(f"this machine does not know the terminal {parts.environ.get('TERM')!r}", title=term)
             await self._hand_over(argv)
         except AegisError as error:
             self.desk.complain(error)
@@ -81,13 +85,37 @@ class InstanceActions(WorkspaceScreen):
         if list(argv[:2]) == ["tmux", "display-popup"]:
             shown = await asyncio.to_thread(subprocess.run, argv, check=False, capture_output=True)
             code, words = shown.returncode, shown.stderr.decode("utf-8", "replace").strip()
+            if code and NO_CLIENT in words:
+                code, words = self._give_terminal(without_popup(argv)), ""
         else:
-            words = ""
-            with self.app.suspend():
-                code = subprocess.run(argv, check=False).returncode  # noqa: ASYNC221  # the terminal is handed over: nothing else may draw
-            self.app.refresh(repaint=True, layout=True)
+            code, words = self._give_terminal(argv), ""
         if code:
             self.desk.complain(UsageError(f"attach ended with {code}", words or "is the pane still open?"))
+
+    def _give_terminal(self, argv: Sequence[str]) -> int:
+        """Let a program have this terminal, and draw everything anew after it; nothing else may draw meanwhile."""
+        with self.app.suspend():
+            code = subprocess.run(argv, check=False).returncode
+        self.app.refresh(repaint=True, layout=True)
+        return code
+
+    @work(group="look", exclusive=True)
+    async def action_transcript(self) -> None:
+        """Everything that an instance showed, also after its end."""
+        item = self.current_instance()
+        if item is None:
+            self.desk.tell("go to a row of the instances first")
+            return
+        try:
+            kept = await asyncio.to_thread(self.desk.parts.history.transcript, item.instance_id)
+        except AegisError as error:
+            self.desk.complain(error)
+            return
+        lines: list[Line] = [(Span(inert(line.expandtabs(8))),) for line in kept]
+        screen = WhyScreen(
+            self.desk, f"Transcript of {item.instance_id} {item.piece or item.task}", lambda width: lines
+        )
+        self.app.push_screen(screen)
 
     @work(group="send")
     async def action_send(self) -> None:
@@ -153,6 +181,7 @@ class RunActions(WorkspaceScreen):
         Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
         Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what meets them."),
         Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
+        Binding("o", "runs", "Runs", id="run.list", tooltip="Open a past run (aegis-tui runs, report RUN)."),
         Binding("H", "halt", "Halt", id="run.halt", tooltip="Start nothing new, or go on again (halt, resume)."),
         Binding("Y", "accept_base", "Accept", id="run.accept", show=False, tooltip="Accept the base's QA failures."),
         Binding("C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; what was written is kept (cancel)."),
@@ -218,14 +247,44 @@ class RunActions(WorkspaceScreen):
             )
         )
 
-    def action_report(self) -> None:
+    @work(group="look", exclusive=True)
+    async def action_report(self) -> None:
         """The final report of the last run that has one."""
-        from aegis_tui.tui.screens.report import ReportScreen
-
-        if not self.desk.store.reports:
+        names = list(self.desk.store.reports)
+        if not names:
+            runs = await self._past_runs()
+            names = [str(run["run"]) for run in runs if run["ok"] is not None]
+        if not names:
             self.desk.tell("no run has ended yet; w shows what this one waits for")
             return
-        self.app.push_screen(ReportScreen(self.desk, list(self.desk.store.reports)[-1]))
+        await self._show_report(names[-1])
+
+    @work(group="look", exclusive=True)
+    async def action_runs(self) -> None:
+        """Every run, and the report of the one that is chosen."""
+        from aegis_tui.tui.screens.runs import RunsScreen
+
+        if name := await self.app.push_screen_wait(RunsScreen(self.desk, await self._past_runs())):
+            await self._show_report(name)
+
+    async def _past_runs(self) -> list[dict[str, Any]]:
+        try:
+            return await asyncio.to_thread(self.desk.parts.history.runs)
+        except AegisError as error:
+            self.desk.complain(error)
+            return []
+
+    async def _show_report(self, name: str) -> None:
+        from aegis_tui.tui.screens.report import ReportScreen
+
+        try:
+            report = self.desk.store.reports.get(name)
+            if report is None:
+                report = await asyncio.to_thread(self.desk.parts.history.report, name)
+        except AegisError as error:
+            self.desk.complain(error)
+            return
+        self.app.push_screen(ReportScreen(self.desk, name, report))
 
     @work(group="run", exclusive=True)
     async def action_halt(self) -> None:

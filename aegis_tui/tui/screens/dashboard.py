@@ -167,7 +167,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         label = f"{item.instance_id} {item.piece or item.task}"
         shot = self.desk.shots.get(item.pane or "")
         if not item.is_alive:
-            self.preview.show_words(label, f"{item.instance_id} has ended; what it did is in the events")
+            self.preview.show_words(label, f"{item.instance_id} has ended; t shows what it did")
         elif shot is not None:
             self.preview.show_pane(label, shot)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -27,10 +28,10 @@ class ReportScreen(Dialog[None]):
         Binding("enter,q", "leave", "Back", id="report.back", show=False, tooltip="Go back."),
     ]
 
-    def __init__(self, desk: Desk, run: str) -> None:
+    def __init__(self, desk: Desk, run: str, report: dict[str, Any]) -> None:
         super().__init__(desk)
         self._run = run
-        self._report = desk.store.reports[run]
+        self._report = report
 
     def compose(self) -> ComposeResult:
         """The report in a frame."""

@@ -139,7 +139,7 @@ async def test_another_socket_folder_is_named_in_the_command(tmp_path: Path, env
     given = environment | {"TMUX_TMPDIR": str(tmp_path)}
     terminal = TmuxTerminal("aegis-test-x", config_dir=tmp_path, environment=given)
     assert f"TMUX_TMPDIR={tmp_path}" in terminal.attach_argv("w01", environ={})
-    assert terminal.attach_argv("w01", environ={"TMUX_TMPDIR": str(tmp_path)})[0].endswith("tmux")
+    assert terminal.attach_argv("w01", environ={"TERM": "xterm", "TMUX_TMPDIR": str(tmp_path)})[0].endswith("tmux")
 
 
 async def test_attaching_from_a_pane_of_the_server_itself_selects_the_window(

@@ -1,0 +1,90 @@
+"""A look into the log of a workspace that changes nothing: also while a hub writes it, and when none runs.
+
+The hub's own connection is the only one that ever writes (`sqlite_log.py`); this one is opened read-only, so that it
+neither moves the write-ahead log nor makes a file where none is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from aegis_tui.adapters.store.inspection import WAY_OUT
+from aegis_tui.adapters.store.row import checksum, decode, unpack_snapshot
+from aegis_tui.domain.event import Event, event_from_wire
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import StoreError, UsageError
+
+_BUSY_S = 5.0
+
+
+class LogReader:
+    """The events of a log file.
+
+    Args:
+        path: The log.
+
+    Raises:
+        UsageError: There is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise UsageError("nothing was ever logged for this repository", "start something: aegis-tui run GOAL")
+        self._path = path
+
+    def events(self, types: Sequence[str] = (), *, after: int = 0) -> list[Event]:
+        """Logged events in order, each checked; those of other types and at or before `after` are left out.
+
+        Raises:
+            StoreError: The log is damaged, or cannot be read.
+        """
+        marks = ",".join("?" * len(types))
+        chosen = f" AND type IN ({marks})" if types else ""
+        query = f"SELECT seq, ts, type, agent_id, body, crc FROM event WHERE seq > ?{chosen} ORDER BY seq"
+        try:
+            with closing(self._open()) as connection:
+                return [self._event(row) for row in connection.execute(query, (after, *types))]
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read {self._path}: {error}", WAY_OUT) from error
+
+    def workspace(self) -> Workspace:
+        """The state after the last logged event: the newest snapshot, and what came after it.
+
+        Raises:
+            StoreError: The log is damaged, or cannot be read.
+        """
+        workspace = next(self._snapshots(), None) or Workspace()
+        for event in self.events(after=workspace.seq):
+            workspace.evolve(event)
+        return workspace
+
+    def _snapshots(self) -> Iterator[Workspace]:
+        try:
+            with closing(self._open()) as connection:
+                rows = connection.execute("SELECT seq, body, crc FROM snapshot ORDER BY seq DESC").fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read {self._path}: {error}", WAY_OUT) from error
+        for row in rows:
+            if (found := unpack_snapshot(row)) is not None:
+                yield Workspace.load(found[1])
+
+    def _open(self) -> sqlite3.Connection:
+        """A read-only connection; without a write-ahead log beside the file nothing else has it open."""
+        is_alone = not self._path.with_name(f"{self._path.name}-wal").exists()
+        mode = "mode=ro&immutable=1" if is_alone else "mode=ro"
+        connection = sqlite3.connect(f"file:{quote(str(self._path))}?{mode}", uri=True, timeout=_BUSY_S)
+        connection.text_factory = decode
+        return connection
+
+    def _event(self, row: tuple[object, ...]) -> Event:
+        try:
+            if row[5] != checksum(*row[:5]):
+                raise StoreError(f"event {row[0]} of {self._path} fails its checksum", WAY_OUT)
+            return event_from_wire(json.loads(str(row[4])))
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"event {row[0]} of {self._path} cannot be read", WAY_OUT) from error

@@ -1,0 +1,59 @@
+"""`runs` and `transcript`: what has ended, read from the log and the state folder; no hub is needed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import here
+from aegis_tui.domain.history import RUN_EVENTS, past_runs
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+GOAL_ROOM = 60
+
+
+def _runs(as_json: AsJson = False) -> int:
+    """Every run of this repository, newest last: how it ended and what came of it.
+
+    Look at one: aegis-tui report RUN. Exit code 2 when nothing was ever logged here.
+    """
+    from aegis_tui.bootstrap import log_reader
+
+    runs = past_runs(log_reader(here().paths).events(RUN_EVENTS))
+    output.result({"runs": runs}, as_json=as_json, lines=output.table(map(_row, runs)) or ["no run was ever started"])
+    return 0
+
+
+def _row(run: dict[str, Any]) -> list[str]:
+    goal = str(run["goal"] or "").split("\n", 1)[0]
+    took = "" if run["duration_s"] is None else f"{run['duration_s']:.0f} s"
+    outcome = f"{run['commit'][:10]} on {run['branch']}" if run["commit"] else str(run["error"] or "")
+    at = str(run["started_at"] or "")[:16].replace("T", " ")
+    return [run["run"], run["state"] or "?", at, took, goal[:GOAL_ROOM] + "…" * (len(goal) > GOAL_ROOM), outcome]
+
+
+def _transcript(
+    name: Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01, of any run.")],
+    as_json: AsJson = False,
+) -> int:
+    """What an instance showed in its pane, to its end; of one that is at work, what it shows so far.
+
+    Exit code 2 when it has shown nothing, or there was no such instance.
+    """
+    from aegis_tui.bootstrap import read_transcript
+
+    found = read_transcript(here().paths, name)
+    fields = {"id": found.instance_id, "ended": found.has_ended, "lines": list(found.lines)}
+    output.result(fields, as_json=as_json, lines=found.lines)
+    return 0
+
+
+def _app(function: Any) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return app
+
+
+runs_app, transcript_app = _app(_runs), _app(_transcript)

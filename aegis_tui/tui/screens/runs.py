@@ -1,0 +1,88 @@
+"""Past runs, newest first, each with its report; also while no hub runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.screens.base import Dialog
+from aegis_tui.tui.text import Ink, Row, Span, fit, inert
+from aegis_tui.tui.widgets.line_view import LinePanel
+
+_LOOK: Mapping[str, tuple[str, Ink]] = {"done": ("✓", "good"), "failed": ("✗", "bad"), "open": ("●", "accent")}
+
+
+class RunList(LinePanel):
+    """One row for each run."""
+
+    NAME = "runs"
+    TITLE = "Runs"
+    EMPTY = ("no run was ever started here", "n on the dashboard gives a goal")
+
+    def __init__(self, runs: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(name_id="runs")
+        self._runs = list(reversed(runs))
+
+    def on_resize(self) -> None:
+        """Lines are cut to the new width."""
+        self.attempt(self._fill)
+
+    def _fill(self) -> None:
+        self.titled(len(self._runs) or "")
+        self.show([Row(str(run["run"]), run_line(run, width=self.line_width)) for run in self._runs])
+
+
+def run_line(run: Mapping[str, Any], *, width: int) -> tuple[Span, ...]:
+    """A run in one line: how it ended, when, how long it took, its goal and what came of it."""
+    glyph, ink = _LOOK.get(str(run["state"]), ("?", "warn"))
+    at = str(run["started_at"] or "")[:16].replace("T", " ")
+    took = "" if run["duration_s"] is None else f"{run['duration_s']:.0f} s"
+    result = f"{run['commit'][:10]}" if run["commit"] else str(run["error"] or "")
+    lead = f"{run['run']:<7} {run['state'] or '?':<7} {at:<16} {took:>7}  "
+    rest = max(0, width - 2 - len(lead))
+    room = max(0, min(len(inert(result)), rest // 2))
+    return (
+        Span(f"{glyph} ", ink),
+        Span(lead),
+        Span(fit(inert(str(run["goal"] or "")), max(0, rest - room - 1)) + " ", "strong"),
+        Span(fit(inert(result), room), "muted"),
+    )
+
+
+class RunsScreen(Dialog[str | None]):
+    """Leaves with the run whose report is wanted.
+
+    Args:
+        desk: The store.
+        runs: As `past_runs` gives them.
+    """
+
+    CSS_PATH = "dialog.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "leave", "Back", id="runs.back", show=False, tooltip="Go back."),
+    ]
+
+    def __init__(self, desk: Desk, runs: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(desk)
+        self._list = RunList(runs)
+
+    def compose(self) -> ComposeResult:
+        """The list in a frame."""
+        with Vertical(classes="dialog -wide") as dialog:
+            dialog.border_title = "Runs of this repository"
+            dialog.border_subtitle = "enter report · esc back"
+            yield self._list
+
+    def on_mount(self) -> None:
+        """Let the keys go to the list."""
+        self._list.focus()
+
+    @on(LinePanel.Chosen)
+    def _open(self, message: LinePanel.Chosen) -> None:
+        self.dismiss(message.key)
