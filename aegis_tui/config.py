@@ -67,7 +67,7 @@ class Limits(BaseModel):
 class QaSettings(BaseModel):
     """How the project's own checks are run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     timeout_s: float = Field(1800.0, gt=0, le=86_400)
     """The longest that one command may take, in seconds, where the design says nothing."""

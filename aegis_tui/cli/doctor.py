@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,10 @@ def _doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="FILE", help="Write what happened here, scrubbed; nothing is sent."),
+    ] = None,
 ) -> int:
     """What this machine has and lacks, each lack with its fix; exit 5 when something essential is missing."""
     from aegis_tui.bootstrap import make_doctor
@@ -33,7 +37,15 @@ def _doctor(
     doctor = make_doctor(settings.model_copy(update=chosen), Path.cwd(), dict(os.environ))
     checks = asyncio.run(doctor.examine())
     lacks = missing(checks)
-    fields = {"ok": not lacks, "checks": [check.to_wire() for check in checks]}
+    fields: dict[str, Any] = {"ok": not lacks, "checks": [check.to_wire() for check in checks]}
+    if bundle is not None:
+        from aegis_tui.cli.bundle import write_bundle
+
+        write_bundle(bundle, fields["checks"])
+        fields["bundle"] = str(bundle)
+        output.talk(
+            f"{bundle} holds no token, file, goal or name; it was sent nowhere: look through it, then pass it on"
+        )
     output.result(fields, as_json=as_json, lines=_lines(checks))
     return 5 if lacks else 0
 

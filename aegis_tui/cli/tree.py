@@ -27,6 +27,7 @@ class _Commands(TyperGroup):
         command = typer.main.get_command(app)
         command.name = cmd_name
         command.short_help = summary
+        command.help = "\n\n".join(filter(None, (summary, (command.help or "").partition("\n\n")[2])))
         return command
 
 

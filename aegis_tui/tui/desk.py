@@ -64,11 +64,13 @@ class Desk:
             return None
 
     def complain(self, error: AegisError) -> None:
-        """Show an expected failure."""
+        """Show an expected failure, in place of what was said before."""
+        self._app.clear_notifications()
         message = inert(error.hint) if error.hint else "nothing was changed"
         self._app.notify(message, title=inert(error.message), severity="error", timeout=8, markup=False)
 
     def tell(self, words: str, *, title: str = "", is_error: bool = False) -> None:
         """Show a sentence for a moment."""
+        self._app.clear_notifications()
         severity: Literal["error", "information"] = "error" if is_error else "information"
         self._app.notify(inert(words), title=inert(title), severity=severity, timeout=5, markup=False)

@@ -12,7 +12,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.app import AegisApp
 from aegis_tui.tui.choices import Choices
 from aegis_tui.tui.mishap import Mishaps
-from aegis_tui.tui.parts import GoalOffer, Parts
+from aegis_tui.tui.parts import GoalOffer, History, NoHistory, Parts
 from aegis_tui.tui.recorded import METERS, RecordedHub, RecordedPanes, load_events, load_panes
 
 DATA = Path(__file__).parent / "data"
@@ -51,6 +51,7 @@ class Scene:
         offer: GoalOffer | None = None,
         environ: Mapping[str, str] | None = None,
         choices: Choices | None = None,
+        history: History | None = None,
     ) -> AegisApp:
         parts = Parts(
             root=Path("shop"),
@@ -59,6 +60,7 @@ class Scene:
             settings=Settings(),
             environ=environ or {},
             choices=choices or Choices(None),
+            history=history or NoHistory(),
             open_terminal=lambda: self.panes,
             now=lambda: self.now,
         )

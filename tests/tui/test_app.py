@@ -10,11 +10,13 @@ from textual.widgets import Input
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import AgentState
+from aegis_tui.domain.report import fold_report
 from aegis_tui.tui import app as app_module
 from aegis_tui.tui.feed import Batch, Connection, Stale
-from aegis_tui.tui.recorded import snapshot_of
+from aegis_tui.tui.recorded import load_events, snapshot_of
 from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.screens.why import WhyScreen
+from tests.tui.conftest import DATA
 from tests.tui.pilot import ready, screen_text, to_the_end, until
 
 Record = Callable[..., Any]
@@ -165,9 +167,52 @@ async def test_enter_says_why_and_escape_comes_back(record: Record) -> None:
         assert isinstance(app.screen, WhyScreen)
         assert "held by w01" in screen_text(app)
         await pilot.press("escape", "w")
-        assert "would be met by" in screen_text(app)
+        assert "workers_finished  closed" in screen_text(app)
         await pilot.press("escape")
         assert isinstance(app.screen, DashboardScreen)
+
+
+@to_the_end
+async def test_enter_twice_attaches_and_g_goes_to_the_top(record: Record) -> None:
+    scene = record(until=125)
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("j", "j", "g")
+        assert app.dashboard.instances.cursor_key == "NATIVE-w01"
+        await pilot.press("enter")
+        assert "enter attach" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: scene.panes.attached == [("w01", False)])
+
+
+@to_the_end
+async def test_past_runs_and_a_transcript_are_opened_by_keys(record: Record) -> None:
+    scene = record()
+    app = scene.app(history=Kept())
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("o")
+        await until(pilot, lambda: "make two" in screen_text(app) and "failed" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Report of run7" in screen_text(app))
+        await pilot.press("escape", "t")
+        await until(pilot, lambda: "it read all of it" in screen_text(app))
+
+
+class Kept:
+    """A history of one run and one instance."""
+
+    def runs(self) -> list[dict[str, Any]]:
+        fields = dict.fromkeys(("ok", "started_at", "duration_s", "commit", "branch", "error"))
+        return [{**fields, "run": "run7", "goal": "make two", "state": "failed"}]
+
+    def report(self, run: str) -> dict[str, Any]:
+        report: dict[str, Any] = fold_report(load_events(DATA / "default.jsonl"), "run1")
+        return {**report, "run": run}
+
+    def transcript(self, instance: str) -> list[str]:
+        return ["it read all of it", f"\x1b[31m{instance}"]
 
 
 @to_the_end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.actions import InstanceActions, RunActions
 from aegis_tui.tui.screens.base import StoreView, WorkspaceScreen, redraw
-from aegis_tui.tui.screens.why import WhyScreen
+from aegis_tui.tui.screens.why import Render, WhyScreen
 from aegis_tui.tui.views.conflict import conflict_lines
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece
 from aegis_tui.tui.views.instance import TOTAL_KEY
@@ -189,6 +190,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             self._page(
                 f"Why {item.instance_id} is {item.state}",
                 lambda width: explain_instance(store.workspace, item, store.events, now=store.now(), width=width),
+                again=self.action_attach if item.is_alive and item.pane else None,
             )
         elif panel == "instances" and key == TOTAL_KEY:
             self.action_why_stage()
@@ -207,8 +209,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             owner = key.partition("/")[0]
             self._page("Partition", lambda width: explain_partition(store.workspace, run, owner))
 
-    def _page(self, title: str, render: object) -> None:
-        self.app.push_screen(WhyScreen(self.desk, title, render))  # type: ignore[arg-type]  # lambdas of one width
+    def _page(self, title: str, render: Render, again: Callable[[], None] | None = None) -> None:
+        self.app.push_screen(WhyScreen(self.desk, title, render, again=again))
 
     def _lock_waited_for(self, key: str) -> str:
         _, agent_id, request_id = key.split("/", 2)

@@ -78,7 +78,7 @@ class GoalDialog(Dialog[None]):
         """Say at once what would be refused now."""
         if (run := self.desk.store.workspace.runs.current()) is not None:
             words = f"{run.run} is still going; another goal starts when it has ended"
-            self._say(f"○ {words} (C on the dashboard ends it)", "warn")
+            self._say(f"○ {words} (C on the dashboard ends it)", "warn", scroll=False)
 
     def on_prompt_submitted(self) -> None:
         """Enter in the box starts."""
@@ -129,11 +129,12 @@ class GoalDialog(Dialog[None]):
             self.query_one("#check", Input).focus()
         self._say(f"✗ {error.message}" + (f"\n  {hint}" if hint else ""), "bad")
 
-    def _say(self, words: str, look: str) -> None:
+    def _say(self, words: str, look: str, *, scroll: bool = True) -> None:
         label = self.query_one("#answer", Label)
         label.update(inert_lines(words))
         label.set_classes(f"answer {look}")
-        label.scroll_visible(animate=False)
+        if scroll:
+            label.scroll_visible(animate=False)
 
     def _options(self) -> dict[str, Any]:
         """The options of a run as the settings and the field for the check have them."""

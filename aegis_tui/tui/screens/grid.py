@@ -133,6 +133,7 @@ class _Nobody(LinePanel):
     """Stands in an empty grid."""
 
     TITLE = "Grid"
+    DEFAULT_CSS = "_Nobody { width: 1fr; column-span: 1; }"
     EMPTY = ("nobody is at work", "esc goes back; n gives a goal there")
 
     def on_mount(self) -> None:

@@ -57,23 +57,30 @@ class WhyScreen(Dialog[None]):
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,q", "leave", "Back", id="why.back", show=False, tooltip="Go back."),
+        Binding("enter", "again", "Go on", id="why.again", show=False, tooltip="Attach to the instance, or go back."),
+        Binding("q", "leave", "Back", id="why.back", show=False, tooltip="Go back."),
     ]
 
-    def __init__(self, desk: Desk, title: str, render: Render) -> None:
+    def __init__(self, desk: Desk, title: str, render: Render, *, again: Callable[[], None] | None = None) -> None:
         super().__init__(desk)
-        self._title, self._lines = title, render
+        self._title, self._lines, self._again = title, render, again
 
     def compose(self) -> ComposeResult:
         """The page in a frame."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = self._title
-            dialog.border_subtitle = "esc back · j k scroll"
+            dialog.border_subtitle = f"{'enter attach · ' if self._again else ''}esc back · j k scroll"
             yield Page(self._lines)
 
     def on_mount(self) -> None:
         """Listen, so that the page stays true."""
         self.desk.store.changed.subscribe(self, self._changed)
+
+    def action_again(self) -> None:
+        """Go back, and on from there where that was offered."""
+        self.dismiss(None)
+        if self._again is not None:
+            self.app.call_later(self._again)
 
     def _changed(self, keys: frozenset[Key]) -> None:
         if any(kind != "shot" for kind, _ in keys):

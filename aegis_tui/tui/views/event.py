@@ -67,7 +67,20 @@ def words_of(event: Event) -> str:
 
 def _fields(data: Any) -> str:
     plain = data.model_dump(mode="json", exclude={"type", "run"}, exclude_none=True)
-    return " ".join(f"{name}={value}" for name, value in plain.items() if value not in ("", [], {}))
+    return ", ".join(f"{name} {_plain(value)}" for name, value in plain.items() if value not in ("", [], {}))
+
+
+def _plain(value: Any) -> str:
+    """A JSON value in words, without the quotes and brackets of a programming language."""
+    match value:
+        case list():
+            return " ".join(map(_plain, value))
+        case dict():
+            return " ".join(f"{name} {_plain(item)}" for name, item in value.items())
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)
 
 
 def _resource(data: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -67,6 +68,9 @@ class PanePreview(LinePanel):
         base: Style = self._named("")
         at = y + max(0, len(self._strips) - self.size.height)
         strip = self._strips[at] if at < len(self._strips) else Strip.blank(self.size.width, base)
+        if strip.cell_length > self.size.width > 1:
+            cut = strip.crop(0, self.size.width - 1)
+            return Strip([*cut, Segment("›", base + self.ink("muted"))]).adjust_cell_length(self.size.width, base)
         return strip.adjust_cell_length(self.size.width, base)
 
     def notify_style_update(self) -> None:

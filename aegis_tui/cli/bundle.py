@@ -1,0 +1,89 @@
+"""`doctor --bundle FILE`: what happened here, scrubbed, in one file; nothing is sent."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sqlite3
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from aegis_tui import __version__
+from aegis_tui.cli.place import Place, here
+from aegis_tui.config import trace_settings
+from aegis_tui.errors import AegisError, GitUnavailable, UsageError
+from aegis_tui.sdk.private_file import write_private
+from aegis_tui.services.bundle import Scrubber, event_facts, log_tail, render_bundle, setting_names
+
+LOGS = ("hub.log", "gateway.log", "logs/tui.log")
+LIBRARIES = ("textual", "libtmux", "fastapi", "uvicorn", "pydantic", "httpx")
+
+
+def write_bundle(path: Path, checks: list[dict[str, Any]]) -> None:
+    """Write the bundle of the present workspace, or of the machine alone outside a repository.
+
+    Raises:
+        UsageError: The file cannot be written.
+    """
+    place = _place()
+    scrubber = _scrubber(place)
+    parts: dict[str, Any] = {
+        "versions": _versions(),
+        "checks": checks,
+        "settings": _settings(place),
+        "events": _events(place),
+    }
+    logs = {name: log_tail(place.paths.state_dir / name, scrubber) for name in LOGS} if place else {}
+    try:
+        write_private(path, render_bundle({**scrubber.all(parts), "logs": logs}))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", "choose another place") from error
+
+
+def _place() -> Place | None:
+    try:
+        return here()
+    except GitUnavailable:
+        return None
+
+
+def _scrubber(place: Place | None) -> Scrubber:
+    home = os.environ.get("HOME") or str(Path.home())
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or ""
+    paths = {home: "~"}
+    if place is not None:
+        paths |= {str(place.root): "<repository>", str(place.paths.state_dir): "<state>"}
+        paths[str(place.paths.runtime_dir)] = "<runtime>"
+    return Scrubber(names={user: "<user>", socket.gethostname(): "<host>"}, paths=paths)
+
+
+def _versions() -> dict[str, str]:
+    found = {"aegis-tui": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    found["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def _settings(place: Place | None) -> dict[str, str]:
+    """The names of the settings with where each comes from; a file that is wrong is told as that."""
+    try:
+        return setting_names(trace_settings(os.environ, project=place.root if place else None)[1])
+    except AegisError as error:
+        return {"error": error.message}
+
+
+def _events(place: Place | None) -> dict[str, Any]:
+    if place is None or not place.paths.log_db.exists():
+        return {}
+    from aegis_tui.bootstrap import log_reader
+
+    try:
+        return event_facts(log_reader(place.paths).events())
+    except AegisError as error:
+        return {"error": error.message}

@@ -1,0 +1,18 @@
+"""Each command has one description, in its help as in the list of commands."""
+
+from __future__ import annotations
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from aegis_tui.cli.main import COMMANDS
+from aegis_tui.cli.tree import app
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_begins_with_its_description(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert COMMANDS[name][2] in " ".join(shown.split())
+    command = typer.main.get_command(app).get_command(None, name)  # type: ignore[attr-defined]
+    assert command.help.partition("\n\n")[0] == COMMANDS[name][2]
