@@ -271,7 +271,7 @@ async def test_without_a_hub_nothing_is_said_of_a_run(record: Record) -> None:
         scene.hub.play(Connection(False))
         await until(pilot, lambda: "no hub runs for this repository" in screen_text(app))
         shown = screen_text(app)
-        assert "No agents yet" not in shown and "no goal yet" not in shown and "n gives a goal" in shown
+        assert "No agents yet" not in shown and "no goal yet" not in shown and "press n to give a goal" in shown
     assert app.farewell() == []
 
 

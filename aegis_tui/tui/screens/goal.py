@@ -187,9 +187,9 @@ class GoalScreen(GoalDialog):
     def _facts(self) -> str:
         settings = self.desk.parts.settings
         endpoint = str(self._offer.options.get("base_url") or settings.base_url)
-        model = str(self._offer.options.get("model") or settings.model or "the model")
-        branch = self.desk.parts.branch
-        return f"from {branch} as committed, up to {settings.workers} agents at once, {model} at {endpoint}"
+        name = self._offer.options.get("model") or settings.model
+        model = f"model at {endpoint}{f', {name}' if name else ''}"
+        return f"from {self.desk.parts.branch} as committed, up to {settings.workers} agents at once, {model}"
 
     def action_toggle_yes(self) -> None:
         """Turn the check box."""

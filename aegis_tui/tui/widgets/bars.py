@@ -41,7 +41,11 @@ class TopBar(LineView):
         self.show_lines([title_line(parts.root.name, parts.branch, run, needed, width=width), stages, gate])
 
     def _start_line(self, width: int) -> Line:
-        words = CATCHING_UP if self._desk.store.is_catching_up else "n gives a goal and starts a hub, ? for help"
+        words = (
+            CATCHING_UP
+            if self._desk.store.is_catching_up
+            else "press n to give a goal, a hub is started for it; ? for help"
+        )
         return (Span(fit(f" {words}", width), "muted"),)
 
     def on_resize(self) -> None:
