@@ -137,22 +137,24 @@ class _History:
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run, oldest first; none where nothing was ever logged."""
-        from aegis_tui.bootstrap import log_reader
+        from aegis_tui.adapters.store.reader import LogReader
         from aegis_tui.domain.history import RUN_EVENTS, past_runs
 
-        if not self._place.paths.log_db.exists():
-            return []
-        return past_runs(log_reader(self._place.paths).events(RUN_EVENTS))
+        path = self._place.paths.log_db
+        return past_runs(LogReader(path).events(RUN_EVENTS)) if path.exists() else []
 
     def report(self, run: str) -> dict[str, Any]:
         """The report of a run."""
-        from aegis_tui.cli.status import compute_report
+        with contextlib.redirect_stdout(sys.__stdout__):  # as for the terminal above
+            from aegis_tui.bootstrap import log_reader  # noqa: F401  # brings libtmux
+            from aegis_tui.cli.status import compute_report
 
         return compute_report(self._place, run)
 
     def transcript(self, instance: str) -> Sequence[str]:
         """What an instance showed."""
-        from aegis_tui.bootstrap import read_transcript
+        with contextlib.redirect_stdout(sys.__stdout__):
+            from aegis_tui.bootstrap import read_transcript
 
         return read_transcript(self._place.paths, instance).lines
 

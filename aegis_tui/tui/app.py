@@ -164,8 +164,12 @@ class AegisApp(Guarded, App[int]):
 
     async def _count_past(self) -> None:
         """Know how many runs there were, before it is said that no hub runs."""
-        with suppress(AegisError):
+        try:
             self.desk.past_runs = len(await asyncio.to_thread(self.desk.parts.history.runs))
+        except AegisError:
+            return
+        except Exception as error:
+            self.survive(error, self)
 
     @work(group="revive", exclusive=True)
     async def revive_hub(self) -> None:
