@@ -181,7 +181,6 @@ InstanceEvent = (
 
 
 TASK_DONE = frozenset({"verdict given", "design proposed", "foundation composed", "brief handed over"})
-"""Reasons of `instance:stopping` that mean that the task was done."""
 
 
 class Instance(BaseModel):
@@ -221,16 +220,11 @@ class Instance(BaseModel):
     prompts: int = 0
     lost: bool = False
     rescue_ref: str | None = None
-    stop_reason: str | None = None
-    """Why the hub let it end; None while it has not."""
+    stop_reason: str | None = None  # why the hub let it end
 
     @property
     def word(self) -> str:
-        """Its state in one word, the same on the screen, in `status` and in the report.
-
-        What an ended instance said last is the past: it is `done` when its task was, `failed` when it said so, else
-        `ended`.
-        """
+        """Its state in one word, the same everywhere; of an ended one, how its task ended."""
         if self.lost:
             return "lost"
         if self.phase not in (Phase.GONE, Phase.RECLAIMED) or self.state in ("done", "failed"):

@@ -21,6 +21,8 @@ async def _nothing_unsaved(_worktree: Path, _branch: str) -> list[str]:
 
 def _no_outputs(_run: str) -> list[str]:
     return []
+
+
 class History(Protocol):
     """What has ended, as the log and the state folder have it; needs no hub. Blocks: call it in a thread."""
 

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import SuspendNotSupported
@@ -20,6 +20,7 @@ from aegis_tui.sdk.attaching import NO_CLIENT, assumed_terminal, without_popup
 from aegis_tui.tui.parts import GoalOffer
 from aegis_tui.tui.screens.base import WorkspaceScreen
 from aegis_tui.tui.screens.help import HelpScreen
+from aegis_tui.tui.screens.past import PastActions
 from aegis_tui.tui.screens.why import WhyScreen
 from aegis_tui.tui.text import Line, Span, inert, wrap
 from aegis_tui.tui.views.event import event_line
@@ -171,7 +172,7 @@ class InstanceActions(WorkspaceScreen):
         self.app.push_screen(GridScreen(self.desk))
 
 
-class RunActions(WorkspaceScreen):
+class RunActions(PastActions):
     """Give a goal, look at it, hold it, end it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -246,45 +247,6 @@ class RunActions(WorkspaceScreen):
                 lambda width: explain_stage(store.workspace, store.workspace.runs.get(name)),
             )
         )
-
-    @work(group="look", exclusive=True)
-    async def action_report(self) -> None:
-        """The final report of the last run that has one."""
-        names = list(self.desk.store.reports)
-        if not names:
-            runs = await self._past_runs()
-            names = [str(run["run"]) for run in runs if run["ok"] is not None]
-        if not names:
-            self.desk.tell("no run has ended yet; w shows what this one waits for")
-            return
-        await self._show_report(names[-1])
-
-    @work(group="look", exclusive=True)
-    async def action_runs(self) -> None:
-        """Every run, and the report of the one that is chosen."""
-        from aegis_tui.tui.screens.runs import RunsScreen
-
-        if name := await self.app.push_screen_wait(RunsScreen(self.desk, await self._past_runs())):
-            await self._show_report(name)
-
-    async def _past_runs(self) -> list[dict[str, Any]]:
-        try:
-            return await asyncio.to_thread(self.desk.parts.history.runs)
-        except AegisError as error:
-            self.desk.complain(error)
-            return []
-
-    async def _show_report(self, name: str) -> None:
-        from aegis_tui.tui.screens.report import ReportScreen
-
-        try:
-            report = self.desk.store.reports.get(name)
-            if report is None:
-                report = await asyncio.to_thread(self.desk.parts.history.report, name)
-        except AegisError as error:
-            self.desk.complain(error)
-            return
-        self.app.push_screen(ReportScreen(self.desk, name, report))
 
     @work(group="run", exclusive=True)
     async def action_halt(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
 from typing import Any, ClassVar
 
 from textual import work

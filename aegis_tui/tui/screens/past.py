@@ -1,0 +1,54 @@
+"""What has ended: the list of runs and their reports, opened by keys of the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from textual import work
+
+from aegis_tui.errors import AegisError
+from aegis_tui.tui.screens.base import WorkspaceScreen
+
+
+class PastActions(WorkspaceScreen):
+    """Open a report, of the last run or of any."""
+
+    @work(group="look", exclusive=True)
+    async def action_report(self) -> None:
+        """The final report of the last run that has one."""
+        names = list(self.desk.store.reports)
+        if not names:
+            runs = await self._past_runs()
+            names = [str(run["run"]) for run in runs if run["ok"] is not None]
+        if not names:
+            self.desk.tell("no run has ended yet; w shows what this one waits for")
+            return
+        await self._show_report(names[-1])
+
+    @work(group="look", exclusive=True)
+    async def action_runs(self) -> None:
+        """Every run, and the report of the one that is chosen."""
+        from aegis_tui.tui.screens.runs import RunsScreen
+
+        if name := await self.app.push_screen_wait(RunsScreen(self.desk, await self._past_runs())):
+            await self._show_report(name)
+
+    async def _past_runs(self) -> list[dict[str, Any]]:
+        try:
+            return await asyncio.to_thread(self.desk.parts.history.runs)
+        except AegisError as error:
+            self.desk.complain(error)
+            return []
+
+    async def _show_report(self, name: str) -> None:
+        from aegis_tui.tui.screens.report import ReportScreen
+
+        try:
+            report = self.desk.store.reports.get(name)
+            if report is None:
+                report = await asyncio.to_thread(self.desk.parts.history.report, name)
+        except AegisError as error:
+            self.desk.complain(error)
+            return
+        self.app.push_screen(ReportScreen(self.desk, name, report))
