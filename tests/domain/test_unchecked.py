@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain.run_event import RunFacts
 from aegis_tui.domain.run_rules import checked_design
 from aegis_tui.errors import DesignRefused
 
@@ -15,16 +16,20 @@ DESIGN: dict[str, Any] = {
 }
 
 
+def facts(*commands: str) -> RunFacts:
+    return RunFacts(workspace="k", base_oid="0" * 40, base_branch="main", qa_commands=commands)
+
+
 def test_a_design_without_any_check_is_refused_with_the_field_and_the_flags_that_help() -> None:
     with pytest.raises(DesignRefused, match="no QA command") as refused:
-        checked_design(DESIGN, ignore_case=False, qa_commands=())
+        checked_design(DESIGN, facts())
     assert [issue["field"] for issue in refused.value.data["issues"]] == ["qa.commands"]
     assert "--check" in refused.value.hint and "--unchecked" in refused.value.hint
 
 
 def test_the_persons_word_stands_for_the_check() -> None:
-    assert checked_design(DESIGN, ignore_case=False, qa_commands=(), unchecked=True).qa is None
+    assert checked_design(DESIGN, facts(), unchecked=True).qa is None
 
 
 def test_a_check_of_the_person_is_enough() -> None:
-    assert checked_design(DESIGN, ignore_case=False, qa_commands=("test -f a",)).qa is None
+    assert checked_design(DESIGN, facts("test -f a")).qa is None
