@@ -24,6 +24,7 @@ from aegis_tui.domain.decision import Actor
 from aegis_tui.errors import AegisError, HubUnavailable
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
+from aegis_tui.hub.heap import give_memory_back
 from aegis_tui.hub.identity import Identity, new_token
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.mcp import McpDoor
@@ -149,6 +150,7 @@ async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: M
 
 def main_hub(root: Path, *, services: Sequence[HubService] = ()) -> int:
     """Run the hub in this process, with its log on stderr; the exit code of contract 3."""
+    give_memory_back()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(run_hub(root, services=services))
