@@ -97,6 +97,12 @@ class DesignRefused(Refused):
     code = "design"
 
 
+class LimitReached(Refused):
+    """A token has, sends or asks for more than it may. ``data`` names limit, most, unit; the hint says what frees."""
+
+    code = "limit"
+
+
 class Conflict(AegisError):
     """Somebody else holds what was asked for."""
 

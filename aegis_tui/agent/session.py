@@ -146,10 +146,13 @@ class AgentSession:
 
     async def _catch_up(self) -> None:
         """Take the messages that were sent to this instance before it listened."""
-        reply = await self._link.command("message:read", after=0)
-        for item in reply.get("messages", ()):
-            event = HubEvent(int(item["seq"]), "message:sent", str(item["sender"]), str(item["timestamp"]), item)
-            await self._take(event)
+        cursor: int | None = 0
+        while cursor is not None:
+            reply = await self._link.command("message:read", after=cursor)
+            for item in reply.get("messages", ()):
+                event = HubEvent(int(item["seq"]), "message:sent", str(item["sender"]), str(item["timestamp"]), item)
+                await self._take(event)
+            cursor = int(reply["next_after"]) if reply.get("more") else None
 
     async def _choose_model(self) -> str:
         """The model that was named, else the first one served; a server without one is told to the hub as a failure."""

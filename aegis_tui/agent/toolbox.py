@@ -23,6 +23,7 @@ from aegis_tui.domain.role import Role
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import ToolCall
+from aegis_tui.sdk.context import whole_context
 
 _BASH_OUTPUT_BYTES = 24 * 1024
 _BASH_ENVIRONMENT = {
@@ -219,7 +220,7 @@ class Toolbox:
 
     async def _answer(self, path: str, action: str, reason: str | None) -> ToolResult:
         """Answer the oldest open request for a path; the hub says whether it is this instance's to give."""
-        asked = (await self._link.command("context:get")).get("scope_requests", [])
+        asked = (await whole_context(self._link.command)).get("scope_requests", [])
         request = next((item["request"] for item in asked if item["path"] == path), None)
         if request is None:
             raise UsageError(f"nobody asks for {path}")

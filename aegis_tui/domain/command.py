@@ -329,9 +329,11 @@ class Ack(CommandData):
 
 
 class ContextGet(CommandData):
-    """The shared context as it is now."""
+    """The shared context as it is now; with `section`, more of one that was cut, after its cursor."""
 
     type: Literal["context:get"] = "context:get"
+    section: Name | None = None
+    after: Key | None = None
 
 
 class LockExpire(CommandData):

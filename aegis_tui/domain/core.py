@@ -29,6 +29,7 @@ from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.follow import follow
 from aegis_tui.domain.instance import AgentJoined, AgentLeft, InstanceExited, InstanceLost, InstanceStopping, Phase
+from aegis_tui.domain.limit_rules import check_limits
 from aegis_tui.domain.lock import Draft, LockAcquired, LockRefused, LockWithdrawn
 from aegis_tui.domain.lock_wait import Wait
 from aegis_tui.domain.model import Key
@@ -91,6 +92,7 @@ def execute(
     """
     stamp = _Stamp(workspace, now, timestamp)
     check_right(workspace, command, actor)
+    check_limits(workspace, command, actor)
     touch(workspace, actor.agent_id, now)
     try:
         decision = _RULES[type(command)](workspace, command, actor, request_id)

@@ -7,6 +7,7 @@ somebody with a newer token wrote the file after it and is composed already: the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ class FenceTable:
 
     def __init__(self) -> None:
         self.writes: list[FencedWrite] = []
+        self._counts: Counter[str] = Counter()
         self._granted: dict[str, set[int]] = {}
 
     def grant(self, agent_id: str, token: int) -> None:
@@ -58,10 +60,16 @@ class FenceTable:
         """Something was written under a token that was current then."""
         fields = data.model_dump(include={"file", "token", "base_oid", "new_oid"})
         self.writes.append(FencedWrite(seq=seq, agent_id=agent_id, **fields))
+        self._counts[agent_id] += 1
+
+    def writes_of(self, agent_id: str) -> int:
+        """How many writes of an instance are remembered."""
+        return self._counts[agent_id]
 
     def clear(self) -> None:
         """Forget all: the run whose pieces it was about is put away."""
         self.writes.clear()
+        self._counts.clear()
         self._granted.clear()
 
     def granted_to(self, agents: Iterable[str]) -> frozenset[int]:
@@ -85,6 +93,7 @@ class FenceTable:
         """The table that `dump` described."""
         table = cls()
         table.writes = [FencedWrite.model_validate(item) for item in plain["writes"]]
+        table._counts = Counter(item.agent_id for item in table.writes)
         table._granted = {agent: set(tokens) for agent, tokens in plain["granted"].items()}
         return table
 
@@ -95,6 +104,7 @@ class FenceTable:
         for item in writes:
             table.grant(item.agent_id, item.token)
             table.writes.append(FencedWrite(seq=0, **item.model_dump()))
+            table._counts[item.agent_id] += 1
         for lock in locks:
             table.grant(lock.agent_id, lock.token)
         return table

@@ -100,40 +100,50 @@ class MessageBoard:
 
     def __init__(self) -> None:
         self.waiting: dict[int, Message] = {}
-        self.writes: list[Write] = []
+        self._sent: dict[str, dict[int, Message]] = {}
+        self._writes: dict[tuple[str, str], Write] = {}
         self.recent: list[dict[str, Any]] = []
 
     def for_agent(self, agent_id: str, after: int = 0) -> list[Message]:
         """Unacknowledged messages to one instance, oldest first."""
         return [item for item in self.waiting.values() if item.to == agent_id and item.seq > after]
 
-    def tokens_for(self, agent_id: str, path: str) -> frozenset[int]:
-        """Fencing tokens under which an instance has written a path."""
-        return frozenset(w.token for w in self.writes if w.agent_id == agent_id and w.file == path)
+    def waiting_from(self, sender: str) -> list[Message]:
+        """Unacknowledged messages that one sender has sent, oldest first."""
+        return list(self._sent.get(sender, {}).values())
+
+    @property
+    def writes(self) -> list[Write]:
+        """The newest fenced write of each instance to each path, oldest first; a copy."""
+        return list(self._writes.values())
+
+    def clear_writes(self) -> None:
+        """Forget the fenced writes: the run that they belong to is over."""
+        self._writes.clear()
 
     def has_written(self, path: str, oid: str, is_writer: Callable[[str], bool]) -> bool:
         """Whether the newest fenced write to a path by one of these writers left this content."""
-        newest = (item.new_oid for item in reversed(self.writes) if item.file == path and is_writer(item.agent_id))
+        items = reversed(self._writes.values())
+        newest = (item.new_oid for item in items if item.file == path and is_writer(item.agent_id))
         return next(newest, None) == oid
 
     def forget(self, agents: Container[str]) -> None:
         """Let go of messages to instances that will not read them any more."""
-        self.waiting = {seq: item for seq, item in self.waiting.items() if item.to not in agents}
+        for seq in [seq for seq, item in self.waiting.items() if item.to in agents]:
+            self._drop(seq)
 
     def evolve(self, seq: int, agent_id: str, data: MessageEvent, timestamp: str) -> frozenset[Key]:
         """Apply one event."""
         match data:
             case MessageSent():
-                self.waiting[seq] = Message(
-                    seq=seq, sender=agent_id, timestamp=timestamp, **data.model_dump(exclude={"type"})
-                )
+                message = Message(seq=seq, sender=agent_id, timestamp=timestamp, **data.model_dump(exclude={"type"}))
+                self._keep(message)
                 return frozenset({("message", data.to)})
             case MessageAcked():
-                self.waiting.pop(data.of, None)
+                self._drop(data.of)
                 return frozenset({("message", agent_id)})
             case CodeWritten():
-                self.writes.append(Write(agent_id=agent_id, file=data.file, token=data.token, new_oid=data.new_oid))
-                del self.writes[:-KEPT_WRITES]
+                self._note_write(Write(agent_id=agent_id, file=data.file, token=data.token, new_oid=data.new_oid))
                 return frozenset({("file", data.file)})
             case FileChanged():
                 self.recent.append(
@@ -149,6 +159,26 @@ class MessageBoard:
             case Broadcast():
                 return frozenset()
 
+    def _keep(self, message: Message) -> None:
+        self.waiting[message.seq] = message
+        self._sent.setdefault(message.sender, {})[message.seq] = message
+
+    def _drop(self, seq: int) -> None:
+        message = self.waiting.pop(seq, None)
+        if message is not None:
+            sent = self._sent[message.sender]
+            del sent[seq]
+            if not sent:
+                del self._sent[message.sender]
+
+    def _note_write(self, write: Write) -> None:
+        """Keep it as the newest of its instance and path; an older one says nothing any more."""
+        key = (write.agent_id, write.file)
+        self._writes.pop(key, None)
+        self._writes[key] = write
+        if len(self._writes) > KEPT_WRITES:
+            del self._writes[next(iter(self._writes))]
+
     def dump(self) -> dict[str, Any]:
         """A plain form for snapshots."""
         return {
@@ -162,6 +192,9 @@ class MessageBoard:
         """The board that `dump` described."""
         saved = _SavedBoard.model_validate(plain)
         board = cls()
-        board.waiting = {item.seq: item for item in saved.waiting}
-        board.writes, board.recent = saved.writes, saved.recent
+        for message in saved.waiting:
+            board._keep(message)
+        for write in saved.writes:
+            board._note_write(write)
+        board.recent = saved.recent
         return board

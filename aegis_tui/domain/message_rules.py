@@ -15,6 +15,7 @@ from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance_rules import named_instance, own_instance
 from aegis_tui.domain.lock import Draft, Lock, LockDenied, LockMode, LockRefused, LockReleased, Region, Resource
 from aegis_tui.domain.message import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
+from aegis_tui.domain.page import messages_page
 from aegis_tui.domain.reservation import check_free
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import PartitionRefused, Refused, StaleToken, UsageError
@@ -344,9 +345,9 @@ def message_send(workspace: Workspace, command: commands.MessageSend, actor: Act
 
 
 def message_read(workspace: Workspace, command: commands.MessageRead, actor: Actor, request_id: str) -> Decision:
-    """What waits for the asker."""
+    """What waits for the asker, as much as fits into one answer."""
     waiting = workspace.messages.for_agent(actor.agent_id, command.after)
-    return Decision([], {"messages": [item.model_dump(mode="json") for item in waiting]})
+    return Decision([], messages_page(waiting, command.after))
 
 
 def ack(workspace: Workspace, command: commands.Ack, actor: Actor, request_id: str) -> Decision:

@@ -45,6 +45,7 @@ from aegis_tui.domain.message import (
     MessageAcked,
     MessageBoard,
     MessageSent,
+    Write,
 )
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.partition import PartitionTable
@@ -194,7 +195,7 @@ class Workspace:
                 self.partitions.set_scope(shared=data.design.shared, joint=data.design.joint)
                 keys |= {("partition", "scope")}
             case RunFinished():
-                self.messages.writes.clear()
+                self.messages.clear_writes()
                 self.fences.clear()
             case _:
                 pass
@@ -295,7 +296,9 @@ class Workspace:
         if (fences := plain.get("fences")) is not None:
             workspace.fences = FenceTable.load(fences)
         else:
-            workspace.fences = FenceTable.restored(workspace.messages.writes, workspace.locks.locks())
+            workspace.fences = FenceTable.restored(
+                map(Write.model_validate, plain["messages"]["writes"]), workspace.locks.locks()
+            )
         workspace.acquired_at = dict(plain["acquired_at"])
         workspace.scope_ended = dict(plain.get("scope_ended", {}))
         workspace.scope_counts = dict(plain.get("scope_counts", {}))

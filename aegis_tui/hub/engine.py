@@ -18,7 +18,9 @@ from aegis_tui.domain.command import AnyCommand, Heartbeat, loggable, parse_comm
 from aegis_tui.domain.core import Outcome, due_commands, execute, settled, snapshot_view
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.limit import EVENTS_PAGE
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.page import context_page, section_page
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, StoreError
 from aegis_tui.hub.batch import Batch, Instant, Reply, ReplyFuture, Submission, internal, resolve, stopping, unreadable
@@ -130,8 +132,8 @@ class Engine:
         self._listeners.append(listener)
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Logged events after number `after`, at most `limit`, in order."""
-        return await self._log.read(after, limit)
+        """Logged events after number `after`, in order: at most `limit`, and no more than one page of bytes."""
+        return await self._log.read(after, limit, most_bytes=EVENTS_PAGE.most)
 
     async def read(self, view: Callable[[Workspace], T]) -> T:
         """What `view` sees in the logged state; waits for the batch in flight."""
@@ -139,9 +141,10 @@ class Engine:
             self._check()
             return view(self._workspace)
 
-    async def context(self) -> dict[str, Any]:
-        """The SharedContext of contract 6; its `seq` is the number of the last event in it."""
-        return await self.read(lambda workspace: snapshot_view(workspace, key=self._key, now=self._clock.now()))
+    async def context(self, section: str | None = None, after: str = "") -> dict[str, Any]:
+        """The SharedContext of contract 6, or one section of it; its `seq` is the number of the last event in it."""
+        view = await self.read(lambda workspace: snapshot_view(workspace, key=self._key, now=self._clock.now()))
+        return context_page(view) if section is None else section_page(view, section, after)
 
     def peek(self, view: Callable[[Workspace], T]) -> T:
         """As `read` but at once: may see a batch whose events are still being written. For hints, never for answers."""

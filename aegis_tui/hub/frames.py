@@ -15,6 +15,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 EXTENSION = "aegis.frames"
+PART_BYTES = 4 * 1024
+"""What is looked at before it is asked again whether to go on: some 60 small requests."""
+
 SEND_BUFFER_BYTES = 64 * 1024
 """Small, or the kernel swallows megabytes for a receiver that does not read, and nobody notices that it lags."""
 
@@ -23,6 +26,9 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     """uvicorn's own protocol, whose connection the application may also reach as `scope["extensions"][EXTENSION]`."""
 
     _on_text: Callable[[str], None] | None = None
+    _unread = b""
+    """Received, but not looked at while the connection is held."""
+    _is_held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over, with a small send buffer."""
@@ -30,6 +36,21 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        """Look at what came in small parts, so that `hold` stops within one of them."""
+        self._unread += data
+        self._look()
+        if self._is_held and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _look(self) -> None:
+        while self._unread and not self._is_held and not self.transport.is_closing():
+            part, self._unread = self._unread[:PART_BYTES], self._unread[PART_BYTES:]
+            super().data_received(part)
+            if self.conn.parser_exc is not None:
+                self._unread = b""
 
     def handle_connect(self, event: Request) -> None:
         """Begin the application, and hand it this connection."""
@@ -71,13 +92,26 @@ class FrameProtocol(WebSocketsSansIOProtocol):
 
     def hold(self) -> None:
         """Read nothing more until `go_on`."""
+        self._is_held = True
         if not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
 
     def go_on(self) -> None:
-        """Read again."""
-        if self.read_paused:
+        """Look at what came, then read again; not before the caller has returned."""
+        if self._is_held:
+            self._is_held = False
+            asyncio.get_running_loop().call_soon(self._go_on)
+        elif self.read_paused:
+            self._resume()
+
+    def _go_on(self) -> None:
+        self._look()
+        if not self._is_held:
+            self._resume()
+
+    def _resume(self) -> None:
+        if self.read_paused and not self.transport.is_closing():
             self.read_paused = False
             self.transport.resume_reading()
 

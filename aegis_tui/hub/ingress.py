@@ -30,11 +30,11 @@ from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
 from aegis_tui.domain.rehearsal import rehearsal_of
-from aegis_tui.errors import AegisError, Refused, StoreError, Unavailable, UsageError
+from aegis_tui.errors import AegisError, Refused, StoreError, UsageError
 from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
-from aegis_tui.hub.rate import RateLimit
+from aegis_tui.hub.rate import Door
 from aegis_tui.hub.request import check_request_id, check_version
 from aegis_tui.ports.event_log import RequestKey
 from aegis_tui.sdk.discovery import WorkspacePaths
@@ -74,36 +74,36 @@ class Ingress:
         paths: WorkspacePaths,
         *,
         prepare: Sequence[Prepare] = (),
-        rate: RateLimit | None = None,
+        door: Door | None = None,
     ) -> None:
         self._engine = engine
         self._identity = identity
         self._paths = paths
         self._prepare = prepare
-        self._rate = rate or RateLimit()
+        self.door = door or Door()
         self._rehearsing = asyncio.Lock()
         self._filled_in: dict[RequestKey, asyncio.Event] = {}
         """Requests that are being filled in; set when they are in the queue."""
 
-    async def answer(self, frame: dict[str, Any], actor: Actor) -> tuple[Reply, AegisError | None]:
-        """The reply object of contract 5 to one command, and the refusal in it, if any."""
-        waiting = self.start(frame, actor)
+    async def answer(self, frame: dict[str, Any], actor: Actor, *, size: int = 0) -> tuple[Reply, AegisError | None]:
+        """The reply object of contract 5 to one command, and the refusal in it, if any; `size` as for `start`."""
+        waiting = self.start(frame, actor, size=size)
         try:
             return reply_object(frame, await waiting), None
         except Exception as error:
             return refused(frame, error)
 
-    def start(self, frame: dict[str, Any], actor: Actor, *, is_plain: bool = False) -> ReplyFuture:
+    def start(self, frame: dict[str, Any], actor: Actor, *, is_plain: bool = False, size: int = 0) -> ReplyFuture:
         """Begin with one command, in the order of calls; the future ends with the reply's fields or the refusal.
 
         Args:
             frame: The client's JSON object.
             actor: Who sends it.
             is_plain: The text of the frame had no escape in it, so no half of a surrogate pair can be there.
+            size: Bytes of the request as it came.
         """
         try:
-            if actor.kind == "instance" and not self._rate.take(actor.agent_id):
-                raise Unavailable(f"{actor.agent_id} sends too many commands", "wait a second", code="rate")
+            self.door.take(actor, size)
             request_id, fields = split_frame(frame, is_plain=is_plain)
             command: AnyCommand = parse_command(fields)
             if isinstance(command, Heartbeat):
@@ -155,7 +155,7 @@ class Ingress:
                 del self._filled_in[key]
         reply = await answer
         if isinstance(command, ContextGet):
-            return await self._engine.context()
+            return await self._engine.context(command.section, command.after or "")
         if isinstance(command, AgentRegister) and actor.kind == "person":
             reply = {**reply, "token_file": str(self._issue(reply))}
         return reply

@@ -12,7 +12,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aegis_tui.domain.decision import Actor
-from aegis_tui.errors import HubUnavailable, Refused
+from aegis_tui.domain.page import size_of
+from aegis_tui.errors import HubUnavailable, Refused, Unavailable
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.guard import MAX_BODY_BYTES, refuse
 from aegis_tui.hub.identity import Identity, bearer
@@ -20,6 +21,7 @@ from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.mcp_batch import Batches
 from aegis_tui.hub.request import check_numbers
 from aegis_tui.sdk.tools import Tools
+from aegis_tui.sdk.wire import HTTP_STATUS
 
 _log = logging.getLogger(__name__)
 logging.getLogger("mcp.server.streamable_http").setLevel(logging.WARNING)  # it tells of each request's end at INFO
@@ -51,9 +53,16 @@ class McpDoor:
             hint = "join first: aegis-tui connect --agent KIND --instance ID"
             await refuse(scope, send, 403, Refused("MCP speaks for an instance", hint, code="instance.only"))
         else:
-            app = await self._opened()
-            _ACTOR.set(actor)
-            await app(scope, receive, send)
+            await self._serve(actor, scope, receive, send)
+
+    async def _serve(self, actor: Actor, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self._ingress.door.under_way(actor):
+                app = await self._opened()
+                _ACTOR.set(actor)
+                await app(scope, receive, send)
+        except Unavailable as error:
+            await refuse(scope, send, HTTP_STATUS[error.exit_code], error)
 
     async def close(self) -> None:
         """End the sessions; call it when no request is served any more."""
@@ -84,7 +93,8 @@ class McpDoor:
     async def _ask(self, command_type: str, /, **fields: Any) -> dict[str, Any]:
         chosen = {name: value for name, value in fields.items() if value is not None}
         check_numbers(chosen)
-        reply, error = await self._ingress.answer({"type": command_type, **chosen}, _ACTOR.get())
+        frame = {"type": command_type, **chosen}
+        reply, error = await self._ingress.answer(frame, _ACTOR.get(), size=size_of(frame))
         if error is not None:
             raise error
         return {name: value for name, value in reply.items() if name not in ("v", "ok", "request_id")}

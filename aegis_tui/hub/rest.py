@@ -22,6 +22,7 @@ from aegis_tui.domain.context import mirror_view
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import SCHEMA_VERSION, compact_json
+from aegis_tui.domain.page import SECTIONS
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub import schema
 from aegis_tui.hub.engine import Engine
@@ -93,6 +94,7 @@ def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout:
     known = (401, 403, 413, 500, 503)
     command = {"content": {"application/json": {"schema": schema.reference("Command")}}, "required": True}
     pages = {"parameters": [_query("after", 0, MAX_SEQ), _query("limit", 1_000, MAX_EVENTS)]}
+    sections = {"parameters": [_text_query("name", SECTIONS[0]), _text_query("after", "")]}
     text = {"response_class": PlainTextResponse, **schema.answers(None, *known)}
     posted = {"openapi_extra": {"requestBody": command}, **schema.answers("Accepted", 400, 409, 415, *known)}
     return [
@@ -101,6 +103,12 @@ def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout:
         ),
         RestRoute("POST", "/v1/commands", found.commands, posted),
         RestRoute("GET", "/v1/state", found.state, schema.answers("State", *known)),
+        RestRoute(
+            "GET",
+            "/v1/state/section",
+            found.section,
+            {"openapi_extra": sections, **schema.answers("StateSection", 400, *known)},
+        ),
         RestRoute("GET", "/v1/mirror", found.mirror, schema.answers("Mirror", *known)),
         RestRoute(
             "GET", "/v1/events", found.events, {"openapi_extra": pages, **schema.answers("EventsPage", 400, *known)}
@@ -130,19 +138,21 @@ class _Answers:
 
     async def commands(self, request: Request) -> JSONResponse:
         actor = self._actor(request)
-        frame = await _json_body(request)
-        if frame.get("type") == "lock:acquire" and frame.get("wait_s"):
-            reply, error = await self._waited(request, frame, actor)
-        else:
-            reply, error = await self.ingress.answer(frame, actor)
+        with self.ingress.door.under_way(actor):
+            raw = await _body(request)
+            frame = parse_request(raw)
+            if frame.get("type") == "lock:acquire" and frame.get("wait_s"):
+                reply, error = await self._waited(request, frame, actor, len(raw))
+            else:
+                reply, error = await self.ingress.answer(frame, actor, size=len(raw))
         return JSONResponse(reply, HTTP_STATUS[error.exit_code] if error else 200)
 
     async def _waited(
-        self, request: Request, frame: dict[str, Any], actor: Actor
+        self, request: Request, frame: dict[str, Any], actor: Actor, size: int
     ) -> tuple[dict[str, Any], AegisError | None]:
         """A client that hangs up can no longer hear of the lock: it gives up what it asked for."""
         frame = {**frame, "request_id": frame.get("request_id") or uuid.uuid4().hex}
-        answering = asyncio.ensure_future(self.ingress.answer(frame, actor))
+        answering = asyncio.ensure_future(self.ingress.answer(frame, actor, size=size))
         hung_up = asyncio.ensure_future(request.receive())
         await asyncio.wait({answering, hung_up}, return_when=asyncio.FIRST_COMPLETED)
         hung_up.cancel()
@@ -153,6 +163,11 @@ class _Answers:
     async def state(self, request: Request) -> JSONResponse:
         self._actor(request)
         return _ok(await self.engine.context())
+
+    async def section(self, request: Request) -> JSONResponse:
+        self._actor(request)
+        name, after = request.query_params.get("name", SECTIONS[0]), request.query_params.get("after", "")
+        return _ok(await self.engine.context(name, after))
 
     async def mirror(self, request: Request) -> JSONResponse:
         if self._actor(request).kind == "instance":
@@ -178,7 +193,7 @@ def _events_page(found: list[Event], actor: Actor, fields: dict[str, Any]) -> JS
     return _ok({"events": [public_wire(event) for event in found if is_visible(event, actor)], **fields})
 
 
-async def _json_body(request: Request) -> dict[str, Any]:
+async def _body(request: Request) -> bytearray:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise _HttpRefusal(415, UsageError("the content type must be application/json", code="content_type"))
@@ -187,12 +202,16 @@ async def _json_body(request: Request) -> dict[str, Any]:
         raw += chunk
         if len(raw) > MAX_BODY_BYTES:
             raise _HttpRefusal(413, too_large())
-    return parse_request(raw)
+    return raw
 
 
 def _query(name: str, default: int, most: int) -> dict[str, Any]:
     numbers = {"type": "integer", "minimum": 0, "maximum": most, "default": default}
     return {"name": name, "in": "query", "schema": numbers}
+
+
+def _text_query(name: str, default: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "string", "default": default}}
 
 
 def _number(request: Request, name: str, default: int, *, most: int) -> int:

@@ -225,6 +225,9 @@ class SharedContext(_Described):
     run: RunView | None
     exchanges: list[Exchange]
     scope_requests: list[ScopeAsked]
+    next: dict[str, str] | None = Field(
+        None, description="Only when it was too large for one answer: each section that was cut, with its cursor."
+    )
 
 
 class ContextSyncData(_Described):
@@ -260,6 +263,17 @@ class State(SharedContext):
     ok: Literal[True]
 
 
+class StateSection(_Described):
+    """More of one section of the shared context that was cut."""
+
+    schema_version: Literal[1]
+    ok: Literal[True]
+    seq: int
+    section: str
+    entries: list[Any] | dict[str, Any]
+    next: dict[str, str] | None = Field(None, description="The section with its next cursor, when there is more.")
+
+
 class MirrorState(_Described):
     """The state of the hub's own core, for a program of the same version that goes on with the events after `seq`."""
 
@@ -287,4 +301,4 @@ class EventsPage(_Described):
 
 
 SENT_BY_CLIENTS = (Hello, Subscribe, FileSubscribe)
-SENT_BY_THE_HUB = (Accepted, Refusal, Resync, LockFailed, ContextSync, Health, State, Mirror, EventsPage)
+SENT_BY_THE_HUB = (Accepted, Refusal, Resync, LockFailed, ContextSync, Health, State, StateSection, Mirror, EventsPage)

@@ -12,8 +12,9 @@ from typing import Any
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.limit import PENDING, PENDING_BYTES, STREAMS
 from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.errors import AegisError, LockHeld, Refused, UsageError
+from aegis_tui.errors import AegisError, LockHeld, Refused, Unavailable, UsageError
 from aegis_tui.hub.fanout import Fanout, outgoing
 from aegis_tui.hub.frames import EXTENSION, FrameProtocol
 from aegis_tui.hub.identity import Identity, Pass, bearer
@@ -24,10 +25,9 @@ from aegis_tui.hub.request import check_version, parse_request
 HELLO_DEADLINE_S = 3.0
 SEND_DEADLINE_S = 30.0
 """A receiver that takes nothing for this long is dropped; it resumes by `after`."""
-MAX_PENDING = 256
-"""Commands and replies under way for one connection; nothing more is read from it until half of them are done."""
 
 CLOSE_UNAUTHORIZED = 1008
+CLOSE_TRY_LATER = 1013
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ class StreamSession:
         self._ingress = ingress
         self._fanout = fanout
         self._pass: Pass | None = None
-        self._pending: set[asyncio.Future[Any]] = set()
+        self._pending: dict[asyncio.Future[Any], int] = {}
+        self._pending_bytes = 0
 
     async def serve(self) -> None:
         """Run the connection from accept to close."""
@@ -52,7 +53,11 @@ class StreamSession:
             if actor is None:
                 await self._close(CLOSE_UNAUTHORIZED, "no valid token")
                 return
-            await self._exchange(actor)
+            with self._ingress.door.under_way(actor, STREAMS):
+                await self._exchange(actor)
+        except Unavailable as error:
+            self._fanout.leave(self._subscriber)
+            await self._close(CLOSE_TRY_LATER, error.message)
         except (WebSocketDisconnect, TimeoutError):
             pass
         finally:
@@ -126,8 +131,8 @@ class StreamSession:
         elif frame.get("type") in STREAM_ONLY:
             self._tell(_reply_to(frame, self._subscribe(frame, actor)))
         else:
-            answer = self._ingress.start(frame, actor, is_plain="\\u" not in text)
-            self._under_way(answer, then=partial(self._answer, frame, actor))
+            answer = self._ingress.start(frame, actor, is_plain="\\u" not in text, size=len(text))
+            self._under_way(answer, size=len(text), then=partial(self._answer, frame, actor))
 
     def _answer(self, frame: dict[str, Any], actor: Actor, answer: asyncio.Future[dict[str, Any]]) -> None:
         self._done(answer)
@@ -141,15 +146,19 @@ class StreamSession:
                 self._tell(self._lock_failed(frame, actor, refused_by))
         self._tell(reply)
 
-    def _under_way(self, item: asyncio.Future[Any], then: Callable[[asyncio.Future[Any]], None] | None = None) -> None:
-        self._pending.add(item)
+    def _under_way(
+        self, item: asyncio.Future[Any], *, size: int = 0, then: Callable[[asyncio.Future[Any]], None] | None = None
+    ) -> None:
+        """Count a request until it is answered, or an answer until it is sent; too many, and nothing more is read."""
+        self._pending[item] = size
+        self._pending_bytes += size
         item.add_done_callback(then or self._done)
-        if len(self._pending) >= MAX_PENDING:
+        if len(self._pending) >= PENDING.most or self._pending_bytes >= PENDING_BYTES.most:
             self._frames.hold()
 
     def _done(self, item: asyncio.Future[Any]) -> None:
-        self._pending.discard(item)
-        if len(self._pending) <= MAX_PENDING // 2:
+        self._pending_bytes -= self._pending.pop(item, 0)
+        if len(self._pending) <= PENDING.most // 2 and self._pending_bytes <= PENDING_BYTES.most // 2:
             self._frames.go_on()
 
     def _lock_failed(self, frame: dict[str, Any], actor: Actor, error: LockHeld) -> dict[str, Any]:
@@ -210,7 +219,7 @@ class StreamSession:
         """Send it at once, or as soon as the receiver keeps up."""
         frame = outgoing(0, envelope).frame
         if not self._frames.write_now(frame):
-            self._under_way(asyncio.ensure_future(self._write_or_drop(frame)))
+            self._under_way(asyncio.ensure_future(self._write_or_drop(frame)), size=len(frame))
 
     async def _write_or_drop(self, frame: bytes) -> None:
         try:

@@ -53,8 +53,11 @@ class EventLog(Protocol):
         """
         ...
 
-    async def read(self, after: int, limit: int) -> list[Event]:
-        """The next events after number `after`, at most `limit`, in order; never older than `first_seq`."""
+    async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
+        """The next events after number `after`, at most `limit`, in order; never older than `first_seq`.
+
+        With `most_bytes`, the page ends before the event that would take it over that; it has one event at least.
+        """
         ...
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:

@@ -22,6 +22,7 @@ from aegis_tui.errors import AegisError, HubUnavailable
 from aegis_tui.ports.hub_link import HubEvent, LockGrant
 from aegis_tui.sdk.channel import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Channel
 from aegis_tui.sdk.connection import open_connection
+from aegis_tui.sdk.context import whole_context
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.following import Handler, Subscription, check_patterns, event_of
 from aegis_tui.sdk.holding import Holdings
@@ -391,6 +392,6 @@ class EnsembleClient:
             max_age_s: An answer this old will do, in seconds; 0 asks the hub.
         """
         if self.cached_context is None or time.monotonic() - self._cached_at >= max_age_s:
-            self.cached_context = await self.command("context:get")
+            self.cached_context = await whole_context(self.command)
             self._cached_at = time.monotonic()
         return copy.deepcopy(self.cached_context)

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from aegis_tui.errors import AegisError, HubUnavailable
-from aegis_tui.sdk.wire import WIRE_VERSION, encode_frame, error_from_wire
+from aegis_tui.sdk.wire import WIRE_VERSION, add_section, encode_frame, error_from_wire
 
 LONGEST_WAIT_S = 3600.0
 """The hub refuses a longer wait."""
@@ -113,8 +113,15 @@ class HubQuick:
             self._call("POST", "/v1/commands", body, timeout_s=GIVE_UP_S)
 
     def state(self) -> dict[str, Any]:
-        """The SharedContext of contract 6."""
-        return self._call("GET", "/v1/state")
+        """The SharedContext of contract 6, whole: pages of a large one are put together."""
+        view = self._call("GET", "/v1/state")
+        while cursors := view.pop("next", None):
+            view["next"] = {}
+            for name, after in cursors.items():
+                page = self._call("GET", f"/v1/state/section?{urlencode({'name': name, 'after': after})}")
+                add_section(view, page)
+                view["next"] |= page.get("next") or {}
+        return view
 
     def mirror(self) -> dict[str, Any]:
         """The whole state in the form that `Workspace.load` takes; for a person's mirror."""

@@ -46,6 +46,8 @@ class MessageList(BaseModel):
     """Messages, oldest first."""
 
     messages: list[Message]
+    more: bool = False
+    """More wait: read again after the last one."""
 
 
 class Scope(BaseModel):

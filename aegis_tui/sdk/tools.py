@@ -14,6 +14,7 @@ from pydantic import Field
 
 from aegis_tui.domain.run_event import Criterion, Finding, Stage
 from aegis_tui.errors import Conflict, LockHeld, Refused
+from aegis_tui.sdk.context import whole_context
 from aegis_tui.sdk.tool_results import (
     ConflictList,
     ContextView,
@@ -88,7 +89,7 @@ class Tools:
 
     async def get_context(self) -> ContextView:
         """What goes on in the workspace: task, agents, locks, partitions, specs, recent changes, progress."""
-        return ContextView.model_validate(await self._ask("context:get"))
+        return ContextView.model_validate(await whole_context(self._ask))
 
     async def send_message(self, to: str, text: str) -> Told:
         """Write a note to another instance, named as in get_context.
@@ -107,11 +108,13 @@ class Tools:
             after: The seq of the last message you have dealt with; 0 at the start.
             wait_s: How long to wait for the first one.
         """
-        if after > 0:
-            waiting = await self._ask("message:read")
+        cursor = 0
+        while cursor < after:
+            waiting = await self._ask("message:read", after=cursor)
             for item in waiting["messages"]:
                 if item["seq"] <= after:
                     await self._ask("ack", of=item["seq"])
+            cursor = waiting["next_after"] if waiting["more"] else after
 
         async def read() -> MessageList:
             return MessageList.model_validate(await self._ask("message:read", after=after))
@@ -134,7 +137,7 @@ class Tools:
 
     async def get_scope(self) -> Scope:
         """What you may write: your partition, the joint files (only under a lock) and what is read-only shared."""
-        context = await self._ask("context:get")
+        context = await whole_context(self._ask)
         me = self._me(context)
         mine = [name for name, spec in context["specs"].items() if spec["agent"] == self._who()]
         asked = [item["path"] for item in context["scope_requests"] if item["by"] == self._who()]
@@ -189,7 +192,7 @@ class Tools:
 
     async def claim_task(self, spec_id: str | None = None) -> Named:
         """Take a spec that is ready and nobody's: the one you name, or the first there is. Of many claims one wins."""
-        context = await self._ask("context:get")
+        context = await whole_context(self._ask)
         specs: dict[str, Any] = context["specs"]
         if spec_id is not None:
             rev = specs.get(spec_id, {}).get("rev", 0)
@@ -231,7 +234,7 @@ class Tools:
         """
         piece = None
         if head_oid is not None:
-            context = await self._ask("context:get")
+            context = await whole_context(self._ask)
             me = self._me(context)
             run = context["run"] or {"pieces": []}
             spec_id = next((item["spec_id"] for item in run["pieces"] if item["agent_id"] == self._who()), None)
@@ -326,7 +329,7 @@ class Tools:
         return Named(names=[review_id])
 
     async def _review(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        context = await self._ask("context:get")
+        context = await whole_context(self._ask)
         wanted = self._me(context)["review_id"]
         reviews = (context["run"] or {"reviews": []})["reviews"]
         for review in reviews:
@@ -342,7 +345,7 @@ class Tools:
 
     async def _at_stage(self, wanted: Stage) -> dict[str, Any]:
         """The context, if the run is at that stage or further; else the gate that is not met is the refusal."""
-        context = await self._ask("context:get")
+        context = await whole_context(self._ask)
         run = context["run"]
         if run is None:
             raise Refused("there is no run", "a person starts one: aegis-tui run GOAL", code="run.none")

@@ -35,6 +35,17 @@ def encode_frame(frame: dict[str, Any]) -> str:
     return text
 
 
+def add_section(context: dict[str, Any], page: dict[str, Any]) -> None:
+    """Put the entries of one page into the section of the shared context that it goes on (`run.pieces`, `locks`)."""
+    outer, _, inner = str(page["section"]).rpartition(".")
+    holder = context.get(outer) if outer else context
+    whole = holder.get(inner) if isinstance(holder, dict) else None
+    if isinstance(whole, dict):
+        whole.update(page["entries"])
+    elif isinstance(whole, list):
+        whole.extend(page["entries"])
+
+
 def type_fits(pattern: str, name: str) -> bool:
     """The domain's `type_fits`, which costs an import of every event: a name, `*`, `lock:*`, `specs.*` or `specs.>`."""
     return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))

@@ -20,6 +20,7 @@ from aegis_tui.cli.main import COMMANDS
 from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, Settings
 from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.domain.ids import PERSON, ROLE_PREFIXES
+from aegis_tui.domain.limit import LIMITS
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
 from aegis_tui.hub.contract import CONTRACTS, contract_text
 from aegis_tui.sdk.tools import tools_of
@@ -106,6 +107,14 @@ def _rights() -> Iterator[str]:
             yield f"| `{action}` | {' | '.join('yes' if name in allowed else '' for name in holders)} |"
 
 
+def _limits() -> Iterator[str]:
+    """Every limit on what one token may have kept, sent and answered."""
+    yield "| limit | most | of what | why | when reached |"
+    yield "| --- | --- | --- | --- | --- |"
+    for item in LIMITS:
+        yield f"| `{item.name}` | {item.most:,} {item.unit} | {item.of} | {item.why} | {item.frees} |"
+
+
 def _order() -> Iterator[str]:
     """What may follow on each state of a plan and of a file."""
     yield "| at | next |"
@@ -176,6 +185,7 @@ GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
     "settings": _settings,
     "tools": _tools,
     "rights": _rights,
+    "limits": _limits,
     "order": _order,
     "boundary": tables,
 }

@@ -188,6 +188,8 @@ ROUTE_CASES: list[tuple[int, str, str, str | None, dict[str, str]]] = [
     (400, "GET", "/v1/events?limit=5001", None, {}),
     (400, "GET", "/v1/events?after=x", None, {}),
     (413, "GET", "/v1/state", None, {"Content_Length": str(2 << 20)}),
+    (200, "GET", "/v1/state/section?name=locks", None, {}),
+    (400, "GET", "/v1/state/section?name=nope", None, {}),
     (200, "POST", "/v1/commands", TELL, {}),
     (200, "POST", "/v1/commands", '{"v": 1, "request_id": "a", "type": "heartbeat"}', {}),
     (400, "POST", "/v1/commands", "{", {}),

@@ -21,7 +21,7 @@ from aegis_tui.errors import Unavailable
 from aegis_tui.hub import peer
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.ingress import Ingress
-from aegis_tui.hub.rate import RateLimit
+from aegis_tui.hub.rate import Door, RateLimit
 from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
@@ -356,7 +356,8 @@ def _answer(stranger: socket.socket) -> bytes:
 def test_a_flood_of_one_instance_is_held_back_and_the_others_are_heard(paths: WorkspacePaths) -> None:
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, engine):
-            ingress = Ingress(engine, Identity(engine, "", b""), paths, rate=RateLimit(per_s=0.001, burst=5.0))
+            door = Door(commands=RateLimit(per_s=0.001, burst=5.0))
+            ingress = Ingress(engine, Identity(engine, "", b""), paths, door=door)
             await asyncio.to_thread(join, address, "one")
             await asyncio.to_thread(join, address, "two")
             one, two = (Actor(f"CLAUDE-{name}", "instance") for name in ("one", "two"))

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
@@ -107,9 +107,9 @@ class SqliteEventLog:
         reply_rows = [reply_row(item, newest) for item in replies]
         await self._run(lambda: self._append(event_rows, reply_rows))
 
-    async def read(self, after: int, limit: int) -> list[Event]:
-        """The events with the next higher numbers, at most `limit`, in order, each checked."""
-        return await self._run(lambda: self._read(after, limit))
+    async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
+        """The events with the next higher numbers, at most `limit`, in order, each checked; one page of bytes."""
+        return await self._run(lambda: self._read(after, limit, most_bytes))
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
         """The first answers of those requests that had one."""
@@ -241,13 +241,14 @@ class SqliteEventLog:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _read(self, after: int, limit: int) -> list[Event]:
+    def _read(self, after: int, limit: int, most_bytes: int | None) -> list[Event]:
         after = max(after, self._first_seq - 1)
         with self._mapped("read"):
-            rows = self._db.execute(
+            found = self._db.execute(
                 "SELECT seq, ts, type, agent_id, body, crc FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after, limit),
-            ).fetchall()
+            )
+            rows = found.fetchall() if most_bytes is None else _first_bytes(found, most_bytes)
         if limit and not rows and after < self._last_seq:
             raise self._damaged(after + 1, "is missing")
         return [self._event(row, after + 1 + index) for index, row in enumerate(rows)]
@@ -307,6 +308,17 @@ class SqliteEventLog:
             rows = self._db.execute("SELECT seq, body, crc FROM snapshot ORDER BY seq DESC").fetchall()
         unpacked = [unpack_snapshot(row) for row in rows if row[0] <= self._last_seq]
         return [snapshot for snapshot in unpacked if snapshot is not None]
+
+
+def _first_bytes(found: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any, ...]]:
+    """Rows until their bodies take more than `most` bytes; one at least, if there is any."""
+    rows: list[tuple[Any, ...]] = []
+    for row in found:
+        most -= len(row[4])
+        if most < 0 and rows:
+            break
+        rows.append(row)
+    return rows
 
 
 def store_error(path: Path, doing: str, error: Exception) -> StoreError:

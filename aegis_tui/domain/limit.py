@@ -1,0 +1,193 @@
+"""How much one token may make the hub keep, log and answer: one table, each limit with its reason (HUB-9, SEC-2).
+
+Limits on what is kept are rules of the core and bind commands, never the replay of a log. Limits on rates and on what
+is read from a connection are kept at the hub's door, from the same table. The hub itself is bound by none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from aegis_tui.domain.model import compact_json
+from aegis_tui.errors import LimitReached
+
+
+class Limit(NamedTuple):
+    """One limit: how many of what, for whom, and why."""
+
+    name: str
+    most: int
+    unit: str
+    of: str
+    """What is counted, and for whom."""
+    why: str
+    frees: str
+    """What makes room again, or what to do instead."""
+
+    def check(self, value: int, **facts: Any) -> None:
+        """Return if `value` is within the limit.
+
+        Raises:
+            LimitReached: It is over it.
+        """
+        if value > self.most:
+            raise LimitReached(
+                f"{self.of}: {value:,} {self.unit}, and {self.most:,} is the most",
+                self.frees,
+                limit=self.name,
+                most=self.most,
+                unit=self.unit,
+                **facts,
+            )
+
+    def check_size(self, value: object) -> None:
+        """As `check`, for the bytes that a value takes as JSON."""
+        self.check(len(compact_json(value).encode("utf-8", "replace")))
+
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+MESSAGE = Limit(
+    "message.size", 64 * KIB, "bytes", "the text of one message from an instance",
+    "a message is read into a model's context", "write it to a file and name the path",
+)  # fmt: skip
+UNREAD = Limit(
+    "message.unread", 200, "messages", "messages from one token that no living addressee has acknowledged",
+    "the hub keeps each until then", "the addressees acknowledge, or end",
+)  # fmt: skip
+UNREAD_BYTES = Limit(
+    "message.unread-bytes", MIB, "bytes", "texts of those messages",
+    "the hub keeps each until then", "the addressees acknowledge, or end",
+)  # fmt: skip
+BROADCAST = Limit(
+    "broadcast.size", 64 * KIB, "bytes", "the data of one broadcast",
+    "it goes to every subscriber", "name files in place of their content",
+)  # fmt: skip
+EXCHANGES = Limit(
+    "exchange.open", 50, "features", "features that one token has opened by plan:proposed",
+    "the state of every file of each is kept", "all files of a feature are approved",
+)  # fmt: skip
+EXCHANGE_FILES = Limit(
+    "exchange.files", 1_000, "files", "files that one feature's plan and events name",
+    "the state of each is kept", "split the feature",
+)  # fmt: skip
+SCOPE_REQUESTS = Limit(
+    "scope.open", 20, "requests", "open scope requests of one token",
+    "each waits for somebody's answer", "the owner, the Commander or the person answers one",
+)  # fmt: skip
+LOCK_RESOURCES = Limit(
+    "lock.resources", 256, "paths", "resources of one lock request",
+    "all are granted in one step", "lock a folder, or ask in several requests",
+)  # fmt: skip
+LOCKS = Limit(
+    "lock.held", 1_000, "locks", "locks that one token holds or waits for",
+    "each is compared with every request on its path", "release some, or let them expire",
+)  # fmt: skip
+WRITES = Limit(
+    "code.writes", 20_000, "writes", "fenced writes of one token that are remembered",
+    "each is compared when work is submitted", "the run ends",
+)  # fmt: skip
+PARTITION = Limit(
+    "partition.globs", 200, "globs", "globs of one partition or list",
+    "each is compared with every other owner's", "use wider globs",
+)  # fmt: skip
+SPEC = Limit(
+    "spec.size", 64 * KIB, "bytes", "one spec as a client sends it",
+    "it is parsed in one step", "shorten its descriptions",
+)  # fmt: skip
+SPECS = Limit(
+    "spec.open", 2_000, "specs", "specs outside of runs that are not completed, failed or cancelled",
+    "all are in the shared context", "complete or cancel some",
+)  # fmt: skip
+SPEC_DEPENDENCIES = Limit(
+    "spec.dependencies", 100, "specs", "specs that one spec waits for",
+    "cycles are looked for through all of them", "let it wait for fewer",
+)  # fmt: skip
+SPEC_TASKS = Limit(
+    "spec.tasks", 500, "tasks", "tasks of one spec",
+    "the state of each is kept", "use the ids of tasks that are there, or split the spec",
+)  # fmt: skip
+DESIGN = Limit(
+    "design.size", 256 * KIB, "bytes", "one design",
+    "every overlap in it is looked for, and it is logged", "shorten briefs, or split the goal",
+)  # fmt: skip
+FEATURES = Limit(
+    "design.features", 512, "features", "features of one design",
+    "every pair is compared", "split the goal",
+)  # fmt: skip
+INSTANCES = Limit(
+    "instance.living", 256, "instances", "living instances when one more is asked for",
+    "each has a worktree, a pane and a session", "stop some",
+)  # fmt: skip
+FINDINGS = Limit(
+    "review.findings", 200, "findings", "findings of one verdict",
+    "they go back to the author in one prompt", "name the ones that matter",
+)  # fmt: skip
+CRITERIA = Limit(
+    "review.criteria", 200, "criteria", "criteria of one verdict",
+    "each is kept with its evidence", "judge the criteria of the spec",
+)  # fmt: skip
+VERDICT = Limit(
+    "review.size", 256 * KIB, "bytes", "one verdict",
+    "it is kept with the run and goes back to the author", "shorten the evidence",
+)  # fmt: skip
+SUBMITTED_TOKENS = Limit(
+    "diff.tokens", 10_000, "tokens", "fencing tokens of one submission",
+    "each is looked up", "name those of files that are in it",
+)  # fmt: skip
+
+REQUEST = Limit(
+    "request.size", MIB, "bytes", "one request, over any door",
+    "it is read into memory whole", "send less at once",
+)  # fmt: skip
+COMMAND_RATE = Limit(
+    "rate.commands", 1_000, "commands/s", "commands of one instance, after a burst of 10,000",
+    "the others must be heard too", "wait a second",
+)  # fmt: skip
+COMMAND_BURST = Limit(
+    "rate.burst", 10_000, "commands", "commands of one instance at once",
+    "the others must be heard too", "wait a second",
+)  # fmt: skip
+BYTE_RATE = Limit(
+    "rate.bytes", MIB, "bytes/s", "requests of one instance, after a burst of 8 MiB",
+    "what is asked is mostly logged", "wait a few seconds",
+)  # fmt: skip
+BYTE_BURST = Limit(
+    "rate.byte-burst", 8 * MIB, "bytes", "requests of one instance at once",
+    "what is asked is mostly logged", "wait a few seconds",
+)  # fmt: skip
+PENDING = Limit(
+    "connection.pending", 256, "requests", "requests of one WebSocket that are not answered yet",
+    "nothing more is read from it until half of them are", "read the answers",
+)  # fmt: skip
+PENDING_BYTES = Limit(
+    "connection.pending-bytes", 256 * KIB, "bytes", "those requests, and answers that the client has not read",
+    "nothing more is read from it until half of them are", "read the answers",
+)  # fmt: skip
+IN_FLIGHT = Limit(
+    "http.in-flight", 64, "requests", "HTTP and MCP requests of one instance under way",
+    "each holds its body and a connection", "wait for an answer",
+)  # fmt: skip
+
+STREAMS = Limit(
+    "stream.open", 64, "connections", "WebSockets of one instance at once",
+    "each has a queue of events of its own", "close one",
+)  # fmt: skip
+
+MESSAGES_PAGE = Limit(
+    "page.messages", 256 * KIB, "bytes", "one answer to message:read",
+    "it is built in one step", "ask again with after=next_after while more is true",
+)  # fmt: skip
+STATE_PAGE = Limit(
+    "page.state", MIB, "bytes", "one answer to context:get or GET /v1/state",
+    "it is built in one step", "ask for each section of next from its cursor",
+)  # fmt: skip
+EVENTS_PAGE = Limit(
+    "page.events", MIB, "bytes", "one page of events",
+    "it is read in one step", "ask again with after=next_after",
+)  # fmt: skip
+
+LIMITS: Final[Sequence[Limit]] = tuple(item for item in list(globals().values()) if isinstance(item, Limit))
+"""Every limit, in the order of this file."""

@@ -1,0 +1,150 @@
+"""Keeps a token within the limits on what the hub keeps for it (`limit`); every new command passes here once."""
+
+from __future__ import annotations
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain import limit
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.exchange import BEGIN, FAMILIES, named_files
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.workspace import Workspace
+
+_ENDED = ("completed", "failed", "cancelled")
+
+
+def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:
+    """Return if the command leaves its sender within every limit.
+
+    Raises:
+        LimitReached: One would be passed; it names the limit and what frees room.
+    """
+    if actor.kind == "hub":
+        return
+    match command:
+        case commands.MessageSend():
+            _check_message(workspace, actor, command.to, command.text)
+        case commands.InstanceSend():
+            _check_unread(workspace, actor, command.agent_id)
+        case commands.BroadcastSend():
+            _check_broadcast(workspace, actor, command)
+        case commands.LockAcquire():
+            _check_locks(workspace, actor, command)
+        case commands.ScopeRequest():
+            asked = sum(asker == actor.agent_id for asker in workspace.scope_askers.values())
+            limit.SCOPE_REQUESTS.check(asked + 1)
+        case commands.InstanceStart():
+            limit.INSTANCES.check(sum(1 for _ in workspace.instances.alive()) + 1)
+        case _:
+            _check_content(workspace, command)
+
+
+def _check_content(workspace: Workspace, command: AnyCommand) -> None:
+    """Limits on what one command carries, whoever sends it."""
+    match command:
+        case commands.AgentRegister():
+            limit.PARTITION.check(len(command.partition or ()))
+        case commands.PartitionSet():
+            limit.PARTITION.check(len(command.globs))
+        case commands.SpecCreate():
+            _check_spec(workspace, command)
+        case commands.TaskUpdate():
+            spec = workspace.specs.by_id.get(command.spec_id)
+            if spec is not None and command.task_id not in spec.tasks:
+                limit.SPEC_TASKS.check(len(spec.tasks) + 1)
+        case commands.RunStart() | commands.DesignPropose():
+            check_design_size(command.design)
+        case commands.DiffSubmit():
+            limit.SUBMITTED_TOKENS.check(len(command.tokens))
+        case commands.ReviewVerdict():
+            limit.FINDINGS.check(len(command.findings))
+            limit.CRITERIA.check(len(command.criteria))
+            limit.VERDICT.check_size([item.model_dump(mode="json") for item in (*command.findings, *command.criteria)])
+        case _:
+            return
+
+
+def check_design_size(design: dict[str, object] | None) -> None:
+    """Return if a design, as a client sends it, is not larger than any that can be judged in one step.
+
+    Raises:
+        LimitReached: Too many bytes, features, or globs in one list.
+    """
+    if design is None:
+        return
+    limit.DESIGN.check_size(design)
+    features = design.get("features")
+    listed = features if isinstance(features, list) else []
+    limit.FEATURES.check(len(listed))
+    foundation = design.get("foundation")
+    for owner in (*listed, foundation):
+        if isinstance(owner, dict):
+            _check_globs(owner.get("partition"))
+    _check_globs(design.get("shared"))
+    _check_globs(design.get("joint"))
+
+
+def _check_globs(globs: object) -> None:
+    if isinstance(globs, list):
+        limit.PARTITION.check(len(globs))
+
+
+def _check_message(workspace: Workspace, actor: Actor, to: str, text: str) -> None:
+    if actor.kind == "instance":
+        limit.MESSAGE.check(size := len(text.encode("utf-8", "replace")))
+        waiting = [
+            item
+            for item in workspace.messages.waiting_from(actor.agent_id)
+            if _is_alive(workspace.get_instance(item.to))
+        ]
+        limit.UNREAD_BYTES.check(sum(len(item.text.encode()) for item in waiting) + size)
+    _check_unread(workspace, actor, to)
+
+
+def _check_unread(workspace: Workspace, actor: Actor, name: str) -> None:
+    addressee = workspace.instances.find(name)
+    if addressee is not None:
+        sent = workspace.messages.waiting_from(actor.agent_id)
+        limit.UNREAD.check(sum(item.to == addressee.agent_id for item in sent) + 1, to=addressee.agent_id)
+
+
+def _is_alive(instance: Instance | None) -> bool:
+    return instance is not None and instance.is_alive
+
+
+def _check_broadcast(workspace: Workspace, actor: Actor, command: commands.BroadcastSend) -> None:
+    limit.BROADCAST.check_size(command.data)
+    if command.event == "code:written":
+        limit.WRITES.check(workspace.fences.writes_of(actor.agent_id) + 1)
+    if not command.event.startswith(FAMILIES):
+        return
+    files = named_files(command.data)
+    limit.EXCHANGE_FILES.check(len(files))
+    feature = command.data.get("feature")
+    exchange = workspace.exchanges.by_feature.get(feature) if isinstance(feature, str) else None
+    if exchange is not None:
+        limit.EXCHANGE_FILES.check(len({*exchange.files, *files}), feature=exchange.feature)
+    elif command.event == BEGIN and actor.kind == "instance":
+        opened = [item for item in workspace.exchanges.by_feature.values() if item.opened_by == actor.agent_id]
+        limit.EXCHANGES.check(len(opened) + 1)
+
+
+def _check_locks(workspace: Workspace, actor: Actor, command: commands.LockAcquire) -> None:
+    wanted = [*command.resources]
+    if command.path is not None:
+        wanted.append(commands.WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
+    limit.LOCK_RESOURCES.check(len(wanted))
+    held = workspace.locks.locks_of(actor.agent_id)
+    waits = workspace.locks.waits_of(actor.agent_id)
+    paths = {lock.resource.path for lock in held}
+    new = [item for item in wanted if item.path not in paths or item.lines or item.symbol]
+    if new:
+        limit.LOCKS.check(len(held) + sum(len(wait.resources) for wait in waits) + len(new))
+
+
+def _check_spec(workspace: Workspace, command: commands.SpecCreate) -> None:
+    limit.SPEC.check_size(command.spec)
+    named = command.spec.get("dependencies")
+    limit.SPEC_DEPENDENCIES.check(len(named) if isinstance(named, list) else 0)
+    open_specs = sum(spec.run is None and spec.status not in _ENDED for spec in workspace.specs.by_id.values())
+    limit.SPECS.check(open_specs + 1)
