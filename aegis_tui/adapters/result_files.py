@@ -1,17 +1,17 @@
-"""Reads files of results: regular files only, no links followed, bounded in size and number."""
+"""Reads files of results, which a tested tree may have made anything; bounded in size and number."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aegis_tui.domain.glob import Glob, compile_glob
 from aegis_tui.domain.qa.outcome import ResultFile
 from aegis_tui.domain.qa.readers.base import Wanted
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of one file, and of all of one command together."""
@@ -28,9 +28,11 @@ _NOT_ENTERED = frozenset({".git", "node_modules", ".venv", "venv", ".gradle", ".
 class LocalResultFiles:
     """The `ResultFiles` port on this machine's file system."""
 
-    def read_text(self, path: Path) -> str:
+    def read_text(self, root: Path, name: str) -> str:
         """See `ResultFiles`."""
-        return (_read(path, MAX_TEXT_BYTES, 0) or b"").decode("utf-8", "replace")
+        with contextlib.suppress(OSError), UntrustedFolder(root) as folder:
+            return (folder.read(name, limit=MAX_TEXT_BYTES) or b"").decode("utf-8", "replace")
+        return ""
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
         """See `ResultFiles`."""
@@ -39,18 +41,21 @@ class LocalResultFiles:
 
 def _collect(wanted: Sequence[Wanted], root: Path, since_ns: int) -> Iterator[ResultFile]:
     room = MAX_BYTES
-    for tool, path in _paths(wanted, root):
-        content = _read(path, room, since_ns)
+    for tool, place, name in _paths(wanted, root):
+        content = _read(place, name, room, since_ns)
         if content is not None:
             room -= len(content)
             yield ResultFile(tool, content)
 
 
-def _paths(wanted: Sequence[Wanted], root: Path) -> list[tuple[str, Path]]:
-    found = [(item.tool, Path(item.pattern)) for item in wanted if item.pattern.startswith("/")]
+def _paths(wanted: Sequence[Wanted], root: Path) -> list[tuple[str, Path, str]]:
+    """The tool, a folder and a path in it of each file that may hold results."""
+    own = [(item.tool, Path(item.pattern)) for item in wanted if item.pattern.startswith("/")]
+    found = [(tool, path.parent, path.name) for tool, path in own]
     globs = [(item.tool, compile_glob(item.pattern)) for item in wanted if not item.pattern.startswith("/")]
     if globs:
-        found += sorted(_matching(globs, root), key=lambda item: item[1])[:MAX_FILES]
+        matching = sorted(_matching(globs, root), key=lambda item: item[1])[:MAX_FILES]
+        found += [(tool, root, path.relative_to(root).as_posix()) for tool, path in matching]
     return found
 
 
@@ -69,22 +74,10 @@ def _matching(globs: Sequence[tuple[str, Glob]], root: Path) -> Iterator[tuple[s
                         yield tool, path
 
 
-def _read(path: Path, room: int, since_ns: int) -> bytes | None:
+def _read(place: Path, name: str, room: int, since_ns: int) -> bytes | None:
     """A regular file that is not larger than the room and not older than the command; None otherwise."""
-    if path.parent.is_symlink():
-        return None
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > room or facts.st_mtime_ns < since_ns:
-            return None
-        with open(handle, "rb", closefd=False) as file:  # an open handle, not a path
+    with contextlib.suppress(OSError), UntrustedFolder(place) as folder, folder.open(name) as file:
+        if file is not None and os.fstat(file.fileno()).st_mtime_ns >= since_ns:
             content = file.read(room + 1)
-    except OSError:
-        return None
-    finally:
-        os.close(handle)
-    return content if len(content) <= room else None
+            return content if len(content) <= room else None
+    return None

@@ -13,8 +13,8 @@ from aegis_tui.domain.qa.readers.base import Wanted
 class ResultFiles(Protocol):
     """Finds and reads them once the command has ended."""
 
-    def read_text(self, path: Path) -> str:
-        """A small regular file as text; empty when there is none that may be read. Links are not followed."""
+    def read_text(self, root: Path, name: str) -> str:
+        """A small regular file below `root` as text; empty when there is none. No part of its path is followed."""
         ...
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:

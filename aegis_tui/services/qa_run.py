@@ -178,7 +178,7 @@ class QaRunner:
         """Where a command runs, with a fresh folder for files of results, and the time by the file system's clock."""
         results = tempfile.mkdtemp(prefix=".qa-results-", dir=home)
         since_ns = Path(results).stat().st_mtime_ns
-        return Place(results, lambda name: self._result_files.read_text(worktree / name)), since_ns
+        return Place(results, lambda name: self._result_files.read_text(worktree, name)), since_ns
 
     def _environment(self, home: Path) -> dict[str, str]:
         passed = {name: self._environ[name] for name in PASSED_ON if name in self._environ}

@@ -74,6 +74,16 @@ def test_a_text_is_read_without_following_links(tmp_path: Path) -> None:
     secret = report(tmp_path, "secret", b"s")
     (tmp_path / "package.json").symlink_to(secret)
     files = LocalResultFiles()
-    assert files.read_text(tmp_path / "package.json") == ""
-    assert files.read_text(tmp_path / "absent") == ""
-    assert files.read_text(report(tmp_path, "pyproject.toml", b"caf\xe9")) == "caf�"
+    assert files.read_text(tmp_path, "package.json") == ""
+    assert files.read_text(tmp_path, "absent") == ""
+    report(tmp_path, "pyproject.toml", b"caf\xe9")
+    assert files.read_text(tmp_path, "pyproject.toml") == "caf�"
+
+
+def test_no_folder_on_the_way_to_a_result_is_followed(tmp_path: Path) -> None:
+    outside = report(tmp_path / "outside", "target/surefire-reports/TEST-a.xml", b"secret")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "target").symlink_to(outside.parents[1])
+    assert collect(root, SUREFIRE) == []
+    assert LocalResultFiles().read_text(root, "target/surefire-reports/TEST-a.xml") == ""
