@@ -318,7 +318,13 @@ async def close_idle_workspace(paths: WorkspacePaths, environ: Mapping[str, str]
 
 
 async def remove_leftovers(
-    root: Path, paths: WorkspacePaths, claimed: Collection[str], environ: Mapping[str, str], *, only: str | None = None
+    root: Path,
+    paths: WorkspacePaths,
+    claimed: Collection[str],
+    environ: Mapping[str, str],
+    *,
+    only: str | None = None,
+    is_running: bool = False,
 ) -> list[Removed]:
     """Put away what nobody owns in the workspace of the repository at `root`; see `Leftovers.remove`."""
     repository = await open_repository(root)
@@ -328,7 +334,7 @@ async def remove_leftovers(
         scratch_dir=paths.state_dir / "scratch",
         find_scratch=find_scratch_of_the_dead,
     )
-    return await leftovers.remove(claimed, only=only)
+    return await leftovers.remove(claimed, only=only, is_running=is_running)
 
 
 async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]:

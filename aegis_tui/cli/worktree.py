@@ -41,7 +41,8 @@ def repair(as_json: AsJson = False) -> int:
     address = place.find()
     if address is None:
         close_idle_parts(place)
-    removed = asyncio.run(remove_leftovers(place.root, place.paths, _claimed(place), os.environ))
+    runs = address is not None
+    removed = asyncio.run(remove_leftovers(place.root, place.paths, _claimed(place), os.environ, is_running=runs))
     fields = [{"kind": item.kind, "path": item.path, "rescued": item.rescue_ref, "kept": item.kept} for item in removed]
     output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields) if fields else ["nothing was left"])
     return 0

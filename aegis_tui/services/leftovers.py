@@ -48,17 +48,21 @@ class Leftovers:
         self._repository, self._find_scratch = repository, find_scratch
         self._worktrees_dir, self._scratch_dir = worktrees_dir.resolve(), scratch_dir.resolve()
 
-    async def remove(self, claimed: Collection[str], *, only: str | None = None) -> list[Removed]:
+    async def remove(
+        self, claimed: Collection[str], *, only: str | None = None, is_running: bool = False
+    ) -> list[Removed]:
         """Remove what nobody owns; what cannot be removed is named with its reason, and the rest goes on.
 
         Args:
             claimed: Worktrees that somebody works in; they are left alone.
             only: The short id of the one instance whose worktree is meant; None: everything.
+            is_running: A hub runs, whose checks may be using scratch worktrees now; they are left alone.
         """
         mine = await asyncio.to_thread(lambda: {Path(path).resolve() for path in claimed})
         removed = []
         for path, entry in (await self._worktrees()).items():
-            if path not in mine and only in (None, path.name):
+            is_used = path in mine or (is_running and path.parent == self._scratch_dir)
+            if not is_used and only in (None, path.name):
                 removed.append(await self._remove(path, entry))
         if only is None:
             for folder in await asyncio.to_thread(self._find_scratch):
@@ -80,6 +84,9 @@ class Leftovers:
 
     async def _remove(self, path: Path, entry: WorktreeEntry | None) -> Removed:
         is_scratch = path.parent == self._scratch_dir
+        if is_scratch and entry is None:
+            await asyncio.to_thread(shutil.rmtree, path, True)
+            return Removed("temporary folder", str(path))
         kind = "scratch worktree" if is_scratch else "worktree"
         parts = (entry.branch or "").split("/") if entry else []
         run = parts[1] if len(parts) == 3 else "none"

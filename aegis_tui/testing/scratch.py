@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from aegis_tui.sdk.quick import HubQuick
 
 _DEADLINE_S = 120.0
 _POLL_S = 0.05
+_SLOW_START = re.compile(r"^the hub \(process \d+\) has been starting for .*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Answer:
     code: int
     out: str
     err: str
+
+    @property
+    def problems(self) -> str:
+        """What was said on stderr, without the progress of a hub that starts slowly on a busy machine."""
+        return _SLOW_START.sub("", self.err)
 
     @property
     def json(self) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def look_around(seen: Seen, state: Path) -> None:
             continue
     for folder in (state, workspace.folder / "run"):
         for path in folder.rglob("*"):
-            if "worktrees" in path.parts or path.is_symlink():
+            if {"worktrees", "scratch"} & {*path.parts} or path.is_symlink():
                 continue
             copies = [above for above in path.parents if above.name == "git" or above.name.startswith("ref")]
             if copies and stat.S_IMODE(copies[-1].stat().st_mode) == 0o700:

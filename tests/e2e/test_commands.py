@@ -32,7 +32,7 @@ def failed(workspace: ScratchWorkspace, *arguments: str, code: int, error: str) 
     told = workspace.aegis(*arguments)
     assert (told.code, told.out) == (code, ""), told
     answer = workspace.aegis(*arguments, "--json")
-    assert (answer.code, answer.err) == (code, ""), answer
+    assert (answer.code, answer.problems) == (code, ""), answer
     found = answer.json
     assert (found["schema_version"], found["ok"], found["error"]["code"]) == (1, False, error), found
     assert found["error"]["message"].splitlines()[0] in told.err
@@ -41,7 +41,7 @@ def failed(workspace: ScratchWorkspace, *arguments: str, code: int, error: str) 
 
 def worked(workspace: ScratchWorkspace, *arguments: str) -> dict[str, Any]:
     answer = workspace.aegis(*arguments, "--json")
-    assert (answer.code, answer.err) == (0, ""), answer
+    assert (answer.code, answer.problems) == (0, ""), answer
     found = answer.json
     assert (found.pop("schema_version"), found.pop("ok")) == (1, True)
     return found

@@ -82,11 +82,11 @@ class Refusals:
         before = self._look()
         told = self.workspace.aegis(*arguments)
         assert (told.code, told.out) == (code, ""), told
-        assert told.err.startswith("aegis-tui: ") and "Traceback" not in told.err
+        assert told.problems.startswith("aegis-tui: ") and "Traceback" not in told.err
         assert [word for word in says if word not in told.err] == [], told.err
         assert self._look() == before
         wire = self.workspace.aegis(*arguments, "--json")
-        assert (wire.code, wire.err) == (code, ""), wire
+        assert (wire.code, wire.problems) == (code, ""), wire
         found = wire.json
         assert (found["schema_version"], found["ok"]) == (1, False)
         assert {"code", "message", "hint"} <= found["error"].keys()

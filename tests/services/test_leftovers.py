@@ -48,14 +48,14 @@ async def _leave(state: Path) -> str:
     return base
 
 
-async def _remove(state: Path, *claimed: Path, only: str | None = None) -> list[Removed]:
+async def _remove(state: Path, *claimed: Path, only: str | None = None, is_running: bool = False) -> list[Removed]:
     leftovers = Leftovers(
         await open_repository(state / "repo"),
         worktrees_dir=state / "worktrees",
         scratch_dir=state / "scratch",
         find_scratch=lambda: find_scratch_of_the_dead(state / "tmp"),
     )
-    return await leftovers.remove([str(path) for path in claimed], only=only)
+    return await leftovers.remove([str(path) for path in claimed], only=only, is_running=is_running)
 
 
 def test_unclaimed_worktrees_go_and_their_work_is_kept(state: Path) -> None:
@@ -69,6 +69,18 @@ def test_unclaimed_worktrees_go_and_their_work_is_kept(state: Path) -> None:
     assert git(state / "repo", "show", f"{removed[0].rescue_ref}:unsaved.txt") == "work of w01"
     assert (state / "worktrees" / "w02" / "unsaved.txt").exists()
     assert asyncio.run(_remove(state, state / "worktrees" / "w02")) == []
+
+
+def test_scratch_of_a_check_that_was_killed_goes_and_that_of_a_running_hub_stays(state: Path) -> None:
+    asyncio.run(_leave(state))
+    (state / "scratch" / "qa-home-x").mkdir()
+    (state / "scratch" / "qa-home-x" / "link").symlink_to(state / "repo")
+    mine = [state / "worktrees" / name for name in ("w01", "w02")]
+    assert asyncio.run(_remove(state, *mine, is_running=True)) == []
+    removed = asyncio.run(_remove(state, *mine))
+    assert {item.kind for item in removed} == {"scratch worktree", "temporary folder"}
+    assert list((state / "scratch").iterdir()) == []
+    assert (state / "repo" / "README.md").exists()
 
 
 def test_one_worktree_can_be_named(state: Path) -> None:

@@ -66,13 +66,17 @@ unbind-key -q -T root MouseDown3StatusRight
 
 
 def write_config(folder: Path) -> Path:
-    """Write the configuration file and the home window's script, in a 0700 folder; returns the configuration's path."""
+    """Write the configuration file and the home window's script, 0600 in a 0700 folder; returns the file's path."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / "tmux.conf"
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as file:
-        file.write(_CONFIG)
-    script = resources.files("aegis_tui.adapters.tmux").joinpath(HOME_SCRIPT).read_bytes()
-    (folder / HOME_SCRIPT).write_bytes(script)
+    script = resources.files("aegis_tui.adapters.tmux").joinpath(HOME_SCRIPT).read_text("utf-8")
+    _put(folder / HOME_SCRIPT, script)
+    return _put(folder / "tmux.conf", _CONFIG)
+
+
+def _put(path: Path, text: str) -> Path:
+    """Put a file in place in one step: a shell may still be reading the one before."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        file.write(text)
     return Path(file.name).replace(path)
 
 
