@@ -51,6 +51,7 @@ run:start                    P . . . . . . . . .
 run:halt                     P . . . . . . . . .
 run:resume                   P . . . . . . . . .
 run:cancel                   P . . . . . . . . .
+qa:accept                    P . . . . . . . . .
 design:propose               P C . . . . . . . .
 design:agree                 P . . . . . . . . .
 instance:start               P C . . . . . . . .
