@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from aegis_tui.domain.file_name import encodable
 from aegis_tui.domain.inert import escape_hidden
 from aegis_tui.domain.inert import inert as shown
 from aegis_tui.errors import AegisError, LockHeld
@@ -21,8 +20,11 @@ def inert(text: str) -> str:
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """The value as JSON: exact for a program, and no character in it can change what a terminal shows."""
-    return escape_hidden(json.dumps(encodable(value), ensure_ascii=False, indent=indent, default=str))
+    """The value as JSON: exact for a program, and no character in it can change what a terminal shows.
+
+    What UTF-8 cannot carry, half a surrogate pair, is an escape as well, so the result can always be written.
+    """
+    return escape_hidden(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 
 
 def data(text: str) -> None:
