@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain.cause import Cause
 from aegis_tui.errors import ContextOverflow, HistoryRefused, ModelCut, ModelKeyRefused, ModelRefused
 from aegis_tui.testing.canned_llm import Canned, calls, delta, says, sse
 
@@ -187,7 +188,7 @@ def test_marks_around_names_and_odd_arguments_are_read_and_the_history_is_clean(
 def test_a_certain_refusal_ends_the_task_after_one_request_with_its_kind(
     play: Play, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[ModelRefused], hint: str
 ) -> None:
-    causes: list[object] = []
+    causes: list[Cause | None] = []
 
     async def scenario(bench: Any) -> None:
         real = bench.session._run_turns
@@ -205,7 +206,9 @@ def test_a_certain_refusal_ends_the_task_after_one_request_with_its_kind(
         assert len(bench.server.requests) == 1
 
     play(scenario)
-    assert type(causes[0]) is kind and causes[0].is_certain
+    [cause] = causes
+    assert cause is not None and (cause.code, cause.outlook, cause.is_certain) == (kind.code, "certain", True)
+    assert f"answered {status}: no such luck" in cause.message and hint in cause.hint
 
 
 def test_a_model_that_is_not_there_is_told_with_those_that_are(play: Play) -> None:
