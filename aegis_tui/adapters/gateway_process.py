@@ -48,6 +48,7 @@ class GatewayProcess:
         self._find_key_file = find_key_file
         self._published = False
         self._written: str | None = None
+        self._process: asyncio.subprocess.Process | None = None
         self._lock = asyncio.Lock()
 
     @property
@@ -109,6 +110,7 @@ class GatewayProcess:
                 process.kill()
             await process.wait()
             raise
+        self._process = process
 
     async def _wait_until_it_serves(self, process: asyncio.subprocess.Process, log: Path, said_before: int) -> None:
         """Wait as long as it lives and works, however loaded the machine is."""
@@ -128,10 +130,19 @@ class GatewayProcess:
             pid = self._find()
             if pid is not None:
                 await _end(pid)
+            await self._reap(pid)
             for name in ("gateway.json", "gateway-map.json", "gateway.lock", KEPT_NAME):
                 (self._paths.runtime_dir / name).unlink(missing_ok=True)
             (self._sockets_dir / self._paths.gateway_socket.name).unlink(missing_ok=True)
             self._publish(None, None)
+
+    async def _reap(self, ended: int | None) -> None:
+        """Let the loop take note of the end of its own child, without which it closes over a transport that is open."""
+        process, self._process = self._process, None
+        if process is not None and process.pid == ended:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_DEADLINE_S):
+                    await process.wait()
 
 
 def _person_hash(hub_json: Path) -> str | None:

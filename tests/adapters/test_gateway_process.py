@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -55,6 +56,26 @@ async def test_it_is_started_once_told_and_gone_after_the_close(paths: Workspace
     await gateway.close()
     assert gateways(paths.runtime_dir) == []
     assert told[1:] == [(None, None)]
+
+
+async def test_its_end_is_known_to_the_loop_before_the_close_returns(
+    paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def keep(*argv: Any, **options: Any) -> asyncio.subprocess.Process:
+        started.append(process := await start(*argv, **options))
+        told = process._transport._process_exited  # type: ignore[attr-defined]
+        late = partial(asyncio.get_running_loop().call_later, 0.3, told)
+        monkeypatch.setattr(process._transport, "_process_exited", late)  # type: ignore[attr-defined]
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", keep)
+    gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)
+    await gateway.serve(*NOWHERE)
+    await gateway.close()
+    assert [process.returncode for process in started] == [0]
 
 
 async def test_a_start_that_is_given_up_leaves_no_process(paths: WorkspacePaths) -> None:
