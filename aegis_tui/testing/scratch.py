@@ -63,6 +63,7 @@ class ScratchWorkspace:
         self.folder = Path(tempfile.mkdtemp(prefix="ae-"))
         self.root = self.folder / "repo"
         self._paths: WorkspacePaths | None = None
+        self._started: list[subprocess.Popen[str]] = []
         for name in ("state", "run", "config", "home", "tmux"):
             (self.folder / name).mkdir(mode=0o700)
         kept = {name: environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in environ}
@@ -123,8 +124,8 @@ class ScratchWorkspace:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start one command; its output is collected by `communicate`."""
-        return subprocess.Popen(
+        """Start one command; its output is collected by `communicate`, or dropped by `close`."""
+        process = subprocess.Popen(
             self.argv(*arguments),
             cwd=self.root,
             env=self.environ,
@@ -133,6 +134,8 @@ class ScratchWorkspace:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._started.append(process)
+        return process
 
     def argv(self, *arguments: str) -> list[str]:
         """What runs a command."""
@@ -221,7 +224,18 @@ class ScratchWorkspace:
                 with contextlib.suppress(psutil.Error):
                     process.send_signal(number)
             psutil.wait_procs(living, timeout=3)
+        for started in self._started:
+            _reap(started)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _reap(process: subprocess.Popen[str]) -> None:
+    """Leave nothing of a command that nobody waited for, so that no later test is blamed for it."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 def _living(processes: Sequence[psutil.Process]) -> list[psutil.Process]:

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import shutil
@@ -25,25 +26,35 @@ def temp() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(temp: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def started(temp: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A demo that runs; one that has not ended by itself is told to clean up, and killed if it does not."""
     home = temp / "home"
     home.mkdir(exist_ok=True)
     environment = {**os.environ, "TMPDIR": str(temp), "HOME": str(home), "TMUX_TMPDIR": str(home), **variables}
     for name in ("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         environment.pop(name, None)
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "aegis_tui", "demo", *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=20)
+                process.kill()
 
 
 def demo(temp: Path, *arguments: str, **variables: str) -> tuple[int, dict[str, Any], str]:
-    process = start(temp, "--headless", "--json", *arguments, **variables)
-    out, err = process.communicate(timeout=DEADLINE_S)
+    with started(temp, "--headless", "--json", *arguments, **variables) as process:
+        out, err = process.communicate(timeout=DEADLINE_S)
     return process.returncode, json.loads(out), err
 
 
@@ -93,13 +104,13 @@ def test_a_scenario_without_contention_reports_none(temp: Path) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_interrupted_cleans_up(temp: Path, number: signal.Signals) -> None:
-    process = start(temp, "--headless")
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "(commander)" in line:
-            process.send_signal(number)
-            break
-    rest, err = process.communicate(timeout=60)
+    with started(temp, "--headless") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "(commander)" in line:
+                process.send_signal(number)
+                break
+        rest, err = process.communicate(timeout=60)
     assert process.returncode == 130, rest + err
     assert leftovers(temp) == []
 
