@@ -31,8 +31,12 @@ class PastActions(WorkspaceScreen):
         """Every run, and the report of the one that is chosen."""
         from aegis_tui.tui.screens.runs import RunsScreen
 
-        if name := await self.app.push_screen_wait(RunsScreen(self.desk, await self._past_runs())):
-            await self._show_report(name)
+        # No worker waits for a person's choice: whoever waits for the screen to settle would wait for that too.
+        self.app.push_screen(RunsScreen(self.desk, await self._past_runs()), self._open_chosen)
+
+    def _open_chosen(self, name: str | None) -> None:
+        if name:
+            self.run_worker(self._show_report(name), group="look", exclusive=True)
 
     async def _past_runs(self) -> list[dict[str, Any]]:
         try:
