@@ -99,8 +99,10 @@ def _qa(report: dict[str, Any], width: int) -> list[Line]:
         for name in ("reason", "remedy"):
             if not check["ok"] and check.get(name):
                 lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(check[name]), width - 6)]
+        said = str(check.get("reason") or "") if not check["ok"] else ""
         for name in check["new_failures"]:
-            lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(name), width - 6)]
+            if str(name) not in said:
+                lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(name), width - 6)]
     return lines or [(Span("  none ran", "muted"),)]
 
 

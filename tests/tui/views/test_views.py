@@ -176,6 +176,14 @@ def test_the_report_has_the_commit_the_rounds_and_the_next_command(record: Recor
     assert merge_command({**report, "commit": None}) == ""
 
 
+def test_a_report_names_a_new_failure_once(record: Record) -> None:
+    report = record().events[-1].data.model_dump()["report"]
+    check = report["qa"][0] | {"new_failures": ["test_a", "test_b"]}
+    for reason, names in (("1 new failure: test_a", ["test_a", "test_b"]), ("2 new failures", ["test_a", "test_b"])):
+        page = text(report_lines({**report, "qa": [check | {"reason": reason}]}, width=100))
+        assert reason in page and [page.count(name) for name in names] == [1, 1]
+
+
 def test_a_design_is_drawn_in_an_order_that_can_be_worked_in(record: Record) -> None:
     run = record().workspace().runs.latest()
     assert run is not None and run.design is not None
