@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -13,23 +14,26 @@ from textual.pilot import Pilot
 
 from aegis_tui.tui.app import AegisApp
 
+PATIENCE_S = 60.0
+"""A guard against waiting for ever, and no claim on how long anything takes."""
+
 
 def to_the_end(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Runs an async test in a loop of its own."""
+    """Runs an async test in a loop of its own; that it never ends is for the test runner to see."""
 
     @functools.wraps(test)
     def run(**fixtures: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(**fixtures), 40))
+        asyncio.run(test(**fixtures))
 
     return run
 
 
 async def until(pilot: Pilot[int], is_so: Callable[[], bool]) -> None:
-    for _ in range(200):
+    end = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > end:
+            raise AssertionError("it never became so\n" + screen_text(pilot.app))
         await pilot.pause(0.02)
-        if is_so():
-            return
-    raise AssertionError("it never became so\n" + screen_text(pilot.app))
 
 
 def screen_text(app: Any) -> str:

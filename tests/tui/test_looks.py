@@ -10,7 +10,9 @@ import pytest
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
+from textual.css.stylesheet import Stylesheet
 
+from aegis_tui.tui.app import AegisApp
 from aegis_tui.tui.plain import PlainFilter, is_plain
 from aegis_tui.tui.resources import data_files
 from aegis_tui.tui.screenshot import SCREENS, go_to, settle
@@ -23,26 +25,42 @@ ENDED = {"report"}
 """Screens that there are only once a run has ended."""
 
 
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
+@pytest.mark.parametrize("ended", [False, True], ids=["going", "ended"])
 @to_the_end
-async def test_every_screen_stands_in_every_theme_at_every_size(record: Record, theme: str) -> None:
-    for app, names in (
-        (record(until=163).app(theme=theme), SCREENS.keys() - ENDED),
-        (record().app(theme=theme), ENDED),
-    ):
-        async with app.run_test(size=SIZES[0], notifications=True) as pilot:
-            await ready(pilot, app)
-            for name in sorted(names):
-                with app.batch_update():  # frames in between are not looked at
-                    await go_to(app, pilot, name)
-                for size in SIZES:
-                    with app.batch_update():
-                        await pilot.resize_terminal(*size)
-                    strips = app.screen._compositor.render_strips()
-                    assert len(strips) == size[1] and any(strip.text.strip() for strip in strips), f"{name} at {size}"
-                while len(app.screen_stack) > 2:
-                    app.pop_screen()
-                app.clear_notifications()
+async def test_every_screen_stands_in_every_theme_at_every_size(
+    record: Record, size: tuple[int, int], ended: bool
+) -> None:
+    app = (record() if ended else record(until=163)).app(theme=THEMES[0])
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await ready(pilot, app)
+        sheets = {theme: sheet_of(app, theme) for theme in THEMES}
+        for name in sorted(ENDED if ended else SCREENS.keys() - ENDED):
+            with app.batch_update():  # frames in between are not looked at
+                await go_to(app, pilot, name)
+            await settle(pilot)
+            looks = set()
+            for sheet in sheets.values():
+                if sheet.source.keys() != app.stylesheet.source.keys():  # what is mounted brings its own rules
+                    sheet.source = app.stylesheet.source.copy()
+                    sheet.parse()
+                sheet.update(app.screen)
+                strips = app.screen._compositor.render_strips()
+                assert len(strips) == size[1] and any(strip.text.strip() for strip in strips), f"{name} at {size}"
+                looks.add(str(app.screen.styles.background.hex + app.screen.styles.color.hex))
+            assert len(looks) > 1, f"{name} looks alike in every theme"
+            while len(app.screen_stack) > 2:
+                app.pop_screen()
+            app.clear_notifications()
+
+
+def sheet_of(app: AegisApp, theme: str) -> Stylesheet:
+    """The app's style sheet as a theme makes it; it serves every screen, since only colours differ between themes."""
+    sheet = app.stylesheet.copy()
+    app.set_reactive(AegisApp.theme, theme)
+    sheet.set_variables(app.get_css_variables())
+    sheet.parse()
+    return sheet
 
 
 @to_the_end
