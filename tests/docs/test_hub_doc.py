@@ -59,7 +59,7 @@ def run(scratch: ScratchWorkspace, text: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=160,
         check=False,
     )
     assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"

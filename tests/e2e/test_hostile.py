@@ -218,7 +218,7 @@ def serve(folder: Path, targets: list[Path]) -> RecordedLLM:
     "the run ends with its commit",
 )
 @needs_bwrap
-@pytest.mark.timeout(150)  # three workers and three reviewers, one after the other
+@pytest.mark.timeout(400)  # three workers and three reviewers, one after the other
 def test_a_vandal_changes_nothing_outside_and_the_run_ends(workspace: ScratchWorkspace, tmp_path: Path) -> None:
     canary = workspace.folder / "canary"
     canary.mkdir()
@@ -240,7 +240,7 @@ def test_a_vandal_changes_nothing_outside_and_the_run_ends(workspace: ScratchWor
         )
         workspace.until(lambda: model.held("go") == 2, what="both workers")
         model.open_gate("go")
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=160)
     report = json.loads(out)
     assert report["ok"], (report.get("error"), err)
     ended = {item["id"]: item["state"] for item in report["instances"] if item["feature"] == "bad"}

@@ -95,7 +95,7 @@ def start_run(workspace: ScratchWorkspace, model: RecordedLLM) -> subprocess.Pop
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=160)
     assert out, err
     report: dict[str, Any] = json.loads(out)
     assert report["ok"], (report.get("error"), err)

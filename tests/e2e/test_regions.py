@@ -126,7 +126,7 @@ def test_two_workers_edit_two_functions_of_a_joint_file_at_once_and_both_land(
         model.open_gate("alpha-holds")
         workspace.until(lambda: seen(workspace, "code:written"), what="beta to write")
         model.open_gate("beta-wrote")
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=160)
         report = json.loads(out)
         assert report["ok"], (report.get("error"), err)
         workspace.aegis("hub", "start")
@@ -238,7 +238,7 @@ def test_a_worker_is_granted_a_path_of_anothers_and_lands_it(workspace: ScratchW
         model.open_gate("asked")
         workspace.until(lambda: seen(workspace, "scope:granted", to="NATIVE-w01"), what="beta to grant")
         model.open_gate("answered")
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=160)
         report = json.loads(out)
         assert report["ok"], (report.get("error"), err)
     finally:

@@ -15,7 +15,7 @@ from aegis_tui.testing.playground import scripted_server
 from aegis_tui.testing.sample_repository import create_sample_repository, scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 BRIEF = "Handlers are in src/shop/catalog.py:8."
 
 

@@ -147,7 +147,7 @@ def test_where_nothing_can_be_installed_the_demo_ends_with_5_and_the_exact_comma
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=160,
         check=False,
     )
     assert done.returncode == 5, done.stderr

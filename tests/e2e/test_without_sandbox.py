@@ -93,7 +93,7 @@ def test_no_module_of_the_repository_is_imported_by_our_own_processes(
             env=workspace.environ,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=160,
             check=False,
         )
     assert not mark.exists(), mark.read_text()

@@ -21,7 +21,7 @@ def test_where_nothing_can_be_installed_ci_ends_with_5_and_the_exact_command(roo
         [str(root / "scripts" / "fresh-machine")],
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=160,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -55,7 +55,7 @@ def run_block(text: str, checkout: Path) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=160,
         check=False,
         stdin=subprocess.DEVNULL,
     )

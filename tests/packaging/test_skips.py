@@ -14,7 +14,7 @@ def run_with_skip(root: Path, folder: Path, reason: str) -> subprocess.Completed
     )
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(folder)]
     return subprocess.run(
-        [*argv, str(folder)], capture_output=True, text=True, timeout=50, check=False, stdin=subprocess.DEVNULL
+        [*argv, str(folder)], capture_output=True, text=True, timeout=160, check=False, stdin=subprocess.DEVNULL
     )
 
 

@@ -14,7 +14,7 @@ from aegis_tui import __version__
 def pip(*arguments: str) -> None:
     argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore", "PIP_NO_INDEX": "1"}
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=55, check=False, env=environment)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=160, check=False, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -101,7 +101,7 @@ def test_the_working_ref_is_shown_whatever_stands_there(
     place.put(name, trick)
     started_at = time.monotonic()
     asyncio.run(place.refs.show_working_ref(place.instance, NEW))
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 30
     assert (place.folder / INTEGRATION).read_text() == f"{NEW}\n"
     assert not (place.folder / INTEGRATION).is_symlink()
     assert place.canary.read_text() == f"{OTHER}\n"
