@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +55,7 @@ def _demo(
 ) -> int:
     """Show the whole job in a minute: several agents, one commit, no GPU and no network."""
     _check_programs()
-    with _sigterm_as_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
+    with _ended_as_by_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
         place = here(ground.repository)
         look = Look(base_url=base_url, model=model, theme=theme, layout=layout)
         options = _options(ground, place, workers, look)
@@ -197,27 +197,32 @@ def _set(variables: dict[str, str | None] | dict[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does, so that it cleans up."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _ended_as_by_interrupt() -> Iterator[None]:
+    """SIGTERM and a terminal that closes end the demo as Ctrl-C does, so that it cleans up; `nohup` still holds."""
+    wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    with _handled(wanted, signal.default_int_handler):
+        yield
+
+
+@contextlib.contextmanager
+def _handled(numbers: Iterable[signal.Signals], handler: Any) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _close(place: Place) -> None:
-    """End run, hub, gateway and panes; a second Ctrl-C does not stop this half-way."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    """End run, hub, gateway and panes; a second Ctrl-C, SIGTERM or SIGHUP does not stop this half-way."""
+    with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
         _cancel_run(place)
         with contextlib.suppress(HubUnavailable):
             stop_hub(place)
         asyncio.run(close_workspace(place.paths, os.environ))
         if place.paths.runtime_dir.exists():
             shutil.rmtree(place.paths.runtime_dir, ignore_errors=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _cancel_run(place: Place) -> None:

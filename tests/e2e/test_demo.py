@@ -98,7 +98,7 @@ def test_a_scenario_without_contention_reports_none(temp: Path) -> None:
     assert leftovers(temp) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_demo_that_is_interrupted_cleans_up(temp: Path, number: signal.Signals) -> None:
     with started(temp, "--headless") as process:
         assert process.stderr is not None
