@@ -76,7 +76,7 @@ def _of_reading(
     failed = bool(reading.failures or reading.failed)
     if reading.executed == 0 and not failed:
         return _result(outcome, "empty", reading, reason=f"{reading.tool} executed no test", remedy=_EMPTY_HINT)
-    if ended_well and not (failed and reading.is_machine_readable):
+    if ended_well and not (failed and (reading.is_machine_readable or tools)):
         return _result(outcome, "passed", reading, failures=(), failed=0 if reading.failed is not None else None)
     return _result(outcome, "failed", reading, failed=reading.failed or None)
 
@@ -133,7 +133,11 @@ def _combined(readings: Sequence[Reading]) -> Reading | None:
 
 
 def _result(outcome: Outcome, status: str, reading: Reading | None = None, **changes: object) -> CheckResult:
-    fields: dict[str, object] = {"status": status, "duration_s": round(outcome.duration_s, 3)}
+    fields: dict[str, object] = {
+        "status": status,
+        "exit_code": outcome.exit_code,
+        "duration_s": round(outcome.duration_s, 3),
+    }
     if reading is not None:
         fields |= {
             "executed": reading.executed,

@@ -30,6 +30,8 @@ class CheckResult(FrozenModel):
     """Why it did not run, or executed nothing."""
     remedy: str = ""
     """The command or step that would mend that."""
+    exit_code: int | None = None
+    """How it ended; None when it was killed, or was noted by an older version."""
     duration_s: float = 0.0
 
 

@@ -89,6 +89,8 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
     if _rises(result, base):
         reason = f"{result.failed} failures, {base.failed} on the base"
         return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
+    if reason := _ends_otherwise(result, base):
+        return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
     both_named = bool(result.failures) and bool(base.failures)
     both_counted = bool(result.failed) and bool(base.failed) and not (result.failures or base.failures)
     if both_named or both_counted:
@@ -114,6 +116,15 @@ def _fresh(result: CheckResult, base: CheckResult) -> tuple[str, ...]:
     return tuple((Counter(result.failures) - Counter(base.failures)).elements())
 
 
+def _ends_otherwise(result: CheckResult, base: CheckResult) -> str:
+    """What to say when an exit code shows a failure that no name does: a second program of the command fails now."""
+    if result.exit_code is None or base.exit_code is None or result.exit_code == base.exit_code:
+        return ""
+    if base.exit_code == 0 or (result.exit_code and Counter(result.failures) == Counter(base.failures)):
+        return f"it ends with {result.exit_code}, on the base with {base.exit_code}, and no new failure explains that"
+    return ""
+
+
 def _rises(result: CheckResult, base: CheckResult) -> bool:
     return (result.failed or 0) > (base.failed or 0)
 
@@ -124,10 +135,14 @@ def _lost(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> str
         return ""
     if result.executed is None:
         return f"{base.executed} tests ran on the base; now nothing shows that any did"
+    if base.tests is not None and result.tests is None:
+        return f"the base names the {base.executed} tests that it ran; now nothing does"
     if removes and (result.tests is None or base.tests is None):
         return ""
     missing = sorted({*(base.tests or ())} - {*(result.tests or ())})
     excused = [name for name in missing if _is_named(name, removes)]
+    if hidden := [name for name in missing if name in base.failures and name not in excused]:
+        return f"failed on the base and did not run now: {_list(hidden)}"
     if base.executed - len(excused) <= result.executed:
         return ""
     named = [name for name in missing if name not in excused]
