@@ -94,6 +94,7 @@ class WorkflowService:
         """Go on with what the log says is open."""
         repository = await open_repository(self._root)
         await asyncio.to_thread(_tidy, paths, self._root)
+        await _leftovers(repository, paths).clear_scratch()
         sandbox = BubblewrapSandbox(self._environ, self._limits)
         surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
         sockets_dir = self._sockets_dir = paths.runtime_dir / "agents"
@@ -327,14 +328,17 @@ async def remove_leftovers(
     is_running: bool = False,
 ) -> list[Removed]:
     """Put away what nobody owns in the workspace of the repository at `root`; see `Leftovers.remove`."""
-    repository = await open_repository(root)
-    leftovers = Leftovers(
+    leftovers = _leftovers(await open_repository(root), paths)
+    return await leftovers.remove(claimed, only=only, is_running=is_running)
+
+
+def _leftovers(repository: Repository, paths: WorkspacePaths) -> Leftovers:
+    return Leftovers(
         repository,
         worktrees_dir=paths.worktrees_dir,
         scratch_dir=paths.state_dir / "scratch",
         find_scratch=find_scratch_of_the_dead,
     )
-    return await leftovers.remove(claimed, only=only, is_running=is_running)
 
 
 async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]:

@@ -70,6 +70,12 @@ class Leftovers:
                 removed.append(Removed("temporary folder", str(folder)))
         return removed
 
+    async def clear_scratch(self) -> None:
+        """Remove what checks of a hub that was killed left; to be called before the first check of another one."""
+        for path, entry in (await self._worktrees()).items():
+            if path.parent == self._scratch_dir:
+                await self._remove(path, entry)
+
     async def _worktrees(self) -> dict[Path, WorktreeEntry | None]:
         """Every worktree of ours, also those that git has forgotten."""
         found: dict[Path, WorktreeEntry | None] = {}

@@ -57,6 +57,8 @@ TRIES = 4
 
 FIRST_PAUSE_S = 0.5
 TICK_S = 1.0
+MAKING_S = 10.0
+"""How long a reconciler that is stopped waits for worktrees that are just being made."""
 
 ReadEvents = Callable[[int], AsyncIterator[Event]]
 """The log after the event of that number, page by page: other tasks go on in between."""
@@ -128,6 +130,10 @@ class Reconciler:
                 except TimeoutError:
                     continue
         finally:
+            # A worktree that is just being made is finished, and taken away again if nobody wants it any more.
+            making = [task for effect, task in self._running.items() if isinstance(effect, PrepareInstance)]
+            if making:
+                await asyncio.wait(making, timeout=MAKING_S)
             tasks = [watching, *self._running.values()]
             for task in tasks:
                 task.cancel()

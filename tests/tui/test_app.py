@@ -87,8 +87,8 @@ async def test_text_from_an_agent_is_shown_and_does_nothing(record: Record) -> N
         await ready(pilot, app)
         scene.hub.play(Batch([Event(126, "NATIVE-w03", scene.events[-1].timestamp, state)]))
         await until(pilot, lambda: "needs you" in screen_text(app))
+        await until(pilot, lambda: "[bold red]x[/] [@click=app.quit]go[/]" in screen_text(app))
         shown = screen_text(app)
-        assert "[bold red]x[/] [@click=app.quit]go[/]" in shown
         assert "\x1b" not in shown and "\u202e" not in shown
         await pilot.press("exclamation_mark")
         assert app.dashboard.instances.cursor_key == "NATIVE-w03"
