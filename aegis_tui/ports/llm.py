@@ -69,6 +69,27 @@ class ChatRequest:
     """The longest reply that is wanted; the server's own limit when None."""
 
 
+_PING = {
+    "type": "function",
+    "function": {
+        "name": "ping",
+        "description": "Answers that it is there.",
+        "parameters": {
+            "type": "object",
+            "properties": {"word": {"type": "string"}},
+            "required": ["word"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def ping_request(model: str, *, max_tokens: int | None = None) -> ChatRequest:
+    """The smallest request that a model answers with a tool call: the tool `ping`, with one word."""
+    words = "Call the tool ping with the word ready. Say nothing else."
+    return ChatRequest(model, [{"role": "user", "content": words}], [_PING], max_tokens)
+
+
 class ChatModel(Protocol):
     """A model behind an OpenAI-compatible API. Raises only `ModelUnavailable` and `ModelError`."""
 

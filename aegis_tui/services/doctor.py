@@ -18,7 +18,7 @@ from typing import Any
 
 from aegis_tui.config import Settings
 from aegis_tui.errors import AegisError
-from aegis_tui.ports.llm import ChatModel, ChatReply, ChatRequest
+from aegis_tui.ports.llm import ChatModel, ChatReply, ping_request
 from aegis_tui.ports.program import ProgramRunner
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 from aegis_tui.services.model_choice import ModelChooser, TryModel, listed
@@ -35,19 +35,6 @@ DISK_WANTED_BYTES = 2 << 30
 AGENT_PROGRAMS = ("claude", "codex", "opencode", "gemini", "qwen", "aider", "mini", "goose", "crush")
 TOOL_CALL_DEADLINE_S = 30.0
 _PROGRAM_DEADLINE_S = 10.0
-_PING = {
-    "type": "function",
-    "function": {
-        "name": "ping",
-        "description": "Answers that it is there.",
-        "parameters": {
-            "type": "object",
-            "properties": {"word": {"type": "string"}},
-            "required": ["word"],
-            "additionalProperties": False,
-        },
-    },
-}
 _SERVER_FIX = "scripts/start-vllm.sh starts one, --base-url or AEGIS_BASE_URL names another; aegis-tui demo needs none"
 _TOOL_CALL_FIX = "serve the model with --enable-auto-tool-choice and --tool-call-parser, as scripts/start-vllm.sh does"
 
@@ -267,10 +254,8 @@ class Doctor:
 
 
 async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:
-    words = "Call the tool ping with the word ready. Say nothing else."
-    request = ChatRequest(model, [{"role": "user", "content": words}], [_PING])
     reply = ChatReply("")
-    async with aclosing(client.stream(request)) as parts:
+    async with aclosing(client.stream(ping_request(model))) as parts:
         async for part in parts:
             if isinstance(part, ChatReply):
                 reply = part

@@ -6,23 +6,9 @@ from contextlib import aclosing
 
 from aegis_tui.adapters.llm.key import FindKey
 from aegis_tui.adapters.resolve import resolve_endpoint
-from aegis_tui.ports.llm import ChatReply, ChatRequest
+from aegis_tui.ports.llm import ChatReply, ping_request
 
 _TOKENS = 256
-_TOOL = {
-    "type": "function",
-    "function": {
-        "name": "ping",
-        "description": "Answers that it is there.",
-        "parameters": {
-            "type": "object",
-            "properties": {"word": {"type": "string"}},
-            "required": ["word"],
-            "additionalProperties": False,
-        },
-    },
-}
-_WORDS = "Call the tool ping with the word ready. Say nothing else."
 
 
 async def try_model(base_url: str, model: str, *, find_key: FindKey = str) -> bool:
@@ -43,7 +29,7 @@ async def try_model(base_url: str, model: str, *, find_key: FindKey = str) -> bo
 
     await resolve_endpoint(base_url)
     client = OpenAIChat(base_url, api_key=find_key(), attempts=2)
-    request = ChatRequest(model, [{"role": "user", "content": _WORDS}], [_TOOL], max_tokens=_TOKENS)
+    request = ping_request(model, max_tokens=_TOKENS)
     try:
         async with aclosing(client.stream(request)) as parts:
             async for part in parts:
