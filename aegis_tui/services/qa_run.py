@@ -27,6 +27,7 @@ from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
 from aegis_tui.services.instances import PASSED_ON
 from aegis_tui.services.qa_outputs import HEAD_BYTES, TAIL_BYTES
+from aegis_tui.services.whole import whole
 
 _MIB = 1024 * 1024
 
@@ -120,7 +121,11 @@ class QaRunner:
     @contextlib.asynccontextmanager
     async def _scratch(self, run: Run, oid: str, name: str) -> AsyncIterator[tuple[Path, Path]]:
         path = self._scratch_dir / f"{run.run}-{name}"
-        worktree = await self._repository.add_scratch(path, oid)
+        try:
+            worktree = await whole(self._repository.add_scratch(path, oid))
+        except asyncio.CancelledError:
+            await whole(self._repository.remove_worktree(path, rescue=None))
+            raise
         try:
             home = Path(tempfile.mkdtemp(prefix="qa-home-", dir=self._scratch_dir))
             try:
@@ -128,7 +133,7 @@ class QaRunner:
             finally:
                 await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         finally:
-            await self._repository.remove_worktree(worktree.path, rescue=None)
+            await whole(self._repository.remove_worktree(worktree.path, rescue=None))
 
     async def _run_one(
         self, command: str, worktree: Path, home: Path, around: Surroundings, level: SandboxLevel, *, limit_s: float

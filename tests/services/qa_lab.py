@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,23 +75,27 @@ class Lab:
 
         async def run_all() -> list[CommandRun]:
             beside = asyncio.create_task(meanwhile()) if meanwhile else None
-            repository = await open_repository(self.root)
-            runner = QaRunner(
-                repository=repository,
-                sandbox=BubblewrapSandbox({**self.environ, "HOME": os.environ["HOME"]}, self.limits),
-                programs=SubprocessRunner(),
-                scratch_dir=self.state,
-                environ=self.environ,
-                surroundings=ProjectEnvironment(repository.root, repository.common_dir, self.environ),
-                result_files=LocalResultFiles(),
-                limits=self.limits,
-            )
-            facts = RunFacts(workspace="k", base_oid=oid, base_branch="main", started_unix=1)
-            run = Run(run="run1", goal="g", options=RunOptions(sandbox=sandbox), facts=facts, working_oid=oid)
             try:
-                return list((await runner.run_all(run, oid, dict.fromkeys(commands, timeout_s), "merged")).values())
+                return list((await self.begin(oid, dict.fromkeys(commands, timeout_s), sandbox=sandbox)).values())
             finally:
                 if beside is not None:
                     beside.cancel()
 
         return asyncio.run(run_all())
+
+    async def begin(self, oid: str, limits_s: Mapping[str, float], *, sandbox: SandboxMode) -> Mapping[str, CommandRun]:
+        """As `run`, in the caller's event loop."""
+        repository = await open_repository(self.root)
+        runner = QaRunner(
+            repository=repository,
+            sandbox=BubblewrapSandbox({**self.environ, "HOME": os.environ["HOME"]}, self.limits),
+            programs=SubprocessRunner(),
+            scratch_dir=self.state,
+            environ=self.environ,
+            surroundings=ProjectEnvironment(repository.root, repository.common_dir, self.environ),
+            result_files=LocalResultFiles(),
+            limits=self.limits,
+        )
+        facts = RunFacts(workspace="k", base_oid=oid, base_branch="main", started_unix=1)
+        run = Run(run="run1", goal="g", options=RunOptions(sandbox=sandbox), facts=facts, working_oid=oid)
+        return await runner.run_all(run, oid, limits_s, "merged")

@@ -1,0 +1,33 @@
+"""Steps that a cancelled task must not leave half done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+async def whole(step: Coroutine[Any, Any, _T]) -> _T:
+    """Await a step to its end, however often the caller is cancelled meanwhile.
+
+    Returns:
+        What the step returns.
+
+    Raises:
+        CancelledError: The caller was cancelled; the step has ended all the same.
+    """
+    task = asyncio.ensure_future(step)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except Exception:
+            break
+    if cancelled is not None and not task.cancelled():
+        task.exception()
+        raise cancelled
+    return task.result()
