@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 
 import pytest
 
@@ -52,6 +53,8 @@ class Skips:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts the suite in the background has it ignore SIGINT, and all that it starts after it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Skips(), "aegis-skips")
 
