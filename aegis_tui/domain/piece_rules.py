@@ -144,7 +144,7 @@ def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text
     """Reopen a piece with its worker, or with a fresh one when that is gone; a bounded number of times (FLOW-10)."""
     worker = workspace.get_instance(piece.agent_id or "")
     if piece.rejections >= run.options.max_rounds:
-        message = f"{piece.name} was sent back {piece.rejections + 1} times: {reason}"
+        message = f"{piece.name} was rejected {piece.rejections + 1} times: {reason}"
         return fail(run, "rounds", message, cause=reason, instance=worker, feature=piece.name)
     alive = worker is not None and worker.is_alive
     drafts: list[Draft] = [
@@ -244,7 +244,8 @@ def reopen(
         (HUB, events.GateBlocked(run=run.run, stage=run.stage, gate=gate, reason=reason[:2000])),
     ]
     if run.round >= run.options.max_rounds:
-        message = f"{gate} was not met in {run.round + 1} rounds: {reason[:500]}"
+        corrections = f" after {run.round} round{'s' * (run.round > 1)} of corrections" if run.round else ""
+        message = f"{gate} was not met{corrections}: {reason[:500]}"
         return drafts + fail(
             run, gate, message, hint, cause=reason[:2000], feature=blamed[0] if len(blamed) == 1 else None
         )

@@ -71,14 +71,14 @@ def _of_reading(
             return _result(outcome, "not_run", reason=reason, remedy=_SEE)
         return _result(outcome, "passed" if ended_well else "failed")
     stop = reading.stopped or _stop(command, outcome)
-    if reading.unloaded or (stop and not ended_well):
+    if reading.unloaded or (stop and (tools or not ended_well)):
         return _result(outcome, "not_run", reading, reason=_why(reading, stop), remedy=_remedy(reading, text))
     failed = bool(reading.failures or reading.failed)
     if reading.executed == 0 and not failed:
         return _result(outcome, "empty", reading, reason=f"{reading.tool} executed no test", remedy=_EMPTY_HINT)
-    if ended_well and not (failed and (reading.is_machine_readable or tools)):
-        return _result(outcome, "passed", reading, failures=(), failed=0 if reading.failed is not None else None)
-    return _result(outcome, "failed", reading, failed=reading.failed or None)
+    if failed or not ended_well:
+        return _result(outcome, "failed", reading, failed=reading.failed or None)
+    return _result(outcome, "passed", reading)
 
 
 _SEE = "see its output: aegis-tui qa --output CHECK"

@@ -19,6 +19,9 @@ _RUNNERS = dict.fromkeys(("uv", "poetry", "pipenv", "hatch", "pdm", "rye", "cove
     ("pnpm", "yarn", "npm", "bun"), _EXEC
 )
 """Programs that start another -> the verbs with which they do; `npm run` and `pnpm run` run scripts instead."""
+_ELSEWHERE = re.compile(r"--?(?:r|recursive|ws?|workspaces?|F|filter|C|dir|prefix|cwd)(?:=.*)?$")
+"""Options of package managers with which they run the script of another folder, or of several."""
+
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 
 
@@ -83,13 +86,19 @@ def _without_options(words: list[str]) -> list[str]:
 
 
 def script_of(command: str) -> str | None:
-    """The name of the package script that a command runs (`npm test`, `pnpm run unit`); None when it runs none."""
+    """The name of the package script that a command runs (`npm test`, `pnpm run unit`); None when it runs none.
+
+    `bun test` is a test tool of its own, and a script of another folder is not in this package.json.
+    """
     programs = programs_of(command)
     if len(programs) != 1 or programs[0][0] not in ("npm", "pnpm", "yarn", "bun"):
         return None
-    words = [word for word in programs[0][1:] if not word.startswith("-")]
+    given = programs[0][1:]
+    if any(_ELSEWHERE.match(word) for word in given[: given.index("--") if "--" in given else None]):
+        return None
+    words = [word for word in given if not word.startswith("-")]
     if words[:1] in (["test"], ["t"]):
-        return "test"
+        return None if programs[0][0] == "bun" else "test"
     if words[:1] in (["run"], ["run-script"]) and len(words) > 1:
         return words[1]
     return None

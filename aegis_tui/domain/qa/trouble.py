@@ -13,6 +13,9 @@ from aegis_tui.domain.qa.package import PLACEHOLDER
 from aegis_tui.domain.qa.readers.base import plain
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
+TIMED_OUT = 124
+"""How `timeout` of coreutils ends."""
+
 LAST_LINES = 3
 
 _KILLERS = frozenset({"SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGSEGV"}) | {
@@ -30,6 +33,9 @@ _ABSENT = (
     re.compile(r"^(?:\S*/)?env: ['‘]?([^'’\n]+?)['’]?: No such file or directory$", re.M),
     re.compile(r"^make(?:\[\d+\])?: (\S+): No such file or directory$", re.M),
 )
+_NO_FOLDER = re.compile(
+    r"^\S*sh: (?:line \d+: |\d+: )?cd: (?:can't cd to )?(\S+?)(?:: No such file or directory)?$", re.M
+)
 _NO_MODULE = re.compile(r"^\S*python[\d.]*: No module named '?([\w.]+)'?", re.M)
 _NO_NODE_MODULE = re.compile(r"^Error: Cannot find module '([^'\n]+)'", re.M)
 _NPM_ABSENT = re.compile(
@@ -39,7 +45,8 @@ _NO_SCRIPT = re.compile(
     r"(?:Missing script: \"?([\w:.-]+)|ERR_PNPM_NO_SCRIPT\S* +Missing script: (\S+)"
     r"|error Command \"([\w:.-]+)\" not found)"
 )
-_SHELL_ERROR = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*Error (12[67]|1[3-4]\d)$", re.M)
+_MAKE_ERROR = r"^make(?:\[\d+\])?: \*\*\* .*Error"
+_SHELL_ERROR = re.compile(rf"{_MAKE_ERROR} (12[67]|1[3-4]\d)$", re.M)
 _MISSING_IMPORT = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _REMEDIES = {
     "go": "install Go (https://go.dev/dl), or put it on PATH",
@@ -69,6 +76,9 @@ def find_trouble(command: str, outcome: Outcome) -> Obstacle | None:
         said = f"; its last lines: {last}" if last else "; it printed nothing"
         remedy = "give it longer: qa.timeout_s in the configuration, or qa: {timeout_s: ...} in the design"
         return Obstacle(kind="timed_out", reason=f"it was ended after {outcome.timeout_s:.0f} s{said}", remedy=remedy)
+    if outcome.exit_code == TIMED_OUT or re.search(rf"{_MAKE_ERROR} {TIMED_OUT}$", text, re.M):
+        reason = f"a time limit of its own ended it; its last lines: {last_lines(text) or 'none'}"
+        return Obstacle(kind="timed_out", reason=reason, remedy="give it longer where the command sets that limit")
     if outcome.exit_code in (NOT_FOUND, NOT_EXECUTABLE):
         return _absent(command, outcome.exit_code, text)
     return _killed(outcome.exit_code, text)
@@ -81,6 +91,9 @@ def guess_trouble(command: str, outcome: Outcome) -> Obstacle | None:
     text = plain(outcome.output)
     if text.startswith("bwrap: "):
         return Obstacle(kind="environment", reason=f"the sandbox did not start: {last_lines(text)}")
+    if folder := _last(_NO_FOLDER, text):
+        remedy = f"mend the path, {OWN_COMMAND}"
+        return Obstacle(kind="environment", reason=f"the tree has no folder {folder}", remedy=remedy)
     programs = {words[0] for words in programs_of(command)}
     if programs & _STARTERS and (found := _first(_ABSENT, text)):
         return missing(found)

@@ -13,6 +13,7 @@ from aegis_tui.domain.glob import compile_glob
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.qa.check import BaseCheck, CheckResult, QaCheck, Status
 from aegis_tui.domain.qa.command import program_name
+from aegis_tui.domain.qa.identity import lost_tests
 from aegis_tui.errors import AegisError
 
 SHOWN = 5
@@ -77,8 +78,7 @@ def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> 
 
 def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
     if base.status == "passed":
-        fresh = result.failures or (command,)
-        return Verdict(ok=False, status="failed", new_failures=fresh, reason=_named("new failures", fresh))
+        return _newly_failed(command, result)
     if base.status != "failed":
         reason = f"it fails, and the base cannot be compared: there it did not run ({base.reason})"
         if base.status == "empty":
@@ -99,6 +99,18 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
         reason = "it fails in another way than on the base, without naming a test"
         return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
     return _incomparable(result, "it fails on the base too, and neither names or counts what fails")
+
+
+def _newly_failed(command: str, result: CheckResult) -> Verdict:
+    """It passes on the base."""
+    if result.failures:
+        reason = _named("new failures", result.failures)
+        return Verdict(ok=False, status="failed", new_failures=result.failures, reason=reason)
+    said = "" if result.failed or not result.executed else ", though none of its tests failed"
+    reason = "it fails" if result.exit_code is None else f"it ends with exit code {result.exit_code}{said}"
+    if result.failed:
+        reason = f"{result.failed} test{'s' * (result.failed > 1)} failed"
+    return Verdict(ok=False, status="failed", new_failures=(command,), reason=f"{reason}; it passes on the base")
 
 
 def _incomparable(result: CheckResult, reason: str) -> Verdict:
@@ -139,15 +151,15 @@ def _lost(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> str
         return f"the base names the {base.executed} tests that it ran; now nothing does"
     if removes and (result.tests is None or base.tests is None):
         return ""
-    missing = sorted({*(base.tests or ())} - {*(result.tests or ())})
-    excused = [name for name in missing if _is_named(name, removes)]
-    if hidden := [name for name in missing if name in base.failures and name not in excused]:
+    before, now = base.tests or (), result.tests or ()
+    excused = [name for name in before if name not in now and _is_named(name, removes)]
+    gone = lost_tests([name for name in before if name not in excused], now)
+    if hidden := [name for name in gone if name in base.failures]:
         return f"failed on the base and did not run now: {_list(hidden)}"
-    if base.executed - len(excused) <= result.executed:
-        return ""
-    named = [name for name in missing if name not in excused]
-    words = f"{result.executed} tests ran, {base.executed} on the base"
-    return f"{words}; gone: {_list(named)}" if named else words
+    if base.executed - len(excused) > result.executed:
+        words = f"{result.executed} tests ran, {base.executed} on the base"
+        return f"{words}; gone: {_list(gone)}" if gone else words
+    return f"ran on the base and did not run now: {_list(gone)}" if gone else ""
 
 
 def _is_named(test: str, removes: Sequence[str]) -> bool:

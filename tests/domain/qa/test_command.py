@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from aegis_tui.domain.qa.assess import ask, tools_of
@@ -46,6 +48,13 @@ def test_a_check_is_named_after_its_program() -> None:
         ("pnpm run unit", "unit"),
         ("yarn test", "test"),
         ("npm ci", None),
+        ("bun test", None),
+        ("bun run test", "test"),
+        ("pnpm -r test", None),
+        ("pnpm --filter=web run unit", None),
+        ("npm test -w web", None),
+        ("npm test --workspaces", None),
+        ("npm test -- -w", "test"),
         ("cd a && npm test", None),
     ],
 )
@@ -67,13 +76,24 @@ def test_pytest_is_asked_by_its_environment_and_the_command_stays_as_it_is() -> 
     assert (asked.command, asked.environment) == ("make test", {"PYTEST_ADDOPTS": PYTEST_OPTIONS})
 
 
+def test_a_folder_for_results_may_have_a_blank_in_its_name() -> None:
+    here = Place("/my results", lambda name: "")
+    assert shlex.split(ask("pytest", here).environment["PYTEST_ADDOPTS"])[0] == "--junitxml=/my results/pytest.xml"
+    assert shlex.split(ask("npx jest", here).command)[-1] == "--outputFile=/my results/jest.json"
+
+
+def test_a_project_that_only_says_how_such_a_file_is_written_is_asked_for_one() -> None:
+    files = {"pytest.ini": "[pytest]\njunit_family = xunit2\n"}
+    assert ask("pytest", place(files)).environment == {"PYTEST_ADDOPTS": PYTEST_OPTIONS}
+
+
 @pytest.mark.parametrize(
     ("command", "files"),
     [
         ("pytest --junitxml=out.xml", {}),
         ("pytest -p no:junitxml", {}),
         ("pytest", {"pyproject.toml": '[tool.pytest.ini_options]\naddopts = "--junit-xml=out.xml"'}),
-        ("pytest", {"tox.ini": "[pytest]\njunit_family = legacy"}),
+        ("pytest", {"tox.ini": "[pytest]\naddopts = --junitxml out.xml"}),
     ],
 )
 def test_a_project_with_files_of_its_own_is_left_alone(command: str, files: dict[str, str]) -> None:
@@ -102,7 +122,10 @@ JEST, VITEST = (
         ("go test ./...", {}, "go test -json ./..."),
         ("go vet ./... && go test ./...", {}, "go vet ./... && go test ./..."),
         ("go test -json ./...", {}, "go test -json ./..."),
-        ("cargo test", {}, "cargo test"),
+        ("cargo test", {}, "cargo test --no-fail-fast"),
+        ("cargo test -p cart -- --quiet", {}, "cargo test --no-fail-fast -p cart -- --quiet"),
+        ("cargo test --no-fail-fast", {}, "cargo test --no-fail-fast"),
+        ("cargo test && cargo clippy", {}, "cargo test && cargo clippy"),
         ("ctest --test-dir b", {}, "ctest --test-dir b"),
     ],
 )

@@ -8,6 +8,7 @@ from aegis_tui.domain.qa.assess import assess, tools_of
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.outcome import Outcome, ResultFile
 from aegis_tui.domain.qa.readers import junit
+from aegis_tui.domain.qa.verdict import judge
 
 RECORDED = Path(__file__).with_name("recorded")
 COMMANDS = {
@@ -188,9 +189,34 @@ def test_a_file_of_results_counts_where_the_exit_code_says_all_is_well() -> None
     assert read("jest-failed", 0, with_file="json").status == "failed"
 
 
-def test_text_that_speaks_of_failures_does_not_count_against_a_good_exit_code() -> None:
-    result = assess("./check", Outcome(0, "3 failed, 4 passed in 0.1s\n"))
-    assert (result.status, result.failures, result.failed) == ("passed", (), 0)
+def test_text_that_speaks_of_failures_counts_against_a_base_that_speaks_of_fewer() -> None:
+    talk, more = (assess("./check", Outcome(0, f"{count} failed, 4 passed in 0.1s\n")) for count in (3, 4))
+    assert (talk.status, talk.failed, talk.exit_code) == ("failed", 3, 0)
+    assert judge("./check", talk, talk).ok
+    assert not judge("./check", more, talk).ok
+
+
+def test_two_tests_of_one_name_fail_if_one_of_them_does() -> None:
+    case = '{"fullName": "adds", "status": "%s"}'
+    jest = '{"testResults": [{"name": "a.js", "assertionResults": [%s, %s]}]}'
+    suite = (
+        '<testsuite><testcase classname="C" name="adds">%s</testcase><testcase classname="C" name="adds"/></testsuite>'
+    )
+    files = {"jest": jest % (case % "failed", case % "passed"), "jvm": suite % "<failure/>"}
+    for tool, content in files.items():
+        result = assess("make", Outcome(1, "", (ResultFile(tool, content.encode()),)))
+        assert (result.executed, result.failed, len(result.failures)) == (2, 1, 1), tool
+
+
+def test_a_test_that_failed_once_has_failed_whatever_one_of_the_same_name_did() -> None:
+    go = "".join(f'{{"Action": "{word}", "Package": "x", "Test": "TestA"}}\n' for word in ("fail", "pass"))
+    cargo = "".join(f'{{"type": "test", "event": "{word}", "name": "a"}}\n' for word in ("failed", "ok"))
+    run = "     Running unittests src/lib.rs (target/debug/deps/%s-0123456789abcdef)\n\ntest adds ... %s\n\n"
+    run += "test result: %s. %d passed; %d failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n"
+    text = run % ("cart", "FAILED", "FAILED", 0, 1) + run % ("shop", "ok", "ok", 1, 0)
+    for output in (go, cargo, text):
+        result = assess("make", Outcome(1, output))
+        assert (result.status, result.failed, len(result.failures)) == ("failed", 1, 1), output
 
 
 def test_two_sessions_of_one_command_are_added_up_from_the_text() -> None:

@@ -30,6 +30,9 @@ NO_VITEST = "bash: line 1: ./node_modules/.bin/vitest: No such file or directory
         ("./check", 137, "one\ntwo\n", "killed by SIGKILL (out of memory?); its last lines: one / two", ""),
         ("./check", 139, "", "killed by SIGSEGV", ""),
         ("make check", 2, "make: *** [Makefile:2: check] Error 139\n", "killed by SIGSEGV", ""),
+        ("timeout 2 pytest", 124, "..", "a time limit of its own ended it; its last lines: ..", "longer"),
+        ("make check", 2, "make: *** [Makefile:2: check] Error 124\n", "a time limit of its own", "longer"),
+        ("cd api && pytest", 1, "bash: line 1: cd: api: No such file or directory\n", "no folder api", "the path"),
     ],
 )
 def test_what_cannot_run_says_what_is_missing_and_what_would_help(

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aegis_tui.domain.qa.check import CheckResult, QaCheck, Status, accept
+from aegis_tui.domain.qa.identity import lost_tests
 from aegis_tui.domain.qa.verdict import compare, judge
 
 NAMES = st.lists(st.sampled_from(["a", "b", "c", "d::x", "d::y"]), max_size=4).map(tuple)
@@ -51,7 +52,9 @@ def test_a_new_failure_a_lost_test_or_a_check_that_did_not_run_shuts_the_gate(
 ) -> None:
     verdict = judge("make check", now, base)
     is_new = now.status == "failed" and (base.status == "passed" or fresh(now, base))
-    if now.status in ("not_run", "empty") or fewer(now, base) or is_new:
+    named = base.executed and now.executed is not None and now.tests is not None and base.tests is not None
+    is_lost = named and lost_tests(base.tests or (), now.tests or ())
+    if now.status in ("not_run", "empty") or fewer(now, base) or is_new or is_lost:
         assert not verdict.ok
 
 
@@ -83,7 +86,9 @@ def result(status: Status, *failures: str, executed: int | None = None, **fields
         (result("passed", executed=11), result("failed", "a", executed=10), True, (), ""),
         (result("failed", "a", executed=3), result("failed", "a", "b", executed=3), True, (), ""),
         (result("failed", "a"), result("passed"), False, ("a",), "1 new failure: a"),
-        (result("failed"), result("passed"), False, ("make",), "1 new failure: make"),
+        (result("failed"), result("passed"), False, ("make",), "it fails; it passes on the base"),
+        (result("failed", exit_code=2), result("passed"), False, ("make",), "it ends with exit code 2; it passes"),
+        (result("failed", executed=3, exit_code=2), result("passed", executed=3), False, ("make",), "none of its"),
         (result("failed", "a", "c"), result("failed", "a"), False, ("c",), "1 new failure: c"),
         (result("failed", "a", "a"), result("failed", "a"), False, ("a",), "1 new failure: a"),
         (FAILED, ONE_FAILED, False, ("make",), "2 failures, 1 on the base"),
@@ -166,9 +171,12 @@ def test_without_names_a_design_that_removes_tests_excuses_their_number() -> Non
     assert not judge("unittest", result("empty", executed=0), base, removes=("tests/**",)).ok
 
 
-def test_renamed_tests_are_no_loss() -> None:
-    base = result("passed", executed=2, tests=("a", "b"))
-    assert judge("pytest", result("passed", executed=2, tests=("a", "c")), base).ok
+def test_another_test_in_place_of_one_that_went_is_a_loss_also_where_the_number_is_the_same() -> None:
+    base = result("passed", executed=2, tests=("t.py::a", "t.py::b"))
+    now = result("passed", executed=3, tests=("t.py::a", "t.py::c", "t.py::d"))
+    verdict = judge("pytest", now, base)
+    assert (verdict.ok, verdict.reason) == (False, "ran on the base and did not run now: t.py::b")
+    assert judge("pytest", now, base, removes=["t.py::b"]).ok
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,25 @@ def test_a_failing_test_that_is_skipped_beside_a_new_one_is_no_repair() -> None:
     assert not verdict.ok and "t.py::b" in verdict.reason
     assert judge("pytest", result, base, removes=["t.py::b"]).ok
     assert judge("pytest", result.model_copy(update={"tests": both}), base).ok
+
+
+def test_a_test_that_is_expected_to_fail_now_did_not_run() -> None:
+    base = assess("make test", Outcome(0, "2 passed in 0.01s\n"))
+    result = assess("make test", Outcome(0, "1 passed, 1 xfailed in 0.01s\n"))
+    verdict = judge("make test", result, base)
+    assert not verdict.ok and "1 tests ran, 2 on the base" in verdict.reason
+
+
+def test_a_tool_that_broke_has_not_run_whatever_a_later_program_ends_with() -> None:
+    command = "python3 -m pytest -q; echo done"
+    broken = "...INTERNALERROR> Traceback\nINTERNALERROR> ValueError: 1\n3 passed in 0.01s\ndone\n"
+    result = assess(command, Outcome(0, broken), tools=tools_of(command))
+    assert (result.status, result.reason) == ("not_run", "pytest broke: ValueError: 1")
+
+
+def test_failures_that_a_wrapper_hides_behind_a_good_exit_code_count() -> None:
+    ran = "Ran 2 tests in 0.001s\n\n"
+    base = assess("make test", Outcome(0, f"{ran}OK\n"))
+    result = assess("make test", Outcome(0, f"FAIL: test_b (test_a.T)\n{ran}FAILED (failures=1)\n"))
+    verdict = judge("make test", result, base)
+    assert (verdict.ok, verdict.new_failures) == (False, ("test_b (test_a.T)",))

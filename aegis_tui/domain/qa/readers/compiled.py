@@ -12,6 +12,7 @@ from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers import junit
 from aegis_tui.domain.qa.readers.base import Asked, Place, Wanted, plain, repeated
 
+_CARGO_TEST = re.compile(r"^\s*(?:[A-Z_]+=\S* )*cargo (?:\+\S+ )?(?:test|t)\b")
 _GO_TEST = re.compile(r"\bgo test\b")
 
 
@@ -56,7 +57,8 @@ def _go_events(events: list[dict[str, Any]]) -> Reading:
     for event in events:
         package, test, action = str(event.get("Package", "")), event.get("Test"), event["Action"]
         if test and action in ("pass", "fail", "skip"):
-            states[f"{package}.{test}"] = str(action)
+            name = f"{package}.{test}"
+            states[name] = "fail" if states.get(name) == "fail" else str(action)
         elif not test and action == "fail":
             failed_packages[package] = True
     ran = frozenset(name for name, state in states.items() if state != "skip")
@@ -82,8 +84,13 @@ class CargoReader:
         return words[0] == "cargo" and any(word in ("test", "t") for word in words[1:4])
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Stable cargo has no format for programs: nothing is asked for."""
-        return Asked(command)
+        """Go on behind a test program that failed, or what comes after it is compared on neither tree.
+
+        Stable cargo has no format for programs: no file is asked for.
+        """
+        if not is_simple(command) or "--no-fail-fast" in command or not _CARGO_TEST.match(command):
+            return Asked(command)
+        return Asked(_CARGO_TEST.sub(r"\g<0> --no-fail-fast", command, count=1))
 
     def read(self, outcome: Outcome) -> Reading | None:
         """The sum over all test binaries."""
@@ -96,10 +103,10 @@ class CargoReader:
         if not results and not broken and not fetch:
             return None
         stopped = f"cargo could not get what the build needs: {fetch[1]}" if fetch and not results else ""
-        states = dict(self._named(text))
-        listed = tuple(name for name, state in states.items() if state == "FAILED")
+        states = list(self._named(text))
+        listed = tuple(name for name, state in states if state == "FAILED")
         passed, failed = (sum(int(item[at]) for item in results) for at in (0, 1))
-        tests = frozenset(name for name, state in states.items() if state != "ignored")
+        tests = frozenset(name for name, state in states if state != "ignored")
         complete = tests if len(tests) == passed + failed else None
         remedy = "cargo fetch" if stopped else ""
         names = listed if len(listed) == failed else self._listed_names(text, failed)
@@ -121,10 +128,11 @@ class CargoReader:
 
 
 def _cargo_events(events: list[dict[str, Any]], broken: tuple[str, ...]) -> Reading:
-    states = {str(e.get("name")): e.get("event") for e in events if e["type"] == "test" and e.get("event") != "started"}
-    ran = frozenset(name for name, state in states.items() if state != "ignored")
-    failures = tuple(name for name, state in states.items() if state in ("failed", "timeout"))
-    return Reading("cargo", len(ran) - len(failures), len(failures), failures, ran, broken, is_machine_readable=True)
+    states = [(str(e.get("name")), e.get("event")) for e in events if e["type"] == "test"]
+    ran = [name for name, state in states if state in ("ok", "failed", "timeout")]
+    failures = tuple(name for name, state in states if state in ("failed", "timeout"))
+    passed = len(ran) - len(failures)
+    return Reading("cargo", passed, len(failures), failures, frozenset(ran), broken, is_machine_readable=True)
 
 
 class CtestReader:
@@ -206,8 +214,8 @@ class JvmReader:
         if counted is None:
             return self._by_text(text, stopped)
         cases, names = counted
-        ran = {name: case for case, name in zip(cases, names, strict=True) if case.ran}
-        failures = tuple(name for name, case in ran.items() if case.is_bad)
+        ran = [name for case, name in zip(cases, names, strict=True) if case.ran]
+        failures = tuple(name for case, name in zip(cases, names, strict=True) if case.is_bad)
         passed = len(ran) - len(failures)
         return Reading(
             self.tool, passed, len(failures), failures, frozenset(ran), (), stopped, is_machine_readable=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,7 +34,7 @@ class JestReader:
     def ask(self, command: str, place: Place) -> Asked:
         """Add the options at the end of a plain command, directly or behind `npm test --`."""
         path = f"{place.results_dir}/{self.tool}.json"
-        longer = _appended(command, self.tool, self._options.format(path=path), place)
+        longer = _appended(command, self.tool, self._options.format(path=shlex.quote(path)), place)
         if longer is None or self._is_configured(place):
             return Asked(command)
         return Asked(longer, {}, (Wanted(self.tool, path),))
@@ -127,19 +128,18 @@ def read_jest_json(tool: str, files: Iterable[bytes], root: str) -> Reading | No
         suites += found
     if not suites:
         return None
-    tests: dict[str, str] = {}
+    tests: list[tuple[str, str]] = []
     unloaded = []
     for suite in suites:
         path = relative(str(suite.get("name", "")), root)
         cases = [item for item in suite.get("assertionResults") or () if isinstance(item, dict)]
         if not cases and suite.get("status") == "failed":
             unloaded.append(path)
-        for item in cases:
-            tests[f"{path}::{item.get('fullName')}"] = str(item.get("status"))
-    ran = frozenset(name for name, status in tests.items() if status in ("passed", "failed"))
-    failures = tuple(name for name, status in tests.items() if status == "failed")
+        tests += [(f"{path}::{item.get('fullName')}", str(item.get("status"))) for item in cases]
+    ran = [name for name, status in tests if status in ("passed", "failed")]
+    failures = tuple(name for name, status in tests if status == "failed")
     passed = len(ran) - len(failures)
-    return Reading(tool, passed, len(failures), failures, ran, tuple(unloaded), is_machine_readable=True)
+    return Reading(tool, passed, len(failures), failures, frozenset(ran), tuple(unloaded), is_machine_readable=True)
 
 
 def _suites(content: bytes) -> list[dict[str, Any]] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from aegis_tui.domain.qa.command import Words
 from aegis_tui.domain.qa.outcome import Outcome, Reading
@@ -26,6 +27,7 @@ _STOPS = (
     ),
 )
 _EXITS = {2: "pytest was interrupted", 3: "pytest broke", 4: "pytest did not take its options"}
+_OWN_FILE = re.compile(r"--junit-?xml|no:junitxml")
 _CONFIGURATION = ("pyproject.toml", "pytest.ini", ".pytest.ini", "setup.cfg", "tox.ini")
 
 
@@ -39,11 +41,11 @@ class PytestReader:
         return words[0] in ("pytest", "py.test") or is_named(words, "pytest")
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Ask for a file unless the project says something of its own about such files."""
-        if any("junit" in text for text in (command, *map(place.read, _CONFIGURATION))):
+        """Ask for a file unless the project has one written itself."""
+        if any(_OWN_FILE.search(text) for text in (command, *map(place.read, _CONFIGURATION))):
             return Asked(command)
         path = f"{place.results_dir}/pytest.xml"
-        options = f"--junitxml={path} -o junit_family=xunit1"
+        options = f"--junitxml={shlex.quote(path)} -o junit_family=xunit1"
         return Asked(command, {"PYTEST_ADDOPTS": options}, (Wanted(self.tool, path),))
 
     def read(self, outcome: Outcome) -> Reading | None:
@@ -108,6 +110,6 @@ def _by_text(text: str, summaries: list[str]) -> Reading:
             counts[word] = counts.get(word, 0) + int(number)
     unloaded = tuple(dict.fromkeys(one or other for one, other in _UNLOADED.findall(text)))
     named = tuple(name for name in dict.fromkeys(_NAMED.findall(text)) if name not in unloaded and "::" in name)
-    passed = counts.get("passed", 0) + counts.get("xfailed", 0) + counts.get("xpassed", 0)
+    passed = counts.get("passed", 0) + counts.get("xpassed", 0)
     failed = counts.get("failed", 0) + max(0, counts.get("error", 0) - len(unloaded))
     return Reading("pytest", passed, failed, named, None, unloaded)
