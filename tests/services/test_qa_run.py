@@ -275,8 +275,7 @@ def test_a_check_that_is_cancelled_leaves_no_worktree(lab: Lab, moment: str, mon
         made = await add(repository, path, oid)
         added.set()
         if moment == "making":
-            cancelling = asyncio.create_task(cancel())
-            await asyncio.wait({cancelling})
+            await asyncio.wait({asyncio.create_task(cancel())})
         return made
 
     async def remove_worktree(repository: GitRepository, path: Path, *, rescue: None) -> None:
