@@ -44,3 +44,7 @@ class QaEnvironment(Protocol):
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
         """What is known after one command has run: an import or a link that led to another checkout."""
         ...
+
+    async def stamp(self) -> str:
+        """A text that changes when something is installed in what `prepare` makes ready, removed or replaced."""
+        ...

@@ -87,10 +87,11 @@ class Quality:
                 "finished_unix": int(time.time()),
             }
         base = await self._results_of_base(run, commands)
+        around = await self._runner.fingerprint(run)
         merged = await self._run_all(run, oid, commands, "merged")
         tree = await self._repository.tree_of(oid)
         for command in commands:
-            self._outputs.save_base(self._key(run, tree, command), merged[command])
+            self._outputs.save_base(base_key(tree, command, around), merged[command])
         removes = run.design.qa.removes if run.design and run.design.qa else ()
         checks = tuple(
             compare(
@@ -145,7 +146,8 @@ class Quality:
         async with self._base:
             oid = run.facts.base_oid
             tree = await self._repository.tree_of(oid)
-            keys = {command: self._key(run, tree, command) for command in commands}
+            around = await self._runner.fingerprint(run)
+            keys = {command: base_key(tree, command, around) for command in commands}
             known = {command: kept for command in commands if (kept := self._known(keys[command], ahead=ahead))}
             unknown = [command for command in commands if command not in known]
             fresh = await self._run_all(run, oid, unknown, "base") if unknown else {}
@@ -157,9 +159,6 @@ class Quality:
 
     def _known(self, key: str, *, ahead: bool) -> Kept | None:
         return self._outputs.load_base(key) or (self._just_run.get(key) if ahead else self._just_run.pop(key, None))
-
-    def _key(self, run: Run, tree: str, command: str) -> str:
-        return base_key(tree, command, self._runner.fingerprint(run))
 
     async def _run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, Kept]:
         limits = {command: self._limit_s(run, command) for command in commands}

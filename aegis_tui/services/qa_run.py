@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aegis_tui.config import Limits
@@ -21,7 +21,7 @@ from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, script_text
 from aegis_tui.domain.qa.trouble import no_script
 from aegis_tui.domain.run import Run
 from aegis_tui.ports.program import Bounds, ProgramResult, ProgramRunner
-from aegis_tui.ports.repository import Repository
+from aegis_tui.ports.repository import Repository, Worktree
 from aegis_tui.ports.result_files import ResultFiles
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
@@ -44,6 +44,10 @@ class BareEnvironment:
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
         """Find nothing."""
         return ()
+
+    async def stamp(self) -> str:
+        """Nothing can change."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +104,24 @@ class QaRunner:
             What became of each command.
         """
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
-        async with self._scratch(run, oid, name) as (worktree, home):
-            confined = level is not SandboxLevel.NONE
+        async with self._scratch(run, oid, name) as (scratch, home):
+            worktree, confined = scratch.path, level is not SandboxLevel.NONE
+            mounts = await self._repository.git_mounts(scratch)
             around = await self._surroundings.prepare(worktree, home, list(limits_s), confined=confined)
+            around = replace(around, read_only=(mounts.common_dir, *mounts.read_only, *around.read_only))
             return {
                 command: await self._run_one(command, worktree, home, around, level, limit_s=limit_s)
                 for command, limit_s in limits_s.items()
             }
 
-    def fingerprint(self, run: Run) -> str:
+    async def fingerprint(self, run: Run) -> str:
         """What a result depends on besides the tree and the command: the same text, the same environment."""
-        root = self._repository.root
-        installed = [root / "node_modules" / ".package-lock.json"]
-        for name in (self._environ.get("VIRTUAL_ENV") or ".venv", "venv"):
-            installed += (root / name).glob("lib/python*/site-packages")
-        stamps = [f"{path}:{path.stat().st_mtime_ns}" for path in installed if path.exists()]
-        parts = (*self._environment(Path("HOME")).items(), ("sandbox", run.options.sandbox), *enumerate(stamps))
+        installed = await self._surroundings.stamp()
+        parts = (*self._environment(Path("HOME")).items(), ("sandbox", run.options.sandbox), installed)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     @contextlib.asynccontextmanager
-    async def _scratch(self, run: Run, oid: str, name: str) -> AsyncIterator[tuple[Path, Path]]:
+    async def _scratch(self, run: Run, oid: str, name: str) -> AsyncIterator[tuple[Worktree, Path]]:
         path = self._scratch_dir / f"{run.run}-{name}"
         try:
             worktree = await whole(self._repository.add_scratch(path, oid))
@@ -129,7 +131,7 @@ class QaRunner:
         try:
             home = Path(tempfile.mkdtemp(prefix="qa-home-", dir=self._scratch_dir))
             try:
-                yield worktree.path, home
+                yield worktree, home
             finally:
                 await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
         finally:
@@ -149,7 +151,7 @@ class QaRunner:
             cwd=worktree,
             environment=environment,
             read_write=(home,),
-            read_only=(self._repository.common_dir, *around.read_only),
+            read_only=around.read_only,
             links=around.links,
             keep_environment=True,
             own_session=True,

@@ -301,3 +301,42 @@ def test_a_check_that_is_cancelled_leaves_no_worktree(lab: Lab, moment: str, mon
     asyncio.run(check())
     assert list(lab.state.iterdir()) == []
     assert len(lab.git("worktree", "list").splitlines()) == 1
+
+
+def test_borrowed_objects_are_shown_to_a_check(lab: Lab) -> None:
+    lab.commit_change("shop.py", "1", "2")
+    clone = lab.folder / "clone"
+    lab.git("clone", "-q", "--shared", "--branch", "main", str(lab.root), str(clone))
+    lab.root = clone
+    [result] = lab.run("HEAD", "git log -1 --format=%s && git show HEAD:shop.py", sandbox="strict")
+    assert words(result) == ["after", "2"]
+
+
+@pytest.mark.parametrize("kind", ["subfolder", "active", "conda", "path", "node", "npm"])
+def test_an_install_changes_what_the_result_of_a_base_is_remembered_by(lab: Lab, kind: str) -> None:
+    lab.write("api/pyproject.toml", "")
+    lab.write("web/package.json", "{}")
+    place = {"subfolder": "api/.venv", "node": "web/node_modules", "npm": "web/node_modules"}.get(kind, "../python")
+    installed = lab.root / place
+    if "node_modules" in place:
+        lab.write("web/node_modules/.package-lock.json", "{}")
+    else:
+        _, installed = lab.virtualenv(place)
+    top = lab.folder / "python"
+    for name in {"conda": ("conda-meta",), "path": ()}.get(kind, ()):
+        (top / name).mkdir()
+    if kind in ("conda", "path"):
+        (top / "pyvenv.cfg").unlink()
+    own = {"active": {"VIRTUAL_ENV": str(top)}, "conda": {"CONDA_PREFIX": str(top)}}.get(kind, {})
+    if kind == "path":
+        (top / "bin" / "python").unlink()
+        shutil.copy(shutil.which("true") or "", top / "bin" / "python")
+        own = {"PATH": f"{top}/bin"}
+    environment = ProjectEnvironment(lab.root, lab.root / ".git", {**lab.environ, **own})
+    before = asyncio.run(environment.stamp())
+    assert asyncio.run(environment.stamp()) == before
+    if kind == "npm":
+        lab.write("web/node_modules/.package-lock.json", '{"packages": {}}')
+    else:
+        (installed / "added").mkdir()
+    assert asyncio.run(environment.stamp()) != before

@@ -15,6 +15,7 @@ import aegis_tui
 from aegis_tui.adapters.environment.active import find_active, package_sites, prefix_of_path, program_folders
 from aegis_tui.adapters.environment.astray import find_astray
 from aegis_tui.adapters.environment.node_modules import make_node_modules, package_folders, package_names
+from aegis_tui.adapters.environment.stamps import stamp
 from aegis_tui.adapters.environment.tree_map import TreeMap
 from aegis_tui.adapters.environment.virtualenv import (
     VirtualenvOverlay,
@@ -65,6 +66,20 @@ class ProjectEnvironment:
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
         """Nothing: what can lead astray is known before."""
         return ()
+
+    async def stamp(self) -> str:
+        """See `QaEnvironment`."""
+        return await asyncio.to_thread(self._stamp)
+
+    def _stamp(self) -> str:
+        places = [theirs for theirs, _ in self._places(self._root)]
+        virtualenvs = [theirs for theirs in places if theirs.name != "node_modules"]
+        beside = [theirs for theirs in virtualenvs if theirs.parent == self._root]
+        active = find_active(beside, self._environ, self._own_prefix)
+        search_path = self._environ.get("PATH", os.defpath)
+        prefix = active or prefix_of_path(search_path, self._root)
+        node_modules = [theirs for theirs in places if theirs.name == "node_modules"]
+        return stamp([*virtualenvs, *([prefix] if prefix else [])], node_modules, search_path)
 
     def _places(self, worktree: Path) -> Iterator[tuple[Path, Path]]:
         """Each virtual environment and `node_modules` in the checkout, with its place in a worktree."""
