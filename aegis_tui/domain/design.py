@@ -8,6 +8,9 @@ from __future__ import annotations
 import difflib
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import dropwhile, islice
+from operator import ne
 from typing import Annotated
 
 from pydantic import Field
@@ -23,6 +26,12 @@ from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.naming import RESERVED
 from aegis_tui.domain.partition import JOINT_OWNER, SHARED_OWNER, Overlap
 from aegis_tui.errors import DesignRefused, Refused
+
+MOST_FEATURES = 500
+"""Features of one design; each has a worker of its own."""
+
+_MOST_GUESSES = 5
+"""Unknown names for which the nearest known one is looked for, which costs a comparison with each."""
 
 MOST_ISSUES = 200
 """Broken rules that are named at once."""
@@ -58,7 +67,7 @@ class Feature(FrozenModel):
     partition: Globs
     """What its worker alone may write."""
 
-    depends_on: tuple[str, ...] = ()
+    depends_on: Annotated[tuple[str, ...], Field(max_length=MOST_FEATURES)] = ()
     """Ids of features that must be done before this one starts."""
 
     kind: Text = "native"
@@ -89,7 +98,7 @@ class Design(FrozenModel):
 
     goal: Text
     foundation: Foundation | None = None
-    features: Annotated[tuple[Feature, ...], Field(min_length=1)]
+    features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=MOST_FEATURES)]
     shared: Globs = ()
     """Read-only for workers."""
 
@@ -126,7 +135,11 @@ class _Area(FrozenModel):
 
 
 def check_design(
-    design: Design, *, kinds: Collection[str] | None = None, ignore_case: bool = False
+    design: Design,
+    *,
+    kinds: Collection[str] | None = None,
+    ignore_case: bool = False,
+    effort: Effort | None = None,
 ) -> list[DesignIssue]:
     """Every rule the design breaks, in file order of the checks; empty when it may be dispatched.
 
@@ -134,6 +147,7 @@ def check_design(
         design: A well-formed design.
         kinds: Names of the agent kinds that are installed; None leaves kinds unchecked.
         ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
+        effort: What the whole request may still cost; None lets this call cost as much as a request.
 
     Source: contract 4, PART-1, FLOW-2.
     """
@@ -142,10 +156,10 @@ def check_design(
     found = [
         *_check_ids(design),
         *([] if kinds is None else _check_kinds(design, kinds)),
-        *_check_dependencies(design.features),
+        *islice(_check_dependencies(design.features), MOST_ISSUES),
         *_check_qa(design.qa),
     ]
-    effort = Effort()
+    effort = Effort() if effort is None else effort
     try:
         found += _check_globs(areas, compiled, ignore_case, effort)
         for issue in _check_overlaps(areas, compiled, effort):
@@ -237,10 +251,12 @@ def _check_kinds(design: Design, kinds: Collection[str]) -> Iterator[DesignIssue
 
 def _check_dependencies(features: Sequence[Feature]) -> Iterator[DesignIssue]:
     known = {feature.id for feature in features}
+    unknown = 0
     for at, feature in enumerate(features):
         for n, needed in enumerate(feature.depends_on):
             if needed not in known:
-                meant = nearest(needed, known)
+                unknown += 1
+                meant = nearest(needed, known) if unknown <= _MOST_GUESSES else None
                 question = f"; did you mean {meant}?" if meant else ""
                 yield _issue(("features", at, "depends_on", n), f"there is no feature '{needed}'{question}")
     position = {feature.id: at for at, feature in reversed(list(enumerate(features)))}
@@ -259,20 +275,20 @@ def _find_cycles(features: Sequence[Feature]) -> list[list[str]]:
     cycles: list[list[str]] = []
     done: set[str] = set()
     for start in needs:
-        trail: list[str] = []
+        trail: dict[str, None] = {}
         pending = [iter((start,))]
         while pending:
             name = next(pending[-1], None)
             if name is None:
                 pending.pop()
-                done.update(trail[-1:])
-                del trail[-1:]
+                if trail:
+                    done.add(trail.popitem()[0])
             elif name in trail and name not in done:
-                cycle = trail[trail.index(name) :]
+                cycle = list(dropwhile(partial(ne, name), trail))
                 cycles.append(_from_first(cycle, needs))
                 done.update(cycle)
             elif name in needs and name not in done:
-                trail.append(name)
+                trail[name] = None
                 pending.append(iter(needs[name]))
     return cycles
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from aegis_tui.errors import Refused
 
-MOST_STEPS: Final = 300_000
+MOST_STEPS: Final = 130_000
 """What the globs of one request may cost together, at half a microsecond a step; 400 ordinary globs of a design do."""
 
 _SHOWN = 60

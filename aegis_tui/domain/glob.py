@@ -293,6 +293,7 @@ def _parse_segment(raw: str, ignore_case: bool) -> Segment:
     return Segment(tuple(tokens), name, ignore_case)
 
 
+@lru_cache(maxsize=1024)
 def _parse_class(unit: str, ignore_case: bool) -> CharSet:
     negated = unit[1] in "!^"
     ranges = merge_ranges(_class_ranges(unit[2:-1] if negated else unit[1:-1]))
@@ -300,7 +301,7 @@ def _parse_class(unit: str, ignore_case: bool) -> CharSet:
         ranges = _fold_ranges(ranges)
     if negated:
         ranges = subtract_ranges(ANY_CHAR.ranges, ranges)
-        ranges = subtract_ranges(ranges, _changed_ranges()) if ignore_case else ranges
+        ranges = subtract_ranges(ranges, folded_ranges()) if ignore_case else ranges
     ranges = subtract_ranges(ranges, ((0x00, 0x00), (0x2F, 0x2F)))
     if not ranges:
         _refuse(f"the class {unit} matches nothing")
@@ -333,7 +334,7 @@ def _class_ranges(body: str) -> Iterator[tuple[int, int]]:
 def _fold_ranges(ranges: Ranges) -> Ranges:
     members = CharSet(ranges)
     images = [ord(folded) for char, folded in _folds().items() if char in members]
-    return merge_ranges([*subtract_ranges(ranges, _changed_ranges()), *((image, image) for image in images)])
+    return merge_ranges([*subtract_ranges(ranges, folded_ranges()), *((image, image) for image in images)])
 
 
 def _fold(char: str) -> str:
@@ -352,5 +353,6 @@ def _folds() -> dict[str, str]:
 
 
 @cache
-def _changed_ranges() -> Ranges:
+def folded_ranges() -> Ranges:
+    """Characters that no name has where case is folded."""
     return merge_ranges((ord(char), ord(char)) for char in _folds())

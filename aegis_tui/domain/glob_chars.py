@@ -7,16 +7,19 @@ import unicodedata
 from functools import cache, lru_cache
 from itertools import islice
 
-from aegis_tui.domain.glob import prepare
+from aegis_tui.domain.glob import folded_ranges, prepare
 from aegis_tui.domain.glob_token import ANY_CHAR, STAR, CharSet, Ranges, Token, merge_ranges, subtract_ranges
 
 _READABLE = string.ascii_lowercase + string.digits + string.ascii_uppercase + "_-"
 
+_FIRST_READABLE, _LAST_READABLE = ord(min(_READABLE)), ord(max(_READABLE))
+
 _SAMPLE = 64
 """How many characters of each range are looked at for a printable one."""
 
-_NORMALIZED_BELOW = 0x30000
-"""No character from here on combines, decomposes or has case."""
+_NORMALIZED = (*range(0x3400), *range(0xA000, 0xAC00), *range(0xD7A4, 0x17000), *range(0x18D80, 0x20000))
+_COMPATIBLE = range(0x2F800, 0x2FA20)
+"""Only characters of these combine, decompose or have case, Hangul syllables aside (Unicode 17)."""
 
 
 @lru_cache(maxsize=1024)
@@ -25,9 +28,7 @@ def common_char(a: Token, b: Token) -> str:
     if isinstance(a, str) or isinstance(b, str):
         char, other = (a, b) if isinstance(a, str) else (str(b), a)
         return char if other is STAR or other == char or (isinstance(other, CharSet) and char in other) else ""
-    left, right = CharSet(_ranges_of(a)), CharSet(_ranges_of(b))
-    readable = next((char for char in _READABLE if char in left and char in right), "")
-    return readable or _most_readable(_intersection(left.ranges, right.ranges))
+    return _most_readable(_intersection(_ranges_of(a), _ranges_of(b)))
 
 
 @lru_cache(maxsize=1024)
@@ -38,17 +39,16 @@ def deciding_chars(a: Token, b: Token, ignore_case: bool) -> str:
     is none, these are all that can be in such a name.
     """
     ranges = _intersection(_ranges_of(a), _ranges_of(b))
-    active = _active_ranges()
-    changed = _changed_ranges(ignore_case)
-    if inert := subtract_ranges(ranges, merge_ranges((*active, *changed, (_DOT, _DOT)))):
+    if inert := subtract_ranges(ranges, _special_ranges(ignore_case)):
         return _most_readable(inert)
-    left = subtract_ranges(_intersection(ranges, merge_ranges((*active, (_DOT, _DOT)))), changed)
+    left = subtract_ranges(_intersection(ranges, _joining_ranges()), _changed_ranges(ignore_case=ignore_case))
     return "".join(sorted((chr(code) for low, high in left for code in range(low, high + 1)), key=_oddness))
 
 
 def _most_readable(ranges: Ranges) -> str:
     within = CharSet(ranges)
-    readable = next((char for char in _READABLE if char in within), "")
+    may_be = any(low <= _LAST_READABLE and high >= _FIRST_READABLE for low, high in ranges[:_SAMPLE])
+    readable = next((char for char in _READABLE if char in within), "") if may_be else ""
     sampled = (chr(code) for low, high in ranges for code in islice(range(low, high + 1), _SAMPLE))
     return readable or min(sampled, key=_oddness, default="")
 
@@ -63,7 +63,7 @@ def _ranges_of(token: Token) -> Ranges:
 def _active_ranges() -> Ranges:
     """Characters that may combine with a neighbour or change places with it: marks, and what a mark can go on."""
     active: set[int] = set(range(_L_FIRST, _T_LAST + 1)) | set(range(_LV_FIRST, _LV_LAST + 1, _T_COUNT))
-    for char in map(chr, range(_NORMALIZED_BELOW)):
+    for char in map(chr, (*_NORMALIZED, *_COMPATIBLE)):
         if unicodedata.combining(char):
             active.add(ord(char))
         parts = unicodedata.decomposition(char)
@@ -79,10 +79,23 @@ _LV_FIRST, _LV_LAST, _T_COUNT = 0xAC00, 0xD7A3, 28
 
 
 @cache
-def _changed_ranges(ignore_case: bool) -> Ranges:
+def _changed_ranges(*, ignore_case: bool) -> Ranges:
     """Characters that no prepared name has."""
-    every = map(chr, range(_NORMALIZED_BELOW))
-    return merge_ranges((ord(char), ord(char)) for char in every if prepare(char, ignore_case=ignore_case) != char)
+    if ignore_case:
+        return merge_ranges((*_changed_ranges(ignore_case=False), *folded_ranges()))
+    every = map(chr, (*_NORMALIZED, *_COMPATIBLE))
+    return merge_ranges((ord(char), ord(char)) for char in every if prepare(char) != char)
+
+
+@cache
+def _joining_ranges() -> Ranges:
+    return merge_ranges((*_active_ranges(), (_DOT, _DOT)))
+
+
+@cache
+def _special_ranges(ignore_case: bool) -> Ranges:
+    """What cannot stand for every other character."""
+    return merge_ranges((*_joining_ranges(), *_changed_ranges(ignore_case=ignore_case)))
 
 
 def _intersection(a: Ranges, b: Ranges) -> Ranges:

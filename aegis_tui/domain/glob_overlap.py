@@ -53,9 +53,17 @@ def overlap(a: Glob | str, b: Glob | str, *, ignore_case: bool = False, effort: 
     return None
 
 
-_PAIR_STEPS = 2
-_ROWS_A_STEP = 1
+_MOST_FOR_A_PAIR = MOST_STEPS // 2
+"""Steps after which a search is given up, so that a request ends soon after it has spent what it may."""
+
+_CAREFUL_TIMES = 4
+_GLANCE = 16
+"""How many segments, and characters of each, are looked at before anything else."""
+
+_PAIR_STEPS = 8
+_ROW_STEPS = 2
 _STATE_STEPS = 6
+_RANGES_A_STEP = 4
 """How many steps of half a microsecond things take: measured, and rounded up."""
 
 _SMALL = 4_096
@@ -75,7 +83,7 @@ class _Meter:
 
     def spend(self, steps: int) -> None:
         self.steps += steps
-        if self.steps >= MOST_STEPS:
+        if self.steps >= _MOST_FOR_A_PAIR:
             raise _TooMuchError
 
     def common_name(self, one: Segment, other: Segment) -> str | None:
@@ -87,12 +95,33 @@ class _Meter:
 
 
 def _part_at_once(a: Pattern, b: Pattern) -> bool:
-    """Whether leading literal segments tell that nothing matches both."""
-    for left, right in zip(a, b, strict=False):
-        if left.literal is None or right.literal is None:
+    """Whether a look at the first segments, and at the last one, tells that nothing matches both."""
+    if _differ(a[-1], b[-1]):
+        return True
+    for left, right in zip(a[:_GLANCE], b[:_GLANCE], strict=False):
+        if left is GLOBSTAR or right is GLOBSTAR:
             return False
-        if left.literal != right.literal:
+        if _differ(left, right):
             return True
+    return False
+
+
+def _differ(a: Segment, b: Segment) -> bool:
+    """Whether the characters before the first star, or after the last, tell that nothing matches both."""
+    if a.literal is not None and b.literal is not None:
+        return a.literal != b.literal
+    if a is ANY_SEGMENT or b is ANY_SEGMENT:
+        return False
+    heads, tails = (
+        (a.tokens[:_GLANCE], b.tokens[:_GLANCE]),
+        (a.tokens[: -_GLANCE - 1 : -1], b.tokens[: -_GLANCE - 1 : -1]),
+    )
+    for left, right in (heads, tails):
+        for one, other in zip(left, right, strict=False):
+            if one is STAR or other is STAR:
+                break
+            if one != other and isinstance(one, str) and isinstance(other, str):
+                return True
     return False
 
 
@@ -157,11 +186,14 @@ def _segment_witness(a: Segment, b: Segment) -> tuple[str | None, int]:
 
     Over `MOST_STEPS` nothing is known: it would have cost more.
     """
+    if _differ(a, b):
+        return None, 1
     for one, other in ((a, b), (b, a)):
         if one.literal is not None:
-            return (one.literal if other.matches(one.literal) else None), 1 + len(other.tokens) // _ROWS_A_STEP
-    ways = bits_of(b.tokens).ways_to_end(a.tokens)
-    meter = _Meter(1 + (len(a.tokens) + len(b.tokens)) // _ROWS_A_STEP)
+            return (one.literal if other.matches(one.literal) else None), 1 + len(other.tokens)
+    bits = bits_of(b.tokens)
+    ways = bits.ways_to_end(a.tokens)
+    meter = _Meter(1 + _ROW_STEPS * len(a.tokens) + len(b.tokens) + bits.lookup_steps(a.tokens))
     if (start := _first_way(a.tokens, b.tokens, ways)) is None:
         return None, meter.steps
     try:
@@ -177,7 +209,7 @@ def _common_name(a: Segment, b: Segment, ways: list[int], start: _Start, meter: 
         shortest = _search(a.tokens, b.tokens, meter)
         names: tuple[str | None, ...] = (_search(_filled(a.tokens), _filled(b.tokens), meter), shortest)
     else:
-        names = (_any_name(a.tokens, b.tokens, ways, start),)
+        names = (_any_name(a.tokens, b.tokens, ways, start, meter),)
     for name in names:
         if name is not None and prepare(name, ignore_case=ignore_case) == name:
             return name
@@ -217,7 +249,7 @@ def _takes_dot(token: Token) -> bool:
     return token is STAR or (token == "." if isinstance(token, str) else isinstance(token, CharSet) and "." in token)
 
 
-def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start: _Start) -> str:
+def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start: _Start, meter: _Meter) -> str:
     """A name on the way from `start` to both ends: one step for each position."""
     i, j, text = start
     chars = [text]
@@ -227,9 +259,17 @@ def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start
         elif j < len(b) and b[j] is STAR and ways[i] >> (j + 1) & 1:
             j += 1
         else:
+            meter.spend(_char_steps(a[i], b[j]))
             chars.append(common_char(a[i], b[j]))
             i, j = i + (a[i] is not STAR), j + (b[j] is not STAR)
     return "".join(chars)
+
+
+def _char_steps(one: Token, other: Token) -> int:
+    """What it costs to find a character that both take."""
+    if isinstance(one, CharSet) and isinstance(other, CharSet):
+        return _STATE_STEPS + (len(one.ranges) + len(other.ranges)) // _RANGES_A_STEP
+    return 1
 
 
 def _filled(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
@@ -255,7 +295,7 @@ def _search(
     while queue:
         i, j, name = queue.popleft()
         state = (i, j, _tail(name, is_careful))
-        meter.spend(_STATE_STEPS + len(name) // 8)
+        meter.spend(_STATE_STEPS + (len(name) if is_careful else len(name) // 8))
         if state in seen or (is_careful and prepare(name, ignore_case=ignore_case) != name):
             continue
         seen.add(state)
@@ -266,7 +306,7 @@ def _search(
             step = (i + (a[i] is not STAR), j + (b[j] is not STAR))
             chars = deciding_chars(a[i], b[j], ignore_case) if is_careful else common_char(a[i], b[j])
             later = [(*step, name + char) for char in chars]
-            meter.spend(len(later))
+            meter.spend(len(later) + _char_steps(a[i], b[j]) * (_CAREFUL_TIMES if is_careful else 1))
         if is_careful:
             queue.extendleft(reversed(later))
         else:

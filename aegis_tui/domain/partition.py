@@ -82,18 +82,40 @@ def find_overlaps(
     return found
 
 
-_Owned = tuple[str, Sequence[Glob]]
-"""Who owns globs, and the globs."""
+_Texts = Sequence[tuple[str, Sequence[str]]]
+"""Who owns globs, and the globs as text."""
+
+_Owned = Sequence[tuple[str, Sequence[Glob]]]
+"""The same, compiled."""
 
 
-def _overlaps_between(one: _Owned, other: _Owned, effort: Effort) -> list[Overlap]:
-    (owner_a, globs_a), (owner_b, globs_b) = one, other
-    return [
-        Overlap(a=a.text, b=b.text, owners=(owner_a, owner_b), witness=witness)
-        for a in globs_a
-        for b in globs_b
-        if (witness := overlap(a, b, effort=effort)) is not None
-    ]
+def find_clashes(ones: _Texts, others: _Texts, effort: Effort, *, ignore_case: bool = False) -> list[Overlap]:
+    """Every pair of a glob of the first side and one of the second that share a path, in the order given.
+
+    Args:
+        ones: Whose globs are asked about; theirs are not compared with each other.
+        others: Whom they may clash with.
+        effort: What the whole request may still cost.
+        ignore_case: As for `find_overlaps`.
+
+    Raises:
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
+    """
+    sides = [[(owner, _compile(globs, ignore_case, effort)) for owner, globs in side] for side in (ones, others)]
+    return _overlaps_between(sides[0], sides[1], effort)
+
+
+def _overlaps_between(ones: _Owned, others: _Owned, effort: Effort) -> list[Overlap]:
+    left, right = (
+        [(at, owner, glob) for at, (owner, globs) in enumerate(side) for glob in globs] for side in (ones, others)
+    )
+    near = near_pairs([[glob for *_, glob in left], [glob for *_, glob in right]], effort)
+    pairs = [(left[a], right[b]) for (_, a), (_, b) in near]
+    found = []
+    for (_, owner_a, a), (_, owner_b, b) in sorted(pairs, key=lambda pair: (pair[0][0], pair[1][0])):
+        if (witness := overlap(a, b, effort=effort)) is not None:
+            found.append(Overlap(a=a.text, b=b.text, owners=(owner_a, owner_b), witness=witness))
+    return found
 
 
 def _compile(globs: Iterable[str], ignore_case: bool, effort: Effort | None = None) -> tuple[Glob, ...]:
@@ -226,11 +248,8 @@ class PartitionTable:
         effort = Effort() if effort is None else effort
         wanted = _compile(globs, self.ignore_case, effort)
         others = [(owner, owned) for owner, owned in self._owned.items() if owner != agent_id]
-        return [
-            found
-            for owner, owned in (*others, (SHARED_OWNER, self._shared), (JOINT_OWNER, self._joint))
-            for found in _overlaps_between((agent_id, wanted), (owner, owned), effort)
-        ]
+        lists = [(SHARED_OWNER, self._shared), (JOINT_OWNER, self._joint)]
+        return _overlaps_between([(agent_id, wanted)], [*others, *lists], effort)
 
     def is_closed(self, path: str) -> bool:
         """Whether no partition and no grant can open the path: git's own, specs, or none inside the repository."""

@@ -7,13 +7,13 @@ the state of its own moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aegis_tui.domain import ids
 from aegis_tui.domain.command import AgentRegister, AnyCommand, DesignAgree, DesignPropose, PartitionSet, RunStart
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.design import Design, check_design
-from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.design import check_design
+from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.reservation import check_designed, free_overlaps, waiting_globs
 from aegis_tui.domain.run_rules import parse_design
 from aegis_tui.domain.workspace import Workspace
@@ -39,11 +39,12 @@ def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Reh
             found = workspace.instances.find(command.agent_id)
             return _partition(workspace, found.agent_id, command.globs) if found else None
         case RunStart() if command.design is not None and command.facts is not None:
-            return _design(command.design, table.copy(), ignore_case=command.facts.ignore_case)
+            return _design(command.design, table.partitions, ignore_case=command.facts.ignore_case)
         case DesignPropose() if (run := workspace.runs.current()) is not None:
-            return _design(command.design, table.copy(), ignore_case=run.facts.ignore_case)
+            return _design(command.design, table.partitions, ignore_case=run.facts.ignore_case)
         case DesignAgree() if (run := workspace.runs.current()) is not None and run.proposed is not None:
-            return _design(run.proposed, table.copy(), ignore_case=run.facts.ignore_case)
+            proposed, taken, ignore_case = run.proposed, table.partitions, run.facts.ignore_case
+            return _only_effort(lambda: check_designed(taken, proposed, Effort(), ignore_case=ignore_case))
         case _:
             return None
 
@@ -53,11 +54,11 @@ def _partition(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> Reh
     return _only_effort(lambda: free_overlaps(table, waiting, agent_id, globs))
 
 
-def _design(wanted: Design | dict[str, object], table: PartitionTable, *, ignore_case: bool) -> Rehearsal:
+def _design(wanted: dict[str, object], taken: Mapping[str, Sequence[str]], *, ignore_case: bool) -> Rehearsal:
     def compare() -> None:
-        design = wanted if isinstance(wanted, Design) else parse_design(wanted)
-        check_design(design, ignore_case=ignore_case)
-        check_designed(table.partitions, design, ignore_case=ignore_case)
+        design, effort = parse_design(wanted), Effort()
+        check_design(design, ignore_case=ignore_case, effort=effort)
+        check_designed(taken, design, effort, ignore_case=ignore_case)
 
     return _only_effort(compare)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from aegis_tui.domain.closed import check_new_globs
 from aegis_tui.domain.design import Design
 from aegis_tui.domain.effort import Effort
-from aegis_tui.domain.partition import JOINT_OWNER, SHARED_OWNER, Overlap, PartitionTable, find_overlaps
+from aegis_tui.domain.partition import JOINT_OWNER, SHARED_OWNER, Overlap, PartitionTable, find_clashes
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION
 from aegis_tui.domain.workspace import Workspace
@@ -96,9 +96,8 @@ def free_overlaps(
     """As `taken_overlaps`, from the partitions and what `waiting_globs` gave."""
     effort = Effort()
     found = table.overlaps_with(agent_id, globs, effort=effort)
-    for name, reserved in waiting.items():
-        found += find_overlaps({agent_id: globs, name: reserved}, ignore_case=table.ignore_case, effort=effort)
-    return found
+    mine = [(agent_id, globs)]
+    return found + find_clashes(mine, list(waiting.items()), effort, ignore_case=table.ignore_case)
 
 
 def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> None:
@@ -126,26 +125,22 @@ def dispatch_overlap(workspace: Workspace, name: str, globs: Sequence[str]) -> O
     return next((item for item in met if item.owners[1] not in lists), None)
 
 
-def check_agreeable(workspace: Workspace, design: Design, *, ignore_case: bool) -> None:
+def check_agreeable(workspace: Workspace, design: Design, effort: Effort, *, ignore_case: bool) -> None:
     """Return if no living instance owns a path that the design gives to somebody else.
 
     Raises:
         DesignRefused: One does; `issues` names each with an example path.
         Refused: code `glob.effort`; to find out would cost too much.
     """
-    check_designed(workspace.partitions.partitions, design, ignore_case=ignore_case)
+    check_designed(workspace.partitions.partitions, design, effort, ignore_case=ignore_case)
 
 
-def check_designed(partitions: Mapping[str, Sequence[str]], design: Design, *, ignore_case: bool) -> None:
+def check_designed(
+    partitions: Mapping[str, Sequence[str]], design: Design, effort: Effort, *, ignore_case: bool
+) -> None:
     """As `check_agreeable`, from the globs of the living instances by agent id."""
-    effort = Effort()
     wanted = [*_designed(design).items(), (SHARED_OWNER, design.shared), (JOINT_OWNER, design.joint)]
-    clashes = [
-        found
-        for name, globs in wanted
-        for agent_id, owned in partitions.items()
-        for found in find_overlaps({name: globs, agent_id: owned}, ignore_case=ignore_case, effort=effort)
-    ]
+    clashes = find_clashes(wanted, list(partitions.items()), effort, ignore_case=ignore_case)
     if clashes:
         issues = [{"field": item.owners[0], "message": _told(item), "witness": item.witness} for item in clashes]
         hint = "change the design, re-partition the instance, or let it leave"

@@ -11,6 +11,7 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain import run_event as events
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.design import Design, check_design
+from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.failure import fail
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance import InstanceStopping
@@ -43,8 +44,16 @@ def parse_design(fields: dict[str, Any]) -> Design:
         raise DesignRefused(f"the design cannot be read: {lines}", "see contract section 4", issues=issues) from error
 
 
-def checked_design(fields: dict[str, Any], facts: events.RunFacts, *, unchecked: bool = False) -> Design:
+def checked_design(
+    fields: dict[str, Any], facts: events.RunFacts, effort: Effort, *, unchecked: bool = False
+) -> Design:
     """A design that may be dispatched in the repository that the facts are about.
+
+    Args:
+        fields: The design as it was sent.
+        facts: What is known of the repository.
+        effort: What the whole request may still cost.
+        unchecked: Whether a design without a check is good enough.
 
     Raises:
         DesignRefused: It breaks a rule; `issues` names field, message and witness of each.
@@ -56,8 +65,8 @@ def checked_design(fields: dict[str, Any], facts: events.RunFacts, *, unchecked:
             "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked does without",
             issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
         )
-    issues = check_design(design, kinds=ids.KINDS, ignore_case=facts.ignore_case)
-    issues += submodule_issues(design, facts.submodules, ignore_case=facts.ignore_case)
+    issues = check_design(design, kinds=ids.KINDS, ignore_case=facts.ignore_case, effort=effort)
+    issues = issues or submodule_issues(design, facts.submodules, ignore_case=facts.ignore_case)
     if issues:
         lines = "; ".join(f"{item.field}: {item.message}" for item in issues)
         plain = [item.model_dump(mode="json") for item in issues]
@@ -83,8 +92,9 @@ def start(workspace: Workspace, command: commands.RunStart, actor: Actor, reques
         raise UsageError(f"there is no agent kind {command.options.kind}", f"one of {', '.join(ids.KINDS)}")
     design = None
     if command.design is not None:
-        design = checked_design(command.design, command.facts, unchecked=command.options.unchecked)
-        check_agreeable(workspace, design, ignore_case=command.facts.ignore_case)
+        effort = Effort()
+        design = checked_design(command.design, command.facts, effort, unchecked=command.options.unchecked)
+        check_agreeable(workspace, design, effort, ignore_case=command.facts.ignore_case)
     started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
     drafts: list[Draft] = [
         (actor.agent_id, started),
@@ -123,8 +133,9 @@ def propose(workspace: Workspace, command: commands.DesignPropose, actor: Actor,
         raise Refused("no run waits for a design", "start one: aegis-tui run GOAL", code="design.closed")
     if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
         raise Refused("only the Commander proposes a design", code="design.role")
-    design = checked_design(command.design, run.facts, unchecked=run.options.unchecked)
-    check_agreeable(workspace, design, ignore_case=run.facts.ignore_case)
+    effort = Effort()
+    design = checked_design(command.design, run.facts, effort, unchecked=run.options.unchecked)
+    check_agreeable(workspace, design, effort, ignore_case=run.facts.ignore_case)
     drafts: list[Draft]
     if run.options.yes:
         drafts = _agree(workspace, run.run, design, actor, proposed=True)
@@ -143,7 +154,7 @@ def agree(workspace: Workspace, command: commands.DesignAgree, actor: Actor, req
         raise UsageError(f"there is no proposed design {command.design_id}", "see aegis-tui status")
     if run.design is not None:
         raise Refused("the design is agreed already", code="design.closed")
-    check_agreeable(workspace, run.proposed, ignore_case=run.facts.ignore_case)
+    check_agreeable(workspace, run.proposed, Effort(), ignore_case=run.facts.ignore_case)
     return Decision(_agree(workspace, run.run, run.proposed, actor, proposed=False), {"run": run.run})
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.run_event import RunFacts
 from aegis_tui.domain.run_rules import checked_design
 from aegis_tui.errors import DesignRefused
@@ -22,14 +23,14 @@ def facts(*commands: str) -> RunFacts:
 
 def test_a_design_without_any_check_is_refused_with_the_field_and_the_flags_that_help() -> None:
     with pytest.raises(DesignRefused, match="no QA command") as refused:
-        checked_design(DESIGN, facts())
+        checked_design(DESIGN, facts(), Effort())
     assert [issue["field"] for issue in refused.value.data["issues"]] == ["qa.commands"]
     assert "--check" in refused.value.hint and "--unchecked" in refused.value.hint
 
 
 def test_the_persons_word_stands_for_the_check() -> None:
-    assert checked_design(DESIGN, facts(), unchecked=True).qa is None
+    assert checked_design(DESIGN, facts(), Effort(), unchecked=True).qa is None
 
 
 def test_a_check_of_the_person_is_enough() -> None:
-    assert checked_design(DESIGN, facts("test -f a")).qa is None
+    assert checked_design(DESIGN, facts("test -f a"), Effort()).qa is None
