@@ -18,7 +18,7 @@ from aegis_tui.adapters.disk import FolderMeter
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
 from aegis_tui.adapters.git.describe import describe_commit, list_files
-from aegis_tui.adapters.git.environment import absolute_search_path, agent_git_environment
+from aegis_tui.adapters.git.environment import agent_git_environment, without_relative_places
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.leftovers import find_leftovers
@@ -216,7 +216,9 @@ def serve_hub(root: Path) -> int:
     if settings.port is not None and not os.environ.get("AEGIS_PORT"):
         os.environ["AEGIS_PORT"] = str(settings.port)
     os.environ["AEGIS_ORPHAN_S"] = f"{settings.orphan_s:g}"
-    os.environ["PATH"] = absolute_search_path(os.environ.get("PATH", os.defpath))
+    for name in os.environ.keys() - (kept := without_relative_places(os.environ)).keys():
+        del os.environ[name]
+    os.environ.update(kept)
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
     regions = RegionService(root, FileSymbols())
     os.environ.pop(KEY_VARIABLE, None)  # no program that the hub starts inherits the model server's key

@@ -296,8 +296,8 @@ class Repository(Protocol):
         """The unified diff between two commits or trees, of those paths only when given."""
         ...
 
-    async def read_blob(self, oid: str) -> bytes:
-        """The content of a blob, named by its id or as `revision:path`, the path in its written form (contract 3)."""
+    async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
+        """A blob by its id or `revision:path` (contract 3); over `limit` bytes a `GitError`, code `git.output`."""
         ...
 
     async def tree_of(self, oid: str) -> str:
@@ -316,8 +316,8 @@ class Repository(Protocol):
         """True if `ancestor` can be reached from `descendant`, or is the same."""
         ...
 
-    async def merge_base(self, one: str, other: str) -> str | None:
-        """The best common ancestor, or None."""
+    async def merge_bases(self, one: str, other: str) -> list[str]:
+        """The best common ancestors, the one that git prefers first."""
         ...
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:

@@ -17,6 +17,12 @@ from aegis_tui.domain.run_event import Finding
 from aegis_tui.errors import GitError
 from aegis_tui.ports.repository import ChangedPath, Repository
 
+_MAX_BYTES = 8 << 20
+"""A larger file is only known by its id; the agents' own tools write no file of that size."""
+
+_LARGE = b"\0larger than what is compared"
+"""Stands for the content of a larger file: what is put over it is taken to drop lines."""
+
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -40,7 +46,9 @@ class FenceCheck:
         }
 
     async def _answer(self, base: str, item: ChangedPath, writes: Sequence[FencedWrite]) -> tuple[str, ...]:
-        handed = await self._repository.read_blob(item.blob)
+        handed = await self._read(item.blob)
+        if handed is None:
+            return (item.blob,)
         names = {item.blob, *names_of(handed)}
         before = await self._read(f"{base}:{item.path}")
         if writes[-1].new_oid in names or before is None or not names_of(before).isdisjoint(_oids(writes)):
@@ -68,8 +76,12 @@ class FenceCheck:
         """
         found = []
         for path, by in self._fences.overtaken.items() if tree else ():
-            composed, merged = await self._read(f"{working}:{path}"), await self._read(f"{tree}:{path}")
-            if composed is not None and dropped_lines(composed, merged or b"", await self._seen(path)):
+            composed = await self._read(f"{working}:{path}", if_large=_LARGE)
+            merged = await self._read(f"{tree}:{path}", if_large=_LARGE)
+            if composed is None:
+                continue
+            is_large = _LARGE in (composed, merged)
+            if is_large or dropped_lines(composed, merged or b"", await self._seen(path)):
                 found.append(overtaken_finding(path, by))
         return found
 
@@ -83,11 +95,11 @@ class FenceCheck:
         """The content of that blob id, which came from a client; None where git does not have it."""
         return await self._read(oid) if _OBJECT_ID.fullmatch(oid) else None
 
-    async def _read(self, name: str) -> bytes | None:
+    async def _read(self, name: str, *, if_large: bytes | None = None) -> bytes | None:
         try:
-            return await self._repository.read_blob(name)
-        except GitError:
-            return None
+            return await self._repository.read_blob(name, limit=_MAX_BYTES)
+        except GitError as error:
+            return if_large if error.code == "git.output" else None
 
 
 def _oids(writes: Iterable[FencedWrite]) -> list[str]:

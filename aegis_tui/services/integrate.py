@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import posixpath
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +15,8 @@ from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.letter_case import case_clashes
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION, Finding, Overlapping
-from aegis_tui.errors import MergeConflict
+from aegis_tui.domain.tree_entry import MAX_TARGET_BYTES, link_problem, name_problem
+from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.ports.repository import ChangedPath, MergePreview
 from aegis_tui.ports.repository_condition import InspectedRepository
 from aegis_tui.services.fence import FenceCheck
@@ -43,12 +43,20 @@ class Integrator:
         if not await self._repository.commit_exists(head_oid):
             msg = "the commit that was submitted is not there, or not whole: commit again"
             return {"files": (), "findings": (Finding(type="history", msg=msg),)}
-        base = await self._repository.merge_base(run.working_oid, head_oid)
-        if base is None:
+        bases = await self._repository.merge_bases(run.working_oid, head_oid)
+        if not bases:
             msg = "the hand-in shares no history with the working ref"
             return {"files": (), "findings": (Finding(type="history", msg=msg),)}
-        changed = await self._repository.changed_paths(base, head_oid)
+        base = bases[0]
+        try:
+            changed = await self._repository.changed_paths(base, head_oid)
+        except GitError as error:
+            if error.code != "git.output":
+                raise
+            msg = "it changes more files than can be compared: hand in less at once"
+            return {"files": (), "findings": (Finding(type="structure", msg=msg),)}
         preview = await self._repository.predict(run.working_oid, head_oid)
+        changed += await self._beyond(run, bases, preview.tree, {item.path for item in changed})
         blocking, soft = await self._against_applied(run, piece, head_oid, preview)
         others = await self._against_open(run, piece, head_oid)
         clashes = await self._case_clashes(run, preview.tree or head_oid, changed)
@@ -61,6 +69,29 @@ class Integrator:
             "overlaps": (*soft, *others),
             "blocking": tuple(blocking),
         }
+
+    async def _beyond(
+        self, run: Run, bases: Sequence[str], tree: str | None, known: Collection[str]
+    ) -> list[ChangedPath]:
+        """What a merge would change besides what the piece changes since its fork.
+
+        There is nothing unless the histories fork in several places: then git merges those into a base of its own,
+        which may differ from each of them.
+        """
+        if len(bases) < 2 or tree is None:
+            return []
+        merged = await self._repository.changed_paths(run.working_oid, tree)
+        return [item for item in merged if item.path not in known]
+
+    async def beyond(self, run: Run, piece: Piece, head_oid: str) -> list[Finding]:
+        """Files that composing an accepted piece would change now, and that were not checked as the piece's."""
+        bases = await self._repository.merge_bases(run.working_oid, head_oid)
+        if len(bases) < 2:
+            return []
+        preview = await self._repository.predict(run.working_oid, head_oid)
+        msg = "a merge would change it, though the piece does not: commit anew on top of the working ref"
+        others = await self._beyond(run, bases, preview.tree, piece.files)
+        return [Finding(type="history", file=item.path, msg=msg) for item in others]
 
     async def _case_clashes(self, run: Run, tree: str, changed: Iterable[ChangedPath]) -> list[Finding]:
         """New paths that, where git ignores case, are the same file as another one that is there or was merged."""
@@ -78,14 +109,23 @@ class Integrator:
         for item in changed:
             if item.status == "D":
                 continue
+            problem = name_problem(item.path)
             if item.mode == SUBMODULE:
-                found.append(Finding(type="structure", file=item.path, msg="a submodule may not be added or moved"))
-            elif item.mode == LINK:
-                target = (await self._repository.read_blob(item.blob)).decode("utf-8", "replace")
-                if escapes(item.path, target):
-                    msg = f"a link out of the repository: {target}"
-                    found.append(Finding(type="structure", file=item.path, msg=msg))
+                problem = "a submodule may not be added or moved"
+            elif item.mode == LINK and not problem:
+                problem = await self._link_problem(item)
+            if problem:
+                found.append(Finding(type="structure", file=item.path, msg=problem))
         return found
+
+    async def _link_problem(self, item: ChangedPath) -> str:
+        try:
+            target = await self._repository.read_blob(item.blob, limit=MAX_TARGET_BYTES)
+        except GitError as error:
+            if error.code != "git.output":
+                raise
+            return f"a link to more than {MAX_TARGET_BYTES} bytes: it could not be checked out"
+        return link_problem(item.path, target.decode("utf-8", "surrogateescape"))
 
     async def _against_applied(
         self, run: Run, piece: Piece, head_oid: str, preview: MergePreview
@@ -257,11 +297,3 @@ def _paths(changed: Iterable[ChangedPath]) -> set[str]:
 def _who(applied: Iterable[Piece], path: str) -> str:
     named = [piece.name for piece in applied if path in piece.files]
     return named[-1] if named else "integration"
-
-
-def escapes(path: str, target: str) -> bool:
-    """True if a symbolic link at `path` leads out of the repository."""
-    if target.startswith("/"):
-        return True
-    reached = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    return reached == ".." or reached.startswith("../")

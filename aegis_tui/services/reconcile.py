@@ -239,7 +239,8 @@ class Reconciler:
     async def _compose(self, effect: ComposePiece) -> AnyCommand:
         run, piece, fences = await self._piece(effect.run, effect.piece)
         place = {"run": effect.run, "piece": effect.piece, "head_oid": effect.head_oid}
-        if stale := await self._integrator.stale(run, effect.head_oid, fences):
+        stale = await self._integrator.stale(run, effect.head_oid, fences)
+        if stale := stale or await self._integrator.beyond(run, piece, effect.head_oid):
             return commands.MergeMarkRejected(**place, overlaps=(), stale=tuple(stale))
         oid, overlaps = await self._integrator.compose(run, piece, effect.head_oid)
         if oid is None:

@@ -15,7 +15,7 @@ from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import RunFacts, RunOptions
 from aegis_tui.domain.run_rules import parse_design
-from aegis_tui.services.integrate import Integrator, escapes
+from aegis_tui.services.integrate import Integrator
 
 LINES = "".join(f"{number}\n" for number in range(20))
 DESIGN = {
@@ -155,18 +155,91 @@ def test_a_link_out_of_the_repository_is_a_finding(bench: Bench) -> None:
     assert finding.file == "a/out" and "../../secret" in finding.msg
 
 
-@pytest.mark.parametrize(
-    ("path", "target", "expected"),
-    [
-        ("a/b", "../c", False),
-        ("a/b", "../../c", True),
-        ("b", "../c", True),
-        ("b", "/etc/passwd", True),
-        ("a/b/c", "d", False),
-    ],
+def test_a_link_of_a_gigabyte_is_a_finding_and_not_read(bench: Bench) -> None:
+    def change(folder: Path) -> None:
+        (folder / "long").write_bytes(b"x" * 100_000)
+        oid = bench.git("hash-object", "-w", "long")
+        (folder / "long").unlink()
+        bench.git("update-index", "--add", "--cacheinfo", f"120000,{oid},a/link")
+        bench.git("commit", "-qm", "link")
+
+    bench.git("checkout", "-q", "-b", "alpha")
+    change(bench.folder)
+    bench.run.pieces["alpha"].head_oid = bench.git("rev-parse", "alpha")
+    (finding,) = bench.inspect("alpha")["findings"]
+    assert finding.file == "a/link" and "could not be checked out" in finding.msg
+
+
+def test_a_name_that_no_file_system_takes_is_a_finding(bench: Bench) -> None:
+    oid = bench.git("rev-parse", "main:table.txt")
+    bench.git("checkout", "-q", "-b", "alpha")
+    bench.git("update-index", "--add", "--cacheinfo", f"100644,{oid},a/{'n' * 256}")
+    bench.git("commit", "-qm", "long")
+    bench.run.pieces["alpha"].head_oid = bench.git("rev-parse", "alpha")
+    (finding,) = bench.inspect("alpha")["findings"]
+    assert "256 bytes" in finding.msg
+
+
+def crossed_histories(bench: Bench) -> str:
+    """A second commit of alpha that forks from the composed one in two places; git picks one that hides a change.
+
+    In the common past of both places b/theirs is changed; one of them changes it back. So the merge takes the change
+    for new, while compared with the other place there is none.
+    """
+    tree = bench.git("rev-parse", "main^{tree}")
+
+    def commit(when: int, evil: bool, *parents: str, own: str = "") -> str:
+        bench.git("read-tree", tree)
+        for path, text in (("b/theirs", "evil" if evil else ""), ("a/own", own)):
+            if text:
+                (bench.folder / "text").write_text(text)
+                oid = bench.git("hash-object", "-w", "text")
+                bench.git("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}")
+        args = [item for parent in parents for item in ("-p", parent)]
+        done = subprocess.run(
+            ["git", "-C", str(bench.folder), "commit-tree", bench.git("write-tree"), *args, "-m", str(when)],
+            env={**os.environ, "GIT_AUTHOR_DATE": f"@{when} +0000", "GIT_COMMITTER_DATE": f"@{when} +0000"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    past = commit(2_000_000_000, True, bench.base)
+    hides, shows = commit(2_000_000_900, True, past), commit(2_000_000_001, False, past)
+    first = commit(2_000_001_000, False, hides, shows, own="one")
+    second = commit(2_000_001_001, True, hides, shows, own="one")
+    (bench.folder / "text").unlink()
+    alpha = bench.run.pieces["alpha"]
+    alpha.head_oid, alpha.status = first, PieceStatus.SUBMITTED
+    assert bench.inspect("alpha")["files"] == ("a/own",)
+    oid, _ = bench.play(lambda it: it.compose(bench.run, alpha, first))
+    bench.run.working_oid, alpha.applied_head = oid, first
+    return second
+
+
+@pytest.mark.boundary(
+    layer="integration",
+    tried="a history with several forks, of which git shows one and merges by another, to change what is another's",
+    refused="what the merge would change counts, not only what the piece changes since its fork",
 )
-def test_links_are_judged_by_where_they_lead(path: str, target: str, expected: bool) -> None:
-    assert escapes(path, target) is expected
+def test_a_change_that_only_a_merge_shows_is_seen(bench: Bench) -> None:
+    second = crossed_histories(bench)
+    alpha = bench.run.pieces["alpha"]
+    alpha.head_oid = second
+    preview = bench.play(lambda it: it._repository.predict(bench.run.working_oid, second))
+    changed = bench.git("diff", "--name-only", bench.run.working_oid, preview.tree).split()
+    assert changed == ["b/theirs"], "the trick does not work with this git: find another"
+    assert bench.inspect("alpha")["files"] == ("a/own", "b/theirs")
+
+
+def test_a_merge_that_would_change_more_than_was_checked_is_not_made(bench: Bench) -> None:
+    second = crossed_histories(bench)
+    alpha = bench.run.pieces["alpha"]
+    alpha.files = ("a/own",)
+    (finding,) = bench.play(lambda it: it.beyond(bench.run, alpha, second))
+    assert finding.file == "b/theirs"
+    assert bench.play(lambda it: it.beyond(bench.run, alpha, alpha.applied_head or "")) == []
 
 
 def test_a_composition_without_one_of_its_pieces_is_told(bench: Bench) -> None:

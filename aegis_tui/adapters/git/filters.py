@@ -60,6 +60,6 @@ class Filters:
         )
         places += [line.split(" ")[1] for line in answer.text.splitlines() if not line.startswith("refs/heads/aegis/")]
         for place in dict.fromkeys(places):
-            if base := await self._objects.merge_base(commit, place):
-                return base
+            if bases := await self._objects.merge_bases(commit, place):
+                return bases[0]
         return None

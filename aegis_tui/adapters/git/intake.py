@@ -25,7 +25,14 @@ MAX_OBJECTS = 500_000
 MAX_BYTES = 4 << 30
 """Of all objects that one commit brings, unpacked."""
 
-_MAX_LINKING_BYTES = 256 << 20
+MAX_LINKS = 1_000_000
+"""Of one object to others, each counted once."""
+
+MAX_PATHS = 2_000_000
+"""Of one commit. A few objects can stand for billions of files: a tree that holds the same tree many times."""
+
+_MAX_LISTED_BYTES = 512 << 20
+_MAX_LINKING_BYTES = 64 << 20
 _MAX_HEADER = 64
 _CHUNK = 1 << 16
 _DEADLINE_S = 300.0
@@ -51,15 +58,35 @@ class Intake:
             GitError: Something of it is missing, damaged, malformed or beyond the limits; then nothing was taken.
         """
         with scratch_folder() as folder:
-            pack = folder / "pack"
+            aside = folder / "pack" / "pack-of-the-instance.pack"
+            aside.parent.mkdir()
             try:
-                count = await asyncio.to_thread(write_pack, store, oids, pack, is_known=self._is_known)
+                count = await asyncio.to_thread(write_pack, store, oids, aside, is_known=self._is_known)
                 if count:
+                    await self._weigh(aside, oids)
                     args = ("unpack-objects", "-q", "--strict")
-                    await self._runner.run(*args, stdin_file=pack, deadline_s=_DEADLINE_S)
+                    await self._runner.run(*args, stdin_file=aside, deadline_s=_DEADLINE_S)
             except (GitError, OSError) as error:
                 reason = error.message if isinstance(error, GitError) else str(error)
                 raise GitError(f"objects of an instance are not whole: {reason}", code="git.objects") from error
+
+    async def _weigh(self, pack: Path, oids: Sequence[str]) -> None:
+        """Refuse what names more paths than a repository can have; git looks at it aside, before it comes in.
+
+        Raises:
+            GitError: It does, or git cannot read it.
+        """
+        aside = {
+            "GIT_OBJECT_DIRECTORY": str(pack.parent.parent),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self._objects),
+        }
+        await self._runner.run("index-pack", str(pack), env=aside, deadline_s=_DEADLINE_S)
+        given = b"".join(f"{oid}\n".encode() for oid in oids)
+        kinds = await self._runner.run("cat-file", "--batch-check=%(objecttype) %(objectname)", stdin=given, env=aside)
+        for kind, _, oid in (line.partition(" ") for line in kinds.text.splitlines()):
+            if kind in ("commit", "tree"):
+                args = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", oid)
+                await self._runner.run(*args, env=aside, output_bytes=_MAX_LISTED_BYTES, most_items=MAX_PATHS)
 
     def _is_known(self, oid: str) -> bool:
         return (self._objects / oid[:2] / oid[2:]).is_file()
@@ -98,7 +125,7 @@ def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Call
             count, left = count + 1, left - size
             if count > MAX_OBJECTS:
                 raise GitError(f"more than {MAX_OBJECTS} objects")
-            waiting += links
+            waiting += links - seen
     if count:
         _seal(target, count, _algorithm(oids[0]))
     return count
@@ -137,7 +164,7 @@ def _inflated(file: BinaryIO) -> Iterator[bytes]:
         raise GitError(f"an object is damaged: {error}") from error
 
 
-def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) -> tuple[int, list[str]]:
+def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) -> tuple[int, set[str]]:
     """Add one object to a pack: its size, and the objects that it links to."""
     digest = hashlib.new(_algorithm(oid), usedforsecurity=False)
     kind, size, first = _read_header(content)
@@ -185,16 +212,23 @@ def _entry_header(kind: int, size: int) -> bytes:
     return bytes([*out, byte])
 
 
-def _links(kind: bytes, content: bytes, oid_bytes: int) -> list[str]:
-    if kind == b"tree":
-        return list(_tree_links(content, oid_bytes))
-    if kind == b"blob":
-        return []
-    lines = content.partition(b"\n\n")[0].split(b"\n")
+def _links(kind: bytes, content: bytes, oid_bytes: int) -> set[str]:
+    found = _tree_links(content, oid_bytes) if kind == b"tree" else _header_links(kind, content)
+    links: set[str] = set()
+    for oid in found:
+        links.add(oid)
+        if len(links) > MAX_LINKS:
+            raise GitError(f"an object links to more than {MAX_LINKS} others")
+    return {oid for oid in links if len(oid) == 2 * oid_bytes and oid.isalnum()}
+
+
+def _header_links(kind: bytes, content: bytes) -> Iterator[str]:
+    """What the first lines of a commit or a tag link to."""
     wanted = (b"tree", b"parent") if kind == b"commit" else (b"object",)
-    pairs = (line.split(b" ") for line in lines)
-    found = (pair[1].decode("ascii", "replace") for pair in pairs if len(pair) == 2 and pair[0] in wanted)
-    return [oid for oid in found if len(oid) == 2 * oid_bytes and oid.isalnum()]
+    for line in content.partition(b"\n\n")[0].split(b"\n") if kind != b"blob" else ():
+        name, _, oid = line.partition(b" ")
+        if name in wanted:
+            yield oid.decode("ascii", "replace")
 
 
 def _tree_links(content: bytes, oid_bytes: int) -> Iterator[str]:

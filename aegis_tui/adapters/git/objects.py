@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Literal, cast
 
-from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.adapters.git.run import GitOutput, GitRunner
 from aegis_tui.domain.file_name import name_of, write_name
 from aegis_tui.ports.repository import ChangedPath, Ref
+
+MAX_BLOB_BYTES = 64 << 20
+"""Of what is read of one blob where the caller names no other limit."""
+
+_MAX_DIFF_BYTES = 32 << 20
+"""Of the list of changes between two commits, some 200,000 files; commits of agents are among them."""
 
 _RENAMED = "R"
 
@@ -38,14 +45,15 @@ class Objects:
         answer = await self._runner.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))
         return answer.code == 0
 
-    async def merge_base(self, one: str, other: str) -> str | None:
-        """See `Repository.merge_base`."""
-        return (await self._runner.run("merge-base", one, other, ok=(0, 1))).text or None
+    async def merge_bases(self, one: str, other: str) -> list[str]:
+        """See `Repository.merge_bases`."""
+        return (await self._runner.run("merge-base", "--all", one, other, ok=(0, 1))).text.split()
 
-    async def read_blob(self, oid: str) -> bytes:
+    async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
         """See `Repository.read_blob`."""
         revision, colon, path = oid.partition(":")
-        return (await self._runner.run("cat-file", "blob", f"{revision}{colon}{name_of(path)}")).stdout
+        named = f"{revision}{colon}{name_of(path)}"
+        return (await self._runner.run("cat-file", "blob", named, output_bytes=limit)).stdout
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
         """See `Repository.list_refs`."""
@@ -60,8 +68,9 @@ class Objects:
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
         """See `Repository.changed_paths`."""
-        answer = await self._runner.run("diff-tree", "-r", "-M", "-z", "--raw", "--end-of-options", base, head)
-        return sorted(parse_raw_diff(answer.fields()), key=lambda change: change.path)
+        options = ("-r", "-M", "-z", "--raw", "--end-of-options")
+        answer = await self._runner.run("diff-tree", *options, base, head, output_bytes=_MAX_DIFF_BYTES)
+        return await asyncio.to_thread(_sorted_changes, answer)
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
         """See `Repository.tree_paths`."""
@@ -76,6 +85,10 @@ class Objects:
         only = [f":(top,literal){name_of(path)}" for path in paths or ()]
         answer = await self._runner.run("diff-tree", *options, "--end-of-options", base, head, "--", *only)
         return answer.stdout.decode("utf-8", "replace")
+
+
+def _sorted_changes(answer: GitOutput) -> list[ChangedPath]:
+    return sorted(parse_raw_diff(answer.fields()), key=lambda change: change.path)
 
 
 def parse_raw_diff(fields: Sequence[str]) -> list[ChangedPath]:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from aegis_tui.adapters.git.admin import PROTECTED_FILES, RECORD_NAME, note_private, read_record
+from aegis_tui.adapters.git.index_file import is_bounded_index
 from aegis_tui.ports.repository import GitMounts, Worktree
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree, read_file
 
 _ADMIN, _OBJECTS, _COMMON, _MARK = "admin", "objects", "common-objects", "made-for"
-_MAX_INDEX_BYTES = 1 << 30
+_MAX_INDEX_BYTES = 256 << 20
 _MAX_HEAD_BYTES = 4096
+_REF = re.compile(r"refs/heads/[^\x00-\x20\x7f~^:?*\[\\]+\Z")
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -90,6 +93,8 @@ class OwnGit:
     """Its HEAD, index and logs."""
     store: Path | None
     """Its objects; None where it writes into the common ones, for want of a sandbox."""
+    oid_bytes: int = 20
+    """The length of object ids in its repository."""
 
     @classmethod
     def of(cls, admin: Path) -> OwnGit:
@@ -97,15 +102,16 @@ class OwnGit:
         record = read_record(admin)
         if record is None or record.private is None:
             return cls(admin, None)
-        return cls(record.private / _ADMIN, record.private / _OBJECTS)
+        return cls(record.private / _ADMIN, record.private / _OBJECTS, len(record.base_oid) // 2)
 
     def head(self) -> str | None:
         """The ref or the object id that its HEAD names; None when that cannot be read."""
         with _opened(self.folder) as folder:
             raw = folder.read("HEAD", limit=_MAX_HEAD_BYTES) if folder else None
         text = (raw or b"").decode("utf-8", "replace").strip()
-        if text.startswith("ref: refs/heads/"):
-            return text.removeprefix("ref: ")
+        named = text.removeprefix("ref: ")
+        if named != text:  # a name and no expression: git reads `^{/words}` and `@{1}` behind one
+            return named if _REF.match(named) and "@{" not in named and ".." not in named else None
         return text if _is_oid(text) else None
 
     def oid(self, name: str) -> str | None:
@@ -134,9 +140,14 @@ class OwnGit:
         return (raw or b"").decode(errors="replace").rstrip("\n").rpartition("\n")[2].rpartition("\t")[2]
 
     def copy_index(self, target: Path) -> bool:
-        """Copy its index to a new file of ours; False where it has none that can be read."""
+        """Copy its index to a new file of ours; False where it has none that git may read."""
         with _opened(self.folder) as folder:
-            return folder is not None and folder.copy_out("index", target, limit=_MAX_INDEX_BYTES)
+            if folder is None or not folder.copy_out("index", target, limit=_MAX_INDEX_BYTES):
+                return False
+        if self.store is not None and not is_bounded_index(target, self.oid_bytes):
+            target.unlink()
+            return False
+        return True
 
     def object_names(self) -> set[str]:
         """The ids of the objects in its own store, as their files are named."""

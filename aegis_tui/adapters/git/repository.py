@@ -13,7 +13,7 @@ from aegis_tui.adapters.git.compose import Composer
 from aegis_tui.adapters.git.condition import Condition, alternates_of
 from aegis_tui.adapters.git.discovery import Discovery, discover, workspace_key
 from aegis_tui.adapters.git.intake import Intake
-from aegis_tui.adapters.git.objects import Objects
+from aegis_tui.adapters.git.objects import MAX_BLOB_BYTES, Objects
 from aegis_tui.adapters.git.predict import Merges
 from aegis_tui.adapters.git.private import lay_out, store_of
 from aegis_tui.adapters.git.run import GitRunner
@@ -143,9 +143,9 @@ class GitRepository:
         """See `Repository.diff_text`."""
         return await self._objects.diff_text(base, head, paths)
 
-    async def read_blob(self, oid: str) -> bytes:
+    async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
         """See `Repository.read_blob`."""
-        return await self._objects.read_blob(oid)
+        return await self._objects.read_blob(oid, limit=limit)
 
     async def tree_of(self, oid: str) -> str:
         """See `Repository.tree_of`."""
@@ -163,9 +163,9 @@ class GitRepository:
         """See `Repository.is_ancestor`."""
         return await self._objects.is_ancestor(ancestor, descendant)
 
-    async def merge_base(self, one: str, other: str) -> str | None:
-        """See `Repository.merge_base`."""
-        return await self._objects.merge_base(one, other)
+    async def merge_bases(self, one: str, other: str) -> list[str]:
+        """See `Repository.merge_bases`."""
+        return await self._objects.merge_bases(one, other)
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
         """See `Repository.list_refs`."""

@@ -8,12 +8,12 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from aegis_tui.adapters.git.environment import absolute_search_path
+from aegis_tui.adapters.git.environment import outside_environment
 from aegis_tui.adapters.git.folder import is_folder
 from aegis_tui.domain.git_refusal import read_refusal
 from aegis_tui.errors import GitError, GitUnavailable
@@ -23,7 +23,10 @@ logger = logging.getLogger(__name__)
 DEADLINE_S = 60.0
 """How long one git command may take, in seconds, where the caller names no other."""
 
-_INHERITED_GIT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
+OUTPUT_BYTES = 256 << 20
+"""How much one git command may print, where the caller names no other limit: agents choose what it is about."""
+
+_CHUNK = 1 << 16
 
 _OPTIONS = (
     "--no-pager",
@@ -88,6 +91,8 @@ class GitRunner:
         stdin_file: Path | None = None,
         ok: Sequence[int] = (0,),
         deadline_s: float = DEADLINE_S,
+        output_bytes: int = OUTPUT_BYTES,
+        most_items: int | None = None,
     ) -> GitOutput:
         """Run one git command to its end.
 
@@ -100,9 +105,11 @@ class GitRunner:
             stdin_file: A file that it reads instead.
             ok: Exit statuses that are answers.
             deadline_s: Seconds until it is killed.
+            output_bytes: It is killed as well when it prints more than this.
+            most_items: Only count the items of a `-z` format, and kill it when there are more; no output is returned.
 
         Raises:
-            GitError: Another exit status, or the deadline passed.
+            GitError: Another exit status, the deadline passed, too much was printed, or an argument holds a NUL.
             GitUnavailable: There is no git.
         """
         argv = ["git", *_OPTIONS]
@@ -112,7 +119,9 @@ class GitRunner:
             argv.append(f"--work-tree={work_tree}")
         argv += args
         started_at = time.monotonic()
-        output = await _communicate(argv, cwd or work_tree or self._cwd, env or {}, stdin_file or stdin, deadline_s)
+        place = cwd or work_tree or self._cwd
+        async with _within(deadline_s):
+            output = await _communicate(argv, place, env or {}, stdin_file or stdin, (output_bytes, most_items))
         logger.debug(
             "git ran",
             extra={"git_argv": argv, "git_exit": output.code, "duration_s": round(time.monotonic() - started_at, 4)},
@@ -137,18 +146,42 @@ def failure(args: Sequence[str], output: GitOutput) -> GitError:
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Our own environment without what would point git elsewhere, or make it talk to a person."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _INHERITED_GIT}
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "GIT_EDITOR": "true"}
-    path = absolute_search_path(kept.get("PATH", os.defpath))
-    return {**kept, **quiet, "LC_ALL": "C", "PATH": path, **extra}
+    return {**outside_environment(os.environ), **quiet, "LC_ALL": "C", **extra}
+
+
+@contextlib.asynccontextmanager
+async def _within(deadline_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(deadline_s):
+            yield
+    except TimeoutError as error:
+        raise GitError(
+            f"git took longer than {deadline_s:g} s", "another program may hold the repository", code="git.timeout"
+        ) from error
 
 
 async def _communicate(
-    argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes | Path, deadline_s: float
+    argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes | Path, limits: tuple[int, int | None]
 ) -> GitOutput:
+    process = await _start(argv, cwd, env, stdin)
+    out, err = _Kept(process, *limits), _Kept(process, limits[0])
+    try:
+        given = b"" if isinstance(stdin, Path) else stdin
+        await asyncio.gather(_feed(process.stdin, given), out.read(process.stdout), err.read(process.stderr))
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            await _end(process)
+    if out.is_over or err.is_over:
+        raise GitError("git printed more than it may", "the commit it was about is too large", code="git.output")
+    return GitOutput(process.returncode or 0, bytes(out.content), err.content.decode("utf-8", "replace"))
+
+
+async def _start(argv: list[str], cwd: Path, env: Mapping[str, str], stdin: bytes | Path) -> asyncio.subprocess.Process:
     try:
         with _source(stdin) as source:
-            process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *argv,
                 cwd=cwd,
                 env=environment(env),
@@ -161,19 +194,42 @@ async def _communicate(
         if not is_folder(cwd):
             raise GitError(f"there is no folder {cwd}") from error
         raise GitUnavailable("git is not installed", "install git 2.38 or newer") from error
+    except ValueError as error:
+        raise GitError(f"git cannot be asked that: {error}") from error
     except OSError as error:
         raise GitUnavailable(f"git cannot be started: {error.strerror}", "check that git is executable") from error
-    try:
-        async with asyncio.timeout(deadline_s):
-            stdout, stderr = await process.communicate(None if isinstance(stdin, Path) else stdin)
-    except TimeoutError as error:
-        raise GitError(
-            f"git took longer than {deadline_s:g} s", "another program may hold the repository", code="git.timeout"
-        ) from error
-    finally:
-        if process.returncode is None:
-            await _end(process)
-    return GitOutput(process.returncode or 0, stdout, stderr.decode("utf-8", "replace"))
+
+
+async def _feed(stream: asyncio.StreamWriter | None, given: bytes) -> None:
+    if stream is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        stream.write(given)
+        await stream.drain()
+    stream.close()
+
+
+class _Kept:
+    """What a git prints on one stream; it is killed when that is more than a limit."""
+
+    def __init__(self, process: asyncio.subprocess.Process, limit: int, most_items: int | None = None) -> None:
+        self._process, self._limit, self._most_items = process, limit, most_items
+        self._size = self._items = 0
+        self.content = bytearray()
+        self.is_over = False
+
+    async def read(self, stream: asyncio.StreamReader | None) -> None:
+        """Take all that comes, to its end."""
+        while stream is not None and (chunk := await stream.read(_CHUNK)):
+            self._size += len(chunk)
+            if self._most_items is not None:
+                self._items += chunk.count(0)
+            is_over = self._size > self._limit or self._items > (self._most_items or 0)
+            if is_over and not self.is_over:
+                self.is_over = True
+                _kill(self._process)
+            elif not is_over and self._most_items is None:
+                self.content += chunk
 
 
 @contextlib.contextmanager
@@ -187,7 +243,11 @@ def _source(stdin: bytes | Path) -> Iterator[int | BinaryIO]:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Kill a git that is not wanted any more, with its helpers, and reap it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process)
     # communicate() also drains the pipes, without which their transports would stay open.
     await asyncio.shield(process.communicate())
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

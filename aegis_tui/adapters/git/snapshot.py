@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 RESCUE_PREFIX = "refs/aegis/rescue"
 
 _SUBMODULE = "160000"
+_MAX_SUBMODULES = 1000
+"""In an index of an agent's: git compares every file with the name of each."""
+
 _ADD_DEADLINE_S = 300.0
 _SAVER = {
     "GIT_AUTHOR_NAME": "aegis-tui",
@@ -87,12 +91,16 @@ class Snapshots:
             env = {"GIT_INDEX_FILE": str(index)}
             if own is not None and await asyncio.to_thread(own.copy_index, index):
                 await self._take_staged(own, env)
-            submodules = [f":(top,exclude,literal){name}" for name in await self._submodules(path, env)]
+            submodules = await self._submodules(path, env)
+            if own is not None and own.store is not None and len(submodules) > _MAX_SUBMODULES:
+                raise GitError(f"its index names {len(submodules)} submodules")
+            places = [":(top)", *(f":(top,exclude,literal){name}" for name in submodules)]
             await self._runner.run(
                 *("-c", "core.safecrlf=false", "-c", "advice.addEmbeddedRepo=false"),
-                *("add", "--all", "--sparse", "--", ":(top)", *submodules),
+                *("add", "--all", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"),
                 work_tree=path,
                 env=env | await self._filters.off(),
+                stdin=b"".join(os.fsencode(place) + b"\0" for place in places),
                 deadline_s=_ADD_DEADLINE_S,
             )
             return (await self._runner.run("write-tree", env=env)).text

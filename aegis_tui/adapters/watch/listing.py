@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aegis_tui.adapters.git.admin import read_record
-from aegis_tui.adapters.git.environment import absolute_search_path
+from aegis_tui.adapters.git.environment import outside_environment
 from aegis_tui.adapters.git.filters import LIST_FILTERS, switched_off
 from aegis_tui.adapters.git.private import OwnGit
 from aegis_tui.errors import GitError, GitUnavailable
@@ -176,8 +176,7 @@ def run_git(
         GitError: git failed there.
         GitUnavailable: git is missing or does not answer.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    kept["PATH"] = absolute_search_path(kept.get("PATH", os.defpath))
+    kept = outside_environment(os.environ)
     try:
         done = subprocess.run(
             [*_GIT, *arguments],

@@ -224,7 +224,7 @@ def test_kept_commits_are_listed_below_their_run(repo: Path, git: Shell) -> None
         assert [(ref.name, ref.oid) for ref in await repository.list_refs("refs/aegis/runs/r1")] == [
             ("refs/aegis/runs/r1/w01", oid)
         ]
-        assert await repository.merge_base("main", oid) == oid
+        assert await repository.merge_bases("main", oid) == [oid]
         assert await repository.is_ancestor(oid, "main")
         assert await repository.commit_exists(oid)
         assert not await repository.commit_exists("0" * 40)

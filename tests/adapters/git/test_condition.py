@@ -165,7 +165,7 @@ def test_a_repository_of_another_user_is_refused_with_gits_words(
     repo: Path, git: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    monkeypatch.setattr("aegis_tui.adapters.git.run._INHERITED_GIT", {"GIT_TEST_ASSUME_DIFFERENT_OWNER"})
+    monkeypatch.setattr("aegis_tui.adapters.git.environment._INHERITED_GIT", {"GIT_TEST_ASSUME_DIFFERENT_OWNER"})
     with pytest.raises(GitUnavailable) as caught:
         look(repo)
     assert "dubious ownership" in caught.value.message

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.adapters.git import open_repository
+from aegis_tui.adapters.git.environment import without_relative_places
 from aegis_tui.adapters.watch.git_writes import GitWrites
 from aegis_tui.adapters.watch.listing import list_contents, stored_ids
 from aegis_tui.adapters.watch.tree_index import FileChange
@@ -182,3 +183,67 @@ def test_no_git_is_started_from_a_worktree(
     list_contents(spec.path)
     assert remove(repo, spec.path) is not None
     assert not trap.exists()
+
+
+@pytest.mark.boundary(
+    layer="hub files",
+    tried="libraries, a .gitconfig and modules in the worktree, where LD_LIBRARY_PATH, LD_PRELOAD, PYTHONPATH, HOME or "
+    "GIT_CONFIG_GLOBAL of the person's name a relative folder",
+    refused="such parts do not count for the hub's programs: nothing is loaded from where a program is started",
+)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LD_LIBRARY_PATH", ":/nowhere"),
+        ("LD_LIBRARY_PATH", "."),
+        ("LD_LIBRARY_PATH", "/nowhere:src/../"),
+        ("LD_PRELOAD", "./libz.so.1"),
+        ("HOME", "."),
+        ("XDG_CONFIG_HOME", "."),
+        ("GIT_CONFIG_GLOBAL", ".gitconfig"),
+        ("GIT_EXEC_PATH", "libexec"),
+    ],
+)
+def test_nothing_is_loaded_from_a_worktree(
+    repo: Path, spec_for: MakeSpec, add: Add, remove: Remove, trap: Path, monkeypatch: pytest.MonkeyPatch,
+    name: str, value: str,
+) -> None:  # fmt: skip
+    spec = spec_for("w01")
+    add(repo, spec)
+    for library in ("libz.so.1", "libc.so.6", "libpcre2-8.so.0"):
+        (spec.path / library).write_text("no library: a program that takes it ends at once\n")
+    settings = f'[filter "x"]\n\tclean = touch {trap}; cat\n\trequired = true\n'
+    (spec.path / ".gitconfig").write_text(settings)
+    (spec.path / "git").mkdir()
+    (spec.path / "git/config").write_text(settings)
+    (spec.path / ".gitattributes").write_text("* filter=x\n")
+    (spec.path / "src/a.py").write_text("changed\n")
+    if name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv("GIT_CONFIG_GLOBAL")
+    monkeypatch.setenv(name, value)
+    assert "src/a.py" in {item.path for item in list_contents(spec.path)}
+    assert stored_ids(spec.path, ["src/a.py"])
+    assert remove(repo, spec.path) is not None
+    assert not trap.exists()
+
+
+def test_an_environment_keeps_what_does_not_depend_on_where_a_program_starts() -> None:
+    given = {
+        "PATH": "/usr/bin:.:/bin",
+        "LD_LIBRARY_PATH": "/opt/lib::$ORIGIN/lib:lib:/usr/lib",
+        "LD_PRELOAD": "libjemalloc.so.2 /opt/a.so:./b.so",
+        "PYTHONPATH": "src:",
+        "NODE_PATH": "/opt/node",
+        "HOME": "/home/ada",
+        "XDG_CONFIG_HOME": "config",
+        "BASH_ENV": "env.sh",
+        "LANG": "C.UTF-8",
+    }
+    assert without_relative_places(given) == {
+        "PATH": "/usr/bin:/bin",
+        "LD_LIBRARY_PATH": "/opt/lib:$ORIGIN/lib:/usr/lib",
+        "LD_PRELOAD": "libjemalloc.so.2:/opt/a.so",
+        "NODE_PATH": "/opt/node",
+        "HOME": "/home/ada",
+        "LANG": "C.UTF-8",
+    }

@@ -1,0 +1,73 @@
+"""Whether git may read an index that an agent wrote: one that takes no more memory than its own size says.
+
+Two forms of an index are larger than their file. Version 4 leaves out what a name has in common with the one before, so
+that half a megabyte names gigabytes. A sparse index has folders for entries, each of which git replaces by all files
+below it, as often as it is named. Source: gitformat-index(5).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from pathlib import Path
+
+MAX_NAME_BYTES = 256 << 20
+"""Of all names together, written out."""
+
+_HEADER = struct.Struct(">4sII")
+_SPARSE = b"sdir\0\0\0\0"
+_STATUS_BYTES = 40
+_EXTENDED = 0x4000
+_PREFIXED = 4
+
+
+def is_bounded_index(path: Path, oid_bytes: int) -> bool:
+    """True unless git would need far more memory for an index than the file is large; blocking.
+
+    What is malformed otherwise is git's to find.
+
+    Args:
+        path: The index.
+        oid_bytes: The length of object ids in its repository: git reads an index by it.
+    """
+    with path.open("rb") as file:
+        begin = file.read(_HEADER.size)
+        if len(begin) < _HEADER.size:
+            return True
+        _, version, count = _HEADER.unpack(begin)
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if content.find(_SPARSE) >= 0:
+                return False
+            return version != _PREFIXED or _has_few_names(content, count, oid_bytes)
+
+
+def _has_few_names(content: mmap.mmap, count: int, oid_bytes: int) -> bool:
+    """Whether the entries of a version 4 index, with object ids of that length, are whole and their names few."""
+    at, length, left = _HEADER.size, 0, MAX_NAME_BYTES
+    try:
+        for _ in range(count):
+            at += _STATUS_BYTES + oid_bytes
+            flags = content[at] << 8 | content[at + 1]
+            dropped, begin = _offset(content, at + (4 if flags & _EXTENDED else 2))
+            end = content.find(b"\0", begin)
+            if end < 0 or dropped > length:
+                return False
+            length += end - begin - dropped
+            left -= length
+            if left < 0:
+                return False
+            at = end + 1
+    except IndexError:
+        return False
+    return True
+
+
+def _offset(content: mmap.mmap, at: int) -> tuple[int, int]:
+    """A number in the form of pack offsets, and where it ends."""
+    byte = content[at]
+    value = byte & 0x7F
+    while byte & 0x80 and value < MAX_NAME_BYTES:
+        at += 1
+        byte = content[at]
+        value = value + 1 << 7 | byte & 0x7F
+    return value, at + 1
