@@ -71,6 +71,8 @@ def _check(item: Data) -> Iterator[str]:
         word = {"passed": "passed"}.get(item.get("status", "passed"), "fails as the base does")
     count = f" ({item['passed']} passed, {item['failed'] or 0} failed)" if item["passed"] is not None else ""
     yield f"  QA {word}: {item['command']}{count}"
+    if item.get("note"):
+        yield f"    {item['note']}"
     if not item["ok"] and item.get("reason"):
         yield f"    {item['reason']}" + (f"; {item['remedy']}" if item.get("remedy") else "")
 

@@ -79,6 +79,8 @@ def qa_lines(item: dict[str, Any]) -> list[str]:
     count = "" if item["passed"] is None else f"{item['passed']} passed, {item['failed'] or 0} failed"
     parts = [f"round {item['round'] + 1}", word, item["check"], count, f"{item['duration_s']:.1f} s"]
     lines = ["  ".join(part for part in parts if part), f"  $ {item['command']}"]
+    if item.get("note"):
+        lines.append(f"  {item['note']}")
     if not item["ok"]:
         lines += [f"  {item[name]}" for name in ("reason", "remedy") if item.get(name)]
         lines += [f"  - {name}" for name in item["new_failures"]]

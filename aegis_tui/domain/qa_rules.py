@@ -12,7 +12,7 @@ from aegis_tui.domain.failure import fail
 from aegis_tui.domain.ids import HUB, PERSON
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.piece_rules import reopen
-from aegis_tui.domain.qa.check import QaCheck, accept, why
+from aegis_tui.domain.qa.check import QaCheck, accept, waits_for_person, why
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.run_event import Stage
 from aegis_tui.domain.workspace import Workspace
@@ -42,7 +42,7 @@ def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Seq
     failing = [check for check in checks if not check.ok]
     reason = "; ".join(f"{check.command}: {why(check)}" for check in failing) or "there is no QA command"
     hint = "; ".join(dict.fromkeys(check.remedy for check in failing if check.remedy))
-    if failing and run.options.attended and all(check.is_acceptable for check in failing):
+    if run.options.attended and waits_for_person(checks):
         return [(HUB, blocked(run, reason, ACCEPT_COMMAND))]
     if any(_fails_without_change(check) for check in failing):
         message = f"QA could not run: {reason}"[:2000]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aegis_tui.domain.instance import Phase
-from aegis_tui.domain.qa.check import why
+from aegis_tui.domain.qa.check import waits_for_person, why
 from aegis_tui.domain.run import PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION, STAGES, Stage
 from aegis_tui.domain.workspace import Workspace
@@ -122,7 +122,7 @@ def _final_qa(workspace: Workspace, run: Run) -> list[Gate]:
         accepted = any(check.accepted_by for check in run.qa.checks) if run.qa else False
         words = "no new failure" + ("; the base's own failures were accepted" if accepted else "")
         return [Gate("qa_passed", True, words)]
-    waits = bool(failing) and all(check.is_acceptable for check in failing)
+    waits = run.qa is not None and waits_for_person(run.qa.checks)
     return [Gate("qa_passed", False, reason, "aegis-tui qa --accept-base-failures" if waits else "aegis-tui qa")]
 
 

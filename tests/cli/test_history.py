@@ -15,7 +15,11 @@ import pytest
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.cli import main
 from aegis_tui.cli.place import here
+from aegis_tui.cli.qa import qa_lines
+from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.sdk.discovery import WorkspacePaths, create_with_room, workspace_key_of, workspace_paths
+from aegis_tui.services.qa_outputs import Kept, QaOutputs
 from aegis_tui.tui.recorded import load_events
 
 LOG = Path(__file__).parents[1] / "tui" / "data" / "default.jsonl"
@@ -66,6 +70,48 @@ def test_qa_and_status_come_from_the_log(ended: WorkspacePaths, capsys: pytest.C
     assert (state["run"], state["stage"], state["hub"]) == ("run1", "DONE", False)
     assert main.run(["status"]) == 0
     assert "no hub runs" in capsys.readouterr().err
+
+
+def test_what_a_check_printed_is_told_without_a_hub(ended: WorkspacePaths, capsys: pytest.CaptureFixture[str]) -> None:
+    result = CheckResult(status="passed", exit_code=0)
+    printed = {"merged": "one\n\x1b[31mtwo\x1b[0m \u202eok\n", "base": "before\n"}
+    outputs = QaOutputs(ended.state_dir / "qa")
+    for number in (0, 1):
+        texts = {tree: {"make test": Kept(result, f"{number} {text}")} for tree, text in printed.items()}
+        outputs.keep("run1", number, [compare(1, "make test", result, result)], **texts)
+    for name in ("1", "make", "make test", "1 make"):
+        assert main.run(["qa", "--output", name]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == "1 one"
+    assert main.run(["qa", "--output", "1", "run1", "--base", "--round", "1"]) == 0
+    assert capsys.readouterr().out == "0 before\n"
+    found = told(capsys, "qa", "--output", "make")
+    assert (found["run"], found["round"], found["tree"], found["status"]) == ("run1", 1, "merged", "passed")
+    assert found["output"] == f"1 {printed['merged']}"
+    main.run(["qa", "--output", "1"])
+    assert not {"\x1b", "\u202e"} & set(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--output", "1"], "no output of QA is kept"),
+        (["--output", "1", "../../x"], "not the name of a run"),
+        (["--base"], "go with --output"),
+        (["--round", "1"], "go with --output"),
+    ],
+)
+def test_outputs_that_are_not_kept_are_named(
+    ended: WorkspacePaths, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert main.run(["qa", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_check_without_a_test_says_so() -> None:
+    passed, tests = CheckResult(status="passed"), CheckResult(status="passed", executed=1, passed=1)
+    [bare, named] = [compare(1, "echo '10 passed'", result, result) for result in (passed, tests)]
+    lines = [[*qa_lines({"round": 0, **check.model_dump()})] for check in (bare, named)]
+    assert [any("no test was seen to run" in line for line in shown) for shown in lines] == [True, False]
 
 
 def test_where_nothing_was_ever_logged_that_is_said(paths: WorkspacePaths, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,7 @@ class Scene:
         environ: Mapping[str, str] | None = None,
         choices: Choices | None = None,
         history: History | None = None,
+        qa_outputs: Callable[[str], list[str]] = lambda run: [],
     ) -> AegisApp:
         parts = Parts(
             root=Path("shop"),
@@ -63,6 +64,7 @@ class Scene:
             history=history or NoHistory(),
             open_terminal=lambda: self.panes,
             now=lambda: self.now,
+            qa_outputs=qa_outputs,
         )
         return AegisApp(parts, theme=theme, layout=layout, offer=offer)
 

@@ -10,7 +10,7 @@ from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers import READERS
 from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, plain, script_text
 from aegis_tui.domain.qa.readers.pytest import exit_reason
-from aegis_tui.domain.qa.trouble import OWN_COMMAND, find_trouble, guess_trouble, is_placeholder, missing_import
+from aegis_tui.domain.qa.trouble import OWN_COMMAND, find_trouble, guess_trouble, import_remedy, is_placeholder
 
 SHOWN = 4
 
@@ -102,9 +102,7 @@ def _why(reading: Reading, stop: str) -> str:
 def _remedy(reading: Reading, text: str) -> str:
     if reading.remedy:
         return reading.remedy
-    if name := missing_import(text):
-        return f"make the module {name} importable for QA: install it, or bring the file back"
-    return _SEE
+    return import_remedy(text) or _SEE
 
 
 def _combined(readings: Sequence[Reading]) -> Reading | None:

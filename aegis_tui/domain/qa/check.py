@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import model_validator
@@ -62,6 +63,8 @@ class QaCheck(FrozenModel):
     """Why it shuts the gate."""
     remedy: str = ""
     """The command that would mend it."""
+    note: str = ""
+    """What a person should know of a check that leaves the gate open."""
     is_acceptable: bool = False
     """True when only the base stands in the way, so that a person may accept it."""
     accepted_by: str | None = None
@@ -87,6 +90,12 @@ def accept(check: QaCheck, by: str) -> QaCheck:
     if not check.is_acceptable:
         return check
     return check.model_copy(update={"ok": True, "is_acceptable": False, "accepted_by": by})
+
+
+def waits_for_person(checks: Sequence[QaCheck]) -> bool:
+    """True when only bases that cannot be compared shut the gate: a person may accept them."""
+    failing = [check for check in checks if not check.ok]
+    return bool(failing) and all(check.is_acceptable for check in failing)
 
 
 def why(check: QaCheck) -> str:

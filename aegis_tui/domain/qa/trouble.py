@@ -47,6 +47,7 @@ _NO_SCRIPT = re.compile(
 )
 _MAKE_ERROR = r"^make(?:\[\d+\])?: \*\*\* .*Error"
 _SHELL_ERROR = re.compile(rf"{_MAKE_ERROR} (12[67]|1[3-4]\d)$", re.M)
+_MISSING_PACKAGE = re.compile(r"Cannot find (?:module|package) '([^'\n]+)'|Failed to resolve import \"([^\"\n]+)\"")
 _MISSING_IMPORT = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _REMEDIES = {
     "go": "install Go (https://go.dev/dl), or put it on PATH",
@@ -170,7 +171,12 @@ def is_placeholder(text: str) -> bool:
     return f"Error: {PLACEHOLDER}" in text
 
 
-def missing_import(text: str) -> str:
-    """The Python module that an import did not find; empty when none is named."""
-    found = _MISSING_IMPORT.search(text)
-    return found[1].partition(".")[0] if found else ""
+def import_remedy(text: str) -> str:
+    """What would mend an import that found nothing; empty when none is named."""
+    if found := _MISSING_IMPORT.search(text):
+        name = found[1].partition(".")[0]
+        return f"make the module {name} importable for QA: install it, or bring the file back"
+    if found := _MISSING_PACKAGE.search(text):
+        name = next(filter(None, found.groups()))
+        return f"install {name} in your checkout (npm install), or bring the file back"
+    return ""

@@ -23,6 +23,9 @@ MAX_NAMES = 200
 """New failures that are logged by name; the output of the check has them all."""
 
 
+NO_TEST_SEEN = "no test was seen to run: it passed by its exit code alone"
+
+
 class Verdict(FrozenModel):
     """What the gate makes of one check."""
 
@@ -50,13 +53,18 @@ def judge(command: str, result: CheckResult, base: CheckResult, *, removes: Sequ
     if result.status in ("not_run", "empty"):
         return _not_run(result, base, removes)
     if lost := _lost(result, base, removes):
-        return Verdict(ok=False, status="failed", new_failures=_fresh(result, base), reason=lost, remedy=_LOST_HINT)
+        unnamed = result.executed is not None and result.tests is None and base.tests is not None
+        fresh, remedy = _fresh(result, base), _UNNAMED_HINT if unnamed else _LOST_HINT
+        return Verdict(ok=False, status="failed", new_failures=fresh, reason=lost, remedy=remedy)
     if result.status == "passed":
         return Verdict(ok=True, status="passed")
     return _failed(command, result, base)
 
 
 _LOST_HINT = "bring the tests back, or name those that go in the design: qa: {removes: [glob]}"
+_UNNAMED_HINT = (
+    "let the test tool write its results as on the base: its options or its configuration keep it from that now"
+)
 _ACCEPT_HINT = "mend the base, or accept it: aegis-tui qa --accept-base-failures (run: the flag of the same name)"
 
 
@@ -208,6 +216,7 @@ def compare(
         new_failures=verdict.new_failures[:MAX_NAMES],
         reason=verdict.reason or None,
         remedy=verdict.remedy,
+        note=NO_TEST_SEEN if verdict.ok and result.status == "passed" and result.executed is None else "",
         is_acceptable=verdict.is_acceptable,
         base=BaseCheck(**base.model_dump(include=set(BaseCheck.model_fields))),
         duration_s=result.duration_s,

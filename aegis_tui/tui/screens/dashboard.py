@@ -298,6 +298,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             self.open_design()
         elif need.kind == "scope":
             self.answer_scope(need)
+        elif need.kind == "base":
+            self.action_accept_base()
         elif need.kind == "halted":
             self.action_halt()
         else:

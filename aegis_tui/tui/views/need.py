@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from aegis_tui.domain.qa.check import waits_for_person
 from aegis_tui.domain.run import RunStatus
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import inert
@@ -13,7 +14,7 @@ class Need(NamedTuple):
     """One thing that only the person can settle."""
 
     kind: str
-    """`design`, `instance`, `scope` or `halted`."""
+    """`design`, `instance`, `scope`, `base` or `halted`."""
     key: str
     """The design's, instance's, request's or run's id."""
     words: str
@@ -37,6 +38,9 @@ def needs(workspace: Workspace) -> list[Need]:
     for name, asked in workspace.scope_requests.items():
         words = f"{workspace.scope_askers[name]} asks to write {inert(asked.path)}"
         found.append(Need("scope", name, words))
+    if run is not None and run.is_open and run.qa is not None and waits_for_person(run.qa.checks):
+        checks = ", ".join(inert(check.command) for check in run.qa.checks if not check.ok)
+        found.append(Need("base", run.run, f"QA waits: accept the failures of the base, or not: {checks}"))
     if run is not None and run.status is RunStatus.HALTED:
         found.append(Need("halted", run.run, f"{run.run} is halted; resume it when you are ready"))
     return found

@@ -96,6 +96,7 @@ def _qa(report: dict[str, Any], width: int) -> list[Line]:
             )
         )
         lines += [(Span(f"      $ {part}", "muted"),) for part in wrap(str(check["command"]), width - 8)]
+        lines += [(Span(f"      {part}", "warn"),) for part in wrap(str(check.get("note") or ""), width - 6) if part]
         for name in ("reason", "remedy"):
             if not check["ok"] and check.get(name):
                 lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(check[name]), width - 6)]

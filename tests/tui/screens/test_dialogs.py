@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message import MessageAcked, MessageSent
+from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.verdict import compare
+from aegis_tui.domain.run_event import QaFinished
 from aegis_tui.errors import DesignRefused, HubUnavailable, Refused
 from aegis_tui.tui.feed import Batch
 from aegis_tui.tui.parts import GoalOffer
@@ -255,6 +259,52 @@ async def test_another_design_is_asked_for_with_a_remark(record: Record) -> None
         await pilot.press(*"less", "enter")
         await until(pilot, lambda: bool(scene.hub.commands))
     assert scene.hub.commands[0][0] == "run:cancel"
+
+
+def with_a_base_that_waits(record: Record) -> Any:
+    """A run whose QA has only a base in its way that cannot be compared."""
+    scene = record(until=289)
+    finished = scene.events[-1]
+    assert isinstance(finished.data, QaFinished)
+    check = compare(1, "make test", CheckResult(status="failed"), CheckResult(status="failed"))
+    data = finished.data.model_copy(update={"checks": (check,)})
+    return type(scene)([*scene.events[:-1], replace(finished, data=data)], scene.panes)
+
+
+@to_the_end
+@pytest.mark.parametrize("key", ["Y", "exclamation_mark"])
+async def test_a_base_that_waits_is_accepted_by_a_key_and_a_yes(record: Record, key: str) -> None:
+    scene = with_a_base_that_waits(record)
+    scene.hub.replies["qa:accept"] = {"run": "run1"}
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        assert "1 needs you" in screen_text(app) and "accept the failures of the base" in screen_text(app)
+        await pilot.press(key)
+        await until(pilot, lambda: "Accept the failures of the base of run1?" in screen_text(app))
+        await pilot.press("n")
+        assert scene.hub.commands == []
+        await pilot.press(key)
+        await until(pilot, lambda: "Accept the failures of the base of run1?" in screen_text(app))
+        await pilot.press("y")
+        await until(pilot, lambda: "the report will say so" in screen_text(app))
+    assert scene.hub.commands == [("qa:accept", {"run": "run1"})]
+
+
+@to_the_end
+async def test_the_outputs_of_the_checks_are_shown_from_the_report(record: Record) -> None:
+    scene = record()
+    app = scene.app(qa_outputs=lambda run: [f"$ make test of {run}", "\x1b[31m2 tests failed\x1b[0m \u202eok"])
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ReportScreen))
+        await pilot.press("o")
+        await until(pilot, lambda: "$ make test of run1" in screen_text(app))
+        shown = screen_text(app)
+        assert "2 tests failed" in shown and "\x1b" not in shown and "\u202e" not in shown
+        await pilot.press("escape")
+        assert isinstance(app.screen, ReportScreen)
 
 
 @to_the_end

@@ -67,7 +67,7 @@ class VitestReader(JestReader):
     _empty = re.compile(r"^No test files found, exiting with code \d", re.M)
 
     def _is_configured(self, place: Place) -> bool:
-        return any("reporters" in place.read(name) for name in _VITEST_FILES)
+        return any("outputFile" in place.read(name) for name in _VITEST_FILES)
 
     def _by_text(self, text: str) -> Reading | None:
         failed = re.search(r"^ Test Files +\d+ failed", text, re.M)
