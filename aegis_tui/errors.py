@@ -223,9 +223,10 @@ class ModelAbsent(ModelRefused):
 
 
 class ContextOverflow(ModelRefused):
-    """The conversation is longer than the model's context, also after it was shortened."""
+    """The conversation is longer than the model's context. A fresh one may fit, unless its brief alone is too long."""
 
     code = "model.context"
+    is_certain = False
 
 
 class HistoryRefused(ModelRefused):

@@ -41,6 +41,11 @@ class Conversation:
         """Whether nothing but the system message is in it."""
         return len(self._messages) == 1
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether no reply of the model is in it."""
+        return all(message["role"] != "assistant" for message in self._messages)
+
     def add_user(self, text: str) -> None:
         """Append what a person, the hub or an event says. Joined to the message before if that is a user's too."""
         if self._messages[-1]["role"] == "user":

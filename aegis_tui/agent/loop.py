@@ -136,7 +136,11 @@ class ToolLoop:
         return f"{error}; asking again ({tries[kind]} of {limit})"
 
     def _shorter(self, tries: Counter[str], error: ContextOverflow) -> str:
-        """Shorten the conversation after the server said that it is too long; raises when that is of no use."""
+        """Shorten the conversation after the server said that it is too long; raises when that is of no use.
+
+        A successor begins with the same brief: it meets the same where the model has not replied to that yet.
+        """
+        error.is_certain = self._conversation.is_unanswered
         words = self._again(tries, "overflow", MAX_SHORTENED, error)
         limit, asked = error.data.get("limit_tokens"), error.data.get("asked_tokens")
         share = SHORT_SHARE

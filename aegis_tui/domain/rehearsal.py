@@ -14,7 +14,9 @@ from aegis_tui.domain.command import AgentRegister, AnyCommand, DesignAgree, Des
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.design import check_design
 from aegis_tui.domain.effort import Effort
+from aegis_tui.domain.limit_rules import check_limits
 from aegis_tui.domain.reservation import check_designed, free_overlaps, waiting_globs
+from aegis_tui.domain.rights import check_right
 from aegis_tui.domain.run_rules import parse_design
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, Refused
@@ -31,6 +33,8 @@ def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Reh
         command: As it will be decided.
         actor: Who sends it.
     """
+    if not _may(workspace, command, actor):
+        return None
     table = workspace.partitions
     match command:
         case AgentRegister(partition=globs) if globs and actor.kind == "person":
@@ -47,6 +51,16 @@ def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Reh
             return _only_effort(lambda: check_designed(taken, proposed, Effort(), ignore_case=ignore_case))
         case _:
             return None
+
+
+def _may(workspace: Workspace, command: AnyCommand, actor: Actor) -> bool:
+    """Whether the writer will come to the comparison: it refuses by right and by limit before."""
+    try:
+        check_right(workspace, command, actor)
+        check_limits(workspace, command, actor)
+    except AegisError:
+        return False
+    return True
 
 
 def _partition(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> Rehearsal:

@@ -45,6 +45,36 @@ def test_a_conversation_that_is_too_long_is_shortened_and_goes_on(play: Play) ->
     play(scenario)
 
 
+def causes_of(bench: Any, monkeypatch: pytest.MonkeyPatch) -> list[Cause | None]:
+    """What the tasks of a session end with, as they do."""
+    causes: list[Cause | None] = []
+    real = bench.session._run_turns
+
+    async def keep(loop: Any) -> Any:
+        causes.append((outcome := await real(loop)).cause)
+        return outcome
+
+    monkeypatch.setattr(bench.session, "_run_turns", keep)
+    return causes
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_fresh_conversation_may_fit_unless_its_brief_alone_does_not(
+    play: Play, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    seen: list[list[Cause | None]] = []
+
+    async def scenario(bench: Any) -> None:
+        seen.append(causes_of(bench, monkeypatch))
+        bench.server.will(*([] if is_first else [big(bench)]), *[refuses(400, LONG)] * 9)
+        await bench.work()
+        await bench.ends("failed")
+
+    play(scenario)
+    [[cause]] = seen
+    assert cause is not None and (cause.code, cause.is_certain) == ("model.context", is_first)
+
+
 def test_a_brief_that_is_too_long_by_itself_ends_the_task_at_once_with_what_helps(play: Play) -> None:
     async def scenario(bench: Any) -> None:
         bench.server.will(refuses(400, LONG))
@@ -188,16 +218,10 @@ def test_marks_around_names_and_odd_arguments_are_read_and_the_history_is_clean(
 def test_a_certain_refusal_ends_the_task_after_one_request_with_its_kind(
     play: Play, monkeypatch: pytest.MonkeyPatch, status: int, kind: type[ModelRefused], hint: str
 ) -> None:
-    causes: list[Cause | None] = []
+    seen: list[list[Cause | None]] = []
 
     async def scenario(bench: Any) -> None:
-        real = bench.session._run_turns
-
-        async def keep(loop: Any) -> Any:
-            causes.append((outcome := await real(loop)).cause)
-            return outcome
-
-        monkeypatch.setattr(bench.session, "_run_turns", keep)
+        seen.append(causes_of(bench, monkeypatch))
         bench.server.will(refuses(status, "no such luck"))
         await bench.work()
         note = (await bench.ends("failed")).fields["note"]
@@ -206,7 +230,7 @@ def test_a_certain_refusal_ends_the_task_after_one_request_with_its_kind(
         assert len(bench.server.requests) == 1
 
     play(scenario)
-    [cause] = causes
+    [[cause]] = seen
     assert cause is not None and (cause.code, cause.outlook, cause.is_certain) == (kind.code, "certain", True)
     assert f"answered {status}: no such luck" in cause.message and hint in cause.hint
 
@@ -233,5 +257,5 @@ def test_a_reply_that_cannot_be_read_is_shown_and_asked_for_again(play: Play) ->
 
 
 def test_the_kinds_of_refusal_are_certain_and_the_cut_is_not() -> None:
-    assert ContextOverflow.is_certain and HistoryRefused.is_certain
-    assert not ModelCut.is_certain
+    assert ModelRefused.is_certain and HistoryRefused.is_certain
+    assert not ContextOverflow.is_certain and not ModelCut.is_certain

@@ -9,7 +9,7 @@ import pytest
 
 from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
-from aegis_tui.domain.decision import THE_PERSON
+from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.glob_overlap import _pattern_witness
 from aegis_tui.domain.reservation import free_overlaps
 from aegis_tui.hub.engine import Engine
@@ -71,6 +71,22 @@ async def test_the_writer_finds_every_pair_known(paths: WorkspacePaths, monkeypa
         after = _pattern_witness.cache_info()
         assert error is None
         assert (after.misses, after.hits > before.hits) == (before.misses, True)
+    finally:
+        await engine.close()
+
+
+async def test_nothing_is_compared_for_one_who_may_not_ask(
+    paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[object] = []
+    monkeypatch.setattr("aegis_tui.domain.rehearsal.free_overlaps", lambda *fields: compared.append(fields))
+    engine, ingress = await opened(paths)
+    try:
+        await ingress.answer(register("first", ["src/**"]), THE_PERSON)
+        compared.clear()
+        wish = {"type": "partition:set", "agent_id": "CLAUDE-first", "globs": TOO_COSTLY}
+        reply, _ = await ingress.answer(wish, Actor("CLAUDE-first", "instance"))
+        assert (reply["error"]["code"], compared) == ("person.only", [])
     finally:
         await engine.close()
 
