@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ def start(
     """Start the hub, unless it runs."""
     place = here(root)
     if foreground:
+        gc.disable()  # a tenth of a start goes to collecting what it has just imported; on again once the hub serves
         from aegis_tui.bootstrap import serve_hub
 
         return serve_hub(place.root)

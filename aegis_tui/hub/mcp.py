@@ -20,7 +20,6 @@ from aegis_tui.hub.identity import Identity, bearer
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.mcp_batch import Batches
 from aegis_tui.hub.request import check_numbers
-from aegis_tui.sdk.tools import Tools
 from aegis_tui.sdk.wire import HTTP_STATUS
 
 _log = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ _HOSTS = ["127.0.0.1", "127.0.0.1:*", "localhost", "localhost:*", "[::1]", "[::1
 class McpDoor:
     """An ASGI application that answers each MCP request on its own, as the instance whose token it carries.
 
-    The MCP library is imported, in a thread, when the first request comes. `close` ends what was started.
+    The MCP library and the tools are imported in a thread when the first request comes. `close` ends what was begun.
     """
 
     def __init__(self, engine: Engine, identity: Identity, ingress: Ingress) -> None:
@@ -80,7 +79,8 @@ class McpDoor:
         """Run the library's session manager, which has to be entered and left in one task."""
         try:
             library = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.mcp_server")
-            server = library.AgentServer(Tools(self._ask, _who), self._role)
+            tools = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.tools")
+            server = library.AgentServer(tools.Tools(self._ask, _who), self._role)
             app = Batches(library.http_app(server, hosts=_HOSTS, max_body_bytes=MAX_BODY_BYTES))
         except Exception as error:
             _log.exception("MCP cannot be served")

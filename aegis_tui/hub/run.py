@@ -145,6 +145,7 @@ async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: M
     async with open_hub(paths, services=services, port=parse_port(environ.get("AEGIS_PORT"))):
         gc.collect()
         gc.freeze()
+        gc.enable()
         await stopped.wait()
 
 

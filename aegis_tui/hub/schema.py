@@ -17,7 +17,6 @@ from aegis_tui import __version__
 from aegis_tui.domain.command import ClientCommand
 from aegis_tui.domain.event import AnyEventData
 from aegis_tui.domain.model import SCHEMA_VERSION
-from aegis_tui.hub.schema_models import SENT_BY_CLIENTS, SENT_BY_THE_HUB
 
 _PREFIX = "#/components/schemas/"
 _TO_HUB = {"hello": "Hello", "subscribe": "Subscribe", "fileSubscribe": "FileSubscribe", "command": "Command"}
@@ -83,6 +82,8 @@ def _json_of(model: str, description: str) -> dict[str, Any]:
 @cache
 def _schemas() -> dict[str, Any]:
     """Every command, event, frame and answer, by name, in JSON Schema 2020-12."""
+    from aegis_tui.hub.schema_models import SENT_BY_CLIENTS, SENT_BY_THE_HUB  # no start waits for them
+
     commands, events = get_args(ClientCommand), get_args(AnyEventData)
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         *((model, "validation") for model in (*commands, *SENT_BY_CLIENTS)),

@@ -14,7 +14,7 @@ from aegis_tui.errors import StoreError
 from aegis_tui.ports.clock import Clock
 from aegis_tui.ports.event_log import EventLog
 
-SNAPSHOT_EVENTS = 5_000
+SNAPSHOT_EVENTS = 2_500
 SNAPSHOT_SPACING = 50
 """A snapshot stops the writer for a moment: the next one waits this many times as long, up to 4 times the events."""
 

@@ -44,6 +44,7 @@ _log = logging.getLogger(__name__)
 
 SNAPSHOTS_KEPT = 2
 _ROWS_AT_ONCE = 64
+_READ_AT_ONCE = 1_000
 REPLIES_KEPT_EVENTS = 30_000
 """Answers are forgotten once their event is this far back: clients retry for a minute, not for days, and 50 busy agents
 log some 400 events a second."""
@@ -179,17 +180,19 @@ class SqliteEventLog:
 
     def _load_answered(self, connection: sqlite3.Connection) -> AnsweredIndex:
         """The newest ones, whole rows, each checked: a damaged key would let its request be carried out twice."""
-        found: list[tuple[RequestKey, int]] = []
+        index = AnsweredIndex()
         statement = "SELECT agent_id, request_id, seq, reply, crc FROM request WHERE seq >= ? ORDER BY seq"
         connection.text_factory = bytes
         try:
-            for row in connection.execute(statement, (self._last_seq - REPLIES_KEPT_EVENTS,)):
-                if not is_sound_raw_reply(row):
-                    raise self._damaged_answer(row[1])
-                found.append(((decode(row[0]), decode(row[1])), row[2]))
+            rows = connection.execute(statement, (self._last_seq - REPLIES_KEPT_EVENTS,))
+            while some := rows.fetchmany(_READ_AT_ONCE):
+                for row in some:
+                    if not is_sound_raw_reply(row):
+                        raise self._damaged_answer(row[1])
+                    index.add((decode(row[0]), decode(row[1])), row[2])
         finally:
             connection.text_factory = decode
-        return AnsweredIndex(found)
+        return index
 
     def _damaged_answer(self, request_id: object) -> StoreError:
         text = decode(request_id) if isinstance(request_id, bytes) else str(request_id)
