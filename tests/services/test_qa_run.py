@@ -142,6 +142,19 @@ def test_a_flat_package_and_an_active_environment_elsewhere(lab: Lab, sandbox: S
     assert words(result) == ["there", "2", "2"]
 
 
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_the_only_environment_of_a_project_counts_also_in_a_subfolder(lab: Lab, sandbox: SandboxMode) -> None:
+    oid = lab.commit_change("api/src/shop/__init__.py", "def price(): return 1\n", "def price(): return 2\n")
+    lab.git("checkout", "-q", oid)
+    lab.write("api/pyproject.toml", "")
+    lab.git("add", "-A")
+    lab.git("commit", "-qm", "pyproject")
+    _, site = lab.virtualenv("api/.venv")
+    (site / "__editable__.shop-1.0.pth").write_text(f"{lab.root}/api/src\n")
+    [result] = lab.run("HEAD", f"cd api && python {ASK} && .venv/bin/python {ASK}", sandbox=sandbox)
+    assert words(result) == ["2", "2"]
+
+
 def test_the_checkout_by_its_own_name_is_the_tree_under_test_in_a_sandbox(lab: Lab) -> None:
     oid = lab.commit_change("src/shop/__init__.py", "def price(): return 1\n", "def price(): return 2\n")
     _, site = lab.virtualenv()

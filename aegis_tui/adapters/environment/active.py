@@ -15,14 +15,16 @@ _SYSTEM = frozenset(Path(name) for name in ("/", "/usr", "/usr/local"))
 _DEADLINE_S = 10.0
 
 
-def find_active(beside: Sequence[Path], environ: Mapping[str, str], own_prefix: Path) -> Path | None:
+def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], own_prefix: Path) -> Path | None:
     """The folder of the environment that the project's commands should find first; None when PATH alone decides.
 
     Args:
-        beside: Virtual environments beside the sources, best first.
+        places: Virtual environments of the project, best first; the only one counts also where it lies in a subfolder.
+        root: The top of the project.
         environ: VIRTUAL_ENV and CONDA_PREFIX of the person.
         own_prefix: The environment of this program, which is the project's only if there is no other.
     """
+    beside = [place for place in places if place.parent == root]
     named = Path(environ.get("VIRTUAL_ENV") or "/")
     conda = Path(environ.get("CONDA_PREFIX") or "/")
     if is_virtualenv(named) and named != own_prefix:
@@ -31,6 +33,8 @@ def find_active(beside: Sequence[Path], environ: Mapping[str, str], own_prefix: 
         return beside[0]
     if (conda / "conda-meta").is_dir() and conda != own_prefix:
         return conda
+    if len(places) == 1:
+        return places[0]
     return named if is_virtualenv(named) else None
 
 

@@ -55,8 +55,8 @@ class ProjectEnvironment:
     ) -> Surroundings:
         """Make the environment ready; see `QaEnvironment`."""
         places = await asyncio.to_thread(lambda: list(self._places(worktree)))
-        beside = [theirs for theirs, _ in places if theirs.parent == self._root and theirs.name != "node_modules"]
-        active = find_active(beside, self._environ, self._own_prefix)
+        virtualenvs = [theirs for theirs, _ in places if theirs.name != "node_modules"]
+        active = find_active(virtualenvs, self._root, self._environ, self._own_prefix)
         if committed and places:
             places = await self._ignored(worktree, places)
         return await asyncio.to_thread(
@@ -74,8 +74,7 @@ class ProjectEnvironment:
     def _stamp(self) -> str:
         places = [theirs for theirs, _ in self._places(self._root)]
         virtualenvs = [theirs for theirs in places if theirs.name != "node_modules"]
-        beside = [theirs for theirs in virtualenvs if theirs.parent == self._root]
-        active = find_active(beside, self._environ, self._own_prefix)
+        active = find_active(virtualenvs, self._root, self._environ, self._own_prefix)
         search_path = self._environ.get("PATH", os.defpath)
         prefix = active or prefix_of_path(search_path, self._root)
         node_modules = [theirs for theirs in places if theirs.name == "node_modules"]

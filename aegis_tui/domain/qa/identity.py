@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 _PARAMETERS = re.compile(r"(?<=.)[\[({].*", re.DOTALL)
 _GO_SUBTEST = re.compile(r"(\.(?:Test|Example|Fuzz)\w*)/.*", re.DOTALL)
+_UNITTEST = re.compile(r"(\w+) \([\w.]+\)")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -37,6 +38,8 @@ def lost_tests(base: Collection[str], now: Collection[str]) -> list[str]:
 
 def _function(test: str) -> str:
     """A test without its parameters; in names that are sentences, as those of JavaScript, numbers are parameters."""
+    if _UNITTEST.fullmatch(test):
+        return test
     path, separator, name = test.partition("::") if "::" in test else ("", "", test)
     plain = _PARAMETERS.sub("", _GO_SUBTEST.sub(r"\1", name))
     return f"{path}{separator}{_DIGITS.sub('#', name) if ' ' in plain else plain}"
@@ -44,5 +47,7 @@ def _function(test: str) -> str:
 
 def _name(test: str) -> str:
     """The name of the function alone, or the whole sentence."""
+    if found := _UNITTEST.fullmatch(test):
+        return found[1]
     last = _function(test).rpartition("::")[2]
     return last if " " in last else last.rpartition(".")[2]

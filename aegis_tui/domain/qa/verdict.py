@@ -55,7 +55,8 @@ def judge(command: str, result: CheckResult, base: CheckResult, *, removes: Sequ
     if lost := _lost(result, base, removes):
         unnamed = result.executed is not None and result.tests is None and base.tests is not None
         fresh, remedy = _fresh(result, base), _UNNAMED_HINT if unnamed else _LOST_HINT
-        return Verdict(ok=False, status="failed", new_failures=fresh, reason=lost, remedy=remedy)
+        reason = f"{_named('new failures', fresh)}; {lost}" if fresh else lost
+        return Verdict(ok=False, status="failed", new_failures=fresh, reason=reason, remedy=remedy)
     if result.status == "passed":
         return Verdict(ok=True, status="passed")
     return _failed(command, result, base)

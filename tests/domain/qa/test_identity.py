@@ -18,6 +18,7 @@ from aegis_tui.domain.qa.identity import lost_tests
         ("example.org/x.TestAll", "example.org/y.TestAll"),
         ("org.shop.CartTest.total(int)[1]", "org.shop.CartTest.total(int)[2]"),
         ("src/lib.rs::tests::adds", "src/cart.rs::tests::adds"),
+        ("test_a (tests.test_x.T.test_a)", "test_a (tests.test_y.T.test_a)"),
     ],
 )
 def test_a_test_that_moved_or_has_other_parameters_is_still_there(before: str, now: str) -> None:
@@ -35,6 +36,7 @@ def test_a_test_that_moved_or_has_other_parameters_is_still_there(before: str, n
         ("example.org/x.TestA", "example.org/x.TestB"),
         ("org.shop.CartTest.total", "org.shop.CartTest.other"),
         ("cart > adds", "cart > removes"),
+        ("test_1 (tests.test_x.T.test_1)", "test_2 (tests.test_x.T.test_2)"),
     ],
 )
 def test_no_other_test_stands_for_one_that_went(before: str, now: str) -> None:

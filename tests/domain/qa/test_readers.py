@@ -83,6 +83,20 @@ def test_a_failed_run_is_read_with_counts_and_identities(
         assert result.failures == failures
 
 
+VERBOSE = tuple(f"test_{name} (tests.test_v.T.test_{name})" for name in ("doc", "err", "fail", "plain", "sub"))
+
+
+def test_unittest_names_its_tests_where_it_is_asked_to() -> None:
+    result = read("unittest-verbose", 1)
+    assert (result.executed, result.tests) == (5, VERBOSE)
+
+
+def test_a_test_that_is_expected_to_fail_is_no_failure_of_unittest() -> None:
+    text = "Ran 3 tests in 0.001s\n\nOK (expected failures=1)\n"
+    result = assess("python3 -m unittest", Outcome(0, text), tools=tools_of("python3 -m unittest"))
+    assert (result.status, result.executed, result.failed) == ("passed", 2, 0)
+
+
 def test_unittest_names_subtests_and_failed_set_ups() -> None:
     assert read("unittest-failed", 1).failures == (
         "setUpClass (tests.test_cart.S)",

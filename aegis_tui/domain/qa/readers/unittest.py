@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-from aegis_tui.domain.qa.command import Words
+from aegis_tui.domain.qa.command import Words, is_simple, programs_of
 from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers.base import Asked, Place, plain
 
+_SAYS_HOW = frozenset({"-v", "--verbose", "-q", "--quiet", "-h", "--help", "--"})
 _RAN = re.compile(r"^Ran (\d+) tests? in [\d.]+s\n+(OK|FAILED|NO TESTS RAN)?(?: ?\(([^)\n]*)\))?", re.M)
-_COUNT = re.compile(r"(failures|errors|skipped|unexpected successes)=(\d+)")
+_COUNT = re.compile(r"(failures|errors|skipped|expected failures|unexpected successes)=(\d+)")
 _NAMED = re.compile(r"^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (\S.*)$", re.M)
+_VERBOSE = re.compile(r"^(\w+ \([\w.]+\))(?:\n.*)? \.\.\.(.*)$", re.M)
+_FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) ")
 _FAILED_TEST = re.compile(r"\(unittest\.loader\.(?:_FailedTest|ModuleImportFailure|LoadTestsFailure)\b")
 _START = re.compile(r"^ImportError: (Start directory is not importable: .+)$", re.M)
 
@@ -25,8 +28,11 @@ class UnittestReader:
         return words[0] == "unittest" or (any(word.endswith("manage.py") for word in words[:2]) and "test" in words)
 
     def ask(self, command: str, place: Place) -> Asked:
-        """It writes no file of results."""
-        return Asked(command)
+        """Have a plain command name its tests; it writes no file of results."""
+        words = programs_of(command)[0] if is_simple(command) else ()
+        if words[:1] != ("unittest",) or not _SAYS_HOW.isdisjoint(words):
+            return Asked(command)
+        return Asked(f"{command} -v")
 
     def read(self, outcome: Outcome) -> Reading | None:
         """The sum of the sessions in the output."""
@@ -35,16 +41,32 @@ class UnittestReader:
         if not sessions:
             start = _START.search(text)
             return Reading(self.tool, stopped=start[1]) if start else None
-        counts = {"failures": 0, "errors": 0, "skipped": 0, "unexpected successes": 0}
+        counts = dict.fromkeys(("failures", "errors", "skipped", "expected failures", "unexpected successes"), 0)
         for _, _, details in sessions:
             for word, number in _COUNT.findall(details):
                 counts[word] += int(number)
         names = _NAMED.findall(text)
         unloaded = tuple(_module(name) for name in names if _FAILED_TEST.search(name))
         failures = tuple(name for name in names if not _FAILED_TEST.search(name))
-        ran = sum(int(number) for number, _, _ in sessions) - counts["skipped"] - len(unloaded)
+        total = sum(int(number) for number, _, _ in sessions) - len(unloaded)
+        named = _named_tests(text)
+        # Python 3.12.1 leaves skipped tests out of the number that ran.
+        if named and len(named) in (total, total + counts["skipped"]):
+            tests = [name for name, has_run in named if has_run]
+            ran, names_of_all = len(tests), frozenset(tests)
+        else:
+            ran, names_of_all = total - counts["skipped"] - counts["expected failures"], None
         failed = counts["failures"] + counts["errors"] + counts["unexpected successes"] - len(unloaded)
-        return Reading(self.tool, max(0, ran - failed), failed, failures, None, unloaded, ran=ran)
+        return Reading(self.tool, max(0, ran - failed), failed, failures, names_of_all, unloaded, ran=ran)
+
+
+def _named_tests(text: str) -> list[tuple[str, bool]]:
+    """Each test that a verbose run names, and whether it was really run."""
+    return [
+        (name, not said.strip().startswith(("skipped", "expected failure")))
+        for name, said in _VERBOSE.findall(text)
+        if not _FAILED_TEST.search(name) and not _FIXTURE.match(name)
+    ]
 
 
 def _module(name: str) -> str:
