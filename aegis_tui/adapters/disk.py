@@ -14,6 +14,8 @@ _COUNT_AGAIN_S = 30.0
 _SHARE_OF_TIME = 20
 """Counting may take a twentieth of the time."""
 _BLOCK_BYTES = 512
+_NAME_BYTES = 4096
+"""What a file takes at least: an empty one has no block, but a disk has room for so many files only."""
 
 
 class FolderMeter:
@@ -36,15 +38,17 @@ class FolderMeter:
 
 
 def _free_bytes(folders: Sequence[Path]) -> int:
-    """What the file systems of the folders have left together."""
-    free = {}
+    """What the file systems of the folders have left together, in bytes or in files, whichever is less."""
+    space, files = {}, {}
     for folder in folders:
         try:
             status = os.statvfs(folder)
         except OSError:
             continue
-        free[status.f_fsid] = status.f_bavail * status.f_frsize
-    return sum(free.values())
+        space[status.f_fsid] = status.f_bavail * status.f_frsize
+        if status.f_files:
+            files[status.f_fsid] = status.f_favail * _NAME_BYTES
+    return min(sum(space.values()), sum(files.values())) if files else sum(space.values())
 
 
 def _size_of(folders: Sequence[Path]) -> int:
@@ -55,7 +59,7 @@ def _size_of(folders: Sequence[Path]) -> int:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
                     with contextlib.suppress(FileNotFoundError):
-                        size += entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
+                        size += max(_NAME_BYTES, entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES)
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
         except OSError:

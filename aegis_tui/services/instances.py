@@ -214,9 +214,9 @@ class InstanceKeeper:
             **({"AEGIS_MODEL": model} if model else {}),
         }
 
-    def home_of(self, name: str) -> Path:
-        """The HOME of an instance, which it writes besides its worktree."""
-        return self._places.instances_dir / name / "home"
+    def written_by(self, name: str) -> tuple[Path, ...]:
+        """The folders that an instance writes besides its worktree: its HOME, and its copies of git's folders."""
+        return (self._places.instances_dir / name / "home", *self._refs.written_by(name))
 
     async def launch(self, instance: Instance) -> tuple[str, int]:
         """Open its pane; returns pane id and process id. A pane that is open already is taken as it is."""

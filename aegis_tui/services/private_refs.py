@@ -44,6 +44,11 @@ class PrivateRefs:
         """Where the instance has its own copies of git's folders, if it is sandboxed."""
         return self._instances_dir / instance.instance_id / "git"
 
+    def written_by(self, name: str) -> tuple[Path, ...]:
+        """The copies that an instance writes; not all of them are there."""
+        folder = self._instances_dir / name
+        return (folder / "git", folder / "refs", folder / "reflogs-0")
+
     async def lay_out(
         self, instance: Instance, *, places: tuple[Path, ...], working_oid: str
     ) -> list[tuple[Path, Path]]:

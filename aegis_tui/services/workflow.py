@@ -170,7 +170,7 @@ class Workflow:
     async def _watch_disks(self) -> None:
         async def alive() -> list[Watched]:
             names = await self._log.read(_with_worktree)
-            return [Watched(name, (worktree, self._parts.keeper.home_of(name))) for name, worktree in names]
+            return [Watched(name, (worktree, *self._parts.keeper.written_by(name))) for name, worktree in names]
 
         async def end(name: str, reason: str) -> None:
             await self._parts.terminal.close_pane(name)

@@ -71,3 +71,19 @@ def test_a_meter_returns_what_the_folders_hold_together(tmp_path: Path) -> None:
     assert 4 * MIB <= asyncio.run(measure(3 * MIB)) < 5 * MIB
     with pytest.raises(TimeoutError):
         asyncio.run(measure(5 * MIB))
+
+
+@pytest.mark.boundary(
+    layer="limits",
+    tried="files without content by the hundred thousand, in the worktree or in the copies of git's folders",
+    refused="each name counts as 4 KiB: the agent is ended before the disk has no room for another file",
+)
+def test_a_name_takes_room_though_its_file_is_empty(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / str(number)).touch()
+
+    async def measure() -> int:
+        async with asyncio.timeout(20):
+            return await FolderMeter().wait_until_over([tmp_path], MIB)
+
+    assert asyncio.run(measure()) >= 300 * 4096

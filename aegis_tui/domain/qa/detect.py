@@ -26,7 +26,7 @@ _MANIFESTS = frozenset(
 _ASIDE = frozenset({"node_modules", "vendor", "third_party", "testdata", "fixtures", "examples", "example", "docs"})
 _REQUIREMENTS = re.compile(r"(?:^|/)[\w.-]*requirements[\w.-]*\.(?:txt|in)$|(?:^|/)requirements/[\w./-]+\.(?:txt|in)$")
 _PLAIN_TEST = re.compile(r"^(?:async )?def test\w*\(", re.M)
-_UNITTEST = re.compile(r"^\s*(?:import unittest\b|from unittest\b)", re.M)
+_UNITTEST = re.compile(r"^[ \t]*(?:import unittest\b|from unittest\b)", re.M)
 _PYTEST = re.compile(r"\bpytest\b")
 _PYTEST_SECTION = re.compile(r"^\[(?:tool:pytest|pytest)\]", re.M)
 _WATCH = re.compile(r"--watch(?:All)?\b(?!=false)|\bwatch\b|\bdev\b")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,9 @@ def test_two_tools_of_one_command_are_added_up() -> None:
         b"\x00\xff\xfe",
         b"<testsuite>" * 100 + b"</testsuite>" * 100,
         b'<?xml version="1.0" encoding="no-such"?><testsuite/>',
+        b'<?xml version="1.0" encoding="utf-7"?><testsuite/>',
+        b'<?xml version="1.0" encoding="punycode"?><testsuite/>',
+        b'<?xml version="1.0" encoding="idna"?><testsuite/>',
     ],
 )
 def test_a_hostile_or_broken_file_of_results_is_not_read(content: bytes) -> None:
@@ -284,3 +288,14 @@ def test_broken_json_of_jest_is_not_read(content: bytes) -> None:
     text = (RECORDED / "jest-failed.txt").read_text("utf-8")
     result = assess("jest", Outcome(1, text, (ResultFile("jest", content),)))
     assert result.failures == ("cart › totals",)
+
+
+def test_no_pattern_walks_over_lines_from_every_line() -> None:
+    """A tested tree prints what it likes: millions of empty lines would be read by each of them to the end."""
+    folder = Path(junit.__file__).parent.parent
+    begins = [
+        f"{path.name}: {pattern}"
+        for path in folder.rglob("*.py")
+        for pattern in re.findall(r'"\^(?:\\s[*+]|\[\^[^\]\\]+\][*+])[^"]*", re\.M', path.read_text())
+    ]
+    assert begins == []

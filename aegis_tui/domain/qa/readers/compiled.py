@@ -20,7 +20,7 @@ class GoReader:
     """Reads `go test`, by its `-json` stream where it can be asked for."""
 
     tool = "go"
-    _failed = re.compile(r"^\s*--- FAIL: (\S+)", re.M)
+    _failed = re.compile(r"^[ \t]*--- FAIL: (\S+)", re.M)
     _package = re.compile(r"^(ok|FAIL|\?) *\t(\S+)(?:[ \t]+(.*))?$", re.M)
 
     def starts(self, words: Words) -> bool:

@@ -79,7 +79,7 @@ def _check(content: bytes) -> None:
     parser.StartDoctypeDeclHandler = declared
     try:
         parser.Parse(content, True)
-    except (expat.ExpatError, LookupError) as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # encodings that Python has and expat has not
         raise Unreadable(str(error)) from error
 
 
