@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from aegis_tui.ports.git_mounts import GitMounts
+
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:
@@ -193,22 +195,6 @@ class ComposeResult:
     """True when the piece was there before; nothing was written then."""
 
 
-@dataclass(frozen=True, slots=True)
-class GitMounts:
-    """What a sandbox has to show of the git folder so that commits work and nothing else can be changed."""
-
-    common_dir: Path
-    """To be mounted read-only."""
-    read_write: tuple[Path, ...]
-    """Folders inside it to be mounted writable over that; they exist."""
-    read_only: tuple[Path, ...]
-    """To be mounted read-only after those: what inside them must not change, and the hooks."""
-    branches: tuple[Path, ...] = ()
-    """The run's folder of branches and that of their logs: an instance is shown copies of its own there."""
-    shown_as: tuple[tuple[Path, Path], ...] = ()
-    """Pairs of a folder or file of the instance's own and the place it is shown at; writable unless in `read_only`."""
-
-
 class Repository(Protocol):
     """One git repository. Never blocks the event loop, never touches the person's checkout, index or stash.
 
@@ -248,6 +234,10 @@ class Repository(Protocol):
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
         """A worktree with a detached HEAD at `oid` for checks; whatever stood there of our own is replaced."""
+        ...
+
+    async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
+        """Write its tracked files again as they were; returns those whose content had changed. New files stay."""
         ...
 
     async def remove_worktree(

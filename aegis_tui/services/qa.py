@@ -27,6 +27,7 @@ from aegis_tui.services.qa_run import CommandRun, QaRunner
 _log = logging.getLogger(__name__)
 
 TAIL_CHARACTERS = 8_000
+SHOWN = 4
 
 NO_CHECK = QaCheck(
     check="none",
@@ -173,5 +174,12 @@ class Quality:
 def _read(command: str, ran: CommandRun) -> Kept:
     """What a command gave, in one of the four words; its output ends with the reason when there is one."""
     result = assess(command, ran.outcome, tools=ran.tools)
+    if ran.changed:
+        result = result.model_copy(update={"note": _changed(ran.changed)})
     notes = [f"[aegis-tui: {item.reason}]" for item in ran.outcome.obstacles]
     return Kept(result, "\n".join([ran.outcome.output, *notes]) if notes else ran.outcome.output)
+
+
+def _changed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"it changed {', '.join(names[:SHOWN])}{more}; the next check ran on what is committed"

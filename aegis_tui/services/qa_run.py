@@ -58,6 +58,8 @@ class CommandRun:
     """How it ended. With an obstacle the check is `not_run`; the program was perhaps not even started."""
     tools: tuple[Reader, ...] = ()
     """The test tools that it is known to start."""
+    changed: tuple[str, ...] = ()
+    """Tracked files that it changed, before the next command; that one saw them as they were committed."""
 
 
 class QaRunner:
@@ -109,10 +111,13 @@ class QaRunner:
             mounts = await self._repository.git_mounts(scratch)
             around = await self._surroundings.prepare(worktree, home, list(limits_s), confined=confined)
             around = replace(around, read_only=(mounts.common_dir, *mounts.read_only, *around.read_only))
-            return {
-                command: await self._run_one(command, worktree, home, around, level, limit_s=limit_s)
-                for command, limit_s in limits_s.items()
-            }
+            done: dict[str, CommandRun] = {}
+            for command, limit_s in limits_s.items():
+                if done:
+                    last = next(reversed(done))
+                    done[last] = replace(done[last], changed=await self._repository.restore_scratch(scratch))
+                done[command] = await self._run_one(command, worktree, home, around, level, limit_s=limit_s)
+            return done
 
     async def fingerprint(self, run: Run) -> str:
         """What a result depends on besides the tree and the command: the same text, the same environment."""

@@ -78,21 +78,24 @@ class Lab:
         )
         return Quality(repository=repository, runner=runner, outputs=self.outputs, timeout_s=lambda: 30.0)
 
-    def run(self, base: str, command: str, **qa: Any) -> Run:
+    def run(self, base: str, *commands: str, **qa: Any) -> Run:
         features = [{"id": "a", "title": "A", "brief": "b", "partition": ["a/**"]}]
-        design = parse_design({"goal": "g", "features": features, "qa": {"commands": [command], **qa}})
+        design = parse_design({"goal": "g", "features": features, "qa": {"commands": list(commands), **qa}})
         facts = RunFacts(workspace="k", base_oid=base, base_branch="main", started_unix=1)
         options = RunOptions(sandbox="off")
         return Run(run="run1", goal="g", options=options, facts=facts, working_oid="w", design=design)
 
     def judge(self, base: str, merged: str, command: str, **qa: Any) -> QaCheck:
+        return self.judge_all(base, merged, command, **qa)[0]
+
+    def judge_all(self, base: str, merged: str, *commands: str, **qa: Any) -> tuple[QaCheck, ...]:
         async def work() -> Any:
             table = PartitionTable(ignore_case=False)
-            judged = await (await self.quality()).judge(self.run(base, command, **qa), merged, table)
+            judged = await (await self.quality()).judge(self.run(base, *commands, **qa), merged, table)
             return judged["checks"]
 
         checks: tuple[QaCheck, ...] = asyncio.run(work())
-        return checks[0]
+        return checks
 
 
 @pytest.fixture
@@ -166,6 +169,18 @@ def test_the_base_runs_once_and_a_merged_tree_is_the_next_base(lab: Lab) -> None
     lab.judge(base, merged, command)
     lab.judge(merged, later, command)
     assert sorted(trace.read_text().split()) == ["base", "later", "merged", "merged"]
+
+
+def test_each_check_runs_on_what_is_committed_whatever_the_one_before_it_changed(lab: Lab) -> None:
+    outside = lab.folder / "outside"
+    outside.mkdir()
+    base = lab.commit({"value": "1", "sub/kept": "k", "fix": "true"})
+    merged = lab.commit({"value": "2", "fix": f"echo 1 > value; rm -r sub; ln -s {outside} sub; mkdir built"})
+    fixed, checked, built = lab.judge_all(base, merged, "sh fix", "grep -q 1 value", "test -f sub/kept -a -d built")
+    assert fixed.ok and "it changed sub/kept, value; the next check ran on what is committed" in fixed.note
+    assert (checked.ok, checked.status) == (False, "failed")
+    assert built.ok, "new files stay for the next check"
+    assert list(outside.iterdir()) == []
 
 
 def test_a_base_that_could_not_run_is_tried_again(lab: Lab) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from aegis_tui.adapters.git.admin import PROTECTED_FILES, RECORD_NAME, note_private, read_record
 from aegis_tui.adapters.git.index_file import is_bounded_index
-from aegis_tui.ports.repository import GitMounts, Worktree
+from aegis_tui.ports.git_mounts import GitMounts
+from aegis_tui.ports.repository import Worktree
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree, read_file
 
 _ADMIN, _OBJECTS, _COMMON, _MARK = "admin", "objects", "common-objects", "made-for"

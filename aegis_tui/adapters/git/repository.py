@@ -19,10 +19,10 @@ from aegis_tui.adapters.git.private import lay_out, store_of
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.worktree import Worktrees
+from aegis_tui.ports.git_mounts import GitMounts
 from aegis_tui.ports.repository import (
     ChangedPath,
     ComposeResult,
-    GitMounts,
     Guard,
     MergePreview,
     Ref,
@@ -108,6 +108,10 @@ class GitRepository:
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
         """See `Repository.add_scratch`."""
         return await self._worktrees.add_scratch(path, oid)
+
+    async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
+        """See `Repository.restore_scratch`."""
+        return await self._worktrees.restore_scratch(scratch)
 
     async def remove_worktree(
         self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None

@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
+import tempfile
 import time
 import weakref
+from functools import partial
 from pathlib import Path
 
 from aegis_tui.adapters.git import admin as admin_files
@@ -83,6 +86,23 @@ class Worktrees:
             admin_files.write_record(admin, Record("", oid, None))
         await asyncio.to_thread(delete_trash, path.parent)
         return Worktree(path, None, oid, admin)
+
+    async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
+        """See `Repository.restore_scratch`.
+
+        A copy of its index is used: what ran there may not hold git up by a lock. No filter is started.
+        """
+        with tempfile.TemporaryDirectory(prefix="aegis-index-") as folder:
+            index = Path(folder, "index")
+            await asyncio.to_thread(shutil.copyfile, scratch.admin_dir / "index", index)
+            env = {**await self._filters.off(), "GIT_INDEX_FILE": str(index)}
+            git = partial(self._runner.run, work_tree=scratch.path, env=env, deadline_s=_CHECKOUT_DEADLINE_S)
+            await git(*_WHOLE, "update-index", "-q", "--refresh", ok=(0, 1))
+            names = (await git("diff-files", "--name-only", "-z", "--ignore-submodules=all")).fields()
+            if names:
+                stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
+                await git(*_WHOLE, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=stdin)
+        return tuple(names)
 
     async def remove(self, path: Path, *, rescue: RescueName | None, already_saved: str | None) -> RescueRef | None:
         """See `Repository.remove_worktree`."""

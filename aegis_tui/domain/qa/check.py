@@ -31,6 +31,8 @@ class CheckResult(FrozenModel):
     """Why it did not run, or executed nothing."""
     remedy: str = ""
     """The command or step that would mend that."""
+    note: str = ""
+    """What else a person should know of it."""
     exit_code: int | None = None
     """How it ended; None when it was killed, or was noted by an older version."""
     duration_s: float = 0.0
@@ -64,7 +66,7 @@ class QaCheck(FrozenModel):
     remedy: str = ""
     """The command that would mend it."""
     note: str = ""
-    """What a person should know of a check that leaves the gate open."""
+    """What else a person should know of it."""
     is_acceptable: bool = False
     """True when only the base stands in the way, so that a person may accept it."""
     accepted_by: str | None = None

@@ -206,6 +206,7 @@ def compare(
         tail: The end of what it printed on the merged tree; kept when it shuts the gate.
     """
     verdict = judge(command, result, base, removes=removes)
+    unseen = NO_TEST_SEEN if verdict.ok and result.status == "passed" and result.executed is None else ""
     return QaCheck(
         check=f"{number} {program_name(command)}",
         command=command,
@@ -217,7 +218,7 @@ def compare(
         new_failures=verdict.new_failures[:MAX_NAMES],
         reason=verdict.reason or None,
         remedy=verdict.remedy,
-        note=NO_TEST_SEEN if verdict.ok and result.status == "passed" and result.executed is None else "",
+        note="; ".join(filter(None, [unseen, result.note])),
         is_acceptable=verdict.is_acceptable,
         base=BaseCheck(**base.model_dump(include=set(BaseCheck.model_fields))),
         duration_s=result.duration_s,
