@@ -32,9 +32,13 @@ def run_startup() -> list[Figure]:
         "module": "`python -m aegis_tui --version`",
         "interpreter": "`python -c pass`",
     }
+    pairs = zip(samples["version"], samples["interpreter"], strict=True)
     return [
-        Figure(name, words[name], "ms", tuple(samples[name]), None if name == "interpreter" else "interpreter")
-        for name in programs
+        *(
+            Figure(name, words[name], "ms", tuple(samples[name]), None if name == "interpreter" else "interpreter")
+            for name in programs
+        ),
+        Figure("version_ratio", f"{words['version']} over {words['interpreter']}", "×", tuple(a / b for a, b in pairs)),
     ]
 
 

@@ -20,46 +20,67 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.ports.terminal import PaneSpec
+from scripts.bench.bare import LINES_PER_S, PANES, line_of
 from scripts.bench.pty_program import PtyProgram
 from scripts.bench.record import ROOT, Figure
+from scripts.bench.tui_truth import current_truth
 
-PANES = 50
-LINES_PER_S = 20
 CPU_SAMPLES, CPU_SAMPLE_S = 4, 5.0
 KEY_ROUNDS, KEYS = 3, 100
 KEY_PAUSE_S = 0.03
 STARTS = 10
 SETTLE_S = 3.0
+TRUTHS = 5
 _SESSION = Path(__file__).with_name("tui_session.py")
+_BARE = Path(__file__).with_name("bare.py")
 
 
 def run_tui() -> list[Figure]:
-    """Measure a busy dashboard, then an idle one, then cold starts."""
+    """Measure a busy dashboard, an idle one, and cold starts, each beside a bare Textual app in the same run."""
     with _place() as folder:
         with _panes(folder) as (socket, panes):
             card = {"socket": socket, "panes": list(panes)}
             with _session(folder, {**card, "is_busy": True}) as app, _writing(panes):
-                busy = _cpu(app.pid)
-                keys = [_keys(app) for _ in range(KEY_ROUNDS)]
+                busy, bare_busy = _cpu_in_turns(app.pid, folder)
+                keys, bare_keys = _keys_in_turns(app, folder)
             with _session(folder, {**card, "is_busy": False}) as app:
                 idle = _cpu(app.pid)
-        frames = [_first_frame(folder) for _ in range(STARTS)]
-    p99 = [statistics.quantiles(samples, n=100, method="inclusive")[-1] for samples in keys]
-    words = f"{PANES} panes of {LINES_PER_S} lines/s and {PANES} reports/s"
+        starts = [(_first_frame(folder), _bare_frame(folder)) for _ in range(STARTS)]
+        truths = current_truth(TRUTHS, environment(folder), folder)
+    words = f"{PANES} panes of {LINES_PER_S} lines/s"
+    of_app, of_bare = [_p99(samples) for samples in keys], [_p99(samples) for samples in bare_keys]
+    frames, bare_frames = zip(*starts, strict=True)
     return [
-        Figure("busy", f"CPU of the app, {words}", "%", tuple(busy)),
-        Figure("idle", f"CPU of the app, {PANES} silent panes", "%", tuple(idle)),
+        Figure("busy", f"CPU of the dashboard, {words} and {PANES} reports/s", "%", tuple(busy), "bare_busy"),
+        Figure("bare_busy", f"CPU of a bare app with one RichLog, {words}", "%", tuple(bare_busy)),
+        Figure("busy_ratio", "CPU of the dashboard over that of the bare app", "×", _ratios(busy, bare_busy)),
+        Figure("idle", f"CPU of the dashboard, {PANES} silent panes", "%", tuple(idle)),
         Figure("key", f"key to frame, {words}", "ms", tuple(value for samples in keys for value in samples)),
-        Figure("key_p99", f"key to frame, p99 of {KEYS} keys", "ms", tuple(round(value, 3) for value in p99)),
-        Figure("frame", "first dashboard frame, a new process", "ms", tuple(frames)),
+        Figure("bare_key", "key to frame, an idle bare app", "ms", tuple(v for samples in bare_keys for v in samples)),
+        Figure("key_p99", f"key to frame, p99 of {KEYS} keys, {words}", "ms", tuple(of_app), "bare_key_p99"),
+        Figure("bare_key_p99", f"key to frame, p99 of {KEYS} keys, an idle bare app", "ms", tuple(of_bare)),
+        Figure("key_ratio", "key to frame, p99, over that of the idle bare app", "×", _ratios(of_app, of_bare)),
+        Figure("frame", "first dashboard frame, a new process", "ms", frames, "bare_frame"),
+        Figure("bare_frame", "first frame of a bare app with one label, a new process", "ms", bare_frames),
+        Figure("frame_ratio", "first dashboard frame over that of the bare app", "×", _ratios(frames, bare_frames)),
+        *truths,
     ]
+
+
+def _ratios(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, ...]:
+    """Pair by pair, as they took turns."""
+    return tuple(round(our / their, 3) for our, their in zip(ours, theirs, strict=True))
+
+
+def _p99(samples: list[float]) -> float:
+    return round(statistics.quantiles(samples, n=100, method="inclusive")[-1], 3)
 
 
 @contextlib.contextmanager
@@ -146,9 +167,7 @@ def _writing(panes: dict[str, Path]) -> Iterator[None]:
             number, due_at = 0, time.monotonic()
             while not stop.is_set():
                 for at, file in enumerate(files):
-                    file.write(
-                        f"\x1b[32m{number:06d}\x1b[0m pane {at}: 열 reads src/module_{number % 97}.py\r\n".encode()
-                    )
+                    file.write(f"{line_of(at, number)}\r\n".encode())
                 number, due_at = number + 1, due_at + 1 / LINES_PER_S
                 stop.wait(max(0.0, due_at - time.monotonic()))
 
@@ -162,10 +181,22 @@ def _writing(panes: dict[str, Path]) -> Iterator[None]:
         thread.join()
 
 
-def _cpu(pid: int) -> list[float]:
+def _cpu_in_turns(pid: int, folder: Path) -> tuple[list[float], list[float]]:
+    """As `_cpu`, of the dashboard and of a bare app that writes the same lines, one after the other."""
+    ours, theirs = [], []
+    for _ in range(CPU_SAMPLES):
+        ours += _cpu(pid, 1)
+        with _bare(folder, "log") as bare:
+            bare.wait("pane 0", since=0)
+            time.sleep(SETTLE_S)
+            theirs += _cpu(bare.pid, 1)
+    return ours, theirs
+
+
+def _cpu(pid: int, count: int = CPU_SAMPLES) -> list[float]:
     """Share of one core, in percent, of several spans after one another."""
     process, samples = psutil.Process(pid), []
-    for _ in range(CPU_SAMPLES):
+    for _ in range(count):
         began, before = time.monotonic(), process.cpu_times()
         time.sleep(CPU_SAMPLE_S)
         after, spent_s = process.cpu_times(), time.monotonic() - began
@@ -174,13 +205,30 @@ def _cpu(pid: int) -> list[float]:
     return samples
 
 
+def _keys_in_turns(app: PtyProgram, folder: Path) -> tuple[list[list[float]], list[list[float]]]:
+    """Key to frame of the busy dashboard and of an idle bare app, round by round."""
+    ours, theirs = [], []
+    with _bare(folder, "label") as bare:
+        bare.wait("bare w01 free", since=0)
+        for _ in range(KEY_ROUNDS):
+            app.press("g")
+            time.sleep(0.5)
+            app.press("\x1b")
+            time.sleep(0.5)
+            ours.append(_keys(app))
+            theirs.append(_keys(bare))
+    return ours, theirs
+
+
+@contextlib.contextmanager
+def _bare(folder: Path, what: str) -> Iterator[PtyProgram]:
+    with PtyProgram([sys.executable, str(_BARE), what], environ=environment(folder), cwd=folder / "repo") as app:
+        yield app
+
+
 def _keys(app: PtyProgram) -> list[float]:
-    """Milliseconds from each of many keys to the frame that shows the next instance."""
+    """Milliseconds from each of many keys to the frame that shows the next number."""
     samples = []
-    app.press("g")
-    time.sleep(0.5)
-    app.press("\x1b")
-    time.sleep(0.5)
     at = int(app.last(r" w(\d\d) free "))
     step = 1 if at <= PANES // 2 else -1
     for _ in range(KEYS):
@@ -200,3 +248,10 @@ def _first_frame(folder: Path) -> float:
     began = time.perf_counter()
     with PtyProgram([str(script)], environ=environment(folder), cwd=folder / "repo") as app:
         return round((app.wait("╭─ Instances", since=0) - began) * 1000, 3)
+
+
+def _bare_frame(folder: Path) -> float:
+    """The same of a bare app with one label."""
+    began = time.perf_counter()
+    with _bare(folder, "label") as app:
+        return round((app.wait("bare w01 free", since=0) - began) * 1000, 3)
