@@ -18,7 +18,7 @@ from aegis_tui.domain.tool import TOOLS
 _DEPTH = 3
 _MARKS = re.compile(r"<\|[^|<>]{0,40}\|>")
 _TAIL = re.compile(r"(\s|</?[A-Za-z_]{1,30}>|<\|[^|<>]{0,40}\|>)*")
-_FENCE = re.compile(r"```[A-Za-z]{0,10}\s*\n(.*?)\n?\s*```", re.DOTALL)
+_FENCE = re.compile(r"```[A-Za-z]{0,10}[^\S\n]*\n(.*)```", re.DOTALL)
 _LINES = re.compile(r"\s*(\d{1,9})\s*(?:-|,|\.\.|:)\s*(\d{1,9})\s*")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,12})?")
 _WRAPPERS = frozenset({"arguments", "parameters", "input", "args", "kwargs"})

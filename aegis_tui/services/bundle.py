@@ -29,11 +29,11 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"\b(?:sk|pk|ghp|gho|ghs|glpat|xox[abpr]|hf)[-_][A-Za-z0-9_-]{8,}"), "<secret>"),
     (re.compile(r"(?<=://)[^/\s@]+@"), "<secret>@"),
-    (re.compile(r"\b[\w.+-]+@[\w-]+\.[\w.-]+\b"), "<address>"),
+    (re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+\b"), "<address>"),
     (re.compile(r"(?<![\w/])(/home|/Users)/[^/\s\"':]+"), "~"),
     (re.compile(r"(?<![\w/])/root(?=[/\s\"':]|$)"), "~"),
     (re.compile(r"\b[0-9a-fA-F]{24,}\b"), "<hex>"),
-    (re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9_-]{32,}\b"), "<secret>"),
+    (re.compile(r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}"), "<secret>"),
 )
 """What is taken out of every text, in this order."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.run_event import FOUNDATION
 
-_PATH = re.compile(r"[\w./+@-]+\.[A-Za-z]{1,5}\b")
+_PATH = re.compile(r"(?<![\w./+@-])[\w./+@-]+\.[A-Za-z]{1,5}\b")
 
 
 def blame(table: PartitionTable, outputs: Sequence[str], changed: Mapping[str, Collection[str]]) -> list[str]:
@@ -20,9 +21,9 @@ def blame(table: PartitionTable, outputs: Sequence[str], changed: Mapping[str, C
         changed: Piece name -> paths that it changes.
     """
     votes: dict[str, int] = {}
-    for path in (found for output in outputs for found in _PATH.findall(output)):
+    for path, times in Counter(found for output in outputs for found in _PATH.findall(output)).items():
         for name in _owners(path, changed, table.owner_of):
-            votes[name] = votes.get(name, 0) + 1
+            votes[name] = votes.get(name, 0) + times
     return sorted(votes, key=lambda name: (-votes[name], list(changed).index(name)))
 
 

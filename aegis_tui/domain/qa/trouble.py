@@ -42,7 +42,7 @@ _NPM_ABSENT = re.compile(
     r"^npm (?:ERR!|error) (?:could not determine executable to run|canceled due to missing packages)", re.M
 )
 _NO_SCRIPT = re.compile(
-    r"(?:Missing script: \"?([\w:.-]+)|ERR_PNPM_NO_SCRIPT\S* +Missing script: (\S+)"
+    r"(?:Missing script: \"?([\w:.-]+)|ERR_PNPM_NO_SCRIPT\S{0,40} +Missing script: (\S+)"
     r"|error Command \"([\w:.-]+)\" not found)"
 )
 _MAKE_ERROR = r"^make(?:\[\d+\])?: \*\*\* .*Error"

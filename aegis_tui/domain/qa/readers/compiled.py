@@ -72,7 +72,7 @@ class CargoReader:
     """Reads `cargo test`; its JSON lines where a nightly toolchain writes them."""
 
     tool = "cargo"
-    _result = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed;", re.M)
+    _result = re.compile(r"^test result: \w+\. (\d{1,9}) passed; (\d{1,9}) failed;", re.M)
     _line = re.compile(r"^test (.+?) \.\.\. (ok|FAILED|ignored)\b", re.M)
     _listed = re.compile(r"^    (\S+)$", re.M)
     _target = re.compile(r"^ +(?:Running (?:unittests )?(\S+) \(|Doc-tests (\S+))", re.M)
@@ -142,7 +142,7 @@ class CtestReader:
     _line = re.compile(
         r"^ *\d+/\d+ +Test +#\d+: (.+?) \.{2,} *(?:\*{3})?(Passed|Failed|Not Run|Timeout|Exception|Skipped)"
     )
-    _total = re.compile(r"^\d+% tests passed, (\d+) tests failed out of (\d+)", re.M)
+    _total = re.compile(r"^\d+% tests passed, (\d{1,9}) tests failed out of (\d{1,9})", re.M)
     _none = re.compile(r"^No tests were found!!!", re.M)
     _stopped = re.compile(r"^(Failed to change working directory to .+|CMake Error: .+)$", re.M)
     _own_file = re.compile(r"--output-junit[ =](/\S+)")
@@ -177,9 +177,11 @@ class JvmReader:
 
     tool = "jvm"
     _maven = re.compile(
-        r"^\[(?:INFO|WARNING|ERROR)\] +Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)$", re.M
+        r"^\[(?:INFO|WARNING|ERROR)\] +"
+        r"Tests run: (\d{1,9}), Failures: (\d{1,9}), Errors: (\d{1,9}), Skipped: (\d{1,9})$",
+        re.M,
     )
-    _gradle = re.compile(r"^(\d+) tests? completed(?:, (\d+) failed)?(?:, (\d+) skipped)?$", re.M)
+    _gradle = re.compile(r"^(\d{1,9}) tests? completed(?:, (\d{1,9}) failed)?(?:, (\d{1,9}) skipped)?$", re.M)
     _broken = re.compile(
         r"^\[ERROR\] (COMPILATION ERROR)|^> Task (:\S*compile\w+) FAILED|^\* What went wrong:\n"
         r"(Could not (?:determine|resolve) .+)$|^\[ERROR\] (?:Failed to execute goal .*?: )?"

@@ -22,7 +22,7 @@ class JestReader:
 
     tool = "jest"
     _options = "--json --outputFile={path}"
-    _counts = re.compile(r"^Tests: +(.*\d+ total)$", re.M)
+    _counts = re.compile(r"^Tests: +(?=\S)(.*\b\d{1,9} total)$", re.M)
     _failed_file = re.compile(r"^FAIL (\S+)(?: \([^)\n]*\))?\n+ +● Test suite failed to run", re.M)
     _named = re.compile(r"^ {2}● (?!Test suite failed|Console)(\S.*)$", re.M)
     _empty = re.compile(r"^No tests found, exiting with code \d", re.M)
@@ -61,7 +61,7 @@ class VitestReader(JestReader):
 
     tool = "vitest"
     _options = "--reporter=default --reporter=json --outputFile.json={path}"
-    _counts = re.compile(r"^ +Tests +(.*\(\d+\))$", re.M)
+    _counts = re.compile(r"^ +Tests +(?=\S)(.*\(\d{1,9}\))$", re.M)
     _failed_file = re.compile(r"^ FAIL +(\S+) \[ \1 \]", re.M)
     _named = re.compile(r"^ FAIL +(\S+ > .+)$", re.M)
     _empty = re.compile(r"^No test files found, exiting with code \d", re.M)
@@ -80,8 +80,8 @@ class MochaReader:
     """Reads mocha's summary; it counts failures, so counts decide."""
 
     tool = "mocha"
-    _passing = re.compile(r"^ +(\d+) passing\b", re.M)
-    _failing = re.compile(r"^ +(\d+) failing\b", re.M)
+    _passing = re.compile(r"^ +(\d{1,9}) passing\b", re.M)
+    _failing = re.compile(r"^ +(\d{1,9}) failing\b", re.M)
     _empty = re.compile(r"^Error: No test files found", re.M)
 
     def starts(self, words: Words) -> bool:
@@ -115,7 +115,7 @@ def _appended(command: str, tool: str, options: str, place: Place) -> str | None
 
 
 def _sum(word: str, summaries: Iterable[str]) -> int:
-    return sum(int(number) for text in summaries for number in re.findall(rf"(\d+) {word}", text))
+    return sum(int(number) for text in summaries for number in re.findall(rf"(?<!\d)(\d{{1,9}}) {word}", text))
 
 
 def read_jest_json(tool: str, files: Iterable[bytes], root: str) -> Reading | None:

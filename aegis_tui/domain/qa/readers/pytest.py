@@ -10,9 +10,9 @@ from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers import junit
 from aegis_tui.domain.qa.readers.base import Asked, Place, Wanted, is_named, plain
 
-_COUNTS = r"\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?|rerun|subtests passed)"
+_COUNTS = r"\d{1,9} (?:passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?|rerun|subtests passed)"
 _SUMMARY = re.compile(rf"^(?:=+ )?((?:{_COUNTS}(?:, )?)+|no tests ran) in [\d.]+s\b", re.M)
-_COUNT = re.compile(r"(\d+) (passed|failed|error|skipped|xfailed|xpassed|subtests passed)")
+_COUNT = re.compile(r"(\d{1,9}) (passed|failed|error|skipped|xfailed|xpassed|subtests passed)")
 _NAMED = re.compile(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", re.M)
 _UNLOADED = re.compile(r"^ERROR (\S+\.py)(?: - .*)?$|^_+ ERROR collecting (\S+) _+$", re.M)
 _CONFTEST = re.compile(r"^ImportError while loading conftest '([^'\n]+)'", re.M)

@@ -10,11 +10,11 @@ from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers.base import Asked, Place, plain, relative
 
 _POINT = re.compile(r"^( *)(not )?ok\b(?: +\d+)?(?: +-)? ?(.*)$")
-_PLAN = re.compile(r"^1\.\.(\d+)", re.M)
+_PLAN = re.compile(r"^1\.\.(\d{1,9})", re.M)
 _VERSION = re.compile(r"^TAP version \d+$", re.M)
 _BAIL = re.compile(r"^Bail out!(.*)$", re.M)
 _DIRECTIVE = re.compile(r"(?:^|\s)#\s*(skip|todo)\b", re.I)
-_SUMMARY = re.compile(r"^(?:#|ℹ) (tests|pass|fail|cancelled) (\d+)$", re.M)
+_SUMMARY = re.compile(r"^(?:#|ℹ) (tests|pass|fail|cancelled) (\d{1,9})$", re.M)
 _SPEC = re.compile(r"^ *✖ (.+?) \([\d.]+ms\)$", re.M)
 _CODE_FILE = re.compile(r"\.[cm]?[jt]sx?$")
 

@@ -9,8 +9,8 @@ from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers.base import Asked, Place, plain
 
 _SAYS_HOW = frozenset({"-v", "--verbose", "-q", "--quiet", "-h", "--help", "--"})
-_RAN = re.compile(r"^Ran (\d+) tests? in [\d.]+s\n+(OK|FAILED|NO TESTS RAN)?(?: ?\(([^)\n]*)\))?", re.M)
-_COUNT = re.compile(r"(failures|errors|skipped|expected failures|unexpected successes)=(\d+)")
+_RAN = re.compile(r"^Ran (\d{1,9}) tests? in [\d.]+s\n+(OK|FAILED|NO TESTS RAN)?(?: ?\(([^)\n]*)\))?", re.M)
+_COUNT = re.compile(r"(failures|errors|skipped|expected failures|unexpected successes)=(\d{1,9})")
 _NAMED = re.compile(r"^(?:FAIL|ERROR|UNEXPECTED SUCCESS): (\S.*)$", re.M)
 _VERBOSE = re.compile(r"^(\w+ \([\w.]+\))(?:\n.*)? \.\.\.(.*)$", re.M)
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) ")
