@@ -90,6 +90,8 @@ class Worktree:
     """Its own folder inside the common git folder."""
     hooks_dir: Path | None = None
     """Where its guard is kept; None for a scratch worktree."""
+    empty: tuple[str, ...] = ()
+    """Submodules of a scratch worktree that are not set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,10 @@ class Repository(Protocol):
         ...
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """A worktree with a detached HEAD at `oid` for checks; whatever stood there of our own is replaced."""
+        """A worktree with a detached HEAD at `oid` for checks, with the submodules that the person has set up.
+
+        Whatever stood there of our own is replaced.
+        """
         ...
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:

@@ -85,7 +85,10 @@ def _remarks(condition: RepositoryCondition) -> Iterator[str]:
     if condition.is_sparse:
         yield "your checkout is sparse; agents and QA work on the whole tree"
     if condition.submodules:
-        yield f"submodules are empty for agents and QA: {_named(condition.submodules)}"
+        yield (
+            f"submodules are empty for agents: {_named(condition.submodules)}; "
+            "QA has those that your checkout has: git submodule update --init"
+        )
 
 
 def _named(names: Iterable[str]) -> str:

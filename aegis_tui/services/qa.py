@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 TAIL_CHARACTERS = 8_000
 SHOWN = 4
+SET_UP = "git submodule update --init"
 
 NO_CHECK = QaCheck(
     check="none",
@@ -164,22 +165,29 @@ class Quality:
     async def _run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, Kept]:
         limits = {command: self._limit_s(run, command) for command in commands}
         ran = await self._runner.run_all(run, oid, limits, name)
-        return {command: await asyncio.to_thread(_read, command, one) for command, one in ran.items()}
+        return {command: await asyncio.to_thread(read_run, command, one) for command, one in ran.items()}
 
     def _limit_s(self, run: Run, command: str) -> float:
         chosen = run.design.qa.limit_s(command) if run.design and run.design.qa else None
         return chosen or self._timeout_s()
 
 
-def _read(command: str, ran: CommandRun) -> Kept:
+def read_run(command: str, ran: CommandRun) -> Kept:
     """What a command gave, in one of the four words; its output ends with the reason when there is one."""
     result = assess(command, ran.outcome, tools=ran.tools)
-    if ran.changed:
-        result = result.model_copy(update={"note": _changed(ran.changed)})
+    said = [_changed(ran.changed)] if ran.changed else []
+    if ran.empty and result.status != "passed":
+        said.append(f"empty submodules: {_list(ran.empty)}; in your checkout: {SET_UP}")
+        result = result.model_copy(update={"remedy": f"{SET_UP}, or {result.remedy}" if result.remedy else SET_UP})
+    result = result.model_copy(update={"note": "; ".join(said)})
     notes = [f"[aegis-tui: {item.reason}]" for item in ran.outcome.obstacles]
     return Kept(result, "\n".join([ran.outcome.output, *notes]) if notes else ran.outcome.output)
 
 
 def _changed(names: Sequence[str]) -> str:
+    return f"it changed {_list(names)}; the next check ran on what is committed"
+
+
+def _list(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"it changed {', '.join(names[:SHOWN])}{more}; the next check ran on what is committed"
+    return f"{', '.join(names[:SHOWN])}{more}"

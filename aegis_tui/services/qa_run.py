@@ -60,6 +60,8 @@ class CommandRun:
     """The test tools that it is known to start."""
     changed: tuple[str, ...] = ()
     """Tracked files that it changed, before the next command; that one saw them as they were committed."""
+    empty: tuple[str, ...] = ()
+    """Submodules that were empty."""
 
 
 class QaRunner:
@@ -117,7 +119,7 @@ class QaRunner:
                     last = next(reversed(done))
                     done[last] = replace(done[last], changed=await self._repository.restore_scratch(scratch))
                 done[command] = await self._run_one(command, worktree, home, around, level, limit_s=limit_s)
-            return done
+            return {command: replace(ran, empty=scratch.empty) for command, ran in done.items()}
 
     async def fingerprint(self, run: Run) -> str:
         """What a result depends on besides the tree and the command: the same text, the same environment."""

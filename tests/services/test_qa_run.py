@@ -18,6 +18,7 @@ from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.git.repository import GitRepository
 from aegis_tui.ports.repository import Worktree
 from aegis_tui.ports.sandbox import SandboxMode
+from aegis_tui.services.qa import read_run
 from aegis_tui.services.qa_run import CommandRun
 from tests.services.qa_lab import Lab
 
@@ -353,3 +354,41 @@ def test_an_install_changes_what_the_result_of_a_base_is_remembered_by(lab: Lab,
     else:
         (installed / "added").mkdir()
     assert asyncio.run(environment.stamp()) != before
+
+
+def with_submodule(lab: Lab) -> str:
+    """A commit whose submodule says 1, while the person's checkout of it says something else."""
+    library = lab.folder / "library"
+    library.mkdir()
+    own, lab.root = lab.root, library
+    lab.write("shop.py", "def price(): return 1\n")
+    lab.git("init", "-q", "-b", "main")
+    lab.git("add", "-A")
+    lab.git("commit", "-qm", "library")
+    lab.root = own
+    lab.git("init", "-q", "-b", "main")
+    lab.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "vendor/library")
+    lab.git("commit", "-qm", "with a submodule")
+    lab.write("vendor/library/shop.py", "def price(): return 3\n")
+    return lab.git("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_a_submodule_that_is_set_up_is_there_as_it_is_recorded(lab: Lab, sandbox: SandboxMode) -> None:
+    oid = with_submodule(lab)
+    [result] = lab.run(oid, f"cd vendor/library && python3 {ASK}", sandbox=sandbox)
+    assert (words(result), result.empty) == (["1"], ())
+    assert (lab.root / "vendor/library/shop.py").read_text() == "def price(): return 3\n"
+    assert lab.git("-C", "vendor/library", "diff", "--cached", "--name-only") == ""
+
+
+def test_a_submodule_that_is_not_set_up_is_named_with_what_sets_it_up(lab: Lab) -> None:
+    oid = with_submodule(lab)
+    environment = ProjectEnvironment(lab.root, lab.root / ".git", lab.environ)
+    before = asyncio.run(environment.stamp())
+    shutil.rmtree(lab.root / ".git" / "modules")
+    assert asyncio.run(environment.stamp()) != before
+    [result] = lab.run(oid, f"cd vendor/library && python3 {ASK}", sandbox="off")
+    assert result.empty == ("vendor/library",)
+    kept = read_run("python3 x", result).result
+    assert "git submodule update --init" in kept.note and "vendor/library" in kept.note

@@ -78,7 +78,9 @@ class ProjectEnvironment:
         search_path = self._environ.get("PATH", os.defpath)
         prefix = active or prefix_of_path(search_path, self._root)
         node_modules = [theirs for theirs in places if theirs.name == "node_modules"]
-        return stamp([*virtualenvs, *([prefix] if prefix else [])], node_modules, search_path)
+        modules = self._common_dir / "modules"
+        heads = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(modules.glob(f"{depth}/HEAD"))]
+        return stamp([*virtualenvs, *([prefix] if prefix else [])], node_modules, search_path, heads)
 
     def _places(self, worktree: Path) -> Iterator[tuple[Path, Path]]:
         """Each virtual environment and `node_modules` in the checkout, with its place in a worktree."""

@@ -13,15 +13,16 @@ _PROGRAMS = ("python3", "node", "go", "cargo", "java")
 _NODE_RECORDS = (".package-lock.json", ".modules.yaml", ".yarn-state.yml", ".yarn-integrity")
 
 
-def stamp(prefixes: Iterable[Path], node_modules: Iterable[Path], search_path: str) -> str:
+def stamp(prefixes: Iterable[Path], node_modules: Iterable[Path], search_path: str, others: Iterable[Path] = ()) -> str:
     """A text that is the same as long as nothing was installed, removed or replaced.
 
     Args:
         prefixes: Installations and virtual environments of Python.
         node_modules: Folders of that name.
         search_path: PATH, for the programs of other languages.
+        others: More files to look at.
     """
-    return "\n".join(_times(_paths(prefixes, node_modules, search_path)))
+    return "\n".join(_times([*_paths(prefixes, node_modules, search_path), *others]))
 
 
 def _paths(prefixes: Iterable[Path], node_modules: Iterable[Path], search_path: str) -> Iterator[Path]:

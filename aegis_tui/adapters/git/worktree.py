@@ -24,6 +24,7 @@ from aegis_tui.adapters.git.guard import write_guard
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.snapshot import Snapshots
+from aegis_tui.adapters.git.submodules import Submodules
 from aegis_tui.adapters.git.worktree_config import enable_worktree_config, restore_worktree_config
 from aegis_tui.errors import Conflict, GitError, Refused
 from aegis_tui.ports.repository import Guard, RescueName, RescueRef, Worktree, WorktreeEntry, WorktreeSpec
@@ -55,6 +56,7 @@ class Worktrees:
         self._objects = objects
         self._snapshots = snapshots
         self._filters = Filters(runner, objects)
+        self._submodules = Submodules(place.common_dir, runner)
         self.admins = AdminFolders(place.common_dir)
 
     async def add(self, spec: WorktreeSpec) -> Worktree:
@@ -84,8 +86,9 @@ class Worktrees:
             admin = await self._register(path, oid, ["--detach"], f"{LOCK_PREFIX} scratch")
             await self._fill(path, admin, oid)
             admin_files.write_record(admin, Record("", oid, None))
+            empty = await self._submodules.fill(path, oid)
         await asyncio.to_thread(delete_trash, path.parent)
-        return Worktree(path, None, oid, admin)
+        return Worktree(path, None, oid, admin, empty=empty)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
         """See `Repository.restore_scratch`.

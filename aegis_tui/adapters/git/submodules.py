@@ -1,0 +1,75 @@
+"""Submodules of a scratch worktree, filled from what the person has set up; nothing is fetched, no filter is started.
+
+Their content is that of the recorded commit, whatever the person's own checkout of them holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from aegis_tui.adapters.git.filters import LIST_FILTERS, switched_off
+from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.errors import GitError
+
+_SUBMODULE = "160000 "
+_DEADLINE_S = 600.0
+
+
+class Submodules:
+    """The submodules of one repository.
+
+    Args:
+        common_dir: Its git folder; `modules` in it holds those that are set up.
+        runner: Runs git there.
+    """
+
+    def __init__(self, common_dir: Path, runner: GitRunner) -> None:
+        self._common_dir, self._runner = common_dir, runner
+
+    async def fill(self, worktree: Path, commit: str) -> tuple[str, ...]:
+        """Check out the submodules of a commit in a fresh worktree of it.
+
+        Returns:
+            The paths of those that stay empty: nobody has set them up, or their commit is not there.
+        """
+        if not await asyncio.to_thread((worktree / ".gitmodules").is_file):
+            return ()
+        tree = (await self._runner.run("ls-tree", "-r", "-z", "--full-tree", commit)).fields()
+        rows = (row.partition("\t") for row in tree if row.startswith(_SUBMODULE))
+        names = await self._names(commit)
+        return tuple(
+            [path for head, _, path in rows if not await self._fill(worktree / path, names.get(path), head.split()[2])]
+        )
+
+    async def _names(self, commit: str) -> dict[str, str]:
+        """Name by path, as the commit says."""
+        pattern = r"^submodule\..*\.path$"
+        arguments = ("config", "-z", "--blob", f"{commit}:.gitmodules", "--get-regexp", pattern)
+        answer = await self._runner.run(*arguments, ok=(0, 1, 128))
+        pairs = (field.partition("\n") for field in answer.fields())
+        return {path: key.removeprefix("submodule.").removesuffix(".path") for key, _, path in pairs}
+
+    async def _fill(self, place: Path, name: str | None, oid: str) -> bool:
+        if name is None or not {".", "..", ""}.isdisjoint(name.split("/")):
+            return False
+        store = self._common_dir / "modules" / name
+        if not await asyncio.to_thread(_is_own_folder, store, self._common_dir):
+            return False
+        git = GitRunner(git_dir=store, cwd=place)
+        try:
+            env = switched_off((await git.run(*LIST_FILTERS, ok=(0, 1))).fields())
+            with tempfile.TemporaryDirectory(prefix="aegis-index-") as folder:
+                env["GIT_INDEX_FILE"] = str(Path(folder, "index"))
+                options = ("-c", "core.sparseCheckout=false", "read-tree", "--reset", "-u", f"{oid}^{{commit}}")
+                await git.run(*options, work_tree=place, env=env, deadline_s=_DEADLINE_S)
+        except GitError:
+            return False
+        return True
+
+
+def _is_own_folder(path: Path, top: Path) -> bool:
+    """Whether a folder lies below another one by its real path too."""
+    return (path / "HEAD").is_file() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top))
