@@ -177,8 +177,8 @@ async def _probe(base_url: str) -> list[str]:
 
 def _branch(root: Path) -> str:
     argv = ["git", "-C", str(root), "rev-parse", "--abbrev-ref", "HEAD"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL, check=False)
-    return done.stdout.strip() if done.returncode == 0 else "no commit yet"
+    done = subprocess.run(argv, capture_output=True, timeout=10, stdin=subprocess.DEVNULL, check=False)
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else "no commit yet"
 
 
 def _app(function: Any) -> typer.Typer:

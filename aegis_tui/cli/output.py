@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Iterable
 from typing import Any
 
+from aegis_tui.domain.file_name import write_name
 from aegis_tui.domain.inert import escape_hidden
 from aegis_tui.domain.inert import inert as shown
 from aegis_tui.errors import AegisError, LockHeld
 from aegis_tui.sdk.wire import WIRE_VERSION
+
+_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte of a file name that is not UTF-8, as Python has it (PEP 383)."""
 
 
 def inert(text: str) -> str:
@@ -22,9 +27,30 @@ def inert(text: str) -> str:
 def json_text(value: object, *, indent: int | None = None) -> str:
     """The value as JSON: exact for a program, and no character in it can change what a terminal shows.
 
-    What UTF-8 cannot carry, half a surrogate pair, is an escape as well, so the result can always be written.
+    A path that is not UTF-8 is in its written form (contract 3), and such a name within a text in its octal escapes.
+    What else UTF-8 cannot carry, half a surrogate pair, is an escape as well, so the result can always be written.
     """
-    return escape_hidden(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    if _BYTE.search(text):
+        text = json.dumps(_written(json.loads(text)), ensure_ascii=False, indent=indent)
+    return escape_hidden(text)
+
+
+def _written(value: Any) -> Any:
+    """The value with file names in its texts, which hold bytes that are not UTF-8, as the contract writes them."""
+    match value:
+        case dict():
+            return {_written(name): _written(inner) for name, inner in value.items()}
+        case list():
+            return [_written(inner) for inner in value]
+        case str() if _BYTE.search(value):
+            return write_name(value) if value.startswith("/") else _BYTE.sub(_octal, value)
+        case _:
+            return value
+
+
+def _octal(found: re.Match[str]) -> str:
+    return f"\\{ord(found[0]) - 0xDC00:03o}"
 
 
 def data(text: str) -> None:

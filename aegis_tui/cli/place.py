@@ -119,7 +119,8 @@ def _rev_parse(start: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         ["git", "-C", str(start), "rev-parse", *arguments],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="surrogateescape",
         timeout=10,
         stdin=subprocess.DEVNULL,
         check=False,

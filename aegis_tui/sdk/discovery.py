@@ -159,13 +159,13 @@ def workspace_key_of(folder: Path) -> str:
         GitUnavailable: git is missing, does not answer, or `folder` is not in a repository.
     """
     argv = ["git", "-C", str(folder), "rev-parse", "--path-format=absolute", "--git-common-dir"]
-    plain = {**os.environ, "LC_ALL": "C"}
     try:
         done = subprocess.run(
             argv,
-            env=plain,
+            env={**os.environ, "LC_ALL": "C"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=_GIT_DEADLINE_S,
             stdin=subprocess.DEVNULL,
             check=False,

@@ -128,10 +128,13 @@ class HubQuick:
         return dict(self._call("GET", "/v1/mirror")["state"])
 
     def events(self, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-        """Logged events after number `after`, at most `limit`, in order."""
-        query = urlencode({"after": after, "limit": limit})
-        events: list[dict[str, Any]] = self._call("GET", f"/v1/events?{query}")["events"]
-        return events
+        """Logged events after number `after` that the caller may see, at most `limit`, in order; none at the end."""
+        while True:
+            page = self._call("GET", f"/v1/events?{urlencode({'after': after, 'limit': limit})}")
+            events: list[dict[str, Any]] = page["events"]
+            if events or page["next_after"] <= after:
+                return events
+            after = page["next_after"]  # all of that page is others' to see
 
     def healthz(self) -> dict[str, Any]:
         """What the hub says of itself to anybody: that it serves, and its pid."""

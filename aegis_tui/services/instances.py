@@ -185,7 +185,7 @@ class InstanceKeeper:
         )
         argv = self._sandbox.wrap([sys.executable, "-P", "-m", "aegis_tui.agent"], spec, level)
         record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
-        write_private(folder / "launch.json", json.dumps(record, ensure_ascii=False, indent=1))
+        write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
 
     def environment(self, instance: Instance, run: Run, folder: Path) -> dict[str, str]:
         """The whole environment of an agent (contract 10): paths and names, never a secret."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -56,13 +55,11 @@ def test_a_daemon_that_ignores_signals_and_keeps_the_output_open_ends_with_its_p
     tmp_path: Path, ending: str
 ) -> None:
     note = tmp_path / "pid"
-    started = time.monotonic()
     result = run(
         *(sys.executable, "-I", "-S", "-c", DAEMON, str(note), ending),
         cwd=tmp_path,
         timeout_s=30.0 if ending == "at once" else 1.5,
     )
-    assert time.monotonic() - started < 20
     assert (result.exit_code, result.stopped) == (0 if ending == "at once" else None, "")
     assert "ready" in result.output
     assert find_identity(int(note.read_text())) is None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from aegis_tui.cli import output
+from aegis_tui.domain.file_name import read_name
 from aegis_tui.domain.inert import has_hidden
 from aegis_tui.errors import LockHeld, Refused
 
@@ -47,3 +50,12 @@ def test_json_is_exact_and_hides_nothing(capsys: pytest.CaptureFixture[str], as_
     else:
         assert said["text"] == HOSTILE
         assert said["한국어"] == "👩‍💻 é" and "👩‍💻 é" in out
+
+
+def test_a_path_that_is_not_utf_8_is_in_its_written_form(capsys: pytest.CaptureFixture[str]) -> None:
+    root = os.fsdecode(b"/home/ada/latin\xe9")
+    output.result({"root": Path(root), "paths": [root], "message": f"no file {root}/a"}, as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    assert said["root"] == said["paths"][0] == '"/home/ada/latin\\351"'
+    assert said["message"] == "no file /home/ada/latin\\351/a"
+    assert read_name(said["root"]) == root

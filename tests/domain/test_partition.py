@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from pydantic import ValidationError
 
@@ -49,14 +47,11 @@ def test_a_bad_glob_is_refused_before_anything_is_compared() -> None:
         find_overlaps({"a": ["/etc"], "b": ["x"]})
 
 
-def test_fifty_instances_with_eight_globs_are_compared_in_a_moment() -> None:
+def test_fifty_instances_with_eight_globs_are_compared_in_few_steps() -> None:
     owners = {f"w{n}": [f"src/f{n}/**", f"tests/f{n}_*.py", f"**/f{n}_?.ts", f"docs/*/f{n}.md"] * 2 for n in range(50)}
-    start = time.perf_counter()
-    overlaps = find_overlaps(owners, effort=Effort(20_000_000))
-    elapsed_s = time.perf_counter() - start
+    overlaps = find_overlaps(owners, effort=Effort(6_000_000))  # 4.6 million steps, about 0.3 s
     assert overlaps
     assert all(compile_glob(o.a).matches(o.witness) and compile_glob(o.b).matches(o.witness) for o in overlaps)
-    assert elapsed_s < 20, f"{elapsed_s:.2f} s"  # about 0.3 s; the bound only catches a blow-up on a busy machine
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import http.client
 import json
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -117,26 +116,21 @@ FILES = {
     "tests/test_app.py": "import unittest\n\nclass T(unittest.TestCase):\n    def test_it(self):\n        pass\n",
 }
 DONE = {"tool": "report", "args": {"status": "done", "summary": "Add it"}}
-SLOWEST_S = 1.0
-"""Above what a server that has nothing to do takes on the machine at that time."""
-
 needs_bwrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="missing: bwrap")
 
 
 class Pulse:
-    """Asks a server for a page all the time, from a thread, and keeps how long the slowest answer took."""
+    """Asks a server for a page all the time, from a thread, and counts the answers, and the questions without one."""
 
     def __init__(self, url: str, page: str) -> None:
         self.address, self.page = url.removeprefix("http://").partition("/")[0], page
-        self.slowest_s = 0.0
-        self.answers = 0
+        self.answers = self.unanswered = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         while not self._stop.wait(0.05):
-            started_at = time.monotonic()
             connection = http.client.HTTPConnection(self.address, timeout=20)
             try:
                 connection.request("GET", self.page)
@@ -145,8 +139,8 @@ class Pulse:
                 is_well = False
             finally:
                 connection.close()
-            self.slowest_s = max(self.slowest_s, time.monotonic() - started_at if is_well else 60.0)
             self.answers += is_well
+            self.unanswered += not is_well
 
     def close(self) -> None:
         self._stop.set()
@@ -214,7 +208,7 @@ def serve(folder: Path, targets: list[Path]) -> RecordedLLM:
 @pytest.mark.boundary(
     layer="hub files",
     tried="an agent that turns all that it can write into links, pipes, folders, huge and closed files, during a run",
-    refused="checkout, index, refs, configuration and a folder beside them stay; the hub answers within a second; "
+    refused="checkout, index, refs, configuration and a folder beside them stay; the hub answers throughout; "
     "the run ends with its commit",
 )
 @needs_bwrap
@@ -246,7 +240,8 @@ def test_a_vandal_changes_nothing_outside_and_the_run_ends(workspace: ScratchWor
     ended = {item["id"]: item["state"] for item in report["instances"] if item["feature"] == "bad"}
     assert ended.get("w01") == "lost" and ended.get("w03") == "done", ended
     assert persons(workspace, canary) == before
-    assert pulse.answers > 20 and pulse.slowest_s < SLOWEST_S + machine.slowest_s, (pulse.slowest_s, machine.slowest_s)
+    # A server that has nothing to do says how fast the machine is: the hub is not much slower all in all.
+    assert pulse.unanswered == 0 and pulse.answers > machine.answers / 4, (pulse.answers, machine.answers)
     workspace.git("fsck", "--full", "--strict")
     assert workspace.git("status", "--porcelain") == ""
     assert sorted(workspace.git("diff", "--name-only", "main", report["commit"]["oid"]).splitlines()) == [

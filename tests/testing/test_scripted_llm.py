@@ -4,10 +4,10 @@ import os
 import signal
 import stat
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -160,20 +160,29 @@ def test_a_client_that_leaves_is_no_longer_held_or_running(write_scripts: WriteS
     asyncio.run(scenario())
 
 
-def test_the_pace_is_kept_and_the_server_may_overrule_it(write_scripts: WriteScripts) -> None:
+def test_the_pace_is_kept_and_the_server_may_overrule_it(
+    write_scripts: WriteScripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = "word " * 100
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(pause_s: float) -> None:
+        pauses.append(pause_s)
+        await sleep(pause_s)
+
+    monkeypatch.setattr("aegis_tui.testing.scripted_chat.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted}))
     directory = write_scripts(a={"pace": 400, "steps": [{"text": text}]})
 
     async def scenario() -> None:
         async with serving(directory) as (_, client):
-            began = time.monotonic()
             events = await streamed(client, chat("[[script:a]]"))
-            assert time.monotonic() - began >= len(split_tokens(text)) / 400 - 0.05
             assert len(events) >= 8
+            assert sum(pauses) > 0 and max(pauses) <= len(split_tokens(text)) / 400
+        pauses.clear()
         async with serving(directory, pace=0) as (_, client):
-            began = time.monotonic()
             await streamed(client, chat("[[script:a]]"))
-            assert time.monotonic() - began < 0.2
+            assert pauses and set(pauses) == {0.0}
 
     asyncio.run(scenario())
 

