@@ -76,6 +76,8 @@ class Call:
     """A stable code (`upstream.lost`, `cancelled`, `http.404`); None for a good end."""
     ttft_s: float | None = None
     started_s: float = field(default_factory=time.monotonic)
+    is_whole: bool = False
+    """The server has said that its answer is complete: a client that hangs up then has what it asked for."""
 
     def first_byte(self) -> None:
         """Note that the first byte of the answer went out."""

@@ -24,6 +24,8 @@ from aegis_tui.gateway.usage import StreamTap, parse_json
 _REQUEST_HEADERS = frozenset({b"accept", b"content-type", b"anthropic-version", b"anthropic-beta", b"x-request-id"})
 _ANSWER_HEADERS = frozenset({b"content-type", b"cache-control", b"x-request-id", b"request-id", b"retry-after"})
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
+_CLOSING_S = 5.0
+"""How long the connection to the model server may take to be given back after the last byte."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Relay:
         call = Call(agent_id=agent_id, route=request.path, model=prepared.model, stream=prepared.stream)
         self._ledger.begin(call)
         try:
-            await _until_gone(request, self._forward(request, call, prepared.body, base_url, key), call)
+            await until_gone(request, self._forward(request, call, prepared.body, base_url, key), call)
         finally:
             self._ledger.finish(call)
 
@@ -82,18 +84,21 @@ class Relay:
             await _tell(request, call, error, RELAYED[request.path])
 
 
-async def _until_gone(request: Request, work: Coroutine[Any, Any, None], call: Call) -> None:
-    """Run the work; cancel it when the client hangs up first."""
+async def until_gone(request: Request, work: Coroutine[Any, Any, None], call: Call) -> None:
+    """Run the work; cancel it when the client hangs up before it has the whole answer."""
     working = asyncio.create_task(work)
     gone = asyncio.create_task(request.wait_until_gone())
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if request.is_complete:  # what is left is to give the connection back
+            await asyncio.wait((working,), timeout=_CLOSING_S)
     finally:
-        if not working.done():
-            call.error = "cancelled"
+        is_cut = not working.done() and not request.is_complete
         working.cancel()
         gone.cancel()
         outcome, _ = await asyncio.gather(working, gone, return_exceptions=True)
+        if is_cut and not call.is_whole:
+            call.error = "cancelled"
     if isinstance(outcome, Exception):
         raise outcome
 
@@ -103,9 +108,12 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> 
     await request.start(answer.status, _kept_headers(answer))
     try:
         async for chunk in answer.chunks():
-            await request.write(chunk, more=True)
+            try:
+                await request.write(chunk, more=True)
+            finally:
+                tap.feed(chunk)  # also when the client takes the end of the answer and hangs up at once
+                call.is_whole = tap.ended_well
             call.first_byte()
-            tap.feed(chunk)
     except ModelUnavailable:
         if not tap.ended_well:  # else only the end of the body is missing, and the answer is whole
             raise

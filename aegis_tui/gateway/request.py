@@ -49,6 +49,8 @@ class Request:
         self.port: int | None = server[1] if server else None
         """The TCP port it came in at; None on the unix socket."""
         self.is_answered = False
+        self.is_complete = False
+        """All of the answer was handed over: a client that hangs up now has what it asked for."""
         self._receive = receive
         self._send = send
 
@@ -113,6 +115,7 @@ class Request:
 
     async def write(self, chunk: bytes, *, more: bool) -> None:
         """Send the next bytes; waits when the client reads slowly."""
+        self.is_complete = not more
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def reply(

@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from aegis_tui.gateway.ledger import Call
+from aegis_tui.gateway.relay import until_gone
+from aegis_tui.gateway.request import Message, Request
 from tests.gateway.conftest import (
     CHAT_STREAM,
     MESSAGES_STREAM,
@@ -327,3 +330,62 @@ def test_a_key_file_that_is_not_usable_is_said_without_its_place(gateway: Gatewa
     assert (answer.status_code, answer.headers["x-aegis-refused"]) == (503, "model.key")
     assert str(gateway.state) not in answer.text
     assert model_server.calls(CHAT) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "stream"),
+    [(CHAT, CHAT_STREAM), ("/v1/messages", MESSAGES_STREAM), ("/v1/responses", RESPONSES_STREAM)],
+    ids=["chat", "messages", "responses"],
+)
+def test_a_client_that_hangs_up_after_the_last_event_had_a_good_call(
+    gateway: Gateway, model_server: ModelServer, path: str, stream: bytes
+) -> None:
+    """Programs stop to read at the event that ends an answer; the body may end much later."""
+
+    async def lingering(_: Seen) -> AsyncIterator[bytes]:
+        yield STREAM_HEAD + chunked(stream)
+        while True:
+            await asyncio.sleep(0.01)
+            yield chunked(b": still here\n\n")
+
+    model_server.answers[path] = lingering
+    body = b'{"model":"tiny","stream":true}'
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(gateway.runtime / "gateway.sock"))
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: g\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        client.sendall(head.encode() + body)
+        received = b""
+        while stream.rstrip()[-20:] not in received:
+            received += client.recv(65536)
+    until(lambda: model_server.hung_up, "the model server sees the end")
+    (line,) = gateway.wait_for_lines(1)
+    assert (line["status"], line["error"]) == (200, None)
+
+
+def test_a_client_that_hangs_up_while_the_connection_is_given_back_had_a_good_call() -> None:
+    async def main() -> Call:
+        answered = asyncio.Event()
+
+        async def receive() -> Message:
+            await answered.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if not message.get("more_body", True):
+                answered.set()
+
+        scope = {"method": "POST", "path": CHAT, "query_string": b"", "headers": []}
+        request = Request(scope, receive, send)
+        call = Call(agent_id="NATIVE-w01", route=CHAT, model="tiny", stream=False)
+
+        async def work() -> None:
+            await request.write(b"{}", more=False)
+            for _ in range(10):  # the connection to the model server goes back to the pool
+                await asyncio.sleep(0)
+
+        await until_gone(request, work(), call)
+        return call
+
+    assert asyncio.run(main()).error is None
