@@ -61,4 +61,6 @@ class Progress:
                 **why,
             )
         except AegisError as error:
+            if self.state == "done" and error.code == "unauthorized":
+                return  # The hub ended the instance by what it handed in: there is nobody to report to.
             self._screen.problem(f"the hub did not take a report: {error}")

@@ -9,6 +9,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.status import compute_report
+from aegis_tui.domain.qa_rules import NOTHING_TO_ACCEPT
 from aegis_tui.errors import UsageError
 
 _WORDS = {"passed": "passed", "failed": "FAILED", "not_run": "NOT RUN", "empty": "EMPTY"}
@@ -37,6 +38,8 @@ def _qa(
     """What QA gave on the merged tree, round by round."""
     place = here()
     if accept:
+        if run is None and place.find() is None:
+            raise UsageError("there is no run going", NOTHING_TO_ACCEPT)
         reply = place.hub().command("qa:accept", run=run)
         output.result({"run": reply["run"]}, as_json=as_json, lines=[f"the base of {reply['run']} is accepted"])
         return 0

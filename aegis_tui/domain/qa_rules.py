@@ -20,6 +20,7 @@ from aegis_tui.errors import Refused, UsageError
 
 GATE = "qa_passed"
 ACCEPT_COMMAND = "aegis-tui qa --accept-base-failures"
+NOTHING_TO_ACCEPT = "a run takes its base as it is from the start by: aegis-tui run GOAL --accept-base-failures"
 
 
 def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: Actor, request_id: str) -> Decision:
@@ -45,7 +46,7 @@ def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Seq
     if run.options.attended and waits_for_person(checks):
         return [(HUB, blocked(run, reason, ACCEPT_COMMAND))]
     if any(_fails_without_change(check) for check in failing):
-        message = f"QA could not run: {reason}"[:2000]
+        message = f"QA could not run, nor on the base before any work: {reason}"[:2000]
         return [(HUB, blocked(run, reason, hint)), *fail(run, GATE, message, hint, cause=reason[:2000])]
     texts = {name: brief.qa_brief(run, name, checks) for name in run.pieces}
     concerned = [name for name in blamed if name in run.pieces]
@@ -72,7 +73,8 @@ def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, 
     """
     run = workspace.runs.by_id.get(command.run) if command.run else workspace.runs.current()
     if run is None:
-        raise UsageError(f"there is no run {command.run or 'going'}", "see aegis-tui status")
+        hint = "see aegis-tui runs" if command.run else NOTHING_TO_ACCEPT
+        raise UsageError(f"there is no run {command.run or 'going'}", hint)
     if not run.is_open:
         raise Refused(f"run {run.run} has ended", "start it again with --accept-base-failures", code="run.ended")
     accepted: Draft = (actor.agent_id, events.QaAccepted(run=run.run, by=actor.agent_id))

@@ -53,6 +53,16 @@ async def test_every_panel_is_reached_by_tab_at_80_columns(record: Record) -> No
         assert getattr(app.focused, "NAME", "") == "instances"
 
 
+@pytest.mark.parametrize("size", SIZES)
+@to_the_end
+async def test_an_empty_grid_says_so_in_one_line(record: Record, size: tuple[int, int]) -> None:
+    app = record().app()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("v")
+        await until(pilot, lambda: "esc goes back; n gives a goal there" in screen_text(app))
+
+
 @to_the_end
 async def test_the_preview_shows_the_pane_under_the_cursor_in_its_colours(record: Record) -> None:
     app = record(until=125).app()

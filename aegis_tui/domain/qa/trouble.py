@@ -37,6 +37,9 @@ _NO_FOLDER = re.compile(
     r"^\S*sh: (?:line \d+: |\d+: )?cd: (?:can't cd to )?(\S+?)(?:: No such file or directory)?$", re.M
 )
 _NO_MODULE = re.compile(r"^\S*python[\d.]*: No module named '?([\w.]+)'?", re.M)
+_OWN_PYTHON = re.compile(r"^\S*/(\.?v?env/bin/python[\d.]*): No module named", re.M)
+"""Python of a virtual environment at the usual place of a repository."""
+
 _NO_NODE_MODULE = re.compile(r"^Error: Cannot find module '([^'\n]+)'", re.M)
 _NPM_ABSENT = re.compile(
     r"^npm (?:ERR!|error) (?:could not determine executable to run|canceled due to missing packages)", re.M
@@ -99,7 +102,7 @@ def guess_trouble(command: str, outcome: Outcome) -> Obstacle | None:
     if programs & _STARTERS and (found := _first(_ABSENT, text)):
         return missing(found)
     if found := _last(_NO_MODULE, text):
-        return missing(found, "Python module ")
+        return missing(found, "Python module ", python=_last(_OWN_PYTHON, text) or "python3")
     if (scripts := _NO_SCRIPT.findall(text)) and programs & _STARTERS:
         return no_script(next(filter(None, scripts[0]), "test"))
     if _NPM_ABSENT.search(text):
@@ -132,13 +135,12 @@ def no_script(name: str) -> Obstacle:
     )
 
 
-def missing(name: str, what: str = "") -> Obstacle:
-    """A program or module that is not there."""
+def missing(name: str, what: str = "", *, python: str = "python3") -> Obstacle:
+    """A program or module that is not there; a module is installed by the Python that lacks it."""
     base = name.rsplit("/", 1)[-1]
     from_npm = base in _FROM_NPM or "node_modules" in name
-    remedy = (
-        "npm ci" if from_npm else _REMEDIES.get(base, f"python3 -m pip install {base}" if what else f"install {base}")
-    )
+    pip = f"{python} -m pip install {base}"
+    remedy = "npm ci" if from_npm else pip if what else _REMEDIES.get(base, f"install {base}")
     kind: ObstacleKind = "dependency_missing" if what or from_npm else "program_missing"
     return Obstacle(kind=kind, reason=f"{what}{name} is missing", remedy=f"{remedy}, {OWN_COMMAND}")
 

@@ -217,7 +217,7 @@ def compare(
         failed=result.failed,
         new_failures=verdict.new_failures[:MAX_NAMES],
         reason=verdict.reason or None,
-        remedy=verdict.remedy,
+        remedy=verdict.remedy.replace("--output CHECK", f"--output {number}"),
         note="; ".join(filter(None, [unseen, result.note])),
         is_acceptable=verdict.is_acceptable,
         base=BaseCheck(**base.model_dump(include=set(BaseCheck.model_fields))),

@@ -137,9 +137,12 @@ class _Nobody(LinePanel):
     EMPTY = ("nobody is at work", "esc goes back; n gives a goal there")
 
     def on_mount(self) -> None:
-        """Say so."""
-        self.show([])
+        """Take the keys."""
         self.focus()
+
+    def on_resize(self) -> None:
+        """Say so, in lines of the width that is there."""
+        self.show([])
 
 
 def _columns(count: int, width: int) -> int:

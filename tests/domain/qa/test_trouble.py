@@ -24,6 +24,13 @@ NO_VITEST = "bash: line 1: ./node_modules/.bin/vitest: No such file or directory
         ("make test", 2, "make: jest: No such file or directory\n" + MAKE_127, "jest is missing", "npm ci"),
         ("make test", 2, "/bin/sh: 1: pytest: not found\n" + MAKE_127, "pytest is missing", "pip install pytest"),
         ("python3 -m pytest", 1, "/usr/bin/python3: No module named pytest\n", "module pytest", "pip install pytest"),
+        (
+            "python3 -m pytest",
+            1,
+            "/w/.venv/bin/python3: No module named pytest\n",
+            "pytest",
+            ".venv/bin/python3 -m pip",
+        ),
         ("node check.js", 1, "node:internal\nError: Cannot find module 'left-pad'\n", "no module left-pad", "npm ci"),
         ("true", 1, "bwrap: Can't bind mount /oldroot/x on /newroot/x\n", "the sandbox did not start", ""),
         ("./check", -9, "one\ntwo\n", "killed by SIGKILL", ""),

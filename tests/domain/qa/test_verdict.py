@@ -198,3 +198,8 @@ def test_a_check_is_named_by_its_number_and_program_and_keeps_the_output_of_a_sh
     assert (shut.check, shut.output_tail) == ("2 pytest", "the end")
     assert compare(1, "true", result("passed"), result("passed"), tail="the end").output_tail == ""
     assert shut.base is not None and shut.base.status == "passed"
+
+
+def test_a_hint_to_the_output_of_a_check_names_its_number() -> None:
+    unloaded = result("not_run", remedy="see its output: aegis-tui qa --output CHECK")
+    assert compare(2, "pytest", unloaded, unloaded).remedy == "see its output: aegis-tui qa --output 2"

@@ -1,0 +1,30 @@
+"""What an instance tells of its own state."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+
+from aegis_tui.agent.progress import Progress
+from aegis_tui.agent.screen import Screen
+from aegis_tui.errors import Refused
+from aegis_tui.ports.hub_link import HubLink
+
+
+class Gone:
+    """A hub that has ended the instance."""
+
+    async def command(self, name: str, **fields: Any) -> dict[str, Any]:
+        raise Refused("this token is no longer valid", "register again", code="unauthorized")
+
+
+@pytest.mark.parametrize(("state", "is_told"), [("done", False), ("implementing", True)])
+def test_an_instance_that_the_hub_ended_for_what_it_handed_in_shows_no_failure(state: str, is_told: bool) -> None:
+    pane = io.StringIO()
+    progress = Progress(cast(HubLink, Gone()), Screen(Console(file=pane, width=80)))
+    asyncio.run(progress.enter(state))
+    assert ("did not take a report" in pane.getvalue()) is is_told
