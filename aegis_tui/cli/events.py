@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -30,16 +31,29 @@ def _events(
     if types and not all(types):
         raise UsageError("--type is empty", "for example --type 'lock:*'; leave it out for all")
     place = here()
-    hub = HubQuick(address_of(place))
     if follow:
+        address_of(place)
         asyncio.run(_follow(place, types or [], after))
         return 0
-    while page := hub.events(after=after, limit=PAGE):
-        for event in page:
-            if _is_wanted(event, types or []):
-                output.data(output.json_text(event))
-        after = page[-1]["seq"]
+    for event in _logged(place, after):
+        if _is_wanted(event, types or []):
+            output.data(output.json_text(event))
     return 0
+
+
+def _logged(place: Place, after: int) -> Iterator[dict[str, Any]]:
+    """What the hub tells of its log; where none runs, what it would tell."""
+    address = place.find()
+    if address is None:
+        from aegis_tui.bootstrap import log_reader
+        from aegis_tui.hub.interest import public_wire
+
+        yield from map(public_wire, log_reader(place.paths).events(after=after))
+        return
+    hub = HubQuick(address)
+    while page := hub.events(after=after, limit=PAGE):
+        yield from page
+        after = page[-1]["seq"]
 
 
 def _is_wanted(event: dict[str, Any], types: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""`runs`, `report`, `qa`, `status` and `transcript` where no hub runs."""
+"""`runs`, `report`, `events`, `qa`, `status` and `transcript` where no hub runs."""
 
 from __future__ import annotations
 
@@ -72,6 +72,21 @@ def test_qa_and_status_come_from_the_log(ended: WorkspacePaths, capsys: pytest.C
     assert "no hub runs" in capsys.readouterr().err
 
 
+def test_events_come_from_the_log(ended: WorkspacePaths, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["events", "--after", "3", "--type", "run:*"]) == 0
+    told_lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {event["type"].split(":")[0] for event in told_lines} == {"run"}
+    assert told_lines[0]["seq"] > 3 and told_lines[-1]["type"] == "run:finished"
+    assert main.run(["events", "--follow"]) == 5
+
+
+def test_accepting_a_base_without_a_run_says_how_a_run_takes_it(
+    ended: WorkspacePaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["qa", "--accept-base-failures"]) == 2
+    assert "aegis-tui run GOAL --accept-base-failures" in capsys.readouterr().err
+
+
 def test_what_a_check_printed_is_told_without_a_hub(ended: WorkspacePaths, capsys: pytest.CaptureFixture[str]) -> None:
     result = CheckResult(status="passed", exit_code=0)
     printed = {"merged": "one\n\x1b[31mtwo\x1b[0m \u202eok\n", "base": "before\n"}
@@ -116,8 +131,9 @@ def test_a_check_without_a_test_says_so() -> None:
 
 def test_where_nothing_was_ever_logged_that_is_said(paths: WorkspacePaths, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["runs"]) == 2
+    assert main.run(["events"]) == 2
     assert main.run(["status"]) == 5
-    assert capsys.readouterr().err.count("aegis-tui run GOAL") == 2
+    assert capsys.readouterr().err.count("aegis-tui run GOAL") == 3
 
 
 def test_the_transcript_of_an_ended_instance_is_read(ended: WorkspacePaths, capsys: pytest.CaptureFixture[str]) -> None:
