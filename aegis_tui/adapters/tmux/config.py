@@ -53,8 +53,8 @@ setw -gq automatic-rename off
 unbind-key -a -T prefix
 bind-key C-] send-prefix
 bind-key d detach-client
-bind-key n next-window
-bind-key p previous-window
+bind-key n next-window \\; if-shell -F '#{{==:#{{window_name}},{HOME_WINDOW}}}' next-window
+bind-key p previous-window \\; if-shell -F '#{{==:#{{window_name}},{HOME_WINDOW}}}' previous-window
 bind-key [ copy-mode
 bind-key PPage copy-mode -u
 unbind-key -q -T root MouseDown3Pane

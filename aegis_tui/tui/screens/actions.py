@@ -244,7 +244,7 @@ class RunActions(PastActions):
             WhyScreen(
                 self.desk,
                 "Gates",
-                lambda width: explain_stage(store.workspace, store.workspace.runs.get(name)),
+                lambda width: explain_stage(store.workspace, store.workspace.runs.get(name), width=width),
             )
         )
 

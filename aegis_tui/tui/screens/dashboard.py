@@ -24,7 +24,9 @@ from aegis_tui.tui.views.conflict import conflict_lines
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece
 from aegis_tui.tui.views.instance import TOTAL_KEY
 from aegis_tui.tui.views.need import needs
-from aegis_tui.tui.widgets.bars import Banner, BottomBar, TopBar
+from aegis_tui.tui.views.run import quiet_words
+from aegis_tui.tui.views.small import is_too_small
+from aegis_tui.tui.widgets.bars import Banner, BottomBar, SmallView, TopBar
 from aegis_tui.tui.widgets.board import Board
 from aegis_tui.tui.widgets.line_view import LinePanel
 from aegis_tui.tui.widgets.panels import (
@@ -89,12 +91,14 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             EventPanel(store),
             PiecePanel(store),
         ]
+        self.small = SmallView(desk)
         self.board = Board(panels, desk.layout(layout))
 
     def compose(self) -> ComposeResult:
         """Bars around the board."""
         yield TopBar(self.desk)
         yield Banner(self.desk)
+        yield self.small
         yield self.board
         yield Input(placeholder="words to look for; enter keeps the filter, esc clears it", id="filter")
         yield BottomBar(self.desk, KEYS)
@@ -102,7 +106,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     def on_mount(self) -> None:
         """Show what is known, and look at running times once a second."""
         super().on_mount()
-        self.board.rearrange()
+        self._fit()
         self.instances.focus()
         self.set_interval(TICK_S, self._tick)
         self._refresh_all()
@@ -114,8 +118,19 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.follow_cursor()
 
     def on_resize(self, event: Resize) -> None:
-        """Another width may call for another view."""
+        """Another size may call for another view."""
+        self._fit()
+
+    def _fit(self) -> None:
+        """Show the board, or what stands for it where it has no room."""
+        is_small = is_too_small(self.app.size.width, self.app.size.height)
+        self.board.display = not is_small
+        self.small.set_class(is_small, "-shown")
         self.board.rearrange()
+        if is_small:
+            redraw(self.small)
+        elif self.focused is None:
+            self.instances.focus()
 
     def _tick(self) -> None:
         run = self.desk.store.run
@@ -291,7 +306,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         """Go to the next thing that only the person can settle."""
         found = needs(self.desk.store.workspace)
         if not found:
-            self.desk.tell("nothing needs you now" if self.desk.store.is_current else self.desk.store.absence)
+            store = self.desk.store
+            self.desk.tell(quiet_words(store.workspace, store.run) if store.is_current else store.absence)
             return
         need = found[0]
         if need.kind == "design":

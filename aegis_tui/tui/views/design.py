@@ -8,7 +8,7 @@ from aegis_tui.tui.text import Line, Span, fit, inert, wrap
 
 
 def design_lines(design: Design, *, width: int) -> list[Line]:
-    """Goal, who may write where, and the graph of features.
+    """Goal, who may write where, the graph of features, and what each worker is told.
 
     Args:
         design: A well-formed design.
@@ -24,6 +24,11 @@ def design_lines(design: Design, *, width: int) -> list[Line]:
     lines += _area("shared", design.shared, width, note="read only")
     lines += [(), (Span("Order of work", "strong"),)]
     lines += graph_lines(design, width=width)
+    lines += [(), (Span("Briefs", "strong"),)]
+    if design.foundation:
+        lines += _brief("foundation", "", design.foundation.brief, width)
+    for feature in design.features:
+        lines += _brief(feature.id, feature.title, feature.brief, width)
     if design.qa:
         lines += [(), (Span("QA", "strong"),)]
         lines += [(Span(fit(f"  $ {inert(command)}", width)),) for command in design.qa.commands]
@@ -39,6 +44,12 @@ def _area(owner: str, globs: tuple[str, ...], width: int, *, note: str = "") -> 
     if note and globs:
         lines.append((Span(" " * 15), Span(fit(note, room), "muted")))
     return lines
+
+
+def _brief(name: str, title: str, brief: str, width: int) -> list[Line]:
+    head = fit(f"  {inert(title)}", max(0, width - 2 - len(name)))
+    text = [(Span(f"    {line}"),) for line in wrap(brief, max(8, width - 4))]
+    return [(Span(f"  {inert(name)}", "accent"), Span(head, "strong")), *text]
 
 
 def graph_lines(design: Design, *, width: int) -> list[Line]:

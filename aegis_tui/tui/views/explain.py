@@ -12,7 +12,7 @@ from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.stage import gates_of
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.tui.text import Line, Span, clock_text, inert
+from aegis_tui.tui.text import Line, Span, clock_text, inert, wrap
 from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.instance import lasted_s, state_of
 from aegis_tui.tui.views.run import gate_lines
@@ -65,8 +65,8 @@ def explain_instance(
     return lines
 
 
-def explain_stage(workspace: Workspace, run: Run | None) -> list[Line]:
-    """Every gate of the stage that the run is in, with the condition and what would meet it."""
+def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> list[Line]:
+    """Every gate of the stage that the run is in, what would meet it, and what was found before the run began."""
     if run is None:
         return [(Span("There is no run.", "muted"),)]
     again = f", round {run.round + 1}" if run.round else ""
@@ -81,6 +81,21 @@ def explain_stage(workspace: Workspace, run: Run | None) -> list[Line]:
         first, *rest = error_lines(run.error)
         lines.append((Span(inert(first), "bad"),))
         lines += [(Span(inert(line)),) for line in rest]
+    return [*lines, *_remarks(run, width)]
+
+
+def _remarks(run: Run, width: int) -> list[Line]:
+    """Warnings of the preflight, and models that the server also has."""
+    lines: list[Line] = []
+    if run.facts.warnings:
+        lines += [(), (Span("Found before the run began", "strong"),)]
+        for warning in run.facts.warnings:
+            first, *rest = wrap(warning, max(8, width - 4))
+            lines += [(Span("  ⚠ ", "warn"), Span(first)), *((Span(f"    {line}"),) for line in rest)]
+    if run.facts.other_models:
+        names = ", ".join(run.facts.other_models)
+        lines += [(), (Span(f"The model {inert(run.facts.model or '')} was chosen; the server also lists", "muted"),)]
+        lines += [(Span(f"    {line}"),) for line in wrap(names, max(8, width - 4))]
     return lines
 
 

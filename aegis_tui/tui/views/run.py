@@ -30,6 +30,10 @@ _PIECE_WORD = {
 }
 
 
+_STAGES_WIDTH = sum(len(stage) + 2 for stage in STAGES)
+"""Cells that all stages need side by side."""
+
+
 def title_line(
     name: str, branch: str, run: Run | None, needed: list[Need], *, width: int, no_goal: str = "no goal yet"
 ) -> Line:
@@ -37,6 +41,8 @@ def title_line(
     badges: list[Span] = []
     if run is not None and run.facts.scripted:
         badges += [Span(" "), Span(" scripted ", "badge")]
+    if run is not None and run.is_open and run.facts.warnings:
+        badges.append(Span(f"  ⚠ {len(run.facts.warnings)}", "warn", "screen.why_stage"))
     if run is not None and run.status is RunStatus.HALTED:
         badges += [Span(" "), Span(" halted ", "badge")]
     if needed:
@@ -52,6 +58,10 @@ def title_line(
 def stage_spans(run: Run | None, *, width: int) -> Line:
     """The seven stages with a mark each, and the round when MONITORING was reopened."""
     at = STAGES.index(run.stage) if run is not None else -1
+    if width < _STAGES_WIDTH:
+        mark, ink = _stage_mark(run, max(0, at), at)
+        words = f" {mark}{STAGES[max(0, at)]}  {max(0, at) + 1} of {len(STAGES)}"
+        return (Span(fit(words, width), ink, "screen.why_stage"),)
     gap = "  " if width >= 100 else " "
     spans: list[Span] = []
     for number, stage in enumerate(STAGES):
@@ -97,6 +107,14 @@ def gate_line(workspace: Workspace, run: Run | None, needed: list[Need], *, widt
         Span(shut.name, "text", "screen.why_stage"),
         Span(fit(f"  {inert(shut.reason)}", room), "muted", "screen.why_stage"),
     )
+
+
+def quiet_words(workspace: Workspace, run: Run | None) -> str:
+    """Why nothing needs the person, in one sentence: what the run waits for instead."""
+    if run is None or not run.is_open:
+        return "nothing needs you now"
+    shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)
+    return f"no question waits for you; {shut.name}: {inert(shut.reason)}" if shut else "nothing needs you now"
 
 
 def gate_lines(gates: list[Gate]) -> list[Line]:

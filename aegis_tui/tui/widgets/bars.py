@@ -9,6 +9,7 @@ from aegis_tui.tui.store import CATCHING_UP, NO_HUB
 from aegis_tui.tui.text import Line, Span, fit, inert, line_width
 from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.run import gate_line, meter_line, stage_spans, title_line
+from aegis_tui.tui.views.small import small_lines
 from aegis_tui.tui.widgets.line_view import LineView
 
 NO_SERVER = "no model server in use"
@@ -51,6 +52,26 @@ class TopBar(LineView):
     def on_resize(self) -> None:
         """Lines are cut to the new width."""
         self.update_from_store()
+
+
+class SmallView(LineView):
+    """Stands for the whole board where the terminal is too small for it."""
+
+    LISTENS: ClassVar[frozenset[str]] = frozenset({"run", "instance", "lock", "partition", "connection"})
+    DEFAULT_CSS = """
+    SmallView { display: none; scrollbar-gutter: auto; }
+    SmallView.-shown { display: block; }
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(name_id="small")
+        self._desk = desk
+
+    def update_from_store(self) -> None:
+        """Show the present state."""
+        store, size = self._desk.store, self.app.size
+        found = needs(store.workspace)
+        self.show_lines(small_lines(store.workspace, store.run, found, size=(size.width, size.height)))
 
 
 class Banner(LineView):

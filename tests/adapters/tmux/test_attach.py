@@ -104,6 +104,18 @@ async def test_two_people_look_at_different_panes(
     assert "I am w01" in screen.text()
 
 
+async def test_going_through_the_panes_leaves_out_the_home_window(
+    terminal: TmuxTerminal, screen: Screen, eventually: Eventually, tmp_path: Path
+) -> None:
+    await two_panes(terminal, tmp_path)
+    screen.show(terminal.attach_argv("w01", environ=own_environ()))
+    await eventually(lambda: "I am w01" in screen.text())
+    for key in ("n", "p"):
+        for name in ("w02", "w01", "w02", "w01"):
+            screen.run("send-keys", "C-]", key)
+            await eventually(lambda name=name: f"I am {name}" in screen.text())
+
+
 async def test_a_reader_cannot_type(
     terminal: TmuxTerminal, screen: Screen, eventually: Eventually, tmp_path: Path
 ) -> None:

@@ -208,6 +208,27 @@ async def test_the_grid_shows_every_living_pane(record: Record) -> None:
 
 
 @to_the_end
+async def test_a_terminal_that_shrinks_says_so_and_one_that_grows_shows_the_board(record: Record) -> None:
+    app = record("proposed").app()
+    async with app.run_test(size=(40, 12), notifications=True) as pilot:
+        await ready(pilot, app)
+        shown = screen_text(app)
+        assert "40×12 is too small" in shown and "a proposed design waits for" in shown and "Instances" not in shown
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "Instances" in screen_text(app))
+        assert "too small" not in screen_text(app)
+
+
+@to_the_end
+async def test_a_grid_without_panes_says_so_in_a_line(record: Record) -> None:
+    app = record(until=3).app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("v")
+        await until(pilot, lambda: "esc goes back; n gives a goal there" in screen_text(app))
+
+
+@to_the_end
 async def test_a_proposed_design_is_agreed_to_by_one_key(record: Record) -> None:
     scene = record("proposed")
     scene.hub.replies["design:agree"] = {"run": "run1"}
