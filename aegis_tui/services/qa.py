@@ -94,6 +94,8 @@ class Quality:
         tree = await self._repository.tree_of(oid)
         for command in commands:
             self._outputs.save_base(base_key(tree, command, around), merged[command])
+        differences = await self._repository.changed_paths(run.facts.base_oid, oid)
+        changed = {path for item in differences for path in (item.path, item.old_path) if path}
         removes = run.design.qa.removes if run.design and run.design.qa else ()
         checks = tuple(
             compare(
@@ -102,6 +104,7 @@ class Quality:
                 merged[command].result,
                 base[command].result,
                 removes=removes,
+                changed=changed,
                 tail=merged[command].output[-TAIL_CHARACTERS:],
             )
             for number, command in enumerate(commands, 1)
@@ -175,7 +178,9 @@ class Quality:
 def read_run(command: str, ran: CommandRun) -> Kept:
     """What a command gave, in one of the four words; its output ends with the reason when there is one."""
     result = assess(command, ran.outcome, tools=ran.tools)
-    said = [_changed(ran.changed)] if ran.changed else []
+    said = [result.note] if result.note else []
+    if ran.changed:
+        said.append(_changed(ran.changed))
     if ran.empty and result.status != "passed":
         said.append(f"empty submodules: {_list(ran.empty)}; in your checkout: {SET_UP}")
         result = result.model_copy(update={"remedy": f"{SET_UP}, or {result.remedy}" if result.remedy else SET_UP})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.command import Words, programs_of, script_of
@@ -13,6 +15,9 @@ from aegis_tui.domain.qa.readers.pytest import exit_reason
 from aegis_tui.domain.qa.trouble import OWN_COMMAND, find_trouble, guess_trouble, import_remedy, is_placeholder
 
 SHOWN = 4
+
+_GAP = re.compile(r"^\[\d+ bytes left out\]$", re.M)
+_CUT = "its output is too long: its tests are not compared one by one"
 
 
 def ask(command: str, place: Place) -> Asked:
@@ -52,6 +57,11 @@ def assess(command: str, outcome: Outcome, *, tools: Sequence[Reader] = ()) -> C
     reading = _combined([found for reader in (tools or READERS) if (found := reader.read(outcome))])
     if reading is None and tools:
         reading = _combined([found for reader in READERS if (found := reader.read(outcome))])
+    is_cut = reading is not None and reading.tests is not None and not outcome.files and bool(_GAP.search(text))
+    if reading is not None and is_cut:
+        failed = len(reading.failures) or None
+        reading = replace(reading, tests=None, passed=None, failed=failed, ran=None)
+        return _of_reading(command, outcome, reading, tools, text).model_copy(update={"is_cut": True, "note": _CUT})
     ran = reading is not None and bool(reading.executed or reading.failures)
     if not ran and (trouble := guess_trouble(command, outcome)):
         return _result(outcome, "not_run", reading, reason=trouble.reason, remedy=trouble.remedy)

@@ -33,6 +33,8 @@ class CheckResult(FrozenModel):
     """The command or step that would mend that."""
     note: str = ""
     """What else a person should know of it."""
+    is_cut: bool = False
+    """True when its tests were read from an output whose middle was left out: names and numbers are not whole."""
     exit_code: int | None = None
     """How it ended; None when it was killed, or was noted by an older version."""
     duration_s: float = 0.0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 _PARAMETERS = re.compile(r"(?<=.)[\[({].*", re.DOTALL)
 _GO_SUBTEST = re.compile(r"(\.(?:Test|Example|Fuzz)\w*)/.*", re.DOTALL)
@@ -12,7 +11,7 @@ _UNITTEST = re.compile(r"(\w+) \([\w.]+\)")
 _DIGITS = re.compile(r"\d+")
 
 
-def lost_tests(base: Collection[str], now: Collection[str]) -> list[str]:
+def lost_tests(base: Collection[str], now: Collection[str], changed: Collection[str] | None = None) -> list[str]:
     """The tests of the base that nothing stands for now, sorted.
 
     A test is still there when as many tests of its function run as before, whatever their parameters; when a test of
@@ -21,19 +20,34 @@ def lost_tests(base: Collection[str], now: Collection[str]) -> list[str]:
     Args:
         base: Identities on the base.
         now: Identities on the result.
+        changed: Files that the result changes: a test moves out of no other. None: that is not known.
     """
-    gone, fresh = sorted(set(base) - set(now)), set(now) - set(base)
-    for key in (_function, _name):
-        offered = Counter(key(test) for test in fresh)
-        left: list[str] = []
-        for test in gone:
-            if offered[key(test)]:
-                offered[key(test)] -= 1
-                fresh.remove(next(item for item in sorted(fresh) if key(item) == key(test)))
-            else:
-                left.append(test)
-        gone = left
-    return gone
+    gone, fresh = sorted(set(base) - set(now)), sorted(set(now) - set(base))
+    gone, fresh = _unmatched(gone, fresh, _function)
+    stays = [test for test in gone if not _may_have_moved(test, changed)]
+    moved, _ = _unmatched([test for test in gone if test not in stays], fresh, _name)
+    return sorted([*stays, *moved])
+
+
+def _unmatched(gone: list[str], fresh: list[str], key: Callable[[str], str]) -> tuple[list[str], list[str]]:
+    """What is left of both when each new test has taken the place of one that went and has the same key."""
+    places: dict[str, list[str]] = {}
+    for test in reversed(fresh):
+        places.setdefault(key(test), []).append(test)
+    left = []
+    for test in gone:
+        if same := places.get(key(test)):
+            same.pop()
+        else:
+            left.append(test)
+    return left, sorted(test for tests in places.values() for test in tests)
+
+
+def _may_have_moved(test: str, changed: Collection[str] | None) -> bool:
+    path, separator, _ = test.partition("::")
+    if changed is None or not separator:
+        return True
+    return any(name == path or name.endswith(f"/{path}") for name in changed)
 
 
 def _function(test: str) -> str:

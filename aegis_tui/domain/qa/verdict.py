@@ -6,7 +6,7 @@ The rule is one-sided on purpose. Whatever cannot be shown to be as good as the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from aegis_tui.domain.glob import compile_glob
@@ -14,6 +14,7 @@ from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.qa.check import BaseCheck, CheckResult, QaCheck, Status
 from aegis_tui.domain.qa.command import program_name
 from aegis_tui.domain.qa.identity import lost_tests
+from aegis_tui.domain.qa.readers import tool_parts
 from aegis_tui.errors import AegisError
 
 SHOWN = 5
@@ -38,7 +39,14 @@ class Verdict(FrozenModel):
     """True when the base alone stands in the way."""
 
 
-def judge(command: str, result: CheckResult, base: CheckResult, *, removes: Sequence[str] = ()) -> Verdict:
+def judge(
+    command: str,
+    result: CheckResult,
+    base: CheckResult,
+    *,
+    removes: Sequence[str] = (),
+    changed: Collection[str] | None = None,
+) -> Verdict:
     """Compare one command on the merged tree with the base.
 
     Args:
@@ -46,13 +54,14 @@ def judge(command: str, result: CheckResult, base: CheckResult, *, removes: Sequ
         result: On the merged tree.
         base: On the base.
         removes: Globs of files, or ids of tests, that the design takes away on purpose.
+        changed: Files that the result changes; None where that is not known.
 
     Returns:
         `ok` only if the command passed, or failed with exactly what the base fails with, and no fewer tests ran.
     """
     if result.status in ("not_run", "empty"):
         return _not_run(result, base, removes)
-    if lost := _lost(result, base, removes):
+    if lost := _lost(result, base, removes, changed):
         unnamed = result.executed is not None and result.tests is None and base.tests is not None
         fresh, remedy = _fresh(result, base), _UNNAMED_HINT if unnamed else _LOST_HINT
         reason = f"{_named('new failures', fresh)}; {lost}" if fresh else lost
@@ -66,6 +75,10 @@ _LOST_HINT = "bring the tests back, or name those that go in the design: qa: {re
 _UNNAMED_HINT = (
     "let the test tool write its results as on the base: its options or its configuration keep it from that now"
 )
+_STOPS_EARLY = "it fails on the base too, and stops there: nothing shows what comes after && gives"
+_CUT = "it fails on the base too, and its output is too long to hold all that fails"
+_QUIET_HINT = "let it print less"
+_PARTS_HINT = "name each part as a command of its own"
 _ACCEPT_HINT = "mend the base, or accept it: aegis-tui qa --accept-base-failures (run: the flag of the same name)"
 
 
@@ -103,11 +116,20 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
     both_named = bool(result.failures) and bool(base.failures)
     both_counted = bool(result.failed) and bool(base.failed) and not (result.failures or base.failures)
     if both_named or both_counted:
-        return Verdict(ok=True, status="failed")
+        return _as_on_base(command, result, base)
     if base.failures or base.failed:
         reason = "it fails in another way than on the base, without naming a test"
         return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
     return _incomparable(result, "it fails on the base too, and neither names or counts what fails")
+
+
+def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict:
+    """The same failures, which open the gate if they are sure to be all."""
+    if result.is_cut or base.is_cut:
+        return _incomparable(result, _CUT, f"{_QUIET_HINT}; {_ACCEPT_HINT}")
+    if len(tool_parts(command)) > 1:
+        return _incomparable(result, _STOPS_EARLY, f"{_PARTS_HINT}; {_ACCEPT_HINT}")
+    return Verdict(ok=True, status="failed")
 
 
 def _newly_failed(command: str, result: CheckResult) -> Verdict:
@@ -122,13 +144,13 @@ def _newly_failed(command: str, result: CheckResult) -> Verdict:
     return Verdict(ok=False, status="failed", new_failures=(command,), reason=f"{reason}; it passes on the base")
 
 
-def _incomparable(result: CheckResult, reason: str) -> Verdict:
+def _incomparable(result: CheckResult, reason: str, remedy: str = _ACCEPT_HINT) -> Verdict:
     return Verdict(
         ok=False,
         status="failed",
         new_failures=result.failures,
         reason=reason,
-        remedy=_ACCEPT_HINT,
+        remedy=remedy,
         is_acceptable=True,
     )
 
@@ -150,7 +172,9 @@ def _rises(result: CheckResult, base: CheckResult) -> bool:
     return (result.failed or 0) > (base.failed or 0)
 
 
-def _lost(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> str:
+def _lost(
+    result: CheckResult, base: CheckResult, removes: Sequence[str], changed: Collection[str] | None = None
+) -> str:
     """What to say when fewer tests ran than on the base and the design does not say so; empty otherwise."""
     if not base.executed:
         return ""
@@ -162,13 +186,22 @@ def _lost(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> str
         return ""
     before, now = base.tests or (), result.tests or ()
     excused = [name for name in before if name not in now and _is_named(name, removes)]
-    gone = lost_tests([name for name in before if name not in excused], now)
+    gone = lost_tests([name for name in before if name not in excused], now, changed)
     if hidden := [name for name in gone if name in base.failures]:
         return f"failed on the base and did not run now: {_list(hidden)}"
     if base.executed - len(excused) > result.executed:
         words = f"{result.executed} tests ran, {base.executed} on the base"
         return f"{words}; gone: {_list(gone)}" if gone else words
     return f"ran on the base and did not run now: {_list(gone)}" if gone else ""
+
+
+def _excused(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> str:
+    """What the report says of tests that went because the design names them."""
+    if result.tests is None or base.tests is None:
+        fewer = (base.executed or 0) - (result.executed or 0)
+        return f"{fewer} tests fewer than on the base: the design takes some away" if fewer > 0 else ""
+    names = [name for name in base.tests if name not in result.tests and _is_named(name, removes)]
+    return f"gone as the design says: {_list(names)}" if names else ""
 
 
 def _is_named(test: str, removes: Sequence[str]) -> bool:
@@ -193,7 +226,14 @@ def _list(names: Sequence[str]) -> str:
 
 
 def compare(
-    number: int, command: str, result: CheckResult, base: CheckResult, *, removes: Sequence[str] = (), tail: str = ""
+    number: int,
+    command: str,
+    result: CheckResult,
+    base: CheckResult,
+    *,
+    removes: Sequence[str] = (),
+    changed: Collection[str] | None = None,
+    tail: str = "",
 ) -> QaCheck:
     """One check as it is logged.
 
@@ -203,9 +243,10 @@ def compare(
         result: On the merged tree.
         base: On the base.
         removes: As in `judge`.
+        changed: As in `judge`.
         tail: The end of what it printed on the merged tree; kept when it shuts the gate.
     """
-    verdict = judge(command, result, base, removes=removes)
+    verdict = judge(command, result, base, removes=removes, changed=changed)
     unseen = NO_TEST_SEEN if verdict.ok and result.status == "passed" and result.executed is None else ""
     return QaCheck(
         check=f"{number} {program_name(command)}",
@@ -218,7 +259,7 @@ def compare(
         new_failures=verdict.new_failures[:MAX_NAMES],
         reason=verdict.reason or None,
         remedy=verdict.remedy.replace("--output CHECK", f"--output {number}"),
-        note="; ".join(filter(None, [unseen, result.note])),
+        note="; ".join(filter(None, [unseen, _excused(result, base, removes) if verdict.ok else "", result.note])),
         is_acceptable=verdict.is_acceptable,
         base=BaseCheck(**base.model_dump(include=set(BaseCheck.model_fields))),
         duration_s=result.duration_s,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aegis_tui.domain.qa.assess import assess, tools_of
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.outcome import Outcome
-from aegis_tui.domain.qa.verdict import judge
+from aegis_tui.domain.qa.verdict import compare, judge
 
 FIRST = "FAILED a/test_x.py::test_b - assert 0\n1 failed, 1 passed in 0.02s\n"
 SECOND = "2 passed in 0.01s\n"
@@ -70,3 +70,44 @@ def test_failures_that_a_wrapper_hides_behind_a_good_exit_code_count() -> None:
     result = assess("make test", Outcome(0, f"FAIL: test_b (test_a.T)\n{ran}FAILED (failures=1)\n"))
     verdict = judge("make test", result, base)
     assert (verdict.ok, verdict.new_failures) == (False, ("test_b (test_a.T)",))
+
+
+def test_tests_of_the_same_names_elsewhere_stand_for_none_whose_file_is_as_it_was() -> None:
+    base = CheckResult(status="passed", executed=1, passed=1, tests=("test_a.py::test_1",), exit_code=0)
+    result = base.model_copy(update={"tests": ("other/test_o.py::test_1",)})
+    verdict = judge("pytest", result, base, changed=["pytest.ini", "other/test_o.py"])
+    assert not verdict.ok and "test_a.py::test_1" in verdict.reason
+    assert judge("pytest", result, base, changed=["api/test_a.py", "other/test_o.py"]).ok
+
+
+def test_what_comes_after_a_part_that_fails_on_the_base_too_is_not_taken_for_good() -> None:
+    old = CheckResult(status="failed", executed=2, passed=1, failed=1, failures=("a/t.py::b",), exit_code=1)
+    verdict = judge("pytest a && pytest b", old, old)
+    assert (verdict.ok, verdict.is_acceptable) == (False, True)
+    assert "after &&" in verdict.reason and "a command of its own" in verdict.remedy
+    assert judge("cd a && pytest", old, old).ok
+    assert judge("ruff check . && pytest", old, old).ok
+
+
+def test_the_report_says_which_tests_went_because_the_design_names_them() -> None:
+    base = CheckResult(status="passed", executed=2, passed=2, tests=("t.py::a", "t.py::b"), exit_code=0)
+    result = base.model_copy(update={"executed": 1, "passed": 1, "tests": ("t.py::a",)})
+    assert compare(1, "pytest", result, base, removes=["t.py::b"]).note == "gone as the design says: t.py::b"
+    unnamed = [item.model_copy(update={"tests": None}) for item in (result, base)]
+    assert "1 tests fewer" in compare(1, "pytest", *unnamed, removes=["t.py"]).note
+
+
+def test_tests_that_were_read_from_an_output_with_a_gap_are_not_compared_by_name() -> None:
+    line = '{"Action": "%s", "Package": "x", "Test": "Test%d"}'
+    passed, failed = ([line % (word, number) for number in range(4)] for word in ("pass", "fail"))
+    gap = "[12 bytes left out]"
+    command = "go test ./..."
+    whole = assess(command, Outcome(0, "\n".join(passed)), tools=tools_of(command))
+    cut = assess(command, Outcome(0, "\n".join([*passed[:2], gap, passed[3]])), tools=tools_of(command))
+    other = assess(command, Outcome(0, "\n".join([*passed[:1], gap, passed[3]])), tools=tools_of(command))
+    assert judge(command, other, cut).ok and "too long" in compare(1, command, other, cut).note
+    assert not judge(command, cut, whole).ok
+    bad = assess(command, Outcome(1, "\n".join([failed[0], gap, passed[3]])), tools=tools_of(command))
+    assert not judge(command, bad, cut).ok
+    verdict = judge(command, bad, bad)
+    assert (verdict.ok, verdict.is_acceptable) == (False, True) and "too long" in verdict.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aegis_tui.domain.qa.command import programs_of
 from aegis_tui.domain.qa.readers.base import Reader
 from aegis_tui.domain.qa.readers.compiled import CargoReader, CtestReader, GoReader, JvmReader
 from aegis_tui.domain.qa.readers.javascript import JestReader, MochaReader, VitestReader
@@ -21,3 +22,9 @@ READERS: tuple[Reader, ...] = (
     CtestReader(),
     JvmReader(),
 )
+
+
+def tool_parts(command: str) -> list[str]:
+    """The parts of a command, joined by `&&`, that start a test tool themselves."""
+    parts = command.split("&&")
+    return [part for part in parts if any(reader.starts(words) for reader in READERS for words in programs_of(part))]
