@@ -81,9 +81,9 @@ async def test_an_empty_workspace_says_what_to_press_and_that_no_model_answers(r
         await ready(pilot, app)
         app.desk.endpoint = "no model server answers at http://localhost:8001/v1 ─ start one: aegis-tui vllm start"
         app.desk.store.changed.publish(frozenset({("meters", "")}))
-        await pilot.pause()
+        await until(pilot, lambda: "no model server answers" in screen_text(app))
         shown = screen_text(app)
-        for words in ("No agents yet.", "give a goal", "every command", "no model server answers", "no goal yet"):
+        for words in ("No agents yet.", "give a goal", "every command", "no goal yet"):
             assert words in shown, words
 
 

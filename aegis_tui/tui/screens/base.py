@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from textual.binding import Binding, BindingType
@@ -13,6 +15,9 @@ from aegis_tui.tui.mishap import Guarded, Survivor
 from aegis_tui.tui.widgets.line_view import LinePanel, LineView
 
 T = TypeVar("T")
+
+TURN_S = 0.02
+"""Time between two parts of the screen that are drawn; what a person does shows at once, beside this."""
 
 
 @runtime_checkable
@@ -40,6 +45,8 @@ class WorkspaceScreen(Guarded, Screen[None]):
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
+        self._due: dict[object, Callable[[], None]] = {}
+        self._is_resting = False
 
     def on_mount(self) -> None:
         """Begin to listen."""
@@ -47,8 +54,11 @@ class WorkspaceScreen(Guarded, Screen[None]):
 
     def _listen(self, keys: frozenset[Key]) -> None:
         """Textual passes over a listener that fails without a word."""
+        self._guarded(lambda: self.on_store_changed(keys))
+
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            self.on_store_changed(keys)
+            work()
         except Exception as error:
             app: object = self.app
             if not isinstance(app, Survivor):
@@ -56,17 +66,35 @@ class WorkspaceScreen(Guarded, Screen[None]):
             app.survive(error, self)
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
-        """Hand changes on."""
+        """Hand changes on: all at once when the connection changed, else part by part."""
         kinds = {kind for kind, _ in keys}
         is_everything = "connection" in kinds
+        if is_everything:
+            self._due.clear()
         for widget in self.walk_children():
             is_idle = isinstance(widget, LinePanel) and not widget.display
-            if (
-                isinstance(widget, StoreView)
-                and not is_idle
-                and (is_everything or not kinds.isdisjoint(widget.LISTENS))
-            ):
+            if not isinstance(widget, StoreView) or is_idle:
+                continue
+            if is_everything:
                 redraw(widget)
+            elif not kinds.isdisjoint(widget.LISTENS):
+                self.show_soon(widget, partial(redraw, widget))
+
+    def show_soon(self, part: object, work: Callable[[], None]) -> None:
+        """Draw a part of the screen: now, or in its turn when something was drawn a moment ago.
+
+        Parts that are drawn together are painted together, and so is all that lies between them; a key would wait.
+        """
+        self._due[part] = work
+        if not self._is_resting:
+            self._show_next()
+
+    def _show_next(self) -> None:
+        self._is_resting = bool(self._due)
+        if self._due:
+            part = next(iter(self._due))
+            self._guarded(self._due.pop(part))
+            self.set_timer(TURN_S, self._show_next)
 
 
 class Dialog(Guarded, ModalScreen[T]):

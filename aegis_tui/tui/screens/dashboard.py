@@ -144,7 +144,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         """Hand changes on; the preview follows its instance."""
         super().on_store_changed(keys)
         if any(kind in ("instance", "shot", "run") for kind, _ in keys):
-            self.follow_cursor()
+            self.show_soon(self.preview, self.follow_cursor)
         self._tell_end()
 
     def _tell_end(self) -> None:

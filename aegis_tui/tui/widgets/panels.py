@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import takewhile
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from aegis_tui.domain.event import Event
 from aegis_tui.tui.store import WorkspaceStore
 from aegis_tui.tui.text import Row
 from aegis_tui.tui.views.conflict import conflict_rows
@@ -170,21 +173,29 @@ class EventPanel(StorePanel):
 
     def __init__(self, store: WorkspaceStore) -> None:
         super().__init__(store)
-        self._made: dict[int, Row] = {}
+        self._made: deque[Row] = deque()
+        self._made_of: deque[Event] = deque()
         self._made_for = 0
 
     def update_from_store(self) -> None:
         """As `StorePanel.update_from_store`; a row is made once for each width."""
         was_last = self.cursor >= len(self._rows_of_data) - 1
-        width = self.line_width
-        if width != self._made_for:
-            self._made, self._made_for = {}, width
-        made = {
-            event.seq: self._made.get(event.seq) or Row(str(event.seq), event_line(event, width=width))
-            for event in self.store.events
-        }
-        self._made = made
-        self.titled(f"#{self.store.workspace.seq}" if made else "")
-        self.show(list(made.values()))
-        if was_last and made:
+        self._make(self.line_width)
+        self.titled(f"#{self.store.workspace.seq}" if self._made else "")
+        self.show(self._made)
+        if was_last and self._made:
             self._move(len(self._rows_of_data) - 1)
+
+    def _make(self, width: int) -> None:
+        events = self.store.events
+        newest = self._made_of[-1] if self._made_of else None
+        fresh = list(takewhile(lambda event: event is not newest, reversed(events)))
+        kept = len(events) - len(fresh)
+        if width != self._made_for or kept > len(self._made_of):
+            fresh, kept, self._made_for = list(reversed(events)), 0, width
+        while len(self._made_of) > kept:
+            self._made_of.popleft()
+            self._made.popleft()
+        for event in reversed(fresh):
+            self._made_of.append(event)
+            self._made.append(Row(str(event.seq), event_line(event, width=width)))
