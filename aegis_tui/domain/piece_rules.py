@@ -86,7 +86,7 @@ def mark_checked(workspace: Workspace, command: commands.PieceMarkChecked, actor
         return Decision()
     findings = [*command.findings, *_violations(workspace, run, piece, command.files, command.blobs)]
     unchanged = not command.files and piece.applied_head is not None
-    if not command.files and not unchanged:
+    if not command.files and not unchanged and not findings:
         findings.append(Finding(type="empty", msg="nothing was changed"))
     drafts = observed(run, (*command.overlaps, *command.blocking))
     failed = bool(findings or command.blocking)

@@ -243,9 +243,9 @@ class InstanceKeeper:
         """Let a sandboxed instance see where the working ref stands."""
         await self._refs.show_working_ref(instance, oid)
 
-    async def take_in(self, instance: Instance, oid: str) -> None:
-        """Bring a commit of a sandboxed instance into the repository, if it is whole."""
-        await self._refs.take_in(instance, oid)
+    async def take_in(self, instance: Instance, oid: str) -> str:
+        """Bring a commit of a sandboxed instance into the repository; why it is not whole there, empty when it is."""
+        return await self._refs.take_in(instance, oid)
 
     async def take_over(self, instance: Instance) -> None:
         """Move the branch of a sandboxed instance to where the instance has it."""

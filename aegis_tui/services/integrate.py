@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from aegis_tui.domain import ids
+from aegis_tui.domain.cause import one_line
 from aegis_tui.domain.commit import commit_trailers, conventional_subject, render_message
 from aegis_tui.domain.fence import NO_FENCES, PieceFences
 from aegis_tui.domain.instance import Instance
@@ -38,23 +39,31 @@ class Integrator:
         if await self._repository.resolve(ref) is None:
             await self._repository.update_ref(ref, run.facts.base_oid, None)
 
-    async def inspect(self, run: Run, piece: Piece, head_oid: str, fences: PieceFences = NO_FENCES) -> dict[str, Any]:
-        """What a hand-in changes and what it crosses: files, blobs, findings, overlaps, blocking."""
-        if not await self._repository.commit_exists(head_oid):
-            msg = "the commit that was submitted is not there, or not whole: commit again"
-            return {"files": (), "findings": (Finding(type="history", msg=msg),)}
+    async def inspect(
+        self, run: Run, piece: Piece, head_oid: str, fences: PieceFences = NO_FENCES, *, refused: str = ""
+    ) -> dict[str, Any]:
+        """What a hand-in changes and what it crosses: files, blobs, findings, overlaps, blocking.
+
+        Args:
+            run: As it stands.
+            piece: What is handed in.
+            head_oid: Its commit.
+            fences: What was written under locks.
+            refused: Why the commit was not taken in; empty when it was.
+        """
+        if refused or not await self._repository.commit_exists(head_oid):
+            reason = one_line(refused) or "there is no such commit"
+            return _unusable("history", f"the commit that was submitted cannot be used: {reason}")
         bases = await self._repository.merge_bases(run.working_oid, head_oid)
         if not bases:
-            msg = "the hand-in shares no history with the working ref"
-            return {"files": (), "findings": (Finding(type="history", msg=msg),)}
+            return _unusable("history", "the hand-in shares no history with the working ref")
         base = bases[0]
         try:
             changed = await self._repository.changed_paths(base, head_oid)
         except GitError as error:
             if error.code != "git.output":
                 raise
-            msg = "it changes more files than can be compared: hand in less at once"
-            return {"files": (), "findings": (Finding(type="structure", msg=msg),)}
+            return _unusable("structure", "it changes more files than can be compared: hand in less at once")
         preview = await self._repository.predict(run.working_oid, head_oid)
         changed += await self._beyond(run, bases, preview.tree, {item.path for item in changed})
         blocking, soft = await self._against_applied(run, piece, head_oid, preview)
@@ -288,6 +297,10 @@ class Integrator:
                 await self._repository.keep(run.run, name, ref.oid)
             await self._repository.delete_ref(ref.name, ref.oid)
         await self._repository.restore_config()
+
+
+def _unusable(kind: str, reason: str) -> dict[str, Any]:
+    return {"files": (), "findings": (Finding(type=kind, msg=reason),)}
 
 
 def _paths(changed: Iterable[ChangedPath]) -> set[str]:

@@ -34,8 +34,8 @@ class PrivateRefs:
 
     def __init__(self, repository: Repository, instances_dir: Path) -> None:
         self._repository, self._instances_dir = repository, instances_dir
-        self._refused: dict[str, str] = {}
-        """By instance the commit that could not be taken in; it is not tried again and again."""
+        self._refused: dict[str, tuple[str, str]] = {}
+        """By instance the commit that could not be taken in, and why; it is not tried again and again."""
 
     def _folder(self, instance: Instance) -> Path:
         return self._instances_dir / instance.instance_id / "refs"
@@ -84,16 +84,19 @@ class PrivateRefs:
         except OSError as error:
             _log.warning("a working ref is not shown", extra={"aegis_instance": instance.agent_id, "why": str(error)})
 
-    async def take_in(self, instance: Instance, oid: str) -> bool:
-        """Bring a commit that the instance made into the repository; False if it is not whole there."""
+    async def take_in(self, instance: Instance, oid: str) -> str:
+        """Bring a commit that the instance made into the repository; why it is not whole there, empty when it is."""
         name = instance.instance_id
-        if self._refused.get(name) != oid:
+        if self._refused.get(name, ("", ""))[0] != oid:
             try:
                 await self._repository.take_in(self.git_folder(instance), [oid])
             except GitError as error:
-                self._refused[name] = oid
+                self._refused[name] = (oid, error.message)
                 _log.warning("a commit is not taken in", extra={"aegis_instance": name, "why": error.message})
-        return self._refused.get(name) != oid and await self._repository.commit_exists(oid)
+        refused, reason = self._refused.get(name, ("", ""))
+        if refused == oid:
+            return reason
+        return "" if await self._repository.commit_exists(oid) else "there is no such commit"
 
     async def take_over(self, instance: Instance) -> None:
         """Move the instance's real branch to where its own copy stands, if that is a whole commit."""
@@ -103,7 +106,7 @@ class PrivateRefs:
             return
         ref = f"refs/heads/{instance.branch}"
         stands = await self._repository.resolve(ref)
-        if text != stands and await self.take_in(instance, text):
+        if text != stands and not await self.take_in(instance, text):
             await self._repository.update_ref(ref, text, stands)
 
     async def forget(self, instance: Instance) -> None:

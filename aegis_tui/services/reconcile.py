@@ -231,9 +231,9 @@ class Reconciler:
 
     async def _inspect(self, effect: InspectPiece) -> AnyCommand:
         run, piece, fences = await self._piece(effect.run, effect.piece)
-        if author := await self._port.read(lambda workspace: workspace.instances.find(piece.agent_id or "")):
-            await self._keeper.take_in(author, effect.head_oid)
-        found = await self._integrator.inspect(run, piece, effect.head_oid, fences)
+        author = await self._port.read(lambda workspace: workspace.instances.find(piece.agent_id or ""))
+        refused = await self._keeper.take_in(author, effect.head_oid) if author else ""
+        found = await self._integrator.inspect(run, piece, effect.head_oid, fences, refused=refused)
         return commands.PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **found)
 
     async def _compose(self, effect: ComposePiece) -> AnyCommand:

@@ -242,6 +242,16 @@ def test_a_merge_that_would_change_more_than_was_checked_is_not_made(bench: Benc
     assert bench.play(lambda it: it.beyond(bench.run, alpha, alpha.applied_head or "")) == []
 
 
+def test_a_commit_that_was_not_taken_in_is_sent_back_with_gits_reason(bench: Bench) -> None:
+    head = bench.branch("alpha", write("a/x"))
+    alpha = bench.run.pieces["alpha"]
+    found = bench.play(lambda it: it.inspect(bench.run, alpha, head, refused="git index-pack failed: badDateOverflow"))
+    assert [finding.type for finding in found["findings"]] == ["history"]
+    assert "badDateOverflow" in found["findings"][0].msg
+    gone = bench.play(lambda it: it.inspect(bench.run, alpha, "1" * 40))
+    assert "there is no such commit" in gone["findings"][0].msg
+
+
 def test_a_composition_without_one_of_its_pieces_is_told(bench: Bench) -> None:
     bench.branch("alpha", replace("2", "two"))
     bench.branch("beta", replace("17", "seventeen"))

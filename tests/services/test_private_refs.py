@@ -143,3 +143,12 @@ def test_what_an_instance_writes_of_git_is_watched_for_its_size(place: Place) ->
     """Its worktree is not all that it can fill the disk by (SEC-3)."""
     watched = place.refs.written_by("w01")
     assert {source for source, _ in place.shown} | {place.refs.git_folder(place.instance)} == set(watched)
+
+
+def test_why_a_commit_is_not_taken_in_is_said_each_time(place: Place) -> None:
+    async def main() -> list[str]:
+        return [await place.refs.take_in(place.instance, oid) for oid in (OTHER, OTHER, OLD)]
+
+    place.repository.is_whole = False
+    said = asyncio.run(main())
+    assert said[:2] == ["objects of an instance are not whole"] * 2 and place.repository.asked == 2
