@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from aegis_tui.domain.command import (
@@ -27,15 +25,15 @@ from aegis_tui.domain.command import (
     parse_command,
 )
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
 from aegis_tui.domain.rehearsal import rehearsal_of
-from aegis_tui.errors import AegisError, Refused, StoreError, UsageError
+from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.rate import Door
 from aegis_tui.hub.request import check_request_id, check_version
+from aegis_tui.hub.token_files import TokenFiles
 from aegis_tui.ports.event_log import RequestKey
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.wire import error_to_wire
@@ -78,7 +76,7 @@ class Ingress:
     ) -> None:
         self._engine = engine
         self._identity = identity
-        self._paths = paths
+        self._tokens = TokenFiles(engine, identity, paths)
         self._prepare = prepare
         self.door = door or Door()
         self._rehearsing = asyncio.Lock()
@@ -157,7 +155,7 @@ class Ingress:
         if isinstance(command, ContextGet):
             return await self._engine.context(command.section, command.after or "")
         if isinstance(command, AgentRegister) and actor.kind == "person":
-            reply = {**reply, "token_file": str(self._issue(reply))}
+            reply = {**reply, "token_file": str(self._tokens.issue(reply))}
         return reply
 
     async def _filled(self, command: AnyCommand, filling: Awaitable[AnyCommand], key: RequestKey) -> AnyCommand:
@@ -188,20 +186,6 @@ class Ingress:
         """What gives a request up never overtakes it."""
         await ahead.wait()
         return await self._engine.submit(command, actor, request_id)
-
-    def _issue(self, reply: dict[str, Any]) -> Path:
-        """Give an instance that a person started by hand its token, in its own 0600 file."""
-        agent_id, session = str(reply["agent_id"]), str(reply["session"])
-        folder = self._paths.instance_dir(instance_id(agent_id))
-        path = folder / "token"
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(self._identity.joining_token(agent_id, session))
-        except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror}", "free space, then connect again") from error
-        return path
 
 
 def _check_unfilled(command: CommandData) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import uvicorn
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
-START_DEADLINE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class HttpServer:
         """Listen, and return host and port once connections are accepted.
 
         Raises:
-            OSError: The port is busy.
+            OSError: The port is busy, or the server ended before it listened.
         """
         listener = socket.create_server(self._address)
         host, port = listener.getsockname()[:2]
@@ -87,8 +86,13 @@ class HttpServer:
         )
         self._server = _EmbeddedServer(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-        async with asyncio.timeout(START_DEADLINE_S):
-            await self._server.ready.wait()
+        listening = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait((listening, self._serving), return_when=asyncio.FIRST_COMPLETED)
+        if not listening.done():
+            listening.cancel()
+            listener.close()
+            await self._serving  # raises what ended it
+            raise OSError("the server ended before it listened")
         return str(host), int(port)
 
     async def stop(self) -> None:

@@ -37,7 +37,11 @@ from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
 
 MIN_VERSION = (3, 2)
 DEADLINE_S = 5.0
-START_DEADLINE_S = 15.0
+SILENT_S = 120.0
+"""A command that starts the server and neither ends nor fails for so long hangs: a loaded machine needs seconds."""
+START_TRIES = 100
+"""Starts that may fail one after the other: the server before, on the same socket, may still be ending."""
+_RETRY_S = 0.2
 _POLL_S = 0.02
 _SOCKET_NAME = re.compile(r"aegis-[A-Za-z0-9_-]+\Z")
 _GONE = re.compile(r"no server running|error connecting to .*(No such file|refused)|lost server|server exited")
@@ -196,19 +200,19 @@ class TmuxServer:
         """Make the server and its session exist. A server that is just dying on the same socket is waited for.
 
         Raises:
-            TerminalUnavailable: tmux is missing, older than 3.2, or does not come up in time.
+            TerminalUnavailable: tmux is missing, older than 3.2, or every try to start it fails.
         """
         await asyncio.to_thread(self._check_version)
         await asyncio.to_thread(write_config, self.config_path.parent)
-        deadline = time.monotonic() + START_DEADLINE_S
+        tries = 0
         scope = await asyncio.to_thread(scope_prefix, self.environment)
         while not await self._has_session():
-            if time.monotonic() > deadline:
+            if tries == START_TRIES:
                 raise TerminalUnavailable(
                     "the tmux server does not come up", f"try: {' '.join(self.argv('new-session'))}"
                 )
-            await self._spawn(scope)
-            scope = []
+            await self._spawn(scope, pause_s=min(_RETRY_S, _POLL_S * (tries + 1)))
+            scope, tries = [], tries + 1
 
     async def stop(self) -> None:
         """End the server; return when its process and its socket are gone.
@@ -251,8 +255,8 @@ class TmuxServer:
             return (await self.fork([["has-session", "-t", f"={SESSION}"]])).ok
         return False
 
-    async def _spawn(self, scope: Sequence[str]) -> None:
-        """Try once to start the server, by way of `scope`.
+    async def _spawn(self, scope: Sequence[str], *, pause_s: float) -> None:
+        """Try once to start the server, by way of `scope`; a try that fails ends after a pause.
 
         Its standard streams are no pipe of ours, which it would keep open for ever.
         """
@@ -269,7 +273,7 @@ class TmuxServer:
             start_new_session=True,
         )
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(SILENT_S):
                 await process.wait()
         except TimeoutError:
             log.warning("tmux start hangs", extra={"tmux_socket": self.socket_name})
@@ -278,4 +282,4 @@ class TmuxServer:
                 kill_child(process)
                 await process.wait()
         if process.returncode:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(pause_s)

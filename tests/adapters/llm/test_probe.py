@@ -100,3 +100,13 @@ def test_a_trial_says_whether_the_model_calls_tools() -> None:
 def test_a_model_that_does_not_chat_refuses_its_trial(status: int, kind: type[AegisError]) -> None:
     with pytest.raises(kind, match="does not support chat"):
         tried(Canned([json.dumps({"error": {"message": "does not support chat"}}).encode()], status))
+
+
+@pytest.mark.anyio
+async def test_a_server_that_ends_before_it_listens_says_why_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: object, sockets: object = None) -> None:
+        raise RuntimeError("no protocol")
+
+    monkeypatch.setattr("aegis_tui.testing.scripted_http._EmbeddedServer.startup", broken)
+    with pytest.raises(RuntimeError, match="no protocol"):
+        await HttpServer(lambda request: pytest.fail("never asked")).start()

@@ -133,3 +133,18 @@ async def test_the_server_ends_when_the_hub_is_gone_and_no_agent_lives(
 def _listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(str(path)) == 0
+
+
+async def test_a_server_whose_every_start_fails_is_given_up_by_tries_and_not_by_a_clock(
+    tmp_path: Path, socket_name: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, fake = tmp_path / "called", tmp_path / "bin" / "tmux"
+    fake.parent.mkdir()
+    fake.write_text(f'#!/bin/sh\n[ "$1" = -V ] && echo tmux 3.4 && exit\necho "$@" >> {called}\nexit 1\n')
+    fake.chmod(0o755)
+    monkeypatch.setattr("aegis_tui.adapters.tmux.server.START_TRIES", 3)
+    given = environment | {"PATH": f"{fake.parent}:{environment['PATH']}"}
+    server = TmuxServer(socket_name, config_dir=tmp_path / "c", environment=given)
+    with pytest.raises(TerminalUnavailable, match="does not come up"):
+        await server.start()
+    assert sum("new-session" in line for line in called.read_text().splitlines()) == 3

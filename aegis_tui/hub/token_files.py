@@ -1,0 +1,70 @@
+"""The tokens of instances that a person started by hand: one 0600 file each, for as long as its instance lives (HUB-9).
+
+What the hub starts has more in its folder, and `services/instances.py` puts it away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.instance import AgentLeft, InstanceExited, Phase
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import StoreError
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.identity import Identity
+from aegis_tui.sdk.discovery import WorkspacePaths
+
+_TOKEN = "token"
+
+
+class TokenFiles:
+    """Writes them, and removes them with their folders when their instances end."""
+
+    def __init__(self, engine: Engine, identity: Identity, paths: WorkspacePaths) -> None:
+        """Remove what ended while no hub ran, and follow the log from here on."""
+        self._engine, self._identity, self._paths = engine, identity, paths
+        self._remove_ended(item.name for item in paths.instances_dir.glob("*"))
+        engine.add_listener(self._follow)
+
+    def issue(self, reply: dict[str, Any]) -> Path:
+        """Give an instance that has just joined its token.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        agent_id, session = str(reply["agent_id"]), str(reply["session"])
+        folder = self._paths.instance_dir(instance_id(agent_id))
+        path = folder / _TOKEN
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(self._identity.joining_token(agent_id, session))
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {error.strerror}", "free space, then connect again") from error
+        return path
+
+    def _follow(self, events: list[Event]) -> None:
+        ended = (event.agent_id for event in events if isinstance(event.data, (AgentLeft, InstanceExited)))
+        self._remove_ended(map(instance_id, ended))
+
+    def _remove_ended(self, names: Iterable[str]) -> None:
+        """Remove folders that hold nothing but the token of an instance that does not live."""
+        for name in {*names} - self._engine.peek(_living):
+            folder = self._paths.instance_dir(name)
+            with contextlib.suppress(OSError):
+                if {item.name for item in folder.iterdir()} <= {_TOKEN}:
+                    (folder / _TOKEN).unlink(missing_ok=True)
+                    folder.rmdir()
+
+
+def _living(workspace: Workspace) -> set[str]:
+    """The short ids of those that have not ended."""
+    ended = (Phase.GONE, Phase.RECLAIMED)
+    return {item.instance_id for item in workspace.instances.by_id.values() if item.phase not in ended}
