@@ -202,6 +202,8 @@ class QaRunner:
             "CI": "1",
             "LANG": passed.get("LANG", "C.UTF-8"),
             "PYTHONDONTWRITEBYTECODE": "1",
+            # A hang says so with its last lines: they are not to wait in a buffer.
+            "PYTHONUNBUFFERED": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "PATH": passed.get("PATH", os.defpath),
         }

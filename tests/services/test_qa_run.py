@@ -236,6 +236,12 @@ def test_node_resolves_workspaces_to_the_tree_under_test(lab: Lab, sandbox: Sand
     assert sorted(path.name for path in (lab.root / "node_modules/.cache").iterdir()) == ["old"]
 
 
+def test_what_a_python_that_hangs_has_printed_is_there(lab: Lab) -> None:
+    oid = lab.commit_change("shop.py", "1", "2")
+    [result] = lab.run(oid, """python3 -c 'import os; print("begun"); os.kill(os.getpid(), 9)'""", sandbox="off")
+    assert result.outcome.output == "begun\n"
+
+
 def test_a_sandbox_shows_the_environment_read_only(lab: Lab) -> None:
     oid = lab.commit_change("src/shop/__init__.py", "def price(): return 1\n", "def price(): return 2\n")
     venv, site = lab.virtualenv()
