@@ -74,8 +74,11 @@ class Request:
             return token.strip()
         return self.headers.get("x-api-key", "").strip()
 
-    async def body(self) -> bytes:
+    async def body(self, take: Callable[[int], None] = lambda size_bytes: None) -> bytes:
         """The whole body.
+
+        Args:
+            take: Told of every part that has come; may refuse it.
 
         Raises:
             Rejected: 413 over 32 MiB, 408 when it takes too long, 400 when the client went away.
@@ -85,11 +88,11 @@ class Request:
             raise Rejected(413, "body.size", "the request body is over 32 MiB")
         try:
             async with asyncio.timeout(_BODY_DEADLINE_S):
-                return await self._read_body()
+                return await self._read_body(take)
         except TimeoutError as error:
             raise Rejected(408, "body.slow", "the request body did not arrive in time") from error
 
-    async def _read_body(self) -> bytes:
+    async def _read_body(self, take: Callable[[int], None]) -> bytes:
         parts: list[bytes] = []
         size_bytes = 0
         while True:
@@ -97,6 +100,7 @@ class Request:
             if message["type"] == "http.disconnect":
                 raise Rejected(400, "body.cut", "the request body ended early")
             parts.append(message.get("body", b""))
+            take(len(parts[-1]))
             size_bytes += len(parts[-1])
             if size_bytes > BODY_LIMIT_BYTES:
                 raise Rejected(413, "body.size", "the request body is over 32 MiB")

@@ -1,0 +1,61 @@
+"""One caller cannot take the gateway's memory: its calls at once and their bodies are bounded (SEC-3)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from aegis_tui.gateway import share
+from aegis_tui.gateway.request import Message, Rejected, Request
+from aegis_tui.gateway.share import Shares
+
+
+async def ignored(_: Message) -> None:
+    """Send nothing."""
+
+
+def request_of(*parts: bytes) -> Request:
+    waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+
+    async def receive() -> Message:
+        return waiting.pop(0) if waiting else {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {"method": "POST", "path": "/v1/messages", "query_string": b"", "headers": []}
+    return Request(scope, receive, ignored)
+
+
+@pytest.mark.boundary(
+    layer="limits",
+    tried="hundreds of model calls at once, and bodies of tens of megabytes, of one token at the gateway",
+    refused="429 past 256 calls or 128 MiB under way; the calls of others go on",
+)
+def test_a_caller_over_its_share_is_refused_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(share, "MOST_BYTES", 100)
+    monkeypatch.setattr(share, "MOST_CALLS", 2)
+    shares = Shares()
+
+    async def main() -> None:
+        with shares.hold("w01") as first:
+            assert len(await request_of(b"x" * 60).body(first.take)) == 60
+            with pytest.raises(Rejected) as caught, shares.hold("w01") as second:
+                await request_of(b"x" * 30, b"x" * 30).body(second.take)
+            assert caught.value.status == 429
+            with shares.hold("w02") as other:
+                assert len(await request_of(b"x" * 90).body(other.take)) == 90
+            with shares.hold("w01") as again:
+                assert len(await request_of(b"x" * 40).body(again.take)) == 40
+                with pytest.raises(Rejected), shares.hold("w01"):
+                    pass
+
+    asyncio.run(main())
+
+
+def test_a_share_is_whole_again_after_its_calls_whatever_became_of_them() -> None:
+    shares = Shares()
+    for _ in range(3):
+        with contextlib.suppress(RuntimeError), shares.hold("w01") as taken:
+            taken.take(share.MOST_BYTES)
+            raise RuntimeError
+    assert not shares._calls and not shares._held
