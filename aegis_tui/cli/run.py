@@ -38,7 +38,7 @@ def _run(
     goal: Annotated[str, typer.Argument(help="What should be built.")],
     design: Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept a proposed design if its gates pass.")] = False,
-    headless: Annotated[bool, typer.Option("--headless", help="No screen; progress on stderr.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Nobody answers: needs --design or --yes.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Print the run id and return.")] = False,
     as_json: AsJson = False,
     workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Workers at once.")] = None,

@@ -79,7 +79,10 @@ _STOPS_EARLY = "it fails on the base too, and stops there: nothing shows what co
 _CUT = "it fails on the base too, and its output is too long to hold all that fails"
 _QUIET_HINT = "let it print less"
 _PARTS_HINT = "name each part as a command of its own"
-_ACCEPT_HINT = "mend the base, or accept it: aegis-tui qa --accept-base-failures (run: the flag of the same name)"
+_ACCEPT_HINT = (
+    "mend the base, or accept it: aegis-tui run GOAL --accept-base-failures; "
+    "while the run goes on: aegis-tui qa --accept-base-failures"
+)
 
 
 def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> Verdict:
