@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from aegis_tui.domain.ids import PERSON
+
 Data = dict[str, Any]
 
 
@@ -26,6 +28,13 @@ def _models(facts: Data) -> str:
     """Which model was taken, where a server has several."""
     others = facts.get("other_models") or ()
     return f"\n  model {facts['model']}; also served: {', '.join(others)} (choose with --model)" if others else ""
+
+
+def _proposed(agent: str, data: Data) -> str | None:
+    """A design of the Commander; one that the person gave needs no words."""
+    if agent == PERSON:
+        return None
+    return f"  {agent} proposes a design: {', '.join(feature['id'] for feature in data['design']['features'])}"
 
 
 def _planned(agent: str, data: Data) -> str:
@@ -95,6 +104,7 @@ _WORDS: dict[str, Callable[[str, Data], str | None]] = {
     ),
     "stage:changed": _stage,
     "gate:blocked": lambda agent, data: f"  gate {data['gate']} is closed: {data['reason']}",
+    "design:proposed": _proposed,
     "instance:planned": _planned,
     "agent:state": _state,
     "instance:lost": lambda agent, data: f"  {agent} is lost: {data['reason']}",

@@ -149,19 +149,25 @@ def _design_fields(path: Path | None) -> dict[str, Any] | None:
     return load_design(path, kinds=ids.KINDS).model_dump(mode="json")
 
 
+DESIGN_WAITS = "  the run waits for your answer: open aegis-tui in another terminal and press ! (--yes agrees at once)"
+
+
 def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
     """Tell what happens until the run has ended, print its report, and return the exit code.
 
     A hub that dies meanwhile is started again: the run goes on from its log.
     """
-    begun = False
+    started: dict[str, Any] | None = None
     try:
         for event in _events(place, after):
-            begun = begun or (event["type"] == "run:started" and event["data"]["run"] == run)
-            if not begun:
+            if event["type"] == "run:started" and event["data"]["run"] == run:
+                started = event["data"]
+            if started is None:
                 continue
             if line := narrate(event):
                 output.talk(line)
+                if event["type"] == "design:proposed" and not started["options"]["yes"]:
+                    output.talk(DESIGN_WAITS)
             if event["type"] == "run:finished":
                 return _conclude(event["data"]["report"], as_json=as_json)
     except KeyboardInterrupt:

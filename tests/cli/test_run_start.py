@@ -54,3 +54,25 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(HubUnavailable):
         start(hubs)
     assert 1 < len(hubs.asked) < 10
+
+
+@pytest.mark.parametrize(
+    ("yes", "by", "waits"), [(False, "NATIVE-c01", 1), (True, "NATIVE-c01", 0), (False, "person", 0)]
+)
+def test_a_proposed_design_that_waits_for_the_person_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], yes: bool, by: str, waits: int
+) -> None:
+    facts = {"uncommitted": 0, "boundary_level": "bubblewrap", "scripted": False}
+    report = {"ok": True, "run": "run1", "stages": [], "commit": None}
+    logged = [
+        ("person", "run:started", {"run": "run1", "goal": "g", "options": {"yes": yes}, "facts": facts}),
+        (by, "design:proposed", {"run": "run1", "design": {"features": [{"id": "search"}]}}),
+        ("hub", "run:finished", {"run": "run1", "report": report}),
+    ]
+    stamp = "2026-01-01T00:00:00.000Z"
+    events = [{"type": kind, "agent_id": agent, "timestamp": stamp, "data": data} for agent, kind, data in logged]
+    monkeypatch.setattr(cli_run, "_events", lambda place, after: iter(events))
+    assert cli_run.follow(cast(Place, None), "run1", as_json=True) == 0
+    told = capsys.readouterr().err
+    assert told.count("press !") == waits
+    assert ("proposes a design: search" in told) is (by != "person")
