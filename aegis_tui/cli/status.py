@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -10,6 +12,8 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import HubUnavailable, UsageError
+
+LEAST_WIDTH = 40
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
@@ -75,9 +79,18 @@ def _report(
     """The report of a run, folded from the log and git."""
     place = here()
     fields = compute_report(place, run)
-    lines = output.json_text(fields, indent=2).splitlines()
-    output.result({**fields}, as_json=as_json, lines=lines)
+    output.result({**fields}, as_json=as_json, lines=_report_text(fields))
     return 0
+
+
+def _report_text(fields: dict[str, Any]) -> list[str]:
+    """The page that the dashboard shows where a person reads it; JSON where a program may."""
+    if not sys.stdout.isatty():
+        return output.json_text(fields, indent=2).splitlines()
+    from aegis_tui.tui.views.report import report_lines
+
+    width = max(LEAST_WIDTH, shutil.get_terminal_size().columns)
+    return ["".join(span.text for span in line).rstrip() for line in report_lines(fields, width=width)]
 
 
 def compute_report(place: Place, run: str | None) -> dict[str, Any]:

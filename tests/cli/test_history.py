@@ -80,6 +80,19 @@ def test_events_come_from_the_log(ended: WorkspacePaths, capsys: pytest.CaptureF
     assert main.run(["events", "--follow"]) == 5
 
 
+def test_a_report_is_a_page_for_a_person_and_json_for_a_program(
+    ended: WorkspacePaths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = load_events(LOG)[-1].data.model_dump()["report"]
+    monkeypatch.setattr("aegis_tui.cli.status.compute_report", lambda place, run: report)
+    assert main.run(["report"]) == 0
+    assert json.loads(capsys.readouterr().out)["run"] == "run1"
+    monkeypatch.setattr("aegis_tui.cli.status.sys.stdout.isatty", lambda: True)
+    assert main.run(["report"]) == 0
+    page = capsys.readouterr().out
+    assert "git merge --ff-only aegis/run1/result" in page and not page.startswith("{")
+
+
 def test_accepting_a_base_without_a_run_says_how_a_run_takes_it(
     ended: WorkspacePaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
