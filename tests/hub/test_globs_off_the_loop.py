@@ -62,12 +62,12 @@ async def test_the_writer_finds_every_pair_known(paths: WorkspacePaths, monkeypa
     monkeypatch.setattr("aegis_tui.domain.rehearsal.free_overlaps", noting)
     engine, ingress = await opened(paths)
     try:
-        await ingress.answer(register("first", ["*x" * 300]), THE_PERSON)
-        _, error = await ingress.answer(register("second", ["*y" * 300]), THE_PERSON)
+        await ingress.answer(register("first", ["*[ab]" * 60]), THE_PERSON)
+        _, error = await ingress.answer(register("second", ["*[cd]" * 60]), THE_PERSON)
         assert error is None
         assert len(threads) == 2 and threading.main_thread() not in threads
         before = _pattern_witness.cache_info()
-        _, error = await ingress.answer(register("second", ["*y" * 300]), THE_PERSON)
+        _, error = await ingress.answer(register("second", ["*[cd]" * 60]), THE_PERSON)
         after = _pattern_witness.cache_info()
         assert error is None
         assert (after.misses, after.hits > before.hits) == (before.misses, True)
