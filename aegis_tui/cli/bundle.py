@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import socket
 import sqlite3
 from importlib import metadata
@@ -17,7 +18,7 @@ from aegis_tui.errors import AegisError, GitUnavailable, UsageError
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.services.bundle import Scrubber, event_facts, log_tail, render_bundle, setting_names
 
-LOGS = ("hub.log", "gateway.log", "logs/tui.log")
+LOGS = ("hub.log", "gateway.log", "tui.log")
 LIBRARIES = ("textual", "libtmux", "fastapi", "uvicorn", "pydantic", "httpx")
 
 
@@ -35,7 +36,7 @@ def write_bundle(path: Path, checks: list[dict[str, Any]]) -> None:
         "settings": _settings(place),
         "events": _events(place),
     }
-    logs = {name: log_tail(place.paths.state_dir / name, scrubber) for name in LOGS} if place else {}
+    logs = {name: log_tail(place.paths.hub_log.parent / name, scrubber) for name in LOGS} if place else {}
     try:
         write_private(path, render_bundle({**scrubber.all(parts), "logs": logs}))
     except OSError as error:
@@ -51,12 +52,22 @@ def _place() -> Place | None:
 
 def _scrubber(place: Place | None) -> Scrubber:
     home = os.environ.get("HOME") or str(Path.home())
-    user = os.environ.get("USER") or os.environ.get("LOGNAME") or ""
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or _account()
     paths = {home: "~"}
     if place is not None:
         paths |= {str(place.root): "<repository>", str(place.paths.state_dir): "<state>"}
+        paths[str(place.paths.state_dir.parent)] = "<states>"
         paths[str(place.paths.runtime_dir)] = "<runtime>"
     return Scrubber(names={user: "<user>", socket.gethostname(): "<host>"}, paths=paths)
+
+
+def _account() -> str:
+    """The name that the system knows us by, where the environment has none; root is nobody's."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
+    return "" if name == "root" else name
 
 
 def _versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
@@ -36,6 +37,7 @@ _WANTED = frozenset({"created", "modified", "deleted", "moved"})
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 logging.getLogger("watchdog").setLevel(logging.ERROR)  # its warnings print every watched folder
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")  # ... and so do these
 
 
 class _Handler(FileSystemEventHandler):
