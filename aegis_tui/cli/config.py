@@ -15,7 +15,9 @@ from aegis_tui.cli.place import here
 from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, trace_settings, user_file
 from aegis_tui.errors import GitUnavailable
 
-app = typer.Typer(no_args_is_help=True, help="The settings that hold here, and where each comes from.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The settings that hold here, and where each comes from."
+)
 
 
 @app.callback()

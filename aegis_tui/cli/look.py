@@ -47,7 +47,9 @@ def _refs(place: Place, prefix: str) -> list[dict[str, str]]:
     return [{"ref": ref.name, "oid": ref.oid} for ref in asyncio.run(refs_at(place.root, prefix))]
 
 
-rescue_app = typer.Typer(no_args_is_help=True, help="Work that was saved before its worktree was removed.")
+rescue_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Work that was saved before its worktree was removed."
+)
 
 
 @rescue_app.callback()

@@ -20,7 +20,9 @@ from aegis_tui.errors import ModelUnavailable, UsageError
 if TYPE_CHECKING:
     from aegis_tui.adapters.vllm.server import VllmServer
 
-app = typer.Typer(no_args_is_help=True, help="Start, stop and look at a vLLM server on this machine.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Start, stop and look at a vLLM server on this machine."
+)
 
 DEFAULT_PORT = 8001
 BETWEEN_READINGS_S = 0.5

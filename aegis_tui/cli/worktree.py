@@ -14,7 +14,7 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.errors import Refused, UsageError
 
-worktree_app = typer.Typer(no_args_is_help=True, help="Worktrees of instances.")
+worktree_app = typer.Typer(no_args_is_help=True, add_completion=False, help="Worktrees of instances.")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 

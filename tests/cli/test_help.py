@@ -16,3 +16,9 @@ def test_the_help_of_a_command_begins_with_its_description(name: str) -> None:
     assert COMMANDS[name][2] in " ".join(shown.split())
     command = typer.main.get_command(app).get_command(None, name)  # type: ignore[attr-defined]
     assert command.help.partition("\n\n")[0] == COMMANDS[name][2]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_only_the_program_itself_offers_to_install_completion(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert "--install-completion" not in shown
