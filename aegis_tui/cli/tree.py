@@ -92,4 +92,5 @@ def _as_usage(error: Exception) -> AegisError | None:
     show = getattr(error, "format_message", None)
     if show is None:
         return None
-    return UsageError(str(show()) or "wrong usage", "aegis-tui --help")
+    where = getattr(getattr(error, "ctx", None), "command_path", "") or "aegis-tui"
+    return UsageError(str(show()) or "wrong usage", f"{where} --help")
