@@ -118,7 +118,7 @@ def open_playground(name: str, *, keep: Path | None = None, pace: float | None =
         ModelUnavailable: The scripted server does not start.
     """
     scenario = scenario_directory(name)
-    folder = Path(tempfile.mkdtemp(prefix="aegis-demo-")).resolve()
+    folder = Path(tempfile.mkdtemp(prefix=f"aegis-demo-{os.getpid()}-")).resolve()
     try:
         repository = keep.absolute() if keep else folder / "shop"
         base_oid = create_sample_repository(repository)
@@ -146,6 +146,7 @@ def scripted_server(scenario: Path, folder: Path, *, pace: float | None = None) 
     paced = [] if pace is None else ["--pace", str(pace)]
     module = "aegis_tui.testing.scripted_llm"
     argv = [sys.executable, "-m", module, str(scenario), *paced, "--announce", str(announce)]
+    argv += ["--parent", str(os.getpid())]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -169,4 +170,4 @@ def _card(process: subprocess.Popen[bytes], announce: Path, argv: Sequence[str])
             return card
         time.sleep(0.03)
     said = announce.with_name("server.log").read_text("utf-8", "replace")[-2000:].strip()
-    raise ModelUnavailable(f"the scripted model server does not start: {said}", f"try: {' '.join(argv[:-2])}")
+    raise ModelUnavailable(f"the scripted model server does not start: {said}", f"try: {' '.join(argv[:-4])}")

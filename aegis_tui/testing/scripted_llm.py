@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hmac
 import json
 import os
@@ -246,13 +247,18 @@ class ScriptedServer:
         return time.monotonic() - since
 
 
-async def serve(server: ScriptedServer, *, announce: Path | None = None) -> None:
-    """Serve until SIGTERM or SIGINT.
+_LOOK_S = 1.0
+"""How often a server looks for its parent."""
+
+
+async def serve(server: ScriptedServer, *, announce: Path | None = None, parent: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, or until the parent is gone.
 
     Args:
         server: Not started yet.
         announce: A file for url, admin token and process id, 0600, there while the server listens. Without one they are
             printed, as one line of JSON.
+        parent: Id of the process that started this one, where it must not be outlived.
     """
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -272,7 +278,9 @@ async def serve(server: ScriptedServer, *, announce: Path | None = None) -> None
             sys.stdout.flush()
         else:
             await asyncio.to_thread(write_private, announce, json.dumps(card))
-        await stopped.wait()
+        while not stopped.is_set() and (parent is None or os.getppid() == parent):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), None if parent is None else _LOOK_S)
     finally:
         if announce is not None:
             await asyncio.to_thread(announce.unlink, missing_ok=True)
@@ -288,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default="scripted")
     parser.add_argument("--gate-timeout", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--announce", type=Path, metavar="FILE", help="write url, admin token and pid here, 0600")
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process, the parent, is gone")
     options = parser.parse_args(arguments)
     try:
         server = ScriptedServer(
@@ -297,7 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pace=options.pace,
             port=options.port,
         )
-        asyncio.run(serve(server, announce=options.announce))
+        asyncio.run(serve(server, announce=options.announce, parent=options.parent))
     except AegisError as error:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")
         return error.exit_code

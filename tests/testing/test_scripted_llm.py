@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -342,3 +343,21 @@ def test_the_command_refuses_a_folder_that_is_no_scenario(tmp_path: Path) -> Non
         assert b"no scripts in" in errors
 
     asyncio.run(scenario())
+
+
+def test_a_server_alone_ends_with_the_process_that_started_it(write_scripts: WriteScripts, tmp_path: Path) -> None:
+    scripts = write_scripts(a={"steps": [WRITE]})
+    card = tmp_path / "card.json"
+    module = "aegis_tui.testing.scripted_llm"
+    starter = (
+        "import os, subprocess, sys, pathlib, time\n"
+        f"card = pathlib.Path({str(card)!r})\n"
+        f"argv = [sys.executable, '-m', {module!r}, {str(scripts)!r}, '--announce', str(card)]\n"
+        "child = subprocess.Popen([*argv, '--parent', str(os.getpid())], start_new_session=True)\n"
+        "while not card.exists(): time.sleep(0.02)\n"
+        "print(child.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True, check=False)
+    assert int(done.stdout) > 0 and done.returncode == -9
+    assert not card.exists(), "the pipe is closed when the server has ended, and then its card is gone"

@@ -18,7 +18,7 @@ from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree
 MAX_FILE_BYTES = 4 << 30
 """A larger file is not saved by a commit of ours: git would read it for minutes."""
 
-_SCRATCH = re.compile(r"aegis-git-(\d+)-.*")
+_SCRATCH = re.compile(r"aegis-(?:git|demo)-(\d+)-.*")
 
 
 @contextlib.contextmanager
