@@ -25,6 +25,7 @@ from aegis_tui.cli.run import GATE_CODES
 from aegis_tui.domain import ids
 from aegis_tui.domain.failure import error_lines
 from aegis_tui.errors import AegisError, HubUnavailable, Unavailable
+from aegis_tui.hub.owner import OWNER, own
 from aegis_tui.services.demo import Claim, Report, Result, judge, parse_promise
 from aegis_tui.services.design import load_design
 from aegis_tui.testing.driver import DriverThread, follow_events
@@ -178,8 +179,8 @@ def _summary(report: Report, claims: list[Claim], kept: Path | None) -> Iterator
 
 @contextlib.contextmanager
 def _own_environment(ground: Playground) -> Iterator[None]:
-    """This process and the hub that it starts keep their things in the playground."""
-    changed = {**dict.fromkeys(FOREIGN), **ground.environment()}
+    """This process and the hub that it starts keep their things in the playground, and the hub ends with it."""
+    changed = {**dict.fromkeys(FOREIGN), **ground.environment(), OWNER: own()}
     before = {name: os.environ.get(name) for name in changed}
     _set(changed)
     try:

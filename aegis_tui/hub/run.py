@@ -28,6 +28,7 @@ from aegis_tui.hub.heap import give_memory_back
 from aegis_tui.hub.identity import Identity, new_token
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.mcp import McpDoor
+from aegis_tui.hub.owner import OWNER, outlive
 from aegis_tui.hub.record import load_or_create_key, only_hub, write_record
 from aegis_tui.hub.rest import build_app
 from aegis_tui.hub.server import HubServer, open_loopback, open_unix, parse_port
@@ -130,7 +131,7 @@ async def _serve(
 
 
 async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: Mapping[str, str] = os.environ) -> None:
-    """Serve the workspace of the repository at `root` until SIGTERM or SIGINT.
+    """Serve the workspace of the repository at `root` until SIGTERM or SIGINT, or until its owner is gone.
 
     Raises:
         AegisError: As `open_hub`; also when `root` is in no repository.
@@ -142,11 +143,16 @@ async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: M
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with open_hub(paths, services=services, port=parse_port(environ.get("AEGIS_PORT"))):
+    async with open_hub(paths, services=services, port=parse_port(environ.get("AEGIS_PORT"))) as (_, engine):
         gc.collect()
         gc.freeze()
         gc.enable()
-        await stopped.wait()
+        ends: list[asyncio.Task[object]] = [asyncio.create_task(stopped.wait())]
+        if owner := environ.get(OWNER):
+            ends.append(asyncio.create_task(outlive(owner, engine)))
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
 
 
 def main_hub(root: Path, *, services: Sequence[HubService] = ()) -> int:

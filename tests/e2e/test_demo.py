@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,20 @@ def test_a_demo_that_is_interrupted_cleans_up(temp: Path, number: signal.Signals
         rest, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130, rest + err
     assert leftovers(temp) == []
+
+
+def test_a_demo_that_is_killed_takes_its_hub_and_agents_with_it(temp: Path) -> None:
+    with started(temp, "--headless") as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "(commander)" in line)
+        process.kill()
+        process.wait()
+        end = time.monotonic() + DEADLINE_S
+        while left := running(temp):
+            assert time.monotonic() < end, [item.info["cmdline"] for item in left]
+            time.sleep(0.2)
+    (folder,) = (path for path in temp.iterdir() if path.name != "home")
+    assert folder.name.startswith("aegis-demo-"), "`worktree repair` knows it by its name"
 
 
 def test_a_folder_that_is_not_empty_is_not_touched(temp: Path) -> None:

@@ -1,0 +1,58 @@
+"""A hub that serves one process and ends with it, as that of a demo does, however that process ends (PANE-8)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import aclosing
+
+from aegis_tui.domain.command import RunCancel
+from aegis_tui.domain.decision import THE_PERSON
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError
+from aegis_tui.hub.engine import Engine
+from aegis_tui.sdk.discovery import process_start_time
+
+OWNER = "AEGIS_OWNER"
+"""In the hub's environment: the process whose hub it is, as `own` writes it."""
+
+_LOOK_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+def own(pid: int | None = None) -> str:
+    """The value that makes a process, by default this one, the owner of the hub that it starts."""
+    pid = os.getpid() if pid is None else pid
+    return f"{pid} {process_start_time(pid)}"
+
+
+async def outlive(owner: str, engine: Engine) -> None:
+    """Wait until the owner is gone, then end the run that is open; returns when its instances are put away.
+
+    Args:
+        owner: As `own` gives it; anything else is never gone.
+        engine: The hub's.
+    """
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if not _is_there(owner):
+            break
+    _log.warning("the process that this hub was started for is gone", extra={"owner": owner})
+    try:
+        await engine.submit(RunCancel(reason="the process that the hub was started for is gone"), THE_PERSON)
+    except AegisError as error:
+        _log.info("no run is ended", extra={"reason": error.message})
+    async with aclosing(engine.changes()) as changes:
+        async for _ in changes:
+            if not await engine.read(_is_busy):
+                break
+
+
+def _is_there(owner: str) -> bool:
+    pid, _, started = owner.partition(" ")
+    return not pid.isdigit() or f"{process_start_time(int(pid))}" == started
+
+
+def _is_busy(workspace: Workspace) -> bool:
+    return workspace.runs.current() is not None or any(workspace.instances.alive())

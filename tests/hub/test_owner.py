@@ -1,0 +1,32 @@
+"""A hub that was started for one process ends when that process does (PANE-8)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from aegis_tui.hub import owner
+from aegis_tui.testing.scratch import ScratchWorkspace
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", f"{os.getpid()} another start"])
+def test_only_a_process_that_started_when_it_is_said_to_is_an_owner(text: str) -> None:
+    assert owner._is_there(text) == (text in ("", "nonsense"))
+
+
+def test_a_hub_ends_with_its_owner() -> None:
+    scratch = ScratchWorkspace()
+    try:
+        scratch.init({"a.py": ""})
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+            scratch.environ[owner.OWNER] = owner.own(process.pid)
+            assert scratch.aegis("hub", "start").code == 0
+            assert scratch.aegis("hub", "status").code == 0
+            process.communicate(b"\n")
+        scratch.until(lambda: not scratch.processes(), what="the hub to end")
+        assert scratch.leftovers() == []
+    finally:
+        scratch.close()
