@@ -46,8 +46,9 @@ def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Seq
     if run.options.attended and waits_for_person(checks):
         return [(HUB, blocked(run, reason, ACCEPT_COMMAND))]
     if any(_fails_without_change(check) for check in failing):
-        message = f"QA could not run, nor on the base before any work: {reason}"[:2000]
-        return [(HUB, blocked(run, reason, hint)), *fail(run, GATE, message, hint, cause=reason[:2000])]
+        return _end(run, f"QA could not run, nor on the base before any work: {reason}", reason, hint)
+    if not run.options.attended and any(_stays_shut(check) for check in failing):
+        return _end(run, f"QA cannot tell the result from the base, which fails as well: {reason}", reason, hint)
     texts = {name: brief.qa_brief(run, name, checks) for name in run.pieces}
     concerned = [name for name in blamed if name in run.pieces]
     return reopen(workspace, run, concerned, gate=GATE, reason=reason, texts=texts, hint=hint)
@@ -57,6 +58,19 @@ def _fails_without_change(check: QaCheck) -> bool:
     """True when the base could not run it either: no worker can mend that, so nobody is sent out again for it."""
     idle = ("not_run", "empty")
     return check.status in idle and not check.is_acceptable and check.base is not None and check.base.status in idle
+
+
+def _stays_shut(check: QaCheck) -> bool:
+    """True when it gives what the base gives, which cannot be compared: only a person opens the gate then.
+
+    Where the base did not run and this tree did, its failures are there to be mended, so the workers get them.
+    """
+    stands = check.base is not None and (check.base.status == "failed" or check.status == "not_run")
+    return check.is_acceptable and stands
+
+
+def _end(run: Run, message: str, reason: str, hint: str) -> list[Draft]:
+    return [(HUB, blocked(run, reason, hint)), *fail(run, GATE, message[:2000], hint, cause=reason[:2000])]
 
 
 def blocked(run: Run, reason: str, command: str) -> events.GateBlocked:

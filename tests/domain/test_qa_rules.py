@@ -16,6 +16,8 @@ from aegis_tui.domain.stage import gates_of
 from aegis_tui.errors import Refused
 
 NAMELESS = CheckResult(status="failed")
+NAMED = CheckResult(status="failed", executed=2, passed=1, failed=1, failures=("t::x",))
+UNLOADED = CheckResult(status="not_run", executed=3, passed=3, unloaded=("t_x.py",), reason="t_x.py cannot be imported")
 PASSED = CheckResult(status="passed")
 MISSING = CheckResult(status="not_run", reason="jest is missing", remedy="npm ci")
 
@@ -65,10 +67,21 @@ def test_what_the_base_cannot_run_either_ends_the_run_at_once_with_the_cause() -
     assert ending.error["hint"].startswith("npm ci")
 
 
-@pytest.mark.parametrize(("now", "base"), [(MISSING, PASSED), (NAMELESS, PASSED), (NAMELESS, NAMELESS)])
+@pytest.mark.parametrize(("now", "base"), [(MISSING, PASSED), (NAMELESS, PASSED), (NAMED, MISSING)])
 def test_what_a_worker_may_mend_goes_back(now: CheckResult, base: CheckResult) -> None:
     workspace, _ = at_final_qa(max_rounds=3)
     assert "piece:reopened" in types(judged(workspace, now, base))
+
+
+@pytest.mark.parametrize("same", [NAMELESS, UNLOADED])
+def test_a_base_that_cannot_be_compared_ends_a_run_that_nobody_looks_on_after_one_qa(same: CheckResult) -> None:
+    workspace, _ = at_final_qa(max_rounds=3)
+    decision = judged(workspace, same, same)
+    assert types(decision) == ["qa:finished", "gate:blocked", "run:ending"]
+    ending = decision.drafts[-1][1]
+    assert isinstance(ending, RunEnding) and ending.error is not None
+    assert "the base, which fails as well: make: " in ending.error["message"]
+    assert "aegis-tui run GOAL --accept-base-failures" in ending.error["hint"]
 
 
 def test_a_base_that_cannot_be_compared_waits_for_a_person_who_looks_on() -> None:

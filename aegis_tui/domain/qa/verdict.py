@@ -81,7 +81,7 @@ _QUIET_HINT = "let it print less"
 _PARTS_HINT = "name each part as a command of its own"
 _ACCEPT_HINT = (
     "mend the base, or accept it: aegis-tui run GOAL --accept-base-failures; "
-    "while the run goes on: aegis-tui qa --accept-base-failures"
+    "while the run goes on: aegis-tui qa --accept-base-failures, or Y in the dashboard"
 )
 
 
@@ -96,7 +96,7 @@ def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> 
         status=result.status,
         new_failures=fresh + _fresh(result, base),
         reason=result.reason,
-        remedy=result.remedy,
+        remedy="; ".join(filter(None, (result.remedy, _ACCEPT_HINT if as_good else ""))),
         is_acceptable=as_good,
     )
 
