@@ -74,6 +74,13 @@ def _qa(agent: str, data: Data) -> str:
     return "\n".join(line for item in data["checks"] for line in _check(item))
 
 
+def _base(agent: str, data: Data) -> str:
+    if data["ok"]:
+        return "  QA of the base: it does not shut the gate any more"
+    shut = [line for item in data["checks"] if not item["ok"] for line in _check(item)]
+    return "\n".join(["  QA of the base, before any work: as it is, the gate would stay shut", *shut])
+
+
 def _check(item: Data) -> Iterator[str]:
     word = _QA_WORDS.get(item.get("status", ""), "FAILED")
     if item["ok"]:
@@ -116,6 +123,8 @@ _WORDS: dict[str, Callable[[str, Data], str | None]] = {
     "review:completed": lambda agent, data: f"  {agent} reviewed {data['piece']}: {data['status']}",
     "merge:applied": lambda agent, data: f"  {data['piece']} composed",
     "merge:rejected": lambda agent, data: f"  {data['piece']} {data['reason']}",
+    "qa:base-checked": _base,
+    "qa:accepted": lambda agent, data: f"  {data['by']} takes the base's own failures as they are",
     "qa:finished": _qa,
     "run:committed": lambda agent, data: f"  committed {data['oid'][:12]} on {data['branch']}",
 }

@@ -27,6 +27,7 @@ def _status(as_json: AsJson = False) -> int:
         "run": run.get("run"),
         "stage": run.get("stage"),
         "gates": run.get("gates", []),
+        "base_qa": run.get("base_qa"),
         "instances": living,
         "locks": [{"path": name, **lock} for name, lock in state["locks"].items()],
         "partitions": [{"agent_id": name, "globs": globs} for name, globs in state["partitions"].items()],
@@ -70,6 +71,10 @@ def _run_lines(run: dict[str, Any], done: dict[str, Any]) -> Iterator[str]:
     for gate in run["gates"]:
         if not gate["passed"]:
             yield f"  waits: {gate['name']}: {gate['reason']}"
+    if base := run.get("base_qa"):
+        yield f"  QA of the base, before any work: as it is, the gate would stay shut: {base['reason']}"
+        hints = [item["remedy"] for item in base["checks"] if not item["ok"] and item["remedy"]]
+        yield from (f"    {hint}" for hint in dict.fromkeys(hints))
 
 
 def _report(

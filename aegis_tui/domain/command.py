@@ -18,6 +18,7 @@ from aegis_tui.domain.lock import Resource
 from aegis_tui.domain.message import ChangeType
 from aegis_tui.domain.model import CommandData, Count, FrozenModel, Progress, Seconds, by_type, is_encodable
 from aegis_tui.domain.qa.commands import QaAccept as QaAccept
+from aegis_tui.domain.qa.commands import QaMarkBaseChecked as QaMarkBaseChecked
 from aegis_tui.domain.qa.commands import QaMarkFinished as QaMarkFinished
 from aegis_tui.domain.region import Rewrite
 from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, RunFacts, RunOptions, Stage
@@ -582,6 +583,7 @@ HubCommand = (
     | MergeMarkApplied
     | MergeMarkRejected
     | CompositionMarkChecked
+    | QaMarkBaseChecked
     | QaMarkFinished
     | RunMarkCommitted
     | RunFail

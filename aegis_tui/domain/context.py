@@ -119,6 +119,7 @@ def run_view(workspace: Workspace, run: Run) -> dict[str, Any]:
         "reviews": [review.model_dump(mode="json") for review in run.reviews.values()],
         "conflicts": [conflict.model_dump(mode="json") for conflict in run.conflicts.values()],
         "qa": run.qa.model_dump(mode="json", exclude={"type"}) if run.qa else None,
+        "base_qa": run.base_qa.model_dump(mode="json", exclude={"type"}) if run.base_qa and run.is_open else None,
         "commit": run.commit.model_dump(mode="json", exclude={"type"}) if run.commit else None,
         "options": run.options.model_dump(mode="json"),
         "facts": run.facts.model_dump(mode="json"),

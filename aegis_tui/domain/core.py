@@ -290,6 +290,7 @@ _HUB_RULES: dict[type[Any], Rule] = {
     commands.MergeMarkApplied: piece_rules.mark_applied,
     commands.MergeMarkRejected: piece_rules.mark_rejected,
     commands.CompositionMarkChecked: run_rules.composition_checked,
+    commands.QaMarkBaseChecked: qa_rules.base_checked,
     commands.QaMarkFinished: qa_rules.qa_finished,
     commands.RunMarkCommitted: run_rules.committed,
     commands.RunFail: run_rules.run_fail,

@@ -30,7 +30,7 @@ def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: A
         return Decision()
     if command.round != run.round or command.oid != run.working_oid:
         return Decision()
-    by = run.qa_accepted_by or (PERSON if run.options.accept_base_failures else None)
+    by = accepted_by(run)
     checks = tuple(accept(check, by) for check in command.checks) if by else command.checks
     ok = bool(checks) and all(check.ok for check in checks)
     fields = {**command.model_dump(exclude={"type", "checks"}), "checks": checks, "ok": ok}
@@ -38,11 +38,50 @@ def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: A
     return Decision(drafts if ok else [*drafts, *_shut(workspace, run, checks, command.blamed)])
 
 
+def base_checked(workspace: Workspace, command: commands.QaMarkBaseChecked, actor: Actor, request_id: str) -> Decision:
+    """QA on the base, before FINAL-QA: told where the gate would be shut by it, so that a person can act in time."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.qa is not None:
+        return Decision()
+    by = accepted_by(run)
+    checks = tuple(accept(check, by) for check in command.checks) if by else command.checks
+    ok = all(check.ok for check in checks)
+    known = run.base_qa.checks if run.base_qa else ()
+    if _gist(checks) == _gist(known) or (ok and not known):
+        return Decision()
+    can_accept = any(check.is_acceptable for check in checks)
+    data = events.QaBaseChecked(
+        run=run.run,
+        oid=command.oid,
+        ok=ok,
+        checks=checks,
+        reason=_reason(checks)[:2000],
+        command=(ACCEPT_COMMAND if can_accept else _hint(checks))[:500],
+    )
+    return Decision([(HUB, data)])
+
+
+def accepted_by(run: Run) -> str | None:
+    """Who took the base as it is, when the run was started or since."""
+    return run.qa_accepted_by or (PERSON if run.options.accept_base_failures else None)
+
+
+def _gist(checks: Sequence[QaCheck]) -> list[tuple[str, bool, str]]:
+    return [(check.command, check.ok, why(check)) for check in checks if not check.ok]
+
+
+def _reason(checks: Sequence[QaCheck]) -> str:
+    return "; ".join(f"{check.command}: {why(check)}" for check in checks if not check.ok)
+
+
+def _hint(checks: Sequence[QaCheck]) -> str:
+    return "; ".join(dict.fromkeys(check.remedy for check in checks if not check.ok and check.remedy))
+
+
 def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Sequence[str]) -> list[Draft]:
     """What follows from a gate that stays shut."""
     failing = [check for check in checks if not check.ok]
-    reason = "; ".join(f"{check.command}: {why(check)}" for check in failing) or "there is no QA command"
-    hint = "; ".join(dict.fromkeys(check.remedy for check in failing if check.remedy))
+    reason, hint = _reason(checks) or "there is no QA command", _hint(checks)
     if run.options.attended and waits_for_person(checks):
         return [(HUB, blocked(run, reason, ACCEPT_COMMAND))]
     if any(_fails_without_change(check) for check in failing):
@@ -92,6 +131,12 @@ def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, 
     if not run.is_open:
         raise Refused(f"run {run.run} has ended", "start it again with --accept-base-failures", code="run.ended")
     accepted: Draft = (actor.agent_id, events.QaAccepted(run=run.run, by=actor.agent_id))
+    if run.qa is None and run.base_qa and not any(check.is_acceptable for check in run.base_qa.checks):
+        raise Refused(
+            f"the base has nothing that could be accepted: {run.base_qa.reason}",
+            run.base_qa.command or "aegis-tui qa",
+            code="qa.not-acceptable",
+        )
     if run.qa is None or run.qa.ok:
         return Decision([] if run.qa_accepted_by else [accepted], {"run": run.run})
     if others := [check.command for check in run.qa.checks if not check.ok and not check.is_acceptable]:

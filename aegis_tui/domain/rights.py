@@ -98,6 +98,7 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "merge:mark-applied": HUB_ALONE,
         "merge:mark-rejected": HUB_ALONE,
         "composition:mark-checked": HUB_ALONE,
+        "qa:mark-base-checked": HUB_ALONE,
         "qa:mark-finished": HUB_ALONE,
         "run:mark-committed": HUB_ALONE,
         "run:fail": HUB_ALONE,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from aegis_tui.domain import run_event as events
 from aegis_tui.domain.design import Design
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.qa.check import accept
 from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, RunEvent, RunFacts, RunOptions, Stage
 from aegis_tui.domain.task_spec import SpecDiffSubmitted, SpecTaskAssigned
 
@@ -116,6 +117,8 @@ class Run(BaseModel):
     working_oid: str
     composition_review: str | None = None
     qa: events.QaFinished | None = None
+    base_qa: events.QaBaseChecked | None = None
+    """What is known of the base before FINAL-QA has run; None where it is no hindrance."""
     qa_accepted_by: str | None = None
     """Who took the base's own failures as they are."""
     commit: events.RunCommitted | None = None
@@ -346,9 +349,13 @@ def _judge(run: Run, agent_id: str, data: object) -> bool:
 def _check(run: Run, agent_id: str, data: object) -> bool:
     match data:
         case events.QaFinished():
-            run.qa = data
+            run.qa, run.base_qa = data, None
+        case events.QaBaseChecked():
+            run.base_qa = None if data.ok else data
         case events.QaAccepted():
             run.qa_accepted_by = data.by
+            if (base := run.base_qa) and all(accept(check, data.by).ok for check in base.checks):
+                run.base_qa = None
         case events.RunCommitted():
             run.commit = data
         case _:

@@ -9,7 +9,9 @@ from pydantic import Field
 
 from aegis_tui.domain.design import Design
 from aegis_tui.domain.model import EventData, FrozenModel
-from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.qa.events import QaAccepted as QaAccepted
+from aegis_tui.domain.qa.events import QaBaseChecked as QaBaseChecked
+from aegis_tui.domain.qa.events import QaFinished as QaFinished
 
 FOUNDATION = "foundation"
 """The name of the foundation's piece; a feature may not take it."""
@@ -329,28 +331,6 @@ class ReviewCompleted(EventData):
     findings: tuple[Finding, ...]
 
 
-class QaFinished(EventData):
-    """QA ran on the composed tree."""
-
-    type: Literal["qa:finished"] = "qa:finished"
-    run: str
-    round: int
-    tree: str
-    oid: str
-    ok: bool
-    checks: tuple[QaCheck, ...]
-    finished_unix: int = 0
-    blamed: tuple[str, ...] = ()
-
-
-class QaAccepted(EventData):
-    """A person takes the failures of the base, which cannot be compared, as they are."""
-
-    type: Literal["qa:accepted"] = "qa:accepted"
-    run: str
-    by: str
-
-
 class RunCommitted(EventData):
     """The one squash commit exists on the result branch."""
 
@@ -386,6 +366,7 @@ RunEvent = (
     | ReviewRequested
     | ReviewInProgress
     | ReviewCompleted
+    | QaBaseChecked
     | QaFinished
     | QaAccepted
     | RunCommitted

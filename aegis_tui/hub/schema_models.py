@@ -15,7 +15,7 @@ from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.lock import LockMode
 from aegis_tui.domain.region import Span
 from aegis_tui.domain.run import Conflict, Piece, Review, RunStatus
-from aegis_tui.domain.run_event import QaFinished, RunCommitted, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run_event import QaBaseChecked, QaFinished, RunCommitted, RunFacts, RunOptions, Stage
 from aegis_tui.domain.task_spec import SpecState
 
 
@@ -193,6 +193,7 @@ class RunView(_Described):
     reviews: list[Review]
     conflicts: list[Conflict]
     qa: QaFinished | None
+    base_qa: QaBaseChecked | None
     commit: RunCommitted | None
     options: RunOptions
     facts: RunFacts

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.partition import PartitionTable
@@ -47,6 +47,10 @@ def commands_of(run: Run) -> tuple[str, ...]:
     if run.design is not None and run.design.qa is not None:
         chosen = tuple(run.design.qa.commands)
     return tuple(dict.fromkeys(chosen))
+
+
+TellBase = Callable[[tuple[QaCheck, ...]], Awaitable[object]]
+"""Takes the checks of a base, each judged against itself."""
 
 
 class Quality:
@@ -91,6 +95,8 @@ class Quality:
         base = await self._results_of_base(run, commands)
         around = await self._runner.fingerprint(run)
         merged = await self._run_all(run, oid, commands, "merged")
+        if mended := [name for name in commands if _could_not(base[name]) and not _could_not(merged[name])]:
+            base = {**base, **await self._run_base_again(run, mended)}
         tree = await self._repository.tree_of(oid)
         for command in commands:
             self._outputs.save_base(base_key(tree, command, around), merged[command])
@@ -118,10 +124,15 @@ class Quality:
             "finished_unix": int(time.time()),
         }
 
-    def look_ahead(self, run: Run) -> None:
-        """Begin to run the commands on the base, once for each run; nobody waits for it."""
+    def look_ahead(self, run: Run, tell: TellBase) -> None:
+        """Begin to run the commands on the base, once for each run; nobody waits for it.
+
+        Args:
+            run: Whose base it is.
+            tell: Called with what FINAL-QA would say of the base itself, as soon as that is known.
+        """
         if run.run not in self._ahead:
-            self._ahead[run.run] = asyncio.create_task(self._run_base(run), name=f"qa of the base of {run.run}")
+            self._ahead[run.run] = asyncio.create_task(self._run_base(run, tell), name=f"qa of the base of {run.run}")
 
     def has_looked_ahead(self, run: str) -> bool:
         """True once `look_ahead` was called for the run."""
@@ -136,9 +147,16 @@ class Quality:
         if run is not None:
             self._just_run.clear()
 
-    async def _run_base(self, run: Run) -> None:
+    async def _run_base(self, run: Run, tell: TellBase) -> None:
         try:
-            await self._results_of_base(run, commands_of(run), ahead=True)
+            base = await self._results_of_base(run, commands_of(run), ahead=True)
+            checks = tuple(
+                compare(number, command, kept.result, kept.result, tail=kept.output[-TAIL_CHARACTERS:])
+                for number, (command, kept) in enumerate(base.items(), 1)
+            )
+            if not all(check.ok for check in checks):
+                await asyncio.to_thread(self._outputs.keep, run.run, run.round, checks, merged={}, base=base)
+            await tell(checks)
         except AegisError as error:
             _log.warning("QA of the base failed", extra={"run": run.run, "reason": error.message})
         except Exception:
@@ -158,9 +176,18 @@ class Quality:
             fresh = await self._run_all(run, oid, unknown, "base") if unknown else {}
             for command, kept in fresh.items():
                 self._outputs.save_base(keys[command], kept)
-                if ahead and kept.result.status in ("not_run", "empty"):
+                if ahead and _could_not(kept):
                     self._just_run[keys[command]] = kept
-            return {**known, **fresh}
+            return {command: known.get(command) or fresh[command] for command in commands}
+
+    async def _run_base_again(self, run: Run, commands: Sequence[str]) -> Mapping[str, Kept]:
+        """Run what only the merged tree could run: what a machine lacks is told early, so it may be mended by now."""
+        tree = await self._repository.tree_of(run.facts.base_oid)
+        around = await self._runner.fingerprint(run)
+        results = await self._run_all(run, run.facts.base_oid, commands, "base")
+        for command, kept in results.items():
+            self._outputs.save_base(base_key(tree, command, around), kept)
+        return results
 
     def _known(self, key: str, *, ahead: bool) -> Kept | None:
         return self._outputs.load_base(key) or (self._just_run.get(key) if ahead else self._just_run.pop(key, None))
@@ -173,6 +200,10 @@ class Quality:
     def _limit_s(self, run: Run, command: str) -> float:
         chosen = run.design.qa.limit_s(command) if run.design and run.design.qa else None
         return chosen or self._timeout_s()
+
+
+def _could_not(kept: Kept) -> bool:
+    return kept.result.status in ("not_run", "empty")
 
 
 def read_run(command: str, ran: CommandRun) -> Kept:

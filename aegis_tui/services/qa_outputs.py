@@ -82,8 +82,9 @@ class QaOutputs:
                 if kept is not None:
                     _write(folder / f"{number}.{tree}.txt", kept.output)
             base_status = check.base.status if check.base else None
+            merged_status = check.status if check.command in merged else None
             fields = {"number": number, "check": check.check, "command": check.command}
-            index.append({**fields, "status": {MERGED: check.status, BASE: base_status}})
+            index.append({**fields, "status": {MERGED: merged_status, BASE: base_status}})
         _write(folder / "index.json", json.dumps(index))
         self._prune()
 
@@ -114,7 +115,8 @@ class QaOutputs:
             raise UsageError(f"{name} has no check {check} in round {chosen + 1}", f"it has {known or 'none'}")
         path = folder / f"{entry['number']}.{tree}.txt"
         if not path.is_file():
-            raise UsageError(f"no output of {entry['command']} on the {tree} tree is kept", "see aegis-tui qa")
+            other = f"aegis-tui qa --output {entry['number']}" + (" --base" if tree == MERGED else "")
+            raise UsageError(f"no output of {entry['command']} on the {tree} tree is kept", f"see {other}")
         text = path.read_text("utf-8", "replace")
         status = str(entry["status"].get(tree) or "")
         return KeptOutput(name, chosen, str(entry["check"]), str(entry["command"]), tree, status, text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from aegis_tui.domain import command as commands
@@ -35,6 +36,7 @@ from aegis_tui.domain.fence import PieceFences
 from aegis_tui.domain.fence_rules import piece_fences
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.report import ReportFold
 from aegis_tui.domain.reservation import standing_table
 from aegis_tui.domain.run import Piece, Run, RunStatus
@@ -59,6 +61,8 @@ FIRST_PAUSE_S = 0.5
 TICK_S = 1.0
 MAKING_S = 10.0
 """How long a reconciler that is stopped waits for worktrees that are just being made."""
+
+_WORK = (Stage.FOUNDATION, Stage.MONITORING, Stage.INTEGRATE)
 
 ReadEvents = Callable[[int], AsyncIterator[Event]]
 """The log after the event of that number, page by page: other tasks go on in between."""
@@ -123,7 +127,7 @@ class Reconciler:
                     if effect not in self._running:
                         self._running[effect] = asyncio.create_task(self._perform(effect))
                 if run := await self._port.read(self._whose_base_is_wanted):
-                    self._quality.look_ahead(run)
+                    self._quality.look_ahead(run, partial(self._tell_base, run))
                 try:
                     async with asyncio.timeout(TICK_S):
                         await self._wake.wait()
@@ -143,9 +147,13 @@ class Reconciler:
     def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
         """The run whose base QA has not looked at yet, while its workers work."""
         run = workspace.runs.current()
-        if run is None or run.status is not RunStatus.ACTIVE or run.stage not in (Stage.MONITORING, Stage.INTEGRATE):
+        if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK:
             return None
         return None if self._quality.has_looked_ahead(run.run) else run.model_copy(deep=True)
+
+    async def _tell_base(self, run: Run, checks: tuple[QaCheck, ...]) -> None:
+        command = commands.QaMarkBaseChecked(run=run.run, oid=run.facts.base_oid, checks=checks)
+        await self._port.submit(command, THE_HUB)
 
     async def _watch(self) -> None:
         async for _ in self._port.changes():

@@ -8,10 +8,19 @@ from aegis_tui.domain.decision import THE_HUB, Decision
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.domain.qa.verdict import compare
-from aegis_tui.domain.qa_rules import accept_base, qa_finished
+from aegis_tui.domain.qa_rules import accept_base, base_checked, qa_finished
 from aegis_tui.domain.report import fold_report
-from aegis_tui.domain.run import Piece, Run
-from aegis_tui.domain.run_event import QaAccepted, QaFinished, RunEnding, RunFacts, RunOptions, RunStarted, Stage
+from aegis_tui.domain.run import Piece, Run, RunTable
+from aegis_tui.domain.run_event import (
+    QaAccepted,
+    QaBaseChecked,
+    QaFinished,
+    RunEnding,
+    RunFacts,
+    RunOptions,
+    RunStarted,
+    Stage,
+)
 from aegis_tui.domain.stage import gates_of
 from aegis_tui.errors import Refused
 
@@ -43,11 +52,11 @@ def types(decision: Decision) -> list[str]:
 
 
 def apply(run: Run, decision: Decision) -> None:
-    for _, data in decision.drafts:
-        if isinstance(data, QaFinished):
-            run.qa = data
-        elif isinstance(data, QaAccepted):
-            run.qa_accepted_by = data.by
+    table = RunTable()
+    table.by_id[run.run] = run
+    for agent_id, data in decision.drafts:
+        if isinstance(data, QaBaseChecked | QaFinished | QaAccepted):
+            table.evolve(agent_id, data)
 
 
 def test_a_check_that_passes_opens_the_gate() -> None:
@@ -126,6 +135,55 @@ def test_accepting_a_base_opens_the_gate_for_nothing_else() -> None:
 def judged_again(now: CheckResult, base: CheckResult) -> Decision:
     workspace, _ = at_final_qa(accept_base_failures=True, attended=True)
     return judged(workspace, now, base)
+
+
+def looked_ahead(workspace: Workspace, base: CheckResult) -> Decision:
+    command = commands.QaMarkBaseChecked(run="run1", oid="b" * 40, checks=(compare(1, "make", base, base),))
+    return base_checked(workspace, command, THE_HUB, "r")
+
+
+@pytest.mark.parametrize("base", [NAMELESS, UNLOADED])
+def test_a_base_that_would_shut_the_gate_is_told_once_and_accepted_early_for_good(base: CheckResult) -> None:
+    workspace, run = at_final_qa()
+    run.stage = Stage.MONITORING
+    told = looked_ahead(workspace, base)
+    assert types(told) == ["qa:base-checked"]
+    data = told.drafts[0][1]
+    assert isinstance(data, QaBaseChecked) and not data.ok
+    assert data.command == "aegis-tui qa --accept-base-failures"
+    assert "Y in the dashboard" in data.checks[0].remedy and "aegis-tui run GOAL --accept-base-failures" in str(data)
+    apply(run, told)
+    assert types(looked_ahead(workspace, base)) == [], "a hub that starts again has nothing new to say"
+    apply(run, accept_base(workspace, commands.QaAccept(), THE_PERSON, "r"))
+    assert run.base_qa is None
+    assert types(looked_ahead(workspace, base)) == []
+    run.stage = Stage.FINAL_QA
+    assert types(judged(workspace, base, base)) == ["qa:finished"]
+
+
+def test_a_base_that_only_the_machine_keeps_from_running_is_told_with_its_remedy_and_not_accepted() -> None:
+    workspace, run = at_final_qa()
+    run.stage = Stage.MONITORING
+    told = looked_ahead(workspace, MISSING)
+    data = told.drafts[0][1]
+    assert isinstance(data, QaBaseChecked)
+    assert (data.reason, data.command) == ("make: jest is missing", "npm ci")
+    apply(run, told)
+    with pytest.raises(Refused, match="nothing that could be accepted: make: jest is missing"):
+        accept_base(workspace, commands.QaAccept(), THE_PERSON, "r")
+    mended = looked_ahead(workspace, PASSED)
+    assert types(mended) == ["qa:base-checked"]
+    apply(run, mended)
+    assert run.base_qa is None
+
+
+@pytest.mark.parametrize("base", [PASSED, NAMED])
+def test_a_base_that_can_be_compared_is_no_news(base: CheckResult) -> None:
+    workspace, run = at_final_qa()
+    run.stage = Stage.MONITORING
+    assert types(looked_ahead(workspace, base)) == []
+    run.options = RunOptions(accept_base_failures=True)
+    assert types(looked_ahead(workspace, NAMELESS)) == [], "it is accepted already"
 
 
 def test_only_a_person_accepts_a_base() -> None:

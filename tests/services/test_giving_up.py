@@ -16,12 +16,16 @@ from aegis_tui.domain.core import THE_HUB
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
-from aegis_tui.domain.run import RunStatus
+from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.verdict import compare
+from aegis_tui.domain.run import Run, RunStatus
+from aegis_tui.domain.run_event import QaBaseChecked, Stage
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.services import reconcile
 from aegis_tui.services.giving_up import cause_of_failure, given_up_command
 from aegis_tui.services.last_screen import WORD_CHARS, last_words, whole_lines
+from aegis_tui.services.qa import TellBase
 from aegis_tui.services.reconcile import TRIES, Reconciler
 from tests.domain.test_core import DESIGN, Hub
 
@@ -84,7 +88,13 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def reconciled(
-    hub: Hub, condition: Callable[[], bool], *, keeper: Any = None, integrator: Any = None, idle: Any = None
+    hub: Hub,
+    condition: Callable[[], bool],
+    *,
+    keeper: Any = None,
+    integrator: Any = None,
+    idle: Any = None,
+    quality: Any = None,
 ) -> None:
     """Reconcile until the condition holds."""
 
@@ -100,7 +110,7 @@ def reconciled(
             port=cast(Any, Port(hub)),
             keeper=cast(Any, keeper or Broken()),
             integrator=cast(Any, integrator or Broken()),
-            quality=cast(Any, Quiet()),
+            quality=cast(Any, quality or Quiet()),
             read_events=events,
             describe_commit=describe,
             before_launch=Broken().quiet,
@@ -119,6 +129,31 @@ def reconciled(
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "FIRST_PAUSE_S", 0.001)
+
+
+class Early(Broken):
+    """QA that knows at once what the base gives."""
+
+    def __init__(self, result: CheckResult) -> None:
+        super().__init__()
+        self._check, self._seen = compare(1, "make", result, result), False
+
+    def has_looked_ahead(self, run: str) -> bool:
+        return self._seen
+
+    def look_ahead(self, run: Run, tell: TellBase) -> None:
+        self._seen = True
+        self.task = asyncio.ensure_future(tell((self._check,)))
+
+
+def test_a_base_that_would_shut_the_gate_is_logged_while_the_workers_work() -> None:
+    hub = Hub()
+    hub.start(DESIGN)
+    missing = CheckResult(status="not_run", reason="pytest is missing", remedy="pip install pytest")
+    reconciled(hub, lambda: hub.run.base_qa is not None, quality=Early(missing))
+    (data,) = [event.data for event in hub.log if isinstance(event.data, QaBaseChecked)]
+    assert (data.reason, data.command) == ("make: pytest is missing", "pip install pytest")
+    assert hub.run.stage is Stage.MONITORING
 
 
 def test_a_full_disk_ends_the_run_at_the_first_try_of_the_first_worker() -> None:

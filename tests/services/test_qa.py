@@ -195,14 +195,45 @@ def test_a_base_that_could_not_run_is_tried_again(lab: Lab) -> None:
 def test_looking_ahead_leaves_nothing_to_do_for_the_base(lab: Lab) -> None:
     trace = lab.folder / "trace"
     base, merged = lab.commit({"x": "base "}), lab.commit({"x": "merged "})
+    told: list[tuple[QaCheck, ...]] = []
+
+    async def tell(checks: tuple[QaCheck, ...]) -> None:
+        told.append(checks)
 
     async def work() -> None:
         quality, run = await lab.quality(), lab.run(base, f"cat x >> {trace}; no-such-program")
-        quality.look_ahead(run)
+        quality.look_ahead(run, tell)
         assert quality.has_looked_ahead("run1")
         await quality.judge(run, merged, PartitionTable(ignore_case=False))
         await quality.leave("run1")
 
     asyncio.run(work())
     assert trace.read_text().split() == ["base", "merged"]
+    ((check,),) = told
+    assert (check.ok, check.status, "no-such-program" in str(check.reason)) == (False, "not_run", True)
     assert not list(lab.folder.glob("run1-*")), "the scratch worktrees are gone"
+
+
+def test_a_base_that_was_mended_since_it_was_tried_ahead_is_run_again(lab: Lab) -> None:
+    missing = lab.folder / "missing"
+    base = lab.commit({"bad": "assert 1 == 2, 'old'\n", "x": "1"})
+    merged = lab.commit({"x": "2"})
+    command = f"test -e {missing} || exit 127; {sys.executable} bad"
+    told: list[tuple[QaCheck, ...]] = []
+
+    async def tell(checks: tuple[QaCheck, ...]) -> None:
+        told.append(checks)
+        kept = lab.outputs.find("run1", "1", tree="base")
+        assert (kept.run, kept.status) == ("run1", "not_run"), "what it printed can be read at once"
+        missing.touch()
+
+    async def work() -> Any:
+        quality, run = await lab.quality(), lab.run(base, command)
+        quality.look_ahead(run, tell)
+        judged = await quality.judge(run, merged, PartitionTable(ignore_case=False))
+        await quality.leave("run1")
+        return judged["checks"]
+
+    (check,) = asyncio.run(work())
+    assert told[0][0].status == "not_run" and not told[0][0].is_acceptable
+    assert check.base.status == "failed" and check.is_acceptable, "the base that is compared is the mended one"

@@ -15,6 +15,15 @@ class QaAccept(CommandData):
     run: str | None = None
 
 
+class QaMarkBaseChecked(CommandData):
+    """What QA gave on the base, judged as if it were the result."""
+
+    type: Literal["qa:mark-base-checked"] = "qa:mark-base-checked"
+    run: str
+    oid: str
+    checks: tuple[QaCheck, ...]
+
+
 class QaMarkFinished(CommandData):
     """What QA gave on the merged tree."""
 

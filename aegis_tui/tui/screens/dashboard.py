@@ -316,6 +316,8 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             self.answer_scope(need)
         elif need.kind == "base":
             self.action_accept_base()
+        elif need.kind == "machine":
+            self.action_why_stage()
         elif need.kind == "halted":
             self.action_halt()
         else:

@@ -20,6 +20,7 @@ _LOUD: dict[str, Ink] = {
     "stage:changed": "accent",
     "gate:passed": "good",
     "gate:blocked": "bad",
+    "qa:base-checked": "warn",
     "instance:lost": "bad",
     "lock:queued": "warn",
     "lock:deadlock": "bad",
@@ -92,6 +93,10 @@ def _told(data: messages.MessageSent) -> str:
     return f"{data.kind} to {instance_id(data.to)}: {first}"
 
 
+def _base(data: runs.QaBaseChecked) -> str:
+    return "no hindrance any more" if data.ok else f"the gate would stay shut: {data.reason}"
+
+
 def _qa(data: runs.QaFinished) -> str:
     if data.ok:
         return f"passed, round {data.round + 1}"
@@ -123,6 +128,7 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     runs.ReviewRequested: lambda data: f"{data.piece}, {len(data.files)} files",
     runs.ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
     runs.ReviewCompleted: lambda data: f"{data.piece}: {data.status}, {len(data.findings)} findings",
+    runs.QaBaseChecked: _base,
     runs.QaFinished: _qa,
     runs.RunCommitted: lambda data: f"{data.oid[:10]} on {data.branch}: {data.subject}",
     runs.RunEnding: lambda data: "the work is done" if data.ok else str((data.error or {}).get("message", "failed")),

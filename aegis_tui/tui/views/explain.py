@@ -9,6 +9,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.failure import error_lines
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.stage import gates_of
 from aegis_tui.domain.workspace import Workspace
@@ -81,7 +82,19 @@ def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> 
         first, *rest = error_lines(run.error)
         lines.append((Span(inert(first), "bad"),))
         lines += [(Span(inert(line)),) for line in rest]
-    return [*lines, *_remarks(run, width)]
+    return [*lines, *_of_base(run, width), *_remarks(run, width)]
+
+
+def _of_base(run: Run, width: int) -> list[Line]:
+    """What QA gave on the base, where that would shut the gate, and what helps."""
+    if run.base_qa is None or not run.is_open:
+        return []
+    lines: list[Line] = [(), (Span("QA of the base, before any work: as it is, the gate would stay shut", "strong"),)]
+    for check in (item for item in run.base_qa.checks if not item.ok):
+        first, *rest = wrap(f"{check.command}: {why(check)}", max(8, width - 4))
+        lines += [(Span("  ⚠ ", "warn"), Span(first)), *((Span(f"    {line}"),) for line in rest)]
+        lines += [(Span(f"    {line}", "muted"),) for line in wrap(check.remedy, max(8, width - 4)) if check.remedy]
+    return [*lines, (Span("FINAL-QA tries it once more.", "muted"),)]
 
 
 def _remarks(run: Run, width: int) -> list[Line]:

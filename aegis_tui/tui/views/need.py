@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aegis_tui.domain.qa.check import waits_for_person
+from aegis_tui.domain.qa.events import QaBaseChecked
 from aegis_tui.domain.run import RunStatus
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import inert
@@ -14,7 +15,7 @@ class Need(NamedTuple):
     """One thing that only the person can settle."""
 
     kind: str
-    """`design`, `instance`, `scope`, `base` or `halted`."""
+    """`design`, `instance`, `scope`, `base`, `machine` or `halted`."""
     key: str
     """The design's, instance's, request's or run's id."""
     words: str
@@ -23,6 +24,15 @@ class Need(NamedTuple):
 
 ASKING = frozenset({"asking", "blocked"})
 """States in which an agent waits for a person."""
+
+
+def _of_base(run: str, base: QaBaseChecked) -> Need:
+    """A base that would shut the gate at the end: known before that, so that the person can act in time."""
+    if any(check.is_acceptable for check in base.checks):
+        return Need(
+            "base", run, f"QA would not pass: accept the failures of the base, or mend it: {inert(base.reason)}"
+        )
+    return Need("machine", run, f"QA would not pass, the base does not either: {inert(base.reason)}")
 
 
 def needs(workspace: Workspace) -> list[Need]:
@@ -41,6 +51,8 @@ def needs(workspace: Workspace) -> list[Need]:
     if run is not None and run.is_open and run.qa is not None and waits_for_person(run.qa.checks):
         checks = ", ".join(inert(check.command) for check in run.qa.checks if not check.ok)
         found.append(Need("base", run.run, f"QA waits: accept the failures of the base, or not: {checks}"))
+    if run is not None and run.is_open and run.base_qa is not None:
+        found.append(_of_base(run.run, run.base_qa))
     if run is not None and run.status is RunStatus.HALTED:
         found.append(Need("halted", run.run, f"{run.run} is halted; resume it when you are ready"))
     return found

@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.events import QaBaseChecked
+from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.design import design_lines
+from aegis_tui.tui.views.event import words_of
 from aegis_tui.tui.views.explain import explain_stage
 from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.run import quiet_words, stage_spans, title_line
@@ -78,3 +83,30 @@ def test_that_nothing_asks_is_said_with_what_is_waited_for(record: Record) -> No
         "no question waits for you; workers_finished: discounts is working"
     )
     assert quiet_words(Workspace(), None) == "nothing needs you now"
+
+
+@pytest.mark.parametrize(
+    ("result", "kind", "remedy"),
+    [
+        (CheckResult(status="failed"), "base", "or Y in the dashboard"),
+        (
+            CheckResult(status="not_run", reason="pytest is missing", remedy="pip install pytest"),
+            "machine",
+            "pip install",
+        ),
+    ],
+)
+def test_a_base_that_would_shut_the_gate_needs_the_person_while_the_workers_work(
+    record: Record, result: CheckResult, kind: str, remedy: str
+) -> None:
+    workspace: Workspace = record(until=125).workspace()
+    check = compare(1, "make", result, result)
+    data = QaBaseChecked(run="run1", oid="b", ok=False, checks=(check,), reason=f"make: {check.reason}")
+    event = Event(workspace.seq + 1, "hub", "2026-01-01T00:00:00Z", data)
+    workspace.evolve(event)
+    (need,) = needs(workspace)
+    assert need.kind == kind and str(check.reason) in need.words and str(check.reason) in words_of(event)
+    lines = explain_stage(workspace, workspace.runs.latest(), width=60)
+    assert all(line_width(line) <= 72 for line in lines)
+    page = " ".join(text(lines).split())
+    assert str(check.reason) in page and remedy in page
