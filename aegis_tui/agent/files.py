@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from tokenize import detect_encoding
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.file_name import name_of, read_name, write_name
 from aegis_tui.domain.letter_case import folded
 from aegis_tui.domain.region import blob_id
@@ -178,7 +179,7 @@ def numbered(text: str, *, start: int | None, end: int | None) -> str:
     if not lines:
         return "(the file is empty)"
     if first > len(lines):
-        return f"(the file has only {len(lines)} lines)"
+        return f"(the file has only {counted(len(lines), 'line')})"
     shown = lines[first - 1 : last][:MAX_LINES]
     body = "\n".join(f"{first + offset:>5}\t{_cut(line)}" for offset, line in enumerate(shown))
     until = first + len(shown) - 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.text import Text
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.inert import inert as shown
 
 _DIFF_LINES = 14
@@ -48,7 +49,7 @@ class Screen:
     def prompt(self, text: str, *, source: str) -> None:
         """Show a prompt that starts or continues the work."""
         head, _, rest = text.strip().partition("\n")
-        more = f" (+{rest.count(chr(10)) + 1} lines)" if rest else ""
+        more = f" (+{counted(rest.count(chr(10)) + 1, 'line')})" if rest else ""
         self._line(Text.assemble(("› ", "bold"), (_cut(head), "bold"), (f"{more} · from {source}", "dim")))
 
     def action(self, verb: str, detail: str) -> None:
@@ -63,7 +64,7 @@ class Screen:
         """Show the end of a command's output."""
         lines = text.rstrip().splitlines()
         if len(lines) > _OUTPUT_LINES:
-            self._line(Text(f"  … {len(lines) - _OUTPUT_LINES} lines above", "dim"))
+            self._line(Text(f"  … {counted(len(lines) - _OUTPUT_LINES, 'line')} above", "dim"))
         for line in lines[-_OUTPUT_LINES:]:
             self._line(Text("  " + _cut(line), "dim"))
 
@@ -77,7 +78,7 @@ class Screen:
         for line in changes[:_DIFF_LINES]:
             self._line(Text("  " + _cut(line), "green" if line.startswith("+") else "red"))
         if len(changes) > _DIFF_LINES:
-            self._line(Text(f"  … {len(changes) - _DIFF_LINES} more changed lines", "dim"))
+            self._line(Text(f"  … {counted(len(changes) - _DIFF_LINES, 'more changed line')}", "dim"))
 
     def state(self, state: str, note: str = "") -> None:
         """Show the state the instance is in now: a glyph, the word, and why."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aegis_tui.agent.git import Git
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.file_name import encodable_text, write_name
 from aegis_tui.errors import UsageError
 
@@ -41,7 +42,7 @@ async def search_files(git: Git, pattern: str, *, glob: str | None) -> str:
     lines = [_shown(line) for line in finished.output.rstrip("\n").split("\n")]
     shown = [line if len(line) <= _MAX_LINE_CHARS else line[:_MAX_LINE_CHARS] + " [cut]" for line in lines[:_MAX_LINES]]
     if len(lines) > _MAX_LINES:
-        shown.append(f"({len(lines) - _MAX_LINES} more lines; narrow the pattern or give a glob)")
+        shown.append(f"({counted(len(lines) - _MAX_LINES, 'more line')}; narrow the pattern or give a glob)")
     return "\n".join(shown)
 
 

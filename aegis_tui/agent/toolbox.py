@@ -19,6 +19,7 @@ from aegis_tui.agent.signatures import outline
 from aegis_tui.agent.writer import LOCK_WAIT_S, Writer, must_exist
 from aegis_tui.domain import tool as tools
 from aegis_tui.domain.cause import Cause
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.role import Role
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.hub_link import HubLink
@@ -167,7 +168,7 @@ class Toolbox:
         self._screen.diff(change.before or "", change.after)
         await self._progress.enter("implementing", change.path)
         verb = "created" if change.before is None else "changed"
-        told = f"{verb} {change.path} ({len(change.after.splitlines())} lines now)"
+        told = f"{verb} {change.path} ({counted(len(change.after.splitlines()), 'line')} now)"
         return ToolResult(f"{told}, {change.note}" if change.note else told)
 
     async def _bash(self, wanted: tools.BashArguments) -> ToolResult:

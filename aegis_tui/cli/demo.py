@@ -23,6 +23,7 @@ from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.run import GATE_CODES
 from aegis_tui.domain import ids
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.failure import error_lines
 from aegis_tui.errors import AegisError, HubUnavailable, Unavailable
 from aegis_tui.hub.owner import OWNER, own
@@ -170,7 +171,7 @@ def _summary(report: Report, claims: list[Claim], kept: Path | None) -> Iterator
     yield from output.table(("yes" if claim.ok else "NO", claim.name, claim.found) for claim in claims)
     if commit := report["commit"]:
         yield f"{commit['subject']}"
-        yield f"{commit['files']} files in one commit, {report['duration_s']:.0f} s, scripted model"
+        yield f"{counted(commit['files'], 'file')} in one commit, {report['duration_s']:.0f} s, scripted model"
     if kept is not None:
         yield f"look at it: cd {kept} && git show --stat"
     else:

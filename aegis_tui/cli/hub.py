@@ -11,6 +11,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.hub_stop import close_idle_parts, end_run, stop_hub
 from aegis_tui.cli.place import Place, here
+from aegis_tui.domain.count import counted
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk.discovery import find_process
 from aegis_tui.sdk.quick import HubAddress, HubQuick
@@ -74,7 +75,10 @@ def status(as_json: AsJson = False) -> int:
     if address is None:
         output.result(fields, as_json=as_json, lines=["no hub runs here; start it: aegis-tui hub start"])
         return 0
-    lines = [f"hub {address.pid} serves {address.url}", f"seq {fields['seq']}, {fields['instances']} instances"]
+    lines = [
+        f"hub {address.pid} serves {address.url}",
+        f"seq {fields['seq']}, {counted(fields['instances'], 'instance')}",
+    ]
     output.result(fields, as_json=as_json, lines=lines)
     return 0
 
@@ -103,7 +107,7 @@ def _told(done: Salvage) -> list[str]:
         told = f"events {first} to {last} are lost"
     else:
         told = f"nobody knows whether more was acknowledged, so numbers go on after {last}"
-    lines = [f"{done.kept} events kept; {told}"]
+    lines = [f"{counted(done.kept, 'event')} kept; {told}"]
     if not done.kept or not done.is_certain:
         lines.append("agents that you joined by hand have to connect again")
     elif not done.are_answers_whole:

@@ -10,6 +10,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.status import compute_report
+from aegis_tui.domain.count import counted
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
@@ -24,7 +25,9 @@ def _conflicts(as_json: AsJson = False) -> int:
         fields = {name: item[name] for name in ("path", "kind", "hunks", "resolution", "text")}
         pairs.setdefault((item["a"], item["b"]), []).append(fields)
     plain = [{"a": a, "b": b, "paths": paths} for (a, b), paths in pairs.items()]
-    rows = [[i["a"], i["b"], i["kind"], i["path"], f"{i['hunks']} hunks", i["resolution"] or "open"] for i in found]
+    rows = [
+        [i["a"], i["b"], i["kind"], i["path"], counted(i["hunks"], "hunk"), i["resolution"] or "open"] for i in found
+    ]
     output.result({"pairs": plain}, as_json=as_json, lines=output.table(rows) or ["no conflict is known"])
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import PERSON
 
 Data = dict[str, Any]
@@ -22,6 +23,10 @@ def _stage(agent: str, data: Data) -> str:
     again = f" (round {data['round'] + 1})" if data["round"] else ""
     reason = f": {data['reason']}" if data.get("reason") else ""
     return f"{data['stage']}{again}{reason}"
+
+
+def _uncommitted(number: int) -> str:
+    return f"{counted(number, 'uncommitted path')} {'is' if number == 1 else 'are'} not part of it"
 
 
 def _models(facts: Data) -> str:
@@ -99,11 +104,7 @@ _QA_WORDS = {"not_run": "COULD NOT RUN", "empty": "EXECUTED NO TEST"}
 _WORDS: dict[str, Callable[[str, Data], str | None]] = {
     "run:started": lambda agent, data: (
         f"{data['run']}: {data['goal']}"
-        + (
-            f"\n  {data['facts']['uncommitted']} uncommitted paths are not part of it"
-            if data["facts"]["uncommitted"]
-            else ""
-        )
+        + (f"\n  {_uncommitted(data['facts']['uncommitted'])}" if data["facts"]["uncommitted"] else "")
         + ("\n  NO SANDBOX: agents run with all your rights" if data["facts"]["boundary_level"] == "none" else "")
         + ("\n  scripted model: its words are read from files" if data["facts"]["scripted"] else "")
         + _models(data["facts"])

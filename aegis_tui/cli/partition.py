@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.file_name import encodable_text
 from aegis_tui.domain.glob import compile_glob
 from aegis_tui.domain.glob_overlap import overlap
@@ -33,7 +34,7 @@ def check(
         from aegis_tui.services.design import load_design
 
         design = load_design(Path(a), kinds=KINDS)
-        words = f"{len(design.features)} features, no path in common"
+        words = f"{counted(len(design.features), 'feature')}, no path in common"
         output.result({"overlaps": []}, as_json=as_json, lines=[words])
         return 0
     witness = overlap(compile_glob(encodable_text(a)), compile_glob(encodable_text(b)))

@@ -13,6 +13,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.context import mirror_view, snapshot_view
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event, event_from_wire
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError, UsageError
@@ -57,7 +58,8 @@ def _lines(workspace: Workspace, told: str, agrees: bool | None) -> list[str]:
         lines.append("the hub holds the same")
     if run is not None:
         lines.append(f"{run.run}: {run.stage}, {run.goal}")
-    lines.append(f"{len(list(workspace.instances.alive()))} instances, {len(list(workspace.locks.locks()))} locks")
+    alive, locks = len(list(workspace.instances.alive())), len(list(workspace.locks.locks()))
+    lines.append(f"{counted(alive, 'instance')}, {counted(locks, 'lock')}")
     return lines
 
 

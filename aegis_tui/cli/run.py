@@ -15,6 +15,7 @@ from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain import ids
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.failure import error_lines
 from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.sdk.quick import HubQuick
@@ -225,7 +226,7 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
     if commit:
         yield f"{commit['subject']}"
         place = f"{commit['oid'][:12]} on {commit['branch']}"
-        yield f"{commit['files']} files in {place}, after {report['duration_s']:.0f} s"
+        yield f"{counted(commit['files'], 'file')} in {place}, after {report['duration_s']:.0f} s"
         yield f"take it over: git merge --ff-only {commit['branch']}"
 
 

@@ -34,7 +34,8 @@ def _status(as_json: AsJson = False) -> int:
         "progress": state["progress"],
     }
     if not is_live:
-        output.talk("no hub runs: this is how the last one left it; aegis-tui runs lists what has ended")
+        left = "this is how the last one left it; aegis-tui runs lists what has ended"
+        output.talk(f"no hub runs: {left if run else 'it is started by the first run'}")
     output.result({**fields, "hub": is_live}, as_json=as_json, lines=_lines(state, living))
     return 0
 

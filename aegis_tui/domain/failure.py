@@ -11,10 +11,14 @@ from typing import Any
 
 from aegis_tui.domain import run_event as events
 from aegis_tui.domain.cause import one_line
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.run import Run
+
+_SHOWN = 3
+"""Pieces in one hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def fail(
         instance: Who met it.
         feature: The piece that it is about.
     """
-    kept = f"what was written is kept: git for-each-ref refs/aegis/runs/{run.run} refs/aegis/rescue/{run.run}"
+    kept = kept_words(run)
     error = {
         "code": code,
         "message": message,
@@ -62,6 +66,20 @@ def fail(
         "log": _log_of(run, instance),
     }
     return [(HUB, events.RunEnding(run=run.run, ok=False, error=error))]
+
+
+def kept_words(run: Run) -> str:
+    """Where the work of a run without a commit is, and the commands that show it and take it over."""
+    place = f"refs/aegis/runs/{run.run}"
+    words = []
+    if run.working_oid != run.facts.base_oid:
+        merged = f"{place}/integration"
+        words.append(f"what was merged is kept: git diff {run.facts.base_oid[:12]} {merged} shows it")
+        words.append(f"git merge --squash {merged} takes it over")
+    waiting = [piece.name for piece in run.pieces.values() if piece.head_oid not in (None, piece.applied_head)]
+    words += [f"submitted and not merged: git merge --squash {place}/{name}" for name in waiting[:_SHOWN]]
+    words.append(f"all that was written is kept: git for-each-ref {place} refs/aegis/rescue/{run.run}")
+    return "; ".join(words)
 
 
 def error_lines(error: Mapping[str, Any]) -> list[str]:
@@ -139,7 +157,7 @@ def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
         return GivenUp(words + one_line(why(first)), why(first), hint, first)
     if len(tried) < limit:
         return None
-    words = f"failed {len(tried)} times: {first.agent_id}: {one_line(why(first))}"
+    words = f"failed {counted(len(tried), 'time')}: {first.agent_id}: {one_line(why(first))}"
     if last is not first and why(last) != why(first):
         words += f"; the last time, {last.agent_id}: {one_line(why(last))}"
     return GivenUp(words, why(first), hint, first)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aegis_tui.domain import run_event as events
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.failure import fail, fail_task, given_up
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance import Instance, InstanceStopping, Phase
@@ -70,7 +71,7 @@ def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
                 base_oid=piece.base_oid,
                 head_oid=piece.head_oid,
                 files=piece.files,
-                description=f"{piece.name}: {len(piece.files)} files",
+                description=f"{piece.name}: {counted(len(piece.files), 'file')}",
             )
             yield piece.agent_id or HUB, requested
             return

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from aegis_tui.domain import brief
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import run_event as events
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.failure import fail
 from aegis_tui.domain.fence_rules import check_tokens, fence_finding, stale_at_composition, stale_crossings
@@ -144,7 +145,7 @@ def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text
     """Reopen a piece with its worker, or with a fresh one when that is gone; a bounded number of times (FLOW-10)."""
     worker = workspace.get_instance(piece.agent_id or "")
     if piece.rejections >= run.options.max_rounds:
-        message = f"{piece.name} was rejected {piece.rejections + 1} times: {reason}"
+        message = f"{piece.name} was rejected {counted(piece.rejections + 1, 'time')}: {reason}"
         return fail(run, "rounds", message, cause=reason, instance=worker, feature=piece.name)
     alive = worker is not None and worker.is_alive
     drafts: list[Draft] = [
@@ -244,7 +245,7 @@ def reopen(
         (HUB, events.GateBlocked(run=run.run, stage=run.stage, gate=gate, reason=reason[:2000])),
     ]
     if run.round >= run.options.max_rounds:
-        corrections = f" after {run.round} round{'s' * (run.round > 1)} of corrections" if run.round else ""
+        corrections = f" after {counted(run.round, 'round')} of corrections" if run.round else ""
         message = f"{gate} was not met{corrections}: {reason[:500]}"
         return drafts + fail(
             run, gate, message, hint, cause=reason[:2000], feature=blamed[0] if len(blamed) == 1 else None

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from aegis_tui.domain import brief, ids
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import run_event as events
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.design import Design, check_design
 from aegis_tui.domain.effort import Effort
@@ -231,7 +232,7 @@ def composition_checked(
         base_oid=run.facts.base_oid,
         head_oid=command.oid,
         files=command.files,
-        description=f"{len(run.pieces)} pieces, {len(command.files)} files",
+        description=f"{counted(len(run.pieces), 'piece')}, {counted(len(command.files), 'file')}",
     )
     return Decision([(HUB, requested)])
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aegis_tui.domain.closed import check_not_git
 from aegis_tui.domain.command import AnyCommand, BroadcastSend, LockAcquire, WantedResource
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.file_name import name_of
 from aegis_tui.domain.lock import Region, Resource
@@ -125,7 +126,9 @@ class RegionService:
         if region.lines is not None:
             count = len(split_lines(text))
             if region.lines[1] > count:
-                raise UsageError(f"{path} has {count} lines, not {region.lines[1]}", f"lines lie within 1-{count}")
+                raise UsageError(
+                    f"{path} has {counted(count, 'line')}, not {region.lines[1]}", f"lines lie within 1-{count}"
+                )
             return (region.lines,)
         outline = await asyncio.to_thread(self._symbols.outline, path, text) if _is_text(text) else None
         if outline is None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.errors import UsageError
 
@@ -128,7 +129,7 @@ class QaOutputs:
             for number in range(1, 1_000):
                 kept = self.find(run, str(number))
                 text = kept.output.splitlines()
-                cut = [f"[{len(text) - most} lines left out: aegis-tui qa --output {number} {run}]"]
+                cut = [f"[{counted(len(text) - most, 'line')} left out: aegis-tui qa --output {number} {run}]"]
                 lines += [f"$ {kept.command}", *(cut if len(text) > most else []), *text[-most:], ""]
         return lines
 

@@ -10,7 +10,8 @@ import pytest
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause, ended, gist
 from aegis_tui.domain.core import THE_PERSON, Actor
-from aegis_tui.domain.failure import error_lines
+from aegis_tui.domain.count import counted
+from aegis_tui.domain.failure import error_lines, kept_words
 from aegis_tui.domain.run import PieceStatus
 from tests.domain.test_core import DESIGN, Hub
 
@@ -232,3 +233,27 @@ def test_a_long_text_keeps_its_beginning_and_its_end(text: str, limit: int) -> N
 def test_numbers_and_ids_do_not_tell_two_refusals_apart_and_words_do() -> None:
     assert gist("error in 3 files,  took 0.12s at 0a1b2c3d") == gist("error in 14 files, took 9.4s at ffee1200")
     assert gist("no tabs in a.py") != gist("no tabs in z.py")
+
+
+def test_a_failed_run_says_how_to_take_over_what_is_kept_of_it() -> None:
+    hub = Hub()
+    hub.start(DESIGN)
+    every = "all that was written is kept: git for-each-ref refs/aegis/runs/run1 refs/aegis/rescue/run1"
+    assert kept_words(hub.run) == every
+    hub.run.working_oid = "w" * 40
+    alpha, beta, *_ = hub.run.pieces.values()
+    alpha.head_oid = alpha.applied_head = "a1"
+    beta.head_oid = "b1"
+    assert kept_words(hub.run).split("; ") == [
+        f"what was merged is kept: git diff {hub.run.facts.base_oid[:12]} refs/aegis/runs/run1/integration shows it",
+        "git merge --squash refs/aegis/runs/run1/integration takes it over",
+        f"submitted and not merged: git merge --squash refs/aegis/runs/run1/{beta.name}",
+        every,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"), [(0, "file", "0 files"), (1, "file", "1 file"), (2, "more line", "2 more lines")]
+)
+def test_a_number_stands_with_its_noun_in_the_right_form(number: int, noun: str, words: str) -> None:
+    assert counted(number, noun) == words

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.model import FrozenModel
 
 Status = Literal["passed", "failed", "not_run", "empty"]
@@ -107,5 +108,5 @@ def why(check: QaCheck) -> str:
     if check.reason:
         return check.reason
     if check.new_failures:
-        return f"{len(check.new_failures)} new failures"
+        return f"{counted(len(check.new_failures), 'new failure')}"
     return {"not_run": "it could not run", "empty": "it executed no test"}.get(check.status, "it failed")

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.glob import compile_glob
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.qa.check import BaseCheck, CheckResult, QaCheck, Status
@@ -110,9 +111,9 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
             reason = "it fails, and the base cannot be compared: there it executed no test"
         return _incomparable(result, reason)
     if fresh := _fresh(result, base):
-        return Verdict(ok=False, status="failed", new_failures=fresh, reason=_named("new failures", fresh))
+        return Verdict(ok=False, status="failed", new_failures=fresh, reason=_named("new failure", fresh))
     if _rises(result, base):
-        reason = f"{result.failed} failures, {base.failed} on the base"
+        reason = f"{counted(result.failed or 0, 'failure')}, {base.failed} on the base"
         return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
     if reason := _ends_otherwise(result, base):
         return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
@@ -138,12 +139,12 @@ def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict
 def _newly_failed(command: str, result: CheckResult) -> Verdict:
     """It passes on the base."""
     if result.failures:
-        reason = _named("new failures", result.failures)
+        reason = _named("new failure", result.failures)
         return Verdict(ok=False, status="failed", new_failures=result.failures, reason=reason)
     said = "" if result.failed or not result.executed else ", though none of its tests failed"
     reason = "it fails" if result.exit_code is None else f"it ends with exit code {result.exit_code}{said}"
     if result.failed:
-        reason = f"{result.failed} test{'s' * (result.failed > 1)} failed"
+        reason = f"{counted(result.failed, 'test')} failed"
     return Verdict(ok=False, status="failed", new_failures=(command,), reason=f"{reason}; it passes on the base")
 
 
@@ -182,9 +183,9 @@ def _lost(
     if not base.executed:
         return ""
     if result.executed is None:
-        return f"{base.executed} tests ran on the base; now nothing shows that any did"
+        return f"{counted(base.executed, 'test')} ran on the base; now nothing shows that any did"
     if base.tests is not None and result.tests is None:
-        return f"the base names the {base.executed} tests that it ran; now nothing does"
+        return f"the base names the {counted(base.executed, 'test')} that it ran; now nothing does"
     if removes and (result.tests is None or base.tests is None):
         return ""
     before, now = base.tests or (), result.tests or ()
@@ -193,7 +194,7 @@ def _lost(
     if hidden := [name for name in gone if name in base.failures]:
         return f"failed on the base and did not run now: {_list(hidden)}"
     if base.executed - len(excused) > result.executed:
-        words = f"{result.executed} tests ran, {base.executed} on the base"
+        words = f"{counted(result.executed, 'test')} ran, {base.executed} on the base"
         return f"{words}; gone: {_list(gone)}" if gone else words
     return f"ran on the base and did not run now: {_list(gone)}" if gone else ""
 
@@ -202,7 +203,7 @@ def _excused(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> 
     """What the report says of tests that went because the design names them."""
     if result.tests is None or base.tests is None:
         fewer = (base.executed or 0) - (result.executed or 0)
-        return f"{fewer} tests fewer than on the base: the design takes some away" if fewer > 0 else ""
+        return f"{counted(fewer, 'test')} fewer than on the base: the design takes some away" if fewer > 0 else ""
     names = [name for name in base.tests if name not in result.tests and _is_named(name, removes)]
     return f"gone as the design says: {_list(names)}" if names else ""
 
@@ -220,7 +221,7 @@ def _matches(glob: str, path: str) -> bool:
 
 
 def _named(what: str, names: Sequence[str]) -> str:
-    return f"{len(names)} {what if len(names) > 1 else what.removesuffix('s')}: {_list(names)}"
+    return f"{counted(len(names), what)}: {_list(names)}"
 
 
 def _list(names: Sequence[str]) -> str:

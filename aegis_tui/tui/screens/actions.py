@@ -12,6 +12,7 @@ from textual import work
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.run import RunStatus
@@ -271,7 +272,7 @@ class RunActions(PastActions):
             return
         alive = sum(item.is_alive for item in self.desk.store.workspace.instances.of_run(run.run))
         consequences = [
-            f"{alive} agents are stopped; there will be no commit.",
+            f"{counted(alive, 'agent')} {'is' if alive == 1 else 'are'} stopped; there will be no commit.",
             f"What they wrote is saved below refs/aegis/rescue/{run.run} before their worktrees go.",
         ]
         if await self.app.push_screen_wait(ConfirmScreen(self.desk, f"End {run.run}?", consequences)):

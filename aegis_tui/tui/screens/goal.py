@@ -18,6 +18,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Checkbox, Input, Label
 
 from aegis_tui.domain import ids
+from aegis_tui.domain.count import counted
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.mishap import Guarded
@@ -189,7 +190,9 @@ class GoalScreen(GoalDialog):
         endpoint = str(self._offer.options.get("base_url") or settings.base_url)
         name = self._offer.options.get("model") or settings.model
         model = f"model at {endpoint}{f', {name}' if name else ''}"
-        return f"from {self.desk.parts.branch} as committed, up to {settings.workers} agents at once, {model}"
+        return (
+            f"from {self.desk.parts.branch} as committed, up to {counted(settings.workers, 'agent')} at once, {model}"
+        )
 
     def action_toggle_yes(self) -> None:
         """Turn the check box."""

@@ -10,6 +10,7 @@ from aegis_tui.domain import lock as locks
 from aegis_tui.domain import message as messages
 from aegis_tui.domain import run_event as runs
 from aegis_tui.domain import task_spec as specs
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import HUB, PERSON, instance_id
 from aegis_tui.domain.instance import AgentState, InstanceLost, InstancePlanned, InstanceReclaimed
@@ -114,20 +115,20 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     runs.StageChanged: _stage,
     runs.GatePassed: lambda data: f"{data.gate}: {data.reason}",
     runs.GateBlocked: lambda data: f"{data.gate}: {data.reason}",
-    runs.DesignProposed: lambda data: f"{data.design_id}, {len(data.design.features)} features",
-    runs.DesignAgreed: lambda data: f"{data.design_id}, {len(data.design.features)} features",
+    runs.DesignProposed: lambda data: f"{data.design_id}, {counted(len(data.design.features), 'feature')}",
+    runs.DesignAgreed: lambda data: f"{data.design_id}, {counted(len(data.design.features), 'feature')}",
     runs.PieceChecked: lambda data: (
-        f"{data.piece}: {'in order' if data.ok else 'not in order'}, {len(data.files)} files"
+        f"{data.piece}: {'in order' if data.ok else 'not in order'}, {counted(len(data.files), 'file')}"
     ),
     runs.PieceReopened: lambda data: f"{data.piece} goes back to its worker",
     runs.MergeQueued: lambda data: f"{data.piece} waits for its turn",
     runs.MergeApplied: lambda data: f"{data.piece} is composed, {data.oid[:10]}",
     runs.MergeRejected: lambda data: f"{data.piece}: {data.reason}",
-    runs.ConflictDetected: lambda data: f"{data.a} × {data.b} {data.path}, {data.kind}, {data.hunks} hunks",
+    runs.ConflictDetected: lambda data: f"{data.a} × {data.b} {data.path}, {data.kind}, {counted(data.hunks, 'hunk')}",
     runs.ConflictResolved: lambda data: f"{data.conflict_id}: {data.resolution}",
-    runs.ReviewRequested: lambda data: f"{data.piece}, {len(data.files)} files",
+    runs.ReviewRequested: lambda data: f"{data.piece}, {counted(len(data.files), 'file')}",
     runs.ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
-    runs.ReviewCompleted: lambda data: f"{data.piece}: {data.status}, {len(data.findings)} findings",
+    runs.ReviewCompleted: lambda data: f"{data.piece}: {data.status}, {counted(len(data.findings), 'finding')}",
     runs.QaBaseChecked: _base,
     runs.QaFinished: _qa,
     runs.RunCommitted: lambda data: f"{data.oid[:10]} on {data.branch}: {data.subject}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.failure import error_lines
 from aegis_tui.domain.ids import instance_id
@@ -120,7 +121,7 @@ def explain_piece(run: Run, name: str) -> list[Line]:
         (),
         _pair("worker", instance_id(piece.agent_id or "none")),
         _pair("stands on", ", ".join(piece.depends_on) or "nothing"),
-        _pair("attempts", f"{piece.attempts}, sent back {piece.rejections} times"),
+        _pair("attempts", f"{piece.attempts}, sent back {counted(piece.rejections, 'time')}"),
         _pair("handed in", (piece.head_oid or "not yet")[:12]),
         _pair("composed", (piece.applied_head or "not yet")[:12]),
         _pair("files", inert(", ".join(piece.files)) or "none yet"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.failure import error_lines
 from aegis_tui.tui.text import Ink, Line, Span, clock_text, count_text, fit, inert, wrap
 
@@ -51,7 +52,7 @@ def _outcome(report: dict[str, Any], width: int) -> list[Line]:
     took = clock_text(float(report["duration_s"]))
     if commit:
         lines.append((Span("✓ ", "good"), Span(inert(str(commit["subject"])), "strong")))
-        place = f"  {str(commit['oid'])[:12]} on {commit['branch']}, {commit['files']} files, {took}"
+        place = f"  {str(commit['oid'])[:12]} on {commit['branch']}, {counted(commit['files'], 'file')}, {took}"
         lines.append((Span(fit(inert(place), width), "muted"),))
     if error:
         first, *rest = error_lines(error)
@@ -138,6 +139,6 @@ def _counts(report: dict[str, Any], width: int) -> list[Line]:
         lines.append((Span("Conflict ", "strong"), Span(fit(inert(words), max(10, width - 9)))))
     for review in report["reviews"]:
         if review["verdict"] != "APPROVED":
-            words = f"{review['piece']}: {review['verdict']}, {len(review['findings'])} findings"
+            words = f"{review['piece']}: {review['verdict']}, {counted(len(review['findings']), 'finding')}"
             lines.append((Span("Review ", "strong"), Span(inert(words))))
     return lines

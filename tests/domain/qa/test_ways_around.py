@@ -54,7 +54,7 @@ def test_a_test_that_is_expected_to_fail_now_did_not_run() -> None:
     base = assess("make test", Outcome(0, "2 passed in 0.01s\n"))
     result = assess("make test", Outcome(0, "1 passed, 1 xfailed in 0.01s\n"))
     verdict = judge("make test", result, base)
-    assert not verdict.ok and "1 tests ran, 2 on the base" in verdict.reason
+    assert not verdict.ok and "1 test ran, 2 on the base" in verdict.reason
 
 
 def test_a_tool_that_broke_has_not_run_whatever_a_later_program_ends_with() -> None:
@@ -94,7 +94,7 @@ def test_the_report_says_which_tests_went_because_the_design_names_them() -> Non
     result = base.model_copy(update={"executed": 1, "passed": 1, "tests": ("t.py::a",)})
     assert compare(1, "pytest", result, base, removes=["t.py::b"]).note == "gone as the design says: t.py::b"
     unnamed = [item.model_copy(update={"tests": None}) for item in (result, base)]
-    assert "1 tests fewer" in compare(1, "pytest", *unnamed, removes=["t.py"]).note
+    assert "1 test fewer" in compare(1, "pytest", *unnamed, removes=["t.py"]).note
 
 
 def test_tests_that_were_read_from_an_output_with_a_gap_are_not_compared_by_name() -> None:

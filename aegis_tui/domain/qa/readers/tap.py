@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from aegis_tui.domain.count import counted
 from aegis_tui.domain.qa.command import Words
 from aegis_tui.domain.qa.outcome import Outcome, Reading
 from aegis_tui.domain.qa.readers.base import Asked, Place, plain, relative
@@ -47,7 +48,7 @@ class TapReader:
         plan = sum(int(number) for number in _PLAN.findall(text))
         tops = sum(1 for line in text.splitlines() if (point := _POINT.match(line)) and not point[1])
         if not stopped and plan > tops:
-            stopped = f"{plan} tests were planned, {tops} came"
+            stopped = f"{counted(plan, 'test')} {'was' if plan == 1 else 'were'} planned, {tops} came"
         unloaded = tuple(name for name, bad, _ in points if bad and _CODE_FILE.search(name) and " > " not in name)
         ran = [(name, bad) for name, bad, note in points if not note and name not in unloaded]
         failures = tuple(name for name, bad in ran if bad)
