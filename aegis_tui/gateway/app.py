@@ -13,12 +13,13 @@ from aegis_tui.gateway.engine import Engine, upstream_key
 from aegis_tui.gateway.ledger import Ledger
 from aegis_tui.gateway.relay import Relay
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Message, Receive, Rejected, Request, Send
+from aegis_tui.gateway.share import MOST_CALLS, Share, Shares
 from aegis_tui.gateway.upstream import Upstream
 
 _LOG = logging.getLogger(__name__)
 _MODELS_TIMEOUT_S = 10.0
 
-Handler = Callable[[Request, str], Awaitable[None]]
+Handler = Callable[[Request, Share], Awaitable[None]]
 
 
 class GatewayApp:
@@ -28,13 +29,15 @@ class GatewayApp:
         access: Who may call, and where calls go.
         upstream: Connections to the model server.
         ledger: Where calls are counted.
+        most_calls: How many calls one caller may have under way.
     """
 
-    def __init__(self, access: AccessMap, upstream: Upstream, ledger: Ledger) -> None:
+    def __init__(self, access: AccessMap, upstream: Upstream, ledger: Ledger, most_calls: int = MOST_CALLS) -> None:
         self._access = access
         self._upstream = upstream
         self._ledger = ledger
         self._engine = Engine(access, upstream)
+        self._shares = Shares(most_calls)
         self._relay = Relay(access, upstream, self._engine, ledger)
         self._routes: dict[tuple[str, str], Handler] = {
             **{("POST", path): self._relay.run for path in RELAYED},
@@ -75,9 +78,11 @@ class GatewayApp:
             known = any(path == request.path for _, path in self._routes)
             status, code = (405, "method") if known else (404, "path")
             raise Rejected(status, code, f"{request.method} {request.path} is not served here")
-        await handler(request, caller)
+        with self._shares.hold(caller) as share:
+            request.settle()
+            await handler(request, share)
 
-    async def _models(self, request: Request, _caller: str) -> None:
+    async def _models(self, request: Request, _share: Share) -> None:
         base_url = self._access.current.upstream
         if not base_url:
             raise Rejected(503, "model.unavailable", "no model server is configured", "set AEGIS_BASE_URL")
@@ -89,14 +94,14 @@ class GatewayApp:
             raise Rejected(502, error.code, error.message, error.hint) from error
         await request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])
 
-    async def _usage(self, request: Request, caller: str) -> None:
+    async def _usage(self, request: Request, share: Share) -> None:
         """Everybody's for the person and the hub, one's own for an instance; never over TCP."""
         if request.port is not None:
             raise Rejected(404, "path", "usage is told on the unix socket only")
-        await request.reply_json(200, {"agents": self._ledger.view(None if caller == PERSON else caller)})
+        await request.reply_json(200, {"agents": self._ledger.view(None if share.caller == PERSON else share.caller)})
 
-    async def _meters(self, request: Request, _caller: str) -> None:
+    async def _meters(self, request: Request, _share: Share) -> None:
         await request.reply_json(200, {"metrics": await self._engine.meters()})
 
-    async def _metrics(self, request: Request, _caller: str) -> None:
+    async def _metrics(self, request: Request, _share: Share) -> None:
         await request.reply(200, self._ledger.to_prometheus().encode(), b"text/plain; version=0.0.4")

@@ -18,7 +18,7 @@ from aegis_tui.gateway.dialect import RELAYED, Dialect, stream_error
 from aegis_tui.gateway.engine import Engine, upstream_key
 from aegis_tui.gateway.ledger import Call, Ledger
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Rejected, Request
-from aegis_tui.gateway.share import Shares
+from aegis_tui.gateway.share import Share
 from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
 from aegis_tui.gateway.usage import StreamTap, parse_json
 
@@ -46,9 +46,8 @@ class Relay:
         self._upstream = upstream
         self._engine = engine
         self._ledger = ledger
-        self._shares = Shares()
 
-    async def run(self, request: Request, agent_id: str) -> None:
+    async def run(self, request: Request, share: Share) -> None:
         """Serve one call to its end, or to the client's.
 
         Raises:
@@ -57,8 +56,7 @@ class Relay:
         base_url = self._access.current.upstream
         if not base_url:
             raise Rejected(503, "model.unavailable", "no model server is configured", "set AEGIS_BASE_URL")
-        with self._shares.hold(agent_id) as share:
-            await self._call(request, agent_id, base_url, await request.body(share.take))
+        await self._call(request, share.caller, base_url, await request.body(share.take))
 
     async def _call(self, request: Request, agent_id: str, base_url: str, raw: bytes) -> None:
         dialect = RELAYED[request.path]

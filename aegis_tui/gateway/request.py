@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from aegis_tui.gateway.dialect import dialect_of, error_body
+from aegis_tui.gateway.patience import SETTLE
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -51,6 +52,8 @@ class Request:
         self.is_answered = False
         self.is_complete = False
         """All of the answer was handed over: a client that hangs up now has what it asked for."""
+        self.settle: Callable[[], None] = scope.get(SETTLE, lambda: None)
+        """Says that this exchange is known to be somebody's, and counted as such."""
         self._receive = receive
         self._send = send
 

@@ -21,10 +21,13 @@ from typing import Any
 
 import uvicorn
 
+from aegis_tui.adapters.strangers import raise_descriptor_limit
 from aegis_tui.errors import Refused, Unavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
 from aegis_tui.gateway.ledger import Ledger
+from aegis_tui.gateway.patience import MOST_STRANGERS, protocol
+from aegis_tui.gateway.share import MOST_CALLS
 from aegis_tui.gateway.upstream import Upstream
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process, process_start_time
 
@@ -73,12 +76,16 @@ async def _serve(runtime: Path, state: Path) -> None:
     loop = asyncio.get_running_loop()
     ledger = Ledger(state / "logs" / "model-calls.jsonl")
     upstream = Upstream()
-    app = GatewayApp(AccessMap(runtime / "gateway-map.json"), upstream, ledger)
+    descriptors = raise_descriptor_limit()
+    most = min(MOST_STRANGERS, descriptors // 8)
+    access, most_calls = AccessMap(runtime / "gateway-map.json"), min(MOST_CALLS, descriptors // 16)
+    app = GatewayApp(access, upstream, ledger, most_calls)  # a call takes two: the caller's and the model server's
     tcp = listen_tcp(_former_port(runtime / "gateway.json"))
     unix = _listen_unix(runtime / "gateway.sock")
     url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
     config = uvicorn.Config(
         app,
+        http=protocol(most, most),
         lifespan="off",
         ws="none",
         log_config=None,

@@ -35,9 +35,14 @@ class Share:
 
 
 class Shares:
-    """Counts what is under way, by caller."""
+    """Counts what is under way, by caller.
 
-    def __init__(self) -> None:
+    Args:
+        most_calls: How many calls one caller may have under way.
+    """
+
+    def __init__(self, most_calls: int = MOST_CALLS) -> None:
+        self._most = most_calls
         self._calls: Counter[str] = Counter()
         self._held: Counter[str] = Counter()
 
@@ -48,8 +53,8 @@ class Shares:
         Raises:
             Rejected: 429: too many are under way.
         """
-        if self._calls[caller] >= MOST_CALLS:
-            raise Rejected(429, "limit", f"{MOST_CALLS} calls are under way", "wait for an answer")
+        if self._calls[caller] >= self._most:
+            raise Rejected(429, "limit", f"{self._most} calls are under way", "wait for an answer")
         share = Share(caller, self._held)
         self._calls[caller] += 1
         try:

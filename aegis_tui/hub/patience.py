@@ -7,13 +7,12 @@ owner's own socket needs some too.
 from __future__ import annotations
 
 import asyncio
-import resource
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 
 import h11
 
+from aegis_tui.adapters.strangers import Strangers
 from aegis_tui.hub.frames import FrameProtocol
 from aegis_tui.hub.peer import PeerProtocol
 
@@ -24,49 +23,12 @@ CLOSE_S = 2.0
 """For the answer to the hub's own close frame."""
 
 MOST_STRANGERS = 512
-WANTED_DESCRIPTORS = (1 << 16, 10_240, 4_096)
 
 
-def raise_descriptor_limit() -> int:
-    """Take as many descriptors as the system gives without asking, up to 65,536; returns how many there are."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in WANTED_DESCRIPTORS:
-        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        if soft == resource.RLIM_INFINITY or soft >= allowed:
-            break
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-            soft = allowed
-    return WANTED_DESCRIPTORS[0] if soft == resource.RLIM_INFINITY else soft
-
-
-class Strangers:
-    """Connections that the hub waits for. Each has its time; over TCP one too many ends the oldest."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._timers: dict[asyncio.Transport, asyncio.TimerHandle] = {}
-        self._over_tcp: dict[asyncio.Transport, None] = {}
-
-    def wait_for(self, transport: asyncio.Transport) -> None:
-        """The hub waits for this connection from now on, unless it does already."""
-        if transport in self._timers:
-            return
-        self._timers[transport] = asyncio.get_running_loop().call_later(REQUEST_S, self._end, transport)
-        if transport.get_extra_info("socket").family != socket.AF_UNIX:
-            self._over_tcp[transport] = None
-            if len(self._over_tcp) > self._most:
-                self._end(next(iter(self._over_tcp)))
-
-    def settle(self, transport: asyncio.Transport) -> None:
-        """The hub has what it waited for, or the connection is gone."""
-        self._over_tcp.pop(transport, None)
-        if (timer := self._timers.pop(transport, None)) is not None:
-            timer.cancel()
-
-    def _end(self, transport: asyncio.Transport) -> None:
-        self.settle(transport)
-        transport.abort()
+def _wait_for(strangers: Strangers, transport: asyncio.Transport) -> None:
+    """Only connections over TCP make room for each other: those over the unix socket are the owner's."""
+    over_tcp = transport.get_extra_info("socket").family != socket.AF_UNIX
+    strangers.wait_for(transport, REQUEST_S, counted=over_tcp)
 
 
 class Requests(PeerProtocol):
@@ -77,7 +39,7 @@ class Requests(PeerProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Take the connection, and wait for its request."""
         super().connection_made(transport)
-        self.strangers.wait_for(transport)
+        _wait_for(self.strangers, transport)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -97,7 +59,7 @@ class Requests(PeerProtocol):
 
     def _note_progress(self) -> None:
         if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing():
-            self.strangers.wait_for(self.transport)
+            _wait_for(self.strangers, self.transport)
         else:
             self.strangers.settle(self.transport)
 
@@ -111,7 +73,7 @@ class Frames(FrameProtocol):
         """Take the connection over, and wait for its hello."""
         super().connection_made(transport)
         self.close_timeout = CLOSE_S
-        self.strangers.wait_for(self.transport)
+        _wait_for(self.strangers, self.transport)
 
     def hand_texts_to(self, on_text: Callable[[str], None] | None) -> None:
         """As the base class; who gets this far has said who it is."""

@@ -195,8 +195,18 @@ class Gateway:
         draft.chmod(0o600)
         draft.replace(self.runtime / "gateway-map.json")
 
-    def start(self) -> None:
-        argv = [sys.executable, "-m", "aegis_tui.gateway", "--runtime", str(self.runtime), "--state", str(self.state)]
+    def start(self, *, most_descriptors: int | None = None) -> None:
+        few = ["prlimit", f"--nofile={most_descriptors}:{most_descriptors}"] if most_descriptors else []
+        argv = [
+            *few,
+            sys.executable,
+            "-m",
+            "aegis_tui.gateway",
+            "--runtime",
+            str(self.runtime),
+            "--state",
+            str(self.state),
+        ]
         with (self.state / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.state

@@ -33,8 +33,7 @@ def request_of(*parts: bytes) -> Request:
 )
 def test_a_caller_over_its_share_is_refused_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(share, "MOST_BYTES", 100)
-    monkeypatch.setattr(share, "MOST_CALLS", 2)
-    shares = Shares()
+    shares = Shares(2)
 
     async def main() -> None:
         with shares.hold("w01") as first:

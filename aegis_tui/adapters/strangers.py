@@ -1,0 +1,55 @@
+"""Connections that a server waits for: each has its time, and one too many ends the oldest (HUB-9, SEC-3)."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from contextlib import suppress
+
+WANTED_DESCRIPTORS = (1 << 16, 10_240, 4_096)
+
+
+def raise_descriptor_limit() -> int:
+    """Take as many descriptors as the system gives without asking, up to 65,536; returns how many there are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in WANTED_DESCRIPTORS:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if soft == resource.RLIM_INFINITY or soft >= allowed:
+            break
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+            soft = allowed
+    return WANTED_DESCRIPTORS[0] if soft == resource.RLIM_INFINITY else soft
+
+
+class Strangers:
+    """Connections that a server waits for.
+
+    Args:
+        most: How many of those that are counted may wait at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._timers: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+        self._counted: dict[asyncio.Transport, None] = {}
+
+    def wait_for(self, transport: asyncio.Transport, patience_s: float, *, counted: bool = True) -> None:
+        """The server waits for this connection from now on, unless it does already."""
+        if transport in self._timers:
+            return
+        self._timers[transport] = asyncio.get_running_loop().call_later(patience_s, self._end, transport)
+        if counted:
+            self._counted[transport] = None
+            if len(self._counted) > self._most:
+                self._end(next(iter(self._counted)))
+
+    def settle(self, transport: asyncio.Transport) -> None:
+        """The server has what it waited for, or the connection is gone."""
+        self._counted.pop(transport, None)
+        if (timer := self._timers.pop(transport, None)) is not None:
+            timer.cancel()
+
+    def _end(self, transport: asyncio.Transport) -> None:
+        self.settle(transport)
+        transport.abort()

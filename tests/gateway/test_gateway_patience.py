@@ -1,0 +1,99 @@
+"""Who opens connections to the gateway and says nothing, or half of something, keeps nobody out (SEC-3)."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.gateway.conftest import OTHER_TOKEN, TOKEN, Gateway, ModelServer
+
+HALF = "GET /v1/models HTTP/1.1\r\nHost: gateway\r\n"
+WHOLE = f"{HALF}Authorization: Bearer {TOKEN}\r\n\r\n"
+NOBODYS = f"{HALF}\r\n"
+SLOW = f"POST /v1/messages HTTP/1.1\r\nHost: gateway\r\nx-api-key: {TOKEN}\r\nContent-Length: 9\r\n\r\n{{"
+MOST = 50
+
+
+@contextlib.contextmanager
+def few_descriptors(soft: int) -> Iterator[None]:
+    """What this test starts has this many, and may take as many as this process may."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def dial(gateway: Gateway, door: str, said: str) -> socket.socket:
+    if door == "unix":
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(gateway.runtime / "gateway.sock"))
+    else:
+        port = int(gateway.published["url"].rpartition(":")[2])
+        connection = socket.create_connection(("127.0.0.1", port))
+        said = said.replace("Host: gateway", f"Host: 127.0.0.1:{port}")
+    connection.settimeout(10)
+    connection.sendall(said.encode())
+    return connection
+
+
+def is_ended(connection: socket.socket) -> bool:
+    try:
+        while connection.recv(4096):
+            pass
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.boundary(
+    layer="limits",
+    tried="hundreds of connections to the gateway that say nothing, half of a request, or never read an answer",
+    refused="the oldest of them make room for new ones; calls of others are served",
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="missing: /proc, which is Linux's")
+@pytest.mark.parametrize(
+    ("door", "said"),
+    [("unix", ""), ("tcp", HALF), ("unix", WHOLE), ("tcp", NOBODYS)],
+    ids=["nothing", "half", "unread", "nobodys"],
+)
+def test_connections_that_are_nobodys_call_make_room(
+    gateway_folders: Gateway, model_server: ModelServer, door: str, said: str
+) -> None:
+    gateway_folders.write_map(model_server.url)
+    gateway_folders.start(most_descriptors=4 * MOST)
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(dial(gateway_folders, door, said)) for _ in range(6 * MOST)]
+        assert is_ended(held[0])
+        assert gateway_folders.client(OTHER_TOKEN).get("/v1/models").status_code == 200
+        assert gateway_folders.process is not None
+        assert psutil.Process(gateway_folders.process.pid).num_fds() < 2 * MOST
+
+
+def test_one_caller_cannot_hold_every_descriptor_with_bodies_that_do_not_come(
+    gateway_folders: Gateway, model_server: ModelServer
+) -> None:
+    gateway_folders.write_map(model_server.url)
+    gateway_folders.start(most_descriptors=4 * MOST)
+    with contextlib.ExitStack() as stack:
+        for _ in range(6 * MOST):
+            stack.enter_context(dial(gateway_folders, "unix", SLOW))
+        assert gateway_folders.client(OTHER_TOKEN).get("/v1/models").status_code == 200
+
+
+def test_the_gateway_takes_the_descriptors_it_may_have(gateway_folders: Gateway) -> None:
+    gateway_folders.write_map("")
+    with few_descriptors(200):
+        gateway_folders.start()
+    assert gateway_folders.process is not None
+    soft, hard = psutil.Process(gateway_folders.process.pid).rlimit(resource.RLIMIT_NOFILE)
+    assert soft > 200 or hard == 200
