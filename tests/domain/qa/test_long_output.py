@@ -16,7 +16,7 @@ from aegis_tui.domain.tool_reading import _object_in
 from aegis_tui.services.bundle import Scrubber
 
 LONG = 60_000
-UNITS = ("1", "\n", " ", "a", "a.", "x-", "/", "=", "\x1b[", "_", "Tests: ", "ERR_PNPM_NO_SCRIPT", "`", "1 passed, ")
+UNITS = ("1", "\n", " ", "a", "a.", "x-", "/", "=", "\x1b[", "_", "Tests: ", "ERR_PNPM_NO_SCRIPT", "`", "1 passed, ", ": ")
 BEFORE = (
     "",
     "Tests: ",
@@ -30,6 +30,7 @@ BEFORE = (
     "Ran ",
     "make: ",
     "sh: ",
+    "[ERROR] Failed to execute goal ",
 )
 
 

@@ -54,16 +54,18 @@ class GoReader:
 def _go_events(events: list[dict[str, Any]]) -> Reading:
     states: dict[str, str] = {}
     failed_packages: dict[str, bool] = {}
+    with_failures: set[str] = set()
     for event in events:
         package, test, action = str(event.get("Package", "")), event.get("Test"), event["Action"]
         if test and action in ("pass", "fail", "skip"):
             name = f"{package}.{test}"
             states[name] = "fail" if states.get(name) == "fail" else str(action)
+            with_failures |= {package} if action == "fail" else set()
         elif not test and action == "fail":
             failed_packages[package] = True
     ran = frozenset(name for name, state in states.items() if state != "skip")
     failures = tuple(name for name, state in states.items() if state == "fail")
-    unloaded = tuple(name for name in failed_packages if not any(test.startswith(f"{name}.") for test in failures))
+    unloaded = tuple(name for name in failed_packages if name not in with_failures)
     passed = len(ran) - len(failures)
     return Reading("go", passed, len(failures), failures, ran, unloaded, is_machine_readable=True)
 
@@ -184,7 +186,7 @@ class JvmReader:
     _gradle = re.compile(r"^(\d{1,9}) tests? completed(?:, (\d{1,9}) failed)?(?:, (\d{1,9}) skipped)?$", re.M)
     _broken = re.compile(
         r"^\[ERROR\] (COMPILATION ERROR)|^> Task (:\S*compile\w+) FAILED|^\* What went wrong:\n"
-        r"(Could not (?:determine|resolve) .+)$|^\[ERROR\] (?:Failed to execute goal .*?: )?"
+        r"(Could not (?:determine|resolve) .+)$|^\[ERROR\] (?>Failed to execute goal .*?: )?"
         r"(.*Could not (?:resolve|transfer|find) .{0,200})",
         re.M,
     )
