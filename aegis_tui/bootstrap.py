@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.adapters.assess_apart import assess_apart
 from aegis_tui.adapters.disk import FolderMeter
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
@@ -160,6 +161,7 @@ class WorkflowService:
             runner=runner,
             outputs=QaOutputs(_folder(state_dir / "qa")),
             timeout_s=partial(_qa_timeout_s, self._environ, self._root),
+            read=assess_apart,
         )
 
     async def stop(self) -> None:

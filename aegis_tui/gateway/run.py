@@ -26,7 +26,7 @@ from aegis_tui.errors import Refused, Unavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
 from aegis_tui.gateway.ledger import Ledger
-from aegis_tui.gateway.patience import MOST_STRANGERS, protocol
+from aegis_tui.gateway.patience import MOST_STRANGERS, PatientProtocol, protocol
 from aegis_tui.gateway.share import MOST_CALLS
 from aegis_tui.gateway.upstream import Upstream
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process, process_start_time
@@ -76,16 +76,13 @@ async def _serve(runtime: Path, state: Path) -> None:
     loop = asyncio.get_running_loop()
     ledger = Ledger(state / "logs" / "model-calls.jsonl")
     upstream = Upstream()
-    descriptors = raise_descriptor_limit()
-    most = min(MOST_STRANGERS, descriptors // 8)
-    access, most_calls = AccessMap(runtime / "gateway-map.json"), min(MOST_CALLS, descriptors // 16)
-    app = GatewayApp(access, upstream, ledger, most_calls)  # a call takes two: the caller's and the model server's
+    app, door = _build(runtime, upstream, ledger)
     tcp = listen_tcp(_former_port(runtime / "gateway.json"))
     unix = _listen_unix(runtime / "gateway.sock")
     url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
     config = uvicorn.Config(
         app,
-        http=protocol(most, most),
+        http=door,
         lifespan="off",
         ws="none",
         log_config=None,
@@ -114,6 +111,15 @@ async def _serve(runtime: Path, state: Path) -> None:
         tcp.close()
         unix.close()
         (runtime / "gateway.sock").unlink(missing_ok=True)
+
+
+def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayApp, type[PatientProtocol]]:
+    """The application and its protocol, with limits that the descriptors of this process allow."""
+    descriptors = raise_descriptor_limit()
+    most_strangers = min(MOST_STRANGERS, descriptors // 8)
+    most_calls = min(MOST_CALLS, descriptors // 16)  # a call takes two: the caller's and the model server's
+    app = GatewayApp(AccessMap(runtime / "gateway-map.json"), upstream, ledger, most_calls)
+    return app, protocol(most_strangers, most_strangers)
 
 
 async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledger: Ledger) -> None:

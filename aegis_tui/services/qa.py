@@ -16,7 +16,9 @@ from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.blame import blame
-from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.qa.check import CheckResult, QaCheck
+from aegis_tui.domain.qa.outcome import Outcome
+from aegis_tui.domain.qa.readers.base import Reader
 from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.run import Run
 from aegis_tui.errors import AegisError
@@ -49,6 +51,9 @@ def commands_of(run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
+Read = Callable[[str, Outcome, Sequence[Reader]], Awaitable[CheckResult]]
+"""Reads how a command line ended, with the test tools that it is known to start."""
+
 TellBase = Callable[[tuple[QaCheck, ...]], Awaitable[object]]
 """Takes the checks of a base, each judged against itself."""
 
@@ -61,11 +66,19 @@ class Quality:
         runner: Runs the commands.
         outputs: Keeps what they print.
         timeout_s: The time that one command may take where the design says nothing; asked for each run of QA.
+        read: Reads how a command ended.
     """
 
     def __init__(
-        self, *, repository: Repository, runner: QaRunner, outputs: QaOutputs, timeout_s: Callable[[], float]
+        self,
+        *,
+        repository: Repository,
+        runner: QaRunner,
+        outputs: QaOutputs,
+        timeout_s: Callable[[], float],
+        read: Read | None = None,
     ) -> None:
+        self._read = read or _read_here
         self._repository, self._runner, self._outputs = repository, runner, outputs
         self._timeout_s = timeout_s
         self._base = asyncio.Lock()
@@ -120,7 +133,7 @@ class Quality:
         return {
             "tree": tree,
             "checks": checks,
-            "blamed": tuple(blame(table, failing, {piece.name: piece.files for piece in run.pieces.values()})),
+            "blamed": await _blamed(run, table, failing),
             "finished_unix": int(time.time()),
         }
 
@@ -195,7 +208,8 @@ class Quality:
     async def _run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, Kept]:
         limits = {command: self._limit_s(run, command) for command in commands}
         ran = await self._runner.run_all(run, oid, limits, name)
-        return {command: await asyncio.to_thread(read_run, command, one) for command, one in ran.items()}
+        read = {command: await self._read(command, one.outcome, one.tools) for command, one in ran.items()}
+        return {command: keep_run(one, read[command]) for command, one in ran.items()}
 
     def _limit_s(self, run: Run, command: str) -> float:
         chosen = run.design.qa.limit_s(command) if run.design and run.design.qa else None
@@ -206,9 +220,17 @@ def _could_not(kept: Kept) -> bool:
     return kept.result.status in ("not_run", "empty")
 
 
-def read_run(command: str, ran: CommandRun) -> Kept:
+async def _blamed(run: Run, table: PartitionTable, failing: Sequence[str]) -> tuple[str, ...]:
+    pieces = {piece.name: piece.files for piece in run.pieces.values()}
+    return tuple(await asyncio.to_thread(blame, table, failing, pieces))
+
+
+async def _read_here(command: str, outcome: Outcome, tools: Sequence[Reader]) -> CheckResult:
+    return await asyncio.to_thread(assess, command, outcome, tools=tools)
+
+
+def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
     """What a command gave, in one of the four words; its output ends with the reason when there is one."""
-    result = assess(command, ran.outcome, tools=ran.tools)
     said = [result.note] if result.note else []
     if ran.changed:
         said.append(_changed(ran.changed))

@@ -16,9 +16,10 @@ import pytest
 
 from aegis_tui.adapters.environment.project import ProjectEnvironment
 from aegis_tui.adapters.git.repository import GitRepository
+from aegis_tui.domain.qa.assess import assess
 from aegis_tui.ports.repository import Worktree
 from aegis_tui.ports.sandbox import SandboxMode
-from aegis_tui.services.qa import read_run
+from aegis_tui.services.qa import keep_run
 from aegis_tui.services.qa_run import CommandRun
 from tests.services.qa_lab import Lab
 
@@ -395,6 +396,5 @@ def test_a_submodule_that_is_not_set_up_is_named_with_what_sets_it_up(lab: Lab) 
     shutil.rmtree(lab.root / ".git" / "modules")
     assert asyncio.run(environment.stamp()) != before
     [result] = lab.run(oid, f"cd vendor/library && python3 {ASK}", sandbox="off")
-    assert result.empty == ("vendor/library",)
-    kept = read_run("python3 x", result).result
-    assert "git submodule update --init" in kept.note and "vendor/library" in kept.note
+    kept = keep_run(result, assess("python3 x", result.outcome)).result
+    assert (result.empty, "git submodule update --init" in kept.note) == (("vendor/library",), True)

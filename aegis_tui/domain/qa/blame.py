@@ -9,6 +9,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.run_event import FOUNDATION
 
+MOST_CHARACTERS = 512 * 1024
+"""Of the end of each output: failures are told last, and one search holds the interpreter as long as it takes."""
+
 _PATH = re.compile(r"(?<![\w./+@-])[\w./+@-]+\.[A-Za-z]{1,5}\b")
 
 
@@ -21,7 +24,9 @@ def blame(table: PartitionTable, outputs: Sequence[str], changed: Mapping[str, C
         changed: Piece name -> paths that it changes.
     """
     votes: dict[str, int] = {}
-    for path, times in Counter(found for output in outputs for found in _PATH.findall(output)).items():
+    for path, times in Counter(
+        found for output in outputs for found in _PATH.findall(output[-MOST_CHARACTERS:])
+    ).items():
         for name in _owners(path, changed, table.owner_of):
             votes[name] = votes.get(name, 0) + times
     return sorted(votes, key=lambda name: (-votes[name], list(changed).index(name)))

@@ -16,7 +16,7 @@ from aegis_tui.domain.tool_reading import _object_in
 from aegis_tui.services.bundle import Scrubber
 
 LONG = 60_000
-UNITS = ("1", "\n", " ", "a", "a.", "x-", "/", "=", "\x1b[", "_", "Tests: ", "ERR_PNPM_NO_SCRIPT", "`", "1 passed, ", ": ")
+UNITS = ("1", "\n", " ", "a", "a.", "x-", "/", "=", "\x1b[", "_", "Tests: ", "ERR_PNPM_NO_SCRIPT", "`", "1 passed, ")
 BEFORE = (
     "",
     "Tests: ",
@@ -30,7 +30,6 @@ BEFORE = (
     "Ran ",
     "make: ",
     "sh: ",
-    "[ERROR] Failed to execute goal ",
 )
 
 
@@ -66,3 +65,14 @@ def test_other_readers_of_long_texts_read_them_once(unit: str) -> None:
 def test_a_number_that_no_test_run_has_is_no_number_of_tests(line: str) -> None:
     found = assess("run-the-tests", Outcome(0, line.format("7" * 5_000)))
     assert len(str(found.passed or 0)) < 10
+
+
+def test_a_build_error_of_many_colons_is_read_once() -> None:
+    assess("mvn test", Outcome(1, "[ERROR] Failed to execute goal " + ": " * 500_000))
+
+
+def test_go_packages_that_failed_are_told_from_those_that_did_not_build() -> None:
+    line = '{{"Action":"fail","Package":"p{0}"{1}}}'
+    built = [line.format(number, f',"Test":"Test{number}"') for number in range(15_000)]
+    ended = [line.format(number, "") for number in range(30_000)]
+    assert len(assess("go test ./...", Outcome(1, "\n".join([*built, *ended]))).unloaded) == 15_000
