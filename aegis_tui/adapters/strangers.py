@@ -26,27 +26,28 @@ class Strangers:
     """Connections that a server waits for.
 
     Args:
-        most: How many of those that are counted may wait at once.
+        most: How many of one door may wait at once.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._timers: dict[asyncio.Transport, asyncio.TimerHandle] = {}
-        self._counted: dict[asyncio.Transport, None] = {}
+        self._by_door: dict[str, dict[asyncio.Transport, None]] = {}
 
-    def wait_for(self, transport: asyncio.Transport, patience_s: float, *, counted: bool = True) -> None:
+    def wait_for(self, transport: asyncio.Transport, patience_s: float, door: str = "") -> None:
         """The server waits for this connection from now on, unless it does already."""
         if transport in self._timers:
             return
         self._timers[transport] = asyncio.get_running_loop().call_later(patience_s, self._end, transport)
-        if counted:
-            self._counted[transport] = None
-            if len(self._counted) > self._most:
-                self._end(next(iter(self._counted)))
+        waiting = self._by_door.setdefault(door, {})
+        waiting[transport] = None
+        if len(waiting) > self._most:
+            self._end(next(iter(waiting)))
 
     def settle(self, transport: asyncio.Transport) -> None:
         """The server has what it waited for, or the connection is gone."""
-        self._counted.pop(transport, None)
+        for waiting in self._by_door.values():
+            waiting.pop(transport, None)
         if (timer := self._timers.pop(transport, None)) is not None:
             timer.cancel()
 

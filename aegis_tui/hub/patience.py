@@ -26,9 +26,9 @@ MOST_STRANGERS = 512
 
 
 def _wait_for(strangers: Strangers, transport: asyncio.Transport) -> None:
-    """Only connections over TCP make room for each other: those over the unix socket are the owner's."""
-    over_tcp = transport.get_extra_info("socket").family != socket.AF_UNIX
-    strangers.wait_for(transport, REQUEST_S, counted=over_tcp)
+    """Each door has its own places: any user reaches the TCP port, and every agent the unix socket."""
+    is_unix = transport.get_extra_info("socket").family == socket.AF_UNIX
+    strangers.wait_for(transport, REQUEST_S, "unix" if is_unix else "tcp")
 
 
 class Requests(PeerProtocol):

@@ -121,8 +121,9 @@ def test_strangers_make_room_for_whoever_comes_after_them(
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="missing: /proc, which is Linux's")
+@pytest.mark.parametrize("door", ["tcp", "unix"])
 def test_more_connections_than_descriptors_leave_the_owners_door_open(
-    tmp_path: Path, paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch, door: str
 ) -> None:
     root = tmp_path / "repo"
     subprocess.run(["git", "init", "-q", str(root)], check=True)
@@ -134,7 +135,7 @@ def test_more_connections_than_descriptors_leave_the_owners_door_open(
     try:
         with ExitStack() as stack:
             for _ in range(500):
-                stack.enter_context(dial(address, "tcp", "GET / HTTP/1.1\r\n"))
+                stack.enter_context(dial(address, door, "GET / HTTP/1.1\r\n"))
             assert HubQuick(address).healthz()
             assert len(list(Path(f"/proc/{address.pid}/fd").iterdir())) < 128
     finally:
