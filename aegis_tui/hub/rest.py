@@ -162,7 +162,7 @@ class _Answers:
 
     async def state(self, request: Request) -> JSONResponse:
         self._actor(request)
-        return _ok(await self.engine.context())
+        return await asyncio.to_thread(_ok, await self.engine.context())
 
     async def section(self, request: Request) -> JSONResponse:
         self._actor(request)
@@ -172,7 +172,7 @@ class _Answers:
     async def mirror(self, request: Request) -> JSONResponse:
         if self._actor(request).kind == "instance":
             raise Refused("the mirror is for a person", "read /v1/state", code="person.only")
-        return _ok({"state": await self.engine.read(mirror_view)})
+        return await asyncio.to_thread(_ok, {"state": await self.engine.read(mirror_view)})
 
     async def events(self, request: Request) -> JSONResponse:
         actor = self._actor(request)
