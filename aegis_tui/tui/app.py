@@ -102,16 +102,20 @@ class AegisApp(Guarded, App[int]):
                 self.unregister_theme(name)
 
     def on_mount(self) -> None:
-        """Open the dashboard, then begin to follow the hub."""
+        """Open the dashboard; what speaks to hub, model and tmux is imported once the first frame is drawn."""
         dashboard = DashboardScreen(self.desk, layout=self._layout)
         self.push_screen(dashboard)
+        dashboard.call_after_refresh(self._begin)
+        self.set_interval(THEME_CHECK_S, self._reload_theme)
+        if self._offer is not None:
+            dashboard.call_after_refresh(dashboard.action_new_goal, self._offer)
+
+    def _begin(self) -> None:
+        """Follow the hub, the model server and the panes that can be seen."""
         self.follow_hub()
         self.read_meters()
         if self.desk.watcher is not None:
             self.run_worker(self.desk.watcher.run(), group="hub")
-        self.set_interval(THEME_CHECK_S, self._reload_theme)
-        if self._offer is not None:
-            dashboard.call_after_refresh(dashboard.action_new_goal, self._offer)
 
     def survive(self, error: Exception, place: object) -> None:
         """Log a failure of a part of the screen and show it, there where it has room; the session goes on."""
