@@ -17,6 +17,8 @@ from aegis_tui.sdk.wire import WIRE_VERSION, add_section, encode_frame, error_fr
 LONGEST_WAIT_S = 3600.0
 """The hub refuses a longer wait."""
 GIVE_UP_S = 1.0
+ASK_AGAIN = 12
+"""How often at most a command is sent to a hub that is alive and takes long."""
 """How long an interrupted command takes at most to withdraw what it asked for."""
 
 _HINT = "start it with `aegis-tui hub start`"
@@ -93,18 +95,29 @@ class HubQuick:
     def command(self, command_type: str, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
         """Send one command of contract 5 and return its reply.
 
-        A `lock:acquire` that ends without an answer, by Ctrl-C for example, is withdrawn first.
+        A hub that is at work on it and answers others is asked again, under the same id, so that it is done once. A
+        `lock:acquire` that ends without an answer, by Ctrl-C for example, is withdrawn first.
         """
         wait_s = fields.get("wait_s")
         extra_s = min(max(float(wait_s), 0.0), LONGEST_WAIT_S) if isinstance(wait_s, (int, float)) else 0.0
         chosen = request_id or uuid.uuid4().hex
         body = {"v": WIRE_VERSION, "request_id": chosen, "type": command_type, **fields}
         try:
-            return self._call("POST", "/v1/commands", body, timeout_s=self._timeout_s + extra_s)
+            return self._ask(body, self._timeout_s + extra_s)
         except (KeyboardInterrupt, HubUnavailable):
             if command_type == "lock:acquire":
                 self._give_up(chosen)
             raise
+
+    def _ask(self, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        tries = 1 if body["type"] == "lock:acquire" else ASK_AGAIN
+        while True:
+            try:
+                return self._call("POST", "/v1/commands", body, timeout_s=timeout_s)
+            except HubUnavailable as error:
+                tries -= 1
+                if not tries or not isinstance(error.__cause__, TimeoutError) or not self.is_healthy():
+                    raise
 
     def _give_up(self, request_id: str) -> None:
         """Nobody waits for that lock any more: the hub must not grant it to a program that has gone."""

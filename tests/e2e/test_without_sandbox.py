@@ -43,7 +43,7 @@ def test_strict_without_bubblewrap_is_exit_five_and_auto_says_that_nothing_holds
     workspace.environ["PATH"] = path_without(workspace, "bwrap")
     strict = workspace.aegis(*calm_run(calm, "--sandbox", "strict", "--json"))
     assert strict.code == 5
-    assert strict.json["error"]["code"] == "sandbox.unavailable"
+    assert strict.json["error"]["code"] == "sandbox.unavailable", strict.json
     assert "bubblewrap is not installed" in strict.json["error"]["message"]
     assert "apt install bubblewrap" in strict.json["error"]["hint"]
     assert "aegis" not in workspace.git("for-each-ref")

@@ -237,12 +237,13 @@ def test_an_agent_that_left_is_known_no_more(paths: WorkspacePaths, join: Any) -
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, _):
             client: EnsembleClient = await join(address, "one")
+            token = (paths.instances_dir / "one" / "token").read_text()
             async with client:
                 await client.command("agent:leave")
                 with pytest.raises(Refused) as caught:
                     await client.command("context:get")
                 assert caught.value.code == "unauthorized"
-            old = EnsembleClient(f"unix:{address.socket}", token=(paths.instances_dir / "one" / "token").read_text())
+            old = EnsembleClient(f"unix:{address.socket}", token=token)
             with pytest.raises(Refused):
                 async with old:
                     pass

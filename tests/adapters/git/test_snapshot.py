@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,7 @@ def test_a_dirty_submodule_is_not_entered_by_a_snapshot(repo: Path, git: Shell, 
     async def run() -> str:
         repository = await open_repository(repo)
         await repository.add_scratch(path, git(repo, "rev-parse", "HEAD"))
+        shutil.rmtree(path / "lib")
         git(path, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
         git(path / "lib", "config", "filter.evil.clean", str(program))
         (path / "lib/.gitattributes").write_text("* filter=evil\n")
