@@ -338,10 +338,10 @@ def start_hub(
                 process.kill()
             _reap_later(process)
             return address
-        if ended:
-            if (first := _starting_elsewhere(paths)) is None:
-                break
+        if ended and (first := _starting_elsewhere(paths)) is not None:
             watch.follow(first)
+        elif ended and find_hub(paths) is None:  # nor has it published itself since the look above
+            break
         if (still_s := watch.look()) > silent_s:
             how = f"(process {watch.pid}) has shown no sign of life for {still_s:.0f} s"
             break

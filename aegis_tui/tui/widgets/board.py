@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from aegis_tui.tui.board import PANELS, TABS, LayoutFile, place
 from aegis_tui.tui.widgets.line_view import LinePanel
+from aegis_tui.tui.widgets.panels import StorePanel
 
 
 class BoardLayout(Layout):
@@ -82,8 +83,10 @@ class Board(Container):
         if self._tab not in tabs:
             self._tab = "events" if "events" in tabs else (tabs[0] if tabs else "")
         for name, panel in self.panels.items():
-            panel.display = name in placed or name == self._tab
+            was_shown, panel.display = panel.display, name in placed or name == self._tab
             panel.neighbours = tuple(tabs) if name in tabs and len(tabs) > 1 else ()
+            if panel.display and not was_shown and isinstance(panel, StorePanel):
+                panel.update_from_store()  # it does not listen while it is hidden, and a key may come before its layout
         self.refresh(layout=True)
 
     def bring(self, name: str) -> None:
