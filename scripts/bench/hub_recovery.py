@@ -18,7 +18,8 @@ from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS
 
 EVENTS = 100_000
 _AT_ONCE = 500
-_AGENT = Actor("CLAUDE-n0", "instance")
+_AGENTS = [Actor(f"CLAUDE-n{number}", "instance") for number in range(4)]
+"""As many as may hold the locks that stay: an agent holds 1,000 at most."""
 
 
 def recovery_runs(count: int) -> tuple[list[float], list[float]]:
@@ -41,7 +42,9 @@ async def _fill(path: Path, snapshot_events: int) -> None:
     """Locks taken and given back; one in twenty stays, so that the state has some size."""
     engine = Engine(SqliteEventLog(path), SystemClock(), snapshot_events=snapshot_events)
     await engine.open()
-    await engine.submit({"type": "agent:register", "agent_type": "CLAUDE", "instance_id": "n0"}, THE_PERSON, "join")
+    for number in range(len(_AGENTS)):
+        joining = {"type": "agent:register", "agent_type": "CLAUDE", "instance_id": f"n{number}"}
+        await engine.submit(joining, THE_PERSON, f"join-{number}")
     number = 0
     while engine.last_seq < EVENTS - _AT_ONCE:
         jobs: list[Coroutine[Any, Any, None]] = [_one(engine, number + place) for place in range(_AT_ONCE)]
@@ -53,11 +56,11 @@ async def _fill(path: Path, snapshot_events: int) -> None:
 
 
 async def _one(engine: Engine, number: int) -> None:
-    command = {"type": "lock:acquire", "path": f"src/{number % 977}/{number}.py"}
-    lock = (await engine.submit(command, _AGENT, f"take-{number}"))["locks"][0]
+    command, agent = {"type": "lock:acquire", "path": f"src/{number % 977}/{number}.py"}, _AGENTS[number // 20 % 4]
+    lock = (await engine.submit(command, agent, f"take-{number}"))["locks"][0]
     if number % 20:
         release = {"type": "lock:release", "lock_id": lock["lock_id"], "token": lock["token"]}
-        await engine.submit(release, _AGENT, f"free-{number}")
+        await engine.submit(release, agent, f"free-{number}")
 
 
 async def _open_ms(path: Path) -> float:
