@@ -47,7 +47,10 @@ def connected(address: HubAddress, token: str) -> socket.socket:
     lines = ["GET /v1/stream HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade"]
     lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", f"Authorization: Bearer {token}", "", ""]
     stream.sendall("\r\n".join(lines).encode())
-    assert b"101" in stream.recv(4096)
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):  # and no byte more: a frame may come with it
+        head += stream.recv(1)
+    assert b"101" in head
     return stream
 
 

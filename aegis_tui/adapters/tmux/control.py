@@ -126,6 +126,11 @@ class ControlClient:
                 while await self._process.stdout.read(_CHUNK_BYTES):
                     pass
         await self._process.wait()
+        # What a write to a client that had gone met is known by its lost replies; nobody else would ask for it.
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            with contextlib.suppress(OSError):
+                await self._process.stdin.wait_closed()
 
     async def _read(self) -> None:
         parser = ControlParser()
