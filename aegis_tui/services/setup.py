@@ -119,7 +119,7 @@ class Setup:
 
     def _inside(self, name: str) -> Path:
         path = self._root / name
-        if not path.resolve().is_relative_to(self._root):
+        if not Path(os.path.realpath(path)).is_relative_to(self._root):
             raise Refused(f"{name} leads out of the checkout", "remove the symbolic link, then try again")
         return path
 

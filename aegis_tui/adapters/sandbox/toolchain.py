@@ -5,6 +5,7 @@ Only folders of programs and libraries are named. A home folder, its configurati
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,7 +46,7 @@ class _Collector:
         """Add one entry of PATH, with what its programs need to start."""
         if not entry.is_dir() or entry in (Path("/"), self.home) or self.covers(entry):
             return
-        if entry.is_relative_to("/nix/store") or entry.resolve().is_relative_to("/nix/store"):
+        if entry.is_relative_to("/nix/store") or _real(entry).is_relative_to("/nix/store"):
             self.add(Path("/nix/store"))
         elif entry.name == "shims" and any((entry.parent / part).is_dir() for part in ("versions", "installs")):
             self.add(entry.parent)
@@ -59,7 +60,7 @@ class _Collector:
     def follow_links(self, entry: Path) -> None:
         """Add what the links in a folder of programs point to (uv and pipx tools, version managers)."""
         try:
-            links = [item.resolve() for item in entry.iterdir() if item.is_symlink()]
+            links = [_real(item) for item in entry.iterdir() if item.is_symlink()]
         except OSError:
             return
         for target in links:
@@ -98,6 +99,11 @@ def find_toolchain_paths(search_path: str, home: Path, *, package: Path) -> tupl
 def _python_prefixes() -> tuple[Path, ...]:
     real = Path(sys.executable).resolve().parent.parent
     return tuple(dict.fromkeys((Path(sys.prefix), Path(sys.base_prefix), real)))
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; one whose links go round in a circle stays as it is, where `Path.resolve` raises."""
+    return Path(os.path.realpath(path))
 
 
 def _without_nested(paths: Iterable[Path]) -> list[Path]:
