@@ -25,6 +25,7 @@ from aegis_tui.domain.model import SCHEMA_VERSION, compact_json
 from aegis_tui.domain.page import SECTIONS
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub import schema
+from aegis_tui.hub.batch import internal
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.guard import MAX_BODY_BYTES, Guard, too_large
@@ -84,7 +85,12 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
             Route("/mcp", mcp, methods=["POST"]),
         ],
         middleware=[Middleware(Guard)],
-        exception_handlers={AegisError: _refused, _HttpRefusal: _refused_by_status, HTTPException: _unknown_route},
+        exception_handlers={
+            AegisError: _refused,
+            _HttpRefusal: _refused_by_status,
+            HTTPException: _unknown_route,
+            Exception: _broken,
+        },
     )
 
 
@@ -233,6 +239,11 @@ def _failed(error: AegisError, status: int, headers: Mapping[str, str] | None = 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
     known = error if isinstance(error, AegisError) else AegisError("the hub failed", code="internal")
     return _failed(known, HTTP_STATUS[known.exit_code])
+
+
+async def _broken(_request: Request, error: Exception) -> JSONResponse:
+    """A fault of the hub's own is told as one: Starlette's plain text reads like a hub that does not answer."""
+    return _failed(internal(error), 500)
 
 
 async def _refused_by_status(_request: Request, error: Exception) -> JSONResponse:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.errors import HubUnavailable, Refused, StoreError, UsageError
+from aegis_tui.errors import AegisError, HubUnavailable, Refused, StoreError, UsageError
+from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.run import open_hub
 from aegis_tui.hub.server import open_loopback, parse_port
 from aegis_tui.sdk.client import EnsembleClient
@@ -251,6 +252,24 @@ def test_an_agent_that_left_is_known_no_more(paths: WorkspacePaths, join: Any) -
                 await again.command("context:get")
 
     asyncio.run(main())
+
+
+def test_a_fault_of_the_hub_is_told_as_one_and_logged(
+    paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_engine: Engine) -> None:
+        raise RuntimeError("Symlink loop")
+
+    monkeypatch.setattr(Engine, "context", broken)
+
+    async def main() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            with pytest.raises(AegisError, match=r"the hub failed on this request \(RuntimeError\)") as caught:
+                await asyncio.to_thread(HubQuick(address).state)
+            assert (caught.value.code, caught.value.hint) == ("internal", "see the hub's log")
+
+    asyncio.run(main())
+    assert "Symlink loop" in caplog.text
 
 
 def test_schemas_and_metrics_are_served(paths: WorkspacePaths) -> None:
