@@ -48,7 +48,7 @@ class PatientProtocol(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the connection."""
+        """Forget a connection that is closed: nobody waits for it any more; called by uvicorn."""
         self._settle()
         super().connection_lost(exc)
 

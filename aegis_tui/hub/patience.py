@@ -53,7 +53,7 @@ class Requests(PeerProtocol):
         self._note_progress()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the connection."""
+        """Forget a connection that is closed: nobody waits for it any more; called by uvicorn."""
         self.strangers.settle(self.transport)
         super().connection_lost(exc)
 
@@ -82,7 +82,7 @@ class Frames(FrameProtocol):
         super().hand_texts_to(on_text)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the connection."""
+        """Forget a connection that is closed: nobody waits for it any more; called by uvicorn."""
         self.strangers.settle(self.transport)
         super().connection_lost(exc)
 

@@ -46,7 +46,7 @@ class BareEnvironment:
         return ()
 
     async def stamp(self) -> str:
-        """Nothing can change."""
+        """Empty: nothing is looked at beside the worktree, so no install can change a result."""
         return ""
 
 
@@ -61,7 +61,7 @@ class CommandRun:
     changed: tuple[str, ...] = ()
     """Tracked files that it changed, before the next command; that one saw them as they were committed."""
     empty: tuple[str, ...] = ()
-    """Submodules that were empty."""
+    """Paths of submodules that stayed empty in the worktree: nobody has set them up here."""
 
 
 class QaRunner:

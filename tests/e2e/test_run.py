@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -242,3 +243,8 @@ def test_code_that_breaks_the_tests_fails_qa_and_commits_nothing(
     assert workspace.git("for-each-ref", "--format=%(refname)", "refs/heads") == "refs/heads/main"
     kept = workspace.git("for-each-ref", "--format=%(refname)", "refs/aegis/runs/run1")
     assert "refs/aegis/runs/run1/search" in kept
+    base, merged = re.findall(r"git diff (\w+) (\S+) shows it", report["error"]["hint"])[0]
+    shown = workspace.git("diff", "--name-only", base, merged)
+    assert f"git merge --squash {merged} takes it over" in report["error"]["hint"]
+    workspace.git("merge", "--squash", merged)
+    assert shown and workspace.git("diff", "--cached", "--name-only") == shown

@@ -7,15 +7,11 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.clock import SystemClock
-from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.glob_overlap import _pattern_witness
 from aegis_tui.domain.reservation import free_overlaps
-from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.identity import Identity
-from aegis_tui.hub.ingress import Ingress
 from aegis_tui.sdk.discovery import WorkspacePaths
+from tests.hub.opened import opened
 
 pytestmark = pytest.mark.anyio
 
@@ -25,13 +21,6 @@ TOO_COSTLY = ["{a,b,c,d}{a*,b?,c,d}{a,b,c,d}{a,b*,c,d}" + str(number) for number
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-async def opened(paths: WorkspacePaths) -> tuple[Engine, Ingress]:
-    paths.create()
-    engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
-    await engine.open()
-    return engine, Ingress(engine, Identity(engine, "x" * 64, b"k" * 32), paths)
 
 
 def register(name: str, globs: list[str], **more: Any) -> dict[str, Any]:

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.clock import SystemClock
-from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
-from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.sdk.discovery import WorkspacePaths
+from tests.hub.opened import opened
 
 pytestmark = pytest.mark.anyio
 
@@ -20,13 +17,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-async def opened(paths: WorkspacePaths) -> tuple[Engine, Ingress]:
-    paths.create()
-    engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
-    await engine.open()
-    return engine, Ingress(engine, Identity(engine, "x" * 64, b"k" * 32), paths)
 
 
 async def join(ingress: Ingress, name: str) -> Path:

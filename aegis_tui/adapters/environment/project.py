@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import aegis_tui
@@ -55,8 +55,7 @@ class ProjectEnvironment:
     ) -> Surroundings:
         """Make the environment ready; see `QaEnvironment`."""
         places = await asyncio.to_thread(lambda: list(self._places(worktree)))
-        virtualenvs = [theirs for theirs, _ in places if theirs.name != "node_modules"]
-        active = find_active(virtualenvs, self._root, self._environ, self._own_prefix)
+        _, active = self._virtualenvs(places)
         if committed and places:
             places = await self._ignored(worktree, places)
         return await asyncio.to_thread(
@@ -68,19 +67,23 @@ class ProjectEnvironment:
         return ()
 
     async def stamp(self) -> str:
-        """See `QaEnvironment`."""
+        """Times of what is installed, as `QaEnvironment.stamp` promises; blocking work is done in a thread."""
         return await asyncio.to_thread(self._stamp)
 
     def _stamp(self) -> str:
-        places = [theirs for theirs, _ in self._places(self._root)]
-        virtualenvs = [theirs for theirs in places if theirs.name != "node_modules"]
-        active = find_active(virtualenvs, self._root, self._environ, self._own_prefix)
+        places = list(self._places(self._root))
+        virtualenvs, active = self._virtualenvs(places)
         search_path = self._environ.get("PATH", os.defpath)
         prefix = active or prefix_of_path(search_path, self._root)
-        node_modules = [theirs for theirs in places if theirs.name == "node_modules"]
+        node_modules = [theirs for theirs, _ in places if theirs.name == "node_modules"]
         modules = self._common_dir / "modules"
         heads = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(modules.glob(f"{depth}/HEAD"))]
         return stamp([*virtualenvs, *([prefix] if prefix else [])], node_modules, search_path, heads)
+
+    def _virtualenvs(self, places: Iterable[tuple[Path, Path]]) -> tuple[list[Path], Path | None]:
+        """The virtual environments among the places, and the environment that commands should find first."""
+        found = [theirs for theirs, _ in places if theirs.name != "node_modules"]
+        return found, find_active(found, self._root, self._environ, self._own_prefix)
 
     def _places(self, worktree: Path) -> Iterator[tuple[Path, Path]]:
         """Each virtual environment and `node_modules` in the checkout, with its place in a worktree."""

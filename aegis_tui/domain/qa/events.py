@@ -17,18 +17,18 @@ class QaBaseChecked(EventData):
     type: Literal["qa:base-checked"] = "qa:base-checked"
     run: str
     oid: str
-    """The base."""
+    """The commit that the run started from."""
     ok: bool
     checks: tuple[QaCheck, ...]
     """As FINAL-QA would judge the base itself."""
     reason: str = ""
-    """Why the gate would be shut."""
+    """Which checks would shut the gate and why, in words; empty when `ok`."""
     command: str = ""
     """What accepts it, or would mend it."""
 
 
 class QaFinished(EventData):
-    """QA ran on the composed tree."""
+    """QA ran its commands on the composed tree; each is compared with the base, and only all of them open the gate."""
 
     type: Literal["qa:finished"] = "qa:finished"
     run: str

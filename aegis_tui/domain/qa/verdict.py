@@ -137,7 +137,7 @@ def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict
 
 
 def _newly_failed(command: str, result: CheckResult) -> Verdict:
-    """It passes on the base."""
+    """The verdict on a check that passes on the base and fails on the result, whatever it names or counts."""
     if result.failures:
         reason = _named("new failure", result.failures)
         return Verdict(ok=False, status="failed", new_failures=result.failures, reason=reason)

@@ -137,7 +137,7 @@ class _Nobody(LinePanel):
     EMPTY = ("nobody is at work", "esc goes back; n gives a goal there")
 
     def on_mount(self) -> None:
-        """Take the keys."""
+        """Take the focus, so that keys of the grid work without a pane."""
         self.focus()
 
     def on_resize(self) -> None:
