@@ -51,7 +51,10 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
         async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers) as client:
             response = await client.get(f"{url}/models")
     except httpx.HTTPError as error:
-        raise ModelUnavailable(f"no model server answers at {url}: {type(error).__name__}", _HINT) from error
+        late = f" within {_TIMEOUT_S:g} s" if isinstance(error, httpx.TimeoutException) else ""
+        # That nobody listens there is said by these words; another fault of the connection has a name worth telling.
+        fault = "" if late or isinstance(error, httpx.ConnectError) else f": {type(error).__name__}"
+        raise ModelUnavailable(f"no model server answers at {url}{late}{fault}", _HINT) from error
     if not response.is_success:
         raise _refusal(url, response.status_code, response.content, dict(response.headers), key)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -110,3 +111,11 @@ async def test_a_server_that_ends_before_it_listens_says_why_at_once(monkeypatch
     monkeypatch.setattr("aegis_tui.testing.scripted_http._EmbeddedServer.startup", broken)
     with pytest.raises(RuntimeError, match="no protocol"):
         await HttpServer(lambda request: pytest.fail("never asked")).start()
+
+
+def test_where_nobody_listens_the_message_is_free_of_names_of_classes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+    with pytest.raises(ModelUnavailable) as caught:
+        asyncio.run(probe_endpoint(url))
+    assert caught.value.message == f"no model server answers at {url}"
