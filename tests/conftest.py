@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import compileall
 import re
 import shutil
 import signal
+import sys
+from pathlib import Path
 
 import pytest
+
+PACKAGE = Path(__file__).parent.parent / "aegis_tui"
 
 MISSING = re.compile(r"missing: (\S+)")
 
@@ -55,7 +60,11 @@ class Skips:
 def pytest_configure(config: pytest.Config) -> None:
     # A shell that starts the suite in the background has it ignore SIGINT, and all that it starts after it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Hubs, gateways and agents are started by the hundred, agents always without writing compiled modules: without
+    # this each of them compiles the package anew, for half of its time, where the shell forbids Python to write them.
+    sys.dont_write_bytecode = False
     if not hasattr(config, "workerinput"):
+        compileall.compile_dir(PACKAGE, quiet=1)
         config.pluginmanager.register(Skips(), "aegis-skips")
 
 
