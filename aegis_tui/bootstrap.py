@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ from aegis_tui.services.doctor import Doctor
 from aegis_tui.services.instances import InstanceKeeper, Places
 from aegis_tui.services.integrate import Integrator
 from aegis_tui.services.last_screen import LastScreens, plain_lines
-from aegis_tui.services.leftovers import Leftovers, Removed
+from aegis_tui.services.leftovers import Leftovers
 from aegis_tui.services.objection import objection
 from aegis_tui.services.preflight import Preflight
 from aegis_tui.services.qa import Quality
@@ -95,7 +95,7 @@ class WorkflowService:
         """Go on with what the log says is open."""
         repository = await open_repository(self._root)
         await asyncio.to_thread(_tidy, paths, self._root)
-        await _leftovers(repository, paths).clear_scratch()
+        await leftovers_of(repository, paths).clear_scratch()
         sandbox = BubblewrapSandbox(self._environ, self._limits)
         surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
         sockets_dir = self._sockets_dir = paths.runtime_dir / "agents"
@@ -322,21 +322,13 @@ async def close_idle_workspace(paths: WorkspacePaths, environ: Mapping[str, str]
     return True
 
 
-async def remove_leftovers(
-    root: Path,
-    paths: WorkspacePaths,
-    claimed: Collection[str],
-    environ: Mapping[str, str],
-    *,
-    only: str | None = None,
-    is_running: bool = False,
-) -> list[Removed]:
-    """Put away what nobody owns in the workspace of the repository at `root`; see `Leftovers.remove`."""
-    leftovers = _leftovers(await open_repository(root), paths)
-    return await leftovers.remove(claimed, only=only, is_running=is_running)
+async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:
+    """What looks for what nobody owns in the workspace of the repository at `root`."""
+    return leftovers_of(await open_repository(root), paths)
 
 
-def _leftovers(repository: Repository, paths: WorkspacePaths) -> Leftovers:
+def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
+    """As `leftovers_at`, for a repository that is open."""
     return Leftovers(
         repository,
         worktrees_dir=paths.worktrees_dir,

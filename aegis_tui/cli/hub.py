@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aegis_tui.cli import output
-from aegis_tui.cli.hub_stop import close_idle_parts, end_run, stop_hub
+from aegis_tui.cli.hub_stop import clear_checks, close_idle_parts, end_run, stop_hub
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.count import counted
 from aegis_tui.errors import UsageError
@@ -59,6 +59,7 @@ def stop(
     if not keep:
         end_run(place, force=force)
     stop_hub(place)
+    clear_checks(place)
     if not keep:
         close_idle_parts(place)
     words = "no hub was running" if address is None else f"hub {address.pid} stopped"

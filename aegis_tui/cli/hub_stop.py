@@ -17,7 +17,9 @@ from aegis_tui.errors import AegisError, HubUnavailable, Refused
 from aegis_tui.sdk.discovery import find_hub, find_process, is_running
 from aegis_tui.sdk.quick import HubAddress
 
-STOP_DEADLINE_S = 15.0
+STOP_DEADLINE_S = 30.0
+"""A hub in good order may wait for worktrees in the making, its checks and its gateway, one after the other."""
+
 KILL_DEADLINE_S = 5.0
 SAVE_DEADLINE_S = 120.0
 """How long the agents of a run that is ended may take to be put away."""
@@ -120,6 +122,20 @@ def stop_hub(place: Place) -> None:
         if _has_ended(address, deadline_s):
             return
     raise HubUnavailable(f"hub {address.pid} does not end", f"look at {place.paths.hub_log}")
+
+
+def clear_checks(place: Place) -> None:
+    """Remove what the checks of a hub that is gone have left, as one that had to be killed does."""
+    folder = place.paths.state_dir / "scratch"
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    from aegis_tui.bootstrap import leftovers_at
+
+    async def clear() -> None:
+        await (await leftovers_at(place.root, place.paths)).clear_scratch()
+
+    with contextlib.suppress(AegisError):  # `worktree repair` says what cannot be removed
+        asyncio.run(clear())
 
 
 def _has_ended(address: HubAddress, deadline_s: float) -> bool:

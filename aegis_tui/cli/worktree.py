@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Annotated, Any
 
 import typer
@@ -35,15 +34,12 @@ def list_worktrees(as_json: AsJson = False) -> int:
 @worktree_app.command()
 def repair(as_json: AsJson = False) -> int:
     """Remove what no instance owns any more, with unsaved work kept in a rescue ref; also without a hub."""
-    from aegis_tui.bootstrap import remove_leftovers
-
     place = here()
     address = place.find()
     if address is None:
         close_idle_parts(place)
     runs = address is not None
-    removed = asyncio.run(remove_leftovers(place.root, place.paths, _claimed(place), os.environ, is_running=runs))
-    fields = [{"kind": item.kind, "path": item.path, "rescued": item.rescue_ref, "kept": item.kept} for item in removed]
+    fields = asyncio.run(_removed(place, is_running=runs))
     output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields) if fields else ["nothing was left"])
     return 0
 
@@ -53,18 +49,23 @@ def remove(
     name: Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")], as_json: AsJson = False
 ) -> int:
     """Remove the worktree of an instance that has ended, with unsaved work kept in a rescue ref."""
-    from aegis_tui.bootstrap import remove_leftovers
-
     place, short = here(), instance_id(name)
     known = next((item for item in _listed(place) if item["id"] == short), None)
     if known is None:
         raise UsageError(f"{name} has no worktree", "list them: aegis-tui worktree list")
     if known["path"] in _claimed(place):
         raise Refused(f"{name} works in it", f"end it first: aegis-tui stop {short}", code="worktree.busy")
-    removed = asyncio.run(remove_leftovers(place.root, place.paths, _claimed(place), os.environ, only=short))
-    fields = [{"kind": item.kind, "path": item.path, "rescued": item.rescue_ref, "kept": item.kept} for item in removed]
+    fields = asyncio.run(_removed(place, only=short))
     output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields))
     return 0
+
+
+async def _removed(place: Place, *, only: str | None = None, is_running: bool = False) -> list[dict[str, Any]]:
+    from aegis_tui.bootstrap import leftovers_at
+
+    leftovers = await leftovers_at(place.root, place.paths)
+    removed = await leftovers.remove(_claimed(place), only=only, is_running=is_running)
+    return [{"kind": item.kind, "path": item.path, "rescued": item.rescue_ref, "kept": item.kept} for item in removed]
 
 
 def _line(item: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ from aegis_tui.domain.qa.outcome import Outcome
 from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, script_text
 from aegis_tui.domain.qa.trouble import no_script
 from aegis_tui.domain.run import Run
+from aegis_tui.errors import AegisError
 from aegis_tui.ports.program import Bounds, ProgramResult, ProgramRunner
 from aegis_tui.ports.repository import Repository, Worktree
 from aegis_tui.ports.result_files import ResultFiles
@@ -111,7 +112,7 @@ class QaRunner:
         async with self._scratch(run, oid, name) as (scratch, home):
             worktree, confined = scratch.path, level is not SandboxLevel.NONE
             mounts = await self._repository.git_mounts(scratch)
-            around = await self._surroundings.prepare(worktree, home, list(limits_s), confined=confined)
+            around = await whole(self._surroundings.prepare(worktree, home, list(limits_s), confined=confined))
             around = replace(around, read_only=(mounts.common_dir, *mounts.read_only, *around.read_only))
             done: dict[str, CommandRun] = {}
             for command, limit_s in limits_s.items():
@@ -132,15 +133,16 @@ class QaRunner:
         path = self._scratch_dir / f"{run.run}-{name}"
         try:
             worktree = await whole(self._repository.add_scratch(path, oid))
-        except asyncio.CancelledError:
-            await whole(self._repository.remove_worktree(path, rescue=None))
+        except BaseException:
+            with contextlib.suppress(AegisError):
+                await whole(self._repository.remove_worktree(path, rescue=None))
             raise
         try:
             home = Path(tempfile.mkdtemp(prefix="qa-home-", dir=self._scratch_dir))
             try:
                 yield worktree, home
             finally:
-                await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+                await whole(asyncio.to_thread(shutil.rmtree, home, ignore_errors=True))
         finally:
             await whole(self._repository.remove_worktree(worktree.path, rescue=None))
 

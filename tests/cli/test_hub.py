@@ -62,6 +62,18 @@ def test_a_hub_that_heeds_nothing_is_killed_in_the_end(
     hub_stop.stop_hub(place)
 
 
+def test_what_the_checks_of_a_killed_hub_left_goes_with_the_stop(served: ScratchWorkspace) -> None:
+    (state,) = (served.folder / "state" / "aegis-tui").iterdir()
+    os.kill(served.hub_pid(), signal.SIGKILL)
+    left = state / "scratch" / "run1-base"
+    served.git("worktree", "add", "--detach", "--lock", "--reason", "aegis-tui scratch", str(left))
+    (left.parent / "qa-home-x").mkdir()
+    assert served.aegis("hub", "stop").code == 0
+    assert list(left.parent.iterdir()) == []
+    assert "scratch" not in served.git("worktree", "list")
+    assert served.aegis("hub", "start").code == 0
+
+
 def test_a_process_that_only_has_the_pid_of_a_hub_is_left_alone(deaf: tuple[Place, subprocess.Popen[str]]) -> None:
     place, process = deaf
     record = json.loads(place.paths.hub_json.read_text())

@@ -83,6 +83,16 @@ def test_scratch_of_a_check_that_was_killed_goes_and_that_of_a_running_hub_stays
     assert (state / "repo" / "README.md").exists()
 
 
+def test_scratch_that_was_cut_off_in_the_making_goes(state: Path) -> None:
+    place = state / "scratch" / "run1-base"
+    options = ("--detach", "--no-checkout", "--lock", "--reason", "aegis-tui scratch")
+    git(state / "repo", "worktree", "add", *options, str(place))
+    removed = asyncio.run(_remove(state))
+    assert [(item.kind, item.kept) for item in removed] == [("scratch worktree", None)]
+    assert list((state / "scratch").iterdir()) == []
+    assert len(git(state / "repo", "worktree", "list").splitlines()) == 1
+
+
 def test_one_worktree_can_be_named(state: Path) -> None:
     asyncio.run(_leave(state))
     removed = asyncio.run(_remove(state, only="w02"))

@@ -15,9 +15,7 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.adapters.environment.project import ProjectEnvironment
-from aegis_tui.adapters.git.repository import GitRepository
 from aegis_tui.domain.qa.assess import assess
-from aegis_tui.ports.repository import Worktree
 from aegis_tui.ports.sandbox import SandboxMode
 from aegis_tui.services.qa import keep_run
 from aegis_tui.services.qa_run import CommandRun
@@ -278,50 +276,6 @@ def test_an_agent_gets_the_environment_where_it_cannot_be_committed(lab: Lab, is
     assert seen.stdout == "2\n", seen.stderr
     git = ["git", "-C", str(worktree), "status", "--short"]
     assert subprocess.run(git, capture_output=True, text=True, check=True).stdout == ""
-
-
-@pytest.mark.parametrize("moment", ["making", "checking", "removing"])
-def test_a_check_that_is_cancelled_leaves_no_worktree(lab: Lab, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled twice: by the end of its run, and by the end of the hub (PANE-8)."""
-    oid = lab.commit_change("shop.py", "1", "2")
-    checks: list[asyncio.Task[object]] = []
-    added = asyncio.Event()
-
-    async def cancel() -> None:
-        for _ in range(2):
-            checks[0].cancel()
-            await asyncio.sleep(0.01)
-
-    async def add_scratch(repository: GitRepository, path: Path, oid: str) -> Worktree:
-        made = await add(repository, path, oid)
-        added.set()
-        if moment == "making":
-            await asyncio.wait({asyncio.create_task(cancel())})
-        return made
-
-    async def remove_worktree(repository: GitRepository, path: Path, *, rescue: None) -> None:
-        if moment == "removing":
-            cancelling = asyncio.create_task(cancel())
-            await asyncio.wait({cancelling})
-        await remove(repository, path, rescue=rescue)
-
-    add, remove = GitRepository.add_scratch, GitRepository.remove_worktree
-    monkeypatch.setattr(GitRepository, "add_scratch", add_scratch)
-    monkeypatch.setattr(GitRepository, "remove_worktree", remove_worktree)
-
-    async def check() -> None:
-        command = "true" if moment == "removing" else "sleep 30"
-        checks.append(asyncio.create_task(lab.begin(oid, {command: 60}, sandbox="off")))
-        if moment == "checking":
-            await added.wait()
-            await asyncio.sleep(0.2)
-            await cancel()
-        await asyncio.wait(checks)
-        assert checks[0].cancelled()
-
-    asyncio.run(check())
-    assert list(lab.state.iterdir()) == []
-    assert len(lab.git("worktree", "list").splitlines()) == 1
 
 
 def test_borrowed_objects_are_shown_to_a_check(lab: Lab) -> None:

@@ -18,6 +18,7 @@ PROTECTED_FILES = (RECORD_NAME, "commondir", "config.worktree", "gitdir", "locke
 """What no commit writes in a worktree's own git folder, and what would lead git elsewhere."""
 
 LOCK_PREFIX = "aegis-tui"
+SCRATCH_LOCK = f"{LOCK_PREFIX} scratch"
 """How the lock reason of every worktree of ours starts."""
 
 _INCLUDE_MARK = "# aegis-tui guard"
@@ -98,6 +99,12 @@ class AdminFolders:
 def is_reserved(admin: Path) -> bool:
     """True if a worktree is locked by us; git writes the lock before anything else."""
     return _read(admin, "locked").startswith(LOCK_PREFIX)
+
+
+def is_scratch(admin: Path) -> bool:
+    """True if it is a scratch worktree's, also one that was cut off in the making."""
+    record = read_record(admin)
+    return not record.instance if record else _read(admin, "locked").strip() == SCRATCH_LOCK
 
 
 def read_record(admin: Path) -> Record | None:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from aegis_tui.adapters.git import admin as admin_files
-from aegis_tui.adapters.git.admin import LOCK_PREFIX, AdminFolders, Record, is_reserved, read_record
+from aegis_tui.adapters.git.admin import LOCK_PREFIX, SCRATCH_LOCK, AdminFolders, Record, is_reserved, read_record
 from aegis_tui.adapters.git.discovery import Discovery
 from aegis_tui.adapters.git.filters import Filters
 from aegis_tui.adapters.git.folder import delete_trash, exists, has_content, is_folder, make_savable, put_aside
@@ -83,7 +83,7 @@ class Worktrees:
                 await self._drop_scratch(path, admin)
             elif exists(path):
                 raise Conflict(f"{path} is taken by something else", "move it away", code="worktree.path")
-            admin = await self._register(path, oid, ["--detach"], f"{LOCK_PREFIX} scratch")
+            admin = await self._register(path, oid, ["--detach"], SCRATCH_LOCK)
             await self._fill(path, admin, oid)
             admin_files.write_record(admin, Record("", oid, None))
             empty = await self._submodules.fill(path, oid)
@@ -227,7 +227,7 @@ class Worktrees:
         record = read_record(admin)
         if record is None and not is_reserved(admin):
             raise Refused(f"{path} is not a worktree of ours", "git worktree remove", code="worktree.foreign")
-        if record is not None and not record.instance:
+        if admin_files.is_scratch(admin):
             await self._drop_scratch(path, admin)
             return None
         if rescue is None:
@@ -250,8 +250,7 @@ class Worktrees:
         return saved
 
     async def _drop_scratch(self, path: Path, admin: Path) -> None:
-        record = read_record(admin)
-        if (record is None and not is_reserved(admin)) or (record is not None and record.instance):
+        if not admin_files.is_scratch(admin):
             raise Refused(f"{path} is not a scratch worktree", "use another path", code="worktree.foreign")
         put_aside(path, path.parent)
         self.admins.drop(admin)
