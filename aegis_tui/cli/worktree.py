@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
@@ -39,7 +40,7 @@ def repair(as_json: AsJson = False) -> int:
     if address is None:
         close_idle_parts(place)
     runs = address is not None
-    fields = asyncio.run(_removed(place, is_running=runs))
+    fields = asyncio.run(_removed(place, _claimed(place), is_running=runs))
     output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields) if fields else ["nothing was left"])
     return 0
 
@@ -55,16 +56,18 @@ def remove(
         raise UsageError(f"{name} has no worktree", "list them: aegis-tui worktree list")
     if known["path"] in _claimed(place):
         raise Refused(f"{name} works in it", f"end it first: aegis-tui stop {short}", code="worktree.busy")
-    fields = asyncio.run(_removed(place, only=short))
+    fields = asyncio.run(_removed(place, _claimed(place), only=short))
     output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields))
     return 0
 
 
-async def _removed(place: Place, *, only: str | None = None, is_running: bool = False) -> list[dict[str, Any]]:
+async def _removed(
+    place: Place, claimed: Collection[str], *, only: str | None = None, is_running: bool = False
+) -> list[dict[str, Any]]:
     from aegis_tui.bootstrap import leftovers_at
 
     leftovers = await leftovers_at(place.root, place.paths)
-    removed = await leftovers.remove(_claimed(place), only=only, is_running=is_running)
+    removed = await leftovers.remove(claimed, only=only, is_running=is_running)
     return [{"kind": item.kind, "path": item.path, "rescued": item.rescue_ref, "kept": item.kept} for item in removed]
 
 
