@@ -6,10 +6,14 @@ project file: a repository must not choose where its code is sent.
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
 import re
+import textwrap
 import tomllib
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -48,7 +52,7 @@ class Origin(NamedTuple):
 class Limits(BaseModel):
     """How much one sandbox may use: that of an agent, or that of QA. `[limits]` in the user file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     processes: int = Field(2048, ge=16)
     """Processes and threads at once."""
@@ -67,7 +71,7 @@ class Limits(BaseModel):
 class QaSettings(BaseModel):
     """How the project's own checks are run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     timeout_s: float = Field(1800.0, gt=0, le=86_400)
     """The longest that one command may take, in seconds, where the design says nothing."""
@@ -76,7 +80,7 @@ class QaSettings(BaseModel):
 class Settings(BaseModel):
     """Everything a person may choose once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     base_url: str = DEFAULT_BASE_URL
     """OpenAI-compatible endpoint, with or without `/v1`."""
@@ -150,6 +154,22 @@ def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -
         names = [str(part) for part in first["loc"]]
         where = origins[names[0]].where
         raise UsageError(f"{where}: setting {'.'.join(names)}: {first['msg']}", f"change {where}") from error
+
+
+def describe(model: type[BaseModel]) -> dict[str, str]:
+    """What the text under each field of a settings model says, by the field's name.
+
+    Read from the source when it is asked for: pydantic would read it at import, for 25 ms of every program's start.
+    """
+    (declared,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    if not isinstance(declared, ast.ClassDef):
+        return {}
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(declared.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
 
 
 def user_file(environ: Mapping[str, str]) -> Path:

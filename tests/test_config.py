@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.cli import main
-from aegis_tui.config import ENVIRONMENT, Settings, load_settings, trace_settings
+from aegis_tui.config import ENVIRONMENT, Limits, QaSettings, Settings, describe, load_settings, trace_settings
 from aegis_tui.errors import UsageError
 
 
@@ -45,7 +45,8 @@ def test_each_value_says_where_it_comes_from(tmp_path: Path) -> None:
 
 
 def test_each_setting_is_described_and_has_its_variable_in_the_contract() -> None:
-    assert all(field.description for field in Settings.model_fields.values())
+    for model in (Settings, Limits, QaSettings):
+        assert {name for name, text in describe(model).items() if text} == set(model.model_fields)
     assert set(ENVIRONMENT) <= set(Settings.model_fields)
 
 

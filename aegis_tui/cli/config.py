@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
-from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, trace_settings, user_file
+from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, describe, trace_settings, user_file
 from aegis_tui.errors import GitUnavailable
 
 app = typer.Typer(
@@ -61,12 +61,13 @@ def list_settings(
 
 def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     """Name, value and description of each setting; those of a table as `table.name`."""
-    for name, field in type(settings).model_fields.items():
+    help_texts = describe(type(settings))
+    for name in type(settings).model_fields:
         value = getattr(settings, name)
         if isinstance(value, BaseModel):
             yield from _values(value, f"{name}.")
         else:
-            yield f"{prefix}{name}", value, field.description or ""
+            yield f"{prefix}{name}", value, help_texts.get(name, "")
 
 
 def _origin(item: dict[str, Any]) -> list[str]:

@@ -134,7 +134,7 @@ async def _look(base_url: str) -> dict[str, Any]:
     reading = parse_metrics(second)
     rate = rates(parse_metrics(first), reading, now_s - at_s)
     metrics = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
-    return {"endpoints": [endpoint], "metrics": {**metrics, **rate.model_dump()}}
+    return {"endpoints": [endpoint], "metrics": {**metrics, **rate._asdict()}}
 
 
 def _round(value: float) -> str:

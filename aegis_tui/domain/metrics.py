@@ -10,8 +10,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-
-from aegis_tui.domain.model import FrozenModel
+from typing import NamedTuple
 
 _SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{.*\})?[ \t]+(\S+)(?:[ \t]+-?\d+)?$")
 
@@ -25,7 +24,7 @@ _TTFT_SUM = ("vllm:time_to_first_token_seconds_sum",)
 _TTFT_COUNT = ("vllm:time_to_first_token_seconds_count",)
 
 
-class EngineMeters(FrozenModel):
+class EngineMeters(NamedTuple):
     """One reading. Counters run since the engine started."""
 
     running: int = 0
@@ -46,7 +45,7 @@ class EngineMeters(FrozenModel):
     """Requests in that sum."""
 
 
-class EngineRates(FrozenModel):
+class EngineRates(NamedTuple):
     """What changed between two readings; None where nothing can be said."""
 
     tokens_per_s: float | None = None

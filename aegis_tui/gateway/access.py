@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from typing import NamedTuple
 
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.errors import UsageError
@@ -18,29 +19,50 @@ PERSON = "person"
 """The name that the person's own calls are counted under."""
 
 
-class GatewayMap(BaseModel):
-    """`gateway-map.json` in the runtime folder, mode 0600. Fields that a newer hub adds are passed over."""
+class GatewayMap(NamedTuple):
+    """`gateway-map.json` in the runtime folder, mode 0600. Fields that a newer hub adds are passed over.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Checked by hand: importing pydantic would take a third of the gateway's start.
+    """
 
     upstream: str = ""
     """Base URL of the model server; empty before one is configured."""
     model: str | None = None
     """Model for requests that name none; the server's first when None."""
-    instances: dict[str, str] = {}
+    instances: Mapping[str, str] = {}
     """Hex sha256 of an instance's token → its agent id."""
     person: str | None = None
     """Hex sha256 of the person's token."""
     upstream_token_file: Path | None = None
     """Holds the key that the model server wants, if it wants one."""
 
-    @field_validator("upstream")
-    @classmethod
-    def _normalise(cls, value: str) -> str:
-        try:
-            return normalise_base_url(value) if value else ""
-        except UsageError as error:
-            raise ValueError(str(error)) from error
+
+def parse_map(text: bytes) -> GatewayMap:
+    """The map in a file's text.
+
+    Raises:
+        ValueError: It is not JSON, or a field has a value that does not fit.
+        UsageError: The upstream is no base URL.
+    """
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError("not an object")
+    upstream, instances = fields.get("upstream", ""), fields.get("instances", {})
+    if not isinstance(upstream, str) or not isinstance(instances, dict):
+        raise ValueError("upstream or instances do not fit")
+    names = [fields.get(name) for name in ("model", "person", "upstream_token_file")]
+    if not all(
+        isinstance(value, str) for value in (*instances.values(), *(name for name in names if name is not None))
+    ):
+        raise ValueError("a name is not text")
+    model, person, key_file = names
+    return GatewayMap(
+        upstream=normalise_base_url(upstream) if upstream else "",
+        model=model,
+        instances=instances,
+        person=person,
+        upstream_token_file=None if key_file is None else Path(key_file),
+    )
 
 
 class AccessMap:
@@ -66,8 +88,8 @@ class AccessMap:
 
     def _load(self) -> None:
         try:
-            self._map = GatewayMap.model_validate_json(self._path.read_bytes())
-        except (OSError, ValidationError) as error:
+            self._map = parse_map(self._path.read_bytes())
+        except (OSError, ValueError, RecursionError, UsageError) as error:
             _LOG.warning("the gateway map is not readable, the last one stays", extra={"reason": type(error).__name__})
 
     def find_caller(self, token: str) -> str | None:

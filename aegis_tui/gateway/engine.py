@@ -10,7 +10,7 @@ import logging
 import time
 from typing import Any
 
-from aegis_tui.adapters.llm.key import read_key
+from aegis_tui.adapters.llm.key_file import read_key
 from aegis_tui.domain.endpoint import root_url
 from aegis_tui.domain.metrics import EngineMeters, parse_metrics, rates
 from aegis_tui.errors import AegisError, UsageError
@@ -100,7 +100,7 @@ class Engine:
         self._reading = (reading, now_s)
         moving = rates(before, reading, now_s - before_s)
         still = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
-        return {**still, **moving.model_dump()}
+        return {**still, **moving._asdict()}
 
     async def _find_models(self) -> list[str] | None:
         """Names of the models served now; None when the server does not answer."""

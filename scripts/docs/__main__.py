@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from aegis_tui.cli.main import COMMANDS
-from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, Settings
+from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, Settings, describe
 from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.domain.ids import PERSON, ROLE_PREFIXES
 from aegis_tui.domain.limit import LIMITS
@@ -146,6 +148,10 @@ def _settings() -> Iterator[str]:
     yield "| setting | variable | type | default | what it is | may a project set it |"
     yield "| --- | --- | --- | --- | --- | --- |"
     whole = Settings.model_json_schema()
+    texts = describe(Settings)
+    for table, field in Settings.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            texts |= {f"{table}.{name}": text for name, text in describe(type(field.default)).items()}
     for name, schema in _flat(whole["properties"], whole.get("$defs", {})):
         kinds = [_kind(item) for item in schema.get("anyOf", [schema])]
         default = schema.get("default")
@@ -153,7 +159,7 @@ def _settings() -> Iterator[str]:
         variable = f"`{ENVIRONMENT[name]}`" if name in ENVIRONMENT else ""
         project = "no" if name.partition(".")[0] in NOT_FROM_PROJECT else "yes"
         kind = " or ".join(item for item in kinds if item != "null")
-        yield f"| `{name}` | {variable} | {kind} | {shown} | {schema['description']} | {project} |"
+        yield f"| `{name}` | {variable} | {kind} | {shown} | {texts[name]} | {project} |"
 
 
 def _flat(fields: dict[str, Any], known: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

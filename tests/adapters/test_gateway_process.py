@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from aegis_tui.adapters.gateway_process import GatewayProcess
-from aegis_tui.adapters.llm.key import ModelKey, read_key
+from aegis_tui.adapters.llm.key import ModelKey
+from aegis_tui.adapters.llm.key_file import read_key
 from aegis_tui.errors import Unavailable, UsageError
 from aegis_tui.sdk.discovery import WorkspacePaths
 

@@ -7,26 +7,20 @@ AEGIS_API_KEY may hold the key itself; the hub takes it out of its environment a
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from aegis_tui.adapters.llm.key_file import FILE_VARIABLE, check_key, read_key
 from aegis_tui.config import load_settings
-from aegis_tui.errors import UsageError
 from aegis_tui.sdk.private_file import write_private
 
 FindKey = Callable[[], str]
 """The key to send now; empty when the person gave none."""
 
 KEY_VARIABLE = "AEGIS_API_KEY"
-FILE_VARIABLE = "AEGIS_API_KEY_FILE"
-HINT = f"api_key_file in the user configuration, or {FILE_VARIABLE}, names a file that holds the key and nothing else"
 KEPT_NAME = "model-key"
 """The file in the runtime folder that keeps a key out of the environment, while the gateway runs."""
-
-_KEY_LIMIT_BYTES = 16 * 1024
 
 
 class ModelKey:
@@ -49,7 +43,7 @@ class ModelKey:
             UsageError: The settings or the key file cannot be used.
         """
         if self._spoken:
-            return _checked(self._spoken.encode("utf-8", "surrogateescape"), KEY_VARIABLE)
+            return check_key(self._spoken.encode("utf-8", "surrogateescape"), KEY_VARIABLE)
         path = load_settings(self._environ).api_key_file
         return read_key(path) if path is not None else ""
 
@@ -85,35 +79,3 @@ class ModelKey:
             if path.resolve().is_relative_to(root.resolve()):
                 found.append(f"the key file {path} lies in {root}, where agents may see it: move it elsewhere")
         return tuple(found)
-
-
-def read_key(path: Path) -> str:
-    """The key in a file.
-
-    Raises:
-        UsageError: It is no ordinary file, cannot be read, is empty, or does not hold one line of visible ASCII. The
-            message names the file and never what is in it.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"the key file {path} is no ordinary file", HINT)
-            text = file.read(_KEY_LIMIT_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"the key file {path} cannot be read: {error.strerror}", HINT) from error
-    return _checked(text, f"the key file {path}")
-
-
-def _checked(text: bytes, where: str) -> str:
-    key = text.removeprefix(b"\xef\xbb\xbf").strip()
-    if not key:
-        raise UsageError(f"{where} is empty", HINT)
-    if len(key) > _KEY_LIMIT_BYTES or not all(33 <= sign <= 126 for sign in key):
-        raise UsageError(f"{where} does not hold one line of visible ASCII", HINT)
-    return key.decode("ascii")
-
-
-def without_key(text: str, key: str) -> str:
-    """The text with the key blotted out: some servers repeat the key that they refuse."""
-    return text.replace(key, "[key]") if key else text

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aegis_tui.adapters.llm.key import FindKey, without_key
+from aegis_tui.adapters.llm.key import FindKey
+from aegis_tui.adapters.llm.key_file import without_key
 from aegis_tui.adapters.llm.problem import KEY_HINT, problem_of
 from aegis_tui.adapters.resolve import resolve_endpoint
 from aegis_tui.domain.endpoint import normalise_base_url

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.llm.key import ModelKey, read_key, without_key
+from aegis_tui.adapters.llm.key import ModelKey
+from aegis_tui.adapters.llm.key_file import read_key, without_key
 from aegis_tui.errors import UsageError
 
 

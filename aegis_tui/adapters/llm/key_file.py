@@ -1,0 +1,47 @@
+"""The text of a key file, read by the gateway for each request. Loads no settings: the gateway has none of its own."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from aegis_tui.errors import UsageError
+
+FILE_VARIABLE = "AEGIS_API_KEY_FILE"
+HINT = f"api_key_file in the user configuration, or {FILE_VARIABLE}, names a file that holds the key and nothing else"
+
+_KEY_LIMIT_BYTES = 16 * 1024
+
+
+def read_key(path: Path) -> str:
+    """The key in a file.
+
+    Raises:
+        UsageError: It is no ordinary file, cannot be read, is empty, or does not hold one line of visible ASCII. The
+            message names the file and never what is in it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UsageError(f"the key file {path} is no ordinary file", HINT)
+            text = file.read(_KEY_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"the key file {path} cannot be read: {error.strerror}", HINT) from error
+    return check_key(text, f"the key file {path}")
+
+
+def check_key(text: bytes, where: str) -> str:
+    """The key in a text that should hold nothing else; raises as `read_key`, whose words begin with `where`."""
+    key = text.removeprefix(b"\xef\xbb\xbf").strip()
+    if not key:
+        raise UsageError(f"{where} is empty", HINT)
+    if len(key) > _KEY_LIMIT_BYTES or not all(33 <= sign <= 126 for sign in key):
+        raise UsageError(f"{where} does not hold one line of visible ASCII", HINT)
+    return key.decode("ascii")
+
+
+def without_key(text: str, key: str) -> str:
+    """The text with the key blotted out: some servers repeat the key that they refuse."""
+    return text.replace(key, "[key]") if key else text
