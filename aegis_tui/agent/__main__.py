@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.agent.keyboard import keyboard_lines
 from aegis_tui.agent.last_words import error_words
+from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import AgentSession, feed_keyboard, run_beside
@@ -22,7 +22,7 @@ from aegis_tui.errors import AegisError
 from aegis_tui.sdk.client import EnsembleClient
 
 
-async def run(console: Console) -> None:
+async def run(screen: Screen) -> None:
     """Run the instance that the environment describes until it is told to end.
 
     Raises:
@@ -31,7 +31,6 @@ async def run(console: Console) -> None:
     settings = AgentSettings.from_environment(os.environ, worktree=Path.cwd())
     theirs = os.environ.get("AEGIS_ROLES")
     role = load_role(settings.role, folders=[Path(theirs)] if theirs else [])
-    screen = Screen(console)
     model = OpenAIChat(settings.base_url, api_key=settings.read_token())
     try:
         async with EnsembleClient.from_environment() as link:
@@ -52,15 +51,16 @@ def _follow_signals(session: AgentSession) -> None:
 
 def main() -> int:
     """Run the agent and return its exit code (contract 3)."""
-    console = Console(markup=False, highlight=False, emoji=False)
+    screen = Screen(Pane.of(sys.stdout, os.environ))
+    gc.freeze()  # what was imported stays until the end
     try:
-        asyncio.run(run(console))
+        asyncio.run(run(screen))
     except AegisError as error:
-        Screen(console).problem(f"{error}. {error.hint}" if error.hint else str(error))
+        screen.problem(f"{error}. {error.hint}" if error.hint else str(error))
         return error.exit_code
     except Exception as error:  # the last border: the pane shows why, the hub was told by the session
         logging.getLogger(__name__).exception("the agent failed")
-        Screen(console).problem(error_words(error))
+        screen.problem(error_words(error))
         return 1
     return 0
 

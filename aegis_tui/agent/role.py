@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from aegis_tui.domain.role import Role, split_front_matter
 from aegis_tui.errors import UsageError
+
+_PLAIN_LINE = re.compile(r"([a-z_]+): (?:([A-Za-z][A-Za-z0-9 ,.;()/_-]*[A-Za-z0-9.)])|\[([a-z_]+(?:, [a-z_]+)*)\])")
+_YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 
 SHIPPED = Path(__file__).parent / "roles"
 """The role files that come with the program."""
@@ -32,11 +35,40 @@ def load_role(name: str, *, folders: Sequence[Path] = ()) -> Role:
 
 def _load(path: Path, name: str) -> Role:
     front, prompt = split_front_matter(path.read_text(encoding="utf-8"))
+    fields = plain_fields(front)
+    if fields is None:
+        fields = _yaml_fields(front, path)
     try:
-        fields = YAML(typ="safe", pure=True).load(front) or {}
         role = Role.model_validate({**fields, "prompt": prompt})
-    except (YAMLError, ValidationError, TypeError) as error:
+    except ValidationError as error:
         raise UsageError(f"the role file {path} does not fit: {error}") from error
     if role.name != name:
         raise UsageError(f"the role file {path} names itself {role.name!r}", "File name and name must be equal")
     return role
+
+
+def plain_fields(front: str) -> dict[str, Any] | None:
+    """What YAML makes of lines like `name: worker` and `tools: [read, edit]`; None where the text has any other line.
+
+    The shipped roles have no others, so that an agent that starts does not import a YAML parser.
+    """
+    fields: dict[str, Any] = {}
+    for line in front.splitlines():
+        found = _PLAIN_LINE.fullmatch(line)
+        if found is None or found[1] in fields:
+            return None
+        value = found[2] or found[3].split(", ")
+        if not _YAML_WORDS.isdisjoint(word.lower() for word in (found[1], found[2] or "", *value)):
+            return None
+        fields[found[1]] = value
+    return fields
+
+
+def _yaml_fields(front: str, path: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML  # slow to import, and every agent imports this module
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return dict(YAML(typ="safe", pure=True).load(front) or {})
+    except (YAMLError, TypeError, ValueError) as error:
+        raise UsageError(f"the role file {path} does not fit: {error}") from error

@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 
-from rich.console import Console
-from rich.text import Text
-
+from aegis_tui.agent.pane import Pane
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.inert import inert as shown
 
@@ -26,47 +24,47 @@ _STATE_GLYPHS: Mapping[str, tuple[str, str]] = {
 class Screen:
     """The pane's output, one event after the other; nothing is drawn over."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, pane: Pane) -> None:
+        self._pane = pane
         self._is_streaming = False
 
     def welcome(self, agent_id: str, *, role: str, model: str) -> None:
         """Say who runs here and how to talk to it."""
-        self._line(Text.assemble((agent_id, "bold"), f" · {role} · {inert(model)}"))
-        self._line(Text("Type a line to send it. Ctrl-C interrupts the current turn.", "dim"))
+        self._line((agent_id, "bold"), (f" · {role} · {inert(model)}", ""))
+        self._line(("Type a line to send it. Ctrl-C interrupts the current turn.", "dim"))
 
     def stream(self, text: str) -> None:
         """Show a piece of the model's text right after the piece before."""
         self._is_streaming = True
-        self._console.print(Text(inert(text)), end="", soft_wrap=True)
+        self._pane.write(inert(text))
 
     def end_stream(self) -> None:
         """Close the streamed text, if any is open, with a new line."""
         if self._is_streaming:
             self._is_streaming = False
-            self._console.print()
+            self._pane.write("\n")
 
     def prompt(self, text: str, *, source: str) -> None:
         """Show a prompt that starts or continues the work."""
         head, _, rest = text.strip().partition("\n")
         more = f" (+{counted(rest.count(chr(10)) + 1, 'line')})" if rest else ""
-        self._line(Text.assemble(("› ", "bold"), (_cut(head), "bold"), (f"{more} · from {source}", "dim")))
+        self._line(("› ", "bold"), (_cut(head), "bold"), (f"{more} · from {source}", "dim"))
 
     def action(self, verb: str, detail: str) -> None:
         """Show one thing the agent does: `● Reading src/x.py`."""
-        self._line(Text.assemble(("● ", "cyan"), (verb, "bold"), " ", _cut(detail)))
+        self._line(("● ", "cyan"), (verb, "bold"), (f" {_cut(detail)}", ""))
 
     def command(self, command: str) -> None:
         """Show a shell command before it runs."""
-        self._line(Text.assemble(("$ ", "cyan"), _cut(command.strip())))
+        self._line(("$ ", "cyan"), (_cut(command.strip()), ""))
 
     def output(self, text: str) -> None:
         """Show the end of a command's output."""
         lines = text.rstrip().splitlines()
         if len(lines) > _OUTPUT_LINES:
-            self._line(Text(f"  … {counted(len(lines) - _OUTPUT_LINES, 'line')} above", "dim"))
+            self._line((f"  … {counted(len(lines) - _OUTPUT_LINES, 'line')} above", "dim"))
         for line in lines[-_OUTPUT_LINES:]:
-            self._line(Text("  " + _cut(line), "dim"))
+            self._line(("  " + _cut(line), "dim"))
 
     def diff(self, before: str, after: str) -> None:
         """Show what an edit changed, a few lines of it."""
@@ -76,33 +74,31 @@ class Screen:
             if not line.startswith(("---", "+++", "@@"))
         ]
         for line in changes[:_DIFF_LINES]:
-            self._line(Text("  " + _cut(line), "green" if line.startswith("+") else "red"))
+            self._line(("  " + _cut(line), "green" if line.startswith("+") else "red"))
         if len(changes) > _DIFF_LINES:
-            self._line(Text(f"  … {counted(len(changes) - _DIFF_LINES, 'more changed line')}", "dim"))
+            self._line((f"  … {counted(len(changes) - _DIFF_LINES, 'more changed line')}", "dim"))
 
     def state(self, state: str, note: str = "") -> None:
         """Show the state the instance is in now: a glyph, the word, and why."""
         glyph, style = _STATE_GLYPHS.get(state, ("◆", "cyan"))
-        self._line(Text.assemble((f"{glyph} {state}", style), (f" · {_cut(note)}" if note else "", "dim")))
+        self._line((f"{glyph} {state}", style), (f" · {_cut(note)}" if note else "", "dim"))
 
     def problem(self, text: str) -> None:
         """Show something that went wrong and is being dealt with."""
-        self._line(Text.assemble(("! ", "yellow"), _cut(text)))
+        self._line(("! ", "yellow"), (_cut(text), ""))
 
     def typed(self, echo: str) -> None:
         """Show what a person types; the terminal's own echo is off. A backspace takes one character off."""
-        for character in echo:
-            self._console.file.write("\b \b" if character == "\b" else character)
-        self._console.file.flush()
+        self._pane.write(echo.replace("\b", "\b \b"))
 
     def control(self, sequence: str) -> None:
         """Send a control sequence of our own to the terminal."""
-        self._console.file.write(sequence)
-        self._console.file.flush()
+        self._pane.write(sequence)
 
-    def _line(self, text: Text) -> None:
+    def _line(self, *pieces: tuple[str, str]) -> None:
+        """Show pieces of text, each with its style, on a line of their own."""
         self.end_stream()
-        self._console.print(text, soft_wrap=True)
+        self._pane.write("".join(self._pane.styled(text, style) for text, style in pieces) + "\n")
 
 
 def inert(text: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from aegis_tui.domain.design import Design
+from aegis_tui.domain.finding import Criterion as Criterion
+from aegis_tui.domain.finding import Finding as Finding
 from aegis_tui.domain.model import EventData, FrozenModel
 from aegis_tui.domain.qa.events import QaAccepted as QaAccepted
 from aegis_tui.domain.qa.events import QaBaseChecked as QaBaseChecked
@@ -84,24 +86,6 @@ class RunFacts(FrozenModel):
     """Paths of the submodules of the base, whose folders are empty in every worktree."""
     logs: str = ""
     """The folder of the logs: `hub.log`, and `<instance>.log` with what the pane of an instance showed last."""
-
-
-class Finding(FrozenModel):
-    """One review remark or rule violation."""
-
-    type: str = "review"
-    file: str | None = None
-    line: int | None = None
-    msg: str
-    severity: Literal["info", "warning", "error"] = "error"
-
-
-class Criterion(FrozenModel):
-    """One acceptance criterion, judged (REV-4)."""
-
-    id: str
-    passed: bool = Field(alias="pass")
-    evidence: str = ""
 
 
 class Overlapping(FrozenModel):

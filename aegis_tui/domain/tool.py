@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from aegis_tui.domain.finding import Criterion, Finding
 from aegis_tui.domain.model import FrozenModel
-from aegis_tui.domain.run_event import Criterion, Finding
 from aegis_tui.errors import UsageError
 
 BASH_TIMEOUT_S = 120.0

@@ -99,7 +99,7 @@ class UpstreamAnswer:
 
 
 class Upstream:
-    """One pool for all calls.
+    """One pool for all calls, and another one for those over TLS, made when the first of them is.
 
     Args:
         idle_timeout_s: How long the server may say nothing, before the first byte or between two.
@@ -107,13 +107,7 @@ class Upstream:
 
     def __init__(self, *, idle_timeout_s: float = 300.0) -> None:
         self._idle_timeout_s = idle_timeout_s
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=None,
-            max_keepalive_connections=64,
-            keepalive_expiry=_KEEPALIVE_S,
-            network_backend=PinnedBackend(),
-        )
+        self._pools: dict[bool, httpcore.AsyncConnectionPool] = {}
 
     @asynccontextmanager
     async def open(
@@ -169,14 +163,28 @@ class Upstream:
 
             request.extensions["trace"] = trace
             try:
-                return await self._pool.handle_async_request(request)
+                return await self._pool(request).handle_async_request(request)
             except _HUNG_UP:
                 if connected:
                     raise
 
+    def _pool(self, request: httpcore.Request) -> httpcore.AsyncConnectionPool:
+        """The pool for a request; reading the certificates of the system takes 60 ms, which most servers need not."""
+        has_tls = request.url.scheme != b"http"
+        if has_tls not in self._pools:
+            self._pools[has_tls] = httpcore.AsyncConnectionPool(
+                ssl_context=ssl.create_default_context() if has_tls else None,
+                max_connections=None,
+                max_keepalive_connections=64,
+                keepalive_expiry=_KEEPALIVE_S,
+                network_backend=PinnedBackend(),
+            )
+        return self._pools[has_tls]
+
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
 
 
 def _with_host(url: str, headers: Headers, body: bytes) -> list[tuple[bytes, bytes]]:

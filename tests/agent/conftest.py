@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from aegis_tui.adapters.llm.openai import OpenAIChat
+from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import AgentSession
@@ -117,7 +117,7 @@ async def running(
             worktree=worktree,
         )
         console = io.StringIO()
-        screen = Screen(Console(file=console, markup=False, highlight=False, emoji=False, width=100))
+        screen = Screen(Pane(console))
         model = OpenAIChat(settings.base_url, attempts=2, backoff_s=0.01)
         session = AgentSession(settings, load_role(role), link=hub.link(ME), model=model, screen=screen, beat_s=0.05)
         task = asyncio.create_task(session.run())

@@ -7,8 +7,8 @@ import io
 from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
+from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.screen import Screen
 from aegis_tui.errors import Refused
@@ -25,6 +25,6 @@ class Gone:
 @pytest.mark.parametrize(("state", "is_told"), [("done", False), ("implementing", True)])
 def test_an_instance_that_the_hub_ended_for_what_it_handed_in_shows_no_failure(state: str, is_told: bool) -> None:
     pane = io.StringIO()
-    progress = Progress(cast(HubLink, Gone()), Screen(Console(file=pane, width=80)))
+    progress = Progress(cast(HubLink, Gone()), Screen(Pane(pane)))
     asyncio.run(progress.enter(state))
     assert ("did not take a report" in pane.getvalue()) is is_told

@@ -3,8 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
-from aegis_tui.agent.role import SHIPPED, load_role
+from aegis_tui.agent.role import SHIPPED, load_role, plain_fields
+from aegis_tui.domain.role import split_front_matter
 from aegis_tui.errors import UsageError
 
 READ_ONLY = {"read", "signatures", "search"}
@@ -54,3 +58,24 @@ def test_a_role_file_that_does_not_fit_is_refused(tmp_path: Path, text: str) -> 
     (tmp_path / "worker.md").write_text(text)
     with pytest.raises(UsageError):
         load_role("worker", folders=[tmp_path])
+
+
+_WORD = st.sampled_from(
+    ["true", "Null", "no", "a", "worker", "x y", "a - b", "1", "e1", "it's", "b: c", "d #", "#", ""]
+)
+_VALUE = st.one_of(
+    _WORD, st.text("ab1 ,.;()/_-:#[]'", max_size=6), st.lists(_WORD).map(lambda all_: f"[{', '.join(all_)}]")
+)
+_LINE = st.builds("{}: {}".format, st.sampled_from(["name", "tools", "true", "n m"]), _VALUE)
+
+
+@given(st.lists(_LINE, max_size=3).map("\n".join))
+def test_what_is_read_without_a_yaml_parser_is_what_yaml_says(front: str) -> None:
+    if (fields := plain_fields(front)) is not None:
+        assert fields == (YAML(typ="safe", pure=True).load(front) or {})
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.md")), ids=lambda path: path.stem)
+def test_no_shipped_role_needs_a_yaml_parser(path: Path) -> None:
+    front, _ = split_front_matter(path.read_text("utf-8"))
+    assert set(plain_fields(front) or {}) == {"name", "description", "tools"}

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import io
 
-from rich.console import Console
+import pytest
 
+from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.screen import Screen
 
 
-def shown(width: int = 60) -> tuple[Screen, io.StringIO]:
+def shown() -> tuple[Screen, io.StringIO]:
     file = io.StringIO()
-    return Screen(Console(file=file, markup=False, highlight=False, emoji=False, width=width)), file
+    return Screen(Pane(file)), file
 
 
 def test_text_of_models_and_repositories_is_inert() -> None:
@@ -50,3 +51,31 @@ def test_a_state_has_glyph_word_and_reason() -> None:
     screen, file = shown()
     screen.state("waiting", "for the lock of x")
     assert file.getvalue() == "◔ waiting · for the lock of x\n"
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "is_shown"),
+    [
+        (_Terminal(), {"TERM": "tmux-256color"}, "\x1b[36m● \x1b[0m\x1b[1mReading\x1b[0m a\n"),
+        (_Terminal(), {"TERM": "tmux-256color", "NO_COLOR": "1"}, "● \x1b[1mReading\x1b[0m a\n"),
+        (_Terminal(), {"TERM": "dumb"}, "● Reading a\n"),
+        (_Terminal(), {}, "● Reading a\n"),
+        (io.StringIO(), {"TERM": "tmux-256color"}, "● Reading a\n"),
+    ],
+)
+def test_styles_are_written_where_the_terminal_has_them(
+    file: io.StringIO, environ: dict[str, str], is_shown: str
+) -> None:
+    Screen(Pane.of(file, environ)).action("Reading", "a")
+    assert file.getvalue() == is_shown
+
+
+def test_what_a_person_types_is_echoed_and_taken_back() -> None:
+    screen, file = shown()
+    screen.typed("ab\bc")
+    assert file.getvalue() == "ab\b \bc"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.agent.files import Worktree, replace_once
 from aegis_tui.agent.locks import HeldLocks, name_of
+from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.screen import Screen
@@ -106,7 +106,7 @@ def on_hub(paths: WorkspacePaths, tmp_path: Path) -> Play:
             async with asyncio.timeout(20), open_hub(paths, port=0, services=[service]) as (address, engine):
                 one, other = await join(address, "one"), await join(address, "other")
                 async with one, other:
-                    screen, scope = Screen(Console(file=io.StringIO())), Scope(joint=("**",))
+                    screen, scope = Screen(Pane(io.StringIO())), Scope(joint=("**",))
                     writer = Writer(
                         Worktree(root),
                         WriteScope("CLAUDE-one", scope),

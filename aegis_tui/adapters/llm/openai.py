@@ -18,8 +18,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import unquote
 
-import httpx
-
+from aegis_tui.adapters.http import httpx, needs_certificates
 from aegis_tui.adapters.llm.assembly import ReplyAssembler
 from aegis_tui.adapters.llm.call_assembly import Odd
 from aegis_tui.adapters.llm.event_stream import DONE, OddBody, ReplyBody, parse_texts, show_piece
@@ -67,7 +66,7 @@ class OpenAIChat:
         self._server = "the model gateway" if socket else f"the model server at {base_url}"
         self._http = httpx.AsyncClient(
             base_url=url,
-            transport=httpx.AsyncHTTPTransport(uds=socket),
+            transport=httpx.AsyncHTTPTransport(uds=socket, verify=needs_certificates(url)),
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             timeout=httpx.Timeout(idle_timeout_s, connect=_CONNECT_TIMEOUT_S),
             trust_env=False,

@@ -42,14 +42,15 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
             ``model.key``).
         UsageError: The key file cannot be used.
     """
-    import httpx  # slow to import, and every hub imports this module
+    from aegis_tui.adapters.http import httpx, needs_certificates  # slow to import, and every hub imports this module
 
     url = normalise_base_url(base_url)
     await resolve_endpoint(url)
     key = find_key()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers) as client:
+        verify = needs_certificates(url)
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers, verify=verify) as client:
             response = await client.get(f"{url}/models")
     except httpx.HTTPError as error:
         late = f" within {_TIMEOUT_S:g} s" if isinstance(error, httpx.TimeoutException) else ""

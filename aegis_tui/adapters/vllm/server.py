@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
-
+from aegis_tui.adapters.http import httpx, needs_certificates
 from aegis_tui.adapters.process import ProcessIdentity, end_process_tree, find_identity, is_same_process_alive
 from aegis_tui.errors import ModelUnavailable, UsageError
 
@@ -171,7 +170,8 @@ async def read_metrics(base_url: str) -> str | None:
 
 async def _get(url: str) -> str | None:
     with contextlib.suppress(httpx.HTTPError):
-        async with httpx.AsyncClient(timeout=_ASK_TIMEOUT_S, trust_env=False) as client:
+        verify = needs_certificates(url)
+        async with httpx.AsyncClient(timeout=_ASK_TIMEOUT_S, trust_env=False, verify=verify) as client:
             answer = await client.get(url)
             return answer.text if answer.is_success else None
     return None

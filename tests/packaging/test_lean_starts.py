@@ -1,0 +1,23 @@
+"""What a process may not import before it needs it: dozens of each are started in one run (PERF-18)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_UNUSED = ("click", "fastapi", "git", "mcp", "pygments", "ruamel.yaml", "textual", "tree_sitter", "typer")
+
+
+@pytest.mark.parametrize(
+    ("module", "unused"),
+    [
+        ("aegis_tui.agent.__main__", (*_UNUSED, "rich", "uvicorn", "aegis_tui.domain.run_event")),
+        ("aegis_tui.gateway.run", (*(name for name in _UNUSED if name != "click"), "rich", "httpx", "pydantic")),
+    ],
+)
+def test_a_process_starts_without_what_it_does_not_need(module: str, unused: tuple[str, ...]) -> None:
+    code = f"import sys, {module}\nprint([name for name in {unused!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
