@@ -12,6 +12,7 @@ from typing import Any
 from aegis_tui.hub.contract import CONTRACTS, contract_text
 from tests.frozen import gains, surface
 from tests.frozen.logs import DATA, folded, logs, text_of
+from tests.frozen.outputs import outputs
 
 _FOR_PEOPLE = ("description", "summary")
 """Parts of the contract that may be worded anew."""
@@ -51,6 +52,7 @@ def names() -> Iterator[Fixture]:
     """What the code calls things."""
     yield Fixture(DATA / "names.json", surface.names, gains.lost_names)
     yield Fixture(DATA / "options.json", surface.options, gains.lost_names)
+    yield Fixture(DATA / "outputs.json", outputs, gains.lost_names)
     yield Fixture(DATA / "signatures.json", surface.signatures, gains.lost_signatures)
 
 

@@ -12,8 +12,9 @@ from aegis_tui.domain.event import AnyEventData
 from aegis_tui.domain.model import by_type
 from aegis_tui.domain.run import RunStatus
 from aegis_tui.domain.run_event import Stage
-from tests.frozen import fixtures, gains, scenes
-from tests.frozen.logs import folded, logs, recovered, restore
+from tests.frozen import fixtures, gains, scenes, surface
+from tests.frozen.logs import DATA, folded, logs, recovered, restore
+from tests.frozen.outputs import PRINTS_THE_CONTRACT, SAME_AS, paths_of
 
 
 @pytest.mark.parametrize("sql", logs(), ids=lambda path: path.stem)
@@ -58,6 +59,22 @@ def test_no_name_option_signature_or_schema_is_lost(fixture: fixtures.Fixture) -
     assert fixture.frozen is not None
     losses = fixture.losses()
     assert not losses, "\n".join(losses)
+
+
+def test_the_output_of_every_command_with_json_is_frozen() -> None:
+    frozen = set(json.loads((DATA / "outputs.json").read_text("utf-8"))) | {PRINTS_THE_CONTRACT}
+    asked = {name.removesuffix(" (plain)") for name, words in surface.options().items() if "--json" in words}
+    assert {_told_as(name) for name in asked} - frozen == set()
+
+
+def _told_as(name: str) -> str:
+    """The command whose output is that of another, by the other's name."""
+    return next((name.replace(one, other) for one, other in SAME_AS.items() if name.startswith(one)), name)
+
+
+def test_paths_of_keys_name_fields_and_not_things() -> None:
+    value = {"a": [{"b": 1}, {"c": {"NATIVE-w01": {"d": 2}}}], "specs": {"old": {"e": 3}}}
+    assert paths_of(value) == {"a", "a[].b", "a[].c", "a[].c.*", "a[].c.*.d", "specs", "specs.*", "specs.*.e"}
 
 
 def test_a_name_may_be_gained_and_none_lost() -> None:
