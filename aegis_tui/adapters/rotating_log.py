@@ -14,6 +14,31 @@ KEPT_FILES = 2
 """Older files that stay beside the log: `hub.log.1`, `hub.log.2`."""
 
 
+_OF_EVERY_RECORD = frozenset((*logging.makeLogRecord({}).__dict__, "asctime", "message", "taskName"))
+_FACT_CHARS = 500
+
+
+class FactsFormatter(logging.Formatter):
+    """Time, level, place and message of a record, then the facts that came with it: `extra` is part of the line."""
+
+    def __init__(self) -> None:
+        """One form for every program of ours."""
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line without a traceback; called by the base class."""
+        facts = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+        said = [f"{name.removeprefix('aegis_')}={value!r:.{_FACT_CHARS}}" for name, value in facts.items()]
+        return " ".join([super().formatMessage(record), *said])
+
+
+def log_to_stderr() -> None:
+    """Begin the log of a background process: its level, and the form of its lines."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(FactsFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
 class RotatingLog(RotatingFileHandler):
     """Appends to one file; one that is full is put aside.
 

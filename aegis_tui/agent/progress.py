@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from aegis_tui.agent.screen import Screen
 from aegis_tui.domain.cause import Cause
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, Conflict, Refused, UsageError
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import Usage
 
@@ -25,12 +26,17 @@ _NOTE_CHARS = 2000
 
 
 class Progress:
-    """The instance's own word on its state. Reported once a change; a hub that is away does not stop the work."""
+    """The instance's own word on its state.
+
+    A hub that is away or cannot write does not stop the work: the newest word is kept, and `tell_again` says it.
+    """
 
     def __init__(self, link: HubLink, screen: Screen) -> None:
         self._link = link
         self._screen = screen
         self._share = 0.0
+        self._untold: tuple[str, Cause | None] | None = None
+        self._telling = asyncio.Lock()
         self.state = "starting"
         self.usage = Usage()
 
@@ -49,18 +55,37 @@ class Progress:
 
     async def report(self, note: str = "", cause: Cause | None = None) -> None:
         """Send the present state, progress and tokens to the hub."""
+        self._untold = (note, cause)
+        await self._tell()
+
+    async def tell_again(self) -> None:
+        """Send what the hub did not take, if there is such a thing; to be called with every beat."""
+        if self._untold is not None and not self._telling.locked():
+            await self._tell()
+
+    async def _tell(self) -> None:
+        """Send the newest word, after those that are being sent."""
+        async with self._telling:
+            if self._untold is None:
+                return
+            (note, cause), self._untold = self._untold, None
+            try:
+                await self._send(note, cause)
+            except AegisError as error:
+                if self.state == "done" and error.code == "unauthorized":
+                    return  # The hub ended the instance by what it handed in: there is nobody to report to.
+                self._screen.problem(f"the hub did not take a report: {error}")
+                if not isinstance(error, (Refused, Conflict, UsageError)):
+                    self._untold = self._untold or (note, cause)
+
+    async def _send(self, note: str, cause: Cause | None) -> None:
         why: dict[str, Any] = {"cause": cause.model_dump()} if cause else {}
-        try:
-            await self._link.command(
-                "agent:report",
-                timeout_s=_REPORT_TIMEOUT_S,
-                state=self.state,
-                progress=self._share,
-                note=note[:_NOTE_CHARS] or None,
-                tokens=self.usage.to_wire(),
-                **why,
-            )
-        except AegisError as error:
-            if self.state == "done" and error.code == "unauthorized":
-                return  # The hub ended the instance by what it handed in: there is nobody to report to.
-            self._screen.problem(f"the hub did not take a report: {error}")
+        await self._link.command(
+            "agent:report",
+            timeout_s=_REPORT_TIMEOUT_S,
+            state=self.state,
+            progress=self._share,
+            note=note[:_NOTE_CHARS] or None,
+            tokens=self.usage.to_wire(),
+            **why,
+        )

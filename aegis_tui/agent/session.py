@@ -225,6 +225,7 @@ class AgentSession:
                 self._heard.set()
                 lost = self._locks.forget(map(str, reply.get("lost", ()))) + await self._locks.renew_due()
                 await self._acknowledge()
+                await self.progress.tell_again()
                 for path in lost:
                     self.inbox.add_notice(f"your lock of {path} is gone")
             except Refused:

@@ -77,10 +77,12 @@ def log_to(path: Path) -> None:
     """Write what goes wrong into a file, two of 1 MiB at most: the terminal belongs to the screen."""
     import logging.handlers
 
+    from aegis_tui.adapters.rotating_log import FactsFormatter
+
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        handler.setFormatter(FactsFormatter())
         logger = logging.getLogger("aegis_tui")
         logger.addHandler(handler)
         logger.propagate = False

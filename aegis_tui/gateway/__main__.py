@@ -7,7 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
-from aegis_tui.adapters.rotating_log import log_to
+from aegis_tui.adapters.rotating_log import log_to, log_to_stderr
 from aegis_tui.errors import AegisError
 from aegis_tui.gateway.run import run_gateway
 
@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--runtime", type=Path, required=True, help="owner-only folder with gateway-map.json")
     parser.add_argument("--state", type=Path, required=True, help="folder whose logs/ takes the call log")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     log_to(options.state.absolute() / "logs" / "gateway.log")
     try:
         run_gateway(options.runtime.absolute(), options.state.absolute())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aegis_tui.adapters.clock import SystemClock
-from aegis_tui.adapters.rotating_log import log_to
+from aegis_tui.adapters.rotating_log import log_to, log_to_stderr
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
@@ -158,7 +158,7 @@ async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: M
 def main_hub(root: Path, *, services: Sequence[HubService] = ()) -> int:
     """Run the hub in this process, with its log on stderr; the exit code of contract 3."""
     give_memory_back()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     try:
         asyncio.run(run_hub(root, services=services))
     except AegisError as error:

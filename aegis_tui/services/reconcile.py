@@ -181,10 +181,13 @@ class Reconciler:
             await asyncio.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
             return
         if command := given_up_command(effect, cause):
-            self._tries.pop(effect, None)
-            await self._port.submit(command, THE_HUB)
-        else:
-            await asyncio.sleep(min(60.0, FIRST_PAUSE_S * 2**tries))
+            try:
+                await self._port.submit(command, THE_HUB)
+                self._tries.pop(effect, None)
+                return
+            except AegisError as error:  # a full disk takes no event: it is done again, and given up again, later
+                _log.warning("a failure could not be logged: %s", error.message)
+        await asyncio.sleep(min(60.0, FIRST_PAUSE_S * 2**tries))
 
     async def _instance(self, agent_id: str) -> tuple[Instance, Run]:
         def view(workspace: Workspace) -> tuple[Instance, Run]:

@@ -218,7 +218,7 @@ async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> 
         try:
             await loop()
         except AegisError as error:
-            _log.warning("loop failed", extra={"loop": name, "reason": error.message})
+            _log.warning("loop failed: %s: %s", name, error.message)
         except Exception:
             _log.exception("loop broke", extra={"loop": name})
         with contextlib.suppress(TimeoutError):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import stat
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.rotating_log import RotatingLog
+from aegis_tui.adapters.rotating_log import FactsFormatter, RotatingLog
 
 TALKER = """
 import logging, os, pathlib, sys
@@ -50,3 +51,13 @@ def test_a_link_in_the_place_of_the_log_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "x.log").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError):
         RotatingLog(tmp_path / "x.log")
+
+
+def test_the_facts_of_a_record_stand_in_its_line() -> None:
+    """A line that says that something failed says why, whatever the text holds."""
+    facts = {"reason": "disk full\n2026 INFO forged", "aegis_path": "/a b", "long": "x" * 9_000}
+    record = logging.makeLogRecord({"name": "hub", "levelname": "WARNING", "msg": "no %s", "args": ("room",), **facts})
+    line = FactsFormatter().format(record)
+    assert " WARNING hub: no room reason='disk full\\n2026 INFO forged' path='/a b' long='xxx" in line
+    assert len(line) < 700
+    assert "\n" not in line

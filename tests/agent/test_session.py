@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.errors import HubUnavailable, Refused
+from aegis_tui.errors import HubUnavailable, Refused, StoreError
 from aegis_tui.testing.canned_llm import Canned, calls
 from aegis_tui.testing.memory_hub import MemoryHub
 
@@ -110,6 +110,22 @@ def test_an_acknowledgement_that_the_hub_did_not_hear_is_said_again(play: Play) 
         bench.server.will(calls(("report", {"status": "blocked", "summary": "x"})))
         await bench.work()
         await bench.until(lambda: len(bench.hub.of_type("ack")) == 2)
+
+    play(scenario)
+
+
+def test_a_failure_that_the_hub_could_not_log_is_told_again(play: Play) -> None:
+    """A full disk takes no report; once it does, nobody waits for an instance that has long failed (FLOW-6)."""
+
+    async def scenario(bench: Any) -> None:
+        bench.server.will(calls(("report", {"status": "blocked", "summary": "x"})))
+        for _ in range(200):
+            bench.hub.refuse_next("agent:report", StoreError("the disk is full"))
+        await bench.work()
+        await bench.until(
+            lambda: [item.fields["state"] for item in bench.hub.of_type("agent:report")][-2:] == ["blocked"] * 2
+        )
+        assert "the hub did not take a report: the disk is full" in bench.screen
 
     play(scenario)
 
