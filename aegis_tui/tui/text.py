@@ -80,6 +80,11 @@ def fit_tail(text: str, width: int) -> str:
     return fit(f"…{kept}", width)
 
 
+def ident_width(ident: str) -> int:
+    """Cells for the short id of an agent: four for ours, more for a longer one of an agent from outside."""
+    return max(4, min(width_of(ident), 12))
+
+
 def line_width(line: Line) -> int:
     """Cells of a whole line."""
     return sum(cell_len(span.text) for span in line)

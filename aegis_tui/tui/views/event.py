@@ -15,7 +15,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import HUB, PERSON, instance_id
 from aegis_tui.domain.instance import AgentState, InstanceLost, InstancePlanned, InstanceReclaimed
 from aegis_tui.domain.qa.check import why
-from aegis_tui.tui.text import Ink, Span, fit, inert
+from aegis_tui.tui.text import Ink, Span, fit, ident_width, inert
 
 _LOUD: dict[str, Ink] = {
     "stage:changed": "accent",
@@ -47,9 +47,10 @@ def event_line(event: Event, *, width: int) -> tuple[Span, ...]:
     who = instance_id(event.agent_id)
     who = {HUB: "hub", PERSON: "you"}.get(who, who)
     ink = _LOUD.get(event.type, "text")
-    head = (Span(local_time(event.timestamp) + " ", "muted"), Span(fit(inert(who), 4) + " ", "strong"))
+    ident = ident_width(who)
+    head = (Span(local_time(event.timestamp) + " ", "muted"), Span(fit(inert(who), ident) + " ", "strong"))
     kind: Ink = "muted" if ink == "text" else ink
-    room = max(8, width - 14)
+    room = max(8, width - 10 - ident)
     if width < _TABLE_WIDTH:
         name = fit(f"{event.type} ", min(room, len(event.type) + 1))
         return (*head, Span(name, kind), Span(fit(inert(words_of(event)), room - len(name)), ink))

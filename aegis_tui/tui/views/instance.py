@@ -11,7 +11,7 @@ from aegis_tui.domain.instance import Instance, Phase
 from aegis_tui.domain.lock_wait import Wait
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.tui.text import Ink, Line, Row, Span, bar, clock_text, count_text, fit, inert
+from aegis_tui.tui.text import Ink, Line, Row, Span, bar, clock_text, count_text, fit, ident_width, inert
 from aegis_tui.tui.views.need import ASKING
 
 TOTAL_KEY = "total"
@@ -96,9 +96,9 @@ class Columns(NamedTuple):
     tokens: int
 
 
-def columns_for(width: int, feature_width: int) -> Columns:
+def columns_for(width: int, feature_width: int, ident: int) -> Columns:
     """Widths for a table of `width` cells: what matters least goes first when room is short."""
-    ident, time = 4, 7
+    time = 7
     tokens = 5 if width >= 60 else 0
     feature = max(7, min(feature_width, 22 if width >= 76 else 18 if width >= 60 else 12))
     meter = 15 if width >= 76 else 10 if width >= 72 else 5
@@ -147,7 +147,8 @@ def instance_rows(
     """
     items = listed(workspace, run)
     names = [inert(_feature(item)) for item in items]
-    columns = columns_for(width, max((len(name) for name in names), default=7))
+    longest = max((ident_width(item.instance_id) for item in items), default=4)
+    columns = columns_for(width, max((len(name) for name in names), default=7), longest)
     rows = [
         Row(item.agent_id, _row(workspace, item, name, columns, now=now, marked=item.agent_id in marked, usage=usage))
         for item, name in zip(items, names, strict=True)

@@ -8,7 +8,7 @@ from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.lock import Lock, LockMode
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.tui.text import Ink, Row, Span, clock_text, fit, fit_tail, inert
+from aegis_tui.tui.text import Ink, Row, Span, clock_text, fit, fit_tail, ident_width, inert
 
 _LETTER: dict[LockMode, tuple[str, Ink]] = {
     LockMode.EXCLUSIVE: ("X", "accent"),
@@ -37,11 +37,12 @@ def _lock(workspace: Workspace, lock: Lock, now: datetime, width: int) -> tuple[
     since = workspace.acquired_at.get(lock.lock_id)
     age = clock_text((now - datetime.fromisoformat(since)).total_seconds()) if since else ""
     who = instance_id(lock.agent_id)
-    room = max(6, width - 2 - 1 - 4 - 1 - 5)
+    ident = ident_width(who)
+    room = max(6, width - 2 - 1 - ident - 1 - 5)
     return (
         Span(f"{letter} ", ink),
         Span(fit_tail(inert(str(lock.resource)), room) + " "),
-        Span(fit(who, 4) + " ", "strong"),
+        Span(fit(who, ident) + " ", "strong"),
         Span(fit(age, 5, right=True), "muted"),
     )
 

@@ -168,11 +168,12 @@ def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | No
         meters: `metrics` of `GET /v1/meters` (contract 9), or None.
         scripted: The words come from files.
         model: Its name, where known.
-        absent: The sentence for no server.
+        absent: What is known of the server while nobody uses it; where room is short, what follows ` ─ ` is left out.
         width: Cells.
     """
     if meters is None:
-        return (Span(fit(f" {absent}", width), "muted"),)
+        words = absent if width_of(absent) < width else absent.partition(" ─ ")[0]
+        return (Span(fit(f" {words}", width), "muted"),)
     name = Span("scripted model", "warn") if scripted else Span(inert(model or "model"), "strong")
     groups: list[Line] = [(Span(" "), name, Span("  "))]
     for value, word in ((meters.get("running"), "running"), (meters.get("waiting"), "waiting")):

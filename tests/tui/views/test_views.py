@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,12 +16,15 @@ from aegis_tui.tui.views.conflict import conflict_lines, conflict_rows, parse_hu
 from aegis_tui.tui.views.design import design_lines, graph_lines
 from aegis_tui.tui.views.event import event_line, words_of
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece, explain_stage
+from aegis_tui.tui.views.instance import instance_rows
 from aegis_tui.tui.views.lock import lock_rows, partition_rows
 from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.report import merge_command, report_lines
 from aegis_tui.tui.views.run import gate_line, meter_line, piece_rows, stage_spans, title_line
 
 Record = Callable[..., Any]
+AT = "2026-01-01T00:00:00Z"
+NOW = datetime.fromisoformat(AT)
 
 
 def text(lines: list[Line]) -> str:
@@ -158,6 +162,22 @@ def test_pieces_say_what_they_wait_for(record: Record) -> None:
     assert "after discounts" in text([row.line for row in piece_rows(run, width=60)])
 
 
+def test_an_agent_from_outside_is_shown_by_its_whole_name(record: Record) -> None:
+    """It chose its id itself; the first four letters of two may be the same."""
+    workspace = record(until=125).workspace()
+    run = workspace.runs.latest()
+    item = next(iter(workspace.instances.by_id.values()))
+    for at, name in enumerate(("frontend", "fronted2")):
+        other = {"agent_id": f"CODEX-{name}", "instance_id": name, "run": None, "phase": "joined"}
+        workspace.instances.by_id[f"{at}"] = item.model_copy(update=other)
+    head, rows = instance_rows(workspace, run, now=NOW, width=80)
+    assert {line_width(row.line) for row in rows} == {line_width(head)}
+    page = text([row.line for row in rows])
+    assert "frontend " in page and "fronted2 " in page
+    joined = AgentJoined(agent_type="CODEX", role="worker", partition=(), session="s1")
+    assert "frontend agent:joined" in text([event_line(Event(1, "CODEX-frontend", AT, joined), width=80)])
+
+
 @pytest.mark.parametrize("width", [40, 57, 80, 120])
 def test_every_event_fits_its_line(record: Record, width: int) -> None:
     lines = [event_line(event, width=width) for event in record().events]
@@ -216,6 +236,9 @@ def test_a_long_chain_keeps_each_feature_under_what_it_stands_on() -> None:
 
 def test_no_model_server_is_told_calmly_and_meters_are_whole_words() -> None:
     assert text([meter_line(None, scripted=False, model=None, absent="none", width=40)]).strip() == "none"
+    known = "no server answers ─ start one: aegis-tui vllm start MODEL"
+    for width, words in ((40, "no server answers"), (80, known)):
+        assert text([meter_line(None, scripted=False, model=None, absent=known, width=width)]).strip() == words
     meters = {
         "running": 3,
         "waiting": 1,
