@@ -92,7 +92,7 @@ def _settings(place: Place | None) -> dict[str, str]:
 def _events(place: Place | None) -> dict[str, Any]:
     if place is None or not place.paths.log_db.exists():
         return {}
-    from aegis_tui.bootstrap import log_reader
+    from aegis_tui.bootstrap.log import log_reader
 
     try:
         return event_facts(log_reader(place.paths).events())

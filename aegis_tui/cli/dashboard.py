@@ -147,16 +147,14 @@ class _History:
 
     def report(self, run: str) -> dict[str, Any]:
         """The report of a run."""
-        with contextlib.redirect_stdout(sys.__stdout__):  # as for the terminal above
-            from aegis_tui.bootstrap import log_reader  # noqa: F401  # brings libtmux
-            from aegis_tui.cli.status import compute_report
+        from aegis_tui.cli.status import compute_report
 
         return compute_report(self._place, run)
 
     def transcript(self, instance: str) -> Sequence[str]:
         """What an instance showed."""
         with contextlib.redirect_stdout(sys.__stdout__):
-            from aegis_tui.bootstrap import read_transcript
+            from aegis_tui.bootstrap.panes import read_transcript
 
         return read_transcript(self._place.paths, instance).lines
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from aegis_tui.bootstrap import close_workspace
+from aegis_tui.bootstrap.panes import close_workspace
 from aegis_tui.cli import output
 from aegis_tui.cli.dashboard import BaseUrl, Layout, Look, Model, Theme
 from aegis_tui.cli.hub_stop import stop_hub

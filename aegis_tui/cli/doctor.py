@@ -29,7 +29,7 @@ def _doctor(
     ] = None,
 ) -> int:
     """What this machine has and lacks, each lack with its fix; exit 5 when something essential is missing."""
-    from aegis_tui.bootstrap import make_doctor
+    from aegis_tui.bootstrap.machine import make_doctor
     from aegis_tui.services.doctor import missing
 
     settings = _settings()

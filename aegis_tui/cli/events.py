@@ -45,7 +45,7 @@ def _logged(place: Place, after: int) -> Iterator[dict[str, Any]]:
     """What the hub tells of its log; where none runs, what it would tell."""
     address = place.find()
     if address is None:
-        from aegis_tui.bootstrap import log_reader
+        from aegis_tui.bootstrap.log import log_reader
         from aegis_tui.hub.interest import public_wire
 
         yield from map(public_wire, log_reader(place.paths).events(after=after))

@@ -19,7 +19,7 @@ def _runs(as_json: AsJson = False) -> int:
 
     Look at one: aegis-tui report RUN. Exit code 2 when nothing was ever logged here.
     """
-    from aegis_tui.bootstrap import log_reader
+    from aegis_tui.bootstrap.log import log_reader
 
     runs = past_runs(log_reader(here().paths).events(RUN_EVENTS))
     output.result({"runs": runs}, as_json=as_json, lines=output.table(map(_row, runs)) or ["no run was ever started"])
@@ -42,7 +42,7 @@ def _transcript(
 
     Exit code 2 when it has shown nothing, or there was no such instance.
     """
-    from aegis_tui.bootstrap import read_transcript
+    from aegis_tui.bootstrap.panes import read_transcript
 
     found = read_transcript(here().paths, name)
     fields = {"id": found.instance_id, "ended": found.has_ended, "lines": list(found.lines)}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aegis_tui.cli import output
+from aegis_tui.cli.foreground import serve
 from aegis_tui.cli.hub_stop import clear_checks, close_idle_parts, end_run, stop_hub
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.count import counted
@@ -33,12 +33,9 @@ def start(
     as_json: AsJson = False,
 ) -> int:
     """Start the hub, unless it runs."""
-    place = here(root)
     if foreground:
-        gc.disable()  # a tenth of a start goes to collecting what it has just imported; on again once the hub serves
-        from aegis_tui.bootstrap import serve_hub
-
-        return serve_hub(place.root)
+        return serve(root)
+    place = here(root)
     address = place.started()
     fields = _status(place, address)
     output.result(fields, as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])

@@ -61,7 +61,7 @@ def end_run(place: Place, *, force: bool) -> None:
 
 def _has_open_run(place: Place) -> bool:
     """Whether a hub that is started now would go on with a run."""
-    from aegis_tui.bootstrap import open_instances
+    from aegis_tui.bootstrap.log import open_instances
 
     return place.paths.log_db.exists() and bool(asyncio.run(open_instances(place.paths)))
 
@@ -129,7 +129,7 @@ def clear_checks(place: Place) -> None:
     folder = place.paths.state_dir / "scratch"
     if not folder.is_dir() or not any(folder.iterdir()):
         return
-    from aegis_tui.bootstrap import leftovers_at
+    from aegis_tui.bootstrap.checkout import leftovers_at
 
     async def clear() -> None:
         await (await leftovers_at(place.root, place.paths)).clear_scratch()
@@ -155,7 +155,7 @@ def close_idle_parts(place: Place) -> None:
     tmux = Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}" / f"aegis-{place.paths.key}"
     if not (tmux.exists() or (place.paths.runtime_dir / "gateway.json").exists()):
         return
-    from aegis_tui.bootstrap import close_idle_workspace
+    from aegis_tui.bootstrap.panes import close_idle_workspace
 
     with contextlib.suppress(AegisError):  # what cannot be asked is left to end by itself
         asyncio.run(close_idle_workspace(place.paths, os.environ))

@@ -17,7 +17,7 @@ def _init(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
     """Write the project's settings, roles, rules and spec templates; what is there already stays as it is."""
-    from aegis_tui.bootstrap import make_setup
+    from aegis_tui.bootstrap.checkout import make_setup
 
     setup = asyncio.run(make_setup(here().root))
     change = setup.undo() if undo else setup.write(agent_docs=agent_docs)

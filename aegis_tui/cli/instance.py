@@ -39,7 +39,7 @@ def _attach(
     found = _known(place.hub(), name)
     if found["phase"] not in ("launched", "joined"):
         raise Refused(f"{found['agent_id']} has no pane: it is {found['phase']}", "see aegis-tui status")
-    from aegis_tui.bootstrap import attach_argv
+    from aegis_tui.bootstrap.panes import attach_argv
 
     argv = attach_argv(place.paths, instance_id(found["agent_id"]), read_only=read_only, environ=os.environ)
     if words := assumed_terminal(argv):

@@ -45,7 +45,7 @@ def _review(run: RunName = None, as_json: AsJson = False) -> int:
 
 
 def _refs(place: Place, prefix: str) -> list[dict[str, str]]:
-    from aegis_tui.bootstrap import refs_at
+    from aegis_tui.bootstrap.checkout import refs_at
 
     return [{"ref": ref.name, "oid": ref.oid} for ref in asyncio.run(refs_at(place.root, prefix))]
 

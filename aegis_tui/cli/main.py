@@ -1,11 +1,11 @@
 """The command line: what commands there are, and the one place where errors become exit codes.
 
-Typer, with the pydantic that it checks arguments with, costs 0.15 s: plain lock commands do without (LOCK-6).
+Typer, with the pydantic that it checks arguments with, costs 0.15 s: plain lock commands (LOCK-6) and hubs do without.
 """
 
 from __future__ import annotations
 
-from aegis_tui.cli import lock_verbs, output
+from aegis_tui.cli import foreground, lock_verbs, output
 from aegis_tui.errors import AegisError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -49,8 +49,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code of contract 3."""
     try:
-        code = lock_verbs.run_plain(arguments)
-        return _run_any(arguments) if code is None else code
+        for run_plain in (foreground.run_plain, lock_verbs.run_plain):
+            if (code := run_plain(arguments)) is not None:
+                return code
+        return _run_any(arguments)
     except AegisError as error:
         return output.failure(error, as_json="--json" in arguments)
     except KeyboardInterrupt:

@@ -77,7 +77,7 @@ def _fold_running(hub: HubQuick, to: int) -> Workspace:
 
 
 async def _fold_stopped(place: Place, to: int | None) -> Workspace:
-    from aegis_tui.bootstrap import open_stopped_log
+    from aegis_tui.bootstrap.log import open_stopped_log
 
     async with open_stopped_log(place.paths) as log:
         wanted = log.last_seq if to is None else to

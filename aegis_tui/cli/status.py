@@ -48,7 +48,7 @@ def _state(place: Place) -> tuple[dict[str, Any], bool]:
         return place.hub().state(), True
     if not place.paths.log_db.exists():
         raise HubUnavailable("no hub runs for this repository, and none ever did", "start a run: aegis-tui run GOAL")
-    from aegis_tui.bootstrap import log_reader
+    from aegis_tui.bootstrap.log import log_reader
     from aegis_tui.domain.context import snapshot_view
 
     return snapshot_view(log_reader(place.paths).workspace(), key=place.paths.key, now=0.0), False
@@ -107,7 +107,8 @@ def compute_report(place: Place, run: str | None) -> dict[str, Any]:
     """
     import asyncio
 
-    from aegis_tui.bootstrap import describe_commit_at, log_reader
+    from aegis_tui.bootstrap.checkout import describe_commit_at
+    from aegis_tui.bootstrap.log import log_reader
     from aegis_tui.domain.history import RUN_EVENTS, logged_report, past_runs
     from aegis_tui.domain.report import fold_report
 

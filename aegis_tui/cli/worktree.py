@@ -64,7 +64,7 @@ def remove(
 async def _removed(
     place: Place, claimed: Collection[str], *, only: str | None = None, is_running: bool = False
 ) -> list[dict[str, Any]]:
-    from aegis_tui.bootstrap import leftovers_at
+    from aegis_tui.bootstrap.checkout import leftovers_at
 
     leftovers = await leftovers_at(place.root, place.paths)
     removed = await leftovers.remove(claimed, only=only, is_running=is_running)
@@ -85,7 +85,7 @@ def _listed(place: Place) -> list[dict[str, Any]]:
         return [
             {"id": i["instance_id"], "path": i["worktree"], "branch": i["branch"], "state": i["phase"]} for i in found
         ]
-    from aegis_tui.bootstrap import worktrees_at
+    from aegis_tui.bootstrap.checkout import worktrees_at
 
     entries = asyncio.run(worktrees_at(place.root, place.paths))
     return [
@@ -98,7 +98,7 @@ def _claimed(place: Place) -> frozenset[str]:
     if place.find() is not None:
         found = place.hub().state()["instances"]
     elif place.paths.log_db.exists():
-        from aegis_tui.bootstrap import open_instances
+        from aegis_tui.bootstrap.log import open_instances
 
         found = asyncio.run(open_instances(place.paths))
     else:

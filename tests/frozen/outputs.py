@@ -22,8 +22,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from aegis_tui import bootstrap
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.bootstrap import checkout, machine
 from aegis_tui.cli import demo, instance, main, run, vllm
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.hub.run import open_hub
@@ -169,7 +169,7 @@ class _Desk:
             with mock.patch("aegis_tui.adapters.vllm.server.VllmServer.start", _coming(record)):
                 self._ask("vllm", "start", "qwen3")
         looked = SimpleNamespace(examine=_coming([Check("git", False, "2", "fix it")]))
-        with mock.patch.object(bootstrap, "make_doctor", lambda *_: looked):
+        with mock.patch.object(machine, "make_doctor", lambda *_: looked):
             self._ask("doctor")
             self._ask("doctor", "--bundle", str(self._folder / "bundle.tar"))
         with mock.patch("aegis_tui.tui.screenshot.take", _coming("<svg/>")):
@@ -178,8 +178,8 @@ class _Desk:
     def _ended(self) -> None:
         """A run that has ended."""
         self._ask("wait", "run1")
-        describe = bootstrap.describe_commit_at
-        with mock.patch.object(bootstrap, "describe_commit_at", lambda root, _: describe(root, "HEAD")):
+        describe = checkout.describe_commit_at
+        with mock.patch.object(checkout, "describe_commit_at", lambda root, _: describe(root, "HEAD")):
             for words in (("report",), ("review",), ("qa",), ("runs",), ("events",), ("status",), ("replay",)):
                 self._ask(*words)
         report = told(self._paths.log_db)["reports"]["run1"]

@@ -15,6 +15,14 @@ _UNUSED = ("click", "fastapi", "git", "mcp", "pygments", "ruamel.yaml", "textual
     [
         ("aegis_tui.agent.__main__", (*_UNUSED, "rich", "uvicorn", "aegis_tui.domain.run_event")),
         ("aegis_tui.gateway.run", (*(name for name in _UNUSED if name != "click"), "rich", "httpx", "pydantic")),
+        (
+            "aegis_tui.cli.foreground, aegis_tui.bootstrap.hub",
+            (
+                *(name for name in _UNUSED if name != "click"),
+                *("rich", "httpx", "libtmux", "junitparser", "watchdog", "aegis_tui.bootstrap.wiring"),
+            ),
+        ),
+        ("aegis_tui.bootstrap.checkout, aegis_tui.bootstrap.log", ("libtmux", "rich", "httpx", "textual")),
     ],
 )
 def test_a_process_starts_without_what_it_does_not_need(module: str, unused: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.bootstrap import make_doctor
+from aegis_tui.bootstrap.machine import make_doctor
 from aegis_tui.config import Settings
 from aegis_tui.services import doctor as doctor_module
 from aegis_tui.services.doctor import Check, missing

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.git import agent_git_environment, open_repository
+from aegis_tui.adapters.git.environment import agent_git_environment
+from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.ports.repository import Guard, RescueName, RescueRef, Worktree, WorktreeSpec
 
 

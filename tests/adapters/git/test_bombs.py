@@ -11,8 +11,8 @@ import zlib
 import pytest
 
 from aegis_tui.adapters.git import intake as intake_module
-from aegis_tui.adapters.git import open_repository
 from aegis_tui.adapters.git.index_file import is_bounded_index
+from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.errors import GitError
 from tests.adapters.git.test_private import Sandboxed, inside
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from aegis_tui.adapters.git import GitRepository, open_repository
+from aegis_tui.adapters.git.repository import GitRepository, open_repository
 from aegis_tui.errors import Conflict, MergeConflict
 from aegis_tui.ports.repository import WorktreeSpec
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.git import open_repository, workspace_key
+from aegis_tui.adapters.git.discovery import workspace_key
+from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.errors import AegisError, GitError, GitUnavailable, Refused
 from aegis_tui.ports.repository import Repository, RepositoryFacts

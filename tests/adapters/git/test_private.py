@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.git import open_repository
 from aegis_tui.adapters.git.intake import write_pack
 from aegis_tui.adapters.git.private import OwnGit
+from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.ports.git_mounts import GitMounts
 from aegis_tui.ports.repository import RescueName, RescueRef, Worktree, WorktreeSpec

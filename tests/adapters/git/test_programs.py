@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.git import open_repository
 from aegis_tui.adapters.git.environment import without_relative_places
+from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.watch.git_writes import GitWrites
 from aegis_tui.adapters.watch.listing import list_contents, stored_ids
 from aegis_tui.adapters.watch.tree_index import FileChange

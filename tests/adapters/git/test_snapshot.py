@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.git import open_repository
+from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.errors import Refused
 from aegis_tui.ports.repository import RescueRef, Worktree, WorktreeSpec
 

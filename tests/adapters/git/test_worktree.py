@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.git import open_repository
+from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.errors import Conflict, Refused
 from aegis_tui.ports.repository import RescueName, RescueRef, Worktree, WorktreeSpec
 

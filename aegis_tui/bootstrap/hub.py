@@ -1,0 +1,66 @@
+"""Starts the hub with its services."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aegis_tui.adapters.git.environment import without_relative_places
+from aegis_tui.adapters.llm.key import KEY_VARIABLE
+from aegis_tui.adapters.symbols.reader import FileSymbols
+from aegis_tui.bootstrap.workflow import WorkflowService
+from aegis_tui.config import load_settings
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import Actor
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.regions import RegionService
+from aegis_tui.hub.run import main_hub
+from aegis_tui.sdk.discovery import WorkspacePaths
+
+if TYPE_CHECKING:
+    from aegis_tui.hub.watching import WatchService
+
+
+class _Watch:
+    """The `WatchService`, whose modules are imported when the hub serves."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._service: WatchService | None = None
+
+    async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
+        """Watch the repository."""
+        self._service = (await asyncio.to_thread(_load_watching))(self._root)
+        await self._service.start(engine, paths)
+
+    async def stop(self) -> None:
+        """Watch nothing any more."""
+        if self._service is not None:
+            await self._service.stop()
+
+    def prepare(self, command: AnyCommand, actor: Actor) -> None:
+        """Nothing to fill in."""
+
+
+def _load_watching() -> type[WatchService]:
+    """Import it; in a thread, so that the hub answers meanwhile."""
+    from aegis_tui.hub.watching import WatchService
+
+    return WatchService
+
+
+def serve_hub(root: Path) -> int:
+    """Run the hub of the repository at `root` in this process; returns its exit code."""
+    settings = load_settings(os.environ, project=root)
+    if settings.port is not None and not os.environ.get("AEGIS_PORT"):
+        os.environ["AEGIS_PORT"] = str(settings.port)
+    os.environ["AEGIS_ORPHAN_S"] = f"{settings.orphan_s:g}"
+    for name in os.environ.keys() - (kept := without_relative_places(os.environ)).keys():
+        del os.environ[name]
+    os.environ.update(kept)
+    environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
+    regions = RegionService(root, FileSymbols())
+    os.environ.pop(KEY_VARIABLE, None)  # no program that the hub starts inherits the model server's key
+    return main_hub(root, services=[regions, WorkflowService(root, environ, settings.limits), _Watch(root)])

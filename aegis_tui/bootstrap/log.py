@@ -1,0 +1,52 @@
+"""Opens the log of a workspace without its hub."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aegis_tui.adapters.store.reader import LogReader
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.errors import UsageError
+from aegis_tui.hub.record import only_hub
+from aegis_tui.hub.recovery import recover
+from aegis_tui.ports.event_log import EventLog
+from aegis_tui.sdk.discovery import WorkspacePaths
+
+
+@contextlib.asynccontextmanager
+async def open_stopped_log(paths: WorkspacePaths) -> AsyncIterator[EventLog]:
+    """The log of a workspace whose hub does not run; none can start while this is open.
+
+    Raises:
+        HubUnavailable: The hub runs after all.
+        StoreError: The log is damaged.
+        UsageError: There is no log.
+    """
+    if not paths.log_db.exists():
+        raise UsageError("nothing was ever logged for this repository", "start something: aegis-tui run GOAL")
+    with only_hub(paths):
+        log = SqliteEventLog(paths.log_db)
+        await log.open()
+        try:
+            yield log
+        finally:
+            await log.close()
+
+
+def log_reader(paths: WorkspacePaths) -> LogReader:
+    """A look into the log of a workspace that needs no hub and changes nothing.
+
+    Raises:
+        UsageError: There is no log.
+    """
+    return LogReader(paths.log_db)
+
+
+async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
+    """The instances of the run that a workspace without a hub would go on with; empty when none is open."""
+    async with open_stopped_log(paths) as log:
+        workspace = await recover(log, now=0.0)
+    run = workspace.runs.current()
+    return [] if run is None else [instance.model_dump(mode="json") for instance in workspace.instances.of_run(run.run)]

@@ -1,0 +1,51 @@
+"""Wires the look at the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.leftovers import find_leftovers
+from aegis_tui.adapters.llm.key import ModelKey
+from aegis_tui.adapters.llm.openai import OpenAIChat
+from aegis_tui.adapters.llm.probe import probe_endpoint
+from aegis_tui.adapters.llm.trial import try_model
+from aegis_tui.adapters.program import SubprocessRunner
+from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
+from aegis_tui.adapters.tmux.config import folder_problem
+from aegis_tui.config import Settings
+from aegis_tui.errors import AegisError
+from aegis_tui.sdk.discovery import workspace_paths
+from aegis_tui.services.doctor import Doctor
+from aegis_tui.services.objection import objection
+
+
+async def _repository_problem(folder: Path) -> AegisError | None:
+    """Why no run can work in the repository of a folder; None where one can, as far as can be seen beforehand."""
+    try:
+        return objection(await (await open_repository(folder)).condition())
+    except AegisError as error:
+        return error
+
+
+def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *, proc: Path = Path("/proc")) -> Doctor:
+    """What looks at this machine, from the folder where the person is."""
+    key = ModelKey(environ)
+    return Doctor(
+        programs=SubprocessRunner(),
+        sandbox=BubblewrapSandbox(environ, settings.limits),
+        probe_endpoint=partial(probe_endpoint, find_key=key.read),
+        open_model=lambda url: OpenAIChat(url, attempts=1, api_key=key.read()),
+        try_model=partial(try_model, find_key=key.read),
+        find_key_warnings=lambda: key.warnings(folder),
+        find_tmux_problem=lambda: folder_problem(environ.get("TMUX_TMPDIR"), f"aegis-{'0' * 12}"),
+        find_repository_problem=_repository_problem,
+        settings=settings,
+        environ=environ,
+        folder=folder,
+        state_dir=workspace_paths("doctor", environ).state_dir.parent,
+        find_leftovers=partial(find_leftovers, environ),
+        proc=proc,
+    )

@@ -1,0 +1,83 @@
+"""Reaches the panes of a workspace, and what they showed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aegis_tui.adapters.gateway_process import GatewayProcess
+from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.errors import TerminalUnavailable, UsageError
+from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.services.last_screen import LastScreens, plain_lines
+
+_INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What an instance showed, without colours."""
+
+    instance_id: str
+    lines: tuple[str, ...]
+    has_ended: bool
+
+
+def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
+    """What an instance shows in its pane, or showed before it ended.
+
+    Raises:
+        UsageError: It has shown nothing, or there was no such instance.
+    """
+    short = instance_id(name)
+    if _INSTANCE_NAME.fullmatch(short) is None:
+        raise UsageError(f"{name} is no name of an instance", "for example w01; aegis-tui report names those of a run")
+    try:
+        return Transcript(
+            short, tuple((paths.state_dir / "logs" / f"{short}.log").read_text("utf-8").splitlines()), True
+        )
+    except OSError:
+        lines = asyncio.run(_lines_now(paths, short))
+    if not lines:
+        raise UsageError(f"nothing is kept of {short}", "aegis-tui report names the instances of a run")
+    return Transcript(short, tuple(lines), False)
+
+
+async def _lines_now(paths: WorkspacePaths, instance: str) -> list[str]:
+    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(os.environ))
+    lines = "\n".join(plain_lines(await LastScreens(terminal, paths.state_dir / "logs").lines(instance)))
+    return lines.strip("\n").splitlines()
+
+
+def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, environ: Mapping[str, str]) -> list[str]:
+    """The program that hands a terminal to an instance's pane, from outside or inside another tmux."""
+    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    return terminal.attach_argv(instance, read_only=read_only, environ=environ)
+
+
+async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> None:
+    """End the gateway and every pane of a workspace whose hub is gone; for places that are about to be removed."""
+    await GatewayProcess(paths, paths.runtime_dir / "agents", lambda url, socket: None).close()
+    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    await terminal.stop_server()
+
+
+async def close_idle_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> bool:
+    """End the gateway and the tmux server of a workspace whose hub is gone; False when an agent still lives in a pane.
+
+    Raises:
+        TerminalError: tmux does not answer.
+    """
+    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    if terminal.socket_path.exists():
+        with contextlib.suppress(TerminalUnavailable):
+            if any(not pane.dead for pane in await terminal.list_panes()):
+                return False
+        await terminal.stop_server()
+    await GatewayProcess(paths, paths.runtime_dir / "agents", lambda url, socket: None).close()
+    return True

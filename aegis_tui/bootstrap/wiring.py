@@ -1,0 +1,168 @@
+"""Wires the workflow to the adapters that it uses. Imported when the hub serves already: it brings most of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from aegis_tui.adapters.assess_apart import assess_apart
+from aegis_tui.adapters.disk import FolderMeter
+from aegis_tui.adapters.environment.project import ProjectEnvironment
+from aegis_tui.adapters.gateway_process import GatewayProcess, link_socket
+from aegis_tui.adapters.git.describe import describe_commit, list_files
+from aegis_tui.adapters.git.environment import agent_git_environment
+from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
+from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.llm.key import ModelKey
+from aegis_tui.adapters.llm.probe import probe_endpoint
+from aegis_tui.adapters.llm.trial import try_model
+from aegis_tui.adapters.program import SubprocessRunner
+from aegis_tui.adapters.result_files import LocalResultFiles
+from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
+from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+from aegis_tui.bootstrap.checkout import leftovers_of
+from aegis_tui.config import Limits, QaSettings, load_settings
+from aegis_tui.domain.file_name import write_name
+from aegis_tui.errors import UsageError
+from aegis_tui.hub.engine import Engine
+from aegis_tui.hub.record import set_gateway
+from aegis_tui.ports.repository import Repository
+from aegis_tui.ports.sandbox import Sandbox
+from aegis_tui.ports.surroundings import QaEnvironment
+from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.private_file import write_private
+from aegis_tui.services.disk_watch import DiskWatch
+from aegis_tui.services.instances import InstanceKeeper, Places
+from aegis_tui.services.integrate import Integrator
+from aegis_tui.services.preflight import Preflight
+from aegis_tui.services.qa import Quality
+from aegis_tui.services.qa_outputs import QaOutputs
+from aegis_tui.services.qa_run import QaRunner
+from aegis_tui.services.workflow import Parts, Workflow
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """What the hub's process keeps of it."""
+
+    workflow: Workflow
+    preflight: Preflight
+    sockets_dir: Path
+
+
+class Wiring:
+    """The adapters for the workflow of one repository.
+
+    Args:
+        root: A folder in the repository.
+        environ: What programs that are started see of the hub's environment, without the model server's key.
+        key: The model server's key.
+        limits: For every sandbox.
+    """
+
+    def __init__(self, root: Path, environ: Mapping[str, str], key: ModelKey, limits: Limits) -> None:
+        self._root, self._environ, self._key, self._limits = root, environ, key, limits
+
+    async def wire(self, engine: Engine, paths: WorkspacePaths) -> Wired:
+        """The workflow, not yet started. What killed processes left is cleared first."""
+        repository = await open_repository(self._root)
+        await asyncio.to_thread(_tidy, paths, self._root)
+        await leftovers_of(repository, paths).clear_scratch()
+        sandbox = BubblewrapSandbox(self._environ, self._limits)
+        surroundings = ProjectEnvironment(repository.root, repository.common_dir, self._environ)
+        sockets_dir = paths.runtime_dir / "agents"
+        link_socket(paths.hub_socket, sockets_dir)
+        places = _places(paths, sockets_dir)
+        terminal = TmuxTerminal(
+            f"aegis-{paths.key}",
+            config_dir=_folder(paths.state_dir / "tmux"),
+            environment={**self._environ, "AEGIS_STATE_DIR": str(paths.state_dir)},
+        )
+        keeper = InstanceKeeper(
+            repository=repository,
+            terminal=terminal,
+            sandbox=sandbox,
+            places=places,
+            key=paths.key,
+            environ=self._environ,
+            git_environment=agent_git_environment(),
+            surroundings=surroundings,
+        )
+        parts = Parts(
+            terminal=terminal,
+            keeper=keeper,
+            integrator=Integrator(repository),
+            quality=self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir),
+            gateway=self._gateway(paths, sockets_dir),
+            describe_commit=partial(describe_commit, repository.common_dir),
+            disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
+        )
+        preflight = Preflight(
+            repository=repository,
+            sandbox=sandbox,
+            probe_endpoint=partial(probe_endpoint, find_key=self._key.read),
+            list_files=partial(list_files, repository.common_dir),
+            port=engine,
+            try_model=partial(try_model, find_key=self._key.read),
+            state_dir=paths.state_dir,
+            find_warnings=lambda: self._key.warnings(self._root),
+        )
+        return Wired(Workflow(parts, engine), preflight, sockets_dir)
+
+    def _gateway(self, paths: WorkspacePaths, sockets_dir: Path) -> GatewayProcess:
+        find_key_file = partial(self._key.file, paths.runtime_dir)
+        return GatewayProcess(paths, sockets_dir, partial(set_gateway, paths), find_key_file=find_key_file)
+
+    def _quality(
+        self, repository: Repository, sandbox: Sandbox, surroundings: QaEnvironment, scratch_dir: Path, state_dir: Path
+    ) -> Quality:
+        runner = QaRunner(
+            repository=repository,
+            sandbox=sandbox,
+            programs=SubprocessRunner(),
+            scratch_dir=scratch_dir,
+            environ=self._environ,
+            surroundings=surroundings,
+            result_files=LocalResultFiles(),
+            limits=self._limits,
+        )
+        return Quality(
+            repository=repository,
+            runner=runner,
+            outputs=QaOutputs(_folder(state_dir / "qa")),
+            timeout_s=partial(_qa_timeout_s, self._environ, self._root),
+            read=assess_apart,
+        )
+
+
+def _places(paths: WorkspacePaths, sockets_dir: Path) -> Places:
+    logs, scratch = _folder(paths.hub_log.parent), _folder(paths.state_dir / "scratch")
+    return Places(paths.instances_dir, paths.worktrees_dir, scratch, sockets_dir, logs)
+
+
+def _tidy(paths: WorkspacePaths, root: Path) -> None:
+    """Note which repository the workspace belongs to, and remove what killed processes left; blocking."""
+    write_private(paths.state_dir / "root", f"{write_name(str(root))}\n")
+    for folder in find_scratch_of_the_dead():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _qa_timeout_s(environ: Mapping[str, str], root: Path) -> float:
+    """The setting as it is now; its default where the settings cannot be read, which other commands complain about."""
+    try:
+        return load_settings(environ, project=root).qa.timeout_s
+    except UsageError as error:
+        _log.warning("settings cannot be read", extra={"reason": error.message})
+        return QaSettings().timeout_s
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
