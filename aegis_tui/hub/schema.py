@@ -83,6 +83,7 @@ def _json_of(model: str, description: str) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """Every command, event, frame and answer, by name, in JSON Schema 2020-12."""
     from aegis_tui.hub.schema_models import SENT_BY_CLIENTS, SENT_BY_THE_HUB  # no start waits for them
+    from aegis_tui.hub.schema_names import name_of, renamed
 
     commands, events = get_args(ClientCommand), get_args(AnyEventData)
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
@@ -90,14 +91,15 @@ def _schemas() -> dict[str, Any]:
         *((model, "serialization") for model in (*events, *SENT_BY_THE_HUB)),
     ]
     _, described = models_json_schema(models, by_alias=True, ref_template=f"{_PREFIX}{{model}}")
-    found: dict[str, Any] = described["$defs"]
+    found: dict[str, Any] = renamed(described["$defs"], prefix=_PREFIX)
     for name, fields in _NOT_TOLD.items():
         _leave_out(found[name], fields)
     for model in commands:
-        _put_into_envelope(found[model.__name__])
+        _put_into_envelope(found[name_of(model)])
     for model in events:
-        _leave_out(found[model.__name__], ("type",))
-        found[f"{model.__name__}Event"] = _event(model)
+        name = name_of(model)
+        _leave_out(found[name], ("type",))
+        found[f"{name}Event"] = _event(model, name)
     found["EventsPage"]["properties"]["events"]["items"] = reference("Event")
     found["Command"] = _one_of("The fields of one command type beside v and request_id.", commands, "")
     found["Event"] = _one_of("One logged event; its type says which data it has.", events, "Event")
@@ -125,10 +127,10 @@ def _put_into_envelope(command: dict[str, Any]) -> None:
     command["required"] = ["type", *command.get("required", ())]
 
 
-def _event(model: type[BaseModel]) -> dict[str, Any]:
+def _event(model: type[BaseModel], name: str) -> dict[str, Any]:
     """The envelope of contract 6 around the data of one type."""
     return {
-        "title": f"{model.__name__}Event",
+        "title": f"{name}Event",
         "description": model.__doc__,
         "type": "object",
         "required": ["v", "seq", "type", "agent_id", "timestamp", "data"],
@@ -139,13 +141,15 @@ def _event(model: type[BaseModel]) -> dict[str, Any]:
             "type": {"type": "string", "const": model.model_fields["type"].default},
             "agent_id": {"type": "string"},
             "timestamp": {"type": "string", "format": "date-time"},
-            "data": reference(model.__name__),
+            "data": reference(name),
         },
     }
 
 
 def _one_of(description: str, models: Sequence[type[BaseModel]], suffix: str) -> dict[str, Any]:
-    names = {model.model_fields["type"].default: f"{model.__name__}{suffix}" for model in models}
+    from aegis_tui.hub.schema_names import name_of
+
+    names = {model.model_fields["type"].default: f"{name_of(model)}{suffix}" for model in models}
     mapping = {kind: f"{_PREFIX}{name}" for kind, name in names.items()}
     return {
         "description": description,

@@ -1,0 +1,36 @@
+"""A model is called in the documents what the table says, whatever its class is called (HUB-3)."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from aegis_tui.domain.command import ClientCommand
+from aegis_tui.domain.event import AnyEventData
+from aegis_tui.domain.lock import LockMode
+from aegis_tui.hub import schema_names
+from aegis_tui.hub.schema_names import NAMES, name_of, renamed
+
+PREFIX = "#/x/"
+
+
+def test_every_command_and_event_has_a_name_and_no_two_models_have_one() -> None:
+    assert {*get_args(ClientCommand), *get_args(AnyEventData)} - set(NAMES) == set()
+    assert len(set(NAMES.values())) == len(NAMES)
+    assert len({model.__name__ for model in NAMES}) == len(NAMES)
+
+
+def test_a_name_goes_into_keys_titles_and_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_names, "NAMES", {LockMode: "Mode"})
+    made = {"LockMode": {"title": "LockMode", "of": [{"$ref": "#/x/LockMode"}], "description": "LockMode"}}
+    assert renamed(made, prefix=PREFIX) == {
+        "Mode": {"title": "Mode", "of": [{"$ref": "#/x/Mode"}], "description": "LockMode"}
+    }
+
+
+def test_a_model_without_a_name_is_refused_by_name() -> None:
+    with pytest.raises(LookupError, match="Strange"):
+        renamed({"Strange": {}}, prefix=PREFIX)
+    with pytest.raises(LookupError, match="int has no name"):
+        name_of(int)
