@@ -9,6 +9,7 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.foreground import serve
+from aegis_tui.cli.hub_restart import WAIT_S, restart_hub
 from aegis_tui.cli.hub_stop import clear_checks, close_idle_parts, end_run, stop_hub
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.count import counted
@@ -61,6 +62,19 @@ def stop(
         close_idle_parts(place)
     words = "no hub was running" if address is None else f"hub {address.pid} stopped"
     output.result(_status(place, None), as_json=as_json, lines=[words])
+    return 0
+
+
+@app.command()
+def restart(
+    now: Annotated[bool, typer.Option("--now", help="Cut off the step that it is at; that begins anew.")] = False,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the end of a step.")] = WAIT_S,
+    as_json: AsJson = False,
+) -> int:
+    """Start the hub of this version in place of the one that runs, between two steps of its work; agents go on."""
+    place = here()
+    address = restart_hub(place, now=now, wait_s=wait)
+    output.result(_status(place, address), as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])
     return 0
 
 

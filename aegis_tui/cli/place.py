@@ -20,6 +20,7 @@ from aegis_tui.sdk.discovery import (
     workspace_paths,
 )
 from aegis_tui.sdk.quick import HubAddress, HubQuick
+from aegis_tui.sdk.version import version_note
 
 if TYPE_CHECKING:
     from aegis_tui.config import Settings
@@ -56,6 +57,8 @@ class Place:
             raise HubUnavailable(
                 f"hub {silent.pid} does not answer", f"end it: aegis-tui hub stop; its log is {self.paths.hub_log}"
             )
+        if address is not None:
+            _tell_version(address)
         return address
 
     def hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
@@ -80,6 +83,17 @@ class Place:
     def started_hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
         """A client of the hub, which is started if none runs."""
         return HubQuick(self.started(), timeout_s=timeout_s)
+
+
+_told: set[str] = set()
+
+
+def _tell_version(address: HubAddress) -> None:
+    """Say once that the hub is of another version; to a person, for an agent can do nothing about it."""
+    note = "" if os.environ.get("AEGIS_INSTANCE") else version_note(address.version, address.pid)
+    if note and note not in _told:
+        _told.add(note)
+        output.talk(note)
 
 
 def here(folder: Path | None = None) -> Place:

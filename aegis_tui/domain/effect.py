@@ -6,8 +6,10 @@ A hub that is killed between an effect and its command does the effect again, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Final
 
 from aegis_tui.domain.instance import Phase
 from aegis_tui.domain.run import PieceStatus, Run, RunStatus
@@ -164,3 +166,26 @@ def _whole(run: Run) -> Iterator[Effect]:
         yield RunQa(run.run, run.round, run.working_oid)
     elif run.stage is Stage.DONE and run.commit is None:
         yield CommitRun(run.run, run.working_oid)
+
+
+STEP_WORDS: Final[Mapping[type[Effect], str]] = MappingProxyType(
+    {
+        PrepareRun: "making the working branch of {run}",
+        PrepareInstance: "making the worktree of {agent_id}",
+        LaunchInstance: "starting {agent_id}",
+        StopInstance: "ending {agent_id}",
+        ReclaimInstance: "saving the work of {agent_id}",
+        InspectPiece: "comparing {piece}",
+        ComposePiece: "merging {piece}",
+        CheckComposition: "comparing the merged tree with its pieces",
+        RunQa: "QA of the merged tree",
+        CommitRun: "making the commit",
+        FinishRun: "closing {run}",
+    }
+)
+"""Each effect in a person's words."""
+
+
+def step_words(effect: Effect) -> str:
+    """An effect in a person's words."""
+    return STEP_WORDS[type(effect)].format(**asdict(effect))

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+from aegis_tui import __version__
 from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.rotating_log import log_to, log_to_stderr
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
@@ -123,6 +124,7 @@ async def _serve(
         url=f"http://127.0.0.1:{tcp.getsockname()[1]}",
         socket=str(paths.hub_socket),
         token=token,
+        version=__version__,
     )
     write_record(paths, address)
     stack.callback(paths.hub_json.unlink, missing_ok=True)

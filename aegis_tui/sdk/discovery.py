@@ -21,7 +21,7 @@ from typing import Any
 
 from aegis_tui.errors import AegisError, GitUnavailable, HubUnavailable
 from aegis_tui.sdk.life import SILENT_S, StartWatch, Told, tail
-from aegis_tui.sdk.quick import HubAddress, HubQuick
+from aegis_tui.sdk.quick import HubAddress, HubQuick, address_from
 
 SOCKET_PATH_BYTES = 104
 """The longest path of a unix socket that every supported system takes (macOS)."""
@@ -254,7 +254,7 @@ def _load_address(path: Path) -> HubAddress | None:
     try:
         if path.lstat().st_uid != os.getuid():
             return None
-        return HubAddress(**_load_json(path))
+        return address_from(_load_json(path))
     except (OSError, TypeError):
         return None
 

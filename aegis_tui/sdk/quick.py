@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +36,21 @@ class HubAddress:
     token: str
     gateway_url: str | None = None
     gateway_socket: str | None = None
+    version: str | None = None
+    """Of the program that serves; None for one from before hubs told it."""
 
     def __repr__(self) -> str:
         """Everything but the token, so that it cannot end in a log."""
         return f"HubAddress(pid={self.pid}, url={self.url!r}, socket={self.socket!r})"
+
+
+def address_from(fields: Mapping[str, Any]) -> HubAddress:
+    """The address in a hub.json; fields that a newer hub has written are left out.
+
+    Raises:
+        TypeError: One that is needed is missing.
+    """
+    return HubAddress(**{name: value for name, value in fields.items() if name in HubAddress.__dataclass_fields__})
 
 
 class _UnixConnection(http.client.HTTPConnection):

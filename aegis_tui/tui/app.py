@@ -31,6 +31,7 @@ METERS_S = 2.0
 RESTART_S = 1.0
 """Before the hub is followed anew, when that has failed."""
 THEME_CHECK_S = 1.0
+NOTE_S = 20.0
 PROBE_S = 15.0
 REVIVE_S = 5.0
 """How long a hub that has crashed in the middle of a run is left to whoever else may start it."""
@@ -69,6 +70,7 @@ class AegisApp(Guarded, App[int]):
     ) -> None:
         super().__init__()
         self.mishaps = Mishaps()
+        self._notes: set[str] = set()
         if is_plain(parts.environ):
             self._filters = [item for item in self._filters if not isinstance(item, Monochrome)]
             self._filters.append(PlainFilter())
@@ -154,7 +156,8 @@ class AegisApp(Guarded, App[int]):
                 match item:
                     case Batch(events):
                         store.apply(events)
-                    case Connection(is_up, seq):
+                    case Connection(is_up, seq, note):
+                        self._tell(note)
                         was_up = store.is_connected
                         if not is_up and not store.was_connected:
                             await self._count_past()
@@ -165,6 +168,12 @@ class AegisApp(Guarded, App[int]):
                         store.load(workspace, events)
                     case Stale(reason):
                         store.stale(reason)
+
+    def _tell(self, note: str) -> None:
+        """What is to be known of the hub's version, once."""
+        if note and note not in self._notes:
+            self._notes.add(note)
+            self.notify(note, title="another version", severity="warning", timeout=NOTE_S)
 
     async def _count_past(self) -> None:
         """Know how many runs there were, before it is said that no hub runs."""

@@ -26,6 +26,7 @@ from aegis_tui.sdk.connection import Endpoint, open_connection
 from aegis_tui.sdk.discovery import WorkspacePaths, ensure_hub, find_hub
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 from aegis_tui.sdk.quick import open_connection as open_http
+from aegis_tui.sdk.version import RESTART, version_note
 
 BATCH_S = 0.1
 """Shortest time between two batches: at most 10 a second."""
@@ -58,6 +59,8 @@ class Connection:
     is_up: bool
     seq: int = 0
     """The newest event that it had logged when it answered."""
+    note: str = ""
+    """What a person is told of the hub's version, where that is not this program's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,12 +226,16 @@ def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[Connection, 
         with suppress(AegisError):
             health = HubQuick(known, timeout_s=PROBE_DEADLINE_S).healthz()
             if health.get("pid") == known.pid:
-                return Connection(True, int(health.get("seq", 0))), known
+                return _up(known, health), known
     if (address := find_hub(paths)) is None:
         return Connection(False), None
     with suppress(AegisError):
-        return Connection(True, int(HubQuick(address, timeout_s=PROBE_DEADLINE_S).healthz().get("seq", 0))), address
+        return _up(address, HubQuick(address, timeout_s=PROBE_DEADLINE_S).healthz()), address
     return Connection(False), None
+
+
+def _up(address: HubAddress, health: Mapping[str, Any]) -> Connection:
+    return Connection(True, int(health.get("seq", 0)), version_note(address.version, address.pid))
 
 
 def read_mirror(hub: HubQuick) -> tuple[Workspace, list[Event]]:
@@ -248,7 +255,7 @@ def read_mirror(hub: HubQuick) -> tuple[Workspace, list[Event]]:
         raise
     except (KeyError, TypeError, ValueError) as error:
         words = "the hub that runs is of another version than this program"
-        raise StoreError(words, "restart it: aegis-tui hub stop; aegis-tui hub start") from error
+        raise StoreError(words, f"restart it: {RESTART}") from error
     return workspace, events
 
 

@@ -178,6 +178,8 @@ class _Desk:
     def _ended(self) -> None:
         """A run that has ended."""
         self._ask("wait", "run1")
+        with mock.patch("aegis_tui.cli.hub_restart.stop_hub"):
+            self._ask("hub", "restart")
         describe = checkout.describe_commit_at
         with mock.patch.object(checkout, "describe_commit_at", lambda root, _: describe(root, "HEAD")):
             for words in (("report",), ("review",), ("qa",), ("runs",), ("events",), ("status",), ("replay",)):

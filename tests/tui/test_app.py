@@ -120,6 +120,19 @@ async def test_a_dead_hub_shows_and_its_return_ends_the_banner(record: Record) -
 
 
 @to_the_end
+async def test_a_hub_of_another_version_is_told_once(record: Record) -> None:
+    scene = record(until=100)
+    app = scene.app()
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
+        await ready(pilot, app)
+        for seq in (101, 102):
+            scene.hub.play(Connection(True, seq, "hub 7 is of version 0: restart it"))
+        await until(pilot, lambda: "hub 7 is of version 0: restart it" in screen_text(app))
+        await until(pilot, lambda: app.desk.store.is_connected)
+        assert screen_text(app).count("of version 0") == 1
+
+
+@to_the_end
 async def test_a_hub_that_crashed_in_a_run_is_started_again_and_a_stopped_one_is_not(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
