@@ -110,7 +110,10 @@ class Workflow:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if not await self._log.read(_has_instances):
-            await self._all_quiet()
+            try:
+                await self._all_quiet()
+            except AegisError as error:
+                _log.warning("the terminal server goes on: %s", error.message)
             await self._parts.gateway.close()
 
     async def _all_quiet(self) -> None:

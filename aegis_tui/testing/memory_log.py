@@ -1,0 +1,55 @@
+"""A durable log that is not durable: for tests of what stands on an `EventLog`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+from aegis_tui.domain.event import Event
+from aegis_tui.ports.event_log import LoggedReply, RequestKey
+
+
+class MemoryLog:
+    """An `EventLog` in memory; closing and opening it again keeps everything."""
+
+    def __init__(self) -> None:
+        self.written: list[Event] = []
+        """Every event, from the first on."""
+        self._replies: dict[RequestKey, dict[str, Any]] = {}
+        self._snapshots: list[tuple[int, dict[str, Any]]] = []
+        self.first_seq = 1
+
+    @property
+    def last_seq(self) -> int:
+        """See `EventLog.last_seq`."""
+        return self.first_seq - 1 + len(self.written)
+
+    async def open(self) -> None:
+        """See `EventLog.open`."""
+
+    async def close(self) -> None:
+        """See `EventLog.close`."""
+
+    async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
+        """See `EventLog.append`."""
+        self.written += events
+        for item in replies:
+            self._replies.setdefault(item.key, item.reply)
+
+    async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
+        """See `EventLog.read`; pages are counted, not weighed."""
+        start = max(0, after - self.first_seq + 1)
+        return self.written[start : start + limit]
+
+    async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
+        """See `EventLog.find_replies`."""
+        return {key: self._replies[key] for key in keys if key in self._replies}
+
+    async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
+        """See `EventLog.save_snapshot`."""
+        self._snapshots.insert(0, (seq, deepcopy(state)))
+
+    async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
+        """See `EventLog.load_snapshots`."""
+        return deepcopy(self._snapshots)

@@ -1,0 +1,107 @@
+"""The machine a run meets, in memory: no boundary, programs that say what a test wants, nothing installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.domain.qa.obstacle import Obstacle
+from aegis_tui.domain.qa.outcome import ResultFile
+from aegis_tui.domain.qa.readers.base import Wanted
+from aegis_tui.ports.program import TAIL_BYTES, Bounds, ProgramResult
+from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, SandboxSpec
+from aegis_tui.ports.surroundings import Surroundings
+
+Say = Callable[[str], ProgramResult]
+"""What a command line for bash gives."""
+
+
+class OpenSandbox:
+    """A `Sandbox` of a machine that can hold nothing."""
+
+    async def probe(self) -> SandboxReport:
+        """See `Sandbox.probe`."""
+        return SandboxReport(SandboxLevel.NONE, dict.fromkeys(("filesystem", "network", "processes"), "none"))
+
+    def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
+        """See `Sandbox.choose`."""
+        return report.level
+
+    def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
+        """See `Sandbox.wrap`."""
+        return list(argv)
+
+
+class SaidPrograms:
+    """A `ProgramRunner` that starts nothing.
+
+    Args:
+        say: Asked for each command line.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self.ran: list[str] = []
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        timeout_s: float,
+        head_bytes: int = 0,
+        tail_bytes: int = TAIL_BYTES,
+        bounds: Bounds | None = None,
+    ) -> ProgramResult:
+        """See `ProgramRunner.run`."""
+        self.ran.append(argv[-1])
+        return self._say(argv[-1])
+
+
+class BareEnvironment:
+    """A `QaEnvironment` in which nothing is installed."""
+
+    async def prepare(
+        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
+    ) -> Surroundings:
+        """See `QaEnvironment.prepare`."""
+        return Surroundings()
+
+    async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
+        """See `QaEnvironment.inspect`."""
+        return ()
+
+    async def stamp(self) -> str:
+        """See `QaEnvironment.stamp`."""
+        return ""
+
+
+class NoResultFiles:
+    """A `ResultFiles` of tools that write none."""
+
+    def read_text(self, root: Path, name: str) -> str:
+        """See `ResultFiles.read_text`."""
+        return ""
+
+    async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
+        """See `ResultFiles.collect`."""
+        return ()
+
+
+class MemoryGateway:
+    """A model gateway that only remembers whom it serves."""
+
+    def __init__(self) -> None:
+        self.served: tuple[Any, ...] | None = None
+        self.times = 0
+
+    async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
+        """Take the callers."""
+        self.served = (upstream, model, instances)
+        self.times += 1
+
+    async def close(self) -> None:
+        """Serve nobody."""
+        self.served = None

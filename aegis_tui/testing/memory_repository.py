@@ -1,0 +1,313 @@
+"""A repository in memory: commits, refs, worktrees by name and merges file by file; no process, no disk.
+
+Implements `InspectedRepository` as far as a run needs it. What only git can say (content filters, renames, submodules)
+is not imitated; the git adapter has tests of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from aegis_tui.errors import Conflict, GitError, MergeConflict, Refused
+from aegis_tui.ports.git_mounts import GitMounts
+from aegis_tui.ports.repository import (
+    ChangedPath,
+    ComposeResult,
+    FileConflict,
+    Guard,
+    MergePreview,
+    Ref,
+    RepositoryFacts,
+    RescueName,
+    RescueRef,
+    Worktree,
+    WorktreeEntry,
+    WorktreeSpec,
+)
+from aegis_tui.ports.repository_condition import RepositoryCondition
+
+_FILE = "100644"
+_CHECKOUT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+
+
+class MemoryRepository:
+    """One repository, begun with one commit on `main`.
+
+    Args:
+        root: What it says its checkout is; nothing is read or written there.
+        files: Path to text of the first commit.
+    """
+
+    def __init__(self, root: Path, files: Mapping[str, str]) -> None:
+        self.root, self.common_dir, self.key = root, root / ".git", "0123456789ab"
+        self._blobs: dict[str, bytes] = {}
+        self._trees: dict[str, dict[str, str]] = {}
+        self._commits: dict[str, _Commit] = {}
+        self.refs: dict[str, str] = {}
+        """Full name to commit."""
+        self.worktrees: dict[Path, Worktree] = {}
+        self.guards: dict[Path, Guard] = {}
+        self.unsaved: dict[Path, dict[str, str]] = {}
+        """What lies in a worktree and in no commit, by its path; set by a test."""
+        self.head = self.write_commit(files, ())
+        self.refs["refs/heads/main"] = self.head
+
+    def write_commit(self, files: Mapping[str, str], parents: Sequence[str], message: str = "") -> str:
+        """A commit of exactly these files; equal input gives the equal id."""
+        tree = {path: self._blob(text.encode()) for path, text in files.items()}
+        return self._commit(self._tree(tree), tuple(parents), message)
+
+    def change(self, branch: str, files: Mapping[str, str | None]) -> str:
+        """Commit changes on top of a branch, which moves; None deletes a file."""
+        before = self.refs[f"refs/heads/{branch}"]
+        kept = {path: text for path, text in {**self.files(before), **files}.items() if text is not None}
+        self.refs[f"refs/heads/{branch}"] = oid = self.write_commit(kept, (before,), f"change {branch}")
+        return oid
+
+    def files(self, oid: str) -> dict[str, str]:
+        """Path to text of a commit or tree."""
+        return {path: self._blobs[blob].decode() for path, blob in self._paths(oid).items()}
+
+    def message(self, oid: str) -> str:
+        """The message of a commit."""
+        return self._commits[oid].message
+
+    def parents(self, oid: str) -> tuple[str, ...]:
+        """The parents of a commit."""
+        return self._commits[oid].parents
+
+    async def facts(self) -> RepositoryFacts:
+        """See `Repository.facts`."""
+        person = ("Person", "person@example.org")
+        return RepositoryFacts(self.root, self.common_dir, self.key, self.head, "main", *person, False, 0)
+
+    async def preflight(self, run: str) -> None:
+        """See `Repository.preflight`."""
+        if any(name.startswith(f"refs/heads/aegis/{run}/") for name in self.refs):
+            raise Refused(f"there are branches of {run} already", "delete them")
+
+    async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
+        """See `Repository.add_worktree`."""
+        self.refs.setdefault(f"refs/heads/{spec.branch}", spec.base_oid)
+        admin = self.common_dir / "worktrees" / spec.instance
+        made = Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir)
+        self.worktrees[spec.path], self.guards[spec.path] = made, spec.guard
+        return made
+
+    async def add_scratch(self, path: Path, oid: str) -> Worktree:
+        """See `Repository.add_scratch`."""
+        self.worktrees[path] = Worktree(path, None, oid, self.common_dir / "worktrees" / path.name)
+        return self.worktrees[path]
+
+    async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
+        """See `Repository.restore_scratch`."""
+        return ()
+
+    async def remove_worktree(
+        self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None
+    ) -> RescueRef | None:
+        """See `Repository.remove_worktree`."""
+        worktree, unsaved = self.worktrees.pop(path, None), self.unsaved.pop(path, None)
+        if worktree is None or unsaved is None or rescue is None:
+            return None
+        tip = self.refs[f"refs/heads/{worktree.branch}"]
+        oid = self.write_commit({**self.files(tip), **unsaved}, (tip,), "rescue")
+        prefix = f"refs/aegis/rescue/{rescue.run}/{rescue.instance}/"
+        ref = f"{prefix}{sum(name.startswith(prefix) for name in self.refs) + 1}"
+        self.refs[ref] = oid
+        return RescueRef(ref, oid, self._commits[oid].tree)
+
+    async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
+        """See `Repository.list_worktrees`."""
+        return tuple(
+            WorktreeEntry(item.path, None, item.branch, False, False, "aegis-tui", item.path.name)
+            for item in self.worktrees.values()
+        )
+
+    async def set_guard(self, path: Path, guard: Guard) -> None:
+        """See `Repository.set_guard`."""
+        self.guards[path] = guard
+
+    async def restore_config(self) -> bool:
+        """See `Repository.restore_config`."""
+        return not self.worktrees
+
+    async def snapshot_tree(self, path: Path) -> str:
+        """See `Repository.snapshot_tree`."""
+        return self._commits[await self.snapshot_commit(path)].tree
+
+    async def snapshot_commit(self, path: Path) -> str:
+        """See `Repository.snapshot_commit`."""
+        tip = self.refs[f"refs/heads/{self.worktrees[path].branch}"]
+        return self.write_commit({**self.files(tip), **self.unsaved.get(path, {})}, (tip,), "snapshot")
+
+    async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
+        """See `Repository.changed_paths`; renames are a deletion and an addition."""
+        old, new = self._paths(base), self._paths(head)
+        return [
+            ChangedPath(path, _status(old.get(path), new.get(path)), None, _FILE, new.get(path) or old[path])
+            for path in sorted({*old, *new})
+            if old.get(path) != new.get(path)
+        ]
+
+    async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
+        """See `Repository.diff_text`; only the names."""
+        return "\n".join(f"{item.status} {item.path}" for item in await self.changed_paths(base, head))
+
+    async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
+        """See `Repository.read_blob`."""
+        revision, _, path = oid.partition(":")
+        blob = self._paths(revision).get(path, "") if path else oid
+        if blob not in self._blobs:
+            raise GitError(f"there is no {oid}", "look at the id")
+        return self._blobs[blob]
+
+    async def tree_of(self, oid: str) -> str:
+        """See `Repository.tree_of`."""
+        return self._commits[oid].tree
+
+    async def resolve(self, ref: str) -> str | None:
+        """See `Repository.resolve`."""
+        return self.refs.get(ref) or (ref if ref in self._commits else None)
+
+    async def commit_exists(self, oid: str) -> bool:
+        """See `Repository.commit_exists`."""
+        return oid in self._commits
+
+    async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
+        """See `Repository.is_ancestor`."""
+        return ancestor in self._history(descendant)
+
+    async def merge_bases(self, one: str, other: str) -> list[str]:
+        """See `Repository.merge_bases`."""
+        common = set(self._history(one)) & set(self._history(other))
+        return [oid for oid in common if not any(oid in self._history(more)[1:] for more in common)]
+
+    async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
+        """See `Repository.list_refs`."""
+        names = sorted(name for name in self.refs if name == prefix or name.startswith(f"{prefix}/"))
+        return tuple(Ref(name, self.refs[name]) for name in names)
+
+    async def predict(self, ours: str, theirs: str) -> MergePreview:
+        """See `Repository.predict`; a file that both sides change differently is one hot place."""
+        base = self._paths((await self.merge_bases(ours, theirs))[0])
+        mine, other = self._paths(ours), self._paths(theirs)
+        merged, conflicts, both = dict(mine), [], []
+        for path in sorted({*base, *mine, *other}):
+            was, here, there = base.get(path), mine.get(path), other.get(path)
+            if was in (here, there) or here == there:
+                _put(merged, path, there if here == was else here)
+                both += [path] if here == there != was else []
+                continue
+            both.append(path)
+            conflicts.append(FileConflict(path, was, here, there, 1, f"<<<<<<< {path} >>>>>>>"))
+        tree = None if conflicts else self._tree(merged)
+        return MergePreview(not conflicts, tree, tuple(both), tuple(conflicts))
+
+    async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
+        """See `Repository.compose`."""
+        if piece_oid in self._history(expect_oid):
+            return ComposeResult(expect_oid, self._commits[expect_oid].tree, already=True)
+        preview = await self.predict(expect_oid, piece_oid)
+        if preview.tree is None:
+            raise MergeConflict("the two change the same lines", conflicts=[item.path for item in preview.conflicts])
+        oid = self._commit(preview.tree, (expect_oid, piece_oid), message)
+        await self.update_ref(ref, oid, expect_oid)
+        return ComposeResult(oid, preview.tree, already=False)
+
+    async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
+        """See `Repository.squash`."""
+        oid = self._commit(tree, (parent,), message)
+        if self.refs.setdefault(f"refs/heads/{branch}", oid) != oid:
+            raise Conflict(f"{branch} exists", "delete it")
+        return oid
+
+    async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
+        """See `Repository.update_ref`."""
+        if self.refs.get(ref) != expect:
+            raise Conflict(f"{ref} stands elsewhere", "look again")
+        self.refs[ref] = oid
+
+    async def delete_ref(self, ref: str, expect: str) -> None:
+        """See `Repository.delete_ref`."""
+        if self.refs.get(ref) != expect:
+            raise Conflict(f"{ref} stands elsewhere", "look again")
+        del self.refs[ref]
+
+    async def keep(self, run: str, name: str, oid: str) -> str:
+        """See `Repository.keep`."""
+        self.refs[f"refs/aegis/runs/{run}/{name}"] = oid
+        return f"refs/aegis/runs/{run}/{name}"
+
+    async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
+        """See `Repository.git_mounts`."""
+        return GitMounts(self.common_dir, (), ())
+
+    async def take_in(self, private: Path, oids: Sequence[str]) -> None:
+        """See `Repository.take_in`; every commit is in the one store here."""
+
+    async def fsck(self) -> None:
+        """See `Repository.fsck`."""
+
+    async def condition(self) -> RepositoryCondition:
+        """See `InspectedRepository.condition`."""
+        return RepositoryCondition()
+
+    async def checkout_bytes(self) -> int:
+        """See `InspectedRepository.checkout_bytes`."""
+        return _CHECKOUT_BYTES
+
+    async def tree_paths(self, oid: str) -> tuple[str, ...]:
+        """See `InspectedRepository.tree_paths`."""
+        return tuple(sorted(self._paths(oid)))
+
+    def _blob(self, content: bytes) -> str:
+        self._blobs[oid := _id("blob", content)] = content
+        return oid
+
+    def _tree(self, paths: dict[str, str]) -> str:
+        self._trees[oid := _id("tree", repr(sorted(paths.items())).encode())] = paths
+        return oid
+
+    def _commit(self, tree: str, parents: tuple[str, ...], message: str) -> str:
+        self._commits[oid := _id("commit", repr((tree, parents, message)).encode())] = _Commit(tree, parents, message)
+        return oid
+
+    def _paths(self, oid: str) -> dict[str, str]:
+        tree = self._commits[oid].tree if oid in self._commits else oid
+        if tree not in self._trees:
+            raise GitError(f"there is no {oid}", "look at the id")
+        return self._trees[tree]
+
+    def _history(self, oid: str) -> list[str]:
+        """The commit, first, and all that can be reached from it."""
+        found = [oid]
+        for item in found:
+            found += [parent for parent in self._commits[item].parents if parent not in found]
+        return found
+
+
+def _id(kind: str, content: bytes) -> str:
+    return hashlib.sha1(kind.encode() + content, usedforsecurity=False).hexdigest()
+
+
+def _status(old: str | None, new: str | None) -> Literal["A", "M", "D"]:
+    return "A" if old is None else "D" if new is None else "M"
+
+
+def _put(tree: dict[str, str], path: str, blob: str | None) -> None:
+    if blob is None:
+        tree.pop(path, None)
+    else:
+        tree[path] = blob

@@ -1,0 +1,106 @@
+"""A terminal in memory: panes are entries, their programs end when a test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from aegis_tui.ports.terminal import Delivery, Pane, PaneExit, PaneSpec, PaneState, Screenshot
+
+
+class MemoryTerminal:
+    """A `Terminal` without a server."""
+
+    def __init__(self) -> None:
+        self.panes: dict[str, PaneState] = {}
+        """The panes by instance, dead ones included."""
+        self.opened: list[PaneSpec] = []
+        self.pasted: list[tuple[str, str]] = []
+        self.is_running = False
+        self._ids = itertools.count(1)
+        self._exits: asyncio.Queue[PaneExit] = asyncio.Queue()
+
+    def end(self, instance: str, *, status: int | None = 0, signal: int | None = None, told: bool = True) -> None:
+        """Let the program of a pane end.
+
+        Args:
+            instance: Whose pane.
+            status: Its exit status.
+            signal: The signal that ended it.
+            told: Whether the server tells of it; it does not when it was killed itself.
+        """
+        pane = self.panes[instance]
+        self.panes[instance] = PaneState(instance, pane.pane_id, pane.pid, True, status, signal, pane.title, False)
+        if told:
+            self._exits.put_nowait(PaneExit(instance, pane.pane_id, status, signal))
+
+    def lose(self) -> None:
+        """The server is gone with all panes, and nobody was told."""
+        self.panes.clear()
+        self.is_running = False
+
+    async def start(self) -> None:
+        """See `Terminal.start`."""
+        self.is_running = True
+
+    async def close(self) -> None:
+        """See `Terminal.close`."""
+
+    async def open_pane(self, spec: PaneSpec) -> Pane:
+        """See `Terminal.open_pane`."""
+        there = self.panes.get(spec.instance)
+        if there is None or there.dead:
+            number = next(self._ids)
+            self.opened.append(spec)
+            there = PaneState(spec.instance, f"%{number}", 1000 + number, False, None, None, spec.title, False)
+            self.panes[spec.instance] = there
+        return Pane(there.instance, there.pane_id, there.pid)
+
+    async def find_pane(self, instance: str) -> PaneState | None:
+        """See `Terminal.find_pane`."""
+        return self.panes.get(instance)
+
+    async def list_panes(self) -> list[PaneState]:
+        """See `Terminal.list_panes`."""
+        return list(self.panes.values())
+
+    async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
+        """See `Terminal.capture`; every pane shows its title."""
+        return {
+            pane.pane_id: Screenshot((pane.title,), 80, 1, 0, 0, alternate=False)
+            for pane in self.panes.values()
+            if pane.pane_id in pane_ids
+        }
+
+    async def dirty(self) -> AsyncGenerator[frozenset[str], None]:
+        """See `Terminal.dirty`; nothing is ever drawn."""
+        await asyncio.Event().wait()
+        yield frozenset()
+
+    async def exits(self) -> AsyncGenerator[PaneExit, None]:
+        """See `Terminal.exits`."""
+        while True:
+            yield await self._exits.get()
+
+    async def paste(self, pane_id: str, text: str) -> Delivery:
+        """See `Terminal.paste`."""
+        if not any(pane.pane_id == pane_id and not pane.dead for pane in self.panes.values()):
+            return Delivery.REFUSED
+        self.pasted.append((pane_id, text))
+        return Delivery.DELIVERED
+
+    async def send_keys(self, pane_id: str, *keys: str) -> None:
+        """See `Terminal.send_keys`."""
+
+    async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
+        """See `Terminal.close_pane`."""
+        self.panes.pop(instance, None)
+
+    async def stop_server(self) -> None:
+        """See `Terminal.stop_server`."""
+        self.lose()
+
+    def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
+        """See `Terminal.attach_argv`."""
+        return ["true", instance]
