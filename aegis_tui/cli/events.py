@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Annotated, Any
@@ -28,6 +27,8 @@ def _events(
     as_json: Annotated[bool, typer.Option("--json", help="The same: one JSON object a line.")] = True,
 ) -> int:
     """The log, one event a line; with --follow also over a restart of the hub, until you interrupt it."""
+    import asyncio
+
     if types and not all(types):
         raise UsageError("--type is empty", "for example --type 'lock:*'; leave it out for all")
     place = here()

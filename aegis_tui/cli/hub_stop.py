@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -61,6 +60,8 @@ def end_run(place: Place, *, force: bool) -> None:
 
 def _has_open_run(place: Place) -> bool:
     """Whether a hub that is started now would go on with a run."""
+    import asyncio
+
     from aegis_tui.bootstrap.log import open_instances
 
     return place.paths.log_db.exists() and bool(asyncio.run(open_instances(place.paths)))
@@ -126,6 +127,8 @@ def stop_hub(place: Place) -> None:
 
 def clear_checks(place: Place) -> None:
     """Remove what the checks of a hub that is gone have left, as one that had to be killed does."""
+    import asyncio
+
     folder = place.paths.state_dir / "scratch"
     if not folder.is_dir() or not any(folder.iterdir()):
         return
@@ -152,6 +155,8 @@ def close_idle_parts(place: Place) -> None:
 
     A hub that ends in good order has ended both; to see that costs nothing.
     """
+    import asyncio
+
     tmux = Path(os.environ.get("TMUX_TMPDIR") or "/tmp") / f"tmux-{os.getuid()}" / f"aegis-{place.paths.key}"
     if not (tmux.exists() or (place.paths.runtime_dir / "gateway.json").exists()):
         return

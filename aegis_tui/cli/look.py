@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -45,6 +44,8 @@ def _review(run: RunName = None, as_json: AsJson = False) -> int:
 
 
 def _refs(place: Place, prefix: str) -> list[dict[str, str]]:
+    import asyncio
+
     from aegis_tui.bootstrap.checkout import refs_at
 
     return [{"ref": ref.name, "oid": ref.oid} for ref in asyncio.run(refs_at(place.root, prefix))]

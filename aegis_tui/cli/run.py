@@ -16,7 +16,6 @@ from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.failure import error_lines
 from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
@@ -217,6 +216,8 @@ def _conclude(report: dict[str, Any], *, as_json: bool) -> int:
 def _summary(report: dict[str, Any]) -> Iterator[str]:
     commit, error = report.get("commit"), report.get("error")
     if error:
+        from aegis_tui.domain.failure import error_lines
+
         first, *rest = error_lines(error)
         yield f"run {report['run']} failed: {first}"
         yield from (f"  {line}" for line in rest)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import typer
@@ -28,6 +30,7 @@ class _Commands(TyperGroup):
         command.name = cmd_name
         command.short_help = summary
         command.help = "\n\n".join(filter(None, (summary, (command.help or "").partition("\n\n")[2])))
+        _spare_coercion(command)
         return command
 
 
@@ -67,6 +70,34 @@ def root(
         raise UsageError(f"{words[0]} stands before {name}", hint)
 
 
+def _spare_coercion(command: Any) -> None:
+    """Leave values as they are that need no parsing: what is unset, defaults that are no text, and text for `str`.
+
+    Typer would have pydantic check them all, and its import is half of the time of a short command.
+    """
+    command.get_params = partial(_params, command.get_params)
+    for inner in getattr(command, "commands", {}).values():
+        _spare_coercion(inner)
+
+
+def _params(get: Callable[[Any], list[Any]], context: Any) -> list[Any]:
+    """The parameters of a command, `--help` among them, each with the check that spares."""
+    parameters = get(context)
+    for parameter in parameters:
+        if not isinstance(parameter.process_value, partial):
+            parameter.process_value = partial(_process_value, parameter, parameter.process_value)
+    return parameters
+
+
+def _process_value(parameter: Any, coerce: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if value is None and not parameter.required:
+        value = () if parameter.multiple or parameter.nargs == -1 else None
+    elif not (type(value) in (bool, int, float) or (type(value) is str and annotation is str)):
+        return coerce(context, value)
+    return value if parameter.callback is None else parameter.callback(context, parameter, value)
+
+
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code.
 
@@ -75,7 +106,9 @@ def run(arguments: list[str]) -> int:
         KeyboardInterrupt: A person ended it.
     """
     try:
-        code = typer.main.get_command(app).main(args=arguments, prog_name="aegis-tui", standalone_mode=False)
+        command = typer.main.get_command(app)
+        _spare_coercion(command)
+        code = command.main(args=arguments, prog_name="aegis-tui", standalone_mode=False)
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     except AegisError:

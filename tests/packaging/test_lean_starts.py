@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +31,16 @@ def test_a_process_starts_without_what_it_does_not_need(module: str, unused: tup
     code = f"import sys, {module}\nprint([name for name in {unused!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("line", ["hub status", "status", "lock list", "conflicts", "send w01 x"])
+def test_a_short_command_runs_without_what_it_does_not_need(line: str, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=60)
+    code = (
+        f"import sys\nfrom aegis_tui.cli.main import run\nrun({line.split()!r})\n"
+        "print([name for name in ('pydantic', 'asyncio', 'aegis_tui.domain.event') if name in sys.modules])"
+    )
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
