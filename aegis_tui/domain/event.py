@@ -17,6 +17,7 @@ from aegis_tui.domain.message import MessageEvent
 from aegis_tui.domain.model import SCHEMA_VERSION, EventData, by_type
 from aegis_tui.domain.run_event import RunEvent
 from aegis_tui.domain.task_spec import SpecEvent
+from aegis_tui.domain.upcast import lift_event
 from aegis_tui.errors import StoreError
 
 
@@ -105,7 +106,8 @@ def event_from_wire(envelope: dict[str, Any]) -> Event:
     try:
         if envelope["v"] != SCHEMA_VERSION:
             raise StoreError(f"event version {envelope['v']} is not known here", "upgrade aegis-tui")
-        data = _DATA[envelope["type"]].model_validate(envelope["data"])
+        kind = envelope["type"]
+        data = _DATA[kind].model_validate(lift_event(kind, envelope["data"]))
         return Event(envelope["seq"], envelope["agent_id"], envelope["timestamp"], data)
     except (KeyError, TypeError, ValidationError) as error:
         raise StoreError(f"event {envelope.get('seq')} cannot be read: {error}") from error

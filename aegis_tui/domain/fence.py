@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from aegis_tui.domain.lock import Lock
-from aegis_tui.domain.message import CodeWritten, Write
+from aegis_tui.domain.message import CodeWritten
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.path_index import path_key
 
@@ -95,18 +94,6 @@ class FenceTable:
         table.writes = [FencedWrite.model_validate(item) for item in plain["writes"]]
         table._counts = Counter(item.agent_id for item in table.writes)
         table._granted = {agent: set(tokens) for agent, tokens in plain["granted"].items()}
-        return table
-
-    @classmethod
-    def restored(cls, writes: Iterable[Write], locks: Iterable[Lock]) -> FenceTable:
-        """What a snapshot from before this table says of it: the writes, and the tokens that it still knows."""
-        table = cls()
-        for item in writes:
-            table.grant(item.agent_id, item.token)
-            table.writes.append(FencedWrite(seq=0, **item.model_dump()))
-            table._counts[item.agent_id] += 1
-        for lock in locks:
-            table.grant(lock.agent_id, lock.token)
         return table
 
 

@@ -45,7 +45,6 @@ from aegis_tui.domain.message import (
     MessageAcked,
     MessageBoard,
     MessageSent,
-    Write,
 )
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.partition import PartitionTable
@@ -62,6 +61,7 @@ from aegis_tui.domain.task_spec import (
     SpecUpdated,
     TaskUpdated,
 )
+from aegis_tui.domain.upcast import lift_snapshot
 
 SESSION_TTL_S = 30.0
 """How long an instance may be silent before it counts as lost (HUB-8)."""
@@ -282,27 +282,23 @@ class Workspace:
     def load(cls, plain: dict[str, Any]) -> Workspace:
         """The workspace that `dump` described; its deadlines are unset until `rearm`.
 
-        A snapshot of an earlier version holds all that ever ended: what would be forgotten by now is.
+        One of an earlier version is lifted; it may hold all that ever ended: what would be forgotten by now is.
         """
+        plain = lift_snapshot(plain)
         workspace = cls()
         workspace.seq = plain["seq"]
         workspace.instances = InstanceTable.load(plain["instances"])
         workspace.locks = LockTable.load(plain["locks"])
         workspace.partitions = PartitionTable.load(plain["partitions"])
-        workspace.specs = SpecTable.load(plain["specs"], plain.get("past_specs", ()))
-        workspace.runs = runs.RunTable.load(plain["runs"], plain.get("past_runs", ()))
+        workspace.specs = SpecTable.load(plain["specs"], plain["past_specs"])
+        workspace.runs = runs.RunTable.load(plain["runs"], plain["past_runs"])
         workspace.messages = MessageBoard.load(plain["messages"])
-        workspace.exchanges = ExchangeTable.load(plain.get("exchanges", ()))
-        if (fences := plain.get("fences")) is not None:
-            workspace.fences = FenceTable.load(fences)
-        else:
-            workspace.fences = FenceTable.restored(
-                map(Write.model_validate, plain["messages"]["writes"]), workspace.locks.locks()
-            )
+        workspace.exchanges = ExchangeTable.load(plain["exchanges"])
+        workspace.fences = FenceTable.load(plain["fences"])
         workspace.acquired_at = dict(plain["acquired_at"])
-        workspace.scope_ended = dict(plain.get("scope_ended", {}))
-        workspace.scope_counts = dict(plain.get("scope_counts", {}))
-        workspace.ended_locks = EndedLocks.load(plain.get("ended_locks", []))
+        workspace.scope_ended = dict(plain["scope_ended"])
+        workspace.scope_counts = dict(plain["scope_counts"])
+        workspace.ended_locks = EndedLocks.load(plain["ended_locks"])
         for name, fields in plain["scope_requests"].items():
             workspace.scope_askers[name] = fields["by"]
             asked = {field: value for field, value in fields.items() if field != "by"}

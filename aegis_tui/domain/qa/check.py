@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
-
-from pydantic import model_validator
+from typing import Literal
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.model import FrozenModel
@@ -77,17 +75,6 @@ class QaCheck(FrozenModel):
     duration_s: float = 0.0
     output_tail: str = ""
     """The end of what it printed, when it shuts the gate."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_old_form(cls, fields: Any) -> Any:
-        """Logs from before the four words have `ok` alone; a check that did not pass had failed."""
-        if not isinstance(fields, dict) or "status" in fields:
-            return fields
-        clean = bool(fields.get("ok")) and not fields.get("failed")
-        passed, failed = fields.get("passed"), fields.get("failed")
-        counted = None if passed is None and failed is None else (passed or 0) + (failed or 0)
-        return {"executed": counted, **fields, "status": "passed" if clean else "failed"}
 
 
 def accept(check: QaCheck, by: str) -> QaCheck:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aegis_tui.domain.qa.check import CheckResult, QaCheck, Status, accept
+from aegis_tui.domain.qa.check import CheckResult, Status, accept
 from aegis_tui.domain.qa.identity import lost_tests
 from aegis_tui.domain.qa.verdict import compare, judge
 
@@ -177,20 +177,6 @@ def test_another_test_in_place_of_one_that_went_is_a_loss_also_where_the_number_
     verdict = judge("pytest", now, base)
     assert (verdict.ok, verdict.reason) == (False, "ran on the base and did not run now: t.py::b")
     assert judge("pytest", now, base, removes=["t.py::b"]).ok
-
-
-@pytest.mark.parametrize(
-    ("old", "status", "executed"),
-    [
-        ({"ok": True, "passed": 3, "failed": 0, "new_failures": []}, "passed", 3),
-        ({"ok": True, "passed": None, "failed": None, "new_failures": []}, "passed", None),
-        ({"ok": True, "passed": 3, "failed": 1, "new_failures": []}, "failed", 4),
-        ({"ok": False, "passed": None, "failed": None, "new_failures": ["x"]}, "failed", None),
-    ],
-)
-def test_checks_of_old_logs_are_read(old: dict[str, object], status: str, executed: int | None) -> None:
-    check = QaCheck.model_validate({"check": "t", "command": "pytest", "duration_s": 1.0, **old})
-    assert (check.status, check.executed, check.ok) == (status, executed, old["ok"])
 
 
 def test_a_check_is_named_by_its_number_and_program_and_keeps_the_output_of_a_shut_gate() -> None:
