@@ -17,6 +17,10 @@ from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
 )
@@ -33,7 +37,13 @@ BLIND_SCAN_S = 2.0
 """How often to scan while the system grants no more watches."""
 
 _FILL_S = 0.1
-_WANTED = frozenset({"created", "modified", "deleted", "moved"})
+_FOLDERS = (DirCreatedEvent, DirMovedEvent, DirDeletedEvent)
+_WANTED: list[type[FileSystemEvent]] = [
+    *(FileCreatedEvent, FileModifiedEvent, FileDeletedEvent, FileMovedEvent),
+    *_FOLDERS,
+]
+"""What the kernel is asked for: without this it tells each time a file is opened or read, by whomever."""
+
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 logging.getLogger("watchdog").setLevel(logging.ERROR)  # its warnings print every watched folder
@@ -47,9 +57,7 @@ class _Handler(FileSystemEventHandler):
         self._tree, self._wake, self._loop = tree, wake, loop
 
     def dispatch(self, event: FileSystemEvent) -> None:
-        if event.event_type not in _WANTED:
-            return
-        if isinstance(event, (DirCreatedEvent, DirMovedEvent, DirDeletedEvent)):
+        if isinstance(event, _FOLDERS):
             self._tree.must_scan = True
         elif not event.is_directory:
             self._tree.note(os.fsdecode(event.src_path), os.fsdecode(event.dest_path or ""))
@@ -106,7 +114,7 @@ class TreeWatcher:
             self._observer = Observer()
             self._observer.start()
         try:
-            tree.watch = self._observer.schedule(handler, str(tree.root), recursive=True)
+            tree.watch = self._observer.schedule(handler, str(tree.root), recursive=True, event_filter=_WANTED)
         except OSError as error:
             _log.warning("only scanned, not watched", extra={"aegis_path": str(tree.root), "aegis_error": str(error)})
         try:

@@ -2,10 +2,12 @@ import asyncio
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +51,28 @@ def run(job: Awaitable[list[FileChange]]) -> list[FileChange]:
         return await job
 
     return asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="missing: linux")
+def test_a_file_that_is_only_read_is_no_event(worktree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from watchdog.observers.inotify import InotifyEmitter
+
+    queued: list[str] = []
+    queue = InotifyEmitter.build_and_queue_event
+
+    def build(emitter: InotifyEmitter, event: Any, **more: Any) -> None:
+        queued.append(repr(event))
+        queue(emitter, event, **more)
+
+    monkeypatch.setattr(InotifyEmitter, "build_and_queue_event", build)
+
+    def act() -> None:
+        for _ in range(50):
+            (worktree / "a.py").read_text()
+        (worktree / "b.py").write_text("new")
+
+    run(watch(worktree, act, lambda seen: ("b.py", "created") in seen))
+    assert 1 <= len(queued) < 10, queued
 
 
 def test_saves_deletions_and_new_files_are_told_once_each(worktree: Path) -> None:
