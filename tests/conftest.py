@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import contextlib
 import re
 import shutil
 import signal
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests import forked
 
 PACKAGE = Path(__file__).parent.parent / "aegis_tui"
 
@@ -66,6 +69,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(PACKAGE, quiet=1)
         config.pluginmanager.register(Skips(), "aegis-skips")
+        programs = contextlib.ExitStack()
+        programs.enter_context(forked.server())
+        config.add_cleanup(programs.close)
 
 
 SHARED_SETUP = ("e2e/test_attach.py", "e2e/test_boundary.py", "e2e/test_commands.py", "cli/", "packaging/test_wheel.py")

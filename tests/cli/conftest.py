@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[ScratchWorkspace]:
+def served() -> Iterator[Served]:
     """A workspace whose hub runs; the tests of one file share it. Nothing of it is left at the end."""
-    scratch = ScratchWorkspace()
+    scratch = Served()
     try:
         scratch.init({"a.py": "x = 1\n"})
         started = scratch.aegis("hub", "start")

@@ -15,6 +15,7 @@ import pytest
 from aegis_tui.domain.core import Workspace, evolve
 from aegis_tui.domain.event import event_from_wire
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 
 class Lines:
@@ -106,7 +107,7 @@ def test_replay_reads_the_log_itself_when_the_hub_is_stopped(served: ScratchWork
 
 
 def test_a_repository_without_a_log_has_nothing_to_replay() -> None:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     try:
         scratch.init({"a.py": ""})
         answer = scratch.aegis("replay", "--json")

@@ -17,7 +17,7 @@ from aegis_tui.cli.place import Place
 from aegis_tui.errors import HubUnavailable
 from aegis_tui.sdk import discovery
 from aegis_tui.sdk.discovery import WorkspacePaths, find_hub, find_process, is_running, process_start_time
-from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 
@@ -35,11 +35,13 @@ def deaf(tmp_path: Path) -> Iterator[tuple[Place, subprocess.Popen[str]]]:
         process.kill()
 
 
-def test_a_hub_that_was_stopped_is_told_and_can_be_ended(served: ScratchWorkspace) -> None:
+def test_a_hub_that_was_stopped_is_told_and_can_be_ended(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     pid = served.hub_pid()
     os.kill(pid, signal.SIGSTOP)
     for words in (["hub", "status"], ["lock", "list"], ["hub", "start"]):
-        refused = served.aegis(*words)
+        with monkeypatch.context() as patch:
+            patch.setattr(served, "numbers", {"aegis_tui.sdk.discovery:HEALTH_DEADLINE_S": 0.5})
+            refused = served.aegis(*words)
         assert refused.code == 5 and f"hub {pid} does not answer" in refused.err, words
         assert "hub stop" in refused.err
     ended = served.aegis("hub", "stop")
@@ -62,7 +64,7 @@ def test_a_hub_that_heeds_nothing_is_killed_in_the_end(
     hub_stop.stop_hub(place)
 
 
-def test_what_the_checks_of_a_killed_hub_left_goes_with_the_stop(served: ScratchWorkspace) -> None:
+def test_what_the_checks_of_a_killed_hub_left_goes_with_the_stop(served: Served) -> None:
     (state,) = (served.folder / "state" / "aegis-tui").iterdir()
     os.kill(served.hub_pid(), signal.SIGKILL)
     left = state / "scratch" / "run1-base"

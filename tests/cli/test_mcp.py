@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from mcp import Client, StdioServerParameters
 from aegis_tui.sdk.discovery import find_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubQuick
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.forked import Program, run_command
 
 
 def person(served: ScratchWorkspace) -> HubQuick:
@@ -94,28 +96,10 @@ def test_without_an_instance_nothing_is_served(served: ScratchWorkspace, tmp_pat
     wrong = tmp_path / "token"
     wrong.write_text("0" * 64)
     environ = {**served.environ, "AEGIS_TOKEN_FILE": str(wrong)}
-    done = subprocess.run(
-        served.argv("mcp"),
-        cwd=served.root,
-        env=environ,
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = run_command("mcp", folder=served.root, environ=environ)
     assert (done.returncode, done.stdout) == (3, "") and "0" * 64 not in done.stderr
     wrong.write_text(json.loads((paths_of(served) / "hub.json").read_text())["token"])
-    done = subprocess.run(
-        served.argv("mcp"),
-        cwd=served.root,
-        env=environ,
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    done = run_command("mcp", folder=served.root, environ=environ)
     assert done.returncode == 3 and "speaks for an instance" in done.stderr
 
 
@@ -135,14 +119,12 @@ class Raw:
 
     def __init__(self, served: ScratchWorkspace, name: str) -> None:
         join(served, name)
-        self.process = subprocess.Popen(
-            served.argv("mcp", "--instance", name),
-            cwd=served.root,
-            env=served.environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        (stdin, writer), (reader, stdout) = os.pipe(), os.pipe()
+        self.input, self.output = os.fdopen(writer, "w"), os.fdopen(reader)
+        argv = ["aegis_tui", "mcp", "--instance", name]
+        self.process = Program(argv, folder=served.root, environ=served.environ, files=(stdin, stdout, 2))
+        os.close(stdin)
+        os.close(stdout)
         client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
         self.send("initialize", client, id=1)
         assert self.line()["id"] == 1
@@ -152,23 +134,20 @@ class Raw:
         self.write(json.dumps({"jsonrpc": "2.0", "method": method, "params": params, **more}))
 
     def write(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        self.input.write(line + "\n")
+        self.input.flush()
 
     def line(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        found: dict[str, Any] = json.loads(self.process.stdout.readline())
+        found: dict[str, Any] = json.loads(self.output.readline())
         return found
 
     def acquire(self, path: str) -> None:
         self.send("tools/call", {"name": "acquire_lock", "arguments": {"paths": [path], "wait_s": 20}}, id=12)
 
     def close(self) -> int:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.close()
+        self.input.close()
         code = self.process.wait(20)
-        self.process.stdout.close()
+        self.output.close()
         return code
 
 

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.forked import run_command
 
 DATA = Path(__file__).parents[1] / "tui" / "data"
 
 
 def shot(*arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "aegis_tui", "screenshot", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    return run_command("screenshot", *arguments, folder=Path.cwd(), environ=os.environ)
 
 
 def test_a_recorded_session_is_pictured_without_anything_from_elsewhere(tmp_path: Path) -> None:

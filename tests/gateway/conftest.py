@@ -19,6 +19,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.forked import Program
+
 TOKEN = "a1" * 32
 OTHER_TOKEN = "b2" * 32
 PERSON_TOKEN = "c3" * 32
@@ -183,7 +185,7 @@ class Gateway:
 
     runtime: Path
     state: Path
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Program | None = None
     clients: list[httpx.Client] = field(default_factory=list)
 
     def write_map(self, upstream: str, **fields: Any) -> None:
@@ -196,21 +198,16 @@ class Gateway:
         draft.replace(self.runtime / "gateway-map.json")
 
     def start(self, *, most_descriptors: int | None = None) -> None:
-        few = ["prlimit", f"--nofile={most_descriptors}:{most_descriptors}"] if most_descriptors else []
-        argv = [
-            *few,
-            sys.executable,
-            "-m",
-            "aegis_tui.gateway",
-            "--runtime",
-            str(self.runtime),
-            "--state",
-            str(self.state),
-        ]
-        with (self.state / "gateway.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.state
-            )
+        argv = ["aegis_tui.gateway", "--runtime", str(self.runtime), "--state", str(self.state)]
+        with (self.state / "gateway.log").open("ab") as log, Path(os.devnull).open("rb") as nothing:
+            if most_descriptors:
+                few = ["prlimit", f"--nofile={most_descriptors}:{most_descriptors}", sys.executable, "-m"]
+                self.process = subprocess.Popen(
+                    [*few, *argv], stdin=nothing, stdout=log, stderr=log, start_new_session=True, cwd=self.state
+                )
+            else:
+                files = (nothing.fileno(), log.fileno(), log.fileno())
+                self.process = Program(argv, folder=self.state, environ=os.environ, files=files, own_session=True)
         until(lambda: self.published.get("pid") == (self.process and self.process.pid), "the gateway is ready")
 
     def stop(self) -> int:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from aegis_tui.testing.sample_repository import create_sample_repository
+from tests.forked import run_command
 
 BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
 README = Path(__file__).resolve().parent.parent.parent / "README.md"
@@ -39,20 +40,23 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def run_block(text: str, checkout: Path) -> subprocess.CompletedProcess[str]:
+def environ_of(checkout: Path) -> dict[str, str]:
     home = checkout.parent / "home"
     home.mkdir(exist_ok=True)
-    environment = {
+    return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(home),
         "XDG_RUNTIME_DIR": str(home),
         "XDG_STATE_HOME": str(home),
         "LC_ALL": "C.UTF-8",
     }
+
+
+def run_block(text: str, checkout: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=checkout,
-        env=environment,
+        env=environ_of(checkout),
         capture_output=True,
         text=True,
         timeout=160,
@@ -73,9 +77,13 @@ def test_a_block_that_is_not_run_says_why() -> None:
         assert block.reason is None or len(block.reason) > 10
 
 
+def help_of(checkout: Path, *names: str) -> str:
+    return run_command(*names, "--help", folder=checkout, environ=environ_of(checkout)).stdout
+
+
 def test_every_command_of_the_readme_exists(checkout: Path) -> None:
     named = set(re.findall(r"aegis-tui ([a-z]+)", "".join(block.text for block in blocks("sh", "console"))))
-    said = run_block("aegis-tui --help", checkout).stdout
+    said = help_of(checkout)
     for name in sorted(named):
         assert f" {name} " in said, name
 
@@ -83,7 +91,7 @@ def test_every_command_of_the_readme_exists(checkout: Path) -> None:
 def test_every_option_of_the_readme_exists(checkout: Path) -> None:
     for line in "".join(block.text for block in blocks("sh", "console")).splitlines():
         if found := re.match(r"aegis-tui ([a-z]+)", line):
-            said = run_block(f"aegis-tui {found[1]} --help", checkout).stdout
+            said = help_of(checkout, found[1])
             for option in re.findall(r"(--[a-z-]+)", line.partition("#")[0]):
                 assert option in said, line
 

@@ -22,6 +22,7 @@ from aegis_tui.services.doctor import Check, missing
 from aegis_tui.testing.canned_llm import Canned, CannedModel, calls, says
 from aegis_tui.testing.sample_repository import create_sample_repository, scenario_directory
 from aegis_tui.testing.scripted_llm import ScriptedServer
+from tests.forked import run_command
 
 NOWHERE = "http://127.0.0.1:9/v1"
 """The discard port: nothing listens there."""
@@ -221,13 +222,12 @@ def environ(tmp_path: Path) -> Iterator[dict[str, str]]:
 def test_the_command_ends_with_5_and_every_fix_when_something_essential_is_missing(
     folder: Path, environ: dict[str, str]
 ) -> None:
-    argv = [sys.executable, "-m", "aegis_tui", "doctor"]
-    done = subprocess.run([*argv, "--json"], cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    done = run_command("doctor", "--json", folder=folder, environ=environ)
     told = json.loads(done.stdout)
     assert (done.returncode, told["ok"], told["schema_version"]) == (5, False, 1)
     for check in told["checks"]:
         assert {"name", "ok", "found", "fix"} <= set(check)
         assert bool(check["fix"]) != check["ok"]
-    done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    done = run_command("doctor", folder=folder, environ=environ)
     assert done.returncode == 5
     assert "MISSING  model" in done.stdout

@@ -4,13 +4,14 @@ import json
 import os
 import shlex
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.forked import run_command
 
 PROGRAM = """#!{python}
 import json, os, subprocess, sys, threading
@@ -56,15 +57,7 @@ class Machine:
             "AEGIS_VENV": str(self.folder / "venv"),
             "AEGIS_TOOL_PARSER": "hermes",
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "aegis_tui", "vllm", *arguments],
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_command("vllm", *arguments, folder=self.folder, environ=environ)
         return done.returncode, done.stdout, done.stderr
 
     def arguments(self) -> list[list[str]]:

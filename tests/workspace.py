@@ -1,0 +1,25 @@
+"""A throw-away workspace whose commands begin with everything imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from typing_extensions import override
+
+from aegis_tui.testing.scratch import Answer, ScratchWorkspace
+from tests.forked import run_command
+
+
+class Served(ScratchWorkspace):
+    """As the installed program serves it, but for the time that a start takes."""
+
+    numbers: Mapping[str, float] = {}
+    """Constants of the package that commands have another value of: `module:NAME` -> value."""
+
+    @override
+    def aegis(self, *arguments: str, timeout_s: float = 120.0, folder: Path | None = None) -> Answer:
+        done = run_command(
+            *arguments, folder=folder or self.root, environ=self.environ, timeout_s=timeout_s, numbers=self.numbers
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
