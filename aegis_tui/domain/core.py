@@ -7,9 +7,8 @@ state is as before (apart from the audit events that the error carries), or all 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import (
@@ -21,6 +20,7 @@ from aegis_tui.domain import (
     piece_rules,
     qa_rules,
     run_rules,
+    scope_rules,
     spec_rules,
 )
 from aegis_tui.domain.command import AnyCommand, parse_command
@@ -33,6 +33,7 @@ from aegis_tui.domain.limit_rules import check_limits
 from aegis_tui.domain.lock import Draft, LockAcquired, LockRefused, LockWithdrawn
 from aegis_tui.domain.lock_wait import Wait
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.registry import Rules, collected
 from aegis_tui.domain.rights import check_right
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
 from aegis_tui.errors import AegisError, LockHeld
@@ -55,8 +56,6 @@ __all__ = [
 ]
 
 _MAX_FOLLOW_UPS = 10_000
-
-Rule = Callable[[Workspace, Any, Actor, str], Decision]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def execute(
     check_limits(workspace, command, actor)
     touch(workspace, actor.agent_id, now)
     try:
-        decision = _RULES[type(command)](workspace, command, actor, request_id)
+        decision = RULES[type(command)](workspace, command, actor, request_id)
     except LockRefused as refusal:
         stamp.apply(list(refusal.audit))
         error = LockHeld(refusal.message, refusal.hint, code=refusal.code, **refusal.data)
@@ -240,62 +239,15 @@ def _heartbeat(workspace: Workspace, command: commands.Heartbeat, actor: Actor, 
     return Decision([], {"lost": [name for name in command.held if name not in held]})
 
 
-_CLIENT_RULES: dict[type[Any], Rule] = {
-    commands.AgentRegister: instance_rules.register,
-    commands.AgentReport: instance_rules.report,
-    commands.AgentLeave: instance_rules.leave,
-    commands.Heartbeat: _heartbeat,
-    commands.LockAcquire: message_rules.lock_acquire,
-    commands.LockRenew: message_rules.lock_renew,
-    commands.LockRelease: message_rules.lock_release,
-    commands.LockBreak: message_rules.lock_break,
-    commands.ScopeRequest: message_rules.scope_request,
-    commands.ScopeGrant: message_rules.scope_grant,
-    commands.ScopeRefuse: message_rules.scope_refuse,
-    commands.PartitionSet: message_rules.partition_set,
-    commands.SpecCreate: spec_rules.create,
-    commands.TaskUpdate: instance_rules.task_update,
-    commands.TaskClaim: spec_rules.claim,
-    commands.RunStart: run_rules.start,
-    commands.RunHalt: run_rules.halt,
-    commands.RunResume: run_rules.resume,
-    commands.RunCancel: run_rules.cancel,
-    commands.QaAccept: qa_rules.accept_base,
-    commands.DesignPropose: run_rules.propose,
-    commands.DesignAgree: run_rules.agree,
-    commands.InstanceStart: instance_rules.start,
-    commands.InstanceStop: instance_rules.stop,
-    commands.InstanceSend: instance_rules.send,
-    commands.DiffSubmit: piece_rules.submit,
-    commands.ReviewVerdict: piece_rules.verdict,
-    commands.ConflictResolve: piece_rules.conflict_resolve,
-    commands.MessageSend: message_rules.message_send,
-    commands.MessageRead: message_rules.message_read,
-    commands.BroadcastSend: message_rules.broadcast,
-    commands.Ack: message_rules.ack,
-    commands.ContextGet: _context,
-}
-_HUB_RULES: dict[type[Any], Rule] = {
-    commands.LockExpire: message_rules.lock_expire,
-    commands.WaitExpire: message_rules.wait_expire,
-    commands.SessionExpire: instance_rules.session_expire,
-    commands.RunMarkPrepared: run_rules.mark_prepared,
-    commands.InstanceMarkPrepared: instance_marks.mark_prepared,
-    commands.InstanceMarkLaunched: instance_marks.mark_launched,
-    commands.InstanceMarkExited: instance_marks.mark_exited,
-    commands.InstanceMarkReclaimed: instance_marks.mark_reclaimed,
-    commands.InstanceMarkFailed: instance_marks.mark_failed,
-    commands.PieceMarkChecked: piece_rules.mark_checked,
-    commands.ConflictsObserved: piece_rules.conflicts_observed,
-    commands.MergeMarkApplied: piece_rules.mark_applied,
-    commands.MergeMarkRejected: piece_rules.mark_rejected,
-    commands.CompositionMarkChecked: run_rules.composition_checked,
-    commands.QaMarkBaseChecked: qa_rules.base_checked,
-    commands.QaMarkFinished: qa_rules.qa_finished,
-    commands.RunMarkCommitted: run_rules.committed,
-    commands.RunFail: run_rules.run_fail,
-    commands.RunMarkFinished: run_rules.finished,
-    commands.FileObserved: message_rules.file_observed,
-    commands.GateNote: run_rules.gate_note,
-}
-_RULES: dict[type[Any], Rule] = _CLIENT_RULES | _HUB_RULES
+RULES: Final[Rules] = collected(
+    instance_rules.RULES,
+    instance_marks.RULES,
+    message_rules.RULES,
+    scope_rules.RULES,
+    spec_rules.RULES,
+    run_rules.RULES,
+    piece_rules.RULES,
+    qa_rules.RULES,
+    {commands.Heartbeat: _heartbeat, commands.ContextGet: _context},
+)
+"""The rule of every command."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, assert_never
 
 from pydantic import BaseModel, Field
 
@@ -166,19 +166,10 @@ class InstanceReclaimed(EventData):
     """Why its worktree was left where it is."""
 
 
+InstanceEnding = InstanceStopping | InstanceExited | AgentLeft | InstanceLost | InstanceReclaimed
 InstanceEvent = (
-    InstancePlanned
-    | InstancePrepared
-    | InstanceLaunched
-    | AgentJoined
-    | AgentLeft
-    | AgentState
-    | InstanceStopping
-    | InstanceExited
-    | InstanceLost
-    | InstanceReclaimed
+    InstancePlanned | InstancePrepared | InstanceLaunched | AgentJoined | AgentLeft | AgentState | InstanceEnding
 )
-
 
 TASK_DONE = frozenset({"verdict given", "design proposed", "foundation composed", "brief handed over"})
 
@@ -346,11 +337,15 @@ class InstanceTable:
                     instance.cause = data.cause
                 instance.tokens = data.tokens or instance.tokens
                 instance.prompts += data.state == "asking"
-            case _:
+            case InstanceStopping() | InstanceExited() | AgentLeft() | InstanceLost() | InstanceReclaimed():
                 self._end(instance, data, timestamp)
+            case InstancePlanned():
+                return
+            case _:
+                assert_never(data)
 
     @staticmethod
-    def _end(instance: Instance, data: InstanceEvent, timestamp: str) -> None:
+    def _end(instance: Instance, data: InstanceEnding, timestamp: str) -> None:
         match data:
             case InstanceStopping():
                 instance.phase = Phase.STOPPING if instance.is_alive else instance.phase
@@ -369,7 +364,7 @@ class InstanceTable:
                 instance.phase, instance.rescue_ref = Phase.RECLAIMED, data.rescue_ref
                 instance.ended_at = instance.ended_at or timestamp
             case _:
-                return
+                assert_never(data)
 
     def dump(self) -> dict[str, object]:
         """A plain form for snapshots; `load` gives an equal table back."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause, Outlook, ended, one_line
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.instance import InstanceExited, InstanceLaunched, InstancePrepared, InstanceReclaimed, Phase
 from aegis_tui.domain.instance_rules import lose
 from aegis_tui.domain.lock import Draft
+from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.workspace import Workspace
 
 
@@ -70,3 +74,14 @@ def mark_failed(workspace: Workspace, command: commands.InstanceMarkFailed, acto
     if instance is None or not instance.is_alive:
         return Decision()
     return Decision(lose(workspace, instance, command.reason, command.cause))
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.InstanceMarkPrepared: mark_prepared,
+        commands.InstanceMarkLaunched: mark_launched,
+        commands.InstanceMarkExited: mark_exited,
+        commands.InstanceMarkReclaimed: mark_reclaimed,
+        commands.InstanceMarkFailed: mark_failed,
+    }
+)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 from aegis_tui.domain import brief, ids, lock_end, naming
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause
@@ -21,6 +24,7 @@ from aegis_tui.domain.instance import (
 )
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.message import MessageSent
+from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.reservation import as_partitioned, check_free, globs_of
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import MergeQueued, PieceReopened, Stage
@@ -367,3 +371,17 @@ def task_update(workspace: Workspace, command: commands.TaskUpdate, actor: Actor
     task_id, status = naming.check_task_id(command.task_id), naming.check_word("status", command.status)
     data = TaskUpdated(spec_id=command.spec_id, task_id=task_id, status=status, progress=command.progress)
     return Decision([(actor.agent_id, data)])
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.AgentRegister: register,
+        commands.AgentReport: report,
+        commands.AgentLeave: leave,
+        commands.TaskUpdate: task_update,
+        commands.InstanceStart: start,
+        commands.InstanceStop: stop,
+        commands.InstanceSend: send,
+        commands.SessionExpire: session_expire,
+    }
+)

@@ -12,6 +12,8 @@ from aegis_tui.domain.lock import (
     Lock,
     LockAcquired,
     LockBroken,
+    LockDeadlock,
+    LockDenied,
     LockExpired,
     LockMode,
     LockMoved,
@@ -56,6 +58,8 @@ class LockTable:
             LockMoved: self._moved,
             LockWaitMoved: self._wait_moved,
             LockWithdrawn: self._withdrawn,
+            LockDeadlock: self._refused,
+            LockDenied: self._refused,
         }
 
     # Questions
@@ -154,6 +158,11 @@ class LockTable:
 
     # Events
 
+    @property
+    def folded(self) -> frozenset[type[EventData]]:
+        """The types of events that it knows; all of a lock (tests/domain/test_totality.py)."""
+        return frozenset(self._appliers)
+
     def evolve(self, agent_id: str, data: EventData) -> frozenset[Key]:
         """Apply one event and return the keys that changed. Total: never raises, reads no clock."""
         applier = self._appliers.get(type(data))
@@ -193,6 +202,10 @@ class LockTable:
         self._next_order += 1
         self._add_wait(wait)
         return changed | {_wait_key(wait)}
+
+    def _refused(self, _agent_id: str, _data: LockDeadlock | LockDenied) -> frozenset[Key]:
+        """A refusal is logged to be counted; it changes no lock."""
+        return frozenset()
 
     def _ended(self, _agent_id: str, data: LockReleased | LockExpired | LockBroken) -> frozenset[Key]:
         lock = self._locks.get(data.lock_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, Field
 
@@ -158,6 +158,8 @@ class MessageBoard:
                 return frozenset({("file", data.path)})
             case Broadcast():
                 return frozenset()
+            case _:
+                assert_never(data)
 
     def _keep(self, message: Message) -> None:
         self.waiting[message.seq] = message

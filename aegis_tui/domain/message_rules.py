@@ -1,24 +1,23 @@
-"""Rules about locks as clients ask for them, fenced writes, scope requests, messages and broadcasts."""
+"""Rules about locks as clients ask for them, fenced writes, messages and broadcasts."""
 
 from __future__ import annotations
 
 import unicodedata
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain import lock_end, lock_moves, lock_rules
 from aegis_tui.domain.closed import check_not_git
 from aegis_tui.domain.decision import Actor, Decision
-from aegis_tui.domain.event import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.exchange import BEGIN
-from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance_rules import named_instance, own_instance
-from aegis_tui.domain.lock import Draft, Lock, LockDenied, LockMode, LockRefused, LockReleased, Region, Resource
+from aegis_tui.domain.lock import Lock, LockDenied, LockMode, LockRefused, LockReleased, Region, Resource
 from aegis_tui.domain.message import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
 from aegis_tui.domain.page import messages_page
-from aegis_tui.domain.reservation import check_free
+from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import PartitionRefused, Refused, StaleToken, UsageError
+from aegis_tui.errors import Refused, StaleToken, UsageError
 
 DEFAULT_TTL_S = 300.0
 
@@ -123,10 +122,11 @@ def _resources(command: commands.LockAcquire) -> list[Resource]:
             for item in wanted
         ]
     except ValueError as error:
-        raise UsageError(f"not a lockable place: {_first_line(error)}", "a path, with lines A-B or a symbol") from error
+        raise UsageError(f"not a lockable place: {first_line(error)}", "a path, with lines A-B or a symbol") from error
 
 
-def _first_line(error: ValueError) -> str:
+def first_line(error: ValueError) -> str:
+    """What is wrong with a value, in one line of what its model says."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     line = lines[2] if len(lines) > 2 else lines[0]
     return line.removeprefix("Value error, ").partition(" [type=")[0]
@@ -239,102 +239,6 @@ def _fenced(workspace: Workspace, command: commands.BroadcastSend, actor: Actor)
     return Decision([(actor.agent_id, written), *lock_moves.after_write(workspace, lock, path, command.rewrite)])
 
 
-def scope_request(workspace: Workspace, command: commands.ScopeRequest, actor: Actor, request_id: str) -> Decision:
-    """Ask for a path outside the partition; its owner hears of it, or the Commander where nobody owns it (PART-6)."""
-    own_instance(workspace, actor)
-    path = _scope_path(command.path)
-    verdict = workspace.partitions.verdict(actor.agent_id, path)
-    if verdict.allowed:
-        return Decision([], {"request": None, "granted": True})
-    if workspace.partitions.is_closed(path):
-        raise PartitionRefused(verdict.message, "no grant opens it", path=path)
-    request = f"q{workspace.seq + 1}"
-    drafts: list[Draft] = [(actor.agent_id, ScopeRequested(request=request, path=path, reason=command.reason))]
-    text = f"{actor.agent_id} asks to write {path} ({request}): {command.reason}"
-    drafts.extend(
-        (HUB, MessageSent(to=to, text=text, context={"request": request}))
-        for to in _who_answers(workspace, actor, verdict.owner)
-    )
-    return Decision(drafts, {"request": request, "granted": False, "owner": verdict.owner})
-
-
-def _scope_path(text: str) -> str:
-    """The path as it is compared everywhere.
-
-    Raises:
-        UsageError: It is none inside the repository.
-    """
-    try:
-        return Resource(path=text).path
-    except ValueError as error:
-        hint = "a path of the repository, such as docs/guide.md"
-        raise UsageError(f"{text} is not a path of the repository: {_first_line(error)}", hint) from error
-
-
-def _who_answers(workspace: Workspace, actor: Actor, owner: str | None) -> list[str]:
-    """The living owner, or else every living Commander but the asker itself."""
-    holder = workspace.get_instance(owner or "")
-    if holder is not None and holder.is_alive:
-        return [holder.agent_id]
-    living = workspace.instances.alive()
-    return [item.agent_id for item in living if item.role == "commander" and item.agent_id != actor.agent_id]
-
-
-def _may_answer(workspace: Workspace, actor: Actor, path: str) -> bool:
-    if actor.kind != "instance":
-        return True
-    instance = own_instance(workspace, actor)
-    return instance.role == "commander" or workspace.partitions.owner_of(path) == actor.agent_id
-
-
-def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeRequested, str]:
-    if (gone := workspace.scope_ended.get(request)) is not None:
-        raise Refused(f"{gone}, which asked ({request}), has ended", "nothing is left to answer", code="instance.gone")
-    asked = workspace.scope_requests.get(request)
-    if asked is None:
-        raise UsageError(f"there is no open scope request {request}", "it may have been answered already")
-    if not _may_answer(workspace, actor, asked.path):
-        raise PartitionRefused(f"{asked.path} is not {actor.agent_id}'s to give", "its owner or the Commander answers")
-    return asked, workspace.scope_askers[request]
-
-
-def scope_grant(workspace: Workspace, command: commands.ScopeGrant, actor: Actor, request_id: str) -> Decision:
-    """Yes: the asker may write there, under a lock. Nobody says it to a request of its own."""
-    asked, asker = _asked(workspace, command.request, actor)
-    if asker == actor.agent_id:
-        hint = "the owner or the person answers it"
-        raise PartitionRefused(f"{command.request} is {asker}'s own request", hint, path=asked.path)
-    text = f"granted: you may write {asked.path}, under a lock"
-    return Decision(
-        [
-            (actor.agent_id, ScopeGranted(request=command.request, path=asked.path, to=asker)),
-            (HUB, MessageSent(to=asker, text=text, context={"request": command.request})),
-        ]
-    )
-
-
-def scope_refuse(workspace: Workspace, command: commands.ScopeRefuse, actor: Actor, request_id: str) -> Decision:
-    """No, and why."""
-    asked, asker = _asked(workspace, command.request, actor)
-    text = f"refused: {asked.path}: {command.reason}"
-    refused = ScopeRefused(request=command.request, path=asked.path, to=asker, reason=command.reason)
-    return Decision(
-        [
-            (actor.agent_id, refused),
-            (HUB, MessageSent(to=asker, text=text, context={"request": command.request})),
-        ]
-    )
-
-
-def partition_set(workspace: Workspace, command: commands.PartitionSet, actor: Actor, request_id: str) -> Decision:
-    """Give a living instance other globs, unless they meet another's or those of a feature that waits (PART-5)."""
-    instance = named_instance(workspace, command.agent_id)
-    if not instance.is_alive:
-        raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
-    check_free(workspace, instance.agent_id, command.globs)
-    return Decision([(instance.agent_id, PartitionChanged(globs=command.globs))])
-
-
 def message_send(workspace: Workspace, command: commands.MessageSend, actor: Actor, request_id: str) -> Decision:
     """A note to another instance."""
     to = named_instance(workspace, command.to)
@@ -396,3 +300,20 @@ def _folder(workspace: Workspace, agent_id: str) -> str | None:
     """Which checkout an agent writes in; None is the person's own."""
     instance = workspace.get_instance(agent_id)
     return instance.worktree if instance is not None else None
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.LockAcquire: lock_acquire,
+        commands.LockRenew: lock_renew,
+        commands.LockRelease: lock_release,
+        commands.LockBreak: lock_break,
+        commands.MessageSend: message_send,
+        commands.MessageRead: message_read,
+        commands.BroadcastSend: broadcast,
+        commands.Ack: ack,
+        commands.LockExpire: lock_expire,
+        commands.WaitExpire: wait_expire,
+        commands.FileObserved: file_observed,
+    }
+)

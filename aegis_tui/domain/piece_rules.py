@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from aegis_tui.domain import brief
 from aegis_tui.domain import command as commands
@@ -17,6 +19,7 @@ from aegis_tui.domain.instance_rules import own_instance, piece_of, spec_path
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.message import MessageSent
 from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.reservation import standing_table
 from aegis_tui.domain.run import Piece, PieceStatus, Review, Run
 from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, Finding, Overlapping, Stage
@@ -329,3 +332,16 @@ def conflict_resolve(
         raise UsageError(f"there is no conflict {command.conflict_id}", "list them: aegis-tui conflicts")
     resolved = events.ConflictResolved(run=run.run, conflict_id=command.conflict_id, resolution=command.resolution)
     return Decision([(actor.agent_id, resolved)])
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.DiffSubmit: submit,
+        commands.ReviewVerdict: verdict,
+        commands.ConflictResolve: conflict_resolve,
+        commands.PieceMarkChecked: mark_checked,
+        commands.ConflictsObserved: conflicts_observed,
+        commands.MergeMarkApplied: mark_applied,
+        commands.MergeMarkRejected: mark_rejected,
+    }
+)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
 
 from aegis_tui.domain import brief
 from aegis_tui.domain import command as commands
@@ -13,6 +15,7 @@ from aegis_tui.domain.ids import HUB, PERSON
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.piece_rules import reopen
 from aegis_tui.domain.qa.check import QaCheck, accept, waits_for_person, why
+from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.run_event import Stage
 from aegis_tui.domain.workspace import Workspace
@@ -145,3 +148,12 @@ def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, 
         )
     checks = tuple(accept(check, actor.agent_id) for check in run.qa.checks)
     return Decision([accepted, (HUB, run.qa.model_copy(update={"checks": checks, "ok": True}))], {"run": run.run})
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.QaAccept: accept_base,
+        commands.QaMarkBaseChecked: base_checked,
+        commands.QaMarkFinished: qa_finished,
+    }
+)

@@ -6,16 +6,17 @@ the working ref before the next stage opens. Only the events of `run_event` chan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal, assert_never
 
 from pydantic import BaseModel, Field
 
 from aegis_tui.domain import run_event as events
 from aegis_tui.domain.design import Design
-from aegis_tui.domain.model import Key
+from aegis_tui.domain.model import EventData, Key
 from aegis_tui.domain.qa.check import accept
+from aegis_tui.domain.registry import collected, each_of
 from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, RunEvent, RunFacts, RunOptions, Stage
 from aegis_tui.domain.task_spec import SpecDiffSubmitted, SpecTaskAssigned
 
@@ -189,24 +190,21 @@ class RunTable:
                     return run, piece
         return None
 
-    def evolve(self, agent_id: str, data: RunEvent | SpecTaskAssigned | SpecDiffSubmitted) -> frozenset[Key]:
+    def evolve(self, agent_id: str, data: RunEvent) -> frozenset[Key]:
         """Apply one event. Total: an event about an unknown run changes nothing."""
         if isinstance(data, events.RunStarted):
             self.by_id[data.run] = Run(
                 run=data.run, goal=data.goal, options=data.options, facts=data.facts, working_oid=data.facts.base_oid
             )
             return self.by_id[data.run].keys()
-        if isinstance(data, SpecTaskAssigned | SpecDiffSubmitted):
-            return self._hand(data)
         run = self.by_id.get(data.run)
         if run is None:
             return frozenset()
-        for apply in (_course, _design, _piece, _merge, _judge, _check):
-            if apply(run, agent_id, data):
-                break
+        FOLDS[type(data)](run, data)
         return run.keys()
 
-    def _hand(self, data: SpecTaskAssigned | SpecDiffSubmitted) -> frozenset[Key]:
+    def hand(self, data: SpecTaskAssigned | SpecDiffSubmitted) -> frozenset[Key]:
+        """A spec went to an instance, or its work was submitted: so did the piece that it stands for, if any."""
         found = self.piece_of_spec(data.specId)
         if found is None:
             return frozenset()
@@ -236,7 +234,7 @@ class RunTable:
         return table
 
 
-def _course(run: Run, agent_id: str, data: object) -> bool:
+def _course(run: Run, data: events.CourseEvent) -> None:
     match data:
         case events.RunPrepared():
             run.prepared = True
@@ -248,6 +246,12 @@ def _course(run: Run, agent_id: str, data: object) -> bool:
             run.status, run.ok, run.error = RunStatus.ENDING, data.ok, data.error
         case events.RunFinished():
             run.status, run.ok = RunStatus.COMPLETED, data.ok
+        case _:
+            assert_never(data)
+
+
+def _stage(run: Run, data: events.StageEvent) -> None:
+    match data:
         case events.StageChanged():
             reopened = data.round > run.round
             run.stage, run.round = data.stage, data.round
@@ -258,11 +262,10 @@ def _course(run: Run, agent_id: str, data: object) -> bool:
         case events.GateBlocked():
             run.gates[data.gate] = False
         case _:
-            return False
-    return True
+            assert_never(data)
 
 
-def _design(run: Run, agent_id: str, data: object) -> bool:
+def _design(run: Run, data: events.DesignEvent) -> None:
     match data:
         case events.DesignProposed():
             run.design_id, run.proposed = data.design_id, data.design
@@ -278,11 +281,10 @@ def _design(run: Run, agent_id: str, data: object) -> bool:
                     kind=item.kind,
                 )
         case _:
-            return False
-    return True
+            assert_never(data)
 
 
-def _piece(run: Run, agent_id: str, data: object) -> bool:
+def _piece(run: Run, data: events.PieceEvent) -> None:
     match data:
         case events.PieceChecked():
             piece = run.pieces.get(data.piece)
@@ -300,11 +302,10 @@ def _piece(run: Run, agent_id: str, data: object) -> bool:
                     piece.agent_id = None
                 run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case _:
-            return False
-    return True
+            assert_never(data)
 
 
-def _merge(run: Run, agent_id: str, data: object) -> bool:
+def _merge(run: Run, data: events.MergeEvent) -> None:
     match data:
         case events.MergeQueued():
             run.pieces[data.piece].status = PieceStatus.ACCEPTED
@@ -322,11 +323,10 @@ def _merge(run: Run, agent_id: str, data: object) -> bool:
             if conflict := run.conflicts.get(data.conflict_id):
                 conflict.resolution = data.resolution
         case _:
-            return False
-    return True
+            assert_never(data)
 
 
-def _judge(run: Run, agent_id: str, data: object) -> bool:
+def _judge(run: Run, data: events.ReviewEvent) -> None:
     match data:
         case events.ReviewRequested():
             run.reviews[data.review_id] = Review(**data.model_dump(exclude={"type", "run", "description"}))
@@ -342,11 +342,10 @@ def _judge(run: Run, agent_id: str, data: object) -> bool:
             if review := run.reviews.get(data.review_id):
                 review.status, review.reviewer = data.status, data.reviewer
         case _:
-            return False
-    return True
+            assert_never(data)
 
 
-def _check(run: Run, agent_id: str, data: object) -> bool:
+def _check(run: Run, data: events.QaEvent) -> None:
     match data:
         case events.QaFinished():
             run.qa, run.base_qa = data, None
@@ -356,8 +355,22 @@ def _check(run: Run, agent_id: str, data: object) -> bool:
             run.qa_accepted_by = data.by
             if (base := run.base_qa) and all(accept(check, data.by).ok for check in base.checks):
                 run.base_qa = None
-        case events.RunCommitted():
-            run.commit = data
         case _:
-            return False
-    return True
+            assert_never(data)
+
+
+def _committed(run: Run, data: events.RunCommitted) -> None:
+    run.commit = data
+
+
+FOLDS: Final[Mapping[type[EventData], Callable[[Run, Any], None]]] = collected(
+    each_of(events.CourseEvent, _course),
+    each_of(events.StageEvent, _stage),
+    each_of(events.DesignEvent, _design),
+    each_of(events.PieceEvent, _piece),
+    each_of(events.MergeEvent, _merge),
+    each_of(events.ReviewEvent, _judge),
+    each_of(events.QaEvent, _check),
+    {events.RunCommitted: _committed},
+)
+"""What each event of a run that is known changes in it."""

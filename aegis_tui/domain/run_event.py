@@ -328,30 +328,14 @@ class RunCommitted(EventData):
     trailers: dict[str, list[str]]
 
 
+CourseEvent = RunPrepared | RunHalted | RunResumed | RunEnding | RunFinished
+StageEvent = StageChanged | GatePassed | GateBlocked
+DesignEvent = DesignProposed | DesignAgreed
+PieceEvent = PieceChecked | PieceReopened
+MergeEvent = MergeQueued | MergeApplied | MergeRejected | ConflictDetected | ConflictResolved
+ReviewEvent = ReviewRequested | ReviewInProgress | ReviewCompleted
+QaEvent = QaBaseChecked | QaFinished | QaAccepted
 RunEvent = (
-    RunStarted
-    | RunPrepared
-    | RunHalted
-    | RunResumed
-    | RunEnding
-    | RunFinished
-    | StageChanged
-    | GatePassed
-    | GateBlocked
-    | DesignProposed
-    | DesignAgreed
-    | PieceChecked
-    | PieceReopened
-    | MergeQueued
-    | MergeApplied
-    | MergeRejected
-    | ConflictDetected
-    | ConflictResolved
-    | ReviewRequested
-    | ReviewInProgress
-    | ReviewCompleted
-    | QaBaseChecked
-    | QaFinished
-    | QaAccepted
-    | RunCommitted
+    RunStarted | CourseEvent | StageEvent | DesignEvent | PieceEvent | MergeEvent | ReviewEvent | QaEvent | RunCommitted
 )
+"""Every event of a run, for the discriminated union of the log; each part is folded by one function of `run.py`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -19,6 +20,7 @@ from aegis_tui.domain.instance import InstanceStopping
 from aegis_tui.domain.instance_rules import own_instance, spec_path
 from aegis_tui.domain.lock import Draft
 from aegis_tui.domain.piece_rules import reopen
+from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.reservation import check_agreeable, standing_table
 from aegis_tui.domain.run import Run, RunStatus
 from aegis_tui.domain.run_event import COMPOSITION, FOUNDATION, Stage
@@ -272,3 +274,21 @@ def gate_note(workspace: Workspace, command: commands.GateNote, actor: Actor, re
         run=command.run, stage=command.stage, gate=command.gate, reason=command.reason, command=command.command
     )
     return Decision([(HUB, data)])
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.RunStart: start,
+        commands.RunHalt: halt,
+        commands.RunResume: resume,
+        commands.RunCancel: cancel,
+        commands.DesignPropose: propose,
+        commands.DesignAgree: agree,
+        commands.RunMarkPrepared: mark_prepared,
+        commands.CompositionMarkChecked: composition_checked,
+        commands.RunMarkCommitted: committed,
+        commands.RunFail: run_fail,
+        commands.RunMarkFinished: finished,
+        commands.GateNote: gate_note,
+    }
+)

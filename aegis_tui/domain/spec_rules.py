@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.inert import has_hidden
 from aegis_tui.domain.instance_rules import own_instance, spec_path
 from aegis_tui.domain.naming import check_spec_id
+from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.task_spec import SpecCreated, SpecTaskAssigned, find_cycle_from
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Conflict, Refused, UsageError
@@ -56,3 +59,11 @@ def claim(workspace: Workspace, command: commands.TaskClaim, actor: Actor, reque
         specId=spec.spec_id, path=spec.path, agent=instance.agent_id, base_oid=instance.base_oid or ""
     )
     return Decision([(instance.agent_id, data)], {"spec_id": spec.spec_id, "rev": spec.rev + 1})
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.SpecCreate: create,
+        commands.TaskClaim: claim,
+    }
+)

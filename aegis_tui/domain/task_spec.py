@@ -7,7 +7,7 @@ names the spec by `specId` and `path` and never carries its text.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, Field
 
@@ -275,3 +275,5 @@ def _advance(spec: SpecState, data: SpecEvent) -> None:
             spec.tasks[data.task_id], spec.progress = data.status, data.progress
         case SpecCreated():
             return
+        case _:
+            assert_never(data)

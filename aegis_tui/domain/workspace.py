@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, assert_never
 
 from aegis_tui.domain import run as runs
 from aegis_tui.domain.deadline import Deadlines
@@ -16,6 +17,7 @@ from aegis_tui.domain.ended_locks import EndedLocks
 from aegis_tui.domain.event import (
     Event,
     PartitionChanged,
+    ScopeEvent,
     ScopeGranted,
     ScopeRefused,
     ScopeRequested,
@@ -25,75 +27,38 @@ from aegis_tui.domain.fence import FenceTable
 from aegis_tui.domain.instance import (
     AgentJoined,
     AgentLeft,
-    AgentState,
     Instance,
+    InstanceEvent,
     InstanceExited,
-    InstanceLaunched,
     InstanceLost,
     InstancePlanned,
-    InstancePrepared,
     InstanceReclaimed,
     InstanceStopping,
     InstanceTable,
 )
-from aegis_tui.domain.lock import LockAcquired, LockBroken, LockExpired, LockReleased
+from aegis_tui.domain.lock import LockAcquired, LockBroken, LockEvent, LockExpired, LockReleased
 from aegis_tui.domain.lock_table import LockTable
-from aegis_tui.domain.message import (
-    Broadcast,
-    CodeWritten,
-    FileChanged,
-    MessageAcked,
-    MessageBoard,
-    MessageSent,
-)
-from aegis_tui.domain.model import Key
+from aegis_tui.domain.message import Broadcast, CodeWritten, MessageBoard, MessageEvent
+from aegis_tui.domain.model import EventData, Key
 from aegis_tui.domain.partition import PartitionTable
-from aegis_tui.domain.run_event import DesignAgreed, RunFinished, RunStarted
+from aegis_tui.domain.registry import collected, each_of
+from aegis_tui.domain.run_event import DesignAgreed, RunEvent, RunFinished, RunStarted
 from aegis_tui.domain.task_spec import (
     SpecCompleted,
-    SpecCreated,
     SpecDiffSubmitted,
+    SpecEvent,
     SpecFailed,
-    SpecInProgress,
     SpecTable,
     SpecTaskAssigned,
-    SpecTaskCompleted,
     SpecUpdated,
-    TaskUpdated,
 )
 from aegis_tui.domain.upcast import lift_snapshot
 
 SESSION_TTL_S = 30.0
 """How long an instance may be silent before it counts as lost (HUB-8)."""
 
-_INSTANCE = (
-    InstancePlanned,
-    InstancePrepared,
-    InstanceLaunched,
-    AgentJoined,
-    AgentLeft,
-    AgentState,
-    InstanceStopping,
-    InstanceExited,
-    InstanceLost,
-    InstanceReclaimed,
-)
-_SPEC = (
-    SpecCreated,
-    SpecTaskAssigned,
-    SpecInProgress,
-    SpecDiffSubmitted,
-    SpecUpdated,
-    SpecTaskCompleted,
-    SpecCompleted,
-    SpecFailed,
-    TaskUpdated,
-)
 _ENDINGS = (AgentLeft, InstanceExited, InstanceReclaimed, RunStarted, SpecCompleted, SpecFailed, SpecUpdated)
 """After these, something may be there that nobody asks for any more."""
-
-_MESSAGE = (MessageSent, MessageAcked, Broadcast, CodeWritten, FileChanged)
-_SCOPE = (PartitionChanged, ScopeRequested, ScopeGranted, ScopeRefused)
 
 
 class Workspace:
@@ -126,29 +91,30 @@ class Workspace:
 
     def _apply(self, event: Event) -> frozenset[Key]:
         self.seq = event.seq
-        data = event.data
         self._fence(event)
-        if isinstance(data, _INSTANCE):
-            keys = self.instances.evolve(event.agent_id, data, event.timestamp)
-            return keys | self._follow_instance(event.agent_id, data)
-        if isinstance(data, _SPEC):
-            keys = self.specs.evolve(data)
-            if isinstance(data, SpecTaskAssigned | SpecDiffSubmitted):
-                keys |= self.runs.evolve(event.agent_id, data)
-            return keys
-        if isinstance(data, _MESSAGE):
-            keys = self.messages.evolve(event.seq, event.agent_id, data, event.timestamp)
-            return keys | self._exchange(event.agent_id, data)
-        if isinstance(data, _SCOPE):
-            return self._scope(event.agent_id, data)
-        if event.type.startswith("lock:"):
-            if isinstance(data, LockAcquired):
-                self.acquired_at[data.lock_id] = event.timestamp
-            elif isinstance(data, LockReleased | LockExpired | LockBroken):
-                self.acquired_at.pop(data.lock_id, None)
-                self.ended_locks.note(self.locks.find(data.lock_id), event.seq)
-            return self.locks.evolve(event.agent_id, data)
-        return self._run(event.agent_id, data)
+        return ROUTES[type(event.data)](self, event, event.data)
+
+    def _on_instance(self, event: Event, data: InstanceEvent) -> frozenset[Key]:
+        keys = self.instances.evolve(event.agent_id, data, event.timestamp)
+        return keys | self._follow_instance(event.agent_id, data)
+
+    def _on_spec(self, event: Event, data: SpecEvent) -> frozenset[Key]:
+        keys = self.specs.evolve(data)
+        if isinstance(data, SpecTaskAssigned | SpecDiffSubmitted):
+            keys |= self.runs.hand(data)
+        return keys
+
+    def _on_message(self, event: Event, data: MessageEvent) -> frozenset[Key]:
+        keys = self.messages.evolve(event.seq, event.agent_id, data, event.timestamp)
+        return keys | self._exchange(event.agent_id, data)
+
+    def _on_lock(self, event: Event, data: LockEvent) -> frozenset[Key]:
+        if isinstance(data, LockAcquired):
+            self.acquired_at[data.lock_id] = event.timestamp
+        elif isinstance(data, LockReleased | LockExpired | LockBroken):
+            self.acquired_at.pop(data.lock_id, None)
+            self.ended_locks.note(self.locks.find(data.lock_id), event.seq)
+        return self.locks.evolve(event.agent_id, data)
 
     def _forget(self) -> frozenset[Key]:
         """Let go of what has ended and no view asks for; the log keeps it, and the state stays small."""
@@ -176,7 +142,7 @@ class Workspace:
         else:
             self.fences.write(event.seq, event.agent_id, event.data)
 
-    def _exchange(self, agent_id: str, data: object) -> frozenset[Key]:
+    def _exchange(self, agent_id: str, data: MessageEvent) -> frozenset[Key]:
         match data:
             case Broadcast():
                 return self.exchanges.evolve(agent_id, data.event, data.data)
@@ -185,8 +151,8 @@ class Workspace:
             case _:
                 return frozenset()
 
-    def _run(self, agent_id: str, data: Any) -> frozenset[Key]:
-        keys = self.runs.evolve(agent_id, data)
+    def _on_run(self, event: Event, data: RunEvent) -> frozenset[Key]:
+        keys = self.runs.evolve(event.agent_id, data)
         match data:
             case RunStarted():
                 self.partitions = self.partitions.with_case(ignore_case=data.facts.ignore_case)
@@ -201,7 +167,7 @@ class Workspace:
                 pass
         return keys
 
-    def _follow_instance(self, agent_id: str, data: object) -> frozenset[Key]:
+    def _follow_instance(self, agent_id: str, data: InstanceEvent) -> frozenset[Key]:
         match data:
             case InstancePlanned(partition=globs) | AgentJoined(partition=globs):
                 if globs:
@@ -219,7 +185,8 @@ class Workspace:
         self.scope_requests.pop(request, None)
         self.scope_askers.pop(request, None)
 
-    def _scope(self, agent_id: str, data: object) -> frozenset[Key]:
+    def _on_scope(self, event: Event, data: ScopeEvent) -> frozenset[Key]:
+        agent_id = event.agent_id
         match data:
             case PartitionChanged():
                 instance = self.instances.by_id.get(agent_id)
@@ -236,7 +203,7 @@ class Workspace:
             case ScopeRefused():
                 self._close(data.request)
             case _:
-                return frozenset()
+                assert_never(data)
         return frozenset({("partition", agent_id)})
 
     def _grant(self, agent_id: str, path: str) -> None:
@@ -305,6 +272,17 @@ class Workspace:
             workspace.scope_requests[name] = ScopeRequested.model_validate(asked)
         workspace._forget()
         return workspace
+
+
+ROUTES: Final[Mapping[type[EventData], Callable[[Workspace, Event, Any], frozenset[Key]]]] = collected(
+    each_of(InstanceEvent, Workspace._on_instance),
+    each_of(LockEvent, Workspace._on_lock),
+    each_of(MessageEvent, Workspace._on_message),
+    each_of(RunEvent, Workspace._on_run),
+    each_of(ScopeEvent, Workspace._on_scope),
+    each_of(SpecEvent, Workspace._on_spec),
+)
+"""What each type of event changes, by the union of its noun."""
 
 
 def state_hash(workspace: Workspace) -> str:
