@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from aegis_tui.agent.files import Worktree, numbered, replace_once
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
+from aegis_tui.agent.last_words import error_words
 from aegis_tui.agent.locks import name_of
 from aegis_tui.agent.process import run_process
 from aegis_tui.agent.progress import Progress
@@ -25,6 +27,8 @@ from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import ToolCall
 from aegis_tui.sdk.context import whole_context
+
+_log = logging.getLogger(__name__)
 
 _BASH_OUTPUT_BYTES = 24 * 1024
 _BASH_ENVIRONMENT = {
@@ -123,6 +127,11 @@ class Toolbox:
             self._screen.problem(str(error))
             refusal = refusal_of(error)
             result = ToolResult(f"Error: {refusal}", refusal=refusal)
+        except Exception as error:  # the border of a call: what one call meets must not end the task
+            _log.exception("a tool failed")
+            words = error_words(error)
+            self._screen.problem(words)
+            result = ToolResult(f"Error: {words}. Try it in another way", is_usable=False)
         return replace(result, text="\n".join([result.text, *self._writer.take_news()]))
 
     def begin_task(self, context: TaskContext) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from aegis_tui.domain.finding import Criterion, Finding
 from aegis_tui.domain.model import FrozenModel
@@ -22,6 +22,14 @@ MAX_WAIT_S = 300.0
 
 class ToolArguments(FrozenModel):
     """The arguments of one call, checked."""
+
+    @field_validator("*")
+    @classmethod
+    def _holds_no_nul(cls, value: Any) -> Any:
+        """No program takes a NUL in an argument, and a file that holds one is no text that can be read again."""
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("holds a NUL character, which no text does")
+        return value
 
 
 class ReadArguments(ToolArguments):

@@ -13,6 +13,7 @@ from aegis_tui.testing.canned_llm import Canned, calls, says
 Play = Callable[..., None]
 ME, OTHER = "NATIVE-w01", "NATIVE-w02"
 DONE = calls(("report", {"status": "done", "summary": "feat(a): add a"}))
+BLOCKED = calls(("report", {"status": "blocked", "summary": "no"}))
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -77,6 +78,33 @@ def test_text_without_a_call_is_reminded_twice_and_then_fails(play: Play) -> Non
         assert "tool call parser" in failed.fields["note"]
         assert sum("call report" in text for text in bench.users()) == 2
 
+    play(scenario)
+
+
+def test_a_call_that_no_program_can_take_is_told_and_the_task_goes_on(play: Play) -> None:
+    async def scenario(bench: Any) -> None:
+        nul = "a" + chr(0)
+        bench.server.will(
+            calls(("bash", {"command": nul}), ("search", {"pattern": nul}), ("read", {"path": nul})), BLOCKED
+        )
+        await bench.work()
+        await bench.ends("blocked")
+        assert all("holds a NUL character" in text for text in bench.results()[:3])
+
+    play(scenario)
+
+
+def test_an_error_inside_a_tool_is_told_and_the_task_goes_on(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(path: str, text: str) -> str:
+        raise RuntimeError("no outline")
+
+    async def scenario(bench: Any) -> None:
+        bench.server.will(calls(("signatures", {"path": "src/a/app.py"})), BLOCKED)
+        await bench.work()
+        await bench.ends("blocked")
+        assert "RuntimeError: no outline" in bench.results()[0]
+
+    monkeypatch.setattr("aegis_tui.agent.toolbox.outline", fails)
     play(scenario)
 
 
