@@ -24,6 +24,9 @@ from aegis_tui.gateway.usage import StreamTap, parse_json
 
 _REQUEST_HEADERS = frozenset({b"accept", b"content-type", b"anthropic-version", b"anthropic-beta", b"x-request-id"})
 _ANSWER_HEADERS = frozenset({b"content-type", b"cache-control", b"x-request-id", b"request-id", b"retry-after"})
+_EVENT_STREAM = b"text/event-stream"
+_VAGUE_TYPES = frozenset({b"", b"text/plain", b"application/octet-stream"})
+"""What servers say of a stream that do not name its type."""
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 _CLOSING_S = 5.0
 """How long the connection to the model server may take to be given back after the last byte."""
@@ -80,7 +83,7 @@ class Relay:
                 call.status = answer.status
                 if answer.status >= 400:
                     call.error = f"http.{answer.status}"
-                if answer.status < 400 and answer.header(b"content-type").startswith(b"text/event-stream"):
+                if answer.status < 400 and _is_stream(answer, asked=call.stream):
                     await _pass_stream(request, call, answer)
                 else:
                     await _pass_whole(request, call, answer, secrets=[value[len(b"Bearer ") :] for _, value in key])
@@ -122,7 +125,7 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> 
         if not tap.ended_well:  # else only the end of the body is missing, and the answer is whole
             raise
     tap.end()
-    if not tap.ended_well and _ends_with_connection(answer):
+    if not tap.ended_well and _media_type(answer) == _EVENT_STREAM and _ends_with_connection(answer):
         raise AegisError(f"the model server at {answer.base_url} stopped in the middle of an answer")
     await request.write(b"", more=False)
 
@@ -154,6 +157,15 @@ async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialec
     call.error = "upstream.lost"
     await request.write(stream_error(dialect, code="upstream.lost", message=error.message), more=True)
     await request.write(b"", more=False)
+
+
+def _is_stream(answer: UpstreamAnswer, *, asked: bool) -> bool:
+    """Whether to pass an answer on as it comes: it says that it is a stream, or was to be one and says nothing else."""
+    return _media_type(answer) == _EVENT_STREAM or (asked and _media_type(answer) in _VAGUE_TYPES)
+
+
+def _media_type(answer: UpstreamAnswer) -> bytes:
+    return answer.header(b"content-type").partition(b";")[0].strip().lower()
 
 
 def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:

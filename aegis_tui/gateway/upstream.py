@@ -17,6 +17,7 @@ import httpcore
 from aegis_tui.adapters.resolve import resolve
 from aegis_tui.domain.endpoint import check_endpoint
 from aegis_tui.errors import ModelUnavailable
+from aegis_tui.gateway.encoding import unpacked
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -88,13 +89,15 @@ class UpstreamAnswer:
         return next((value for key, value in self.headers if key.lower() == name), b"")
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, cut where the network cut it.
+        """The body as it comes, cut where the network cut it, without the encoding that a server put around it.
 
         Raises:
             ModelUnavailable: The server went away before the end.
+            ModelMalformed: An encoding that cannot be read.
         """
         with _as_unavailable(self.base_url, "stopped in the middle of an answer"):
-            async for chunk in self._response.aiter_stream():
+            body = unpacked(self._response.aiter_stream(), self.header(b"content-encoding"), self.base_url)
+            async for chunk in body:
                 yield chunk
 
 

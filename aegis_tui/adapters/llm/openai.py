@@ -214,8 +214,8 @@ class OpenAIChat:
         return ModelLost(f"{self._server} was lost in the middle of a reply", "The reply is asked for again")
 
     def _unreachable(self, error: httpx.HTTPError | None) -> ModelUnavailable:
-        reason = f": {type(error).__name__}" if error else " before its reply began"
-        return ModelUnavailable(f"{self._server} does not answer{reason}", "Check it with: aegis-tui doctor")
+        what = f"does not answer: {type(error).__name__}" if error else "ended its answer before a reply began"
+        return ModelUnavailable(f"{self._server} {what}", "Check it with: aegis-tui doctor")
 
 
 def split_base_url(base_url: str) -> tuple[str, str | None]:

@@ -22,6 +22,7 @@ from aegis_tui.errors import (
     HistoryRefused,
     ModelAbsent,
     ModelKeyRefused,
+    ModelMalformed,
     ModelRefused,
     ModelUnavailable,
 )
@@ -86,7 +87,8 @@ def problem_in_stream(chunk: Mapping[str, Any], server: str) -> AegisError | Non
     code = problem.get("code", problem.get("status")) if isinstance(problem, Mapping) else None
     code = int(code) if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3 else code
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    return _classified(status, f"{server} stopped: {text}", names, {})
+    said = text if text.startswith(server) else f"{server} stopped: {text}"  # the gateway names the server already
+    return _classified(status, said, names, {})
 
 
 def _classified(status: int, message: str, names: str, headers: Mapping[str, str]) -> AegisError:
@@ -112,6 +114,8 @@ def _of_the_gateway(status: int, code: str, message: str) -> AegisError:
         return ContextOverflow(message, _LONG_HINT, status=status, limit_tokens=None, asked_tokens=None)
     if code == ModelKeyRefused.code:
         return ModelKeyRefused(message, status=status)
+    if code == ModelMalformed.code:
+        return ModelMalformed(message)
     if status >= 500 or status == 408:
         return ModelUnavailable(message, status=status, retry_after_s=None)
     return ModelRefused(message, status=status)

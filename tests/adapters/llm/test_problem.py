@@ -19,6 +19,7 @@ from aegis_tui.errors import (
     ModelAbsent,
     ModelError,
     ModelKeyRefused,
+    ModelMalformed,
     ModelRefused,
     ModelUnavailable,
 )
@@ -164,3 +165,12 @@ def test_any_answer_is_one_of_our_errors(status: int, body: bytes, retry_after: 
     problem = problem_of(status, body, {"retry-after": retry_after}, SERVER)
     assert isinstance(problem, ModelError | ModelUnavailable)
     problem.message.encode()
+
+
+def test_what_the_gateway_could_not_read_is_malformed_and_named_once() -> None:
+    words = f"{SERVER} sent an answer in the encoding 'br'"
+    error = said(502, {"error": {"message": words}}, x_aegis_refused="model.malformed")
+    assert (type(error), error.message) == (ModelMalformed, words)
+    lost = problem_in_stream({"error": {"message": f"{SERVER} stopped in the middle", "code": "upstream.lost"}}, SERVER)
+    assert lost is not None
+    assert lost.message == f"{SERVER} stopped in the middle"
