@@ -74,7 +74,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(programs.close)
 
 
-SHARED_SETUP = ("e2e/test_attach.py", "e2e/test_boundary.py", "e2e/test_commands.py", "cli/", "packaging/test_wheel.py")
+SHARED_SETUP = (
+    "e2e/test_attach.py",
+    "e2e/test_boundary.py",
+    "e2e/test_comeback.py",
+    "e2e/test_commands.py",
+    "cli/",
+    "packaging/test_wheel.py",
+)
 """Modules whose fixtures are dear: one worker runs all of such a module, so that they are set up once."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from aegis_tui.testing.driver import GateOpener
 from aegis_tui.testing.playground import scripted_server
@@ -78,43 +79,31 @@ def calm(scripted: Scripted) -> RecordedLLM:
 
 @dataclass(frozen=True)
 class HeldRun:
-    """A run in MONITORING whose two workers, w01 and w02, wait for a reply until `release`."""
+    """A run in MONITORING whose workers, w01 and so on, wait for a reply until `release`."""
 
     workspace: ScratchWorkspace
     release: Callable[[], None]
 
 
-@pytest.fixture
-def held_run(tmp_path: Path) -> Iterator[HeldRun]:
-    with _hold_run(tmp_path) as held:
-        yield held
-
-
-@pytest.fixture
-def orphaned_run(tmp_path: Path) -> Iterator[HeldRun]:
-    """A held run whose agents wait three seconds for a hub that is gone, instead of ten minutes."""
-    with _hold_run(tmp_path, settings="orphan_s = 3\n") as held:
-        yield held
-
-
 @pytest.fixture(scope="module")
 def shown_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldRun]:
     """A held run that the tests of one file look at; none of them ends anything of it."""
-    with _hold_run(tmp_path_factory.mktemp("shown")) as held:
+    with hold_run(tmp_path_factory.mktemp("shown")) as held:
         yield held
 
 
 @contextmanager
-def _hold_run(tmp_path: Path, *, settings: str = "") -> Iterator[HeldRun]:
+def hold_run(tmp_path: Path, *, settings: str = "", workers: int = 2) -> Iterator[HeldRun]:
+    """A run of the calm scenario, in which the first so many features have a worker that waits for a reply."""
     with open_workspace() as workspace, scripted_server(_held_scenario(tmp_path), tmp_path, pace=0) as card:
         config = workspace.folder / "config" / "aegis-tui" / "config.toml"
         config.parent.mkdir()
         config.write_text(settings, "utf-8")
-        goal, design = "Add a search and receipts", str(scenario_directory("calm") / "design.yaml")
-        options = ["--design", design, "--base-url", str(card["url"]), "--note", "reviewer=[[script:reviewer]]"]
+        goal, design = "Add a search and receipts", _calm_design(tmp_path, workers)
+        options = ["--design", str(design), "--base-url", str(card["url"]), "--note", "reviewer=[[script:reviewer]]"]
         answer = workspace.aegis("run", goal, *options, "--detach", "--json")
         assert answer.code == 0, answer.err
-        workspace.until(lambda: _at_work(workspace) == 2, what="two workers")
+        workspace.until(lambda: _at_work(workspace) == workers, what="the workers")
         opener = GateOpener(card["gates_url"], card["admin_token"])
         (workspace.folder / "screen").mkdir()
         try:
@@ -122,6 +111,13 @@ def _hold_run(tmp_path: Path, *, settings: str = "") -> Iterator[HeldRun]:
         finally:
             opener("held")
             workspace.aegis("hub", "stop", "--force")
+
+
+def _calm_design(folder: Path, workers: int) -> Path:
+    found = YAML(typ="safe", pure=True).load((scenario_directory("calm") / "design.yaml").read_text("utf-8"))
+    path = folder / "design.yaml"
+    path.write_text(json.dumps({**found, "features": found["features"][:workers]}), "utf-8")  # JSON is YAML
+    return path
 
 
 def _at_work(workspace: ScratchWorkspace) -> int:

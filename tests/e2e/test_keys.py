@@ -37,7 +37,7 @@ def open_demo(temp: Path) -> Screen:
         (temp / name).mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "AEGIS_"))}
     environment = {**kept, "TMPDIR": str(temp / "tmp"), "HOME": str(temp / "home"), "TMUX_TMPDIR": str(temp / "home")}
-    argv = [sys.executable, "-P", "-m", "aegis_tui", "demo", "--pace", "600"]
+    argv = [sys.executable, "-P", "-m", "aegis_tui", "demo", "--pace", "0"]
     return Screen(temp / "screen", argv, environ=environment, cwd=temp / "home")
 
 

@@ -62,13 +62,13 @@ SCRIPTS: dict[str, Any] = {
 }
 
 
-def serve(folder: Path, scripts: dict[str, Any], *, pace: dict[str, float] | None = None) -> RecordedLLM:
-    """The scripted server with scripts of this test."""
+def serve(folder: Path, scripts: dict[str, Any]) -> RecordedLLM:
+    """The scripted server with scripts of this test: steps, or sections that have steps."""
     folder.mkdir()
     for name, steps in scripts.items():
-        slow = {"pace": pace[name]} if pace and name in pace else {}
-        (folder / f"{name}.json").write_text(json.dumps({"steps": steps, **slow}))
-    return RecordedLLM(folder, pace=None)
+        kind = "scripts" if "steps" in steps[0] else "steps"
+        (folder / f"{name}.json").write_text(json.dumps({kind: steps}))
+    return RecordedLLM(folder)
 
 
 @pytest.fixture
@@ -87,10 +87,12 @@ def gated(name: str, step: int, gate: str) -> dict[str, Any]:
     return {**SCRIPTS, name: steps}
 
 
-def start_run(workspace: ScratchWorkspace, model: RecordedLLM) -> subprocess.Popen[str]:
-    design = workspace.folder / "design.yaml"
-    design.write_text(json.dumps(DESIGN))
-    arguments = ["--design", str(design), "--base-url", model.base_url, "--headless", "--json"]
+def start_run(
+    workspace: ScratchWorkspace, model: RecordedLLM, design: dict[str, Any] = DESIGN
+) -> subprocess.Popen[str]:
+    place = workspace.folder / "design.yaml"
+    place.write_text(json.dumps(design))
+    arguments = ["--design", str(place), "--base-url", model.base_url, "--headless", "--json"]
     return workspace.start("run", "Two things", *arguments, "--note", "reviewer=[[script:reviewer]]")
 
 
@@ -125,66 +127,64 @@ def assert_nothing_twice(workspace: ScratchWorkspace, events: list[dict[str, Any
     assert workspace.git("rev-list", "--count", "main..aegis/run1/result") == "1"
 
 
-def test_a_hub_killed_in_monitoring_goes_on_with_a_held_and_a_waited_for_lock(
+def held_in_each_stage() -> dict[str, Any]:
+    """Scripts that wait in FOUNDATION, in MONITORING with a lock and somebody behind it, and in INTEGRATE."""
+    foundation, alpha = gated("foundation", 1, "foundation"), gated("alpha", 2, "alpha")
+    beta, (verdict,) = gated("beta", 1, "beta"), SCRIPTS["reviewer"]
+    reviewer = [
+        {"on": "Review (?!composition)", "on_role": "user", "steps": [verdict]},
+        {"on": "Review composition", "on_role": "user", "steps": [{**verdict, "gate": "composition"}]},
+    ]
+    return {
+        "foundation": foundation["foundation"],
+        "alpha": alpha["alpha"],
+        "beta": beta["beta"],
+        "reviewer": reviewer,
+    }
+
+
+def kill_hub(workspace: ScratchWorkspace) -> None:
+    os.kill(workspace.hub_pid(), signal.SIGKILL)
+
+
+def test_a_hub_killed_in_every_stage_goes_on_with_a_held_and_a_waited_for_lock(
     workspace: ScratchWorkspace, tmp_path: Path
 ) -> None:
-    scripts = gated("alpha", 2, "hold")
-    scripts["beta"] = gated("beta", 1, "alpha-holds")["beta"]
-    model = serve(tmp_path / "scripts", scripts)
+    model = serve(tmp_path / "scripts", held_in_each_stage())
     try:
         process = start_run(workspace, model)
+        workspace.until(lambda: model.held("foundation"), what="FOUNDATION")
+        assert workspace.status()["stage"] == "FOUNDATION"
+        kill_hub(workspace)
+        assert workspace.aegis("hub", "start").code == 0
+        model.open_gate("foundation")
+
         seen = workspace.until(
             lambda: (found := workspace.status()).get("stage") == "MONITORING" and found["locks"] and found,
             what="a held lock in MONITORING",
         )
         assert [lock["path"] for lock in seen["locks"]] == ["src/table.py"]
-        model.open_gate("alpha-holds")
+        model.open_gate("beta")
         workspace.until(
             lambda: any(event["type"] == "lock:queued" for event in workspace.events()), what="the other to wait"
         )
-        os.kill(workspace.hub_pid(), signal.SIGKILL)
-        workspace.until(workspace.status, what="the hub to be back")
-        model.open_gate("hold")
-        events: list[dict[str, Any]] = []
+        kill_hub(workspace)
+        workspace.until(workspace.status, what="the command that follows the run to bring the hub back")
+        model.open_gate("alpha")
 
-        def watch() -> bool:
-            nonlocal events
-            events = workspace.events() or events
-            return process.poll() is not None
+        workspace.until(lambda: model.held("composition"), what="the review of the composition")
+        assert workspace.status()["stage"] == "INTEGRATE"
+        kill_hub(workspace)
+        assert workspace.aegis("hub", "start").code == 0
+        model.open_gate("composition")
 
-        workspace.until(watch, what="the run to end", timeout_s=90)
         report = finish(process)
         assert report["locks"]["waited"] == 1 and report["locks"]["failed"] == 0
         workspace.aegis("hub", "start")
         assert_nothing_twice(workspace, workspace.events(), report)
         workspace.aegis("hub", "stop")
-        assert "one = 1" in workspace.git("show", "aegis/run1/result:src/table.py")
-        assert "eight = 8" in workspace.git("show", "aegis/run1/result:src/table.py")
-    finally:
-        model.close()
-
-
-@pytest.mark.parametrize("stage", ["FOUNDATION", "INTEGRATE"])
-def test_a_hub_killed_in_any_stage_reaches_done(workspace: ScratchWorkspace, tmp_path: Path, stage: str) -> None:
-    scripts = gated("foundation", 1, "hold") if stage == "FOUNDATION" else SCRIPTS
-    model = serve(tmp_path / "scripts", scripts, pace={"reviewer": 25.0} if stage == "INTEGRATE" else None)
-    try:
-        process = start_run(workspace, model)
-
-        def reviewing() -> bool:
-            found = workspace.status()
-            roles = {item["role"] for item in found.get("instances", ()) if item["phase"] == "joined"}
-            return found.get("stage") == stage and bool(roles & {"commander", "reviewer"})
-
-        workspace.until(reviewing, what=stage)
-        os.kill(workspace.hub_pid(), signal.SIGKILL)
-        assert workspace.aegis("hub", "start").code == 0
-        if stage == "FOUNDATION":
-            model.open_gate("hold")
-        report = finish(process)
-        workspace.aegis("hub", "start")
-        assert_nothing_twice(workspace, workspace.events(), report)
-        workspace.aegis("hub", "stop")
+        table = workspace.git("show", "aegis/run1/result:src/table.py")
+        assert "one = 1" in table and "eight = 8" in table
     finally:
         model.close()
 
@@ -204,7 +204,7 @@ def agent_process(workspace: ScratchWorkspace, instance: str) -> psutil.Process 
 def test_a_killed_workers_tree_is_rescued_and_another_finishes(workspace: ScratchWorkspace, tmp_path: Path) -> None:
     model = serve(tmp_path / "scripts", gated("alpha", 1, "hold"))
     try:
-        process = start_run(workspace, model)
+        process = start_run(workspace, model, {**DESIGN, "foundation": None})
 
         def wrote() -> dict[str, Any] | None:
             for item in workspace.status().get("instances", ()):

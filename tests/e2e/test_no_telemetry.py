@@ -57,7 +57,7 @@ print(json.dumps(seen))
 AEGIS = str(Path(sys.executable).with_name("aegis-tui"))
 COMMANDS = {
     "doctor": [AEGIS, "doctor", "--json"],
-    "demo": [AEGIS, "demo", "--headless", "--json", "--scenario", "calm", "--workers", "2"],
+    "demo": [AEGIS, "demo", "--headless", "--json", "--scenario", "calm", "--workers", "2", "--pace", "0"],
 }
 
 
@@ -99,4 +99,6 @@ def test_a_whole_run_in_an_empty_network_reaches_for_no_address(folder: Path) ->
     assert min(seen["tcp"], seen["udp"], seen["name"]) >= 1, "an attempt is not counted here: nothing would be proved"
     assert {check["name"] for check in seen["doctor"]["checks"]} >= {"python", "git", "model"}
     assert (seen["demo"]["ok"], seen["demo"].get("error")) == (True, None)
+    assert (seen["demo"]["locks"]["waited"], seen["demo"]["conflicts"]) == (0, []), "a calm scenario reports none"
     assert (seen["doctor lost"], seen["demo lost"]) == (0, 0)
+    assert [path.name for path in (folder / "tmpdir").iterdir()] == [], "the demo leaves nothing"

@@ -41,7 +41,7 @@ def base_url(tmp_path: Path) -> Iterator[str]:
         {"tool": "report", "args": {"status": "done", "summary": BRIEF}},
     ]
     (scenario / "scout.json").write_text(json.dumps({"steps": steps}))
-    with scripted_server(scenario, tmp_path) as card:
+    with scripted_server(scenario, tmp_path, pace=0) as card:
         yield str(card["url"])
 
 
