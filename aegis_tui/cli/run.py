@@ -12,7 +12,6 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.hub_stop import stop_hub
-from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
@@ -157,6 +156,8 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
 
     A hub that dies meanwhile is started again: the run goes on from its log.
     """
+    from aegis_tui.cli.narrate import narrate  # as slow to import as the events that it reads
+
     started: dict[str, Any] | None = None
     try:
         for event in _events(place, after):

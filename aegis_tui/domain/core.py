@@ -35,6 +35,7 @@ from aegis_tui.domain.lock_wait import Wait
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.registry import Rules, collected
 from aegis_tui.domain.rights import check_right
+from aegis_tui.domain.words import WITHDRAWN
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
 from aegis_tui.errors import AegisError, LockHeld
 
@@ -210,19 +211,10 @@ def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, d
         return None
     if isinstance(data, LockWithdrawn):
         known = data.model_dump(mode="json", exclude={"type", "request_id", "code"}, exclude_none=True)
-        error = LockHeld(_WITHDRAWN[data.code], lock_end.LIST_HINT, code=data.code, **known)
+        error = LockHeld(WITHDRAWN[data.code], lock_end.LIST_HINT, code=data.code, **known)
         _add_expiry(workspace, error, now)
         return event.agent_id, data.request_id, error
     return None
-
-
-_WITHDRAWN = {
-    "TIMEOUT": "the wait for the lock has timed out",
-    "DEADLOCK": "waiting would close a cycle",
-    "GONE": "the session of the waiting instance has ended",
-    "PARTITION": "the path has become another's while the request waited",
-    "CANCELLED": "the request was given up",
-}
 
 
 def _add_expiry(workspace: Workspace, error: LockHeld, now: float) -> None:

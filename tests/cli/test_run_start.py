@@ -62,11 +62,13 @@ def test_a_hub_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 def test_a_proposed_design_that_waits_for_the_person_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], yes: bool, by: str, waits: int
 ) -> None:
-    facts = {"uncommitted": 0, "boundary_level": "bubblewrap", "scripted": False}
+    facts = {"workspace": "k", "base_oid": "b", "base_branch": "main", "boundary_level": "bubblewrap"}
+    feature = {"id": "search", "title": "S", "brief": "s", "partition": ["src/**"]}
+    design = {"goal": "g", "features": [feature]}
     report = {"ok": True, "run": "run1", "stages": [], "commit": None}
     logged = [
         ("person", "run:started", {"run": "run1", "goal": "g", "options": {"yes": yes}, "facts": facts}),
-        (by, "design:proposed", {"run": "run1", "design": {"features": [{"id": "search"}]}}),
+        (by, "design:proposed", {"run": "run1", "design_id": "d1", "design": design}),
         ("hub", "run:finished", {"run": "run1", "report": report}),
     ]
     stamp = "2026-01-01T00:00:00.000Z"

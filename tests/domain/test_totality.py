@@ -61,6 +61,7 @@ def test_an_event_that_is_added_to_its_union_alone_is_named(tmp_path: Path) -> N
     found = gaps_after(tmp_path, ("domain/lock.py", "LockEvent = (\n    LockAcquired\n", STOLEN))
     assert found == [
         "folds of events of a lock: LockStolen",
+        "words of events: LockStolen",
         "names of events in the schema: LockStolen",
     ]
 

@@ -21,6 +21,7 @@ from aegis_tui.domain.lock_table import LockTable
 from aegis_tui.domain.model import CommandData, EventData, by_type
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
 from aegis_tui.domain.run import FOLDS
+from aegis_tui.domain.words import WORDS
 from aegis_tui.domain.workspace import ROUTES
 from aegis_tui.hub.schema_names import NAMES
 
@@ -81,6 +82,7 @@ CHECKS: dict[str, Callable[[], list[str]]] = {
     "routes of events to what they change": lambda: _differing(ROUTES, AnyEventData),
     "folds of events of a run": lambda: _differing([run_event.RunStarted, *FOLDS], run_event.RunEvent),
     "folds of events of a lock": lambda: _differing(LockTable().folded, LockEvent),
+    "words of events": lambda: _differing(WORDS, AnyEventData),
     "names of events in the schema": lambda: _missing(NAMES, AnyEventData),
     "words of effects": lambda: _differing(STEP_WORDS, Effect),
 }

@@ -97,7 +97,7 @@ def test_a_demo_that_is_interrupted_cleans_up(temp: Path) -> None:
     with started(temp, "--headless") as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "(commander)" in line:
+            if " commander for " in line:
                 process.send_signal(signal.SIGHUP)
                 break
         rest, err = process.communicate(timeout=DEADLINE_S)
@@ -108,7 +108,7 @@ def test_a_demo_that_is_interrupted_cleans_up(temp: Path) -> None:
 def test_a_demo_that_is_killed_takes_its_hub_and_agents_with_it(temp: Path) -> None:
     with started(temp, "--headless") as process:
         assert process.stderr is not None
-        next(line for line in process.stderr if "(commander)" in line)
+        next(line for line in process.stderr if " commander for " in line)
         process.kill()
         process.wait()
         end = time.monotonic() + DEADLINE_S

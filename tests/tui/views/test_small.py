@@ -11,10 +11,10 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.events import QaBaseChecked
 from aegis_tui.domain.qa.verdict import compare
+from aegis_tui.domain.words import sentence
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.design import design_lines
-from aegis_tui.tui.views.event import words_of
 from aegis_tui.tui.views.explain import explain_stage
 from aegis_tui.tui.views.need import needs
 from aegis_tui.tui.views.run import quiet_words, stage_spans, title_line
@@ -105,7 +105,7 @@ def test_a_base_that_would_shut_the_gate_needs_the_person_while_the_workers_work
     event = Event(workspace.seq + 1, "hub", "2026-01-01T00:00:00Z", data)
     workspace.evolve(event)
     (need,) = needs(workspace)
-    assert need.kind == kind and str(check.reason) in need.words and str(check.reason) in words_of(event)
+    assert need.kind == kind and str(check.reason) in need.words and str(check.reason) in sentence(event)
     lines = explain_stage(workspace, workspace.runs.latest(), width=60)
     assert all(line_width(line) <= 72 for line in lines)
     page = " ".join(text(lines).split())

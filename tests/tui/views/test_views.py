@@ -10,11 +10,12 @@ from aegis_tui.domain.design import Design
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import AgentJoined
 from aegis_tui.domain.run import Conflict
+from aegis_tui.domain.words import sentence
 from aegis_tui.services.design import parse_design
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.conflict import conflict_lines, conflict_rows, parse_hunks
 from aegis_tui.tui.views.design import design_lines, graph_lines
-from aegis_tui.tui.views.event import event_line, words_of
+from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece, explain_stage
 from aegis_tui.tui.views.instance import instance_rows
 from aegis_tui.tui.views.lock import lock_rows, partition_rows
@@ -65,7 +66,7 @@ def clash(**changes: object) -> Conflict:
 
 def test_fields_of_an_event_are_shown_in_words_and_not_as_a_program_writes_them() -> None:
     data = AgentJoined(agent_type="NATIVE", role="worker", partition=("src/**", "tests/**"), session="s1")
-    words = words_of(Event(1, "NATIVE-w01", "2026-01-01T00:00:00Z", data))
+    words = sentence(Event(1, "NATIVE-w01", "2026-01-01T00:00:00Z", data))
     assert "partition src/** tests/**" in words and not set("[]{}'=") & set(words)
 
 

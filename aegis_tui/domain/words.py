@@ -1,0 +1,203 @@
+"""What each event says to a person: one sentence, read after the name of who it is about.
+
+The dashboard shows it in its list of events, the command line in what it tells of a run. Every type of event has one
+(tests/domain/test_totality.py); none holds a time, a colour or a file of the machine beyond what the event holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from aegis_tui.domain import event as scopes
+from aegis_tui.domain import instance as instances
+from aegis_tui.domain import lock as locks
+from aegis_tui.domain import message as messages
+from aegis_tui.domain import run_event as runs
+from aegis_tui.domain import task_spec as specs
+from aegis_tui.domain.count import counted
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.model import EventData
+from aegis_tui.domain.qa.check import why
+from aegis_tui.domain.registry import collected
+
+Words = Mapping[type[EventData], Callable[[Any], str]]
+
+
+def sentence(event: Event) -> str:
+    """What an event says, without its type, its time, and who it is about."""
+    return WORDS[type(event.data)](event.data)
+
+
+def _resource(data: Any) -> str:
+    return f"{data.path}:{data.region}" if data.region else str(data.path)
+
+
+def _numbered(data: Any) -> str:
+    return f"{_resource(data)} #{data.token}"
+
+
+def _stage(data: runs.StageChanged) -> str:
+    again = f", round {data.round + 1}" if data.round else ""
+    return f"{data.stage}{again}" + (f": {data.reason}" if data.reason else "")
+
+
+def _design(data: runs.DesignProposed) -> str:
+    return f"proposes a design: {', '.join(item.id for item in data.design.features)}"
+
+
+def _checked(data: runs.PieceChecked) -> str:
+    if data.ok:
+        return f"{data.piece} is in order, {counted(len(data.files), 'file')}"
+    first = data.findings[0].msg if data.findings else "it crosses lines that are composed already"
+    return f"{data.piece} is sent back: {first}"
+
+
+def _conflict(data: runs.ConflictDetected) -> str:
+    return f"{data.kind} conflict of {data.a} and {data.b} in {data.path}, {counted(data.hunks, 'hunk')}"
+
+
+def _qa(data: runs.QaFinished) -> str:
+    if data.ok:
+        return f"QA passed, round {data.round + 1}"
+    reasons = [f"{check.check}: {why(check)}" for check in data.checks if not check.ok]
+    return f"QA FAILED, round {data.round + 1}: {'; '.join(reasons) or 'there is no check'}"
+
+
+def _base(data: runs.QaBaseChecked) -> str:
+    return "QA of the base does not shut the gate any more" if data.ok else f"the gate would stay shut: {data.reason}"
+
+
+def _state(data: instances.AgentState) -> str:
+    if data.state not in ("failed", "blocked"):
+        return f"{data.state} {data.progress:.0%}" + (f", {data.note}" if data.note else "")
+    words = data.note or (data.cause.message if data.cause else "")
+    is_certain = data.cause is not None and data.cause.outlook == "certain"
+    again = "; nobody else is set to it, as it would meet the same" if is_certain else ""
+    return f"{data.state}: {words}{again}"
+
+
+def _planned(data: instances.InstancePlanned) -> str:
+    return f"{data.role} for {data.piece or data.task}" + (f", instead of {data.replaces}" if data.replaces else "")
+
+
+def _exited(data: instances.InstanceExited) -> str:
+    if data.signal is not None:
+        return f"was ended by signal {data.signal}"
+    return "ended" if data.status is None else f"ended with status {data.status}"
+
+
+def _reclaimed(data: instances.InstanceReclaimed) -> str:
+    if not data.removed:
+        reason = f": {data.reason}" if data.reason else "; see the hub's log"
+        return f"its worktree could not be saved and is left where it is{reason}"
+    return f"its work is saved in {data.rescue_ref}" if data.rescue_ref else "its worktree is removed"
+
+
+def _message(data: messages.MessageSent) -> str:
+    first = next((line for line in data.text.splitlines() if line.strip()), "")
+    return f"{data.kind} to {instance_id(data.to)}: {first}"
+
+
+def _withdrawn(data: locks.LockWithdrawn) -> str:
+    path = f" for {data.path}" if data.path else ""
+    return f"waits no longer{path}: {WITHDRAWN[data.code]}"
+
+
+WITHDRAWN: Final[Mapping[locks.WithdrawnCode, str]] = MappingProxyType(
+    {
+        "TIMEOUT": "the wait for the lock has timed out",
+        "DEADLOCK": "waiting would close a cycle",
+        "GONE": "the session of the waiting instance has ended",
+        "PARTITION": "the path has become another's while the request waited",
+        "CANCELLED": "the request was given up",
+    }
+)
+"""Why a wait ended without a grant."""
+
+_RUN: Words = {
+    runs.RunStarted: lambda data: f"{data.run}: {data.goal}",
+    runs.RunPrepared: lambda data: f"the working branch of {data.run} is made",
+    runs.RunHalted: lambda data: f"nothing new is started: {data.reason}",
+    runs.RunResumed: lambda data: "the run goes on",
+    runs.RunEnding: lambda data: "the work is done" if data.ok else str((data.error or {}).get("message", "failed")),
+    runs.RunFinished: lambda data: "done" if data.ok else "failed",
+    runs.RunCommitted: lambda data: f"committed {data.oid[:12]} on {data.branch}: {data.subject}",
+    runs.StageChanged: _stage,
+    runs.GatePassed: lambda data: f"{data.gate}: {data.reason}",
+    runs.GateBlocked: lambda data: f"gate {data.gate} is closed: {data.reason}",
+    runs.DesignProposed: _design,
+    runs.DesignAgreed: lambda data: f"agrees to the design of {counted(len(data.design.features), 'feature')}",
+    runs.PieceChecked: _checked,
+    runs.PieceReopened: lambda data: f"{data.piece} goes back to its worker",
+    runs.MergeQueued: lambda data: f"{data.piece} waits for its turn",
+    runs.MergeApplied: lambda data: f"{data.piece} is composed, {data.oid[:10]}",
+    runs.MergeRejected: lambda data: f"{data.piece}: {data.reason}",
+    runs.ConflictDetected: _conflict,
+    runs.ConflictResolved: lambda data: f"conflict {data.conflict_id}: {data.resolution}",
+    runs.ReviewRequested: lambda data: f"review of {data.piece}, {counted(len(data.files), 'file')}",
+    runs.ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
+    runs.ReviewCompleted: lambda data: (
+        f"reviewed {data.piece}: {data.status}, {counted(len(data.findings), 'finding')}"
+    ),
+    runs.QaBaseChecked: _base,
+    runs.QaFinished: _qa,
+    runs.QaAccepted: lambda data: "takes the base's own failures as they are",
+}
+_INSTANCE: Words = {
+    instances.InstancePlanned: _planned,
+    instances.InstancePrepared: lambda data: "its worktree is ready",
+    instances.InstanceLaunched: lambda data: f"is started in pane {data.pane}",
+    instances.AgentJoined: lambda data: (
+        f"joins as {data.role}" + (f", partition {' '.join(data.partition)}" if data.partition else "")
+    ),
+    instances.AgentState: _state,
+    instances.AgentLeft: lambda data: f"leaves: {data.reason}",
+    instances.InstanceStopping: lambda data: f"is being ended: {data.reason}",
+    instances.InstanceExited: _exited,
+    instances.InstanceLost: lambda data: f"is lost: {data.reason}",
+    instances.InstanceReclaimed: _reclaimed,
+}
+_LOCK: Words = {
+    locks.LockAcquired: lambda data: f"{_resource(data)} {data.lock_type} #{data.token}",
+    locks.LockQueued: lambda data: (
+        f"waits for {instance_id(data.holder)}'s lock on {data.resources[0]}, {data.position} in line"
+    ),
+    locks.LockReleased: _numbered,
+    locks.LockRenewed: lambda data: f"{data.lock_id} #{data.token} for {data.ttl_s:.0f} s more",
+    locks.LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'moved with its lines'}",
+    locks.LockWaitMoved: lambda data: f"{_resource(data)}, which it waits for, moved with its lines",
+    locks.LockExpired: _numbered,
+    locks.LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",
+    locks.LockDeadlock: lambda data: " → ".join(map(instance_id, data.cycle)),
+    locks.LockWithdrawn: _withdrawn,
+    locks.LockDenied: lambda data: f"{data.path} {data.lock_type} is not granted: {instance_id(data.held_by)} has it",
+}
+_MESSAGE: Words = {
+    messages.MessageSent: _message,
+    messages.MessageAcked: lambda data: f"message #{data.of} delivered",
+    messages.Broadcast: lambda data: f"{data.event} {data.data.get('file', '')}".strip(),
+    messages.CodeWritten: lambda data: f"{data.file} under #{data.token}",
+    messages.FileChanged: lambda data: f"{data.path} {data.change_type}",
+}
+_SCOPE: Words = {
+    scopes.PartitionChanged: lambda data: f"may write {' '.join(data.globs) or 'nothing'} from now on",
+    scopes.ScopeRequested: lambda data: f"asks to write {data.path} ({data.request}): {data.reason}",
+    scopes.ScopeGranted: lambda data: f"lets {instance_id(data.to)} write {data.path} ({data.request})",
+    scopes.ScopeRefused: lambda data: f"refuses {instance_id(data.to)} {data.path} ({data.request}): {data.reason}",
+}
+_SPEC: Words = {
+    specs.SpecCreated: lambda data: data.specId,
+    specs.SpecTaskAssigned: lambda data: f"{data.specId} to {instance_id(data.agent)}",
+    specs.SpecInProgress: lambda data: data.specId,
+    specs.SpecDiffSubmitted: lambda data: f"{data.specId}, {data.head_oid[:10]}",
+    specs.SpecUpdated: lambda data: f"{data.specId}: {data.status}",
+    specs.SpecTaskCompleted: lambda data: f"{data.specId}: task {data.taskId} is done",
+    specs.SpecCompleted: lambda data: data.specId,
+    specs.SpecFailed: lambda data: f"{data.specId}: {data.reason}",
+    specs.TaskUpdated: lambda data: f"{data.spec_id}: task {data.task_id} is {data.status}, {data.progress:.0%}",
+}
+WORDS: Final[Words] = collected(_RUN, _INSTANCE, _LOCK, _MESSAGE, _SCOPE, _SPEC)
+"""By type of event."""

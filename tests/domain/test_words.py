@@ -1,0 +1,81 @@
+"""Every event has a sentence for a person, the same in the dashboard and at the command line."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+import pytest
+
+from aegis_tui.cli.narrate import TOLD, narrate
+from aegis_tui.domain.event import AnyEventData, Event, event_from_wire
+from aegis_tui.domain.model import by_type
+from aegis_tui.domain.words import sentence
+from tests.frozen.logs import DATA
+
+
+def logged() -> list[dict[str, Any]]:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript((DATA / "logs" / "1.sql").read_text("utf-8"))
+    return [json.loads(body) for (body,) in connection.execute("SELECT body FROM event ORDER BY seq")]
+
+
+LOGGED = logged()
+SENTENCES: dict[str, set[str]] = {}
+for item in LOGGED:
+    SENTENCES.setdefault(item["type"], set()).add(sentence(event_from_wire(item)))
+
+
+@pytest.mark.parametrize("kind", by_type(AnyEventData))
+def test_a_sentence_is_one_line_without_the_marks_of_a_program(kind: str) -> None:
+    for words in SENTENCES[kind]:
+        assert words and "\n" not in words
+        assert words == words.strip() and not set("{}[]") & set(words) and "None" not in words
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("agent:joined", "joins as worker, partition src/a/**"),
+        ("agent:left", "leaves: done"),
+        ("instance:prepared", "its worktree is ready"),
+        ("instance:launched", "is started in pane %1"),
+        ("instance:stopping", "is being ended: verdict given"),
+        ("instance:exited", "ended with status 0"),
+        ("instance:reclaimed", "its work is saved in refs/r"),
+        ("instance:lost", "is lost: no heartbeat"),
+        ("lock:renewed", "L12 #12 for 300 s more"),
+        ("lock:wait_moved", "r.py:2-12, which it waits for, moved with its lines"),
+        ("lock:withdrawn", "waits no longer for b.py: the wait for the lock has timed out"),
+        ("lock:denied", "a.py EXCLUSIVE is not granted: one has it"),
+        ("lock:queued", "waits for one's lock on r.py:2-12, 1 in line"),
+        ("run:prepared", "the working branch of run1 is made"),
+        ("run:halted", "nothing new is started: lunch"),
+        ("run:resumed", "the run goes on"),
+        ("qa:accepted", "takes the base's own failures as they are"),
+        ("partition:changed", "may write src/b/** src/d/** from now on"),
+        ("scope:requested", "asks to write src/b/z.py (q93): r"),
+        ("specs.task-completed", "old: task t is done"),
+        ("task:updated", "s0: task t is completed, 100%"),
+    ],
+)
+def test_what_events_say(kind: str, words: str) -> None:
+    assert words in SENTENCES[kind]
+
+
+def test_the_command_line_tells_the_sentence_after_the_name() -> None:
+    told = {item["type"]: line for item in LOGGED if (line := narrate(item))}
+    assert set(told) <= set(TOLD) <= set(by_type(AnyEventData))
+    assert told["stage:changed"][8:] == " DONE, round 2"
+    assert "  NATIVE-w02 waits for w01's lock on src/b/z.py, 1 in line" in told["lock:queued"]
+    assert told["run:committed"].endswith("  committed c on aegis/run1/result: feat: g")
+    assert "\n  QA passed: pytest (1 passed, 0 failed)" in told["qa:finished"]
+
+
+def test_a_type_or_form_of_a_newer_hub_is_passed_over() -> None:
+    event: Event = event_from_wire(LOGGED[0])
+    assert narrate({**LOGGED[0], "type": "lock:borrowed"}) is None
+    started = next(item for item in LOGGED if item["type"] == "run:started")
+    assert narrate({**started, "data": {**started["data"], "more": 1}}) is None
+    assert event.seq == 1
