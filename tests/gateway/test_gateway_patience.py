@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.connection import is_ended
 from tests.gateway.conftest import OTHER_TOKEN, TOKEN, Gateway, ModelServer
 
 HALF = "GET /v1/models HTTP/1.1\r\nHost: gateway\r\n"
@@ -42,17 +43,6 @@ def dial(gateway: Gateway, door: str, said: str) -> socket.socket:
     connection.settimeout(10)
     connection.sendall(said.encode())
     return connection
-
-
-def is_ended(connection: socket.socket) -> bool:
-    try:
-        while connection.recv(4096):
-            pass
-    except ConnectionResetError:
-        return True
-    except TimeoutError:
-        return False
-    return True
 
 
 @pytest.mark.boundary(

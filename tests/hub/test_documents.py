@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[import-untyped]
@@ -33,8 +33,11 @@ COMMAND = {"$ref": "#/components/schemas/Command"}
 TELL = '{"type": "context:get"}'
 
 
+Which = Literal["openapi", "asyncapi"]
+
+
 @functools.cache
-def document(which: str) -> dict[str, Any]:
+def document(which: Which) -> dict[str, Any]:
     """The document as it is made here; making it takes too long for a module that is only imported."""
     made: dict[str, Any] = json.loads(contract_text(which))
     return made
@@ -50,7 +53,7 @@ def nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("which", "kind"), [("openapi", Draft202012Validator), ("asyncapi", Draft7Validator)])
-def test_every_model_is_a_schema_and_every_reference_leads_somewhere(which: str, kind: Any) -> None:
+def test_every_model_is_a_schema_and_every_reference_leads_somewhere(which: Which, kind: Any) -> None:
     schemas = document(which)["components"]["schemas"]
     for schema in schemas.values():
         kind.check_schema(schema)
@@ -70,7 +73,7 @@ def test_asyncapi_has_no_discriminator_that_is_an_object_and_no_later_words() ->
 
 
 @pytest.mark.parametrize("which", ["openapi", "asyncapi"])
-def test_each_type_has_one_schema_that_ties_it_to_its_fields(which: str) -> None:
+def test_each_type_has_one_schema_that_ties_it_to_its_fields(which: Which) -> None:
     schemas = document(which)["components"]["schemas"]
     for union, known in (("Event", by_type(AnyEventData)), ("Command", by_type(ClientCommand))):
         variants = [schemas[item["$ref"].rpartition("/")[2]] for item in schemas[union]["oneOf"]]

@@ -227,7 +227,7 @@ def test_a_killed_hub_comes_back_to_exactly_what_it_acknowledged(place: Place, t
     journal = tmp_path / "journal"
     journal.touch()
     script = str(Path(__file__).with_name("load.py"))
-    argv = [sys.executable, script, address.socket, joined["token_file"], str(journal), "900"]
+    argv = [sys.executable, script, address.socket, joined["token_file"], str(journal), "400"]
     load = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     try:
         for round_number in range(5):
@@ -242,7 +242,7 @@ def test_a_killed_hub_comes_back_to_exactly_what_it_acknowledged(place: Place, t
         load.kill()
         load.wait()
     records = [json.loads(line) for line in journal.read_bytes().splitlines()]
-    assert len(records) == 1800
+    assert len(records) == 800
     _check_answers(address, Path(joined["token_file"]).read_text(), records)
     place.kill(address)
     asyncio.run(_check_replay(place.paths, records))
@@ -256,7 +256,7 @@ def _check_answers(address: HubAddress, token: str, records: list[dict[str, Any]
         reply = quick.command(fields.pop("type"), request_id=record["request_id"], **fields)
         assert {name: reply[name] for name in record["reply"]} == record["reply"]
     tokens = [lock["token"] for record in records for lock in record["reply"].get("locks", ())]
-    assert len(tokens) == len(set(tokens)) == 900
+    assert len(tokens) == len(set(tokens)) == 400
 
 
 async def _check_replay(paths: WorkspacePaths, records: list[dict[str, Any]]) -> None:
@@ -269,7 +269,7 @@ async def _check_replay(paths: WorkspacePaths, records: list[dict[str, Any]]) ->
         acquired = {event.seq for event in events if event.type == "lock:acquired"}
         released = [event for event in events if event.type == "lock:released"]
         assert acquired == {lock["token"] for record in records for lock in record["reply"].get("locks", ())}
-        assert len(released) == 900
+        assert len(released) == 400
         snapshots = await log.load_snapshots()
         assert snapshots and snapshots[0][0] > 60
         replayed = Workspace()

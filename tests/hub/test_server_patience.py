@@ -18,6 +18,7 @@ from aegis_tui.adapters.strangers import raise_descriptor_limit
 from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths, start_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
+from tests.connection import is_ended
 
 FEW_DESCRIPTORS_HUB = """
 import pathlib, resource, sys
@@ -41,19 +42,6 @@ def dial(address: HubAddress, door: str, said: str = "") -> socket.socket:
     connection.settimeout(10)
     connection.sendall(said.encode())
     return connection
-
-
-def is_ended(connection: socket.socket) -> bool:
-    """Whether the hub ends the connection before the time-out of this test."""
-    with connection:
-        try:
-            while connection.recv(4096):
-                pass
-        except ConnectionResetError:
-            return True
-        except TimeoutError:
-            return False
-    return True
 
 
 @pytest.mark.parametrize("door", ["tcp", "unix"])

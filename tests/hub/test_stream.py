@@ -84,7 +84,7 @@ def test_a_plain_client_says_hello_sends_commands_and_hears_events(paths: Worksp
 def test_who_sends_and_does_not_read_is_read_no_more_until_it_does(paths: WorkspacePaths) -> None:
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, engine):
-            for number in range(40):
+            for number in range(10):
                 await engine.submit({"type": "lock:acquire", "path": f"src/{number}.py"}, THE_PERSON, f"l{number}")
             stream = await unix_connect(address.socket, "ws://localhost/v1/stream", compression=None, max_queue=1)
             await stream.send(json.dumps({"type": "hello", "token": address.token, "types": []}))
