@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aegis_tui.domain.role import Role, split_front_matter
+from aegis_tui.domain.role_file import Role, split_front_matter
 from aegis_tui.errors import UsageError
 
 _PLAIN_LINE = re.compile(r"([a-z_]+): (?:([A-Za-z][A-Za-z0-9 ,.;()/_-]*[A-Za-z0-9.)])|\[([a-z_]+(?:, [a-z_]+)*)\])")

@@ -24,14 +24,14 @@ from aegis_tui.agent.toolbox import Outcome, Toolbox
 from aegis_tui.agent.writer import Writer
 from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.prompt import notices_text, opening_text, scope_text, system_text
-from aegis_tui.domain.role import Role
+from aegis_tui.domain.role import traits_of
+from aegis_tui.domain.role_file import Role
 from aegis_tui.errors import AegisError, HubUnavailable, ModelUnavailable, Refused
 from aegis_tui.ports.hub_link import HubEvent, HubLink
 from aegis_tui.ports.llm import ChatModel
 
 _LEAVE_TIMEOUT_S = 2.0
 _RECONNECT_S = 1.0
-_START_STATE = {"reviewer": "reviewing", "commander": "planning"}
 
 
 BEAT_S = 5.0
@@ -271,7 +271,7 @@ class AgentSession:
             prompt = await self.inbox.next_prompt()
             self.progress.begin_task()
             self._admit(prompt)
-            await self.progress.enter(_START_STATE.get(self._role.name, "exploring"))
+            await self.progress.enter(traits_of(self._role.name).start_state)
             outcome = await self._run_turns(tool_loop)
             if outcome.state != "interrupted":
                 await self.progress.enter(outcome.state, outcome.summary, outcome.cause)

@@ -15,6 +15,7 @@ from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
@@ -134,8 +135,8 @@ def _notes(notes: list[str]) -> dict[str, str]:
     found = {}
     for note in notes:
         role, equals, text = note.partition("=")
-        if not equals or role not in ids.ROLE_PREFIXES:
-            raise UsageError(f"--note {note} names no role", f"ROLE=TEXT, a role of {', '.join(ids.ROLE_PREFIXES)}")
+        if not equals or role not in ROLES:
+            raise UsageError(f"--note {note} names no role", f"ROLE=TEXT, a role of {', '.join(ROLES)}")
         found[role] = text
     return found
 

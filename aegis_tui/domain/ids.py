@@ -5,20 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import UsageError
-
-ROLE_PREFIXES = {
-    "commander": "c",
-    "worker": "w",
-    "scout": "s",
-    "librarian": "l",
-    "reviewer": "r",
-    "consultant": "k",
-    "git-manager": "g",
-    "junior-developer": "j",
-    "mentor": "m",
-}
-"""The letter that an instance id of each role starts with."""
 
 KINDS = ("native",)
 """The agent kinds that can be dispatched: `native` is the built-in agent."""
@@ -56,7 +44,7 @@ def check_instance_id(text: str) -> str:
 
 def next_instance_id(role: str, number: int) -> str:
     """The id of the `number`-th instance of a role, counted from 1: `w01`."""
-    return f"{ROLE_PREFIXES[role]}{number:02d}"
+    return f"{ROLES[role].prefix}{number:02d}"
 
 
 def branch_of(run: str, instance: str) -> str:

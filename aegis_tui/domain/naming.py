@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-from aegis_tui.domain.ids import HUB, PERSON, ROLE_PREFIXES, check_instance_id, instance_id
+from aegis_tui.domain.ids import HUB, PERSON, check_instance_id, instance_id
 from aegis_tui.domain.inert import inert
+from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import UsageError
 
 RESERVED = frozenset({PERSON, HUB, "aegis", "shared", "joint", "foundation", "composition", "integration", "result"})
@@ -20,7 +21,7 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}\Z")
 _SPEC_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,99}\Z")
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,39}\Z")
 _EVENT_PATTERN = re.compile(r"[A-Za-z*][A-Za-z0-9*>_.:-]{0,99}\Z")
-_GIVEN_ID = re.compile(rf"[{''.join(ROLE_PREFIXES.values())}][0-9]{{2,}}\Z", re.IGNORECASE)
+_GIVEN_ID = re.compile(rf"[{''.join(traits.prefix for traits in ROLES.values())}][0-9]{{2,}}\Z", re.IGNORECASE)
 
 
 def check_kind(text: str) -> str:
@@ -60,8 +61,8 @@ def check_role(text: str) -> str:
     Raises:
         UsageError: There is no such role.
     """
-    if text not in ROLE_PREFIXES:
-        raise UsageError(f"there is no role {_shown(text)}", f"one of {', '.join(ROLE_PREFIXES)}")
+    if text not in ROLES:
+        raise UsageError(f"there is no role {_shown(text)}", f"one of {', '.join(ROLES)}")
     return text
 
 

@@ -17,8 +17,9 @@ from typing import Final
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.ids import PERSON, ROLE_PREFIXES
+from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.inert import inert
+from aegis_tui.domain.role import ROLES
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
@@ -27,13 +28,13 @@ Holders = frozenset[str]
 
 HUB_ALONE: Final[Holders] = frozenset()
 _PERSON: Final[Holders] = frozenset({PERSON})
-_ROLES: Final[Holders] = frozenset(ROLE_PREFIXES)
+_ROLES: Final[Holders] = frozenset(ROLES)
 _EVERYBODY: Final[Holders] = _ROLES | _PERSON
-_BUILDERS: Final[Holders] = frozenset({"commander", "worker", "junior-developer"})
+_BUILDERS: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_builder)
 """Who does a piece of work of its own."""
-_WRITERS: Final[Holders] = _BUILDERS | {"git-manager"}
+_WRITERS: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_writer)
 """Who changes files. Scouts, librarians, consultants, mentors and reviewers only read (ROLE-3 to ROLE-5, -9, -11)."""
-_JUDGES: Final[Holders] = frozenset({"commander", "reviewer", PERSON})
+_JUDGES: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_judge) | _PERSON
 
 RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
     {
@@ -153,7 +154,7 @@ def _check_role(workspace: Workspace, action: str, holders: Holders, actor: Acto
     if instance is None or not instance.is_alive:
         raise Refused(f"{actor.agent_id} is not a living instance", "register first", code="instance.unknown")
     if instance.role not in holders:
-        names = [name for name in (*ROLE_PREFIXES, PERSON) if name in holders]
+        names = [name for name in (*ROLES, PERSON) if name in holders]
         raise Refused(
             f"{actor.agent_id} is a {inert(instance.role)}, and {action} is not for that role",
             f"it is for: {', '.join(names)}",

@@ -1,55 +1,87 @@
-"""A role: what an instance is told to be, and the tools it may call (ROLE-13)."""
+"""All that a role is: its letter, what it may change and judge, how it begins, its tools over MCP (ROLE-1 to ROLE-13).
+
+Who may send which command is in `rights.py`, by these traits. Prompts and tools of the built-in agent are in role
+files (`role_file.py`).
+"""
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
-from aegis_tui.domain.model import FrozenModel
-from aegis_tui.domain.tool import TOOLS
-from aegis_tui.errors import UsageError
+COMMON_TOOLS: Final = ("get_context", "send_message", "read_messages", "broadcast")
+"""MCP tools of every role."""
 
-_FENCE = "---"
-
-
-class Role(FrozenModel):
-    """One role file: its front matter and its prompt."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")
-    """The word used for it in `--role` and in designs."""
-    description: str = Field(min_length=1)
-    """One sentence for people."""
-    tools: tuple[str, ...] = Field(min_length=1)
-    """The only tools it may call, whatever the model asks for."""
-    model: str | None = None
-    """The model it prefers; the router may choose another."""
-    color: str | None = None
-    """Accent of its row in the interface."""
-    prompt: str = Field(min_length=1)
-    """The system prompt."""
-
-    @field_validator("tools")
-    @classmethod
-    def _tools_are_known(cls, tools: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := sorted(set(tools) - set(TOOLS)):
-            raise ValueError(f"unknown tools {', '.join(unknown)}; known are {', '.join(sorted(TOOLS))}")
-        return tools
-
-    @property
-    def writes(self) -> bool:
-        """Whether it changes files, and so hands in a piece of work when it is done."""
-        return bool({"edit", "write"} & set(self.tools))
+_WORKER_TOOLS = (
+    "get_scope",
+    "request_scope",
+    "acquire_lock",
+    "renew_lock",
+    "release_lock",
+    "claim_task",
+    "update_task",
+    "report_done",
+    *COMMON_TOOLS,
+)
+_COMMANDER_TOOLS = ("propose_design", "dispatch_workers", "check_conflicts", "integrate", "run_qa", *COMMON_TOOLS)
 
 
-def split_front_matter(text: str) -> tuple[str, str]:
-    """The YAML between the two `---` lines at the start, and the text after it.
+@dataclass(frozen=True, slots=True)
+class RoleTraits:
+    """What holds for every instance of one role."""
 
-    Raises:
-        UsageError: The text does not start with a closed front matter.
-    """
-    lines = text.splitlines()
-    if not lines or lines[0].strip() != _FENCE:
-        raise UsageError("a role file starts with a line of three dashes", "Put name, description and tools there")
-    for number, line in enumerate(lines[1:], start=1):
-        if line.strip() == _FENCE:
-            return "\n".join(lines[1:number]), "\n".join(lines[number + 1 :]).strip()
-    raise UsageError("the front matter of a role file is not closed", "End it with a line of three dashes")
+    prefix: str
+    """The letter that its instance ids start with."""
+    is_builder: bool = False
+    """It does a piece of work of its own."""
+    is_writer: bool = False
+    """It changes files; the others only read (ROLE-3 to ROLE-5, -9, -11)."""
+    is_judge: bool = False
+    """It answers plans and reviews."""
+    has_writable_worktree: bool = True
+    """Otherwise its worktree is mounted read-only."""
+    start_state: str = "exploring"
+    """What its agent does first at a task, a word of `AgentStateName`."""
+    mcp_tools: tuple[str, ...] = ("report_done", *COMMON_TOOLS)
+    """The tools that it may list and call over MCP."""
+    rank: int = 2
+    """Its place where instances are listed, 0 first."""
+
+
+ROLES: Final[Mapping[str, RoleTraits]] = MappingProxyType(
+    {
+        "commander": RoleTraits(
+            "c",
+            is_builder=True,
+            is_writer=True,
+            is_judge=True,
+            start_state="planning",
+            mcp_tools=_COMMANDER_TOOLS,
+            rank=0,
+        ),
+        "worker": RoleTraits("w", is_builder=True, is_writer=True, mcp_tools=_WORKER_TOOLS, rank=1),
+        "scout": RoleTraits("s", has_writable_worktree=False),
+        "librarian": RoleTraits("l", has_writable_worktree=False),
+        "reviewer": RoleTraits(
+            "r",
+            is_judge=True,
+            has_writable_worktree=False,
+            start_state="reviewing",
+            mcp_tools=("post_findings", "approve", "reject", *COMMON_TOOLS),
+        ),
+        "consultant": RoleTraits("k", mcp_tools=("create_spec", *COMMON_TOOLS)),
+        "git-manager": RoleTraits("g", is_writer=True),
+        "junior-developer": RoleTraits("j", is_builder=True, is_writer=True, mcp_tools=_WORKER_TOOLS),
+        "mentor": RoleTraits("m"),
+    }
+)
+"""By name, as `--role` and designs have it."""
+
+_UNKNOWN = RoleTraits("")
+
+
+def traits_of(role: str) -> RoleTraits:
+    """The traits of a role; of one that only a log or a team's own file knows, those that every role has."""
+    return ROLES.get(role, _UNKNOWN)

@@ -10,7 +10,7 @@ from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.inspection import find_damage
 from aegis_tui.adapters.store.salvage import Salvage, salvage
 from aegis_tui.adapters.store.sqlite_log import DiskFull, SqliteEventLog
-from aegis_tui.domain.ids import ROLE_PREFIXES
+from aegis_tui.domain.role import ROLES
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError
 from aegis_tui.hub.record import forget_key, only_hub
@@ -18,7 +18,7 @@ from aegis_tui.hub.recovery import recover
 from aegis_tui.sdk.discovery import WorkspacePaths, create_with_room
 
 _GIVEN_ID = re.compile(r"([a-z])(\d{2,9})\Z")
-_ROLES = {letter: role for role, letter in ROLE_PREFIXES.items()}
+_ROLES = {traits.prefix: role for role, traits in ROLES.items()}
 
 
 def repair_log(paths: WorkspacePaths) -> Salvage | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
+from aegis_tui.domain.role import ROLES, traits_of
 from aegis_tui.domain.run_event import Criterion, Finding, Stage
 from aegis_tui.errors import Conflict, LockHeld, Refused
 from aegis_tui.sdk.context import whole_context
@@ -35,26 +36,7 @@ LONGEST_WAIT_S = 25.0
 """Shorter than the patience of every MCP client that was looked at."""
 
 _POLL_S = 0.2
-_COMMON = ("get_context", "send_message", "read_messages", "broadcast")
-_WORKER = (
-    "get_scope",
-    "request_scope",
-    "acquire_lock",
-    "renew_lock",
-    "release_lock",
-    "claim_task",
-    "update_task",
-    "report_done",
-    *_COMMON,
-)
-_ROLES: dict[str, tuple[str, ...]] = {
-    "worker": _WORKER,
-    "junior-developer": _WORKER,
-    "commander": ("propose_design", "dispatch_workers", "check_conflicts", "integrate", "run_qa", *_COMMON),
-    "reviewer": ("post_findings", "approve", "reject", *_COMMON),
-    "consultant": ("create_spec", *_COMMON),
-}
-NAMES = tuple(dict.fromkeys(name for names in _ROLES.values() for name in names))
+NAMES = tuple(dict.fromkeys(name for role in (ROLES["worker"], *ROLES.values()) for name in role.mcp_tools))
 """Every tool there is."""
 
 T = TypeVar("T")
@@ -63,7 +45,7 @@ WaitS = Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to 
 
 def tools_of(role: str) -> tuple[str, ...]:
     """The names of the tools that a role may list and call."""
-    return _ROLES.get(role, ("report_done", *_COMMON))
+    return traits_of(role).mcp_tools
 
 
 class Ask(Protocol):

@@ -18,6 +18,7 @@ from pathlib import Path
 from aegis_tui.domain.glob import escape_glob
 from aegis_tui.domain.ids import hash_token, working_ref
 from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run import Run
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
@@ -28,9 +29,6 @@ from aegis_tui.services.last_screen import LastScreens
 from aegis_tui.services.private_refs import PrivateRefs
 
 _log = logging.getLogger(__name__)
-
-READ_ONLY_ROLES = frozenset({"reviewer", "scout", "librarian"})
-"""Roles whose worktree is mounted read-only."""
 
 PASSED_ON = (
     "PATH",
@@ -180,7 +178,7 @@ class InstanceKeeper:
             links=around.links,
             shown_as=tuple(shown_as),
             hidden=() if self._repository.root == mounts.common_dir else (self._repository.root,),
-            worktree_writable=instance.role not in READ_ONLY_ROLES,
+            worktree_writable=traits_of(instance.role).has_writable_worktree,
             keep_environment=True,
         )
         argv = self._sandbox.wrap([sys.executable, "-P", "-m", "aegis_tui.agent"], spec, level)

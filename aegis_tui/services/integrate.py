@@ -14,6 +14,7 @@ from aegis_tui.domain.commit import commit_trailers, conventional_subject, rende
 from aegis_tui.domain.fence import NO_FENCES, PieceFences
 from aegis_tui.domain.instance import Instance
 from aegis_tui.domain.letter_case import case_clashes
+from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run import Piece, PieceStatus, Run
 from aegis_tui.domain.run_event import FOUNDATION, Finding, Overlapping
 from aegis_tui.domain.tree_entry import MAX_TARGET_BYTES, link_problem, name_problem
@@ -259,7 +260,7 @@ class Integrator:
         """The one squash commit: parent is the base, tree is what QA saw (contract 4)."""
         if run.qa is None:
             raise MergeConflict("QA has not run", "aegis-tui qa")
-        authors = [item.agent_id for item in instances if item.role in ("worker", "commander") and item.piece]
+        authors = [item.agent_id for item in instances if traits_of(item.role).is_builder and item.piece]
         trailers = commit_trailers(run.run, authors)
         subject = conventional_subject(run.design.goal if run.design else run.goal)
         body = "\n".join(f"- {feature.id}: {feature.title}" for feature in run.design.features) if run.design else ""

@@ -21,9 +21,10 @@ sys.path.insert(0, str(ROOT))
 from aegis_tui.cli.main import COMMANDS
 from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, Settings, describe
 from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
-from aegis_tui.domain.ids import PERSON, ROLE_PREFIXES
+from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.limit import LIMITS
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
+from aegis_tui.domain.role import ROLES
 from aegis_tui.hub.contract import CONTRACTS, contract_text
 from aegis_tui.sdk.tools import tools_of
 from scripts.docs.boundary import tables
@@ -101,7 +102,7 @@ def _tools() -> Iterator[str]:
 
 def _rights() -> Iterator[str]:
     """Who may send each command: a row for each, a column for each role and the person."""
-    holders = (PERSON, *ROLE_PREFIXES)
+    holders = (PERSON, *ROLES)
     yield f"| command | {' | '.join(holders)} |"
     yield f"| --- |{' --- |' * len(holders)}"
     for action, allowed in RIGHTS.items():

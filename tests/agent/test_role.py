@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from aegis_tui.agent.role import SHIPPED, load_role, plain_fields
-from aegis_tui.domain.role import split_front_matter
+from aegis_tui.domain.role_file import split_front_matter
 from aegis_tui.errors import UsageError
 
 READ_ONLY = {"read", "signatures", "search"}

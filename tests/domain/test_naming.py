@@ -15,8 +15,9 @@ from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.core import THE_PERSON, Actor, Workspace, execute
 from aegis_tui.domain.design import Design, check_design
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.ids import ROLE_PREFIXES, agent_id, instance_id
+from aegis_tui.domain.ids import agent_id, instance_id
 from aegis_tui.domain.instance import AgentJoined, InstancePlanned
+from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.hub.interest import Interest
 
@@ -163,7 +164,7 @@ def test_an_id_that_is_taken_stays_what_it_is_in_either_form(text: str) -> None:
         return
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text)
     assert instance_id(text) == text == instance_id(agent_id("CLAUDE", text))
-    assert not any(re.fullmatch(rf"{letter}\d\d+", text, re.IGNORECASE) for letter in ROLE_PREFIXES.values())
+    assert not any(re.fullmatch(rf"{role.prefix}\d\d+", text, re.IGNORECASE) for role in ROLES.values())
 
 
 @given(st.text(max_size=12) | st.from_regex(r"[A-Za-z0-9_.-]{1,12}", fullmatch=True))

@@ -11,9 +11,9 @@ from aegis_tui.domain.command import AnyCommand, ClientCommand, HubCommand
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Workspace, execute
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
-from aegis_tui.domain.ids import ROLE_PREFIXES
 from aegis_tui.domain.instance import InstancePlanned
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS, action_of, check_right
+from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.sdk.tools import tools_of
 
@@ -122,17 +122,17 @@ def every_command() -> list[AnyCommand]:
 def peopled() -> Workspace:
     """A workspace with one instance of each role."""
     workspace = Workspace()
-    for number, (role, letter) in enumerate(ROLE_PREFIXES.items(), start=1):
+    for number, (role, traits) in enumerate(ROLES.items(), start=1):
         planned = InstancePlanned(
-            instance_id=f"{letter}01", role=role, kind="native", run=None, task="free", piece=None,
+            instance_id=f"{traits.prefix}01", role=role, kind="native", run=None, task="free", piece=None,
             base_oid=None, branch=None, partition=(),
         )  # fmt: skip
-        workspace.evolve(Event(number, f"NATIVE-{letter}01", "2026-01-01T00:00:00Z", planned))
+        workspace.evolve(Event(number, f"NATIVE-{traits.prefix}01", "2026-01-01T00:00:00Z", planned))
     return workspace
 
 
 def actor_of(holder: str) -> Actor:
-    return THE_PERSON if holder == "person" else Actor(f"NATIVE-{ROLE_PREFIXES[holder]}01", "instance")
+    return THE_PERSON if holder == "person" else Actor(f"NATIVE-{ROLES[holder].prefix}01", "instance")
 
 
 def test_every_command_has_a_row_and_every_row_a_command() -> None:
@@ -145,7 +145,7 @@ def test_every_command_has_a_row_and_every_row_a_command() -> None:
 
 
 def test_every_cell_is_as_it_was_thought_through() -> None:
-    assert set(COLUMNS) == {"person", *ROLE_PREFIXES}
+    assert set(COLUMNS) == {"person", *ROLES}
     assert {name: set(holders) for name, holders in RIGHTS.items() if holders != HUB_ALONE} == TABLE
 
 
@@ -193,7 +193,7 @@ def test_what_was_seen_in_the_field_is_refused(holder: str, command: AnyCommand)
 
 def test_an_agent_that_a_person_lets_join_has_the_rights_of_its_role() -> None:
     workspace = Workspace()
-    for role in ROLE_PREFIXES:
+    for role in ROLES:
         join = commands.AgentRegister(agent_type="CLAUDE", instance_id=f"a-{role}", role=role)
         execute(workspace, join, actor=THE_PERSON, request_id=role, now=0.0, timestamp="t")
         for command in every_command():
@@ -211,7 +211,7 @@ def test_a_role_of_an_old_log_may_do_what_every_role_may() -> None:
     workspace.instances.by_id["NATIVE-w01"].role = "boss\u202e"
     actor = actor_of("worker")
     for command in every_command():
-        everybody = set(ROLE_PREFIXES) <= TABLE.get(action_of(command), set())
+        everybody = set(ROLES) <= TABLE.get(action_of(command), set())
         try:
             check_right(workspace, command, actor)
         except Refused as refusal:
@@ -249,7 +249,7 @@ TOOL_COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("role", ROLE_PREFIXES)
+@pytest.mark.parametrize("role", ROLES)
 def test_no_tool_is_offered_to_a_role_that_may_not_use_it(role: str) -> None:
     offered = {TOOL_COMMANDS[name] for name in tools_of(role) if name in TOOL_COMMANDS}
     assert {name for name in offered if role not in RIGHTS[name]} == set()

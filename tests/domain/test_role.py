@@ -1,27 +1,33 @@
+"""What a role is stands in one table, and the role files agree with it (ROLE-1 to ROLE-13)."""
+
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
-from pydantic import ValidationError
 
-from aegis_tui.domain.role import Role, split_front_matter
-from aegis_tui.errors import UsageError
-
-
-def test_front_matter_and_prompt_are_told_apart() -> None:
-    assert split_front_matter("---\nname: a\n---\n\nYou work.\n---\nmore\n") == ("name: a", "You work.\n---\nmore")
+from aegis_tui.agent.role import SHIPPED, load_role
+from aegis_tui.domain.instance import AgentStateName
+from aegis_tui.domain.role import COMMON_TOOLS, ROLES, traits_of
+from aegis_tui.sdk.tools import Tools
 
 
-@pytest.mark.parametrize("text", ["", "name: a\n---\n", "---\nname: a\n"])
-def test_a_file_without_closed_front_matter_is_refused(text: str) -> None:
-    with pytest.raises(UsageError):
-        split_front_matter(text)
+def test_every_role_has_a_file_and_a_letter_of_its_own() -> None:
+    assert {path.stem for path in SHIPPED.glob("*.md")} == set(ROLES)
+    assert len({traits.prefix for traits in ROLES.values()}) == len(ROLES)
 
 
-def test_a_role_with_an_unknown_tool_is_refused_by_name() -> None:
-    with pytest.raises(ValidationError, match="unknown tools push"):
-        Role(name="x", description="x", tools=("read", "push"), prompt="x")
+@pytest.mark.parametrize("name", ROLES)
+def test_the_traits_of_a_role_fit_each_other_and_its_file(name: str) -> None:
+    traits, file = ROLES[name], load_role(name)
+    assert file.writes is traits.is_builder
+    assert traits.is_writer or not traits.is_builder
+    assert traits.has_writable_worktree or not traits.is_writer
+    assert traits.start_state in get_args(AgentStateName)
+    assert set(COMMON_TOOLS) <= set(traits.mcp_tools) <= set(dir(Tools))
 
 
-def test_a_role_that_can_change_files_hands_in() -> None:
-    assert Role(name="x", description="x", tools=("read", "edit"), prompt="x").writes
-    assert not Role(name="x", description="x", tools=("read", "bash"), prompt="x").writes
+def test_a_role_that_is_not_known_has_what_every_role_has() -> None:
+    traits = traits_of("archivist")
+    assert (traits.is_builder, traits.is_writer, traits.is_judge) == (False, False, False)
+    assert traits.mcp_tools == ("report_done", *COMMON_TOOLS) == traits_of("mentor").mcp_tools

@@ -17,7 +17,7 @@ import typer
 import aegis_tui
 from aegis_tui import errors, sdk
 from aegis_tui.cli import lock_verbs, main, tree
-from aegis_tui.domain import command, event, ids, instance, lock, message, model, run, run_event, task_spec, tool
+from aegis_tui.domain import command, event, ids, instance, lock, message, model, role, run, run_event, task_spec, tool
 from aegis_tui.domain.qa import check
 
 _VARIABLE = re.compile(r"\bAEGIS_[A-Z][A-Z_]*[A-Z]\b")
@@ -115,7 +115,7 @@ def names() -> Surface:
         "gates": sorted({name for text in sources for name in _GATE.findall(text)}),
         "metrics": sorted({name for text in sources for name in _METRIC.findall(text)}),
         "environment": sorted({name for text in sources for name in _VARIABLE.findall(text)}),
-        "roles": [f"{role} {prefix}" for role, prefix in ids.ROLE_PREFIXES.items()],
+        "roles": [f"{name} {traits.prefix}" for name, traits in role.ROLES.items()],
         "kinds": list(ids.KINDS),
         "tools": sorted(tool.TOOLS),
         "commands of the program": list(main.COMMANDS),

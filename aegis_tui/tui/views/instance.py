@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance import Instance, Phase
 from aegis_tui.domain.lock_wait import Wait
+from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Ink, Line, Row, Span, bar, clock_text, count_text, fit, ident_width, inert
@@ -16,8 +17,6 @@ from aegis_tui.tui.views.need import ASKING
 
 TOTAL_KEY = "total"
 """The row with the sum of all; no instance."""
-
-_ROLE_ORDER = {"commander": 0, "worker": 1}
 
 
 class State(NamedTuple):
@@ -81,7 +80,7 @@ def listed(workspace: Workspace, run: Run | None) -> list[Instance]:
 
 
 def _order(item: Instance) -> tuple[bool, bool, int]:
-    return (not (item.is_alive and item.state in ASKING), not item.is_alive, _ROLE_ORDER.get(item.role, 2))
+    return (not (item.is_alive and item.state in ASKING), not item.is_alive, traits_of(item.role).rank)
 
 
 class Columns(NamedTuple):
