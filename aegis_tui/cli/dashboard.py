@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -65,9 +66,12 @@ def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) 
     """
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError("the dashboard needs a terminal", "use aegis-tui status, or run it in one")
+    gc.disable()  # as for the whole start of the session
+    from aegis_tui.tui.session import run_session
+
     app = build_app(place, look, offer=offer)
     log_to(place.paths.state_dir / "logs" / "tui.log")
-    code = app.run()
+    code = run_session(app)
     for line in app.farewell():
         output.talk(line)
     return app.return_code or code or 0

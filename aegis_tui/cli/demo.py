@@ -118,6 +118,7 @@ def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look,
     """Open the screen, with the goal typed in; Enter starts the run."""
     from aegis_tui.cli.dashboard import build_app
     from aegis_tui.tui.parts import GoalOffer
+    from aegis_tui.tui.session import run_session
 
     gone = f"Its repository is kept: {kept}" if kept else "Its repository is removed."
 
@@ -127,7 +128,7 @@ def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look,
     ends = ("The demo ends with its screen: its agents are stopped, there will be no commit.", gone)
     offer = GoalOffer(goal, design=path, options=options, hint=WHERE_TO_LOOK, ends_with_screen=ends)
     with DriverThread(ground.driver(), lambda: _found(place)) as thread:
-        build_app(place, look, offer=offer).run()
+        run_session(build_app(place, look, offer=offer))
     return thread.report
 
 

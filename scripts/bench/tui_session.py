@@ -19,6 +19,7 @@ from aegis_tui.tui.app import AegisApp
 from aegis_tui.tui.feed import Batch, FeedItem, parse_event
 from aegis_tui.tui.parts import Parts
 from aegis_tui.tui.recorded import METERS, RecordedHub
+from aegis_tui.tui.session import run_session
 
 BATCH_S = 0.1
 STATES = ("exploring", "implementing", "self-QA")
@@ -82,7 +83,7 @@ def main(folder: Path) -> int:
         environ=dict(os.environ),
         open_terminal=lambda: TmuxTerminal(card["socket"], config_dir=folder / "tmux", environment=dict(os.environ)),
     )
-    return AegisApp(parts).run() or 0
+    return run_session(AegisApp(parts)) or 0
 
 
 if __name__ == "__main__":

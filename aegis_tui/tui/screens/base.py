@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Protocol, TypeGuard, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
@@ -20,7 +20,6 @@ TURN_S = 0.02
 """Time between two parts of the screen that are drawn; what a person does shows at once, beside this."""
 
 
-@runtime_checkable
 class StoreView(Protocol):
     """A widget that shows something of the store."""
 
@@ -29,6 +28,11 @@ class StoreView(Protocol):
     def update_from_store(self) -> None:
         """Show the present state."""
         ...
+
+
+def is_store_view(widget: object) -> TypeGuard[StoreView]:
+    """Whether a widget is a `StoreView`; asked of every widget for every change, so by its class alone."""
+    return hasattr(type(widget), "LISTENS")
 
 
 def redraw(view: StoreView) -> None:
@@ -72,8 +76,10 @@ class WorkspaceScreen(Guarded, Screen[None]):
         if is_everything:
             self._due.clear()
         for widget in self.walk_children():
-            is_idle = isinstance(widget, LinePanel) and not widget.display
-            if not isinstance(widget, StoreView) or is_idle:
+            if not is_store_view(widget):
+                continue
+            is_hidden = isinstance(widget, LineView) and not widget.display
+            if is_hidden and (isinstance(widget, LinePanel) or not is_everything):
                 continue
             if is_everything:
                 redraw(widget)

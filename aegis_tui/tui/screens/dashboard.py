@@ -18,7 +18,7 @@ from aegis_tui.errors import AegisError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.actions import InstanceActions, RunActions
-from aegis_tui.tui.screens.base import StoreView, WorkspaceScreen, redraw
+from aegis_tui.tui.screens.base import WorkspaceScreen, is_store_view, redraw
 from aegis_tui.tui.screens.why import Render, WhyScreen
 from aegis_tui.tui.views.conflict import conflict_lines
 from aegis_tui.tui.views.explain import explain_instance, explain_lock, explain_partition, explain_piece
@@ -113,7 +113,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
 
     def _refresh_all(self) -> None:
         for widget in self.walk_children():
-            if isinstance(widget, StoreView):
+            if is_store_view(widget):
                 redraw(widget)
         self.follow_cursor()
 

@@ -18,9 +18,11 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from aegis_tui.tui.mishap import Guarded, Survivor, words_of
 from aegis_tui.tui.text import INKS, Ink, Line, Row, Span, inert, wrap
+from aegis_tui.tui.widgets.tabs import tab_strip
 
 TITLE_ROOM = 4
 """Cells of a border that a title cannot take, beyond those beside the content."""
@@ -77,7 +79,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
     def show(self, rows: Sequence[Row]) -> None:
         """Replace the rows."""
         old, self.rows = self.rows, list(rows)
-        self.virtual_size = Size(0, len(self.rows) + self._head_height)
+        self.spread(len(self.rows) + self._head_height)
         top = round(self.scroll_y)
         for y in range(self.size.height):
             at = top + y
@@ -85,6 +87,21 @@ class LineView(Guarded, ScrollView, can_focus=False):
             after = self.rows[at] if at < len(self.rows) else _NO_ROW
             if before is not after and before != after:
                 self.refresh_row(at)
+
+    def spread(self, height: int) -> None:
+        """Be so many lines high, of which some can be seen.
+
+        Textual would lay the whole screen out for it, for 30 ms. Where the place itself stays as it is, only the scroll
+        bar changes; when that comes or goes, Textual does lay out.
+        """
+        size = Size(0, height)
+        if size == self.virtual_size:
+            return
+        if self.styles.auto_dimensions or not self.container_size:
+            self.virtual_size = size
+            return
+        self.set_reactive(Widget.virtual_size, size)
+        self._scroll_update(size)
 
     def show_lines(self, lines: Sequence[Line]) -> None:
         """Replace the rows by lines that stand for nothing."""
@@ -175,18 +192,6 @@ class LineView(Guarded, ScrollView, can_focus=False):
         """Forget styles: the theme or a class changed."""
         super().notify_style_update()
         self._styles = {}
-
-
-def tab_strip(title: str, name: str, neighbours: Sequence[str], *, width: int) -> Text:
-    """A panel's title; among the names of the panels that share its place, if there are any and they fit."""
-    if not neighbours:
-        return Text(title)
-    for gap in (" · ", " "):
-        parts = [(f"[{title}]", "bold") if other == name else (other, "") for other in neighbours]
-        strip = Text(gap).join(Text(*part) for part in parts)
-        if strip.cell_len <= width:
-            return strip
-    return Text.assemble((f"[{title}]", "bold"), f" {neighbours.index(name) + 1}/{len(neighbours)} · tab")
 
 
 class LinePanel(LineView, can_focus=True):

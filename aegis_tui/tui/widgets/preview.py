@@ -7,13 +7,13 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.strip import Strip
 
 from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.text import Line, Span
 from aegis_tui.tui.widgets.ansi import strips_of
-from aegis_tui.tui.widgets.line_view import TITLE_ROOM, LinePanel, tab_strip
+from aegis_tui.tui.widgets.line_view import TITLE_ROOM, LinePanel
+from aegis_tui.tui.widgets.tabs import tab_strip
 
 
 class PanePreview(LinePanel):
@@ -48,7 +48,7 @@ class PanePreview(LinePanel):
             return
         self._lines = shot.lines
         self._strips = _trimmed(strips_of(shot.lines, base=self._named("")))
-        self.virtual_size = Size(0, 0)
+        self.spread(0)
         self.refresh()
 
     def show_words(self, label: str, words: str) -> None:
