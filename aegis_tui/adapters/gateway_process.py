@@ -18,7 +18,7 @@ from aegis_tui.domain.ids import hash_token
 from aegis_tui.errors import Unavailable
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
 from aegis_tui.sdk.life import SILENT_S, StartWatch, tail
-from aegis_tui.sdk.private_file import write_private
+from aegis_tui.sdk.private_file import load_record, write_private
 
 _log = logging.getLogger(__name__)
 
@@ -75,16 +75,16 @@ class GatewayProcess:
                 self._published = False
             if not self._published:
                 link_socket(self._paths.gateway_socket, self._sockets_dir)
-                record = json.loads(self._record.read_text("utf-8"))
+                record = load_record(self._record)
                 self._publish(str(record["url"]), str(self._paths.gateway_socket))
                 self._published = True
 
     def _find(self) -> int | None:
         """The pid of the gateway that runs here, or None."""
         try:
-            record = json.loads(self._record.read_text("utf-8"))
+            record = load_record(self._record)
             pid, started = int(record["pid"]), float(record["start_time"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
         return pid if is_running(pid, started) else None
 
@@ -147,10 +147,8 @@ class GatewayProcess:
 
 def _person_hash(hub_json: Path) -> str | None:
     """The hash of the person's token, who may see every instance's numbers."""
-    try:
-        return hash_token(str(json.loads(hub_json.read_text("utf-8"))["token"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    token = load_record(hub_json).get("token")
+    return hash_token(token) if isinstance(token, str) else None
 
 
 async def _end(pid: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aegis_tui.errors import AegisError
-from aegis_tui.hub.record import RECORD, is_published, publish_again
+from aegis_tui.hub.record import is_record_lost, publish_again, put_aside
 from aegis_tui.sdk.discovery import create_runtime_dir
 
 CHECK_S = 0.5
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class RuntimeFiles:
-    """What a running hub has in its runtime folder. Replaces what is missing, never what is there."""
+    """What a running hub has in its runtime folder. Replaces what is missing or no good, never another hub's."""
 
     def __init__(
         self,
@@ -48,11 +48,13 @@ class RuntimeFiles:
 
     async def _restore(self) -> None:
         folder = self._socket.parent
-        if not (folder / RECORD).exists() and is_published(folder):
+        if is_record_lost(folder):
             create_runtime_dir(folder)
             publish_again(folder)
             _log.warning("hub.json was gone and is back", extra={"aegis_path": str(folder)})
-        if not self._socket.exists():
+        if not self._socket.is_socket():
             create_runtime_dir(folder)
+            put_aside(self._socket)
+            self._socket.unlink(missing_ok=True)
             await self._listen(self._bind(self._socket))
             _log.warning("the socket was gone and is back", extra={"aegis_path": str(self._socket)})

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.errors import HubUnavailable
-from aegis_tui.sdk.discovery import WorkspacePaths, cannot_write
+from aegis_tui.sdk.discovery import WorkspacePaths, cannot_write, is_running, load_address
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.quick import HubAddress
 
@@ -62,23 +62,43 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
 def write_record(paths: WorkspacePaths, address: HubAddress) -> None:
     """Publish the address, 0600, in one step."""
     text = json.dumps(dataclasses.asdict(address))
+    put_aside(paths.hub_json)
     write_private(paths.hub_json, text)
     _published[paths.runtime_dir] = text
 
 
-def is_published(runtime_dir: Path) -> bool:
-    """Whether this process published an address in the folder."""
-    return runtime_dir in _published
+def is_record_lost(runtime_dir: Path) -> bool:
+    """Whether the folder leads to no hub that runs although this process published itself there."""
+    text = _published.get(runtime_dir)
+    if text is None:
+        return False
+    found = load_address(runtime_dir / RECORD)
+    if found is None or found.pid == os.getpid():
+        return found is None or found != HubAddress(**json.loads(text))
+    return not is_running(found.pid, found.start_time)
 
 
 def publish_again(runtime_dir: Path) -> None:
     """Write the address again that this process published there last."""
+    put_aside(runtime_dir / RECORD)
     write_private(runtime_dir / RECORD, _published[runtime_dir])
 
 
+def put_aside(path: Path) -> None:
+    """Rename a folder, which no file can take the place of."""
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
+
+
+def withdraw_record(paths: WorkspacePaths) -> None:
+    """Remove the address, so that nobody looks for a hub that has ended."""
+    put_aside(paths.hub_json)
+    paths.hub_json.unlink(missing_ok=True)
+
+
 def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> None:
-    """Add the gateway's address to the record of the hub that runs."""
-    fields: dict[str, Any] = json.loads(paths.hub_json.read_text())
+    """Add the gateway's address to the record of the hub that runs, which is this process."""
+    fields: dict[str, Any] = json.loads(_published[paths.runtime_dir])
     write_record(paths, HubAddress(**{**fields, "gateway_url": url, "gateway_socket": socket}))
 
 

@@ -30,7 +30,7 @@ from aegis_tui.hub.identity import Identity, new_token
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.mcp import McpDoor
 from aegis_tui.hub.owner import OWNER, outlive
-from aegis_tui.hub.record import load_or_create_key, only_hub, write_record
+from aegis_tui.hub.record import load_or_create_key, only_hub, withdraw_record, write_record
 from aegis_tui.hub.rest import build_app
 from aegis_tui.hub.server import HubServer, open_loopback, open_unix, parse_port
 from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS
@@ -127,7 +127,7 @@ async def _serve(
         version=__version__,
     )
     write_record(paths, address)
-    stack.callback(paths.hub_json.unlink, missing_ok=True)
+    stack.callback(withdraw_record, paths)
     _log.info("the hub serves", extra={"aegis_url": address.url})
     return address
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import stat
 import subprocess
@@ -17,10 +16,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aegis_tui.errors import AegisError, GitUnavailable, HubUnavailable
 from aegis_tui.sdk.life import SILENT_S, StartWatch, Told, tail
+from aegis_tui.sdk.private_file import load_record
 from aegis_tui.sdk.quick import HubAddress, HubQuick, address_from
 
 SOCKET_PATH_BYTES = 104
@@ -238,33 +237,26 @@ def find_process(paths: WorkspacePaths) -> HubAddress | None:
 
 def _running(paths: WorkspacePaths) -> Iterator[HubAddress]:
     for folder in dict.fromkeys((paths.runtime_dir, _recorded_runtime_dir(paths))):
-        address = _load_address(folder / "hub.json") if folder else None
+        address = load_address(folder / "hub.json") if folder else None
         if address and is_running(address.pid, address.start_time):
             yield address
 
 
 def _recorded_runtime_dir(paths: WorkspacePaths) -> Path | None:
     """The hub may run under another XDG_RUNTIME_DIR (a login over ssh, cron); its lock file says where."""
-    record = _load_json(paths.hub_lock)
+    record = load_record(paths.hub_lock)
     folder = record.get("runtime_dir")
     return Path(folder) if isinstance(folder, str) else None
 
 
-def _load_address(path: Path) -> HubAddress | None:
+def load_address(path: Path) -> HubAddress | None:
+    """The address in a hub.json of ours; None for anything else."""
     try:
         if path.lstat().st_uid != os.getuid():
             return None
-        return address_from(_load_json(path))
+        return address_from(load_record(path))
     except (OSError, TypeError):
         return None
-
-
-def _load_json(path: Path) -> dict[str, Any]:
-    try:
-        loaded = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return loaded if isinstance(loaded, dict) else {}
 
 
 def process_start_time(pid: int) -> float | None:
@@ -355,7 +347,7 @@ def start_hub(
 
 def _starting_elsewhere(paths: WorkspacePaths) -> int | None:
     """The process that holds the workspace's lock and has not published how to reach it yet; None without one."""
-    pid = _load_json(paths.hub_lock).get("pid")
+    pid = load_record(paths.hub_lock).get("pid")
     if not isinstance(pid, int) or process_start_time(pid) is None:
         return None
     published = find_process(paths)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import stat
 from pathlib import Path
+from typing import Any
+
+_RECORD_BYTES = 64 * 1024
 
 
 def write_private(path: Path, text: str) -> None:
@@ -22,3 +27,15 @@ def write_private(path: Path, text: str) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def load_record(path: Path) -> dict[str, Any]:
+    """The JSON object in a small file; empty for whatever else is there. Never waits, not for a named pipe either."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            text = file.read(_RECORD_BYTES) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        loaded = json.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}

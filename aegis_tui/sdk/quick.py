@@ -48,9 +48,15 @@ def address_from(fields: Mapping[str, Any]) -> HubAddress:
     """The address in a hub.json; fields that a newer hub has written are left out.
 
     Raises:
-        TypeError: One that is needed is missing.
+        TypeError: One that is needed is missing, or of another type.
     """
-    return HubAddress(**{name: value for name, value in fields.items() if name in HubAddress.__dataclass_fields__})
+    address = HubAddress(**{name: value for name, value in fields.items() if name in HubAddress.__dataclass_fields__})
+    texts = (address.url, address.socket, address.token)
+    if not isinstance(address.pid, int) or not isinstance(address.start_time, int | float):
+        raise TypeError("pid and start_time are numbers")
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("url, socket and token are texts")
+    return address
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -26,10 +26,12 @@ from aegis_tui.sdk.discovery import (
     ensure_hub,
     find_hub,
     is_running,
+    process_start_time,
     start_hub,
     workspace_key_of,
     workspace_paths,
 )
+from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 HUB = "import sys, pathlib; from aegis_tui.hub.run import main_hub; sys.exit(main_hub(pathlib.Path(sys.argv[1])))"
@@ -219,6 +221,43 @@ def test_a_runtime_folder_that_is_cleared_is_filled_again(place: Place, what: st
     assert stat.S_IMODE(place.paths.hub_json.stat().st_mode) == 0o600
     place.kill(address, signal.SIGTERM)
     assert not place.paths.hub_json.exists() and not place.paths.hub_socket.exists()
+
+
+@pytest.mark.parametrize("kind", ["text", "number for text", "another token", "pipe", "folder", "socket file"])
+def test_a_record_that_leads_nowhere_is_replaced_while_the_hub_runs(place: Place, kind: str) -> None:
+    address = place.start()
+    good = place.paths.hub_json.read_text()
+    spoilt = place.paths.hub_socket if kind == "socket file" else place.paths.hub_json
+    spoilt.unlink()
+    match kind:
+        case "pipe":
+            os.mkfifo(spoilt)
+        case "folder":
+            (spoilt / "inner").mkdir(parents=True)
+        case "number for text":
+            spoilt.write_text(json.dumps({**json.loads(good), "pid": "x", "url": 1}))
+        case "another token":
+            spoilt.write_text(json.dumps({**json.loads(good), "token": "0" * 64}))
+        case _:
+            spoilt.write_text("{{{")
+    deadline = time.monotonic() + 10
+    while find_hub(place.paths) != address:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    place.kill(address, signal.SIGTERM)
+    assert not place.paths.hub_json.exists() and not place.paths.hub_socket.exists()
+
+
+def test_the_record_of_another_hub_that_runs_is_left_alone(place: Place) -> None:
+    place.start()
+    mine = {"pid": os.getpid(), "start_time": process_start_time(os.getpid()), "url": "", "socket": "/n", "token": "t"}
+    write_private(place.paths.hub_json, json.dumps(mine))
+    place.paths.hub_socket.unlink()
+    deadline = time.monotonic() + 10
+    while not place.paths.hub_socket.is_socket():  # put back after the look at the record
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert json.loads(place.paths.hub_json.read_text()) == mine
 
 
 def test_a_killed_hub_comes_back_to_exactly_what_it_acknowledged(place: Place, tmp_path: Path) -> None:
