@@ -197,11 +197,12 @@ class Gateway:
         draft.chmod(0o600)
         draft.replace(self.runtime / "gateway-map.json")
 
-    def start(self, *, most_descriptors: int | None = None) -> None:
+    def start(self, *, descriptors: str | None = None) -> None:
+        """Start it, with the soft and hard limit of descriptors in the form of `prlimit`."""
         argv = ["aegis_tui.gateway", "--runtime", str(self.runtime), "--state", str(self.state)]
         with (self.state / "gateway.log").open("ab") as log, Path(os.devnull).open("rb") as nothing:
-            if most_descriptors:
-                few = ["prlimit", f"--nofile={most_descriptors}:{most_descriptors}", sys.executable, "-m"]
+            if descriptors:
+                few = ["prlimit", f"--nofile={descriptors}", sys.executable, "-m"]
                 self.process = subprocess.Popen(
                     [*few, *argv], stdin=nothing, stdout=log, stderr=log, start_new_session=True, cwd=self.state
                 )

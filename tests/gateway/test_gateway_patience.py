@@ -6,7 +6,6 @@ import contextlib
 import resource
 import socket
 import sys
-from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -19,17 +18,6 @@ WHOLE = f"{HALF}Authorization: Bearer {TOKEN}\r\n\r\n"
 NOBODYS = f"{HALF}\r\n"
 SLOW = f"POST /v1/messages HTTP/1.1\r\nHost: gateway\r\nx-api-key: {TOKEN}\r\nContent-Length: 9\r\n\r\n{{"
 MOST = 50
-
-
-@contextlib.contextmanager
-def few_descriptors(soft: int) -> Iterator[None]:
-    """What this test starts has this many, and may take as many as this process may."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def dial(gateway: Gateway, door: str, said: str) -> socket.socket:
@@ -60,7 +48,7 @@ def test_connections_that_are_nobodys_call_make_room(
     gateway_folders: Gateway, model_server: ModelServer, door: str, said: str
 ) -> None:
     gateway_folders.write_map(model_server.url)
-    gateway_folders.start(most_descriptors=4 * MOST)
+    gateway_folders.start(descriptors=f"{4 * MOST}:{4 * MOST}")
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(dial(gateway_folders, door, said)) for _ in range(6 * MOST)]
         assert is_ended(held[0])
@@ -73,7 +61,7 @@ def test_one_caller_cannot_hold_every_descriptor_with_bodies_that_do_not_come(
     gateway_folders: Gateway, model_server: ModelServer
 ) -> None:
     gateway_folders.write_map(model_server.url)
-    gateway_folders.start(most_descriptors=4 * MOST)
+    gateway_folders.start(descriptors=f"{4 * MOST}:{4 * MOST}")
     with contextlib.ExitStack() as stack:
         for _ in range(6 * MOST):
             stack.enter_context(dial(gateway_folders, "unix", SLOW))
@@ -82,8 +70,7 @@ def test_one_caller_cannot_hold_every_descriptor_with_bodies_that_do_not_come(
 
 def test_the_gateway_takes_the_descriptors_it_may_have(gateway_folders: Gateway) -> None:
     gateway_folders.write_map("")
-    with few_descriptors(200):
-        gateway_folders.start()
+    gateway_folders.start(descriptors="200:")
     assert gateway_folders.process is not None
     soft, hard = psutil.Process(gateway_folders.process.pid).rlimit(resource.RLIMIT_NOFILE)
     assert soft > 200 or hard == 200
