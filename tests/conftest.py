@@ -89,5 +89,5 @@ SHARED_SETUP = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.as_posix()
-        if name := next((name for name in SHARED_SETUP if f"tests/{name}" in place), None):
-            item.add_marker(pytest.mark.xdist_group(name))
+        if any(f"tests/{name}" in place for name in SHARED_SETUP):
+            item.add_marker(pytest.mark.xdist_group(place))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,13 @@ def run_with_skip(root: Path, folder: Path, reason: str) -> subprocess.Completed
     )
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(folder)]
     return subprocess.run(
-        [*argv, str(folder)], capture_output=True, text=True, timeout=160, check=False, stdin=subprocess.DEVNULL
+        [*argv, str(folder)],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=160,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
 
 
