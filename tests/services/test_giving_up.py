@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import pytest
 
@@ -267,3 +267,18 @@ def test_the_last_words_of_a_pane_are_plain_and_bounded() -> None:
     assert last_words([]) == ""
     assert whole_lines(["abcd", "ef", "gh", "ijkl"], 4) == ["abcdef", "gh", "ijkl"]
     assert len(last_words(["x" * 9000] * 9)) <= WORD_CHARS
+
+
+def test_every_effect_is_done_by_the_reconciler() -> None:
+    nothing = cast(Any, None)
+    reconciler = Reconciler(
+        port=nothing,
+        keeper=cast(Any, Broken()),
+        integrator=nothing,
+        quality=nothing,
+        read_events=nothing,
+        describe_commit=nothing,
+        before_launch=nothing,
+        when_idle=nothing,
+    )
+    assert set(reconciler._do) == set(get_args(effects.Effect))
