@@ -25,7 +25,9 @@ def _status(as_json: AsJson = False) -> int:
     living = [item for item in state["instances"] if item["phase"] != "reclaimed"]
     fields = {
         "run": run.get("run"),
+        "state": _run_state(run) if run else None,
         "stage": run.get("stage"),
+        "error": run.get("error"),
         "gates": run.get("gates", []),
         "base_qa": run.get("base_qa"),
         "instances": living,
@@ -66,9 +68,20 @@ def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]
         yield f"lock {name} {lock['lock_type']} {lock['agent_id']} {lock['expires_in_s']:.0f} s"
 
 
+def _run_state(run: dict[str, Any]) -> str:
+    """The word of `runs` for an ended run, `open`, `halted` or `ending` for another."""
+    if run["ok"] is not None and run["status"] == "COMPLETED":
+        return "done" if run["ok"] else "failed"
+    return {"HALTED": "halted", "ENDING": "ending"}.get(run["status"], "open")
+
+
 def _run_lines(run: dict[str, Any], done: dict[str, Any]) -> Iterator[str]:
     yield f"{run['run']}: {run['goal']}"
-    yield f"{run['stage']}, {done['completed']} of {done['total']} pieces composed"
+    state, error = _run_state(run), run["error"] or {}
+    stage = run["stage"] if state in ("open", "done") else f"{state} in {run['stage']}"
+    yield f"{stage}, {done['completed']} of {done['total']} pieces composed"
+    if message := error.get("message"):
+        yield f"  {message}"
     for gate in run["gates"]:
         if not gate["passed"]:
             yield f"  waits: {gate['name']}: {gate['reason']}"

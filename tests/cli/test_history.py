@@ -36,18 +36,38 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace
     yield workspace_paths(workspace_key_of(root), os.environ)
 
 
-@pytest.fixture
-def ended(paths: WorkspacePaths) -> WorkspacePaths:
-    """A workspace whose hub has ended after one run."""
-
+def write_log(paths: WorkspacePaths, source: Path) -> None:
     async def write() -> None:
         log = SqliteEventLog(paths.log_db)
         await log.open()
-        await log.append(load_events(LOG), [])
+        await log.append(load_events(source), [])
         await log.close()
 
     create_with_room(paths)
     asyncio.run(write())
+
+
+@pytest.fixture
+def ended(paths: WorkspacePaths) -> WorkspacePaths:
+    """A workspace whose hub has ended after one run."""
+    write_log(paths, LOG)
+    return paths
+
+
+@pytest.fixture
+def failed(paths: WorkspacePaths, tmp_path: Path) -> WorkspacePaths:
+    """A workspace whose hub has ended after a run that failed while its workers worked."""
+    events = [json.loads(line) for line in LOG.read_text().splitlines()]
+    at = next(place for place, event in enumerate(events) if event["data"].get("stage") == "MONITORING") + 1
+    error = {"code": "worker.failed", "message": "f1 failed 3 times", "hint": ""}
+    for kind, more in (("run:ending", {"error": error}), ("run:finished", {"report": {"ok": False, "error": error}})):
+        last = events[at - 1]
+        data = {"run": "run1", "ok": False, **more}
+        events[at:] = [{**last, "seq": last["seq"] + 1, "type": kind, "agent_id": "hub", "data": data}]
+        at += 1
+    source = tmp_path / "failed.jsonl"
+    source.write_text("".join(json.dumps(event) + "\n" for event in events))
+    write_log(paths, source)
     return paths
 
 
@@ -67,9 +87,20 @@ def test_past_runs_are_listed_without_a_hub(ended: WorkspacePaths, capsys: pytes
 
 def test_qa_and_status_come_from_the_log(ended: WorkspacePaths, capsys: pytest.CaptureFixture[str]) -> None:
     state = told(capsys, "status")
-    assert (state["run"], state["stage"], state["hub"]) == ("run1", "DONE", False)
+    assert (state["run"], state["state"], state["stage"], state["hub"]) == ("run1", "done", "DONE", False)
     assert main.run(["status"]) == 0
     assert "no hub runs" in capsys.readouterr().err
+
+
+def test_the_status_of_a_failed_run_says_that_it_failed_and_why(
+    failed: WorkspacePaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = told(capsys, "status")
+    assert (state["state"], state["stage"]) == ("failed", "MONITORING")
+    assert state["error"]["message"] == "f1 failed 3 times"
+    assert main.run(["status"]) == 0
+    told_text = capsys.readouterr().out
+    assert "failed in MONITORING" in told_text and "f1 failed 3 times" in told_text
 
 
 def test_events_come_from_the_log(ended: WorkspacePaths, capsys: pytest.CaptureFixture[str]) -> None:
