@@ -16,7 +16,11 @@ import socket
 import sys
 import threading
 import traceback
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from tests.forked import Program
 
 
 class Server:
@@ -86,6 +90,9 @@ def _load() -> None:
     for module in pkgutil.walk_packages(aegis_tui.__path__, "aegis_tui."):
         if not module.name.endswith("__main__") and ".sample" not in module.name:
             importlib.import_module(module.name)
+    sys.path.insert(0, str(Path(__file__).parent))
+    importlib.import_module("forked")
+    sys.path.pop(0)
     gc.collect()
     gc.freeze()
 
@@ -106,7 +113,24 @@ def _become(files: list[int]) -> dict[str, Any]:
         module, _, name = place.partition(":")
         getattr(sys.modules[module], name)  # one that is gone is no constant any more
         setattr(sys.modules[module], name, number)
+    discovery: Any = sys.modules["aegis_tui.sdk.discovery"]
+    spawn = discovery._spawn
+    discovery._spawn = lambda argv, root, log: _spawned(request["place"], argv, root, log) or spawn(argv, root, log)
     return request
+
+
+def _spawned(place: str, argv: list[str], root: Path, log: Path) -> Program | None:
+    """The process of a hub that a program starts as it usually does."""
+    discovery: Any = sys.modules["aegis_tui.sdk.discovery"]
+    if argv != discovery.hub_command(root):
+        return None
+    program: type[Program] = sys.modules["forked"].Program
+
+    module = argv.index("-m") + 1
+    log.touch(mode=0o600)
+    with log.open("ab") as said, Path(os.devnull).open("rb") as nothing:
+        files = (nothing.fileno(), said.fileno(), said.fileno())
+        return program(argv[module:], folder=root, environ=os.environ, files=files, own_session=True, place=place)
 
 
 def _run(module: str, arguments: list[str]) -> NoReturn:

@@ -2,7 +2,7 @@
 
 The first one makes a server import the package; from then on each is a fork of that server, with arguments, folder,
 environment, files and signals of its own. This spares each program its imports, which are most of its time. What a
-start is like is for the tests that start the program itself.
+start is like is for the tests that start the program itself. A hub that such a program starts is a fork as well.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Program:
         files: Its stdin, stdout and stderr; they stay open here.
         numbers: Constants of the package that it has another value of: `module:NAME` -> value.
         own_session: It leads a session of its own.
+        place: The socket of the server, where the environment does not name it.
     """
 
     def __init__(
@@ -71,16 +72,18 @@ class Program:
         files: tuple[int, int, int],
         numbers: Mapping[str, float] | None = None,
         own_session: bool = False,
+        place: str | None = None,
     ) -> None:
+        place = place or os.environ[PLACE]
         self.args = list(argv)
         self.returncode: int | None = None
         told: dict[str, Any] = {"module": argv[0], "arguments": argv[1:], "folder": str(folder)}
-        told |= {"environ": {**environ}, "numbers": {**(numbers or {})}, "own_session": own_session}
+        told |= {"environ": {**environ}, "numbers": {**(numbers or {})}, "own_session": own_session, "place": place}
         self._end, end = os.pipe()
         with tempfile.TemporaryFile("w+", encoding="utf-8") as request, socket.socket(socket.AF_UNIX) as door:
             json.dump(told, request)
             request.seek(0)
-            door.connect(os.environ[PLACE])
+            door.connect(place)
             socket.send_fds(door, [b"."], [request.fileno(), *files, end])
         os.close(end)
         self.pid = int(self._word())

@@ -192,7 +192,7 @@ class ScratchWorkspace:
             if process.pid == os.getpid():
                 continue
             with contextlib.suppress(psutil.Error):
-                texts = [*process.cmdline(), *process.environ().values()]
+                texts = [process.cwd(), *process.cmdline(), *process.environ().values()]
                 if any(mark in text for mark in marks for text in texts):
                     found.append(process)
         return found
