@@ -27,7 +27,7 @@ def _status(as_json: AsJson = False) -> int:
         "run": run.get("run"),
         "state": _run_state(run) if run else None,
         "stage": run.get("stage"),
-        "error": run.get("error"),
+        "reason": (run.get("error") or {}).get("message"),
         "gates": run.get("gates", []),
         "base_qa": run.get("base_qa"),
         "instances": living,

@@ -97,7 +97,7 @@ def test_the_status_of_a_failed_run_says_that_it_failed_and_why(
 ) -> None:
     state = told(capsys, "status")
     assert (state["state"], state["stage"]) == ("failed", "MONITORING")
-    assert state["error"]["message"] == "f1 failed 3 times"
+    assert state["reason"] == "f1 failed 3 times" and "error" not in state
     assert main.run(["status"]) == 0
     told_text = capsys.readouterr().out
     assert "failed in MONITORING" in told_text and "f1 failed 3 times" in told_text
