@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aegis_tui.adapters.bytecode import compile_package
 from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
 from aegis_tui.config import Limits
 from aegis_tui.domain.command import AnyCommand, RunStart
@@ -27,16 +28,21 @@ class WorkflowService:
         self._environ = {name: value for name, value in environ.items() if name != KEY_VARIABLE}
         self._wired: Wired | None = None
         self._ready = asyncio.Event()
+        self._compiling: asyncio.Task[None] | None = None
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Go on with what the log says is open."""
         wiring = await asyncio.to_thread(_load_wiring)
+        self._compiling = asyncio.create_task(compile_package(), name="hub-compile")
         self._wired = await wiring(self._root, self._environ, self._key, self._limits).wire(engine, paths)
         await self._wired.workflow.start()
         self._ready.set()
 
     async def stop(self) -> None:
         """End the loops; what runs in panes goes on."""
+        if self._compiling is not None:
+            self._compiling.cancel()
+            await asyncio.gather(self._compiling, return_exceptions=True)
         if self._wired is None:
             return
         await self._wired.workflow.stop()

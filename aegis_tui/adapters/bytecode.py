@@ -1,0 +1,64 @@
+"""Compiles the modules of this program for the agents, which cannot: their sandbox shows the program read-only.
+
+Some installers compile nothing, and where PYTHONDONTWRITEBYTECODE is set no import does. Each agent would then compile
+all that it imports, for more than half of its start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent
+
+_log = logging.getLogger(__name__)
+
+
+async def compile_package(package: Path = PACKAGE) -> None:
+    """Compile what is not compiled, in a process of its own; nothing where nothing can be written.
+
+    Args:
+        package: The folder of the package.
+    """
+    if not await asyncio.to_thread(_is_wanted, package):
+        return
+    _log.info("compiling modules", extra={"aegis_path": str(package)})
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "compileall", "-q", str(package)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _is_wanted(package: Path) -> bool:
+    return os.access(package, os.W_OK) and any(map(_is_stale, _sources(package)))
+
+
+def _sources(package: Path) -> Iterable[Path]:
+    return package.rglob("*.py")
+
+
+def _is_stale(source: Path) -> bool:
+    """Whether Python would compile a module when it is imported (PEP 552: four bytes each of magic, flags, time)."""
+    try:
+        with Path(importlib.util.cache_from_source(str(source))).open("rb") as file:
+            head = file.read(12)
+        written_at = int(source.stat().st_mtime) & 0xFFFFFFFF
+    except OSError:
+        return True
+    is_by_hash = head[4:8] != bytes(4)
+    return head[:4] != importlib.util.MAGIC_NUMBER or not (is_by_hash or head[8:] == written_at.to_bytes(4, "little"))
