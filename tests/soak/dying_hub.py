@@ -1,6 +1,6 @@
 """A hub that takes snapshots and compacts often, and dies in the middle of one at times, or just before a commit.
 
-Arguments: repository, seed.
+Arguments: repository, seed, and how likely it dies in a snapshot; half as likely it dies before a commit.
 """
 
 import os
@@ -17,7 +17,7 @@ from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 
 KEPT_EVENTS = 1_500
 SNAPSHOT_EVENTS = 40
-DYING_SHARE = 0.05
+DYING_SHARE = float(sys.argv[3])
 
 chance = random.Random(sys.argv[2])
 
@@ -29,7 +29,7 @@ def die() -> None:
 
 class DyingLog(SqliteEventLog):
     def _append(self, events: Any, replies: Any) -> None:
-        if chance.random() < DYING_SHARE / 10:
+        if chance.random() < DYING_SHARE / 2:
             time.sleep(0.02)  # a slow disk: whoever is answered before the commit has time to write that down
             die()
         super()._append(events, replies)
