@@ -25,7 +25,6 @@ import psutil
 from aegis_tui.errors import AegisError
 from aegis_tui.sdk.discovery import WorkspacePaths, find_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubQuick
-from aegis_tui.testing.warm import warm_interpreter
 
 _DEADLINE_S = 120.0
 _POLL_S = 0.05
@@ -111,9 +110,18 @@ class ScratchWorkspace:
         return done.stdout.removesuffix("\n")
 
     def aegis(self, *arguments: str, timeout_s: float = _DEADLINE_S, folder: Path | None = None) -> Answer:
-        """Run one command to its end, in a process that is forked from a warm interpreter."""
-        warm = warm_interpreter()
-        return Answer(*warm.run(arguments, folder=folder or self.root, environ=self.environ, timeout_s=timeout_s))
+        """Run one command to its end."""
+        done = subprocess.run(
+            self.argv(*arguments),
+            cwd=folder or self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start one command; its output is collected by `communicate`, or dropped by `close`."""

@@ -16,6 +16,7 @@ from mcp import Client, StdioServerParameters
 from aegis_tui.domain.exchange import FILE_ORDER
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "hub.md"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
@@ -40,7 +41,7 @@ BLOCKS = [Block(found[1], found[2]) for found in BLOCK.finditer(PAGE.read_text("
 
 @pytest.fixture
 def scratch() -> Iterator[ScratchWorkspace]:
-    workspace = ScratchWorkspace()
+    workspace = Served()
     try:
         workspace.init({"src/app.py": "", "src/cart.py": "", "docs/hello.md": ""})
         yield workspace

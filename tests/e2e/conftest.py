@@ -15,6 +15,7 @@ from aegis_tui.testing.playground import scripted_server
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.sample_repository import create_sample_repository, scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 WIDE_WORDS = "┃한글 위젯 검색 🙂 끝 ✅┃"
 """What both workers of a held run say first."""
@@ -25,7 +26,7 @@ Scripted = Callable[[Path], RecordedLLM]
 @contextmanager
 def open_workspace(name: str = "repo") -> Iterator[ScratchWorkspace]:
     """The sample repository in a workspace of its own; nothing of it is left at the end, or the test fails."""
-    scratch = ScratchWorkspace()
+    scratch = Served()
     try:
         scratch.root = scratch.folder / name
         create_sample_repository(scratch.root)

@@ -20,6 +20,7 @@ import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 VANDAL = """
 import contextlib, http.client, json, os, random, re, signal, socket, sys, time
@@ -175,7 +176,7 @@ def persons(workspace: ScratchWorkspace, canary: Path) -> dict[str, object]:
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     scratch.init(FILES)
     yield scratch
     scratch.aegis("hub", "stop")

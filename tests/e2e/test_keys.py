@@ -18,6 +18,7 @@ from aegis_tui.testing.sample_repository import create_sample_repository, git_in
 from aegis_tui.testing.scratch import ScratchWorkspace
 from aegis_tui.testing.screen import Screen
 from tests.e2e.remains import end_all, running
+from tests.workspace import Served
 
 pytestmark = pytest.mark.timeout(400)
 RUN_S = 180.0
@@ -91,7 +92,7 @@ def test_a_demo_that_is_left_in_the_middle_takes_everything_with_it(temp: Path) 
 @pytest.fixture
 def own() -> Iterator[ScratchWorkspace]:
     """A person's own repository."""
-    scratch = ScratchWorkspace()
+    scratch = Served()
     create_sample_repository(scratch.root)
     (scratch.folder / "screen").mkdir()
     yield scratch

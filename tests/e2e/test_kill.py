@@ -16,6 +16,7 @@ import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 TABLE = "".join(f"{name} = None\n" for name in ("one", "two", "three", "four", "five", "six", "seven", "eight"))
 FILES = {
@@ -73,7 +74,7 @@ def serve(folder: Path, scripts: dict[str, Any]) -> RecordedLLM:
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     scratch.init(FILES)
     yield scratch
     left = scratch.leftovers()

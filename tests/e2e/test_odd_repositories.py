@@ -13,6 +13,7 @@ import pytest
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import Answer, ScratchWorkspace
 from tests.e2e.test_kill import call, serve
+from tests.workspace import Served
 
 WRITE = call("write", path="out/x.txt", content="made\n")
 DONE = call("report", status="done", summary="feat: make it")
@@ -21,7 +22,7 @@ REVIEWER = [call("verdict", decision="approve", criteria=[{"id": "works", "pass"
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     scratch.init({"README.md": "hello\n", ".gitignore": "out/\n"})
     yield scratch
     scratch.aegis("hub", "stop")

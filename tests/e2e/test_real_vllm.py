@@ -19,6 +19,7 @@ import pytest
 from aegis_tui.testing.sample_repository import create_sample_repository, scenario_directory
 from aegis_tui.testing.scenario import load_scenario
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.timeout(1800)]
 
@@ -90,7 +91,7 @@ def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     create_sample_repository(scratch.root)
     yield scratch
     left = scratch.leftovers()

@@ -11,6 +11,7 @@ import pytest
 
 from aegis_tui.testing.recorded_llm import RecordedLLM
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 TABLE = '''"""A joint file."""
 
@@ -90,7 +91,7 @@ OLD_LOCKS = {
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     scratch.init(FILES)
     yield scratch
     left = scratch.leftovers()

@@ -14,6 +14,7 @@ import pytest
 from aegis_tui.testing.playground import scripted_server
 from aegis_tui.testing.sample_repository import create_sample_repository, scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 pytestmark = pytest.mark.timeout(300)
 BRIEF = "Handlers are in src/shop/catalog.py:8."
@@ -21,7 +22,7 @@ BRIEF = "Handlers are in src/shop/catalog.py:8."
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     create_sample_repository(scratch.root)
     yield scratch
     left = scratch.leftovers()

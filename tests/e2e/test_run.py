@@ -7,48 +7,36 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aegis_tui.domain.event import event_from_wire
+from aegis_tui.domain.report import fold_report
 from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
-SDIST = "cachetools==5.5.2"
+SDIST = Path(__file__).with_name("vendored") / "cachetools-5.5.2.tar.gz"
 QA = "PYTHONPATH=src python3 -m unittest discover -t . -s tests"
 NOTES = "".join(f"line {number}\n" for number in range(1, 41))
 STAGES = ["DESIGN", "FOUNDATION", "DISPATCH", "MONITORING", "INTEGRATE", "FINAL-QA", "DONE"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source tree of a public package, from its sdist; fetched once for an environment."""
-    cache = Path(sys.prefix) / "aegis-test-sdists"
-    cache.mkdir(exist_ok=True)
-    if not (found := sorted(cache.glob("cachetools-*.tar.gz"))):
-        argv = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "--no-binary=:all:",
-            SDIST,
-            "-d",
-            str(cache),
-        ]
-        subprocess.run(argv, check=True, capture_output=True, timeout=300)
-        found = sorted(cache.glob("cachetools-*.tar.gz"))
+    """The source tree of a public package, from its sdist."""
     folder = tmp_path_factory.mktemp("sdist")
-    subprocess.run(["tar", "-xzf", str(found[0]), "-C", str(folder)], check=True, timeout=60)
+    with tarfile.open(SDIST) as archive:
+        archive.extractall(folder, filter="data")
     return next(folder.iterdir())
 
 
 @pytest.fixture
 def workspace(sdist: Path) -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     files = {
         str(path.relative_to(sdist)): path.read_text("utf-8")
         for path in sorted(sdist.rglob("*"))
@@ -197,15 +185,23 @@ def test_three_features_at_once_become_one_commit(workspace: ScratchWorkspace, o
     assert heads == ["refs/heads/aegis/run1/result", "refs/heads/main"]
 
 
-def test_the_report_is_a_fold_over_the_log_and_git(workspace: ScratchWorkspace, other_server: str) -> None:
-    from aegis_tui.domain.event import event_from_wire
-    from aegis_tui.domain.report import fold_report
-
+def test_two_features_change_one_joint_file_under_its_lock(workspace: ScratchWorkspace, other_server: str) -> None:
     workspace.aegis("hub", "start")
-    _, printed = run(workspace, other_server, three_features(joint=True))
-    assert printed["ok"], printed.get("error")
-    events = [event_from_wire(item) for item in workspace.events()]
+    code, report = run(workspace, other_server, three_features(joint=True))
+    assert (code, report["ok"]) == (0, True), report.get("error")
+    text = workspace.git("show", "aegis/run1/result:NOTES.txt")
+    assert "line 2, with sizes" in text and "line 38, with ages" in text
+    assert report["locks"]["granted"] == report["locks"]["requested"] == 2
+    assert report["conflicts"] == [
+        {"a": "age", "b": "size", "path": "NOTES.txt", "kind": "soft", "resolution": "merged"}
+    ] or report["conflicts"] == [{"a": "size", "b": "age", "path": "NOTES.txt", "kind": "soft", "resolution": "merged"}]
+    assert json.loads(json.dumps(folded(workspace))) == report, "the report is a fold over the log and git"
     workspace.aegis("hub", "stop")
+
+
+def folded(workspace: ScratchWorkspace) -> dict[str, Any]:
+    """The report of the first run from what the log and git hold, by nothing else."""
+    events = [event_from_wire(item) for item in workspace.events()]
     oid = workspace.git("rev-parse", "aegis/run1/result")
     listed = workspace.git("show", "--no-patch", "--format=%(trailers:only,unfold)", oid)
     trailers: dict[str, list[str]] = {}
@@ -217,18 +213,7 @@ def test_the_report_is_a_fold_over_the_log_and_git(workspace: ScratchWorkspace, 
         "files": len(workspace.git("diff", "--name-only", f"{oid}^", oid).splitlines()),
         "trailers": trailers,
     }
-    assert json.loads(json.dumps(fold_report(events, "run1", commit=seen))) == printed
-
-
-def test_two_features_change_one_joint_file_under_its_lock(workspace: ScratchWorkspace, other_server: str) -> None:
-    code, report = run(workspace, other_server, three_features(joint=True))
-    assert (code, report["ok"]) == (0, True), report.get("error")
-    text = workspace.git("show", "aegis/run1/result:NOTES.txt")
-    assert "line 2, with sizes" in text and "line 38, with ages" in text
-    assert report["locks"]["granted"] == report["locks"]["requested"] == 2
-    assert report["conflicts"] == [
-        {"a": "age", "b": "size", "path": "NOTES.txt", "kind": "soft", "resolution": "merged"}
-    ] or report["conflicts"] == [{"a": "size", "b": "age", "path": "NOTES.txt", "kind": "soft", "resolution": "merged"}]
+    return fold_report(events, "run1", commit=seen)
 
 
 def test_code_that_breaks_the_tests_fails_qa_and_commits_nothing(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from aegis_tui.hub import owner
-from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
 
 
 def test_only_a_process_that_started_when_it_is_said_to_is_an_owner() -> None:
@@ -17,7 +17,7 @@ def test_only_a_process_that_started_when_it_is_said_to_is_an_owner() -> None:
 
 
 def test_a_hub_ends_with_its_owner() -> None:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     try:
         scratch.init({"a.py": ""})
         with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:

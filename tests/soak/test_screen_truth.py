@@ -24,6 +24,7 @@ from aegis_tui.testing.playground import scripted_server
 from aegis_tui.testing.sample_repository import create_sample_repository, scenario_directory
 from aegis_tui.testing.scratch import ScratchWorkspace
 from aegis_tui.testing.screen import Screen
+from tests.workspace import Served
 
 DURATION_S = float(os.environ.get("AEGIS_TRUTH_S", "120"))
 SEED = int(os.environ.get("AEGIS_TRUTH_SEED", "7"))
@@ -62,7 +63,7 @@ class Truth:
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     create_sample_repository(scratch.root)
     (scratch.folder / "screen").mkdir()
     yield scratch

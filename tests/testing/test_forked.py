@@ -1,4 +1,4 @@
-"""A command forked from a warm interpreter is the command of a fresh one, for whoever looks at its answer."""
+"""A forked command is the command of a fresh process, for whoever looks at its answer."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from aegis_tui.testing.scratch import Answer, ScratchWorkspace
-from aegis_tui.testing.warm import WarmInterpreter, warm_interpreter
+from tests.workspace import Served
 
 
 @pytest.fixture(scope="module")
 def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
+    scratch = Served()
     scratch.init({"a.py": "x = 1\n", "인/b.py": ""})
     yield scratch
     scratch.close()
@@ -36,23 +35,13 @@ def run_fresh(workspace: ScratchWorkspace, *arguments: str, folder: Path | None 
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def living_commands() -> list[psutil.Process]:
-    """What runs below the warm interpreter of this process; hubs do not, as they have a session of their own."""
-    interpreter = psutil.Process(warm_interpreter()._process.pid)
-    return [item for item in interpreter.children(recursive=True) if item.status() != psutil.STATUS_ZOMBIE]
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
         ("--version",),
-        ("lock", "list"),
         ("run", "goal", "--headless", "--json"),
-        ("run", "--nonsense"),
-        ("hub", "status", "--json"),
         ("config", "list", "--json"),
         ("partition", "check", "a/**", "**/b", "--json"),
-        ("events", "--help"),
     ],
 )
 def test_exit_code_and_output_are_those_of_a_fresh_process(
@@ -75,21 +64,3 @@ def test_each_command_has_its_own_folder_and_environment(workspace: ScratchWorks
         del workspace.environ["AEGIS_WORKERS"]
     assert "AEGIS_WORKERS" not in os.environ
     assert "AEGIS_WORKERS" not in workspace.aegis("run", "g", "--headless").err
-
-
-def test_a_command_that_does_not_end_is_killed(workspace: ScratchWorkspace) -> None:
-    assert workspace.aegis("hub", "start").code == 0
-    with pytest.raises(subprocess.TimeoutExpired):
-        workspace.aegis("events", "--follow", timeout_s=1.5)
-    workspace.until(lambda: not living_commands(), what="the command to be gone")
-    workspace.aegis("hub", "stop")
-    assert workspace.leftovers() == []
-
-
-def test_the_interpreter_ends_when_nobody_asks_any_more(workspace: ScratchWorkspace) -> None:
-    warm = WarmInterpreter(workspace.environ)
-    code, out, _ = warm.run(["--version"], folder=workspace.root, environ=workspace.environ, timeout_s=30)
-    assert code == 0 and out.startswith("aegis-tui ")
-    warm.close()
-    with pytest.raises(OSError, match=r"[Bb]ad file descriptor"):
-        warm.run(["--version"], folder=workspace.root, environ=workspace.environ, timeout_s=30)
