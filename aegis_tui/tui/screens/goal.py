@@ -204,15 +204,20 @@ class GoalScreen(GoalDialog):
         path = self.query_one("#design", Input).value.strip()
         if not goal:
             raise UsageError("the goal is empty", "say in a sentence what should be built")
-        design = _load(Path(path).expanduser(), self.desk.parts.root) if path else None
+        design = _load(path, self.desk.parts.root) if path else None
         options = {**self._options(), "yes": self.query_one("#yes", Checkbox).value, **self._offer.options}
         return StartRun(goal, design, options)
 
 
-def _load(path: Path, root: Path) -> dict[str, Any]:
+def _load(text: str, root: Path) -> dict[str, Any]:
     from aegis_tui.services.design import load_design
 
-    found = path if path.is_absolute() else root / path
+    try:
+        found = root / Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"there is no home folder for {text}", "name the file by its whole path") from error
+    if found.exists() and not found.is_file():  # a pipe would hold the session up until somebody writes to it
+        raise UsageError(f"{text} is not a file", "name a design file")
     return load_design(found, kinds=ids.KINDS).model_dump(mode="json")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.widgets import Input
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message import MessageAcked, MessageSent
@@ -63,6 +65,24 @@ async def test_a_refused_goal_stays_with_its_text_and_the_reason_beside_it(recor
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
     assert [fields["goal"] for _, fields in scene.hub.commands] == ["build it", "build it"]
+
+
+@pytest.mark.parametrize(("design", "words"), [("~nobody-here/x", "no home folder"), ("pipe", "is not a file")])
+@to_the_end
+async def test_a_design_that_is_no_file_is_refused_in_the_dialog(
+    record: Record, tmp_path: Path, design: str, words: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    scene = record(nothing=True)
+    app = scene.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("n", *"x", "tab")
+        app.screen.query_one("#design", Input).value = design if design[0] == "~" else str(tmp_path / design)
+        await pilot.press("enter")
+        await until(pilot, lambda: words in screen_text(app))
+        assert isinstance(app.screen, GoalScreen) and not app.mishaps.count
+    assert not scene.hub.commands
 
 
 @to_the_end
