@@ -6,6 +6,7 @@ go around it.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -16,6 +17,7 @@ import httpcore
 
 from aegis_tui.adapters.resolve import resolve
 from aegis_tui.domain.endpoint import check_endpoint
+from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import ModelUnavailable
 from aegis_tui.gateway.encoding import unpacked
 
@@ -26,6 +28,9 @@ _WRITE_TIMEOUT_S = 60.0
 _POOL_TIMEOUT_S = 30.0
 _KEEPALIVE_S = 4.0
 """Below the 5 s after which uvicorn, and so vLLM, closes an idle connection under our feet."""
+_REASON_CHARS = 300
+_BYTES = re.compile(r"bytearray\(b('.*'|\".*\")\)", re.DOTALL)
+"""How h11 shows what is not HTTP."""
 _HUNG_UP = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 _FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
 
@@ -201,6 +206,6 @@ def _as_unavailable(base_url: str, what: str) -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
-        reason = str(error) or type(error).__name__
+        reason = inert(_BYTES.sub(r"\1", str(error)))[:_REASON_CHARS] or type(error).__name__
         hint = "aegis-tui doctor"
         raise ModelUnavailable(f"the model server at {base_url} {what} ({reason})", hint=hint) from error

@@ -71,3 +71,13 @@ def test_a_stream_under_another_name_passes_as_it_comes_and_is_counted(
         assert b"".join(parts) == CHAT_STREAM
     (line,) = gateway.wait_for_lines(1)
     assert (line["prompt_tokens"], line["error"]) == (100, None)
+
+
+def test_what_is_not_http_is_shown_without_the_words_of_a_library(gateway: Gateway, model_server: ModelServer) -> None:
+    async def answer(_: Seen) -> AsyncIterator[bytes]:
+        yield b"SSH-2.0-OpenSSH_9.2\r\n\r\n"
+
+    model_server.answers[CHAT] = answer
+    message = gateway.client().post(CHAT, json={"model": "tiny"}).json()["error"]["message"]
+    assert "illegal status line: 'SSH-2.0-OpenSSH_9.2'" in message
+    assert "bytearray" not in message
