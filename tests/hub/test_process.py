@@ -249,7 +249,8 @@ def test_a_record_that_leads_nowhere_is_replaced_while_the_hub_runs(place: Place
 
 
 def test_the_record_of_another_hub_that_runs_is_left_alone(place: Place) -> None:
-    place.start()
+    address = place.start()
+    good = place.paths.hub_json.read_text()
     mine = {"pid": os.getpid(), "start_time": process_start_time(os.getpid()), "url": "", "socket": "/n", "token": "t"}
     write_private(place.paths.hub_json, json.dumps(mine))
     place.paths.hub_socket.unlink()
@@ -257,7 +258,10 @@ def test_the_record_of_another_hub_that_runs_is_left_alone(place: Place) -> None
     while not place.paths.hub_socket.is_socket():  # put back after the look at the record
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert json.loads(place.paths.hub_json.read_text()) == mine
+    left = json.loads(place.paths.hub_json.read_text())
+    write_private(place.paths.hub_json, good)
+    place.kill(address, signal.SIGTERM)
+    assert left == mine
 
 
 def test_a_killed_hub_comes_back_to_exactly_what_it_acknowledged(place: Place, tmp_path: Path) -> None:
