@@ -153,7 +153,8 @@ def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -
         first = error.errors(include_url=False, include_input=False)[0]
         names = [str(part) for part in first["loc"]]
         where = origins[names[0]].where
-        raise UsageError(f"{where}: setting {'.'.join(names)}: {first['msg']}", f"change {where}") from error
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{where}: setting {'.'.join(names)}: {reason}", f"change {where}") from error
 
 
 def describe(model: type[BaseModel]) -> dict[str, str]:

@@ -191,7 +191,8 @@ def resume(workspace: Workspace, command: commands.RunResume, actor: Actor, requ
 def cancel(workspace: Workspace, command: commands.RunCancel, actor: Actor, request_id: str) -> Decision:
     """End a run at once; what was written is kept."""
     run = _named(workspace, command.run)
-    return Decision(fail(run, "cancelled", f"cancelled: {command.reason}"), {"run": run.run})
+    words = "cancelled" if command.reason == "cancelled" else f"cancelled: {command.reason}"
+    return Decision(fail(run, "cancelled", words), {"run": run.run})
 
 
 def run_fail(workspace: Workspace, command: commands.RunFail, actor: Actor, request_id: str) -> Decision:

@@ -13,6 +13,9 @@ from typing import Any
 
 from aegis_tui.ports.llm import ToolCall
 
+MOST_CALLS = 256
+"""More in one reply are a model that has lost its way; each would be looked for among all the others."""
+
 
 class Odd(Exception):
     """A value that cannot be read. `value` is what came."""
@@ -101,6 +104,8 @@ class CallAssembler:
         return self._open(index) if _is_another(at, call_id, name, arguments) else at
 
     def _open(self, index: int) -> _PartialCall:
+        if len(self._calls) >= MOST_CALLS:
+            raise Odd(f"more than {MOST_CALLS} tool calls in one reply", self._calls[-1].name)
         self._calls.append(call := _PartialCall(index))
         return call
 

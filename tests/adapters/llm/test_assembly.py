@@ -147,6 +147,16 @@ def test_what_cannot_be_read_is_odd_and_says_what_it_is(chunk: Any, what: str) -
         fed(chunk)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_model_that_calls_without_end_is_odd(at_once: bool) -> None:
+    """8,000 calls in one reply took seconds to put together, and 20,000 minutes."""
+    calls = [{"index": at, "id": f"c{at}", "function": {"name": "read", "arguments": TEXT}} for at in range(20_000)]
+    chunks = [calls] if at_once else [[call] for call in calls]
+    with pytest.raises(Odd, match="more than 256 tool calls in one reply"):
+        fed(*({"choices": [{"delta": {"tool_calls": part}}]} for part in chunks))
+    assert len(fed({"choices": [{"delta": {"tool_calls": calls[:256]}}]}).tool_calls) == 256
+
+
 def test_usage_counts_only_what_is_a_count() -> None:
     assert parse_usage({"prompt_tokens": "5", "completion_tokens": -1, "prompt_tokens_details": 3}) == Usage()
     assert parse_usage({"prompt_tokens": 5.0, "prompt_tokens_details": {"cached_tokens": 2}}) == Usage(5, 0, 2)
