@@ -1,13 +1,19 @@
-"""A skip names the program that is missing, and is a failure where that program is present."""
+"""What holds for the whole suite: why a test may be skipped, how long one may take, what tests share.
+
+A skip names the program that is missing, and is a failure where that program is present.
+"""
 
 from __future__ import annotations
 
 import compileall
 import contextlib
+import os
 import re
 import shutil
 import signal
 import sys
+import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -58,6 +64,37 @@ class Skips:
             terminalreporter.write_line(f"  {reason}")
         for line in self.wrong():
             terminalreporter.write_line(f"wrong: {line}", red=True)
+
+
+LONGEST_CALL_S = 30.0
+LONG = ("soak", "real_vllm", "real_agents")
+"""Marks of tests that may take minutes."""
+
+
+def longest_call_s(load: float, cores: int) -> float:
+    """How long a test may take where so many processes want to run on so many cores.
+
+    A limit in seconds of wall time would fail honest tests on a busy machine: with four processes that want to run on
+    two cores, each gets half of one, and a test takes twice as long. So the limit grows with the load for each core,
+    and is never shorter than on a machine that has nothing else to do.
+    """
+    return LONGEST_CALL_S * max(1.0, load / cores)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a normal test that passes too late. Only its call counts: fixtures may be shared by many tests."""
+    started, load = time.monotonic(), os.getloadavg()[0]
+    outcome = yield
+    took_s = time.monotonic() - started
+    limit_s = longest_call_s(max(load, os.getloadavg()[0]), os.cpu_count() or 1)
+    if took_s > limit_s and not any(item.get_closest_marker(name) for name in LONG):
+        pytest.fail(
+            f"the test passed, but took {took_s:.0f} s; a normal test may take {limit_s:.0f} s on this machine now: "
+            f"make it shorter, or mark it as one of {', '.join(LONG)}",
+            pytrace=False,
+        )
+    return outcome
 
 
 def pytest_configure(config: pytest.Config) -> None:
