@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import compileall
 import contextlib
+import gc
 import os
 import re
 import shutil
@@ -103,6 +104,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Hubs, gateways and agents are started by the hundred, agents always without writing compiled modules: without
     # this each of them compiles the package anew, for half of its time, where the shell forbids Python to write them.
     sys.dont_write_bytecode = False
+    # Most of what a test makes is gone at its end by itself; the collector would look through all of it all the time.
+    gc.set_threshold(100_000, 20, 20)
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(PACKAGE, quiet=1)
         config.pluginmanager.register(Skips(), "aegis-skips")

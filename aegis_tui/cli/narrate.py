@@ -38,7 +38,10 @@ def narrate(event: dict[str, Any]) -> str | None:
     who = "" if found.agent_id == HUB or found.type in _HEADS else f"{found.agent_id} "
     margin = "" if found.type in _HEADS else "  "
     details = "".join(f"\n{line}" for line in _details(found))
-    return f"{found.timestamp[11:19]} {margin}{who}{sentence(found)}{details}"
+    told = sentence(found)
+    if isinstance(found.data, QaFinished) and details:
+        told = told.partition(":")[0]  # the reasons stand below
+    return f"{found.timestamp[11:19]} {margin}{who}{told}{details}"
 
 
 def _always(event: Event) -> bool:

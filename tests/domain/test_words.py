@@ -71,6 +71,7 @@ def test_the_command_line_tells_the_sentence_after_the_name() -> None:
     assert "  NATIVE-w02 waits for w01's lock on src/b/z.py, 1 in line" in told["lock:queued"]
     assert told["run:committed"].endswith("  committed c on aegis/run1/result: feat: g")
     assert "\n  QA passed: pytest (1 passed, 0 failed)" in told["qa:finished"]
+    assert ":" not in told["qa:finished"].splitlines()[0][8:], "the reasons stand below, once"
 
 
 def test_a_type_or_form_of_a_newer_hub_is_passed_over() -> None:
