@@ -17,11 +17,12 @@ import typer
 
 from aegis_tui.bootstrap.panes import close_workspace
 from aegis_tui.cli import output
-from aegis_tui.cli.dashboard import BaseUrl, Layout, Look, Model, Theme
+from aegis_tui.cli.dashboard import BaseUrl, Layout, Model, Theme
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.run import GATE_CODES
+from aegis_tui.cli.session import Look
 from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.failure import error_lines
@@ -116,7 +117,7 @@ def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: 
 
 def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look, *, kept: Path | None) -> Report | None:
     """Open the screen, with the goal typed in; Enter starts the run."""
-    from aegis_tui.cli.dashboard import build_app
+    from aegis_tui.cli.session import build_app
     from aegis_tui.tui.parts import GoalOffer
     from aegis_tui.tui.session import run_session
 

@@ -1,11 +1,12 @@
 """The command line: what commands there are, and the one place where errors become exit codes.
 
-Typer, with the pydantic that it checks arguments with, costs 0.15 s: plain lock commands (LOCK-6) and hubs do without.
+Typer, with the pydantic that it checks arguments with, costs 0.15 s. Plain lock commands (LOCK-6), hubs and the session
+without flags do without.
 """
 
 from __future__ import annotations
 
-from aegis_tui.cli import foreground, lock_verbs, output
+from aegis_tui.cli import foreground, lock_verbs, output, session
 from aegis_tui.errors import AegisError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -49,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code of contract 3."""
     try:
-        for run_plain in (foreground.run_plain, lock_verbs.run_plain):
+        for run_plain in (foreground.run_plain, lock_verbs.run_plain, session.run_plain):
             if (code := run_plain(arguments)) is not None:
                 return code
         return _run_any(arguments)

@@ -51,8 +51,8 @@ def _screenshot(
 
 
 def _live(theme: str | None, layout: str | None) -> AegisApp:
-    from aegis_tui.cli.dashboard import Look, build_app
     from aegis_tui.cli.place import here
+    from aegis_tui.cli.session import Look, build_app
 
     return build_app(here(), Look(theme=theme, layout=layout))
 

@@ -58,8 +58,8 @@ def root(
         output.data(f"aegis-tui {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        from aegis_tui.cli.dashboard import Look, open_dashboard
         from aegis_tui.cli.place import here
+        from aegis_tui.cli.session import Look, open_dashboard
 
         look = Look(base_url=base_url, model=model, theme=theme, layout=layout)
         raise typer.Exit(open_dashboard(here(), look))

@@ -13,6 +13,7 @@ FORBIDDEN = (
     "libtmux",
     "watchdog",
     "httpx",
+    "typer",
     "ruamel.yaml",
     "aegis_tui.adapters",
 )
@@ -20,7 +21,7 @@ FORBIDDEN = (
 
 def test_the_dashboard_starts_without_what_it_does_not_need() -> None:
     code = (
-        "import sys; import aegis_tui.tui.app, aegis_tui.tui.feed, aegis_tui.cli.dashboard\n"
+        "import sys; import aegis_tui.tui.app, aegis_tui.tui.feed, aegis_tui.cli.session\n"
         f"print([name for name in {FORBIDDEN!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

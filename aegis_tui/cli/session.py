@@ -1,0 +1,179 @@
+"""The interactive session: what `aegis-tui` opens, without a word, `dashboard` and `demo`.
+
+Knows nothing of Typer: `aegis-tui` alone opens its first frame without importing it (PERF-5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import Place, here
+from aegis_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+    from aegis_tui.tui.app import AegisApp
+    from aegis_tui.tui.parts import GoalOffer
+
+LOG_BYTES = 1 << 20
+
+
+def run_plain(arguments: list[str]) -> int | None:
+    """Open the dashboard where `aegis-tui` was said without a word; None leaves all else to Typer.
+
+    Raises:
+        AegisError: There is no repository, or no terminal.
+    """
+    return None if arguments else open_dashboard(here(), Look())
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the flags of one session say; None leaves it to the settings."""
+
+    base_url: str | None = None
+    model: str | None = None
+    theme: str | None = None
+    layout: str | None = None
+
+
+def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) -> int:
+    """Open the dashboard of a workspace; returns when the person leaves, and what runs goes on.
+
+    Args:
+        place: The workspace.
+        look: What the flags say.
+        offer: A goal that is typed in already.
+
+    Raises:
+        UsageError: There is no terminal, or no theme or layout of that name.
+    """
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        raise UsageError("the dashboard needs a terminal", "use aegis-tui status, or run it in one")
+    gc.disable()  # as for the whole start of the session
+    from aegis_tui.tui.session import run_session
+
+    app = build_app(place, look, offer=offer)
+    log_to(place.paths.state_dir / "logs" / "tui.log")
+    code = run_session(app)
+    for line in app.farewell():
+        output.talk(line)
+    return app.return_code or code or 0
+
+
+def log_to(path: Path) -> None:
+    """Write what goes wrong into a file, two of 1 MiB at most: the terminal belongs to the screen."""
+    import logging.handlers
+
+    from aegis_tui.adapters.rotating_log import FactsFormatter
+
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+        handler.setFormatter(FactsFormatter())
+        logger = logging.getLogger("aegis_tui")
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
+def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> AegisApp:
+    """The session over a workspace, ready to run. What git, tmux and HTTP need is imported when it is first used.
+
+    Raises:
+        UsageError: There is no such theme or layout.
+    """
+    from aegis_tui.services.qa_outputs import QaOutputs
+    from aegis_tui.tui.app import AegisApp
+    from aegis_tui.tui.choices import Choices
+    from aegis_tui.tui.feed import LiveHub
+    from aegis_tui.tui.parts import Parts
+
+    environ = dict(os.environ)
+    flags = {"base_url": look.base_url, "model": look.model}
+    settings = place.settings.model_copy(update={name: value for name, value in flags.items() if value})
+
+    def open_terminal() -> TmuxTerminal:
+        # libtmux asks for the encoding of stdout while it is imported; the one of a running screen has none.
+        with contextlib.redirect_stdout(sys.__stdout__):
+            from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+
+        return TmuxTerminal(
+            f"aegis-{place.paths.key}",
+            config_dir=place.paths.state_dir / "tmux",
+            environment={**environ, "AEGIS_STATE_DIR": str(place.paths.state_dir)},
+        )
+
+    parts = Parts(
+        root=place.root,
+        branch=_branch(place.root),
+        hub=LiveHub(place.paths, place.root),
+        settings=settings,
+        environ=environ,
+        history=_History(place),
+        choices=Choices(place.paths.state_dir.parent / "choices.json"),
+        open_terminal=open_terminal,
+        unsaved=partial(_unsaved, place.root),
+        probe=_probe,
+        qa_outputs=QaOutputs(place.paths.state_dir / "qa").lines_of,
+    )
+    return AegisApp(parts, theme=look.theme, layout=look.layout, offer=offer)
+
+
+class _History:
+    """What has ended in a workspace; as `aegis_tui.tui.parts.History`."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run, oldest first; none where nothing was ever logged."""
+        from aegis_tui.adapters.store.reader import LogReader
+        from aegis_tui.domain.history import RUN_EVENTS, past_runs
+
+        path = self._place.paths.log_db
+        return past_runs(LogReader(path).events(RUN_EVENTS)) if path.exists() else []
+
+    def report(self, run: str) -> dict[str, Any]:
+        """The report of a run."""
+        from aegis_tui.cli.status import compute_report
+
+        return compute_report(self._place, run)
+
+    def transcript(self, instance: str) -> Sequence[str]:
+        """What an instance showed."""
+        with contextlib.redirect_stdout(sys.__stdout__):
+            from aegis_tui.bootstrap.panes import read_transcript
+
+        return read_transcript(self._place.paths, instance).lines
+
+
+async def _unsaved(root: Path, worktree: Path, branch: str) -> list[str]:
+    from aegis_tui.adapters.git.repository import open_repository
+
+    repository = await open_repository(root)
+    head = await repository.resolve(f"refs/heads/{branch}")
+    tree = await repository.snapshot_tree(worktree)
+    return [change.path for change in await repository.changed_paths(head, tree)] if head else []
+
+
+async def _probe(base_url: str) -> list[str]:
+    from aegis_tui.adapters.llm.key import ModelKey
+    from aegis_tui.adapters.llm.probe import probe_endpoint
+
+    return list((await probe_endpoint(base_url, find_key=ModelKey(os.environ).read)).models)
+
+
+def _branch(root: Path) -> str:
+    argv = ["git", "-C", str(root), "rev-parse", "--abbrev-ref", "HEAD"]
+    done = subprocess.run(argv, capture_output=True, timeout=10, stdin=subprocess.DEVNULL, check=False)
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else "no commit yet"
