@@ -72,6 +72,7 @@ class AccessMap:
         self._path = path
         self._seen: tuple[int, int, int] | None = None
         self._map = GatewayMap()
+        self._is_told = False
 
     @property
     def current(self) -> GatewayMap:
@@ -81,16 +82,25 @@ class AccessMap:
         except OSError:
             return self._map
         seen = (status.st_ino, status.st_mtime_ns, status.st_size)
-        if seen != self._seen:
+        if seen != self._seen and self._load():
             self._seen = seen
-            self._load()
         return self._map
 
-    def _load(self) -> None:
+    def _load(self) -> bool:
+        """Take the map of the file; False where the file could not be read now, and is to be read again."""
         try:
-            self._map = parse_map(self._path.read_bytes())
-        except (OSError, ValueError, RecursionError, UsageError) as error:
+            text = self._path.read_bytes()
+        except OSError as error:  # no descriptor may be free for the moment
+            if not self._is_told:
+                _LOG.warning("the gateway map cannot be read, the last one stays: %s", error.strerror)
+            self._is_told = True
+            return False
+        self._is_told = False
+        try:
+            self._map = parse_map(text)
+        except (ValueError, RecursionError, UsageError) as error:
             _LOG.warning("the gateway map is not readable, the last one stays", extra={"reason": type(error).__name__})
+        return True
 
     def find_caller(self, token: str) -> str | None:
         """The agent id that a token stands for, `PERSON` for the person's, None for nobody's."""
