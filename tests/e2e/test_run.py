@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,7 @@ STAGES = ["DESIGN", "FOUNDATION", "DISPATCH", "MONITORING", "INTEGRATE", "FINAL-
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source tree of a public package, from its sdist."""
     folder = tmp_path_factory.mktemp("sdist")
-    with tarfile.open(SDIST) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(SDIST, folder)
     return next(folder.iterdir())
 
 
