@@ -102,6 +102,13 @@ class Refusals:
         return problem
 
     def _look(self) -> dict[str, str]:
+        """What there is once two looks agree: a hub that watches a repository asks git something now and then."""
+        found, again = self._look_once(), self._look_once()
+        while found != again:
+            found, again = again, self._look_once()
+        return found
+
+    def _look_once(self) -> dict[str, str]:
         """The repository byte by byte, and what lies about: the hub, processes, sockets, worktrees, instances."""
         workspace = self.workspace
         found = {"left": "\n".join(workspace.leftovers())}
