@@ -206,7 +206,11 @@ class ScratchWorkspace:
         return found
 
     def leftovers(self) -> list[str]:
-        """What a finished run should not leave: processes, sockets, worktrees; one line each."""
+        """What a finished run should not leave: processes, sockets, worktrees; one line each.
+
+        A question to git is waited for: it ends by itself in a moment.
+        """
+        psutil.wait_procs([item for item in _living(self.processes()) if _name_of(item) == "git"], timeout=2)
         found = [f"process {' '.join(item.cmdline())[:120]}" for item in _living(self.processes())]
         for place in ("run", "tmux"):
             found += [f"socket {path.name}" for path in (self.folder / place).rglob("*") if path.is_socket()]
@@ -236,6 +240,13 @@ def _reap(process: subprocess.Popen[str]) -> None:
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+
+
+def _name_of(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.Error:
+        return ""
 
 
 def _living(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
