@@ -38,6 +38,6 @@ class Pane:
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if text and style in self._styles else text
 
     def write(self, text: str) -> None:
-        """Write text as it is, at once."""
+        """Write text without adding a line end or escaping anything, and flush: a person watches the pane."""
         self._file.write(text)
         self._file.flush()

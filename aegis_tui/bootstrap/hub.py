@@ -31,17 +31,17 @@ class _Watch:
         self._service: WatchService | None = None
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Watch the repository."""
+        """Import the watcher in a thread, then start it; called once the hub serves."""
         self._service = (await asyncio.to_thread(_load_watching))(self._root)
         await self._service.start(engine, paths)
 
     async def stop(self) -> None:
-        """Watch nothing any more."""
+        """Stop the watcher; nothing where it was never started."""
         if self._service is not None:
             await self._service.stop()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> None:
-        """Nothing to fill in."""
+        """Leave every command as it is: the watcher fills in none."""
 
 
 def _load_watching() -> type[WatchService]:

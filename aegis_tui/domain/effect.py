@@ -187,5 +187,5 @@ STEP_WORDS: Final[Mapping[type[Effect], str]] = MappingProxyType(
 
 
 def step_words(effect: Effect) -> str:
-    """An effect in a person's words."""
+    """What an effect does, for a person, with the run, piece or agent that it is about."""
     return STEP_WORDS[type(effect)].format(**asdict(effect))

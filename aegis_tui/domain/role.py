@@ -39,7 +39,7 @@ class RoleTraits:
     is_writer: bool = False
     """It changes files; the others only read (ROLE-3 to ROLE-5, -9, -11)."""
     is_judge: bool = False
-    """It answers plans and reviews."""
+    """It may approve or reject plans and give verdicts on reviews."""
     has_writable_worktree: bool = True
     """Otherwise its worktree is mounted read-only."""
     start_state: str = "exploring"

@@ -17,7 +17,7 @@ class Role(FrozenModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")
     """The word used for it in `--role` and in designs."""
     description: str = Field(min_length=1)
-    """One sentence for people."""
+    """What the role is for, in one sentence that a person reads in lists."""
     tools: tuple[str, ...] = Field(min_length=1)
     """The only tools it may call, whatever the model asks for."""
     model: str | None = None
@@ -25,7 +25,7 @@ class Role(FrozenModel):
     color: str | None = None
     """Accent of its row in the interface."""
     prompt: str = Field(min_length=1)
-    """The system prompt."""
+    """The text below the front matter: the first message of every conversation of the role."""
 
     @field_validator("tools")
     @classmethod

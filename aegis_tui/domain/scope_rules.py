@@ -94,7 +94,7 @@ def grant(workspace: Workspace, command: commands.ScopeGrant, actor: Actor, requ
 
 
 def refuse(workspace: Workspace, command: commands.ScopeRefuse, actor: Actor, request_id: str) -> Decision:
-    """No, and why."""
+    """Refuse a request for a path; the asker is told the reason in a message."""
     asked, asker = _asked(workspace, command.request, actor)
     text = f"refused: {asked.path}: {command.reason}"
     refused = ScopeRefused(request=command.request, path=asked.path, to=asker, reason=command.reason)
