@@ -21,7 +21,7 @@ from typing import Any
 
 import uvicorn
 
-from aegis_tui.adapters.strangers import raise_descriptor_limit
+from aegis_tui.adapters.strangers import ACCEPTED_AT_ONCE, QUEUED, queue_deeply, raise_descriptor_limit
 from aegis_tui.errors import Refused, Unavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
@@ -49,6 +49,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        queue_deeply(sockets or ())
         self._on_ready()
 
     @contextlib.contextmanager
@@ -88,6 +89,7 @@ async def _serve(runtime: Path, state: Path) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=ACCEPTED_AT_ONCE,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_S,
     )
@@ -167,7 +169,7 @@ def listen_tcp(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", candidate))
-            listener.listen(2048)
+            listener.listen(QUEUED)
         except OSError:
             listener.close()
             continue
@@ -186,7 +188,7 @@ def _listen_unix(path: Path) -> socket.socket:
         listener.bind(str(path))
     finally:
         os.umask(before)
-    listener.listen(2048)
+    listener.listen(QUEUED)
     return listener
 
 

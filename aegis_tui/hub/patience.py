@@ -7,7 +7,6 @@ owner's own socket needs some too.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 
 import h11
@@ -25,12 +24,6 @@ CLOSE_S = 2.0
 MOST_STRANGERS = 512
 
 
-def _wait_for(strangers: Strangers, transport: asyncio.Transport) -> None:
-    """Each door has its own places: any user reaches the TCP port, and every agent the unix socket."""
-    is_unix = transport.get_extra_info("socket").family == socket.AF_UNIX
-    strangers.wait_for(transport, REQUEST_S, "unix" if is_unix else "tcp")
-
-
 class Requests(PeerProtocol):
     """Ends a connection whose request does not arrive whole in time."""
 
@@ -39,7 +32,7 @@ class Requests(PeerProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Take the connection, and wait for its request."""
         super().connection_made(transport)
-        _wait_for(self.strangers, transport)
+        self.strangers.wait_for(transport, REQUEST_S)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -59,7 +52,7 @@ class Requests(PeerProtocol):
 
     def _note_progress(self) -> None:
         if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing():
-            _wait_for(self.strangers, self.transport)
+            self.strangers.wait_for(self.transport, REQUEST_S)
         else:
             self.strangers.settle(self.transport)
 
@@ -73,7 +66,7 @@ class Frames(FrameProtocol):
         """Take the connection over, and wait for its hello."""
         super().connection_made(transport)
         self.close_timeout = CLOSE_S
-        _wait_for(self.strangers, self.transport)
+        self.strangers.wait_for(self.transport, REQUEST_S)
 
     def hand_texts_to(self, on_text: Callable[[str], None] | None) -> None:
         """As the base class; who gets this far has said who it is."""

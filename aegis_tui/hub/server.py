@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from aegis_tui.adapters.strangers import Strangers, raise_descriptor_limit
+from aegis_tui.adapters.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply, raise_descriptor_limit
 from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.hub.guard import MAX_BODY_BYTES
 from aegis_tui.hub.keeping import RuntimeFiles
@@ -20,7 +20,6 @@ from aegis_tui.hub.patience import MOST_STRANGERS, protocols
 
 DEFAULT_PORT = 9999
 _LOOPBACK = "127.0.0.1"
-_BACKLOG = 512
 RECEIVE_BUFFER_BYTES = 128 * 1024
 """Of each TCP connection: left to itself, the kernel takes 6 MiB of requests from a client that is not read."""
 
@@ -90,6 +89,10 @@ def open_unix(path: Path) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn without its own signal handlers: the hub stops in its own order."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        queue_deeply(sockets or ())
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -112,7 +115,7 @@ class HubServer:
             access_log=False,
             log_level="warning",
             server_header=False,
-            backlog=_BACKLOG,
+            backlog=ACCEPTED_AT_ONCE,
             timeout_graceful_shutdown=2,
         )
         self._server = _Server(config)
@@ -138,8 +141,9 @@ class HubServer:
                 config=config, server_state=state, app_state=self._server.lifespan.state
             ),
             sock=listener,
-            backlog=_BACKLOG,
+            backlog=ACCEPTED_AT_ONCE,
         )
+        queue_deeply([listener])
         self._server.servers.append(served)
         self._sockets.append(listener)
 

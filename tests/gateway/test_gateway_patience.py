@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import signal
 import socket
 import sys
 
@@ -55,6 +56,23 @@ def test_connections_that_are_nobodys_call_make_room(
         assert gateway_folders.client(OTHER_TOKEN).get("/v1/models").status_code == 200
         assert gateway_folders.process is not None
         assert psutil.Process(gateway_folders.process.pid).num_fds() < 2 * MOST
+
+
+@pytest.mark.parametrize("door", ["unix", "tcp"])
+def test_a_call_is_not_pushed_out_by_those_behind_it(
+    gateway_folders: Gateway, model_server: ModelServer, door: str
+) -> None:
+    """Found in the field: a gateway that got no processor for a while took all that had queued up at once."""
+    gateway_folders.write_map(model_server.url)
+    gateway_folders.start(descriptors=f"{4 * MOST}:{4 * MOST}")
+    assert gateway_folders.process is not None
+    gateway_folders.process.send_signal(signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        call = stack.enter_context(dial(gateway_folders, "unix", WHOLE))
+        for _ in range(3 * MOST):
+            stack.enter_context(dial(gateway_folders, door, ""))
+        gateway_folders.process.send_signal(signal.SIGCONT)
+        assert call.recv(64).startswith(b"HTTP/1.1 200 ")
 
 
 def test_one_caller_cannot_hold_every_descriptor_with_bodies_that_do_not_come(

@@ -137,3 +137,20 @@ def test_the_hub_takes_the_descriptors_it_may_have() -> None:
         assert raise_descriptor_limit() == resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 200
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("door", ["tcp", "unix"])
+def test_a_call_is_not_pushed_out_by_those_behind_it(
+    paths: WorkspacePaths, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    monkeypatch.setattr("aegis_tui.hub.server.MOST_STRANGERS", 25)
+
+    async def main() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            with ExitStack() as stack:  # nothing is taken before the loop goes on
+                call = stack.enter_context(dial(address, door, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+                for _ in range(100):
+                    stack.enter_context(dial(address, door))
+                assert (await asyncio.to_thread(call.recv, 64)).startswith(b"HTTP/1.1 200 ")
+
+    asyncio.run(main())

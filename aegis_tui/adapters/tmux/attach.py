@@ -6,7 +6,7 @@ import secrets
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from aegis_tui.adapters.tmux.config import SESSION
+from aegis_tui.adapters.tmux.config import SESSION, VIEW
 
 STAND_INS = ("xterm-256color", "xterm", "screen", "linux", "vt100")
 """Terminals that a machine is likely to know, the most able first."""
@@ -26,7 +26,8 @@ def attach_argv(
     """The command to run where `environ` holds; see `Terminal.attach_argv`.
 
     Each attach has a session of its own, grouped with the others, so that it has a current window of its own; the
-    session goes with its client. Inside another tmux it is a popup over that tmux: a client cannot change servers.
+    server's configuration ends the session when its client is gone. Inside another tmux it is a popup over that tmux:
+    a client cannot change servers.
 
     Args:
         tmux: The command line of the private server, up to its options.
@@ -39,12 +40,11 @@ def attach_argv(
     outer_socket = environ.get("TMUX", "").rpartition(",")[0].rpartition(",")[0]
     if outer_socket.rpartition("/")[2] == socket_name:
         return [*tmux, "select-window", "-t", f":={window}"]
-    view = f"{SESSION}-view-{secrets.token_hex(4)}"
+    view = f"{VIEW}-{secrets.token_hex(4)}"
     flags = ["-f", "read-only,ignore-size"] if read_only else []
     commands = [
         ["new-session", "-d", "-t", f"={SESSION}", "-s", view],
         ["set-option", "-t", f"={view}:", "status", "on"],
-        ["set-option", "-t", f"={view}:", "destroy-unattached", "on"],
         ["select-window", "-t", f"={view}:={window}"],
         ["attach-session", "-t", f"={view}", *flags],
     ]

@@ -14,6 +14,8 @@ SOCKET_PATH_BYTES = 104
 
 SESSION = "aegis"
 """The session that holds every instance's window."""
+VIEW = f"{SESSION}-view"
+"""The sessions of people who look at a pane begin with this."""
 HOME_WINDOW = "_home"
 """A window that keeps the session alive when no instance runs; `home.sh` runs in it."""
 HOME_SCRIPT = "home.sh"
@@ -27,7 +29,11 @@ DETACH_KEYS = "C-] d"
 _KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TMUX_TMPDIR", "TMPDIR")
 _OURS = frozenset({"AEGIS_STATE_DIR", "AEGIS_ORPHAN_S"})
 
+# client-detached: ends the views that nobody looks at any more. The option destroy-unattached is for that, but with it
+# the server crashes when any other client ends while one is being detached (tmux 3.3a).
 # assume-paste-time: keys that a slow line brings together are keys; with tmux's 1 ms the detach key among them is text.
+_UNSEEN = f"#{{&&:#{{m:{VIEW}-*,#{{session_name}}}},#{{==:#{{session_attached}},0}}}}"
+_END_VIEWS = f"#{{S:#{{?{_UNSEEN},kill-session -t '=#{{session_name}}' ; ,}}}}"
 _CONFIG = f"""\
 # Written by aegis-tui at every start; changes here are lost.
 set -sq escape-time 10
@@ -39,6 +45,7 @@ set -gq history-limit 20000
 set -gq mouse on
 set -gq bell-action none
 set -gq assume-paste-time 0
+set-hook -g client-detached {{ run-shell -C "{_END_VIEWS}" }}
 set -gq prefix C-]
 set -gq prefix2 None
 set -gq status off

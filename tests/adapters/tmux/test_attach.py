@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import subprocess
@@ -18,6 +19,11 @@ pytestmark = pytest.mark.anyio
 Eventually = Callable[..., Awaitable[Any]]
 
 
+def as_words(argv: Sequence[str]) -> list[str]:
+    """A command line as words that tmux hands on as they are: a semicolon at the end of one would end its command."""
+    return [f"{word[:-1]}\\;" if word.endswith(";") else word for word in argv]
+
+
 class Screen:
     """A tmux of a person, or of the test itself: the only way to see what a terminal would show."""
 
@@ -32,10 +38,9 @@ class Screen:
     def show(self, argv: Sequence[str]) -> None:
         command = ["tmux", "-u", "-L", self.name, "-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "30", "--"]
         null = subprocess.DEVNULL
-        words = [f"{word[:-1]}\\;" if word.endswith(";") else word for word in argv]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TMUX")}
         subprocess.run(
-            [*command, *words], stdin=null, stdout=null, stderr=null, timeout=10, check=True, env=environment
+            [*command, *as_words(argv)], stdin=null, stdout=null, stderr=null, timeout=10, check=True, env=environment
         )
 
     def text(self) -> str:
@@ -76,6 +81,20 @@ def views(terminal: TmuxTerminal) -> list[str]:
     return [name for name in subprocess.check_output(command, text=True, timeout=10).split() if name != "aegis"]
 
 
+@contextlib.contextmanager
+def curious(terminal: TmuxTerminal) -> Iterator[None]:
+    """Others ask the server without a pause, each time with a new client."""
+    quiet = subprocess.DEVNULL
+    asking = ["sh", "-c", f"while tmux -L {terminal.socket_name} list-sessions; do :; done"]
+    others = [subprocess.Popen(asking, stdin=quiet, stdout=quiet, stderr=quiet) for _ in range(3)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 async def test_a_person_sees_the_pane_types_into_it_and_comes_back(
     terminal: TmuxTerminal, screen: Screen, eventually: Eventually, tmp_path: Path
 ) -> None:
@@ -91,6 +110,25 @@ async def test_a_person_sees_the_pane_types_into_it_and_comes_back(
     screen.run("send-keys", "C-]", "d")
     await eventually(lambda: "back again" in screen.text())
     await eventually(lambda: views(terminal) == [])
+
+
+async def test_people_come_and_go_while_others_ask_the_server(
+    terminal: TmuxTerminal, screen: Screen, eventually: Eventually, tmp_path: Path, ask: Callable[..., str]
+) -> None:
+    """Found in the field: the server, and every agent in it, died of it once in some hundred detaches (PANE-2)."""
+    await two_panes(terminal, tmp_path)
+    server = ask("display-message", "-p", "#{pid}")
+
+    screen.show(["sh", "-c", "while read line; do :; done"])
+    screen.run("set-option", "-g", "remain-on-exit", "on")
+    with curious(terminal):
+        for _ in range(20):
+            argv = terminal.attach_argv("w01", environ=own_environ())
+            screen.run("respawn-pane", "-k", "--", *as_words(argv))
+            await eventually(lambda: "I am w01" in screen.text())
+            screen.run("send-keys", "C-]", "d")
+            await eventually(lambda: views(terminal) == [])
+    assert ask("display-message", "-p", "#{pid}") == server
 
 
 async def test_two_people_look_at_different_panes(

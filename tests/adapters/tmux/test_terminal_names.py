@@ -30,4 +30,4 @@ def test_without_a_client_the_popup_is_left_out_and_its_command_is_the_same() ->
     assert popup[:2] == ["tmux", "display-popup"]
     inner = without_popup(popup)
     assert inner[:6] == ["env", "-u", "TMUX", "-u", "TMUX_PANE", "TMUX_TMPDIR=/run/x"]
-    assert inner.count(";") == 4 and "\\;" not in inner and "attach-session" in inner
+    assert inner.count(";") == 3 and "\\;" not in inner and "attach-session" in inner
