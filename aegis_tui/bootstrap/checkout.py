@@ -9,10 +9,10 @@ from aegis_tui.adapters.git.describe import describe_commit
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.agent.role import SHIPPED
+from aegis_tui.application.leftovers import Leftovers
+from aegis_tui.application.setup import Setup
 from aegis_tui.ports.repository import Ref, Repository, WorktreeEntry
 from aegis_tui.sdk.discovery import WorkspacePaths
-from aegis_tui.services.leftovers import Leftovers
-from aegis_tui.services.setup import Setup
 
 
 async def describe_commit_at(root: Path, oid: str) -> dict[str, Any]:

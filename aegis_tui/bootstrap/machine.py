@@ -15,11 +15,11 @@ from aegis_tui.adapters.llm.trial import try_model
 from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.config import folder_problem
+from aegis_tui.application.doctor import Doctor
 from aegis_tui.config import Settings
 from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.objection import objection
 from aegis_tui.sdk.discovery import workspace_paths
-from aegis_tui.services.doctor import Doctor
-from aegis_tui.services.objection import objection
 
 
 async def _repository_problem(folder: Path) -> AegisError | None:

@@ -13,8 +13,8 @@ from aegis_tui.adapters.gateway_process import GatewayProcess
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.errors import TerminalUnavailable, UsageError
+from aegis_tui.orchestrator.last_screen import LastScreens, plain_lines
 from aegis_tui.sdk.discovery import WorkspacePaths
-from aegis_tui.services.last_screen import LastScreens, plain_lines
 
 _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 

@@ -31,19 +31,19 @@ from aegis_tui.domain.file_name import write_name
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import set_gateway
+from aegis_tui.orchestrator.disk_watch import DiskWatch
+from aegis_tui.orchestrator.instances import InstanceKeeper, Places
+from aegis_tui.orchestrator.integrate import Integrator
+from aegis_tui.orchestrator.preflight import Preflight
+from aegis_tui.orchestrator.qa import Quality
+from aegis_tui.orchestrator.qa_outputs import QaOutputs
+from aegis_tui.orchestrator.qa_run import QaRunner
+from aegis_tui.orchestrator.workflow import Parts, Workflow
 from aegis_tui.ports.repository import Repository
 from aegis_tui.ports.sandbox import Sandbox
 from aegis_tui.ports.surroundings import QaEnvironment
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.private_file import write_private
-from aegis_tui.services.disk_watch import DiskWatch
-from aegis_tui.services.instances import InstanceKeeper, Places
-from aegis_tui.services.integrate import Integrator
-from aegis_tui.services.preflight import Preflight
-from aegis_tui.services.qa import Quality
-from aegis_tui.services.qa_outputs import QaOutputs
-from aegis_tui.services.qa_run import QaRunner
-from aegis_tui.services.workflow import Parts, Workflow
 
 _log = logging.getLogger(__name__)
 

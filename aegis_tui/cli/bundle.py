@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui import __version__
+from aegis_tui.application.bundle import Scrubber, event_facts, log_tail, render_bundle, setting_names
 from aegis_tui.cli.place import Place, here
 from aegis_tui.config import trace_settings
 from aegis_tui.errors import AegisError, GitUnavailable, UsageError
 from aegis_tui.sdk.private_file import write_private
-from aegis_tui.services.bundle import Scrubber, event_facts, log_tail, render_bundle, setting_names
 
 LOGS = ("hub.log", "gateway.log", "tui.log")
 LIBRARIES = ("textual", "libtmux", "fastapi", "uvicorn", "pydantic", "httpx")

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from aegis_tui.application.demo import Claim, Report, Result, judge, parse_promise
+from aegis_tui.application.design import load_design
 from aegis_tui.bootstrap.panes import close_workspace
 from aegis_tui.cli import output
 from aegis_tui.cli.dashboard import BaseUrl, Layout, Model, Theme
@@ -28,8 +30,6 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.failure import error_lines
 from aegis_tui.errors import AegisError, HubUnavailable, Unavailable
 from aegis_tui.hub.owner import OWNER, own
-from aegis_tui.services.demo import Claim, Report, Result, judge, parse_promise
-from aegis_tui.services.design import load_design
 from aegis_tui.testing.driver import DriverThread, follow_events
 from aegis_tui.testing.playground import FOREIGN, Playground, open_playground
 

@@ -16,7 +16,7 @@ from aegis_tui.config import Settings, load_settings
 from aegis_tui.errors import GitUnavailable
 
 if TYPE_CHECKING:
-    from aegis_tui.services.doctor import Check
+    from aegis_tui.application.doctor import Check
 
 
 def _doctor(
@@ -29,8 +29,8 @@ def _doctor(
     ] = None,
 ) -> int:
     """What this machine has and lacks, each lack with its fix; exit 5 when something essential is missing."""
+    from aegis_tui.application.doctor import missing
     from aegis_tui.bootstrap.machine import make_doctor
-    from aegis_tui.services.doctor import missing
 
     settings = _settings()
     chosen = {"base_url": base_url or settings.base_url, "model": model or settings.model}

@@ -31,7 +31,7 @@ def check(
 ) -> int:
     """Say whether any path matches both; exit 3 with an example when one does."""
     if b is None:
-        from aegis_tui.services.design import load_design
+        from aegis_tui.application.design import load_design
 
         design = load_design(Path(a), kinds=KINDS)
         words = f"{counted(len(design.features), 'feature')}, no path in common"

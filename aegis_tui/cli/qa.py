@@ -56,7 +56,7 @@ def _qa(
 def _output(
     place: Place, run: str | None, check: str, *, is_base: bool, round_number: int | None, as_json: bool
 ) -> int:
-    from aegis_tui.services.qa_outputs import BASE, MERGED, QaOutputs
+    from aegis_tui.orchestrator.qa_outputs import BASE, MERGED, QaOutputs
 
     tree = BASE if is_base else MERGED
     chosen = None if round_number is None else round_number - 1

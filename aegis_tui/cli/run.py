@@ -144,7 +144,7 @@ def _notes(notes: list[str]) -> dict[str, str]:
 def _design_fields(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
-    from aegis_tui.services.design import load_design
+    from aegis_tui.application.design import load_design
 
     return load_design(path, kinds=ids.KINDS).model_dump(mode="json")
 

@@ -92,7 +92,7 @@ def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> Ae
     Raises:
         UsageError: There is no such theme or layout.
     """
-    from aegis_tui.services.qa_outputs import QaOutputs
+    from aegis_tui.orchestrator.qa_outputs import QaOutputs
     from aegis_tui.tui.app import AegisApp
     from aegis_tui.tui.choices import Choices
     from aegis_tui.tui.feed import LiveHub

@@ -1,6 +1,6 @@
 """What is to be built and by whom (contract 4, design file): the model of a design and the rules over it.
 
-Owns the shape and the gate. Reading and writing the file is `services/design.py`.
+Owns the shape and the gate. Reading and writing the file is `application/design.py`.
 """
 
 from __future__ import annotations

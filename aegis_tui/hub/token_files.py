@@ -1,6 +1,6 @@
 """The tokens of instances that a person started by hand: one 0600 file each, for as long as its instance lives (HUB-9).
 
-What the hub starts has more in its folder, and `services/instances.py` puts it away.
+What the hub starts has more in its folder, and `orchestrator/instances.py` puts it away.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Folders that an agent can write, used from outside its sandbox: the one way in which hub and services touch them.
+"""Folders that an agent can write, used from outside its sandbox: the one way in which the product touches them.
 
 Any name in such a folder may be a link, a pipe, a folder, a huge or an unreadable file, and may become one between two
 looks. So everything goes by the handle of the folder and never by a path: no link is followed, only regular files are

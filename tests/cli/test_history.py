@@ -18,8 +18,8 @@ from aegis_tui.cli.place import here
 from aegis_tui.cli.qa import qa_lines
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.verdict import compare
+from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
 from aegis_tui.sdk.discovery import WorkspacePaths, create_with_room, workspace_key_of, workspace_paths
-from aegis_tui.services.qa_outputs import Kept, QaOutputs
 from aegis_tui.tui.recorded import load_events
 
 LOG = Path(__file__).parents[1] / "tui" / "data" / "default.jsonl"

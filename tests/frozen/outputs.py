@@ -23,15 +23,15 @@ from typing import Any
 from unittest import mock
 
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.application.demo import Claim
+from aegis_tui.application.doctor import Check
 from aegis_tui.bootstrap import checkout, machine
 from aegis_tui.cli import demo, instance, main, run, vllm
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.hub.run import open_hub
+from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
 from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key, workspace_paths
-from aegis_tui.services.demo import Claim
-from aegis_tui.services.doctor import Check
-from aegis_tui.services.qa_outputs import Kept, QaOutputs
 from tests.frozen.logs import DATA, recovered, restore, told
 from tests.frozen.surface import options
 

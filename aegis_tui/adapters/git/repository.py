@@ -1,4 +1,4 @@
-"""The repository as services see it: one object over discovery, worktrees, prediction and composition."""
+"""The repository as the orchestrator sees it: one object over discovery, worktrees, prediction and composition."""
 
 from __future__ import annotations
 

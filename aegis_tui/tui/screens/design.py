@@ -19,11 +19,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Label, TextArea
 
+from aegis_tui.application.design import dump_design, parse_design
 from aegis_tui.domain import ids
 from aegis_tui.domain.design import Design
 from aegis_tui.domain.run import Run, RunStatus
 from aegis_tui.errors import DesignRefused, UsageError
-from aegis_tui.services.design import dump_design, parse_design
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
 from aegis_tui.tui.screens.why import Page

@@ -210,7 +210,7 @@ class GoalScreen(GoalDialog):
 
 
 def _load(text: str, root: Path) -> dict[str, Any]:
-    from aegis_tui.services.design import load_design
+    from aegis_tui.application.design import load_design
 
     try:
         found = root / Path(text).expanduser()
@@ -244,7 +244,7 @@ class FeatureScreen(GoalDialog):
 
     def wish(self) -> StartRun:
         """As `GoalDialog.wish`: a design of one feature."""
-        from aegis_tui.services.design import build_design
+        from aegis_tui.application.design import build_design
 
         goal = self.query_one("#goal", Prompt).text.strip()
         if not goal:

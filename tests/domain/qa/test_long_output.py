@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import pytest
 
+from aegis_tui.application.bundle import Scrubber
 from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.blame import blame
 from aegis_tui.domain.qa.detect import detect_qa
 from aegis_tui.domain.qa.outcome import Outcome
 from aegis_tui.domain.tool_reading import _object_in
-from aegis_tui.services.bundle import Scrubber
 
 LONG = 60_000
 UNITS = ("1", "\n", " ", "a", "a.", "x-", "/", "=", "\x1b[", "_", "Tests: ", "ERR_PNPM_NO_SCRIPT", "`", "1 passed, ")

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.application.design import parse_design
 from aegis_tui.domain.design import Design
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import AgentJoined
 from aegis_tui.domain.run import Conflict
 from aegis_tui.domain.words import sentence
-from aegis_tui.services.design import parse_design
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.conflict import conflict_lines, conflict_rows, parse_hunks
 from aegis_tui.tui.views.design import design_lines, graph_lines

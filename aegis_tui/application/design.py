@@ -1,0 +1,266 @@
+"""The design file (contract 4): YAML in, YAML out, each complaint with its line.
+
+The only module that knows ruamel.yaml. Which designs are allowed is decided in `domain/design.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.scalarstring import LiteralScalarString
+
+from aegis_tui.domain.design import (
+    Design,
+    DesignIssue,
+    Feature,
+    Foundation,
+    Location,
+    Qa,
+    check_design,
+    nearest,
+    render_location,
+)
+from aegis_tui.errors import DesignRefused, UsageError
+
+MAX_SIZE_BYTES: Final = 1024 * 1024
+MAX_NODES: Final = 100_000
+"""Most values of a file once its aliases are followed, so that a small file cannot grow without end."""
+
+MAX_DEPTH: Final = 20
+"""Deepest nesting that is followed; a design needs four levels."""
+
+_MODELS: Final[dict[Location, type[BaseModel]]] = {
+    (): Design,
+    ("foundation",): Foundation,
+    ("features",): Feature,
+    ("qa",): Qa,
+}
+_MESSAGES: Final = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "model_type": "must be a mapping of fields",
+    "string_too_short": "must not be empty",
+    "too_short": "needs one entry at least",
+    "string_pattern_mismatch": "must be a name of a-z, 0-9, _ and -, 41 characters at most, not starting with _ or -",
+}
+_QUOTES_HINT: Final = "put globs in quotes: YAML reads a leading *, [, { or ! as its own"
+_FIX_HINT: Final = "correct each line named and try again"
+_PLAIN_TAGS: Final = {
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge")
+}
+
+
+def load_design(path: Path, *, kinds: Collection[str] | None = None, ignore_case: bool = False) -> Design:
+    """Read a design file that may be dispatched as it is.
+
+    Args:
+        path: A YAML or JSON file, UTF-8, at most 1 MiB.
+        kinds: Names of the agent kinds that are installed; None leaves kinds unchecked.
+        ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be read.
+        DesignRefused: The file breaks a rule; `data["issues"]` has {file, line, field, message, witness} for each.
+
+    Source: contract 4.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SIZE_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"the design file {path} cannot be read: {error.strerror}", "name an existing file") from error
+    if len(content) > MAX_SIZE_BYTES:
+        raise _refused(path.name, [(None, _whole("the file is over 1 MiB"))])
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _refused(path.name, [(line, _whole("the file is not UTF-8"))]) from error
+    return parse_design(text, name=path.name, kinds=kinds, ignore_case=ignore_case)
+
+
+def parse_design(
+    text: str, *, name: str = "design.yaml", kinds: Collection[str] | None = None, ignore_case: bool = False
+) -> Design:
+    """Read a design from YAML or JSON text. Every plain value counts as the text that was written: `id: 007` is 007.
+
+    Args:
+        text: At most 1 MiB as UTF-8.
+        name: What to call the file in complaints.
+        kinds: As in `load_design`.
+        ignore_case: As in `load_design`.
+
+    Raises:
+        DesignRefused: As in `load_design`; all issues at once, in line order.
+    """
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_SIZE_BYTES:
+        raise _refused(name, [(None, _whole("the file is over 1 MiB"))])
+    reader = _NodeReader()
+    data = reader.read(_compose(text, name))
+    design, issues = (None, reader.issues) if reader.issues else _validate(data, kinds, ignore_case)
+    if design is None:
+        raise _refused(name, [(reader.line_of(issue.path), issue) for issue in issues])
+    return design
+
+
+def build_design(
+    data: object, *, name: str = "design", kinds: Collection[str] | None = None, ignore_case: bool = False
+) -> Design:
+    """Make a design of JSON values, as a Commander proposes it, by the same rules as a file.
+
+    Raises:
+        DesignRefused: As in `load_design`, with `line` None.
+    """
+    design, issues = _validate(data, kinds, ignore_case)
+    if design is None:
+        raise _refused(name, [(None, issue) for issue in issues])
+    return design
+
+
+def dump_design(design: Design) -> str:
+    """The design as YAML that `parse_design` reads back to an equal one; fields that say nothing are left out."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    stream = StringIO()
+    yaml.dump(_styled(design.model_dump(mode="json", exclude_none=True)), stream)
+    return stream.getvalue()
+
+
+def _styled(value: Any) -> Any:
+    """Plain values ready for the dumper: no empty lists, and text of several lines as a block."""
+    if isinstance(value, dict):
+        return {key: _styled(item) for key, item in value.items() if item != [] or key == "partition"}
+    if isinstance(value, list):
+        return [_styled(item) for item in value]
+    return LiteralScalarString(value) if "\n" in value.strip("\n") else value
+
+
+def _validate(
+    data: object, kinds: Collection[str] | None, ignore_case: bool
+) -> tuple[Design | None, Sequence[DesignIssue]]:
+    """The design, or None with what is wrong."""
+    try:
+        design = Design.model_validate(_without_nulls(data))
+    except ValidationError as error:
+        return None, [_shape_issue(details) for details in error.errors(include_url=False)]
+    issues = check_design(design, kinds=kinds, ignore_case=ignore_case)
+    return (None if issues else design), issues
+
+
+def _without_nulls(data: object, depth: int = 0) -> object:
+    """The same values without the fields that are null: an empty `shared:` is an absent one."""
+    if isinstance(data, Mapping) and depth <= MAX_DEPTH:
+        return {key: _without_nulls(value, depth + 1) for key, value in data.items() if value is not None}
+    if isinstance(data, list) and depth <= MAX_DEPTH:
+        return [_without_nulls(value, depth + 1) for value in data]
+    return data
+
+
+def _shape_issue(details: ErrorDetails) -> DesignIssue:
+    path = details["loc"]
+    message = _MESSAGES.get(details["type"], details["msg"])
+    if details["type"] == "extra_forbidden":
+        model = _MODELS.get(tuple(key for key in path[:-1] if isinstance(key, str)))
+        meant = nearest(str(path[-1]), model.model_fields) if model else None
+        message = "unknown field" + (f"; did you mean {meant}?" if meant else "")
+    return DesignIssue(field=render_location(path), message=message, path=path)
+
+
+def _whole(message: str) -> DesignIssue:
+    return DesignIssue(field="", message=message)
+
+
+def _refused(name: str, issues: Iterable[tuple[int | None, DesignIssue]], hint: str = _FIX_HINT) -> DesignRefused:
+    ordered = sorted(issues, key=lambda entry: entry[0] or 0)
+    lines = []
+    for line, issue in ordered:
+        place = name if line is None else f"{name}:{line}"
+        lines.append(": ".join(part for part in (place, issue.field, issue.message) if part))
+    return DesignRefused(
+        "\n".join(lines),
+        hint,
+        issues=[
+            {"file": name, "line": line, "field": issue.field, "message": issue.message, "witness": issue.witness}
+            for line, issue in ordered
+        ],
+        overlaps=[issue.overlap.model_dump(mode="json") for _, issue in ordered if issue.overlap is not None],
+    )
+
+
+def _compose(text: str, name: str) -> Node | None:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.composer.warn_double_anchors = False
+    try:
+        node: Node | None = yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = _whole(f"this is not YAML: {error.problem or error.context}")
+        raise _refused(name, [(mark.line + 1 if mark else None, problem)], _QUOTES_HINT) from error
+    except YAMLError as error:
+        raise _refused(name, [(None, _whole("it holds characters that YAML does not allow"))]) from error
+    except RecursionError as error:
+        raise _refused(name, [(None, _whole("it is nested too deeply"))]) from error
+    return node
+
+
+class _NodeReader:
+    """Turns nodes into plain values and remembers the line of each."""
+
+    def __init__(self) -> None:
+        self.issues: list[DesignIssue] = []
+        self._lines: dict[Location, int] = {}
+        self._nodes = 0
+
+    def line_of(self, path: Location) -> int:
+        """The line of a place, or of the nearest thing around it; 1-based."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
+    def read(self, node: Node | None, path: Location = ()) -> object:
+        """The value of a node: text, None, a list or a dictionary. Adds to `issues` what cannot be one of these."""
+        if node is None or self._nodes > MAX_NODES:
+            return None
+        self._nodes += 1
+        self._lines.setdefault(path, node.start_mark.line + 1)
+        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
+            self._nodes = MAX_NODES + 1
+            self.issues.append(_whole("it has too many values or levels; a design needs neither"))
+            return None
+        if str(node.tag) not in _PLAIN_TAGS:
+            self._complain(path, f"tags like {node.tag} are not allowed; {_QUOTES_HINT}")
+            return None
+        if isinstance(node, ScalarNode):
+            return None if str(node.tag).endswith(":null") else str(node.value)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        return [self.read(item, (*path, n)) for n, item in enumerate(node.value)]
+
+    def _mapping(self, node: MappingNode, path: Location) -> dict[str, object]:
+        values: dict[str, object] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, ScalarNode) else ""
+            at = (*path, key)
+            if key in values:
+                first = self._lines[at]
+                self._lines[at] = key_node.start_mark.line + 1
+                self._complain(at, f"the field is given twice, first in line {first}")
+            elif not isinstance(key_node, ScalarNode):
+                self._complain(path, f"a field name must be text; {_QUOTES_HINT}")
+            else:
+                self._lines[at] = key_node.start_mark.line + 1
+                values[key] = self.read(value_node, at)
+        return values
+
+    def _complain(self, path: Location, message: str) -> None:
+        self.issues.append(DesignIssue(field=render_location(path), message=message, path=path))

@@ -1,0 +1,307 @@
+"""What a machine has and lacks for the work, each lack with its fix (CLI-2). Looks, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aegis_tui.config import Settings
+from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.model_choice import ModelChooser, TryModel, listed
+from aegis_tui.orchestrator.preflight import Endpoint, ProbeEndpoint
+from aegis_tui.ports.llm import ChatModel, ChatReply, ping_request
+from aegis_tui.ports.program import ProgramRunner
+from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
+
+PYTHON_WANTED = (3, 11)
+GIT_WANTED = (2, 38)
+TMUX_WANTED = (3, 2)
+DEFAULT_PORT = 9999
+INOTIFY_WANTED = {"max_user_instances": 128, "max_user_watches": 65_536}
+"""For a hub that watches a worktree for each of a few dozen instances."""
+
+DISK_WANTED_BYTES = 2 << 30
+AGENT_PROGRAMS = ("claude", "codex", "opencode", "gemini", "qwen", "aider", "mini", "goose", "crush")
+TOOL_CALL_DEADLINE_S = 30.0
+_PROGRAM_DEADLINE_S = 10.0
+_SERVER_FIX = "scripts/start-vllm.sh starts one, --base-url or AEGIS_BASE_URL names another; aegis-tui demo needs none"
+_TOOL_CALL_FIX = "serve the model with --enable-auto-tool-choice and --tool-call-parser, as scripts/start-vllm.sh does"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+    """What to do about it; empty when it is well."""
+    essential: bool = False
+    """Without it no run can start."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """As contract 9 has it, and whether it is essential."""
+        fix = "" if self.ok else self.fix
+        return {"name": self.name, "ok": self.ok, "found": self.found, "fix": fix, "essential": self.essential}
+
+
+class Doctor:
+    """Looks at one machine.
+
+    Args:
+        programs: Runs git and tmux for their versions.
+        sandbox: What would hold agents; it is tried out.
+        probe_endpoint: Asks a model server what it serves, if it is inside the boundary.
+        open_model: A client for a base URL.
+        try_model: Sends a model one small request, to choose among several.
+        find_key_warnings: What is wrong with the place of the model server's key file.
+        find_tmux_problem: Why tmux cannot use the folder that the person names for its sockets, if so.
+        find_repository_problem: Why no run can work in the repository of a folder, if so.
+        settings: What the person chose.
+        environ: Where PATH is read from.
+        folder: Where the person is.
+        state_dir: Where state would be kept; it need not exist.
+        find_leftovers: What workspaces without a hub left behind, a line each; blocking.
+        proc: The proc file system.
+    """
+
+    def __init__(
+        self,
+        *,
+        programs: ProgramRunner,
+        sandbox: Sandbox,
+        probe_endpoint: ProbeEndpoint,
+        open_model: Callable[[str], ChatModel],
+        try_model: TryModel,
+        find_key_warnings: Callable[[], Sequence[str]] = tuple,
+        find_tmux_problem: Callable[[], str | None] = lambda: None,
+        find_repository_problem: Callable[[Path], Awaitable[AegisError | None]],
+        settings: Settings,
+        environ: Mapping[str, str],
+        folder: Path,
+        state_dir: Path,
+        find_leftovers: Callable[[], list[str]] = list,
+        proc: Path = Path("/proc"),
+    ) -> None:
+        self._programs, self._sandbox = programs, sandbox
+        self._probe_endpoint, self._open_model = probe_endpoint, open_model
+        self._try_model, self._find_key_warnings = try_model, find_key_warnings
+        self._find_tmux_problem, self._find_repository_problem = find_tmux_problem, find_repository_problem
+        self._settings, self._environ = settings, environ
+        self._folder, self._state_dir, self._proc = folder, state_dir, proc
+        self._find_leftovers = find_leftovers
+
+    async def examine(self) -> list[Check]:
+        """Every check, in the order in which a person would mend them. Raises nothing."""
+        first = await asyncio.gather(self._python(), self._version("git", GIT_WANTED), self._tmux())
+        rest = await asyncio.gather(self._repository(), self._held(), self._model(), self._port())
+        return [*first, *rest[:2], *rest[2], rest[3], self._inotify(), self._disk(), await self._left(), self._agents()]
+
+    async def _python(self) -> Check:
+        found = ".".join(map(str, sys.version_info[:3]))
+        return Check("python", sys.version_info >= PYTHON_WANTED, found, "install Python 3.11 or newer", essential=True)
+
+    async def _version(self, name: str, wanted: tuple[int, int], *, flag: str = "--version") -> Check:
+        fix = f"install {name} {wanted[0]}.{wanted[1]} or newer: {_install(name, self._environ)}"
+        text = await self._said(name, flag)
+        if text is None:
+            return Check(name, False, "not installed", fix, essential=True)
+        found = re.search(r"(\d+)\.(\d+)", text)
+        suits = found is None or (int(found[1]), int(found[2])) >= wanted
+        return Check(name, suits, text, fix, essential=True)
+
+    async def _tmux(self) -> Check:
+        check = await self._version("tmux", TMUX_WANTED, flag="-V")
+        if check.ok and (problem := self._find_tmux_problem()):
+            return replace(check, found=f"{check.found}; {problem}; /tmp is used instead")
+        return check
+
+    async def _said(self, *argv: str, cwd: Path | None = None) -> str | None:
+        """What a program prints, or None when it is missing or fails."""
+        program = shutil.which(argv[0], path=self._environ.get("PATH", os.defpath))
+        if program is None:
+            return None
+        try:
+            done = await self._programs.run(
+                [program, *argv[1:]],
+                cwd=cwd or Path("/"),
+                environment=self._environ,
+                timeout_s=_PROGRAM_DEADLINE_S,
+            )
+        except AegisError:
+            return None
+        return done.output.strip() if done.exit_code == 0 else None
+
+    async def _repository(self) -> Check:
+        name, folder = "repository", self._folder
+        if await self._said("git", "rev-parse", "--show-toplevel", cwd=folder) is None:
+            problem = await self._find_repository_problem(folder)
+            if problem is not None and problem.code == "git.ownership":
+                return Check(name, False, problem.message, problem.hint)
+            return Check(
+                name, False, f"{folder} is in none", "go to your repository, or see it at work: aegis-tui demo"
+            )
+        if await self._said("git", "rev-parse", "--verify", "HEAD", cwd=folder) is None:
+            return Check(name, False, "no commit yet", "git commit --allow-empty -m 'chore: start'")
+        for key, example in (("user.name", "Your Name"), ("user.email", "you@example.org")):
+            if not await self._said("git", "config", key, cwd=folder):
+                return Check(name, False, f"git knows no {key}", f"git config --global {key} '{example}'")
+        if (problem := await self._find_repository_problem(folder)) is not None:
+            return Check(name, False, problem.message, problem.hint)
+        return Check(name, True, "has commits and an identity")
+
+    async def _held(self) -> Check:
+        report = await self._sandbox.probe()
+        holds = report.level is not SandboxLevel.NONE
+        found = f"{report.level}: " + ", ".join(f"{layer} {held}" for layer, held in report.layers.items())
+        fix = f"{report.remedy}; agents run unheld until then"
+        return Check("sandbox", holds, found, fix, essential=self._settings.sandbox == "strict")
+
+    async def _model(self) -> list[Check]:
+        try:
+            endpoint = await self._probe_endpoint(self._settings.base_url)
+        except AegisError as error:
+            fix = error.hint if error.code in ("model.key", "usage") else _SERVER_FIX
+            return [Check("model", False, error.message, fix, essential=True)]
+        served = listed(endpoint.models) or "no model"
+        try:
+            model = await self._choose(endpoint)
+        except AegisError as error:
+            return [Check("model", False, error.message, error.hint, essential=True)]
+        serves = Check(
+            "model",
+            model is not None,
+            f"{endpoint.base_url} serves {served}",
+            "let the server load a model",
+            essential=True,
+        )
+        rights = [_key_check(warning) for warning in self._find_key_warnings()]
+        return [serves, *rights, *([await self._tool_call(endpoint, model)] if model is not None else [])]
+
+    async def _choose(self, endpoint: Endpoint) -> str | None:
+        """The model that a run would work with."""
+        if endpoint.scripted:
+            return self._settings.model or next(iter(endpoint.models), None)
+        chooser = ModelChooser(self._try_model)
+        return (await chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
+
+    async def _tool_call(self, endpoint: Endpoint, model: str) -> Check:
+        """One streamed tool call, as every agent needs it."""
+        name = "tool call"
+        if endpoint.scripted:
+            return Check(name, True, "a scripted model: its calls are read from files")
+        client, started = self._open_model(endpoint.base_url), time.monotonic()
+        try:
+            async with asyncio.timeout(TOOL_CALL_DEADLINE_S):
+                reply = await _ask_for_call(client, model)
+        except TimeoutError:
+            return Check(name, False, f"no call within {TOOL_CALL_DEADLINE_S:g} s", _TOOL_CALL_FIX)
+        except AegisError as error:
+            return Check(name, False, error.message, _TOOL_CALL_FIX)
+        finally:
+            await client.close()
+        took = f"{time.monotonic() - started:.1f} s"
+        usable = [call for call in reply.tool_calls if call.name == "ping" and _is_json(call.arguments)]
+        words = f"streamed in {took}" if usable else f"{model} answered without a usable call"
+        return Check(name, bool(usable), words, _TOOL_CALL_FIX)
+
+    async def _port(self) -> Check:
+        asked = self._settings.port
+        port = asked or DEFAULT_PORT
+        if _is_free(port):
+            return Check("port", True, f"{port} is free")
+        if asked is None:
+            return Check("port", True, f"{port} is taken; the hub takes any free one")
+        return Check("port", False, f"{port} is taken", "choose another: AEGIS_PORT, or leave it unset", essential=True)
+
+    def _inotify(self) -> Check:
+        folder = self._proc / "sys" / "fs" / "inotify"
+        found = {name: _number(folder / name) for name in INOTIFY_WANTED}
+        if not sys.platform.startswith("linux") or None in found.values():
+            return Check("inotify", True, "not used here")
+        low = {name: wanted for name, wanted in INOTIFY_WANTED.items() if (found[name] or 0) < wanted}
+        words = ", ".join(f"{name} {number}" for name, number in found.items())
+        fix = "sudo sysctl " + " ".join(f"fs.inotify.{name}={wanted}" for name, wanted in low.items())
+        return Check("inotify", not low, words, fix)
+
+    def _disk(self) -> Check:
+        place = next(path for path in (self._state_dir, *self._state_dir.parents) if path.exists())
+        free = shutil.disk_usage(place).free
+        fix = "free some space: each instance has a worktree of its own there (set XDG_STATE_HOME to move them)"
+        return Check("disk", free >= DISK_WANTED_BYTES, f"{free / (1 << 30):.1f} GiB free at {place}", fix)
+
+    async def _left(self) -> Check:
+        left = await asyncio.to_thread(self._find_leftovers)
+        fix = "there, `aegis-tui hub start` goes on with it; `hub stop --force`, then `worktree repair`, put it away"
+        return Check("leftovers", not left, "; ".join(left) or "none", fix)
+
+    def _agents(self) -> Check:
+        path = self._environ.get("PATH", os.defpath)
+        found = [name for name in AGENT_PROGRAMS if shutil.which(name, path=path)]
+        return Check("agents", True, ", ".join(["native (built in)", *found]))
+
+
+async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:
+    reply = ChatReply("")
+    async with aclosing(client.stream(ping_request(model))) as parts:
+        async for part in parts:
+            if isinstance(part, ChatReply):
+                reply = part
+    return reply
+
+
+def missing(checks: list[Check]) -> list[Check]:
+    """The checks that failed and without which no run can start."""
+    return [check for check in checks if check.essential and not check.ok]
+
+
+def _key_check(warning: str) -> Check:
+    found, _, fix = warning.partition(": ")
+    return Check("model key", False, found, fix)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _is_free(port: int) -> bool:
+    try:
+        with socket.create_server(("127.0.0.1", port)):
+            return True
+    except OSError:
+        return False
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _install(package: str, environ: Mapping[str, str]) -> str:
+    """The command that installs a package with the package manager that is here."""
+    path = environ.get("PATH", os.defpath)
+    for manager, words in (
+        ("apt-get", "sudo apt-get install -y"),
+        ("dnf", "sudo dnf install -y"),
+        ("brew", "brew install"),
+    ):
+        if shutil.which(manager, path=path):
+            return f"{words} {package}"
+    return f"install {package} with your package manager"

@@ -1,0 +1,292 @@
+"""Bring instances up and put them away: worktree, files, pane; then rescue and removal (PANE-1, GIT-1, PANE-8).
+
+Every method may be called again after a kill at any point and then completes what was begun.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.domain.glob import escape_glob
+from aegis_tui.domain.ids import hash_token, working_ref
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.role import traits_of
+from aegis_tui.domain.run import Run
+from aegis_tui.orchestrator.last_screen import LastScreens
+from aegis_tui.orchestrator.private_refs import PrivateRefs
+from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
+from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
+from aegis_tui.ports.surroundings import QaEnvironment
+from aegis_tui.ports.terminal import PaneSpec, Terminal
+from aegis_tui.sdk.private_file import write_private
+
+_log = logging.getLogger(__name__)
+
+PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "COLORTERM",
+    "NO_COLOR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "AEGIS_ORPHAN_S",
+)
+"""Variables of the hub's own environment that an agent sees; everything else is made for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a workspace keeps what belongs to its instances (contract 1)."""
+
+    instances_dir: Path
+    worktrees_dir: Path
+    scratch_dir: Path
+    sockets_dir: Path
+    """Holds the hub's and the gateway's socket and nothing else, so that a sandbox may show it whole."""
+    logs_dir: Path
+    """Takes what the pane of each instance showed last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is told to the hub of a prepared instance."""
+
+    worktree: Path
+    token_hash: str
+
+
+class InstanceKeeper:
+    """Prepares, launches, stops and reclaims instances.
+
+    Args:
+        repository: The workspace's repository.
+        terminal: The workspace's private panes.
+        sandbox: What holds agents.
+        places: Folders, which exist.
+        key: Workspace key.
+        environ: The hub's environment; only `PASSED_ON` of it reaches an agent.
+        git_environment: Variables that keep an agent's git from any remote.
+        surroundings: Makes the project's environment ready, so that an agent can run the project's tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        terminal: Terminal,
+        sandbox: Sandbox,
+        places: Places,
+        key: str,
+        environ: Mapping[str, str],
+        git_environment: Mapping[str, str],
+        surroundings: QaEnvironment,
+    ) -> None:
+        self._surroundings = surroundings
+        self._repository, self._terminal, self._sandbox = repository, terminal, sandbox
+        self._places, self._key = places, key
+        self._environ, self._git_environment = environ, git_environment
+        self._refs = PrivateRefs(repository, places.instances_dir)
+        self.screens = LastScreens(terminal, places.logs_dir)
+
+    async def prepare(self, instance: Instance, run: Run, scope: Mapping[str, object], context: str) -> Prepared:
+        """Worktree, token, scope, shared context and launch record.
+
+        Args:
+            instance: As planned.
+            run: Its run.
+            scope: What goes into the scope file: partition, shared, joint, owners; how case counts is added.
+            context: The text that all instances of the run share.
+        """
+        folder = self._places.instances_dir / instance.instance_id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "home").mkdir(mode=0o700, exist_ok=True)
+        guard = self._guard(instance, run, folder, scope)
+        worktree = await self._repository.add_worktree(
+            WorktreeSpec(
+                instance=instance.instance_id,
+                path=self._places.worktrees_dir / instance.instance_id,
+                branch=instance.branch or "",
+                base_oid=instance.base_oid or run.facts.base_oid,
+                guard=guard,
+            )
+        )
+        token = _token(folder / "token")
+        whole_scope = {**scope, "ignore_case": run.facts.ignore_case, "submodules": run.facts.submodules}
+        write_private(folder / "scope.json", json.dumps(whole_scope, ensure_ascii=False, sort_keys=True))
+        write_private(folder / "context.md", context)
+        self._copy_role(instance, folder)
+        await self._write_launch_record(instance, run, folder, worktree)
+        return Prepared(worktree.path, hash_token(token))
+
+    def _copy_role(self, instance: Instance, folder: Path) -> None:
+        """Give the instance the team's own file of its role, as the person's checkout has it now (ROLE-13)."""
+        roles = folder / "roles"
+        roles.mkdir(mode=0o700, exist_ok=True)
+        theirs = self._repository.root / ".agents" / "agents" / f"{instance.role}.md"
+        if theirs.is_file() and not theirs.is_symlink():
+            write_private(roles / theirs.name, theirs.read_text("utf-8", "replace"))
+
+    def _guard(self, instance: Instance, run: Run, folder: Path, scope: Mapping[str, object]) -> Guard:
+        owners = scope.get("owners")
+        return Guard(
+            agent_id=instance.agent_id,
+            own_ref=f"refs/heads/{instance.branch}",
+            integration_ref=working_ref(run.run),
+            allow=instance.partition,
+            joint=tuple(run.design.joint) if run.design and instance.partition else (),
+            shared=tuple(run.design.shared) if run.design else (),
+            owners=tuple((glob, str(owner)) for glob, owner in owners.items()) if isinstance(owners, dict) else (),
+            hooks_dir=folder / "hooks",
+            ignore_case=run.facts.ignore_case,
+        )
+
+    async def _write_launch_record(self, instance: Instance, run: Run, folder: Path, worktree: Worktree) -> None:
+        level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
+        private = None if level is SandboxLevel.NONE else self._refs.git_folder(instance)
+        mounts = await self._repository.git_mounts(worktree, private=private)
+        around = await self._surroundings.prepare(
+            worktree.path, folder / "home", (), confined=level is not SandboxLevel.NONE, committed=True
+        )
+        environment = self.environment(instance, run, folder)
+        environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
+        shown_as = [*mounts.shown_as]
+        if private is not None:
+            shown_as += await self._refs.lay_out(instance, places=mounts.branches, working_oid=run.working_oid)
+        spec = SandboxSpec(
+            worktree=worktree.path,
+            cwd=worktree.path,
+            environment=environment,
+            read_write=(folder / "home", *mounts.read_write),
+            read_only=(
+                mounts.common_dir,
+                self._places.sockets_dir,
+                *(folder / name for name in ("token", "scope.json", "context.md", "hooks", "roles")),
+                *mounts.read_only,
+                *around.read_only,
+            ),
+            links=around.links,
+            shown_as=tuple(shown_as),
+            hidden=() if self._repository.root == mounts.common_dir else (self._repository.root,),
+            worktree_writable=traits_of(instance.role).has_writable_worktree,
+            keep_environment=True,
+        )
+        argv = self._sandbox.wrap([sys.executable, "-P", "-m", "aegis_tui.agent"], spec, level)
+        record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
+        write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
+
+    def environment(self, instance: Instance, run: Run, folder: Path) -> dict[str, str]:
+        """The whole environment of an agent (contract 10): paths and names, never a secret."""
+        passed = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
+        passed.setdefault("LANG", "C.UTF-8")
+        model = run.options.model or run.facts.model
+        return {
+            **passed,
+            **self._git_environment,
+            "HOME": str(folder / "home"),
+            "TERM": "tmux-256color",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "AEGIS_WORKSPACE": self._key,
+            "AEGIS_INSTANCE": instance.instance_id,
+            "AEGIS_AGENT_ID": instance.agent_id,
+            "AEGIS_ROLE": instance.role,
+            "AEGIS_RUN": run.run,
+            "AEGIS_INTEGRATION_REF": working_ref(run.run),
+            "AEGIS_HUB": f"unix:{self._places.sockets_dir / 'hub.sock'}",
+            "AEGIS_TOKEN_FILE": str(folder / "token"),
+            "AEGIS_SCOPE_FILE": str(folder / "scope.json"),
+            "AEGIS_ROLES": str(folder / "roles"),
+            "AEGIS_BRIEF_CONTEXT": str(folder / "context.md"),
+            "OPENAI_BASE_URL": f"http+unix:{self._places.sockets_dir / 'gateway.sock'}",
+            **({"AEGIS_MODEL": model} if model else {}),
+        }
+
+    def written_by(self, name: str) -> tuple[Path, ...]:
+        """The folders that an instance writes besides its worktree: its HOME, and its copies of git's folders."""
+        return (self._places.instances_dir / name / "home", *self._refs.written_by(name))
+
+    async def launch(self, instance: Instance) -> tuple[str, int]:
+        """Open its pane; returns pane id and process id. A pane that is open already is taken as it is."""
+        await self._terminal.start()
+        pane = await self._terminal.open_pane(
+            PaneSpec(
+                instance=instance.instance_id,
+                argv=(sys.executable, "-P", "-m", "aegis_tui", "pane-exec", instance.instance_id),
+                cwd=self._places.instances_dir,
+                title=instance.agent_id,
+            )
+        )
+        return pane.pane_id, pane.pid
+
+    async def fence(self, instance: Instance, run: Run, scope: Mapping[str, object], granted: Sequence[str]) -> None:
+        """Let the commit hook of an instance know its scope as it is now: re-partitioned, or with granted paths."""
+        if instance.worktree is None:
+            return
+        guard = self._guard(instance, run, self._places.instances_dir / instance.instance_id, scope)
+        allow = (*instance.partition, *(escape_glob(path) for path in granted))
+        await self._repository.set_guard(Path(instance.worktree), dataclasses.replace(guard, allow=allow))
+
+    async def show_working_ref(self, instance: Instance, oid: str) -> None:
+        """Let a sandboxed instance see where the working ref stands."""
+        await self._refs.show_working_ref(instance, oid)
+
+    async def take_in(self, instance: Instance, oid: str) -> str:
+        """Bring a commit of a sandboxed instance into the repository; why it is not whole there, empty when it is."""
+        return await self._refs.take_in(instance, oid)
+
+    async def take_over(self, instance: Instance) -> None:
+        """Move the branch of a sandboxed instance to where the instance has it."""
+        await self._refs.take_over(instance)
+
+    async def stop(self, instance: Instance) -> None:
+        """End its pane and everything it started; nothing when there is none. What the pane showed is kept."""
+        await self.screens.keep(instance.instance_id)
+        await self._terminal.close_pane(instance.instance_id)
+
+    async def reclaim(self, instance: Instance, *, saved_tree: str | None) -> str | None:
+        """Remove its worktree and secrets; returns the rescue ref of work that would have been lost.
+
+        Args:
+            instance: Ended.
+            saved_tree: A tree that is kept elsewhere; a worktree equal to it needs no rescue.
+        """
+        await self.screens.keep(instance.instance_id)
+        await self._terminal.close_pane(instance.instance_id)
+        folder = self._places.instances_dir / instance.instance_id
+        (folder / "token").unlink(missing_ok=True)
+        if instance.worktree is None:
+            return None
+        await self._refs.take_over(instance)
+        rescued = await self._repository.remove_worktree(
+            Path(instance.worktree),
+            rescue=RescueName(instance.run or "none", instance.instance_id),
+            already_saved=saved_tree,
+        )
+        await self._refs.forget(instance)
+        return rescued.ref if rescued else None
+
+
+def _token(path: Path) -> str:
+    """The token in that file, made when there is none: 32 random bytes (contract 2)."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if text := path.read_text("ascii").strip():
+            return text
+        path.unlink()
+        return _token(path)
+    token = secrets.token_hex(32)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(token + "\n")
+    return token

@@ -1,0 +1,313 @@
+"""Compare, compose, judge and commit pieces (GIT-2, GIT-5, FLOW-7, FLOW-8). Each step is safe to do again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from aegis_tui.domain import ids
+from aegis_tui.domain.cause import one_line
+from aegis_tui.domain.commit import commit_trailers, conventional_subject, render_message
+from aegis_tui.domain.fence import NO_FENCES, PieceFences
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.letter_case import case_clashes
+from aegis_tui.domain.role import traits_of
+from aegis_tui.domain.run import Piece, PieceStatus, Run
+from aegis_tui.domain.run_event import FOUNDATION, Finding, Overlapping
+from aegis_tui.domain.tree_entry import MAX_TARGET_BYTES, link_problem, name_problem
+from aegis_tui.errors import GitError, MergeConflict
+from aegis_tui.orchestrator.fence import FenceCheck
+from aegis_tui.ports.repository import ChangedPath, MergePreview
+from aegis_tui.ports.repository_condition import InspectedRepository
+
+_log = logging.getLogger(__name__)
+
+LINK, SUBMODULE = "120000", "160000"
+
+
+class Integrator:
+    """What happens to pieces between hand-in and commit."""
+
+    def __init__(self, repository: InspectedRepository) -> None:
+        self._repository = repository
+
+    async def prepare_run(self, run: Run) -> None:
+        """Make the working ref at the base."""
+        ref = ids.working_ref(run.run)
+        if await self._repository.resolve(ref) is None:
+            await self._repository.update_ref(ref, run.facts.base_oid, None)
+
+    async def inspect(
+        self, run: Run, piece: Piece, head_oid: str, fences: PieceFences = NO_FENCES, *, refused: str = ""
+    ) -> dict[str, Any]:
+        """What a hand-in changes and what it crosses: files, blobs, findings, overlaps, blocking.
+
+        Args:
+            run: As it stands.
+            piece: What is handed in.
+            head_oid: Its commit.
+            fences: What was written under locks.
+            refused: Why the commit was not taken in; empty when it was.
+        """
+        if refused or not await self._repository.commit_exists(head_oid):
+            reason = one_line(refused) or "there is no such commit"
+            return _unusable("history", f"the commit that was submitted cannot be used: {reason}")
+        bases = await self._repository.merge_bases(run.working_oid, head_oid)
+        if not bases:
+            return _unusable("history", "the hand-in shares no history with the working ref")
+        base = bases[0]
+        try:
+            changed = await self._repository.changed_paths(base, head_oid)
+        except GitError as error:
+            if error.code != "git.output":
+                raise
+            return _unusable("structure", "it changes more files than can be compared: hand in less at once")
+        preview = await self._repository.predict(run.working_oid, head_oid)
+        changed += await self._beyond(run, bases, preview.tree, {item.path for item in changed})
+        blocking, soft = await self._against_applied(run, piece, head_oid, preview)
+        others = await self._against_open(run, piece, head_oid)
+        clashes = await self._case_clashes(run, preview.tree or head_oid, changed)
+        fence = FenceCheck(self._repository, fences)
+        dropped = await fence.dropped(run.working_oid, preview.tree)
+        return {
+            "files": tuple(sorted(_paths(changed))),
+            "blobs": await fence.answers(base, changed),
+            "findings": (*await self._structure(changed), *clashes, *dropped),
+            "overlaps": (*soft, *others),
+            "blocking": tuple(blocking),
+        }
+
+    async def _beyond(
+        self, run: Run, bases: Sequence[str], tree: str | None, known: Collection[str]
+    ) -> list[ChangedPath]:
+        """What a merge would change besides what the piece changes since its fork.
+
+        There is nothing unless the histories fork in several places: then git merges those into a base of its own,
+        which may differ from each of them.
+        """
+        if len(bases) < 2 or tree is None:
+            return []
+        merged = await self._repository.changed_paths(run.working_oid, tree)
+        return [item for item in merged if item.path not in known]
+
+    async def beyond(self, run: Run, piece: Piece, head_oid: str) -> list[Finding]:
+        """Files that composing an accepted piece would change now, and that were not checked as the piece's."""
+        bases = await self._repository.merge_bases(run.working_oid, head_oid)
+        if len(bases) < 2:
+            return []
+        preview = await self._repository.predict(run.working_oid, head_oid)
+        msg = "a merge would change it, though the piece does not: commit anew on top of the working ref"
+        others = await self._beyond(run, bases, preview.tree, piece.files)
+        return [Finding(type="history", file=item.path, msg=msg) for item in others]
+
+    async def _case_clashes(self, run: Run, tree: str, changed: Iterable[ChangedPath]) -> list[Finding]:
+        """New paths that, where git ignores case, are the same file as another one that is there or was merged."""
+        fresh = [item.path for item in changed if item.status in ("A", "R")]
+        if not run.facts.ignore_case or not fresh:
+            return []
+        there = await self._repository.tree_paths(tree)
+        return [
+            Finding(type="structure", file=path, msg=f"{path} differs only in case from {other}: git ignores case here")
+            for path, other in case_clashes(fresh, there)
+        ]
+
+    async def _structure(self, changed: Iterable[ChangedPath]) -> list[Finding]:
+        found: list[Finding] = []
+        for item in changed:
+            if item.status == "D":
+                continue
+            problem = name_problem(item.path)
+            if item.mode == SUBMODULE:
+                problem = "a submodule may not be added or moved"
+            elif item.mode == LINK and not problem:
+                problem = await self._link_problem(item)
+            if problem:
+                found.append(Finding(type="structure", file=item.path, msg=problem))
+        return found
+
+    async def _link_problem(self, item: ChangedPath) -> str:
+        try:
+            target = await self._repository.read_blob(item.blob, limit=MAX_TARGET_BYTES)
+        except GitError as error:
+            if error.code != "git.output":
+                raise
+            return f"a link to more than {MAX_TARGET_BYTES} bytes: it could not be checked out"
+        return link_problem(item.path, target.decode("utf-8", "surrogateescape"))
+
+    async def _against_applied(
+        self, run: Run, piece: Piece, head_oid: str, preview: MergePreview
+    ) -> tuple[list[Overlapping], list[Overlapping]]:
+        applied = [other for other in run.pieces.values() if other.applied_head and other.name != piece.name]
+        hot = [
+            Overlapping(
+                a=_who(applied, conflict.path),
+                b=piece.name,
+                path=conflict.path,
+                kind="hot",
+                base=conflict.base,
+                ours=conflict.ours,
+                theirs=conflict.theirs,
+                hunks=conflict.hunks,
+                text=conflict.text,
+            )
+            for conflict in preview.conflicts
+        ]
+        soft = [
+            Overlapping(a=other.name, b=piece.name, path=path, kind="soft")
+            for path in preview.soft
+            for other in applied
+            if path in other.files and other.name != FOUNDATION
+        ]
+        return hot, soft
+
+    async def _against_open(self, run: Run, piece: Piece, head_oid: str) -> list[Overlapping]:
+        found: list[Overlapping] = []
+        for other in run.features():
+            if other.name == piece.name or other.applied_head or other.head_oid is None:
+                continue
+            if other.status is PieceStatus.PENDING:
+                continue
+            found += await self.overlaps(other.name, other.head_oid, piece.name, head_oid)
+        return found
+
+    async def overlaps(self, a: str, a_oid: str, b: str, b_oid: str) -> list[Overlapping]:
+        """What two heads would cross when merged (GIT-2)."""
+        preview = await self._repository.predict(a_oid, b_oid)
+        hot = [
+            Overlapping(
+                a=a,
+                b=b,
+                path=item.path,
+                kind="hot",
+                base=item.base,
+                ours=item.ours,
+                theirs=item.theirs,
+                hunks=item.hunks,
+                text=item.text,
+            )
+            for item in preview.conflicts
+        ]
+        return hot + [Overlapping(a=a, b=b, path=path, kind="soft") for path in preview.soft]
+
+    async def predict_commits(self, run: Run, heads: Mapping[str, str]) -> list[Overlapping]:
+        """Pairwise prediction between the branch heads of pieces that are being worked on."""
+        found: list[Overlapping] = []
+        for a, b in combinations(sorted(heads), 2):
+            found += await self.overlaps(a, heads[a], b, heads[b])
+        return found
+
+    async def branch_heads(self, run: Run) -> dict[str, str]:
+        """Where the branches of pieces in work stand, by piece name; those still at their base are left out."""
+        refs = await self._repository.list_refs(f"refs/heads/aegis/{run.run}")
+        stands = {ref.name.rsplit("/", 1)[-1]: ref.oid for ref in refs}
+        heads = {}
+        for piece in run.features():
+            oid = stands.get(ids.instance_id(piece.agent_id or ""))
+            working = piece.status in (PieceStatus.WORKING, PieceStatus.SUBMITTED, PieceStatus.REVIEWING)
+            if oid and working and oid not in (piece.base_oid, run.working_oid) and not piece.applied_head:
+                heads[piece.name] = oid
+        return heads
+
+    async def stale(self, run: Run, head_oid: str, fences: PieceFences) -> list[Finding]:
+        """Files in which composing a piece now would take away what is composed under a newer token (LOCK-3)."""
+        if not fences.overtaken:
+            return []
+        preview = await self._repository.predict(run.working_oid, head_oid)
+        return await FenceCheck(self._repository, fences).dropped(run.working_oid, preview.tree)
+
+    async def compose(self, run: Run, piece: Piece, head_oid: str) -> tuple[str | None, list[Overlapping]]:
+        """Bring an accepted piece onto the working ref: its new oid, or what it crosses."""
+        message = render_message(f"compose {piece.name}", "", commit_trailers(run.run, piece.agents))
+        await self._put_back(run)
+        try:
+            result = await self._repository.compose(
+                ids.working_ref(run.run),
+                head_oid,
+                expect_oid=run.working_oid,
+                message=message,
+                at=run.facts.started_unix,
+            )
+        except MergeConflict:
+            preview = await self._repository.predict(run.working_oid, head_oid)
+            return None, (await self._against_applied(run, piece, head_oid, preview))[0]
+        return result.oid, []
+
+    async def _put_back(self, run: Run) -> None:
+        """Set the working ref to where the log says it stands; git lets an agent that skips its hooks move it.
+
+        A composition that was cut off before it was logged is made again, byte for byte.
+        """
+        ref = ids.working_ref(run.run)
+        stands = await self._repository.resolve(ref)
+        if stands != run.working_oid:
+            _log.warning("the working ref was moved", extra={"ref": ref, "from": run.working_oid, "to": stands})
+            await self._repository.update_ref(ref, run.working_oid, stands)
+
+    async def check_composition(self, run: Run, oid: str) -> dict[str, Any]:
+        """Whether the composed tree holds every piece, and which files it changes since the base."""
+        findings = [
+            Finding(type="composition", msg=f"{piece.name} is not contained")
+            for piece in run.pieces.values()
+            if not piece.applied_head or not await self._repository.is_ancestor(piece.applied_head, oid)
+        ]
+        changed = await self._repository.changed_paths(run.facts.base_oid, oid)
+        return {"files": tuple(sorted(_paths(changed))), "findings": tuple(findings)}
+
+    async def commit(self, run: Run, instances: Iterable[Instance]) -> dict[str, Any]:
+        """The one squash commit: parent is the base, tree is what QA saw (contract 4)."""
+        if run.qa is None:
+            raise MergeConflict("QA has not run", "aegis-tui qa")
+        authors = [item.agent_id for item in instances if traits_of(item.role).is_builder and item.piece]
+        trailers = commit_trailers(run.run, authors)
+        subject = conventional_subject(run.design.goal if run.design else run.goal)
+        body = "\n".join(f"- {feature.id}: {feature.title}" for feature in run.design.features) if run.design else ""
+        branch = ids.result_branch(run.run)
+        oid = await self._repository.squash(
+            tree=run.qa.tree,
+            parent=run.facts.base_oid,
+            branch=branch,
+            message=render_message(subject, body, trailers),
+            at=run.qa.finished_unix or int(time.time()),
+        )
+        changed = await self._repository.changed_paths(run.facts.base_oid, oid)
+        return {
+            "oid": oid,
+            "branch": branch,
+            "subject": subject,
+            "tree": run.qa.tree,
+            "files": len(changed),
+            "trailers": trailers,
+        }
+
+    async def put_away(self, run: Run) -> None:
+        """Keep every head under refs/aegis/runs and delete the run's branches but the result (contract 1)."""
+        result = f"refs/heads/{ids.result_branch(run.run)}"
+        for piece in run.pieces.values():
+            if piece.head_oid and await self._repository.commit_exists(piece.head_oid):
+                await self._repository.keep(run.run, piece.name, piece.head_oid)
+        if await self._repository.commit_exists(run.working_oid):
+            await self._repository.keep(run.run, "integration", run.working_oid)
+        for ref in await self._repository.list_refs(f"refs/heads/aegis/{run.run}"):
+            if ref.name == result and run.ok:
+                continue
+            name = ref.name.rsplit("/", 1)[-1]
+            if ref.oid != run.facts.base_oid and name != "integration":
+                await self._repository.keep(run.run, name, ref.oid)
+            await self._repository.delete_ref(ref.name, ref.oid)
+        await self._repository.restore_config()
+
+
+def _unusable(kind: str, reason: str) -> dict[str, Any]:
+    return {"files": (), "findings": (Finding(type=kind, msg=reason),)}
+
+
+def _paths(changed: Iterable[ChangedPath]) -> set[str]:
+    return {path for item in changed for path in (item.path, item.old_path) if path}
+
+
+def _who(applied: Iterable[Piece], path: str) -> str:
+    named = [piece.name for piece in applied if path in piece.files]
+    return named[-1] if named else "integration"

@@ -1,0 +1,185 @@
+"""Look before a run starts: repository, endpoint, model, sandbox, QA commands. Nothing is written here (contract 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from aegis_tui.config import DEFAULT_BASE_URL
+from aegis_tui.domain.command import RunStart
+from aegis_tui.domain.design import Design
+from aegis_tui.domain.qa.detect import detect_qa, wanted_files
+from aegis_tui.domain.run_event import RunFacts, RunOptions
+from aegis_tui.domain.run_rules import parse_design
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Refused
+from aegis_tui.orchestrator.model_choice import Chosen, ModelChooser, TryModel
+from aegis_tui.orchestrator.objection import disk_objection, objection, remarks
+from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.ports.repository import RepositoryFacts
+from aegis_tui.ports.repository_condition import InspectedRepository
+from aegis_tui.ports.sandbox import Sandbox
+
+_log = logging.getLogger(__name__)
+
+MOST_NAMED = 20
+"""Other models of the server that the record of a run names."""
+
+REVIEW_AND_QA = 2
+"""Worktrees besides those of the workers that are there at once, at the least."""
+
+_RUN_NAME = re.compile(r"run(\d+)")
+
+
+class Endpoint(Protocol):
+    """What was found at a model endpoint."""
+
+    @property
+    def base_url(self) -> str:
+        """Normalised, ending in `/v1`."""
+        ...
+
+    @property
+    def models(self) -> Sequence[str]:
+        """What it serves."""
+        ...
+
+    @property
+    def scripted(self) -> bool:
+        """True when it is the scripted server."""
+        ...
+
+
+ProbeEndpoint = Callable[[str], Awaitable[Endpoint]]
+"""Checks that a base URL is inside the boundary, then asks which models it serves."""
+
+ListFiles = Callable[[str], Awaitable[dict[str, str]]]
+"""Commit -> tracked path and blob id of every file."""
+
+
+class Preflight:
+    """Fills a `run:start` with what only the machine knows.
+
+    Args:
+        repository: The workspace's repository.
+        sandbox: What will hold the agents.
+        probe_endpoint: Checks and asks a model endpoint.
+        list_files: Tracked files of a commit.
+        port: The hub's state, for the next free run id.
+        try_model: Sends a model one small request, to choose among several.
+        state_dir: Where worktrees and logs are kept; it exists.
+        find_warnings: What else a person should know before work starts.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: InspectedRepository,
+        sandbox: Sandbox,
+        probe_endpoint: ProbeEndpoint,
+        list_files: ListFiles,
+        port: CommandPort,
+        try_model: TryModel,
+        state_dir: Path,
+        find_warnings: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
+        self._chooser, self._find_warnings = ModelChooser(try_model), find_warnings
+        self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
+
+    async def complete(self, command: RunStart) -> RunStart:
+        """The same command with `run` and `facts` filled in.
+
+        Raises:
+            AegisError: The first thing that stands in the way, with the command that helps.
+        """
+        run = await self._next_run()
+        await self._repository.preflight(run)
+        design = None if command.design is None else parse_design(command.design)
+        report = await self._sandbox.probe()
+        level = self._sandbox.choose(command.options.sandbox, report)
+        # First, as git says in its own way, for example in `git status`, what is missing.
+        condition = await self._repository.condition()
+        if (problem := objection(condition)) is not None:
+            raise problem
+        facts = await self._repository.facts()
+        if facts.head_oid is None:
+            raise Refused("the repository has no commit", "git commit", code="git.no-commit")
+        await self._check_room(command, design)
+        endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
+        chosen = await self._choose_model(endpoint, command.options.model)
+        layers = report.layers if level == report.level else dict.fromkeys(report.layers, "off: --sandbox off")
+        found = RunFacts(
+            workspace=facts.key,
+            base_oid=facts.head_oid,
+            base_branch=facts.branch,
+            ignore_case=facts.ignore_case,
+            scripted=endpoint.scripted,
+            model=chosen.model,
+            other_models=chosen.others[:MOST_NAMED],
+            warnings=(*self._find_warnings(), *remarks(condition)),
+            submodules=condition.submodules,
+            logs=str(self._state_dir / "logs"),
+            uncommitted=facts.dirty_paths,
+            qa_commands=await self._checks(command.options, facts),
+            started_unix=int(time.time()),
+            boundary_level=str(level),
+            boundary_layers=layers,
+        )
+        options = command.options.model_copy(update={"base_url": endpoint.base_url})
+        return command.model_copy(update={"run": run, "facts": found, "options": options})
+
+    async def _check_room(self, command: RunStart, design: Design | None) -> None:
+        """Refuse a run whose worktrees do not fit on the disk of the state folder."""
+        free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._state_dir)).free
+        features = len(design.features) if design else command.options.workers
+        worktrees = min(command.options.workers, features) + REVIEW_AND_QA
+        problem = disk_objection(
+            free_bytes=free_bytes,
+            checkout_bytes=await self._repository.checkout_bytes(),
+            worktrees=worktrees,
+            place=str(self._state_dir),
+        )
+        if problem is not None:
+            raise problem
+
+    async def _choose_model(self, endpoint: Endpoint, wanted: str | None) -> Chosen:
+        if endpoint.scripted:
+            return Chosen(wanted or (endpoint.models[0] if endpoint.models else None))
+        return await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=wanted)
+
+    async def _next_run(self) -> str:
+        known = await self._port.read(_runs)
+        refs = [
+            *await self._repository.list_refs("refs/heads/aegis"),
+            *await self._repository.list_refs("refs/aegis/runs"),
+            *await self._repository.list_refs("refs/aegis/rescue"),
+        ]
+        # A branch `aegis/run1` itself, with nothing below it, is the person's: the preflight of that run names it.
+        used = [parts[3] for ref in refs if len(parts := ref.name.split("/")) > 4]
+        taken = [int(found[1]) for name in (*known, *used) if (found := _RUN_NAME.fullmatch(name))]
+        return f"run{max(taken, default=0) + 1}"
+
+    async def _checks(self, options: RunOptions, facts: RepositoryFacts) -> tuple[str, ...]:
+        """What checks the result: nothing where the person said so, else their commands, else what is detected."""
+        if options.unchecked:
+            return ()
+        return tuple(filter(str.strip, options.checks)) or await self._detect(facts)
+
+    async def _detect(self, facts: RepositoryFacts) -> tuple[str, ...]:
+        files = await self._list_files(facts.head_oid or "")
+        texts = {
+            name: (await self._repository.read_blob(files[name])).decode("utf-8", "replace")
+            for name in wanted_files(files)
+        }
+        return detect_qa(files, lambda name: texts.get(name, ""))
+
+
+def _runs(workspace: Workspace) -> list[str]:
+    return workspace.runs.names()

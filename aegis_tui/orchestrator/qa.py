@@ -1,0 +1,251 @@
+"""FINAL-QA: run the project's own commands on the merged tree, and read them as a difference against the base (FLOW-7).
+
+The base is always known, also where everything passes: a test that is gone shows nowhere else. It is run once for each
+tree, command and environment, while the workers work, and remembered; the tree that a run ends with is remembered too,
+so that the next run, whose base it is, finds it known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from aegis_tui.domain.ids import PERSON
+from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.qa.assess import assess
+from aegis_tui.domain.qa.blame import blame
+from aegis_tui.domain.qa.check import CheckResult, QaCheck
+from aegis_tui.domain.qa.outcome import Outcome
+from aegis_tui.domain.qa.readers.base import Reader
+from aegis_tui.domain.qa.verdict import compare
+from aegis_tui.domain.run import Run
+from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs, base_key
+from aegis_tui.orchestrator.qa_run import CommandRun, QaRunner
+from aegis_tui.ports.repository import Repository
+
+_log = logging.getLogger(__name__)
+
+TAIL_CHARACTERS = 8_000
+SHOWN = 4
+SET_UP = "git submodule update --init"
+
+NO_CHECK = QaCheck(
+    check="none",
+    command="none",
+    status="not_run",
+    ok=True,
+    reason="no command checks the result: the person said so when the run was started",
+    accepted_by=PERSON,
+)
+"""What stands in the report in place of a check that the person has waived."""
+
+
+def commands_of(run: Run) -> tuple[str, ...]:
+    """The commands that decide, each once: the design's, else what was detected."""
+    chosen = run.facts.qa_commands
+    if run.design is not None and run.design.qa is not None:
+        chosen = tuple(run.design.qa.commands)
+    return tuple(dict.fromkeys(chosen))
+
+
+Read = Callable[[str, Outcome, Sequence[Reader]], Awaitable[CheckResult]]
+"""Reads how a command line ended, with the test tools that it is known to start."""
+
+TellBase = Callable[[tuple[QaCheck, ...]], Awaitable[object]]
+"""Takes the checks of a base, each judged against itself."""
+
+
+class Quality:
+    """Judges a merged tree.
+
+    Args:
+        repository: Where the trees come from.
+        runner: Runs the commands.
+        outputs: Keeps what they print.
+        timeout_s: The time that one command may take where the design says nothing; asked for each run of QA.
+        read: Reads how a command ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        runner: QaRunner,
+        outputs: QaOutputs,
+        timeout_s: Callable[[], float],
+        read: Read | None = None,
+    ) -> None:
+        self._read = read or _read_here
+        self._repository, self._runner, self._outputs = repository, runner, outputs
+        self._timeout_s = timeout_s
+        self._base = asyncio.Lock()
+        self._ahead: dict[str, asyncio.Task[None]] = {}
+        self._just_run: dict[str, Kept] = {}
+        """Results of this process that are not remembered on disk, each used once."""
+
+    async def judge(self, run: Run, oid: str, table: PartitionTable) -> dict[str, object]:
+        """Run every command on the merged commit and compare.
+
+        Args:
+            run: Whose composition it is.
+            oid: The commit.
+            table: The partitions as they stand, for who is to blame.
+
+        Returns:
+            `tree`, `checks`, `blamed` and `finished_unix`, as `qa:mark-finished` takes them.
+        """
+        commands = commands_of(run)
+        if not commands and run.options.unchecked:
+            return {
+                "tree": await self._repository.tree_of(oid),
+                "checks": (NO_CHECK,),
+                "blamed": (),
+                "finished_unix": int(time.time()),
+            }
+        base = await self._results_of_base(run, commands)
+        around = await self._runner.fingerprint(run)
+        merged = await self._run_all(run, oid, commands, "merged")
+        if mended := [name for name in commands if _could_not(base[name]) and not _could_not(merged[name])]:
+            base = {**base, **await self._run_base_again(run, mended)}
+        tree = await self._repository.tree_of(oid)
+        for command in commands:
+            self._outputs.save_base(base_key(tree, command, around), merged[command])
+        differences = await self._repository.changed_paths(run.facts.base_oid, oid)
+        changed = {path for item in differences for path in (item.path, item.old_path) if path}
+        removes = run.design.qa.removes if run.design and run.design.qa else ()
+        checks = tuple(
+            compare(
+                number,
+                command,
+                merged[command].result,
+                base[command].result,
+                removes=removes,
+                changed=changed,
+                tail=merged[command].output[-TAIL_CHARACTERS:],
+            )
+            for number, command in enumerate(commands, 1)
+        )
+        await asyncio.to_thread(self._outputs.keep, run.run, run.round, checks, merged=merged, base=base)
+        failing = [merged[check.command].output for check in checks if not check.ok]
+        return {
+            "tree": tree,
+            "checks": checks,
+            "blamed": await _blamed(run, table, failing),
+            "finished_unix": int(time.time()),
+        }
+
+    def look_ahead(self, run: Run, tell: TellBase) -> None:
+        """Begin to run the commands on the base, once for each run; nobody waits for it.
+
+        Args:
+            run: Whose base it is.
+            tell: Called with what FINAL-QA would say of the base itself, as soon as that is known.
+        """
+        if run.run not in self._ahead:
+            self._ahead[run.run] = asyncio.create_task(self._run_base(run, tell), name=f"qa of the base of {run.run}")
+
+    def has_looked_ahead(self, run: str) -> bool:
+        """True once `look_ahead` was called for the run."""
+        return run in self._ahead
+
+    async def leave(self, run: str | None = None) -> None:
+        """End what was begun ahead for a run, or for all, and remove its scratch worktree."""
+        tasks = [task for name, task in self._ahead.items() if run in (None, name)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if run is not None:
+            self._just_run.clear()
+
+    async def _run_base(self, run: Run, tell: TellBase) -> None:
+        try:
+            base = await self._results_of_base(run, commands_of(run), ahead=True)
+            checks = tuple(
+                compare(number, command, kept.result, kept.result, tail=kept.output[-TAIL_CHARACTERS:])
+                for number, (command, kept) in enumerate(base.items(), 1)
+            )
+            if not all(check.ok for check in checks):
+                await asyncio.to_thread(self._outputs.keep, run.run, run.round, checks, merged={}, base=base)
+            await tell(checks)
+        except AegisError as error:
+            _log.warning("QA of the base failed", extra={"run": run.run, "reason": error.message})
+        except Exception:
+            _log.exception("QA of the base broke", extra={"run": run.run})
+
+    async def _results_of_base(self, run: Run, commands: Sequence[str], *, ahead: bool = False) -> Mapping[str, Kept]:
+        """What each command gives on the base; run only where that is not known."""
+        if not ahead and (begun := self._ahead.get(run.run)):
+            await asyncio.wait({begun})
+        async with self._base:
+            oid = run.facts.base_oid
+            tree = await self._repository.tree_of(oid)
+            around = await self._runner.fingerprint(run)
+            keys = {command: base_key(tree, command, around) for command in commands}
+            known = {command: kept for command in commands if (kept := self._known(keys[command], ahead=ahead))}
+            unknown = [command for command in commands if command not in known]
+            fresh = await self._run_all(run, oid, unknown, "base") if unknown else {}
+            for command, kept in fresh.items():
+                self._outputs.save_base(keys[command], kept)
+                if ahead and _could_not(kept):
+                    self._just_run[keys[command]] = kept
+            return {command: known.get(command) or fresh[command] for command in commands}
+
+    async def _run_base_again(self, run: Run, commands: Sequence[str]) -> Mapping[str, Kept]:
+        """Run what only the merged tree could run: what a machine lacks is told early, so it may be mended by now."""
+        tree = await self._repository.tree_of(run.facts.base_oid)
+        around = await self._runner.fingerprint(run)
+        results = await self._run_all(run, run.facts.base_oid, commands, "base")
+        for command, kept in results.items():
+            self._outputs.save_base(base_key(tree, command, around), kept)
+        return results
+
+    def _known(self, key: str, *, ahead: bool) -> Kept | None:
+        return self._outputs.load_base(key) or (self._just_run.get(key) if ahead else self._just_run.pop(key, None))
+
+    async def _run_all(self, run: Run, oid: str, commands: Sequence[str], name: str) -> dict[str, Kept]:
+        limits = {command: self._limit_s(run, command) for command in commands}
+        ran = await self._runner.run_all(run, oid, limits, name)
+        read = {command: await self._read(command, one.outcome, one.tools) for command, one in ran.items()}
+        return {command: keep_run(one, read[command]) for command, one in ran.items()}
+
+    def _limit_s(self, run: Run, command: str) -> float:
+        chosen = run.design.qa.limit_s(command) if run.design and run.design.qa else None
+        return chosen or self._timeout_s()
+
+
+def _could_not(kept: Kept) -> bool:
+    return kept.result.status in ("not_run", "empty")
+
+
+async def _blamed(run: Run, table: PartitionTable, failing: Sequence[str]) -> tuple[str, ...]:
+    pieces = {piece.name: piece.files for piece in run.pieces.values()}
+    return tuple(await asyncio.to_thread(blame, table, failing, pieces))
+
+
+async def _read_here(command: str, outcome: Outcome, tools: Sequence[Reader]) -> CheckResult:
+    return await asyncio.to_thread(assess, command, outcome, tools=tools)
+
+
+def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
+    """What a command gave, in one of the four words; its output ends with the reason when there is one."""
+    said = [result.note] if result.note else []
+    if ran.changed:
+        said.append(_changed(ran.changed))
+    if ran.empty and result.status != "passed":
+        said.append(f"empty submodules: {_list(ran.empty)}; in your checkout: {SET_UP}")
+        result = result.model_copy(update={"remedy": f"{SET_UP}, or {result.remedy}" if result.remedy else SET_UP})
+    result = result.model_copy(update={"note": "; ".join(said)})
+    notes = [f"[aegis-tui: {item.reason}]" for item in ran.outcome.obstacles]
+    return Kept(result, "\n".join([ran.outcome.output, *notes]) if notes else ran.outcome.output)
+
+
+def _changed(names: Sequence[str]) -> str:
+    return f"it changed {_list(names)}; the next check ran on what is committed"
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"

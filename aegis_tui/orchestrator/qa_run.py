@@ -1,0 +1,233 @@
+"""How a QA command is run: scratch worktree, environment, mounts, limits (FLOW-7). What its result means is in `qa`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aegis_tui.config import Limits
+from aegis_tui.domain.qa.assess import ask, tools_of
+from aegis_tui.domain.qa.command import script_of
+from aegis_tui.domain.qa.obstacle import Obstacle
+from aegis_tui.domain.qa.outcome import Outcome
+from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, script_text
+from aegis_tui.domain.qa.trouble import no_script
+from aegis_tui.domain.run import Run
+from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.instances import PASSED_ON
+from aegis_tui.orchestrator.qa_outputs import HEAD_BYTES, TAIL_BYTES
+from aegis_tui.orchestrator.whole import whole
+from aegis_tui.ports.program import Bounds, ProgramResult, ProgramRunner
+from aegis_tui.ports.repository import Repository, Worktree
+from aegis_tui.ports.result_files import ResultFiles
+from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
+from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
+
+_MIB = 1024 * 1024
+
+
+class BareEnvironment:
+    """A `QaEnvironment` with nothing beside the worktree."""
+
+    async def prepare(
+        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
+    ) -> Surroundings:
+        """Make nothing ready."""
+        return Surroundings()
+
+    async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
+        """Find nothing."""
+        return ()
+
+    async def stamp(self) -> str:
+        """Empty: nothing is looked at beside the worktree, so no install can change a result."""
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRun:
+    """One command on one tree."""
+
+    outcome: Outcome
+    """How it ended. With an obstacle the check is `not_run`; the program was perhaps not even started."""
+    tools: tuple[Reader, ...] = ()
+    """The test tools that it is known to start."""
+    changed: tuple[str, ...] = ()
+    """Tracked files that it changed, before the next command; that one saw them as they were committed."""
+    empty: tuple[str, ...] = ()
+    """Paths of submodules that stayed empty in the worktree: nobody has set them up here."""
+
+
+class QaRunner:
+    """Runs commands on a tree of the repository, in a scratch worktree that is removed afterwards.
+
+    Args:
+        repository: Where the trees come from.
+        sandbox: What holds the commands.
+        programs: Runs them.
+        scratch_dir: Where scratch worktrees are made.
+        environ: The hub's environment; only `PASSED_ON` of it reaches a command.
+        surroundings: Makes the project's environment ready.
+        limits: What one command may print and write.
+        result_files: Finds the files of results that the tools of a command wrote.
+    """
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        sandbox: Sandbox,
+        programs: ProgramRunner,
+        scratch_dir: Path,
+        environ: Mapping[str, str],
+        surroundings: QaEnvironment,
+        result_files: ResultFiles,
+        limits: Limits,
+    ) -> None:
+        self._limits = limits
+        self._result_files = result_files
+        self._repository, self._sandbox, self._programs = repository, sandbox, programs
+        self._surroundings, self._scratch_dir, self._environ = surroundings, scratch_dir, environ
+
+    async def run_all(self, run: Run, oid: str, limits_s: Mapping[str, float], name: str) -> dict[str, CommandRun]:
+        """Run commands one after the other in one fresh worktree.
+
+        Args:
+            run: For its id and the sandbox that it asks for.
+            oid: The commit to check out.
+            limits_s: Command line for bash -> the seconds that it may take; run in the order given.
+            name: Part of the worktree's name; two at once need two names.
+
+        Returns:
+            What became of each command.
+        """
+        level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
+        async with self._scratch(run, oid, name) as (scratch, home):
+            worktree, confined = scratch.path, level is not SandboxLevel.NONE
+            mounts = await self._repository.git_mounts(scratch)
+            around = await whole(self._surroundings.prepare(worktree, home, list(limits_s), confined=confined))
+            around = replace(around, read_only=(mounts.common_dir, *mounts.read_only, *around.read_only))
+            done: dict[str, CommandRun] = {}
+            for command, limit_s in limits_s.items():
+                if done:
+                    last = next(reversed(done))
+                    done[last] = replace(done[last], changed=await self._repository.restore_scratch(scratch))
+                done[command] = await self._run_one(command, worktree, home, around, level, limit_s=limit_s)
+            return {command: replace(ran, empty=scratch.empty) for command, ran in done.items()}
+
+    async def fingerprint(self, run: Run) -> str:
+        """What a result depends on besides the tree and the command: the same text, the same environment."""
+        installed = await self._surroundings.stamp()
+        parts = (*self._environment(Path("HOME")).items(), ("sandbox", run.options.sandbox), installed)
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+    @contextlib.asynccontextmanager
+    async def _scratch(self, run: Run, oid: str, name: str) -> AsyncIterator[tuple[Worktree, Path]]:
+        path = self._scratch_dir / f"{run.run}-{name}"
+        try:
+            worktree = await whole(self._repository.add_scratch(path, oid))
+        except BaseException:
+            with contextlib.suppress(AegisError):
+                await whole(self._repository.remove_worktree(path, rescue=None))
+            raise
+        try:
+            home = Path(tempfile.mkdtemp(prefix="qa-home-", dir=self._scratch_dir))
+            try:
+                yield worktree, home
+            finally:
+                await whole(asyncio.to_thread(shutil.rmtree, home, ignore_errors=True))
+        finally:
+            await whole(self._repository.remove_worktree(worktree.path, rescue=None))
+
+    async def _run_one(
+        self, command: str, worktree: Path, home: Path, around: Surroundings, level: SandboxLevel, *, limit_s: float
+    ) -> CommandRun:
+        place, since_ns = self._place(worktree, home)
+        known = tuple(item for item in around.obstacles if item.command in (None, command))
+        if obstacles := known or _lacks(command, place):
+            return CommandRun(Outcome(None, "", obstacles=obstacles))
+        asked = ask(command, place)
+        environment = _joined({**self._environment(home), **around.environment}, asked)
+        spec = SandboxSpec(
+            worktree=worktree,
+            cwd=worktree,
+            environment=environment,
+            read_write=(home,),
+            read_only=around.read_only,
+            links=around.links,
+            keep_environment=True,
+            own_session=True,
+        )
+        argv = self._sandbox.wrap(["bash", "-c", asked.command], spec, level)
+        result = await self._programs.run(
+            argv,
+            cwd=worktree,
+            environment=environment,
+            timeout_s=limit_s,
+            head_bytes=HEAD_BYTES,
+            tail_bytes=TAIL_BYTES,
+            bounds=self._bounds(worktree, home),
+        )
+        outcome = Outcome(
+            result.exit_code,
+            result.output,
+            await self._result_files.collect(asked.files, root=worktree, since_ns=since_ns),
+            (*_stopped(result, command), *await self._surroundings.inspect(worktree, home, command)),
+            root=str(worktree),
+            timeout_s=limit_s,
+            duration_s=result.duration_s,
+        )
+        return CommandRun(outcome, tools_of(command, place))
+
+    def _bounds(self, worktree: Path, home: Path) -> Bounds:
+        limits = self._limits
+        return Bounds(limits.output_mb * _MIB, folders=(worktree, home), disk_bytes=limits.disk_mb * _MIB)
+
+    def _place(self, worktree: Path, home: Path) -> tuple[Place, int]:
+        """Where a command runs, with a fresh folder for files of results, and the time by the file system's clock."""
+        results = tempfile.mkdtemp(prefix=".qa-results-", dir=home)
+        since_ns = Path(results).stat().st_mtime_ns
+        return Place(results, lambda name: self._result_files.read_text(worktree, name)), since_ns
+
+    def _environment(self, home: Path) -> dict[str, str]:
+        passed = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
+        return {
+            **passed,
+            "HOME": str(home),
+            "CI": "1",
+            "LANG": passed.get("LANG", "C.UTF-8"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # A hang says so with its last lines: they are not to wait in a buffer.
+            "PYTHONUNBUFFERED": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "PATH": passed.get("PATH", os.defpath),
+        }
+
+
+def _stopped(result: ProgramResult, command: str) -> tuple[Obstacle, ...]:
+    """The bound that a command was ended for."""
+    if not result.stopped:
+        return ()
+    remedy = "raise the limit in [limits] of your configuration, or let the command use less"
+    return (Obstacle(kind="killed", reason=f"it was ended: {result.stopped}", remedy=remedy, command=command),)
+
+
+def _lacks(command: str, place: Place) -> tuple[Obstacle, ...]:
+    """The package script that a command runs, where package.json has none: a quiet npm does not even say so."""
+    script = script_of(command)
+    if script is None or not place.read("package.json") or script_text(place, script) is not None:
+        return ()
+    return (no_script(script),)
+
+
+def _joined(environment: Mapping[str, str], asked: Asked) -> dict[str, str]:
+    """The environment with what the readers ask for; options that are there stay, before ours."""
+    added = {name: f"{environment.get(name, '')} {value}".strip() for name, value in asked.environment.items()}
+    return {**environment, **added}

@@ -1,0 +1,310 @@
+"""The reconciler: look at the state, do what it calls for, say so with a command (design 1).
+
+It keeps nothing that the log does not have. An effect that fails is tried again with growing pauses; one that fails for
+good ends what depends on it, with the reason, instead of hanging.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.cause import Cause, one_line
+from aegis_tui.domain.command import AnyCommand
+from aegis_tui.domain.decision import THE_HUB
+from aegis_tui.domain.effect import (
+    CheckComposition,
+    CommitRun,
+    ComposePiece,
+    Effect,
+    FinishRun,
+    InspectPiece,
+    LaunchInstance,
+    PrepareInstance,
+    PrepareRun,
+    ReclaimInstance,
+    RunQa,
+    StopInstance,
+    needed,
+)
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.fence import PieceFences
+from aegis_tui.domain.fence_rules import piece_fences
+from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.report import ReportFold
+from aegis_tui.domain.reservation import standing_table
+from aegis_tui.domain.run import Piece, Run, RunStatus
+from aegis_tui.domain.run_event import Stage
+from aegis_tui.domain.scope import scope_of, shared_text
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.giving_up import cause_of_failure, given_up_command
+from aegis_tui.orchestrator.instances import InstanceKeeper
+from aegis_tui.orchestrator.integrate import Integrator
+from aegis_tui.orchestrator.qa import Quality
+from aegis_tui.ports.command_port import CommandPort
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+TRIES = 4
+"""How often an effect is tried before what depends on it is given up."""
+
+FIRST_PAUSE_S = 0.5
+TICK_S = 1.0
+MAKING_S = 10.0
+"""How long a reconciler that is stopped waits for worktrees that are just being made."""
+
+_WORK = (Stage.FOUNDATION, Stage.MONITORING, Stage.INTEGRATE)
+
+ReadEvents = Callable[[int], AsyncIterator[Event]]
+"""The log after the event of that number, page by page: other tasks go on in between."""
+
+DescribeCommit = Callable[[str], Awaitable[dict[str, Any]]]
+"""What git says of a commit: subject, files, trailers."""
+
+
+class Reconciler:
+    """Does the side effects that the state calls for.
+
+    Args:
+        port: The hub's command port.
+        keeper: Brings instances up and puts them away.
+        integrator: Compares, composes and commits.
+        quality: Runs QA.
+        read_events: The log, for the report.
+        describe_commit: What git says of the commit, for the report.
+        before_launch: Called before a pane is opened: the gateway must know the instance by then.
+        when_idle: Called when a run is put away and no instance is left.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: CommandPort,
+        keeper: InstanceKeeper,
+        integrator: Integrator,
+        quality: Quality,
+        read_events: ReadEvents,
+        describe_commit: DescribeCommit,
+        before_launch: Callable[[], Awaitable[None]],
+        when_idle: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._port, self._keeper, self._integrator, self._quality = port, keeper, integrator, quality
+        self._read_events, self._describe_commit = read_events, describe_commit
+        self._before_launch, self._when_idle = before_launch, when_idle
+        self._running: dict[Effect, asyncio.Task[None]] = {}
+        self._tries: dict[Effect, int] = {}
+        self._wake = asyncio.Event()
+        self._do: dict[type[Any], Callable[[Any], Awaitable[AnyCommand | None]]] = {
+            PrepareRun: self._prepare_run,
+            PrepareInstance: self._prepare_instance,
+            LaunchInstance: self._launch,
+            StopInstance: self._stop_instance,
+            ReclaimInstance: self._reclaim,
+            InspectPiece: self._inspect,
+            ComposePiece: self._compose,
+            CheckComposition: self._check,
+            RunQa: self._qa,
+            CommitRun: self._commit,
+            FinishRun: self._finish,
+        }
+
+    async def run(self) -> None:
+        """Reconcile until cancelled; then every effect in flight is cancelled and awaited."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                self._wake.clear()
+                for effect in await self._port.read(needed):
+                    if effect not in self._running:
+                        self._running[effect] = asyncio.create_task(self._perform(effect))
+                if run := await self._port.read(self._whose_base_is_wanted):
+                    self._quality.look_ahead(run, partial(self._tell_base, run))
+                try:
+                    async with asyncio.timeout(TICK_S):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            # A worktree that is just being made is finished, and taken away again if nobody wants it any more.
+            making = [task for effect, task in self._running.items() if isinstance(effect, PrepareInstance)]
+            if making:
+                await asyncio.wait(making, timeout=MAKING_S)
+            tasks = [watching, *self._running.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._quality.leave()
+
+    def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
+        """The run whose base QA has not looked at yet, while its workers work."""
+        run = workspace.runs.current()
+        if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK:
+            return None
+        return None if self._quality.has_looked_ahead(run.run) else run.model_copy(deep=True)
+
+    async def _tell_base(self, run: Run, checks: tuple[QaCheck, ...]) -> None:
+        command = commands.QaMarkBaseChecked(run=run.run, oid=run.facts.base_oid, checks=checks)
+        await self._port.submit(command, THE_HUB)
+
+    async def _watch(self) -> None:
+        async for _ in self._port.changes():
+            self._wake.set()
+
+    async def _perform(self, effect: Effect) -> None:
+        try:
+            if command := await self._do[type(effect)](effect):
+                await self._port.submit(command, THE_HUB)
+            self._tries.pop(effect, None)
+        except AegisError as error:
+            await self._after_failure(effect, cause_of_failure(error))
+        except Exception as error:
+            _log.exception("effect broke", extra={"effect": repr(effect)})
+            await self._after_failure(effect, cause_of_failure(error))
+        finally:
+            self._running.pop(effect, None)
+            self._wake.set()
+
+    async def _after_failure(self, effect: Effect, cause: Cause) -> None:
+        tries = self._tries[effect] = TRIES if cause.is_certain else self._tries.get(effect, 0) + 1
+        extra = {"effect": repr(effect), "tries": tries, "reason": cause.message, "code": cause.code}
+        _log.warning("effect failed: %s", cause.message, extra=extra)
+        if tries < TRIES:
+            await asyncio.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
+            return
+        if command := given_up_command(effect, cause):
+            try:
+                await self._port.submit(command, THE_HUB)
+                self._tries.pop(effect, None)
+                return
+            except AegisError as error:  # a full disk takes no event: it is done again, and given up again, later
+                _log.warning("a failure could not be logged: %s", error.message)
+        await asyncio.sleep(min(60.0, FIRST_PAUSE_S * 2**tries))
+
+    async def _instance(self, agent_id: str) -> tuple[Instance, Run]:
+        def view(workspace: Workspace) -> tuple[Instance, Run]:
+            instance = workspace.instances.by_id[agent_id]
+            return instance.model_copy(), workspace.runs.by_id[instance.run or ""].model_copy(deep=True)
+
+        return await self._port.read(view)
+
+    async def _run(self, name: str) -> Run:
+        return await self._port.read(lambda workspace: workspace.runs.by_id[name].model_copy(deep=True))
+
+    async def _piece(self, run: str, name: str) -> tuple[Run, Piece, PieceFences]:
+        def view(workspace: Workspace) -> tuple[Run, Piece, PieceFences]:
+            found = workspace.runs.by_id[run].model_copy(deep=True)
+            return found, found.pieces[name], piece_fences(workspace, found, found.pieces[name])
+
+        return await self._port.read(view)
+
+    async def _prepare_run(self, effect: PrepareRun) -> AnyCommand:
+        await self._integrator.prepare_run(await self._run(effect.run))
+        return commands.RunMarkPrepared(run=effect.run)
+
+    async def _prepare_instance(self, effect: PrepareInstance) -> None:
+        """Make what it needs; taken away again if it was stopped meanwhile, since nobody else knows of it then."""
+        instance, run = await self._instance(effect.agent_id)
+        scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))
+        prepared = await self._keeper.prepare(instance, run, scope, shared_text(run))
+        command = commands.InstanceMarkPrepared(
+            agent_id=effect.agent_id, worktree=str(prepared.worktree), token_hash=prepared.token_hash
+        )
+        await self._port.submit(command, THE_HUB)
+        now, _ = await self._instance(effect.agent_id)
+        if now.worktree is None:
+            made = now.model_copy(update={"worktree": str(prepared.worktree)})
+            await self._keeper.reclaim(made, saved_tree=None)
+
+    async def _launch(self, effect: LaunchInstance) -> AnyCommand:
+        instance, _ = await self._instance(effect.agent_id)
+        await self._before_launch()
+        pane, pid = await self._keeper.launch(instance)
+        return commands.InstanceMarkLaunched(agent_id=effect.agent_id, pane=pane, pid=pid)
+
+    async def _stop_instance(self, effect: StopInstance) -> AnyCommand:
+        instance, _ = await self._instance(effect.agent_id)
+        await self._keeper.stop(instance)
+        return commands.InstanceMarkExited(agent_id=effect.agent_id, reason="stopped")
+
+    async def _reclaim(self, effect: ReclaimInstance) -> AnyCommand:
+        instance, _ = await self._instance(effect.agent_id)
+        ref = await self._keeper.reclaim(instance, saved_tree=None)
+        return commands.InstanceMarkReclaimed(agent_id=effect.agent_id, rescue_ref=ref)
+
+    async def _inspect(self, effect: InspectPiece) -> AnyCommand:
+        run, piece, fences = await self._piece(effect.run, effect.piece)
+        author = await self._port.read(lambda workspace: workspace.instances.find(piece.agent_id or ""))
+        refused = await self._keeper.take_in(author, effect.head_oid) if author else ""
+        found = await self._integrator.inspect(run, piece, effect.head_oid, fences, refused=refused)
+        return commands.PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **found)
+
+    async def _compose(self, effect: ComposePiece) -> AnyCommand:
+        run, piece, fences = await self._piece(effect.run, effect.piece)
+        place = {"run": effect.run, "piece": effect.piece, "head_oid": effect.head_oid}
+        stale = await self._integrator.stale(run, effect.head_oid, fences)
+        if stale := stale or await self._integrator.beyond(run, piece, effect.head_oid):
+            return commands.MergeMarkRejected(**place, overlaps=(), stale=tuple(stale))
+        oid, overlaps = await self._integrator.compose(run, piece, effect.head_oid)
+        if oid is None:
+            return commands.MergeMarkRejected(**place, overlaps=tuple(overlaps))
+        for instance in await self._port.read(lambda workspace: list(workspace.instances.alive())):
+            await self._keeper.show_working_ref(instance, oid)
+        return commands.MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken))
+
+    async def _check(self, effect: CheckComposition) -> AnyCommand:
+        found = await self._integrator.check_composition(await self._run(effect.run), effect.oid)
+        return commands.CompositionMarkChecked(run=effect.run, oid=effect.oid, **found)
+
+    async def _qa(self, effect: RunQa) -> AnyCommand:
+        run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))
+        found = await self._quality.judge(run, effect.oid, table)
+        return commands.QaMarkFinished.model_validate(
+            {"run": effect.run, "round": effect.round, "oid": effect.oid, **found}
+        )
+
+    async def _commit(self, effect: CommitRun) -> AnyCommand:
+        run = await self._run(effect.run)
+        mine = await self._port.read(lambda workspace: [*workspace.instances.of_run(effect.run)])
+        return commands.RunMarkCommitted(run=effect.run, **await self._integrator.commit(run, mine))
+
+    async def _finish(self, effect: FinishRun) -> AnyCommand:
+        """Clean up and report. From the last try on, what fails is named in the report and the rest is done."""
+        run = await self._run(effect.run)
+        await self._quality.leave(effect.run)
+        problems: list[str] = []
+        is_last = self._tries.get(effect, 0) >= TRIES - 1
+        await self._tolerate(self._integrator.put_away(run), "the run's branches are not cleaned up", problems, is_last)
+        seen: dict[str, Any] | None = None
+        if run.commit:
+            said = self._describe_commit(run.commit.oid)
+            seen = await self._tolerate(said, "git does not describe the commit", problems, is_last)
+        fold = ReportFold(effect.run)
+        async for event in self._read_events(run.started_seq - 1):
+            if fold.take(event):
+                break
+        await self._tolerate(self._when_idle(), "the terminal server is still there", problems, is_last)
+        report = fold.report(commit=seen)
+        return commands.RunMarkFinished(run=effect.run, report={**report, "problems": problems} if problems else report)
+
+    async def _tolerate(self, step: Awaitable[T], words: str, problems: list[str], is_last: bool) -> T | None:
+        try:
+            return await step
+        except Exception as error:
+            if not is_last:
+                raise
+            problems.append(f"{words}: {one_line(cause_of_failure(error).message)}")
+            return None
+
+
+def _run_and_partitions(workspace: Workspace, name: str) -> tuple[Run, PartitionTable]:
+    run = workspace.runs.by_id[name]
+    return run.model_copy(deep=True), standing_table(workspace, run)

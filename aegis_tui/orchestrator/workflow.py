@@ -1,0 +1,290 @@
+"""The workflow as one service of the hub: preflight before a run, the reconciler and the watch over panes during it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.decision import THE_HUB
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance import Instance, Phase
+from aegis_tui.domain.run import Run
+from aegis_tui.domain.run_event import Stage
+from aegis_tui.domain.scope import scope_of
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.disk_watch import DiskWatch, Watched
+from aegis_tui.orchestrator.instances import InstanceKeeper
+from aegis_tui.orchestrator.integrate import Integrator
+from aegis_tui.orchestrator.qa import Quality
+from aegis_tui.orchestrator.reconcile import DescribeCommit, Reconciler
+from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.ports.terminal import Terminal
+
+_log = logging.getLogger(__name__)
+
+JOIN_DEADLINE_S = 90.0
+"""A program that was launched and has not joined by then counts as failed."""
+
+PANE_CHECK_S = 2.0
+HEADS_CHECK_S = 1.5
+PAGE = 1000
+
+
+class Log(CommandPort, Protocol):
+    """The command port together with the log that it writes."""
+
+    async def events(self, after: int, limit: int) -> list[Event]:
+        """Logged events after a seq, at most `limit`."""
+        ...
+
+
+class Gateway(Protocol):
+    """The model gateway of the workspace."""
+
+    async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
+        """Make sure it runs, with this endpoint and these callers (token hash to agent id)."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the workflow is made of; chosen by the composition root."""
+
+    terminal: Terminal
+    keeper: InstanceKeeper
+    integrator: Integrator
+    quality: Quality
+    gateway: Gateway
+    describe_commit: DescribeCommit
+    disks: DiskWatch
+
+
+class Workflow:
+    """Keeps a run going from the log alone; nothing of it is remembered elsewhere."""
+
+    def __init__(self, parts: Parts, log: Log) -> None:
+        self._parts, self._log = parts, log
+        self._reconciler = Reconciler(
+            port=log,
+            keeper=parts.keeper,
+            integrator=parts.integrator,
+            quality=parts.quality,
+            read_events=self._events_after,
+            describe_commit=parts.describe_commit,
+            before_launch=self._serve_gateway,
+            when_idle=self._all_quiet,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Go on where the log stands."""
+        if await self._log.read(_has_instances):
+            await self._parts.terminal.start()
+        await self._serve_gateway()
+        loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
+            ("reconciler", self._reconciler.run),
+            ("gateway", self._follow_gateway),
+            ("exits", self._follow_exits),
+            ("panes", self._check_panes),
+            ("heads", self._watch_heads),
+            ("fences", self._follow_fences),
+            ("disks", self._watch_disks),
+        ]
+        self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
+
+    async def stop(self) -> None:
+        """End every loop; agents, panes and the gateway go on while a run is open."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if not await self._log.read(_has_instances):
+            try:
+                await self._all_quiet()
+            except AegisError as error:
+                _log.warning("the terminal server goes on: %s", error.message)
+            await self._parts.gateway.close()
+
+    async def _all_quiet(self) -> None:
+        await self._parts.terminal.stop_server()
+
+    async def _events_after(self, after: int) -> AsyncIterator[Event]:
+        after = max(0, after)
+        while page := await self._log.events(after, PAGE):
+            for event in page:
+                yield event
+            after = page[-1].seq
+
+    async def _follow_gateway(self) -> None:
+        async for keys in self._log.changes():
+            if not keys or any(kind in ("instance", "run") for kind, _ in keys):
+                await self._serve_gateway()
+
+    async def _serve_gateway(self) -> None:
+        wanted = await self._log.read(_gateway_map)
+        if wanted is not None:
+            await self._parts.gateway.serve(*wanted)
+
+    async def _follow_exits(self) -> None:
+        async for end in self._parts.terminal.exits():
+            await self._tell_exit(end.instance, end.status, end.signal, "")
+
+    async def _tell_exit(self, name: str, status: int | None, signal: int | None, reason: str) -> None:
+        found = await self._log.read(lambda workspace: workspace.instances.find(name))
+        if found is not None and found.phase in (Phase.LAUNCHED, Phase.JOINED, Phase.PREPARED):
+            words = await self._parts.keeper.screens.words(found.instance_id)
+            command = commands.InstanceMarkExited(
+                agent_id=found.agent_id, status=status, signal=signal, reason=reason, words=words
+            )
+            await self._log.submit(command, THE_HUB)
+
+    async def _check_panes(self) -> None:
+        """Find what no event told: panes that died while the hub was down, programs that never join, a dead gateway."""
+        launched_at: dict[str, float] = {}
+        while True:
+            expected = await self._log.read(_with_pane)
+            panes = {}
+            if expected:
+                panes = {pane.instance: pane for pane in await self._parts.terminal.list_panes()}
+            for name, phase in expected.items():
+                pane = panes.get(name)
+                if pane is None:
+                    await self._tell_exit(name, None, None, "its pane is gone")
+                elif pane.dead:
+                    await self._tell_exit(name, pane.exit_status, pane.exit_signal, "")
+                elif phase is Phase.LAUNCHED:
+                    since = launched_at.setdefault(name, time.monotonic())
+                    if time.monotonic() - since > JOIN_DEADLINE_S:
+                        await self._tell_exit(name, None, None, "it did not join the hub in time")
+            await self._serve_gateway()
+            await asyncio.sleep(PANE_CHECK_S)
+
+    async def _watch_disks(self) -> None:
+        async def alive() -> list[Watched]:
+            names = await self._log.read(_with_worktree)
+            return [Watched(name, (worktree, *self._parts.keeper.written_by(name))) for name, worktree in names]
+
+        async def end(name: str, reason: str) -> None:
+            await self._parts.terminal.close_pane(name)
+            await self._tell_exit(name, None, None, reason)
+
+        await self._parts.disks.follow(alive, end)
+
+    async def _follow_fences(self) -> None:
+        """Keep the commit hooks in step with partitions and grants that change while a run goes on (PART-5, PART-6)."""
+        known: dict[str, Fence] = {}
+        async for keys in self._log.changes():
+            if keys and not any(kind in ("partition", "workspace") for kind, _ in keys):
+                continue
+            for fence in await self._log.read(_fences):
+                name = fence.instance.agent_id
+                before = known.get(name)
+                known[name] = fence
+                if fence.granted or (before and before.instance.partition != fence.instance.partition):
+                    await self._parts.keeper.fence(fence.instance, fence.run, fence.scope, fence.granted)
+
+    async def _watch_heads(self) -> None:
+        """Predict conflicts between commits as they are made, before anything is handed in (GIT-2)."""
+        seen: dict[str, str] = {}
+        while True:
+            await asyncio.sleep(HEADS_CHECK_S)
+            run = await self._log.read(_monitored)
+            if run is None:
+                continue
+            for instance in await self._log.read(lambda workspace: list(workspace.instances.alive())):
+                if instance.worktree and instance.run == run.run:
+                    await self._parts.keeper.take_over(instance)
+            heads = await self._parts.integrator.branch_heads(run)
+            if heads == seen or len(heads) < 2:
+                continue
+            seen = heads
+            overlaps = await self._parts.integrator.predict_commits(run, heads)
+            if overlaps:
+                command = commands.ConflictsObserved(run=run.run, overlaps=tuple(overlaps))
+                await self._log.submit(command, THE_HUB)
+
+
+async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a loop again when it breaks; what it looks at is in the log, so nothing is lost."""
+    while True:
+        try:
+            await loop()
+        except AegisError as error:
+            _log.warning("loop failed: %s: %s", name, error.message)
+        except Exception:
+            _log.exception("loop broke", extra={"loop": name})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.sleep(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What one instance may commit now."""
+
+    instance: Instance
+    run: Run
+    scope: dict[str, Any]
+    granted: tuple[str, ...]
+
+
+def _fences(workspace: Workspace) -> list[Fence]:
+    run = workspace.runs.current()
+    if run is None:
+        return []
+    return [
+        Fence(
+            item.model_copy(),
+            run.model_copy(deep=True),
+            scope_of(workspace, run, item),
+            workspace.partitions.grants.get(item.agent_id, ()),
+        )
+        for item in workspace.instances.of_run(run.run)
+        if item.is_alive and item.worktree and item.partition
+    ]
+
+
+def _has_instances(workspace: Workspace) -> bool:
+    run = workspace.runs.current()
+    return run is not None and any(item.phase is not Phase.RECLAIMED for item in workspace.instances.of_run(run.run))
+
+
+def _with_pane(workspace: Workspace) -> dict[str, Phase]:
+    return {
+        item.instance_id: item.phase
+        for item in workspace.instances.alive()
+        if item.pane is not None and item.phase in (Phase.LAUNCHED, Phase.JOINED)
+    }
+
+
+def _with_worktree(workspace: Workspace) -> list[tuple[str, Path]]:
+    return [(item.instance_id, Path(item.worktree)) for item in workspace.instances.alive() if item.worktree]
+
+
+def _monitored(workspace: Workspace) -> Run | None:
+    run = workspace.runs.current()
+    if run is None or not run.is_open or run.stage is not Stage.MONITORING:
+        return None
+    return run.model_copy(deep=True)
+
+
+def _gateway_map(workspace: Workspace) -> tuple[str, str | None, dict[str, str]] | None:
+    run = workspace.runs.current()
+    if run is None or not run.options.base_url:
+        return None
+    callers = {
+        item.token_hash: item.agent_id
+        for item in workspace.instances.of_run(run.run)
+        if item.token_hash and item.is_alive
+    }
+    return run.options.base_url, run.options.model or run.facts.model, callers

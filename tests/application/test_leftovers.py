@@ -1,0 +1,135 @@
+"""What nobody owns any more is put away, and no work is lost with it (PANE-8, GIT-1)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aegis_tui.adapters.git.folder import find_scratch_of_the_dead, scratch_folder
+from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.application.leftovers import Leftovers, Removed
+from aegis_tui.ports.repository import Guard, WorktreeSpec
+from aegis_tui.testing.sample_repository import create_sample_repository
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    create_sample_repository(tmp_path / "repo")
+    for name in ("worktrees", "scratch", "tmp"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def git(folder: Path, *args: str) -> str:
+    return subprocess.run(["git", *args], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+async def _leave(state: Path) -> str:
+    """Two worktrees with unsaved work and a scratch one, as a hub that is killed leaves them."""
+    repository = await open_repository(state / "repo")
+    base = git(state / "repo", "rev-parse", "HEAD")
+    for name in ("w01", "w02"):
+        guard = Guard(
+            agent_id=f"NATIVE-{name}",
+            own_ref=f"refs/heads/aegis/run1/{name}",
+            integration_ref="refs/heads/aegis/run1/integration",
+            allow=("**",),
+            hooks_dir=state / "instances" / name / "hooks",
+        )
+        path = state / "worktrees" / name
+        await repository.add_worktree(WorktreeSpec(name, path, f"aegis/run1/{name}", base, guard))
+        (path / "unsaved.txt").write_text(f"work of {name}\n")
+    await repository.add_scratch(state / "scratch" / "run1-composed", base)
+    return base
+
+
+async def _remove(state: Path, *claimed: Path, only: str | None = None, is_running: bool = False) -> list[Removed]:
+    leftovers = Leftovers(
+        await open_repository(state / "repo"),
+        worktrees_dir=state / "worktrees",
+        scratch_dir=state / "scratch",
+        find_scratch=lambda: find_scratch_of_the_dead(state / "tmp"),
+    )
+    return await leftovers.remove([str(path) for path in claimed], only=only, is_running=is_running)
+
+
+def test_unclaimed_worktrees_go_and_their_work_is_kept(state: Path) -> None:
+    asyncio.run(_leave(state))
+    removed = asyncio.run(_remove(state, state / "worktrees" / "w02"))
+
+    assert [(item.kind, Path(item.path).name) for item in removed] == [
+        ("worktree", "w01"),
+        ("scratch worktree", "run1-composed"),
+    ]
+    assert git(state / "repo", "show", f"{removed[0].rescue_ref}:unsaved.txt") == "work of w01"
+    assert (state / "worktrees" / "w02" / "unsaved.txt").exists()
+    assert asyncio.run(_remove(state, state / "worktrees" / "w02")) == []
+
+
+def test_scratch_of_a_check_that_was_killed_goes_and_that_of_a_running_hub_stays(state: Path) -> None:
+    asyncio.run(_leave(state))
+    (state / "scratch" / "qa-home-x").mkdir()
+    (state / "scratch" / "qa-home-x" / "link").symlink_to(state / "repo")
+    mine = [state / "worktrees" / name for name in ("w01", "w02")]
+    assert asyncio.run(_remove(state, *mine, is_running=True)) == []
+    removed = asyncio.run(_remove(state, *mine))
+    assert {item.kind for item in removed} == {"scratch worktree", "temporary folder"}
+    assert list((state / "scratch").iterdir()) == []
+    assert (state / "repo" / "README.md").exists()
+
+
+def test_scratch_that_was_cut_off_in_the_making_goes(state: Path) -> None:
+    place = state / "scratch" / "run1-base"
+    options = ("--detach", "--no-checkout", "--lock", "--reason", "aegis-tui scratch")
+    git(state / "repo", "worktree", "add", *options, str(place))
+    removed = asyncio.run(_remove(state))
+    assert [(item.kind, item.kept) for item in removed] == [("scratch worktree", None)]
+    assert list((state / "scratch").iterdir()) == []
+    assert len(git(state / "repo", "worktree", "list").splitlines()) == 1
+
+
+def test_one_worktree_can_be_named(state: Path) -> None:
+    asyncio.run(_leave(state))
+    removed = asyncio.run(_remove(state, only="w02"))
+    assert [Path(item.path).name for item in removed] == ["w02"]
+    assert sorted(path.name for path in (state / "worktrees").iterdir()) == ["w01"]
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_goes(state: Path) -> None:
+    asyncio.run(_leave(state))
+    git(state / "worktrees" / "w01", "init", "-q", "inner")
+    (state / "worktrees" / "w01" / "inner" / "file").write_text("x")
+    git(state / "worktrees" / "w01" / "inner", "add", ".")
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    git(state / "worktrees" / "w01" / "inner", *who, "commit", "-qm", "inner")
+    removed = asyncio.run(_remove(state))
+    kept = {Path(item.path).name: item.kept for item in removed}
+    assert "repository of its own" in str(kept["w01"])
+    assert kept["w02"] is None
+    assert (state / "worktrees" / "w01" / "inner" / "file").exists()
+
+
+def test_a_folder_that_git_has_forgotten_is_saved_too(state: Path) -> None:
+    asyncio.run(_leave(state))
+    (state / "repo" / ".git" / "worktrees" / "w01" / "gitdir").unlink()
+    removed = {Path(item.path).name: item for item in asyncio.run(_remove(state))}
+    assert git(state / "repo", "show", f"{removed['w01'].rescue_ref}:unsaved.txt") == "work of w01"
+
+
+def test_temporary_folders_go_with_the_process_that_made_them(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(state / "tmp"))
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    left = state / "tmp" / f"aegis-git-{int(dead.stdout)}-x"
+    left.mkdir()
+    (left / "index").write_text("x")
+    with scratch_folder() as mine:
+        assert str(os.getpid()) in mine.name
+        assert find_scratch_of_the_dead() == [left]
+        asyncio.run(_remove(state))
+        assert mine.exists()
+    assert list((state / "tmp").iterdir()) == []

@@ -1,0 +1,123 @@
+"""What a run needs is looked at in one order, and the first obstacle is the answer (FLOW-2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from aegis_tui.domain.command import RunStart
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, DesignRefused, Refused
+from aegis_tui.orchestrator.preflight import Preflight
+from aegis_tui.ports.repository import RepositoryFacts
+from aegis_tui.ports.repository_condition import MissingFilter, RepositoryCondition
+from aegis_tui.ports.sandbox import SandboxLevel, SandboxReport
+
+DESIGN = {"goal": "g", "features": [{"id": "a", "title": "A", "brief": "a", "partition": ["a/**"]}]}
+
+
+@dataclass
+class Machine:
+    """Repository, sandbox, model server and state in memory; notes what it was asked."""
+
+    condition_is: RepositoryCondition = field(default_factory=RepositoryCondition)
+    bytes_is: int = 1000
+    asked: list[str] = field(default_factory=list)
+
+    async def list_refs(self, prefix: str) -> tuple[Any, ...]:
+        return ()
+
+    async def preflight(self, run: str) -> None:
+        self.asked.append("branches")
+
+    async def condition(self) -> RepositoryCondition:
+        self.asked.append("condition")
+        return self.condition_is
+
+    async def checkout_bytes(self) -> int:
+        return self.bytes_is
+
+    async def facts(self) -> RepositoryFacts:
+        self.asked.append("facts")
+        return RepositoryFacts(Path("/r"), Path("/r/.git"), "k", "0" * 40, "main", "P", "p@x", False, 0)
+
+    async def probe(self) -> SandboxReport:
+        return SandboxReport(SandboxLevel.NONE, {})
+
+    def choose(self, mode: str, report: SandboxReport) -> SandboxLevel:
+        return SandboxLevel.NONE
+
+    async def read(self, view: Callable[[Workspace], Any]) -> Any:
+        return view(Workspace())
+
+    @property
+    def base_url(self) -> str:
+        return "http://localhost:1/v1"
+
+    models = ("m",)
+    scripted = True
+
+    async def endpoint(self, url: str) -> Machine:
+        self.asked.append("model")
+        return self
+
+    async def files(self, oid: str) -> dict[str, str]:
+        return {}
+
+    async def try_model(self, *arguments: Any, **options: Any) -> Any:
+        raise AssertionError("a scripted model is not tried")
+
+
+def complete(machine: Machine, folder: Path, **fields: Any) -> RunStart:
+    part = cast(Any, machine)
+    preflight = Preflight(
+        repository=part,
+        sandbox=part,
+        probe_endpoint=machine.endpoint,
+        list_files=machine.files,
+        port=part,
+        try_model=machine.try_model,
+        state_dir=folder,
+        find_warnings=lambda: ("the key is readable by all",),
+    )
+    return asyncio.run(preflight.complete(RunStart.model_validate({"goal": "g", "design": DESIGN, **fields})))
+
+
+def refused(machine: Machine, folder: Path, **fields: Any) -> AegisError:
+    with pytest.raises(AegisError) as caught:
+        complete(machine, folder, **fields)
+    return caught.value
+
+
+def test_a_machine_on_which_all_is_well_gives_facts_remarks_and_the_place_of_the_logs(tmp_path: Path) -> None:
+    machine = Machine(RepositoryCondition(signs_commits=True, submodules=("lib/x",)))
+    done = complete(machine, tmp_path)
+    assert done.run == "run1" and done.facts is not None
+    assert machine.asked == ["branches", "condition", "facts", "model"]
+    assert done.facts.submodules == ("lib/x",)
+    assert done.facts.warnings[0] == "the key is readable by all" and "not signed" in done.facts.warnings[1]
+    assert done.facts.logs == str(tmp_path / "logs")
+
+
+def test_an_obstacle_in_the_repository_is_named_before_git_or_the_model_meets_it(tmp_path: Path) -> None:
+    machine = Machine(RepositoryCondition(missing_filters=(MissingFilter("lfs", "git-lfs", "a.bin"),)))
+    assert refused(machine, tmp_path).code == "preflight.filter"
+    assert machine.asked == ["branches", "condition"]
+
+
+def test_a_checkout_larger_than_the_disk_is_refused_before_the_model_is_asked(tmp_path: Path) -> None:
+    machine = Machine(bytes_is=1 << 60)
+    error = refused(machine, tmp_path)
+    assert isinstance(error, Refused) and error.code == "preflight.disk" and str(tmp_path) in error.message
+    assert "model" not in machine.asked
+
+
+def test_a_design_that_cannot_be_read_is_refused_before_anything_is_looked_at(tmp_path: Path) -> None:
+    machine = Machine()
+    error = refused(machine, tmp_path, design={"goal": "g"})
+    assert isinstance(error, DesignRefused) and "condition" not in machine.asked

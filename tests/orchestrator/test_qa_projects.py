@@ -1,0 +1,68 @@
+"""Ordinary projects as fresh clones: QA runs against the worktree, and a broken change shuts the gate (FLOW-7)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aegis_tui.domain.qa.assess import assess
+from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.qa.verdict import compare
+from aegis_tui.ports.sandbox import SandboxMode
+from tests.orchestrator.qa_lab import Lab
+
+SANDBOXES: list[SandboxMode] = ["off", "auto"]
+
+
+def judge(lab: Lab, command: str, oid: str, sandbox: SandboxMode) -> QaCheck:
+    """The check that decides on a commit whose base is the checkout's."""
+    base, merged = (lab.run(one, command, sandbox=sandbox)[0] for one in (lab.git("rev-parse", "HEAD"), oid))
+    results = [assess(command, run.outcome, tools=run.tools) for run in (merged, base)]
+    return compare(1, command, *results)
+
+
+def python_project(lab: Lab) -> tuple[str, str, str]:
+    """A src layout, installed in editable form by setuptools: its source, the text of it, the command."""
+    test = "import unittest, shop\nclass T(unittest.TestCase):\n"
+    test += "    def test_price(self): self.assertEqual(shop.price(), 1)\n"
+    lab.write("pyproject.toml", '[project]\nname = "shop"\nversion = "1"\n')
+    lab.write("tests/test_price.py", test)
+    _, site = lab.virtualenv()
+    (site / "__editable__.shop-1.pth").write_text(f"{lab.root}/src")
+    return "src/shop/__init__.py", "def price(): return VALUE\n", "python -m unittest discover -s tests"
+
+
+def npm_project(lab: Lab) -> tuple[str, str, str]:
+    """A workspace whose test imports another package of the workspace and an installed one."""
+    if shutil.which("npm") is None:
+        pytest.skip("missing: npm")
+    lab.write("package.json", '{"name": "whole", "workspaces": ["p/*"], "scripts": {"test": "node --test p/site"}}')
+    lab.write("p/shop/package.json", '{"name": "shop", "main": "index.js"}')
+    lab.write("p/site/package.json", '{"name": "site"}')
+    test = "const {test} = require('node:test')\n"
+    test += "test('price', () => require('dep').equal(require('shop').price(), 1))\n"
+    lab.write("p/site/price.test.js", test)
+    lab.write("node_modules/dep/index.js", "exports.equal = require('assert').equal\n")
+    (lab.root / "node_modules/shop").symlink_to("../p/shop")
+    return "p/shop/index.js", "exports.price = () => VALUE\n", "npm test"
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("project", [python_project, npm_project])
+def test_a_good_change_passes_and_a_broken_one_shuts_the_gate(
+    tmp_path: Path, project: Callable[[Lab], tuple[str, str, str]], sandbox: SandboxMode
+) -> None:
+    lab = Lab(tmp_path)
+    lab.write(".gitignore", ".venv/\nnode_modules/\n")
+    name, text, command = project(lab)
+    good = lab.commit_change(name, text.replace("VALUE", "1"), text.replace("VALUE", "2 - 1"))
+    lab.write(name, text.replace("VALUE", "2"))
+    lab.git("commit", "-qam", "broken")
+    broken = lab.git("rev-parse", "HEAD")
+    lab.git("checkout", "-q", "--detach", "HEAD~1")
+    passed, failed = judge(lab, command, good, sandbox), judge(lab, command, broken, sandbox)
+    assert (passed.ok, passed.status, passed.executed) == (True, "passed", 1)
+    assert (failed.ok, failed.status, len(failed.new_failures)) == (False, "failed", 1)
