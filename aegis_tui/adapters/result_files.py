@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aegis_tui.domain.glob import Glob, compile_glob
+from aegis_tui.domain.glob.pattern import Glob, compile_glob
 from aegis_tui.domain.qa.outcome import ResultFile
 from aegis_tui.domain.qa.readers.base import Wanted
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder

@@ -8,9 +8,9 @@ from pathlib import Path
 from tokenize import detect_encoding
 
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.file_name import name_of, read_name, write_name
-from aegis_tui.domain.letter_case import folded
-from aegis_tui.domain.region import blob_id
+from aegis_tui.domain.lock.region import blob_id
+from aegis_tui.domain.path.file_name import name_of, read_name, write_name
+from aegis_tui.domain.path.letter_case import folded
 from aegis_tui.errors import AegisError, Refused, UsageError
 
 MAX_FILE_BYTES = 2 * 1024 * 1024

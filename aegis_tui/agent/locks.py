@@ -8,9 +8,19 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from aegis_tui.domain.lock import Region, Resource
-from aegis_tui.domain.region import Span, View, blob_id, common, contain, grow_all, line_hunks, rewrite_of, with_view
-from aegis_tui.domain.symbol import Outline
+from aegis_tui.domain.lock.model import Region, Resource
+from aegis_tui.domain.lock.region import (
+    Span,
+    View,
+    blob_id,
+    common,
+    contain,
+    grow_all,
+    line_hunks,
+    rewrite_of,
+    with_view,
+)
+from aegis_tui.domain.lock.symbol import Outline
 from aegis_tui.errors import AegisError, Refused, StaleToken, UsageError
 from aegis_tui.ports.hub_link import HubLink, LockGrant
 

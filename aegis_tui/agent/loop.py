@@ -17,8 +17,8 @@ from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.toolbox import Outcome, Toolbox, ToolResult
 from aegis_tui.domain.cause import Cause, cause_of, ended
 from aegis_tui.domain.prompt import CUT_REMINDER, REMINDER, TEXT_CALL_REMINDER, unparsed_tool_call
-from aegis_tui.domain.tool import tool_schemas
-from aegis_tui.domain.tool_call_text import without_thoughts
+from aegis_tui.domain.tool.call_text import without_thoughts
+from aegis_tui.domain.tool.model import tool_schemas
 from aegis_tui.errors import (
     AegisError,
     ContextOverflow,

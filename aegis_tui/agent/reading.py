@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from aegis_tui.domain.tool_call_text import ends_in_thought, read_text_calls, without_thoughts
-from aegis_tui.domain.tool_reading import read_arguments, read_name
+from aegis_tui.domain.tool.call_text import ends_in_thought, read_text_calls, without_thoughts
+from aegis_tui.domain.tool.reading import read_arguments, read_name
 from aegis_tui.ports.llm import ChatReply, ToolCall
 
 LENGTH = "length"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from aegis_tui.agent.settings import Scope
-from aegis_tui.domain.glob import escape_glob
-from aegis_tui.domain.partition import PartitionTable, Verdict
+from aegis_tui.domain.glob.pattern import escape_glob
+from aegis_tui.domain.scope.partition import PartitionTable, Verdict
 from aegis_tui.ports.hub_link import HubEvent
 
 

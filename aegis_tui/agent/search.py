@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aegis_tui.agent.git import Git
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.file_name import encodable_text, write_name
+from aegis_tui.domain.path.file_name import encodable_text, write_name
 from aegis_tui.errors import UsageError
 
 _TIMEOUT_S = 20.0

@@ -14,8 +14,8 @@ from pathlib import Path
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.domain.git_refusal import read_refusal
-from aegis_tui.domain.glob import compile_glob
-from aegis_tui.domain.named_files import example_paths, globs_that_name_ignored
+from aegis_tui.domain.glob.pattern import compile_glob
+from aegis_tui.domain.scope.named_files import example_paths, globs_that_name_ignored
 from aegis_tui.errors import AegisError, GitError, Refused
 
 _ADD_TIMEOUT_S = 300.0

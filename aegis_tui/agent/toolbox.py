@@ -19,10 +19,10 @@ from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.search import search_files
 from aegis_tui.agent.signatures import outline
 from aegis_tui.agent.writer import LOCK_WAIT_S, Writer, must_exist
-from aegis_tui.domain import tool as tools
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.role_file import Role
+from aegis_tui.domain.tool import model as tools
 from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.hub_link import HubLink
 from aegis_tui.ports.llm import ToolCall

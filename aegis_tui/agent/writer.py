@@ -13,9 +13,9 @@ from aegis_tui.agent.locks import Held, HeldLocks, blob_of, name_of, resource_of
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.screen import Screen
-from aegis_tui.domain.lock import Region, Resource
-from aegis_tui.domain.region import Span, View, line_hunks
-from aegis_tui.domain.symbol import Outline, hull
+from aegis_tui.domain.lock.model import Region, Resource
+from aegis_tui.domain.lock.region import Span, View, line_hunks
+from aegis_tui.domain.lock.symbol import Outline, hull
 from aegis_tui.errors import AegisError, HubUnavailable, PartitionRefused, Refused, StaleToken, UsageError
 from aegis_tui.ports.hub_link import HubLink, LockGrant
 from aegis_tui.ports.symbols import SymbolReader

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.history import past_runs
+from aegis_tui.domain.run.history import past_runs
 
 LOG_LINES = 200
 LINE_CHARS = 500

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from aegis_tui.domain.model import FrozenModel
-from aegis_tui.domain.run_event import STAGES
+from aegis_tui.domain.run.events import STAGES
 from aegis_tui.errors import UsageError
 
 Report = Mapping[str, Any]

@@ -1,6 +1,6 @@
 """The design file (contract 4): YAML in, YAML out, each complaint with its line.
 
-The only module that knows ruamel.yaml. Which designs are allowed is decided in `domain/design.py`.
+The only module that knows ruamel.yaml. Which designs are allowed is decided in `domain/run/design.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from aegis_tui.domain.design import (
+from aegis_tui.domain.run.design import (
     Design,
     DesignIssue,
     Feature,

@@ -27,7 +27,7 @@ from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.bootstrap.checkout import leftovers_of
 from aegis_tui.config import Limits, QaSettings, load_settings
-from aegis_tui.domain.file_name import write_name
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import set_gateway

@@ -27,7 +27,7 @@ from aegis_tui.cli.run import GATE_CODES
 from aegis_tui.cli.session import Look
 from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.failure import error_lines
+from aegis_tui.domain.run.failure import error_lines
 from aegis_tui.errors import AegisError, HubUnavailable, Unavailable
 from aegis_tui.hub.owner import OWNER, own
 from aegis_tui.testing.driver import DriverThread, follow_events

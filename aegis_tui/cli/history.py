@@ -8,7 +8,7 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
-from aegis_tui.domain.history import RUN_EVENTS, past_runs
+from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 GOAL_ROOM = 60

@@ -17,7 +17,7 @@ from aegis_tui.errors import LockHeld, Refused, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
 if TYPE_CHECKING:
-    from aegis_tui.domain.lock_import import OldLock
+    from aegis_tui.domain.lock.importing import OldLock
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Locks on files and regions.")
 
@@ -89,7 +89,7 @@ def import_locks(
     as_json: AsJson = False,
 ) -> int:
     """Take over what is still held: as the instance of that name where you joined one, else as the person."""
-    from aegis_tui.domain.lock_import import Skipped, parse_old_locks
+    from aegis_tui.domain.lock.importing import Skipped, parse_old_locks
 
     old, skipped = parse_old_locks(_load(file), now=datetime.now(UTC))
     place, taken = here(), []
@@ -129,7 +129,7 @@ def _speaker(place: Place, holder: str, living: set[str]) -> HubQuick:
 
 
 def _load(file: Path) -> object:
-    from aegis_tui.domain.lock_import import read_old_file
+    from aegis_tui.domain.lock.importing import read_old_file
 
     try:
         return read_old_file(file.read_bytes())

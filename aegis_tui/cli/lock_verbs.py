@@ -16,7 +16,7 @@ from typing import Any
 from aegis_tui.cli import output
 from aegis_tui.cli.client import speaking_as
 from aegis_tui.cli.place import here
-from aegis_tui.domain.file_name import encodable_text
+from aegis_tui.domain.path.file_name import encodable_text
 from aegis_tui.errors import UsageError
 
 FLAG = object()

@@ -12,10 +12,10 @@ from typing import Any, Final
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event, event_from_wire
 from aegis_tui.domain.ids import HUB, PERSON
-from aegis_tui.domain.instance import AgentState, InstanceReclaimed
+from aegis_tui.domain.instance.model import AgentState, InstanceReclaimed
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.run_event import PieceChecked, QaBaseChecked, QaFinished, RunFacts, RunStarted
+from aegis_tui.domain.run.events import PieceChecked, QaBaseChecked, QaFinished, RunFacts, RunStarted
 from aegis_tui.domain.words import sentence
 from aegis_tui.errors import StoreError
 

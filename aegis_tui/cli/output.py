@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from aegis_tui.domain.file_name import write_name
 from aegis_tui.domain.inert import escape_hidden
 from aegis_tui.domain.inert import inert as shown
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import AegisError, LockHeld
 from aegis_tui.sdk.wire import WIRE_VERSION
 

@@ -9,10 +9,10 @@ import typer
 
 from aegis_tui.cli import output
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.file_name import encodable_text
-from aegis_tui.domain.glob import compile_glob
-from aegis_tui.domain.glob_overlap import overlap
+from aegis_tui.domain.glob.overlap import overlap
+from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.ids import KINDS
+from aegis_tui.domain.path.file_name import encodable_text
 from aegis_tui.errors import PartitionRefused
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Exclusive path scopes.")

@@ -9,7 +9,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.status import compute_report
-from aegis_tui.domain.qa_rules import NOTHING_TO_ACCEPT
+from aegis_tui.domain.qa.rules import NOTHING_TO_ACCEPT
 from aegis_tui.errors import UsageError
 
 _WORDS = {"passed": "passed", "failed": "FAILED", "not_run": "NOT RUN", "empty": "EMPTY"}

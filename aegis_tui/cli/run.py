@@ -218,7 +218,7 @@ def _conclude(report: dict[str, Any], *, as_json: bool) -> int:
 def _summary(report: dict[str, Any]) -> Iterator[str]:
     commit, error = report.get("commit"), report.get("error")
     if error:
-        from aegis_tui.domain.failure import error_lines
+        from aegis_tui.domain.run.failure import error_lines
 
         first, *rest = error_lines(error)
         yield f"run {report['run']} failed: {first}"

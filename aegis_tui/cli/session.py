@@ -138,7 +138,7 @@ class _History:
     def runs(self) -> list[dict[str, Any]]:
         """Every run, oldest first; none where nothing was ever logged."""
         from aegis_tui.adapters.store.reader import LogReader
-        from aegis_tui.domain.history import RUN_EVENTS, past_runs
+        from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 
         path = self._place.paths.log_db
         return past_runs(LogReader(path).events(RUN_EVENTS)) if path.exists() else []

@@ -122,8 +122,8 @@ def compute_report(place: Place, run: str | None) -> dict[str, Any]:
 
     from aegis_tui.bootstrap.checkout import describe_commit_at
     from aegis_tui.bootstrap.log import log_reader
-    from aegis_tui.domain.history import RUN_EVENTS, logged_report, past_runs
-    from aegis_tui.domain.report import fold_report
+    from aegis_tui.domain.run.history import RUN_EVENTS, logged_report, past_runs
+    from aegis_tui.domain.run.report import fold_report
 
     reader = log_reader(place.paths)
     marks = reader.events(RUN_EVENTS)

@@ -12,16 +12,16 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.decision import THE_HUB, Actor
-from aegis_tui.domain.file_name import canonical_name, encodable
-from aegis_tui.domain.instance import AgentStateName, TaskKind, Tokens
-from aegis_tui.domain.lock import Resource
-from aegis_tui.domain.message import ChangeType
+from aegis_tui.domain.instance.model import AgentStateName, TaskKind, Tokens
+from aegis_tui.domain.lock.model import Resource
+from aegis_tui.domain.lock.region import Rewrite
+from aegis_tui.domain.message.model import ChangeType
 from aegis_tui.domain.model import CommandData, Count, FrozenModel, Progress, Seconds, by_type, is_encodable
+from aegis_tui.domain.path.file_name import canonical_name, encodable
 from aegis_tui.domain.qa.commands import QaAccept as QaAccept
 from aegis_tui.domain.qa.commands import QaMarkBaseChecked as QaMarkBaseChecked
 from aegis_tui.domain.qa.commands import QaMarkFinished as QaMarkFinished
-from aegis_tui.domain.region import Rewrite
-from aegis_tui.domain.run_event import Criterion, Finding, Overlapping, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run.events import Criterion, Finding, Overlapping, RunFacts, RunOptions, Stage
 from aegis_tui.errors import UsageError
 
 MAX_TEXT = 256 * 1024

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from aegis_tui.domain.instance import Instance
-from aegis_tui.domain.message_rules import lock_to_wire
-from aegis_tui.domain.run import Run, RunStatus
-from aegis_tui.domain.stage import gates_of
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.message.rules import lock_to_wire
+from aegis_tui.domain.run.model import Run, RunStatus
+from aegis_tui.domain.run.stage import gates_of
 from aegis_tui.domain.workspace import Workspace
 
 

@@ -11,30 +11,35 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain import (
-    instance_marks,
-    instance_rules,
-    lock_end,
-    lock_rules,
-    message_rules,
-    piece_rules,
-    qa_rules,
-    run_rules,
-    scope_rules,
-    spec_rules,
-)
 from aegis_tui.domain.command import AnyCommand, parse_command
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.follow import follow
-from aegis_tui.domain.instance import AgentJoined, AgentLeft, InstanceExited, InstanceLost, InstanceStopping, Phase
+from aegis_tui.domain.instance import marks as instance_marks
+from aegis_tui.domain.instance import rules as instance_rules
+from aegis_tui.domain.instance.model import (
+    AgentJoined,
+    AgentLeft,
+    InstanceExited,
+    InstanceLost,
+    InstanceStopping,
+    Phase,
+)
 from aegis_tui.domain.limit_rules import check_limits
-from aegis_tui.domain.lock import Draft, LockAcquired, LockRefused, LockWithdrawn
-from aegis_tui.domain.lock_wait import Wait
+from aegis_tui.domain.lock import end as lock_end
+from aegis_tui.domain.lock import grant as lock_rules
+from aegis_tui.domain.lock.model import Draft, LockAcquired, LockRefused, LockWithdrawn
+from aegis_tui.domain.lock.wait import Wait
+from aegis_tui.domain.message import rules as message_rules
 from aegis_tui.domain.model import Key
+from aegis_tui.domain.piece import rules as piece_rules
+from aegis_tui.domain.qa import rules as qa_rules
 from aegis_tui.domain.registry import Rules, collected
 from aegis_tui.domain.rights import check_right
+from aegis_tui.domain.run import rules as run_rules
+from aegis_tui.domain.run.follow import follow
+from aegis_tui.domain.scope import rules as scope_rules
+from aegis_tui.domain.spec import rules as spec_rules
 from aegis_tui.domain.words import WITHDRAWN
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace, state_hash
 from aegis_tui.errors import AegisError, LockHeld

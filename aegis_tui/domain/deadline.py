@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from aegis_tui.domain.lock import (
+from aegis_tui.domain.lock.model import (
     LockAcquired,
     LockBroken,
     LockExpired,
@@ -20,7 +20,7 @@ from aegis_tui.domain.lock import (
     LockRenewed,
     LockWithdrawn,
 )
-from aegis_tui.domain.lock_table import LockTable
+from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.model import EventData
 
 DueKind = Literal["lock", "wait", "session"]

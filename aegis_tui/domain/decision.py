@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import HUB, PERSON
-from aegis_tui.domain.lock import Draft
+from aegis_tui.domain.lock.model import Draft
 
 ActorKind = Literal["person", "instance", "hub"]
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain.instance import Phase
-from aegis_tui.domain.run import PieceStatus, Run, RunStatus
-from aegis_tui.domain.run_event import Stage
+from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.run.events import Stage
+from aegis_tui.domain.run.model import PieceStatus, Run, RunStatus
 from aegis_tui.domain.workspace import Workspace
 
 

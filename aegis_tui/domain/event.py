@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from aegis_tui.domain.instance import InstanceEvent
-from aegis_tui.domain.lock import LockEvent
-from aegis_tui.domain.message import MessageEvent
+from aegis_tui.domain.instance.model import InstanceEvent
+from aegis_tui.domain.lock.model import LockEvent
+from aegis_tui.domain.message.model import MessageEvent
 from aegis_tui.domain.model import SCHEMA_VERSION, EventData, by_type
-from aegis_tui.domain.run_event import RunEvent
-from aegis_tui.domain.task_spec import SpecEvent
+from aegis_tui.domain.run.events import RunEvent
+from aegis_tui.domain.spec.model import SpecEvent
 from aegis_tui.domain.upcast import lift_event
 from aegis_tui.errors import StoreError
 

@@ -6,8 +6,8 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain import limit
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.exchange import BEGIN, FAMILIES, named_files
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.message.exchange import BEGIN, FAMILIES, named_files
 from aegis_tui.domain.workspace import Workspace
 
 _ENDED = ("completed", "failed", "cancelled")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticSerializationError, to_json
 
-from aegis_tui.domain.file_name import encodable
+from aegis_tui.domain.path.file_name import encodable
 
 Key = tuple[str, str]
 """What changed: a kind (`lock`, `instance`, `run`, ...) and the name of the thing. Screens subscribe to kinds."""

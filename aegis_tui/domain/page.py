@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from aegis_tui.domain.limit import MESSAGES_PAGE, STATE_PAGE
-from aegis_tui.domain.message import Message
+from aegis_tui.domain.message.model import Message
 from aegis_tui.domain.model import compact_json
 from aegis_tui.errors import UsageError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from aegis_tui.domain.model import FrozenModel
-from aegis_tui.domain.tool import TOOLS
+from aegis_tui.domain.tool.model import TOOLS
 from aegis_tui.errors import UsageError
 
 _FENCE = "---"

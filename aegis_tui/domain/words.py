@@ -11,17 +11,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from aegis_tui.domain import event as scopes
-from aegis_tui.domain import instance as instances
-from aegis_tui.domain import lock as locks
-from aegis_tui.domain import message as messages
-from aegis_tui.domain import run_event as runs
-from aegis_tui.domain import task_spec as specs
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
+from aegis_tui.domain.instance import model as instances
+from aegis_tui.domain.lock import model as locks
+from aegis_tui.domain.message import model as messages
 from aegis_tui.domain.model import EventData
 from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.registry import collected
+from aegis_tui.domain.run import events as runs
+from aegis_tui.domain.spec import model as specs
 
 Words = Mapping[type[EventData], Callable[[Any], str]]
 

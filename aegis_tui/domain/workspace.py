@@ -11,9 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
-from aegis_tui.domain import run as runs
 from aegis_tui.domain.deadline import Deadlines
-from aegis_tui.domain.ended_locks import EndedLocks
 from aegis_tui.domain.event import (
     Event,
     PartitionChanged,
@@ -22,9 +20,7 @@ from aegis_tui.domain.event import (
     ScopeRefused,
     ScopeRequested,
 )
-from aegis_tui.domain.exchange import ExchangeTable
-from aegis_tui.domain.fence import FenceTable
-from aegis_tui.domain.instance import (
+from aegis_tui.domain.instance.model import (
     AgentJoined,
     AgentLeft,
     Instance,
@@ -36,14 +32,18 @@ from aegis_tui.domain.instance import (
     InstanceStopping,
     InstanceTable,
 )
-from aegis_tui.domain.lock import LockAcquired, LockBroken, LockEvent, LockExpired, LockReleased
-from aegis_tui.domain.lock_table import LockTable
-from aegis_tui.domain.message import Broadcast, CodeWritten, MessageBoard, MessageEvent
+from aegis_tui.domain.lock.ended import EndedLocks
+from aegis_tui.domain.lock.fence import FenceTable
+from aegis_tui.domain.lock.model import LockAcquired, LockBroken, LockEvent, LockExpired, LockReleased
+from aegis_tui.domain.lock.table import LockTable
+from aegis_tui.domain.message.exchange import ExchangeTable
+from aegis_tui.domain.message.model import Broadcast, CodeWritten, MessageBoard, MessageEvent
 from aegis_tui.domain.model import EventData, Key
-from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.registry import collected, each_of
-from aegis_tui.domain.run_event import DesignAgreed, RunEvent, RunFinished, RunStarted
-from aegis_tui.domain.task_spec import (
+from aegis_tui.domain.run import model as runs
+from aegis_tui.domain.run.events import DesignAgreed, RunEvent, RunFinished, RunStarted
+from aegis_tui.domain.scope.partition import PartitionTable
+from aegis_tui.domain.spec.model import (
     SpecCompleted,
     SpecDiffSubmitted,
     SpecEvent,

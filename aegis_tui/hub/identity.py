@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.ids import hash_token
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.hub.engine import Engine
 
 TOKEN_BYTES = 32

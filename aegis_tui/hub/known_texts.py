@@ -6,7 +6,7 @@ from collections import OrderedDict
 from sys import getsizeof
 from typing import Final
 
-from aegis_tui.domain.region import blob_id, names_of
+from aegis_tui.domain.lock.region import blob_id, names_of
 
 KEPT_TEXTS: Final = 256
 KEPT_BYTES: Final = 32 * 1024 * 1024

@@ -13,13 +13,11 @@ import unicodedata
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
 
-from aegis_tui.domain.closed import check_not_git
 from aegis_tui.domain.command import AnyCommand, BroadcastSend, LockAcquire, WantedResource
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor
-from aegis_tui.domain.file_name import name_of
-from aegis_tui.domain.lock import Region, Resource
-from aegis_tui.domain.region import (
+from aegis_tui.domain.lock.model import Region, Resource
+from aegis_tui.domain.lock.region import (
     MAX_VIEWS,
     Rewrite,
     Span,
@@ -28,7 +26,9 @@ from aegis_tui.domain.region import (
     move_all,
     split_lines,
 )
-from aegis_tui.domain.symbol import Outline
+from aegis_tui.domain.lock.symbol import Outline
+from aegis_tui.domain.path.file_name import name_of
+from aegis_tui.domain.scope.closed import check_not_git
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aegis_tui.domain.design import Design
-from aegis_tui.domain.exchange import Exchange
-from aegis_tui.domain.instance import Instance
-from aegis_tui.domain.lock import LockMode
-from aegis_tui.domain.region import Span
-from aegis_tui.domain.run import Conflict, Piece, Review, RunStatus
-from aegis_tui.domain.run_event import QaBaseChecked, QaFinished, RunCommitted, RunFacts, RunOptions, Stage
-from aegis_tui.domain.task_spec import SpecState
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.lock.model import LockMode
+from aegis_tui.domain.lock.region import Span
+from aegis_tui.domain.message.exchange import Exchange
+from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.events import QaBaseChecked, QaFinished, RunCommitted, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run.model import Conflict, Piece, Review, RunStatus
+from aegis_tui.domain.spec.model import SpecState
 
 
 class _Described(BaseModel):

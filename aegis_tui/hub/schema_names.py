@@ -11,20 +11,20 @@ from typing import Any, Final
 
 from aegis_tui.domain import cause as causes
 from aegis_tui.domain import command as commands
-from aegis_tui.domain import design as designs
 from aegis_tui.domain import event as events
-from aegis_tui.domain import exchange as exchanges
-from aegis_tui.domain import finding as findings
-from aegis_tui.domain import instance as instances
-from aegis_tui.domain import lock as locks
-from aegis_tui.domain import message as messages
-from aegis_tui.domain import region as regions
-from aegis_tui.domain import run as runs
-from aegis_tui.domain import run_event as run_events
-from aegis_tui.domain import task_spec as specs
+from aegis_tui.domain.instance import model as instances
+from aegis_tui.domain.lock import model as locks
+from aegis_tui.domain.lock import region as regions
+from aegis_tui.domain.message import exchange as exchanges
+from aegis_tui.domain.message import model as messages
 from aegis_tui.domain.qa import check as checks
 from aegis_tui.domain.qa import commands as qa_commands
 from aegis_tui.domain.qa import events as qa_events
+from aegis_tui.domain.review import finding as findings
+from aegis_tui.domain.run import design as designs
+from aegis_tui.domain.run import events as run_events
+from aegis_tui.domain.run import model as runs
+from aegis_tui.domain.spec import model as specs
 from aegis_tui.hub import schema_models as models
 
 NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(

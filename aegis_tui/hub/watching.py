@@ -17,10 +17,10 @@ from aegis_tui.adapters.watch.worktrees import Worktrees
 from aegis_tui.domain.command import AnyCommand, FileObserved
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.file_name import write_name
 from aegis_tui.domain.ids import PERSON
-from aegis_tui.domain.instance import Phase
-from aegis_tui.domain.message_rules import needs_lock
+from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.message.rules import needs_lock
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.hub.engine import Engine

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from aegis_tui.domain.fence import FencedWrite, PieceFences, dropped_lines, only_written
-from aegis_tui.domain.fence_rules import overtaken_finding
-from aegis_tui.domain.finding import Finding
-from aegis_tui.domain.region import names_of
+from aegis_tui.domain.lock.fence import FencedWrite, PieceFences, dropped_lines, only_written
+from aegis_tui.domain.lock.fencing import overtaken_finding
+from aegis_tui.domain.lock.region import names_of
+from aegis_tui.domain.review.finding import Finding
 from aegis_tui.errors import GitError
 from aegis_tui.ports.repository import ChangedPath, Repository
 

@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aegis_tui.domain.glob import escape_glob
+from aegis_tui.domain.glob.pattern import escape_glob
 from aegis_tui.domain.ids import hash_token, working_ref
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.role import traits_of
-from aegis_tui.domain.run import Run
+from aegis_tui.domain.run.model import Run
 from aegis_tui.orchestrator.last_screen import LastScreens
 from aegis_tui.orchestrator.private_refs import PrivateRefs
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec

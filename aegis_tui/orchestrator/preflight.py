@@ -13,10 +13,10 @@ from typing import Protocol
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.command import RunStart
-from aegis_tui.domain.design import Design
 from aegis_tui.domain.qa.detect import detect_qa, wanted_files
-from aegis_tui.domain.run_event import RunFacts, RunOptions
-from aegis_tui.domain.run_rules import parse_design
+from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.events import RunFacts, RunOptions
+from aegis_tui.domain.run.rules import parse_design
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused
 from aegis_tui.orchestrator.model_choice import Chosen, ModelChooser, TryModel

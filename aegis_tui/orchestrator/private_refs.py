@@ -12,7 +12,7 @@ import logging
 import re
 from pathlib import Path
 
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.errors import GitError
 from aegis_tui.ports.repository import Repository
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree, read_file

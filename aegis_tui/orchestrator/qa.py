@@ -13,14 +13,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aegis_tui.domain.ids import PERSON
-from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.blame import blame
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.domain.qa.outcome import Outcome
 from aegis_tui.domain.qa.readers.base import Reader
 from aegis_tui.domain.qa.verdict import compare
-from aegis_tui.domain.run import Run
+from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs, base_key
 from aegis_tui.orchestrator.qa_run import CommandRun, QaRunner

@@ -19,7 +19,7 @@ from aegis_tui.domain.qa.obstacle import Obstacle
 from aegis_tui.domain.qa.outcome import Outcome
 from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, script_text
 from aegis_tui.domain.qa.trouble import no_script
-from aegis_tui.domain.run import Run
+from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.instances import PASSED_ON
 from aegis_tui.orchestrator.qa_outputs import HEAD_BYTES, TAIL_BYTES

@@ -32,16 +32,16 @@ from aegis_tui.domain.effect import (
     needed,
 )
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.fence import PieceFences
-from aegis_tui.domain.fence_rules import piece_fences
-from aegis_tui.domain.instance import Instance
-from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.lock.fence import PieceFences
+from aegis_tui.domain.lock.fencing import piece_fences
 from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.report import ReportFold
-from aegis_tui.domain.reservation import standing_table
-from aegis_tui.domain.run import Piece, Run, RunStatus
-from aegis_tui.domain.run_event import Stage
-from aegis_tui.domain.scope import scope_of, shared_text
+from aegis_tui.domain.run.events import Stage
+from aegis_tui.domain.run.model import Piece, Run, RunStatus
+from aegis_tui.domain.run.report import ReportFold
+from aegis_tui.domain.scope.partition import PartitionTable
+from aegis_tui.domain.scope.reservation import standing_table
+from aegis_tui.domain.scope.text import scope_of, shared_text
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.giving_up import cause_of_failure, given_up_command

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import THE_HUB
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance import Instance, Phase
-from aegis_tui.domain.run import Run
-from aegis_tui.domain.run_event import Stage
-from aegis_tui.domain.scope import scope_of
+from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.run.events import Stage
+from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.scope.text import scope_of
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.disk_watch import DiskWatch, Watched

@@ -1,7 +1,7 @@
 """The repository a workspace lives in: worktrees, guards, conflict prediction, composition (GIT-1 to GIT-8).
 
 Object ids are hexadecimal text of 40 or 64 characters. Paths inside the repository are POSIX text relative to its root,
-in their written form (`domain/file_name.py`); places are `Path`.
+in their written form (`domain/path/file_name.py`); places are `Path`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from aegis_tui.domain.symbol import Outline
+from aegis_tui.domain.lock.symbol import Outline
 
 
 class SymbolReader(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from aegis_tui.domain.glob import Glob, compile_glob
+from aegis_tui.domain.glob.pattern import Glob, compile_glob
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.ports.hub_link import HubEvent
 from aegis_tui.sdk.wire import type_fits

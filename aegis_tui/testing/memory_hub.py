@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import AegisError, LockHeld, PartitionRefused, StaleToken, UsageError
 from aegis_tui.ports.hub_link import HubEvent, LockGrant
 

@@ -14,8 +14,8 @@ from textual.signal import Signal
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
-from aegis_tui.domain.run import Run
-from aegis_tui.domain.run_event import RunFinished, StageChanged
+from aegis_tui.domain.run.events import RunFinished, StageChanged
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 
 KEPT_EVENTS = 2_000

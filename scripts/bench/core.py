@@ -13,8 +13,8 @@ import psutil
 from aegis_tui.domain.command import LockAcquire, LockRelease, parse_command
 from aegis_tui.domain.core import execute
 from aegis_tui.domain.decision import THE_PERSON, Actor
-from aegis_tui.domain.glob import compile_glob
-from aegis_tui.domain.glob_overlap import overlap
+from aegis_tui.domain.glob.overlap import overlap
+from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import LockHeld
 from scripts.bench.record import Figure

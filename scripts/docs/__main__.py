@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from aegis_tui.cli.main import COMMANDS
 from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, Settings, describe
-from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
+from aegis_tui.domain.message.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.limit import LIMITS
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS

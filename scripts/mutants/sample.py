@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import random
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from scripts.mutants.operators import Change, changed, changes_of
 from scripts.mutants.tree import ROOT, Tree, Verdict, tree_copy
 
 DOMAIN = "aegis_tui/domain"
 DEADLINE_S = 120.0
-_NEAREST = {
-    "lock": ("test_lock.py", "test_lock_model.py"),
-    "core": ("test_core.py",),
-    "commit": ("test_commit.py",),
-}
-_COSTLY = {"test_glob.py": ("glob",), "test_lock_model.py": ("lock", "deadline")}
+TESTS = "tests/domain"
+_COSTLY = {"glob/test_glob.py": ("glob",), "lock/test_lock_model.py": ("lock", "deadline")}
 """Seconds of search each, and of use for these nouns only."""
 
 
@@ -45,20 +41,21 @@ def run_sample(count: int, seed: int, journal: Path) -> tuple[int, int]:
 
 
 def _all_changes(tree: Tree) -> list[Change]:
-    files = sorted((tree.folder / DOMAIN).glob("*.py"))
-    return [item for path in files for item in changes_of(f"{DOMAIN}/{path.name}", path.read_text("utf-8"))]
+    names = sorted(str(path.relative_to(tree.folder)) for path in (tree.folder / DOMAIN).rglob("*.py"))
+    return [item for name in names for item in changes_of(name, (tree.folder / name).read_text("utf-8"))]
 
 
 def _try(tree: Tree, change: Change) -> Verdict:
     text = changed((tree.folder / change.file).read_text("utf-8"), change.index)
     with tree.broken(change.file, text):
-        return tree.test(_tests_for(Path(change.file).stem), deadline_s=DEADLINE_S)
+        return tree.test(_tests_for(PurePosixPath(change.file).relative_to(DOMAIN)), deadline_s=DEADLINE_S)
 
 
-def _tests_for(stem: str) -> list[str]:
-    """The tests of the core, those of the same noun first, for speed."""
-    every = sorted(path.name for path in (ROOT / "tests/domain").glob("test_*.py"))
-    noun = stem.partition("_")[0]
-    near = [f"test_{stem}.py", *_NEAREST.get(noun, ()), f"test_{noun}.py", "test_transcript.py"]
-    ordered = dict.fromkeys([name for name in near if name in every] + every)
-    return [f"tests/domain/{name}" for name in ordered if noun in _COSTLY.get(name, (noun,))]
+def _tests_for(module: PurePosixPath) -> list[str]:
+    """The tests of the core, those of the same module and noun first, for speed."""
+    every = sorted(str(path.relative_to(ROOT / TESTS)) for path in (ROOT / TESTS).rglob("test_*.py"))
+    noun = module.parts[0].removesuffix(".py")
+    near = [name for name in every if PurePosixPath(name).stem == f"test_{module.stem}"]
+    same = [name for name in every if name.startswith(f"{noun}/")]
+    ordered = dict.fromkeys([*near, *same, "test_core.py", "test_transcript.py", *every])
+    return [f"{TESTS}/{name}" for name in ordered if noun in _COSTLY.get(name, (noun,))]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from scripts.mutants.tree import Tree, Verdict, tree_copy
 
 DEADLINE_S = 180.0
-_RULES = "aegis_tui/domain/lock_rules.py"
-_END = "aegis_tui/domain/lock_end.py"
-_MOVES = "aegis_tui/domain/lock_moves.py"
+_RULES = "aegis_tui/domain/lock/grant.py"
+_END = "aegis_tui/domain/lock/end.py"
+_MOVES = "aegis_tui/domain/lock/moves.py"
 _ENGINE = "aegis_tui/hub/engine.py"
 _FANOUT = "aegis_tui/hub/fanout.py"
 _LOG = "aegis_tui/adapters/store/sqlite_log.py"
-_LOCK_TESTS = ("tests/domain/test_lock.py", "tests/domain/test_lock_model.py")
+_LOCK_TESTS = ("tests/domain/lock/test_lock.py", "tests/domain/lock/test_lock_model.py")
 _SOAK_TESTS = ("tests/soak/test_kill_loop.py",)
 _ENGINE_TESTS = ("tests/hub/test_engine.py",)
 _LOG_TESTS = ("tests/adapters/store/test_sqlite_log.py", "tests/adapters/store/test_answers.py")
@@ -86,7 +86,7 @@ MUTANTS = (
     Mutant(
         "no-queue-ahead-edge",
         "a cycle through the queue is a deadlock too",
-        "aegis_tui/domain/lock_cycle.py",
+        "aegis_tui/domain/lock/cycle.py",
         "    blockers |= {other.agent_id for wait in own for other in table.waits_ahead_of(wait, skip=known)}\n",
         "",
         _LOCK_TESTS,
@@ -94,7 +94,7 @@ MUTANTS = (
     Mutant(
         "overtaking",
         "who came first is granted first",
-        "aegis_tui/domain/lock_wait.py",
+        "aegis_tui/domain/lock/wait.py",
         "(theirs is mine and other.order < self.order)",
         "False",
         _LOCK_TESTS,
@@ -102,7 +102,7 @@ MUTANTS = (
     Mutant(
         "shared-beside-exclusive",
         "nobody else holds anything beside an EXCLUSIVE lock",
-        "aegis_tui/domain/lock.py",
+        "aegis_tui/domain/lock/model.py",
         "LockMode.EXCLUSIVE: frozenset[LockMode](),",
         "LockMode.EXCLUSIVE: frozenset({LockMode.REVIEW}),",
         _LOCK_TESTS,
@@ -121,7 +121,7 @@ MUTANTS = (
         _MOVES,
         "    if lock.resource.region is not None and lock.resource.views:",
         "    if rewrite is not None and lock.resource.region is not None and lock.resource.views:",
-        ("tests/domain/test_lock_moves.py", "tests/hub/test_region_fence.py"),
+        ("tests/domain/lock/test_lock_moves.py", "tests/hub/test_region_fence.py"),
     ),
     Mutant(
         "waits-left-behind",
@@ -129,7 +129,7 @@ MUTANTS = (
         _MOVES,
         "    for wait in workspace.locks.waits_on(path):",
         "    for wait in ():",
-        ("tests/domain/test_lock_moves.py", "tests/hub/test_region_fence.py"),
+        ("tests/domain/lock/test_lock_moves.py", "tests/hub/test_region_fence.py"),
     ),
     Mutant(
         "no-partition-check-at-grant",
@@ -137,7 +137,7 @@ MUTANTS = (
         "aegis_tui/domain/core.py",
         ", may=self._may_hold)",
         ")",
-        ("tests/domain/test_lock_end.py",),
+        ("tests/domain/lock/test_lock_end.py",),
     ),
     Mutant(
         "wait-never-given-up",
@@ -145,7 +145,7 @@ MUTANTS = (
         _END,
         '    return withdraw(table, agent_id, request_id, "CANCELLED") or granted',
         "    return granted",
-        ("tests/domain/test_lock_end.py",),
+        ("tests/domain/lock/test_lock_end.py",),
     ),
     Mutant(
         "renewal-ignored",
@@ -174,23 +174,23 @@ MUTANTS = (
     Mutant(
         "one-directional-glob",
         "two globs overlap whichever comes first",
-        "aegis_tui/domain/glob_overlap.py",
+        "aegis_tui/domain/glob/overlap.py",
         "a_stays, b_stays = a[i] is GLOBSTAR, b[j] is GLOBSTAR",
         "a_stays, b_stays = a[i] is GLOBSTAR, False",
-        ("tests/domain/test_glob.py",),
+        ("tests/domain/glob/test_glob.py",),
     ),
     Mutant(
         "case-ignored-no-more",
         "globs are compared as git compares paths there",
-        "aegis_tui/domain/glob_overlap.py",
+        "aegis_tui/domain/glob/overlap.py",
         "        a, b = a.folded(), b.folded()",
         "        a = a.folded()",
-        ("tests/domain/test_glob.py",),
+        ("tests/domain/glob/test_glob.py",),
     ),
     Mutant(
         "gate-skipped",
         "no commit without a passed QA of that very tree",
-        "aegis_tui/domain/stage.py",
+        "aegis_tui/domain/run/stage.py",
         "passed = run.qa is not None and run.qa.ok",
         "passed = True",
         ("tests/domain/test_core.py",),
@@ -198,7 +198,7 @@ MUTANTS = (
     Mutant(
         "unfinished-integrated",
         "integration waits for every piece",
-        "aegis_tui/domain/stage.py",
+        "aegis_tui/domain/run/stage.py",
         '            "workers_finished",\n            not open_pieces,',
         '            "workers_finished",\n            True,',
         ("tests/domain/test_core.py",),

@@ -18,7 +18,7 @@ from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import AgentSession
 from aegis_tui.agent.settings import AgentSettings, Scope
-from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.testing.canned_llm import CannedModel
 from aegis_tui.testing.memory_hub import MemoryHub, Recorded
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from aegis_tui.agent.locks import HeldLocks
-from aegis_tui.domain.partition import PartitionTable
+from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import HubUnavailable, LockHeld, Refused
 from aegis_tui.testing.memory_hub import MemoryHub
 

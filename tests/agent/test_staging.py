@@ -13,7 +13,7 @@ from aegis_tui.agent.git import Git
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.settings import Scope
 from aegis_tui.agent.staging import Staging
-from aegis_tui.domain.named_files import example_paths, globs_that_name_ignored
+from aegis_tui.domain.scope.named_files import example_paths, globs_that_name_ignored
 from aegis_tui.errors import AegisError, GitError
 
 

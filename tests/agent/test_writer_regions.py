@@ -23,7 +23,7 @@ from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import Scope
 from aegis_tui.agent.writer import Change, Writer
-from aegis_tui.domain.region import blob_id
+from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.errors import LockHeld, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.regions import RegionService

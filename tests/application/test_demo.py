@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.application.demo import Promise, Result, judge, most_at_once, parse_promise
-from aegis_tui.domain.run_event import STAGES
+from aegis_tui.domain.run.events import STAGES
 from aegis_tui.errors import UsageError
 
 PROMISE = Promise(workers=2, lock_waits=1, hot_conflicts=1, qa_rounds=(False, True))

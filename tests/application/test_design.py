@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis_tui.application.design import build_design, dump_design, load_design, parse_design
-from aegis_tui.domain.design import Design, Feature, Foundation, Qa
+from aegis_tui.domain.run.design import Design, Feature, Foundation, Qa
 from aegis_tui.errors import DesignRefused, UsageError
 
 GOOD = """\

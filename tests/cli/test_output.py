@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.cli import output
-from aegis_tui.domain.file_name import read_name
 from aegis_tui.domain.inert import has_hidden
+from aegis_tui.domain.path.file_name import read_name
 from aegis_tui.errors import LockHeld, Refused
 
 HOSTILE = "a\x1b[2J\x9b1m\u202egnp\u2066\u200b\ufeff\U000e0041\u2028\x7f\ud800z"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 from mcp import Client, StdioServerParameters
 
-from aegis_tui.domain.exchange import FILE_ORDER
+from aegis_tui.domain.message.exchange import FILE_ORDER
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.testing.scratch import ScratchWorkspace
 from tests.workspace import Served

@@ -13,10 +13,10 @@ from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, Workspace, evolve, execute, state_hash
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.ids import hash_token
-from aegis_tui.domain.instance import Phase
+from aegis_tui.domain.instance.model import Phase
 from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.run import PieceStatus, Run
-from aegis_tui.domain.run_event import Overlapping, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run.events import Overlapping, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run.model import PieceStatus, Run
 from aegis_tui.errors import AegisError, DesignRefused, LockHeld, Refused
 
 DESIGN: dict[str, Any] = {

@@ -6,7 +6,7 @@ import heapq
 import random
 
 from aegis_tui.domain.deadline import Deadlines, Due
-from aegis_tui.domain.lock import (
+from aegis_tui.domain.lock.model import (
     LockAcquired,
     LockBroken,
     LockDenied,
@@ -19,7 +19,7 @@ from aegis_tui.domain.lock import (
     Rank,
     Resource,
 )
-from aegis_tui.domain.lock_table import LockTable
+from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.model import EventData
 
 

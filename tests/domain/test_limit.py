@@ -15,7 +15,7 @@ from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Workspace, execute
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.limit import LIMITS, Limit
 from aegis_tui.domain.limit_rules import check_design_size
-from aegis_tui.domain.message import CodeWritten, MessageSent
+from aegis_tui.domain.message.model import CodeWritten, MessageSent
 from aegis_tui.errors import AegisError, LimitReached
 from aegis_tui.sdk.wire import error_from_wire, error_to_wire
 

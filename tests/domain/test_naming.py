@@ -13,11 +13,11 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain import naming
 from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.core import THE_PERSON, Actor, Workspace, execute
-from aegis_tui.domain.design import Design, check_design
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import agent_id, instance_id
-from aegis_tui.domain.instance import AgentJoined, InstancePlanned
+from aegis_tui.domain.instance.model import AgentJoined, InstancePlanned
 from aegis_tui.domain.role import ROLES
+from aegis_tui.domain.run.design import Design, check_design
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.hub.interest import Interest
 

@@ -8,10 +8,10 @@ import pytest
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, execute, state_hash
-from aegis_tui.domain.ended_locks import KEPT_ENDS
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance import InstancePrepared
-from aegis_tui.domain.message import FileChanged
+from aegis_tui.domain.instance.model import InstancePrepared
+from aegis_tui.domain.lock.ended import KEPT_ENDS
+from aegis_tui.domain.message.model import FileChanged
 from aegis_tui.domain.workspace import Workspace
 
 ONE, TWO = Actor("CLAUDE-one", "instance"), Actor("CLAUDE-two", "instance")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.core import Workspace
-from aegis_tui.domain.message import Message
+from aegis_tui.domain.message.model import Message
 from aegis_tui.domain.page import SECTIONS, context_page, messages_page, section_page, size_of
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk.context import whole_context

@@ -10,8 +10,8 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain.command import AnyCommand, ClientCommand, HubCommand
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Workspace, execute
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.exchange import FILE_ORDER, PLAN_ORDER
-from aegis_tui.domain.instance import InstancePlanned
+from aegis_tui.domain.instance.model import InstancePlanned
+from aegis_tui.domain.message.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS, action_of, check_right
 from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import AegisError, Refused, UsageError

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from aegis_tui.agent.role import SHIPPED, load_role
-from aegis_tui.domain.instance import AgentStateName
+from aegis_tui.domain.instance.model import AgentStateName
 from aegis_tui.domain.role import COMMON_TOOLS, ROLES, traits_of
 from aegis_tui.sdk.tools import Tools
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis_tui.domain.tool import TOOLS, parse_arguments
-from aegis_tui.domain.tool_call_text import ends_in_thought, read_text_calls, without_thoughts
-from aegis_tui.domain.tool_reading import read_arguments, read_name
+from aegis_tui.domain.tool.call_text import ends_in_thought, read_text_calls, without_thoughts
+from aegis_tui.domain.tool.model import TOOLS, parse_arguments
+from aegis_tui.domain.tool.reading import read_arguments, read_name
 from aegis_tui.errors import UsageError
 
 PATH = {"path": "a.py"}

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.domain import command as commands
-from aegis_tui.domain import run as domain_run
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.core import due_commands, execute, settled, state_hash
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor
 from aegis_tui.domain.effect import needed
 from aegis_tui.domain.event import Event, event_to_wire
-from aegis_tui.domain.instance import Phase
-from aegis_tui.domain.lock import LockMode
-from aegis_tui.domain.report import fold_report
-from aegis_tui.domain.run_event import RunFacts
-from aegis_tui.domain.scope import scope_of, shared_text
+from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.lock.model import LockMode
+from aegis_tui.domain.run import model as domain_run
+from aegis_tui.domain.run.events import RunFacts
+from aegis_tui.domain.run.report import fold_report
+from aegis_tui.domain.scope.text import scope_of, shared_text
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain.event import event_from_wire
-from aegis_tui.domain.report import fold_report
+from aegis_tui.domain.run.report import fold_report
 from aegis_tui.testing.scratch import ScratchWorkspace
 from tests.workspace import Served
 

@@ -14,8 +14,8 @@ from aegis_tui.adapters.store.reader import LogReader
 from aegis_tui.adapters.store.row import decode
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.history import RUN_EVENTS, logged_report, past_runs
-from aegis_tui.domain.report import fold_report
+from aegis_tui.domain.run.history import RUN_EVENTS, logged_report, past_runs
+from aegis_tui.domain.run.report import fold_report
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.hub.recovery import recover
 from aegis_tui.ports.event_log import LoggedReply

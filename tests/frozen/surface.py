@@ -17,8 +17,15 @@ import typer
 import aegis_tui
 from aegis_tui import errors, sdk
 from aegis_tui.cli import lock_verbs, main, tree
-from aegis_tui.domain import command, event, ids, instance, lock, message, model, role, run, run_event, task_spec, tool
+from aegis_tui.domain import command, event, ids, model, role
+from aegis_tui.domain.instance import model as instance
+from aegis_tui.domain.lock import model as lock
+from aegis_tui.domain.message import model as message
 from aegis_tui.domain.qa import check
+from aegis_tui.domain.run import events as run_event
+from aegis_tui.domain.run import model as run
+from aegis_tui.domain.spec import model as task_spec
+from aegis_tui.domain.tool import model as tool
 
 _VARIABLE = re.compile(r"\bAEGIS_[A-Z][A-Z_]*[A-Z]\b")
 _METRIC = re.compile(r"\"(aegis_hub_[a-z_]+|vllm:[a-z_]+)\"")

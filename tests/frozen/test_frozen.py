@@ -10,8 +10,8 @@ import pytest
 from aegis_tui.adapters.store.reader import LogReader
 from aegis_tui.domain.event import AnyEventData
 from aegis_tui.domain.model import by_type
-from aegis_tui.domain.run import RunStatus
-from aegis_tui.domain.run_event import Stage
+from aegis_tui.domain.run.events import Stage
+from aegis_tui.domain.run.model import RunStatus
 from tests.frozen import fixtures, gains, scenes, surface
 from tests.frozen.logs import DATA, folded, logs, recovered, restore
 from tests.frozen.outputs import PRINTS_THE_CONTRACT, SAME_AS, paths_of

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain.decision import THE_PERSON, Actor
-from aegis_tui.domain.glob_overlap import _pattern_witness
-from aegis_tui.domain.reservation import free_overlaps
+from aegis_tui.domain.glob.overlap import _pattern_witness
+from aegis_tui.domain.scope.reservation import free_overlaps
 from aegis_tui.sdk.discovery import WorkspacePaths
 from tests.hub.opened import opened
 

@@ -20,7 +20,7 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import THE_HUB, THE_PERSON
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.run_event import Overlapping, RunFacts, RunOptions
+from aegis_tui.domain.run.events import Overlapping, RunFacts, RunOptions
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.symbols.reader import FileSymbols
-from aegis_tui.domain.region import blob_id
+from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.errors import LockHeld, StaleToken
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.regions import RegionService

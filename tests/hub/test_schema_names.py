@@ -8,7 +8,7 @@ import pytest
 
 from aegis_tui.domain.command import ClientCommand
 from aegis_tui.domain.event import AnyEventData
-from aegis_tui.domain.lock import LockMode
+from aegis_tui.domain.lock.model import LockMode
 from aegis_tui.hub import schema_names
 from aegis_tui.hub.schema_names import NAMES, name_of, renamed
 

@@ -16,8 +16,8 @@ from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.config import Limits
-from aegis_tui.domain.run import Run
-from aegis_tui.domain.run_event import RunFacts, RunOptions
+from aegis_tui.domain.run.events import RunFacts, RunOptions
+from aegis_tui.domain.run.model import Run
 from aegis_tui.orchestrator.qa_run import CommandRun, QaRunner
 from aegis_tui.ports.sandbox import SandboxMode
 

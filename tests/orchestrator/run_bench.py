@@ -12,9 +12,9 @@ from aegis_tui.config import Limits
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance import Instance, Phase
-from aegis_tui.domain.run import Run, RunStatus
-from aegis_tui.domain.run_event import RunFacts, RunOptions
+from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.run.events import RunFacts, RunOptions
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.hub.engine import Engine
 from aegis_tui.orchestrator.disk_watch import DiskWatch

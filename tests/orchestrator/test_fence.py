@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.adapters.git.repository import open_repository
-from aegis_tui.domain.fence import FencedWrite, PieceFences
-from aegis_tui.domain.region import blob_id
-from aegis_tui.domain.run import Piece, Run
-from aegis_tui.domain.run_event import Finding, RunFacts, RunOptions
+from aegis_tui.domain.lock.fence import FencedWrite, PieceFences
+from aegis_tui.domain.lock.region import blob_id
+from aegis_tui.domain.run.events import Finding, RunFacts, RunOptions
+from aegis_tui.domain.run.model import Piece, Run
 from aegis_tui.orchestrator.integrate import Integrator
 
 NAME = "table.txt"

@@ -18,8 +18,8 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.verdict import compare
-from aegis_tui.domain.run import Run, RunStatus
-from aegis_tui.domain.run_event import QaBaseChecked, Stage
+from aegis_tui.domain.run.events import QaBaseChecked, Stage
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.orchestrator import reconcile

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from tests.orchestrator.run_bench import Bench
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.git.repository import open_repository
-from aegis_tui.domain.run import Piece, PieceStatus, Run
-from aegis_tui.domain.run_event import RunFacts, RunOptions
-from aegis_tui.domain.run_rules import parse_design
+from aegis_tui.domain.run.events import RunFacts, RunOptions
+from aegis_tui.domain.run.model import Piece, PieceStatus, Run
+from aegis_tui.domain.run.rules import parse_design
 from aegis_tui.orchestrator.integrate import Integrator
 
 LINES = "".join(f"{number}\n" for number in range(20))

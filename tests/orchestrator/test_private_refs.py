@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.errors import GitError
 from aegis_tui.orchestrator.private_refs import INTEGRATION, PrivateRefs
 from aegis_tui.ports.repository import Repository

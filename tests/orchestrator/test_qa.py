@@ -16,11 +16,11 @@ from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.result_files import LocalResultFiles
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.config import Limits
-from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.run import Run
-from aegis_tui.domain.run_event import RunFacts, RunOptions
-from aegis_tui.domain.run_rules import parse_design
+from aegis_tui.domain.run.events import RunFacts, RunOptions
+from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.run.rules import parse_design
+from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import UsageError
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs

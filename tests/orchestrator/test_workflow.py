@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.orchestrator import reconcile, workflow
 from aegis_tui.orchestrator.disk_watch import DiskWatch
 from tests.orchestrator.run_bench import Bench

@@ -15,7 +15,7 @@ _UNUSED = ("click", "fastapi", "git", "mcp", "pygments", "ruamel.yaml", "textual
 @pytest.mark.parametrize(
     ("module", "unused"),
     [
-        ("aegis_tui.agent.__main__", (*_UNUSED, "rich", "uvicorn", "aegis_tui.domain.run_event")),
+        ("aegis_tui.agent.__main__", (*_UNUSED, "rich", "uvicorn", "aegis_tui.domain.run.events")),
         ("aegis_tui.gateway.run", (*(name for name in _UNUSED if name != "click"), "rich", "httpx", "pydantic")),
         (
             "aegis_tui.cli.foreground, aegis_tui.bootstrap.hub",

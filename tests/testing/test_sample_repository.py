@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from aegis_tui.application.design import load_design
-from aegis_tui.domain.brief import qa_brief, rebase_brief
-from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.run import Run
-from aegis_tui.domain.run_event import Overlapping, RunFacts, RunOptions
+from aegis_tui.domain.run.brief import qa_brief, rebase_brief
+from aegis_tui.domain.run.events import Overlapping, RunFacts, RunOptions
+from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import UsageError
 from aegis_tui.testing.sample_repository import COMMIT_DATE, create_sample_repository, scenario_directory
 from aegis_tui.testing.scenario import Scenario, load_scenario

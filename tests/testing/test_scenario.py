@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from aegis_tui.application.design import load_design
-from aegis_tui.domain.design import Design
-from aegis_tui.domain.tool import TOOLS, parse_arguments
+from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.tool.model import TOOLS, parse_arguments
 from aegis_tui.errors import UsageError
 from aegis_tui.testing.sample_repository import scenario_directory, scenario_names
 from aegis_tui.testing.scenario import GateRule, Reply, Scenario, load_gates, load_scenario, script_name

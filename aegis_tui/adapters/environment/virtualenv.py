@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aegis_tui.adapters.environment.folder import Overlay
 from aegis_tui.adapters.environment.tree_map import TreeMap
-from aegis_tui.domain.editable import pth_folders, quoted_paths, replace_folder, translate_pth, translate_quoted
+from aegis_tui.domain.qa.editable import pth_folders, quoted_paths, replace_folder, translate_pth, translate_quoted
 
 _MAX_TEXT_BYTES = 1024 * 1024
 _HOOK = re.compile(r"_*editable|.*_editable(_loader|_finder)?\.py$|.*_finder\.py$")

@@ -10,7 +10,7 @@ from typing import Any
 from aegis_tui.adapters.git.discovery import Discovery, workspace_key
 from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.domain.file_name import write_name
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.ports.repository import RepositoryFacts
 

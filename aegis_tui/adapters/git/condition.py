@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aegis_tui.adapters.git.discovery import Discovery
 from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.domain.file_name import write_name
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
 from aegis_tui.ports.repository_condition import MissingFilter, PartialClone, RepositoryCondition
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.adapters.git.run import GitRunner
-from aegis_tui.domain.file_name import write_name
+from aegis_tui.domain.path.file_name import write_name
 
 _TRAILERS = "%(trailers:only,unfold,separator=%x00,key_value_separator=%x01)"
 

@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache
 
-from aegis_tui.domain.glob import ANY_SEGMENT, GLOBSTAR, Glob, Pattern, Segment, prepare
-from aegis_tui.domain.glob_token import STAR, CharSet, Token
+from aegis_tui.domain.glob.pattern import ANY_SEGMENT, GLOBSTAR, Glob, Pattern, Segment, prepare
+from aegis_tui.domain.glob.token import STAR, CharSet, Token
 
 Range = tuple[int, int]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from aegis_tui.adapters.git.environment import REMOTE_PROTOCOLS
 from aegis_tui.adapters.git.glob_ere import glob_to_ere
-from aegis_tui.domain.commit import author_of
-from aegis_tui.domain.glob import compile_glob
+from aegis_tui.domain.glob.pattern import compile_glob
+from aegis_tui.domain.run.commit import author_of
 from aegis_tui.errors import GitError
 from aegis_tui.ports.repository import Guard
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, cast
 
 from aegis_tui.adapters.git.run import GitOutput, GitRunner
-from aegis_tui.domain.file_name import name_of, write_name
+from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.ports.repository import ChangedPath, Ref
 
 MAX_BLOB_BYTES = 64 << 20

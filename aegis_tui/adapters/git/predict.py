@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.run import GitRunner, failure
-from aegis_tui.domain.file_name import name_of, write_name
+from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.ports.repository import FileConflict, MergePreview
 
 _MARKER_SIZE = 7

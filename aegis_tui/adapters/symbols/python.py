@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from aegis_tui.adapters.symbols.tree import read_tree
-from aegis_tui.domain.symbol import IMPORTS, Found, SymbolKind
+from aegis_tui.domain.lock.symbol import IMPORTS, Found, SymbolKind
 
 _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

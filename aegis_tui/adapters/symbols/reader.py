@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 from aegis_tui.adapters.symbols.python import read_python
 from aegis_tui.adapters.symbols.tree import read_tree
-from aegis_tui.domain.region import split_lines
-from aegis_tui.domain.symbol import Found, Outline, build_outline
+from aegis_tui.domain.lock.region import split_lines
+from aegis_tui.domain.lock.symbol import Found, Outline, build_outline
 
 MAX_CHARS = 256 * 1024
 """Longer texts are not parsed: the parser of Python lets nothing else run meanwhile, some seconds for 2 MiB."""

@@ -9,8 +9,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from aegis_tui.domain.region import Span
-from aegis_tui.domain.symbol import IMPORTS, Found, SymbolKind
+from aegis_tui.domain.lock.region import Span
+from aegis_tui.domain.lock.symbol import IMPORTS, Found, SymbolKind
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node

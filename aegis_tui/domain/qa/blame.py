@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from aegis_tui.domain.partition import PartitionTable
-from aegis_tui.domain.run_event import FOUNDATION
+from aegis_tui.domain.run.events import FOUNDATION
+from aegis_tui.domain.scope.partition import PartitionTable
 
 MOST_CHARACTERS = 512 * 1024
 """Of the end of each output: failures are told last, and one search holds the interpreter as long as it takes."""

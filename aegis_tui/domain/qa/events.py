@@ -1,4 +1,4 @@
-"""The events of QA; `domain/run_event.py` has them in its union."""
+"""The events of QA; `domain/run/events.py` has them in its union."""
 
 from __future__ import annotations
 

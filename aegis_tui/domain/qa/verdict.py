@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.glob import compile_glob
+from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.qa.check import BaseCheck, CheckResult, QaCheck, Status
 from aegis_tui.domain.qa.command import program_name

@@ -14,8 +14,8 @@ from textual.binding import Binding, BindingType
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.instance import Instance
-from aegis_tui.domain.run import RunStatus
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.run.model import RunStatus
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.sdk.attaching import NO_CLIENT, assumed_terminal, without_popup
 from aegis_tui.tui.parts import GoalOffer

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widgets import Input
 
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.model import Key
 from aegis_tui.errors import AegisError
 from aegis_tui.tui.board import DEFAULT_LAYOUT

@@ -21,8 +21,8 @@ from textual.widgets import Label, TextArea
 
 from aegis_tui.application.design import dump_design, parse_design
 from aegis_tui.domain import ids
-from aegis_tui.domain.design import Design
-from aegis_tui.domain.run import Run, RunStatus
+from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.errors import DesignRefused, UsageError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog

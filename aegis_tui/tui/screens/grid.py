@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid
 from textual.widget import Widget
 
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.model import Key
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.actions import InstanceActions

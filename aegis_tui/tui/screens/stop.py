@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Label
 
-from aegis_tui.domain.instance import Instance
-from aegis_tui.domain.run import Piece, PieceStatus
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.run.model import Piece, PieceStatus
 from aegis_tui.errors import AegisError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aegis_tui.domain.design import Design, Feature, topological
+from aegis_tui.domain.run.design import Design, Feature, topological
 from aegis_tui.errors import DesignRefused
 from aegis_tui.tui.text import Line, Span, fit, inert, wrap
 

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.failure import error_lines
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.instance import Instance
+from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.qa.check import why
-from aegis_tui.domain.run import Run
-from aegis_tui.domain.stage import gates_of
+from aegis_tui.domain.run.failure import error_lines
+from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.run.stage import gates_of
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Line, Span, clock_text, inert, wrap
 from aegis_tui.tui.views.event import event_line

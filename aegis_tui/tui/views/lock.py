@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.lock import Lock, LockMode
-from aegis_tui.domain.run import Run
+from aegis_tui.domain.lock.model import Lock, LockMode
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Ink, Row, Span, clock_text, fit, fit_tail, ident_width, inert
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aegis_tui.domain.qa.check import waits_for_person
 from aegis_tui.domain.qa.events import QaBaseChecked
-from aegis_tui.domain.run import RunStatus
+from aegis_tui.domain.run.model import RunStatus
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import inert
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.failure import error_lines
+from aegis_tui.domain.run.failure import error_lines
 from aegis_tui.tui.text import Ink, Line, Span, clock_text, count_text, fit, inert, wrap
 
 _STAGE: dict[str, tuple[str, Ink]] = {

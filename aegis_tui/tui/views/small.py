@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aegis_tui.domain.run import Run
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Line, Span, fit, wrap
 from aegis_tui.tui.views.instance import listed, state_of

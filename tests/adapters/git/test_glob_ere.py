@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aegis_tui.adapters.git.glob_ere import glob_to_ere
-from aegis_tui.domain.glob import compile_glob
+from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.errors import Refused
 
 GLOBS = [

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from aegis_tui.adapters.symbols.reader import MAX_CHARS, FileSymbols
-from aegis_tui.domain.symbol import IMPORTS, MODULE
+from aegis_tui.domain.lock.symbol import IMPORTS, MODULE
 
 PYTHON = '''"""Doc."""
 import a

@@ -5,7 +5,7 @@ import pytest
 
 from aegis_tui.adapters.watch.listing import Listed, ignored_by_git, list_contents, list_files
 from aegis_tui.adapters.watch.tree_index import TreeIndex
-from aegis_tui.domain.region import blob_id
+from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.errors import GitError
 
 

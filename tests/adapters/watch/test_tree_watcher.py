@@ -14,7 +14,7 @@ import pytest
 from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.adapters.watch.tree_watcher import TreeWatcher
 from aegis_tui.adapters.watch.watched_tree import RETRY_S
-from aegis_tui.domain.region import blob_id
+from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.errors import GitError
 
 Seen = set[tuple[str, str]]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.qa.blame import blame
+from aegis_tui.domain.scope.partition import PartitionTable
 
 CHANGED = {"cart": ("src/shop/cart.py",), "search": ("src/shop/search/한글.py",), "foundation": ("src/base.py",)}
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import pytest
 
 from aegis_tui.application.bundle import Scrubber
-from aegis_tui.domain.partition import PartitionTable
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.blame import blame
 from aegis_tui.domain.qa.detect import detect_qa
 from aegis_tui.domain.qa.outcome import Outcome
-from aegis_tui.domain.tool_reading import _object_in
+from aegis_tui.domain.scope.partition import PartitionTable
+from aegis_tui.domain.tool.reading import _object_in
 
 LONG = 60_000
 UNITS = ("1", "\n", " ", "a", "a.", "x-", "/", "=", "\x1b[", "_", "Tests: ", "ERR_PNPM_NO_SCRIPT", "`", "1 passed, ")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from aegis_tui.application.design import parse_design
-from aegis_tui.domain.design import Design
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance import AgentJoined
-from aegis_tui.domain.run import Conflict
+from aegis_tui.domain.instance.model import AgentJoined
+from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.model import Conflict
 from aegis_tui.domain.words import sentence
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.conflict import conflict_lines, conflict_rows, parse_hunks

@@ -1,0 +1,1 @@
+"""Globs: how they are read, what they match, and where two of them meet."""

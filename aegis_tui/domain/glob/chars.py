@@ -1,0 +1,117 @@
+"""Which characters stand for all that two tokens of globs have in common: a readable one, and enough to decide."""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+from functools import cache, lru_cache
+from itertools import islice
+
+from aegis_tui.domain.glob.pattern import folded_ranges, prepare
+from aegis_tui.domain.glob.token import ANY_CHAR, STAR, CharSet, Ranges, Token, merge_ranges, subtract_ranges
+
+_READABLE = string.ascii_lowercase + string.digits + string.ascii_uppercase + "_-"
+
+_FIRST_READABLE, _LAST_READABLE = ord(min(_READABLE)), ord(max(_READABLE))
+
+_SAMPLE = 64
+"""How many characters of each range are looked at for a printable one."""
+
+_NORMALIZED = (*range(0x3400), *range(0xA000, 0xAC00), *range(0xD7A4, 0x17000), *range(0x18D80, 0x20000))
+_COMPATIBLE = range(0x2F800, 0x2FA20)
+"""Only characters of these combine, decompose or have case, Hangul syllables aside (Unicode 17)."""
+
+
+@lru_cache(maxsize=1024)
+def common_char(a: Token, b: Token) -> str:
+    """The most readable character that both tokens accept, `.` late; empty when there is none."""
+    if isinstance(a, str) or isinstance(b, str):
+        char, other = (a, b) if isinstance(a, str) else (str(b), a)
+        return char if other is STAR or other == char or (isinstance(other, CharSet) and char in other) else ""
+    return _most_readable(_intersection(_ranges_of(a), _ranges_of(b)))
+
+
+@lru_cache(maxsize=1024)
+def deciding_chars(a: Token, b: Token, ignore_case: bool) -> str:
+    """Enough of the characters both tokens accept to decide whether there is a name that `prepare` leaves as it is.
+
+    A character that combines with nothing, on neither side, can stand for every other, so one is enough. Where there
+    is none, these are all that can be in such a name.
+    """
+    ranges = _intersection(_ranges_of(a), _ranges_of(b))
+    if inert := subtract_ranges(ranges, _special_ranges(ignore_case)):
+        return _most_readable(inert)
+    left = subtract_ranges(_intersection(ranges, _joining_ranges()), _changed_ranges(ignore_case=ignore_case))
+    return "".join(sorted((chr(code) for low, high in left for code in range(low, high + 1)), key=_oddness))
+
+
+def _most_readable(ranges: Ranges) -> str:
+    within = CharSet(ranges)
+    may_be = any(low <= _LAST_READABLE and high >= _FIRST_READABLE for low, high in ranges[:_SAMPLE])
+    readable = next((char for char in _READABLE if char in within), "") if may_be else ""
+    sampled = (chr(code) for low, high in ranges for code in islice(range(low, high + 1), _SAMPLE))
+    return readable or min(sampled, key=_oddness, default="")
+
+
+def _ranges_of(token: Token) -> Ranges:
+    if isinstance(token, str):
+        return ((ord(token), ord(token)),)
+    return token.ranges if isinstance(token, CharSet) else ANY_CHAR.ranges
+
+
+@cache
+def _active_ranges() -> Ranges:
+    """Characters that may combine with a neighbour or change places with it: marks, and what a mark can go on."""
+    active: set[int] = set(range(_L_FIRST, _T_LAST + 1)) | set(range(_LV_FIRST, _LV_LAST + 1, _T_COUNT))
+    for char in map(chr, (*_NORMALIZED, *_COMPATIBLE)):
+        if unicodedata.combining(char):
+            active.add(ord(char))
+        parts = unicodedata.decomposition(char)
+        if parts and not parts.startswith("<"):
+            active |= {ord(char), *(int(part, 16) for part in parts.split())}
+    return merge_ranges((code, code) for code in active)
+
+
+_DOT = ord(".")
+_L_FIRST, _T_LAST = 0x1100, 0x11FF
+_LV_FIRST, _LV_LAST, _T_COUNT = 0xAC00, 0xD7A3, 28
+"""Hangul jamo and syllables without a final consonant: these are composed by arithmetic, not by a table."""
+
+
+@cache
+def _changed_ranges(*, ignore_case: bool) -> Ranges:
+    """Characters that no prepared name has."""
+    if ignore_case:
+        return merge_ranges((*_changed_ranges(ignore_case=False), *folded_ranges()))
+    every = map(chr, (*_NORMALIZED, *_COMPATIBLE))
+    return merge_ranges((ord(char), ord(char)) for char in every if prepare(char) != char)
+
+
+@cache
+def _joining_ranges() -> Ranges:
+    return merge_ranges((*_active_ranges(), (_DOT, _DOT)))
+
+
+@cache
+def _special_ranges(ignore_case: bool) -> Ranges:
+    """What cannot stand for every other character."""
+    return merge_ranges((*_joining_ranges(), *_changed_ranges(ignore_case=ignore_case)))
+
+
+def _intersection(a: Ranges, b: Ranges) -> Ranges:
+    common: list[tuple[int, int]] = []
+    i = j = 0
+    while i < len(a) and j < len(b):
+        low, high = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
+        if low <= high:
+            common.append((low, high))
+        if a[i][1] < b[j][1]:
+            i += 1
+        else:
+            j += 1
+    return tuple(common)
+
+
+def _oddness(char: str) -> tuple[bool, bool, bool]:
+    is_stable = unicodedata.combining(char) == 0 and unicodedata.is_normalized("NFC", char)
+    return char == ".", not char.isprintable(), not is_stable

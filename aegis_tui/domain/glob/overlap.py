@@ -1,0 +1,332 @@
+"""Is there a path that both globs match? Decided exactly, with the path as the proof (PART-1).
+
+Two product automata, one inside the other: segments of the two patterns, and characters of the two segments. Whether
+two segments meet is decided on whole rows of positions at once (`glob_bits`); only then a name is looked for. What a
+request may cost is counted (`effort`), the same for the same globs, whatever was compared before.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import deque
+from functools import lru_cache
+
+from aegis_tui.domain.effort import MOST_STEPS, Effort
+from aegis_tui.domain.glob.bits import bits_of
+from aegis_tui.domain.glob.chars import common_char, deciding_chars
+from aegis_tui.domain.glob.cost import compile_within
+from aegis_tui.domain.glob.pattern import ANY_SEGMENT, GLOBSTAR, Glob, Pattern, Segment, prepare
+from aegis_tui.domain.glob.token import ANY_CHAR, STAR, CharSet, Token
+
+_DOTS = ("", ".", "..")
+"""Texts that are no segment name: a segment may pass through them but not end there."""
+
+
+def overlap(a: Glob | str, b: Glob | str, *, ignore_case: bool = False, effort: Effort | None = None) -> str | None:
+    """A path that both globs match, or None when there is none; short and readable where there is a choice.
+
+    Args:
+        a: One glob, compiled or as text.
+        b: The other.
+        ignore_case: Compare case-folded; also on when either glob was compiled so.
+        effort: What the whole request may still cost; None lets this pair cost as much as a request.
+
+    Raises:
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
+
+    Source: PART-1.
+    """
+    effort = Effort() if effort is None else effort
+    a = compile_within(a, effort) if isinstance(a, str) else a
+    b = compile_within(b, effort) if isinstance(b, str) else b
+    if ignore_case or a.ignore_case or b.ignore_case:
+        a, b = a.folded(), b.folded()
+    for left in a.patterns:
+        for right in b.patterns:
+            effort.spend(_PAIR_STEPS, a.text, b.text)
+            if _part_at_once(left, right):
+                continue
+            witness, steps = _pattern_witness(left, right)
+            effort.spend(steps, a.text, b.text)
+            if witness is not None:
+                return witness
+    return None
+
+
+_MOST_FOR_A_PAIR = MOST_STEPS // 2
+"""Steps after which a search is given up, so that a request ends soon after it has spent what it may."""
+
+_CAREFUL_TIMES = 4
+_GLANCE = 16
+"""How many segments, and characters of each, are looked at before anything else."""
+
+_PAIR_STEPS = 8
+_ROW_STEPS = 2
+_STATE_STEPS = 6
+_RANGES_A_STEP = 4
+"""How many steps of half a microsecond things take: measured, and rounded up."""
+
+_SMALL = 4_096
+"""Where the product of two segments' lengths is at most this, the most readable common name is looked for; else any."""
+
+
+class _TooMuchError(Exception):
+    """A search has cost as much as a request may."""
+
+
+class _Meter:
+    """What one comparison has cost so far."""
+
+    def __init__(self, steps: int = 0) -> None:
+        self.steps = steps
+        self._compared: set[tuple[Segment, Segment]] = set()
+
+    def spend(self, steps: int) -> None:
+        self.steps += steps
+        if self.steps >= _MOST_FOR_A_PAIR:
+            raise _TooMuchError
+
+    def common_name(self, one: Segment, other: Segment) -> str | None:
+        """A name that both segments match."""
+        name, steps = _segment_witness(one, other)
+        self.spend(1 if (one, other) in self._compared else steps)
+        self._compared.add((one, other))
+        return name
+
+
+def _part_at_once(a: Pattern, b: Pattern) -> bool:
+    """Whether a look at the first segments, and at the last one, tells that nothing matches both."""
+    if _differ(a[-1], b[-1]):
+        return True
+    for left, right in zip(a[:_GLANCE], b[:_GLANCE], strict=False):
+        if left is GLOBSTAR or right is GLOBSTAR:
+            return False
+        if _differ(left, right):
+            return True
+    return False
+
+
+def _differ(a: Segment, b: Segment) -> bool:
+    """Whether the characters before the first star, or after the last, tell that nothing matches both."""
+    if a.literal is not None and b.literal is not None:
+        return a.literal != b.literal
+    if a is ANY_SEGMENT or b is ANY_SEGMENT:
+        return False
+    heads, tails = (
+        (a.tokens[:_GLANCE], b.tokens[:_GLANCE]),
+        (a.tokens[: -_GLANCE - 1 : -1], b.tokens[: -_GLANCE - 1 : -1]),
+    )
+    for left, right in (heads, tails):
+        for one, other in zip(left, right, strict=False):
+            if one is STAR or other is STAR:
+                break
+            if one != other and isinstance(one, str) and isinstance(other, str):
+                return True
+    return False
+
+
+@lru_cache(maxsize=16384)
+def _pattern_witness(a: Pattern, b: Pattern) -> tuple[str | None, int]:
+    """A path that both match, and what it costs to say so in steps; nothing is known where these reach `MOST_STEPS`.
+
+    Remembered for more pairs than one request can pay for, so that what was compared before is known at once.
+    """
+    meter = _Meter()
+    try:
+        if meter.common_name(a[-1], b[-1]) is None:
+            return None, meter.steps
+        return _path_witness(a, b, meter), meter.steps
+    except _TooMuchError:
+        return None, MOST_STEPS + 1
+
+
+_Place = tuple[int, int]
+
+
+def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
+    """Breadth first over pairs of positions, so the path has as few segments as can be."""
+    queue: deque[tuple[_Place, _Place | None, str]] = deque([((0, 0), None, "")])
+    came: dict[_Place, tuple[_Place | None, str]] = {}
+    while queue:
+        place, before, name = queue.popleft()
+        if place in came:
+            continue
+        came[place] = before, name
+        meter.spend(_STATE_STEPS)
+        i, j = place
+        if i == len(a) or j == len(b):
+            if i == len(a) and j == len(b):
+                return _path_to(place, came)
+            continue  # what is left of the other one ends in a segment, so it wants at least one more
+        a_stays, b_stays = a[i] is GLOBSTAR, b[j] is GLOBSTAR
+        if a_stays:
+            queue.appendleft(((i + 1, j), place, ""))
+        if b_stays:
+            queue.appendleft(((i, j + 1), place, ""))
+        if a_stays and b_stays:
+            continue
+        common = meter.common_name(ANY_SEGMENT if a_stays else a[i], ANY_SEGMENT if b_stays else b[j])
+        if common is not None:
+            queue.append(((i + (not a_stays), j + (not b_stays)), place, common))
+    return None
+
+
+def _path_to(place: _Place, came: dict[_Place, tuple[_Place | None, str]]) -> str:
+    names: list[str] = []
+    at: _Place | None = place
+    while at is not None:
+        at, name = came[at]
+        names += [name] if name else []
+    return "/".join(reversed(names))
+
+
+@lru_cache(maxsize=8192)
+def _segment_witness(a: Segment, b: Segment) -> tuple[str | None, int]:
+    """A segment name that both match, in the form paths are compared in, and what it costs to say so in steps.
+
+    Over `MOST_STEPS` nothing is known: it would have cost more.
+    """
+    if _differ(a, b):
+        return None, 1
+    for one, other in ((a, b), (b, a)):
+        if one.literal is not None:
+            return (one.literal if other.matches(one.literal) else None), 1 + len(other.tokens)
+    bits = bits_of(b.tokens)
+    ways = bits.ways_to_end(a.tokens)
+    meter = _Meter(1 + _ROW_STEPS * len(a.tokens) + len(b.tokens) + bits.lookup_steps(a.tokens))
+    if (start := _first_way(a.tokens, b.tokens, ways)) is None:
+        return None, meter.steps
+    try:
+        return _common_name(a, b, ways, start, meter), meter.steps
+    except _TooMuchError:
+        return None, MOST_STEPS + 1
+
+
+def _common_name(a: Segment, b: Segment, ways: list[int], start: _Start, meter: _Meter) -> str | None:
+    """A name in the form paths are compared in; there is one at least that may have another form."""
+    ignore_case = a.ignore_case or b.ignore_case
+    if len(a.tokens) * len(b.tokens) <= _SMALL:
+        shortest = _search(a.tokens, b.tokens, meter)
+        names: tuple[str | None, ...] = (_search(_filled(a.tokens), _filled(b.tokens), meter), shortest)
+    else:
+        names = (_any_name(a.tokens, b.tokens, ways, start, meter),)
+    for name in names:
+        if name is not None and prepare(name, ignore_case=ignore_case) == name:
+            return name
+    return _search(a.tokens, b.tokens, meter, is_careful=True, ignore_case=ignore_case)
+
+
+_Start = tuple[int, int, str]
+"""Positions in two segments, and what was read up to there: no run of dots that is no name."""
+
+
+def _first_way(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int]) -> _Start | None:
+    """From where both come to their end with a text that is a name; None when there is no such text.
+
+    Only the first characters matter: what is neither empty nor one or two dots stays a name.
+    """
+    queue: deque[_Start] = deque([(0, 0, "")])
+    seen: set[_Start] = set()
+    while queue:
+        state = i, j, text = queue.popleft()
+        if state in seen or not ways[i] >> j & 1:
+            continue
+        seen.add(state)
+        if text not in _DOTS:
+            return state
+        if i < len(a) and a[i] is STAR:
+            queue.append((i + 1, j, text))
+        if j < len(b) and b[j] is STAR:
+            queue.append((i, j + 1, text))
+        if i < len(a) and j < len(b):
+            step = (i + (a[i] is not STAR), j + (b[j] is not STAR))
+            chars = {common_char(a[i], b[j]), "." if _takes_dot(a[i]) and _takes_dot(b[j]) else ""}
+            queue.extend((*step, text + char) for char in sorted(chars, reverse=True) if char)
+    return None
+
+
+def _takes_dot(token: Token) -> bool:
+    return token is STAR or (token == "." if isinstance(token, str) else isinstance(token, CharSet) and "." in token)
+
+
+def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start: _Start, meter: _Meter) -> str:
+    """A name on the way from `start` to both ends: one step for each position."""
+    i, j, text = start
+    chars = [text]
+    while i < len(a) or j < len(b):
+        if i < len(a) and a[i] is STAR and ways[i + 1] >> j & 1:
+            i += 1
+        elif j < len(b) and b[j] is STAR and ways[i] >> (j + 1) & 1:
+            j += 1
+        else:
+            meter.spend(_char_steps(a[i], b[j]))
+            chars.append(common_char(a[i], b[j]))
+            i, j = i + (a[i] is not STAR), j + (b[j] is not STAR)
+    return "".join(chars)
+
+
+def _char_steps(one: Token, other: Token) -> int:
+    """What it costs to find a character that both take."""
+    if isinstance(one, CharSet) and isinstance(other, CharSet):
+        return _STATE_STEPS + (len(one.ranges) + len(other.ranges)) // _RANGES_A_STEP
+    return 1
+
+
+def _filled(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """The pattern with every star standing for one character or more: `a.py` reads better than `.py`."""
+    return tuple(part for token in tokens for part in ((ANY_CHAR, STAR) if token is STAR else (token,)))
+
+
+def _search(
+    a: tuple[Token, ...], b: tuple[Token, ...], meter: _Meter, *, is_careful: bool = False, ignore_case: bool = False
+) -> str | None:
+    """A common name, the shortest unless careful. One character a step is enough where NFC leaves every name as it is.
+
+    Args:
+        a: Tokens of one segment.
+        b: Tokens of the other.
+        meter: What may be spent.
+        is_careful: Try each character that its neighbours may combine with, and keep only names that `prepare` leaves
+            as they are.
+        ignore_case: How `prepare` compares.
+    """
+    queue: deque[tuple[int, int, str]] = deque([(0, 0, "")])
+    seen: set[tuple[int, int, str]] = set()
+    while queue:
+        i, j, name = queue.popleft()
+        state = (i, j, _tail(name, is_careful))
+        meter.spend(_STATE_STEPS + (len(name) if is_careful else len(name) // 8))
+        if state in seen or (is_careful and prepare(name, ignore_case=ignore_case) != name):
+            continue
+        seen.add(state)
+        if i == len(a) and j == len(b) and name not in _DOTS:
+            return name
+        later: list[tuple[int, int, str]] = []
+        if i < len(a) and j < len(b):
+            step = (i + (a[i] is not STAR), j + (b[j] is not STAR))
+            chars = deciding_chars(a[i], b[j], ignore_case) if is_careful else common_char(a[i], b[j])
+            later = [(*step, name + char) for char in chars]
+            meter.spend(len(later) + _char_steps(a[i], b[j]) * (_CAREFUL_TIMES if is_careful else 1))
+        if is_careful:
+            queue.extendleft(reversed(later))
+        else:
+            queue.extend(later)
+        if j < len(b) and b[j] is STAR:
+            queue.appendleft((i, j + 1, name))
+        if i < len(a) and a[i] is STAR:
+            queue.appendleft((i + 1, j, name))
+    return None
+
+
+def _tail(name: str, is_careful: bool) -> str:
+    """What later steps may depend on: whether the name is only dots and, when careful, what may still combine.
+
+    A mark that is put behind a name in NFC combines with its last starter or not, by that starter and by the class of
+    the last mark alone (Unicode Standard Annex 15).
+    """
+    if name in _DOTS:
+        return name
+    if not is_careful:
+        return "x"
+    starter = next((char for char in reversed(name) if unicodedata.combining(char) == 0), "")
+    return f"x{starter}{unicodedata.combining(name[-1])}"

@@ -1,0 +1,1 @@
+"""Instances: one running agent each, from the plan to its end."""

@@ -1,0 +1,389 @@
+"""Rules about instances: joining, reporting, being lost, being replaced (HUB-8, FLOW-6, SPEC-10)."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain import ids, naming
+from aegis_tui.domain.cause import Cause
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.inert import inert
+from aegis_tui.domain.instance.model import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    Instance,
+    InstanceLost,
+    InstancePlanned,
+    InstanceStopping,
+    Phase,
+    TaskKind,
+)
+from aegis_tui.domain.lock import end as lock_end
+from aegis_tui.domain.lock.model import Draft
+from aegis_tui.domain.message.model import MessageSent
+from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.run import brief
+from aegis_tui.domain.run.events import MergeQueued, PieceReopened, Stage
+from aegis_tui.domain.run.model import Piece, PieceStatus, Run
+from aegis_tui.domain.scope.reservation import as_partitioned, check_free, globs_of
+from aegis_tui.domain.spec.model import SpecDiffSubmitted, SpecInProgress, TaskUpdated
+from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace
+from aegis_tui.errors import Refused, UsageError
+
+GIVES_UP = ("failed", "blocked")
+"""States in which an agent says that it does not get its task done."""
+
+
+def own_instance(workspace: Workspace, actor: Actor) -> Instance:
+    """The instance that speaks.
+
+    Raises:
+        Refused: The actor is no living instance.
+    """
+    instance = workspace.get_instance(actor.agent_id)
+    if instance is None or not instance.is_alive:
+        raise Refused(f"{actor.agent_id} is not a living instance", "register first", code="instance.unknown")
+    return instance
+
+
+def named_instance(workspace: Workspace, name: str) -> Instance:
+    """The instance a person means by either form of its id.
+
+    Raises:
+        UsageError: There is none.
+    """
+    instance = workspace.instances.find(name)
+    if instance is None:
+        raise UsageError(f"there is no instance {name}", "list them: aegis-tui status")
+    return instance
+
+
+def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | None:
+    """The run and piece that an instance works on, if it is still the one that does."""
+    run = workspace.runs.by_id.get(instance.run or "")
+    piece = run.pieces.get(instance.piece or "") if run else None
+    if run is None or piece is None or piece.agent_id != instance.agent_id or instance.review_id:
+        return None
+    return run, piece
+
+
+def register(workspace: Workspace, command: commands.AgentRegister, actor: Actor, request_id: str) -> Decision:
+    """Join, or join again after a lost connection: the session stays the same."""
+    if actor.kind == "person":
+        return _join_outside(workspace, command, request_id)
+    instance = own_instance(workspace, actor)
+    if instance.phase is Phase.JOINED and instance.session:
+        return Decision([], _joined_reply(instance.agent_id, instance.session))
+    session = f"{instance.instance_id}.{workspace.seq + 1}"
+    drafts: list[Draft] = [
+        (
+            instance.agent_id,
+            AgentJoined(
+                agent_type=instance.kind.upper(), role=instance.role, partition=instance.partition, session=session
+            ),
+        )
+    ]
+    if message := first_brief(workspace, instance):
+        drafts.append((ids.HUB, message))
+    if found := piece_of(workspace, instance):
+        piece = found[1]
+        drafts.append((instance.agent_id, SpecInProgress(specId=piece.spec_id, path=spec_path(piece.spec_id))))
+    return Decision(drafts, _joined_reply(instance.agent_id, session))
+
+
+def _joined_reply(agent_id: str, session: str) -> dict[str, object]:
+    return {"agent_id": agent_id, "session": session, "ttl_s": SESSION_TTL_S}
+
+
+def _join_outside(workspace: Workspace, command: commands.AgentRegister, request_id: str) -> Decision:
+    short = naming.check_outside_id(command.instance_id or "")
+    kind = naming.check_kind(command.agent_type)
+    role = naming.check_role(command.role or "worker")
+    agent_id = ids.agent_id(kind, short)
+    known = _known_as(workspace, short)
+    if known is not None and known.agent_id != agent_id:
+        raise Refused(f"{short} is {known.agent_id} already", "choose another --instance", code="instance.taken")
+    if known is not None and known.run is not None:
+        raise Refused(f"{agent_id} belongs to a run", "choose another --instance", code="instance.taken")
+    former = workspace.instances.former.get(short.casefold(), agent_id)
+    if former != agent_id:
+        raise Refused(f"{short} was {former}", "choose another --instance", code="instance.taken")
+    partition = command.partition or ()
+    check_free(workspace, agent_id, partition)
+    if known is not None and known.phase is Phase.JOINED and known.session:
+        return Decision([], _joined_reply(agent_id, known.session))
+    session = f"{short}.{workspace.seq + 1}"
+    joined = AgentJoined(agent_type=kind, role=role, partition=partition, session=session)
+    return Decision([(agent_id, joined)], _joined_reply(agent_id, session))
+
+
+def _known_as(workspace: Workspace, short: str) -> Instance | None:
+    """The instance of that id in any letter case: two ids must not share a folder where a file system ignores case."""
+    folded = short.casefold()
+    return next((item for item in workspace.instances.by_id.values() if item.instance_id.casefold() == folded), None)
+
+
+def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
+    """The prompt that an instance starts with; None for one that waits for a person's words."""
+    run = workspace.runs.by_id.get(instance.run or "")
+    if run is None:
+        return None
+    context: dict[str, object] = {"task": instance.task, "base_oid": instance.base_oid}
+    if instance.task == "review":
+        review = run.reviews[instance.review_id or ""]
+        if reviewed := run.pieces.get(review.piece):
+            run = as_partitioned(run, reviewed.name, globs_of(workspace, run, reviewed))
+        text = brief.review_brief(run, piece=review.piece, base_oid=review.base_oid, files=review.files)
+        context |= {"review_id": review.review_id}
+    elif instance.task == "design":
+        text = brief.design_brief(run)
+    elif instance.task == "scout":
+        text = brief.scout_brief(run, run.pieces[instance.piece or ""])
+    elif instance.task in ("implement", "foundation"):
+        piece = run.pieces[instance.piece or ""]
+        old = workspace.get_instance(instance.replaces or "")
+        run = as_partitioned(run, piece.name, instance.partition)
+        text = brief.work_brief(run, piece, rescue_ref=old.rescue_ref if old else None)
+        context |= {"spec_id": piece.spec_id}
+    else:
+        return None
+    return MessageSent(to=instance.agent_id, text=text, kind="prompt", context=context)
+
+
+def spec_path(spec_id: str) -> str:
+    """Where a spec's file lies, from the repository's root."""
+    return f".agents/specs/active/{spec_id}.yaml"
+
+
+def report(workspace: Workspace, command: commands.AgentReport, actor: Actor, request_id: str) -> Decision:
+    """Take down what an agent says of itself; a worker that gives up makes room for a fresh one."""
+    instance = own_instance(workspace, actor)
+    said = AgentState(**command.model_dump(exclude={"type", "cause"}), source="hub", cause=command.cause)
+    stands = _stands(workspace, instance) if command.state in GIVES_UP else None
+    if stands is not None:
+        note = f"{stands[0]} stays as it was submitted; after it: {command.note or command.state}"
+        said = said.model_copy(update={"state": "done", "progress": 1.0, "note": note, "cause": None})
+    same = (instance.state, instance.progress, instance.note) == (said.state, said.progress, said.note)
+    drafts: list[Draft] = []
+    if not same or (said.tokens and said.tokens != instance.tokens):
+        drafts.append((instance.agent_id, said))
+    if instance.task == "scout" and command.state == "done":
+        return Decision(drafts + _hand_over(workspace, instance, command.note or ""))
+    if stands is not None:
+        return Decision([*drafts, *stands[1]])
+    if command.state in GIVES_UP and instance.run:
+        drafts += give_up(workspace, instance, f"{instance.agent_id} reported {command.state}: {command.note or ''}")
+    return Decision(drafts)
+
+
+def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]] | None:
+    """The piece that an instance submitted and that stays so whatever becomes of the instance now, if there is one.
+
+    Returns:
+        Its name, and what puts it back where it was before a person wrote to the worker.
+    """
+    found = piece_of(workspace, instance)
+    if found is None or not found[0].is_open:
+        return None
+    run, piece = found
+    if piece.status is not PieceStatus.WORKING:
+        return piece.name, []
+    if not piece.asked or piece.head_oid is None or piece.base_oid is None:
+        return None
+    if piece.applied_head == piece.head_oid:
+        return piece.name, [(ids.HUB, MergeQueued(run=run.run, piece=piece.name, head_oid=piece.head_oid))]
+    again = SpecDiffSubmitted(
+        specId=piece.spec_id,
+        path=spec_path(piece.spec_id),
+        base_oid=piece.base_oid,
+        head_oid=piece.head_oid,
+        tokens=piece.tokens,
+    )
+    return piece.name, [(instance.agent_id, again)]
+
+
+def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
+    """A scout has ended: its brief goes to the worker it looked ahead for (ROLE-3)."""
+    run = workspace.runs.by_id.get(scout.run or "")
+    piece = run.pieces.get(scout.piece or "") if run else None
+    worker = workspace.get_instance(piece.agent_id or "") if piece else None
+    drafts: list[Draft] = []
+    if worker is not None and worker.is_alive and text.strip():
+        told = f"{scout.agent_id} looked ahead for you:\n{text}"
+        drafts.append((scout.agent_id, MessageSent(to=worker.agent_id, text=told, context={"task": "scout"})))
+    return [*drafts, (scout.agent_id, InstanceStopping(reason="brief handed over"))]
+
+
+def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
+    """End an instance that will not finish; its task goes to a fresh one."""
+    drafts: list[Draft] = [(instance.agent_id, InstanceStopping(reason=reason))]
+    drafts += lock_end.drop_holder(workspace.locks, instance.agent_id, "released")
+    return drafts + _requeue(workspace, instance, reason)[1]
+
+
+def _requeue(workspace: Workspace, instance: Instance, reason: str) -> tuple[list[str], list[Draft]]:
+    found = piece_of(workspace, instance)
+    if found is None or found[1].status is not PieceStatus.WORKING or not found[0].is_open:
+        return [], []
+    run, piece = found
+    if (stands := _stands(workspace, instance)) is not None:
+        return [], stands[1]
+    reopened = PieceReopened(run=run.run, piece=piece.name, reason=piece.feedback, fresh=True, counts=False)
+    return [piece.spec_id], [(ids.HUB, reopened)]
+
+
+def lose(workspace: Workspace, instance: Instance, reason: str, cause: Cause | None = None) -> list[Draft]:
+    """The instance is gone: free what it held, say so, requeue its task (HUB-8)."""
+    drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, lock_end.SESSION_LOST)
+    requeued, reopened = _requeue(workspace, instance, reason)
+    lost = InstanceLost(last_seen=instance.last_seen, requeued=tuple(requeued), reason=reason, cause=cause)
+    return [*drafts, (instance.agent_id, lost), *reopened]
+
+
+def leave(workspace: Workspace, command: commands.AgentLeave, actor: Actor, request_id: str) -> Decision:
+    """The program says goodbye; with its task undone that counts as lost."""
+    instance = own_instance(workspace, actor)
+    if instance.run is not None:
+        return Decision(lose(workspace, instance, f"left: {command.reason}", command.cause))
+    drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, "left")
+    return Decision([*drafts, (instance.agent_id, AgentLeft(reason=command.reason))])
+
+
+def session_expire(workspace: Workspace, command: commands.SessionExpire, actor: Actor, request_id: str) -> Decision:
+    """A session that was not renewed in time; nothing when it was, or is another one now."""
+    instance = workspace.get_instance(command.agent_id)
+    if instance is None or instance.phase is not Phase.JOINED or instance.session != command.session:
+        return Decision()
+    reason = "no heartbeat"
+    if instance.run is None:
+        drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, lock_end.SESSION_LOST)
+        return Decision([*drafts, (instance.agent_id, AgentLeft(reason=reason))])
+    return Decision(lose(workspace, instance, reason))
+
+
+def stop(workspace: Workspace, command: commands.InstanceStop, actor: Actor, request_id: str) -> Decision:
+    """A person ends an instance; an unfinished task goes to a fresh one."""
+    instance = named_instance(workspace, command.agent_id)
+    if not instance.is_alive:
+        return Decision([], {"agent_id": instance.agent_id, "phase": instance.phase})
+    return Decision(give_up(workspace, instance, command.reason), {"agent_id": instance.agent_id})
+
+
+def send(workspace: Workspace, command: commands.InstanceSend, actor: Actor, request_id: str) -> Decision:
+    """Give an instance a prompt; `delivered` is said when it acknowledges (PANE-4)."""
+    instance = named_instance(workspace, command.agent_id)
+    if not instance.is_alive:
+        raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
+    message = MessageSent(to=instance.agent_id, text=command.text, kind="prompt", context={"task": "free"})
+    drafts = [*_reopened_by(workspace, instance, command.text), (actor.agent_id, message)]
+    return Decision(
+        drafts, lambda events: {"delivery": "queued", "seq": _seq_of_message(events), "agent_id": instance.agent_id}
+    )
+
+
+def _seq_of_message(events: tuple[Event, ...]) -> int:
+    return next(event.seq for event in events if isinstance(event.data, MessageSent))
+
+
+def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Draft]:
+    """A prompt to a worker that has handed in takes its piece back, so that what it does next counts.
+
+    Raises:
+        Refused: The pieces are being judged as a whole already.
+    """
+    found = piece_of(workspace, instance)
+    if found is None or found[1].status is PieceStatus.WORKING:
+        return []
+    run, piece = found
+    if run.stage not in (Stage.DISPATCH, Stage.MONITORING):
+        raise Refused(
+            f"{instance.agent_id} has handed in {piece.name}, and the run is in {run.stage}",
+            "wait for the result, or cancel the run",
+            code="instance.waits",
+        )
+    reopened = PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=False, counts=False, asked=True)
+    return [(ids.HUB, reopened)]
+
+
+def start(workspace: Workspace, command: commands.InstanceStart, actor: Actor, request_id: str) -> Decision:
+    """Plan an instance without a task of its own; a run plans its workers itself."""
+    naming.check_role(command.role)
+    if command.kind not in ids.KINDS:
+        raise UsageError(f"there is no agent kind {inert(command.kind)}", f"one of {', '.join(ids.KINDS)}")
+    run = workspace.runs.current()
+    if run is None or not run.is_open:
+        raise Refused("no run is active", "start one: aegis-tui run GOAL", code="run.none")
+    piece = run.pieces.get(command.feature or "")
+    if command.feature is not None and piece is None:
+        raise UsageError(f"there is no feature {command.feature}", f"one of {', '.join(run.pieces)}")
+    planned = plan(
+        workspace,
+        run,
+        role=command.role,
+        kind=command.kind,
+        task="scout" if command.role == "scout" and piece is not None else "free",
+        base_oid=(piece.base_oid if piece else None) or run.working_oid,
+        piece=piece.name if piece else None,
+    )
+    return Decision([planned], {"agent_id": planned[0]})
+
+
+def plan(
+    workspace: Workspace,
+    run: Run,
+    *,
+    role: str,
+    kind: str,
+    task: TaskKind,
+    base_oid: str,
+    piece: str | None = None,
+    review_id: str | None = None,
+    partition: tuple[str, ...] = (),
+    replaces: str | None = None,
+) -> Draft:
+    """The intent to start one more instance of a run."""
+    short = workspace.instances.allocate(role)
+    data = InstancePlanned(
+        instance_id=short,
+        role=role,
+        kind=kind,
+        run=run.run,
+        task=task,
+        piece=piece,
+        review_id=review_id,
+        base_oid=base_oid,
+        branch=ids.branch_of(run.run, short),
+        partition=partition,
+        replaces=replaces,
+    )
+    return ids.agent_id(kind, short), data
+
+
+def task_update(workspace: Workspace, command: commands.TaskUpdate, actor: Actor, request_id: str) -> Decision:
+    """What an agent says of one task of its own spec."""
+    spec = workspace.specs.by_id.get(command.spec_id)
+    if spec is None:
+        raise UsageError(f"there is no spec {command.spec_id}", "context:get lists them")
+    if actor.kind == "instance" and spec.agent != actor.agent_id:
+        raise Refused(f"{command.spec_id} is {spec.agent or 'nobody'}'s", "claim it first", code="spec.foreign")
+    task_id, status = naming.check_task_id(command.task_id), naming.check_word("status", command.status)
+    data = TaskUpdated(spec_id=command.spec_id, task_id=task_id, status=status, progress=command.progress)
+    return Decision([(actor.agent_id, data)])
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.AgentRegister: register,
+        commands.AgentReport: report,
+        commands.AgentLeave: leave,
+        commands.TaskUpdate: task_update,
+        commands.InstanceStart: start,
+        commands.InstanceStop: stop,
+        commands.InstanceSend: send,
+        commands.SessionExpire: session_expire,
+    }
+)

@@ -1,0 +1,49 @@
+"""Deadlock detection: the wait-for graph between instances, searched before a wait is acknowledged (LOCK-4)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Mapping
+
+from aegis_tui.domain.lock.table import LockTable
+from aegis_tui.domain.lock.wait import Wait
+
+
+def find_cycle(table: LockTable, asked: Wait) -> tuple[str, ...]:
+    """The shortest chain of instances that wait for each other and would be closed by this request.
+
+    Edges go to holders and to the requests ahead in the queue, and from those whom the request itself would put back.
+    One instance is one node: all that it waits for counts, because it gives nothing back while it waits.
+
+    Returns:
+        The asker first, then whom each waits for; empty when there is no cycle.
+    """
+    came_from: dict[str, str] = {}
+    queue = deque([asked.agent_id])
+    while queue:
+        agent_id = queue.popleft()
+        for blocker in sorted(_waits_for(table, agent_id, asked, known=came_from)):
+            if blocker == asked.agent_id:
+                return _path_to(agent_id, came_from)
+            came_from[blocker] = agent_id
+            queue.append(blocker)
+    return ()
+
+
+def _waits_for(table: LockTable, agent_id: str, asked: Wait, *, known: Container[str]) -> set[str]:
+    """Whom the instance waits for, without those already known: a queue of n on one file has n * n edges."""
+    own = table.waits_of(agent_id)
+    if agent_id == asked.agent_id:
+        own.append(asked)
+    blockers = {lock.agent_id for wait in own for lock in table.holders_against(wait) if lock.agent_id not in known}
+    blockers |= {other.agent_id for wait in own for other in table.waits_ahead_of(wait, skip=known)}
+    if any(wait.is_behind(asked) for wait in own):
+        blockers.add(asked.agent_id)
+    return blockers
+
+
+def _path_to(agent_id: str, came_from: Mapping[str, str]) -> tuple[str, ...]:
+    path = [agent_id]
+    while path[-1] in came_from:
+        path.append(came_from[path[-1]])
+    return tuple(reversed(path))

@@ -1,0 +1,203 @@
+"""How locks and waits end, and what a lock is good for while it lasts: pure decisions over a `LockTable`.
+
+Every function looks at the table, changes nothing, and returns the events to log, in order, or raises the refusal.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aegis_tui.domain.lock.model import (
+    MAX_TTL_S,
+    Draft,
+    Lock,
+    LockBroken,
+    LockExpired,
+    LockReleased,
+    LockRenewed,
+    LockWithdrawn,
+    Resource,
+    WithdrawnCode,
+)
+from aegis_tui.domain.lock.obstacle import obstacle
+from aegis_tui.domain.lock.table import LockTable
+from aegis_tui.errors import Refused, StaleToken, UsageError
+
+SESSION_LOST: Final = "lost"
+"""The reason of `drop_holder` that makes locks end as expired instead of released."""
+
+LIST_HINT: Final = "see who holds what with: aegis-tui lock list"
+REACQUIRE_HINT: Final = "acquire the lock again, and read the file again before writing"
+
+
+def check_ttl(ttl_s: float) -> None:
+    """Refuse a duration that no lock may have.
+
+    Raises:
+        UsageError: It is not over 0 and at most `MAX_TTL_S`.
+    """
+    if not 0 < ttl_s <= MAX_TTL_S:
+        raise UsageError(f"a lock of {ttl_s} s is not possible", f"over 0 and at most {MAX_TTL_S:g} seconds; renew it")
+
+
+def release(
+    table: LockTable,
+    agent_id: str,
+    *,
+    lock_id: str | None = None,
+    path: str | None = None,
+    token: int | None = None,
+    reason: str = "release",
+) -> list[Draft]:
+    """Give back one lock by id, or the asker's own locks on a path.
+
+    Args:
+        table: State after the last logged event.
+        agent_id: The asker.
+        lock_id: The lock; or
+        path: all of the asker's locks on exactly this path and its regions.
+        token: Where given, it must be the token of the lock (compare and swap).
+        reason: Told to the others.
+
+    Raises:
+        StaleToken: The lock has ended, or is a newer one.
+        Refused: Somebody else holds it.
+        UsageError: Not exactly one of `lock_id` and `path`.
+    """
+    locks = _own(table, agent_id, lock_id=lock_id, path=path, token=token)
+    return [(agent_id, released(lock, reason)) for lock in locks]
+
+
+def renew(
+    table: LockTable,
+    agent_id: str,
+    *,
+    lock_id: str | None = None,
+    path: str | None = None,
+    token: int | None = None,
+    ttl_s: float | None = None,
+) -> list[Draft]:
+    """Let one lock by id, or the asker's own locks on a path, run for `ttl_s` more seconds; tokens stay.
+
+    Args:
+        table: State after the last logged event.
+        agent_id: The asker.
+        lock_id: The lock; or
+        path: all of the asker's locks on exactly this path and its regions.
+        token: Where given, it must be the token of the lock.
+        ttl_s: In seconds from now, over 0 and at most `MAX_TTL_S`; None repeats the lock's own.
+
+    Raises:
+        StaleToken: The lock has ended, or is a newer one.
+        Refused: Somebody else holds it.
+        UsageError: Not exactly one of `lock_id` and `path`, or a duration out of range.
+    """
+    if ttl_s is not None:
+        check_ttl(ttl_s)
+    locks = [lock for lock in _own(table, agent_id, lock_id=lock_id, path=path, token=token) if not lock.stale]
+    if not locks:
+        raise StaleToken(f"{lock_id or path} is stale: its lines are gone", REACQUIRE_HINT, token=token)
+    return [
+        (agent_id, LockRenewed(lock_id=lock.lock_id, token=lock.token, ttl_s=lock.ttl_s if ttl_s is None else ttl_s))
+        for lock in locks
+    ]
+
+
+def _own(table: LockTable, agent_id: str, *, lock_id: str | None, path: str | None, token: int | None) -> list[Lock]:
+    if lock_id is not None and path is None:
+        lock = table.find(lock_id)
+        found = [] if lock is None else [lock]
+    elif path is not None and lock_id is None:
+        found = [lock for lock in table.locks_on(path) if lock.resource.path == path]
+    else:
+        raise UsageError("a lock is named by its id or by its path", "give one of the two")
+    own = [lock for lock in found if lock.agent_id == agent_id]
+    if found and not own:
+        raise Refused(f"{found[0].agent_id} holds {found[0].resource}, not you", LIST_HINT, held_by=found[0].agent_id)
+    current = [lock for lock in own if token is None or lock.token == token]
+    if not current:
+        raise StaleToken(f"{lock_id or path} is no longer held with that token", REACQUIRE_HINT, token=token)
+    return current
+
+
+def break_lock(table: LockTable, by: str, lock_id: str, reason: str) -> list[Draft]:
+    """End somebody's lock; whether `by` may do that is the caller's question.
+
+    Raises:
+        StaleToken: The lock has ended already.
+    """
+    lock = table.find(lock_id)
+    if lock is None:
+        raise StaleToken(f"{lock_id} is no longer held", LIST_HINT)
+    path, region = lock.resource.path, lock.resource.region
+    data = LockBroken(lock_id=lock_id, path=path, region=region, token=lock.token, reason=reason, by=by)
+    return [(lock.agent_id, data)]
+
+
+def expire(table: LockTable, lock_id: str, token: int) -> list[Draft]:
+    """End a lock whose time has run out; nothing when that lock is no longer the one of the token."""
+    lock = table.find(lock_id)
+    return [] if lock is None or lock.token != token else [(lock.agent_id, _expired(lock))]
+
+
+def withdraw(table: LockTable, agent_id: str, request_id: str, code: WithdrawnCode) -> list[Draft]:
+    """End a wait without a grant, and say what was in its way; nothing when it does not wait."""
+    wait = table.waiting(agent_id, request_id)
+    if wait is None:
+        return []
+    found = obstacle(table, wait) if code == "TIMEOUT" else None
+    facts = {} if found is None else found.facts(table)
+    return [(agent_id, LockWithdrawn(request_id=request_id, code=code, **facts))]
+
+
+def give_up(table: LockTable, agent_id: str, request_id: str) -> list[Draft]:
+    """The asker no longer wants what it asked for by that request: it waits no longer, and its locks are given back.
+
+    Nothing when the request is not known; a late answer and a lost connection need no other case.
+    """
+    granted: list[Draft] = [(agent_id, released(lock, "release")) for lock in table.granted(agent_id, request_id)]
+    return withdraw(table, agent_id, request_id, "CANCELLED") or granted
+
+
+def drop_holder(table: LockTable, agent_id: str, reason: str) -> list[Draft]:
+    """End all that an instance waits for and holds, because its session ended.
+
+    Args:
+        table: State after the last logged event.
+        agent_id: The instance.
+        reason: `SESSION_LOST` ends the locks as expired, any other as released for that reason.
+    """
+    drafts: list[Draft] = [
+        (agent_id, LockWithdrawn(request_id=wait.request_id, code="GONE")) for wait in table.waits_of(agent_id)
+    ]
+    drafts.extend(
+        (agent_id, _expired(lock) if reason == SESSION_LOST else released(lock, reason))
+        for lock in table.locks_of(agent_id)
+    )
+    return drafts
+
+
+def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> Lock:
+    """The instance's own current lock on the path, or on a region of it, that was granted with exactly this token.
+
+    A higher token is refused like a lower one: the token names one grant (LOCK-3). The caller looks at the mode.
+
+    Raises:
+        StaleToken: There is no such lock now, or its region is stale.
+    """
+    for lock in table.locks_on(path):
+        is_on_path = lock.resource.path == path or lock.resource.covers(Resource.model_construct(path=path))
+        if lock.agent_id == agent_id and is_on_path and lock.token == token and not lock.stale:
+            return lock
+    raise StaleToken(f"token {token} is not the current one of {path}", REACQUIRE_HINT, path=path, token=token)
+
+
+def released(lock: Lock, reason: str) -> LockReleased:
+    """The event that ends a lock as given back."""
+    path, region = lock.resource.path, lock.resource.region
+    return LockReleased(lock_id=lock.lock_id, path=path, region=region, token=lock.token, reason=reason)
+
+
+def _expired(lock: Lock) -> LockExpired:
+    path, region = lock.resource.path, lock.resource.region
+    return LockExpired(lock_id=lock.lock_id, path=path, region=region, token=lock.token)

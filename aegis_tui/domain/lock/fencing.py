@@ -1,0 +1,113 @@
+"""Fencing where work is taken over: at hand-in and at composition (LOCK-3).
+
+Pieces are merged, not copied over each other, so a token that is older than somebody else's is not stale by itself:
+two instances that changed different lines under the same lock, one after the other, are both right in either order.
+Stale is a token nobody was granted for the piece, bytes that were not written under a lock, and a merge that would take
+away lines that are composed under a newer token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from aegis_tui.domain.lock.end import REACQUIRE_HINT
+from aegis_tui.domain.lock.fence import FencedWrite, PieceFences
+from aegis_tui.domain.run.events import Finding, Overlapping
+from aegis_tui.domain.run.model import Piece, Run
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import StaleToken
+
+
+def check_tokens(workspace: Workspace, piece: Piece, tokens: Iterable[int]) -> None:
+    """Return if each token was granted to an instance that works on the piece, or did.
+
+    Raises:
+        StaleToken: One was not; a token stays good after its lock was released.
+    """
+    unknown = sorted(set(tokens) - workspace.fences.granted_to(piece.agents))
+    if unknown:
+        named = ", ".join(map(str, unknown))
+        raise StaleToken(f"token {named} was never granted for {piece.name}", REACQUIRE_HINT, tokens=unknown)
+
+
+def _writes(workspace: Workspace, run: Run, piece: Piece, path: str) -> list[FencedWrite]:
+    every = workspace.fences.writes_to(path, ignore_case=run.facts.ignore_case)
+    return [item for item in every if item.agent_id in piece.agents]
+
+
+def fence_finding(
+    workspace: Workspace, run: Run, piece: Piece, path: str, *, answers: Sequence[str] | None
+) -> Finding | None:
+    """What is wrong with a handed-in file that needs a lock; None when nothing is.
+
+    Args:
+        workspace: State after the last logged event.
+        run: The run of the piece.
+        piece: What is handed in.
+        path: The file.
+        answers: Ids of locked writes that the bytes answer to; None when there are no bytes: it is deleted.
+    """
+    mine = _writes(workspace, run, piece, path)
+    if not {item.token for item in mine} & set(piece.tokens):
+        msg = "changed without a lock: write it with the edit or write tool, which takes one"
+        return Finding(type="lock", file=path, msg=msg)
+    last = mine[-1]
+    if answers is None or last.new_oid in answers:
+        return None
+    msg = (
+        f"STALE: these are not the bytes that {last.agent_id} wrote under token {last.token}; they were changed "
+        "without a lock since. Write what you mean with the edit or write tool, which takes one"
+    )
+    return Finding(type="lock", file=path, msg=msg)
+
+
+def piece_fences(workspace: Workspace, run: Run, piece: Piece) -> PieceFences:
+    """What is known of the locked writes of a piece, for those who look at its bytes."""
+    paths = dict.fromkeys(item.file for item in workspace.fences.writes if item.agent_id in piece.agents)
+    instances = [workspace.get_instance(agent) for agent in piece.agents]
+    return PieceFences(
+        writes={path: tuple(_writes(workspace, run, piece, path)) for path in paths},
+        overtaken={path: by for path in paths if (by := _overtaker(workspace, run, piece, path)) is not None},
+        forks=tuple(dict.fromkeys(item.base_oid for item in instances if item and item.base_oid)),
+    )
+
+
+def _overtaker(workspace: Workspace, run: Run, piece: Piece, path: str) -> FencedWrite | None:
+    """The newest write of another composed piece, under a newer token and after the last of this piece."""
+    composed = {
+        agent: other
+        for other in run.pieces.values()
+        if other.name != piece.name and other.applied_head is not None
+        for agent in other.agents
+    }
+    newest: FencedWrite | None = None
+    for item in workspace.fences.writes_to(path, ignore_case=run.facts.ignore_case):
+        if item.agent_id in piece.agents:
+            newest = None
+        elif item.agent_id in composed and path in composed[item.agent_id].files:
+            newest = item
+    return newest
+
+
+def stale_at_composition(workspace: Workspace, run: Run, piece: Piece, kept: Iterable[str]) -> list[Finding]:
+    """The files of an accepted piece whose token is stale now: overtaken, and not known to keep what overtook it."""
+    overtaken = piece_fences(workspace, run, piece).overtaken
+    known = set(kept)
+    return [overtaken_finding(path, by) for path, by in overtaken.items() if path in piece.files and path not in known]
+
+
+def overtaken_finding(path: str, by: FencedWrite) -> Finding:
+    """What a worker is told of a file that would take composed lines away."""
+    msg = (
+        f"STALE: {by.agent_id} has written it since under the newer token {by.token}, which is composed, and this "
+        "would take its lines away. Rebase, and write both changes with the edit or write tool, which takes the lock"
+    )
+    return Finding(type="lock", file=path, msg=msg)
+
+
+def stale_crossings(
+    workspace: Workspace, run: Run, piece: Piece, overlaps: Iterable[Overlapping]
+) -> list[tuple[str, FencedWrite]]:
+    """Crossed files whose other side was written under a newer token, each with that write."""
+    overtaken = piece_fences(workspace, run, piece).overtaken
+    return [(path, overtaken[path]) for path in sorted({item.path for item in overlaps}) if path in overtaken]

@@ -1,0 +1,234 @@
+"""Who gets a lock, who waits, who is refused: pure decisions over a `LockTable`.
+
+Every function looks at the table, changes nothing, and returns the events to log, in order, or raises the refusal.
+The caller logs them, applies them, and calls `promote` until it returns nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+from aegis_tui.domain.lock.cycle import find_cycle
+from aegis_tui.domain.lock.end import LIST_HINT, check_ttl, released
+from aegis_tui.domain.lock.model import (
+    Draft,
+    Lock,
+    LockAcquired,
+    LockDeadlock,
+    LockDenied,
+    LockMode,
+    LockQueued,
+    LockRefused,
+    LockWithdrawn,
+    Rank,
+    Resource,
+    lock_id_of,
+)
+from aegis_tui.domain.lock.obstacle import Obstacle, obstacle
+from aegis_tui.domain.lock.table import LockTable
+from aegis_tui.domain.lock.wait import Wait
+from aegis_tui.errors import UsageError
+
+
+def acquire(
+    table: LockTable,
+    agent_id: str,
+    *,
+    request_id: str,
+    resources: Iterable[Resource],
+    mode: LockMode,
+    ttl_s: float,
+    wait_s: float | None = None,
+    seq: int,
+    review_blobs: Mapping[str, str] | None = None,
+) -> list[Draft]:
+    """Grant all of the resources, or queue the request as a whole, or refuse it.
+
+    What the instance already holds strongly enough is not granted again: the caller answers with `table.held_by`.
+
+    Args:
+        table: State after the last logged event.
+        agent_id: The asker.
+        request_id: Chosen by the client; a request that was granted or queued before changes nothing.
+        resources: What is wanted, in any order.
+        mode: One mode for all of them.
+        ttl_s: How long the locks last, in seconds, over 0 and at most `MAX_TTL_S`.
+        wait_s: How long to wait, in seconds; 0 or None is a try.
+        seq: Number of the last logged event; the tokens follow from it.
+        review_blobs: Path -> id of the blob that a REVIEW lock reads.
+
+    Returns:
+        Grants, or one `LockQueued`, or nothing when there is nothing to do.
+
+    Raises:
+        LockRefused: HELD: in the way and the caller does not wait. UPGRADE: another holder waits to upgrade the same
+            thing. DEADLOCK: waiting would close a cycle (LOCK-4).
+        UsageError: No resources, or a duration out of range.
+    """
+    check_ttl(ttl_s)
+    if wait_s is not None and not (wait_s >= 0 and math.isfinite(wait_s)):
+        raise UsageError(f"a wait of {wait_s} s is not a duration", "give 0 or more seconds")
+    wanted = sorted(set(resources), key=lambda resource: resource.sort_key)
+    if not wanted:
+        raise UsageError("a lock request without a resource", "name at least one path")
+    if table.granted(agent_id, request_id) or table.waiting(agent_id, request_id):
+        return []
+    wait = Wait(
+        request_id=request_id,
+        agent_id=agent_id,
+        resources=tuple(wanted),
+        ranks=tuple(_rank(table, agent_id, resource, mode) for resource in wanted),
+        mode=mode,
+        ttl_s=ttl_s,
+        wait_s=wait_s or 0.0,
+        order=table.next_order,
+        review_blobs=dict(review_blobs or {}),
+    )
+    needed = [resource for resource, rank in zip(wanted, wait.ranks, strict=True) if rank is not Rank.HELD]
+    if not needed:
+        return []
+    return _grant_or_queue(table, wait, needed, seq=seq)
+
+
+def _grant_or_queue(table: LockTable, wait: Wait, needed: list[Resource], *, seq: int) -> list[Draft]:
+    _refuse_second_upgrade(table, wait)
+    found = obstacle(table, wait)
+    if found is not None and not wait.wait_s:
+        raise _refusal(table, wait, found, code="HELD")
+    # Who waits for nobody closes no cycle: that is most of all requests
+    is_waiting = found is not None or table.waits_of(wait.agent_id)
+    if is_waiting and (cycle := find_cycle(table, wait)):
+        message = f"waiting for {found.at} would close a cycle" if found else "the upgrade would close a cycle"
+        raise LockRefused(
+            f"{message}: {' -> '.join((*cycle, cycle[0]))}",
+            "release a lock that the others wait for, then ask again",
+            audit=((wait.agent_id, LockDeadlock(request_id=wait.request_id, cycle=cycle)),),
+            code="DEADLOCK",
+            cycle=list(cycle),
+            held_by=cycle[1],
+        )
+    if found is None:
+        return _grants(table, wait, needed, seq=seq, waited=False)
+    queued = LockQueued(
+        request_id=wait.request_id,
+        resources=wait.resources,
+        ranks=wait.ranks,
+        lock_type=wait.mode,
+        ttl_s=wait.ttl_s,
+        wait_s=wait.wait_s,
+        position=1 + len({(other.agent_id, other.request_id) for other in table.waits_ahead_of(wait)}),
+        holder=found.by.agent_id,
+        review_blobs=wait.review_blobs,
+    )
+    return [(wait.agent_id, queued)]
+
+
+def _rank(table: LockTable, agent_id: str, resource: Resource, mode: LockMode) -> Rank:
+    if table.held_by(agent_id, resource, mode) is not None:
+        return Rank.HELD
+    if mode is LockMode.EXCLUSIVE and table.held_by(agent_id, resource) is not None:
+        return Rank.UPGRADE
+    return Rank.PLAIN
+
+
+def _refuse_second_upgrade(table: LockTable, wait: Wait) -> None:
+    """Two holders that wait for each other to give up the same thing never end; the second is told at once."""
+    for resource in _upgrades(wait):
+        for other in table.waits_ahead_of(wait):
+            if any(resource.overlaps(theirs) for theirs in _upgrades(other)):
+                raise _refusal(table, wait, Obstacle(other, resource), code="UPGRADE")
+
+
+def _upgrades(wait: Wait) -> list[Resource]:
+    return [resource for resource, rank in zip(wait.resources, wait.ranks, strict=True) if rank is Rank.UPGRADE]
+
+
+def _refusal(table: LockTable, wait: Wait, found: Obstacle, *, code: Literal["HELD", "UPGRADE"]) -> LockRefused:
+    does = "holds" if isinstance(found.by, Lock) else "waits for"
+    denied = LockDenied(path=found.at.path, lock_type=wait.mode, code=code, held_by=found.by.agent_id)
+    return LockRefused(
+        f"{found.by.agent_id} {does} {found.at} ({found.by.mode})",
+        LIST_HINT if code == "HELD" else "release your own lock and acquire it in EXCLUSIVE mode",
+        audit=((wait.agent_id, denied),),
+        code=code,
+        **found.facts(table),
+    )
+
+
+def _grants(
+    table: LockTable, wait: Wait, resources: Iterable[Resource], *, seq: int, waited: bool, before: int = 0
+) -> list[Draft]:
+    """One grant a resource, after `before` drafts; a weaker lock of the asker on the very same resource ends first."""
+    drafts: list[Draft] = []
+    ended: set[str] = set()
+    for resource in resources:
+        ending = [
+            lock
+            for lock in table.locks_on(resource.path)
+            if lock.agent_id == wait.agent_id
+            and lock.lock_id not in ended
+            and (lock.stale or lock.is_weaker(resource, wait.mode))
+        ]
+        ended.update(lock.lock_id for lock in ending)
+        drafts += [(wait.agent_id, released(lock, "stale" if lock.stale else "upgraded")) for lock in ending]
+        token = seq + before + len(drafts) + 1
+        grant = LockAcquired(
+            lock_id=lock_id_of(token),
+            path=resource.path,
+            region=resource.region,
+            lock_type=wait.mode,
+            token=token,
+            ttl_s=wait.ttl_s,
+            request_id=wait.request_id,
+            waited=waited,
+            review_blob=wait.review_blobs.get(resource.path) if wait.mode is LockMode.REVIEW else None,
+            base_oid=resource.views[0].base_oid if resource.views else None,
+            views=resource.views,
+        )
+        drafts.append((wait.agent_id, grant))
+    return drafts
+
+
+def promote(
+    table: LockTable,
+    *,
+    seq: int,
+    alive: Callable[[str], bool],
+    lapsed: Callable[[str, str], bool],
+    may: Callable[[Wait], bool] = lambda _: True,
+) -> list[Draft]:
+    """Grant the waiting requests that nothing blocks; call again after applying, until it returns nothing.
+
+    Whether a waiter still wants and may have the lock is asked at this very moment, not when it was queued: etcd
+    granted locks to dead sessions for want of that (etcd issue 11456).
+
+    Args:
+        table: State after the last logged event.
+        seq: Number of the last logged event.
+        alive: Agent id -> whether its session lives.
+        lapsed: Agent id and request id -> whether the wait has run out.
+        may: Whether the partition still lets that request have what it wants.
+
+    Returns:
+        Withdrawals of waiters that are gone (GONE), too late (TIMEOUT) or may no longer (PARTITION), or else grants:
+        at most one request an instance, because its next one may rest on the locks of this one.
+    """
+    if not (ready := table.ready()):
+        return []
+    withdrawn: list[Draft] = []
+    for wait in ready:
+        if not alive(wait.agent_id):
+            withdrawn.append((wait.agent_id, LockWithdrawn(request_id=wait.request_id, code="GONE")))
+        elif lapsed(wait.agent_id, wait.request_id):
+            withdrawn.append((wait.agent_id, LockWithdrawn(request_id=wait.request_id, code="TIMEOUT")))
+        elif not may(wait):
+            withdrawn.append((wait.agent_id, LockWithdrawn(request_id=wait.request_id, code="PARTITION")))
+    if withdrawn:
+        return withdrawn
+    drafts: list[Draft] = []
+    first_of_each = {wait.agent_id: wait for wait in reversed(ready)}.values()
+    for wait in sorted(first_of_each, key=lambda wait: wait.order):
+        drafts += _grants(table, wait, wait.resources, seq=seq, waited=True, before=len(drafts))
+    return drafts

@@ -1,0 +1,110 @@
+"""What a write does to the regions of its file: it stays inside its own, and others move with the lines (LOCK-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aegis_tui.domain.lock.model import Draft, Lock, LockMode, LockMoved, LockWaitMoved, Region, Resource
+from aegis_tui.domain.lock.region import Rewrite, Span, grow_all, is_inside, joined, move_all
+from aegis_tui.domain.lock.wait import Wait
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import StaleToken
+
+
+def after_write(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | None) -> list[Draft]:
+    """Where every region of the file is, held or waited for, now that it was written under `lock`.
+
+    Another's region that is not known in the content that was replaced stays as it is: it goes on being compared in
+    the contents that it is known in.
+
+    Args:
+        workspace: State after the last logged event.
+        lock: The current lock that the write names.
+        path: The file, in NFC; it lies below a lock on a directory.
+        rewrite: What was written; None when the hub could not see it.
+
+    Raises:
+        StaleToken: The write goes over the ends of what its holder has locked, or nobody can say whether it does.
+    """
+    if lock.resource.region is not None and lock.resource.views:
+        _check_own(workspace, lock, path, rewrite)
+    if rewrite is None:
+        return []
+    writer = _folder(workspace, lock.agent_id)
+    drafts: list[Draft] = []
+    for item in workspace.locks.locks_on(path):
+        is_own = item.agent_id == lock.agent_id
+        is_here = is_own or _folder(workspace, item.agent_id) == writer
+        if (region := item.resource.region) and (spans := _spans_in(item.resource, rewrite.base_oid)):
+            moved = grow_all(spans, rewrite.hunks) if is_own else move_all(spans, rewrite.hunks)
+            drafts.append((item.agent_id, _moved(item, region, rewrite, moved, is_here=is_here)))
+    for wait in workspace.locks.waits_on(path):
+        is_here = _folder(workspace, wait.agent_id) == writer
+        drafts += [(wait.agent_id, event) for event in _waits_moved(wait, path, rewrite, is_here=is_here)]
+    return drafts
+
+
+def _check_own(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | None) -> None:
+    if rewrite is None or _spans_in(lock.resource, rewrite.base_oid) is None:
+        raise StaleToken(
+            f"nobody can say whether the write of {path} stays inside of {lock.resource.region}",
+            "undo it; acquire the lock again on the file as it is, and name base_oid with what is written",
+            path=path,
+            token=lock.token,
+        )
+    own = [
+        item
+        for item in workspace.locks.locks_on(path)
+        if item.agent_id == lock.agent_id and item.resource.region and item.mode is LockMode.EXCLUSIVE
+    ]
+    mine = joined(span for item in own for span in _spans_in(item.resource, rewrite.base_oid) or ())
+    outside = [hunk for hunk in rewrite.hunks if not is_inside(hunk, mine)]
+    if outside:
+        raise StaleToken(
+            f"line {outside[0].start} of {path} lies outside of {lock.resource.region}, which is locked",
+            "undo the write, and lock what it changes",
+            path=path,
+            token=lock.token,
+        )
+
+
+def _waits_moved(wait: Wait, path: str, rewrite: Rewrite, *, is_here: bool) -> Iterator[LockWaitMoved]:
+    """What is waited for grows with a change inside of it: its holder is still at work there."""
+    for item in wait.resources:
+        spans = _spans_in(item, rewrite.base_oid)
+        if item.path != path or item.region is None or spans is None:
+            continue
+        if moved := move_all(spans, rewrite.hunks) or grow_all(spans, rewrite.hunks):
+            yield LockWaitMoved(
+                request_id=wait.request_id,
+                path=path,
+                region=item.region,
+                base_oid=rewrite.new_oid,
+                spans=moved,
+                own=is_here,
+            )
+
+
+def _moved(lock: Lock, region: Region, rewrite: Rewrite, spans: tuple[Span, ...] | None, *, is_here: bool) -> LockMoved:
+    if spans and region.lines is not None and is_here:
+        region = Region(lines=spans[0])
+    return LockMoved(
+        lock_id=lock.lock_id,
+        path=lock.resource.path,
+        region=region,
+        token=lock.token,
+        base_oid=rewrite.new_oid,
+        spans=spans or (),
+        stale=not spans,
+        own=is_here,
+    )
+
+
+def _spans_in(resource: Resource, oid: str) -> tuple[Span, ...] | None:
+    return next((view.spans for view in resource.views if view.base_oid == oid), None)
+
+
+def _folder(workspace: Workspace, agent_id: str) -> str | None:
+    """Which checkout an instance writes in; None is the person's own."""
+    instance = workspace.get_instance(agent_id)
+    return instance.worktree if instance is not None else None

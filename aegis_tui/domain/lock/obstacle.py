@@ -1,0 +1,42 @@
+"""What is in the way of a lock request: whom it waits for, and since what."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from aegis_tui.domain.lock.model import Lock, Resource
+from aegis_tui.domain.lock.table import LockTable
+from aegis_tui.domain.lock.wait import Wait
+
+
+class Obstacle(NamedTuple):
+    """A holder or an earlier request, and the place where the two meet."""
+
+    by: Lock | Wait
+    at: Resource
+
+    def facts(self, table: LockTable) -> dict[str, Any]:
+        """Its holder, mode and place for a program; `lock_id` is the lock that has to end first."""
+        first = self.by if isinstance(self.by, Lock) else _oldest(table, self.by)
+        region = self.at.region
+        return {
+            "held_by": self.by.agent_id,
+            "mode": self.by.mode.value,
+            "path": self.at.path,
+            "region": None if region is None else str(region),
+            "lock_id": None if first is None else first.lock_id,
+        }
+
+
+def obstacle(table: LockTable, wait: Wait) -> Obstacle | None:
+    """Who is in the way and where: the oldest holder, or else the first request in line."""
+    if (holder := _oldest(table, wait)) is not None:
+        return Obstacle(holder, holder.resource)
+    ahead = min(table.waits_ahead_of(wait), key=lambda other: other.order, default=None)
+    if ahead is None:
+        return None
+    return Obstacle(ahead, next(theirs for theirs in ahead.resources if any(map(theirs.overlaps, wait.resources))))
+
+
+def _oldest(table: LockTable, wait: Wait) -> Lock | None:
+    return min(table.holders_against(wait), key=lambda lock: lock.token, default=None)

@@ -1,0 +1,124 @@
+"""Symbols of a file: what can be locked by name, and which of them a change lies in (LOCK-1)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final, Literal
+
+from aegis_tui.domain.lock.region import Hunk, Span, is_inside, joined
+
+SymbolKind = Literal["function", "class", "method", "imports", "module"]
+
+IMPORTS: Final = "<imports>"
+"""The import statements of the module level."""
+MODULE: Final = "<module>"
+"""What is in no function, class or import."""
+_NEAREST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One definition as a parser saw it; several may have one name."""
+
+    name: str
+    """Dotted, `Parser.parse`."""
+    kind: SymbolKind
+    span: Span
+    """From its first decorator, attribute or attached comment to its end."""
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """What can be locked by name."""
+
+    name: str
+    kind: SymbolKind
+    spans: tuple[Span, ...]
+    """All lines of it, and of what is named below it; sorted, none touching another."""
+    signature_hash: str
+    """Changes when its signature does, not when its body does."""
+
+
+class Outline:
+    """The symbols of one content of a file, by name."""
+
+    def __init__(self, symbols: Mapping[str, Symbol], line_count: int) -> None:
+        self.symbols = symbols
+        self.line_count = line_count
+
+    def find(self, name: str) -> Symbol | None:
+        """The symbol of that dotted name."""
+        return self.symbols.get(name)
+
+    def nearest(self, name: str) -> list[str]:
+        """Names that a person may have meant, the likeliest first."""
+        last = name.rpartition(".")[2].casefold()
+        same = [known for known in self.symbols if known.rpartition(".")[2].casefold() == last]
+        alike = get_close_matches(name, list(self.symbols), n=_NEAREST, cutoff=0.4)
+        return list(dict.fromkeys([*same, *alike]))[:_NEAREST]
+
+    def enclosing(self, hunks: Sequence[Hunk]) -> Symbol | None:
+        """The smallest symbol that the whole change lies in; None when it goes over several."""
+        around = [
+            symbol for symbol in self.symbols.values() if hunks and all(is_inside(hunk, symbol.spans) for hunk in hunks)
+        ]
+        return min(around, key=_size, default=None)
+
+
+def _size(symbol: Symbol) -> tuple[bool, int, int]:
+    """What is named goes before what is left over: lines put in at the end of a function are of the function."""
+    lines = sum(last - first + 1 for first, last in symbol.spans)
+    return symbol.kind == "module", lines, -len(symbol.name)
+
+
+def build_outline(found: Iterable[Found], line_count: int) -> Outline:
+    """The outline that the definitions make.
+
+    Args:
+        found: Definitions in any order. Those of one name are one symbol; what is named below another is part of it.
+        line_count: How many lines the file has.
+    """
+    by_name: dict[str, list[Found]] = {}
+    for item in found:
+        by_name.setdefault(item.name, []).append(item)
+    spans: dict[str, list[Span]] = {name: [item.span for item in items] for name, items in by_name.items()}
+    for name, items in by_name.items():
+        outer = name
+        while outer := outer.rpartition(".")[0]:
+            spans.get(outer, []).extend(item.span for item in items)
+    symbols = {name: _symbol(name, items, spans[name]) for name, items in by_name.items()}
+    if rest := _rest([span for symbol in symbols.values() for span in symbol.spans], line_count):
+        symbols[MODULE] = Symbol(MODULE, "module", rest, _hash(""))
+    return Outline(symbols, line_count)
+
+
+def _symbol(name: str, items: Sequence[Found], spans: Iterable[Span]) -> Symbol:
+    return Symbol(name, items[0].kind, joined(spans), _hash("\n".join(item.signature for item in items)))
+
+
+def _rest(taken: Iterable[Span], line_count: int) -> tuple[Span, ...]:
+    rest: list[Span] = []
+    after = 1
+    for first, last in joined(taken):
+        if first > after:
+            rest.append((after, first - 1))
+        after = last + 1
+    if after <= line_count:
+        rest.append((after, line_count))
+    return tuple(rest)
+
+
+def _hash(signature: str) -> str:
+    return hashlib.sha256(" ".join(signature.split()).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def hull(hunks: Sequence[Hunk], line_count: int) -> Span:
+    """The lines from the first to the last that a change touches, inside a file of so many lines."""
+    first = min(hunk.start - hunk.slack for hunk in hunks)
+    last = max(hunk.start + max(hunk.removed, 1) - 1 for hunk in hunks)
+    top = max(line_count, 1)
+    return min(first, top), min(last, top)

@@ -1,0 +1,1 @@
+"""Messages: what instances tell each other, and what the hub passes on."""

@@ -1,0 +1,1 @@
+"""Paths: names of files as text, and what git makes of them."""

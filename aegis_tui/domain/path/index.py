@@ -1,0 +1,92 @@
+"""Values by path, found from any place above or below."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from aegis_tui.domain.glob.pattern import prepare
+from aegis_tui.domain.path.file_name import name_of, parent_of, write_name
+
+T = TypeVar("T")
+
+
+def path_key(path: str, *, ignore_case: bool = False) -> str:
+    """What two spellings of one path have in common: the name behind its written form, prepared."""
+    return prepare(name_of(path), ignore_case=ignore_case)
+
+
+@lru_cache(maxsize=1024)
+def _directories(path: str) -> tuple[str, ...]:
+    """Every directory that `path` lies in, innermost first."""
+    found: list[str] = []
+    while path := parent_of(path):
+        found.append(path)
+    return tuple(found)
+
+
+class PathIndex(Generic[T]):
+    """Values by path; finds those at, above and below a path without looking at the others."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, dict[str, T]] = {}
+        self._below: dict[str, dict[str, None]] = {}
+        self._folded: dict[str, dict[str, None]] = {}
+
+    def add(self, path: str, name: str, value: T) -> None:
+        """Put `value` at `path`; a value of the same name there is replaced."""
+        if path not in self._at:
+            self._at[path] = {}
+            self._spell(path)
+            for directory in _directories(path):
+                self._below.setdefault(directory, {})[path] = None
+                self._spell(directory)
+        self._at[path][name] = value
+
+    def remove(self, path: str, name: str) -> None:
+        """Take the value of that name away, if it is there."""
+        values = self._at.get(path, {})
+        values.pop(name, None)
+        if values or path not in self._at:
+            return
+        del self._at[path]
+        self._unspell(path)
+        for directory in _directories(path):
+            below = self._below[directory]
+            del below[path]
+            if not below:
+                del self._below[directory]
+                self._unspell(directory)
+
+    def near(self, path: str) -> list[T]:
+        """Values at `path`, at the directories above it, and below it."""
+        at = self._at
+        found = list(at[path].values()) if path in at else []
+        for directory in _directories(path):
+            if directory in at:
+                found += at[directory].values()
+        if path in self._below:
+            for inner in self._below[path]:
+                found += at[inner].values()
+        return found
+
+    def spelling(self, path: str) -> str | None:
+        """The path as values at, below or above it are filed, in whatever case it is given; None without any."""
+        name, tail = name_of(path), ""
+        while name:
+            if spellings := self._folded.get(prepare(name, ignore_case=True)):
+                return write_name(name_of(min(spellings)) + tail)
+            name, slash, last = name.rpartition("/")
+            tail = f"{slash}{last}{tail}"
+        return None
+
+    def _spell(self, path: str) -> None:
+        self._folded.setdefault(path_key(path, ignore_case=True), {})[path] = None
+
+    def _unspell(self, path: str) -> None:
+        if path in self._at or path in self._below:
+            return
+        folded = path_key(path, ignore_case=True)
+        self._folded[folded].pop(path, None)
+        if not self._folded[folded]:
+            del self._folded[folded]

@@ -1,0 +1,1 @@
+"""Pieces: what one worker hands in, and how pieces become one tree."""

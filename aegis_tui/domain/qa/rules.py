@@ -1,0 +1,159 @@
+"""Rules about QA: what a verdict leads to, and what a person may accept (FLOW-2, FLOW-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.ids import HUB, PERSON
+from aegis_tui.domain.lock.model import Draft
+from aegis_tui.domain.piece.rules import reopen
+from aegis_tui.domain.qa.check import QaCheck, accept, waits_for_person, why
+from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.run import brief
+from aegis_tui.domain.run import events as events
+from aegis_tui.domain.run.events import Stage
+from aegis_tui.domain.run.failure import fail
+from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Refused, UsageError
+
+GATE = "qa_passed"
+ACCEPT_COMMAND = "aegis-tui qa --accept-base-failures"
+NOTHING_TO_ACCEPT = "a run takes its base as it is from the start by: aegis-tui run GOAL --accept-base-failures"
+
+
+def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: Actor, request_id: str) -> Decision:
+    """QA on the merged tree: pass, wait for a person, or back to the workers whose change it is."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.stage is not Stage.FINAL_QA or run.qa is not None:
+        return Decision()
+    if command.round != run.round or command.oid != run.working_oid:
+        return Decision()
+    by = accepted_by(run)
+    checks = tuple(accept(check, by) for check in command.checks) if by else command.checks
+    ok = bool(checks) and all(check.ok for check in checks)
+    fields = {**command.model_dump(exclude={"type", "checks"}), "checks": checks, "ok": ok}
+    drafts: list[Draft] = [(HUB, events.QaFinished(**fields))]
+    return Decision(drafts if ok else [*drafts, *_shut(workspace, run, checks, command.blamed)])
+
+
+def base_checked(workspace: Workspace, command: commands.QaMarkBaseChecked, actor: Actor, request_id: str) -> Decision:
+    """QA on the base, before FINAL-QA: told where the gate would be shut by it, so that a person can act in time."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.qa is not None:
+        return Decision()
+    by = accepted_by(run)
+    checks = tuple(accept(check, by) for check in command.checks) if by else command.checks
+    ok = all(check.ok for check in checks)
+    known = run.base_qa.checks if run.base_qa else ()
+    if _gist(checks) == _gist(known) or (ok and not known):
+        return Decision()
+    can_accept = any(check.is_acceptable for check in checks)
+    data = events.QaBaseChecked(
+        run=run.run,
+        oid=command.oid,
+        ok=ok,
+        checks=checks,
+        reason=_reason(checks)[:2000],
+        command=(ACCEPT_COMMAND if can_accept else _hint(checks))[:500],
+    )
+    return Decision([(HUB, data)])
+
+
+def accepted_by(run: Run) -> str | None:
+    """Who took the base as it is, when the run was started or since."""
+    return run.qa_accepted_by or (PERSON if run.options.accept_base_failures else None)
+
+
+def _gist(checks: Sequence[QaCheck]) -> list[tuple[str, bool, str]]:
+    return [(check.command, check.ok, why(check)) for check in checks if not check.ok]
+
+
+def _reason(checks: Sequence[QaCheck]) -> str:
+    return "; ".join(f"{check.command}: {why(check)}" for check in checks if not check.ok)
+
+
+def _hint(checks: Sequence[QaCheck]) -> str:
+    return "; ".join(dict.fromkeys(check.remedy for check in checks if not check.ok and check.remedy))
+
+
+def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Sequence[str]) -> list[Draft]:
+    """What follows from a gate that stays shut."""
+    failing = [check for check in checks if not check.ok]
+    reason, hint = _reason(checks) or "there is no QA command", _hint(checks)
+    if run.options.attended and waits_for_person(checks):
+        return [(HUB, blocked(run, reason, ACCEPT_COMMAND))]
+    if any(_fails_without_change(check) for check in failing):
+        return _end(run, f"QA could not run, nor on the base before any work: {reason}", reason, hint)
+    if not run.options.attended and any(_stays_shut(check) for check in failing):
+        return _end(run, f"QA cannot tell the result from the base, which fails as well: {reason}", reason, hint)
+    texts = {name: brief.qa_brief(run, name, checks) for name in run.pieces}
+    concerned = [name for name in blamed if name in run.pieces]
+    return reopen(workspace, run, concerned, gate=GATE, reason=reason, texts=texts, hint=hint)
+
+
+def _fails_without_change(check: QaCheck) -> bool:
+    """True when the base could not run it either: no worker can mend that, so nobody is sent out again for it."""
+    idle = ("not_run", "empty")
+    return check.status in idle and not check.is_acceptable and check.base is not None and check.base.status in idle
+
+
+def _stays_shut(check: QaCheck) -> bool:
+    """True when it gives what the base gives, which cannot be compared: only a person opens the gate then.
+
+    Where the base did not run and this tree did, its failures are there to be mended, so the workers get them.
+    """
+    stands = check.base is not None and (check.base.status == "failed" or check.status == "not_run")
+    return check.is_acceptable and stands
+
+
+def _end(run: Run, message: str, reason: str, hint: str) -> list[Draft]:
+    return [(HUB, blocked(run, reason, hint)), *fail(run, GATE, message[:2000], hint, cause=reason[:2000])]
+
+
+def blocked(run: Run, reason: str, command: str) -> events.GateBlocked:
+    """The event of a QA gate that stays shut."""
+    return events.GateBlocked(run=run.run, stage=run.stage, gate=GATE, reason=reason[:2000], command=command[:500])
+
+
+def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, request_id: str) -> Decision:
+    """A person takes the base as it is; QA that waits for that is judged again.
+
+    Raises:
+        UsageError: There is no such run.
+        Refused: The run has ended, or its last QA stays shut for another reason.
+    """
+    run = workspace.runs.by_id.get(command.run) if command.run else workspace.runs.current()
+    if run is None:
+        hint = "see aegis-tui runs" if command.run else NOTHING_TO_ACCEPT
+        raise UsageError(f"there is no run {command.run or 'going'}", hint)
+    if not run.is_open:
+        raise Refused(f"run {run.run} has ended", "start it again with --accept-base-failures", code="run.ended")
+    accepted: Draft = (actor.agent_id, events.QaAccepted(run=run.run, by=actor.agent_id))
+    if run.qa is None and run.base_qa and not any(check.is_acceptable for check in run.base_qa.checks):
+        raise Refused(
+            f"the base has nothing that could be accepted: {run.base_qa.reason}",
+            run.base_qa.command or "aegis-tui qa",
+            code="qa.not-acceptable",
+        )
+    if run.qa is None or run.qa.ok:
+        return Decision([] if run.qa_accepted_by else [accepted], {"run": run.run})
+    if others := [check.command for check in run.qa.checks if not check.ok and not check.is_acceptable]:
+        raise Refused(
+            f"the base is not all that shuts the gate: {'; '.join(others)}", "aegis-tui qa", code="qa.not-acceptable"
+        )
+    checks = tuple(accept(check, actor.agent_id) for check in run.qa.checks)
+    return Decision([accepted, (HUB, run.qa.model_copy(update={"checks": checks, "ok": True}))], {"run": run.run})
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.QaAccept: accept_base,
+        commands.QaMarkBaseChecked: base_checked,
+        commands.QaMarkFinished: qa_finished,
+    }
+)

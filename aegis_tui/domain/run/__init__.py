@@ -1,0 +1,1 @@
+"""Runs: one goal on its way through its stages to one commit."""

@@ -1,0 +1,159 @@
+"""Briefs: the text a hub gives an instance to work on.
+
+Pure text from state. What differs between instances comes after what they share, and nothing here names a time: equal
+beginnings stay in the model server's prefix cache (LLM-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.events import FOUNDATION, Finding, Overlapping
+from aegis_tui.domain.run.model import Piece, Run
+
+OUTPUT_LIMIT = 6_000
+"""Characters of a failing command's output that a worker is shown."""
+
+
+def _globs(globs: Iterable[str]) -> str:
+    return ", ".join(globs) or "nothing"
+
+
+def _rules(design: Design) -> str:
+    lines = [
+        "Rules:",
+        "- Write only inside your partition; everything else is read-only for you.",
+        f"- Shared, read-only: {_globs(design.shared)}.",
+    ]
+    if design.joint:
+        lines.append(
+            f"- Joint: {_globs(design.joint)}. Several workers change these. Your edit and write tools take the lock; "
+            "if it is held, do something else and try again. Keep such changes small."
+        )
+    lines.append("- Do not push, do not touch other branches or the stash. Finish with the report tool.")
+    return "\n".join(lines)
+
+
+def _with_note(run: Run, role: str, text: str) -> str:
+    note = run.options.role_notes.get(role, "")
+    return f"{text}\n\n{note}" if note else text
+
+
+def design_brief(run: Run) -> str:
+    """What the Commander is asked when a goal comes without a design."""
+    return _with_note(
+        run,
+        "commander",
+        f"Goal: {run.goal}\n\nRead the repository, then propose a design with the propose_design tool: features with "
+        "disjoint partitions (path globs), dependencies between them where one needs the other, paths that stay "
+        "read-only for all under `shared`, paths that several features must change under `joint`, and the QA "
+        "commands. Prefer few features that can be built at the same time.",
+    )
+
+
+def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
+    """What a worker is given for its feature, or the Commander for the foundation."""
+    design = run.design
+    if design is None:
+        return run.goal
+    if piece.name == FOUNDATION and design.foundation:
+        title, body, globs = "foundation", design.foundation.brief, design.foundation.partition
+    else:
+        feature = next(item for item in design.features if item.id == piece.name)
+        title, body, globs = feature.title, feature.brief, feature.partition
+    parts = [f"Goal of the whole run: {run.goal}", _rules(design), f"Your partition: {_globs(globs)}."]
+    if piece.depends_on:
+        parts.append(f"Already in your worktree: {', '.join(piece.depends_on)}.")
+    if rescue_ref:
+        parts.append(
+            f"An earlier instance was lost. What it had written is saved as the commit {rescue_ref}: look at it with "
+            f"`git show {rescue_ref}` and take over what is good."
+        )
+    if piece.feedback:
+        parts.append(f"An earlier hand-in was sent back:\n{piece.feedback}")
+    task = f"Your task: {title}\n\n{body}"
+    if piece.name == FOUNDATION:
+        parts.append(run.options.role_notes.get("commander", ""))
+        return "\n\n".join(part for part in (*parts, task) if part)
+    return _with_note(run, "worker", "\n\n".join([*parts, task]))
+
+
+def scout_brief(run: Run, piece: Piece) -> str:
+    """What a scout is asked beside a worker."""
+    design = run.design
+    feature = next((item for item in design.features if item.id == piece.name), None) if design else None
+    task = f"{feature.title}\n{feature.brief}\nIt may write {_globs(feature.partition)}." if feature else run.goal
+    return _with_note(
+        run,
+        "scout",
+        f"Another instance builds {piece.name} at this moment:\n{task}\n\nFind what it should know and will not look "
+        "for: who calls what it changes, conventions of the code around, tests that cover it. Report in at most thirty "
+        "lines, with paths and line numbers.",
+    )
+
+
+def review_brief(run: Run, *, piece: str, base_oid: str, files: Sequence[str]) -> str:
+    """What a reviewer is given: the task it was, and where to look; never the author's own words about it."""
+    design = run.design
+    task = f"Goal: {run.goal}"
+    if design is not None:
+        feature = next((item for item in design.features if item.id == piece), None)
+        if feature is not None:
+            task += f"\nFeature: {feature.title}\n{feature.brief}\nPartition: {_globs(feature.partition)}"
+        elif piece == FOUNDATION and design.foundation:
+            task += f"\nFoundation: {design.foundation.brief}"
+    listed = "\n".join(f"- {name}" for name in files[:200])
+    return _with_note(
+        run,
+        "reviewer",
+        f"Review {piece}.\n\n{task}\n\nYour worktree holds the result; the change is `git diff {base_oid} HEAD`.\n"
+        f"Changed files:\n{listed}\n\nJudge it against goal, task and acceptance criteria, then security and quality. "
+        "Answer with the verdict tool: one criterion each, pass or fail, with evidence; approve only if all pass.",
+    )
+
+
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Findings as one list, one a line."""
+    return "\n".join(
+        f"- {item.file or 'general'}{f':{item.line}' if item.line else ''}: {item.msg} ({item.severity})"
+        for item in findings
+    )
+
+
+def rejected_brief(piece: str, findings: Sequence[Finding], *, by: str) -> str:
+    """What a worker hears when its hand-in is sent back."""
+    return (
+        f"Your hand-in of {piece} was sent back by {by}:\n{findings_text(findings)}\n\n"
+        "Mend this in your worktree, then report done again."
+    )
+
+
+def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
+    """What a worker hears when its hand-in crosses lines that are already composed."""
+    branch = f"aegis/{run.run}/integration"
+    listed = "\n\n".join(
+        f"{item.path} (also changed by {item.a if item.b == piece else item.b}):\n{item.text}".rstrip()
+        for item in overlaps
+    )
+    return (
+        f"Your hand-in of {piece} conflicts with work that is already composed. Please rebase: run `git rebase "
+        f"{branch}` (the name is also in $AEGIS_INTEGRATION_REF), resolve each conflict so that both changes stay, "
+        "`git add` the files, `GIT_EDITOR=true git rebase --continue`, run your tests, then report done again.\n\n"
+        f"Conflicts:\n{listed}"
+    )
+
+
+def qa_brief(run: Run, piece: str, checks: Sequence[QaCheck]) -> str:
+    """What a worker hears when QA of the composed tree fails."""
+    parts = [
+        f"QA failed on the composed tree, and {piece} is concerned. First take the composed state: "
+        f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then mend it inside your "
+        "partition and report done again."
+    ]
+    for check in checks:
+        if not check.ok:
+            new = "\n".join(f"- {name}" for name in check.new_failures)
+            parts.append(f"$ {check.command}\n{check.output_tail[-OUTPUT_LIMIT:]}\nNew failures:\n{new}")
+    return "\n\n".join(parts)

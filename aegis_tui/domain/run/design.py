@@ -1,0 +1,344 @@
+"""What is to be built and by whom (contract 4, design file): the model of a design and the rules over it.
+
+Owns the shape and the gate. Reading and writing the file is `application/design.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import dropwhile, islice
+from operator import ne
+from typing import Annotated
+
+from pydantic import Field
+
+from aegis_tui.domain.effort import Effort
+from aegis_tui.domain.glob.cost import compile_within
+from aegis_tui.domain.glob.index import near_pairs
+from aegis_tui.domain.glob.overlap import overlap
+from aegis_tui.domain.glob.pattern import Glob
+from aegis_tui.domain.inert import has_hidden, inert
+from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.naming import RESERVED
+from aegis_tui.domain.scope.closed import GIT, closed_part
+from aegis_tui.domain.scope.partition import JOINT_OWNER, SHARED_OWNER, Overlap
+from aegis_tui.errors import DesignRefused, Refused
+
+MOST_FEATURES = 500
+"""Features of one design; each has a worker of its own."""
+
+_MOST_GUESSES = 5
+"""Unknown names for which the nearest known one is looked for, which costs a comparison with each."""
+
+MOST_ISSUES = 200
+"""Broken rules that are named at once."""
+
+FOUNDATION_OWNER = "foundation"
+"""Stands for the foundation where the owner of a glob is named; no feature may take this id beside one."""
+
+_RESERVED_IDS = RESERVED - {FOUNDATION_OWNER, SHARED_OWNER, JOINT_OWNER}
+"""What a piece may not be called; features may be named as the lists are, which are told apart by their place."""
+
+Location = tuple[str | int, ...]
+"""Where a value sits in the design: keys and list positions, from the outside in."""
+
+Text = Annotated[str, Field(min_length=1)]
+SafeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
+Globs = tuple[str, ...]
+
+
+class Foundation(FrozenModel):
+    """What is built first, alone, because the features stand on it."""
+
+    brief: Text
+    partition: Globs
+    """May lie inside `shared`, never inside a feature's partition."""
+
+
+class Feature(FrozenModel):
+    """One piece of work for one worker."""
+
+    id: SafeName
+    title: Text
+    brief: Text
+    partition: Globs
+    """What its worker alone may write."""
+
+    depends_on: Annotated[tuple[str, ...], Field(max_length=MOST_FEATURES)] = ()
+    """Ids of features that must be done before this one starts."""
+
+    kind: Text = "native"
+    """Which agent program runs it."""
+
+
+class Qa(FrozenModel):
+    """How the result is checked."""
+
+    commands: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+    removes: tuple[Text, ...] = ()
+    """Tests that go on purpose: globs of test files, or ids of tests. Fewer tests than on the base are refused else."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    """The longest that each command may take, in seconds; the setting `qa.timeout_s` when absent."""
+
+    timeouts_s: dict[str, Annotated[float, Field(gt=0, le=86_400)]] = Field(default_factory=dict)
+    """The same for single commands, by their text."""
+
+    def limit_s(self, command: str) -> float | None:
+        """The limit that the design sets for a command; None when it sets none."""
+        return self.timeouts_s.get(command, self.timeout_s)
+
+
+class Design(FrozenModel):
+    """A whole design file. Well-formed by itself; `check_design` says whether it may be dispatched."""
+
+    goal: Text
+    foundation: Foundation | None = None
+    features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=MOST_FEATURES)]
+    shared: Globs = ()
+    """Read-only for workers."""
+
+    joint: Globs = ()
+    """Owned by nobody: any worker may write there under an EXCLUSIVE lock."""
+
+    qa: Qa | None = None
+    """Detected from the repository when absent."""
+
+
+class DesignIssue(FrozenModel):
+    """One rule that a design breaks, and where."""
+
+    field: str
+    """The place as a person writes it: `features[1].partition[0]`."""
+
+    message: str
+    witness: str | None = None
+    """A path that shows the clash, for overlaps."""
+
+    path: Location = ()
+    """The same place for a program."""
+
+    overlap: Overlap | None = None
+    """The two globs and their owners, for overlaps."""
+
+
+class _Area(FrozenModel):
+    """One list of globs and who owns it."""
+
+    owner: str
+    path: Location
+    globs: Globs
+
+
+def check_design(
+    design: Design,
+    *,
+    kinds: Collection[str] | None = None,
+    ignore_case: bool = False,
+    effort: Effort | None = None,
+) -> list[DesignIssue]:
+    """Every rule the design breaks, in file order of the checks; empty when it may be dispatched.
+
+    Args:
+        design: A well-formed design.
+        kinds: Names of the agent kinds that are installed; None leaves kinds unchecked.
+        ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
+        effort: What the whole request may still cost; None lets this call cost as much as a request.
+
+    Source: contract 4, PART-1, FLOW-2.
+    """
+    areas = list(_areas(design))
+    compiled: dict[Location, Glob] = {}
+    found = [
+        *_check_ids(design),
+        *([] if kinds is None else _check_kinds(design, kinds)),
+        *islice(_check_dependencies(design.features), MOST_ISSUES),
+        *_check_qa(design.qa),
+    ]
+    effort = Effort() if effort is None else effort
+    try:
+        found += _check_globs(areas, compiled, ignore_case, effort)
+        for issue in _check_overlaps(areas, compiled, effort):
+            found.append(issue)
+    except Refused as error:
+        found.append(_issue(("features",), f"{error.message}: {error.hint}"))
+    return found[:MOST_ISSUES]
+
+
+def topological(features: Sequence[Feature]) -> list[str]:
+    """Ids so that each comes after what it depends on, and in file order wherever that leaves a choice.
+
+    Args:
+        features: With unique ids; dependencies on other ids than theirs do not count.
+
+    Raises:
+        DesignRefused: The dependencies form a cycle.
+    """
+    position = {feature.id: at for at, feature in enumerate(features)}
+    waits = {feature.id: set(feature.depends_on) & position.keys() for feature in features}
+    ready = [position[name] for name, needs in waits.items() if not needs]
+    order: list[str] = []
+    while ready:
+        done = features[heapq.heappop(ready)].id
+        order.append(done)
+        for name, needs in waits.items():
+            if done in needs:
+                needs.remove(done)
+                if not needs:
+                    heapq.heappush(ready, position[name])
+    if len(order) < len(position):
+        raise DesignRefused(f"the dependencies form a cycle: {' -> '.join(_find_cycles(features)[0])}")
+    return order
+
+
+def render_location(path: Location) -> str:
+    """The place as a person writes it: `features[1].partition[0]`."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was most likely meant, or None when none is close."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
+
+
+def _issue(path: Location, message: str, clash: Overlap | None = None) -> DesignIssue:
+    witness = clash.witness if clash else None
+    return DesignIssue(field=render_location(path), message=message, witness=witness, path=path, overlap=clash)
+
+
+def _check_qa(qa: Qa | None) -> Iterator[DesignIssue]:
+    for command in qa.timeouts_s if qa else ():
+        if qa and command not in qa.commands:
+            yield _issue(("qa", "timeouts_s", command), "is not one of qa.commands")
+
+
+def _areas(design: Design) -> Iterator[_Area]:
+    if design.foundation is not None:
+        yield _Area(owner=FOUNDATION_OWNER, path=("foundation", "partition"), globs=design.foundation.partition)
+    for at, feature in enumerate(design.features):
+        yield _Area(owner=feature.id, path=("features", at, "partition"), globs=feature.partition)
+    yield _Area(owner=SHARED_OWNER, path=("shared",), globs=design.shared)
+    yield _Area(owner=JOINT_OWNER, path=("joint",), globs=design.joint)
+
+
+def _check_ids(design: Design) -> Iterator[DesignIssue]:
+    first: dict[str, int] = {}
+    for at, feature in enumerate(design.features):
+        if feature.id in first:
+            yield _issue(
+                ("features", at, "id"), f"the id {feature.id} is already that of features[{first[feature.id]}]"
+            )
+        first.setdefault(feature.id, at)
+        if feature.id in _RESERVED_IDS:
+            yield _issue(("features", at, "id"), f"the id {feature.id} is reserved")
+        if feature.id == FOUNDATION_OWNER and design.foundation is not None:
+            yield _issue(("features", at, "id"), "the id foundation is that of the foundation itself")
+
+
+def _check_kinds(design: Design, kinds: Collection[str]) -> Iterator[DesignIssue]:
+    for at, feature in enumerate(design.features):
+        if feature.kind not in kinds:
+            meant = nearest(feature.kind, kinds)
+            question = f"; did you mean {meant}?" if meant else ""
+            known = ", ".join(sorted(kinds)) or "none"
+            yield _issue(("features", at, "kind"), f"unknown kind '{feature.kind}'{question} (known: {known})")
+
+
+def _check_dependencies(features: Sequence[Feature]) -> Iterator[DesignIssue]:
+    known = {feature.id for feature in features}
+    unknown = 0
+    for at, feature in enumerate(features):
+        for n, needed in enumerate(feature.depends_on):
+            if needed not in known:
+                unknown += 1
+                meant = nearest(needed, known) if unknown <= _MOST_GUESSES else None
+                question = f"; did you mean {meant}?" if meant else ""
+                yield _issue(("features", at, "depends_on", n), f"there is no feature '{needed}'{question}")
+    position = {feature.id: at for at, feature in reversed(list(enumerate(features)))}
+    for cycle in _find_cycles(features):
+        yield _issue(
+            ("features", position[cycle[0]], "depends_on"),
+            f"the dependencies form a cycle: {' -> '.join(cycle)}",
+        )
+
+
+def _find_cycles(features: Sequence[Feature]) -> list[list[str]]:
+    """Disjoint cycles, one at least for each knot of features, each as `a, b, a` and from its first in file order."""
+    needs: dict[str, tuple[str, ...]] = {}
+    for feature in features:
+        needs.setdefault(feature.id, feature.depends_on)
+    cycles: list[list[str]] = []
+    done: set[str] = set()
+    for start in needs:
+        trail: dict[str, None] = {}
+        pending = [iter((start,))]
+        while pending:
+            name = next(pending[-1], None)
+            if name is None:
+                pending.pop()
+                if trail:
+                    done.add(trail.popitem()[0])
+            elif name in trail and name not in done:
+                cycle = list(dropwhile(partial(ne, name), trail))
+                cycles.append(_from_first(cycle, needs))
+                done.update(cycle)
+            elif name in needs and name not in done:
+                trail[name] = None
+                pending.append(iter(needs[name]))
+    return cycles
+
+
+def _from_first(cycle: Sequence[str], needs: Mapping[str, object]) -> list[str]:
+    order = list(needs)
+    at = min(range(len(cycle)), key=lambda n: order.index(cycle[n]))
+    return [*cycle[at:], *cycle[: at + 1]]
+
+
+def _check_globs(
+    areas: Iterable[_Area], compiled: dict[Location, Glob], ignore_case: bool, effort: Effort
+) -> Iterator[DesignIssue]:
+    """Check each glob alone, and put those that are well-formed into `compiled`."""
+    for area in areas:
+        if not area.globs and area.path[0] not in ("shared", "joint"):
+            yield _issue(area.path, "the partition is empty: its worker could write nothing")
+        for n, text in enumerate(area.globs):
+            path = (*area.path, n)
+            try:
+                glob = compiled[path] = compile_within(text, effort, ignore_case=ignore_case)
+            except Refused as error:
+                if error.code != "glob":
+                    raise
+                yield _issue(path, f"{error.message} ({error.hint})" if error.hint else error.message)
+                continue
+            what = closed_part(glob, effort)
+            if what is not None and (what == GIT or area.path[0] != "shared"):
+                yield _issue(path, f"'{text}' touches {what}, which no worker may write")
+            elif has_hidden(text):
+                yield _issue(path, f"'{inert(text)}' holds a character that cannot be seen")
+
+
+def _check_overlaps(areas: Sequence[_Area], compiled: Mapping[Location, Glob], effort: Effort) -> Iterator[DesignIssue]:
+    globs_of = [_globs_of(area, compiled) for area in areas]
+    near = near_pairs([[glob for _, glob in globs] for globs in globs_of], effort)
+    for (one, a), (other, b) in sorted(near, key=lambda pair: (pair[0][0], pair[1][0], pair[1][1], pair[0][1])):
+        if (areas[one].path[0], areas[other].path[0]) == ("foundation", "shared"):
+            continue
+        earlier, (path, glob) = globs_of[one][a][1], globs_of[other][b]
+        if (witness := overlap(glob, earlier, effort=effort)) is not None:
+            owners = (areas[one].owner, areas[other].owner)
+            clash = Overlap(a=earlier.text, b=glob.text, owners=owners, witness=witness)
+            yield _issue(path, _describe(clash), clash)
+
+
+def _globs_of(area: _Area, compiled: Mapping[Location, Glob]) -> list[tuple[Location, Glob]]:
+    paths = [(*area.path, n) for n in range(len(area.globs))]
+    return [(path, compiled[path]) for path in paths if path in compiled]
+
+
+def _describe(clash: Overlap) -> str:
+    return f"'{clash.b}' of {clash.owners[1]} overlaps '{clash.a}' of {clash.owners[0]}, example path {clash.witness}"

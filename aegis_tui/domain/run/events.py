@@ -1,0 +1,341 @@
+"""What can happen to a run: its values and its events (contract 4, 6)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from aegis_tui.domain.model import EventData, FrozenModel
+from aegis_tui.domain.qa.events import QaAccepted as QaAccepted
+from aegis_tui.domain.qa.events import QaBaseChecked as QaBaseChecked
+from aegis_tui.domain.qa.events import QaFinished as QaFinished
+from aegis_tui.domain.review.finding import Criterion as Criterion
+from aegis_tui.domain.review.finding import Finding as Finding
+from aegis_tui.domain.run.design import Design
+
+FOUNDATION = "foundation"
+"""The name of the foundation's piece; a feature may not take it."""
+
+COMPOSITION = "composition"
+"""The name under which the whole composed tree is reviewed."""
+
+
+class Stage(StrEnum):
+    """The seven stages of FLOW-1, in order."""
+
+    DESIGN = "DESIGN"
+    FOUNDATION = "FOUNDATION"
+    DISPATCH = "DISPATCH"
+    MONITORING = "MONITORING"
+    INTEGRATE = "INTEGRATE"
+    FINAL_QA = "FINAL-QA"
+    DONE = "DONE"
+
+
+STAGES = tuple(Stage)
+
+
+Resolution = Literal["rebased", "merged", "person", "none"]
+
+
+class RunOptions(FrozenModel):
+    """What a person chose for one run (contract 4)."""
+
+    workers: int = Field(8, ge=1, le=64)
+    kind: str = "native"
+    base_url: str | None = None
+    model: str | None = None
+    sandbox: Literal["auto", "strict", "off"] = "auto"
+    yes: bool = False
+    scouts: bool = False
+    """A scout explores beside each worker and hands it a short brief (ROLE-3)."""
+    max_rounds: int = Field(3, ge=0, le=20)
+    max_attempts: int = Field(3, ge=1, le=10)
+    role_notes: dict[str, str] = Field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    """Commands that check the result, in place of those that would be detected; a design's own go before them."""
+    unchecked: bool = False
+    """The person has said in so many words that no command checks the result; the report says so too (FLOW-7)."""
+    accept_base_failures: bool = False
+    """The person takes a base whose own failures cannot be compared as it is; the report says so (FLOW-7)."""
+    attended: bool = False
+    """Somebody looks on: a gate that a person could open waits for them instead of ending the run."""
+
+
+class RunFacts(FrozenModel):
+    """What the preflight found on the machine; taken once, before any worktree exists."""
+
+    workspace: str
+    base_oid: str
+    base_branch: str | None
+    ignore_case: bool = False
+    scripted: bool = False
+    model: str | None = None
+    other_models: tuple[str, ...] = ()
+    """What else the server lists; the model was chosen among them by trying when none was named."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know before work starts, each with what helps."""
+    uncommitted: int = 0
+    qa_commands: tuple[str, ...] = ()
+    started_unix: int = 0
+    boundary_level: str = "none"
+    boundary_layers: dict[str, str] = Field(default_factory=dict)
+    submodules: tuple[str, ...] = ()
+    """Paths of the submodules of the base, whose folders are empty in every worktree."""
+    logs: str = ""
+    """The folder of the logs: `hub.log`, and `<instance>.log` with what the pane of an instance showed last."""
+
+
+class Overlapping(FrozenModel):
+    """One path that two pieces change: `hot` crosses the same lines, `soft` merges cleanly (GIT-2)."""
+
+    a: str
+    b: str
+    path: str
+    kind: Literal["hot", "soft"]
+    base: str | None = None
+    ours: str | None = None
+    theirs: str | None = None
+    hunks: int = 0
+    text: str = ""
+
+
+class RunStarted(EventData):
+    """A person gave a goal."""
+
+    type: Literal["run:started"] = "run:started"
+    run: str
+    goal: str
+    options: RunOptions
+    facts: RunFacts
+
+
+class RunPrepared(EventData):
+    """The working ref exists."""
+
+    type: Literal["run:prepared"] = "run:prepared"
+    run: str
+
+
+class RunHalted(EventData):
+    """No new work starts until `run:resumed`."""
+
+    type: Literal["run:halted"] = "run:halted"
+    run: str
+    reason: str
+
+
+class RunResumed(EventData):
+    """Work goes on."""
+
+    type: Literal["run:resumed"] = "run:resumed"
+    run: str
+
+
+class RunEnding(EventData):
+    """The outcome is decided; instances are stopped and worktrees reclaimed before `run:finished`."""
+
+    type: Literal["run:ending"] = "run:ending"
+    run: str
+    ok: bool
+    error: dict[str, Any] | None = None
+
+
+class RunFinished(EventData):
+    """Everything is put away; the report is final."""
+
+    type: Literal["run:finished"] = "run:finished"
+    run: str
+    ok: bool
+    report: dict[str, Any]
+
+
+class StageChanged(EventData):
+    """The run is in this stage now; `round` counts the times MONITORING was reopened."""
+
+    type: Literal["stage:changed"] = "stage:changed"
+    run: str
+    stage: Stage
+    round: int
+    reason: str = ""
+
+
+class GatePassed(EventData):
+    """A condition of a stage is met."""
+
+    type: Literal["gate:passed"] = "gate:passed"
+    run: str
+    stage: Stage
+    gate: str
+    reason: str
+
+
+class GateBlocked(EventData):
+    """A condition of a stage was tried and is not met; `command` is what would meet it."""
+
+    type: Literal["gate:blocked"] = "gate:blocked"
+    run: str
+    stage: Stage
+    gate: str
+    reason: str
+    command: str = ""
+
+
+class DesignProposed(EventData):
+    """A design waits for agreement."""
+
+    type: Literal["design:proposed"] = "design:proposed"
+    run: str
+    design_id: str
+    design: Design
+
+
+class DesignAgreed(EventData):
+    """The design that the run follows."""
+
+    type: Literal["design:agreed"] = "design:agreed"
+    run: str
+    design_id: str
+    design: Design
+
+
+class PieceChecked(EventData):
+    """A handed-in piece was compared with its partition, its locks and the other pieces."""
+
+    type: Literal["piece:checked"] = "piece:checked"
+    run: str
+    piece: str
+    head_oid: str
+    ok: bool
+    files: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+class PieceReopened(EventData):
+    """A piece goes back to its worker, or to a fresh one, with the reason (FLOW-10)."""
+
+    type: Literal["piece:reopened"] = "piece:reopened"
+    run: str
+    piece: str
+    reason: str
+    fresh: bool
+    counts: bool = True
+    asked: bool = False
+    """A person wrote to its worker after its submission; the work that was submitted is not in doubt."""
+
+
+class MergeQueued(EventData):
+    """A piece waits for its turn on the working ref."""
+
+    type: Literal["merge:queued"] = "merge:queued"
+    run: str
+    piece: str
+    head_oid: str
+
+
+class MergeApplied(EventData):
+    """The working ref moved to `oid`, which contains the piece."""
+
+    type: Literal["merge:applied"] = "merge:applied"
+    run: str
+    piece: str
+    head_oid: str
+    oid: str
+
+
+class MergeRejected(EventData):
+    """A piece could not be composed."""
+
+    type: Literal["merge:rejected"] = "merge:rejected"
+    run: str
+    piece: str
+    reason: str
+
+
+class ConflictDetected(EventData):
+    """Two pieces change the same path."""
+
+    type: Literal["conflict:detected"] = "conflict:detected"
+    run: str
+    conflict_id: str
+    a: str
+    b: str
+    path: str
+    kind: Literal["hot", "soft"]
+    base: str | None = None
+    ours: str | None = None
+    theirs: str | None = None
+    hunks: int = 0
+    text: str = ""
+
+
+class ConflictResolved(EventData):
+    """How a conflict ended."""
+
+    type: Literal["conflict:resolved"] = "conflict:resolved"
+    run: str
+    conflict_id: str
+    resolution: Resolution
+
+
+class ReviewRequested(EventData):
+    """A piece, or the composition, waits for a verdict."""
+
+    type: Literal["review:requested"] = "review:requested"
+    run: str
+    review_id: str
+    piece: str
+    base_oid: str
+    head_oid: str
+    files: tuple[str, ...]
+    description: str
+
+
+class ReviewInProgress(EventData):
+    """A reviewer has taken it."""
+
+    type: Literal["review:in_progress"] = "review:in_progress"
+    run: str
+    review_id: str
+    reviewer: str
+
+
+class ReviewCompleted(EventData):
+    """The verdict (REV-4)."""
+
+    type: Literal["review:completed"] = "review:completed"
+    run: str
+    review_id: str
+    reviewer: str
+    piece: str
+    status: Literal["APPROVED", "CHANGES_REQUESTED"]
+    criteria: tuple[Criterion, ...]
+    findings: tuple[Finding, ...]
+
+
+class RunCommitted(EventData):
+    """The one squash commit exists on the result branch."""
+
+    type: Literal["run:committed"] = "run:committed"
+    run: str
+    oid: str
+    branch: str
+    subject: str
+    tree: str
+    files: int
+    trailers: dict[str, list[str]]
+
+
+CourseEvent = RunPrepared | RunHalted | RunResumed | RunEnding | RunFinished
+StageEvent = StageChanged | GatePassed | GateBlocked
+DesignEvent = DesignProposed | DesignAgreed
+PieceEvent = PieceChecked | PieceReopened
+MergeEvent = MergeQueued | MergeApplied | MergeRejected | ConflictDetected | ConflictResolved
+ReviewEvent = ReviewRequested | ReviewInProgress | ReviewCompleted
+QaEvent = QaBaseChecked | QaFinished | QaAccepted
+RunEvent = (
+    RunStarted | CourseEvent | StageEvent | DesignEvent | PieceEvent | MergeEvent | ReviewEvent | QaEvent | RunCommitted
+)
+"""Every event of a run, for the discriminated union of the log; each part is folded by one function of `run.py`."""

@@ -1,0 +1,210 @@
+"""What follows from state without anybody asking: gates open, stages change, instances and reviews are planned.
+
+`follow` looks at the state after the last event and names the next events; the core applies them and asks again until
+there are none. Because each step is an event of its own, a hub that is killed anywhere goes on from the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aegis_tui.domain.count import counted
+from aegis_tui.domain.ids import HUB
+from aegis_tui.domain.instance.model import Instance, InstanceStopping, Phase
+from aegis_tui.domain.instance.rules import plan, spec_path
+from aegis_tui.domain.lock.model import Draft
+from aegis_tui.domain.run import events as events
+from aegis_tui.domain.run.events import FOUNDATION, Stage
+from aegis_tui.domain.run.failure import fail, fail_task, given_up
+from aegis_tui.domain.run.model import Piece, PieceStatus, Run, RunStatus
+from aegis_tui.domain.run.stage import following, gates_of, ready_features
+from aegis_tui.domain.scope.reservation import dispatch_overlap, globs_of
+from aegis_tui.domain.spec.model import SpecTaskAssigned
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Refused
+
+MAX_REVIEWERS = 4
+"""Reviewers at once; more only queue on the model server."""
+
+
+def follow(workspace: Workspace) -> list[Draft]:
+    """The next events that state alone calls for; empty when there are none."""
+    run = workspace.runs.current()
+    if run is None:
+        return []
+    if run.status is RunStatus.ENDING:
+        return _wind_up(workspace, run)
+    if run.status is RunStatus.HALTED:
+        return []
+    for step in (_ask_reviews, _plan_commander, _plan_workers, _plan_scouts, _plan_reviewers, _open_gates):
+        if drafts := list(step(workspace, run)):
+            return drafts
+    return []
+
+
+def _wind_up(workspace: Workspace, run: Run) -> list[Draft]:
+    return [
+        (item.agent_id, InstanceStopping(reason="the run has ended"))
+        for item in workspace.instances.of_run(run.run)
+        if item.is_alive
+    ]
+
+
+def _open_gates(workspace: Workspace, run: Run) -> Iterator[Draft]:
+    gates = gates_of(workspace, run)
+    for gate in gates:
+        if gate.passed and not run.gates.get(gate.name):
+            yield HUB, events.GatePassed(run=run.run, stage=run.stage, gate=gate.name, reason=gate.reason)
+            return
+    after = following(run.stage)
+    if after is not None and all(gate.passed for gate in gates):
+        yield HUB, events.StageChanged(run=run.run, stage=after, round=run.round)
+
+
+def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
+    for piece in run.pieces.values():
+        if piece.status is PieceStatus.SUBMITTED and piece.checked and piece.base_oid and piece.head_oid:
+            requested = events.ReviewRequested(
+                run=run.run,
+                review_id=f"{run.run}-v{workspace.seq + 1}",
+                piece=piece.name,
+                base_oid=piece.base_oid,
+                head_oid=piece.head_oid,
+                files=piece.files,
+                description=f"{piece.name}: {counted(len(piece.files), 'file')}",
+            )
+            yield piece.agent_id or HUB, requested
+            return
+
+
+def _plan_commander(workspace: Workspace, run: Run) -> Iterator[Draft]:
+    if run.stage is Stage.DESIGN and run.prepared and run.design is None and run.proposed is None:
+        mine = [item for item in workspace.instances.of_run(run.run) if item.task == "design"]
+        if any(item.phase is not Phase.RECLAIMED for item in mine):
+            return
+        if failure := given_up(mine, run.options.max_attempts):
+            yield from fail_task(run, "design.failed", "the design", failure)
+            return
+        yield plan(workspace, run, role="commander", kind=run.options.kind, task="design", base_oid=run.facts.base_oid)
+    elif run.stage is Stage.FOUNDATION and run.design and run.design.foundation:
+        piece = run.pieces[FOUNDATION]
+        if piece.status is PieceStatus.PENDING:
+            yield from _hopeless(workspace, run, piece) or _staff(workspace, run, piece, role="commander")
+
+
+def _plan_workers(workspace: Workspace, run: Run) -> Iterator[Draft]:
+    if run.stage not in (Stage.DISPATCH, Stage.MONITORING) or run.design is None:
+        return
+    busy = sum(
+        1
+        for piece in run.features()
+        if piece.status is not PieceStatus.APPLIED
+        and (agent := workspace.get_instance(piece.agent_id or "")) is not None
+        and agent.is_alive
+    )
+    for name in ready_features(run):
+        piece = run.pieces[name]
+        if piece.status is not PieceStatus.PENDING:
+            continue
+        drafts = _hopeless(workspace, run, piece)
+        if not drafts and busy < run.options.workers:
+            drafts = list(_staff(workspace, run, piece, role="worker"))
+        if drafts:
+            yield from drafts
+            return
+
+
+def _plan_scouts(workspace: Workspace, run: Run) -> Iterator[Draft]:
+    if not run.options.scouts:
+        return
+    looked_at = {item.piece for item in workspace.instances.of_run(run.run) if item.role == "scout"}
+    for piece in run.features():
+        if piece.status is PieceStatus.WORKING and piece.base_oid and piece.name not in looked_at:
+            kind = run.options.kind
+            yield plan(workspace, run, role="scout", kind=kind, task="scout", base_oid=piece.base_oid, piece=piece.name)
+            return
+
+
+def _tried(workspace: Workspace, piece: Piece) -> list[Instance]:
+    return [item for name in piece.agents if (item := workspace.get_instance(name)) is not None]
+
+
+def _hopeless(workspace: Workspace, run: Run, piece: Piece) -> list[Draft]:
+    """The end of a run one of whose pieces is not worth another worker; nothing while one may still do it."""
+    tried = _tried(workspace, piece)
+    if not tried or tried[-1].phase is not Phase.RECLAIMED:
+        return []
+    failure = given_up(tried, run.options.max_attempts)
+    return fail_task(run, "worker.failed", piece.name, failure, back=piece.feedback) if failure else []
+
+
+def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str) -> Iterator[Draft]:
+    tried = _tried(workspace, piece)
+    last = tried[-1] if tried else None
+    if last is not None and last.phase is not Phase.RECLAIMED:
+        return
+    partition = globs_of(workspace, run, piece)
+    try:
+        met = dispatch_overlap(workspace, piece.name, partition)
+    except Refused as error:
+        yield from fail(run, error.code, f"{piece.name} cannot start: {error.message}", error.hint)
+        return
+    if met is not None:
+        why = f"{met.a} of {piece.name} and {met.b} of {met.owners[1]} both match {met.witness}"
+        yield from fail(run, "partition.overlap", f"{piece.name} cannot start: {why}")
+        return
+    base = run.working_oid if piece.head_oid is None or piece.applied_head == piece.head_oid else piece.head_oid
+    planned = plan(
+        workspace,
+        run,
+        role=role,
+        kind=piece.kind,
+        task="foundation" if piece.name == FOUNDATION else "implement",
+        base_oid=base,
+        piece=piece.name,
+        partition=partition,
+        replaces=last.agent_id if last else None,
+    )
+    yield planned
+    path = spec_path(piece.spec_id)
+    yield HUB, SpecTaskAssigned(specId=piece.spec_id, path=path, agent=planned[0], base_oid=base)
+
+
+def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
+    alive = sum(1 for item in workspace.instances.of_run(run.run) if item.role == "reviewer" and item.is_alive)
+    for review in run.reviews.values():
+        if not _wants_reviewer(workspace, run, review.review_id):
+            continue
+        tried = [item for item in workspace.instances.of_run(run.run) if item.review_id == review.review_id]
+        if failure := given_up(tried, run.options.max_attempts):
+            yield from fail_task(run, "review.failed", f"the review of {review.piece}", failure)
+            return
+        if alive >= MAX_REVIEWERS:
+            return
+        planned = plan(
+            workspace,
+            run,
+            role="reviewer",
+            kind=run.options.kind,
+            task="review",
+            base_oid=review.head_oid,
+            piece=review.piece,
+            review_id=review.review_id,
+        )
+        yield planned
+        progress = events.ReviewInProgress(run=run.run, review_id=review.review_id, reviewer=planned[0])
+        yield planned[0], progress
+        return
+
+
+def _wants_reviewer(workspace: Workspace, run: Run, review_id: str) -> bool:
+    review = run.reviews[review_id]
+    if review.status == "requested":
+        current = run.composition_review == review_id or any(
+            piece.review_id == review_id for piece in run.pieces.values()
+        )
+        return current
+    if review.status == "in_progress":
+        reviewer = workspace.get_instance(review.reviewer or "")
+        return reviewer is None or not reviewer.is_alive
+    return False

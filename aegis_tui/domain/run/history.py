@@ -1,0 +1,55 @@
+"""The runs of a workspace as its log has them, also those that have left the live state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.run.events import RunFinished, RunStarted
+
+RUN_EVENTS = ("run:started", "run:finished")
+"""Types of the events that `past_runs` needs; others may be left out."""
+
+
+def past_runs(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Every run, oldest first: its goal, how it ended and what came of it.
+
+    Args:
+        events: The log in order; a beginning that was compacted away costs the runs that ended in it.
+
+    Returns:
+        For each run `run`, `goal`, `state` (`open`, `done` or `failed`), `ok`, `started_at`, `duration_s`, `commit`,
+        `branch`, and `error`, the message of a failure; what is not known is None.
+    """
+    runs: dict[str, dict[str, Any]] = {}
+    for event in events:
+        match event.data:
+            case RunStarted(run=name, goal=goal):
+                runs[name] = {**_unknown(name), "goal": goal, "state": "open", "started_at": event.timestamp}
+            case RunFinished(run=name, report=report):
+                run = runs.setdefault(name, _unknown(name))
+                commit, error = report.get("commit") or {}, report.get("error") or {}
+                run |= {
+                    "goal": run["goal"] or report.get("goal"),
+                    "state": "done" if report.get("ok") else "failed",
+                    "ok": bool(report.get("ok")),
+                    "duration_s": report.get("duration_s"),
+                    "commit": commit.get("oid"),
+                    "branch": commit.get("branch"),
+                    "error": error.get("message"),
+                }
+            case _:
+                continue
+    return list(runs.values())
+
+
+def logged_report(events: Iterable[Event], run: str) -> dict[str, Any] | None:
+    """The report that the log holds of an ended run; None while it goes on, or when there is no such run."""
+    found = [event.data.report for event in events if isinstance(event.data, RunFinished) and event.data.run == run]
+    return found[-1] if found else None
+
+
+def _unknown(name: str) -> dict[str, Any]:
+    fields = ("goal", "state", "ok", "started_at", "duration_s", "commit", "branch", "error")
+    return {"run": name, **dict.fromkeys(fields)}

@@ -1,0 +1,270 @@
+"""The report of a run: a pure fold over the log, completed with what git says of the commit (contract 4).
+
+Anyone with the events and the repository gets the same report; nothing in it is remembered anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.lock.model import (
+    LockAcquired,
+    LockDeadlock,
+    LockDenied,
+    LockExpired,
+    LockQueued,
+    LockWithdrawn,
+)
+from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.run.events import (
+    STAGES,
+    GateBlocked,
+    GatePassed,
+    QaFinished,
+    ReviewCompleted,
+    RunEnding,
+    RunFinished,
+    RunStarted,
+    Stage,
+    StageChanged,
+)
+from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import UsageError
+
+
+@dataclass
+class _StageTimes:
+    entered: int = 0
+    started_at: str | None = None
+    since: str | None = None
+    spent_s: float = 0.0
+    gates: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class _Tally:
+    """What the fold keeps beside the workspace state: times, gates, counts."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.stages = {stage: _StageTimes() for stage in STAGES}
+        self.stage: Stage | None = None
+        self.started_at = ""
+        self.ended_at = ""
+        self.last_at = ""
+        self.locks = dict.fromkeys(("requested", "granted", "waited", "failed", "expired", "deadlocks"), 0)
+        self.requests: set[tuple[str, str]] = set()
+        self.reviews: list[dict[str, Any]] = []
+        self.qa: list[dict[str, Any]] = []
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self.started_at) and not self.ended_at
+
+    def take(self, event: Event) -> None:
+        data = event.data
+        if isinstance(data, RunStarted) and data.run == self.run:
+            self.started_at = event.timestamp
+        if not self.is_running:
+            return
+        if isinstance(data, RunFinished) and data.run == self.run:
+            self.ended_at = self.last_at
+            return
+        self.last_at = event.timestamp
+        if event.type.startswith("lock:"):
+            self._lock(event.agent_id, data)
+        elif getattr(data, "run", None) == self.run:
+            self._course(event.timestamp, data)
+
+    def _course(self, at: str, data: object) -> None:
+        match data:
+            case StageChanged():
+                self._leave(at)
+                times = self.stages[data.stage]
+                times.entered, times.since = times.entered + 1, at
+                times.started_at = times.started_at or at
+                self.stage = data.stage
+            case GatePassed() | GateBlocked():
+                passed = isinstance(data, GatePassed)
+                gate = {"name": data.gate, "passed": passed, "reason": data.reason}
+                self.stages[data.stage].gates[data.gate] = gate
+            case ReviewCompleted():
+                self.reviews.append(
+                    {
+                        "reviewer": data.reviewer,
+                        "piece": data.piece,
+                        "verdict": data.status,
+                        "criteria": [item.model_dump(mode="json", by_alias=True) for item in data.criteria],
+                        "findings": [item.model_dump(mode="json") for item in data.findings],
+                    }
+                )
+            case QaFinished():
+                # A base that is accepted is judged again in the same round.
+                self.qa = [item for item in self.qa if item["round"] != data.round]
+                self.qa += [
+                    {"round": data.round, **item.model_dump(mode="json", exclude={"output_tail"})}
+                    for item in data.checks
+                ]
+            case RunEnding():
+                self._leave(at)
+            case _:
+                return
+
+    def _leave(self, at: str) -> None:
+        if self.stage is not None and (since := self.stages[self.stage].since):
+            self.stages[self.stage].spent_s += seconds_between(since, at)
+            self.stages[self.stage].since = None
+
+    def _lock(self, agent_id: str, data: object) -> None:
+        count = self.locks
+        match data:
+            case LockAcquired():
+                if (agent_id, data.request_id) not in self.requests:
+                    self.requests.add((agent_id, data.request_id))
+                    count["granted"] += 1
+                    count["requested"] += not data.waited
+            case LockQueued():
+                count["requested"] += 1
+                count["waited"] += 1
+            case LockWithdrawn():
+                count["failed"] += data.code != "CANCELLED"
+            case LockDenied():
+                count["requested"] += 1
+                count["failed"] += 1
+            case LockDeadlock():
+                count["requested"] += 1
+                count["failed"] += 1
+                count["deadlocks"] += 1
+            case LockExpired():
+                count["expired"] += 1
+            case _:
+                return
+
+
+def seconds_between(start: str, end: str) -> float:
+    """Seconds from one RFC 3339 instant to another, to the millisecond."""
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
+
+
+def fold_report(events: Iterable[Event], run: str, *, commit: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The report of one run.
+
+    Args:
+        events: The log from the run's first event or an earlier one, in order; what comes after its end is ignored.
+        run: The run's id.
+        commit: What git says of the commit: {subject, files, trailers}; replaces what the log says of it.
+
+    Raises:
+        UsageError: The log knows no such run.
+    """
+    fold = ReportFold(run)
+    for event in events:
+        if fold.take(event):
+            break
+    return fold.report(commit=commit)
+
+
+class ReportFold:
+    """The report of one run, made event by event, for a caller who must not stand still for a whole log."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._workspace, self._tally = Workspace(), _Tally(run)
+
+    def take(self, event: Event) -> bool:
+        """Take in the next event of the log, from the run's first one on; whether the run has ended with it."""
+        if not self._tally.ended_at:
+            self._workspace.evolve(event)
+            self._tally.take(event)
+        return bool(self._tally.ended_at)
+
+    def report(self, *, commit: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What `fold_report` gives."""
+        return _report(self._workspace, self._tally, self._run, commit=commit)
+
+
+def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: dict[str, Any] | None) -> dict[str, Any]:
+    found = workspace.runs.by_id.get(run)
+    if found is None:
+        raise UsageError(f"there is no run {run}", "see aegis-tui status")
+    end = tally.ended_at or tally.last_at
+    report = {
+        "schema_version": SCHEMA_VERSION,
+        "ok": found.ok is True,
+        "run": run,
+        "workspace": found.facts.workspace,
+        "goal": found.goal,
+        "duration_s": seconds_between(tally.started_at, end),
+        "scripted": found.facts.scripted,
+        "boundary": {"level": found.facts.boundary_level, "layers": dict(found.facts.boundary_layers)},
+        "stages": [_stage(found, stage, tally, end) for stage in STAGES],
+        "instances": [_instance(workspace, item, end) for item in workspace.instances.of_run(run)],
+        "locks": dict(tally.locks),
+        "conflicts": [
+            {"a": item.a, "b": item.b, "path": item.path, "kind": item.kind, "resolution": item.resolution or "none"}
+            for item in found.conflicts.values()
+        ],
+        "reviews": tally.reviews,
+        "qa": tally.qa,
+        "commit": _commit(found, commit),
+    }
+    if found.error:
+        report["error"] = found.error
+    return report
+
+
+def _stage(run: Run, stage: Stage, tally: _Tally, end: str) -> dict[str, Any]:
+    times = tally.stages[stage]
+    spent = times.spent_s + (seconds_between(times.since, end) if times.since else 0.0)
+    return {
+        "name": str(stage),
+        "state": _state(run, stage, times),
+        "rounds": times.entered,
+        "started_at": times.started_at,
+        "duration_s": round(spent, 3),
+        "gates": list(times.gates.values()),
+    }
+
+
+def _state(run: Run, stage: Stage, times: _StageTimes) -> str:
+    if not times.entered:
+        return "pending"
+    if stage is run.stage:
+        if run.ok is None:
+            return "active"
+        return "passed" if run.ok else "failed"
+    return "passed" if STAGES.index(stage) < STAGES.index(run.stage) else "reopened"
+
+
+def _instance(workspace: Workspace, item: Instance, end: str) -> dict[str, Any]:
+    until = item.ended_at or end
+    return {
+        "id": item.instance_id,
+        "agent_id": item.agent_id,
+        "role": item.role,
+        "kind": item.kind,
+        "feature": item.piece,
+        "partition": list(item.partition),
+        "worktree": item.worktree,
+        "branch": item.branch,
+        "pane": item.pane,
+        "state": item.word,
+        "started_at": item.started_at,
+        "duration_s": seconds_between(item.started_at, until) if item.started_at else 0.0,
+        "prompts": item.prompts,
+        "tokens": item.tokens.model_dump(),
+        "scope_requests": workspace.scope_counts.get(item.agent_id, 0),
+        "rescue_ref": item.rescue_ref,
+    }
+
+
+def _commit(run: Run, seen: dict[str, Any] | None) -> dict[str, Any] | None:
+    if run.commit is None:
+        return None
+    said = run.commit.model_dump(mode="json", include={"oid", "branch", "subject", "files", "trailers"})
+    return {**said, **(seen or {})}

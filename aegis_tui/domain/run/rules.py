@@ -1,0 +1,296 @@
+"""Rules about runs: started, designed, judged as a whole, committed, ended (FLOW-1 to FLOW-8)."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain import ids
+from aegis_tui.domain.count import counted
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.effort import Effort
+from aegis_tui.domain.ids import HUB
+from aegis_tui.domain.instance.model import InstanceStopping
+from aegis_tui.domain.instance.rules import own_instance, spec_path
+from aegis_tui.domain.lock.model import Draft
+from aegis_tui.domain.piece.rules import reopen
+from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.run import brief
+from aegis_tui.domain.run import events as events
+from aegis_tui.domain.run.design import Design, check_design
+from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, Stage
+from aegis_tui.domain.run.failure import fail
+from aegis_tui.domain.run.model import Run, RunStatus
+from aegis_tui.domain.scope.reservation import check_agreeable, standing_table
+from aegis_tui.domain.scope.submodule import submodule_issues
+from aegis_tui.domain.spec.model import SpecCreated
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import DesignRefused, Refused, UsageError
+
+
+def parse_design(fields: dict[str, Any]) -> Design:
+    """The design that plain fields describe.
+
+    Raises:
+        DesignRefused: A field is missing, unknown, or of the wrong shape; `issues` names each.
+    """
+    try:
+        return Design.model_validate(fields)
+    except ValidationError as error:
+        issues = [
+            {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]}
+            for item in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        lines = "; ".join(f"{item['field']}: {item['message']}" for item in issues)
+        raise DesignRefused(f"the design cannot be read: {lines}", "see contract section 4", issues=issues) from error
+
+
+def checked_design(
+    fields: dict[str, Any], facts: events.RunFacts, effort: Effort, *, unchecked: bool = False
+) -> Design:
+    """A design that may be dispatched in the repository that the facts are about.
+
+    Args:
+        fields: The design as it was sent.
+        facts: What is known of the repository.
+        effort: What the whole request may still cost.
+        unchecked: Whether a design without a check is good enough.
+
+    Raises:
+        DesignRefused: It breaks a rule; `issues` names field, message and witness of each.
+    """
+    design = parse_design(fields)
+    if design.qa is None and not facts.qa_commands and not unchecked:
+        raise DesignRefused(
+            "no QA command is known for this repository",
+            "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked does without",
+            issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
+        )
+    issues = check_design(design, kinds=ids.KINDS, ignore_case=facts.ignore_case, effort=effort)
+    issues = issues or submodule_issues(design, facts.submodules, ignore_case=facts.ignore_case)
+    if issues:
+        lines = "; ".join(f"{item.field}: {item.message}" for item in issues)
+        plain = [item.model_dump(mode="json") for item in issues]
+        raise DesignRefused(
+            f"the design breaks a rule: {lines}", "change the scopes so that each path has one owner", issues=plain
+        )
+    return design
+
+
+def start(workspace: Workspace, command: commands.RunStart, actor: Actor, request_id: str) -> Decision:
+    """Start a goal. The hub has filled `run` and `facts` by its preflight before this is decided."""
+    if command.run is None or command.facts is None:
+        raise Refused("the hub has not looked at the repository", "send run:start to a running hub", code="run.facts")
+    if (active := workspace.runs.current()) is not None:
+        raise Refused(
+            f"run {active.run} is still going",
+            f"wait for it or end it: aegis-tui cancel {active.run}",
+            code="run.active",
+        )
+    if not command.goal.strip():
+        raise UsageError("the goal is empty", "say what should be built")
+    if command.options.kind not in ids.KINDS:
+        raise UsageError(f"there is no agent kind {command.options.kind}", f"one of {', '.join(ids.KINDS)}")
+    design = None
+    if command.design is not None:
+        effort = Effort()
+        design = checked_design(command.design, command.facts, effort, unchecked=command.options.unchecked)
+        check_agreeable(workspace, design, effort, ignore_case=command.facts.ignore_case)
+    started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
+    drafts: list[Draft] = [
+        (actor.agent_id, started),
+        (HUB, events.StageChanged(run=command.run, stage=Stage.DESIGN, round=0)),
+    ]
+    if design is not None:
+        drafts += _agree(workspace, command.run, design, actor, proposed=True)
+    return Decision(drafts, {"run": command.run})
+
+
+def _agree(workspace: Workspace, run: str, design: Design, actor: Actor, *, proposed: bool) -> list[Draft]:
+    design_id = f"{run}-d{workspace.seq + 1}"
+    drafts: list[Draft] = []
+    if proposed:
+        drafts.append((actor.agent_id, events.DesignProposed(run=run, design_id=design_id, design=design)))
+    drafts.append((actor.agent_id, events.DesignAgreed(run=run, design_id=design_id, design=design)))
+    if design.foundation:
+        drafts.append((HUB, _spec(run, FOUNDATION, "foundation", ())))
+    for feature in design.features:
+        needs = tuple(f"{run}-{name}" for name in feature.depends_on)
+        drafts.append((HUB, _spec(run, feature.id, feature.title, needs)))
+    return drafts
+
+
+def _spec(run: str, piece: str, title: str, dependencies: tuple[str, ...]) -> SpecCreated:
+    spec_id = f"{run}-{piece}"
+    return SpecCreated(
+        specId=spec_id, path=spec_path(spec_id), title=title, run=run, piece=piece, dependencies=dependencies
+    )
+
+
+def propose(workspace: Workspace, command: commands.DesignPropose, actor: Actor, request_id: str) -> Decision:
+    """Put a design forward; with `--yes` it is agreed at once if its gates pass."""
+    run = workspace.runs.current()
+    if run is None or run.stage is not Stage.DESIGN or run.design is not None:
+        raise Refused("no run waits for a design", "start one: aegis-tui run GOAL", code="design.closed")
+    if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
+        raise Refused("only the Commander proposes a design", code="design.role")
+    effort = Effort()
+    design = checked_design(command.design, run.facts, effort, unchecked=run.options.unchecked)
+    check_agreeable(workspace, design, effort, ignore_case=run.facts.ignore_case)
+    drafts: list[Draft]
+    if run.options.yes:
+        drafts = _agree(workspace, run.run, design, actor, proposed=True)
+    else:
+        design_id = f"{run.run}-d{workspace.seq + 1}"
+        drafts = [(actor.agent_id, events.DesignProposed(run=run.run, design_id=design_id, design=design))]
+    if actor.kind == "instance":
+        drafts.append((actor.agent_id, InstanceStopping(reason="design proposed")))
+    return Decision(drafts, {"agreed": run.options.yes})
+
+
+def agree(workspace: Workspace, command: commands.DesignAgree, actor: Actor, request_id: str) -> Decision:
+    """A person agrees to the proposed design."""
+    run = workspace.runs.current()
+    if run is None or run.proposed is None or run.design_id != command.design_id:
+        raise UsageError(f"there is no proposed design {command.design_id}", "see aegis-tui status")
+    if run.design is not None:
+        raise Refused("the design is agreed already", code="design.closed")
+    check_agreeable(workspace, run.proposed, Effort(), ignore_case=run.facts.ignore_case)
+    return Decision(_agree(workspace, run.run, run.proposed, actor, proposed=False), {"run": run.run})
+
+
+def _named(workspace: Workspace, name: str | None) -> Run:
+    run = workspace.runs.by_id.get(name) if name else workspace.runs.current()
+    if run is None and name in workspace.runs.past:
+        raise Refused(f"run {name} has ended", code="run.ended")
+    if run is None:
+        raise UsageError(f"there is no run {name or 'going'}", "see aegis-tui status")
+    if not run.is_open:
+        raise Refused(f"run {run.run} has ended", code="run.ended")
+    return run
+
+
+def halt(workspace: Workspace, command: commands.RunHalt, actor: Actor, request_id: str) -> Decision:
+    """Start nothing new."""
+    run = _named(workspace, command.run)
+    if run.status is RunStatus.HALTED:
+        return Decision([], {"run": run.run})
+    return Decision([(actor.agent_id, events.RunHalted(run=run.run, reason=command.reason))], {"run": run.run})
+
+
+def resume(workspace: Workspace, command: commands.RunResume, actor: Actor, request_id: str) -> Decision:
+    """Go on."""
+    run = _named(workspace, command.run)
+    if run.status is not RunStatus.HALTED:
+        return Decision([], {"run": run.run})
+    return Decision([(actor.agent_id, events.RunResumed(run=run.run))], {"run": run.run})
+
+
+def cancel(workspace: Workspace, command: commands.RunCancel, actor: Actor, request_id: str) -> Decision:
+    """End a run at once; what was written is kept."""
+    run = _named(workspace, command.run)
+    words = "cancelled" if command.reason == "cancelled" else f"cancelled: {command.reason}"
+    return Decision(fail(run, "cancelled", words), {"run": run.run})
+
+
+def run_fail(workspace: Workspace, command: commands.RunFail, actor: Actor, request_id: str) -> Decision:
+    """An effect failed for good."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open:
+        return Decision()
+    return Decision(fail(run, command.code, command.message, command.hint, cause=command.cause))
+
+
+def mark_prepared(workspace: Workspace, command: commands.RunMarkPrepared, actor: Actor, request_id: str) -> Decision:
+    """The working ref exists."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or run.prepared:
+        return Decision()
+    return Decision([(HUB, events.RunPrepared(run=run.run))])
+
+
+def composition_checked(
+    workspace: Workspace, command: commands.CompositionMarkChecked, actor: Actor, request_id: str
+) -> Decision:
+    """Every piece is in and nothing else: ask for the review of the whole; otherwise back with the reason."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.stage is not Stage.INTEGRATE or run.composition_review:
+        return Decision()
+    if command.oid != run.working_oid:
+        return Decision()
+    findings = [*command.findings, *_outside(run, command.files)]
+    if findings:
+        table = standing_table(workspace, run)
+        owners = {table.owner_of(item.file) for item in findings if item.file}
+        blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
+        reason = brief.findings_text(findings)
+        text = brief.rejected_brief("the composition", findings, by="the hub")
+        return Decision(reopen(workspace, run, blamed, gate="composition_whole", reason=reason, texts=text))
+    requested = events.ReviewRequested(
+        run=run.run,
+        review_id=f"{run.run}-v{workspace.seq + 1}",
+        piece=COMPOSITION,
+        base_oid=run.facts.base_oid,
+        head_oid=command.oid,
+        files=command.files,
+        description=f"{counted(len(run.pieces), 'piece')}, {counted(len(command.files), 'file')}",
+    )
+    return Decision([(HUB, requested)])
+
+
+def _outside(run: Run, files: tuple[str, ...]) -> list[events.Finding]:
+    """Paths of the composed change that no checked hand-in accounts for: something got in by another way (PART-3)."""
+    handed_in = {path for piece in run.pieces.values() for path in piece.files}
+    return [
+        events.Finding(type="partition", file=path, msg="changed, but no piece handed it in")
+        for path in files
+        if path not in handed_in
+    ]
+
+
+def committed(workspace: Workspace, command: commands.RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
+    """The one squash commit exists; its tree is the tree that QA saw, or the run fails."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or not run.is_open or run.stage is not Stage.DONE or run.commit is not None:
+        return Decision()
+    if run.qa is None or run.qa.tree != command.tree:
+        return Decision(fail(run, "commit.tree", "the commit's tree is not the tree that QA saw"))
+    data = events.RunCommitted(**command.model_dump(exclude={"type"}))
+    return Decision([(HUB, data), (HUB, events.RunEnding(run=run.run, ok=True))])
+
+
+def finished(workspace: Workspace, command: commands.RunMarkFinished, actor: Actor, request_id: str) -> Decision:
+    """Everything is put away."""
+    run = workspace.runs.by_id.get(command.run)
+    if run is None or run.status is not RunStatus.ENDING:
+        return Decision()
+    return Decision([(HUB, events.RunFinished(run=run.run, ok=bool(run.ok), report=command.report))])
+
+
+def gate_note(workspace: Workspace, command: commands.GateNote, actor: Actor, request_id: str) -> Decision:
+    """A gate was tried from outside the core."""
+    data = events.GateBlocked(
+        run=command.run, stage=command.stage, gate=command.gate, reason=command.reason, command=command.command
+    )
+    return Decision([(HUB, data)])
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.RunStart: start,
+        commands.RunHalt: halt,
+        commands.RunResume: resume,
+        commands.RunCancel: cancel,
+        commands.DesignPropose: propose,
+        commands.DesignAgree: agree,
+        commands.RunMarkPrepared: mark_prepared,
+        commands.CompositionMarkChecked: composition_checked,
+        commands.RunMarkCommitted: committed,
+        commands.RunFail: run_fail,
+        commands.RunMarkFinished: finished,
+        commands.GateNote: gate_note,
+    }
+)

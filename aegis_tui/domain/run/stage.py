@@ -1,0 +1,142 @@
+"""Stages and gates: what must be true before a run goes on, whatever an agent says (FLOW-1, FLOW-2).
+
+Everything here is a function of state. A gate that is not met names the condition and the command that would meet it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.qa.check import waits_for_person, why
+from aegis_tui.domain.run.events import FOUNDATION, STAGES, Stage
+from aegis_tui.domain.run.model import PieceStatus, Run
+from aegis_tui.domain.workspace import Workspace
+
+JOINED = frozenset({Phase.JOINED, Phase.STOPPING, Phase.GONE, Phase.RECLAIMED})
+
+
+class Gate(NamedTuple):
+    """One condition of a stage."""
+
+    name: str
+    passed: bool
+    reason: str
+    command: str = ""
+
+
+def gates_of(workspace: Workspace, run: Run) -> list[Gate]:
+    """The gates of the run's present stage, in order."""
+    return _GATES[run.stage](workspace, run)
+
+
+def following(stage: Stage) -> Stage | None:
+    """The stage after this one."""
+    place = STAGES.index(stage)
+    return STAGES[place + 1] if place + 1 < len(STAGES) else None
+
+
+def ready_features(run: Run) -> list[str]:
+    """Names of features whose dependencies are all on the working ref."""
+    applied = {name for name, piece in run.pieces.items() if piece.status is PieceStatus.APPLIED}
+    return [piece.name for piece in run.features() if applied.issuperset(piece.depends_on)]
+
+
+def _design(workspace: Workspace, run: Run) -> list[Gate]:
+    agreed = run.design is not None
+    waiting = "a proposed design waits for agreement" if run.proposed else "no design yet"
+    return [
+        Gate("repository_ready", run.prepared, "the working ref exists" if run.prepared else "being prepared"),
+        Gate(
+            "design_agreed",
+            agreed,
+            "the design is agreed and its scopes are disjoint" if agreed else waiting,
+            "" if agreed else "aegis-tui run GOAL --design FILE, or agree to the proposed design in the dashboard",
+        ),
+    ]
+
+
+def _foundation(workspace: Workspace, run: Run) -> list[Gate]:
+    piece = run.pieces.get(FOUNDATION)
+    if piece is None:
+        return [Gate("foundation_built", True, "the design has no foundation")]
+    built = piece.status is PieceStatus.APPLIED
+    return [Gate("foundation_built", built, "composed" if built else f"the foundation is {piece.status}")]
+
+
+def _dispatch(workspace: Workspace, run: Run) -> list[Gate]:
+    waiting = [piece for piece in run.features() if not piece.depends_on]
+    wanted = min(len(waiting), run.options.workers)
+    started = sum(
+        any(
+            workspace.instances.by_id[agent].phase in JOINED
+            for agent in piece.agents
+            if agent in workspace.instances.by_id
+        )
+        for piece in run.features()
+    )
+    return [Gate("workers_started", started >= wanted, f"{started} of {wanted} first workers have joined")]
+
+
+def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
+    features = run.features()
+    open_pieces = [f"{piece.name} is {piece.status}" for piece in features if piece.status is not PieceStatus.APPLIED]
+    hot = [item for item in run.conflicts.values() if item.kind == "hot" and item.resolution is None]
+    return [
+        Gate(
+            "workers_finished",
+            not open_pieces,
+            "; ".join(open_pieces) or f"all {len(features)} pieces are on the working ref",
+            "aegis-tui status" if open_pieces else "",
+        ),
+        Gate(
+            "conflicts_resolved",
+            not hot,
+            "; ".join(f"{item.a} and {item.b} cross in {item.path}" for item in hot) or "no conflict is open",
+            "aegis-tui conflicts" if hot else "",
+        ),
+    ]
+
+
+def _integrate(workspace: Workspace, run: Run) -> list[Gate]:
+    review = run.reviews.get(run.composition_review or "")
+    checked = review is not None
+    approved = review is not None and review.status == "APPROVED"
+    return [
+        Gate("composition_whole", checked, "every piece is in, and nothing else" if checked else "being compared"),
+        Gate(
+            "composition_approved",
+            approved,
+            "approved by review" if approved else "the composition waits for its review",
+            "" if approved else "aegis-tui review",
+        ),
+    ]
+
+
+def _final_qa(workspace: Workspace, run: Run) -> list[Gate]:
+    passed = run.qa is not None and run.qa.ok
+    failing = [check for check in run.qa.checks if not check.ok] if run.qa else []
+    reason = "; ".join(f"{check.command}: {why(check)}" for check in failing) or "QA has not run on this tree"
+    if passed:
+        accepted = any(check.accepted_by for check in run.qa.checks) if run.qa else False
+        words = "no new failure" + ("; the base's own failures were accepted" if accepted else "")
+        return [Gate("qa_passed", True, words)]
+    waits = run.qa is not None and waits_for_person(run.qa.checks)
+    return [Gate("qa_passed", False, reason, "aegis-tui qa --accept-base-failures" if waits else "aegis-tui qa")]
+
+
+def _done(workspace: Workspace, run: Run) -> list[Gate]:
+    done = run.commit is not None
+    return [Gate("committed", done, "one squash commit on the result branch" if done else "the commit is being made")]
+
+
+_GATES: dict[Stage, Callable[[Workspace, Run], list[Gate]]] = {
+    Stage.DESIGN: _design,
+    Stage.FOUNDATION: _foundation,
+    Stage.DISPATCH: _dispatch,
+    Stage.MONITORING: _monitoring,
+    Stage.INTEGRATE: _integrate,
+    Stage.FINAL_QA: _final_qa,
+    Stage.DONE: _done,
+}

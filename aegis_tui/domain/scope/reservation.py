@@ -1,0 +1,152 @@
+"""Which globs are taken: those of living instances, and those of pieces that wait for one (PART-1, PART-5).
+
+A piece keeps its partition while nobody works on it: as designed, or as its last worker had it. Nobody else gets those
+globs, so a worker that is dispatched later never meets another owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from aegis_tui.domain.effort import Effort
+from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.events import FOUNDATION
+from aegis_tui.domain.run.model import Piece, PieceStatus, Run
+from aegis_tui.domain.scope.closed import check_new_globs
+from aegis_tui.domain.scope.partition import JOINT_OWNER, SHARED_OWNER, Overlap, PartitionTable, find_clashes
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import DesignRefused, Refused
+
+MOST_NAMED = 200
+"""Overlaps that a refusal lists."""
+
+
+def globs_of(workspace: Workspace, run: Run, piece: Piece) -> tuple[str, ...]:
+    """What the piece's next worker may write: the partition of the last one, re-partitioned or not, or the design's."""
+    last = workspace.get_instance(piece.agents[-1]) if piece.agents else None
+    if last is not None:
+        return last.partition
+    return _designed(run.design).get(piece.name, ()) if run.design else ()
+
+
+def _designed(design: Design) -> dict[str, tuple[str, ...]]:
+    found = {feature.id: tuple(feature.partition) for feature in design.features}
+    if design.foundation:
+        found[FOUNDATION] = tuple(design.foundation.partition)
+    return found
+
+
+def standing_table(workspace: Workspace, run: Run) -> PartitionTable:
+    """The partitions as they stand, by piece name: they hold whether or not an instance lives."""
+    table = PartitionTable(ignore_case=run.facts.ignore_case)
+    for piece in run.pieces.values():
+        table.set(piece.name, globs_of(workspace, run, piece))
+    if run.design is not None:
+        table.set_scope(shared=run.design.shared, joint=run.design.joint)
+    return table
+
+
+def as_partitioned(run: Run, name: str, globs: Sequence[str]) -> Run:
+    """The run with another partition of one piece in its design, for texts that tell of it."""
+    design = run.design
+    if design is None or tuple(_designed(design).get(name, ())) == tuple(globs):
+        return run
+    if name == FOUNDATION and design.foundation:
+        change: dict[str, object] = {"foundation": design.foundation.model_copy(update={"partition": tuple(globs)})}
+    else:
+        change = {
+            "features": tuple(
+                item.model_copy(update={"partition": tuple(globs)}) if item.id == name else item
+                for item in design.features
+            )
+        }
+    return run.model_copy(update={"design": design.model_copy(update=change)})
+
+
+def _waiting(workspace: Workspace, agent_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Pieces without a living worker that may get one yet, with their globs."""
+    run = workspace.runs.current()
+    if run is None or not run.is_open:
+        return
+    for piece in run.pieces.values():
+        if piece.name == FOUNDATION and piece.status is PieceStatus.APPLIED:
+            continue
+        worker = workspace.get_instance(piece.agents[-1]) if piece.agents else None
+        if worker is None or not (worker.is_alive or worker.agent_id == agent_id):
+            yield piece.name, globs_of(workspace, run, piece)
+
+
+def taken_overlaps(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> list[Overlap]:
+    """What an instance with these globs would share with others, with pieces that wait, or with shared and joint lists.
+
+    Raises:
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
+    """
+    return free_overlaps(workspace.partitions, waiting_globs(workspace, agent_id), agent_id, globs)
+
+
+def waiting_globs(workspace: Workspace, agent_id: str) -> dict[str, tuple[str, ...]]:
+    """By name the globs of the pieces that wait for a worker other than this one."""
+    return dict(_waiting(workspace, agent_id))
+
+
+def free_overlaps(
+    table: PartitionTable, waiting: Mapping[str, Sequence[str]], agent_id: str, globs: Sequence[str]
+) -> list[Overlap]:
+    """As `taken_overlaps`, from the partitions and what `waiting_globs` gave."""
+    effort = Effort()
+    found = table.overlaps_with(agent_id, globs, effort=effort)
+    mine = [(agent_id, globs)]
+    return found + find_clashes(mine, list(waiting.items()), effort, ignore_case=table.ignore_case)
+
+
+def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> None:
+    """Return if an instance may have these globs.
+
+    Raises:
+        Refused: code `partition.overlap`, with the overlaps; code `glob`, when a text is not a glob.
+        PartitionRefused: A glob names git's own paths or specs.
+    """
+    check_new_globs(globs)
+    if overlaps := taken_overlaps(workspace, agent_id, globs):
+        first = overlaps[0]
+        raise Refused(
+            f"{first.a} and {first.b} of {first.owners[1]} both match {first.witness}",
+            "choose globs that nobody owns",
+            code="partition.overlap",
+            overlaps=[item.model_dump(mode="json") for item in overlaps[:MOST_NAMED]],
+        )
+
+
+def dispatch_overlap(workspace: Workspace, name: str, globs: Sequence[str]) -> Overlap | None:
+    """The first path that a worker about to start would share with a living instance; None when there is none."""
+    lists = (SHARED_OWNER, JOINT_OWNER)
+    met = workspace.partitions.overlaps_with(name, globs)
+    return next((item for item in met if item.owners[1] not in lists), None)
+
+
+def check_agreeable(workspace: Workspace, design: Design, effort: Effort, *, ignore_case: bool) -> None:
+    """Return if no living instance owns a path that the design gives to somebody else.
+
+    Raises:
+        DesignRefused: One does; `issues` names each with an example path.
+        Refused: code `glob.effort`; to find out would cost too much.
+    """
+    check_designed(workspace.partitions.partitions, design, effort, ignore_case=ignore_case)
+
+
+def check_designed(
+    partitions: Mapping[str, Sequence[str]], design: Design, effort: Effort, *, ignore_case: bool
+) -> None:
+    """As `check_agreeable`, from the globs of the living instances by agent id."""
+    wanted = [*_designed(design).items(), (SHARED_OWNER, design.shared), (JOINT_OWNER, design.joint)]
+    clashes = find_clashes(wanted, list(partitions.items()), effort, ignore_case=ignore_case)
+    if clashes:
+        issues = [{"field": item.owners[0], "message": _told(item), "witness": item.witness} for item in clashes]
+        hint = "change the design, re-partition the instance, or let it leave"
+        raise DesignRefused("; ".join(map(_told, clashes)), hint, issues=issues)
+
+
+def _told(clash: Overlap) -> str:
+    name, agent_id = clash.owners
+    return f"'{clash.a}' of {name} overlaps '{clash.b}' of {agent_id}, which is at work, example path {clash.witness}"

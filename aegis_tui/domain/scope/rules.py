@@ -1,0 +1,125 @@
+"""Rules about what an instance may write: its partition, and the paths outside it that it asks for (PART-5, PART-6)."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.event import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
+from aegis_tui.domain.ids import HUB
+from aegis_tui.domain.instance.rules import named_instance, own_instance
+from aegis_tui.domain.lock.model import Draft, Resource
+from aegis_tui.domain.message.model import MessageSent
+from aegis_tui.domain.message.rules import first_line
+from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.scope.reservation import check_free
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import PartitionRefused, Refused, UsageError
+
+
+def request(workspace: Workspace, command: commands.ScopeRequest, actor: Actor, request_id: str) -> Decision:
+    """Ask for a path outside the partition; its owner hears of it, or the Commander where nobody owns it (PART-6)."""
+    own_instance(workspace, actor)
+    path = _scope_path(command.path)
+    verdict = workspace.partitions.verdict(actor.agent_id, path)
+    if verdict.allowed:
+        return Decision([], {"request": None, "granted": True})
+    if workspace.partitions.is_closed(path):
+        raise PartitionRefused(verdict.message, "no grant opens it", path=path)
+    request = f"q{workspace.seq + 1}"
+    drafts: list[Draft] = [(actor.agent_id, ScopeRequested(request=request, path=path, reason=command.reason))]
+    text = f"{actor.agent_id} asks to write {path} ({request}): {command.reason}"
+    drafts.extend(
+        (HUB, MessageSent(to=to, text=text, context={"request": request}))
+        for to in _who_answers(workspace, actor, verdict.owner)
+    )
+    return Decision(drafts, {"request": request, "granted": False, "owner": verdict.owner})
+
+
+def _scope_path(text: str) -> str:
+    """The path as it is compared everywhere.
+
+    Raises:
+        UsageError: It is none inside the repository.
+    """
+    try:
+        return Resource(path=text).path
+    except ValueError as error:
+        hint = "a path of the repository, such as docs/guide.md"
+        raise UsageError(f"{text} is not a path of the repository: {first_line(error)}", hint) from error
+
+
+def _who_answers(workspace: Workspace, actor: Actor, owner: str | None) -> list[str]:
+    """The living owner, or else every living Commander but the asker itself."""
+    holder = workspace.get_instance(owner or "")
+    if holder is not None and holder.is_alive:
+        return [holder.agent_id]
+    living = workspace.instances.alive()
+    return [item.agent_id for item in living if item.role == "commander" and item.agent_id != actor.agent_id]
+
+
+def _may_answer(workspace: Workspace, actor: Actor, path: str) -> bool:
+    if actor.kind != "instance":
+        return True
+    instance = own_instance(workspace, actor)
+    return instance.role == "commander" or workspace.partitions.owner_of(path) == actor.agent_id
+
+
+def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeRequested, str]:
+    if (gone := workspace.scope_ended.get(request)) is not None:
+        raise Refused(f"{gone}, which asked ({request}), has ended", "nothing is left to answer", code="instance.gone")
+    asked = workspace.scope_requests.get(request)
+    if asked is None:
+        raise UsageError(f"there is no open scope request {request}", "it may have been answered already")
+    if not _may_answer(workspace, actor, asked.path):
+        raise PartitionRefused(f"{asked.path} is not {actor.agent_id}'s to give", "its owner or the Commander answers")
+    return asked, workspace.scope_askers[request]
+
+
+def grant(workspace: Workspace, command: commands.ScopeGrant, actor: Actor, request_id: str) -> Decision:
+    """Yes: the asker may write there, under a lock. Nobody says it to a request of its own."""
+    asked, asker = _asked(workspace, command.request, actor)
+    if asker == actor.agent_id:
+        hint = "the owner or the person answers it"
+        raise PartitionRefused(f"{command.request} is {asker}'s own request", hint, path=asked.path)
+    text = f"granted: you may write {asked.path}, under a lock"
+    return Decision(
+        [
+            (actor.agent_id, ScopeGranted(request=command.request, path=asked.path, to=asker)),
+            (HUB, MessageSent(to=asker, text=text, context={"request": command.request})),
+        ]
+    )
+
+
+def refuse(workspace: Workspace, command: commands.ScopeRefuse, actor: Actor, request_id: str) -> Decision:
+    """Refuse a request for a path; the asker is told the reason in a message."""
+    asked, asker = _asked(workspace, command.request, actor)
+    text = f"refused: {asked.path}: {command.reason}"
+    refused = ScopeRefused(request=command.request, path=asked.path, to=asker, reason=command.reason)
+    return Decision(
+        [
+            (actor.agent_id, refused),
+            (HUB, MessageSent(to=asker, text=text, context={"request": command.request})),
+        ]
+    )
+
+
+def set_partition(workspace: Workspace, command: commands.PartitionSet, actor: Actor, request_id: str) -> Decision:
+    """Give a living instance other globs, unless they meet another's or those of a feature that waits (PART-5)."""
+    instance = named_instance(workspace, command.agent_id)
+    if not instance.is_alive:
+        raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
+    check_free(workspace, instance.agent_id, command.globs)
+    return Decision([(instance.agent_id, PartitionChanged(globs=command.globs))])
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.ScopeRequest: request,
+        commands.ScopeGrant: grant,
+        commands.ScopeRefuse: refuse,
+        commands.PartitionSet: set_partition,
+    }
+)

@@ -1,0 +1,69 @@
+"""Rules about specs that no run stands behind: made known, claimed once (SPEC-5, SPEC-10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from aegis_tui.domain import command as commands
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.inert import has_hidden
+from aegis_tui.domain.instance.rules import own_instance, spec_path
+from aegis_tui.domain.naming import check_spec_id
+from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.spec.model import SpecCreated, SpecTaskAssigned, find_cycle_from
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import Conflict, Refused, UsageError
+
+
+def create(workspace: Workspace, command: commands.SpecCreate, actor: Actor, request_id: str) -> Decision:
+    """Make a spec known; a dependency cycle is refused with its path."""
+    spec_id, title = check_spec_id(command.spec.get("id")), command.spec.get("title")
+    if not isinstance(title, str) or not title.strip():
+        raise UsageError(f"{spec_id}: title is missing", "say in a line what is to be done")
+    if has_hidden(title):
+        raise UsageError(f"{spec_id}: title holds a character that cannot be seen, or a line break", "one plain line")
+    if workspace.specs.is_known(spec_id):
+        raise Refused(f"{spec_id} exists already", "choose another id", code="spec.exists")
+    named = command.spec.get("dependencies", [])
+    if not isinstance(named, list | tuple):
+        raise UsageError(f"{spec_id}: dependencies is a list of spec ids", 'for example ["spec-2026-11-20-001"]')
+    needs = tuple(check_spec_id(name) for name in named)
+    if cycle := find_cycle_from(spec_id, lambda name: _dependencies(workspace, name, {spec_id: needs})):
+        raise Refused(f"the dependencies form a cycle: {' -> '.join(cycle)}", "drop one of them", code="spec.cycle")
+    data = SpecCreated(specId=spec_id, path=spec_path(spec_id), title=title, dependencies=needs)
+    return Decision([(actor.agent_id, data)], {"spec_id": spec_id})
+
+
+def _dependencies(workspace: Workspace, name: str, new: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if name in new:
+        return new[name]
+    spec = workspace.specs.by_id.get(name)
+    return spec.dependencies if spec else ()
+
+
+def claim(workspace: Workspace, command: commands.TaskClaim, actor: Actor, request_id: str) -> Decision:
+    """Take a ready spec: of many claims of one revision exactly one wins."""
+    instance = own_instance(workspace, actor)
+    spec = workspace.specs.by_id.get(command.spec_id)
+    if spec is None:
+        raise UsageError(f"there is no spec {command.spec_id}", "context:get lists them")
+    if spec.rev != command.expect_rev or spec.status != "approved" or spec.run is not None:
+        raise Conflict(
+            f"{spec.spec_id} is at revision {spec.rev}, {spec.status}", "read it again", code="spec.rev", rev=spec.rev
+        )
+    if not workspace.specs.is_ready(spec):
+        raise Refused(f"{spec.spec_id} waits for {', '.join(spec.dependencies)}", code="spec.waits")
+    data = SpecTaskAssigned(
+        specId=spec.spec_id, path=spec.path, agent=instance.agent_id, base_oid=instance.base_oid or ""
+    )
+    return Decision([(instance.agent_id, data)], {"spec_id": spec.spec_id, "rev": spec.rev + 1})
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        commands.SpecCreate: create,
+        commands.TaskClaim: claim,
+    }
+)

@@ -1,0 +1,88 @@
+"""Tool calls that a model wrote as plain text because its server did not parse them (hermes form).
+
+A call is taken only where nothing else can be meant: after the thoughts, at the end of the reply, each block on a line
+of its own, with a known tool and arguments that fit its schema. A text that only talks about calls is none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+
+from aegis_tui.domain.tool.model import parse_arguments
+from aegis_tui.domain.tool.reading import read_arguments, read_name
+from aegis_tui.errors import UsageError
+
+_OPEN = re.compile(r"(?:\A|\n)[ \t]*<tool_call>")
+_BLOCK = re.compile(r"\s*<tool_call>\s*")
+_CLOSE = re.compile(r"\s*</tool_call>")
+_REST = re.compile(r"(\s|<\|[^|<>]{0,40}\|>)*")
+
+
+def read_text_calls(
+    text: str, *, allowed: Collection[str], is_cut: bool = False
+) -> tuple[str, list[tuple[str, str]]] | None:
+    """What a reply says before its calls, and each call's name and arguments; None when it holds none for certain.
+
+    Args:
+        text: The whole text of a reply.
+        allowed: Names of the tools there are.
+        is_cut: The reply reached a limit of tokens: a block that is not closed may lack its end.
+    """
+    visible = without_thoughts(text)
+    opened = _OPEN.search(visible)
+    if opened is None or visible.count("```", 0, opened.start()) % 2:
+        return None
+    calls: list[tuple[str, str]] = []
+    place = opened.start()
+    while block := _BLOCK.match(visible, place):
+        found = _object_at(visible, block.end())
+        call = _call_of(found[0], allowed) if found else None
+        if found is None or call is None:
+            return None
+        calls.append(call)
+        closed = _CLOSE.match(visible, found[1])
+        if closed is None:
+            place = found[1]
+            break
+        place = closed.end()
+    closed_all = visible[:place].rstrip().endswith("</tool_call>")
+    if not calls or not _REST.fullmatch(visible, place) or (is_cut and not closed_all):
+        return None
+    return visible[: opened.start()].strip(), calls
+
+
+def without_thoughts(text: str) -> str:
+    """The text outside `<think>` and `</think>`; a server may keep either mark to itself."""
+    head, mark, rest = text.partition("</think>")
+    if mark and "<think>" not in head:
+        text = rest
+    return re.sub(r"<think>.*?(</think>|\Z)", "", text, flags=re.DOTALL)
+
+
+def ends_in_thought(text: str) -> bool:
+    """Whether a text stops inside `<think>`."""
+    return text.rfind("<think>") > text.rfind("</think>")
+
+
+def _object_at(text: str, place: int) -> tuple[dict[str, Any], int] | None:
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(text, place)
+    except (ValueError, RecursionError):
+        return None
+    return (value, end) if isinstance(value, dict) else None
+
+
+def _call_of(fields: dict[str, Any], allowed: Collection[str]) -> tuple[str, str] | None:
+    name, arguments = fields.get("name"), fields.get("arguments", fields.get("parameters", {}))
+    if not isinstance(name, str) or not isinstance(arguments, dict | str):
+        return None
+    name = read_name(name, allowed=allowed)
+    text = read_arguments(name, arguments if isinstance(arguments, str) else json.dumps(arguments))
+    try:
+        parse_arguments(name, text, allowed=allowed)
+    except UsageError:
+        return None
+    return name, text

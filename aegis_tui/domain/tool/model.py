@@ -1,0 +1,239 @@
+"""The tools of the built-in agent: their names, their JSON schemas, and what fits them (contract 8, FLOW-11)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.review.finding import Criterion, Finding
+from aegis_tui.errors import UsageError
+
+BASH_TIMEOUT_S = 120.0
+"""How long a shell command may run when the model names no time."""
+
+MAX_WAIT_S = 300.0
+"""The longest wait for a lock that a model may ask for."""
+
+
+class ToolArguments(FrozenModel):
+    """The arguments of one call, checked."""
+
+    @field_validator("*")
+    @classmethod
+    def _holds_no_nul(cls, value: Any) -> Any:
+        """No program takes a NUL in an argument, and a file that holds one is no text that can be read again."""
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("holds a NUL character, which no text does")
+        return value
+
+
+class ReadArguments(ToolArguments):
+    """Lines `start` to `end` of a file, both 1-based and both included."""
+
+    path: str = Field(min_length=1, description="File path relative to the repository root.")
+    start: int | None = Field(default=None, ge=1, description="First line to show, 1-based.")
+    end: int | None = Field(default=None, ge=1, description="Last line to show, included.")
+
+
+class SignaturesArguments(ToolArguments):
+    """The outline of a file."""
+
+    path: str = Field(min_length=1, description="File path relative to the repository root.")
+
+
+class SearchArguments(ToolArguments):
+    """A regular expression over the repository's files."""
+
+    pattern: str = Field(min_length=1, max_length=1000, description="POSIX extended regular expression.")
+    glob: str | None = Field(default=None, min_length=1, description="Only files that match, such as src/**/*.py.")
+
+
+class EditArguments(ToolArguments):
+    """One exact replacement in a file."""
+
+    path: str = Field(min_length=1, description="File path relative to the repository root.")
+    old: str = Field(min_length=1, description="Exact text to replace; it must occur once in the file.")
+    new: str = Field(description="Text to put in its place.")
+
+
+class WriteArguments(ToolArguments):
+    """A whole file."""
+
+    path: str = Field(min_length=1, description="File path relative to the repository root.")
+    content: str = Field(description="The whole new content of the file.")
+
+
+class BashArguments(ToolArguments):
+    """One shell command."""
+
+    command: str = Field(min_length=1, description="Command for bash, run at the repository root.")
+    timeout_s: float | None = Field(default=None, gt=0, le=600, description="Seconds it may run; 120 when absent.")
+
+
+class LockArguments(ToolArguments):
+    """Take, give back or list locks; ask for a path outside the scope, or answer who asks for one of yours (PART-6)."""
+
+    action: Literal["acquire", "release", "list", "request", "grant", "refuse"] = Field(description="What to do.")
+    path: str | None = Field(default=None, min_length=1, description="The file; not needed for list.")
+    reason: str | None = Field(default=None, max_length=2000, description="For request and refuse: why.")
+    wait_s: float | None = Field(default=None, ge=0, le=MAX_WAIT_S, description="Seconds to wait when it is held.")
+    lines: tuple[int, int] | None = Field(default=None, description="For acquire: only these lines, first and last.")
+    symbol: str | None = Field(default=None, min_length=1, description="For acquire: only this function or class.")
+
+
+class ReportArguments(ToolArguments):
+    """The end of a task."""
+
+    status: Literal["done", "blocked", "failed"] = Field(description="How the task ended.")
+    summary: str = Field(min_length=1, description="What was done or what is in the way. Line one is the subject.")
+
+
+class VerdictArguments(ToolArguments):
+    """The end of a review."""
+
+    decision: Literal["approve", "reject"] = Field(description="Whether the piece may go on.")
+    criteria: tuple[Criterion, ...] = Field(min_length=1, description="Every acceptance criterion, each with evidence.")
+    findings: tuple[Finding, ...] = Field(default=(), description="Remarks; a rejection needs at least one.")
+
+
+class ProposeDesignArguments(ToolArguments):
+    """The end of a design talk. The hub checks the design's own rules."""
+
+    design: dict[str, Any] = Field(
+        min_length=1,
+        description=(
+            "The design: goal; features, a list of {id, title, brief, partition: [glob], depends_on: [id]}; optional "
+            "foundation {brief, partition}, shared: [glob], joint: [glob], qa {commands: [text]}. "
+            "Partitions must not overlap."
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool as the model sees it."""
+
+    name: str
+    description: str
+    arguments: type[ToolArguments]
+
+    def schema(self) -> dict[str, Any]:
+        """The `tools` entry of a chat completions request; equal bytes on every call."""
+        raw = self.arguments.model_json_schema(by_alias=True)
+        parameters = _tidy(raw, raw.get("$defs", {}))
+        parameters.pop("description", None)
+        function = {"name": self.name, "description": self.description, "parameters": parameters}
+        return {"type": "function", "function": function}
+
+
+def _tool(name: str, description: str, arguments: type[ToolArguments]) -> tuple[str, Tool]:
+    return name, Tool(name, description, arguments)
+
+
+TOOLS: Mapping[str, Tool] = dict(
+    (
+        _tool(
+            "bash",
+            "Run a shell command at the repository root and return its output and exit code. "
+            "It has no terminal; whatever it leaves running in the background ends with it.",
+            BashArguments,
+        ),
+        _tool("edit", "Replace one exact, unique piece of text in a file.", EditArguments),
+        _tool(
+            "lock",
+            "Take or give back the exclusive lock of a joint file, or list the locks you hold. "
+            "Edits of joint files take the lock by themselves; use this only to hold it over several edits. "
+            "request asks for the right to write one path outside your scope; the answer comes later. "
+            "grant and refuse answer another who asked for a path of yours.",
+            LockArguments,
+        ),
+        _tool(
+            "propose_design",
+            "Propose the design and end. Problems come back so that you can fix them.",
+            ProposeDesignArguments,
+        ),
+        _tool("read", "Show lines of a text file, with line numbers.", ReadArguments),
+        _tool(
+            "report",
+            "End the task. status done hands your work in, so run the tests first; "
+            "blocked says what you wait for; failed says why it cannot be done.",
+            ReportArguments,
+        ),
+        _tool("search", "Find lines that match a pattern in all files that git does not ignore.", SearchArguments),
+        _tool("signatures", "Show only the classes and functions of a file, with line numbers.", SignaturesArguments),
+        _tool("verdict", "End the review: approve or reject, with evidence for every criterion.", VerdictArguments),
+        _tool("write", "Create a file or replace its whole content.", WriteArguments),
+    )
+)
+"""Every tool, by name, sorted."""
+
+
+def tool_schemas(names: Collection[str]) -> list[dict[str, Any]]:
+    """The `tools` field for a role that may call `names`; sorted by name, so that prompts share a prefix (LLM-3)."""
+    return [TOOLS[name].schema() for name in sorted(set(names))]
+
+
+def parse_arguments(name: str, text: str, *, allowed: Collection[str]) -> ToolArguments:
+    """The checked arguments of a call that a model wrote.
+
+    Args:
+        name: The tool's name as the model wrote it.
+        text: The arguments as the model wrote them; empty counts as no arguments.
+        allowed: Names that the caller's role may call.
+
+    Raises:
+        UsageError: Unknown or forbidden tool (code ``tool.unknown``), not JSON (``tool.json``) or arguments that do
+            not fit (``tool.arguments``). The message tells the model what to change (FLOW-11).
+    """
+    if name not in TOOLS or name not in allowed:
+        known = ", ".join(sorted(set(allowed)))
+        raise UsageError(f"there is no tool {name!r} here; your tools are {known}", code="tool.unknown")
+    try:
+        fields = json.loads(text) if text.strip() else {}
+        json.dumps(fields, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        problem = f"the arguments of {name} hold a half of a surrogate pair, which is no Unicode text"
+        raise UsageError(problem, code="tool.json") from error
+    except RecursionError as error:
+        raise UsageError(f"the arguments of {name} are not valid JSON: nested too deep", code="tool.json") from error
+    except ValueError as error:
+        raise UsageError(f"the arguments of {name} are not valid JSON: {error}", code="tool.json") from error
+    if not isinstance(fields, dict):
+        raise UsageError(f"the arguments of {name} must be one JSON object", code="tool.json")
+    try:
+        return TOOLS[name].arguments.model_validate(fields)
+    except ValidationError as error:
+        raise UsageError(_explain(name, error), code="tool.arguments") from error
+
+
+def _explain(name: str, error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(str(part) for part in issue['loc']) or 'arguments'}: {issue['msg']}"
+        for issue in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return f"the arguments of {name} do not fit: {'; '.join(problems)}"
+
+
+def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema without titles, references, defaults of null, and null variants, which confuse small models."""
+    if isinstance(node, list):
+        return [_tidy(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _tidy(definitions[str(node["$ref"]).rpartition("/")[2]], definitions)
+    if "anyOf" in node and len(rest := [one for one in node["anyOf"] if one != {"type": "null"}]) == 1:
+        node = {**{key: value for key, value in node.items() if key != "anyOf"}, **rest[0]}
+    kept = {
+        key: _tidy(value, definitions)
+        for key, value in node.items()
+        if key not in {"title", "$defs", "properties", "default"}
+    }
+    if "properties" in node:
+        kept["properties"] = {name: _tidy(value, definitions) for name, value in node["properties"].items()}
+    return dict(sorted(kept.items()))
