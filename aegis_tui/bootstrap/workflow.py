@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from aegis_tui.adapters.bytecode import compile_package
 from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
 from aegis_tui.config import Limits
-from aegis_tui.domain.command import AnyCommand, RunStart
+from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.hub.engine import Engine
 from aegis_tui.sdk.discovery import WorkspacePaths
 

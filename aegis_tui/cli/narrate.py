@@ -12,10 +12,12 @@ from typing import Any, Final
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event, event_from_wire
 from aegis_tui.domain.ids import HUB, PERSON
-from aegis_tui.domain.instance.model import AgentState, InstanceReclaimed
+from aegis_tui.domain.instance.events import AgentState, InstanceReclaimed
 from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.piece.events import PieceChecked
 from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.run.events import PieceChecked, QaBaseChecked, QaFinished, RunFacts, RunStarted
+from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
+from aegis_tui.domain.run.events import RunFacts, RunStarted
 from aegis_tui.domain.words import sentence
 from aegis_tui.errors import StoreError
 

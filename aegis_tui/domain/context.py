@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegis_tui.domain.instance.model import Instance
-from aegis_tui.domain.message.rules import lock_to_wire
+from aegis_tui.domain.lock.rules import lock_to_wire
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.stage import gates_of
 from aegis_tui.domain.workspace import Workspace

@@ -17,24 +17,23 @@ from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance import marks as instance_marks
 from aegis_tui.domain.instance import rules as instance_rules
-from aegis_tui.domain.instance.model import (
-    AgentJoined,
-    AgentLeft,
-    InstanceExited,
-    InstanceLost,
-    InstanceStopping,
-    Phase,
-)
+from aegis_tui.domain.instance.commands import Heartbeat, SessionExpire
+from aegis_tui.domain.instance.events import AgentJoined, AgentLeft, InstanceExited, InstanceLost, InstanceStopping
+from aegis_tui.domain.instance.model import Phase
 from aegis_tui.domain.limit_rules import check_limits
 from aegis_tui.domain.lock import end as lock_end
-from aegis_tui.domain.lock import grant as lock_rules
-from aegis_tui.domain.lock.model import Draft, LockAcquired, LockRefused, LockWithdrawn
+from aegis_tui.domain.lock import grant as lock_grant
+from aegis_tui.domain.lock import rules as lock_rules
+from aegis_tui.domain.lock.commands import LockExpire, WaitExpire
+from aegis_tui.domain.lock.events import LockAcquired, LockWithdrawn
+from aegis_tui.domain.lock.model import Draft, LockRefused
 from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.domain.message import rules as message_rules
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.piece import rules as piece_rules
 from aegis_tui.domain.qa import rules as qa_rules
 from aegis_tui.domain.registry import Rules, collected
+from aegis_tui.domain.review import rules as review_rules
 from aegis_tui.domain.rights import check_right
 from aegis_tui.domain.run import rules as run_rules
 from aegis_tui.domain.run.follow import follow
@@ -145,10 +144,10 @@ class _Stamp:
         def lapsed(agent_id: str, request_id: str) -> bool:
             return deadlines.remaining_s("wait", request_id, self.now, agent_id=agent_id) <= 0
 
-        return lock_rules.promote(locks, seq=self.workspace.seq, alive=self._lives, lapsed=lapsed, may=self._may_hold)
+        return lock_grant.promote(locks, seq=self.workspace.seq, alive=self._lives, lapsed=lapsed, may=self._may_hold)
 
     def _may_hold(self, wait: Wait) -> bool:
-        may_hold = message_rules.may_hold
+        may_hold = lock_rules.may_hold
         return all(may_hold(self.workspace, wait.agent_id, item.path, wait.mode) for item in wait.resources)
 
     def _lives(self, agent_id: str) -> bool:
@@ -191,11 +190,11 @@ def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
     found: list[AnyCommand] = []
     for due in workspace.deadlines.due(now):
         if due.kind == "lock":
-            found.append(commands.LockExpire(lock_id=due.id, token=due.token or 0))
+            found.append(LockExpire(lock_id=due.id, token=due.token or 0))
         elif due.kind == "wait":
-            found.append(commands.WaitExpire(agent_id=due.agent_id, waiting=due.id))
+            found.append(WaitExpire(agent_id=due.agent_id, waiting=due.id))
         elif (instance := workspace.get_instance(due.agent_id)) is not None and instance.session:
-            found.append(commands.SessionExpire(agent_id=due.agent_id, session=instance.session))
+            found.append(SessionExpire(agent_id=due.agent_id, session=instance.session))
     return found
 
 
@@ -211,7 +210,7 @@ def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, d
             return (
                 event.agent_id,
                 data.request_id,
-                message_rules.granted_reply(workspace, event.agent_id, data.request_id),
+                lock_rules.granted_reply(workspace, event.agent_id, data.request_id),
             )
         return None
     if isinstance(data, LockWithdrawn):
@@ -231,7 +230,7 @@ def _context(workspace: Workspace, command: commands.ContextGet, actor: Actor, r
     return Decision([], {"seq": workspace.seq})
 
 
-def _heartbeat(workspace: Workspace, command: commands.Heartbeat, actor: Actor, request_id: str) -> Decision:
+def _heartbeat(workspace: Workspace, command: Heartbeat, actor: Actor, request_id: str) -> Decision:
     held = {lock.lock_id for lock in workspace.locks.locks_of(actor.agent_id)}
     return Decision([], {"lost": [name for name in command.held if name not in held]})
 
@@ -239,12 +238,14 @@ def _heartbeat(workspace: Workspace, command: commands.Heartbeat, actor: Actor, 
 RULES: Final[Rules] = collected(
     instance_rules.RULES,
     instance_marks.RULES,
+    lock_rules.RULES,
     message_rules.RULES,
     scope_rules.RULES,
     spec_rules.RULES,
     run_rules.RULES,
     piece_rules.RULES,
+    review_rules.RULES,
     qa_rules.RULES,
-    {commands.Heartbeat: _heartbeat, commands.ContextGet: _context},
+    {Heartbeat: _heartbeat, commands.ContextGet: _context},
 )
 """The rule of every command."""

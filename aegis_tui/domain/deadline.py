@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
-from aegis_tui.domain.lock.model import (
+from aegis_tui.domain.lock.events import (
     LockAcquired,
     LockBroken,
     LockExpired,

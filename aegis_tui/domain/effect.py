@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Final
 
 from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.piece.model import PieceStatus
 from aegis_tui.domain.run.events import Stage
-from aegis_tui.domain.run.model import PieceStatus, Run, RunStatus
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.workspace import Workspace
 
 

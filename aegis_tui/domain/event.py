@@ -7,56 +7,20 @@ newest form by `event_from_wire`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from aegis_tui.domain.instance.model import InstanceEvent
-from aegis_tui.domain.lock.model import LockEvent
-from aegis_tui.domain.message.model import MessageEvent
-from aegis_tui.domain.model import SCHEMA_VERSION, EventData, by_type
+from aegis_tui.domain.instance.events import InstanceEvent
+from aegis_tui.domain.lock.events import LockEvent
+from aegis_tui.domain.message.events import MessageEvent
+from aegis_tui.domain.model import SCHEMA_VERSION, by_type
 from aegis_tui.domain.run.events import RunEvent
-from aegis_tui.domain.spec.model import SpecEvent
+from aegis_tui.domain.scope.events import ScopeEvent
+from aegis_tui.domain.spec.events import SpecEvent
 from aegis_tui.domain.upcast import lift_event
 from aegis_tui.errors import StoreError
 
-
-class PartitionChanged(EventData):
-    """An instance's globs are these now."""
-
-    type: Literal["partition:changed"] = "partition:changed"
-    globs: tuple[str, ...]
-
-
-class ScopeRequested(EventData):
-    """An instance asks for a path outside its partition (PART-6)."""
-
-    type: Literal["scope:requested"] = "scope:requested"
-    request: str
-    path: str
-    reason: str
-
-
-class ScopeGranted(EventData):
-    """It may write there, under a lock."""
-
-    type: Literal["scope:granted"] = "scope:granted"
-    request: str
-    path: str
-    to: str
-
-
-class ScopeRefused(EventData):
-    """It may not."""
-
-    type: Literal["scope:refused"] = "scope:refused"
-    request: str
-    path: str
-    to: str
-    reason: str
-
-
-ScopeEvent = PartitionChanged | ScopeRequested | ScopeGranted | ScopeRefused
 AnyEventData = InstanceEvent | LockEvent | MessageEvent | RunEvent | SpecEvent | ScopeEvent
 
 _DATA: dict[str, type[AnyEventData]] = by_type(AnyEventData)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain import limit
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.instance.commands import AgentRegister, InstanceSend, InstanceStart
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.lock.commands import LockAcquire, WantedResource
+from aegis_tui.domain.message.commands import BroadcastSend, MessageSend
 from aegis_tui.domain.message.exchange import BEGIN, FAMILIES, named_files
+from aegis_tui.domain.piece.commands import DiffSubmit
+from aegis_tui.domain.review.commands import ReviewVerdict
+from aegis_tui.domain.run.commands import DesignPropose, RunStart
+from aegis_tui.domain.scope.commands import PartitionSet, ScopeRequest
+from aegis_tui.domain.spec.commands import SpecCreate, TaskUpdate
 from aegis_tui.domain.workspace import Workspace
 
 _ENDED = ("completed", "failed", "cancelled")
@@ -22,18 +29,18 @@ def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> Non
     if actor.kind == "hub":
         return
     match command:
-        case commands.MessageSend():
+        case MessageSend():
             _check_message(workspace, actor, command.to, command.text)
-        case commands.InstanceSend():
+        case InstanceSend():
             _check_unread(workspace, actor, command.agent_id)
-        case commands.BroadcastSend():
+        case BroadcastSend():
             _check_broadcast(workspace, actor, command)
-        case commands.LockAcquire():
+        case LockAcquire():
             _check_locks(workspace, actor, command)
-        case commands.ScopeRequest():
+        case ScopeRequest():
             asked = sum(asker == actor.agent_id for asker in workspace.scope_askers.values())
             limit.SCOPE_REQUESTS.check(asked + 1)
-        case commands.InstanceStart():
+        case InstanceStart():
             limit.INSTANCES.check(sum(1 for _ in workspace.instances.alive()) + 1)
         case _:
             _check_content(workspace, command)
@@ -42,21 +49,21 @@ def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> Non
 def _check_content(workspace: Workspace, command: AnyCommand) -> None:
     """Limits on what one command carries, whoever sends it."""
     match command:
-        case commands.AgentRegister():
+        case AgentRegister():
             limit.PARTITION.check(len(command.partition or ()))
-        case commands.PartitionSet():
+        case PartitionSet():
             limit.PARTITION.check(len(command.globs))
-        case commands.SpecCreate():
+        case SpecCreate():
             _check_spec(workspace, command)
-        case commands.TaskUpdate():
+        case TaskUpdate():
             spec = workspace.specs.by_id.get(command.spec_id)
             if spec is not None and command.task_id not in spec.tasks:
                 limit.SPEC_TASKS.check(len(spec.tasks) + 1)
-        case commands.RunStart() | commands.DesignPropose():
+        case RunStart() | DesignPropose():
             check_design_size(command.design)
-        case commands.DiffSubmit():
+        case DiffSubmit():
             limit.SUBMITTED_TOKENS.check(len(command.tokens))
-        case commands.ReviewVerdict():
+        case ReviewVerdict():
             limit.FINDINGS.check(len(command.findings))
             limit.CRITERIA.check(len(command.criteria))
             limit.VERDICT.check_size([item.model_dump(mode="json") for item in (*command.findings, *command.criteria)])
@@ -112,7 +119,7 @@ def _is_alive(instance: Instance | None) -> bool:
     return instance is not None and instance.is_alive
 
 
-def _check_broadcast(workspace: Workspace, actor: Actor, command: commands.BroadcastSend) -> None:
+def _check_broadcast(workspace: Workspace, actor: Actor, command: BroadcastSend) -> None:
     limit.BROADCAST.check_size(command.data)
     if command.event == "code:written":
         limit.WRITES.check(workspace.fences.writes_of(actor.agent_id) + 1)
@@ -129,10 +136,10 @@ def _check_broadcast(workspace: Workspace, actor: Actor, command: commands.Broad
         limit.EXCHANGES.check(len(opened) + 1)
 
 
-def _check_locks(workspace: Workspace, actor: Actor, command: commands.LockAcquire) -> None:
+def _check_locks(workspace: Workspace, actor: Actor, command: LockAcquire) -> None:
     wanted = [*command.resources]
     if command.path is not None:
-        wanted.append(commands.WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
+        wanted.append(WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
     limit.LOCK_RESOURCES.check(len(wanted))
     held = workspace.locks.locks_of(actor.agent_id)
     waits = workspace.locks.waits_of(actor.agent_id)
@@ -142,7 +149,7 @@ def _check_locks(workspace: Workspace, actor: Actor, command: commands.LockAcqui
         limit.LOCKS.check(len(held) + sum(len(wait.resources) for wait in waits) + len(new))
 
 
-def _check_spec(workspace: Workspace, command: commands.SpecCreate) -> None:
+def _check_spec(workspace: Workspace, command: SpecCreate) -> None:
     limit.SPEC.check_size(command.spec)
     named = command.spec.get("dependencies")
     limit.SPEC_DEPENDENCIES.check(len(named) if isinstance(named, list) else 0)

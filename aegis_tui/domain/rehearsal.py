@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from aegis_tui.domain import ids
-from aegis_tui.domain.command import AgentRegister, AnyCommand, DesignAgree, DesignPropose, PartitionSet, RunStart
+from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.effort import Effort
+from aegis_tui.domain.instance.commands import AgentRegister
 from aegis_tui.domain.limit_rules import check_limits
 from aegis_tui.domain.rights import check_right
+from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunStart
 from aegis_tui.domain.run.design import check_design
 from aegis_tui.domain.run.rules import parse_design
+from aegis_tui.domain.scope.commands import PartitionSet
 from aegis_tui.domain.scope.reservation import check_designed, free_overlaps, waiting_globs
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, Refused

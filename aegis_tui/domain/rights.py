@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.inert import inert
+from aegis_tui.domain.lock.commands import LockAcquire
+from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.domain.role import ROLES
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
@@ -114,9 +115,9 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
 def action_of(command: AnyCommand) -> str:
     """The row that a command falls under; not every broadcast has one."""
     match command:
-        case commands.LockAcquire():
+        case LockAcquire():
             return f"{command.type} {command.lock_type}"
-        case commands.BroadcastSend():
+        case BroadcastSend():
             family = command.event.partition(":")[0]
             return f"{command.type} {'note:*' if family == 'note' else command.event}"
         case _:

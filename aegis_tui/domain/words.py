@@ -10,18 +10,63 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from aegis_tui.domain import event as scopes
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.instance import model as instances
-from aegis_tui.domain.lock import model as locks
-from aegis_tui.domain.message import model as messages
+from aegis_tui.domain.instance.events import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    InstanceExited,
+    InstanceLaunched,
+    InstanceLost,
+    InstancePlanned,
+    InstancePrepared,
+    InstanceReclaimed,
+    InstanceStopping,
+)
+from aegis_tui.domain.lock.events import (
+    LockAcquired,
+    LockBroken,
+    LockDeadlock,
+    LockDenied,
+    LockExpired,
+    LockMoved,
+    LockQueued,
+    LockReleased,
+    LockRenewed,
+    LockWaitMoved,
+    LockWithdrawn,
+    WithdrawnCode,
+)
+from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
 from aegis_tui.domain.model import EventData
+from aegis_tui.domain.piece.events import (
+    ConflictDetected,
+    ConflictResolved,
+    MergeApplied,
+    MergeQueued,
+    MergeRejected,
+    PieceChecked,
+    PieceReopened,
+)
 from aegis_tui.domain.qa.check import why
+from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaFinished
 from aegis_tui.domain.registry import collected
+from aegis_tui.domain.review.events import ReviewCompleted, ReviewInProgress, ReviewRequested
 from aegis_tui.domain.run import events as runs
-from aegis_tui.domain.spec import model as specs
+from aegis_tui.domain.scope.events import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
+from aegis_tui.domain.spec.events import (
+    SpecCompleted,
+    SpecCreated,
+    SpecDiffSubmitted,
+    SpecFailed,
+    SpecInProgress,
+    SpecTaskAssigned,
+    SpecTaskCompleted,
+    SpecUpdated,
+    TaskUpdated,
+)
 
 Words = Mapping[type[EventData], Callable[[Any], str]]
 
@@ -48,29 +93,29 @@ def _design(data: runs.DesignProposed) -> str:
     return f"proposes a design: {', '.join(item.id for item in data.design.features)}"
 
 
-def _checked(data: runs.PieceChecked) -> str:
+def _checked(data: PieceChecked) -> str:
     if data.ok:
         return f"{data.piece} is in order, {counted(len(data.files), 'file')}"
     first = data.findings[0].msg if data.findings else "it crosses lines that are composed already"
     return f"{data.piece} is sent back: {first}"
 
 
-def _conflict(data: runs.ConflictDetected) -> str:
+def _conflict(data: ConflictDetected) -> str:
     return f"{data.kind} conflict of {data.a} and {data.b} in {data.path}, {counted(data.hunks, 'hunk')}"
 
 
-def _qa(data: runs.QaFinished) -> str:
+def _qa(data: QaFinished) -> str:
     if data.ok:
         return f"QA passed, round {data.round + 1}"
     reasons = [f"{check.check}: {why(check)}" for check in data.checks if not check.ok]
     return f"QA FAILED, round {data.round + 1}: {'; '.join(reasons) or 'there is no check'}"
 
 
-def _base(data: runs.QaBaseChecked) -> str:
+def _base(data: QaBaseChecked) -> str:
     return "QA of the base does not shut the gate any more" if data.ok else f"the gate would stay shut: {data.reason}"
 
 
-def _state(data: instances.AgentState) -> str:
+def _state(data: AgentState) -> str:
     if data.state not in ("failed", "blocked"):
         return f"{data.state} {data.progress:.0%}" + (f", {data.note}" if data.note else "")
     words = data.note or (data.cause.message if data.cause else "")
@@ -79,34 +124,34 @@ def _state(data: instances.AgentState) -> str:
     return f"{data.state}: {words}{again}"
 
 
-def _planned(data: instances.InstancePlanned) -> str:
+def _planned(data: InstancePlanned) -> str:
     return f"{data.role} for {data.piece or data.task}" + (f", instead of {data.replaces}" if data.replaces else "")
 
 
-def _exited(data: instances.InstanceExited) -> str:
+def _exited(data: InstanceExited) -> str:
     if data.signal is not None:
         return f"was ended by signal {data.signal}"
     return "ended" if data.status is None else f"ended with status {data.status}"
 
 
-def _reclaimed(data: instances.InstanceReclaimed) -> str:
+def _reclaimed(data: InstanceReclaimed) -> str:
     if not data.removed:
         reason = f": {data.reason}" if data.reason else "; see the hub's log"
         return f"its worktree could not be saved and is left where it is{reason}"
     return f"its work is saved in {data.rescue_ref}" if data.rescue_ref else "its worktree is removed"
 
 
-def _message(data: messages.MessageSent) -> str:
+def _message(data: MessageSent) -> str:
     first = next((line for line in data.text.splitlines() if line.strip()), "")
     return f"{data.kind} to {instance_id(data.to)}: {first}"
 
 
-def _withdrawn(data: locks.LockWithdrawn) -> str:
+def _withdrawn(data: LockWithdrawn) -> str:
     path = f" for {data.path}" if data.path else ""
     return f"waits no longer{path}: {WITHDRAWN[data.code]}"
 
 
-WITHDRAWN: Final[Mapping[locks.WithdrawnCode, str]] = MappingProxyType(
+WITHDRAWN: Final[Mapping[WithdrawnCode, str]] = MappingProxyType(
     {
         "TIMEOUT": "the wait for the lock has timed out",
         "DEADLOCK": "waiting would close a cycle",
@@ -130,74 +175,72 @@ _RUN: Words = {
     runs.GateBlocked: lambda data: f"gate {data.gate} is closed: {data.reason}",
     runs.DesignProposed: _design,
     runs.DesignAgreed: lambda data: f"agrees to the design of {counted(len(data.design.features), 'feature')}",
-    runs.PieceChecked: _checked,
-    runs.PieceReopened: lambda data: f"{data.piece} goes back to its worker",
-    runs.MergeQueued: lambda data: f"{data.piece} waits for its turn",
-    runs.MergeApplied: lambda data: f"{data.piece} is composed, {data.oid[:10]}",
-    runs.MergeRejected: lambda data: f"{data.piece}: {data.reason}",
-    runs.ConflictDetected: _conflict,
-    runs.ConflictResolved: lambda data: f"conflict {data.conflict_id}: {data.resolution}",
-    runs.ReviewRequested: lambda data: f"review of {data.piece}, {counted(len(data.files), 'file')}",
-    runs.ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
-    runs.ReviewCompleted: lambda data: (
-        f"reviewed {data.piece}: {data.status}, {counted(len(data.findings), 'finding')}"
-    ),
-    runs.QaBaseChecked: _base,
-    runs.QaFinished: _qa,
-    runs.QaAccepted: lambda data: "takes the base's own failures as they are",
+    PieceChecked: _checked,
+    PieceReopened: lambda data: f"{data.piece} goes back to its worker",
+    MergeQueued: lambda data: f"{data.piece} waits for its turn",
+    MergeApplied: lambda data: f"{data.piece} is composed, {data.oid[:10]}",
+    MergeRejected: lambda data: f"{data.piece}: {data.reason}",
+    ConflictDetected: _conflict,
+    ConflictResolved: lambda data: f"conflict {data.conflict_id}: {data.resolution}",
+    ReviewRequested: lambda data: f"review of {data.piece}, {counted(len(data.files), 'file')}",
+    ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
+    ReviewCompleted: lambda data: f"reviewed {data.piece}: {data.status}, {counted(len(data.findings), 'finding')}",
+    QaBaseChecked: _base,
+    QaFinished: _qa,
+    QaAccepted: lambda data: "takes the base's own failures as they are",
 }
 _INSTANCE: Words = {
-    instances.InstancePlanned: _planned,
-    instances.InstancePrepared: lambda data: "its worktree is ready",
-    instances.InstanceLaunched: lambda data: f"is started in pane {data.pane}",
-    instances.AgentJoined: lambda data: (
+    InstancePlanned: _planned,
+    InstancePrepared: lambda data: "its worktree is ready",
+    InstanceLaunched: lambda data: f"is started in pane {data.pane}",
+    AgentJoined: lambda data: (
         f"joins as {data.role}" + (f", partition {' '.join(data.partition)}" if data.partition else "")
     ),
-    instances.AgentState: _state,
-    instances.AgentLeft: lambda data: f"leaves: {data.reason}",
-    instances.InstanceStopping: lambda data: f"is being ended: {data.reason}",
-    instances.InstanceExited: _exited,
-    instances.InstanceLost: lambda data: f"is lost: {data.reason}",
-    instances.InstanceReclaimed: _reclaimed,
+    AgentState: _state,
+    AgentLeft: lambda data: f"leaves: {data.reason}",
+    InstanceStopping: lambda data: f"is being ended: {data.reason}",
+    InstanceExited: _exited,
+    InstanceLost: lambda data: f"is lost: {data.reason}",
+    InstanceReclaimed: _reclaimed,
 }
 _LOCK: Words = {
-    locks.LockAcquired: lambda data: f"{_resource(data)} {data.lock_type} #{data.token}",
-    locks.LockQueued: lambda data: (
+    LockAcquired: lambda data: f"{_resource(data)} {data.lock_type} #{data.token}",
+    LockQueued: lambda data: (
         f"waits for {instance_id(data.holder)}'s lock on {data.resources[0]}, {data.position} in line"
     ),
-    locks.LockReleased: _numbered,
-    locks.LockRenewed: lambda data: f"{data.lock_id} #{data.token} for {data.ttl_s:.0f} s more",
-    locks.LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'moved with its lines'}",
-    locks.LockWaitMoved: lambda data: f"{_resource(data)}, which it waits for, moved with its lines",
-    locks.LockExpired: _numbered,
-    locks.LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",
-    locks.LockDeadlock: lambda data: " → ".join(map(instance_id, data.cycle)),
-    locks.LockWithdrawn: _withdrawn,
-    locks.LockDenied: lambda data: f"{data.path} {data.lock_type} is not granted: {instance_id(data.held_by)} has it",
+    LockReleased: _numbered,
+    LockRenewed: lambda data: f"{data.lock_id} #{data.token} for {data.ttl_s:.0f} s more",
+    LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'moved with its lines'}",
+    LockWaitMoved: lambda data: f"{_resource(data)}, which it waits for, moved with its lines",
+    LockExpired: _numbered,
+    LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",
+    LockDeadlock: lambda data: " → ".join(map(instance_id, data.cycle)),
+    LockWithdrawn: _withdrawn,
+    LockDenied: lambda data: f"{data.path} {data.lock_type} is not granted: {instance_id(data.held_by)} has it",
 }
 _MESSAGE: Words = {
-    messages.MessageSent: _message,
-    messages.MessageAcked: lambda data: f"message #{data.of} delivered",
-    messages.Broadcast: lambda data: f"{data.event} {data.data.get('file', '')}".strip(),
-    messages.CodeWritten: lambda data: f"{data.file} under #{data.token}",
-    messages.FileChanged: lambda data: f"{data.path} {data.change_type}",
+    MessageSent: _message,
+    MessageAcked: lambda data: f"message #{data.of} delivered",
+    Broadcast: lambda data: f"{data.event} {data.data.get('file', '')}".strip(),
+    CodeWritten: lambda data: f"{data.file} under #{data.token}",
+    FileChanged: lambda data: f"{data.path} {data.change_type}",
 }
 _SCOPE: Words = {
-    scopes.PartitionChanged: lambda data: f"may write {' '.join(data.globs) or 'nothing'} from now on",
-    scopes.ScopeRequested: lambda data: f"asks to write {data.path} ({data.request}): {data.reason}",
-    scopes.ScopeGranted: lambda data: f"lets {instance_id(data.to)} write {data.path} ({data.request})",
-    scopes.ScopeRefused: lambda data: f"refuses {instance_id(data.to)} {data.path} ({data.request}): {data.reason}",
+    PartitionChanged: lambda data: f"may write {' '.join(data.globs) or 'nothing'} from now on",
+    ScopeRequested: lambda data: f"asks to write {data.path} ({data.request}): {data.reason}",
+    ScopeGranted: lambda data: f"lets {instance_id(data.to)} write {data.path} ({data.request})",
+    ScopeRefused: lambda data: f"refuses {instance_id(data.to)} {data.path} ({data.request}): {data.reason}",
 }
 _SPEC: Words = {
-    specs.SpecCreated: lambda data: data.specId,
-    specs.SpecTaskAssigned: lambda data: f"{data.specId} to {instance_id(data.agent)}",
-    specs.SpecInProgress: lambda data: data.specId,
-    specs.SpecDiffSubmitted: lambda data: f"{data.specId}, {data.head_oid[:10]}",
-    specs.SpecUpdated: lambda data: f"{data.specId}: {data.status}",
-    specs.SpecTaskCompleted: lambda data: f"{data.specId}: task {data.taskId} is done",
-    specs.SpecCompleted: lambda data: data.specId,
-    specs.SpecFailed: lambda data: f"{data.specId}: {data.reason}",
-    specs.TaskUpdated: lambda data: f"{data.spec_id}: task {data.task_id} is {data.status}, {data.progress:.0%}",
+    SpecCreated: lambda data: data.specId,
+    SpecTaskAssigned: lambda data: f"{data.specId} to {instance_id(data.agent)}",
+    SpecInProgress: lambda data: data.specId,
+    SpecDiffSubmitted: lambda data: f"{data.specId}, {data.head_oid[:10]}",
+    SpecUpdated: lambda data: f"{data.specId}: {data.status}",
+    SpecTaskCompleted: lambda data: f"{data.specId}: task {data.taskId} is done",
+    SpecCompleted: lambda data: data.specId,
+    SpecFailed: lambda data: f"{data.specId}: {data.reason}",
+    TaskUpdated: lambda data: f"{data.spec_id}: task {data.task_id} is {data.status}, {data.progress:.0%}",
 }
 WORDS: Final[Words] = collected(_RUN, _INSTANCE, _LOCK, _MESSAGE, _SCOPE, _SPEC)
 """By type of event."""

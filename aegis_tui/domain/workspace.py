@@ -12,46 +12,41 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
 from aegis_tui.domain.deadline import Deadlines
-from aegis_tui.domain.event import (
-    Event,
-    PartitionChanged,
-    ScopeEvent,
-    ScopeGranted,
-    ScopeRefused,
-    ScopeRequested,
-)
-from aegis_tui.domain.instance.model import (
+from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.events import (
     AgentJoined,
     AgentLeft,
-    Instance,
     InstanceEvent,
     InstanceExited,
     InstanceLost,
     InstancePlanned,
     InstanceReclaimed,
     InstanceStopping,
-    InstanceTable,
 )
+from aegis_tui.domain.instance.model import Instance
+from aegis_tui.domain.instance.table import InstanceTable
 from aegis_tui.domain.lock.ended import EndedLocks
+from aegis_tui.domain.lock.events import LockAcquired, LockBroken, LockEvent, LockExpired, LockReleased
 from aegis_tui.domain.lock.fence import FenceTable
-from aegis_tui.domain.lock.model import LockAcquired, LockBroken, LockEvent, LockExpired, LockReleased
 from aegis_tui.domain.lock.table import LockTable
+from aegis_tui.domain.message.board import MessageBoard
+from aegis_tui.domain.message.events import Broadcast, CodeWritten, MessageEvent
 from aegis_tui.domain.message.exchange import ExchangeTable
-from aegis_tui.domain.message.model import Broadcast, CodeWritten, MessageBoard, MessageEvent
 from aegis_tui.domain.model import EventData, Key
 from aegis_tui.domain.registry import collected, each_of
-from aegis_tui.domain.run import model as runs
 from aegis_tui.domain.run.events import DesignAgreed, RunEvent, RunFinished, RunStarted
+from aegis_tui.domain.run.table import RunTable
+from aegis_tui.domain.scope.events import PartitionChanged, ScopeEvent, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.scope.partition import PartitionTable
-from aegis_tui.domain.spec.model import (
+from aegis_tui.domain.spec.events import (
     SpecCompleted,
     SpecDiffSubmitted,
     SpecEvent,
     SpecFailed,
-    SpecTable,
     SpecTaskAssigned,
     SpecUpdated,
 )
+from aegis_tui.domain.spec.table import SpecTable
 from aegis_tui.domain.upcast import lift_snapshot
 
 SESSION_TTL_S = 30.0
@@ -70,7 +65,7 @@ class Workspace:
         self.locks = LockTable()
         self.partitions = PartitionTable()
         self.specs = SpecTable()
-        self.runs = runs.RunTable()
+        self.runs = RunTable()
         self.messages = MessageBoard()
         self.exchanges = ExchangeTable()
         self.fences = FenceTable()
@@ -258,7 +253,7 @@ class Workspace:
         workspace.locks = LockTable.load(plain["locks"])
         workspace.partitions = PartitionTable.load(plain["partitions"])
         workspace.specs = SpecTable.load(plain["specs"], plain["past_specs"])
-        workspace.runs = runs.RunTable.load(plain["runs"], plain["past_runs"])
+        workspace.runs = RunTable.load(plain["runs"], plain["past_runs"])
         workspace.messages = MessageBoard.load(plain["messages"])
         workspace.exchanges = ExchangeTable.load(plain["exchanges"])
         workspace.fences = FenceTable.load(plain["fences"])

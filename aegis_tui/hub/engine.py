@@ -14,10 +14,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from aegis_tui.domain.command import AnyCommand, Heartbeat, loggable, parse_command
+from aegis_tui.domain.command import AnyCommand, loggable, parse_command
 from aegis_tui.domain.core import Outcome, due_commands, execute, settled, snapshot_view
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.commands import Heartbeat
 from aegis_tui.domain.limit import EVENTS_PAGE
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.page import context_page, section_page

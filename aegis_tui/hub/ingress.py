@@ -10,23 +10,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import chain
 from typing import Any
 
-from aegis_tui.domain.command import (
-    AgentRegister,
-    AnyCommand,
-    BroadcastSend,
-    ContextGet,
-    DesignAgree,
-    DesignPropose,
-    Heartbeat,
-    LockAcquire,
-    LockRelease,
-    PartitionSet,
-    RunStart,
-    parse_command,
-)
+from aegis_tui.domain.command import AnyCommand, ContextGet, parse_command
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.instance.commands import AgentRegister, Heartbeat
+from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
+from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.domain.model import SCHEMA_VERSION, CommandData
 from aegis_tui.domain.rehearsal import rehearsal_of
+from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunStart
+from aegis_tui.domain.scope.commands import PartitionSet
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.hub.batch import Reply, ReplyFuture
 from aegis_tui.hub.engine import Engine

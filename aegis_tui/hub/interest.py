@@ -13,7 +13,7 @@ from aegis_tui.domain.event import Event, event_to_wire, type_fits
 from aegis_tui.domain.glob.cost import compile_within
 from aegis_tui.domain.glob.pattern import Glob
 from aegis_tui.domain.inert import inert
-from aegis_tui.domain.message.model import Broadcast, MessageSent
+from aegis_tui.domain.message.events import Broadcast, MessageSent
 from aegis_tui.domain.naming import is_event_pattern
 from aegis_tui.errors import UsageError
 

@@ -7,8 +7,8 @@ import logging
 import os
 from contextlib import aclosing
 
-from aegis_tui.domain.command import RunCancel
 from aegis_tui.domain.decision import THE_PERSON
+from aegis_tui.domain.run.commands import RunCancel
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.hub.engine import Engine

@@ -13,9 +13,10 @@ import unicodedata
 from collections.abc import Awaitable, Iterable
 from pathlib import Path
 
-from aegis_tui.domain.command import AnyCommand, BroadcastSend, LockAcquire, WantedResource
+from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor
+from aegis_tui.domain.lock.commands import LockAcquire, WantedResource
 from aegis_tui.domain.lock.model import Region, Resource
 from aegis_tui.domain.lock.region import (
     MAX_VIEWS,
@@ -27,6 +28,7 @@ from aegis_tui.domain.lock.region import (
     split_lines,
 )
 from aegis_tui.domain.lock.symbol import Outline
+from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.domain.path.file_name import name_of
 from aegis_tui.domain.scope.closed import check_not_git
 from aegis_tui.domain.workspace import Workspace

@@ -83,12 +83,14 @@ def _json_of(model: str, description: str) -> dict[str, Any]:
 def _schemas() -> dict[str, Any]:
     """Every command, event, frame and answer, by name, in JSON Schema 2020-12."""
     from aegis_tui.hub.schema_models import SENT_BY_CLIENTS, SENT_BY_THE_HUB  # no start waits for them
-    from aegis_tui.hub.schema_names import name_of, renamed
+    from aegis_tui.hub.schema_names import in_order, name_of, renamed
 
-    commands, events = get_args(ClientCommand), get_args(AnyEventData)
+    commands, events = in_order(get_args(ClientCommand)), in_order(get_args(AnyEventData))
+    sent: list[type[BaseModel]] = [*commands, *SENT_BY_CLIENTS]
+    told: list[type[BaseModel]] = [*events, *SENT_BY_THE_HUB]
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        *((model, "validation") for model in (*commands, *SENT_BY_CLIENTS)),
-        *((model, "serialization") for model in (*events, *SENT_BY_THE_HUB)),
+        *((model, "validation") for model in sent),
+        *((model, "serialization") for model in told),
     ]
     _, described = models_json_schema(models, by_alias=True, ref_template=f"{_PREFIX}{{model}}")
     found: dict[str, Any] = renamed(described["$defs"], prefix=_PREFIX)

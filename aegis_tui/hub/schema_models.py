@@ -13,9 +13,12 @@ from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.model import LockMode
 from aegis_tui.domain.lock.region import Span
 from aegis_tui.domain.message.exchange import Exchange
+from aegis_tui.domain.piece.model import Conflict, Piece
+from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
+from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run.design import Design
-from aegis_tui.domain.run.events import QaBaseChecked, QaFinished, RunCommitted, RunFacts, RunOptions, Stage
-from aegis_tui.domain.run.model import Conflict, Piece, Review, RunStatus
+from aegis_tui.domain.run.events import RunCommitted, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run.model import RunStatus
 from aegis_tui.domain.spec.model import SpecState
 
 

@@ -5,157 +5,223 @@ A name here stays when its class is renamed or moved. A model without a name is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from aegis_tui.domain import cause as causes
 from aegis_tui.domain import command as commands
-from aegis_tui.domain import event as events
 from aegis_tui.domain.instance import model as instances
+from aegis_tui.domain.instance.commands import (
+    AgentLeave,
+    AgentRegister,
+    AgentReport,
+    Heartbeat,
+    InstanceSend,
+    InstanceStart,
+    InstanceStop,
+)
+from aegis_tui.domain.instance.events import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    InstanceExited,
+    InstanceLaunched,
+    InstanceLost,
+    InstancePlanned,
+    InstancePrepared,
+    InstanceReclaimed,
+    InstanceStopping,
+)
 from aegis_tui.domain.lock import model as locks
 from aegis_tui.domain.lock import region as regions
+from aegis_tui.domain.lock.commands import LockAcquire, LockBreak, LockRelease, LockRenew, WantedResource
+from aegis_tui.domain.lock.events import (
+    LockAcquired,
+    LockBroken,
+    LockDeadlock,
+    LockDenied,
+    LockExpired,
+    LockMoved,
+    LockQueued,
+    LockReleased,
+    LockRenewed,
+    LockWaitMoved,
+    LockWithdrawn,
+)
 from aegis_tui.domain.message import exchange as exchanges
-from aegis_tui.domain.message import model as messages
+from aegis_tui.domain.message.commands import Ack, BroadcastSend, MessageRead, MessageSend
+from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
+from aegis_tui.domain.piece.commands import ConflictResolve, DiffSubmit
+from aegis_tui.domain.piece.events import (
+    ConflictDetected,
+    ConflictResolved,
+    MergeApplied,
+    MergeQueued,
+    MergeRejected,
+    PieceChecked,
+    PieceReopened,
+)
+from aegis_tui.domain.piece.model import Conflict, Piece, PieceStatus
 from aegis_tui.domain.qa import check as checks
 from aegis_tui.domain.qa import commands as qa_commands
 from aegis_tui.domain.qa import events as qa_events
 from aegis_tui.domain.review import finding as findings
+from aegis_tui.domain.review.commands import ReviewVerdict
+from aegis_tui.domain.review.events import ReviewCompleted, ReviewInProgress, ReviewRequested
+from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import design as designs
 from aegis_tui.domain.run import events as run_events
 from aegis_tui.domain.run import model as runs
+from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunCancel, RunHalt, RunResume, RunStart
+from aegis_tui.domain.scope.commands import PartitionSet, ScopeGrant, ScopeRefuse, ScopeRequest
+from aegis_tui.domain.scope.events import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.spec import model as specs
+from aegis_tui.domain.spec.commands import SpecCreate, TaskClaim, TaskUpdate
+from aegis_tui.domain.spec.events import (
+    SpecCompleted,
+    SpecCreated,
+    SpecDiffSubmitted,
+    SpecFailed,
+    SpecInProgress,
+    SpecTaskAssigned,
+    SpecTaskCompleted,
+    SpecUpdated,
+    TaskUpdated,
+)
 from aegis_tui.hub import schema_models as models
 
 NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
     {
-        causes.Cause: "Cause",
-        commands.Ack: "Ack",
-        commands.AgentLeave: "AgentLeave",
-        commands.AgentRegister: "AgentRegister",
-        commands.AgentReport: "AgentReport",
-        commands.BroadcastSend: "BroadcastSend",
-        commands.ConflictResolve: "ConflictResolve",
+        AgentRegister: "AgentRegister",
+        AgentReport: "AgentReport",
+        AgentLeave: "AgentLeave",
+        Heartbeat: "Heartbeat",
+        LockAcquire: "LockAcquire",
+        LockRenew: "LockRenew",
+        LockRelease: "LockRelease",
+        LockBreak: "LockBreak",
+        ScopeRequest: "ScopeRequest",
+        ScopeGrant: "ScopeGrant",
+        ScopeRefuse: "ScopeRefuse",
+        PartitionSet: "PartitionSet",
+        SpecCreate: "SpecCreate",
+        TaskUpdate: "TaskUpdate",
+        TaskClaim: "TaskClaim",
+        RunStart: "RunStart",
+        RunHalt: "RunHalt",
+        RunResume: "RunResume",
+        RunCancel: "RunCancel",
+        qa_commands.QaAccept: "QaAccept",
+        DesignPropose: "DesignPropose",
+        DesignAgree: "DesignAgree",
+        InstanceStart: "InstanceStart",
+        InstanceStop: "InstanceStop",
+        InstanceSend: "InstanceSend",
+        DiffSubmit: "DiffSubmit",
+        ReviewVerdict: "ReviewVerdict",
+        ConflictResolve: "ConflictResolve",
+        MessageSend: "MessageSend",
+        MessageRead: "MessageRead",
+        BroadcastSend: "BroadcastSend",
+        Ack: "Ack",
         commands.ContextGet: "ContextGet",
-        commands.DesignAgree: "DesignAgree",
-        commands.DesignPropose: "DesignPropose",
-        commands.DiffSubmit: "DiffSubmit",
-        commands.Heartbeat: "Heartbeat",
-        commands.InstanceSend: "InstanceSend",
-        commands.InstanceStart: "InstanceStart",
-        commands.InstanceStop: "InstanceStop",
-        commands.LockAcquire: "LockAcquire",
-        commands.LockBreak: "LockBreak",
-        commands.LockRelease: "LockRelease",
-        commands.LockRenew: "LockRenew",
-        commands.MessageRead: "MessageRead",
-        commands.MessageSend: "MessageSend",
-        commands.PartitionSet: "PartitionSet",
-        commands.ReviewVerdict: "ReviewVerdict",
-        commands.RunCancel: "RunCancel",
-        commands.RunHalt: "RunHalt",
-        commands.RunResume: "RunResume",
-        commands.RunStart: "RunStart",
-        commands.ScopeGrant: "ScopeGrant",
-        commands.ScopeRefuse: "ScopeRefuse",
-        commands.ScopeRequest: "ScopeRequest",
-        commands.SpecCreate: "SpecCreate",
-        commands.TaskClaim: "TaskClaim",
-        commands.TaskUpdate: "TaskUpdate",
-        commands.WantedResource: "WantedResource",
+        InstancePlanned: "InstancePlanned",
+        InstancePrepared: "InstancePrepared",
+        InstanceLaunched: "InstanceLaunched",
+        AgentJoined: "AgentJoined",
+        AgentLeft: "AgentLeft",
+        AgentState: "AgentState",
+        InstanceStopping: "InstanceStopping",
+        InstanceExited: "InstanceExited",
+        InstanceLost: "InstanceLost",
+        InstanceReclaimed: "InstanceReclaimed",
+        LockAcquired: "LockAcquired",
+        LockQueued: "LockQueued",
+        LockReleased: "LockReleased",
+        LockRenewed: "LockRenewed",
+        LockMoved: "LockMoved",
+        LockWaitMoved: "LockWaitMoved",
+        LockExpired: "LockExpired",
+        LockBroken: "LockBroken",
+        LockDeadlock: "LockDeadlock",
+        LockWithdrawn: "LockWithdrawn",
+        LockDenied: "LockDenied",
+        MessageSent: "MessageSent",
+        MessageAcked: "MessageAcked",
+        Broadcast: "Broadcast",
+        CodeWritten: "CodeWritten",
+        FileChanged: "FileChanged",
+        run_events.RunStarted: "RunStarted",
+        run_events.RunPrepared: "RunPrepared",
+        run_events.RunHalted: "RunHalted",
+        run_events.RunResumed: "RunResumed",
+        run_events.RunEnding: "RunEnding",
+        run_events.RunFinished: "RunFinished",
+        run_events.StageChanged: "StageChanged",
+        run_events.GatePassed: "GatePassed",
+        run_events.GateBlocked: "GateBlocked",
+        run_events.DesignProposed: "DesignProposed",
+        run_events.DesignAgreed: "DesignAgreed",
+        PieceChecked: "PieceChecked",
+        PieceReopened: "PieceReopened",
+        MergeQueued: "MergeQueued",
+        MergeApplied: "MergeApplied",
+        MergeRejected: "MergeRejected",
+        ConflictDetected: "ConflictDetected",
+        ConflictResolved: "ConflictResolved",
+        ReviewRequested: "ReviewRequested",
+        ReviewInProgress: "ReviewInProgress",
+        ReviewCompleted: "ReviewCompleted",
+        qa_events.QaBaseChecked: "QaBaseChecked",
+        qa_events.QaFinished: "QaFinished",
+        qa_events.QaAccepted: "QaAccepted",
+        run_events.RunCommitted: "RunCommitted",
+        SpecCreated: "SpecCreated",
+        SpecTaskAssigned: "SpecTaskAssigned",
+        SpecInProgress: "SpecInProgress",
+        SpecDiffSubmitted: "SpecDiffSubmitted",
+        SpecUpdated: "SpecUpdated",
+        SpecTaskCompleted: "SpecTaskCompleted",
+        SpecCompleted: "SpecCompleted",
+        SpecFailed: "SpecFailed",
+        TaskUpdated: "TaskUpdated",
+        PartitionChanged: "PartitionChanged",
+        ScopeRequested: "ScopeRequested",
+        ScopeGranted: "ScopeGranted",
+        ScopeRefused: "ScopeRefused",
+        causes.Cause: "Cause",
+        WantedResource: "WantedResource",
         designs.Design: "Design",
         designs.Feature: "Feature",
         designs.Foundation: "Foundation",
         designs.Qa: "Qa",
-        events.PartitionChanged: "PartitionChanged",
-        events.ScopeGranted: "ScopeGranted",
-        events.ScopeRefused: "ScopeRefused",
-        events.ScopeRequested: "ScopeRequested",
         exchanges.Exchange: "Exchange",
         findings.Criterion: "Criterion",
         findings.Finding: "Finding",
-        instances.AgentJoined: "AgentJoined",
-        instances.AgentLeft: "AgentLeft",
-        instances.AgentState: "AgentState",
         instances.Instance: "Instance",
-        instances.InstanceExited: "InstanceExited",
-        instances.InstanceLaunched: "InstanceLaunched",
-        instances.InstanceLost: "InstanceLost",
-        instances.InstancePlanned: "InstancePlanned",
-        instances.InstancePrepared: "InstancePrepared",
-        instances.InstanceReclaimed: "InstanceReclaimed",
-        instances.InstanceStopping: "InstanceStopping",
         instances.Phase: "Phase",
         instances.Tokens: "Tokens",
-        locks.LockAcquired: "LockAcquired",
-        locks.LockBroken: "LockBroken",
-        locks.LockDeadlock: "LockDeadlock",
-        locks.LockDenied: "LockDenied",
-        locks.LockExpired: "LockExpired",
         locks.LockMode: "LockMode",
-        locks.LockMoved: "LockMoved",
-        locks.LockQueued: "LockQueued",
-        locks.LockReleased: "LockReleased",
-        locks.LockRenewed: "LockRenewed",
-        locks.LockWaitMoved: "LockWaitMoved",
-        locks.LockWithdrawn: "LockWithdrawn",
         locks.Rank: "Rank",
         locks.Region: "Region",
         locks.Resource: "Resource",
-        messages.Broadcast: "Broadcast",
-        messages.CodeWritten: "CodeWritten",
-        messages.FileChanged: "FileChanged",
-        messages.MessageAcked: "MessageAcked",
-        messages.MessageSent: "MessageSent",
         checks.BaseCheck: "BaseCheck",
         checks.QaCheck: "QaCheck",
-        qa_commands.QaAccept: "QaAccept",
-        qa_events.QaAccepted: "QaAccepted",
-        qa_events.QaBaseChecked: "QaBaseChecked",
-        qa_events.QaFinished: "QaFinished",
         regions.Hunk: "Hunk",
         regions.Rewrite: "Rewrite",
         regions.View: "View",
-        runs.Conflict: "Conflict",
-        runs.Piece: "Piece",
-        runs.PieceStatus: "PieceStatus",
-        runs.Review: "Review",
+        Conflict: "Conflict",
+        Piece: "Piece",
+        PieceStatus: "PieceStatus",
+        Review: "Review",
         runs.RunStatus: "RunStatus",
-        run_events.ConflictDetected: "ConflictDetected",
-        run_events.ConflictResolved: "ConflictResolved",
-        run_events.DesignAgreed: "DesignAgreed",
-        run_events.DesignProposed: "DesignProposed",
-        run_events.GateBlocked: "GateBlocked",
-        run_events.GatePassed: "GatePassed",
-        run_events.MergeApplied: "MergeApplied",
-        run_events.MergeQueued: "MergeQueued",
-        run_events.MergeRejected: "MergeRejected",
-        run_events.PieceChecked: "PieceChecked",
-        run_events.PieceReopened: "PieceReopened",
-        run_events.ReviewCompleted: "ReviewCompleted",
-        run_events.ReviewInProgress: "ReviewInProgress",
-        run_events.ReviewRequested: "ReviewRequested",
-        run_events.RunCommitted: "RunCommitted",
-        run_events.RunEnding: "RunEnding",
         run_events.RunFacts: "RunFacts",
-        run_events.RunFinished: "RunFinished",
-        run_events.RunHalted: "RunHalted",
         run_events.RunOptions: "RunOptions",
-        run_events.RunPrepared: "RunPrepared",
-        run_events.RunResumed: "RunResumed",
-        run_events.RunStarted: "RunStarted",
         run_events.Stage: "Stage",
-        run_events.StageChanged: "StageChanged",
-        specs.SpecCompleted: "SpecCompleted",
-        specs.SpecCreated: "SpecCreated",
-        specs.SpecDiffSubmitted: "SpecDiffSubmitted",
-        specs.SpecFailed: "SpecFailed",
-        specs.SpecInProgress: "SpecInProgress",
         specs.SpecState: "SpecState",
-        specs.SpecTaskAssigned: "SpecTaskAssigned",
-        specs.SpecTaskCompleted: "SpecTaskCompleted",
-        specs.SpecUpdated: "SpecUpdated",
-        specs.TaskUpdated: "TaskUpdated",
         models.Accepted: "Accepted",
         models.ActiveAgent: "ActiveAgent",
         models.ContextSync: "ContextSync",
@@ -196,6 +262,16 @@ def name_of(model: type[Any]) -> str:
     if model not in NAMES:
         raise LookupError(f"{model.__name__} has no name in hub/schema_names.py")
     return NAMES[model]
+
+
+def in_order(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
+    """Commands or events as the documents list them: in the order of `NAMES`, whatever package they come from.
+
+    Raises:
+        LookupError: One has no name.
+    """
+    places = {name: place for place, name in enumerate(NAMES.values())}
+    return sorted(models, key=lambda model: places[name_of(model)])
 
 
 def renamed(schemas: Mapping[str, Any], *, prefix: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
-from aegis_tui.domain.instance.model import AgentLeft, InstanceExited, Phase
+from aegis_tui.domain.instance.events import AgentLeft, InstanceExited
+from aegis_tui.domain.instance.model import Phase
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError
 from aegis_tui.hub.engine import Engine

@@ -14,11 +14,12 @@ from typing import Final, NamedTuple
 from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.adapters.watch.tree_watcher import COALESCE_S, SCAN_S, TreeWatcher
 from aegis_tui.adapters.watch.worktrees import Worktrees
-from aegis_tui.domain.command import AnyCommand, FileObserved
+from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.message.commands import FileObserved
 from aegis_tui.domain.message.rules import needs_lock
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.domain.workspace import Workspace

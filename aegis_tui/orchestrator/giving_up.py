@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause, cause_of, ended, one_line
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.effect import (
@@ -24,6 +23,8 @@ from aegis_tui.domain.effect import (
     RunQa,
     StopInstance,
 )
+from aegis_tui.domain.instance.commands import InstanceMarkExited, InstanceMarkFailed, InstanceMarkReclaimed
+from aegis_tui.domain.run.commands import RunFail
 from aegis_tui.errors import AegisError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -54,15 +55,15 @@ def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
             what = "worktree and files" if isinstance(effect, PrepareInstance) else "pane"
             words = f"its {what} could not be made: {reason}"
             told = cause.model_copy(update={"message": ended(f"{effect.agent_id}: {words}")})
-            return commands.InstanceMarkFailed(agent_id=effect.agent_id, reason=words, cause=told)
+            return InstanceMarkFailed(agent_id=effect.agent_id, reason=words, cause=told)
         case StopInstance():
-            return commands.InstanceMarkExited(agent_id=effect.agent_id, reason=f"it could not be stopped: {reason}")
+            return InstanceMarkExited(agent_id=effect.agent_id, reason=f"it could not be stopped: {reason}")
         case ReclaimInstance():
-            return commands.InstanceMarkReclaimed(agent_id=effect.agent_id, removed=False, reason=reason)
+            return InstanceMarkReclaimed(agent_id=effect.agent_id, removed=False, reason=reason)
         case FinishRun():
             return None
         case _:
-            return commands.RunFail(
+            return RunFail(
                 run=effect.run,
                 code="effect.failed",
                 message=f"{_what(effect)}: {reason}",

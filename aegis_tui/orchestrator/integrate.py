@@ -13,11 +13,14 @@ from aegis_tui.domain.cause import one_line
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.fence import NO_FENCES, PieceFences
 from aegis_tui.domain.path.letter_case import case_clashes
+from aegis_tui.domain.piece.events import Overlapping
+from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.piece.tree_entry import MAX_TARGET_BYTES, link_problem, name_problem
+from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run.commit import commit_trailers, conventional_subject, render_message
-from aegis_tui.domain.run.events import FOUNDATION, Finding, Overlapping
-from aegis_tui.domain.run.model import Piece, PieceStatus, Run
+from aegis_tui.domain.run.events import FOUNDATION
+from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import GitError, MergeConflict
 from aegis_tui.orchestrator.fence import FenceCheck
 from aegis_tui.ports.repository import ChangedPath, MergePreview

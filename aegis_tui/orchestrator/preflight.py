@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from aegis_tui.config import DEFAULT_BASE_URL
-from aegis_tui.domain.command import RunStart
 from aegis_tui.domain.qa.detect import detect_qa, wanted_files
+from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.run.rules import parse_design

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause, one_line
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB
@@ -32,12 +31,22 @@ from aegis_tui.domain.effect import (
     needed,
 )
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.commands import (
+    InstanceMarkExited,
+    InstanceMarkLaunched,
+    InstanceMarkPrepared,
+    InstanceMarkReclaimed,
+)
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.fence import PieceFences
 from aegis_tui.domain.lock.fencing import piece_fences
+from aegis_tui.domain.piece.commands import MergeMarkApplied, MergeMarkRejected, PieceMarkChecked
+from aegis_tui.domain.piece.model import Piece
+from aegis_tui.domain.qa import commands
 from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.run.commands import CompositionMarkChecked, RunMarkCommitted, RunMarkFinished, RunMarkPrepared
 from aegis_tui.domain.run.events import Stage
-from aegis_tui.domain.run.model import Piece, Run, RunStatus
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.report import ReportFold
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.domain.scope.reservation import standing_table
@@ -208,14 +217,14 @@ class Reconciler:
 
     async def _prepare_run(self, effect: PrepareRun) -> AnyCommand:
         await self._integrator.prepare_run(await self._run(effect.run))
-        return commands.RunMarkPrepared(run=effect.run)
+        return RunMarkPrepared(run=effect.run)
 
     async def _prepare_instance(self, effect: PrepareInstance) -> None:
         """Make what it needs; taken away again if it was stopped meanwhile, since nobody else knows of it then."""
         instance, run = await self._instance(effect.agent_id)
         scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))
         prepared = await self._keeper.prepare(instance, run, scope, shared_text(run))
-        command = commands.InstanceMarkPrepared(
+        command = InstanceMarkPrepared(
             agent_id=effect.agent_id, worktree=str(prepared.worktree), token_hash=prepared.token_hash
         )
         await self._port.submit(command, THE_HUB)
@@ -228,41 +237,41 @@ class Reconciler:
         instance, _ = await self._instance(effect.agent_id)
         await self._before_launch()
         pane, pid = await self._keeper.launch(instance)
-        return commands.InstanceMarkLaunched(agent_id=effect.agent_id, pane=pane, pid=pid)
+        return InstanceMarkLaunched(agent_id=effect.agent_id, pane=pane, pid=pid)
 
     async def _stop_instance(self, effect: StopInstance) -> AnyCommand:
         instance, _ = await self._instance(effect.agent_id)
         await self._keeper.stop(instance)
-        return commands.InstanceMarkExited(agent_id=effect.agent_id, reason="stopped")
+        return InstanceMarkExited(agent_id=effect.agent_id, reason="stopped")
 
     async def _reclaim(self, effect: ReclaimInstance) -> AnyCommand:
         instance, _ = await self._instance(effect.agent_id)
         ref = await self._keeper.reclaim(instance, saved_tree=None)
-        return commands.InstanceMarkReclaimed(agent_id=effect.agent_id, rescue_ref=ref)
+        return InstanceMarkReclaimed(agent_id=effect.agent_id, rescue_ref=ref)
 
     async def _inspect(self, effect: InspectPiece) -> AnyCommand:
         run, piece, fences = await self._piece(effect.run, effect.piece)
         author = await self._port.read(lambda workspace: workspace.instances.find(piece.agent_id or ""))
         refused = await self._keeper.take_in(author, effect.head_oid) if author else ""
         found = await self._integrator.inspect(run, piece, effect.head_oid, fences, refused=refused)
-        return commands.PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **found)
+        return PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **found)
 
     async def _compose(self, effect: ComposePiece) -> AnyCommand:
         run, piece, fences = await self._piece(effect.run, effect.piece)
         place = {"run": effect.run, "piece": effect.piece, "head_oid": effect.head_oid}
         stale = await self._integrator.stale(run, effect.head_oid, fences)
         if stale := stale or await self._integrator.beyond(run, piece, effect.head_oid):
-            return commands.MergeMarkRejected(**place, overlaps=(), stale=tuple(stale))
+            return MergeMarkRejected(**place, overlaps=(), stale=tuple(stale))
         oid, overlaps = await self._integrator.compose(run, piece, effect.head_oid)
         if oid is None:
-            return commands.MergeMarkRejected(**place, overlaps=tuple(overlaps))
+            return MergeMarkRejected(**place, overlaps=tuple(overlaps))
         for instance in await self._port.read(lambda workspace: list(workspace.instances.alive())):
             await self._keeper.show_working_ref(instance, oid)
-        return commands.MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken))
+        return MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken))
 
     async def _check(self, effect: CheckComposition) -> AnyCommand:
         found = await self._integrator.check_composition(await self._run(effect.run), effect.oid)
-        return commands.CompositionMarkChecked(run=effect.run, oid=effect.oid, **found)
+        return CompositionMarkChecked(run=effect.run, oid=effect.oid, **found)
 
     async def _qa(self, effect: RunQa) -> AnyCommand:
         run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))
@@ -274,7 +283,7 @@ class Reconciler:
     async def _commit(self, effect: CommitRun) -> AnyCommand:
         run = await self._run(effect.run)
         mine = await self._port.read(lambda workspace: [*workspace.instances.of_run(effect.run)])
-        return commands.RunMarkCommitted(run=effect.run, **await self._integrator.commit(run, mine))
+        return RunMarkCommitted(run=effect.run, **await self._integrator.commit(run, mine))
 
     async def _finish(self, effect: FinishRun) -> AnyCommand:
         """Clean up and report. From the last try on, what fails is named in the report and the rest is done."""
@@ -293,7 +302,7 @@ class Reconciler:
                 break
         await self._tolerate(self._when_idle(), "the terminal server is still there", problems, is_last)
         report = fold.report(commit=seen)
-        return commands.RunMarkFinished(run=effect.run, report={**report, "problems": problems} if problems else report)
+        return RunMarkFinished(run=effect.run, report={**report, "problems": problems} if problems else report)
 
     async def _tolerate(self, step: Awaitable[T], words: str, problems: list[str], is_last: bool) -> T | None:
         try:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import THE_HUB
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.commands import InstanceMarkExited
 from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.piece.commands import ConflictsObserved
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.text import scope_of
@@ -144,7 +145,7 @@ class Workflow:
         found = await self._log.read(lambda workspace: workspace.instances.find(name))
         if found is not None and found.phase in (Phase.LAUNCHED, Phase.JOINED, Phase.PREPARED):
             words = await self._parts.keeper.screens.words(found.instance_id)
-            command = commands.InstanceMarkExited(
+            command = InstanceMarkExited(
                 agent_id=found.agent_id, status=status, signal=signal, reason=reason, words=words
             )
             await self._log.submit(command, THE_HUB)
@@ -211,7 +212,7 @@ class Workflow:
             seen = heads
             overlaps = await self._parts.integrator.predict_commits(run, heads)
             if overlaps:
-                command = commands.ConflictsObserved(run=run.run, overlaps=tuple(overlaps))
+                command = ConflictsObserved(run=run.run, overlaps=tuple(overlaps))
                 await self._log.submit(command, THE_HUB)
 
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
+from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.role import ROLES, traits_of
-from aegis_tui.domain.run.events import Criterion, Finding, Stage
+from aegis_tui.domain.run.events import Stage
 from aegis_tui.errors import Conflict, LockHeld, Refused
 from aegis_tui.sdk.context import whole_context
 from aegis_tui.sdk.tool_results import (

@@ -10,11 +10,12 @@ from typing import Any
 
 import psutil
 
-from aegis_tui.domain.command import LockAcquire, LockRelease, parse_command
+from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.core import execute
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.glob.overlap import overlap
 from aegis_tui.domain.glob.pattern import compile_glob
+from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import LockHeld
 from scripts.bench.record import Figure

@@ -8,8 +8,9 @@ from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.status import _run_lines
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.events import QaBaseChecked
 from aegis_tui.domain.qa.verdict import compare
-from aegis_tui.domain.run.events import QaBaseChecked, RunFacts, RunOptions, RunStarted
+from aegis_tui.domain.run.events import RunFacts, RunOptions, RunStarted
 from aegis_tui.domain.workspace import Workspace
 
 NAMELESS = CheckResult(status="failed")

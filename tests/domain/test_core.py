@@ -13,10 +13,33 @@ from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, Workspace, evolve, execute, state_hash
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.ids import hash_token
+from aegis_tui.domain.instance.commands import (
+    AgentRegister,
+    AgentReport,
+    InstanceMarkExited,
+    InstanceMarkLaunched,
+    InstanceMarkPrepared,
+    InstanceMarkReclaimed,
+    InstanceSend,
+)
 from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
+from aegis_tui.domain.message.commands import BroadcastSend
+from aegis_tui.domain.piece.commands import DiffSubmit, MergeMarkApplied, PieceMarkChecked
+from aegis_tui.domain.piece.events import Overlapping
+from aegis_tui.domain.piece.model import PieceStatus
 from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.run.events import Overlapping, RunFacts, RunOptions, Stage
-from aegis_tui.domain.run.model import PieceStatus, Run
+from aegis_tui.domain.qa.commands import QaMarkFinished
+from aegis_tui.domain.run.commands import (
+    CompositionMarkChecked,
+    RunCancel,
+    RunMarkCommitted,
+    RunMarkFinished,
+    RunMarkPrepared,
+    RunStart,
+)
+from aegis_tui.domain.run.events import RunFacts, RunOptions, Stage
+from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import AegisError, DesignRefused, LockHeld, Refused
 
 DESIGN: dict[str, Any] = {
@@ -69,35 +92,35 @@ class Hub:
             workspace="k", base_oid=BASE, base_branch="main", qa_commands=("pytest",), submodules=submodules
         )
         self.send(
-            commands.RunStart(goal="g", design=design, options=RunOptions(**options), run="run1", facts=facts),
+            RunStart(goal="g", design=design, options=RunOptions(**options), run="run1", facts=facts),
             THE_PERSON,
         )
-        self.send(commands.RunMarkPrepared(run="run1"))
+        self.send(RunMarkPrepared(run="run1"))
 
     def living(self, role: str) -> Iterator[str]:
         yield from [i.agent_id for i in self.workspace.instances.alive() if i.role == role]
 
     def bring_up(self, agent: str) -> None:
-        self.send(commands.InstanceMarkPrepared(agent_id=agent, worktree=f"/w/{agent}", token_hash=hash_token(agent)))
-        self.send(commands.InstanceMarkLaunched(agent_id=agent, pane="%1", pid=1))
-        self.send(commands.AgentRegister(), Actor(agent, "instance"))
+        self.send(InstanceMarkPrepared(agent_id=agent, worktree=f"/w/{agent}", token_hash=hash_token(agent)))
+        self.send(InstanceMarkLaunched(agent_id=agent, pane="%1", pid=1))
+        self.send(AgentRegister(), Actor(agent, "instance"))
 
     def bring_down(self) -> None:
         for item in list(self.workspace.instances.by_id.values()):
             if item.phase is Phase.STOPPING:
-                self.send(commands.InstanceMarkExited(agent_id=item.agent_id, status=0))
+                self.send(InstanceMarkExited(agent_id=item.agent_id, status=0))
             if item.phase is Phase.GONE:
-                self.send(commands.InstanceMarkReclaimed(agent_id=item.agent_id, rescue_ref="refs/r"))
+                self.send(InstanceMarkReclaimed(agent_id=item.agent_id, rescue_ref="refs/r"))
 
     def submit(self, agent: str, head: str, tokens: tuple[int, ...] = ()) -> None:
         piece = self.workspace.instances.by_id[agent].piece
         self.send(
-            commands.DiffSubmit(spec_id=f"run1-{piece}", base_oid=BASE, head_oid=head, tokens=tokens),
+            DiffSubmit(spec_id=f"run1-{piece}", base_oid=BASE, head_oid=head, tokens=tokens),
             Actor(agent, "instance"),
         )
 
     def check(self, piece: str, head: str, files: tuple[str, ...], blocking: tuple[Overlapping, ...] = ()) -> None:
-        self.send(commands.PieceMarkChecked(run="run1", piece=piece, head_oid=head, files=files, blocking=blocking))
+        self.send(PieceMarkChecked(run="run1", piece=piece, head_oid=head, files=files, blocking=blocking))
 
     def approve(self, decision: str = "approve", **fields: Any) -> None:
         for agent in self.living("reviewer"):
@@ -114,7 +137,7 @@ class Hub:
         self.submit(agent, head, tokens)
         self.check(piece, head, files)
         self.approve()
-        self.send(commands.MergeMarkApplied(run="run1", piece=piece, head_oid=head, oid=f"m{head}"))
+        self.send(MergeMarkApplied(run="run1", piece=piece, head_oid=head, oid=f"m{head}"))
 
     def to_final_qa(self) -> None:
         (alpha,) = self.living("worker")
@@ -124,7 +147,7 @@ class Hub:
         self.bring_up(beta)
         self.land(beta, "b1", ("src/b/x.py",))
         assert self.at() is Stage.INTEGRATE
-        self.send(commands.CompositionMarkChecked(run="run1", oid="mb1", files=("src/a/x.py", "src/b/x.py")))
+        self.send(CompositionMarkChecked(run="run1", oid="mb1", files=("src/a/x.py", "src/b/x.py")))
         self.approve()
         assert self.at() is Stage.FINAL_QA
 
@@ -140,7 +163,7 @@ class Hub:
             duration_s=1,
         )
         self.send(
-            commands.QaMarkFinished(
+            QaMarkFinished(
                 run="run1",
                 round=self.run.round,
                 tree="T",
@@ -152,12 +175,12 @@ class Hub:
 
     def finish(self, tree: str = "T") -> None:
         self.send(
-            commands.RunMarkCommitted(
+            RunMarkCommitted(
                 run="run1", oid="c", branch="aegis/run1/result", subject="feat: g", tree=tree, files=2, trailers={}
             )
         )
         self.bring_down()
-        self.send(commands.RunMarkFinished(run="run1", report={}))
+        self.send(RunMarkFinished(run="run1", report={}))
 
 
 def test_a_run_passes_all_seven_stages_in_order_and_only_once() -> None:
@@ -248,12 +271,12 @@ def test_a_joint_file_without_a_fenced_write_is_sent_back() -> None:
     hub.check("alpha", "a1", ("src/a/x.py", "src/routes.py"))
     assert hub.stands("alpha") is PieceStatus.WORKING
     me = Actor(alpha, "instance")
-    granted = hub.send(commands.LockAcquire(path="src/routes.py"), me).reply["locks"][0]
+    granted = hub.send(LockAcquire(path="src/routes.py"), me).reply["locks"][0]
     written = {"file": "src/routes.py", "token": granted["token"], "new_oid": "b"}
-    hub.send(commands.BroadcastSend(event="code:written", data=written), me)
-    hub.send(commands.LockRelease(lock_id=granted["lock_id"], token=granted["token"]), me)
+    hub.send(BroadcastSend(event="code:written", data=written), me)
+    hub.send(LockRelease(lock_id=granted["lock_id"], token=granted["token"]), me)
     with pytest.raises(AegisError, match="not the current one"):
-        hub.send(commands.BroadcastSend(event="code:written", data=written), me)
+        hub.send(BroadcastSend(event="code:written", data=written), me)
     hub.submit(alpha, "a2", tokens=(granted["token"],))
     hub.check("alpha", "a2", ("src/a/x.py", "src/routes.py"))
     assert hub.stands("alpha") is PieceStatus.REVIEWING
@@ -282,8 +305,8 @@ def test_a_killed_workers_task_goes_to_a_fresh_instance_once_its_tree_is_saved()
     hub.start(DESIGN)
     (alpha,) = hub.living("worker")
     hub.bring_up(alpha)
-    hub.send(commands.LockAcquire(path="src/routes.py"), Actor(alpha, "instance"))
-    hub.send(commands.InstanceMarkExited(agent_id=alpha, signal=9))
+    hub.send(LockAcquire(path="src/routes.py"), Actor(alpha, "instance"))
+    hub.send(InstanceMarkExited(agent_id=alpha, signal=9))
     assert not list(hub.living("worker"))
     assert not hub.workspace.locks.locks()
     hub.bring_down()
@@ -293,7 +316,7 @@ def test_a_killed_workers_task_goes_to_a_fresh_instance_once_its_tree_is_saved()
     (message,) = hub.workspace.messages.for_agent(fresh)
     assert "refs/r" in message.text
     with pytest.raises(Refused):
-        hub.send(commands.AgentReport(state="done"), Actor(alpha, "instance"))
+        hub.send(AgentReport(state="done"), Actor(alpha, "instance"))
 
 
 def test_a_worker_that_always_fails_ends_the_run() -> None:
@@ -302,7 +325,7 @@ def test_a_worker_that_always_fails_ends_the_run() -> None:
     for _ in range(2):
         (worker,) = hub.living("worker")
         hub.bring_up(worker)
-        hub.send(commands.AgentReport(state="failed", note="no idea"), Actor(worker, "instance"))
+        hub.send(AgentReport(state="failed", note="no idea"), Actor(worker, "instance"))
         hub.bring_down()
     assert hub.run.ok is False
     assert hub.run.error is not None and "no idea" in hub.run.error["message"]
@@ -319,7 +342,7 @@ def test_a_review_that_always_fails_ends_the_run() -> None:
         assert hub.run.ok is None
         (reviewer,) = hub.living("reviewer")
         hub.bring_up(reviewer)
-        hub.send(commands.AgentReport(state="failed", note="no idea"), Actor(reviewer, "instance"))
+        hub.send(AgentReport(state="failed", note="no idea"), Actor(reviewer, "instance"))
         hub.bring_down()
     assert hub.run.error is not None and hub.run.error["code"] == "review.failed"
 
@@ -373,7 +396,7 @@ def test_a_composed_file_that_no_hand_in_accounts_for_reopens_monitoring() -> No
     hub.bring_up(beta)
     hub.land(beta, "b1", ("src/b/x.py",))
     smuggled = ("src/a/x.py", "src/a/smuggled.py", "src/b/x.py")
-    hub.send(commands.CompositionMarkChecked(run="run1", oid="mb1", files=smuggled))
+    hub.send(CompositionMarkChecked(run="run1", oid="mb1", files=smuggled))
     assert (hub.at(), hub.run.round) == (Stage.MONITORING, 1)
     assert hub.stands("alpha") is PieceStatus.WORKING and hub.stands("beta") is PieceStatus.APPLIED
     assert "smuggled.py" in hub.run.pieces["alpha"].feedback
@@ -386,7 +409,7 @@ def test_a_prompt_to_a_worker_that_has_handed_in_takes_its_piece_back() -> None:
     hub.bring_up(alpha)
     hub.submit(alpha, "a1")
     hub.check("alpha", "a1", ("src/a/x.py",))
-    outcome = hub.send(commands.InstanceSend(agent_id="w01", text="one more thing"), THE_PERSON)
+    outcome = hub.send(InstanceSend(agent_id="w01", text="one more thing"), THE_PERSON)
     assert outcome.reply["delivery"] == "queued"
     assert hub.stands("alpha") is PieceStatus.WORKING and hub.run.pieces["alpha"].rejections == 0
     hub.approve()
@@ -401,9 +424,9 @@ def test_only_a_person_starts_runs_and_only_the_hub_marks_facts() -> None:
     (alpha,) = hub.living("worker")
     hub.bring_up(alpha)
     with pytest.raises(Refused, match="for a person"):
-        hub.send(commands.RunCancel(), Actor(alpha, "instance"))
+        hub.send(RunCancel(), Actor(alpha, "instance"))
     with pytest.raises(Refused, match="hub's own"):
-        hub.send(commands.RunMarkPrepared(run="run1"), THE_PERSON)
+        hub.send(RunMarkPrepared(run="run1"), THE_PERSON)
     with pytest.raises(AegisError):
         commands.parse_command({"type": "run:mark-prepared", "run": "run1"})
 
@@ -415,13 +438,13 @@ def test_a_waiting_lock_is_granted_in_the_same_step_as_the_release() -> None:
     alpha, beta = (Actor(name, "instance") for name in hub.living("worker"))
     hub.bring_up(alpha.agent_id)
     hub.bring_up(beta.agent_id)
-    lock = hub.send(commands.LockAcquire(path="src/routes.py"), alpha).reply["locks"][0]
-    waiting = hub.send(commands.LockAcquire(path="src/routes.py", wait_s=30), beta)
+    lock = hub.send(LockAcquire(path="src/routes.py"), alpha).reply["locks"][0]
+    waiting = hub.send(LockAcquire(path="src/routes.py", wait_s=30), beta)
     assert waiting.pending
-    released = hub.send(commands.LockRelease(lock_id=lock["lock_id"], token=lock["token"]), alpha)
+    released = hub.send(LockRelease(lock_id=lock["lock_id"], token=lock["token"]), alpha)
     assert [event.type for event in released.events] == ["lock:released", "lock:acquired"]
     with pytest.raises(LockHeld) as refused:
-        hub.send(commands.LockAcquire(path="src/routes.py"), alpha)
+        hub.send(LockAcquire(path="src/routes.py"), alpha)
     assert refused.value.data["held_by"] == beta.agent_id
     assert refused.value.data["expires_in_s"] == 300
 
@@ -443,9 +466,9 @@ def test_a_scout_beside_each_worker_hands_its_brief_over_and_ends() -> None:
     hub.bring_up(alpha)
     hub.bring_up(scout)
     assert not hub.workspace.instances.by_id[scout].partition
-    hub.send(commands.AgentReport(state="done", note="callers: src/a/main.py:3"), Actor(scout, "instance"))
+    hub.send(AgentReport(state="done", note="callers: src/a/main.py:3"), Actor(scout, "instance"))
     note = hub.workspace.messages.for_agent(alpha)[-1]
     assert note.kind == "note" and "src/a/main.py:3" in note.text
     assert not list(hub.living("scout"))
-    hub.send(commands.InstanceMarkExited(agent_id=alpha, signal=9))
+    hub.send(InstanceMarkExited(agent_id=alpha, signal=9))
     assert not list(hub.living("scout"))

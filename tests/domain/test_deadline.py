@@ -6,19 +6,17 @@ import heapq
 import random
 
 from aegis_tui.domain.deadline import Deadlines, Due
-from aegis_tui.domain.lock.model import (
+from aegis_tui.domain.lock.events import (
     LockAcquired,
     LockBroken,
     LockDenied,
     LockExpired,
-    LockMode,
     LockQueued,
     LockReleased,
     LockRenewed,
     LockWithdrawn,
-    Rank,
-    Resource,
 )
+from aegis_tui.domain.lock.model import LockMode, Rank, Resource
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.model import EventData
 

@@ -13,9 +13,16 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain import limit
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Workspace, execute, state_hash
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.commands import AgentLeave, AgentRegister
 from aegis_tui.domain.limit import LIMITS, Limit
 from aegis_tui.domain.limit_rules import check_design_size
-from aegis_tui.domain.message.model import CodeWritten, MessageSent
+from aegis_tui.domain.lock.commands import LockAcquire, LockRelease, WantedResource
+from aegis_tui.domain.message.commands import Ack, BroadcastSend, MessageSend
+from aegis_tui.domain.message.events import CodeWritten, MessageSent
+from aegis_tui.domain.piece.commands import DiffSubmit
+from aegis_tui.domain.run.commands import DesignPropose
+from aegis_tui.domain.scope.commands import PartitionSet, ScopeRefuse, ScopeRequest
+from aegis_tui.domain.spec.commands import SpecCreate, TaskUpdate
 from aegis_tui.errors import AegisError, LimitReached
 from aegis_tui.sdk.wire import error_from_wire, error_to_wire
 
@@ -29,7 +36,7 @@ class Place:
         self.workspace = Workspace()
         self.ids = itertools.count()
         for name, role in (("one", "worker"), ("two", "worker"), ("lead", "commander")):
-            self.say(THE_PERSON, commands.AgentRegister(agent_type="CLAUDE", instance_id=name, role=role))
+            self.say(THE_PERSON, AgentRegister(agent_type="CLAUDE", instance_id=name, role=role))
 
     def say(self, actor: Actor, command: commands.AnyCommand) -> dict[str, Any]:
         request = f"r{next(self.ids)}"
@@ -72,12 +79,12 @@ def test_a_refusal_by_a_limit_comes_back_as_one() -> None:
 )
 def test_messages_that_nobody_reads_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     place, unread = Place(), less(monkeypatch, "UNREAD", 3)
-    note = commands.MessageSend(to="two", text="n")
+    note = MessageSend(to="two", text="n")
     sent = [place.say(ONE, note)["seq"] for _ in range(3)]
     place.refused(ONE, note, unread)
-    place.say(ONE, commands.MessageSend(to="lead", text="n"))
+    place.say(ONE, MessageSend(to="lead", text="n"))
     place.say(LEAD, note)
-    place.say(TWO, commands.Ack(of=sent[0]))
+    place.say(TWO, Ack(of=sent[0]))
     place.say(ONE, note)
     place.refused(ONE, note, unread)
 
@@ -85,13 +92,13 @@ def test_messages_that_nobody_reads_have_an_end(monkeypatch: pytest.MonkeyPatch)
 def test_their_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
     place, size = Place(), less(monkeypatch, "MESSAGE", 100)
     total = less(monkeypatch, "UNREAD_BYTES", 250)
-    place.refused(ONE, commands.MessageSend(to="two", text="é" * 51), size)
+    place.refused(ONE, MessageSend(to="two", text="é" * 51), size)
     for to in ("two", "lead"):
-        place.say(ONE, commands.MessageSend(to=to, text="x" * 100))
-    place.refused(ONE, commands.MessageSend(to="two", text="x" * 51), total)
-    place.say(ONE, commands.MessageSend(to="two", text="x" * 50))
-    place.say(TWO, commands.AgentLeave())
-    place.say(ONE, commands.MessageSend(to="lead", text="x" * 100))
+        place.say(ONE, MessageSend(to=to, text="x" * 100))
+    place.refused(ONE, MessageSend(to="two", text="x" * 51), total)
+    place.say(ONE, MessageSend(to="two", text="x" * 50))
+    place.say(TWO, AgentLeave())
+    place.say(ONE, MessageSend(to="lead", text="x" * 100))
 
 
 @pytest.mark.boundary(
@@ -101,17 +108,17 @@ def test_their_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_broadcasts_and_exchanges_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place()
-    large = commands.BroadcastSend(event="note:n", data={"x": "y" * limit.BROADCAST.most})
+    large = BroadcastSend(event="note:n", data={"x": "y" * limit.BROADCAST.most})
     place.refused(ONE, large, limit.BROADCAST)
     files, features = less(monkeypatch, "EXCHANGE_FILES", 3), less(monkeypatch, "EXCHANGES", 2)
     plan = {"feature": "f0", "files": ["a", "b", "c", "d"]}
-    place.refused(ONE, commands.BroadcastSend(event="plan:proposed", data=plan), files)
-    place.say(ONE, commands.BroadcastSend(event="plan:proposed", data={**plan, "files": ["a", "b"]}))
+    place.refused(ONE, BroadcastSend(event="plan:proposed", data=plan), files)
+    place.say(ONE, BroadcastSend(event="plan:proposed", data={**plan, "files": ["a", "b"]}))
     more = {"feature": "f0", "files": ["a", "c", "d"]}
-    place.refused(ONE, commands.BroadcastSend(event="plan:amendment", data=more), files)
-    place.say(ONE, commands.BroadcastSend(event="plan:proposed", data={"feature": "f1", "files": ["e"]}))
-    place.refused(ONE, commands.BroadcastSend(event="plan:proposed", data={"feature": "f2", "files": ["g"]}), features)
-    place.say(TWO, commands.BroadcastSend(event="plan:proposed", data={"feature": "f2", "files": ["g"]}))
+    place.refused(ONE, BroadcastSend(event="plan:amendment", data=more), files)
+    place.say(ONE, BroadcastSend(event="plan:proposed", data={"feature": "f1", "files": ["e"]}))
+    place.refused(ONE, BroadcastSend(event="plan:proposed", data={"feature": "f2", "files": ["g"]}), features)
+    place.say(TWO, BroadcastSend(event="plan:proposed", data={"feature": "f2", "files": ["g"]}))
 
 
 @pytest.mark.boundary(
@@ -119,43 +126,41 @@ def test_broadcasts_and_exchanges_have_an_end(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_locks_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place()
-    many = tuple(commands.WantedResource(path=f"p{number}") for number in range(limit.LOCK_RESOURCES.most + 1))
-    place.refused(ONE, commands.LockAcquire(resources=many), limit.LOCK_RESOURCES)
+    many = tuple(WantedResource(path=f"p{number}") for number in range(limit.LOCK_RESOURCES.most + 1))
+    place.refused(ONE, LockAcquire(resources=many), limit.LOCK_RESOURCES)
     most = less(monkeypatch, "LOCKS", 3)
-    place.say(TWO, commands.LockAcquire(path="theirs"))
-    place.say(ONE, commands.LockAcquire(path="a"))
-    place.say(ONE, commands.LockAcquire(path="b"))
-    place.say(ONE, commands.LockAcquire(path="theirs", wait_s=60))
-    place.refused(ONE, commands.LockAcquire(path="c"), most)
-    place.say(ONE, commands.LockAcquire(path="a"))
-    place.say(ONE, commands.LockRelease(path="b"))
-    place.say(ONE, commands.LockAcquire(path="c"))
+    place.say(TWO, LockAcquire(path="theirs"))
+    place.say(ONE, LockAcquire(path="a"))
+    place.say(ONE, LockAcquire(path="b"))
+    place.say(ONE, LockAcquire(path="theirs", wait_s=60))
+    place.refused(ONE, LockAcquire(path="c"), most)
+    place.say(ONE, LockAcquire(path="a"))
+    place.say(ONE, LockRelease(path="b"))
+    place.say(ONE, LockAcquire(path="c"))
 
 
 def test_scope_requests_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     place, most = Place(), less(monkeypatch, "SCOPE_REQUESTS", 2)
-    asked = [place.say(ONE, commands.ScopeRequest(path=f"p{n}", reason="r"))["request"] for n in range(2)]
-    place.refused(ONE, commands.ScopeRequest(path="p9", reason="r"), most)
-    place.say(TWO, commands.ScopeRequest(path="p9", reason="r"))
-    place.say(THE_PERSON, commands.ScopeRefuse(request=asked[0], reason="no"))
-    place.say(ONE, commands.ScopeRequest(path="p9", reason="r"))
+    asked = [place.say(ONE, ScopeRequest(path=f"p{n}", reason="r"))["request"] for n in range(2)]
+    place.refused(ONE, ScopeRequest(path="p9", reason="r"), most)
+    place.say(TWO, ScopeRequest(path="p9", reason="r"))
+    place.say(THE_PERSON, ScopeRefuse(request=asked[0], reason="no"))
+    place.say(ONE, ScopeRequest(path="p9", reason="r"))
 
 
 def test_specs_and_their_tasks_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place()
     large = {"id": "s", "title": "t", "x": "y" * limit.SPEC.most}
-    place.refused(LEAD, commands.SpecCreate(spec=large), limit.SPEC)
+    place.refused(LEAD, SpecCreate(spec=large), limit.SPEC)
     needs = [f"s{n}" for n in range(limit.SPEC_DEPENDENCIES.most + 1)]
-    place.refused(
-        LEAD, commands.SpecCreate(spec={"id": "s", "title": "t", "dependencies": needs}), limit.SPEC_DEPENDENCIES
-    )
+    place.refused(LEAD, SpecCreate(spec={"id": "s", "title": "t", "dependencies": needs}), limit.SPEC_DEPENDENCIES)
     specs, tasks = less(monkeypatch, "SPECS", 2), less(monkeypatch, "SPEC_TASKS", 2)
     for name in ("a", "b"):
-        place.say(LEAD, commands.SpecCreate(spec={"id": name, "title": "t"}))
-    place.refused(LEAD, commands.SpecCreate(spec={"id": "c", "title": "t"}), specs)
+        place.say(LEAD, SpecCreate(spec={"id": name, "title": "t"}))
+    place.refused(LEAD, SpecCreate(spec={"id": "c", "title": "t"}), specs)
     for task in ("t1", "t2", "t1"):
-        place.say(THE_PERSON, commands.TaskUpdate(spec_id="a", task_id=task, status="done"))
-    place.refused(THE_PERSON, commands.TaskUpdate(spec_id="a", task_id="t3", status="done"), tasks)
+        place.say(THE_PERSON, TaskUpdate(spec_id="a", task_id=task, status="done"))
+    place.refused(THE_PERSON, TaskUpdate(spec_id="a", task_id="t3", status="done"), tasks)
 
 
 @pytest.mark.parametrize(
@@ -172,17 +177,17 @@ def test_a_design_has_an_end(design: dict[str, Any], over: Limit) -> None:
     with pytest.raises(LimitReached) as caught:
         check_design_size(design)
     assert caught.value.data["limit"] == over.name
-    Place().refused(LEAD, commands.DesignPropose(design=design), over)
+    Place().refused(LEAD, DesignPropose(design=design), over)
 
 
 def test_partitions_verdicts_and_submissions_have_an_end() -> None:
     place = Place()
     globs = tuple(f"g{n}" for n in range(limit.PARTITION.most + 1))
-    join = commands.AgentRegister(agent_type="CLAUDE", instance_id="three", partition=globs)
+    join = AgentRegister(agent_type="CLAUDE", instance_id="three", partition=globs)
     place.refused(THE_PERSON, join, limit.PARTITION)
-    place.refused(THE_PERSON, commands.PartitionSet(agent_id="one", globs=globs), limit.PARTITION)
+    place.refused(THE_PERSON, PartitionSet(agent_id="one", globs=globs), limit.PARTITION)
     tokens = tuple(range(limit.SUBMITTED_TOKENS.most + 1))
-    submit = commands.DiffSubmit(spec_id="s", base_oid="0", head_oid="1", tokens=tokens)
+    submit = DiffSubmit(spec_id="s", base_oid="0", head_oid="1", tokens=tokens)
     place.refused(ONE, submit, limit.SUBMITTED_TOKENS)
     verdict = {"type": "review:verdict", "review_id": "v", "decision": "reject"}
     finding = {"msg": "m"}
@@ -197,19 +202,19 @@ def test_partitions_verdicts_and_submissions_have_an_end() -> None:
 def test_remembered_writes_have_an_end_and_are_kept_once_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
     place, most = Place(), less(monkeypatch, "WRITES", 2)
 
-    def write(path: str) -> commands.BroadcastSend:
-        lock = place.say(ONE, commands.LockAcquire(path=path))["locks"][0]
-        return commands.BroadcastSend(event="code:written", data={"file": path, "token": lock["token"], "new_oid": "0"})
+    def write(path: str) -> BroadcastSend:
+        lock = place.say(ONE, LockAcquire(path=path))["locks"][0]
+        return BroadcastSend(event="code:written", data={"file": path, "token": lock["token"], "new_oid": "0"})
 
     for path in ("a", "a", "b"):
         command = write(path)
         place.say(ONE, command)
-        place.say(ONE, commands.LockRelease(path=path))
+        place.say(ONE, LockRelease(path=path))
         place.workspace.fences.write(1, "CLAUDE-two", CodeWritten(file=path, token=1, new_oid="0"))
     assert [item.file for item in place.workspace.messages.writes] == ["a", "b"]
-    lock = place.say(TWO, commands.LockAcquire(path="c"))["locks"][0]
+    lock = place.say(TWO, LockAcquire(path="c"))["locks"][0]
     data = {"file": "c", "token": lock["token"], "new_oid": "0"}
-    place.refused(TWO, commands.BroadcastSend(event="code:written", data=data), most)
+    place.refused(TWO, BroadcastSend(event="code:written", data=data), most)
 
 
 def test_the_hub_is_bound_by_no_limit_and_a_log_is_replayed_whole() -> None:
@@ -218,7 +223,7 @@ def test_the_hub_is_bound_by_no_limit_and_a_log_is_replayed_whole() -> None:
         data = MessageSent(to="CLAUDE-two", text="x" * (limit.MESSAGE.most + 1))
         place.workspace.evolve(Event(place.workspace.seq + 1, "CLAUDE-one", "t", data))
         if number == 0:
-            place.say(THE_HUB, commands.LockAcquire(path="h"))
+            place.say(THE_HUB, LockAcquire(path="h"))
     assert len(place.workspace.messages.waiting) == limit.UNREAD.most + 5
     again = Workspace.load(place.workspace.dump())
     assert state_hash(again) == state_hash(place.workspace)
@@ -248,14 +253,14 @@ def test_whatever_one_token_sends_what_is_kept_stays_within_its_limits(steps: li
             command: commands.AnyCommand
             match kind:
                 case "send":
-                    actor, command = ONE, commands.MessageSend(to=name, text="x" * number)
+                    actor, command = ONE, MessageSend(to=name, text="x" * number)
                 case "ack":
                     of = waiting[number % len(waiting)] if waiting else 0
-                    actor, command = TWO, commands.Ack(of=of)
+                    actor, command = TWO, Ack(of=of)
                 case "lock":
-                    actor, command = (ONE, TWO)[number], commands.LockAcquire(path=name, wait_s=60)
+                    actor, command = (ONE, TWO)[number], LockAcquire(path=name, wait_s=60)
                 case _:
-                    actor, command = ONE, commands.ScopeRequest(path=name, reason="r")
+                    actor, command = ONE, ScopeRequest(path=name, reason="r")
             try:
                 place.say(actor, command)
             except AegisError:

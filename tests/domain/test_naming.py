@@ -15,9 +15,11 @@ from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.core import THE_PERSON, Actor, Workspace, execute
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import agent_id, instance_id
-from aegis_tui.domain.instance.model import AgentJoined, InstancePlanned
+from aegis_tui.domain.instance.commands import AgentRegister
+from aegis_tui.domain.instance.events import AgentJoined, InstancePlanned
 from aegis_tui.domain.role import ROLES
 from aegis_tui.domain.run.design import Design, check_design
+from aegis_tui.domain.spec.commands import SpecCreate, TaskUpdate
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.hub.interest import Interest
 
@@ -32,7 +34,7 @@ def say(workspace: Workspace, command: commands.AnyCommand, actor: Actor = THE_P
 
 def register(**fields: Any) -> Workspace:
     workspace = Workspace()
-    say(workspace, commands.AgentRegister(**{"agent_type": "CLAUDE", "instance_id": "one", **fields}))
+    say(workspace, AgentRegister(**{"agent_type": "CLAUDE", "instance_id": "one", **fields}))
     return workspace
 
 
@@ -74,7 +76,7 @@ def test_a_role_is_one_that_has_rights(role: str) -> None:
 def test_ids_that_differ_in_case_only_are_one() -> None:
     workspace = register(instance_id="frontend")
     with pytest.raises(AegisError, match="frontend"):
-        say(workspace, commands.AgentRegister(agent_type="CLAUDE", instance_id="Frontend"))
+        say(workspace, AgentRegister(agent_type="CLAUDE", instance_id="Frontend"))
 
 
 def test_the_kind_of_a_planned_instance_is_not_what_it_says() -> None:
@@ -91,7 +93,7 @@ def test_the_kind_of_a_planned_instance_is_not_what_it_says() -> None:
         partition=(),
     )
     workspace.evolve(Event(1, "NATIVE-w01", "2026-01-01T00:00:00Z", planned))
-    command = commands.AgentRegister(agent_type="\u202eEVIL", instance_id="../x", role="person")
+    command = AgentRegister(agent_type="\u202eEVIL", instance_id="../x", role="person")
     actor = Actor("NATIVE-w01", "instance")
     outcome = execute(workspace, command, actor=actor, request_id="r", now=0.0, timestamp="2026-01-01T00:00:00Z")
     joined = outcome.events[0].data
@@ -102,31 +104,31 @@ def test_the_kind_of_a_planned_instance_is_not_what_it_says() -> None:
 @pytest.mark.parametrize("text", [*HOSTILE, "a..b", "a.", "x.lock", "a" * 101, "hub"])
 def test_a_spec_id_can_be_a_file(text: str) -> None:
     with pytest.raises(UsageError, match="spec id"):
-        say(Workspace(), commands.SpecCreate(spec={"id": text, "title": "t"}))
+        say(Workspace(), SpecCreate(spec={"id": text, "title": "t"}))
     with pytest.raises(UsageError, match="spec id"):
-        say(Workspace(), commands.SpecCreate(spec={"id": "s", "title": "t", "dependencies": [text]}))
+        say(Workspace(), SpecCreate(spec={"id": "s", "title": "t", "dependencies": [text]}))
 
 
 @pytest.mark.parametrize("title", ["a\nb", "\u202ea", "a\x00", " "])
 def test_a_title_is_one_plain_line(title: str) -> None:
     with pytest.raises(UsageError, match="title"):
-        say(Workspace(), commands.SpecCreate(spec={"id": "s", "title": title}))
+        say(Workspace(), SpecCreate(spec={"id": "s", "title": title}))
 
 
 @pytest.mark.parametrize("value", ["s1", {"s1": 1}, 5])
 def test_dependencies_are_a_list(value: object) -> None:
     with pytest.raises(UsageError, match="dependencies"):
-        say(Workspace(), commands.SpecCreate(spec={"id": "s", "title": "t", "dependencies": value}))
+        say(Workspace(), SpecCreate(spec={"id": "s", "title": "t", "dependencies": value}))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("field", ["task_id", "status"])
 def test_tasks_and_their_states_are_words(field: str, text: str) -> None:
     workspace = Workspace()
-    say(workspace, commands.SpecCreate(spec={"id": "s", "title": "t"}))
+    say(workspace, SpecCreate(spec={"id": "s", "title": "t"}))
     fields = {"spec_id": "s", "task_id": "t", "status": "completed", field: text}
     with pytest.raises(UsageError):
-        say(workspace, commands.TaskUpdate(**fields))
+        say(workspace, TaskUpdate(**fields))
 
 
 @pytest.mark.parametrize("text", ["--upload-pack=x", "refs/heads/main", "a b", "\n", "HEAD~1", "x" * 65])

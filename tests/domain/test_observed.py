@@ -9,9 +9,10 @@ import pytest
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, execute, state_hash
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance.model import InstancePrepared
+from aegis_tui.domain.instance.events import InstancePrepared
 from aegis_tui.domain.lock.ended import KEPT_ENDS
-from aegis_tui.domain.message.model import FileChanged
+from aegis_tui.domain.message.commands import FileObserved
+from aegis_tui.domain.message.events import FileChanged
 from aegis_tui.domain.workspace import Workspace
 
 ONE, TWO = Actor("CLAUDE-one", "instance"), Actor("CLAUDE-two", "instance")
@@ -54,7 +55,7 @@ class Place:
 
     def is_unlocked(self, agent_id: str = ONE.agent_id, path: str = PATH, **facts: Any) -> bool:
         facts = {"since_seq": self.workspace.seq, **facts}
-        observed = commands.FileObserved(agent_id=agent_id, path=path, change_type="modified", worktree="/one", **facts)
+        observed = FileObserved(agent_id=agent_id, path=path, change_type="modified", worktree="/one", **facts)
         (event,) = execute(
             self.workspace, observed, actor=THE_HUB, request_id="o", now=0.0, timestamp="2026-01-01T00:00:00Z"
         ).events

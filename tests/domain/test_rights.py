@@ -10,10 +10,14 @@ from aegis_tui.domain import command as commands
 from aegis_tui.domain.command import AnyCommand, ClientCommand, HubCommand
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Workspace, execute
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance.model import InstancePlanned
+from aegis_tui.domain.instance.commands import AgentRegister, InstanceStart
+from aegis_tui.domain.instance.events import InstancePlanned
+from aegis_tui.domain.lock.commands import LockAcquire
+from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.domain.message.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS, action_of, check_right
 from aegis_tui.domain.role import ROLES
+from aegis_tui.domain.spec.commands import SpecCreate
 from aegis_tui.errors import AegisError, Refused, UsageError
 from aegis_tui.sdk.tools import tools_of
 
@@ -112,10 +116,10 @@ def _some(annotation: object) -> object:
 
 
 def every_command() -> list[AnyCommand]:
-    modes = [example(commands.LockAcquire, lock_type=mode) for mode in ("EXCLUSIVE", "SHARED", "REVIEW")]
+    modes = [example(LockAcquire, lock_type=mode) for mode in ("EXCLUSIVE", "SHARED", "REVIEW")]
     events = sorted({name.partition(" ")[0] for name in (*PLAN_ORDER, *FILE_ORDER) if ":" in name})
-    told = [example(commands.BroadcastSend, event=event) for event in (*events, "review:completed", "note:x")]
-    others = [kind for kind in get_args(AnyCommand) if kind not in (commands.LockAcquire, commands.BroadcastSend)]
+    told = [example(BroadcastSend, event=event) for event in (*events, "review:completed", "note:x")]
+    others = [kind for kind in get_args(AnyCommand) if kind not in (LockAcquire, BroadcastSend)]
     return [*modes, *told, *(example(kind) for kind in others)]
 
 
@@ -175,12 +179,12 @@ def test_the_core_keeps_to_the_table(command: AnyCommand) -> None:
 @pytest.mark.parametrize(
     ("holder", "command"),
     [
-        ("worker", commands.SpecCreate(spec=SPEC)),
-        ("worker", commands.BroadcastSend(event="review:completed", data={"status": "APPROVED", "feature": "f"})),
-        ("worker", commands.BroadcastSend(event="plan:approved", data={"feature": "f"})),
-        ("reviewer", commands.LockAcquire(path="src/a.py")),
-        ("scout", commands.LockAcquire(path="src/a.py", lock_type="REVIEW")),
-        ("worker", commands.InstanceStart(role="worker")),
+        ("worker", SpecCreate(spec=SPEC)),
+        ("worker", BroadcastSend(event="review:completed", data={"status": "APPROVED", "feature": "f"})),
+        ("worker", BroadcastSend(event="plan:approved", data={"feature": "f"})),
+        ("reviewer", LockAcquire(path="src/a.py")),
+        ("scout", LockAcquire(path="src/a.py", lock_type="REVIEW")),
+        ("worker", InstanceStart(role="worker")),
     ],
 )
 def test_what_was_seen_in_the_field_is_refused(holder: str, command: AnyCommand) -> None:
@@ -194,7 +198,7 @@ def test_what_was_seen_in_the_field_is_refused(holder: str, command: AnyCommand)
 def test_an_agent_that_a_person_lets_join_has_the_rights_of_its_role() -> None:
     workspace = Workspace()
     for role in ROLES:
-        join = commands.AgentRegister(agent_type="CLAUDE", instance_id=f"a-{role}", role=role)
+        join = AgentRegister(agent_type="CLAUDE", instance_id=f"a-{role}", role=role)
         execute(workspace, join, actor=THE_PERSON, request_id=role, now=0.0, timestamp="t")
         for command in every_command():
             allowed = role in TABLE.get(action_of(command), set())
@@ -222,7 +226,7 @@ def test_a_role_of_an_old_log_may_do_what_every_role_may() -> None:
 
 def test_an_instance_that_is_gone_may_only_do_what_needs_no_role() -> None:
     with pytest.raises(Refused) as caught:
-        check_right(Workspace(), example(commands.LockAcquire, lock_type="EXCLUSIVE"), Actor("CLAUDE-x", "instance"))
+        check_right(Workspace(), example(LockAcquire, lock_type="EXCLUSIVE"), Actor("CLAUDE-x", "instance"))
     assert caught.value.code == "instance.unknown"
 
 
@@ -230,7 +234,7 @@ def test_an_instance_that_is_gone_may_only_do_what_needs_no_role() -> None:
 def test_only_events_of_the_contract_are_broadcast(event: str) -> None:
     for actor in (THE_PERSON, actor_of("worker")):
         with pytest.raises(UsageError, match="there is no event"):
-            check_right(peopled(), commands.BroadcastSend(event=event), actor)
+            check_right(peopled(), BroadcastSend(event=event), actor)
 
 
 TOOL_COMMANDS = {

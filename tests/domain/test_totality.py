@@ -58,7 +58,7 @@ LockEvent = (
 
 
 def test_an_event_that_is_added_to_its_union_alone_is_named(tmp_path: Path) -> None:
-    found = gaps_after(tmp_path, ("domain/lock/model.py", "LockEvent = (\n    LockAcquired\n", STOLEN))
+    found = gaps_after(tmp_path, ("domain/lock/events.py", "LockEvent = (\n    LockAcquired\n", STOLEN))
     assert found == [
         "folds of events of a lock: LockStolen",
         "words of events: LockStolen",
@@ -67,12 +67,12 @@ def test_an_event_that_is_added_to_its_union_alone_is_named(tmp_path: Path) -> N
 
 
 def test_a_command_without_a_rule_is_named(tmp_path: Path) -> None:
-    found = gaps_after(tmp_path, ("domain/run/rules.py", "        commands.RunHalt: halt,\n", ""))
+    found = gaps_after(tmp_path, ("domain/run/rules.py", "        RunHalt: halt,\n", ""))
     assert found == ["rules of commands: RunHalt"]
 
 
 def test_an_event_in_no_union_and_a_command_without_rights_are_named(tmp_path: Path) -> None:
     ungiven = ("domain/rights.py", '        "run:halt": _PERSON,\n', "")
-    found = gaps_after(tmp_path, ("domain/lock/model.py", "    | LockDenied\n", ""), ungiven)
+    found = gaps_after(tmp_path, ("domain/lock/events.py", "    | LockDenied\n", ""), ungiven)
     assert "events that are defined and in no union: LockDenied" in found
     assert "rights to commands: run:halt" in found

@@ -15,12 +15,12 @@ from aegis_tui.domain.command import AnyCommand, ClientCommand, HubCommand
 from aegis_tui.domain.core import RULES
 from aegis_tui.domain.effect import STEP_WORDS, Effect
 from aegis_tui.domain.event import AnyEventData
-from aegis_tui.domain.lock.model import LockEvent
+from aegis_tui.domain.lock.events import LockEvent
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.model import CommandData, EventData, by_type
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
 from aegis_tui.domain.run import events as run_event
-from aegis_tui.domain.run.model import FOLDS
+from aegis_tui.domain.run.table import FOLDS
 from aegis_tui.domain.words import WORDS
 from aegis_tui.domain.workspace import ROUTES
 from aegis_tui.hub.schema_names import NAMES

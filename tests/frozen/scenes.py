@@ -12,7 +12,7 @@ from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import EventData
 from aegis_tui.domain.run.report import fold_report
-from aegis_tui.domain.spec.model import SpecFailed, SpecTaskCompleted
+from aegis_tui.domain.spec.events import SpecFailed, SpecTaskCompleted
 from tests.domain.test_transcript import BASE, CHECK, CROSSING, Run, side_by_side, to_the_end
 
 ONE, TWO, THREE = (Actor(f"CLAUDE-{name}", "instance") for name in ("one", "two", "three"))

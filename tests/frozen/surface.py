@@ -20,8 +20,12 @@ from aegis_tui.cli import lock_verbs, main, tree
 from aegis_tui.domain import command, event, ids, model, role
 from aegis_tui.domain.instance import model as instance
 from aegis_tui.domain.lock import model as lock
+from aegis_tui.domain.lock.events import LockDenied, WithdrawnCode
 from aegis_tui.domain.message import model as message
+from aegis_tui.domain.piece.events import Resolution
+from aegis_tui.domain.piece.model import Conflict, PieceStatus
 from aegis_tui.domain.qa import check
+from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import events as run_event
 from aegis_tui.domain.run import model as run
 from aegis_tui.domain.spec import model as task_spec
@@ -132,7 +136,7 @@ def names() -> Surface:
 
 _WORDS: dict[str, Any] = {
     "run status": run.RunStatus,
-    "piece status": run.PieceStatus,
+    "piece status": PieceStatus,
     "phase": instance.Phase,
     "stage": run_event.Stage,
     "lock mode": lock.LockMode,
@@ -140,11 +144,11 @@ _WORDS: dict[str, Any] = {
     "task": instance.TaskKind,
     "spec status": task_spec.SpecStatus,
     "check status": check.QaCheck.model_fields["status"].annotation,
-    "review status": run.Review.model_fields["status"].annotation,
-    "conflict": run.Conflict.model_fields["kind"].annotation,
-    "resolution": run_event.Resolution,
-    "withdrawn": lock.WithdrawnCode,
-    "denied": lock.LockDenied.model_fields["code"].annotation,
+    "review status": Review.model_fields["status"].annotation,
+    "conflict": Conflict.model_fields["kind"].annotation,
+    "resolution": Resolution,
+    "withdrawn": WithdrawnCode,
+    "denied": LockDenied.model_fields["code"].annotation,
     "change": message.ChangeType,
 }
 

@@ -15,9 +15,10 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[import-untyped]
 
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
-from aegis_tui.domain.command import ClientCommand, FileObserved
+from aegis_tui.domain.command import ClientCommand
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON
 from aegis_tui.domain.event import AnyEventData
+from aegis_tui.domain.message.commands import FileObserved
 from aegis_tui.domain.model import by_type
 from aegis_tui.hub.contract import contract_text
 from aegis_tui.hub.fanout import Fanout

@@ -7,10 +7,10 @@ import pytest
 
 from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
-from aegis_tui.domain.command import Heartbeat
 from aegis_tui.domain.core import execute, state_hash
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.commands import Heartbeat
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, HubUnavailable, LockHeld, StoreError, UsageError
 from aegis_tui.hub.engine import Engine

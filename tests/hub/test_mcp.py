@@ -16,22 +16,18 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from aegis_tui.domain import command as commands
-from aegis_tui.domain.core import THE_HUB, THE_PERSON
-from aegis_tui.domain.ids import hash_token
-from aegis_tui.domain.qa.check import QaCheck
-from aegis_tui.domain.run.events import Overlapping, RunFacts, RunOptions
-from aegis_tui.hub.engine import Engine
+from aegis_tui.domain.core import THE_HUB
+from aegis_tui.domain.instance.commands import AgentLeave
 from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 from aegis_tui.sdk.tools import NAMES
+from tests.hub.effects import Run
 
 LOCKS = {"acquire_lock", "renew_lock", "release_lock"}
 TASKS = {"claim_task", "update_task", "report_done"}
-WORKER = LOCKS | TASKS | {"get_scope", "request_scope", "send_message", "read_messages", "get_context"}
 CONTRACT = {
-    "worker": WORKER,
+    "worker": LOCKS | TASKS | {"get_scope", "request_scope", "send_message", "read_messages", "get_context"},
     "commander": {"propose_design", "dispatch_workers", "check_conflicts", "run_qa", "integrate"},
     "reviewer": {"post_findings", "approve", "reject"},
     "consultant": {"create_spec"},
@@ -291,55 +287,6 @@ def overlapping() -> dict[str, Any]:
     return {**DESIGN, "features": features}
 
 
-class Run:
-    """Plays the hub's effects on a run, through the engine."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.known: set[str] = set()
-
-    async def mark(self, command: commands.AnyCommand) -> None:
-        await self.engine.submit(command, THE_HUB)
-
-    async def start(self) -> None:
-        facts = RunFacts(workspace="k", base_oid="0" * 40, base_branch="main", qa_commands=("pytest",))
-        start = commands.RunStart(goal="g", options=RunOptions(yes=True), run="run1", facts=facts)
-        await self.engine.submit(start, THE_PERSON)
-        await self.mark(commands.RunMarkPrepared(run="run1"))
-
-    async def bring_up(self, agent_id: str) -> str:
-        token = f"token-of-{agent_id}"
-        await self.mark(commands.InstanceMarkPrepared(agent_id=agent_id, worktree="/w", token_hash=hash_token(token)))
-        await self.mark(commands.InstanceMarkLaunched(agent_id=agent_id, pane="%1", pid=1))
-        actor = type(THE_HUB)(agent_id, "instance")
-        await self.engine.submit(commands.AgentRegister(), actor)
-        self.known.add(agent_id)
-        return token
-
-    async def bring_up_reviewer(self) -> str:
-        alive = await self.engine.read(lambda w: [i.agent_id for i in w.instances.alive() if i.role == "reviewer"])
-        (fresh,) = set(alive) - self.known
-        return await self.bring_up(fresh)
-
-    async def observe_conflict(self) -> None:
-        soft = Overlapping(a="alpha", b="beta", path="src/routes.py", kind="soft")
-        await self.mark(commands.ConflictsObserved(run="run1", overlaps=(soft,)))
-
-    async def check(self, piece: str, head: str, path: str) -> None:
-        await self.mark(commands.PieceMarkChecked(run="run1", piece=piece, head_oid=head, files=(path,)))
-
-    async def apply(self, piece: str, head: str) -> None:
-        await self.mark(commands.MergeMarkApplied(run="run1", piece=piece, head_oid=head, oid=f"m{piece}"))
-
-    async def check_composition(self) -> None:
-        files = ("src/a/x.py", "src/b/x.py")
-        await self.mark(commands.CompositionMarkChecked(run="run1", oid="mbeta", files=files))
-
-    async def finish_qa(self) -> None:
-        check = QaCheck(check="t", command="pytest", status="passed", ok=True, passed=3, failed=0)
-        await self.mark(commands.QaMarkFinished(run="run1", round=0, tree="T", oid="mbeta", checks=(check,)))
-
-
 def ask(address: HubAddress, method: str, body: str | None, headers: dict[str, str]) -> int:
     host, port = address.url.removeprefix("http://").split(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=5)
@@ -378,7 +325,7 @@ def test_the_door_of_mcp_refuses_what_the_others_refuse(paths: WorkspacePaths) -
             ]
             for method, body, headers, status in cases:
                 assert await asyncio.to_thread(ask, address, method, body, headers) == status, (method, headers)
-            await engine.submit(commands.AgentLeave(), type(THE_HUB)("CLAUDE-one", "instance"))
+            await engine.submit(AgentLeave(), type(THE_HUB)("CLAUDE-one", "instance"))
             assert await asyncio.to_thread(ask, address, "POST", INITIALIZE, good) == 401
 
     asyncio.run(main())

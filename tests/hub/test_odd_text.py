@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from aegis_tui.domain.command import FileObserved, RunFail, loggable
+from aegis_tui.domain.command import loggable
 from aegis_tui.domain.decision import THE_HUB, Actor
+from aegis_tui.domain.message.commands import FileObserved
 from aegis_tui.domain.model import is_encodable
+from aegis_tui.domain.run.commands import RunFail
 
 
 def test_what_the_hub_says_itself_is_put_into_a_form_that_can_be_sent() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.symbols.reader import FileSymbols
-from aegis_tui.domain.lock.model import LockMoved
+from aegis_tui.domain.lock.events import LockMoved
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.domain.workspace import state_hash
 from aegis_tui.errors import AegisError, LockHeld, StaleToken, UsageError

@@ -13,7 +13,7 @@ from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.salvage import LOST_EVENT, UNMARKED_EVENTS
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
-from aegis_tui.domain.message.model import Broadcast
+from aegis_tui.domain.message.events import Broadcast
 from aegis_tui.errors import HubUnavailable, StoreError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import load_or_create_key, only_hub

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.event import AnyEventData, Event, event_to_wire
-from aegis_tui.domain.instance.model import AgentJoined, InstancePlanned, InstancePrepared
-from aegis_tui.domain.message.model import FileChanged
+from aegis_tui.domain.instance.events import AgentJoined, InstancePlanned, InstancePrepared
+from aegis_tui.domain.message.events import FileChanged
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.run import open_hub
 from aegis_tui.hub.watching import WatchService

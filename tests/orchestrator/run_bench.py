@@ -12,7 +12,10 @@ from aegis_tui.config import Limits
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.commands import AgentRegister
 from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.piece.commands import DiffSubmit
+from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.workspace import Workspace
@@ -129,7 +132,7 @@ class Bench:
         """Give the goal."""
         facts = RunFacts(workspace="k", base_oid=self.repository.head, base_branch="main", qa_commands=(CHECK,))
         options = RunOptions(base_url="http://127.0.0.1:1/v1", sandbox="off", **self.options)
-        command = commands.RunStart(goal="Two things", design=self.design, options=options, run="run1", facts=facts)
+        command = RunStart(goal="Two things", design=self.design, options=options, run="run1", facts=facts)
         await engine.submit(command, THE_PERSON)
 
     async def play(self, engine: Engine) -> None:
@@ -146,7 +149,7 @@ class Bench:
         if played is False:
             return
         me = Actor(item.agent_id, "instance")
-        await engine.submit(commands.AgentRegister(), me)
+        await engine.submit(AgentRegister(), me)
         if played == "joined":
             return
         if item.review_id:
@@ -155,7 +158,7 @@ class Bench:
         elif item.piece:
             path = f"src/{item.piece[0]}/new.py"
             head = self.repository.change(item.branch or "", {path: f"by = '{item.instance_id}'\n"})
-            diff = commands.DiffSubmit(
+            diff = DiffSubmit(
                 spec_id=f"run1-{item.piece}", base_oid=item.base_oid or self.repository.head, head_oid=head
             )
             await engine.submit(diff, me)

@@ -12,8 +12,10 @@ import pytest
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.domain.lock.fence import FencedWrite, PieceFences
 from aegis_tui.domain.lock.region import blob_id
-from aegis_tui.domain.run.events import Finding, RunFacts, RunOptions
-from aegis_tui.domain.run.model import Piece, Run
+from aegis_tui.domain.piece.model import Piece
+from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.run.events import RunFacts, RunOptions
+from aegis_tui.domain.run.model import Run
 from aegis_tui.orchestrator.integrate import Integrator
 
 NAME = "table.txt"

@@ -9,16 +9,18 @@ from typing import Any, TypeVar, cast, get_args
 
 import pytest
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain import effect as effects
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.core import THE_HUB
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance.commands import InstanceMarkExited, InstanceMarkFailed, InstanceMarkReclaimed
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.events import QaBaseChecked
 from aegis_tui.domain.qa.verdict import compare
-from aegis_tui.domain.run.events import QaBaseChecked, Stage
+from aegis_tui.domain.run.commands import RunFail, RunMarkCommitted
+from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import GitError, Refused
@@ -197,7 +199,7 @@ def test_a_run_that_cannot_be_cleaned_up_ends_all_the_same_and_says_what_is_left
     hub.to_final_qa()
     hub.qa(True)
     hub.send(
-        commands.RunMarkCommitted(
+        RunMarkCommitted(
             run="run1", oid="c", branch="aegis/run1/result", subject="feat: g", tree="T", files=2, trailers={}
         )
     )
@@ -227,20 +229,20 @@ def test_a_run_that_cannot_be_cleaned_up_ends_all_the_same_and_says_what_is_left
 )
 def test_an_effect_of_the_run_is_given_up_in_words_about_the_work(effect: effects.Effect, words: str) -> None:
     command = given_up_command(effect, Cause(message="no", hint="do this"))
-    assert isinstance(command, commands.RunFail)
+    assert isinstance(command, RunFail)
     assert words in command.message and (command.cause, command.hint) == ("no", "do this")
 
 
 def test_an_effect_of_an_instance_is_given_up_with_its_reason() -> None:
     cause = Cause(message="no", outlook="certain")
     failed = given_up_command(effects.PrepareInstance("NATIVE-w01"), cause)
-    assert isinstance(failed, commands.InstanceMarkFailed) and failed.cause is not None and failed.cause.is_certain
+    assert isinstance(failed, InstanceMarkFailed) and failed.cause is not None and failed.cause.is_certain
     launched = given_up_command(effects.LaunchInstance("NATIVE-w01"), cause)
-    assert isinstance(launched, commands.InstanceMarkFailed) and "its pane could not be made: no" in launched.reason
+    assert isinstance(launched, InstanceMarkFailed) and "its pane could not be made: no" in launched.reason
     stopped = given_up_command(effects.StopInstance("NATIVE-w01"), cause)
-    assert isinstance(stopped, commands.InstanceMarkExited) and "could not be stopped: no" in stopped.reason
+    assert isinstance(stopped, InstanceMarkExited) and "could not be stopped: no" in stopped.reason
     left = given_up_command(effects.ReclaimInstance("NATIVE-w01"), cause)
-    assert isinstance(left, commands.InstanceMarkReclaimed) and (left.removed, left.reason) == (False, "no")
+    assert isinstance(left, InstanceMarkReclaimed) and (left.removed, left.reason) == (False, "no")
     assert given_up_command(effects.FinishRun("run1"), cause) is None
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.run.events import RunFacts, RunOptions
-from aegis_tui.domain.run.model import Piece, PieceStatus, Run
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.rules import parse_design
 from aegis_tui.orchestrator.integrate import Integrator
 

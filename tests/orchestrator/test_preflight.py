@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from aegis_tui.domain.command import RunStart
+from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, DesignRefused, Refused
 from aegis_tui.orchestrator.preflight import Preflight

@@ -26,7 +26,7 @@ import pytest
 from aegis_tui.adapters.store.mark import AcknowledgedMark
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.core import state_hash
-from aegis_tui.domain.lock.model import LockAcquired
+from aegis_tui.domain.lock.events import LockAcquired
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import HubUnavailable, StoreError
 from aegis_tui.hub.recovery import recover

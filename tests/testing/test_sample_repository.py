@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from aegis_tui.application.design import load_design
+from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.run.brief import qa_brief, rebase_brief
-from aegis_tui.domain.run.events import Overlapping, RunFacts, RunOptions
+from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import UsageError

@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Input
 
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance.model import AgentState
+from aegis_tui.domain.instance.events import AgentState
 from aegis_tui.domain.run.report import fold_report
 from aegis_tui.tui import app as app_module
 from aegis_tui.tui.feed import Batch, Connection, Stale

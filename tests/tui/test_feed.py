@@ -15,7 +15,7 @@ import pytest
 
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.message.model import Broadcast
+from aegis_tui.domain.message.events import Broadcast
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.sdk.connection import Connection as Stream
 from aegis_tui.sdk.connection import Endpoint, open_connection

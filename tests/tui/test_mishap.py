@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.message.model import Broadcast
+from aegis_tui.domain.message.events import Broadcast
 from aegis_tui.tui import mishap
 from aegis_tui.tui.feed import Batch
 from aegis_tui.tui.mishap import Mishaps

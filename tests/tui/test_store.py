@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import App
 
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.message.model import Broadcast
+from aegis_tui.domain.message.events import Broadcast
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.store import CATCHING_UP, NO_HUB, WorkspaceStore
 

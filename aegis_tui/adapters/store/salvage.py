@@ -22,7 +22,7 @@ from aegis_tui.adapters.store.mark import AcknowledgedMark
 from aegis_tui.adapters.store.row import checked_event, is_sound_reply, unpack_snapshot
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog, store_error
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.message.model import Broadcast
+from aegis_tui.domain.message.events import Broadcast
 
 LOST_EVENT = "note:lost"
 """The event that stands in for one that could not be read."""

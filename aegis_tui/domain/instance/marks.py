@@ -5,19 +5,24 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause, Outlook, ended, one_line
 from aegis_tui.domain.decision import Actor, Decision
-from aegis_tui.domain.instance.model import InstanceExited, InstanceLaunched, InstancePrepared, InstanceReclaimed, Phase
+from aegis_tui.domain.instance.commands import (
+    InstanceMarkExited,
+    InstanceMarkFailed,
+    InstanceMarkLaunched,
+    InstanceMarkPrepared,
+    InstanceMarkReclaimed,
+)
+from aegis_tui.domain.instance.events import InstanceExited, InstanceLaunched, InstancePrepared, InstanceReclaimed
+from aegis_tui.domain.instance.model import Phase
 from aegis_tui.domain.instance.rules import lose
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.workspace import Workspace
 
 
-def mark_prepared(
-    workspace: Workspace, command: commands.InstanceMarkPrepared, actor: Actor, request_id: str
-) -> Decision:
+def mark_prepared(workspace: Workspace, command: InstanceMarkPrepared, actor: Actor, request_id: str) -> Decision:
     """Its worktree and launch record exist."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.PLANNED:
@@ -26,9 +31,7 @@ def mark_prepared(
     return Decision([(command.agent_id, data)])
 
 
-def mark_launched(
-    workspace: Workspace, command: commands.InstanceMarkLaunched, actor: Actor, request_id: str
-) -> Decision:
+def mark_launched(workspace: Workspace, command: InstanceMarkLaunched, actor: Actor, request_id: str) -> Decision:
     """Its pane is open; the program may have joined before this is known."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.pane is not None:
@@ -36,7 +39,7 @@ def mark_launched(
     return Decision([(command.agent_id, InstanceLaunched(pane=command.pane, pid=command.pid))])
 
 
-def mark_exited(workspace: Workspace, command: commands.InstanceMarkExited, actor: Actor, request_id: str) -> Decision:
+def mark_exited(workspace: Workspace, command: InstanceMarkExited, actor: Actor, request_id: str) -> Decision:
     """Its program ended: as asked, or it is lost."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase in (Phase.GONE, Phase.RECLAIMED, Phase.PLANNED):
@@ -52,15 +55,13 @@ def mark_exited(workspace: Workspace, command: commands.InstanceMarkExited, acto
     return Decision(drafts)
 
 
-def _ending(command: commands.InstanceMarkExited) -> str:
+def _ending(command: InstanceMarkExited) -> str:
     if command.signal is not None:
         return f"signal {command.signal}"
     return "unknown status" if command.status is None else f"status {command.status}"
 
 
-def mark_reclaimed(
-    workspace: Workspace, command: commands.InstanceMarkReclaimed, actor: Actor, request_id: str
-) -> Decision:
+def mark_reclaimed(workspace: Workspace, command: InstanceMarkReclaimed, actor: Actor, request_id: str) -> Decision:
     """Its worktree is gone."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.GONE:
@@ -68,7 +69,7 @@ def mark_reclaimed(
     return Decision([(command.agent_id, InstanceReclaimed(**command.model_dump(exclude={"type", "agent_id"})))])
 
 
-def mark_failed(workspace: Workspace, command: commands.InstanceMarkFailed, actor: Actor, request_id: str) -> Decision:
+def mark_failed(workspace: Workspace, command: InstanceMarkFailed, actor: Actor, request_id: str) -> Decision:
     """It could not be brought up."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or not instance.is_alive:
@@ -78,10 +79,10 @@ def mark_failed(workspace: Workspace, command: commands.InstanceMarkFailed, acto
 
 RULES: Final[Rules] = MappingProxyType(
     {
-        commands.InstanceMarkPrepared: mark_prepared,
-        commands.InstanceMarkLaunched: mark_launched,
-        commands.InstanceMarkExited: mark_exited,
-        commands.InstanceMarkReclaimed: mark_reclaimed,
-        commands.InstanceMarkFailed: mark_failed,
+        InstanceMarkPrepared: mark_prepared,
+        InstanceMarkLaunched: mark_launched,
+        InstanceMarkExited: mark_exited,
+        InstanceMarkReclaimed: mark_reclaimed,
+        InstanceMarkFailed: mark_failed,
     }
 )

@@ -5,32 +5,41 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain import ids, naming
 from aegis_tui.domain.cause import Cause
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.inert import inert
-from aegis_tui.domain.instance.model import (
+from aegis_tui.domain.instance.commands import (
+    AgentLeave,
+    AgentRegister,
+    AgentReport,
+    InstanceSend,
+    InstanceStart,
+    InstanceStop,
+    SessionExpire,
+)
+from aegis_tui.domain.instance.events import (
     AgentJoined,
     AgentLeft,
     AgentState,
-    Instance,
     InstanceLost,
     InstancePlanned,
     InstanceStopping,
-    Phase,
-    TaskKind,
 )
+from aegis_tui.domain.instance.model import Instance, Phase, TaskKind
 from aegis_tui.domain.lock import end as lock_end
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.message.model import MessageSent
+from aegis_tui.domain.message.events import MessageSent
+from aegis_tui.domain.piece.events import MergeQueued, PieceReopened
+from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.run import brief
-from aegis_tui.domain.run.events import MergeQueued, PieceReopened, Stage
-from aegis_tui.domain.run.model import Piece, PieceStatus, Run
+from aegis_tui.domain.run.events import Stage
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.reservation import as_partitioned, check_free, globs_of
-from aegis_tui.domain.spec.model import SpecDiffSubmitted, SpecInProgress, TaskUpdated
+from aegis_tui.domain.spec.commands import TaskUpdate
+from aegis_tui.domain.spec.events import SpecDiffSubmitted, SpecInProgress, TaskUpdated
 from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace
 from aegis_tui.errors import Refused, UsageError
 
@@ -71,7 +80,7 @@ def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | No
     return run, piece
 
 
-def register(workspace: Workspace, command: commands.AgentRegister, actor: Actor, request_id: str) -> Decision:
+def register(workspace: Workspace, command: AgentRegister, actor: Actor, request_id: str) -> Decision:
     """Join, or join again after a lost connection: the session stays the same."""
     if actor.kind == "person":
         return _join_outside(workspace, command, request_id)
@@ -99,7 +108,7 @@ def _joined_reply(agent_id: str, session: str) -> dict[str, object]:
     return {"agent_id": agent_id, "session": session, "ttl_s": SESSION_TTL_S}
 
 
-def _join_outside(workspace: Workspace, command: commands.AgentRegister, request_id: str) -> Decision:
+def _join_outside(workspace: Workspace, command: AgentRegister, request_id: str) -> Decision:
     short = naming.check_outside_id(command.instance_id or "")
     kind = naming.check_kind(command.agent_type)
     role = naming.check_role(command.role or "worker")
@@ -159,7 +168,7 @@ def spec_path(spec_id: str) -> str:
     return f".agents/specs/active/{spec_id}.yaml"
 
 
-def report(workspace: Workspace, command: commands.AgentReport, actor: Actor, request_id: str) -> Decision:
+def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id: str) -> Decision:
     """Take down what an agent says of itself; a worker that gives up makes room for a fresh one."""
     instance = own_instance(workspace, actor)
     said = AgentState(**command.model_dump(exclude={"type", "cause"}), source="hub", cause=command.cause)
@@ -244,7 +253,7 @@ def lose(workspace: Workspace, instance: Instance, reason: str, cause: Cause | N
     return [*drafts, (instance.agent_id, lost), *reopened]
 
 
-def leave(workspace: Workspace, command: commands.AgentLeave, actor: Actor, request_id: str) -> Decision:
+def leave(workspace: Workspace, command: AgentLeave, actor: Actor, request_id: str) -> Decision:
     """The program says goodbye; with its task undone that counts as lost."""
     instance = own_instance(workspace, actor)
     if instance.run is not None:
@@ -253,7 +262,7 @@ def leave(workspace: Workspace, command: commands.AgentLeave, actor: Actor, requ
     return Decision([*drafts, (instance.agent_id, AgentLeft(reason=command.reason))])
 
 
-def session_expire(workspace: Workspace, command: commands.SessionExpire, actor: Actor, request_id: str) -> Decision:
+def session_expire(workspace: Workspace, command: SessionExpire, actor: Actor, request_id: str) -> Decision:
     """A session that was not renewed in time; nothing when it was, or is another one now."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.JOINED or instance.session != command.session:
@@ -265,7 +274,7 @@ def session_expire(workspace: Workspace, command: commands.SessionExpire, actor:
     return Decision(lose(workspace, instance, reason))
 
 
-def stop(workspace: Workspace, command: commands.InstanceStop, actor: Actor, request_id: str) -> Decision:
+def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: str) -> Decision:
     """A person ends an instance; an unfinished task goes to a fresh one."""
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:
@@ -273,7 +282,7 @@ def stop(workspace: Workspace, command: commands.InstanceStop, actor: Actor, req
     return Decision(give_up(workspace, instance, command.reason), {"agent_id": instance.agent_id})
 
 
-def send(workspace: Workspace, command: commands.InstanceSend, actor: Actor, request_id: str) -> Decision:
+def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: str) -> Decision:
     """Give an instance a prompt; `delivered` is said when it acknowledges (PANE-4)."""
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:
@@ -309,7 +318,7 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
     return [(ids.HUB, reopened)]
 
 
-def start(workspace: Workspace, command: commands.InstanceStart, actor: Actor, request_id: str) -> Decision:
+def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id: str) -> Decision:
     """Plan an instance without a task of its own; a run plans its workers itself."""
     naming.check_role(command.role)
     if command.kind not in ids.KINDS:
@@ -363,7 +372,7 @@ def plan(
     return ids.agent_id(kind, short), data
 
 
-def task_update(workspace: Workspace, command: commands.TaskUpdate, actor: Actor, request_id: str) -> Decision:
+def task_update(workspace: Workspace, command: TaskUpdate, actor: Actor, request_id: str) -> Decision:
     """What an agent says of one task of its own spec."""
     spec = workspace.specs.by_id.get(command.spec_id)
     if spec is None:
@@ -377,13 +386,13 @@ def task_update(workspace: Workspace, command: commands.TaskUpdate, actor: Actor
 
 RULES: Final[Rules] = MappingProxyType(
     {
-        commands.AgentRegister: register,
-        commands.AgentReport: report,
-        commands.AgentLeave: leave,
-        commands.TaskUpdate: task_update,
-        commands.InstanceStart: start,
-        commands.InstanceStop: stop,
-        commands.InstanceSend: send,
-        commands.SessionExpire: session_expire,
+        AgentRegister: register,
+        AgentReport: report,
+        AgentLeave: leave,
+        TaskUpdate: task_update,
+        InstanceStart: start,
+        InstanceStop: stop,
+        InstanceSend: send,
+        SessionExpire: session_expire,
     }
 )

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from aegis_tui.domain.lock.model import (
-    MAX_TTL_S,
-    Draft,
-    Lock,
+from aegis_tui.domain.lock.events import (
     LockBroken,
     LockExpired,
     LockReleased,
     LockRenewed,
     LockWithdrawn,
-    Resource,
     WithdrawnCode,
 )
+from aegis_tui.domain.lock.model import MAX_TTL_S, Draft, Lock, Resource
 from aegis_tui.domain.lock.obstacle import obstacle
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.errors import Refused, StaleToken, UsageError

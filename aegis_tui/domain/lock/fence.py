@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from aegis_tui.domain.message.model import CodeWritten
+from aegis_tui.domain.message.events import CodeWritten
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.domain.path.index import path_key
 

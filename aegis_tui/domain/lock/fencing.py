@@ -12,8 +12,10 @@ from collections.abc import Iterable, Sequence
 
 from aegis_tui.domain.lock.end import REACQUIRE_HINT
 from aegis_tui.domain.lock.fence import FencedWrite, PieceFences
-from aegis_tui.domain.run.events import Finding, Overlapping
-from aegis_tui.domain.run.model import Piece, Run
+from aegis_tui.domain.piece.events import Overlapping
+from aegis_tui.domain.piece.model import Piece
+from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StaleToken
 

@@ -12,20 +12,8 @@ from typing import Literal
 
 from aegis_tui.domain.lock.cycle import find_cycle
 from aegis_tui.domain.lock.end import LIST_HINT, check_ttl, released
-from aegis_tui.domain.lock.model import (
-    Draft,
-    Lock,
-    LockAcquired,
-    LockDeadlock,
-    LockDenied,
-    LockMode,
-    LockQueued,
-    LockRefused,
-    LockWithdrawn,
-    Rank,
-    Resource,
-    lock_id_of,
-)
+from aegis_tui.domain.lock.events import LockAcquired, LockDeadlock, LockDenied, LockQueued, LockWithdrawn
+from aegis_tui.domain.lock.model import Draft, Lock, LockMode, LockRefused, Rank, Resource, lock_id_of
 from aegis_tui.domain.lock.obstacle import Obstacle, obstacle
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.lock.wait import Wait

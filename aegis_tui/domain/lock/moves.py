@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aegis_tui.domain.lock.model import Draft, Lock, LockMode, LockMoved, LockWaitMoved, Region, Resource
+from aegis_tui.domain.lock.events import LockMoved, LockWaitMoved
+from aegis_tui.domain.lock.model import Draft, Lock, LockMode, Region, Resource
 from aegis_tui.domain.lock.region import Rewrite, Span, grow_all, is_inside, joined, move_all
 from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.domain.workspace import Workspace

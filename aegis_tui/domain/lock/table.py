@@ -8,24 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, TypeVar
 
-from aegis_tui.domain.lock.model import (
-    Lock,
+from aegis_tui.domain.lock.events import (
     LockAcquired,
     LockBroken,
     LockDeadlock,
     LockDenied,
     LockExpired,
-    LockMode,
     LockMoved,
     LockQueued,
     LockReleased,
     LockRenewed,
     LockWaitMoved,
     LockWithdrawn,
-    Rank,
-    Resource,
-    is_as_strong,
 )
+from aegis_tui.domain.lock.model import Lock, LockMode, Rank, Resource, is_as_strong
 from aegis_tui.domain.lock.region import View, with_view
 from aegis_tui.domain.lock.wait import Wait
 from aegis_tui.domain.model import EventData, Key

@@ -8,7 +8,8 @@ from typing import Final
 
 from pydantic import Field
 
-from aegis_tui.domain.lock.model import COMPATIBLE, LockMode, LockWaitMoved, Rank, Region, Resource
+from aegis_tui.domain.lock.events import LockWaitMoved
+from aegis_tui.domain.lock.model import COMPATIBLE, LockMode, Rank, Region, Resource
 from aegis_tui.domain.lock.region import MAX_VIEWS, View, with_view
 from aegis_tui.domain.model import FrozenModel
 

@@ -6,29 +6,48 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.ids import HUB
-from aegis_tui.domain.instance.model import InstanceStopping
+from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.rules import own_instance, piece_of, spec_path
 from aegis_tui.domain.lock.fencing import check_tokens, fence_finding, stale_at_composition, stale_crossings
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.message.model import MessageSent
+from aegis_tui.domain.message.events import MessageSent
+from aegis_tui.domain.piece.commands import (
+    ConflictResolve,
+    ConflictsObserved,
+    DiffSubmit,
+    MergeMarkApplied,
+    MergeMarkRejected,
+    PieceMarkChecked,
+)
+from aegis_tui.domain.piece.events import (
+    ConflictDetected,
+    ConflictResolved,
+    MergeApplied,
+    MergeQueued,
+    MergeRejected,
+    Overlapping,
+    PieceChecked,
+    PieceReopened,
+    Resolution,
+)
+from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.registry import Rules
-from aegis_tui.domain.run import brief
-from aegis_tui.domain.run import events as events
-from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, Finding, Overlapping, Stage
+from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.run import brief, events
+from aegis_tui.domain.run.events import FOUNDATION, Stage
 from aegis_tui.domain.run.failure import fail
-from aegis_tui.domain.run.model import Piece, PieceStatus, Review, Run
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.domain.scope.reservation import standing_table
-from aegis_tui.domain.spec.model import SpecCompleted, SpecDiffSubmitted, SpecUpdated
+from aegis_tui.domain.spec.events import SpecCompleted, SpecDiffSubmitted, SpecUpdated
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
 
-def submit(workspace: Workspace, command: commands.DiffSubmit, actor: Actor, request_id: str) -> Decision:
+def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: str) -> Decision:
     """Take a hand-in from the one instance that works on the spec (SPEC-10)."""
     instance = own_instance(workspace, actor)
     found = piece_of(workspace, instance)
@@ -80,7 +99,7 @@ def _violations(
     return found
 
 
-def mark_checked(workspace: Workspace, command: commands.PieceMarkChecked, actor: Actor, request_id: str) -> Decision:
+def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, request_id: str) -> Decision:
     """Judge a hand-in by its partition, its fencing tokens and what is composed already."""
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
@@ -94,7 +113,7 @@ def mark_checked(workspace: Workspace, command: commands.PieceMarkChecked, actor
         findings.append(Finding(type="empty", msg="nothing was changed"))
     drafts = observed(run, (*command.overlaps, *command.blocking))
     failed = bool(findings or command.blocking)
-    checked = events.PieceChecked(
+    checked = PieceChecked(
         run=run.run,
         piece=piece.name,
         head_oid=command.head_oid,
@@ -109,7 +128,7 @@ def mark_checked(workspace: Workspace, command: commands.PieceMarkChecked, actor
     elif command.blocking:
         drafts += crossed(workspace, run, piece, command.blocking)
     elif unchanged:
-        drafts.append((HUB, events.MergeQueued(run=run.run, piece=piece.name, head_oid=command.head_oid)))
+        drafts.append((HUB, MergeQueued(run=run.run, piece=piece.name, head_oid=command.head_oid)))
     return Decision(drafts)
 
 
@@ -122,7 +141,7 @@ def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
             continue
         if known is not None and known.resolution is not None and item.kind == "soft":
             continue
-        detected = events.ConflictDetected(run=run.run, conflict_id=conflict_id(item), **item.model_dump())
+        detected = ConflictDetected(run=run.run, conflict_id=conflict_id(item), **item.model_dump())
         drafts.append((HUB, detected))
     return drafts
 
@@ -139,7 +158,7 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
     reason = f"crosses lines that are composed already: {paths}"
     for path, by in stale_crossings(workspace, run, piece, overlaps):
         reason += f"; STALE: {by.agent_id} has written {path} since, under the newer token {by.token}"
-    rejected = events.MergeRejected(run=run.run, piece=piece.name, reason=reason)
+    rejected = MergeRejected(run=run.run, piece=piece.name, reason=reason)
     text = brief.rebase_brief(run, piece.name, overlaps)
     return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]
 
@@ -152,75 +171,13 @@ def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text
         return fail(run, "rounds", message, cause=reason, instance=worker, feature=piece.name)
     alive = worker is not None and worker.is_alive
     drafts: list[Draft] = [
-        (HUB, events.PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=not alive)),
+        (HUB, PieceReopened(run=run.run, piece=piece.name, reason=text, fresh=not alive)),
         (HUB, SpecUpdated(specId=piece.spec_id, path=spec_path(piece.spec_id), status="in-progress")),
     ]
     if alive and worker is not None:
         context = {"task": "fix", "spec_id": piece.spec_id, "base_oid": piece.base_oid}
         drafts.append((HUB, MessageSent(to=worker.agent_id, text=text, kind="prompt", context=context)))
     return drafts
-
-
-def verdict(workspace: Workspace, command: commands.ReviewVerdict, actor: Actor, request_id: str) -> Decision:
-    """Take a reviewer's verdict; an approval with a failed criterion is refused (REV-4)."""
-    run = next((item for item in workspace.runs.by_id.values() if command.review_id in item.reviews), None)
-    if run is None:
-        raise UsageError(f"there is no review {command.review_id}", "see aegis-tui review")
-    review = run.reviews[command.review_id]
-    if actor.kind == "instance" and own_instance(workspace, actor).review_id != command.review_id:
-        raise Refused(f"{command.review_id} is not {actor.agent_id}'s", "see your brief", code="review.foreign")
-    if review.status in ("APPROVED", "CHANGES_REQUESTED") or not run.is_open:
-        raise Refused(f"{command.review_id} is {review.status} already", code="review.decided")
-    failed = [item.id for item in command.criteria if not item.passed]
-    if command.decision == "approve" and failed:
-        raise Refused(f"approved, but these criteria fail: {', '.join(failed)}", "reject instead", code="review.gate")
-    if command.decision == "reject" and not command.findings and not failed:
-        raise Refused("rejected without a finding", "name at least one finding or failed criterion", code="review.gate")
-    return Decision(_judged(workspace, run, review, command, actor))
-
-
-def _judged(
-    workspace: Workspace, run: Run, review: Review, command: commands.ReviewVerdict, actor: Actor
-) -> list[Draft]:
-    approved = command.decision == "approve"
-    done = events.ReviewCompleted(
-        run=run.run,
-        review_id=review.review_id,
-        reviewer=actor.agent_id,
-        piece=review.piece,
-        status="APPROVED" if approved else "CHANGES_REQUESTED",
-        criteria=command.criteria,
-        findings=command.findings,
-    )
-    drafts: list[Draft] = [(actor.agent_id, done)]
-    if actor.kind == "instance":
-        drafts.append((actor.agent_id, InstanceStopping(reason="verdict given")))
-    if approved:
-        piece = run.pieces.get(review.piece)
-        if piece is not None and piece.head_oid == review.head_oid and piece.status is PieceStatus.REVIEWING:
-            drafts.append((HUB, events.MergeQueued(run=run.run, piece=piece.name, head_oid=review.head_oid)))
-        return drafts
-    findings = [*command.findings, *(_as_finding(item) for item in command.criteria if not item.passed)]
-    return drafts + _rejected(workspace, run, review, findings, actor)
-
-
-def _as_finding(item: events.Criterion) -> Finding:
-    return Finding(type="criterion", msg=f"{item.id}: {item.evidence or 'not met'}")
-
-
-def _rejected(workspace: Workspace, run: Run, review: Review, findings: Sequence[Finding], actor: Actor) -> list[Draft]:
-    reason = brief.findings_text(findings)
-    if review.piece == COMPOSITION:
-        table = standing_table(workspace, run)
-        owners = {table.owner_of(item.file) for item in findings if item.file}
-        blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
-        text = brief.rejected_brief("the composition", findings, by=actor.agent_id)
-        return reopen(workspace, run, blamed, gate="composition_approved", reason=reason, texts=text)
-    piece = run.pieces.get(review.piece)
-    if piece is None or piece.review_id != review.review_id:
-        return []
-    text = brief.rejected_brief(piece.name, findings, by=actor.agent_id)
-    return send_back(workspace, run, piece, reason=reason, text=text)
 
 
 def reopen(
@@ -261,7 +218,7 @@ def reopen(
     return drafts
 
 
-def mark_applied(workspace: Workspace, command: commands.MergeMarkApplied, actor: Actor, request_id: str) -> Decision:
+def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, request_id: str) -> Decision:
     """The working ref contains the piece now; refused where that takes away what has a newer token (LOCK-3)."""
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
@@ -271,7 +228,7 @@ def mark_applied(workspace: Workspace, command: commands.MergeMarkApplied, actor
         return Decision()
     if stale := stale_at_composition(workspace, run, piece, command.kept):
         return Decision(_overtaken(workspace, run, piece, stale))
-    applied = events.MergeApplied(run=run.run, piece=piece.name, head_oid=command.head_oid, oid=command.oid)
+    applied = MergeApplied(run=run.run, piece=piece.name, head_oid=command.head_oid, oid=command.oid)
     drafts: list[Draft] = [
         (HUB, applied),
         (HUB, SpecCompleted(specId=piece.spec_id, path=spec_path(piece.spec_id))),
@@ -289,19 +246,19 @@ def _settle_conflicts(run: Run, name: str) -> list[Draft]:
             continue
         other = run.pieces.get(item.b if item.a == name else item.a)
         if other is not None and other.applied_head is not None:
-            how: events.Resolution = "rebased" if item.kind == "hot" else "merged"
-            drafts.append((HUB, events.ConflictResolved(run=run.run, conflict_id=item.conflict_id, resolution=how)))
+            how: Resolution = "rebased" if item.kind == "hot" else "merged"
+            drafts.append((HUB, ConflictResolved(run=run.run, conflict_id=item.conflict_id, resolution=how)))
     return drafts
 
 
 def _overtaken(workspace: Workspace, run: Run, piece: Piece, stale: Sequence[Finding]) -> list[Draft]:
     reason = brief.findings_text(stale)
-    rejected = events.MergeRejected(run=run.run, piece=piece.name, reason=reason)
+    rejected = MergeRejected(run=run.run, piece=piece.name, reason=reason)
     text = brief.rejected_brief(piece.name, stale, by="the hub")
     return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]
 
 
-def mark_rejected(workspace: Workspace, command: commands.MergeMarkRejected, actor: Actor, request_id: str) -> Decision:
+def mark_rejected(workspace: Workspace, command: MergeMarkRejected, actor: Actor, request_id: str) -> Decision:
     """Composition found crossing lines, or lines that it would drop: the piece goes back to be rebased."""
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
@@ -315,33 +272,28 @@ def mark_rejected(workspace: Workspace, command: commands.MergeMarkRejected, act
     return Decision([*drafts, *crossed(workspace, run, piece, command.overlaps)])
 
 
-def conflicts_observed(
-    workspace: Workspace, command: commands.ConflictsObserved, actor: Actor, request_id: str
-) -> Decision:
+def conflicts_observed(workspace: Workspace, command: ConflictsObserved, actor: Actor, request_id: str) -> Decision:
     """Overlaps between pieces that are still being worked on (GIT-2)."""
     run = workspace.runs.by_id.get(command.run)
     return Decision() if run is None or not run.is_open else Decision(observed(run, command.overlaps))
 
 
-def conflict_resolve(
-    workspace: Workspace, command: commands.ConflictResolve, actor: Actor, request_id: str
-) -> Decision:
+def conflict_resolve(workspace: Workspace, command: ConflictResolve, actor: Actor, request_id: str) -> Decision:
     """A person says how a conflict ended."""
     run = next((item for item in workspace.runs.by_id.values() if command.conflict_id in item.conflicts), None)
     if run is None:
         raise UsageError(f"there is no conflict {command.conflict_id}", "list them: aegis-tui conflicts")
-    resolved = events.ConflictResolved(run=run.run, conflict_id=command.conflict_id, resolution=command.resolution)
+    resolved = ConflictResolved(run=run.run, conflict_id=command.conflict_id, resolution=command.resolution)
     return Decision([(actor.agent_id, resolved)])
 
 
 RULES: Final[Rules] = MappingProxyType(
     {
-        commands.DiffSubmit: submit,
-        commands.ReviewVerdict: verdict,
-        commands.ConflictResolve: conflict_resolve,
-        commands.PieceMarkChecked: mark_checked,
-        commands.ConflictsObserved: conflicts_observed,
-        commands.MergeMarkApplied: mark_applied,
-        commands.MergeMarkRejected: mark_rejected,
+        DiffSubmit: submit,
+        ConflictResolve: conflict_resolve,
+        PieceMarkChecked: mark_checked,
+        ConflictsObserved: conflicts_observed,
+        MergeMarkApplied: mark_applied,
+        MergeMarkRejected: mark_rejected,
     }
 )

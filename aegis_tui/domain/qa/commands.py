@@ -35,3 +35,7 @@ class QaMarkFinished(CommandData):
     checks: tuple[QaCheck, ...]
     finished_unix: int = 0
     blamed: tuple[str, ...] = ()
+
+
+QaClientCommand = QaAccept
+QaHubCommand = QaMarkBaseChecked | QaMarkFinished

@@ -47,3 +47,6 @@ class QaAccepted(EventData):
     type: Literal["qa:accepted"] = "qa:accepted"
     run: str
     by: str
+
+
+QaEvent = QaBaseChecked | QaFinished | QaAccepted

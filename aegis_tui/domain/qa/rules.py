@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.ids import HUB, PERSON
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.piece.rules import reopen
+from aegis_tui.domain.qa import commands
 from aegis_tui.domain.qa.check import QaCheck, accept, waits_for_person, why
+from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaFinished
 from aegis_tui.domain.registry import Rules
-from aegis_tui.domain.run import brief
-from aegis_tui.domain.run import events as events
+from aegis_tui.domain.run import brief, events
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.failure import fail
 from aegis_tui.domain.run.model import Run
@@ -37,7 +37,7 @@ def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: A
     checks = tuple(accept(check, by) for check in command.checks) if by else command.checks
     ok = bool(checks) and all(check.ok for check in checks)
     fields = {**command.model_dump(exclude={"type", "checks"}), "checks": checks, "ok": ok}
-    drafts: list[Draft] = [(HUB, events.QaFinished(**fields))]
+    drafts: list[Draft] = [(HUB, QaFinished(**fields))]
     return Decision(drafts if ok else [*drafts, *_shut(workspace, run, checks, command.blamed)])
 
 
@@ -53,7 +53,7 @@ def base_checked(workspace: Workspace, command: commands.QaMarkBaseChecked, acto
     if _gist(checks) == _gist(known) or (ok and not known):
         return Decision()
     can_accept = any(check.is_acceptable for check in checks)
-    data = events.QaBaseChecked(
+    data = QaBaseChecked(
         run=run.run,
         oid=command.oid,
         ok=ok,
@@ -133,7 +133,7 @@ def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, 
         raise UsageError(f"there is no run {command.run or 'going'}", hint)
     if not run.is_open:
         raise Refused(f"run {run.run} has ended", "start it again with --accept-base-failures", code="run.ended")
-    accepted: Draft = (actor.agent_id, events.QaAccepted(run=run.run, by=actor.agent_id))
+    accepted: Draft = (actor.agent_id, QaAccepted(run=run.run, by=actor.agent_id))
     if run.qa is None and run.base_qa and not any(check.is_acceptable for check in run.base_qa.checks):
         raise Refused(
             f"the base has nothing that could be accepted: {run.base_qa.reason}",

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from aegis_tui.domain.piece.events import Overlapping
+from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.qa.check import QaCheck
+from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.run.design import Design
-from aegis_tui.domain.run.events import FOUNDATION, Finding, Overlapping
-from aegis_tui.domain.run.model import Piece, Run
+from aegis_tui.domain.run.events import FOUNDATION
+from aegis_tui.domain.run.model import Run
 
 OUTPUT_LIMIT = 6_000
 """Characters of a failing command's output that a worker is shown."""

@@ -8,11 +8,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from aegis_tui.domain.model import EventData, FrozenModel
-from aegis_tui.domain.qa.events import QaAccepted as QaAccepted
-from aegis_tui.domain.qa.events import QaBaseChecked as QaBaseChecked
-from aegis_tui.domain.qa.events import QaFinished as QaFinished
-from aegis_tui.domain.review.finding import Criterion as Criterion
-from aegis_tui.domain.review.finding import Finding as Finding
+from aegis_tui.domain.piece.events import MergeEvent, PieceEvent
+from aegis_tui.domain.qa.events import QaEvent
+from aegis_tui.domain.review.events import ReviewEvent
 from aegis_tui.domain.run.design import Design
 
 FOUNDATION = "foundation"
@@ -35,9 +33,6 @@ class Stage(StrEnum):
 
 
 STAGES = tuple(Stage)
-
-
-Resolution = Literal["rebased", "merged", "person", "none"]
 
 
 class RunOptions(FrozenModel):
@@ -86,20 +81,6 @@ class RunFacts(FrozenModel):
     """Paths of the submodules of the base, whose folders are empty in every worktree."""
     logs: str = ""
     """The folder of the logs: `hub.log`, and `<instance>.log` with what the pane of an instance showed last."""
-
-
-class Overlapping(FrozenModel):
-    """One path that two pieces change: `hot` crosses the same lines, `soft` merges cleanly (GIT-2)."""
-
-    a: str
-    b: str
-    path: str
-    kind: Literal["hot", "soft"]
-    base: str | None = None
-    ours: str | None = None
-    theirs: str | None = None
-    hunks: int = 0
-    text: str = ""
 
 
 class RunStarted(EventData):
@@ -201,120 +182,6 @@ class DesignAgreed(EventData):
     design: Design
 
 
-class PieceChecked(EventData):
-    """A handed-in piece was compared with its partition, its locks and the other pieces."""
-
-    type: Literal["piece:checked"] = "piece:checked"
-    run: str
-    piece: str
-    head_oid: str
-    ok: bool
-    files: tuple[str, ...]
-    findings: tuple[Finding, ...] = ()
-
-
-class PieceReopened(EventData):
-    """A piece goes back to its worker, or to a fresh one, with the reason (FLOW-10)."""
-
-    type: Literal["piece:reopened"] = "piece:reopened"
-    run: str
-    piece: str
-    reason: str
-    fresh: bool
-    counts: bool = True
-    asked: bool = False
-    """A person wrote to its worker after its submission; the work that was submitted is not in doubt."""
-
-
-class MergeQueued(EventData):
-    """A piece waits for its turn on the working ref."""
-
-    type: Literal["merge:queued"] = "merge:queued"
-    run: str
-    piece: str
-    head_oid: str
-
-
-class MergeApplied(EventData):
-    """The working ref moved to `oid`, which contains the piece."""
-
-    type: Literal["merge:applied"] = "merge:applied"
-    run: str
-    piece: str
-    head_oid: str
-    oid: str
-
-
-class MergeRejected(EventData):
-    """A piece could not be composed."""
-
-    type: Literal["merge:rejected"] = "merge:rejected"
-    run: str
-    piece: str
-    reason: str
-
-
-class ConflictDetected(EventData):
-    """Two pieces change the same path."""
-
-    type: Literal["conflict:detected"] = "conflict:detected"
-    run: str
-    conflict_id: str
-    a: str
-    b: str
-    path: str
-    kind: Literal["hot", "soft"]
-    base: str | None = None
-    ours: str | None = None
-    theirs: str | None = None
-    hunks: int = 0
-    text: str = ""
-
-
-class ConflictResolved(EventData):
-    """How a conflict ended."""
-
-    type: Literal["conflict:resolved"] = "conflict:resolved"
-    run: str
-    conflict_id: str
-    resolution: Resolution
-
-
-class ReviewRequested(EventData):
-    """A piece, or the composition, waits for a verdict."""
-
-    type: Literal["review:requested"] = "review:requested"
-    run: str
-    review_id: str
-    piece: str
-    base_oid: str
-    head_oid: str
-    files: tuple[str, ...]
-    description: str
-
-
-class ReviewInProgress(EventData):
-    """A reviewer has taken it."""
-
-    type: Literal["review:in_progress"] = "review:in_progress"
-    run: str
-    review_id: str
-    reviewer: str
-
-
-class ReviewCompleted(EventData):
-    """The verdict (REV-4)."""
-
-    type: Literal["review:completed"] = "review:completed"
-    run: str
-    review_id: str
-    reviewer: str
-    piece: str
-    status: Literal["APPROVED", "CHANGES_REQUESTED"]
-    criteria: tuple[Criterion, ...]
-    findings: tuple[Finding, ...]
-
-
 class RunCommitted(EventData):
     """The one squash commit exists on the result branch."""
 
@@ -331,10 +198,6 @@ class RunCommitted(EventData):
 CourseEvent = RunPrepared | RunHalted | RunResumed | RunEnding | RunFinished
 StageEvent = StageChanged | GatePassed | GateBlocked
 DesignEvent = DesignProposed | DesignAgreed
-PieceEvent = PieceChecked | PieceReopened
-MergeEvent = MergeQueued | MergeApplied | MergeRejected | ConflictDetected | ConflictResolved
-ReviewEvent = ReviewRequested | ReviewInProgress | ReviewCompleted
-QaEvent = QaBaseChecked | QaFinished | QaAccepted
 RunEvent = (
     RunStarted | CourseEvent | StageEvent | DesignEvent | PieceEvent | MergeEvent | ReviewEvent | QaEvent | RunCommitted
 )

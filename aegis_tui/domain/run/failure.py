@@ -14,7 +14,7 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.run import events as events
+from aegis_tui.domain.run import events
 from aegis_tui.domain.run.model import Run
 
 _SHOWN = 3

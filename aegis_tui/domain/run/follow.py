@@ -10,16 +10,19 @@ from collections.abc import Iterator
 
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import HUB
-from aegis_tui.domain.instance.model import Instance, InstanceStopping, Phase
+from aegis_tui.domain.instance.events import InstanceStopping
+from aegis_tui.domain.instance.model import Instance, Phase
 from aegis_tui.domain.instance.rules import plan, spec_path
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.run import events as events
+from aegis_tui.domain.piece.model import Piece, PieceStatus
+from aegis_tui.domain.review.events import ReviewInProgress, ReviewRequested
+from aegis_tui.domain.run import events
 from aegis_tui.domain.run.events import FOUNDATION, Stage
 from aegis_tui.domain.run.failure import fail, fail_task, given_up
-from aegis_tui.domain.run.model import Piece, PieceStatus, Run, RunStatus
+from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.stage import following, gates_of, ready_features
 from aegis_tui.domain.scope.reservation import dispatch_overlap, globs_of
-from aegis_tui.domain.spec.model import SpecTaskAssigned
+from aegis_tui.domain.spec.events import SpecTaskAssigned
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused
 
@@ -64,7 +67,7 @@ def _open_gates(workspace: Workspace, run: Run) -> Iterator[Draft]:
 def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
     for piece in run.pieces.values():
         if piece.status is PieceStatus.SUBMITTED and piece.checked and piece.base_oid and piece.head_oid:
-            requested = events.ReviewRequested(
+            requested = ReviewRequested(
                 run=run.run,
                 review_id=f"{run.run}-v{workspace.seq + 1}",
                 piece=piece.name,
@@ -192,7 +195,7 @@ def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
             review_id=review.review_id,
         )
         yield planned
-        progress = events.ReviewInProgress(run=run.run, review_id=review.review_id, reviewer=planned[0])
+        progress = ReviewInProgress(run=run.run, review_id=review.review_id, reviewer=planned[0])
         yield planned[0], progress
         return
 

@@ -12,21 +12,14 @@ from typing import Any
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.model import Instance
-from aegis_tui.domain.lock.model import (
-    LockAcquired,
-    LockDeadlock,
-    LockDenied,
-    LockExpired,
-    LockQueued,
-    LockWithdrawn,
-)
+from aegis_tui.domain.lock.events import LockAcquired, LockDeadlock, LockDenied, LockExpired, LockQueued, LockWithdrawn
 from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.qa.events import QaFinished
+from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.run.events import (
     STAGES,
     GateBlocked,
     GatePassed,
-    QaFinished,
-    ReviewCompleted,
     RunEnding,
     RunFinished,
     RunStarted,

@@ -7,26 +7,40 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.ids import HUB
-from aegis_tui.domain.instance.model import InstanceStopping
+from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.rules import own_instance, spec_path
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.piece.rules import reopen
 from aegis_tui.domain.registry import Rules
-from aegis_tui.domain.run import brief
-from aegis_tui.domain.run import events as events
+from aegis_tui.domain.review.events import ReviewRequested
+from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.run import brief, events
+from aegis_tui.domain.run.commands import (
+    CompositionMarkChecked,
+    DesignAgree,
+    DesignPropose,
+    GateNote,
+    RunCancel,
+    RunFail,
+    RunHalt,
+    RunMarkCommitted,
+    RunMarkFinished,
+    RunMarkPrepared,
+    RunResume,
+    RunStart,
+)
 from aegis_tui.domain.run.design import Design, check_design
 from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, Stage
 from aegis_tui.domain.run.failure import fail
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.scope.reservation import check_agreeable, standing_table
 from aegis_tui.domain.scope.submodule import submodule_issues
-from aegis_tui.domain.spec.model import SpecCreated
+from aegis_tui.domain.spec.events import SpecCreated
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import DesignRefused, Refused, UsageError
 
@@ -80,7 +94,7 @@ def checked_design(
     return design
 
 
-def start(workspace: Workspace, command: commands.RunStart, actor: Actor, request_id: str) -> Decision:
+def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str) -> Decision:
     """Start a goal. The hub has filled `run` and `facts` by its preflight before this is decided."""
     if command.run is None or command.facts is None:
         raise Refused("the hub has not looked at the repository", "send run:start to a running hub", code="run.facts")
@@ -130,7 +144,7 @@ def _spec(run: str, piece: str, title: str, dependencies: tuple[str, ...]) -> Sp
     )
 
 
-def propose(workspace: Workspace, command: commands.DesignPropose, actor: Actor, request_id: str) -> Decision:
+def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_id: str) -> Decision:
     """Put a design forward; with `--yes` it is agreed at once if its gates pass."""
     run = workspace.runs.current()
     if run is None or run.stage is not Stage.DESIGN or run.design is not None:
@@ -151,7 +165,7 @@ def propose(workspace: Workspace, command: commands.DesignPropose, actor: Actor,
     return Decision(drafts, {"agreed": run.options.yes})
 
 
-def agree(workspace: Workspace, command: commands.DesignAgree, actor: Actor, request_id: str) -> Decision:
+def agree(workspace: Workspace, command: DesignAgree, actor: Actor, request_id: str) -> Decision:
     """A person agrees to the proposed design."""
     run = workspace.runs.current()
     if run is None or run.proposed is None or run.design_id != command.design_id:
@@ -173,7 +187,7 @@ def _named(workspace: Workspace, name: str | None) -> Run:
     return run
 
 
-def halt(workspace: Workspace, command: commands.RunHalt, actor: Actor, request_id: str) -> Decision:
+def halt(workspace: Workspace, command: RunHalt, actor: Actor, request_id: str) -> Decision:
     """Start nothing new."""
     run = _named(workspace, command.run)
     if run.status is RunStatus.HALTED:
@@ -181,7 +195,7 @@ def halt(workspace: Workspace, command: commands.RunHalt, actor: Actor, request_
     return Decision([(actor.agent_id, events.RunHalted(run=run.run, reason=command.reason))], {"run": run.run})
 
 
-def resume(workspace: Workspace, command: commands.RunResume, actor: Actor, request_id: str) -> Decision:
+def resume(workspace: Workspace, command: RunResume, actor: Actor, request_id: str) -> Decision:
     """Go on."""
     run = _named(workspace, command.run)
     if run.status is not RunStatus.HALTED:
@@ -189,14 +203,14 @@ def resume(workspace: Workspace, command: commands.RunResume, actor: Actor, requ
     return Decision([(actor.agent_id, events.RunResumed(run=run.run))], {"run": run.run})
 
 
-def cancel(workspace: Workspace, command: commands.RunCancel, actor: Actor, request_id: str) -> Decision:
+def cancel(workspace: Workspace, command: RunCancel, actor: Actor, request_id: str) -> Decision:
     """End a run at once; what was written is kept."""
     run = _named(workspace, command.run)
     words = "cancelled" if command.reason == "cancelled" else f"cancelled: {command.reason}"
     return Decision(fail(run, "cancelled", words), {"run": run.run})
 
 
-def run_fail(workspace: Workspace, command: commands.RunFail, actor: Actor, request_id: str) -> Decision:
+def run_fail(workspace: Workspace, command: RunFail, actor: Actor, request_id: str) -> Decision:
     """An effect failed for good."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open:
@@ -204,7 +218,7 @@ def run_fail(workspace: Workspace, command: commands.RunFail, actor: Actor, requ
     return Decision(fail(run, command.code, command.message, command.hint, cause=command.cause))
 
 
-def mark_prepared(workspace: Workspace, command: commands.RunMarkPrepared, actor: Actor, request_id: str) -> Decision:
+def mark_prepared(workspace: Workspace, command: RunMarkPrepared, actor: Actor, request_id: str) -> Decision:
     """The working ref exists."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or run.prepared:
@@ -213,7 +227,7 @@ def mark_prepared(workspace: Workspace, command: commands.RunMarkPrepared, actor
 
 
 def composition_checked(
-    workspace: Workspace, command: commands.CompositionMarkChecked, actor: Actor, request_id: str
+    workspace: Workspace, command: CompositionMarkChecked, actor: Actor, request_id: str
 ) -> Decision:
     """Every piece is in and nothing else: ask for the review of the whole; otherwise back with the reason."""
     run = workspace.runs.by_id.get(command.run)
@@ -229,7 +243,7 @@ def composition_checked(
         reason = brief.findings_text(findings)
         text = brief.rejected_brief("the composition", findings, by="the hub")
         return Decision(reopen(workspace, run, blamed, gate="composition_whole", reason=reason, texts=text))
-    requested = events.ReviewRequested(
+    requested = ReviewRequested(
         run=run.run,
         review_id=f"{run.run}-v{workspace.seq + 1}",
         piece=COMPOSITION,
@@ -241,17 +255,17 @@ def composition_checked(
     return Decision([(HUB, requested)])
 
 
-def _outside(run: Run, files: tuple[str, ...]) -> list[events.Finding]:
+def _outside(run: Run, files: tuple[str, ...]) -> list[Finding]:
     """Paths of the composed change that no checked hand-in accounts for: something got in by another way (PART-3)."""
     handed_in = {path for piece in run.pieces.values() for path in piece.files}
     return [
-        events.Finding(type="partition", file=path, msg="changed, but no piece handed it in")
+        Finding(type="partition", file=path, msg="changed, but no piece handed it in")
         for path in files
         if path not in handed_in
     ]
 
 
-def committed(workspace: Workspace, command: commands.RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
+def committed(workspace: Workspace, command: RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
     """The one squash commit exists; its tree is the tree that QA saw, or the run fails."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.DONE or run.commit is not None:
@@ -262,7 +276,7 @@ def committed(workspace: Workspace, command: commands.RunMarkCommitted, actor: A
     return Decision([(HUB, data), (HUB, events.RunEnding(run=run.run, ok=True))])
 
 
-def finished(workspace: Workspace, command: commands.RunMarkFinished, actor: Actor, request_id: str) -> Decision:
+def finished(workspace: Workspace, command: RunMarkFinished, actor: Actor, request_id: str) -> Decision:
     """Everything is put away."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or run.status is not RunStatus.ENDING:
@@ -270,7 +284,7 @@ def finished(workspace: Workspace, command: commands.RunMarkFinished, actor: Act
     return Decision([(HUB, events.RunFinished(run=run.run, ok=bool(run.ok), report=command.report))])
 
 
-def gate_note(workspace: Workspace, command: commands.GateNote, actor: Actor, request_id: str) -> Decision:
+def gate_note(workspace: Workspace, command: GateNote, actor: Actor, request_id: str) -> Decision:
     """A gate was tried from outside the core."""
     data = events.GateBlocked(
         run=command.run, stage=command.stage, gate=command.gate, reason=command.reason, command=command.command
@@ -280,17 +294,17 @@ def gate_note(workspace: Workspace, command: commands.GateNote, actor: Actor, re
 
 RULES: Final[Rules] = MappingProxyType(
     {
-        commands.RunStart: start,
-        commands.RunHalt: halt,
-        commands.RunResume: resume,
-        commands.RunCancel: cancel,
-        commands.DesignPropose: propose,
-        commands.DesignAgree: agree,
-        commands.RunMarkPrepared: mark_prepared,
-        commands.CompositionMarkChecked: composition_checked,
-        commands.RunMarkCommitted: committed,
-        commands.RunFail: run_fail,
-        commands.RunMarkFinished: finished,
-        commands.GateNote: gate_note,
+        RunStart: start,
+        RunHalt: halt,
+        RunResume: resume,
+        RunCancel: cancel,
+        DesignPropose: propose,
+        DesignAgree: agree,
+        RunMarkPrepared: mark_prepared,
+        CompositionMarkChecked: composition_checked,
+        RunMarkCommitted: committed,
+        RunFail: run_fail,
+        RunMarkFinished: finished,
+        GateNote: gate_note,
     }
 )

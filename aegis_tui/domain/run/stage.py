@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.piece.model import PieceStatus
 from aegis_tui.domain.qa.check import waits_for_person, why
 from aegis_tui.domain.run.events import FOUNDATION, STAGES, Stage
-from aegis_tui.domain.run.model import PieceStatus, Run
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
 
 JOINED = frozenset({Phase.JOINED, Phase.STOPPING, Phase.GONE, Phase.RECLAIMED})

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from aegis_tui.domain.effort import Effort
+from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import FOUNDATION
-from aegis_tui.domain.run.model import Piece, PieceStatus, Run
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.closed import check_new_globs
 from aegis_tui.domain.scope.partition import JOINT_OWNER, SHARED_OWNER, Overlap, PartitionTable, find_clashes
 from aegis_tui.domain.workspace import Workspace

@@ -5,21 +5,21 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import Actor, Decision
-from aegis_tui.domain.event import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance.rules import named_instance, own_instance
 from aegis_tui.domain.lock.model import Draft, Resource
-from aegis_tui.domain.message.model import MessageSent
-from aegis_tui.domain.message.rules import first_line
+from aegis_tui.domain.lock.rules import first_line
+from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.scope.commands import PartitionSet, ScopeGrant, ScopeRefuse, ScopeRequest
+from aegis_tui.domain.scope.events import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.scope.reservation import check_free
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import PartitionRefused, Refused, UsageError
 
 
-def request(workspace: Workspace, command: commands.ScopeRequest, actor: Actor, request_id: str) -> Decision:
+def request(workspace: Workspace, command: ScopeRequest, actor: Actor, request_id: str) -> Decision:
     """Ask for a path outside the partition; its owner hears of it, or the Commander where nobody owns it (PART-6)."""
     own_instance(workspace, actor)
     path = _scope_path(command.path)
@@ -78,7 +78,7 @@ def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeReque
     return asked, workspace.scope_askers[request]
 
 
-def grant(workspace: Workspace, command: commands.ScopeGrant, actor: Actor, request_id: str) -> Decision:
+def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: str) -> Decision:
     """Yes: the asker may write there, under a lock. Nobody says it to a request of its own."""
     asked, asker = _asked(workspace, command.request, actor)
     if asker == actor.agent_id:
@@ -93,7 +93,7 @@ def grant(workspace: Workspace, command: commands.ScopeGrant, actor: Actor, requ
     )
 
 
-def refuse(workspace: Workspace, command: commands.ScopeRefuse, actor: Actor, request_id: str) -> Decision:
+def refuse(workspace: Workspace, command: ScopeRefuse, actor: Actor, request_id: str) -> Decision:
     """Refuse a request for a path; the asker is told the reason in a message."""
     asked, asker = _asked(workspace, command.request, actor)
     text = f"refused: {asked.path}: {command.reason}"
@@ -106,7 +106,7 @@ def refuse(workspace: Workspace, command: commands.ScopeRefuse, actor: Actor, re
     )
 
 
-def set_partition(workspace: Workspace, command: commands.PartitionSet, actor: Actor, request_id: str) -> Decision:
+def set_partition(workspace: Workspace, command: PartitionSet, actor: Actor, request_id: str) -> Decision:
     """Give a living instance other globs, unless they meet another's or those of a feature that waits (PART-5)."""
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:
@@ -117,9 +117,9 @@ def set_partition(workspace: Workspace, command: commands.PartitionSet, actor: A
 
 RULES: Final[Rules] = MappingProxyType(
     {
-        commands.ScopeRequest: request,
-        commands.ScopeGrant: grant,
-        commands.ScopeRefuse: refuse,
-        commands.PartitionSet: set_partition,
+        ScopeRequest: request,
+        ScopeGrant: grant,
+        ScopeRefuse: refuse,
+        PartitionSet: set_partition,
     }
 )

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.inert import has_hidden
 from aegis_tui.domain.instance.rules import own_instance, spec_path
 from aegis_tui.domain.naming import check_spec_id
 from aegis_tui.domain.registry import Rules
-from aegis_tui.domain.spec.model import SpecCreated, SpecTaskAssigned, find_cycle_from
+from aegis_tui.domain.spec.commands import SpecCreate, TaskClaim
+from aegis_tui.domain.spec.events import SpecCreated, SpecTaskAssigned
+from aegis_tui.domain.spec.model import find_cycle_from
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Conflict, Refused, UsageError
 
 
-def create(workspace: Workspace, command: commands.SpecCreate, actor: Actor, request_id: str) -> Decision:
+def create(workspace: Workspace, command: SpecCreate, actor: Actor, request_id: str) -> Decision:
     """Make a spec known; a dependency cycle is refused with its path."""
     spec_id, title = check_spec_id(command.spec.get("id")), command.spec.get("title")
     if not isinstance(title, str) or not title.strip():
@@ -43,7 +44,7 @@ def _dependencies(workspace: Workspace, name: str, new: Mapping[str, tuple[str, 
     return spec.dependencies if spec else ()
 
 
-def claim(workspace: Workspace, command: commands.TaskClaim, actor: Actor, request_id: str) -> Decision:
+def claim(workspace: Workspace, command: TaskClaim, actor: Actor, request_id: str) -> Decision:
     """Take a ready spec: of many claims of one revision exactly one wins."""
     instance = own_instance(workspace, actor)
     spec = workspace.specs.by_id.get(command.spec_id)
@@ -63,7 +64,7 @@ def claim(workspace: Workspace, command: commands.TaskClaim, actor: Actor, reque
 
 RULES: Final[Rules] = MappingProxyType(
     {
-        commands.SpecCreate: create,
-        commands.TaskClaim: claim,
+        SpecCreate: create,
+        TaskClaim: claim,
     }
 )

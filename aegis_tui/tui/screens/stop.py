@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.widgets import Label
 
 from aegis_tui.domain.instance.model import Instance
-from aegis_tui.domain.run.model import Piece, PieceStatus
+from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.errors import AegisError
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog

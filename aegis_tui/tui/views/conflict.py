@@ -6,7 +6,8 @@ import re
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from aegis_tui.domain.run.model import Conflict, Run
+from aegis_tui.domain.piece.model import Conflict
+from aegis_tui.domain.run.model import Run
 from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, fold, inert, line_width, width_of
 
 _WORDS = re.compile(r"\n|\w+|[^\w\n]")

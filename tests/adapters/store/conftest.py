@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.message.model import MessageSent
+from aegis_tui.domain.message.events import MessageSent
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from aegis_tui.adapters.store.reader import LogReader
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.message.model import Broadcast
+from aegis_tui.domain.message.events import Broadcast
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError, UsageError
 

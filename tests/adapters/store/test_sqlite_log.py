@@ -10,7 +10,7 @@ import pytest
 from aegis_tui.adapters.store.inspection import find_damage
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.message.model import MessageSent
+from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.errors import StoreError
 from aegis_tui.ports.event_log import LoggedReply
 from tests.adapters.store.logs import MakeEvents, change, fill, with_log

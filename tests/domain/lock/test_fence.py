@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import Actor, Workspace, state_hash
+from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
 from aegis_tui.domain.lock.fence import dropped_lines, only_written
 from aegis_tui.domain.lock.fencing import piece_fences
 from aegis_tui.domain.lock.region import names_of
-from aegis_tui.domain.run.events import Overlapping
-from aegis_tui.domain.run.model import PieceStatus
+from aegis_tui.domain.message.commands import BroadcastSend
+from aegis_tui.domain.piece.commands import MergeMarkApplied, MergeMarkRejected, PieceMarkChecked
+from aegis_tui.domain.piece.events import Overlapping
+from aegis_tui.domain.piece.model import PieceStatus
 from aegis_tui.errors import StaleToken
 from tests.domain.test_core import DESIGN, Hub
 
@@ -34,10 +36,10 @@ def working() -> tuple[Hub, str, str]:
 def write(hub: Hub, agent: str, new_oid: str = NEW, path: str = ROUTES) -> int:
     """Lock, write, release: what the edit tool does."""
     me = Actor(agent, "instance")
-    lock = hub.send(commands.LockAcquire(path=path), me).reply["locks"][0]
+    lock = hub.send(LockAcquire(path=path), me).reply["locks"][0]
     data = {"file": path, "token": lock["token"], "base_oid": OLD, "new_oid": new_oid}
-    hub.send(commands.BroadcastSend(event="code:written", data=data), me)
-    hub.send(commands.LockRelease(lock_id=lock["lock_id"], token=lock["token"]), me)
+    hub.send(BroadcastSend(event="code:written", data=data), me)
+    hub.send(LockRelease(lock_id=lock["lock_id"], token=lock["token"]), me)
     token = lock["token"]
     assert isinstance(token, int)
     return token
@@ -46,7 +48,7 @@ def write(hub: Hub, agent: str, new_oid: str = NEW, path: str = ROUTES) -> int:
 def check(hub: Hub, piece: str, head: str, **blobs: tuple[str, ...]) -> None:
     told = {ROUTES: blobs["routes"]} if "routes" in blobs else {}
     files = (f"src/{piece[0]}/x.py", ROUTES)
-    hub.send(commands.PieceMarkChecked(run="run1", piece=piece, head_oid=head, files=files, blobs=told))
+    hub.send(PieceMarkChecked(run="run1", piece=piece, head_oid=head, files=files, blobs=told))
 
 
 def accept(hub: Hub, agent: str, head: str, token: int) -> None:
@@ -57,7 +59,7 @@ def accept(hub: Hub, agent: str, head: str, token: int) -> None:
 
 
 def applied(hub: Hub, piece: str, head: str, *kept: str) -> None:
-    command = commands.MergeMarkApplied(run="run1", piece=piece, head_oid=head, oid=f"m{head}", kept=kept)
+    command = MergeMarkApplied(run="run1", piece=piece, head_oid=head, oid=f"m{head}", kept=kept)
     hub.send(command)
 
 
@@ -72,8 +74,8 @@ def test_a_token_that_was_never_granted_for_the_piece_is_refused_at_hand_in() ->
 def test_a_token_stays_good_after_release_and_over_a_snapshot() -> None:
     hub, alpha, _ = working()
     token, me = write(hub, alpha), Actor(alpha, "instance")
-    unused = hub.send(commands.LockAcquire(path=ROUTES), me).reply["locks"][0]
-    hub.send(commands.LockRelease(lock_id=unused["lock_id"], token=unused["token"]), me)
+    unused = hub.send(LockAcquire(path=ROUTES), me).reply["locks"][0]
+    hub.send(LockRelease(lock_id=unused["lock_id"], token=unused["token"]), me)
     loaded = Workspace.load(hub.workspace.dump())
     assert state_hash(loaded) == state_hash(hub.workspace)
     hub.workspace = loaded
@@ -94,7 +96,7 @@ def test_a_snapshot_from_before_the_fences_still_knows_the_tokens_written_under(
 def test_bytes_that_were_changed_after_the_lock_are_sent_back_as_stale_with_their_name() -> None:
     hub, alpha, beta = working()
     token = write(hub, alpha)
-    hub.send(commands.LockAcquire(path=ROUTES), Actor(beta, "instance"))
+    hub.send(LockAcquire(path=ROUTES), Actor(beta, "instance"))
     hub.submit(alpha, "a1", (token,))
     check(hub, "alpha", "a1", routes=(OTHER,))
     assert hub.stands("alpha") is PieceStatus.WORKING
@@ -146,7 +148,7 @@ def test_lines_crossed_by_a_newer_token_are_rejected_as_stale() -> None:
     accept(hub, beta, "b1", newer)
     applied(hub, "beta", "b1")
     crossing = Overlapping(a="beta", b="alpha", path=ROUTES, kind="hot", hunks=1)
-    hub.send(commands.MergeMarkRejected(run="run1", piece="alpha", head_oid="a1", overlaps=(crossing,)))
+    hub.send(MergeMarkRejected(run="run1", piece="alpha", head_oid="a1", overlaps=(crossing,)))
     reasons = [event.data.reason for event in hub.log if event.type == "merge:rejected"]  # type: ignore[union-attr]  # filtered by type
     assert len(reasons) == 1 and f"STALE: {beta} has written {ROUTES}" in reasons[0] and str(newer) in reasons[0]
     assert hub.stands("alpha") is PieceStatus.WORKING

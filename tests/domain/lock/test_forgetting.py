@@ -12,11 +12,25 @@ from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, evolve, execute, state_hash
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import hash_token
-from aegis_tui.domain.instance.model import KEPT_ENDED, KEPT_FORMER, Phase
+from aegis_tui.domain.instance.commands import (
+    AgentLeave,
+    AgentRegister,
+    InstanceMarkExited,
+    InstanceMarkLaunched,
+    InstanceMarkPrepared,
+    InstanceMarkReclaimed,
+)
+from aegis_tui.domain.instance.model import Phase
+from aegis_tui.domain.instance.table import KEPT_ENDED, KEPT_FORMER
+from aegis_tui.domain.lock.commands import LockAcquire, LockRelease
+from aegis_tui.domain.message.commands import BroadcastSend, MessageSend
+from aegis_tui.domain.run.commands import RunCancel, RunMarkFinished, RunMarkPrepared, RunStart
 from aegis_tui.domain.run.events import RunFacts
-from aegis_tui.domain.run.model import KEPT_RUNS
 from aegis_tui.domain.run.report import ReportFold, fold_report
-from aegis_tui.domain.spec.model import KEPT_ENDED as KEPT_ENDED_SPECS
+from aegis_tui.domain.run.table import KEPT_RUNS
+from aegis_tui.domain.scope.commands import ScopeRequest
+from aegis_tui.domain.spec.commands import SpecCreate
+from aegis_tui.domain.spec.table import KEPT_ENDED as KEPT_ENDED_SPECS
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
@@ -43,11 +57,11 @@ class Hub:
         return done
 
     def join(self, name: str, kind: str = "CLAUDE", **more: Any) -> Actor:
-        reply = self.send(commands.AgentRegister(agent_type=kind, instance_id=name, **more)).reply
+        reply = self.send(AgentRegister(agent_type=kind, instance_id=name, **more)).reply
         return Actor(str(reply["agent_id"]), "instance")
 
     def leave(self, actor: Actor) -> None:
-        self.send(commands.AgentLeave(reason="done"), actor)
+        self.send(AgentLeave(reason="done"), actor)
 
     def pass_by(self, count: int) -> None:
         for number in range(count):
@@ -56,19 +70,17 @@ class Hub:
     def run(self, name: str) -> str:
         """A run that is cancelled when its worker has joined; the worker's agent id."""
         facts = RunFacts(workspace="k", base_oid=BASE, base_branch="main", qa_commands=("pytest",))
-        self.send(commands.RunStart(goal=f"goal of {name}", design=DESIGN, run=name, facts=facts))
-        self.send(commands.RunMarkPrepared(run=name), THE_HUB)
+        self.send(RunStart(goal=f"goal of {name}", design=DESIGN, run=name, facts=facts))
+        self.send(RunMarkPrepared(run=name), THE_HUB)
         (worker,) = (item.agent_id for item in self.workspace.instances.alive() if item.run == name)
-        prepared = commands.InstanceMarkPrepared(
-            agent_id=worker, worktree=f"/w/{worker}", token_hash=hash_token(worker)
-        )
+        prepared = InstanceMarkPrepared(agent_id=worker, worktree=f"/w/{worker}", token_hash=hash_token(worker))
         self.send(prepared, THE_HUB)
-        self.send(commands.InstanceMarkLaunched(agent_id=worker, pane="%1", pid=1), THE_HUB)
-        self.send(commands.AgentRegister(), Actor(worker, "instance"))
-        self.send(commands.RunCancel(run=name, reason="enough"))
-        self.send(commands.InstanceMarkExited(agent_id=worker, status=0), THE_HUB)
-        self.send(commands.InstanceMarkReclaimed(agent_id=worker, rescue_ref=f"refs/{worker}"), THE_HUB)
-        self.send(commands.RunMarkFinished(run=name, report={}), THE_HUB)
+        self.send(InstanceMarkLaunched(agent_id=worker, pane="%1", pid=1), THE_HUB)
+        self.send(AgentRegister(), Actor(worker, "instance"))
+        self.send(RunCancel(run=name, reason="enough"))
+        self.send(InstanceMarkExited(agent_id=worker, status=0), THE_HUB)
+        self.send(InstanceMarkReclaimed(agent_id=worker, rescue_ref=f"refs/{worker}"), THE_HUB)
+        self.send(RunMarkFinished(run=name, report={}), THE_HUB)
         return worker
 
 
@@ -86,13 +98,13 @@ def busy_hub() -> Hub:
     living = [hub.join(f"live{number}", partition=(f"src/live{number}/**",)) for number in range(50)]
     for number in range(300):
         worker = hub.join(f"worker{number}", partition=("src/worker/**",))
-        lock = hub.send(commands.LockAcquire(path=f"src/worker/{number}.py"), worker).reply["locks"][0]
-        hub.send(commands.LockRelease(lock_id=lock["lock_id"], token=lock["token"]), worker)
-        hub.send(commands.MessageSend(to=worker.agent_id, text="read this"), living[number % 50])
-        hub.send(commands.ScopeRequest(path="docs/x.md", reason="a link"), worker)
+        lock = hub.send(LockAcquire(path=f"src/worker/{number}.py"), worker).reply["locks"][0]
+        hub.send(LockRelease(lock_id=lock["lock_id"], token=lock["token"]), worker)
+        hub.send(MessageSend(to=worker.agent_id, text="read this"), living[number % 50])
+        hub.send(ScopeRequest(path="docs/x.md", reason="a link"), worker)
         hub.leave(worker)
     for actor in living:
-        hub.send(commands.LockAcquire(path=f"src/{actor.agent_id.removeprefix('CLAUDE-')}/a.py"), actor)
+        hub.send(LockAcquire(path=f"src/{actor.agent_id.removeprefix('CLAUDE-')}/a.py"), actor)
     return hub
 
 
@@ -146,9 +158,9 @@ def test_the_newest_runs_stay_and_earlier_ones_keep_their_name() -> None:
     assert [item.agent_id for item in hub.workspace.instances.by_id.values()] == workers[-2:]
     assert list(hub.workspace.specs.by_id) == ["run4-alpha", "run5-alpha"]
     with pytest.raises(Refused, match="run run1 has ended"):
-        hub.send(commands.RunCancel(run="run1", reason="again"))
+        hub.send(RunCancel(run="run1", reason="again"))
     with pytest.raises(UsageError, match="no run run9"):
-        hub.send(commands.RunCancel(run="run9", reason="again"))
+        hub.send(RunCancel(run="run9", reason="again"))
     assert state_hash(replayed(hub)) == state_hash(hub.workspace)
 
 
@@ -185,11 +197,11 @@ def test_a_report_needs_the_log_from_the_runs_first_event_only() -> None:
 
 
 def spec(hub: Hub, name: str, *needs: str) -> None:
-    hub.send(commands.SpecCreate(spec={"id": name, "title": name, "dependencies": list(needs)}))
+    hub.send(SpecCreate(spec={"id": name, "title": name, "dependencies": list(needs)}))
 
 
 def complete(hub: Hub, name: str, seq: int) -> None:
-    from aegis_tui.domain.spec.model import SpecCompleted
+    from aegis_tui.domain.spec.events import SpecCompleted
 
     event = Event(seq, "hub", "2026-01-01T00:00:00Z", SpecCompleted(specId=name, path="p"))
     hub.log.append(event)
@@ -249,5 +261,5 @@ def test_a_snapshot_of_an_earlier_version_opens_and_what_had_ended_is_forgotten(
 def test_exchanges_that_nobody_ends_are_bounded() -> None:
     hub = Hub()
     for number in range(200):
-        hub.send(commands.BroadcastSend(event="plan:proposed", data={"feature": f"f{number}"}))
+        hub.send(BroadcastSend(event="plan:proposed", data={"feature": f"f{number}"}))
     assert [item["feature"] for item in hub.workspace.exchanges.dump()] == [f"f{number}" for number in range(136, 200)]

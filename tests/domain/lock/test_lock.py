@@ -10,25 +10,19 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from aegis_tui.domain.lock import end as lock_end
-from aegis_tui.domain.lock import grant as lock_rules
-from aegis_tui.domain.lock.model import (
-    COMPATIBLE,
-    Draft,
-    Lock,
+from aegis_tui.domain.lock import grant as lock_grant
+from aegis_tui.domain.lock.events import (
     LockAcquired,
     LockBroken,
     LockDeadlock,
     LockDenied,
     LockEvent,
     LockExpired,
-    LockMode,
     LockQueued,
-    LockRefused,
     LockReleased,
     LockWithdrawn,
-    Region,
-    Resource,
 )
+from aegis_tui.domain.lock.model import COMPATIBLE, Draft, Lock, LockMode, LockRefused, Region, Resource
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.errors import LockHeld, Refused, StaleToken, UsageError
 
@@ -72,7 +66,7 @@ class Desk:
         **more: Any,
     ) -> list[Draft]:
         return self.apply(
-            lock_rules.acquire(
+            lock_grant.acquire(
                 self.table,
                 agent,
                 request_id=request or f"r{len(self.log)}",
@@ -87,7 +81,7 @@ class Desk:
 
     def promote(self) -> list[Draft]:
         return self.apply(
-            lock_rules.promote(
+            lock_grant.promote(
                 self.table,
                 seq=len(self.log),
                 alive=lambda agent: agent not in self.dead,
@@ -550,12 +544,12 @@ def test_an_end_that_names_another_token_ends_nothing(desk: Desk) -> None:
 
 def test_evolve_returns_what_changed(desk: Desk) -> None:
     desk.ask("w1", "a.py")
-    queued = lock_rules.acquire(
+    queued = lock_grant.acquire(
         desk.table, "w2", request_id="q", resources=[at("a.py")], mode=EXCLUSIVE, ttl_s=9, wait_s=9, seq=1
     )
     assert desk.table.evolve(*queued[0]) == {("wait", "w2/q")}
     desk.apply(lock_end.release(desk.table, "w1", path="a.py"))
-    granted = lock_rules.promote(desk.table, seq=4, alive=lambda _: True, lapsed=lambda *_: False)
+    granted = lock_grant.promote(desk.table, seq=4, alive=lambda _: True, lapsed=lambda *_: False)
     assert desk.table.evolve(*granted[0]) == {("wait", "w2/q"), ("lock", "L5")}
     assert desk.table.evolve("w2", LockDenied(path="a.py", lock_type=SHARED, code="HELD", held_by="w1")) == frozenset()
 

@@ -11,8 +11,9 @@ from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.core import THE_HUB, THE_PERSON, Actor, Outcome, Workspace, due_commands, execute, settled
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.lock import end as lock_end
-from aegis_tui.domain.lock import grant as lock_rules
-from aegis_tui.domain.lock.model import LockMode, LockReleased, LockWithdrawn, Region, Resource
+from aegis_tui.domain.lock import grant as lock_grant
+from aegis_tui.domain.lock.events import LockReleased, LockWithdrawn
+from aegis_tui.domain.lock.model import LockMode, Region, Resource
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.errors import AegisError, LockHeld, UsageError
 
@@ -142,7 +143,7 @@ def test_two_regions_of_one_request_end_a_stale_lock_once() -> None:
 
     def ask(*lines: tuple[int, int]) -> list[Any]:
         wanted = [Resource(path="a.py", region=Region(lines=item)) for item in lines]
-        drafts = lock_rules.acquire(
+        drafts = lock_grant.acquire(
             table, "w", request_id=f"r{len(log)}", resources=wanted, mode=LockMode.EXCLUSIVE, ttl_s=9, seq=len(log)
         )
         for draft in drafts:

@@ -13,17 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aegis_tui.domain.lock import end as lock_end
-from aegis_tui.domain.lock import grant as lock_rules
-from aegis_tui.domain.lock.model import (
-    Draft,
-    LockAcquired,
-    LockMode,
-    LockQueued,
-    LockRefused,
-    LockWithdrawn,
-    Region,
-    Resource,
-)
+from aegis_tui.domain.lock import grant as lock_grant
+from aegis_tui.domain.lock.events import LockAcquired, LockQueued, LockWithdrawn
+from aegis_tui.domain.lock.model import Draft, LockMode, LockRefused, Region, Resource
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.errors import Refused, StaleToken
 
@@ -225,7 +217,7 @@ class Both:
     def acquire(self, agent: str, request: str, resources: set[Resource], mode: LockMode, *, waits: bool) -> str:
         expected = self.oracle.acquire(agent, request, resources, mode, waits=waits)
         try:
-            drafts = lock_rules.acquire(
+            drafts = lock_grant.acquire(
                 self.table,
                 agent,
                 request_id=request,
@@ -253,7 +245,7 @@ class Both:
         expected = self.oracle.settle(self.dead, self.lapsed)
         granted: set[tuple[str, str]] = set()
         withdrawn: set[tuple[str, str]] = set()
-        while drafts := lock_rules.promote(
+        while drafts := lock_grant.promote(
             self.table,
             seq=len(self.log),
             alive=lambda agent: agent not in self.dead,

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aegis_tui.domain.lock import end as lock_end
-from aegis_tui.domain.lock import grant as lock_rules
+from aegis_tui.domain.lock import grant as lock_grant
 from aegis_tui.domain.lock import moves as lock_moves
-from aegis_tui.domain.lock.model import Draft, Lock, LockAcquired, LockMode, LockMoved, LockRefused, Region, Resource
+from aegis_tui.domain.lock.events import LockAcquired, LockMoved
+from aegis_tui.domain.lock.model import Draft, Lock, LockMode, LockRefused, Region, Resource
 from aegis_tui.domain.lock.region import MAX_VIEWS, Hunk, Rewrite, Span, View, line_hunks, move_all, rewrite_of
 from aegis_tui.domain.lock.table import LockTable
 from aegis_tui.domain.workspace import Workspace
@@ -97,7 +98,7 @@ class Desk:
     def acquire(self, agent: str, resource: Resource, *, mode: LockMode = LockMode.EXCLUSIVE) -> Lock:
         seq = len(self.log)
         wanted: dict[str, Any] = {"request_id": f"r{seq}.{agent}", "mode": mode, "ttl_s": 60.0, "seq": seq}
-        self.apply(lock_rules.acquire(self.table, agent, resources=[resource], **wanted))
+        self.apply(lock_grant.acquire(self.table, agent, resources=[resource], **wanted))
         lock = self.table.held_by(agent, resource)
         assert lock is not None
         return lock
@@ -211,7 +212,7 @@ def test_what_is_waited_for_moves_with_its_lines() -> None:
     mine = desk.acquire("w1", lines(3, 5, "A"))
     wanted: dict[str, Any] = {"mode": LockMode.EXCLUSIVE, "ttl_s": 60.0, "wait_s": 9.0, "seq": 1}
     places = [lines(4, 9, "A"), lines(12, 13, "A")]
-    desk.apply(lock_rules.acquire(desk.table, "w2", request_id="q", resources=places, **wanted))
+    desk.apply(lock_grant.acquire(desk.table, "w2", request_id="q", resources=places, **wanted))
     drafts = lock_moves.after_write(
         desk.workspace, mine, PATH, Rewrite(base_oid="A", new_oid="B", hunks=(Hunk(5, 1, 3),))
     )
@@ -223,7 +224,7 @@ def test_what_is_waited_for_moves_with_its_lines() -> None:
     ]
     assert desk.table.copy().dump() == desk.table.dump()
     desk.apply(lock_end.release(desk.table, "w1", lock_id=mine.lock_id))
-    desk.apply(lock_rules.promote(desk.table, seq=len(desk.log), alive=lambda _: True, lapsed=lambda *_: False))
+    desk.apply(lock_grant.promote(desk.table, seq=len(desk.log), alive=lambda _: True, lapsed=lambda *_: False))
     assert [str(lock.resource.region) for lock in desk.table.locks_of("w2")] == ["4-11", "14-15"]
 
 
@@ -265,7 +266,7 @@ def test_a_wait_is_granted_when_a_move_shows_that_nothing_is_in_its_way() -> Non
     desk = Desk()
     mine = desk.acquire("w1", lines(3, 5, "A"))
     wanted: dict[str, Any] = {"mode": LockMode.EXCLUSIVE, "ttl_s": 60.0, "wait_s": 9.0, "seq": 1}
-    desk.apply(lock_rules.acquire(desk.table, "w2", request_id="q", resources=[lines(8, 9, "B")], **wanted))
+    desk.apply(lock_grant.acquire(desk.table, "w2", request_id="q", resources=[lines(8, 9, "B")], **wanted))
     assert desk.table.ready() == []
     desk.write(mine, "A", "B", Hunk(4, 1, 2))
     assert [wait.agent_id for wait in desk.table.ready()] == ["w2"]

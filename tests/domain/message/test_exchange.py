@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import THE_PERSON, Actor, Workspace, evolve, execute, snapshot_view, state_hash
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
+from aegis_tui.domain.instance.commands import AgentRegister
+from aegis_tui.domain.lock.commands import LockAcquire
+from aegis_tui.domain.message.commands import BroadcastSend
 from aegis_tui.errors import Refused, UsageError
 
 FILES = ("a.py", "b.py")
@@ -61,10 +64,10 @@ class Bench:
         self.workspace = Workspace()
         self.log: list[Event] = []
         self.number = 0
-        self.send(commands.AgentRegister(agent_type="CLAUDE", instance_id="one", role="commander"), THE_PERSON)
+        self.send(AgentRegister(agent_type="CLAUDE", instance_id="one", role="commander"), THE_PERSON)
         self.tokens: dict[str, int] = {}
         for path in FILES:
-            self.send(commands.LockAcquire(path=path))
+            self.send(LockAcquire(path=path))
             self.tokens[path] = next(lock.token for lock in self.workspace.locks.locks_on(path))
 
     def send(self, command: commands.AnyCommand, actor: Actor = ONE) -> None:
@@ -77,7 +80,7 @@ class Bench:
     def tell(self, event: str, *, actor: Actor = ONE, **data: Any) -> None:
         if event.startswith("code:"):
             data |= {"token": self.tokens[data["file"]], "new_oid": "0" * 40}
-        self.send(commands.BroadcastSend(event=event, data=data), actor)
+        self.send(BroadcastSend(event=event, data=data), actor)
 
     def tries(self, event: str, **data: Any) -> bool:
         try:

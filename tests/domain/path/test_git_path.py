@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import THE_PERSON, Actor, Workspace, execute
+from aegis_tui.domain.instance.commands import AgentRegister
+from aegis_tui.domain.lock.commands import LockAcquire, WantedResource
 from aegis_tui.domain.path.git_path import is_git_name, is_git_path
 from aegis_tui.domain.run.design import Design, check_design
 from aegis_tui.domain.scope.closed import check_new_globs
+from aegis_tui.domain.scope.commands import PartitionSet, ScopeRequest
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import AegisError, Refused
 
@@ -110,8 +113,8 @@ def test_nobody_locks_it(path: str, mode: str) -> None:
     workspace = joined()
     for actor in (THE_PERSON, Actor("CLAUDE-one", "instance")):
         for command in (
-            commands.LockAcquire(path=path, lock_type=mode),
-            commands.LockAcquire(resources=(commands.WantedResource(path="a"), commands.WantedResource(path=path))),
+            LockAcquire(path=path, lock_type=mode),
+            LockAcquire(resources=(WantedResource(path="a"), WantedResource(path=path))),
         ):
             with pytest.raises(Refused, match=r"git's own|not for that role"):
                 say(workspace, command, actor)
@@ -121,17 +124,17 @@ def test_nobody_locks_it(path: str, mode: str) -> None:
 @pytest.mark.parametrize("path", [".git/config", "sub/.GIT/x", "git~1"])
 def test_nobody_is_granted_it(path: str) -> None:
     with pytest.raises(Refused, match="git's own"):
-        say(joined(), commands.ScopeRequest(path=path, reason="r"), Actor("CLAUDE-one", "instance"))
+        say(joined(), ScopeRequest(path=path, reason="r"), Actor("CLAUDE-one", "instance"))
 
 
 @pytest.mark.parametrize("glob", GIT_GLOBS)
 def test_no_partition_and_no_design_names_it(glob: str) -> None:
     workspace = joined()
-    join = commands.AgentRegister(agent_type="CLAUDE", instance_id="two", partition=(glob,))
+    join = AgentRegister(agent_type="CLAUDE", instance_id="two", partition=(glob,))
     with pytest.raises(AegisError, match=r"touches \.git"):
         say(workspace, join, THE_PERSON)
     with pytest.raises(AegisError, match=r"touches \.git"):
-        say(workspace, commands.PartitionSet(agent_id="one", globs=("a/**", glob)), THE_PERSON)
+        say(workspace, PartitionSet(agent_id="one", globs=("a/**", glob)), THE_PERSON)
     feature = {"id": "a", "title": "t", "brief": "b", "partition": ["src/**"]}
     for fields in ({"shared": [glob]}, {"joint": [glob]}, {"features": [{**feature, "partition": [glob]}]}):
         issues = check_design(Design.model_validate({"goal": "g", "features": [feature], **fields}))
@@ -151,7 +154,7 @@ def test_a_glob_can_be_seen_whole(glob: str) -> None:
 
 def joined() -> Workspace:
     workspace = Workspace()
-    say(workspace, commands.AgentRegister(agent_type="CLAUDE", instance_id="one"), THE_PERSON)
+    say(workspace, AgentRegister(agent_type="CLAUDE", instance_id="one"), THE_PERSON)
     return workspace
 
 

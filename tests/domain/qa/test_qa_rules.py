@@ -2,26 +2,20 @@ from __future__ import annotations
 
 import pytest
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.core import THE_PERSON, Actor, Workspace, execute
 from aegis_tui.domain.decision import THE_HUB, Decision
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.piece.model import Piece
+from aegis_tui.domain.qa import commands
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
+from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaFinished
 from aegis_tui.domain.qa.rules import accept_base, base_checked, qa_finished
 from aegis_tui.domain.qa.verdict import compare
-from aegis_tui.domain.run.events import (
-    QaAccepted,
-    QaBaseChecked,
-    QaFinished,
-    RunEnding,
-    RunFacts,
-    RunOptions,
-    RunStarted,
-    Stage,
-)
-from aegis_tui.domain.run.model import Piece, Run, RunTable
+from aegis_tui.domain.run.events import RunEnding, RunFacts, RunOptions, RunStarted, Stage
+from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.report import fold_report
 from aegis_tui.domain.run.stage import gates_of
+from aegis_tui.domain.run.table import RunTable
 from aegis_tui.errors import Refused
 
 NAMELESS = CheckResult(status="failed")

@@ -7,12 +7,22 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.cause import Cause, ended, gist
 from aegis_tui.domain.core import THE_PERSON, Actor
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.instance.commands import (
+    AgentLeave,
+    AgentReport,
+    InstanceMarkExited,
+    InstanceMarkFailed,
+    InstanceMarkLaunched,
+    InstanceMarkPrepared,
+    InstanceSend,
+    InstanceStop,
+)
+from aegis_tui.domain.piece.commands import MergeMarkApplied
+from aegis_tui.domain.piece.model import PieceStatus
 from aegis_tui.domain.run.failure import error_lines, kept_words
-from aegis_tui.domain.run.model import PieceStatus
 from tests.domain.test_core import DESIGN, Hub
 
 HOOK = Cause(code="commit.hook", message="the commit was refused:\nlint: no tabs", hint="mend it", outlook="certain")
@@ -21,7 +31,7 @@ SAME = Cause(code="usage", message="the design is not proposed yet (3 of 60)", o
 
 def report(hub: Hub, agent: str, state: str, **fields: Any) -> None:
     fields = {"note": "no idea", **fields}
-    hub.send(commands.AgentReport.model_validate({"state": state, **fields}), Actor(agent, "instance"))
+    hub.send(AgentReport.model_validate({"state": state, **fields}), Actor(agent, "instance"))
 
 
 def one_fails(hub: Hub, role: str, **fields: Any) -> str:
@@ -55,7 +65,7 @@ def test_a_certain_cause_that_comes_with_the_goodbye_counts_as_well() -> None:
     hub.start(DESIGN)
     (worker,) = hub.living("worker")
     hub.bring_up(worker)
-    hub.send(commands.AgentLeave(reason="the model server says no", cause=HOOK), Actor(worker, "instance"))
+    hub.send(AgentLeave(reason="the model server says no", cause=HOOK), Actor(worker, "instance"))
     hub.bring_down()
     assert "lint: no tabs" in error_of(hub)["message"]
 
@@ -64,7 +74,7 @@ def test_an_instance_that_cannot_be_prepared_for_good_is_not_replaced() -> None:
     hub = Hub()
     hub.start(DESIGN)
     (worker,) = hub.living("worker")
-    hub.send(commands.InstanceMarkFailed(agent_id=worker, reason="disk full", cause=HOOK))
+    hub.send(InstanceMarkFailed(agent_id=worker, reason="disk full", cause=HOOK))
     hub.bring_down()
     assert error_of(hub)["cause"] == HOOK.message
 
@@ -124,9 +134,9 @@ def test_a_program_that_ends_before_it_speaks_is_quoted_from_its_pane() -> None:
     hub = Hub()
     hub.start(DESIGN, max_attempts=1)
     (worker,) = hub.living("worker")
-    hub.send(commands.InstanceMarkPrepared(agent_id=worker, worktree="/w", token_hash="t"))
-    hub.send(commands.InstanceMarkLaunched(agent_id=worker, pane="%1", pid=1))
-    hub.send(commands.InstanceMarkExited(agent_id=worker, status=1, words="bwrap: Can't bind mount\n/x on /newroot/x"))
+    hub.send(InstanceMarkPrepared(agent_id=worker, worktree="/w", token_hash="t"))
+    hub.send(InstanceMarkLaunched(agent_id=worker, pane="%1", pid=1))
+    hub.send(InstanceMarkExited(agent_id=worker, status=1, words="bwrap: Can't bind mount\n/x on /newroot/x"))
     hub.bring_down()
     assert "exited with status 1: bwrap: Can't bind mount; /x on /newroot/x" in error_of(hub)["message"]
 
@@ -137,10 +147,10 @@ def test_a_program_that_ends_twice_in_the_same_words_before_it_speaks_is_not_sta
     for number in range(2):
         assert hub.run.ok is None
         (worker,) = hub.living("worker")
-        hub.send(commands.InstanceMarkPrepared(agent_id=worker, worktree="/w", token_hash=worker))
-        hub.send(commands.InstanceMarkLaunched(agent_id=worker, pane="%1", pid=number))
+        hub.send(InstanceMarkPrepared(agent_id=worker, worktree="/w", token_hash=worker))
+        hub.send(InstanceMarkLaunched(agent_id=worker, pane="%1", pid=number))
         words = f"bwrap: Can't bind mount /state/instances/w0{number}/git"
-        hub.send(commands.InstanceMarkExited(agent_id=worker, status=1, words=words))
+        hub.send(InstanceMarkExited(agent_id=worker, status=1, words=words))
         hub.bring_down()
     assert "failed twice" in error_of(hub)["message"]
 
@@ -170,16 +180,16 @@ def test_a_merged_piece_that_a_person_wrote_about_is_merged_again_whatever_its_w
     hub = Hub()
     alpha = merged(hub)
     before = hub.run.pieces["alpha"].attempts
-    hub.send(commands.InstanceSend(agent_id=alpha, text="why this way?"), THE_PERSON)
+    hub.send(InstanceSend(agent_id=alpha, text="why this way?"), THE_PERSON)
     assert hub.stands("alpha") is PieceStatus.WORKING
     if how == "lost":
-        hub.send(commands.InstanceMarkExited(agent_id=alpha, signal=9))
+        hub.send(InstanceMarkExited(agent_id=alpha, signal=9))
     elif how == "stopped":
-        hub.send(commands.InstanceStop(agent_id=alpha), THE_PERSON)
+        hub.send(InstanceStop(agent_id=alpha), THE_PERSON)
     else:
         report(hub, alpha, how, cause=HOOK)
     assert hub.stands("alpha") is PieceStatus.ACCEPTED and hub.run.merge_queue == ["alpha"]
-    hub.send(commands.MergeMarkApplied(run="run1", piece="alpha", head_oid="a1", oid="ma1"))
+    hub.send(MergeMarkApplied(run="run1", piece="alpha", head_oid="a1", oid="ma1"))
     hub.bring_down()
     assert hub.stands("alpha") is PieceStatus.APPLIED and hub.run.ok is None
     assert hub.run.pieces["alpha"].attempts == before
@@ -192,7 +202,7 @@ def test_a_submitted_piece_that_a_person_wrote_about_is_submitted_again_as_it_wa
     hub.bring_up(alpha)
     hub.submit(alpha, "a1")
     hub.check("alpha", "a1", ("src/a/x.py",))
-    hub.send(commands.InstanceSend(agent_id=alpha, text="one more"), THE_PERSON)
+    hub.send(InstanceSend(agent_id=alpha, text="one more"), THE_PERSON)
     report(hub, alpha, "failed")
     assert hub.stands("alpha") is PieceStatus.SUBMITTED and hub.run.pieces["alpha"].head_oid == "a1"
     hub.bring_down()

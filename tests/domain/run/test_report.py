@@ -1,15 +1,8 @@
 from __future__ import annotations
 
 from aegis_tui.domain.event import AnyEventData, Event
-from aegis_tui.domain.lock.model import (
-    LockAcquired,
-    LockDeadlock,
-    LockDenied,
-    LockMode,
-    LockQueued,
-    LockWithdrawn,
-    Resource,
-)
+from aegis_tui.domain.lock.events import LockAcquired, LockDeadlock, LockDenied, LockQueued, LockWithdrawn
+from aegis_tui.domain.lock.model import LockMode, Resource
 from aegis_tui.domain.run.events import RunFacts, RunFinished, RunOptions, RunStarted, Stage, StageChanged
 from aegis_tui.domain.run.report import fold_report, seconds_between
 

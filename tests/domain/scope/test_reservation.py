@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.domain import command as commands
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.core import THE_PERSON, Actor, Workspace, state_hash
+from aegis_tui.domain.instance.commands import AgentRegister, InstanceMarkExited, InstanceStart
+from aegis_tui.domain.lock.commands import LockAcquire
+from aegis_tui.domain.message.commands import BroadcastSend
+from aegis_tui.domain.piece.model import PieceStatus
+from aegis_tui.domain.run.commands import DesignAgree, DesignPropose, RunStart
 from aegis_tui.domain.run.events import RunFacts, RunOptions, Stage
-from aegis_tui.domain.run.model import PieceStatus
 from aegis_tui.domain.run.report import fold_report
+from aegis_tui.domain.scope.commands import PartitionSet, ScopeGrant, ScopeRequest
 from aegis_tui.domain.scope.partition import find_overlaps
 from aegis_tui.domain.scope.text import scope_of
 from aegis_tui.errors import AegisError, DesignRefused, PartitionRefused, Refused, UsageError
@@ -34,16 +38,16 @@ def me(agent: str) -> Actor:
 
 
 def end(hub: Hub, agent: str) -> None:
-    hub.send(commands.InstanceMarkExited(agent_id=agent, status=1))
+    hub.send(InstanceMarkExited(agent_id=agent, status=1))
     hub.bring_down()
 
 
 def repartition(hub: Hub, agent: str, *globs: str) -> None:
-    hub.send(commands.PartitionSet(agent_id=agent, globs=globs), THE_PERSON)
+    hub.send(PartitionSet(agent_id=agent, globs=globs), THE_PERSON)
 
 
 def ask(hub: Hub, agent: str, path: str) -> str:
-    request = hub.send(commands.ScopeRequest(path=path, reason="r"), me(agent)).reply["request"]
+    request = hub.send(ScopeRequest(path=path, reason="r"), me(agent)).reply["request"]
     assert isinstance(request, str)
     return request
 
@@ -69,7 +73,7 @@ def test_a_replacement_gets_the_partition_that_its_predecessor_had_last() -> Non
 
 def test_globs_of_a_lost_worker_stay_reserved_until_its_replacement_starts() -> None:
     hub, (alpha, beta) = working()
-    hub.send(commands.InstanceMarkExited(agent_id=alpha, status=1))
+    hub.send(InstanceMarkExited(agent_id=alpha, status=1))
     with pytest.raises(Refused, match="of alpha both match src/a/") as refused:
         repartition(hub, beta, "src/b/**", "src/a/x/**")
     assert refused.value.code == "partition.overlap"
@@ -77,7 +81,7 @@ def test_globs_of_a_lost_worker_stay_reserved_until_its_replacement_starts() -> 
 
 def test_a_waiting_features_globs_are_taken_for_those_who_join_and_those_who_are_repartitioned() -> None:
     hub, (alpha,) = working(DESIGN)
-    joining = commands.AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("src/b/**",))
+    joining = AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("src/b/**",))
     with pytest.raises(Refused, match="src/b/a") as refused:
         hub.send(joining, THE_PERSON)
     assert refused.value.data["overlaps"][0]["owners"] == ["CLAUDE-frontend", "beta"]
@@ -89,7 +93,7 @@ def test_a_waiting_features_globs_are_taken_for_those_who_join_and_those_who_are
 
 def test_a_design_that_gives_away_what_a_living_instance_owns_is_refused() -> None:
     hub = Hub()
-    joining = commands.AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("src/b/x/**",))
+    joining = AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("src/b/x/**",))
     hub.send(joining, THE_PERSON)
     with pytest.raises(DesignRefused, match="of beta overlaps 'src/b/x/") as refused:
         hub.start(DESIGN)
@@ -100,11 +104,11 @@ def test_a_design_that_gives_away_what_a_living_instance_owns_is_refused() -> No
 def test_agreement_is_refused_when_somebody_joined_there_after_the_proposal() -> None:
     hub = Hub()
     hub.start()
-    hub.send(commands.DesignPropose(design=DESIGN), THE_PERSON)
-    joining = commands.AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("src/a/y.py",))
+    hub.send(DesignPropose(design=DESIGN), THE_PERSON)
+    joining = AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("src/a/y.py",))
     hub.send(joining, THE_PERSON)
     with pytest.raises(DesignRefused, match="CLAUDE-frontend"):
-        hub.send(commands.DesignAgree(design_id=hub.run.design_id or ""), THE_PERSON)
+        hub.send(DesignAgree(design_id=hub.run.design_id or ""), THE_PERSON)
     assert hub.at() is Stage.DESIGN
 
 
@@ -124,10 +128,10 @@ def test_a_worker_that_was_left_nothing_owns_nothing_at_hand_in() -> None:
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_granted_scope_counts_at_hand_in_whether_or_not_the_worker_lives_still(is_lost: bool) -> None:
     hub, (alpha, beta) = working()
-    hub.send(commands.ScopeGrant(request=ask(hub, beta, "src/a/x.py")), me(alpha))
-    lock = hub.send(commands.LockAcquire(path="src/a/x.py"), me(beta)).reply["locks"][0]
+    hub.send(ScopeGrant(request=ask(hub, beta, "src/a/x.py")), me(alpha))
+    lock = hub.send(LockAcquire(path="src/a/x.py"), me(beta)).reply["locks"][0]
     written = {"file": "src/a/x.py", "token": lock["token"], "new_oid": "1" * 40}
-    hub.send(commands.BroadcastSend(event="code:written", data=written), me(beta))
+    hub.send(BroadcastSend(event="code:written", data=written), me(beta))
     hub.submit(beta, "b1", (lock["token"],))
     if is_lost:
         end(hub, beta)
@@ -144,7 +148,7 @@ def test_a_request_of_a_lost_instance_is_closed_and_granting_it_is_refused() -> 
     assert state_hash(loaded) == state_hash(hub.workspace)
     hub.workspace = loaded
     with pytest.raises(Refused, match=f"{beta}, which asked .* has ended"):
-        hub.send(commands.ScopeGrant(request=request), me(alpha))
+        hub.send(ScopeGrant(request=request), me(alpha))
     assert hub.workspace.partitions.grants == {}
     assert not hub.workspace.partitions.verdict(alpha, "src/a/x.py").needs_lock
 
@@ -175,14 +179,14 @@ def test_scope_that_no_grant_can_open_is_refused_at_once(path: str) -> None:
 def test_a_decomposed_path_is_asked_for_and_granted_in_its_composed_form() -> None:
     hub, (alpha, _) = working()
     request = ask(hub, alpha, "docs/e\u0301.md")
-    hub.send(commands.ScopeGrant(request=request), THE_PERSON)
+    hub.send(ScopeGrant(request=request), THE_PERSON)
     assert hub.workspace.partitions.grants[alpha] == ("docs/\u00e9.md",)
     assert hub.workspace.partitions.verdict(alpha, "docs/\u00e9.md").allowed
 
 
 def test_the_commander_hears_of_a_request_for_what_nobody_owns_and_cannot_grant_its_own() -> None:
     hub, (alpha, _) = working()
-    hub.send(commands.InstanceStart(role="commander"), THE_PERSON)
+    hub.send(InstanceStart(role="commander"), THE_PERSON)
     (chief,) = hub.living("commander")
     hub.bring_up(chief)
     request = ask(hub, alpha, "docs/x.md")
@@ -192,8 +196,8 @@ def test_the_commander_hears_of_a_request_for_what_nobody_owns_and_cannot_grant_
     own = ask(hub, chief, "src/a/x.py")
     assert told(hub, own) == [alpha]
     with pytest.raises(AegisError, match="own request"):
-        hub.send(commands.ScopeGrant(request=own), me(chief))
-    hub.send(commands.ScopeGrant(request=own), me(alpha))
+        hub.send(ScopeGrant(request=own), me(chief))
+    hub.send(ScopeGrant(request=own), me(alpha))
     assert hub.workspace.partitions.verdict(chief, "src/a/x.py").rule == "granted"
 
 
@@ -201,7 +205,7 @@ def test_scope_requests_are_counted_per_instance_in_context_and_report() -> None
     hub, (alpha, beta) = working()
     for path in ("docs/x.md", "docs/y.md"):
         ask(hub, alpha, path)
-    hub.send(commands.ScopeRequest(path="src/routes.py", reason="r"), me(alpha))
+    hub.send(ScopeRequest(path="src/routes.py", reason="r"), me(alpha))
     context = {item["agent_id"]: item["scope_requests"] for item in snapshot_view(hub.workspace)["instances"]}
     report = {item["agent_id"]: item["scope_requests"] for item in fold_report(hub.log, "run1")["instances"]}
     assert context == report == {alpha: 2, beta: 0}
@@ -209,7 +213,7 @@ def test_scope_requests_are_counted_per_instance_in_context_and_report() -> None
 
 def test_a_run_whose_worker_would_meet_another_owner_fails_with_the_path() -> None:
     hub = Hub()
-    joining = commands.AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("Src/B/x.py",))
+    joining = AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("Src/B/x.py",))
     hub.send(joining, THE_PERSON)
     hub.start(DESIGN)
     alpha = hub.run.pieces["alpha"].agent_id or ""
@@ -222,9 +226,9 @@ def test_a_run_whose_worker_would_meet_another_owner_fails_with_the_path() -> No
 
 def test_case_is_ignored_when_a_design_meets_a_living_instance_where_git_ignores_it() -> None:
     hub = Hub()
-    joining = commands.AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("Src/B/x.py",))
+    joining = AgentRegister(agent_type="CLAUDE", instance_id="frontend", partition=("Src/B/x.py",))
     hub.send(joining, THE_PERSON)
     facts = RunFacts(workspace="k", base_oid=BASE, base_branch="main", qa_commands=("pytest",), ignore_case=True)
-    starting = commands.RunStart(goal="g", design=DESIGN, options=RunOptions(), run="run1", facts=facts)
+    starting = RunStart(goal="g", design=DESIGN, options=RunOptions(), run="run1", facts=facts)
     with pytest.raises(DesignRefused, match="example path src/b/x"):
         hub.send(starting, THE_PERSON)

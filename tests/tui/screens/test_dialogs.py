@@ -12,10 +12,10 @@ import pytest
 from textual.widgets import Input
 
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.message.model import MessageAcked, MessageSent
+from aegis_tui.domain.message.events import MessageAcked, MessageSent
 from aegis_tui.domain.qa.check import CheckResult
+from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.qa.verdict import compare
-from aegis_tui.domain.run.events import QaFinished
 from aegis_tui.errors import DesignRefused, HubUnavailable, Refused
 from aegis_tui.tui.feed import Batch
 from aegis_tui.tui.parts import GoalOffer

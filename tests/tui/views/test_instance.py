@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance.model import AgentState, InstanceLost
+from aegis_tui.domain.instance.events import AgentState, InstanceLost
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import Row, line_width
 from aegis_tui.tui.views.instance import instance_rows, listed, state_of

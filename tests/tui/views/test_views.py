@@ -8,9 +8,9 @@ import pytest
 
 from aegis_tui.application.design import parse_design
 from aegis_tui.domain.event import Event
-from aegis_tui.domain.instance.model import AgentJoined
+from aegis_tui.domain.instance.events import AgentJoined
+from aegis_tui.domain.piece.model import Conflict
 from aegis_tui.domain.run.design import Design
-from aegis_tui.domain.run.model import Conflict
 from aegis_tui.domain.words import sentence
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.conflict import conflict_lines, conflict_rows, parse_hunks

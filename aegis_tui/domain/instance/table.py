@@ -1,0 +1,199 @@
+"""The instances of a workspace, changed only by events."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from typing import assert_never
+
+from pydantic import BaseModel
+
+from aegis_tui.domain import ids
+from aegis_tui.domain.instance.events import (
+    AgentJoined,
+    AgentLeft,
+    AgentState,
+    InstanceEnding,
+    InstanceEvent,
+    InstanceExited,
+    InstanceLaunched,
+    InstanceLost,
+    InstancePlanned,
+    InstancePrepared,
+    InstanceReclaimed,
+    InstanceStopping,
+)
+from aegis_tui.domain.instance.model import ENDED, Instance, Phase
+from aegis_tui.domain.model import Key
+
+KEPT_ENDED = 32
+"""Instances that joined by hand and have ended stay in the state until this many others have ended after them."""
+
+
+KEPT_FORMER = 4_096
+"""So many ids of forgotten instances that joined by hand are not given to an agent of another kind."""
+
+
+class InstanceTable:
+    """The instances of a workspace that a view may still ask for, by agent id, in the order they were planned.
+
+    Those that ended are forgotten after a while: the log keeps them. Their ids are not given to others.
+    """
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Instance] = {}
+        self.counters: dict[str, int] = {}
+        self.former: dict[str, str] = {}
+        """Case-folded instance id -> agent id of the newest `KEPT_FORMER` that joined by hand and are forgotten."""
+        self._hashes: dict[str, str] = {}
+
+    def allocate(self, role: str) -> str:
+        """The next free instance id of a role; ids are never reused in a workspace (contract 2)."""
+        return ids.next_instance_id(role, self.counters.get(role, 0) + 1)
+
+    def forget_ended(self, kept_runs: Container[str]) -> list[str]:
+        """Forget who ended and no view asks for; who it was.
+
+        Args:
+            kept_runs: Runs whose instances stay, ended or not.
+        """
+        ended = [item for item in self.by_id.values() if item.phase in ENDED]
+        gone = [item for item in ended if item.run is not None and item.run not in kept_runs]
+        outside = sorted((item for item in ended if item.run is None), key=lambda item: item.ended_at or "")
+        gone += outside[: max(0, len(outside) - KEPT_ENDED)]
+        for item in gone:
+            del self.by_id[item.agent_id]
+            if item.token_hash:
+                self._hashes.pop(item.token_hash, None)
+            if item.run is None:
+                self.former.pop(item.instance_id.casefold(), None)
+                self.former[item.instance_id.casefold()] = item.agent_id
+        while len(self.former) > KEPT_FORMER:
+            del self.former[next(iter(self.former))]
+        return [item.agent_id for item in gone]
+
+    def find(self, name: str) -> Instance | None:
+        """The instance that goes by either form of its id."""
+        if found := self.by_id.get(name):
+            return found
+        short = ids.instance_id(name)
+        return next((item for item in self.by_id.values() if item.instance_id == short), None)
+
+    def by_token_hash(self, token_hash: str) -> Instance | None:
+        """The instance a token belongs to; None once it is lost or reclaimed (HUB-8)."""
+        found = self.by_id.get(self._hashes.get(token_hash, ""))
+        return found if found and found.is_alive else None
+
+    def of_run(self, run: str) -> Iterable[Instance]:
+        """The instances that were planned for a run."""
+        return (item for item in self.by_id.values() if item.run == run)
+
+    def alive(self) -> Iterable[Instance]:
+        """The instances that can still do their task."""
+        return (item for item in self.by_id.values() if item.is_alive)
+
+    def evolve(self, agent_id: str, data: InstanceEvent, timestamp: str) -> frozenset[Key]:
+        """Apply one event. Total: an event about an unknown instance changes nothing."""
+        if isinstance(data, InstancePlanned):
+            self._plan(agent_id, data, timestamp)
+            return frozenset({("instance", agent_id)})
+        instance = self.by_id.get(agent_id)
+        if isinstance(data, AgentJoined) and instance is None:
+            instance = self._join_outside(agent_id, data, timestamp)
+        if instance is None:
+            return frozenset()
+        self._apply(instance, data, timestamp)
+        return frozenset({("instance", agent_id)})
+
+    def _plan(self, agent_id: str, data: InstancePlanned, timestamp: str) -> None:
+        self.by_id[agent_id] = Instance(
+            agent_id=agent_id, planned_at=timestamp, **data.model_dump(exclude={"type"}), last_seen=timestamp
+        )
+        self.counters[data.role] = self.counters.get(data.role, 0) + 1
+
+    def _join_outside(self, agent_id: str, data: AgentJoined, timestamp: str) -> Instance:
+        """A person's own agent that joins by `connect` (contract 2)."""
+        kind, _, short = agent_id.partition("-")
+        instance = Instance(
+            agent_id=agent_id, instance_id=short, role=data.role, kind=kind.lower(), planned_at=timestamp
+        )
+        self.by_id[agent_id] = instance
+        return instance
+
+    def _apply(self, instance: Instance, data: InstanceEvent, timestamp: str) -> None:
+        match data:
+            case InstancePrepared():
+                instance.worktree, instance.token_hash = data.worktree, data.token_hash
+                instance.phase = Phase.PREPARED
+                if data.token_hash:
+                    self._hashes[data.token_hash] = instance.agent_id
+            case InstanceLaunched():
+                instance.pane, instance.pid, instance.started_at = data.pane, data.pid, timestamp
+                if instance.phase is Phase.PREPARED:
+                    instance.phase = Phase.LAUNCHED
+            case AgentJoined():
+                instance.session, instance.partition = data.session, data.partition
+                instance.phase, instance.last_seen, instance.ended_at = Phase.JOINED, timestamp, None
+                instance.started_at = instance.started_at or timestamp
+            case AgentState():
+                instance.state, instance.progress = data.state, data.progress
+                instance.source, instance.note = data.source, data.note
+                instance.said = data.note or instance.said
+                if data.state in ("failed", "blocked"):
+                    instance.cause = data.cause
+                instance.tokens = data.tokens or instance.tokens
+                instance.prompts += data.state == "asking"
+            case InstanceStopping() | InstanceExited() | AgentLeft() | InstanceLost() | InstanceReclaimed():
+                self._end(instance, data, timestamp)
+            case InstancePlanned():
+                return
+            case _:
+                assert_never(data)
+
+    @staticmethod
+    def _end(instance: Instance, data: InstanceEnding, timestamp: str) -> None:
+        match data:
+            case InstanceStopping():
+                instance.phase = Phase.STOPPING if instance.is_alive else instance.phase
+                instance.stop_reason = instance.stop_reason or data.reason
+            case InstanceExited() | AgentLeft():
+                if instance.phase is not Phase.RECLAIMED:
+                    instance.phase = Phase.GONE
+                instance.ended_at = instance.ended_at or timestamp
+                if instance.worktree is None:
+                    instance.phase = Phase.RECLAIMED
+            case InstanceLost():
+                instance.lost, instance.phase = True, Phase.STOPPING
+                instance.note = data.reason
+                instance.cause = instance.cause or data.cause
+            case InstanceReclaimed():
+                instance.phase, instance.rescue_ref = Phase.RECLAIMED, data.rescue_ref
+                instance.ended_at = instance.ended_at or timestamp
+            case _:
+                assert_never(data)
+
+    def dump(self) -> dict[str, object]:
+        """A plain form for snapshots; `load` gives an equal table back."""
+        return {
+            "instances": [item.model_dump(mode="json") for item in self.by_id.values()],
+            "counters": dict(sorted(self.counters.items())),
+            "former": [[short, agent_id] for short, agent_id in self.former.items()],
+        }
+
+    @classmethod
+    def load(cls, plain: dict[str, object]) -> InstanceTable:
+        """The table that `dump` described."""
+        table = cls()
+        saved = _Saved.model_validate(plain)
+        for item in saved.instances:
+            table.by_id[item.agent_id] = item
+            if item.token_hash:
+                table._hashes[item.token_hash] = item.agent_id
+        table.counters = saved.counters
+        table.former = dict(saved.former)
+        return table
+
+
+class _Saved(BaseModel):
+    instances: list[Instance]
+    counters: dict[str, int]
+    former: list[tuple[str, str]] = []

@@ -1,0 +1,222 @@
+"""Rules about locks as clients ask for them (LOCK-1 to LOCK-4, PART-6)."""
+
+from __future__ import annotations
+
+import unicodedata
+from types import MappingProxyType
+from typing import Any, Final
+
+from aegis_tui.domain.decision import Actor, Decision
+from aegis_tui.domain.instance.rules import own_instance
+from aegis_tui.domain.lock import end as lock_end
+from aegis_tui.domain.lock import grant as lock_grant
+from aegis_tui.domain.lock.commands import (
+    LockAcquire,
+    LockBreak,
+    LockExpire,
+    LockRelease,
+    LockRenew,
+    WaitExpire,
+    WantedResource,
+)
+from aegis_tui.domain.lock.events import LockDenied, LockReleased
+from aegis_tui.domain.lock.model import Lock, LockMode, LockRefused, Region, Resource
+from aegis_tui.domain.registry import Rules
+from aegis_tui.domain.scope.closed import check_not_git
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import UsageError
+
+DEFAULT_TTL_S = 300.0
+
+
+def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, request_id: str) -> Decision:
+    """Grant all, queue, or refuse (LOCK-2); the reply of a queued request comes with its grant."""
+    mode = LockMode(command.lock_type)
+    resources = [_spelled(workspace, item) for item in _resources(command)]
+    for resource in resources:
+        check_not_git(resource.path)
+    if actor.kind == "instance":
+        own_instance(workspace, actor)
+        for resource in resources:
+            _check_partition(workspace, actor, resource, mode)
+    drafts = lock_grant.acquire(
+        workspace.locks,
+        actor.agent_id,
+        request_id=request_id,
+        resources=resources,
+        mode=mode,
+        ttl_s=DEFAULT_TTL_S if command.ttl_s is None else command.ttl_s,
+        wait_s=command.wait_s,
+        seq=workspace.seq,
+    )
+    if not drafts and workspace.locks.waiting(actor.agent_id, request_id):
+        return Decision(pending=True)
+    if any(data.type == "lock:queued" for _, data in drafts):
+        return Decision(drafts, pending=True)
+
+    def reply(_: object) -> dict[str, Any]:
+        granted = granted_reply(workspace, actor.agent_id, request_id, resources, mode)
+        return {**granted, "whole": list(command.whole)} if command.whole else granted
+
+    return Decision(drafts, reply)
+
+
+def _spelled(workspace: Workspace, resource: Resource) -> Resource:
+    """Where git ignores case, two spellings are one file: it goes by the one that is known already (PART-1)."""
+    path = _spelling(workspace, resource.path)
+    return resource if path == resource.path else resource.model_copy(update={"path": path})
+
+
+def _spelling(workspace: Workspace, path: str) -> str:
+    path = unicodedata.normalize("NFC", path)
+    return workspace.locks.spelling(path) if workspace.partitions.ignore_case else path
+
+
+def granted_reply(
+    workspace: Workspace,
+    agent_id: str,
+    request_id: str,
+    resources: list[Resource] | None = None,
+    mode: LockMode | None = None,
+) -> dict[str, Any]:
+    """The locks of a granted request, in canonical order, with the seconds they have left."""
+    held: dict[str, Lock] = {lock.lock_id: lock for lock in workspace.locks.granted(agent_id, request_id)}
+    for resource in resources or []:
+        if lock := workspace.locks.held_by(agent_id, resource, mode):
+            held.setdefault(lock.lock_id, lock)
+    ordered = sorted(held.values(), key=lambda lock: lock.resource.sort_key)
+    return {"locks": [lock_to_wire(lock) for lock in ordered]}
+
+
+def lock_to_wire(lock: Lock) -> dict[str, Any]:
+    """One lock as contract 5 shows it."""
+    region = lock.resource.region
+    return {
+        "lock_id": lock.lock_id,
+        "path": lock.resource.path,
+        "region": str(region) if region else None,
+        "lock_type": str(lock.mode),
+        "agent_id": lock.agent_id,
+        "token": lock.token,
+        "ttl_s": lock.ttl_s,
+        "expires_in_s": lock.ttl_s,
+        **_where(lock),
+    }
+
+
+def _where(lock: Lock) -> dict[str, Any]:
+    """Where a region lies: the lines in the blob it was resolved on, or that it is stale."""
+    if lock.resource.region is None:
+        return {}
+    first = next(iter(lock.resource.views), None)
+    if first is None:
+        return {"stale": lock.stale}
+    return {"base_oid": first.base_oid, "spans": [list(span) for span in first.spans], "stale": lock.stale}
+
+
+def _resources(command: LockAcquire) -> list[Resource]:
+    if command.pinned is not None:
+        return list(command.pinned)
+    wanted = list(command.resources)
+    if command.path is not None:
+        wanted.append(WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
+    try:
+        return [
+            Resource(
+                path=item.path,
+                region=Region(lines=item.lines, symbol=item.symbol) if item.lines or item.symbol else None,
+            )
+            for item in wanted
+        ]
+    except ValueError as error:
+        raise UsageError(f"not a lockable place: {first_line(error)}", "a path, with lines A-B or a symbol") from error
+
+
+def first_line(error: ValueError) -> str:
+    """What is wrong with a value, in one line of what its model says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = lines[2] if len(lines) > 2 else lines[0]
+    return line.removeprefix("Value error, ").partition(" [type=")[0]
+
+
+def may_hold(workspace: Workspace, agent_id: str, path: str, mode: LockMode) -> bool:
+    """Whether the partitions let an agent have a lock of that mode there; reading is free to all (PART-3)."""
+    instance = workspace.get_instance(agent_id)
+    if mode is not LockMode.EXCLUSIVE or instance is None:
+        return True
+    verdict = workspace.partitions.verdict(agent_id, path)
+    return verdict.allowed or (instance.run is None and verdict.owner is None and verdict.rule != "shared")
+
+
+def _check_partition(workspace: Workspace, actor: Actor, resource: Resource, mode: LockMode) -> None:
+    if may_hold(workspace, actor.agent_id, resource.path, mode):
+        return
+    verdict = workspace.partitions.verdict(actor.agent_id, resource.path)
+    denied = LockDenied(path=resource.path, lock_type=mode, code="PARTITION", held_by=verdict.owner or "")
+    raise LockRefused(
+        verdict.message,
+        "ask for it: scope:request",
+        audit=((actor.agent_id, denied),),
+        code="PARTITION",
+        held_by=verdict.owner,
+        rule=verdict.rule,
+    )
+
+
+def lock_renew(workspace: Workspace, command: LockRenew, actor: Actor, request_id: str) -> Decision:
+    """Start the TTL again; the token must be the current one."""
+    drafts = lock_end.renew(
+        workspace.locks,
+        actor.agent_id,
+        lock_id=command.lock_id,
+        path=None if command.path is None else _spelling(workspace, command.path),
+        token=command.token,
+        ttl_s=command.ttl_s,
+    )
+    renewed = [str(getattr(data, "lock_id", "")) for _, data in drafts]
+
+    def reply(_: object) -> dict[str, Any]:
+        return {"locks": [lock_to_wire(lock) for name in renewed if (lock := workspace.locks.find(name))]}
+
+    return Decision(drafts, reply)
+
+
+def lock_release(workspace: Workspace, command: LockRelease, actor: Actor, request_id: str) -> Decision:
+    """Give locks back; releasing somebody's newer lock is refused, giving up a request never is."""
+    if command.request is not None:
+        if (command.lock_id, command.path, command.token) != (None, None, None):
+            raise UsageError("a request is given up by its id alone", "leave out lock_id, path and token")
+        drafts = lock_end.give_up(workspace.locks, actor.agent_id, command.request)
+    else:
+        path = None if command.path is None else _spelling(workspace, command.path)
+        drafts = lock_end.release(
+            workspace.locks, actor.agent_id, lock_id=command.lock_id, path=path, token=command.token
+        )
+    return Decision(drafts, {"released": [data.lock_id for _, data in drafts if isinstance(data, LockReleased)]})
+
+
+def lock_break(workspace: Workspace, command: LockBreak, actor: Actor, request_id: str) -> Decision:
+    """Take a lock away; said to all, with the reason."""
+    return Decision(lock_end.break_lock(workspace.locks, actor.agent_id, command.lock_id, command.reason))
+
+
+def lock_expire(workspace: Workspace, command: LockExpire, actor: Actor, request_id: str) -> Decision:
+    """A TTL has passed."""
+    return Decision(lock_end.expire(workspace.locks, command.lock_id, command.token))
+
+
+def wait_expire(workspace: Workspace, command: WaitExpire, actor: Actor, request_id: str) -> Decision:
+    """A wait has timed out."""
+    return Decision(lock_end.withdraw(workspace.locks, command.agent_id, command.waiting, "TIMEOUT"))
+
+
+RULES: Final[Rules] = MappingProxyType(
+    {
+        LockAcquire: lock_acquire,
+        LockRenew: lock_renew,
+        LockRelease: lock_release,
+        LockBreak: lock_break,
+        LockExpire: lock_expire,
+        WaitExpire: wait_expire,
+    }
+)

@@ -1,0 +1,132 @@
+"""What is kept of messages, writes and changes, changed only by events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Any, assert_never
+
+from pydantic import BaseModel
+
+from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageEvent, MessageSent
+from aegis_tui.domain.message.model import Message, Write
+from aegis_tui.domain.model import Key
+
+RECENT_CHANGES = 200
+"""How many file changes a snapshot of the shared context carries."""
+
+
+KEPT_WRITES = 2_000
+"""Fenced writes that are remembered, to know a change on disk that is seen a little later."""
+
+
+class _SavedBoard(BaseModel):
+    waiting: list[Message]
+    writes: list[Write]
+    recent: list[dict[str, Any]]
+
+
+class MessageBoard:
+    """Messages not yet acknowledged, fenced writes, and the newest file changes."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Message] = {}
+        self._sent: dict[str, dict[int, Message]] = {}
+        self._writes: dict[tuple[str, str], Write] = {}
+        self.recent: list[dict[str, Any]] = []
+
+    def for_agent(self, agent_id: str, after: int = 0) -> list[Message]:
+        """Unacknowledged messages to one instance, oldest first."""
+        return [item for item in self.waiting.values() if item.to == agent_id and item.seq > after]
+
+    def waiting_from(self, sender: str) -> list[Message]:
+        """Unacknowledged messages that one sender has sent, oldest first."""
+        return list(self._sent.get(sender, {}).values())
+
+    @property
+    def writes(self) -> list[Write]:
+        """The newest fenced write of each instance to each path, oldest first; a copy."""
+        return list(self._writes.values())
+
+    def clear_writes(self) -> None:
+        """Forget the fenced writes: the run that they belong to is over."""
+        self._writes.clear()
+
+    def has_written(self, path: str, oid: str, is_writer: Callable[[str], bool]) -> bool:
+        """Whether the newest fenced write to a path by one of these writers left this content."""
+        items = reversed(self._writes.values())
+        newest = (item.new_oid for item in items if item.file == path and is_writer(item.agent_id))
+        return next(newest, None) == oid
+
+    def forget(self, agents: Container[str]) -> None:
+        """Let go of messages to instances that will not read them any more."""
+        for seq in [seq for seq, item in self.waiting.items() if item.to in agents]:
+            self._drop(seq)
+
+    def evolve(self, seq: int, agent_id: str, data: MessageEvent, timestamp: str) -> frozenset[Key]:
+        """Apply one event."""
+        match data:
+            case MessageSent():
+                message = Message(seq=seq, sender=agent_id, timestamp=timestamp, **data.model_dump(exclude={"type"}))
+                self._keep(message)
+                return frozenset({("message", data.to)})
+            case MessageAcked():
+                self._drop(data.of)
+                return frozenset({("message", agent_id)})
+            case CodeWritten():
+                self._note_write(Write(agent_id=agent_id, file=data.file, token=data.token, new_oid=data.new_oid))
+                return frozenset({("file", data.file)})
+            case FileChanged():
+                self.recent.append(
+                    {
+                        "file": data.path,
+                        "agent_id": agent_id,
+                        "change_type": data.change_type,
+                        "timestamp": timestamp,
+                    }
+                )
+                del self.recent[:-RECENT_CHANGES]
+                return frozenset({("file", data.path)})
+            case Broadcast():
+                return frozenset()
+            case _:
+                assert_never(data)
+
+    def _keep(self, message: Message) -> None:
+        self.waiting[message.seq] = message
+        self._sent.setdefault(message.sender, {})[message.seq] = message
+
+    def _drop(self, seq: int) -> None:
+        message = self.waiting.pop(seq, None)
+        if message is not None:
+            sent = self._sent[message.sender]
+            del sent[seq]
+            if not sent:
+                del self._sent[message.sender]
+
+    def _note_write(self, write: Write) -> None:
+        """Keep it as the newest of its instance and path; an older one says nothing any more."""
+        key = (write.agent_id, write.file)
+        self._writes.pop(key, None)
+        self._writes[key] = write
+        if len(self._writes) > KEPT_WRITES:
+            del self._writes[next(iter(self._writes))]
+
+    def dump(self) -> dict[str, Any]:
+        """A plain form for snapshots."""
+        return {
+            "waiting": [item.model_dump(mode="json") for item in self.waiting.values()],
+            "writes": [item.model_dump(mode="json") for item in self.writes],
+            "recent": list(self.recent),
+        }
+
+    @classmethod
+    def load(cls, plain: dict[str, Any]) -> MessageBoard:
+        """The board that `dump` described."""
+        saved = _SavedBoard.model_validate(plain)
+        board = cls()
+        for message in saved.waiting:
+            board._keep(message)
+        for write in saved.writes:
+            board._note_write(write)
+        board.recent = saved.recent
+        return board

@@ -1,0 +1,61 @@
+"""What instances and the watcher have said (contract 6)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from aegis_tui.domain.message.model import ChangeType
+from aegis_tui.domain.model import EventData
+
+
+class MessageSent(EventData):
+    """Text for one instance. A `prompt` starts or continues its tool loop; `context` says what it is about."""
+
+    type: Literal["message:sent"] = "message:sent"
+    to: str
+    text: str
+    kind: Literal["prompt", "note"] = "note"
+    context: dict[str, Any] = Field(default_factory=dict)
+
+
+class MessageAcked(EventData):
+    """The addressee has it: `delivered` means this event exists (PANE-4)."""
+
+    type: Literal["message:acked"] = "message:acked"
+    of: int
+
+
+class Broadcast(EventData):
+    """An event of a client's own that the core only passes on (plan:*, code:writing, fix:*)."""
+
+    type: Literal["broadcast"] = "broadcast"
+    event: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class CodeWritten(EventData):
+    """A joint file was written under a lock whose token was current (LOCK-3)."""
+
+    type: Literal["code:written"] = "code:written"
+    file: str
+    token: int
+    base_oid: str | None = None
+    new_oid: str
+    feature: str | None = None
+    """The exchange it belongs to, where the writer named one (ROLE-12)."""
+
+
+class FileChanged(EventData):
+    """A file in the repository or a worktree changed (HUB-10)."""
+
+    type: Literal["file:changed"] = "file:changed"
+    path: str
+    change_type: ChangeType
+    worktree: str
+    diff: str | None = None
+    unlocked: bool = False
+
+
+MessageEvent = MessageSent | MessageAcked | Broadcast | CodeWritten | FileChanged

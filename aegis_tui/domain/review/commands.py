@@ -1,0 +1,22 @@
+"""The commands of reviews."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aegis_tui.domain.field import Name
+from aegis_tui.domain.model import CommandData
+from aegis_tui.domain.review.finding import Criterion, Finding
+
+
+class ReviewVerdict(CommandData):
+    """Approve or reject."""
+
+    type: Literal["review:verdict"] = "review:verdict"
+    review_id: Name
+    decision: Literal["approve", "reject"]
+    criteria: tuple[Criterion, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+ReviewClientCommand = ReviewVerdict

@@ -1,0 +1,46 @@
+"""What can happen to a review (contract 6)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aegis_tui.domain.model import EventData
+from aegis_tui.domain.review.finding import Criterion, Finding
+
+
+class ReviewRequested(EventData):
+    """A piece, or the composition, waits for a verdict."""
+
+    type: Literal["review:requested"] = "review:requested"
+    run: str
+    review_id: str
+    piece: str
+    base_oid: str
+    head_oid: str
+    files: tuple[str, ...]
+    description: str
+
+
+class ReviewInProgress(EventData):
+    """A reviewer has taken it."""
+
+    type: Literal["review:in_progress"] = "review:in_progress"
+    run: str
+    review_id: str
+    reviewer: str
+
+
+class ReviewCompleted(EventData):
+    """The verdict (REV-4)."""
+
+    type: Literal["review:completed"] = "review:completed"
+    run: str
+    review_id: str
+    reviewer: str
+    piece: str
+    status: Literal["APPROVED", "CHANGES_REQUESTED"]
+    criteria: tuple[Criterion, ...]
+    findings: tuple[Finding, ...]
+
+
+ReviewEvent = ReviewRequested | ReviewInProgress | ReviewCompleted

@@ -1,0 +1,263 @@
+"""The runs of a workspace, changed only by events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, assert_never
+
+from aegis_tui.domain.model import EventData, Key
+from aegis_tui.domain.piece.events import (
+    ConflictDetected,
+    ConflictResolved,
+    MergeApplied,
+    MergeEvent,
+    MergeQueued,
+    MergeRejected,
+    PieceChecked,
+    PieceEvent,
+    PieceReopened,
+)
+from aegis_tui.domain.piece.model import Conflict, Piece, PieceStatus
+from aegis_tui.domain.qa.check import accept
+from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaEvent, QaFinished
+from aegis_tui.domain.registry import collected, each_of
+from aegis_tui.domain.review.events import ReviewCompleted, ReviewEvent, ReviewInProgress, ReviewRequested
+from aegis_tui.domain.review.model import Review
+from aegis_tui.domain.run import events
+from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, RunEvent
+from aegis_tui.domain.run.model import Run, RunStatus
+from aegis_tui.domain.spec.events import SpecDiffSubmitted, SpecTaskAssigned
+
+KEPT_RUNS = 2
+"""Runs that stay in the state: the one that goes on or ended last, and the one before it."""
+
+
+KEPT_NAMES = 1_000
+"""Earlier runs of which the state keeps the name and the outcome."""
+
+
+class RunTable:
+    """The newest runs of a workspace, in the order they were started; of earlier ones the name. The log keeps them."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Run] = {}
+        self.past: dict[str, bool | None] = {}
+        """Earlier runs, oldest first, with whether each ended well."""
+
+    def get(self, run: str) -> Run:
+        """The run of that id; KeyError when there is none."""
+        return self.by_id[run]
+
+    def current(self) -> Run | None:
+        """The run that is not put away yet; a workspace has one at a time."""
+        return next((run for run in self.by_id.values() if run.status is not RunStatus.COMPLETED), None)
+
+    def latest(self) -> Run | None:
+        """The run that was started last."""
+        return next(reversed(self.by_id.values()), None)
+
+    def names(self) -> list[str]:
+        """Every run whose name is taken, oldest first."""
+        return [*self.past, *self.by_id]
+
+    def forget_ended(self) -> None:
+        """Keep the newest runs whole, and of those before them the name."""
+        completed = [run for run in self.by_id.values() if run.status is RunStatus.COMPLETED]
+        for run in completed[: max(0, len(self.by_id) - KEPT_RUNS)]:
+            del self.by_id[run.run]
+            self.past[run.run] = run.ok
+        while len(self.past) > KEPT_NAMES:
+            del self.past[next(iter(self.past))]
+
+    def piece_of_spec(self, spec_id: str) -> tuple[Run, Piece] | None:
+        """The run and piece that a spec stands for."""
+        for run in self.by_id.values():
+            for piece in run.pieces.values():
+                if piece.spec_id == spec_id:
+                    return run, piece
+        return None
+
+    def evolve(self, agent_id: str, data: RunEvent) -> frozenset[Key]:
+        """Apply one event. Total: an event about an unknown run changes nothing."""
+        if isinstance(data, events.RunStarted):
+            self.by_id[data.run] = Run(
+                run=data.run, goal=data.goal, options=data.options, facts=data.facts, working_oid=data.facts.base_oid
+            )
+            return self.by_id[data.run].keys()
+        run = self.by_id.get(data.run)
+        if run is None:
+            return frozenset()
+        FOLDS[type(data)](run, data)
+        return run.keys()
+
+    def hand(self, data: SpecTaskAssigned | SpecDiffSubmitted) -> frozenset[Key]:
+        """A spec went to an instance, or its work was submitted: so did the piece that it stands for, if any."""
+        found = self.piece_of_spec(data.specId)
+        if found is None:
+            return frozenset()
+        run, piece = found
+        if isinstance(data, SpecTaskAssigned):
+            piece.agent_id, piece.base_oid = data.agent, data.base_oid
+            piece.agents.append(data.agent)
+            piece.attempts += 1
+            piece.status, piece.asked = PieceStatus.WORKING, False
+        else:
+            piece.base_oid, piece.head_oid, piece.tokens = data.base_oid, data.head_oid, data.tokens
+            piece.status, piece.checked, piece.asked = PieceStatus.SUBMITTED, False, False
+        return run.keys()
+
+    def dump(self) -> list[dict[str, Any]]:
+        """A plain form of the runs that are kept whole, for snapshots; `past` is plain already."""
+        return [run.model_dump(mode="json", by_alias=True) for run in self.by_id.values()]
+
+    @classmethod
+    def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, bool | None]] = ()) -> RunTable:
+        """The table that `dump` described, with its `past`."""
+        table = cls()
+        table.past = dict(past)
+        for item in plain:
+            run = Run.model_validate(item)
+            table.by_id[run.run] = run
+        return table
+
+
+def _course(run: Run, data: events.CourseEvent) -> None:
+    match data:
+        case events.RunPrepared():
+            run.prepared = True
+        case events.RunHalted():
+            run.status = RunStatus.HALTED
+        case events.RunResumed():
+            run.status = RunStatus.ACTIVE
+        case events.RunEnding():
+            run.status, run.ok, run.error = RunStatus.ENDING, data.ok, data.error
+        case events.RunFinished():
+            run.status, run.ok = RunStatus.COMPLETED, data.ok
+        case _:
+            assert_never(data)
+
+
+def _stage(run: Run, data: events.StageEvent) -> None:
+    match data:
+        case events.StageChanged():
+            reopened = data.round > run.round
+            run.stage, run.round = data.stage, data.round
+            if reopened:
+                run.composition_review, run.qa = None, None
+        case events.GatePassed():
+            run.gates[data.gate] = True
+        case events.GateBlocked():
+            run.gates[data.gate] = False
+        case _:
+            assert_never(data)
+
+
+def _design(run: Run, data: events.DesignEvent) -> None:
+    match data:
+        case events.DesignProposed():
+            run.design_id, run.proposed = data.design_id, data.design
+        case events.DesignAgreed():
+            run.design_id, run.design = data.design_id, data.design
+            if data.design.foundation:
+                run.pieces[FOUNDATION] = Piece(name=FOUNDATION, spec_id=f"{run.run}-{FOUNDATION}")
+            for item in data.design.features:
+                run.pieces[item.id] = Piece(
+                    name=item.id,
+                    spec_id=f"{run.run}-{item.id}",
+                    depends_on=tuple(item.depends_on),
+                    kind=item.kind,
+                )
+        case _:
+            assert_never(data)
+
+
+def _piece(run: Run, data: PieceEvent) -> None:
+    match data:
+        case PieceChecked():
+            piece = run.pieces.get(data.piece)
+            if piece and piece.head_oid == data.head_oid:
+                piece.files = tuple(sorted({*piece.files, *data.files}))
+                piece.checked = data.ok
+        case PieceReopened():
+            piece = run.pieces.get(data.piece)
+            if piece:
+                piece.feedback, piece.review_id, piece.checked = data.reason, None, False
+                piece.rejections += data.counts
+                piece.asked = data.asked
+                piece.status = PieceStatus.PENDING if data.fresh else PieceStatus.WORKING
+                if data.fresh:
+                    piece.agent_id = None
+                run.merge_queue = [name for name in run.merge_queue if name != data.piece]
+        case _:
+            assert_never(data)
+
+
+def _merge(run: Run, data: MergeEvent) -> None:
+    match data:
+        case MergeQueued():
+            run.pieces[data.piece].status = PieceStatus.ACCEPTED
+            run.merge_queue.append(data.piece)
+        case MergeApplied():
+            piece = run.pieces[data.piece]
+            piece.status, piece.applied_head = PieceStatus.APPLIED, data.head_oid
+            run.working_oid = data.oid
+            run.merge_queue = [name for name in run.merge_queue if name != data.piece]
+        case MergeRejected():
+            run.merge_queue = [name for name in run.merge_queue if name != data.piece]
+        case ConflictDetected():
+            run.conflicts[data.conflict_id] = Conflict(**data.model_dump(exclude={"type", "run"}))
+        case ConflictResolved():
+            if conflict := run.conflicts.get(data.conflict_id):
+                conflict.resolution = data.resolution
+        case _:
+            assert_never(data)
+
+
+def _judge(run: Run, data: ReviewEvent) -> None:
+    match data:
+        case ReviewRequested():
+            run.reviews[data.review_id] = Review(**data.model_dump(exclude={"type", "run", "description"}))
+            if data.piece == COMPOSITION:
+                run.composition_review = data.review_id
+            elif piece := run.pieces.get(data.piece):
+                piece.review_id, piece.status = data.review_id, PieceStatus.REVIEWING
+        case ReviewInProgress():
+            if review := run.reviews.get(data.review_id):
+                review.reviewer, review.status = data.reviewer, "in_progress"
+                review.attempts += 1
+        case ReviewCompleted():
+            if review := run.reviews.get(data.review_id):
+                review.status, review.reviewer = data.status, data.reviewer
+        case _:
+            assert_never(data)
+
+
+def _check(run: Run, data: QaEvent) -> None:
+    match data:
+        case QaFinished():
+            run.qa, run.base_qa = data, None
+        case QaBaseChecked():
+            run.base_qa = None if data.ok else data
+        case QaAccepted():
+            run.qa_accepted_by = data.by
+            if (base := run.base_qa) and all(accept(check, data.by).ok for check in base.checks):
+                run.base_qa = None
+        case _:
+            assert_never(data)
+
+
+def _committed(run: Run, data: events.RunCommitted) -> None:
+    run.commit = data
+
+
+FOLDS: Final[Mapping[type[EventData], Callable[[Run, Any], None]]] = collected(
+    each_of(events.CourseEvent, _course),
+    each_of(events.StageEvent, _stage),
+    each_of(events.DesignEvent, _design),
+    each_of(PieceEvent, _piece),
+    each_of(MergeEvent, _merge),
+    each_of(ReviewEvent, _judge),
+    each_of(QaEvent, _check),
+    {events.RunCommitted: _committed},
+)
+"""What each event of a run that is known changes in it."""

@@ -1,0 +1,117 @@
+"""The specs of a workspace, changed only by events."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from typing import Any, assert_never
+
+from aegis_tui.domain.model import Key
+from aegis_tui.domain.spec.events import (
+    SpecCompleted,
+    SpecCreated,
+    SpecDiffSubmitted,
+    SpecEvent,
+    SpecFailed,
+    SpecInProgress,
+    SpecTaskAssigned,
+    SpecTaskCompleted,
+    SpecUpdated,
+    TaskUpdated,
+)
+from aegis_tui.domain.spec.model import ENDED, SpecState
+
+KEPT_ENDED = 64
+"""Ended specs outside runs that stay in the state, the newest ones."""
+
+
+KEPT_PAST = 10_000
+"""Earlier ones of which the state keeps the id and how they ended."""
+
+
+class SpecTable:
+    """The specs of a workspace that are open or newly ended, by id; of earlier ones how they ended."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, SpecState] = {}
+        self.past: dict[str, str] = {}
+        """Status by id of the newest `KEPT_PAST` that are forgotten, oldest first."""
+
+    def is_known(self, spec_id: str) -> bool:
+        """Whether a spec of that id exists or did."""
+        return spec_id in self.by_id or spec_id in self.past
+
+    def forget_ended(self, kept_runs: Container[str]) -> None:
+        """Keep what is open, what belongs to one of these runs, and the newest of what ended."""
+        gone = [spec for spec in self.by_id.values() if spec.run is not None and spec.run not in kept_runs]
+        ended = [spec for spec in self.by_id.values() if spec.run is None and spec.status in ENDED]
+        gone += ended[: max(0, len(ended) - KEPT_ENDED)]
+        for spec in gone:
+            del self.by_id[spec.spec_id]
+            self.past[spec.spec_id] = spec.status
+        while len(self.past) > KEPT_PAST:
+            del self.past[next(iter(self.past))]
+
+    def evolve(self, data: SpecEvent) -> frozenset[Key]:
+        """Apply one event. Total: an event about an unknown spec changes nothing."""
+        if isinstance(data, SpecCreated):
+            self.by_id[data.specId] = SpecState(
+                spec_id=data.specId, **data.model_dump(exclude={"type", "specId"}), status="approved"
+            )
+            return frozenset({("spec", data.specId)})
+        spec_id = data.spec_id if isinstance(data, TaskUpdated) else data.specId
+        if (spec := self.by_id.get(spec_id)) is None:
+            return frozenset()
+        spec.rev += 1
+        _advance(spec, data)
+        return frozenset({("spec", spec_id)})
+
+    def ready(self) -> list[SpecState]:
+        """Specs that wait for nobody, most urgent first (SPEC-5)."""
+        free = (spec for spec in self.by_id.values() if self.is_ready(spec))
+        return sorted(free, key=lambda spec: (-spec.priority, spec.spec_id))
+
+    def is_ready(self, spec: SpecState) -> bool:
+        """Whether it waits for nobody; looks at its own dependencies only."""
+        return spec.status == "approved" and all(map(self._is_completed, spec.dependencies))
+
+    def _is_completed(self, spec_id: str) -> bool:
+        spec = self.by_id.get(spec_id)
+        return (spec.status if spec else self.past.get(spec_id)) == "completed"
+
+    def dump(self) -> list[dict[str, Any]]:
+        """A plain form for snapshots."""
+        return [spec.model_dump(mode="json") for spec in self.by_id.values()]
+
+    @classmethod
+    def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, str]] = ()) -> SpecTable:
+        """The table that `dump` described, with its `past`."""
+        table = cls()
+        table.past = dict(past)
+        for item in plain:
+            spec = SpecState.model_validate(item)
+            table.by_id[spec.spec_id] = spec
+        return table
+
+
+def _advance(spec: SpecState, data: SpecEvent) -> None:
+    match data:
+        case SpecTaskAssigned():
+            spec.agent, spec.status = data.agent, "planning"
+        case SpecInProgress():
+            spec.status = "in-progress"
+        case SpecDiffSubmitted():
+            spec.status = "diff-submitted"
+        case SpecUpdated():
+            spec.status = data.status
+        case SpecTaskCompleted():
+            spec.tasks[data.taskId] = "completed"
+        case SpecCompleted():
+            spec.status, spec.progress = "completed", 1.0
+        case SpecFailed():
+            spec.status = "failed"
+        case TaskUpdated():
+            spec.tasks[data.task_id], spec.progress = data.status, data.progress
+        case SpecCreated():
+            return
+        case _:
+            assert_never(data)
