@@ -23,17 +23,18 @@ from aegis_tui.domain.lock.region import (
 from aegis_tui.domain.lock.symbol import Outline
 from aegis_tui.errors import AegisError, Refused, StaleToken, UsageError
 from aegis_tui.ports.hub_link import HubLink, LockGrant
+from aegis_tui.sdk.lease import Lease, end_of
 
 _NOTICEABLE_S = 0.4
 
 
 @dataclass(slots=True)
-class Held:
+class Held(Lease):
     """A lock of this instance, and where its region lies."""
 
     grant: LockGrant
+    until: float
     resource: Resource
-    renew_at: float
     text: str = ""
     """The newest content of the file that the region is known in; empty for a whole file."""
 
@@ -147,7 +148,7 @@ class HeldLocks:
             resource, text = known.resource, known.text
         elif grant.region is None:
             resource, text = Resource(path=grant.path), ""
-        self._held[grant.lock_id] = Held(grant, resource, _half_time(grant), text)
+        self._held[grant.lock_id] = Held(grant, end_of(grant), resource, text)
         return grant
 
     async def release(self, path: str, lock_id: str | None = None) -> None:
@@ -196,22 +197,19 @@ class HeldLocks:
         return [held.grant.path for held in ended]
 
     async def renew_due(self) -> list[str]:
-        """Renew locks that have used up half their time; return the paths of those that were lost.
+        """Renew locks that are due for it; return the paths of those that were lost.
 
         Raises:
             HubUnavailable: The hub does not answer; nothing is forgotten.
         """
         lost: list[str] = []
         for held in list(self._held.values()):
-            if asyncio.get_running_loop().time() < held.renew_at:
+            if not held.is_due:
                 continue
-            grant = held.grant
             try:
-                await self._link.command("lock:renew", lock_id=grant.lock_id, token=grant.token)
+                await held.renew(self._link.command)
             except (StaleToken, Refused):
-                lost += self.forget([grant.lock_id])
-            else:
-                held.renew_at = _half_time(grant)
+                lost += self.forget([held.grant.lock_id])
         return lost
 
     def mark_used(self, token: int) -> None:
@@ -233,10 +231,6 @@ def resource_of(path: str, region: Region | None = None, views: tuple[View, ...]
             f"no lock can be taken on {path!a}",
             "A path has '/' between its parts and no backslash, control or invisible character; rename the file",
         ) from error
-
-
-def _half_time(grant: LockGrant) -> float:
-    return asyncio.get_running_loop().time() + grant.expires_in_s / 2
 
 
 def blob_of(text: str) -> str:

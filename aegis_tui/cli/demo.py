@@ -17,6 +17,7 @@ import typer
 
 from aegis_tui.application.demo import Claim, Report, Result, judge, parse_promise
 from aegis_tui.application.design import load_design
+from aegis_tui.application.run_options import run_options
 from aegis_tui.bootstrap.panes import close_workspace
 from aegis_tui.cli import output
 from aegis_tui.cli.dashboard import BaseUrl, Layout, Model, Theme
@@ -84,11 +85,16 @@ def _check_programs() -> None:
 
 def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict[str, Any]:
     """The run's options: the scripted model, unless a model server is named."""
-    options = {"workers": workers, "sandbox": place.settings.sandbox}
     if look.base_url:
-        return {**options, "base_url": look.base_url, "model": look.model}
-    notes = {"reviewer": "[[script:reviewer]]"}
-    return {**options, "base_url": ground.base_url, "model": look.model or ground.model, "role_notes": notes}
+        return run_options(place.settings, workers=workers, kind=ids.KINDS[0], base_url=look.base_url, model=look.model)
+    return run_options(
+        place.settings,
+        workers=workers,
+        kind=ids.KINDS[0],
+        base_url=ground.base_url,
+        model=look.model or ground.model,
+        role_notes={"reviewer": "[[script:reviewer]]"},
+    )
 
 
 def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: bool) -> Report:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
+from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
 
+from aegis_tui.application.prompt import deliver
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.ids import instance_id
@@ -16,7 +19,7 @@ from aegis_tui.errors import Refused, UsageError
 from aegis_tui.sdk.attaching import assumed_terminal, without_popup
 from aegis_tui.sdk.quick import HubQuick
 
-DELIVERY_S = 5.0
+_POLL_S = 0.1
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")]
 
@@ -71,22 +74,31 @@ def _send(
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
         raise UsageError("the prompt is empty", "aegis-tui send ID TEXT")
-    reply = hub.command("instance:send", agent_id=name, text=words)
-    delivery = _delivery(hub, int(reply["seq"]))
-    output.result({"delivery": delivery, "seq": reply["seq"]}, as_json=as_json, lines=[delivery])
+    ((number, is_delivered),) = asyncio.run(deliver(_Post(hub), [name], words)).values()
+    delivery = "delivered" if is_delivered else "queued"
+    output.result({"delivery": delivery, "seq": number}, as_json=as_json, lines=[delivery])
     return 0
 
 
-def _delivery(hub: HubQuick, seq: int) -> str:
-    """`delivered` once the addressee has acknowledged, else `queued`."""
-    end, after = time.monotonic() + DELIVERY_S, seq
-    while time.monotonic() < end:
-        for event in hub.events(after=after, limit=500):
-            after = event["seq"]
-            if event["type"] == "message:acked" and event["data"]["of"] == seq:
-                return "delivered"
-        time.sleep(0.1)
-    return "queued"
+class _Post:
+    """Sends by single requests, and reads the log for what was acknowledged."""
+
+    def __init__(self, hub: HubQuick) -> None:
+        self._hub = hub
+
+    async def send(self, agent_id: str, text: str) -> int:
+        return int(self._hub.command("instance:send", agent_id=agent_id, text=text)["seq"])
+
+    async def acknowledged(self, numbers: Collection[int], deadline_s: float) -> set[int]:
+        end, after, waiting = time.monotonic() + deadline_s, min(numbers), set(numbers)
+        while waiting and time.monotonic() < end:
+            for event in self._hub.events(after=after, limit=500):
+                after = event["seq"]
+                if event["type"] == "message:acked":
+                    waiting.discard(event["data"]["of"])
+            if waiting:
+                await asyncio.sleep(_POLL_S)
+        return set(numbers) - waiting
 
 
 def _stop(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from aegis_tui.application.run_options import run_options
 from aegis_tui.cli import output
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
@@ -59,21 +60,21 @@ def _run(
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
     place = here()
     fields = _design_fields(design)
-    chosen = place.settings
-    options = {
-        "workers": workers or chosen.workers,
-        "kind": _known_kind(kind or chosen.kind),
-        "base_url": base_url or chosen.base_url,
-        "model": model or chosen.model,
-        "sandbox": sandbox or chosen.sandbox,
-        "yes": yes,
-        "scouts": scouts,
-        "max_rounds": rounds,
-        "accept_base_failures": accept_base,
-        "role_notes": _notes(note or []),
-        "checks": check or [],
-        "unchecked": unchecked,
-    }
+    options = run_options(
+        place.settings,
+        workers=workers,
+        kind=_known_kind(kind or place.settings.kind),
+        base_url=base_url or None,
+        model=model or None,
+        sandbox=sandbox or None,
+        yes=yes,
+        scouts=scouts,
+        max_rounds=rounds,
+        accept_base_failures=accept_base,
+        role_notes=_notes(note or []),
+        checks=check or [],
+        unchecked=unchecked,
+    )
     found_hub = place.find() is not None
     reply = _start(place, {"goal": goal, "design": fields, "options": options}, keep_hub=found_hub)
     run = str(reply["run"])

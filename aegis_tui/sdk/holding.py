@@ -7,11 +7,12 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aegis_tui.errors import AegisError, HubUnavailable, Refused, StaleToken
 from aegis_tui.ports.hub_link import LockGrant
+from aegis_tui.sdk.lease import Lease
 
 _SHORTEST_PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ Acquire = Callable[[str], Awaitable[LockGrant]]
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class Held(Lease):
     """One lock, and the blocks that rest on it."""
 
     grant: LockGrant
@@ -129,25 +130,15 @@ class Holdings:
         """Renew at a third of the time that is left, until the lock is lost or its time is over."""
         while True:
             lock_id = held.grant.lock_id
-            left_s = held.until - time.monotonic()
-            await asyncio.sleep(max(left_s / 3, _SHORTEST_PAUSE_S))
+            await asyncio.sleep(max(held.left_s / 3, _SHORTEST_PAUSE_S))
             try:
-                await self._renew(held)
+                await held.renew(self._send, ttl_s=held.ttl_s)
             except StaleToken:
                 if held.grant.lock_id == lock_id:
                     return
             except HubUnavailable:
                 continue
             except AegisError as error:
-                is_over = time.monotonic() > held.until
-                if is_over or (isinstance(error, Refused) and "held_by" in error.data):
+                if held.left_s < 0 or (isinstance(error, Refused) and "held_by" in error.data):
                     _log.warning("a lock is not renewed any more", extra={"aegis_error": str(error)})
                     return
-
-    async def _renew(self, held: Held) -> None:
-        grant, asked_at = held.grant, time.monotonic()
-        reply = await self._send("lock:renew", lock_id=grant.lock_id, token=grant.token, ttl_s=held.ttl_s)
-        lock = next((item for item in reply["locks"] if item["lock_id"] == grant.lock_id), None)
-        if lock is not None and held.grant is grant:
-            held.grant = replace(grant, expires_in_s=lock["expires_in_s"])
-            held.until = asked_at + lock["expires_in_s"]

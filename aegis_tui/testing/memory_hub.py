@@ -119,7 +119,8 @@ class MemoryHub:
                 self._check_write(agent_id, fields)
                 await self.publish(fields["event"], agent_id, **fields["data"])
             case "lock:renew":
-                self._find(agent_id, fields["lock_id"], fields["token"])
+                grant = self._locks[self._find(agent_id, fields["lock_id"], fields["token"])].grant
+                return {"locks": [{"lock_id": grant.lock_id, "expires_in_s": grant.expires_in_s}]}
             case "diff:submit":
                 await self.publish("merge:queued", agent_id, piece=fields["spec_id"])
             case _:

@@ -23,10 +23,11 @@ from typing import Any
 from unittest import mock
 
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.application import prompt
 from aegis_tui.application.demo import Claim
 from aegis_tui.application.doctor import Check
 from aegis_tui.bootstrap import checkout, machine
-from aegis_tui.cli import demo, instance, main, run, vllm
+from aegis_tui.cli import demo, main, run, vllm
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.hub.run import open_hub
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
@@ -219,7 +220,7 @@ class _Desk:
         old = self._folder / "_locks.json"
         old.write_text(json.dumps({"new.md": {"holder": "x", "ttl_s": 60}, "src/routes.py": {"holder": "x"}}))
         self._ask("lock", "import", str(old))
-        with mock.patch.object(instance, "DELIVERY_S", 0.0):
+        with mock.patch.object(prompt, "DELIVERY_S", 0.0):
             self._ask("send", self._worker(), "hello")
         self._ask("stop", self._worker())
         self._ask("worktree", "list")

@@ -136,6 +136,14 @@ class LockTable:
                 if lock.refuses(wait.agent_id, resource, wait.mode):
                     yield lock
 
+    def waits_for(self, lock: Lock) -> list[Wait]:
+        """Requests of others that the lock keeps from being granted, in order of arrival."""
+        return [
+            wait
+            for wait in self.waits_on(lock.resource.path)
+            if any(lock.refuses(wait.agent_id, resource, wait.mode) for resource in wait.resources)
+        ]
+
     def waits_ahead_of(self, wait: Wait, *, skip: Container[str] = ()) -> Iterator[Wait]:
         """Requests of others that must be granted or withdrawn before this one; one may come more than once.
 

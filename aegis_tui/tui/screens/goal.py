@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Checkbox, Input, Label
 
+from aegis_tui.application.run_options import run_options
 from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
 from aegis_tui.errors import AegisError, UsageError
@@ -139,17 +140,10 @@ class GoalDialog(Dialog[None]):
 
     def _options(self) -> dict[str, Any]:
         """The options of a run as the settings and the field for the check have them."""
-        settings, check = self.desk.parts.settings, self.query_one("#check", Input).value.strip()
+        check = self.query_one("#check", Input).value.strip()
         is_none = check.casefold() == NONE
-        return {
-            "workers": settings.workers,
-            "kind": settings.kind,
-            "base_url": settings.base_url,
-            "model": settings.model,
-            "sandbox": settings.sandbox,
-            "checks": [check] if check and not is_none else [],
-            "unchecked": is_none,
-        }
+        checks = [check] if check and not is_none else []
+        return run_options(self.desk.parts.settings, checks=checks, unchecked=is_none)
 
 
 def inert_lines(text: str) -> str:

@@ -152,8 +152,7 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime) -> list[L
     ]
     lines += [
         _pair("waits", f"{instance_id(wait.agent_id)}, at most {wait.wait_s:.0f} s")
-        for wait in workspace.locks.waits()
-        if any(item.lock_id == lock_id for item in workspace.locks.holders_against(wait))
+        for wait in workspace.locks.waits_for(lock)
     ]
     lines += [(), (Span("press b to break it; its holder is told, and its next write is refused", "muted"),)]
     return lines

@@ -23,9 +23,9 @@ def lock_rows(workspace: Workspace, *, now: datetime, width: int) -> list[Row]:
     shown: set[str] = set()
     for lock in workspace.locks.locks():
         rows.append(Row(lock.lock_id, _lock(workspace, lock, now, width)))
-        for wait in workspace.locks.waits():
+        for wait in workspace.locks.waits_for(lock):
             key = f"wait/{wait.agent_id}/{wait.request_id}"
-            if key not in shown and any(item.lock_id == lock.lock_id for item in workspace.locks.holders_against(wait)):
+            if key not in shown:
                 shown.add(key)
                 words = fit(f"  ↳ waits {instance_id(wait.agent_id)}", width)
                 rows.append(Row(key, (Span(words, "warn"),)))

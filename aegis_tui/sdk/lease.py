@@ -1,0 +1,55 @@
+"""A granted lock and its time on this machine: when to renew it, and how (LOCK-2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from aegis_tui.ports.hub_link import LockGrant
+
+Send = Callable[..., Awaitable[dict[str, Any]]]
+"""Sends one command of contract 5 and gives its reply, or raises its `AegisError`."""
+
+
+class Lease:
+    """What holds one grant; it is due for renewal once a third of its time is used up, so that two tries may fail."""
+
+    grant: LockGrant
+    until: float
+    """When it ends unless renewed, on this machine's monotonic clock."""
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until it ends unless renewed; negative once it is over."""
+        return self.until - time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it should be renewed now."""
+        return self.left_s <= self.grant.expires_in_s * 2 / 3
+
+    async def renew(self, send: Send, **fields: Any) -> None:
+        """Start its time again; a grant that was replaced by a stronger one meanwhile is left as it is.
+
+        Args:
+            send: How the hub is reached.
+            fields: More of `lock:renew`.
+
+        Raises:
+            StaleToken: It is lost.
+            Refused: It may not be held any more.
+            HubUnavailable: The hub does not answer.
+        """
+        grant, asked_at = self.grant, time.monotonic()
+        reply = await send("lock:renew", lock_id=grant.lock_id, token=grant.token, **fields)
+        lock = next((item for item in reply["locks"] if item["lock_id"] == grant.lock_id), None)
+        if lock is not None and self.grant is grant:
+            self.grant = replace(grant, expires_in_s=lock["expires_in_s"])
+            self.until = asked_at + lock["expires_in_s"]
+
+
+def end_of(grant: LockGrant) -> float:
+    """When a lock that has just been granted ends, on this machine's monotonic clock."""
+    return time.monotonic() + grant.expires_in_s
