@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-import time
-from collections.abc import Collection
 from typing import Annotated, Any
 
 import typer
 
-from aegis_tui.application.prompt import deliver
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.ids import instance_id
@@ -19,7 +15,6 @@ from aegis_tui.errors import Refused, UsageError
 from aegis_tui.sdk.attaching import assumed_terminal, without_popup
 from aegis_tui.sdk.quick import HubQuick
 
-_POLL_S = 0.1
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")]
 
@@ -70,35 +65,16 @@ def _send(
     as_json: AsJson = False,
 ) -> int:
     """Give an instance a prompt, and say whether it has it."""
+    from aegis_tui.cli.post import send_prompt
+
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
         raise UsageError("the prompt is empty", "aegis-tui send ID TEXT")
-    ((number, is_delivered),) = asyncio.run(deliver(_Post(hub), [name], words)).values()
+    number, is_delivered = send_prompt(hub, name, words)
     delivery = "delivered" if is_delivered else "queued"
     output.result({"delivery": delivery, "seq": number}, as_json=as_json, lines=[delivery])
     return 0
-
-
-class _Post:
-    """Sends by single requests, and reads the log for what was acknowledged."""
-
-    def __init__(self, hub: HubQuick) -> None:
-        self._hub = hub
-
-    async def send(self, agent_id: str, text: str) -> int:
-        return int(self._hub.command("instance:send", agent_id=agent_id, text=text)["seq"])
-
-    async def acknowledged(self, numbers: Collection[int], deadline_s: float) -> set[int]:
-        end, after, waiting = time.monotonic() + deadline_s, min(numbers), set(numbers)
-        while waiting and time.monotonic() < end:
-            for event in self._hub.events(after=after, limit=500):
-                after = event["seq"]
-                if event["type"] == "message:acked":
-                    waiting.discard(event["data"]["of"])
-            if waiting:
-                await asyncio.sleep(_POLL_S)
-        return set(numbers) - waiting
 
 
 def _stop(
