@@ -1,30 +1,33 @@
-"""Give instances a prompt, and say what became of it (PANE-4)."""
+"""Prompts to instances, and what became of them (PANE-4)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Mapping
 
 DELIVERY_S = 5.0
-"""How long a sender waits for the acknowledgement before it calls the prompt queued."""
+"""How long a sender waits for the acknowledgement before it calls a prompt queued."""
 
 
-class Post(Protocol):
-    """How a caller reaches instances, and hears of what reached them."""
+class Delivery:
+    """Prompts that were sent, and which of them their addressees have acknowledged.
 
-    async def send(self, agent_id: str, text: str) -> int | None:
-        """Send one prompt: its number, or None where it was refused and the person has been told so."""
-        ...
+    Args:
+        sent: The number of each prompt, by the agent id that it was sent to.
+    """
 
-    async def acknowledged(self, numbers: Collection[int], deadline_s: float) -> Collection[int]:
-        """Those that their addressees have acknowledged, as soon as all have, or at the deadline."""
-        ...
+    def __init__(self, sent: Mapping[str, int]) -> None:
+        self.sent = dict(sent)
+        self._unheard = set(sent.values())
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether nobody has to be waited for any more."""
+        return not self._unheard
 
-async def deliver(post: Post, targets: Sequence[str], text: str) -> dict[str, tuple[int, bool]]:
-    """The number of each prompt that was taken, by agent id, and whether it was acknowledged in `DELIVERY_S`."""
-    sent = {target: number for target in targets if (number := await post.send(target, text)) is not None}
-    if not sent:
-        return {}
-    heard = await post.acknowledged(list(sent.values()), DELIVERY_S)
-    return {target: (number, number in heard) for target, number in sent.items()}
+    def hear(self, numbers: Iterable[int]) -> None:
+        """These have been acknowledged; others than those that were sent change nothing."""
+        self._unheard.difference_update(numbers)
+
+    def is_delivered(self, agent_id: str) -> bool:
+        """Whether an addressee has its prompt; what is not delivered yet is queued for its next turn."""
+        return self.sent[agent_id] not in self._unheard

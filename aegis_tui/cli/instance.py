@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Annotated, Any
 
 import typer
 
+from aegis_tui.application import prompt
+from aegis_tui.application.prompt import Delivery
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.ids import instance_id
@@ -15,6 +18,7 @@ from aegis_tui.errors import Refused, UsageError
 from aegis_tui.sdk.attaching import assumed_terminal, without_popup
 from aegis_tui.sdk.quick import HubQuick
 
+_POLL_S = 0.1
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")]
 
@@ -65,16 +69,26 @@ def _send(
     as_json: AsJson = False,
 ) -> int:
     """Give an instance a prompt, and say whether it has it."""
-    from aegis_tui.cli.post import send_prompt
-
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
         raise UsageError("the prompt is empty", "aegis-tui send ID TEXT")
-    number, is_delivered = send_prompt(hub, name, words)
-    delivery = "delivered" if is_delivered else "queued"
-    output.result({"delivery": delivery, "seq": number}, as_json=as_json, lines=[delivery])
+    delivery = Delivery({name: int(hub.command("instance:send", agent_id=name, text=words)["seq"])})
+    _await(hub, delivery)
+    word = "delivered" if delivery.is_delivered(name) else "queued"
+    output.result({"delivery": word, "seq": delivery.sent[name]}, as_json=as_json, lines=[word])
     return 0
+
+
+def _await(hub: HubQuick, delivery: Delivery) -> None:
+    """Read the log until everything is acknowledged, or `DELIVERY_S` has passed."""
+    end, after = time.monotonic() + prompt.DELIVERY_S, min(delivery.sent.values())
+    while not delivery.is_complete and time.monotonic() < end:
+        events = hub.events(after=after, limit=500)
+        delivery.hear(event["data"]["of"] for event in events if event["type"] == "message:acked")
+        after = max((event["seq"] for event in events), default=after)
+        if not delivery.is_complete:
+            time.sleep(_POLL_S)
 
 
 def _stop(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import SuspendNotSupported
 from textual.binding import Binding, BindingType
 
-from aegis_tui.application.prompt import deliver
+from aegis_tui.application.prompt import DELIVERY_S, Delivery
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
@@ -30,27 +30,7 @@ from aegis_tui.tui.views.explain import explain_stage
 from aegis_tui.tui.views.need import Need
 
 if TYPE_CHECKING:
-    from aegis_tui.tui.desk import Desk
     from aegis_tui.tui.screens.goal import StartRun
-
-
-class _Post:
-    """Sends by the session's hub, and looks at the mirror for what was acknowledged."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    async def send(self, agent_id: str, text: str) -> int | None:
-        reply = await self._desk.command("instance:send", agent_id=agent_id, text=text)
-        return int(reply["seq"]) if reply else None
-
-    async def acknowledged(self, numbers: Collection[int], deadline_s: float) -> set[int]:
-        def heard() -> set[int]:
-            workspace = self._desk.store.workspace
-            return {seq for seq in numbers if seq <= workspace.seq and seq not in workspace.messages.waiting}
-
-        await self._desk.store.until(lambda: len(heard()) == len(numbers), deadline_s=deadline_s)
-        return heard()
 
 
 class InstanceActions(WorkspaceScreen):
@@ -153,13 +133,26 @@ class InstanceActions(WorkspaceScreen):
 
     async def deliver(self, targets: Sequence[str], text: str) -> None:
         """Send to each, then watch the mirror for the acknowledgement (PANE-4)."""
-        sent = await deliver(_Post(self.desk), targets, text)
+        sent: dict[str, int] = {}
+        for target in targets:
+            if reply := await self.desk.command("instance:send", agent_id=target, text=text):
+                sent[target] = int(reply["seq"])
+        if not sent:
+            return
+        delivery = Delivery(sent)
+
+        def is_complete() -> bool:
+            workspace = self.desk.store.workspace
+            waiting = workspace.messages.waiting
+            delivery.hear(seq for seq in sent.values() if seq <= workspace.seq and seq not in waiting)
+            return delivery.is_complete
+
+        await self.desk.store.until(is_complete, deadline_s=DELIVERY_S)
         told = [
-            f"{instance_id(name)}: {'delivered' if is_delivered else 'queued for its next turn'}"
-            for name, (_, is_delivered) in sent.items()
+            f"{instance_id(name)}: {'delivered' if delivery.is_delivered(name) else 'queued for its next turn'}"
+            for name in sent
         ]
-        if told:
-            self.desk.tell("\n".join(told), title="prompt")
+        self.desk.tell("\n".join(told), title="prompt")
 
     @work(group="stop")
     async def action_stop(self) -> None:
