@@ -78,7 +78,8 @@ class Place:
             try:
                 return start_hub(self.paths, self.root, command=argv)
             except HubUnavailable as error:
-                if not error.message.endswith(("the hub serves", "opening the log")):
+                last = error.message.splitlines()[-1].partition("aegis_tui.hub.run: ")[2]
+                if not last.startswith(("the hub serves", "opening the log")):
                     raise
         raise AssertionError(f"{STARTS} hubs in a row ended before they were seen")
 
