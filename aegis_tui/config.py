@@ -98,7 +98,7 @@ class Settings(BaseModel):
     """How long agents work on after their hub is gone, in seconds; then they commit what they have, and end."""
     sandbox: Literal["auto", "strict", "off"] = "auto"
     """How agents are held."""
-    limits: Limits = Limits()
+    limits: Limits = Limits.model_construct()
     """How much a sandbox may use."""
     theme: str | None = None
     """Theme of the interactive session; its own default when unset."""
@@ -106,7 +106,7 @@ class Settings(BaseModel):
     """Layout of the dashboard; its own default when unset."""
     kind: str = "native"
     """Agent kind for roles that a design does not name one for."""
-    qa: QaSettings = QaSettings()
+    qa: QaSettings = QaSettings.model_construct()
     """Limits of QA, as a table: `[qa]` with `timeout_s`."""
 
     @field_validator("api_key_file", mode="after")
@@ -147,6 +147,8 @@ def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -
     for name, variable in ENVIRONMENT.items():
         if text := environ.get(variable):
             merged[name], origins[name] = text, Origin("environment", variable)
+    if not merged:  # its validator, which costs a start some 20 ms, has nothing to look at
+        return Settings.model_construct(), origins
     try:
         return Settings.model_validate(merged), origins
     except ValidationError as error:

@@ -39,6 +39,12 @@ class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
+class StateModel(BaseModel):
+    """A part of the state: changed in place by its table alone. Its validator too is made when it is first used."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
 class EventData(FrozenModel):
     """The `data` of one event type. A subclass sets `type` to a `Literal` with its contract name."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from aegis_tui.domain.cause import Cause
-from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.model import FrozenModel, StateModel
 
 
 class Phase(StrEnum):
@@ -63,7 +63,7 @@ class Tokens(FrozenModel):
 TASK_DONE = frozenset({"verdict given", "design proposed", "foundation composed", "brief handed over"})
 
 
-class Instance(BaseModel):
+class Instance(StateModel):
     """What the hub knows of one instance. Changed in place by `InstanceTable` only."""
 
     agent_id: str
@@ -96,7 +96,7 @@ class Instance(BaseModel):
     """The last words of the agent itself; `note` may be the hub's."""
     cause: Cause | None = None
     """The first error that it met and did not get over."""
-    tokens: Tokens = Tokens()
+    tokens: Tokens = Tokens.model_construct()
     prompts: int = 0
     lost: bool = False
     rescue_ref: str | None = None

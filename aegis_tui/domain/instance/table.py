@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from typing import assert_never
 
-from pydantic import BaseModel
+from pydantic import Field
 
 from aegis_tui.domain import ids
 from aegis_tui.domain.instance.events import (
@@ -23,7 +23,7 @@ from aegis_tui.domain.instance.events import (
     InstanceStopping,
 )
 from aegis_tui.domain.instance.model import ENDED, Instance, Phase
-from aegis_tui.domain.model import Key
+from aegis_tui.domain.model import Key, StateModel
 
 KEPT_ENDED = 32
 """Instances that joined by hand and have ended stay in the state until this many others have ended after them."""
@@ -193,7 +193,7 @@ class InstanceTable:
         return table
 
 
-class _Saved(BaseModel):
+class _Saved(StateModel):
     instances: list[Instance]
     counters: dict[str, int]
-    former: list[tuple[str, str]] = []
+    former: list[tuple[str, str]] = Field(default_factory=list)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any, assert_never
 
-from pydantic import BaseModel
-
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageEvent, MessageSent
 from aegis_tui.domain.message.model import Message, Write
-from aegis_tui.domain.model import Key
+from aegis_tui.domain.model import Key, StateModel
 
 RECENT_CHANGES = 200
 """How many file changes a snapshot of the shared context carries."""
@@ -19,7 +17,7 @@ KEPT_WRITES = 2_000
 """Fenced writes that are remembered, to know a change on disk that is seen a little later."""
 
 
-class _SavedBoard(BaseModel):
+class _SavedBoard(StateModel):
     waiting: list[Message]
     writes: list[Write]
     recent: list[dict[str, Any]]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from aegis_tui.domain.model import Key
+from aegis_tui.domain.model import Key, StateModel
 from aegis_tui.errors import Refused, UsageError
 
 KEPT_EXCHANGES = 64
@@ -46,7 +46,7 @@ FILE_ORDER: Mapping[str, tuple[str, ...]] = {
 """State of a file -> the events that may follow. A fix is written inside `fix:in_progress`, which it does not leave."""
 
 
-class Exchange(BaseModel):
+class Exchange(StateModel):
     """One feature that is being planned, written and reviewed. Changed in place by `ExchangeTable` only."""
 
     feature: str

@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from aegis_tui.domain.model import StateModel
 
 
 class PieceStatus(StrEnum):
@@ -19,7 +21,7 @@ class PieceStatus(StrEnum):
     APPLIED = "applied"
 
 
-class Piece(BaseModel):
+class Piece(StateModel):
     """One feature's work (or the foundation's) as it moves to the working ref."""
 
     name: str
@@ -45,7 +47,7 @@ class Piece(BaseModel):
     """Its worker works for a person who wrote to it after its submission: what was merged stays merged."""
 
 
-class Conflict(BaseModel):
+class Conflict(StateModel):
     """One path that two pieces change; blob ids, never marker text."""
 
     conflict_id: str

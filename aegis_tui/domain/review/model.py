@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
+from aegis_tui.domain.model import StateModel
 
 
-class Review(BaseModel):
+class Review(StateModel):
     """One request for a verdict."""
 
     review_id: str

@@ -16,7 +16,7 @@ class RunStart(CommandData):
     type: Literal["run:start"] = "run:start"
     goal: Text
     design: dict[str, Any] | None = None
-    options: RunOptions = RunOptions()
+    options: RunOptions = RunOptions.model_construct()
     run: Name | None = None
     facts: RunFacts | None = None
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from aegis_tui.domain.model import Key
+from aegis_tui.domain.model import Key, StateModel
 from aegis_tui.domain.piece.model import Conflict, Piece
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
 from aegis_tui.domain.review.model import Review
@@ -29,7 +29,7 @@ class RunStatus(StrEnum):
     COMPLETED = "COMPLETED"
 
 
-class Run(BaseModel):
+class Run(StateModel):
     """One goal and everything the hub has decided about it."""
 
     run: str

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from aegis_tui.domain.model import StateModel
 
 SpecStatus = Literal[
     "draft",
@@ -24,7 +26,7 @@ SpecStatus = Literal[
 ]
 
 
-class SpecState(BaseModel):
+class SpecState(StateModel):
     """What the core knows of one spec."""
 
     spec_id: str
