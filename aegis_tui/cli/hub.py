@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.foreground import serve
 from aegis_tui.cli.hub_restart import WAIT_S, restart_hub
+from aegis_tui.cli.hub_start import start as begin
+from aegis_tui.cli.hub_start import status_fields
 from aegis_tui.cli.hub_stop import clear_checks, close_idle_parts, end_run, stop_hub
-from aegis_tui.cli.place import Place, here
+from aegis_tui.cli.place import here
 from aegis_tui.domain.count import counted
 from aegis_tui.errors import UsageError
 from aegis_tui.sdk.discovery import find_process
-from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 if TYPE_CHECKING:
     from aegis_tui.adapters.store.salvage import Salvage
@@ -36,11 +37,7 @@ def start(
     """Start the hub, unless it runs."""
     if foreground:
         return serve(root)
-    place = here(root)
-    address = place.started()
-    fields = _status(place, address)
-    output.result(fields, as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])
-    return 0
+    return begin(root, as_json=as_json)
 
 
 @app.command()
@@ -61,7 +58,7 @@ def stop(
     if not keep:
         close_idle_parts(place)
     words = "no hub was running" if address is None else f"hub {address.pid} stopped"
-    output.result(_status(place, None), as_json=as_json, lines=[words])
+    output.result(status_fields(place, None), as_json=as_json, lines=[words])
     return 0
 
 
@@ -74,7 +71,7 @@ def restart(
     """Start the hub of this version in place of the one that runs, between two steps of its work; agents go on."""
     place = here()
     address = restart_hub(place, now=now, wait_s=wait)
-    output.result(_status(place, address), as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])
+    output.result(status_fields(place, address), as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])
     return 0
 
 
@@ -83,7 +80,7 @@ def status(as_json: AsJson = False) -> int:
     """Say whether the hub runs and where."""
     place = here()
     address = place.find()
-    fields = _status(place, address)
+    fields = status_fields(place, address)
     if address is None:
         output.result(fields, as_json=as_json, lines=["no hub runs here; start it: aegis-tui hub start"])
         return 0
@@ -127,20 +124,3 @@ def _told(done: Salvage) -> list[str]:
     if done.put_aside:
         lines.append(f"the damaged log is kept: {done.put_aside}")
     return lines
-
-
-def _status(place: Place, address: HubAddress | None) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "running": address is not None,
-        "pid": address.pid if address else None,
-        "url": address.url if address else None,
-        "socket": address.socket if address else None,
-        "token_file": str(place.paths.hub_json),
-        "seq": None,
-        "instances": None,
-    }
-    if address is not None:
-        state = HubQuick(address).state()
-        living = [item for item in state["instances"] if item["phase"] in ("launched", "joined")]
-        fields |= {"seq": state["seq"], "instances": len(living)}
-    return fields

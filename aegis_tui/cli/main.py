@@ -6,7 +6,7 @@ without flags do without.
 
 from __future__ import annotations
 
-from aegis_tui.cli import foreground, lock_verbs, output, session
+from aegis_tui.cli import foreground, hub_start, lock_verbs, output, session
 from aegis_tui.errors import AegisError
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code of contract 3."""
     try:
-        for run_plain in (foreground.run_plain, lock_verbs.run_plain, session.run_plain):
+        for run_plain in (foreground.run_plain, hub_start.run_plain, lock_verbs.run_plain, session.run_plain):
             if (code := run_plain(arguments)) is not None:
                 return code
         return _run_any(arguments)

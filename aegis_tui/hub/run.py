@@ -11,8 +11,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -42,6 +42,7 @@ from aegis_tui.sdk.discovery import (
 )
 from aegis_tui.sdk.quick import HubAddress
 
+_TURN_S = 0.0005
 _log = logging.getLogger(__name__)
 
 
@@ -89,10 +90,22 @@ async def open_hub(
         await engine.open()
         stack.push_async_callback(engine.close)
         address = await _serve(stack, engine, paths, services=services, port=port)
-        for service in services:
-            await service.start(engine, paths)
-            stack.push_async_callback(service.stop)
+        with _short_turns():
+            for service in services:
+                await service.start(engine, paths)
+                stack.push_async_callback(service.stop)
         yield address, engine
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """While services import their modules in threads, whoever asks the hub waits a tenth as long for each turn."""
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual_s)
 
 
 async def _serve(

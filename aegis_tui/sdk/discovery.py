@@ -37,7 +37,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HEALTH_DEADLINE_S = 5.0
 """A hub that says nothing for this long does not answer."""
 _GIT_DEADLINE_S = 10.0
-_POLL_S = 0.03
+_POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,23 @@
-"""A small synchronous client: the standard library only, because every command line run waits for its import."""
+"""A small synchronous client: the standard library only, because every command line run waits for its import.
+
+Its HTTP is imported by the first request: who starts a hub has it begin before that (PERF-3).
+"""
 
 from __future__ import annotations
 
-import http.client
 import json
-import socket
-import uuid
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from aegis_tui.errors import AegisError, HubUnavailable
 from aegis_tui.sdk.wire import WIRE_VERSION, add_section, encode_frame, error_from_wire
+
+if TYPE_CHECKING:
+    import http.client
 
 LONGEST_WAIT_S = 3600.0
 """The hub refuses a longer wait."""
@@ -59,15 +63,9 @@ def address_from(fields: Mapping[str, Any]) -> HubAddress:
     return address
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+def new_request_id() -> str:
+    """A name that no other request has."""
+    return os.urandom(16).hex()
 
 
 def open_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
@@ -76,10 +74,14 @@ def open_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
     Raises:
         HubUnavailable: The url is neither.
     """
+    from http.client import HTTPConnection
+
+    from aegis_tui.sdk.unix_http import UnixConnection
+
     if url.startswith("unix:"):
-        return _UnixConnection(url.removeprefix("unix:"), timeout_s)
+        return UnixConnection(url.removeprefix("unix:"), timeout_s)
     parts = parse_address(url)
-    return http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
+    return HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
 
 
 def parse_address(url: str) -> SplitResult:
@@ -118,7 +120,7 @@ class HubQuick:
         """
         wait_s = fields.get("wait_s")
         extra_s = min(max(float(wait_s), 0.0), LONGEST_WAIT_S) if isinstance(wait_s, (int, float)) else 0.0
-        chosen = request_id or uuid.uuid4().hex
+        chosen = request_id or new_request_id()
         body = {"v": WIRE_VERSION, "request_id": chosen, "type": command_type, **fields}
         try:
             return self._ask(body, self._timeout_s + extra_s)
@@ -139,7 +141,7 @@ class HubQuick:
 
     def _give_up(self, request_id: str) -> None:
         """Nobody waits for that lock any more: the hub must not grant it to a program that has gone."""
-        body = {"v": WIRE_VERSION, "request_id": uuid.uuid4().hex, "type": "lock:release", "request": request_id}
+        body = {"v": WIRE_VERSION, "request_id": new_request_id(), "type": "lock:release", "request": request_id}
         with suppress(AegisError):
             self._call("POST", "/v1/commands", body, timeout_s=GIVE_UP_S)
 
@@ -184,10 +186,12 @@ class HubQuick:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         text = None if body is None else encode_frame(body)
         connection = open_connection(self._url, timeout_s or self._timeout_s)
+        from http.client import HTTPException
+
         try:
             connection.request(method, target, text, headers)
             reply = json.loads(connection.getresponse().read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise HubUnavailable(f"the hub at {self._url} does not answer ({type(error).__name__})", _HINT) from error
         finally:
             connection.close()

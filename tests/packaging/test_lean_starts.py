@@ -33,6 +33,22 @@ def test_a_process_starts_without_what_it_does_not_need(module: str, unused: tup
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("line", ["hub start", "server start --json"])
+def test_who_starts_a_hub_has_it_begin_before_anything_else_is_imported(line: str, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=60)
+    code = (
+        "import sys\nfrom aegis_tui.cli import main, place\nfrom aegis_tui.errors import HubUnavailable\n"
+        "def begun(*_, **__):\n"
+        "    print([name for name in ('typer', 'pydantic', 'asyncio', 'http.client') if name in sys.modules])\n"
+        "    raise HubUnavailable('not now')\n"
+        f"place.ensure_hub = begun\nmain.run({line.split()!r})\n"
+    )
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[0] == "[]"
+
+
 @pytest.mark.parametrize("line", ["hub status", "status", "lock list", "conflicts", "send w01 x"])
 def test_a_short_command_runs_without_what_it_does_not_need(line: str, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=60)
