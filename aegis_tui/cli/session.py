@@ -10,7 +10,7 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
+    from aegis_tui.adapters.llm.probe import EndpointFound
     from aegis_tui.adapters.tmux.terminal import TmuxTerminal
     from aegis_tui.tui.app import AegisApp
     from aegis_tui.tui.parts import GoalOffer
@@ -167,10 +168,20 @@ async def _unsaved(root: Path, worktree: Path, branch: str) -> list[str]:
 
 
 async def _probe(base_url: str) -> list[str]:
+    import asyncio
+
+    probe = await asyncio.to_thread(_load_probe)
+    return list((await probe(base_url)).models)
+
+
+def _load_probe() -> Callable[[str], Awaitable[EndpointFound]]:
+    """Import it; in a thread, so that keys are heard meanwhile."""
+    from aegis_tui.adapters import http
     from aegis_tui.adapters.llm.key import ModelKey
     from aegis_tui.adapters.llm.probe import probe_endpoint
 
-    return list((await probe_endpoint(base_url, find_key=ModelKey(os.environ).read)).models)
+    assert http.httpx is not None  # which the probe itself would import in the loop
+    return partial(probe_endpoint, find_key=ModelKey(os.environ).read)
 
 
 def _branch(root: Path) -> str:

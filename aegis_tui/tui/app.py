@@ -107,7 +107,7 @@ class AegisApp(Guarded, App[int]):
         """Open the dashboard; what speaks to hub, model and tmux is imported once the first frame is drawn."""
         dashboard = DashboardScreen(self.desk, layout=self._layout)
         self.push_screen(dashboard)
-        dashboard.call_after_refresh(self._begin)
+        dashboard.call_after_refresh(self.call_later, self._begin)
         self.set_interval(THEME_CHECK_S, self._reload_theme)
         if self._offer is not None:
             dashboard.call_after_refresh(dashboard.action_new_goal, self._offer)
@@ -203,8 +203,10 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="hub")
     async def read_meters(self) -> None:
-        """Ask the gateway while a run goes on, and the endpoint while none does."""
+        """Ask the gateway while a run goes on, and the endpoint while none does; first of all comes the state."""
         since_probe = PROBE_S
+        state = self.desk.store
+        await state.until(lambda: state.was_asked and not state.is_catching_up, deadline_s=METERS_S)
         while True:
             store = self.desk.store
             meters, usage = await self.desk.parts.hub.meters() if store.is_connected else (None, {})

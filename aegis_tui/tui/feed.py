@@ -124,9 +124,11 @@ class LiveHub:
         tasks = [asyncio.create_task(self._read(queue)), asyncio.create_task(self._probe(queue))]
         try:
             while True:
-                for item in await _collect(queue):
+                found = await _collect(queue)
+                for item in found:
                     yield item
-                await asyncio.sleep(BATCH_S)
+                if isinstance(found[-1], Batch):  # the state itself is waited for by a person
+                    await asyncio.sleep(BATCH_S)
         finally:
             for task in tasks:
                 task.cancel()

@@ -106,7 +106,7 @@ class WorkspaceStore:
         """Wait until the mirror shows something; returns whether it does.
 
         Args:
-            is_so: Looks at the mirror; asked after each batch of events.
+            is_so: Looks at the mirror; asked after each batch of events, and when the connection has changed.
             deadline_s: Seconds to wait at most.
         """
         with suppress(TimeoutError):
@@ -162,6 +162,7 @@ class WorkspaceStore:
         self._hub_seq = seq
         self.is_connected, self.was_asked = is_up, True
         self.was_connected = self.was_connected or is_up
+        self._news.set()
         self._note_lag()
         if was != (is_up, True):
             self.changed.publish(frozenset({CONNECTION_KEY}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -283,6 +284,28 @@ async def test_a_state_that_is_still_read_is_neither_painted_nor_said_in_farewel
         assert "nothing needs you" not in screen_text(app)
         await pilot.press("q")
     assert app.farewell() == ["agents go on; aegis-tui shows them again"]
+
+
+@to_the_end
+async def test_the_model_server_is_asked_once_the_state_is_here(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "METERS_S", 3600.0)
+    scene = record(nothing=True)
+    scene.hub.hold_back()
+    app = scene.app()
+    asked: list[bool] = []
+
+    async def probe(url: str) -> list[str]:
+        asked.append(app.desk.store.is_catching_up)
+        return [url]
+
+    app.desk.parts = replace(app.desk.parts, probe=probe)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: "catching up" in screen_text(app))
+        assert asked == []
+        scene.hub.play(Connection(False))
+        await until(pilot, lambda: asked == [False])
 
 
 @to_the_end

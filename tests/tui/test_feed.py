@@ -122,6 +122,22 @@ def test_a_hub_that_is_killed_is_mirrored_again_after_its_return(
     asyncio.run(main())
 
 
+def test_the_state_is_there_without_the_pause_that_lies_between_two_batches(
+    place: tuple[WorkspacePaths, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, root = place
+    monkeypatch.setattr(feed, "BATCH_S", 3600.0)
+
+    async def main() -> None:
+        hub = LiveHub(paths, root)
+        await hub.start()
+        watcher = Watcher(hub)
+        await watcher.until(lambda: watcher.has(0))
+        await watcher.close()
+
+    asyncio.run(main())
+
+
 def test_a_log_that_is_shorter_than_what_was_seen_is_read_anew(place: tuple[WorkspacePaths, Path]) -> None:
     paths, root = place
 
