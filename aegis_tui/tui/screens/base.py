@@ -12,6 +12,7 @@ from textual.screen import ModalScreen, Screen
 from aegis_tui.domain.model import Key
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.mishap import Guarded, Survivor
+from aegis_tui.tui.widgets.kept import keep_lines
 from aegis_tui.tui.widgets.line_view import LinePanel, LineView
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class WorkspaceScreen(Guarded, Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to listen."""
+        keep_lines((self, *self.walk_children()))
         self.desk.store.changed.subscribe(self, self._listen)
 
     def _listen(self, keys: frozenset[Key]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import ClassVar
 
 from textual import on
@@ -79,6 +80,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         super().__init__(desk)
         store = desk.store
         self.instances = InstancePanel(store)
+        self.instances.moved = partial(self._guarded, self.follow_cursor)
         self.preview = PanePreview(name_id="panel-preview")
         self._layout_name = layout
         self._watched = ""
@@ -188,11 +190,6 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             self.preview.show_pane(label, shot)
         else:
             self.preview.show_words(label, "its pane is not open yet" if not item.pane else "its pane cannot be seen")
-
-    @on(LinePanel.Moved)
-    def _cursor_moved(self, message: LinePanel.Moved) -> None:
-        if message.panel is self.instances:
-            self.follow_cursor()
 
     @on(LinePanel.Chosen)
     def _explain_row(self, message: LinePanel.Chosen) -> None:

@@ -22,7 +22,7 @@ from textual.widget import Widget
 
 from aegis_tui.tui.mishap import Guarded, Survivor, words_of
 from aegis_tui.tui.text import INKS, Ink, Line, Row, Span, inert, wrap
-from aegis_tui.tui.widgets.tabs import tab_strip
+from aegis_tui.tui.widgets.tabs import Titled, tab_strip
 
 TITLE_ROOM = 4
 """Cells of a border that a title cannot take, beyond those beside the content."""
@@ -194,7 +194,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
         self._styles = {}
 
 
-class LinePanel(LineView, can_focus=True):
+class LinePanel(LineView, Titled, can_focus=True):
     """Rows with a cursor, a border with a title, and a sentence for when there is nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -228,18 +228,6 @@ class LinePanel(LineView, can_focus=True):
     EMPTY: tuple[str, ...] = ("nothing yet",)
 
     @dataclass
-    class Moved(Message):
-        """The cursor is on another row."""
-
-        panel: LinePanel
-        key: str
-
-        @property
-        def control(self) -> LinePanel:
-            """The panel, for `@on`."""
-            return self.panel
-
-    @dataclass
     class Chosen(Message):
         """The person wants to know more of a row."""
 
@@ -257,14 +245,18 @@ class LinePanel(LineView, can_focus=True):
         self.marked: set[str] = set()
         self.needle = ""
         self.neighbours: tuple[str, ...] = ()
+        self._subtitle = ""
+        self.moved: Callable[[], None] | None = None
+        """Called at once when the cursor is on another row: what follows a message is drawn a frame late (PERF-4)."""
         self._all: list[Row] = []
         self.titled()
 
     def titled(self, count: int | str = "") -> None:
         """Set the title with a count, the tabs beside it, and the filter that is in force."""
         title = f"{self.TITLE} {count}".strip()
-        self.border_title = tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM)
-        self.border_subtitle = Text(f"/{self.needle}" if self.needle else "")
+        self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
+        if (subtitle := f"/{self.needle}" if self.needle else "") != self._subtitle:
+            self._subtitle, self.border_subtitle = subtitle, Text(subtitle)
 
     @property
     def cursor_key(self) -> str:
@@ -290,8 +282,8 @@ class LinePanel(LineView, can_focus=True):
         keys = [row.key for row in self._rows_of_data]
         at = keys.index(before) if before in keys else min(self.cursor, max(0, len(keys) - 1))
         self._move(at, scroll=False)
-        if self.cursor_key != before:
-            self.post_message(self.Moved(self, self.cursor_key))
+        if self.cursor_key != before and self.moved is not None:
+            self.moved()
 
     def empty_words(self) -> tuple[str, ...]:
         """What stands where there are no rows, line by line."""
@@ -347,8 +339,8 @@ class LinePanel(LineView, can_focus=True):
     def _go(self, at: int) -> None:
         before = self.cursor_key
         self._move(at)
-        if self.cursor_key != before:
-            self.post_message(self.Moved(self, self.cursor_key))
+        if self.cursor_key != before and self.moved is not None:
+            self.moved()
 
     def action_cursor_down(self) -> None:
         """One row down."""

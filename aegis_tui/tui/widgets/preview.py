@@ -34,7 +34,7 @@ class PanePreview(LinePanel):
     def titled(self, count: int | str = "") -> None:
         """The instance's name is the title; the panel's own only while there is none."""
         title = str(count) or self.TITLE
-        self.border_title = tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM)
+        self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
 
     def show_pane(self, label: str, shot: Screenshot) -> None:
         """Show what a pane shows.
