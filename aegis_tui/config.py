@@ -19,6 +19,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from aegis_tui.config_files import project_file
+from aegis_tui.config_files import user_file as user_file
 from aegis_tui.errors import UsageError
 
 DEFAULT_BASE_URL = "http://localhost:8001/v1"
@@ -175,18 +177,10 @@ def describe(model: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def user_file(environ: Mapping[str, str]) -> Path:
-    """Where a person's own settings are (contract 1)."""
-    if named := environ.get("AEGIS_CONFIG"):
-        return Path(named)
-    home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".config")
-    return Path(home) / "aegis-tui" / "config.toml"
-
-
 def _files(environ: Mapping[str, str], project: Path | None) -> list[tuple[Path, bool]]:
     files = [(user_file(environ), False)]
     if project is not None:
-        files.append((project / ".agents" / "config.toml", True))
+        files.append((project_file(project), True))
     return [(path, is_project) for path, is_project in files if path.is_file()]
 
 

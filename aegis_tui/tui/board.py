@@ -9,62 +9,57 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from textual.geometry import Region, Size
 
 from aegis_tui.errors import UsageError
+from aegis_tui.tui.table import Misfit, read_table
 
 TABS = "tabs"
 PANELS = ("instances", "preview", "partitions", "locks", "conflicts", "events", "pieces")
 """Every panel of the dashboard, in the order of `tab`."""
 
 DEFAULT_LAYOUT = "dashboard"
+LEAST = {"height": 1, "least": 3, "width": 1, "from_width": 0}
+"""The smallest number that a field may hold."""
 
 
-class LayoutRow(BaseModel):
+class LayoutRow(NamedTuple):
     """Panels side by side."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    panels: tuple[str, ...] = Field(min_length=1)
-    height: int = Field(1, ge=1)
+    panels: tuple[str, ...]
+    height: int = 1
     """Share of the column's height."""
-    least: int = Field(3, ge=3)
+    least: int = 3
     """Fewest lines, borders counted."""
 
 
-class LayoutColumn(BaseModel):
+class LayoutColumn(NamedTuple):
     """Rows from top to bottom."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    width: int = Field(1, ge=1)
+    rows: tuple[LayoutRow, ...]
+    width: int = 1
     """Share of the screen's width."""
-    rows: tuple[LayoutRow, ...] = Field(min_length=1)
 
 
-class LayoutView(BaseModel):
+class LayoutView(NamedTuple):
     """What is shown from a width on."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    from_width: int = Field(0, ge=0)
+    columns: tuple[LayoutColumn, ...]
+    from_width: int = 0
     """Cells that the screen must have."""
-    columns: tuple[LayoutColumn, ...] = Field(min_length=1)
 
     def placed(self) -> list[str]:
         """Names of the slots, in reading order."""
         return [name for column in self.columns for row in column.rows for name in row.panels]
 
 
-class LayoutFile(BaseModel):
+class LayoutFile(NamedTuple):
     """One file of `layouts/`."""
 
-    model_config = ConfigDict(extra="forbid")
-
     title: str
-    views: tuple[LayoutView, ...] = Field(min_length=1)
+    views: tuple[LayoutView, ...]
 
     def view_for(self, width: int) -> LayoutView:
         """The view with the greatest `from_width` that fits; the narrowest when none does."""
@@ -81,13 +76,11 @@ def load_layout(path: Path) -> LayoutFile:
         UsageError: It cannot be read, or names a panel that there is not.
     """
     try:
-        layout = LayoutFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+        layout = read_table(LayoutFile, tomllib.loads(path.read_text("utf-8")), least=LEAST)
+    except Misfit as error:
+        raise UsageError(f"layout {path}: {error}", "compare it with layouts/dashboard.toml") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"layout {path}: {error}", "mend the file, or move it away") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"layout {path}: {field}: {first['msg']}", "compare it with layouts/dashboard.toml") from error
     for view in layout.views:
         names = view.placed()
         for name in names:

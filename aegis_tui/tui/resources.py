@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from aegis_tui.config import user_file
+from aegis_tui.config_files import user_file
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.terminal_theme import TerminalTheme
 from textual.theme import Theme
 
 from aegis_tui.errors import UsageError
+from aegis_tui.tui.table import Misfit, read_table
 from aegis_tui.tui.text import INKS
 
 DEFAULT_THEME = "dark"
@@ -41,10 +42,8 @@ ANSI_LIGHT = _palette(
 """As `ANSI_DARK`, on a light ground."""
 
 
-class ThemeColors(BaseModel):
+class ThemeColors(NamedTuple):
     """The surfaces that everything is drawn on, and the one accent."""
-
-    model_config = ConfigDict(extra="forbid")
 
     background: str
     surface: str
@@ -55,10 +54,8 @@ class ThemeColors(BaseModel):
     accent: str
 
 
-class ThemeInks(BaseModel):
+class ThemeInks(NamedTuple):
     """What each meaning of text looks like; the plain text is the foreground."""
-
-    model_config = ConfigDict(extra="forbid")
 
     strong: str
     muted: str
@@ -70,10 +67,8 @@ class ThemeInks(BaseModel):
     """Text of a badge, on the warn colour."""
 
 
-class ThemeRows(BaseModel):
+class ThemeRows(NamedTuple):
     """Backgrounds and lines that carry no text of their own."""
-
-    model_config = ConfigDict(extra="forbid")
 
     cursor: str
     cursor_blurred: str
@@ -82,18 +77,16 @@ class ThemeRows(BaseModel):
     border_focus: str
 
 
-class ThemeFile(BaseModel):
+class ThemeFile(NamedTuple):
     """One file of `themes/`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     title: str
     dark: bool
-    ansi: bool = False
-    """Colours are the terminal's own sixteen, by name (`ansi_blue`)."""
     colors: ThemeColors
     inks: ThemeInks
     rows: ThemeRows
+    ansi: bool = False
+    """Colours are the terminal's own sixteen, by name (`ansi_blue`)."""
 
 
 def load_theme(path: Path) -> ThemeFile:
@@ -103,13 +96,11 @@ def load_theme(path: Path) -> ThemeFile:
         UsageError: It cannot be read, or a field is missing or unknown; the message names file and field.
     """
     try:
-        return ThemeFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return read_table(ThemeFile, tomllib.loads(path.read_text("utf-8")), least={})
+    except Misfit as error:
+        raise UsageError(f"theme {path}: {error}", "compare it with themes/dark.toml") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"theme {path}: {error}", "mend the file, or move it away") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"theme {path}: {field}: {first['msg']}", "compare it with themes/dark.toml") from error
 
 
 def build_theme(name: str, file: ThemeFile) -> Theme:
@@ -137,7 +128,7 @@ def build_theme(name: str, file: ThemeFile) -> Theme:
 def _variables(file: ThemeFile) -> dict[str, str]:
     """What the style sheets name, ours and those of Textual's own widgets."""
     colors, inks, rows = file.colors, file.inks, file.rows
-    by_ink = {**inks.model_dump(), "text": colors.foreground, "accent": colors.accent}
+    by_ink = {**inks._asdict(), "text": colors.foreground, "accent": colors.accent}
     return {
         "ansi-background": colors.background,
         "ansi-foreground": colors.foreground,

@@ -22,7 +22,7 @@ def test_every_text_stands_out_from_every_ground(name: str) -> None:
     theme = load_theme(THEMES[name])
     wanted = 7.0 if name.startswith("high-contrast") else 4.5
     grounds = _grounds(theme)
-    inks = {**theme.inks.model_dump(), "text": theme.colors.foreground, "accent": theme.colors.accent}
+    inks = {**theme.inks._asdict(), "text": theme.colors.foreground, "accent": theme.colors.accent}
     badge = inks.pop("badge")
     found = {f"{ink} on {ground}": _contrast(inks[ink], grounds[ground]) for ink in inks for ground in grounds}
     found["badge"] = _contrast(badge, inks["warn"])

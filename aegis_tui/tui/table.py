@@ -1,0 +1,64 @@
+"""Tables of a TOML file as named tuples: names and types are checked, and nothing is imported for it (PERF-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+class Misfit(ValueError):
+    """A value that does not fit.
+
+    Args:
+        place: Where in the file: names of tables, numbers of items of a list.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, place: tuple[str, ...], reason: str) -> None:
+        super().__init__(f"{'.'.join(place)}: {reason}")
+
+
+def read_table(kind: type[T], table: object, *, least: Mapping[str, int], place: tuple[str, ...] = ()) -> T:
+    """A table as a `NamedTuple` whose fields are texts, truth values, whole numbers, other such tuples, or lists.
+
+    Args:
+        kind: The class; a field with a default may be left out.
+        table: As `tomllib` gives it.
+        least: The smallest value of a number, by the field's name. A list has one item at least.
+        place: Where the table is.
+
+    Raises:
+        Misfit: A name is unknown or missing, or a value is of another type or too small.
+    """
+    if not isinstance(table, dict):
+        raise Misfit(place, "has to be a table")
+    kinds, defaults = get_type_hints(kind), kind._field_defaults  # type: ignore[attr-defined]
+    found = {}
+    for name, wanted in kinds.items():
+        if name in table:
+            found[name] = _value(wanted, table[name], least, (*place, name))
+        elif name not in defaults:
+            raise Misfit((*place, name), "is missing")
+    for name in table:
+        if name not in kinds:
+            raise Misfit((*place, name), "there is no such field")
+    return kind(**found)
+
+
+def _value(wanted: Any, value: Any, least: Mapping[str, int], place: tuple[str, ...]) -> Any:
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list) or not value:
+            raise Misfit(place, "has to be a list with one item at least")
+        return tuple(_value(get_args(wanted)[0], item, least, (*place, str(at))) for at, item in enumerate(value))
+    if hasattr(wanted, "_fields"):
+        return read_table(wanted, value, least=least, place=place)
+    if type(value) is not wanted:
+        raise Misfit(place, f"has to be {_WORDS[wanted]}")
+    if wanted is int and value < least.get(place[-1], value):
+        raise Misfit(place, f"has to be {least[place[-1]]} at least")
+    return value
+
+
+_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
