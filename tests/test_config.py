@@ -7,6 +7,7 @@ import pytest
 
 from aegis_tui.cli import main
 from aegis_tui.config import ENVIRONMENT, Limits, QaSettings, Settings, describe, load_settings, trace_settings
+from aegis_tui.config_files import peek
 from aegis_tui.errors import UsageError
 
 
@@ -78,3 +79,18 @@ def test_a_value_that_does_not_fit_names_its_variable(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="workers") as refused:
         load_settings({**environ, "AEGIS_WORKERS": "many"})
     assert "AEGIS_WORKERS" in refused.value.hint
+
+
+def test_what_the_first_frame_needs_is_read_from_the_files_without_a_check(tmp_path: Path) -> None:
+    person, project = tmp_path / "config.toml", tmp_path / "project"
+    environ = {"AEGIS_CONFIG": str(person)}
+    assert peek(environ, project, "theme") is None
+    person.write_text('theme = "light"\nworkers = "many"\n')
+    assert peek(environ, project, "theme") == "light"
+    (project / ".agents").mkdir(parents=True)
+    (project / ".agents" / "config.toml").write_text('theme = "ansi"')
+    assert peek(environ, project, "theme") == "ansi"
+    (project / ".agents" / "config.toml").write_text("theme = 5")
+    assert peek(environ, project, "theme") == "light"
+    person.write_text("theme = ")
+    assert peek(environ, project, "theme") is None

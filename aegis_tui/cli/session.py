@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import subprocess
 import sys
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from aegis_tui.adapters.llm.probe import EndpointFound
     from aegis_tui.adapters.tmux.terminal import TmuxTerminal
     from aegis_tui.tui.app import AegisApp
-    from aegis_tui.tui.parts import GoalOffer
+    from aegis_tui.tui.choices import Choices
+    from aegis_tui.tui.parts import GoalOffer, Parts
 
 LOG_BYTES = 1 << 20
 
@@ -51,22 +53,26 @@ class Look:
 def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) -> int:
     """Open the dashboard of a workspace; returns when the person leaves, and what runs goes on.
 
+    The first frame is drawn before the settings are read, so what is wrong with them is said after it.
+
     Args:
         place: The workspace.
         look: What the flags say.
         offer: A goal that is typed in already.
 
     Raises:
-        UsageError: There is no terminal, or no theme or layout of that name.
+        UsageError: There is no terminal, no theme or layout of that name, or a setting is wrong.
     """
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError("the dashboard needs a terminal", "use aegis-tui status, or run it in one")
     gc.disable()  # as for the whole start of the session
     from aegis_tui.tui.session import run_session
 
-    app = build_app(place, look, offer=offer)
+    app = _open_app(place, look, offer=offer)
     log_to(place.paths.state_dir / "logs" / "tui.log")
     code = run_session(app)
+    if app.refusal is not None:
+        raise app.refusal
     for line in app.farewell():
         output.talk(line)
     return app.return_code or code or 0
@@ -87,15 +93,58 @@ def log_to(path: Path) -> None:
         logger.propagate = False
 
 
-def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> AegisApp:
-    """The session over a workspace, ready to run. What git, tmux and HTTP need is imported when it is first used.
+def _open_app(place: Place, look: Look, *, offer: GoalOffer | None) -> AegisApp:
+    """The session over a workspace whose parts are made behind its first frame.
 
     Raises:
         UsageError: There is no such theme or layout.
     """
-    from aegis_tui.orchestrator.qa_outputs import QaOutputs
+    from aegis_tui.config_files import peek
     from aegis_tui.tui.app import AegisApp
+    from aegis_tui.tui.opening import Opening
+
+    environ = dict(os.environ)
+    opening = Opening(
+        load=partial(_load_parts, place, look),
+        environ=environ,
+        choices=_choices(place),
+        theme=peek(environ, place.root, "theme"),
+        layout=peek(environ, place.root, "layout"),
+    )
+    return AegisApp(opening, theme=look.theme, layout=look.layout, offer=offer)
+
+
+def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> AegisApp:
+    """The session over a workspace with all its parts.
+
+    Raises:
+        UsageError: There is no such theme or layout, or a setting is wrong.
+    """
+    from aegis_tui.tui.app import AegisApp
+
+    return AegisApp(_parts(place, look), theme=look.theme, layout=look.layout, offer=offer)
+
+
+def _choices(place: Place) -> Choices:
     from aegis_tui.tui.choices import Choices
+
+    return Choices(place.paths.state_dir.parent / "choices.json")
+
+
+def _load_parts(place: Place, look: Look) -> Parts:
+    """Make the parts, and import what the dashboard is drawn by."""
+    for module in ("desk", "screens.dashboard"):
+        importlib.import_module(f"aegis_tui.tui.{module}")
+    return _parts(place, look)
+
+
+def _parts(place: Place, look: Look) -> Parts:
+    """What the session works with. What git, tmux and HTTP need is imported when it is first used.
+
+    Raises:
+        UsageError: A setting is wrong.
+    """
+    from aegis_tui.orchestrator.qa_outputs import QaOutputs
     from aegis_tui.tui.feed import LiveHub
     from aegis_tui.tui.parts import Parts
 
@@ -114,20 +163,19 @@ def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> Ae
             environment={**environ, "AEGIS_STATE_DIR": str(place.paths.state_dir)},
         )
 
-    parts = Parts(
+    return Parts(
         root=place.root,
         branch=_branch(place.root),
         hub=LiveHub(place.paths, place.root),
         settings=settings,
         environ=environ,
         history=_History(place),
-        choices=Choices(place.paths.state_dir.parent / "choices.json"),
+        choices=_choices(place),
         open_terminal=open_terminal,
         unsaved=partial(_unsaved, place.root),
         probe=_probe,
         qa_outputs=QaOutputs(place.paths.state_dir / "qa").lines_of,
     )
-    return AegisApp(parts, theme=look.theme, layout=look.layout, offer=offer)
 
 
 class _History:

@@ -6,26 +6,29 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual._context import active_message_pump  # the node at work when an exception gets as far as the app
-from textual.app import App, SystemCommand
+from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.filter import Monochrome
 from textual.screen import ModalScreen, Screen
 
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
-from aegis_tui.tui.desk import Desk
-from aegis_tui.tui.feed import Batch, Connection, Snapshot, Stale
 from aegis_tui.tui.mishap import Guarded, HasRoom, Mishaps, words_of
-from aegis_tui.tui.palette import ActionProvider
-from aegis_tui.tui.parts import GoalOffer, Parts
+from aegis_tui.tui.opening import Curtain, Opening
 from aegis_tui.tui.plain import PlainFilter, is_plain
 from aegis_tui.tui.resources import data_files
-from aegis_tui.tui.screens.dashboard import DashboardScreen
 from aegis_tui.tui.theme import ANSI_DARK, ANSI_LIGHT, DEFAULT_THEME, build_theme, load_theme
+
+if TYPE_CHECKING:
+    from aegis_tui.tui.desk import Desk
+    from aegis_tui.tui.palette import ActionProvider
+    from aegis_tui.tui.parts import GoalOffer, Parts
+    from aegis_tui.tui.screens.dashboard import DashboardScreen
 
 METERS_S = 2.0
 RESTART_S = 1.0
@@ -37,11 +40,18 @@ REVIVE_S = 5.0
 """How long a hub that has crashed in the middle of a run is left to whoever else may start it."""
 
 
+def _actions() -> type[ActionProvider]:
+    """Asked for when the palette is opened."""
+    from aegis_tui.tui.palette import ActionProvider
+
+    return ActionProvider
+
+
 class AegisApp(Guarded, App[int]):
     """The dashboard over one workspace.
 
     Args:
-        parts: What it works with.
+        parts: What it works with; or how to come by it once a first frame is drawn, which needs nothing of the core.
         theme: Name of a theme file; None for the default.
         layout: Name of a layout file; None for the default.
         offer: A goal to open with.
@@ -53,7 +63,7 @@ class AegisApp(Guarded, App[int]):
     CSS_PATH = "app.tcss"
     TITLE = "aegis-tui"
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS: ClassVar = {ActionProvider}
+    COMMANDS: ClassVar = {_actions}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("colon,ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every action by name."),
         Binding("T", "next_theme", "Theme", id="app.theme", tooltip="Change to the next theme."),
@@ -62,7 +72,7 @@ class AegisApp(Guarded, App[int]):
 
     def __init__(
         self,
-        parts: Parts,
+        parts: Parts | Opening,
         *,
         theme: str | None = None,
         layout: str | None = None,
@@ -70,26 +80,45 @@ class AegisApp(Guarded, App[int]):
     ) -> None:
         super().__init__()
         self.mishaps = Mishaps()
+        self.refusal: AegisError | None = None
+        """Why the parts could not be had; the session has ended for it."""
+        self._opening = parts if isinstance(parts, Opening) else None
+        self._curtain: Curtain | None = None
+        self._early: list[Key] = []
         self._notes: set[str] = set()
+        self._choices = parts.choices
         if is_plain(parts.environ):
             self._filters = [item for item in self._filters if not isinstance(item, Monochrome)]
             self._filters.append(PlainFilter())
         self.ansi_theme_dark, self.ansi_theme_light = ANSI_DARK, ANSI_LIGHT
-        self.desk = Desk(self, parts)
         self._offer = offer
-        self.desk.hint = offer.hint if offer else ""
-        self.desk.ends_with_screen = offer.ends_with_screen if offer else ()
         self._theme_files = data_files("themes", parts.environ)
         self._theme_seen: tuple[Path, int] | None = None
-        settings = parts.settings
-        self._layout = self._chosen("layout", layout or settings.layout, self.desk.layouts, DEFAULT_LAYOUT)
-        self._register_themes(self._chosen("theme", theme or settings.theme, self._theme_files, DEFAULT_THEME))
+        named = parts if isinstance(parts, Opening) else parts.settings
+        layouts = data_files("layouts", parts.environ)
+        self._layout = self._chosen("layout", layout or named.layout, layouts, DEFAULT_LAYOUT)
+        self._register_themes(self._chosen("theme", theme or named.theme, self._theme_files, DEFAULT_THEME))
+        if isinstance(parts, Opening):
+            self._curtain = Curtain(layouts[self._layout])
+        else:
+            self._take(parts)
+
+    desk: Desk
+    """What every screen works with; there once the parts are."""
+
+    def _take(self, parts: Parts) -> None:
+        from aegis_tui.tui.desk import Desk
+
+        self.desk = Desk(self, parts)
+        if self._offer is not None:
+            self.desk.hint = self._offer.hint
+            self.desk.ends_with_screen = self._offer.ends_with_screen
 
     def _chosen(self, kind: str, named: str | None, files: Mapping[str, Path], default: str) -> str:
         """What was named, else what was chosen by a key before, as long as there is such a file."""
         if named:
             return _known(kind, named, files)
-        kept = self.desk.parts.choices.get(kind)
+        kept = self._choices.get(kind)
         return kept if kept is not None and kept in files else _known(kind, default, files)
 
     def _register_themes(self, chosen: str) -> None:
@@ -103,18 +132,64 @@ class AegisApp(Guarded, App[int]):
             if name not in self._theme_files:
                 self.unregister_theme(name)
 
+    def compose(self) -> ComposeResult:
+        """The curtain, until there is a dashboard."""
+        if self._curtain is not None:
+            yield self._curtain
+
     def on_mount(self) -> None:
-        """Open the dashboard; what speaks to hub, model and tmux is imported once the first frame is drawn."""
+        """Open the dashboard, behind the curtain if there is one."""
+        self.set_interval(THEME_CHECK_S, self._reload_theme)
+        if self._opening is None:
+            self._open_dashboard()
+
+    def post_display_hook(self) -> None:
+        """Something was drawn; with the curtain in it, everything else begins."""
+        if self._opening is not None and self._curtain is not None and self._curtain.rows:
+            opening, self._opening = self._opening, None
+            self.run_worker(self._raise_curtain(opening), group="opening")
+
+    async def _raise_curtain(self, opening: Opening) -> None:
+        """Make the parts in a thread, so that keys are heard meanwhile, and open the dashboard over them."""
+        try:
+            parts = await asyncio.to_thread(opening.load)
+        except AegisError as error:
+            self.refusal = error
+            self.exit(error.exit_code)
+            return
+        self._take(parts)
+        self._open_dashboard()
+
+    def _open_dashboard(self) -> None:
+        """Read the state while the dashboard is made; what speaks to model and tmux comes once it is drawn."""
+        from aegis_tui.tui.screens.dashboard import DashboardScreen
+
+        self._curtain = None
+        self.follow_hub()
         dashboard = DashboardScreen(self.desk, layout=self._layout)
         self.push_screen(dashboard)
         dashboard.call_after_refresh(self.call_later, self._begin)
-        self.set_interval(THEME_CHECK_S, self._reload_theme)
         if self._offer is not None:
             dashboard.call_after_refresh(dashboard.action_new_goal, self._offer)
+        dashboard.call_after_refresh(self._press_early)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether an action can be taken now: before there is a dashboard, only to leave."""
+        return self._curtain is None or action == "close"
+
+    def on_key(self, event: Key) -> None:
+        """Keep what is pressed before there is a dashboard."""
+        if self._curtain is not None:
+            self._early.append(event)
+
+    def _press_early(self) -> None:
+        """Let the dashboard have what was pressed while it was made."""
+        early, self._early = self._early, []
+        for event in early:
+            self.post_message(Key(event.key, event.character))
 
     def _begin(self) -> None:
-        """Follow the hub, the model server and the panes that can be seen."""
-        self.follow_hub()
+        """Follow the model server and the panes that can be seen."""
         self.read_meters()
         if self.desk.watcher is not None:
             self.run_worker(self.desk.watcher.run(), group="hub")
@@ -132,7 +207,8 @@ class AegisApp(Guarded, App[int]):
     def _handle_exception(self, error: Exception) -> None:
         """What Textual calls for every exception that nothing has caught; alone, it would end the session."""
         place = active_message_pump.get(None)
-        if not isinstance(error, Exception) or not self.screen_stack or self.mishaps.are_too_many:
+        is_open = self.screen_stack and self._curtain is None
+        if not isinstance(error, Exception) or not is_open or self.mishaps.are_too_many:
             super()._handle_exception(error)
             return
         self.survive(error, place)
@@ -150,6 +226,8 @@ class AegisApp(Guarded, App[int]):
 
     async def _follow_hub(self) -> None:
         """Its state, then what happens, in batches."""
+        from aegis_tui.tui.feed import Batch, Connection, Snapshot, Stale
+
         store = self.desk.store
         async with aclosing(self.desk.parts.hub.follow()) as items:  # type: ignore[type-var]  # an async generator
             async for item in items:
@@ -243,6 +321,9 @@ class AegisApp(Guarded, App[int]):
 
     def action_close(self) -> None:
         """Leave, from any screen."""
+        if self._curtain is not None:
+            self.exit(0)
+            return
         self.dashboard.action_close()
 
     def action_next_theme(self) -> None:
@@ -260,6 +341,8 @@ class AegisApp(Guarded, App[int]):
 
         Nothing is said of a state that was not read to its end, or that is the past by now.
         """
+        if self._curtain is not None:
+            return []
         store = self.desk.store
         if not store.is_current:
             is_there = store.is_connected or not store.was_asked
@@ -277,6 +360,8 @@ class AegisApp(Guarded, App[int]):
     @property
     def dashboard(self) -> DashboardScreen:
         """The dashboard, wherever it lies in the stack."""
+        from aegis_tui.tui.screens.dashboard import DashboardScreen
+
         return next(screen for screen in self.screen_stack if isinstance(screen, DashboardScreen))
 
 

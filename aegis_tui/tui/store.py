@@ -17,11 +17,11 @@ from aegis_tui.domain.model import Key
 from aegis_tui.domain.run.events import RunFinished, StageChanged
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.text import CATCHING_UP as CATCHING_UP
 
 KEPT_EVENTS = 2_000
 """How many events the stream can be scrolled back through."""
 
-CATCHING_UP = "catching up with the hub"
 NO_HUB = "no hub runs for this repository"
 
 EVENT_KEY: Key = ("event", "")

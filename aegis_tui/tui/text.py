@@ -15,6 +15,9 @@ Ink = Literal["text", "strong", "muted", "accent", "good", "warn", "bad", "info"
 INKS: tuple[Ink, ...] = ("text", "strong", "muted", "accent", "good", "warn", "bad", "info", "badge")
 """Every meaning a piece of text can be coloured by."""
 
+CATCHING_UP = "catching up with the hub"
+"""What stands where the state is not here yet."""
+
 _ONE_LINE = str.maketrans({"\r": "⏎", "\n": "⏎", "\t": " "})
 
 

@@ -1,0 +1,85 @@
+"""What the first frame is made of: it is drawn before the core and what speaks to the hub are imported (PERF-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.events import Resize
+from textual.geometry import Region, Size
+
+from aegis_tui.errors import AegisError
+from aegis_tui.tui.board import TABS, load_layout, place
+from aegis_tui.tui.choices import Choices
+from aegis_tui.tui.text import CATCHING_UP, Line, Span, fit
+from aegis_tui.tui.widgets.line_view import LineView
+
+if TYPE_CHECKING:
+    from aegis_tui.tui.parts import Parts
+
+TOP_LINES, BOTTOM_LINES = 3, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A session whose parts are not there yet."""
+
+    load: Callable[[], Parts]
+    """Imports what the parts are made of and makes them; blocks, and is called in a thread."""
+    environ: Mapping[str, str]
+    choices: Choices
+    theme: str | None
+    """As flag or settings say."""
+    layout: str | None
+
+
+class Curtain(LineView):
+    """The places of the panels, and that what will stand there is being read. Says nothing else.
+
+    Args:
+        layout: The layout file.
+    """
+
+    DEFAULT_CSS = """
+    Curtain { scrollbar-gutter: auto; overflow: hidden; }
+    """
+
+    def __init__(self, layout: Path) -> None:
+        super().__init__(name_id="curtain")
+        self._layout_file = layout
+
+    def on_resize(self, event: Resize) -> None:
+        """Draw it for this size."""
+        self.show_lines(curtain_lines(self._layout_file, event.size))
+
+
+def curtain_lines(file: Path, size: Size) -> list[Line]:
+    """The lines of the curtain: an empty top, a frame for each panel, an empty bottom."""
+    board = Size(size.width, max(0, size.height - TOP_LINES - BOTTOM_LINES))
+    try:
+        regions = place(load_layout(file).view_for(size.width), board)
+    except AegisError:  # it is said when the dashboard itself is opened
+        regions = {}
+    rows = [[" "] * size.width for _ in range(board.height)]
+    for name, region in regions.items():
+        _frame(rows, region, "" if name == TABS else name.capitalize())
+    words: Line = (Span(fit(f" {CATCHING_UP}", size.width), "muted"),)
+    return [(), (), words, *((Span("".join(row), "muted"),) for row in rows)]
+
+
+def _frame(rows: list[list[str]], region: Region, title: str) -> None:
+    inner = region.width - 2
+    if inner < 1 or region.height < 2:
+        return
+    head = f"─ {title} "[:inner] if title else ""
+    _put(rows, region.y, region.x, f"╭{head}{'─' * (inner - len(head))}╮")
+    for y in range(region.y + 1, region.bottom - 1):
+        _put(rows, y, region.x, f"│{' ' * inner}│")
+    _put(rows, region.bottom - 1, region.x, f"╰{'─' * inner}╯")
+
+
+def _put(rows: list[list[str]], y: int, x: int, text: str) -> None:
+    if y < len(rows):
+        rows[y][x : x + len(text)] = text
