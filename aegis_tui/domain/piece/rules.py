@@ -40,7 +40,6 @@ from aegis_tui.domain.run import brief, events
 from aegis_tui.domain.run.events import FOUNDATION, Stage
 from aegis_tui.domain.run.failure import fail
 from aegis_tui.domain.run.model import Run
-from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.domain.scope.reservation import standing_table
 from aegis_tui.domain.spec.events import SpecCompleted, SpecDiffSubmitted, SpecUpdated
 from aegis_tui.domain.workspace import Workspace
@@ -67,19 +66,6 @@ def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: 
         tokens=command.tokens,
     )
     return Decision([(actor.agent_id, data)], {"piece": piece.name})
-
-
-def design_table(run: Run) -> PartitionTable:
-    """The partitions as designed, by piece name: they hold whether or not an instance lives."""
-    table = PartitionTable(ignore_case=run.facts.ignore_case)
-    if run.design is None:
-        return table
-    for feature in run.design.features:
-        table.set(feature.id, feature.partition)
-    if run.design.foundation:
-        table.set(FOUNDATION, run.design.foundation.partition)
-    table.set_scope(shared=run.design.shared, joint=run.design.joint)
-    return table
 
 
 def _violations(

@@ -6,7 +6,7 @@ names the spec by `specId` and `path` and never carries its text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -43,26 +43,14 @@ class SpecState(StateModel):
     progress: float = 0.0
 
 
-def find_cycle(dependencies: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """The first dependency cycle as a closed path (`a, b, a`), or an empty tuple (SPEC-5)."""
-    done: set[str] = set()
-    for start in dependencies:
-        if cycle := find_cycle_from(start, lambda name: dependencies.get(name, ()), done=done):
-            return cycle
-    return ()
-
-
-def find_cycle_from(
-    start: str, needs: Callable[[str], Iterable[str]], *, done: set[str] | None = None
-) -> tuple[str, ...]:
-    """The first cycle that can be reached from one name, as a closed path; an empty tuple when there is none.
+def find_cycle_from(start: str, needs: Callable[[str], Iterable[str]]) -> tuple[str, ...]:
+    """The first cycle that can be reached from a name, as a closed path (`a, b, a`); empty when there is none (SPEC-5).
 
     Args:
         start: Where to begin; what cannot be reached from it is not looked at.
         needs: What a name depends on.
-        done: Names that are known to lead to no cycle; those that are found to are added.
     """
-    done = set() if done is None else done
+    done: set[str] = set()
     path, on_path = [start], {start}
     stack: list[Iterator[str]] = [iter(needs(start))]
     while stack:

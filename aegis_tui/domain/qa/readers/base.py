@@ -74,12 +74,6 @@ def relative(name: str, root: str) -> str:
     return name.replace(f"{root.rstrip('/')}/", "") if root else name
 
 
-def last_count(pattern: re.Pattern[str], text: str) -> int | None:
-    """The number that the last match holds; None when nothing matches."""
-    found = pattern.findall(text)
-    return int(found[-1]) if found else None
-
-
 def repeated(names: Iterable[str]) -> tuple[str, ...]:
     """Names in order of first sight, each as often as it comes."""
     return tuple(Counter(names).elements())
