@@ -10,6 +10,7 @@ import pytest
 
 from aegis_tui.cli.narrate import TOLD, narrate
 from aegis_tui.domain.event import AnyEventData, Event, event_from_wire
+from aegis_tui.domain.instance.events import AgentState
 from aegis_tui.domain.model import by_type
 from aegis_tui.domain.words import sentence
 from tests.frozen.logs import DATA
@@ -80,3 +81,23 @@ def test_a_type_or_form_of_a_newer_hub_is_passed_over() -> None:
     started = next(item for item in LOGGED if item["type"] == "run:started")
     assert narrate({**started, "data": {**started["data"], "more": 1}}) is None
     assert event.seq == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"state": "implementing", "progress": 0.5}, "implementing 50%"),
+        ({"state": "implementing", "progress": 0.5, "note": "edits"}, "implementing 50%, edits"),
+        ({"state": "failed", "note": "no idea"}, "failed: no idea"),
+        ({"state": "blocked", "cause": {"message": "no disk"}}, "blocked: no disk"),
+        (
+            {"state": "failed", "cause": {"message": "no", "outlook": "certain"}},
+            "failed: no; nobody else is set to it, as it would meet the same",
+        ),
+    ],
+)
+def test_what_an_agent_says_of_itself_is_told_with_its_reason(data: dict[str, Any], words: str) -> None:
+    assert (
+        sentence(Event(1, "NATIVE-w01", "2026-01-01T00:00:00Z", AgentState.model_validate({"source": "agent", **data})))
+        == words
+    )

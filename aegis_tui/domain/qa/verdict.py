@@ -65,7 +65,7 @@ def judge(
     if lost := _lost(result, base, removes, changed):
         unnamed = result.executed is not None and result.tests is None and base.tests is not None
         fresh, remedy = _fresh(result, base), _UNNAMED_HINT if unnamed else _LOST_HINT
-        reason = f"{_named('new failures', fresh)}; {lost}" if fresh else lost
+        reason = f"{_named('new failure', fresh)}; {lost}" if fresh else lost
         return Verdict(ok=False, status="failed", new_failures=fresh, reason=reason, remedy=remedy)
     if result.status == "passed":
         return Verdict(ok=True, status="passed")

@@ -56,6 +56,8 @@ def test_a_check_is_named_after_its_program() -> None:
         ("npm test --workspaces", None),
         ("npm test -- -w", "test"),
         ("cd a && npm test", None),
+        ("npm test && npm run lint", None),
+        ("make test", None),
     ],
 )
 def test_the_script_of_a_package_manager_is_seen(command: str, script: str | None) -> None:

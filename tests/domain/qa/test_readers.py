@@ -299,3 +299,25 @@ def test_no_pattern_walks_over_lines_from_every_line() -> None:
         for pattern in re.findall(r'"\^(?:\\s[*+]|\[\^[^\]\\]+\][*+])[^"]*", re\.M', path.read_text())
     ]
     assert begins == []
+
+
+def test_a_duration_is_kept_in_milliseconds() -> None:
+    assert assess("make check", Outcome(0, "", duration_s=1.23456)).duration_s == 1.235
+
+
+@pytest.mark.parametrize(
+    ("file", "classname", "identity"),
+    [
+        ("tests/test_cart.py", "tests.test_cart.TestCart", "tests/test_cart.py::TestCart::test_x"),
+        ("tests/test_cart.py", "tests.test_cart", "tests/test_cart.py::test_x"),
+        ("tests/test_cart.py", "tests.test_cartoon.TestCart", "tests.test_cartoon.TestCart::test_x"),
+        ("", "tests.test_cart.TestCart", "tests.test_cart.TestCart::test_x"),
+        ("", "", "test_x"),
+    ],
+)
+def test_a_test_of_pytest_goes_by_its_node_id(file: str, classname: str, identity: str) -> None:
+    case = f'<testcase file="{file}" classname="{classname}" name="test_x"/>'
+    content = f"<testsuites><testsuite>{case}</testsuite></testsuites>".encode()
+    command = COMMANDS["pytest"]
+    outcome = Outcome(0, "1 passed in 0.01s", (ResultFile("pytest", content),))
+    assert assess(command, outcome, tools=tools_of(command)).tests == (identity,)

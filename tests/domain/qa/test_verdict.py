@@ -189,3 +189,16 @@ def test_a_check_is_named_by_its_number_and_program_and_keeps_the_output_of_a_sh
 def test_a_hint_to_the_output_of_a_check_names_its_number() -> None:
     unloaded = result("not_run", remedy="see its output: aegis-tui qa --output CHECK")
     assert compare(2, "pytest", unloaded, unloaded).remedy == "see its output: aegis-tui qa --output 2"
+
+
+def test_names_are_shown_up_to_their_limit_and_more_are_counted() -> None:
+    names = tuple(f"t{number}" for number in range(6))
+
+    def reason(count: int, *, executed: int | None = None) -> str:
+        now = CheckResult(status="failed", failed=count, failures=names[:count])
+        return judge("make check", now, CheckResult(status="passed", executed=executed)).reason
+
+    assert reason(1) == "1 new failure: t0"
+    assert reason(5) == "5 new failures: t0, t1, t2, t3, t4"
+    assert reason(6) == "6 new failures: t0, t1, t2, t3, t4 and 1 more"
+    assert reason(2, executed=9).startswith("2 new failures: t0, t1; 9 tests ran on the base; ")
