@@ -98,6 +98,13 @@ def test_a_type_or_form_of_a_newer_hub_is_passed_over() -> None:
 )
 def test_what_an_agent_says_of_itself_is_told_with_its_reason(data: dict[str, Any], words: str) -> None:
     assert (
-        sentence(Event(1, "NATIVE-w01", "2026-01-01T00:00:00Z", AgentState.model_validate({"source": "agent", "progress": 0.0, **data})))
+        sentence(
+            Event(
+                1,
+                "NATIVE-w01",
+                "2026-01-01T00:00:00Z",
+                AgentState.model_validate({"source": "agent", "progress": 0.0, **data}),
+            )
+        )
         == words
     )
