@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib
 import os
 import stat
 import subprocess
@@ -320,6 +321,7 @@ def start_hub(
         paths.hub_log.replace(paths.hub_log.with_suffix(".log.1"))
     said_before = paths.hub_log.stat().st_size if paths.hub_log.exists() else 0
     process = _spawn(list(command) or hub_command(root), root, paths.hub_log)
+    importlib.import_module("aegis_tui.sdk.unix_http")  # what it is asked by, while it begins
     watch = StartWatch(process.pid, paths.hub_log, said_before=said_before, told=told)
     how = "did not start"
     while True:

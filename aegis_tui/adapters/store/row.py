@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 from aegis_tui.domain.event import Event, event_from_wire, event_to_wire
@@ -63,12 +64,21 @@ def is_sound_reply(row: tuple[Any, ...]) -> bool:
     return bool(row[4] == checksum(*row[:4]))
 
 
-def is_sound_raw_reply(row: tuple[Any, ...]) -> bool:
-    """As `is_sound_reply`, for a row whose texts are the bytes of the file; a start checks tens of thousands."""
+def find_unsound(rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...] | None:
+    """The first that is not as it was written, of whole rows of the table of answers whose texts are bytes.
+
+    One loop for many rows: a start checks tens of thousands.
+    """
+    row: tuple[Any, ...] = ()
+    crc32 = zlib.crc32
     try:
-        return bool(row[4] == zlib.crc32(b"%b\x1f%b\x1f%d\x1f%b" % row[:4]))
+        for row in rows:
+            agent_id, request_id, seq, reply, crc = row
+            if crc32(b"%b\x1f%b\x1f%d\x1f%b" % (agent_id, request_id, seq, reply)) != crc:
+                return row
     except TypeError:  # what should be a text is none, or the number is none
-        return False
+        return row
+    return None
 
 
 def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:

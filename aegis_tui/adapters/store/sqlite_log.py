@@ -29,7 +29,7 @@ from aegis_tui.adapters.store.row import (
     checksum,
     decode,
     event_row,
-    is_sound_raw_reply,
+    find_unsound,
     is_sound_reply,
     pack_snapshot,
     raw_key,
@@ -190,10 +190,9 @@ class SqliteEventLog:
         try:
             rows = connection.execute(statement, (self._last_seq - REPLIES_KEPT_EVENTS,))
             while some := rows.fetchmany(_READ_AT_ONCE):
-                for row in some:
-                    if not is_sound_raw_reply(row):
-                        raise self._damaged_answer(row[1])
-                index.extend([(row[:2], row[2]) for row in some])
+                if (unsound := find_unsound(some)) is not None:
+                    raise self._damaged_answer(unsound[1])
+                index.extend([((agent_id, request_id), seq) for agent_id, request_id, seq, _, _ in some])
         finally:
             connection.text_factory = decode
         return index
