@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.config import Settings
+from aegis_tui.domain.count import listed
 from aegis_tui.errors import AegisError
-from aegis_tui.orchestrator.model_choice import ModelChooser, TryModel, listed
-from aegis_tui.orchestrator.preflight import Endpoint, ProbeEndpoint
 from aegis_tui.ports.llm import ChatModel, ChatReply, ping_request
+from aegis_tui.ports.model_server import ChooseModel, Endpoint, ProbeEndpoint
 from aegis_tui.ports.program import ProgramRunner
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel
 
@@ -65,7 +65,7 @@ class Doctor:
         sandbox: What would hold agents; it is tried out.
         probe_endpoint: Asks a model server what it serves, if it is inside the boundary.
         open_model: A client for a base URL.
-        try_model: Sends a model one small request, to choose among several.
+        chooser: Chooses among several models.
         find_key_warnings: What is wrong with the place of the model server's key file.
         find_tmux_problem: Why tmux cannot use the folder that the person names for its sockets, if so.
         find_repository_problem: Why no run can work in the repository of a folder, if so.
@@ -84,7 +84,7 @@ class Doctor:
         sandbox: Sandbox,
         probe_endpoint: ProbeEndpoint,
         open_model: Callable[[str], ChatModel],
-        try_model: TryModel,
+        chooser: ChooseModel,
         find_key_warnings: Callable[[], Sequence[str]] = tuple,
         find_tmux_problem: Callable[[], str | None] = lambda: None,
         find_repository_problem: Callable[[Path], Awaitable[AegisError | None]],
@@ -97,7 +97,7 @@ class Doctor:
     ) -> None:
         self._programs, self._sandbox = programs, sandbox
         self._probe_endpoint, self._open_model = probe_endpoint, open_model
-        self._try_model, self._find_key_warnings = try_model, find_key_warnings
+        self._chooser, self._find_key_warnings = chooser, find_key_warnings
         self._find_tmux_problem, self._find_repository_problem = find_tmux_problem, find_repository_problem
         self._settings, self._environ = settings, environ
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
@@ -194,8 +194,7 @@ class Doctor:
         """The model that a run would work with."""
         if endpoint.scripted:
             return self._settings.model or next(iter(endpoint.models), None)
-        chooser = ModelChooser(self._try_model)
-        return (await chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
+        return (await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
 
     async def _tool_call(self, endpoint: Endpoint, model: str) -> Check:
         """One streamed tool call, as every agent needs it."""

@@ -18,6 +18,7 @@ from aegis_tui.adapters.tmux.config import folder_problem
 from aegis_tui.application.doctor import Doctor
 from aegis_tui.config import Settings
 from aegis_tui.errors import AegisError
+from aegis_tui.orchestrator.model_choice import ModelChooser
 from aegis_tui.orchestrator.objection import objection
 from aegis_tui.sdk.discovery import workspace_paths
 
@@ -38,7 +39,7 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         sandbox=BubblewrapSandbox(environ, settings.limits),
         probe_endpoint=partial(probe_endpoint, find_key=key.read),
         open_model=lambda url: OpenAIChat(url, attempts=1, api_key=key.read()),
-        try_model=partial(try_model, find_key=key.read),
+        chooser=ModelChooser(partial(try_model, find_key=key.read)),
         find_key_warnings=lambda: key.warnings(folder),
         find_tmux_problem=lambda: folder_problem(environ.get("TMUX_TMPDIR"), f"aegis-{'0' * 12}"),
         find_repository_problem=_repository_problem,

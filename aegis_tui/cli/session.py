@@ -82,7 +82,7 @@ def log_to(path: Path) -> None:
     """Write what goes wrong into a file, two of 1 MiB at most: the terminal belongs to the screen."""
     import logging.handlers
 
-    from aegis_tui.adapters.rotating_log import FactsFormatter
+    from aegis_tui.sdk.rotating_log import FactsFormatter
 
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

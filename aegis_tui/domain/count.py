@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """The number and the noun, in the plural unless it is one: `1 file`, `0 files`.
@@ -12,3 +14,12 @@ def counted(number: int, noun: str, plural: str = "") -> str:
         plural: Where it is not the noun with an s.
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+_SHOWN = 12
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a person, not too many."""
+    shown = ", ".join(names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -7,9 +7,9 @@ import logging
 import sys
 from pathlib import Path
 
-from aegis_tui.adapters.rotating_log import log_to, log_to_stderr
 from aegis_tui.errors import AegisError
 from aegis_tui.gateway.run import run_gateway
+from aegis_tui.sdk.rotating_log import log_to, log_to_stderr
 
 
 def main() -> int:

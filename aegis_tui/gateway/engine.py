@@ -10,7 +10,6 @@ import logging
 import time
 from typing import Any
 
-from aegis_tui.adapters.llm.key_file import read_key
 from aegis_tui.domain.endpoint import root_url
 from aegis_tui.domain.metrics import EngineMeters, parse_metrics, rates
 from aegis_tui.errors import AegisError, UsageError
@@ -18,6 +17,7 @@ from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.request import Rejected
 from aegis_tui.gateway.upstream import Headers, Upstream
 from aegis_tui.gateway.usage import parse_json
+from aegis_tui.sdk.key_file import read_key
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from aegis_tui.adapters.strangers import Strangers
+from aegis_tui.sdk.strangers import Strangers
 
 PATIENCE_S = 75.0
 """Longer than a body may take, so that a slow one is told so."""

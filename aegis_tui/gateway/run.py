@@ -21,7 +21,6 @@ from typing import Any
 
 import uvicorn
 
-from aegis_tui.adapters.strangers import ACCEPTED_AT_ONCE, QUEUED, queue_deeply, raise_descriptor_limit
 from aegis_tui.errors import Refused, Unavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.app import GatewayApp
@@ -30,6 +29,7 @@ from aegis_tui.gateway.patience import MOST_STRANGERS, PatientProtocol, protocol
 from aegis_tui.gateway.share import MOST_CALLS
 from aegis_tui.gateway.upstream import Upstream
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process, process_start_time
+from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, QUEUED, queue_deeply, raise_descriptor_limit
 
 _LOG = logging.getLogger(__name__)
 _SOCKET_PATH_LIMIT_BYTES = 104

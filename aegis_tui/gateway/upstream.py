@@ -15,11 +15,11 @@ from typing import Any
 
 import httpcore
 
-from aegis_tui.adapters.resolve import resolve
 from aegis_tui.domain.endpoint import check_endpoint
 from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import ModelUnavailable
 from aegis_tui.gateway.encoding import unpacked
+from aegis_tui.sdk.resolve import resolve
 
 Headers = Sequence[tuple[bytes, bytes]]
 

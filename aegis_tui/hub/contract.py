@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Literal, get_args
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.hub import schema
 from aegis_tui.hub.engine import Engine
@@ -14,6 +13,7 @@ from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.rest import rest_routes
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 Contract = Literal["openapi", "asyncapi"]

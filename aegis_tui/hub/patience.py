@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import h11
 
-from aegis_tui.adapters.strangers import Strangers
 from aegis_tui.hub.frames import FrameProtocol
 from aegis_tui.hub.peer import PeerProtocol
+from aegis_tui.sdk.strangers import Strangers
 
 REQUEST_S = 10.0
 """For the whole header and body of a request, and for a WebSocket from its request to its accepted hello."""

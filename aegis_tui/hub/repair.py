@@ -6,7 +6,6 @@ import asyncio
 import re
 from typing import Any
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.inspection import find_damage
 from aegis_tui.adapters.store.salvage import Salvage, salvage
 from aegis_tui.adapters.store.sqlite_log import DiskFull, SqliteEventLog
@@ -15,6 +14,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import StoreError
 from aegis_tui.hub.record import forget_key, only_hub
 from aegis_tui.hub.recovery import recover
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import WorkspacePaths, create_with_room
 
 _GIVEN_ID = re.compile(r"([a-z])(\d{2,9})\Z")

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Protocol
 
 from aegis_tui import __version__
-from aegis_tui.adapters.clock import SystemClock
-from aegis_tui.adapters.rotating_log import log_to, log_to_stderr
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
@@ -34,6 +32,7 @@ from aegis_tui.hub.record import load_or_create_key, only_hub, withdraw_record, 
 from aegis_tui.hub.rest import build_app
 from aegis_tui.hub.server import HubServer, open_loopback, open_unix, parse_port
 from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import (
     WorkspacePaths,
     process_start_time,
@@ -41,6 +40,7 @@ from aegis_tui.sdk.discovery import (
     workspace_paths,
 )
 from aegis_tui.sdk.quick import HubAddress
+from aegis_tui.sdk.rotating_log import log_to, log_to_stderr
 
 _TURN_S = 0.0005
 _log = logging.getLogger(__name__)

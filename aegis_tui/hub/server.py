@@ -12,11 +12,11 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from aegis_tui.adapters.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply, raise_descriptor_limit
 from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.hub.guard import MAX_BODY_BYTES
 from aegis_tui.hub.keeping import RuntimeFiles
 from aegis_tui.hub.patience import MOST_STRANGERS, protocols
+from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply, raise_descriptor_limit
 
 DEFAULT_PORT = 9999
 _LOOPBACK = "127.0.0.1"

@@ -5,34 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from aegis_tui.domain.count import listed
 from aegis_tui.errors import AegisError, ModelKeyRefused, ModelUnavailable
-
-TryModel = Callable[[str, str], Awaitable[bool]]
-"""Base URL, model -> whether it called a tool; raises what the server says when it cannot chat."""
+from aegis_tui.ports.model_server import Chosen, TryModel
 
 TRIAL_S = 30.0
 """How long one model may take; a server may have to load it first."""
 ALL_TRIALS_S = 60.0
 MOST_TRIALS = 8
-_SHOWN = 12
 _OTHER_USES = re.compile(
     r"embed|rerank|\bbge\b|\be5\b|\bgte\b|whisper|\btts\b|speech|moderation|guard|\bclip\b|diffusion|\bocr\b|reward",
     re.IGNORECASE,
 )
 """Words in the names of models that are for something else: they are tried last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The model of a run."""
-
-    model: str | None
-    """None when the server lists none and none was named."""
-    others: tuple[str, ...] = ()
-    """What else the server lists, in its order."""
 
 
 class ModelChooser:
@@ -110,9 +97,3 @@ class ModelChooser:
             f"name one with --model or AEGIS_MODEL; it serves: {listed(names)}",
             code="model.absent",
         )
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names for a person, not too many."""
-    shown = ", ".join(names[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

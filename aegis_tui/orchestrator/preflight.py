@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.qa.detect import detect_qa, wanted_files
@@ -19,9 +18,10 @@ from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.run.rules import parse_design
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused
-from aegis_tui.orchestrator.model_choice import Chosen, ModelChooser, TryModel
+from aegis_tui.orchestrator.model_choice import ModelChooser
 from aegis_tui.orchestrator.objection import disk_objection, objection, remarks
 from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.ports.model_server import Chosen, Endpoint, ProbeEndpoint, TryModel
 from aegis_tui.ports.repository import RepositoryFacts
 from aegis_tui.ports.repository_condition import InspectedRepository
 from aegis_tui.ports.sandbox import Sandbox
@@ -36,28 +36,6 @@ REVIEW_AND_QA = 2
 
 _RUN_NAME = re.compile(r"run(\d+)")
 
-
-class Endpoint(Protocol):
-    """What was found at a model endpoint."""
-
-    @property
-    def base_url(self) -> str:
-        """Normalised, ending in `/v1`."""
-        ...
-
-    @property
-    def models(self) -> Sequence[str]:
-        """What it serves."""
-        ...
-
-    @property
-    def scripted(self) -> bool:
-        """True when it is the scripted server."""
-        ...
-
-
-ProbeEndpoint = Callable[[str], Awaitable[Endpoint]]
-"""Checks that a base URL is inside the boundary, then asks which models it serves."""
 
 ListFiles = Callable[[str], Awaitable[dict[str, str]]]
 """Commit -> tracked path and blob id of every file."""

@@ -10,11 +10,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS
+from aegis_tui.sdk.clock import SystemClock
 
 EVENTS = 100_000
 _AT_ONCE = 500

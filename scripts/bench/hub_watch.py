@@ -7,10 +7,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.event import AnyEventData, Event
 from aegis_tui.domain.instance.events import AgentJoined, InstancePlanned, InstancePrepared
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.quick import HubAddress
 from scripts.bench.hub_place import BenchPlace, bench_place
 from scripts.bench.wire import RawStream

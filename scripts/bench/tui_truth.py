@@ -10,10 +10,10 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.hub.engine import Engine
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import workspace_key, workspace_paths
 from scripts.bench.pty_program import PtyProgram
 from scripts.bench.record import Figure

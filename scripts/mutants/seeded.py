@@ -206,7 +206,7 @@ MUTANTS = (
     Mutant(
         "wall-clock",
         "deadlines do not follow the wall clock",
-        "aegis_tui/adapters/clock.py",
+        "aegis_tui/sdk/clock.py",
         "return time.clock_gettime(_CLOCK_ID)",
         "return time.time()",
         ("tests/adapters/test_clock.py",),

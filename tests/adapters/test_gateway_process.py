@@ -15,9 +15,9 @@ import pytest
 
 from aegis_tui.adapters.gateway_process import GatewayProcess
 from aegis_tui.adapters.llm.key import ModelKey
-from aegis_tui.adapters.llm.key_file import read_key
 from aegis_tui.errors import Unavailable, UsageError
 from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.key_file import read_key
 
 pytestmark = pytest.mark.anyio
 NOWHERE = ("http://127.0.0.1:9/v1", "tiny", {"a" * 64: "NATIVE-w01"})

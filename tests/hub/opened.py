@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.ingress import Ingress
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 

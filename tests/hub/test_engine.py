@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.core import execute, state_hash
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor
@@ -16,6 +15,7 @@ from aegis_tui.errors import AegisError, HubUnavailable, LockHeld, StoreError, U
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.recovery import recover
 from aegis_tui.ports.event_log import LoggedReply
+from aegis_tui.sdk.clock import SystemClock
 
 W1, W2 = Actor("CLAUDE-one", "instance"), Actor("CLAUDE-two", "instance")
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import unix_connect
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON
 from aegis_tui.errors import UsageError
@@ -19,6 +18,7 @@ from aegis_tui.hub.interest import Interest
 from aegis_tui.hub.run import open_hub
 from aegis_tui.ports.hub_link import HubEvent
 from aegis_tui.sdk.client import EnsembleClient
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.connection import Endpoint, open_connection
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.recovery import recover, recover_from
+from aegis_tui.sdk.clock import SystemClock
 
 W1 = Actor("CLAUDE-one", "instance")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.adapters.store.salvage import LOST_EVENT, UNMARKED_EVENTS
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.decision import THE_PERSON, Actor
@@ -18,6 +17,7 @@ from aegis_tui.errors import HubUnavailable, StoreError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import load_or_create_key, only_hub
 from aegis_tui.hub.repair import repair_log
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 W1 = Actor("CLAUDE-one", "instance")

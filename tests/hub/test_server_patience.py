@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
-from aegis_tui.adapters.strangers import raise_descriptor_limit
 from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths, start_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
+from aegis_tui.sdk.strangers import raise_descriptor_limit
 from tests.connection import is_ended
 
 FEW_DESCRIPTORS_HUB = """

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.adapters.clock import SystemClock
 from aegis_tui.config import Limits
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import THE_PERSON, Actor
@@ -28,6 +27,7 @@ from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
 from aegis_tui.orchestrator.workflow import Parts, Workflow
 from aegis_tui.ports.program import ProgramResult
+from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.testing.failing import Failing
 from aegis_tui.testing.memory_log import MemoryLog
 from aegis_tui.testing.memory_machine import BareEnvironment, MemoryGateway, NoResultFiles, OpenSandbox, SaidPrograms

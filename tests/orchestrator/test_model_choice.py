@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from aegis_tui.domain.count import listed
 from aegis_tui.errors import AegisError, ModelKeyRefused, ModelRefused, ModelUnavailable
 from aegis_tui.orchestrator import model_choice
-from aegis_tui.orchestrator.model_choice import Chosen, ModelChooser, listed
+from aegis_tui.orchestrator.model_choice import ModelChooser
+from aegis_tui.ports.model_server import Chosen
 
 URL = "http://127.0.0.1:8001/v1"
 

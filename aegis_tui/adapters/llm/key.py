@@ -11,8 +11,8 @@ import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from aegis_tui.adapters.llm.key_file import FILE_VARIABLE, check_key, read_key
 from aegis_tui.config import load_settings
+from aegis_tui.sdk.key_file import FILE_VARIABLE, check_key, read_key
 from aegis_tui.sdk.private_file import write_private
 
 FindKey = Callable[[], str]

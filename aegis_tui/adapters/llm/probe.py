@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aegis_tui.adapters.llm.key import FindKey
-from aegis_tui.adapters.llm.key_file import without_key
 from aegis_tui.adapters.llm.problem import KEY_HINT, problem_of
-from aegis_tui.adapters.resolve import resolve_endpoint
 from aegis_tui.domain.endpoint import normalise_base_url
 from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import ModelUnavailable
+from aegis_tui.sdk.key_file import without_key
+from aegis_tui.sdk.resolve import resolve_endpoint
 
 SCRIPTED_OWNER = "aegis-scripted"
 _TIMEOUT_S = 10.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import aclosing
 
 from aegis_tui.adapters.llm.key import FindKey
-from aegis_tui.adapters.resolve import resolve_endpoint
 from aegis_tui.ports.llm import ChatReply, ping_request
+from aegis_tui.sdk.resolve import resolve_endpoint
 
 _TOKENS = 256
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from aegis_tui.adapters.llm.key import ModelKey
-from aegis_tui.adapters.llm.key_file import read_key, without_key
 from aegis_tui.errors import UsageError
+from aegis_tui.sdk.key_file import read_key, without_key
 
 
 def written(path: Path, text: bytes = b"sekret\n", mode: int = 0o600) -> Path:

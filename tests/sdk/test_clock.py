@@ -1,7 +1,7 @@
 import time
 from datetime import UTC, datetime
 
-from aegis_tui.adapters.clock import SystemClock
+from aegis_tui.sdk.clock import SystemClock
 
 
 def test_deadlines_run_on_a_clock_that_nobody_can_set() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.resolve import resolve, resolve_endpoint
 from aegis_tui.errors import ModelUnavailable, Refused
+from aegis_tui.sdk.resolve import resolve, resolve_endpoint
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.rotating_log import FactsFormatter, RotatingLog
+from aegis_tui.sdk.rotating_log import FactsFormatter, RotatingLog
 
 TALKER = """
 import logging, os, pathlib, sys
-from aegis_tui.adapters.rotating_log import log_to
+from aegis_tui.sdk.rotating_log import log_to
 log = pathlib.Path(sys.argv[1])
 os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
