@@ -209,7 +209,7 @@ MUTANTS = (
         "aegis_tui/sdk/clock.py",
         "return time.clock_gettime(_CLOCK_ID)",
         "return time.time()",
-        ("tests/adapters/test_clock.py",),
+        ("tests/sdk/test_clock.py",),
     ),
     Mutant(
         "reply-before-commit",
