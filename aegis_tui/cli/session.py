@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aegis_tui.adapters.tmux.terminal import TmuxTerminal
     from aegis_tui.tui.app import AegisApp
     from aegis_tui.tui.choices import Choices
+    from aegis_tui.tui.fetching import FirstFetch
     from aegis_tui.tui.parts import GoalOffer, Parts
 
 LOG_BYTES = 1 << 20
@@ -132,13 +133,16 @@ def _choices(place: Place) -> Choices:
 
 
 def _load_parts(place: Place, look: Look) -> Parts:
-    """Make the parts, and import what the dashboard is drawn by."""
+    """Make the parts, and import what the dashboard is drawn by while the hub is asked for its state."""
+    from aegis_tui.tui.fetching import FirstFetch
+
+    first = FirstFetch(place.paths)
     for module in ("desk", "screens.dashboard"):
         importlib.import_module(f"aegis_tui.tui.{module}")
-    return _parts(place, look)
+    return _parts(place, look, first=first)
 
 
-def _parts(place: Place, look: Look) -> Parts:
+def _parts(place: Place, look: Look, *, first: FirstFetch | None = None) -> Parts:
     """What the session works with. What git, tmux and HTTP need is imported when it is first used.
 
     Raises:
@@ -166,7 +170,7 @@ def _parts(place: Place, look: Look) -> Parts:
     return Parts(
         root=place.root,
         branch=_branch(place.root),
-        hub=LiveHub(place.paths, place.root),
+        hub=LiveHub(place.paths, place.root, first=first),
         settings=settings,
         environ=environ,
         history=_History(place),

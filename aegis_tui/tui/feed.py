@@ -23,18 +23,17 @@ from aegis_tui.errors import AegisError, HubUnavailable, StoreError
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.connection import Connection as Stream
 from aegis_tui.sdk.connection import Endpoint, open_connection
-from aegis_tui.sdk.discovery import WorkspacePaths, ensure_hub, find_hub
+from aegis_tui.sdk.discovery import WorkspacePaths, ensure_hub, find_hub, is_running
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 from aegis_tui.sdk.quick import open_connection as open_http
-from aegis_tui.sdk.version import RESTART, version_note
+from aegis_tui.sdk.version import version_note
+from aegis_tui.tui.fetching import KEPT_EVENTS as KEPT_EVENTS
+from aegis_tui.tui.fetching import Fetched, FirstFetch, fetch_state, unknown_form
 
 BATCH_S = 0.1
 """Shortest time between two batches: at most 10 a second."""
 
 MAX_BATCH = 500
-KEPT_EVENTS = 1_000
-"""How many events before the state are fetched with it, for the list of what happened."""
-
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
 """Pauses between two tries to read the state; each is twice as long as the one before."""
 
@@ -114,8 +113,9 @@ class Hub(Protocol):
 class LiveHub:
     """The hub process of a workspace, wherever it is and however often it is started anew."""
 
-    def __init__(self, paths: WorkspacePaths, root: Path) -> None:
+    def __init__(self, paths: WorkspacePaths, root: Path, *, first: FirstFetch | None = None) -> None:
         self._paths, self._root = paths, root
+        self._first = first
         self._client = EnsembleClient.for_workspace(paths, offline_s=COMMAND_S)
 
     async def follow(self) -> AsyncGenerator[FeedItem, None]:
@@ -156,11 +156,11 @@ class LiveHub:
 
     async def _mirror(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
         """Read the state, then follow it; returns when the hub says that events were left out."""
-        address = await asyncio.to_thread(find_hub, self._paths)
-        if address is None:
+        fetched = await asyncio.to_thread(self._fetch)
+        if fetched is None:
             raise HubUnavailable("no hub runs for this workspace", "aegis-tui hub start")
-        workspace, events = await asyncio.to_thread(read_mirror, HubQuick(address))
-        endpoint = Endpoint(f"unix:{address.socket}", address.token)
+        workspace, events = await asyncio.to_thread(read_mirror, fetched)
+        endpoint = Endpoint(f"unix:{fetched.address.socket}", fetched.address.token)
         stream, newest = await open_connection(endpoint, after=workspace.seq)
         try:
             seq = workspace.seq
@@ -177,6 +177,12 @@ class LiveHub:
                     queue.put_nowait(event)
         finally:
             await stream.close()
+
+    def _fetch(self) -> Fetched | None:
+        """What was fetched already, as long as that hub is the one that runs; else what it says now."""
+        first = self._first.take() if self._first is not None else None
+        is_there = first is not None and is_running(first.address.pid, first.address.start_time)
+        return first if is_there else fetch_state(self._paths)
 
     async def _probe(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
         said: Connection | None = None
@@ -240,24 +246,20 @@ def _up(address: HubAddress, health: Mapping[str, Any]) -> Connection:
     return Connection(True, int(health.get("seq", 0)), version_note(address.version, address.pid))
 
 
-def read_mirror(hub: HubQuick) -> tuple[Workspace, list[Event]]:
-    """The hub's whole state and the newest events before it, oldest first.
+def read_mirror(fetched: Fetched) -> tuple[Workspace, list[Event]]:
+    """The state that a hub had, and the newest events before it, oldest first.
 
     Raises:
-        HubUnavailable: The hub does not answer.
-        StoreError: It answers in a form that this program does not know.
+        StoreError: It is in a form that this program does not know.
     """
-    plain = hub.mirror()
     try:
-        workspace = Workspace.load(plain)
+        workspace = Workspace.load(fetched.state)
         seq = workspace.seq
-        wired = hub.events(after=max(0, seq - KEPT_EVENTS), limit=KEPT_EVENTS)
-        events = [event for item in wired if item["seq"] <= seq and (event := parse_event(item)) is not None]
+        events = [event for item in fetched.events if item["seq"] <= seq and (event := parse_event(item)) is not None]
     except AegisError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        words = "the hub that runs is of another version than this program"
-        raise StoreError(words, f"restart it: {RESTART}") from error
+        raise unknown_form() from error
     return workspace, events
 
 

@@ -29,6 +29,7 @@ from aegis_tui.sdk.discovery import (
 )
 from aegis_tui.tui import feed
 from aegis_tui.tui.feed import Batch, Connection, FeedItem, LiveHub, Snapshot, Stale, parse_event
+from aegis_tui.tui.fetching import Fetched, FirstFetch
 
 
 @pytest.fixture
@@ -136,6 +137,50 @@ def test_the_state_is_there_without_the_pause_that_lies_between_two_batches(
         await watcher.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["it goes on", "it is killed"])
+def test_a_state_that_was_fetched_ahead_is_followed_to_the_present_of_the_hub_that_runs(
+    place: tuple[WorkspacePaths, Path], is_killed: bool
+) -> None:
+    paths, root = place
+
+    async def main() -> None:
+        hub = LiveHub(paths, root)
+        await hub.start()
+        await hub.command("broadcast", event="note:before", data={})
+        first = FirstFetch(paths)
+        fetched = await asyncio.to_thread(first.take)
+        assert fetched is not None and fetched.state["seq"] == 1 and len(fetched.events) == 1
+        assert first.take() is None
+        for number in range(3):
+            await hub.command("broadcast", event="note:after", data={"number": number})
+        if is_killed:
+            kill(paths)
+            await hub.start()
+        await hub.close()
+        ahead = LiveHub(paths, root, first=Ahead(fetched))
+        watcher = Watcher(ahead)
+        await watcher.until(lambda: watcher.has(4))
+        (snapshot,) = [item for item in watcher.items if isinstance(item, Snapshot)]
+        assert [event.seq for event in snapshot.events] == [1, 2, 3, 4]
+        await watcher.close()
+
+    asyncio.run(main())
+
+
+class Ahead(FirstFetch):
+    """A fetch that ended a while ago."""
+
+    def __init__(self, fetched: Fetched) -> None:
+        self._fetched = fetched
+
+    def take(self) -> Fetched | None:
+        return self._fetched
+
+
+def test_where_no_hub_runs_nothing_is_fetched_ahead(place: tuple[WorkspacePaths, Path]) -> None:
+    assert FirstFetch(place[0]).take() is None
 
 
 def test_a_log_that_is_shorter_than_what_was_seen_is_read_anew(place: tuple[WorkspacePaths, Path]) -> None:
