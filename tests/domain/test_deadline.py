@@ -167,3 +167,14 @@ def test_due_agrees_with_a_plain_list_over_random_lives() -> None:
         found = deadlines.next_at()
         assert (found is None) == (not first)
         assert found is None or abs(found - first[0]) < 1e-6
+
+
+def test_deadlines_stay_in_order_when_what_was_replaced_is_cleared_away() -> None:
+    deadlines = Deadlines()
+    for token in range(1, 21):  # the first to be taken is the last to end
+        deadlines.arm("w1", acquired(token, ttl_s=1_000 - token), 0)
+    for turn in range(200):
+        deadlines.arm("w1", LockRenewed(lock_id=f"L{turn % 19 + 2}", token=turn % 19 + 2, ttl_s=900 - turn), 0)
+    seen = [(at, due.id) for at in range(1_000) for due in deadlines.due(at)]
+    assert len(seen) == 20 and seen[-1] == (999, "L1")
+    assert [at for at, _ in seen[:19]] == list(range(701, 720))

@@ -41,7 +41,7 @@ def failed(workspace: ScratchWorkspace, *arguments: str, code: int, error: str) 
 
 def worked(workspace: ScratchWorkspace, *arguments: str) -> dict[str, Any]:
     answer = workspace.aegis(*arguments, "--json")
-    assert (answer.code, answer.problems) == (0, ""), answer
+    assert (answer.code, answer.problems) == (0, ""), f"{answer.out}{answer.err}"
     found = answer.json
     assert (found.pop("schema_version"), found.pop("ok")) == (1, True)
     return found
