@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 
-from aegis_tui.domain.deadline import Deadlines, Due
+from aegis_tui.domain.deadline import MIN_COMPACT, Deadlines, Due
 from aegis_tui.domain.lock.events import (
     LockAcquired,
     LockBroken,
@@ -170,11 +170,12 @@ def test_due_agrees_with_a_plain_list_over_random_lives() -> None:
 
 
 def test_deadlines_stay_in_order_when_what_was_replaced_is_cleared_away() -> None:
-    deadlines = Deadlines()
+    deadlines, ends = Deadlines(), {1: 999}
     for token in range(1, 21):  # the first to be taken is the last to end
         deadlines.arm("w1", acquired(token, ttl_s=1_000 - token), 0)
-    for turn in range(200):
-        deadlines.arm("w1", LockRenewed(lock_id=f"L{turn % 19 + 2}", token=turn % 19 + 2, ttl_s=900 - turn), 0)
-    seen = [(at, due.id) for at in range(1_000) for due in deadlines.due(at)]
-    assert len(seen) == 20 and seen[-1] == (999, "L1")
-    assert [at for at, _ in seen[:19]] == list(range(701, 720))
+    for turn in range(MIN_COMPACT + 2 * 20 - 20 + 1):  # the last one clears away
+        token = turn % 19 + 2
+        ends[token] = 900 - turn
+        deadlines.arm("w1", LockRenewed(lock_id=f"L{token}", token=token, ttl_s=ends[token]), 0)
+    seen = [(at, due.token) for at in range(1_000) for due in deadlines.due(at)]
+    assert seen == sorted((end, token) for token, end in ends.items())
