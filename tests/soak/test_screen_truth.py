@@ -60,6 +60,14 @@ class Truth:
         near = [item for item in self.samples if at - STALE_S <= item[0] <= at + EARLY_S]
         return any(item[1] == stage and goal in item[2] for item in near)
 
+    def around(self, at: float) -> str:
+        """What the hub said in the seconds around, each word once, with its age when a frame was taken then."""
+        told: dict[tuple[str, str], float] = {}
+        for asked_at, stage, goal in self.samples:
+            if at - 3 * STALE_S <= asked_at <= at + STALE_S:
+                told[stage, goal] = asked_at
+        return "; ".join(f"{goal} {stage} until {at - last:.2f} s before" for (stage, goal), last in told.items())
+
 
 @pytest.fixture
 def workspace() -> Iterator[ScratchWorkspace]:
@@ -101,7 +109,7 @@ def test_no_frame_says_what_is_not_so(workspace: ScratchWorkspace, tmp_path: Pat
                     verdict = _judge(text, at, truth)
                     honest += verdict == "honest"
                     if verdict == "wrong":
-                        wrong.append(text)
+                        wrong.append(f"{truth.around(at)}\n{text}")
         finally:
             truth.ends.set()
             sampler.join()
