@@ -16,7 +16,7 @@ from aegis_tui.errors import HubUnavailable, UsageError
 from aegis_tui.hub.guard import MAX_BODY_BYTES
 from aegis_tui.hub.keeping import RuntimeFiles
 from aegis_tui.hub.patience import MOST_STRANGERS, protocols
-from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, Strangers, queue_deeply, raise_descriptor_limit
+from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, QUEUED, Strangers, queue_deeply, raise_descriptor_limit
 
 DEFAULT_PORT = 9999
 _LOOPBACK = "127.0.0.1"
@@ -50,6 +50,7 @@ def _bind_loopback(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         listener.bind((_LOOPBACK, port))
+        listener.listen(QUEUED)  # two that are bound and do not listen yet may have one port; the later to listen fails
     except OSError:
         listener.close()
         raise

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
+from aegis_tui.errors import HubUnavailable
 from aegis_tui.hub.run import open_hub
+from aegis_tui.hub.server import open_loopback
 from aegis_tui.sdk.discovery import WorkspacePaths, start_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 from aegis_tui.sdk.strangers import raise_descriptor_limit
@@ -154,3 +156,11 @@ def test_a_call_is_not_pushed_out_by_those_behind_it(
                 assert (await asyncio.to_thread(call.recv, 64)).startswith(b"HTTP/1.1 200 ")
 
     asyncio.run(main())
+
+
+def test_two_hubs_that_start_at_once_never_have_one_port() -> None:
+    """Found in the field: both had it while neither listened yet, and the later of them ended."""
+    with open_loopback(0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(HubUnavailable, match=f"port {port} cannot be used"):
+            open_loopback(port)
