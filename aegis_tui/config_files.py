@@ -27,6 +27,8 @@ def peek(environ: Mapping[str, str], project: Path, name: str) -> str | None:
     Nothing is checked: `load_settings` does that a moment later. The first frame is drawn in the theme that this names.
     """
     for path in (project_file(project), user_file(environ)):
+        if not path.is_file():  # a named pipe would keep the first frame waiting for ever
+            continue
         with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
             value = tomllib.loads(path.read_text("utf-8")).get(name)
             if isinstance(value, str):

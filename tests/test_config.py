@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,11 @@ def test_a_value_that_does_not_fit_names_its_variable(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="workers") as refused:
         load_settings({**environ, "AEGIS_WORKERS": "many"})
     assert "AEGIS_WORKERS" in refused.value.hint
+
+
+def test_the_first_frame_waits_for_no_pipe_in_place_of_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.toml")
+    assert peek({"AEGIS_CONFIG": str(tmp_path / "config.toml")}, tmp_path, "theme") is None
 
 
 def test_what_the_first_frame_needs_is_read_from_the_files_without_a_check(tmp_path: Path) -> None:

@@ -228,11 +228,10 @@ async def _probe(base_url: str) -> list[str]:
 
 def _load_probe() -> Callable[[str], Awaitable[EndpointFound]]:
     """Import it; in a thread, so that keys are heard meanwhile."""
-    from aegis_tui.adapters import http
+    import aegis_tui.adapters.http  # noqa: F401  # the probe itself would import it in the loop
     from aegis_tui.adapters.llm.key import ModelKey
     from aegis_tui.adapters.llm.probe import probe_endpoint
 
-    assert http.httpx is not None  # which the probe itself would import in the loop
     return partial(probe_endpoint, find_key=ModelKey(os.environ).read)
 
 

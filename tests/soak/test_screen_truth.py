@@ -6,15 +6,17 @@ within the last two seconds. Earlier runs stand in the log, so that history show
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -38,35 +40,40 @@ GOAL = re.compile(r"goal number (\d+)")
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
 
-@dataclass
 class Truth:
-    """What the hub said, with the time at which it was asked; asked 20 times a second."""
+    """Which stage of which goal the hub was in, from when to when in Unix seconds: all that its log says."""
 
-    workspace: ScratchWorkspace
-    samples: list[tuple[float, str, str]] = field(default_factory=list)
-    ends: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, events: Iterable[dict[str, Any]]) -> None:
+        self.spans: list[tuple[float, float, str, str]] = []
+        goals: dict[str, str] = {}
+        for event in events:
+            data = event["data"]
+            match event["type"]:
+                case "run:started":
+                    goals[data["run"]] = data["goal"]
+                    self._enter(event, "DESIGN", data["goal"])
+                case "stage:changed":
+                    self._enter(event, data["stage"], goals[data["run"]])
 
-    def sample(self) -> None:
-        while not self.ends.wait(0.05):
-            with suppress(AegisError, OSError):
-                hub = self.workspace.hub()
-                run = hub.state()["run"] if hub else None
-                if run:
-                    stage = "DONE" if run["status"] == "COMPLETED" and run["ok"] else run["stage"]
-                    self.samples.append((time.monotonic(), stage, run["goal"]))
+    def _enter(self, event: dict[str, Any], stage: str, goal: str) -> None:
+        at = datetime.fromisoformat(event["timestamp"]).timestamp()
+        if self.spans:
+            began, _, *what = self.spans[-1]
+            self.spans[-1] = (began, at, what[0], what[1])
+        self.spans.append((at, math.inf, stage, goal))
 
     def held(self, at: float, stage: str, goal: str) -> bool:
         """Whether the hub was in that stage of that goal around then."""
-        near = [item for item in self.samples if at - STALE_S <= item[0] <= at + EARLY_S]
-        return any(item[1] == stage and goal in item[2] for item in near)
+        return any(
+            (stage, goal) == (span[2], span[3]) and span[0] - EARLY_S <= at <= span[1] + STALE_S for span in self.spans
+        )
 
     def around(self, at: float) -> str:
-        """What the hub said in the seconds around, each word once, with its age when a frame was taken then."""
-        told: dict[tuple[str, str], float] = {}
-        for asked_at, stage, goal in self.samples:
-            if at - 3 * STALE_S <= asked_at <= at + STALE_S:
-                told[stage, goal] = asked_at
-        return "; ".join(f"{goal} {stage} until {at - last:.2f} s before" for (stage, goal), last in told.items())
+        """What the hub was in during the seconds around, for whoever reads of a wrong frame."""
+        near = [span for span in self.spans if span[0] - 2 * STALE_S <= at <= span[1] + 2 * STALE_S]
+        return "; ".join(
+            f"{goal} {stage} from {began - at:+.2f} s to {end - at:+.2f} s" for began, end, stage, goal in near
+        )
 
 
 @pytest.fixture
@@ -81,20 +88,16 @@ def workspace() -> Iterator[ScratchWorkspace]:
 
 def test_no_frame_says_what_is_not_so(workspace: ScratchWorkspace, tmp_path: Path) -> None:
     dice = random.Random(SEED)
-    truth = Truth(workspace)
-    wrong: list[str] = []
-    frames = honest = opened = 0
+    seen: list[tuple[float, str]] = []
+    opened, ends = 0, threading.Event()
     with scripted_server(scenario_directory("calm"), tmp_path) as card:
         assert workspace.aegis("hub", "start").code == 0
-        runs = threading.Thread(target=_keep_running, args=(workspace, str(card["url"]), truth.ends))
-        sampler = threading.Thread(target=truth.sample)
+        runs = threading.Thread(target=_keep_running, args=(workspace, str(card["url"]), ends))
         runs.start()
-        sampler.start()
         end = time.monotonic() + DURATION_S
         try:
             while time.monotonic() < end:
                 opened += 1
-                seen: list[tuple[float, str]] = []
                 with Screen(
                     workspace.folder / "screen", workspace.argv(), environ=workspace.environ, cwd=workspace.root
                 ) as screen:
@@ -102,23 +105,20 @@ def test_no_frame_says_what_is_not_so(workspace: ScratchWorkspace, tmp_path: Pat
                         seen += _watch(screen, FIRST_FRAME_S, until_drawn=True)
                     seen += _watch(screen, dice.uniform(0.2, 8.0))
                     _leave(screen, dice)
-                    seen.append((time.monotonic(), screen.text()))
-                time.sleep(EARLY_S)
-                frames += len(seen)
-                for at, text in seen:
-                    verdict = _judge(text, at, truth)
-                    honest += verdict == "honest"
-                    if verdict == "wrong":
-                        wrong.append(f"{truth.around(at)}\n{text}")
+                    seen.append((time.time(), screen.text()))
         finally:
-            truth.ends.set()
-            sampler.join()
+            ends.set()
             runs.join()
+    truth = Truth(workspace.events())
+    verdicts = [(_judge(text, at, truth), at, text) for at, text in seen]
+    honest = sum(verdict == "honest" for verdict, _, _ in verdicts)
+    wrong = [f"{truth.around(at)}\n{text}" for verdict, at, text in verdicts if verdict == "wrong"]
+    count = len(seen)
     print(
-        f"seed {SEED}: opened {opened} times, {frames} frames, {honest} said they were not current, {len(wrong)} wrong"
+        f"seed {SEED}: opened {opened} times, {count} frames, {honest} said they were not current, {len(wrong)} wrong"
     )
     assert not wrong, wrong[0]
-    assert frames > honest + opened, "most frames show a run"
+    assert count > honest + opened, "most frames show a run"
 
 
 def _watch(screen: Screen, longest_s: float, *, until_drawn: bool = False) -> list[tuple[float, str]]:
@@ -126,7 +126,7 @@ def _watch(screen: Screen, longest_s: float, *, until_drawn: bool = False) -> li
     seen: list[tuple[float, str]] = []
     end = time.monotonic() + longest_s
     while time.monotonic() < end and not (until_drawn and seen and seen[-1][1].strip()):
-        seen.append((time.monotonic(), screen.text()))
+        seen.append((time.time(), screen.text()))
         time.sleep(0.05)
     return seen
 
