@@ -29,6 +29,7 @@
           ContextOverflow      1  the conversation is longer than the model's context
           HistoryRefused       1  the model's chat template does not accept the conversation
       StoreError               1  the log is damaged or cannot be written
+        DiskFull               5  the disk takes no more of the log
 
 Every error carries a stable ``code``, an ``exit_code`` (contract 3) and a ``hint`` that names the next step.
 """
@@ -239,3 +240,9 @@ class StoreError(AegisError):
     """The durable log is damaged or cannot be written."""
 
     code = "store.failed"
+
+
+class DiskFull(StoreError):
+    """The disk takes no more; nothing is damaged."""
+
+    exit_code = 5

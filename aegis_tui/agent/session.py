@@ -29,6 +29,7 @@ from aegis_tui.domain.role_file import Role
 from aegis_tui.errors import AegisError, HubUnavailable, ModelUnavailable, Refused
 from aegis_tui.ports.hub_link import HubEvent, HubLink
 from aegis_tui.ports.llm import ChatModel
+from aegis_tui.ports.symbols import SymbolReader
 
 _LEAVE_TIMEOUT_S = 2.0
 _RECONNECT_S = 1.0
@@ -39,7 +40,7 @@ BEAT_S = 5.0
 
 
 class AgentSession:
-    """The built-in agent of one instance, on a hub link and a model that are given to it."""
+    """The built-in agent of one instance, on a hub link, a model and a reader of symbols that are given to it."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class AgentSession:
         *,
         link: HubLink,
         model: ChatModel,
+        symbols: SymbolReader,
         screen: Screen,
         beat_s: float = BEAT_S,
     ) -> None:
@@ -66,7 +68,7 @@ class AgentSession:
             role,
             worktree=worktree,
             git=git,
-            writer=Writer(worktree, self._scope, self._locks, link, self.progress, screen),
+            writer=Writer(worktree, self._scope, self._locks, link, self.progress, screen, symbols),
             hand_in=HandIn(link, git, self._locks, self._scope),
             link=link,
             progress=self.progress,

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.agent.files import Worktree
 from aegis_tui.agent.locks import Held, HeldLocks, blob_of, name_of, resource_of
 from aegis_tui.agent.progress import Progress
@@ -49,7 +48,7 @@ class Writer:
         link: HubLink,
         progress: Progress,
         screen: Screen,
-        symbols: SymbolReader | None = None,
+        symbols: SymbolReader,
     ) -> None:
         self.worktree = worktree
         self.locks = locks
@@ -57,7 +56,7 @@ class Writer:
         self._link = link
         self._progress = progress
         self._screen = screen
-        self._symbols = symbols or FileSymbols()
+        self._symbols = symbols
         self._untold: list[str] = []
         self.written: set[str] = set()
         """Paths that the model wrote itself, by edit and write."""

@@ -47,6 +47,18 @@ async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]
     return [entry for entry in entries if entry.instance and entry.path.parent == paths.worktrees_dir]
 
 
+async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
+    """The paths of a worktree of the repository at `root` that no commit of its branch holds.
+
+    Raises:
+        AegisError: What git refuses.
+    """
+    repository = await open_repository(root)
+    head = await repository.resolve(f"refs/heads/{branch}")
+    tree = await repository.snapshot_tree(worktree)
+    return [change.path for change in await repository.changed_paths(head, tree)] if head else []
+
+
 async def make_setup(root: Path) -> Setup:
     """What sets the repository at `root` up, with the role files that ship."""
     repository = await open_repository(root)

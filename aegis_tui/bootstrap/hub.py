@@ -1,22 +1,25 @@
-"""Starts the hub with its services."""
+"""Wires the hub to its services. What a service is made of is imported when the hub serves (PERF-3)."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aegis_tui.adapters.bytecode import compile_package
 from aegis_tui.adapters.git.environment import without_relative_places
-from aegis_tui.adapters.llm.key import KEY_VARIABLE
+from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
 from aegis_tui.adapters.symbols.reader import FileSymbols
-from aegis_tui.bootstrap.workflow import WorkflowService
-from aegis_tui.config import load_settings
+from aegis_tui.bootstrap.bare_hub import main_hub
+from aegis_tui.config import Limits, load_settings
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.regions import RegionService
-from aegis_tui.hub.run import main_hub
+from aegis_tui.hub.workflow import Wire, WorkflowService
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 if TYPE_CHECKING:
@@ -44,11 +47,11 @@ class _Watch:
         """Leave every command as it is: the watcher fills in none."""
 
 
-def _load_watching() -> type[WatchService]:
+def _load_watching() -> Callable[[Path], WatchService]:
     """Import it; in a thread, so that the hub answers meanwhile."""
-    from aegis_tui.hub.watching import WatchService
+    from aegis_tui.bootstrap.watching import watch_repository
 
-    return WatchService
+    return watch_repository
 
 
 def serve_hub(root: Path) -> int:
@@ -60,7 +63,15 @@ def serve_hub(root: Path) -> int:
     for name in os.environ.keys() - (kept := without_relative_places(os.environ)).keys():
         del os.environ[name]
     os.environ.update(kept)
-    environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
-    regions = RegionService(root, FileSymbols())
+    key = ModelKey(dict(os.environ))
     os.environ.pop(KEY_VARIABLE, None)  # no program that the hub starts inherits the model server's key
-    return main_hub(root, services=[regions, WorkflowService(root, environ, settings.limits), _Watch(root)])
+    environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
+    workflow = WorkflowService(partial(_load_wiring, root, environ, key, settings.limits), compile_package)
+    return main_hub(root, services=[RegionService(root, FileSymbols()), workflow, _Watch(root)])
+
+
+def _load_wiring(root: Path, environ: Mapping[str, str], key: ModelKey, limits: Limits) -> Wire:
+    """Import it; in a thread, so that the hub answers meanwhile."""
+    from aegis_tui.bootstrap.wiring import Wiring
+
+    return Wiring(root, environ, key, limits).wire

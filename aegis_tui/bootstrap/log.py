@@ -6,12 +6,15 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+from aegis_tui.adapters.store.log_file import SqliteLogFile
 from aegis_tui.adapters.store.reader import LogReader
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.errors import UsageError
+from aegis_tui.hub import repair
 from aegis_tui.hub.record import only_hub
 from aegis_tui.hub.recovery import recover
 from aegis_tui.ports.event_log import EventLog
+from aegis_tui.ports.log_file import Salvage
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 
@@ -50,3 +53,8 @@ async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
         workspace = await recover(log, now=0.0)
     run = workspace.runs.current()
     return [] if run is None else [instance.model_dump(mode="json") for instance in workspace.instances.of_run(run.run)]
+
+
+def repair_log(paths: WorkspacePaths) -> Salvage | None:
+    """Make a damaged log usable again; as `aegis_tui.hub.repair.repair_log`."""
+    return repair.repair_log(paths, SqliteLogFile(paths.log_db))

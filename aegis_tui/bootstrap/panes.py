@@ -28,6 +28,12 @@ class Transcript:
     has_ended: bool
 
 
+def terminal_of(paths: WorkspacePaths, environ: Mapping[str, str]) -> TmuxTerminal:
+    """The private tmux server of a workspace."""
+    environment = {**environ, "AEGIS_STATE_DIR": str(paths.state_dir)}
+    return TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=environment)
+
+
 def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
     """What an instance shows in its pane, or showed before it ended.
 
@@ -49,21 +55,21 @@ def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
 
 
 async def _lines_now(paths: WorkspacePaths, instance: str) -> list[str]:
-    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(os.environ))
+    terminal = terminal_of(paths, os.environ)
     lines = "\n".join(plain_lines(await LastScreens(terminal, paths.state_dir / "logs").lines(instance)))
     return lines.strip("\n").splitlines()
 
 
 def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, environ: Mapping[str, str]) -> list[str]:
     """The program that hands a terminal to an instance's pane, from outside or inside another tmux."""
-    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    terminal = terminal_of(paths, environ)
     return terminal.attach_argv(instance, read_only=read_only, environ=environ)
 
 
 async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> None:
     """End the gateway and every pane of a workspace whose hub is gone; for places that are about to be removed."""
     await GatewayProcess(paths, paths.runtime_dir / "agents", lambda url, socket: None).close()
-    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    terminal = terminal_of(paths, environ)
     await terminal.stop_server()
 
 
@@ -73,7 +79,7 @@ async def close_idle_workspace(paths: WorkspacePaths, environ: Mapping[str, str]
     Raises:
         TerminalError: tmux does not answer.
     """
-    terminal = TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=dict(environ))
+    terminal = terminal_of(paths, environ)
     if terminal.socket_path.exists():
         with contextlib.suppress(TerminalUnavailable):
             if any(not pane.dead for pane in await terminal.list_panes()):

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import set_gateway
+from aegis_tui.hub.workflow import Wired
 from aegis_tui.orchestrator.disk_watch import DiskWatch
 from aegis_tui.orchestrator.instances import InstanceKeeper, Places
 from aegis_tui.orchestrator.integrate import Integrator
@@ -46,15 +46,6 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.private_file import write_private
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Wired:
-    """What the hub's process keeps of it."""
-
-    workflow: Workflow
-    preflight: Preflight
-    sockets_dir: Path
 
 
 class Wiring:

@@ -19,7 +19,7 @@ from aegis_tui.errors import UsageError
 from aegis_tui.sdk.discovery import find_process
 
 if TYPE_CHECKING:
-    from aegis_tui.adapters.store.salvage import Salvage
+    from aegis_tui.ports.log_file import Salvage
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The background process that keeps every instance in step."
@@ -95,7 +95,7 @@ def status(as_json: AsJson = False) -> int:
 @app.command()
 def repair(as_json: AsJson = False) -> int:
     """Make a damaged log usable again, with what can be read of it; the damaged one is kept."""
-    from aegis_tui.hub.repair import repair_log
+    from aegis_tui.bootstrap.log import repair_log
 
     done = repair_log(here().paths)
     if done is None:

@@ -17,7 +17,7 @@ def _schema(
     as_json: Annotated[bool, typer.Option("--json", help="The same: it is JSON anyway.")] = True,
 ) -> int:
     """The contract of the hub in a form that programs read."""
-    from aegis_tui.hub.contract import contract_text
+    from aegis_tui.bootstrap.contract import contract_text
 
     text = contract_text(which)
     if into is None:

@@ -22,11 +22,10 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
-    from aegis_tui.adapters.llm.probe import EndpointFound
-    from aegis_tui.adapters.tmux.terminal import TmuxTerminal
     from aegis_tui.tui.app import AegisApp
     from aegis_tui.tui.choices import Choices
     from aegis_tui.tui.fetching import FirstFetch
+    from aegis_tui.tui.pane_watcher import PaneSource
     from aegis_tui.tui.parts import GoalOffer, Parts
 
 LOG_BYTES = 1 << 20
@@ -156,16 +155,12 @@ def _parts(place: Place, look: Look, *, first: FirstFetch | None = None) -> Part
     flags = {"base_url": look.base_url, "model": look.model}
     settings = place.settings.model_copy(update={name: value for name, value in flags.items() if value})
 
-    def open_terminal() -> TmuxTerminal:
+    def open_terminal() -> PaneSource:
         # libtmux asks for the encoding of stdout while it is imported; the one of a running screen has none.
         with contextlib.redirect_stdout(sys.__stdout__):
-            from aegis_tui.adapters.tmux.terminal import TmuxTerminal
+            from aegis_tui.bootstrap.panes import terminal_of
 
-        return TmuxTerminal(
-            f"aegis-{place.paths.key}",
-            config_dir=place.paths.state_dir / "tmux",
-            environment={**environ, "AEGIS_STATE_DIR": str(place.paths.state_dir)},
-        )
+        return terminal_of(place.paths, environ)
 
     return Parts(
         root=place.root,
@@ -190,11 +185,11 @@ class _History:
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run, oldest first; none where nothing was ever logged."""
-        from aegis_tui.adapters.store.reader import LogReader
+        from aegis_tui.bootstrap.log import log_reader
         from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 
-        path = self._place.paths.log_db
-        return past_runs(LogReader(path).events(RUN_EVENTS)) if path.exists() else []
+        paths = self._place.paths
+        return past_runs(log_reader(paths).events(RUN_EVENTS)) if paths.log_db.exists() else []
 
     def report(self, run: str) -> dict[str, Any]:
         """The report of a run."""
@@ -211,28 +206,22 @@ class _History:
 
 
 async def _unsaved(root: Path, worktree: Path, branch: str) -> list[str]:
-    from aegis_tui.adapters.git.repository import open_repository
+    from aegis_tui.bootstrap.checkout import unsaved_paths
 
-    repository = await open_repository(root)
-    head = await repository.resolve(f"refs/heads/{branch}")
-    tree = await repository.snapshot_tree(worktree)
-    return [change.path for change in await repository.changed_paths(head, tree)] if head else []
+    return await unsaved_paths(root, worktree, branch)
 
 
 async def _probe(base_url: str) -> list[str]:
     import asyncio
 
-    probe = await asyncio.to_thread(_load_probe)
-    return list((await probe(base_url)).models)
+    return await (await asyncio.to_thread(_load_probe))(base_url)
 
 
-def _load_probe() -> Callable[[str], Awaitable[EndpointFound]]:
+def _load_probe() -> Callable[[str], Awaitable[list[str]]]:
     """Import it; in a thread, so that keys are heard meanwhile."""
-    import aegis_tui.adapters.http  # noqa: F401  # the probe itself would import it in the loop
-    from aegis_tui.adapters.llm.key import ModelKey
-    from aegis_tui.adapters.llm.probe import probe_endpoint
+    from aegis_tui.bootstrap.model_server import served_models
 
-    return partial(probe_endpoint, find_key=ModelKey(os.environ).read)
+    return served_models
 
 
 def _branch(root: Path) -> str:

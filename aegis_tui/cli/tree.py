@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from aegis_tui.cli import output
-from aegis_tui.cli.main import COMMANDS
+from aegis_tui.cli.commands import COMMANDS
 from aegis_tui.errors import AegisError, UsageError
 
 

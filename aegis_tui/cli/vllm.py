@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,14 +16,13 @@ from aegis_tui.config import load_settings
 from aegis_tui.errors import ModelUnavailable, UsageError
 
 if TYPE_CHECKING:
-    from aegis_tui.adapters.vllm.server import VllmServer
+    from aegis_tui.ports.local_server import LocalServer
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Start, stop and look at a vLLM server on this machine."
 )
 
 DEFAULT_PORT = 8001
-BETWEEN_READINGS_S = 0.5
 LOG_LINES = 200
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -103,38 +100,16 @@ def logs() -> int:
     return 0
 
 
-def _server(variables: Mapping[str, str] = MappingProxyType({})) -> VllmServer:
-    from aegis_tui.adapters.vllm.server import VllmServer
-    from aegis_tui.sdk.discovery import workspace_paths
+def _server(variables: Mapping[str, str] = MappingProxyType({})) -> LocalServer:
+    from aegis_tui.bootstrap.model_server import local_server
 
-    environ = {**os.environ, **variables}
-    folder: Path = workspace_paths("vllm", environ).state_dir
-    return VllmServer(folder, environ)
+    return local_server({**os.environ, **variables})
 
 
 async def _look(base_url: str) -> dict[str, Any]:
-    """Endpoints and metrics as contract 9 has them; the address is checked before anything is sent."""
-    from aegis_tui.adapters.llm.key import ModelKey
-    from aegis_tui.adapters.llm.probe import probe_endpoint
-    from aegis_tui.adapters.vllm.server import read_metrics
-    from aegis_tui.domain.endpoint import normalise_base_url
-    from aegis_tui.domain.metrics import parse_metrics, rates
+    from aegis_tui.bootstrap.model_server import look_at
 
-    url = normalise_base_url(base_url)
-    try:
-        found = await probe_endpoint(url, find_key=ModelKey(os.environ).read)
-    except ModelUnavailable:
-        return {"endpoints": [{"url": url, "model": None, "healthy": False}], "metrics": {}}
-    endpoint = {"url": url, "model": next(iter(found.models), None), "healthy": True}
-    first, at_s = await read_metrics(url), time.monotonic()
-    await asyncio.sleep(BETWEEN_READINGS_S)
-    second, now_s = await read_metrics(url), time.monotonic()
-    if first is None or second is None:
-        return {"endpoints": [endpoint], "metrics": {}}
-    reading = parse_metrics(second)
-    rate = rates(parse_metrics(first), reading, now_s - at_s)
-    metrics = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
-    return {"endpoints": [endpoint], "metrics": {**metrics, **rate._asdict()}}
+    return await look_at(base_url)
 
 
 def _round(value: float) -> str:

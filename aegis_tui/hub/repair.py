@@ -6,14 +6,12 @@ import asyncio
 import re
 from typing import Any
 
-from aegis_tui.adapters.store.inspection import find_damage
-from aegis_tui.adapters.store.salvage import Salvage, salvage
-from aegis_tui.adapters.store.sqlite_log import DiskFull, SqliteEventLog
 from aegis_tui.domain.role import ROLES
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import StoreError
+from aegis_tui.errors import DiskFull, StoreError
 from aegis_tui.hub.record import forget_key, only_hub
 from aegis_tui.hub.recovery import recover
+from aegis_tui.ports.log_file import LogFile, Salvage
 from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import WorkspacePaths, create_with_room
 
@@ -21,11 +19,15 @@ _GIVEN_ID = re.compile(r"([a-z])(\d{2,9})\Z")
 _ROLES = {traits.prefix: role for role, traits in ROLES.items()}
 
 
-def repair_log(paths: WorkspacePaths) -> Salvage | None:
+def repair_log(paths: WorkspacePaths, file: LogFile) -> Salvage | None:
     """Make the workspace's log usable again; None when nothing is wrong with it.
 
     Numbers go on behind everything that was acknowledged, and ids that were given out stay given out. Where that is
     known for no number, or nothing could be kept, agents that joined by hand have to join again.
+
+    Args:
+        paths: The workspace.
+        file: Its log.
 
     Raises:
         HubUnavailable: A hub runs, or the disk is full.
@@ -33,27 +35,27 @@ def repair_log(paths: WorkspacePaths) -> Salvage | None:
     """
     create_with_room(paths)
     with only_hub(paths):
-        return asyncio.run(_repair(paths))
+        return asyncio.run(_repair(paths, file))
 
 
-async def _repair(paths: WorkspacePaths) -> Salvage | None:
-    if await _is_sound(paths):
+async def _repair(paths: WorkspacePaths, file: LogFile) -> Salvage | None:
+    if await _is_sound(file):
         return None
-    done = await salvage(paths.log_db, SystemClock().timestamp(), _begin_anew)
+    done = await file.salvage(SystemClock().timestamp(), _begin_anew)
     if not done.kept or not done.is_certain:
         forget_key(paths)
-    await _keep_ids(paths)
+    await _keep_ids(paths, file)
     return done
 
 
-async def _is_sound(paths: WorkspacePaths) -> bool:
+async def _is_sound(file: LogFile) -> bool:
     """Every page and row is intact, and the state comes back from them; a workspace without a log is sound."""
-    if await asyncio.to_thread(find_damage, paths.log_db) is not None:
+    if await asyncio.to_thread(file.find_damage) is not None:
         return False
-    if not paths.log_db.exists():
+    if not file.exists():
         return True
     try:
-        await _state(paths)
+        await _state(file)
     except DiskFull:
         raise
     except StoreError:
@@ -61,8 +63,8 @@ async def _is_sound(paths: WorkspacePaths) -> bool:
     return True
 
 
-async def _state(paths: WorkspacePaths) -> Workspace:
-    log = SqliteEventLog(paths.log_db)
+async def _state(file: LogFile) -> Workspace:
+    log = file.make_log()
     await log.open()
     try:
         return await recover(log, now=0.0)
@@ -70,9 +72,9 @@ async def _state(paths: WorkspacePaths) -> Workspace:
         await log.close()
 
 
-async def _keep_ids(paths: WorkspacePaths) -> None:
+async def _keep_ids(paths: WorkspacePaths, file: LogFile) -> None:
     """Pass over the ids of instances that left a folder, but no event that could be read (contract 2)."""
-    log = SqliteEventLog(paths.log_db)
+    log = file.make_log()
     await log.open()
     try:
         workspace = await recover(log, now=0.0)

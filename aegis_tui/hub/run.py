@@ -11,13 +11,12 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from aegis_tui import __version__
-from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.errors import AegisError, HubUnavailable
@@ -32,6 +31,7 @@ from aegis_tui.hub.record import load_or_create_key, only_hub, withdraw_record, 
 from aegis_tui.hub.rest import build_app
 from aegis_tui.hub.server import HubServer, open_loopback, open_unix, parse_port
 from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS
+from aegis_tui.ports.event_log import EventLog
 from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import (
     WorkspacePaths,
@@ -41,6 +41,9 @@ from aegis_tui.sdk.discovery import (
 )
 from aegis_tui.sdk.quick import HubAddress
 from aegis_tui.sdk.rotating_log import log_to, log_to_stderr
+
+MakeLog = Callable[[Path], EventLog]
+"""The log of a file; not yet opened."""
 
 _TURN_S = 0.0005
 _log = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ class HubService(Protocol):
 async def open_hub(
     paths: WorkspacePaths,
     *,
+    make_log: MakeLog,
     services: Sequence[HubService] = (),
     port: int | None = None,
     snapshot_events: int = SNAPSHOT_EVENTS,
@@ -74,6 +78,7 @@ async def open_hub(
 
     Args:
         paths: The workspace's folders; made when missing.
+        make_log: As for `MakeLog`.
         services: Started in order once clients can connect, stopped in reverse.
         port: As for `open_loopback`.
         snapshot_events: As for `Engine`.
@@ -85,7 +90,7 @@ async def open_hub(
     paths.create()
     async with AsyncExitStack() as stack:
         stack.enter_context(only_hub(paths))
-        engine = Engine(SqliteEventLog(paths.log_db), SystemClock(), key=paths.key, snapshot_events=snapshot_events)
+        engine = Engine(make_log(paths.log_db), SystemClock(), key=paths.key, snapshot_events=snapshot_events)
         _log.info("opening the log")
         await engine.open()
         stack.push_async_callback(engine.close)
@@ -145,7 +150,9 @@ async def _serve(
     return address
 
 
-async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: Mapping[str, str] = os.environ) -> None:
+async def run_hub(
+    root: Path, *, make_log: MakeLog, services: Sequence[HubService] = (), environ: Mapping[str, str] = os.environ
+) -> None:
     """Serve the workspace of the repository at `root` until SIGTERM or SIGINT, or until its owner is gone.
 
     Raises:
@@ -158,7 +165,8 @@ async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: M
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with open_hub(paths, services=services, port=parse_port(environ.get("AEGIS_PORT"))) as (_, engine):
+    port = parse_port(environ.get("AEGIS_PORT"))
+    async with open_hub(paths, make_log=make_log, services=services, port=port) as (_, engine):
         gc.collect()
         gc.freeze()
         gc.enable()
@@ -170,12 +178,12 @@ async def run_hub(root: Path, *, services: Sequence[HubService] = (), environ: M
             end.cancel()
 
 
-def main_hub(root: Path, *, services: Sequence[HubService] = ()) -> int:
+def main_hub(root: Path, *, make_log: MakeLog, services: Sequence[HubService] = ()) -> int:
     """Run the hub in this process, with its log on stderr; the exit code of contract 3."""
     give_memory_back()
     log_to_stderr()
     try:
-        asyncio.run(run_hub(root, services=services))
+        asyncio.run(run_hub(root, make_log=make_log, services=services))
     except AegisError as error:
         sys.stderr.write(f"{error.message}\n{error.hint}\n")
         return error.exit_code

@@ -11,9 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from aegis_tui.adapters.watch.tree_index import FileChange
-from aegis_tui.adapters.watch.tree_watcher import COALESCE_S, SCAN_S, TreeWatcher
-from aegis_tui.adapters.watch.worktrees import Worktrees
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import THE_HUB, Actor
 from aegis_tui.domain.event import Event
@@ -25,6 +22,7 @@ from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.hub.engine import Engine
+from aegis_tui.ports.tree_watch import FileChange, FindCheckouts, TreeWatch
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 REFRESH_S: Final = 1.0
@@ -62,20 +60,19 @@ class WatchService:
     """A `HubService`: watches every worktree of the repository, those of instances and the person's own."""
 
     def __init__(
-        self, root: Path, *, coalesce_s: float = COALESCE_S, scan_s: float = SCAN_S, refresh_s: float = REFRESH_S
+        self, root: Path, watcher: TreeWatch, find_checkouts: FindCheckouts, *, refresh_s: float = REFRESH_S
     ) -> None:
-        """Name the repository and set the pace.
+        """Name the repository and say how it is watched.
 
         Args:
             root: The worktree that the hub was started in; the person's.
-            coalesce_s: How long to gather events before they are looked at, in seconds.
-            scan_s: How often each worktree is compared as a whole, in seconds.
+            watcher: Watches nothing yet; closed by `stop`.
+            find_checkouts: The worktrees of that repository.
             refresh_s: How often to look for worktrees that came or went, in seconds.
         """
         self._root = root
         self._refresh_s = refresh_s
-        self._watcher = TreeWatcher(coalesce_s=coalesce_s, scan_s=scan_s)
-        self._worktrees = Worktrees(root)
+        self._watcher, self._find_checkouts = watcher, find_checkouts
         self._watched: dict[str, _Watched] = {}
         self._ours = root
         self._times = LogTimes(0)
@@ -147,7 +144,7 @@ class WatchService:
     def _of_person(self, taken: Iterable[str]) -> dict[str, _Watched]:
         """The worktrees that are neither an instance's, nor the hub's own, nor the one it was started in."""
         try:
-            present = self._worktrees.present()
+            present = self._find_checkouts()
         except AegisError as error:
             _log.warning("worktrees not listed", extra={"aegis_error": error.message})
             return {name: item for name, item in self._watched.items() if name == item.folder}

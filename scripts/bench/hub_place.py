@@ -18,11 +18,13 @@ from aegis_tui.sdk.discovery import WorkspacePaths, is_running, start_hub, works
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 _PLAIN_HUB = (
-    "import sys, pathlib; from aegis_tui.hub.run import main_hub; sys.exit(main_hub(pathlib.Path(sys.argv[1])))"
+    "import pathlib, sys; from aegis_tui.bootstrap.bare_hub import main_hub; "
+    "sys.exit(main_hub(pathlib.Path(sys.argv[1])))"
 )
 _WATCHING_HUB = (
-    "import sys, pathlib; from aegis_tui.hub.run import main_hub; from aegis_tui.hub.watching import WatchService; "
-    "root = pathlib.Path(sys.argv[1]); sys.exit(main_hub(root, services=[WatchService(root)]))"
+    "import pathlib, sys; from aegis_tui.bootstrap.bare_hub import main_hub; "
+    "from aegis_tui.bootstrap.watching import watch_repository; "
+    "root = pathlib.Path(sys.argv[1]); sys.exit(main_hub(root, services=[watch_repository(root)]))"
 )
 
 

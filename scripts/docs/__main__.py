@@ -18,14 +18,14 @@ from pydantic import BaseModel
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from aegis_tui.cli.main import COMMANDS
+from aegis_tui.cli.commands import COMMANDS
 from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, Settings, describe
 from aegis_tui.domain.message.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.limit import LIMITS
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
 from aegis_tui.domain.role import ROLES
-from aegis_tui.hub.contract import CONTRACTS, contract_text
+from aegis_tui.bootstrap.contract import CONTRACTS, contract_text
 from aegis_tui.sdk.tools import tools_of
 from scripts.docs.boundary import tables
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.llm.openai import OpenAIChat
+from aegis_tui.adapters.symbols.reader import FileSymbols
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
@@ -22,6 +23,7 @@ from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.testing.canned_llm import CannedModel
 from aegis_tui.testing.memory_hub import MemoryHub, Recorded
 
+SYMBOLS = FileSymbols()
 ME, OTHER = "NATIVE-w01", "NATIVE-w02"
 MINE, JOINT = ("src/a/**", "tests/a/**"), ("src/routes.py",)
 
@@ -119,7 +121,9 @@ async def running(
         console = io.StringIO()
         screen = Screen(Pane(console))
         model = OpenAIChat(settings.base_url, attempts=2, backoff_s=0.01)
-        session = AgentSession(settings, load_role(role), link=hub.link(ME), model=model, screen=screen, beat_s=0.05)
+        session = AgentSession(
+            settings, load_role(role), link=hub.link(ME), model=model, symbols=SYMBOLS, screen=screen, beat_s=0.05
+        )
         task = asyncio.create_task(session.run())
         try:
             await hub.wait_for("agent:report", state="idle")

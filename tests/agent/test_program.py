@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.hub.run import open_hub
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubQuick
 from aegis_tui.testing.canned_llm import CannedModel, calls

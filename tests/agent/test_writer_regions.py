@@ -23,11 +23,11 @@ from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.settings import Scope
 from aegis_tui.agent.writer import Change, Writer
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.errors import LockHeld, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.regions import RegionService
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
@@ -114,6 +114,7 @@ def on_hub(paths: WorkspacePaths, tmp_path: Path) -> Play:
                         one,
                         Progress(one, screen),
                         screen,
+                        FileSymbols(),
                     )
                     await scene(Room(root, engine, writer, other))
 

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from aegis_tui.cli import main
-from aegis_tui.cli.main import COMMANDS
+from aegis_tui.cli.commands import COMMANDS
 from aegis_tui.cli.tree import app
 
 

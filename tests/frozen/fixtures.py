@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from aegis_tui.hub.contract import CONTRACTS, contract_text
+from aegis_tui.bootstrap.contract import CONTRACTS, contract_text
 from tests.frozen import gains, surface
 from tests.frozen.logs import DATA, folded, logs, text_of
 from tests.frozen.outputs import outputs

@@ -27,9 +27,9 @@ from aegis_tui.application import prompt
 from aegis_tui.application.demo import Claim
 from aegis_tui.application.doctor import Check
 from aegis_tui.bootstrap import checkout, machine
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.cli import demo, main, run, vllm
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
-from aegis_tui.hub.run import open_hub
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
 from aegis_tui.ports.repository import Guard, WorktreeSpec
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key, workspace_paths

@@ -16,7 +16,7 @@ import typer
 
 import aegis_tui
 from aegis_tui import errors, sdk
-from aegis_tui.cli import lock_verbs, main, tree
+from aegis_tui.cli import commands, lock_verbs, tree
 from aegis_tui.domain import command, event, ids, model, role
 from aegis_tui.domain.instance import model as instance
 from aegis_tui.domain.lock import model as lock
@@ -129,7 +129,7 @@ def names() -> Surface:
         "roles": [f"{name} {traits.prefix}" for name, traits in role.ROLES.items()],
         "kinds": list(ids.KINDS),
         "tools": sorted(tool.TOOLS),
-        "commands of the program": list(main.COMMANDS),
+        "commands of the program": list(commands.COMMANDS),
         **{f"words of {name}": _words(kind) for name, kind in _WORDS.items()},
     }
 

@@ -15,16 +15,16 @@ import pytest
 from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[import-untyped]
 
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.bootstrap.bare_hub import open_hub
+from aegis_tui.bootstrap.contract import contract_text
 from aegis_tui.domain.command import ClientCommand
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON
 from aegis_tui.domain.event import AnyEventData
 from aegis_tui.domain.message.commands import FileObserved
 from aegis_tui.domain.model import by_type
-from aegis_tui.hub.contract import contract_text
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.interest import Interest
 from aegis_tui.hub.rate import RateLimit
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress
 from tests.domain import test_transcript as scenes

@@ -10,12 +10,12 @@ import pytest
 from websockets.asyncio.client import unix_connect
 
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.decision import THE_PERSON
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.fanout import Fanout
 from aegis_tui.hub.interest import Interest
-from aegis_tui.hub.run import open_hub
 from aegis_tui.ports.hub_link import HubEvent
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.clock import SystemClock

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.hub.run import open_hub
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.testing.fault_proxy import FaultProxy

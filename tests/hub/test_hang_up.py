@@ -7,9 +7,9 @@ import http.client
 import json
 from typing import Any
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain import limit
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.errors import Unavailable
@@ -23,7 +24,6 @@ from aegis_tui.hub.batch import ReplyFuture
 from aegis_tui.hub.frames import PART_BYTES
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.rate import Door, RateLimit
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.hub.run import open_hub
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 from aegis_tui.testing.history import Operation, find_violation

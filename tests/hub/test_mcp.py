@@ -16,9 +16,9 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.core import THE_HUB
 from aegis_tui.domain.instance.commands import AgentLeave
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 from aegis_tui.sdk.tools import NAMES

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.hub.run import open_hub
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.core import Workspace, evolve, state_hash
 from aegis_tui.domain.event import event_from_wire
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import workspace_paths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 

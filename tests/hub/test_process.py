@@ -34,17 +34,22 @@ from aegis_tui.sdk.discovery import (
 from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 
-HUB = "import sys, pathlib; from aegis_tui.hub.run import main_hub; sys.exit(main_hub(pathlib.Path(sys.argv[1])))"
+HUB = """
+import pathlib, sys
+from aegis_tui.bootstrap.bare_hub import main_hub
+sys.exit(main_hub(pathlib.Path(sys.argv[1])))
+"""
 SNAPSHOTTING_HUB = """
 import asyncio, pathlib, sys
 import aegis_tui.hub.run as run
+from aegis_tui.bootstrap.bare_hub import main_hub
 original = run.open_hub
 run.open_hub = lambda paths, **options: original(paths, snapshot_events=60, **options)
-sys.exit(run.main_hub(pathlib.Path(sys.argv[1])))
+sys.exit(main_hub(pathlib.Path(sys.argv[1])))
 """
 SMALL_FILES_HUB = """
 import pathlib, resource, sys
-from aegis_tui.hub.run import main_hub
+from aegis_tui.bootstrap.bare_hub import main_hub
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 sys.exit(main_hub(pathlib.Path(sys.argv[1])))
 """
@@ -52,7 +57,7 @@ sys.exit(main_hub(pathlib.Path(sys.argv[1])))
 ON_A_FULL_DISK = """
 import pathlib, resource, sys
 from aegis_tui.errors import AegisError
-from aegis_tui.hub.repair import repair_log
+from aegis_tui.bootstrap.log import repair_log
 from aegis_tui.sdk.discovery import WorkspacePaths, start_hub
 paths = WorkspacePaths("k", pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))

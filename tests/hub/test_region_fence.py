@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.symbols.reader import FileSymbols
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.errors import LockHeld, StaleToken
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.regions import RegionService
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths
 

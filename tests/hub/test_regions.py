@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.symbols.reader import FileSymbols
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.lock.events import LockMoved
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.domain.workspace import state_hash
@@ -17,7 +18,6 @@ from aegis_tui.errors import AegisError, LockHeld, StaleToken, UsageError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.recovery import recover
 from aegis_tui.hub.regions import MAX_FILE_BYTES, RegionService, read_text
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths
 

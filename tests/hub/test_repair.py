@@ -11,12 +11,12 @@ import pytest
 
 from aegis_tui.adapters.store.salvage import LOST_EVENT, UNMARKED_EVENTS
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.bootstrap.log import repair_log
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.message.events import Broadcast
 from aegis_tui.errors import HubUnavailable, StoreError
 from aegis_tui.hub.engine import Engine
 from aegis_tui.hub.record import load_or_create_key, only_hub
-from aegis_tui.hub.repair import repair_log
 from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.sdk.discovery import WorkspacePaths
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.command import parse_command
 from aegis_tui.domain.model import MAX_INT
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.request import check_numbers, parse_json, parse_request
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 

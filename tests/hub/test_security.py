@@ -16,13 +16,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.decision import Actor
 from aegis_tui.errors import Unavailable
 from aegis_tui.hub import peer
 from aegis_tui.hub.identity import Identity
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.rate import Door, RateLimit
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.errors import AegisError, HubUnavailable, Refused, StoreError, UsageError
 from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.run import open_hub
 from aegis_tui.hub.server import open_loopback, parse_port
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths, find_hub

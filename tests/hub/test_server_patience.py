@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.errors import HubUnavailable
-from aegis_tui.hub.run import open_hub
 from aegis_tui.hub.server import open_loopback
 from aegis_tui.sdk.discovery import WorkspacePaths, start_hub, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
@@ -24,7 +24,7 @@ from tests.connection import is_ended
 
 FEW_DESCRIPTORS_HUB = """
 import pathlib, resource, sys
-from aegis_tui.hub.run import main_hub
+from aegis_tui.bootstrap.bare_hub import main_hub
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 sys.exit(main_hub(pathlib.Path(sys.argv[1])))
 """

@@ -8,8 +8,8 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.decision import THE_PERSON
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress, HubQuick
 

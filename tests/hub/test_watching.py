@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
+from aegis_tui.bootstrap.bare_hub import open_hub
+from aegis_tui.bootstrap.watching import watch_repository
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.event import AnyEventData, Event, event_to_wire
 from aegis_tui.domain.instance.events import AgentJoined, InstancePlanned, InstancePrepared
 from aegis_tui.domain.message.events import FileChanged
 from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.run import open_hub
-from aegis_tui.hub.watching import WatchService
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths
 from aegis_tui.sdk.quick import HubAddress
@@ -60,7 +60,7 @@ def test_a_save_in_a_worktree_reaches_other_clients_soon_with_who_and_where(
     make_repository(root, worktree)
 
     async def main() -> None:
-        watching = WatchService(root, scan_s=3600)  # only the kernel tells
+        watching = watch_repository(root, scan_s=3600)  # only the kernel tells
         async with (
             open_hub(paths, port=0, services=[watching]) as (address, engine),
             EnsembleClient(f"unix:{address.socket}", token=address.token) as client,
@@ -92,7 +92,7 @@ def test_a_save_in_a_worktree_reaches_other_clients_soon_with_who_and_where(
 @asynccontextmanager
 async def watched_hub(paths: WorkspacePaths, root: Path, *expected: str) -> AsyncIterator[tuple[HubAddress, Engine]]:
     """A hub that watches these folders beside `root`, a plain agent `two` in the person's checkout."""
-    watching = WatchService(root, coalesce_s=0.02, refresh_s=0.05)
+    watching = watch_repository(root, coalesce_s=0.02, refresh_s=0.05)
     async with open_hub(paths, port=0, services=[watching]) as (address, engine):
         if "NATIVE-w01" in expected:
             await prepare_worktree(engine, root.parent / "tree")

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.store.sqlite_log import DiskFull
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run
-from aegis_tui.errors import GitError, TerminalError
+from aegis_tui.errors import DiskFull, GitError, TerminalError
 from aegis_tui.orchestrator import reconcile
 from aegis_tui.ports.repository import RescueRef, Worktree, WorktreeSpec
 from tests.orchestrator.run_bench import Bench

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.decision import THE_PERSON
 from aegis_tui.errors import HubUnavailable, LockHeld, StaleToken, UsageError
 from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.run import open_hub
 from aegis_tui.ports.hub_link import HubEvent, HubLink
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.clock import SystemClock

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.errors import Conflict, GitUnavailable
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths, workspace_key_of, workspace_paths
 from aegis_tui.sdk.quick import HubQuick

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.errors import HubUnavailable, LockHeld, Refused, UsageError
-from aegis_tui.hub.run import open_hub
 from aegis_tui.ports.hub_link import HubEvent
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths

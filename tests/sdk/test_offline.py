@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from aegis_tui.bootstrap.bare_hub import open_hub
 from aegis_tui.domain.event import type_fits as domain_type_fits
 from aegis_tui.domain.model import SCHEMA_VERSION
 from aegis_tui.errors import HubUnavailable, Refused, UsageError
 from aegis_tui.hub.guard import MAX_BODY_BYTES, too_large
-from aegis_tui.hub.run import open_hub
 from aegis_tui.sdk import channel
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.discovery import WorkspacePaths

@@ -51,6 +51,5 @@ class DyingLog(SqliteEventLog):
 
 
 open_hub: Callable[..., Any] = run.open_hub
-setattr(run, "SqliteEventLog", lambda path: DyingLog(path, kept_events=KEPT_EVENTS))  # noqa: B010  # mypy: not exported
 setattr(run, "open_hub", lambda paths, **more: open_hub(paths, snapshot_events=SNAPSHOT_EVENTS, **more))  # noqa: B010
-sys.exit(run.main_hub(pathlib.Path(sys.argv[1])))
+sys.exit(run.main_hub(pathlib.Path(sys.argv[1]), make_log=lambda path: DyingLog(path, kept_events=KEPT_EVENTS)))

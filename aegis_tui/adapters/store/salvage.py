@@ -11,7 +11,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from aegis_tui.adapters.store.row import checked_event, is_sound_reply, unpack_s
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog, store_error
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message.events import Broadcast
+from aegis_tui.ports.log_file import BeginAnew, Salvage
 
 LOST_EVENT = "note:lost"
 """The event that stands in for one that could not be read."""
@@ -35,28 +36,6 @@ _FILES = ("", "-wal", "-shm")
 _BATCH = 1_000
 _Snapshot = tuple[int, dict[str, Any]] | None
 _Reply = tuple[str, str, int, str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Salvage:
-    """What came of it.
-
-    Attributes:
-        kept: How many events could be kept; 0 for a log that begins anew.
-        lost: First and last number of what was, or may have been, acknowledged after them, or None.
-        forgotten: How many older events were let go, whose effect the snapshot holds.
-        put_aside: Where the damaged file is now, its write-ahead log beside it; None when there was none.
-        are_answers_whole: Every answer kept for retries could be read; otherwise a request sent again may be carried
-            out again.
-        is_certain: The mark said what was acknowledged; otherwise numbers were passed over to be safe.
-    """
-
-    kept: int
-    lost: tuple[int, int] | None
-    forgotten: int
-    put_aside: Path | None
-    are_answers_whole: bool
-    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +57,13 @@ class _Found:
 _NOTHING = _Found(None, [], [], False, 1, 0)
 
 
-async def salvage(path: Path, timestamp: str, begin_anew: Callable[[int], dict[str, Any]]) -> Salvage:
+async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
     """Replace a damaged log by what can be read of it; the damaged files stay beside it under another name.
 
     Args:
         path: The log; it may be gone. No process has it open.
         timestamp: For the notes, RFC 3339 UTC.
-        begin_anew: The state of a workspace of which nothing is known, as a snapshot after the event of that number.
+        begin_anew: As for `BeginAnew`.
 
     Raises:
         StoreError: The disk refuses; the log is as it was.

@@ -37,7 +37,7 @@ from aegis_tui.adapters.store.row import (
     unpack_snapshot,
 )
 from aegis_tui.domain.event import Event, event_from_wire
-from aegis_tui.errors import AegisError, StoreError
+from aegis_tui.errors import AegisError, DiskFull, StoreError
 from aegis_tui.ports.event_log import LoggedReply, RequestKey
 
 T = TypeVar("T")
@@ -49,12 +49,6 @@ _READ_AT_ONCE = 1_000
 REPLIES_KEPT_EVENTS = 30_000
 """Answers are forgotten once their event is this far back: clients retry for a minute, not for days, and 50 busy agents
 log some 400 events a second."""
-
-
-class DiskFull(StoreError):
-    """The disk takes no more; nothing is damaged."""
-
-    exit_code = 5
 
 
 class SqliteEventLog:

@@ -9,8 +9,8 @@ from pathlib import Path
 from aegis_tui.adapters.git.folder import scratch_folder
 from aegis_tui.adapters.git.private import OwnGit
 from aegis_tui.adapters.watch.listing import instance_git, run_git, stored_ids
-from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.errors import GitError
+from aegis_tui.ports.tree_watch import FileChange
 
 _INDEX_WAIT_S = 0.3
 _INDEX_POLL_S = 0.005

@@ -7,34 +7,18 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from aegis_tui.adapters.watch.listing import Listed, has_filters, stored_ids
+from aegis_tui.ports.tree_watch import ChangeType, FileChange
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
-
-ChangeType = Literal["created", "modified", "deleted", "moved"]
 
 HASHED_BYTES = 16 << 20
 """Larger files are compared by size, times and inode only."""
 
 _SHA1_CHARS = 40
-
-
-@dataclass(frozen=True, slots=True)
-class FileChange:
-    """One file that is different now."""
-
-    path: str
-    """Relative to its worktree, with `/`."""
-    change_type: ChangeType
-    worktree: str
-    """The name the worktree was added under."""
-    oid: str | None = None
-    """The blob id of its bytes, unfiltered; None when it is gone or too large."""
-    changed_ns: int = 0
-    """When it was changed, as the file system says, in nanoseconds since the epoch; 0 when that is not known."""
 
 
 class _Known(NamedTuple):

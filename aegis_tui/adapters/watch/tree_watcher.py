@@ -27,9 +27,9 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.adapters.watch.watched_tree import RETRY_S, WatchedTree
 from aegis_tui.errors import AegisError
+from aegis_tui.ports.tree_watch import FileChange
 
 COALESCE_S = 0.04
 SCAN_S = 30.0

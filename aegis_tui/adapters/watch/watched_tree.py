@@ -13,7 +13,8 @@ from watchdog.observers.api import ObservedWatch
 
 from aegis_tui.adapters.watch.git_writes import GitWrites
 from aegis_tui.adapters.watch.listing import ignored_by_git, is_ignored_name, list_contents, list_files
-from aegis_tui.adapters.watch.tree_index import FileChange, Folders, TreeIndex
+from aegis_tui.adapters.watch.tree_index import Folders, TreeIndex
+from aegis_tui.ports.tree_watch import FileChange
 
 ROUND_S = 300.0
 """How long the scans take to read every file once, however untouched it looks."""

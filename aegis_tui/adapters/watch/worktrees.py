@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from aegis_tui.adapters.watch.listing import run_git
+from aegis_tui.ports.tree_watch import Checkout
 
 _BEING_MADE = "initializing"
-
-
-class Checkout(NamedTuple):
-    """A worktree that is there."""
-
-    folder: Path
-    inode: int
-    """Another one means that the folder was made anew."""
 
 
 class Worktrees:

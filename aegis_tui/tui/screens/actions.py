@@ -42,7 +42,6 @@ class InstanceActions(WorkspaceScreen):
         Binding("t", "transcript", "Read", id="instance.read", tooltip="Read all that it showed (transcript ID)."),
         Binding("s", "send", "Send", id="instance.send", tooltip="Give it a prompt (send ID TEXT)."),
         Binding("x", "stop", "Stop", id="instance.stop", tooltip="End it; its work is saved first (stop ID)."),
-        Binding("v", "grid", "Grid", id="instance.grid", tooltip="Look into several panes at once."),
     ]
 
     def current_instance(self) -> Instance | None:
@@ -167,12 +166,6 @@ class InstanceActions(WorkspaceScreen):
             for item in targets:
                 if await self.desk.command("instance:stop", agent_id=item.agent_id, reason="stopped by the person"):
                     self.desk.tell("its work is saved before its worktree goes", title=f"{item.instance_id} stops")
-
-    def action_grid(self) -> None:
-        """Several panes at once."""
-        from aegis_tui.tui.screens.grid import GridScreen
-
-        self.app.push_screen(GridScreen(self.desk))
 
 
 class RunActions(PastActions):

@@ -63,6 +63,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
 
     CSS_PATH = "dashboard.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "grid", "Grid", id="instance.grid", tooltip="Look into several panes at once."),
         Binding("tab", "next_panel", "Next panel", id="panel.next", show=False, tooltip="Go to the next panel."),
         Binding(
             "shift+tab", "previous_panel", "Panel before", id="panel.previous", show=False, tooltip="Go one panel back."
@@ -283,6 +284,12 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         elif self.instances.marked:
             self.instances.marked.clear()
             self.instances.update_from_store()
+
+    def action_grid(self) -> None:
+        """Several panes at once."""
+        from aegis_tui.tui.screens.grid import GridScreen
+
+        self.app.push_screen(GridScreen(self.desk))
 
     def action_next_layout(self) -> None:
         """Take the next layout file."""

@@ -13,9 +13,9 @@ from aegis_tui.adapters.git.environment import without_relative_places
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.watch.git_writes import GitWrites
 from aegis_tui.adapters.watch.listing import list_contents, stored_ids
-from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.errors import GitError
 from aegis_tui.ports.repository import Worktree, WorktreeSpec
+from aegis_tui.ports.tree_watch import FileChange
 from tests.adapters.git.conftest import Shell
 
 MakeSpec = Callable[..., WorktreeSpec]

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.watch.tree_index import FileChange
 from aegis_tui.adapters.watch.tree_watcher import TreeWatcher
 from aegis_tui.adapters.watch.watched_tree import RETRY_S
 from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.errors import GitError
+from aegis_tui.ports.tree_watch import FileChange
 
 Seen = set[tuple[str, str]]
 

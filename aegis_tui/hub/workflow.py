@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aegis_tui.adapters.bytecode import compile_package
-from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
-from aegis_tui.config import Limits
 from aegis_tui.domain.command import AnyCommand
 from aegis_tui.domain.decision import Actor
 from aegis_tui.domain.run.commands import RunStart
@@ -18,24 +16,44 @@ from aegis_tui.hub.engine import Engine
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 if TYPE_CHECKING:
-    from aegis_tui.bootstrap.wiring import Wired, Wiring
+    from aegis_tui.orchestrator.preflight import Preflight
+    from aegis_tui.orchestrator.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """What the hub's process keeps of a workflow and its adapters."""
+
+    workflow: Workflow
+    """Not yet started."""
+    preflight: Preflight
+    sockets_dir: Path
+    """Where agents find the hub's socket and the gateway's; removed when the hub ends."""
+
+
+Wire = Callable[[Engine, WorkspacePaths], Awaitable[Wired]]
+"""Makes the workflow of a workspace out of its adapters."""
 
 
 class WorkflowService:
-    """The workflow as a service of the hub process."""
+    """The workflow as a service of the hub process.
 
-    def __init__(self, root: Path, environ: Mapping[str, str], limits: Limits) -> None:
-        self._root, self._key, self._limits = root, ModelKey(environ), limits
-        self._environ = {name: value for name, value in environ.items() if name != KEY_VARIABLE}
+    Args:
+        load: Imports what the workflow is made of; called in a thread, so that the hub answers meanwhile.
+        compile_program: Compiles the program for the agents, which cannot; runs beside everything else.
+    """
+
+    def __init__(self, load: Callable[[], Wire], compile_program: Callable[[], Awaitable[None]]) -> None:
+        self._load, self._compile = load, compile_program
         self._wired: Wired | None = None
         self._ready = asyncio.Event()
-        self._compiling: asyncio.Task[None] | None = None
+        self._compiling: asyncio.Future[None] | None = None
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Go on with what the log says is open."""
-        wiring = await asyncio.to_thread(_load_wiring)
-        self._compiling = asyncio.create_task(compile_package(), name="hub-compile")
-        self._wired = await wiring(self._root, self._environ, self._key, self._limits).wire(engine, paths)
+        wire = await asyncio.to_thread(self._load)
+        self._compiling = asyncio.ensure_future(self._compile())
+        self._wired = await wire(engine, paths)
         await self._wired.workflow.start()
         self._ready.set()
 
@@ -62,10 +80,3 @@ class WorkflowService:
         if self._wired is None:
             return command
         return await self._wired.preflight.complete(command.model_copy(update={"run": None, "facts": None}))
-
-
-def _load_wiring() -> type[Wiring]:
-    """Import it; in a thread, so that the hub answers meanwhile."""
-    from aegis_tui.bootstrap.wiring import Wiring
-
-    return Wiring

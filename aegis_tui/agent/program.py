@@ -1,0 +1,70 @@
+"""The built-in agent as a program: in a pane, in its worktree, on the terminal's keys and signals (AGENT-1)."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from aegis_tui.agent.keyboard import keyboard_lines
+from aegis_tui.agent.last_words import error_words
+from aegis_tui.agent.pane import Pane
+from aegis_tui.agent.role import load_role
+from aegis_tui.agent.screen import Screen
+from aegis_tui.agent.session import AgentSession, feed_keyboard, run_beside
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.errors import AegisError
+from aegis_tui.ports.llm import ChatModel
+from aegis_tui.ports.symbols import SymbolReader
+from aegis_tui.sdk.client import EnsembleClient
+
+OpenModel = Callable[[str, str], ChatModel]
+"""Base URL, token -> the model server at the other end of the gateway."""
+
+
+async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader) -> None:
+    """Run the instance that the environment describes until it is told to end.
+
+    Raises:
+        AegisError: It cannot start.
+    """
+    settings = AgentSettings.from_environment(os.environ, worktree=Path.cwd())
+    theirs = os.environ.get("AEGIS_ROLES")
+    role = load_role(settings.role, folders=[Path(theirs)] if theirs else [])
+    model = open_model(settings.base_url, settings.read_token())
+    try:
+        async with EnsembleClient.from_environment() as link:
+            session = AgentSession(settings, role, link=link, model=model, symbols=symbols, screen=screen)
+            _follow_signals(session)
+            async with keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines:
+                await run_beside(session.run(), feed_keyboard(session, lines))
+    finally:
+        await model.close()
+
+
+def _follow_signals(session: AgentSession) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, session.interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, session.stop, number.name)
+
+
+def run_agent(open_model: OpenModel, symbols: SymbolReader) -> int:
+    """Run the agent in this process and return its exit code (contract 3)."""
+    screen = Screen(Pane.of(sys.stdout, os.environ))
+    gc.freeze()  # what was imported stays until the end
+    try:
+        asyncio.run(run(screen, open_model, symbols))
+    except AegisError as error:
+        screen.problem(f"{error}. {error.hint}" if error.hint else str(error))
+        return error.exit_code
+    except Exception as error:  # the last border: the pane shows why, the hub was told by the session
+        logging.getLogger(__name__).exception("the agent failed")
+        screen.problem(error_words(error))
+        return 1
+    return 0

@@ -1,0 +1,41 @@
+"""What a model server serves and how busy it is (LLM-6, contract 9)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aegis_tui.domain.endpoint import normalise_base_url
+from aegis_tui.domain.metrics import parse_metrics, rates
+from aegis_tui.errors import ModelUnavailable
+from aegis_tui.ports.model_server import ProbeEndpoint
+
+BETWEEN_READINGS_S = 0.5
+
+ReadMetrics = Callable[[str], Awaitable[str | None]]
+"""Base URL -> the text of `/metrics`, or None."""
+
+
+async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: ReadMetrics) -> dict[str, Any]:
+    """Endpoints and metrics as contract 9 has them; the address is checked before anything is sent.
+
+    Raises:
+        UsageError: The address is none, or lies outside the boundary.
+    """
+    url = normalise_base_url(base_url)
+    try:
+        found = await probe(url)
+    except ModelUnavailable:
+        return {"endpoints": [{"url": url, "model": None, "healthy": False}], "metrics": {}}
+    endpoint = {"url": url, "model": next(iter(found.models), None), "healthy": True}
+    first, at_s = await read_metrics(url), time.monotonic()
+    await asyncio.sleep(BETWEEN_READINGS_S)
+    second, now_s = await read_metrics(url), time.monotonic()
+    if first is None or second is None:
+        return {"endpoints": [endpoint], "metrics": {}}
+    reading = parse_metrics(second)
+    rate = rates(parse_metrics(first), reading, now_s - at_s)
+    metrics = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
+    return {"endpoints": [endpoint], "metrics": {**metrics, **rate._asdict()}}

@@ -1,0 +1,11 @@
+"""The hub on its log in SQLite, with the services that it is given and no others."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
+from aegis_tui.hub import run
+
+open_hub = partial(run.open_hub, make_log=SqliteEventLog)
+main_hub = partial(run.main_hub, make_log=SqliteEventLog)

@@ -1,0 +1,65 @@
+"""A model server on this machine that a person starts and stops (LLM-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+
+class ServedModel(Protocol):
+    """A server that was started."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started; it may have others below it."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Base URL, ending in `/v1`."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The name or folder that it serves."""
+        ...
+
+
+class LocalServer(Protocol):
+    """The one server of this user."""
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        ...
+
+    def find(self) -> ServedModel | None:
+        """The server that runs, or None."""
+        ...
+
+    def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:
+        """The command line that would be run, the environment in front.
+
+        Args:
+            model: A name or a folder; what the environment says when None.
+            port: On 127.0.0.1.
+            options: More options of the server; the last one of a name counts.
+
+        Raises:
+            UsageError: A setting is wrong, or the model's form of tool calls is not known.
+        """
+        ...
+
+    async def start(self, model: str | None, port: int, *, wait_s: float, options: Sequence[str] = ()) -> ServedModel:
+        """Start it, and return when it answers or `wait_s` seconds have passed; one that runs is left as it is.
+
+        Raises:
+            UsageError: A setting is wrong.
+            ModelUnavailable: It ended at once; the message ends with what it said.
+        """
+        ...
+
+    async def stop(self) -> ServedModel | None:
+        """End the server with all that it started; None when none runs."""
+        ...
