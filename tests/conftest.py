@@ -99,8 +99,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell that starts the suite in the background has it ignore SIGINT, and all that it starts after it.
+    # A shell that starts the suite in the background has it ignore SIGINT, and `nohup` SIGHUP; so would all that the
+    # suite starts after it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Hubs, gateways and agents are started by the hundred, agents always without writing compiled modules: without
     # this each of them compiles the package anew, for half of its time, where the shell forbids Python to write them.
     sys.dont_write_bytecode = False

@@ -28,7 +28,7 @@ from aegis_tui.application.demo import Claim
 from aegis_tui.application.doctor import Check
 from aegis_tui.bootstrap import checkout, machine
 from aegis_tui.bootstrap.bare_hub import open_hub
-from aegis_tui.cli import demo, main, run, vllm
+from aegis_tui.cli import demo, main, run
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
 from aegis_tui.ports.repository import Guard, WorktreeSpec
@@ -161,9 +161,9 @@ class _Desk:
         self._ask("vllm", "start", "qwen3", "--print")
         self._ask("vllm", "stop")
         with (
-            mock.patch("aegis_tui.adapters.llm.probe.probe_endpoint", _coming(SimpleNamespace(models=("m",)))),
+            mock.patch("aegis_tui.bootstrap.model_server.probe_endpoint", _coming(SimpleNamespace(models=("m",)))),
             mock.patch("aegis_tui.adapters.vllm.server.read_metrics", _coming("")),
-            mock.patch.object(vllm, "BETWEEN_READINGS_S", 0.0),
+            mock.patch("aegis_tui.application.model_server.BETWEEN_READINGS_S", 0.0),
         ):
             self._ask("vllm", "status")
             record = SimpleNamespace(pid=1, url="http://127.0.0.1:8001/v1", model="m")
