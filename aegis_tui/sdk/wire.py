@@ -51,15 +51,21 @@ def type_fits(pattern: str, name: str) -> bool:
     return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
 
 
-def _tree(root: type[AegisError]) -> dict[str, type[AegisError]]:
-    found = {root.code: root}
+_Kinds = dict[tuple[str, int], type[AegisError]]
+
+
+def _tree(root: type[AegisError]) -> _Kinds:
+    """The classes by code and exit code; of two that share both, the one nearer to the root."""
+    kinds: _Kinds = {}
     for child in root.__subclasses__():
         if child.__module__ == errors.__name__:
-            found |= _tree(child)
-    return found
+            kinds |= _tree(child)
+    return kinds | {(root.code, root.exit_code): root}
 
 
-_BY_CODE = _tree(AegisError)
+_KINDS = _tree(AegisError)
+_BY_CODE = {code: kind for (code, _), kind in _KINDS.items()}
+"""The class of a code, whatever its exit code: the one nearest to the root."""
 _BY_EXIT_CODE: dict[int, type[AegisError]] = {
     1: AegisError,
     2: errors.UsageError,
@@ -93,6 +99,5 @@ def error_from_wire(wire: object) -> AegisError:
 def _class_of(code: str, exit_code: object) -> type[AegisError]:
     if code in _LOCK_CODES:
         return errors.LockHeld
-    if code in _BY_CODE:
-        return _BY_CODE[code]
-    return _BY_EXIT_CODE.get(exit_code, AegisError) if isinstance(exit_code, int) else AegisError
+    exit_number = exit_code if isinstance(exit_code, int) else 0
+    return _KINDS.get((code, exit_number)) or _BY_CODE.get(code) or _BY_EXIT_CODE.get(exit_number, AegisError)

@@ -1,5 +1,5 @@
 from aegis_tui import errors
-from aegis_tui.errors import AegisError, Conflict, LockHeld, Refused, StaleToken, StoreError, Unavailable
+from aegis_tui.errors import AegisError, Conflict, DiskFull, LockHeld, Refused, StaleToken, StoreError, Unavailable
 from aegis_tui.sdk.wire import HTTP_STATUS, error_from_wire, error_to_wire
 
 
@@ -21,9 +21,14 @@ def test_a_code_of_its_own_keeps_the_class_of_its_exit_code() -> None:
         (Conflict("m", code="claim.lost"), Conflict),
         (Unavailable("m", code="port"), Unavailable),
         (StoreError("m"), StoreError),
+        (DiskFull("m"), DiskFull),
     ):
         again = error_from_wire(error_to_wire(given))
         assert type(again) is kind and again.code == given.code and again.data == given.data
+
+
+def test_a_known_code_with_another_exit_code_is_the_class_nearest_to_the_root() -> None:
+    assert type(error_from_wire({"code": "store.failed", "exit_code": 3})) is StoreError
 
 
 def test_nonsense_is_still_an_error() -> None:
