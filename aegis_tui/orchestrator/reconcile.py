@@ -58,6 +58,7 @@ from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.sdk.backoff import grown_pause_s
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ _log = logging.getLogger(__name__)
 TRIES = 4
 """How often an effect is tried before what depends on it is given up."""
 
-FIRST_PAUSE_S = 0.5
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 TICK_S = 1.0
 MAKING_S = 10.0
 """How long a reconciler that is stopped waits for worktrees that are just being made."""
@@ -187,7 +188,7 @@ class Reconciler:
         extra = {"effect": repr(effect), "tries": tries, "reason": cause.message, "code": cause.code}
         _log.warning("effect failed: %s", cause.message, extra=extra)
         if tries < TRIES:
-            await asyncio.sleep(FIRST_PAUSE_S * 2 ** (tries - 1))
+            await asyncio.sleep(grown_pause_s(tries - 1, FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False))
             return
         if command := given_up_command(effect, cause):
             try:
@@ -196,7 +197,7 @@ class Reconciler:
                 return
             except AegisError as error:  # a full disk takes no event: it is done again, and given up again, later
                 _log.warning("a failure could not be logged: %s", error.message)
-        await asyncio.sleep(min(60.0, FIRST_PAUSE_S * 2**tries))
+        await asyncio.sleep(grown_pause_s(tries, FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False))
 
     async def _instance(self, agent_id: str) -> tuple[Instance, Run]:
         def view(workspace: Workspace) -> tuple[Instance, Run]:

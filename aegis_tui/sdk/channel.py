@@ -6,13 +6,13 @@ Commands given while the hub is away wait here and are sent in the order they we
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from aegis_tui.errors import HubUnavailable, Refused
+from aegis_tui.sdk.backoff import Backoff
 from aegis_tui.sdk.connection import Connection, open_connection
 from aegis_tui.sdk.locate import Locate
 from aegis_tui.sdk.wire import encode_frame, error_from_wire
@@ -82,7 +82,7 @@ class Channel:
         self._asked: dict[str, _Asked] = {}
         self._carrier: asyncio.Task[None] | None = None
         self._readers: set[asyncio.Task[None]] = set()
-        self._backoff_s = FIRST_BACKOFF_S
+        self._backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
         self._trouble: HubUnavailable | None = None
         self._is_closed = False
         self.agent_id = ""
@@ -220,9 +220,7 @@ class Channel:
             self._carrier = None
 
     async def _pause(self) -> None:
-        pause_s = self._backoff_s * random.uniform(0.5, 1.0)
-        self._backoff_s = min(2 * self._backoff_s, LONGEST_BACKOFF_S)
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(self._backoff.next_s())
 
     def _note_trouble(self, error: Exception) -> None:
         """Only a hub that is away is waited for; what else stands in the way is told to all who asked."""
@@ -273,7 +271,7 @@ class Channel:
             self._note_away(asked)
             self._seek(is_retry=True)
         else:
-            self._backoff_s = FIRST_BACKOFF_S
+            self._backoff.reset()
             asked.answer.set_result(frame)
 
     def _lose(self, connection: Connection, error: HubUnavailable) -> None:

@@ -10,7 +10,6 @@ import asyncio
 import copy
 import functools
 import os
-import random
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Self
 
 from aegis_tui.errors import AegisError, HubUnavailable
 from aegis_tui.ports.hub_link import HubEvent, LockGrant
+from aegis_tui.sdk.backoff import Backoff
 from aegis_tui.sdk.channel import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Channel
 from aegis_tui.sdk.connection import open_connection
 from aegis_tui.sdk.context import whole_context
@@ -216,7 +216,7 @@ class EnsembleClient:
             AegisError: The hub refuses the stream; a hub that is away is waited for.
         """
         check_patterns(types, paths)
-        backoff_s = FIRST_BACKOFF_S
+        backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
         cursor = after
         wanted = None if not types and not paths else types
         while not self._closed.is_set():
@@ -226,10 +226,9 @@ class EnsembleClient:
             except HubUnavailable as error:
                 if error.code != HubUnavailable.code:
                     raise
-                await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
-                backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+                await asyncio.sleep(backoff.next_s())
                 continue
-            backoff_s = FIRST_BACKOFF_S
+            backoff.reset()
             cursor = newest if cursor is None else cursor
             try:
                 with suppress(HubUnavailable):

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from aegis_tui.domain.event import Event, event_from_wire
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, HubUnavailable, StoreError
+from aegis_tui.sdk.backoff import Backoff
 from aegis_tui.sdk.client import EnsembleClient
 from aegis_tui.sdk.connection import Connection as Stream
 from aegis_tui.sdk.connection import Endpoint, open_connection
@@ -136,7 +137,7 @@ class LiveHub:
 
     async def _read(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
         """Mirror the hub again and again, each time from its state: it is not known what an ended stream missed."""
-        pause_s = FIRST_PAUSE_S
+        backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False)
         while True:
             began = asyncio.get_running_loop().time()
             reason = ""
@@ -150,9 +151,9 @@ class LiveHub:
                 _log.exception("the hub's state cannot be read")
                 reason = f"the hub's state cannot be read ({type(error).__name__}): {error}"
             queue.put_nowait(Stale(reason))
-            lasted_s = asyncio.get_running_loop().time() - began
-            pause_s = FIRST_PAUSE_S if lasted_s > LONGEST_PAUSE_S else min(2 * pause_s, LONGEST_PAUSE_S)
-            await asyncio.sleep(pause_s)
+            if asyncio.get_running_loop().time() - began > LONGEST_PAUSE_S:
+                backoff.reset()
+            await asyncio.sleep(backoff.next_s())
 
     async def _mirror(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
         """Read the state, then follow it; returns when the hub says that events were left out."""

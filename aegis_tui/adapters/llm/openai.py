@@ -26,6 +26,7 @@ from aegis_tui.adapters.llm.problem import GATEWAY_HEADER, UPSTREAM_HEADER, prob
 from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import AegisError, ModelAbsent, ModelLost, ModelMalformed, ModelUnavailable, UsageError
 from aegis_tui.ports.llm import ChatReply, ChatRequest, TextDelta
+from aegis_tui.sdk.backoff import grown_pause_s
 
 _log = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ class OpenAIChat:
         if isinstance(asked_s, float):
             pause_s = min(asked_s, _ASKED_PAUSE_LIMIT_S) * random.uniform(1.0, 1.1)
         else:
-            pause_s = min(self._backoff_s * 2**attempt, _PAUSE_LIMIT_S) * random.uniform(0.5, 1.0)
+            pause_s = grown_pause_s(attempt, self._backoff_s, _PAUSE_LIMIT_S)
         _log.info("model retry", extra={"duration_s": pause_s, "error": error.code})
         await asyncio.sleep(pause_s)
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from aegis_tui.adapters.process import kill_child
 from aegis_tui.adapters.tmux.protocol import Changed, ControlParser, Output, Reply, command_line
 from aegis_tui.errors import TerminalError
+from aegis_tui.sdk.backoff import Backoff
 
 DEADLINE_S = 5.0
 """A command without a reply for so long means a stuck client; it is ended and replaced."""
@@ -213,15 +214,14 @@ class ControlLink:
         return await self._client.request(commands, deadline_s=deadline_s)
 
     async def _keep(self) -> None:
-        pause_s = _BACKOFF_MIN_S
+        backoff = Backoff(_BACKOFF_MIN_S, _BACKOFF_MAX_S, is_varied=False)
         while True:
             self._poked.clear()
             if await self._follow_one():
-                pause_s = _BACKOFF_MIN_S
+                backoff.reset()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
+                async with asyncio.timeout(backoff.next_s()):
                     await self._poked.wait()
-            pause_s = min(pause_s * 2, _BACKOFF_MAX_S)
 
     async def _follow_one(self) -> bool:
         """Use one client until it ends; True if it was ever of use."""
