@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,24 +31,6 @@ from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment, Surroundings
 
 _MIB = 1024 * 1024
-
-
-class BareEnvironment:
-    """A `QaEnvironment` with nothing beside the worktree."""
-
-    async def prepare(
-        self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
-    ) -> Surroundings:
-        """Make nothing ready."""
-        return Surroundings()
-
-    async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
-        """Find nothing."""
-        return ()
-
-    async def stamp(self) -> str:
-        """Empty: nothing is looked at beside the worktree, so no install can change a result."""
-        return ""
 
 
 @dataclass(frozen=True, slots=True)

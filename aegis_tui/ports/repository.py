@@ -385,11 +385,3 @@ class Repository(Protocol):
             oids: The commits. GitError is raised when they are not whole; nothing was brought then.
         """
         ...
-
-    async def fsck(self) -> None:
-        """Return if the object store is whole.
-
-        Raises:
-            GitError: It is not; the message is git's first line.
-        """
-        ...

@@ -257,9 +257,6 @@ class MemoryRepository:
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:
         """See `Repository.take_in`; every commit is in the one store here."""
 
-    async def fsck(self) -> None:
-        """See `Repository.fsck`."""
-
     async def condition(self) -> RepositoryCondition:
         """See `InspectedRepository.condition`."""
         return RepositoryCondition()

@@ -9,8 +9,6 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-CHOSEN = ("theme", "layout")
-
 
 class Choices:
     """The choices of all sessions of a person.

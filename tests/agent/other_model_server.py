@@ -162,9 +162,6 @@ def odd(style: str, name: str, arguments: Json) -> Iterator[Json]:
     yield {"delta": {}, "finish_reason": {"type": "tool_calls"}}
 
 
-STYLES = ("object", "twice", "marks", "numbers-as-text", "text", "body")
-
-
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._send(200, {"object": "list", "data": [{"id": "other", "object": "model"}]})

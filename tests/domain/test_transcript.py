@@ -300,11 +300,6 @@ class Run(Teller):
         self.bring_down()
         self.bring_up()
 
-    def land_all(self) -> None:
-        for piece, folder in (("foundation", "base"), ("alpha", "a"), ("beta", "b"), ("gamma", "c")):
-            self.bring_up()
-            self.land(piece, f"{folder}1", [f"src/{folder}/x.py"])
-
     def qa(self, *, ok: bool, blamed: tuple[str, ...] = ()) -> None:
         word = {"status": "passed" if ok else "failed", "executed": 1 + int(not ok)}
         check = {**CHECK, **word, "ok": ok, "failed": int(not ok), "new_failures": [] if ok else ["t::x"]}

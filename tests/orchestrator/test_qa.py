@@ -24,7 +24,8 @@ from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.errors import UsageError
 from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
-from aegis_tui.orchestrator.qa_run import BareEnvironment, QaRunner
+from aegis_tui.orchestrator.qa_run import QaRunner
+from aegis_tui.testing.memory_machine import BareEnvironment
 
 UNITTEST = f"{sys.executable} -m unittest discover"
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"

@@ -60,11 +60,6 @@ def a_full_folder(path: Path) -> None:
     (path / "deep" / "file").write_text("x")
 
 
-def a_closed_file(path: Path) -> None:
-    path.write_text("x" * 10)
-    path.chmod(0)
-
-
 TRICKS: dict[str, Callable[[Path, Path], None]] = {
     "a link to a file outside": lambda path, canary: path.symlink_to(canary / "secret"),
     "a link to a folder outside": lambda path, canary: path.symlink_to(canary),

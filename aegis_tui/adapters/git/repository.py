@@ -35,8 +35,6 @@ from aegis_tui.ports.repository import (
 )
 from aegis_tui.ports.repository_condition import RepositoryCondition
 
-_FSCK_DEADLINE_S = 600.0
-
 
 async def open_repository(path: Path) -> GitRepository:
     """The repository that `path` is in: from any of its worktrees, or a bare one.
@@ -214,11 +212,6 @@ class GitRepository:
         store = await asyncio.to_thread(store_of, private)
         if store is not None:
             await self._intake.take(store, oids)
-
-    async def fsck(self) -> None:
-        """See `Repository.fsck`."""
-        args = ("fsck", "--full", "--no-dangling", "--no-progress")
-        await self._runner.run(*args, deadline_s=_FSCK_DEADLINE_S)
 
 
 def _mounts(common_dir: Path, worktree: Worktree, run_folder: Path, private: Path | None) -> GitMounts:

@@ -227,13 +227,6 @@ class PartitionTable:
         """Let an instance write one path outside its partition, under a lock where it is somebody else's (PART-6)."""
         self._granted.setdefault(agent_id, {})[self._key(path)] = path
 
-    def revoke(self, agent_id: str, path: str) -> None:
-        """Take a grant back; one that was never given changes nothing."""
-        paths = self._granted.get(agent_id, {})
-        paths.pop(self._key(path), None)
-        if not paths:
-            self._granted.pop(agent_id, None)
-
     def overlaps_with(self, agent_id: str, globs: Sequence[str], *, effort: Effort | None = None) -> list[Overlap]:
         """What would be shared with other instances, or with the shared and joint lists, if `set` gave it these globs.
 

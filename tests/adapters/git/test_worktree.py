@@ -233,10 +233,10 @@ def test_a_full_cycle_leaves_the_persons_repository_as_it_was(
         for spec in specs:
             assert await repository.remove_worktree(spec.path, rescue=RescueName("r1", spec.instance)) is None
         await repository.remove_worktree(tmp_path / "qa", rescue=None)
-        await repository.fsck()
         assert await repository.tree_of(done) == tree
 
     asyncio.run(cycle())
+    git(repo, "fsck", "--full", "--no-dangling")
     assert state() == before
     assert git(repo, "log", "--format=%an <%ae>", "-1", "aegis/r1/w02") == "NATIVE-w02 <w02@aegis.invalid>"
     assert git(repo, "log", "--format=%an <%ae>", "-1", "aegis/r1/result") == "Ada Person <ada@example.org>"

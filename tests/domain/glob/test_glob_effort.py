@@ -23,7 +23,6 @@ from aegis_tui.domain.run.design import Design, check_design
 from aegis_tui.domain.scope.partition import find_overlaps
 from aegis_tui.errors import Refused
 
-SEGMENTS = st.text(alphabet="ab.*?", min_size=1, max_size=9).filter(lambda text: text not in (".", "..", "**"))
 CLASSES = st.sampled_from(["[ab]", "[!a]", "[.]", "[a-c]"])
 MIXED = st.lists(st.one_of(st.sampled_from(list("ab.*?")), CLASSES), min_size=1, max_size=7).map("".join)
 ODD = st.lists(st.sampled_from(["*", "?", "[\u0300-\u0302]", "a", "e", "\u0323", "[ae]"]), min_size=1, max_size=5)
