@@ -9,6 +9,8 @@ from typing import get_args
 import pytest
 
 from aegis_tui.domain import command, event
+from aegis_tui.domain.role import ROLES
+from aegis_tui.domain.run.events import Stage
 from scripts.docs.__main__ import render
 from scripts.docs.boundary import boundary_fields
 
@@ -17,6 +19,7 @@ PAGES = (
     "README.md",
     "AGENTS.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "docs/architecture.md",
     "docs/benchmarks.md",
     "docs/hub.md",
@@ -48,7 +51,7 @@ def test_a_generated_part_that_was_changed_by_hand_is_noticed(root: Path) -> Non
 
 
 def test_each_document_follows_the_template(root: Path) -> None:
-    for path in sorted((root / "docs").glob("*.md")):
+    for path in sorted([*(root / "docs").glob("*.md"), *(root / "docs" / "decisions").glob("[0-9]*.md")]):
         headings = re.findall(r"^## (.+)$", path.read_text("utf-8"), re.M)
         assert headings == TEMPLATE, path.name
 
@@ -59,6 +62,37 @@ def test_no_link_is_broken(root: Path, page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)", path.read_text("utf-8")):
         if not target.startswith("https://"):
             assert (path.parent / target).exists(), target
+
+
+def test_every_decision_is_listed_and_names_only_what_there_is(root: Path) -> None:
+    folder = root / "docs" / "decisions"
+    records = sorted(folder.glob("[0-9]*.md"))
+    index = (folder / "README.md").read_text("utf-8")
+    titles = [path.read_text("utf-8").partition("\n")[0].removeprefix("# ") for path in records]
+    assert re.findall(r"^- \[(.+)\]\((.+)\)$", index, re.M) == [
+        (title, path.name) for title, path in zip(titles, records, strict=True)
+    ]
+    text = "\n".join(path.read_text("utf-8") for path in records)
+    named = set(re.findall(r"`((?:aegis_tui|tests|docs)/[\w./-]+)`", text))
+    assert len(named) > 30
+    assert [name for name in sorted(named) if not (root / name).exists()] == []
+
+
+def test_the_glossary_is_in_order_and_has_the_stages_and_roles_of_the_code(root: Path) -> None:
+    text = (root / "docs" / "glossary.md").read_text("utf-8")
+    words = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.M)[1:])
+    words.pop("---")
+    assert list(words) == sorted(words, key=str.casefold)
+    assert len(words) == text.count("\n| ") - 2
+    assert re.findall(r"[A-Z-]{4,}", words["stage"]) == [stage.value for stage in Stage if stage.value.isupper()]
+    assert all(role in words["role"] for role in ROLES)
+
+
+def test_before_a_commit_the_steps_of_the_fast_checks_are_run(root: Path) -> None:
+    steps = re.findall(r"^  step (\S+) (.+)$", (root / "scripts" / "test").read_text("utf-8"), re.M)
+    config = (root / ".pre-commit-config.yaml").read_text("utf-8")
+    hooks = re.findall(r"- id: (\S+)\n.*\n +entry: \.venv/bin/(.+)$", config, re.M)
+    assert hooks == steps
 
 
 def test_every_module_and_event_of_the_architecture_exists(root: Path) -> None:
