@@ -57,6 +57,15 @@ class Check:
         return {"name": self.name, "ok": self.ok, "found": self.found, "fix": fix, "essential": self.essential}
 
 
+@dataclass(frozen=True, slots=True)
+class LogLook:
+    """How the log of a repository is."""
+
+    found: str
+    error: AegisError | None = None
+    """Why no hub can work with it; the hint is the way out."""
+
+
 class Doctor:
     """Looks at one machine.
 
@@ -74,6 +83,7 @@ class Doctor:
         folder: Where the person is.
         state_dir: Where state would be kept; it need not exist.
         find_leftovers: What workspaces without a hub left behind, a line each; blocking.
+        look_at_log: How the log of the repository of a folder is; blocking.
         proc: The proc file system.
     """
 
@@ -93,6 +103,7 @@ class Doctor:
         folder: Path,
         state_dir: Path,
         find_leftovers: Callable[[], list[str]] = list,
+        look_at_log: Callable[[Path], LogLook] = lambda _: LogLook("none yet"),
         proc: Path = Path("/proc"),
     ) -> None:
         self._programs, self._sandbox = programs, sandbox
@@ -101,13 +112,16 @@ class Doctor:
         self._find_tmux_problem, self._find_repository_problem = find_tmux_problem, find_repository_problem
         self._settings, self._environ = settings, environ
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
-        self._find_leftovers = find_leftovers
+        self._find_leftovers, self._look_at_log = find_leftovers, look_at_log
 
     async def examine(self) -> list[Check]:
         """Every check, in the order in which a person would mend them. Raises nothing."""
         first = await asyncio.gather(self._python(), self._version("git", GIT_WANTED), self._tmux())
-        rest = await asyncio.gather(self._repository(), self._held(), self._model(), self._port())
-        return [*first, *rest[:2], *rest[2], rest[3], self._inotify(), self._disk(), await self._left(), self._agents()]
+        repository, log, held, model, port = await asyncio.gather(
+            self._repository(), self._log(), self._held(), self._model(), self._port()
+        )
+        here = [port, self._inotify(), self._disk(), await self._left(), self._agents()]
+        return [*first, repository, log, held, *model, *here]
 
     async def _python(self) -> Check:
         found = ".".join(map(str, sys.version_info[:3]))
@@ -161,6 +175,10 @@ class Doctor:
         if (problem := await self._find_repository_problem(folder)) is not None:
             return Check(name, False, problem.message, problem.hint)
         return Check(name, True, "has commits and an identity")
+
+    async def _log(self) -> Check:
+        look = await asyncio.to_thread(self._look_at_log, self._folder)
+        return Check("log", look.error is None, look.found, look.error.hint if look.error else "", essential=True)
 
     async def _held(self) -> Check:
         report = await self._sandbox.probe()

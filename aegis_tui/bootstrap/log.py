@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from aegis_tui.adapters.store.log_file import SqliteLogFile
 from aegis_tui.adapters.store.reader import LogReader
 from aegis_tui.adapters.store.sqlite_log import SqliteEventLog
-from aegis_tui.errors import UsageError
+from aegis_tui.application.doctor import LogLook
+from aegis_tui.errors import AegisError, StoreError, UsageError
 from aegis_tui.hub import repair
 from aegis_tui.hub.record import only_hub
 from aegis_tui.hub.recovery import recover
 from aegis_tui.ports.event_log import EventLog
 from aegis_tui.ports.log_file import Salvage
-from aegis_tui.sdk.discovery import WorkspacePaths
+from aegis_tui.sdk.discovery import WorkspacePaths, find_process, workspace_key_of, workspace_paths
 
 
 @contextlib.asynccontextmanager
@@ -53,6 +55,22 @@ async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
         workspace = await recover(log, now=0.0)
     run = workspace.runs.current()
     return [] if run is None else [instance.model_dump(mode="json") for instance in workspace.instances.of_run(run.run)]
+
+
+def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:
+    """How the log of the repository at `folder` is; reads all of it where no hub has it open. Blocking."""
+    try:
+        paths = workspace_paths(workspace_key_of(folder), environ)
+        if find_process(paths) is not None:
+            return LogLook("in use by the hub")
+        if not paths.log_db.exists():
+            return LogLook("none yet")
+        damage = SqliteLogFile(paths.log_db).find_damage()
+    except StoreError as error:
+        return LogLook(error.message, error)
+    except AegisError:
+        return LogLook("none yet")
+    return LogLook("sound") if damage is None else LogLook(damage, StoreError(damage, "aegis-tui hub repair"))
 
 
 def repair_log(paths: WorkspacePaths) -> Salvage | None:

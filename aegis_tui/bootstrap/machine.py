@@ -16,6 +16,7 @@ from aegis_tui.adapters.program import SubprocessRunner
 from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.config import folder_problem
 from aegis_tui.application.doctor import Doctor
+from aegis_tui.bootstrap.log import look_at_log
 from aegis_tui.config import Settings
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.model_choice import ModelChooser
@@ -48,5 +49,6 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         folder=folder,
         state_dir=workspace_paths("doctor", environ).state_dir.parent,
         find_leftovers=partial(find_leftovers, environ),
+        look_at_log=partial(look_at_log, environ=environ),
         proc=proc,
     )

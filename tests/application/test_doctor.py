@@ -71,7 +71,8 @@ def only(tmp_path: Path, *programs: str) -> str:
 
 def test_what_is_there_is_found_with_its_version(folder: Path) -> None:
     checks = examine(folder)
-    assert list(checks)[:5] == ["python", "git", "tmux", "repository", "sandbox"]
+    assert list(checks)[:5] == ["python", "git", "tmux", "repository", "log"]
+    assert checks["log"].found == "none yet"
     assert all(checks[name].ok for name in ("python", "git", "tmux", "repository", "port", "agents", "disk"))
     assert checks["tmux"].found.startswith("tmux 3")
     assert checks["agents"].found.startswith("native (built in)")

@@ -8,18 +8,28 @@ from pathlib import Path
 from aegis_tui.testing.scratch import ScratchWorkspace
 
 
+def log_check(served: ScratchWorkspace) -> tuple[bool, str, str]:
+    """What `doctor` says of the log."""
+    checks = served.aegis("doctor", "--json").json["checks"]
+    (check,) = (check for check in checks if check["name"] == "log")
+    return check["ok"], check["found"], check["fix"]
+
+
 def test_a_person_is_led_from_the_damage_to_a_hub_that_runs_again(served: ScratchWorkspace) -> None:
     for number in range(5):
         assert served.aegis("lock", "acquire", f"{number}.py").code == 0
     last = served.events()[-1]["seq"]
     assert served.aegis("hub", "repair").code == 5, "a log that is in use must be left alone"
+    assert log_check(served) == (True, "in use by the hub", "")
     served.aegis("hub", "stop")
+    assert log_check(served) == (True, "sound", "")
     assert served.aegis("hub", "repair").out.splitlines() == ["nothing is wrong with the log"]
     (log,) = (served.folder / "state").rglob("log.db")
     raw = bytearray(log.read_bytes())
     raw[raw.index(f'"seq":{last - 1},'.encode()) + 30] ^= 4
     log.write_bytes(raw)
 
+    assert log_check(served) == (False, f"event {last - 1} is damaged", "aegis-tui hub repair")
     refused = served.aegis("hub", "start")
     assert refused.code == 5 and f"event {last - 1}" in refused.err and "aegis-tui hub repair" in refused.err
     repaired = served.aegis("hub", "repair", "--json").json
