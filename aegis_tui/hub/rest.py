@@ -101,25 +101,20 @@ def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout:
     command = {"content": {"application/json": {"schema": schema.reference("Command")}}, "required": True}
     pages = {"parameters": [_query("after", 0, MAX_SEQ), _query("limit", 1_000, MAX_EVENTS)]}
     sections = {"parameters": [_text_query("name", SECTIONS[0]), _text_query("after", "")]}
-    text = {"response_class": PlainTextResponse, **schema.answers(None, *known)}
-    posted = {"openapi_extra": {"requestBody": command}, **schema.answers("Accepted", 400, 409, 415, *known)}
+    posted = {"requestBody": command, **schema.answers("Accepted", 400, 409, 415, *known)}
     return [
-        RestRoute(
-            "GET", "/healthz", found.healthz, {"openapi_extra": {"security": []}, **schema.answers("Health", 403, 413)}
-        ),
+        RestRoute("GET", "/healthz", found.healthz, {"security": [], **schema.answers("Health", 403, 413)}),
         RestRoute("POST", "/v1/commands", found.commands, posted),
         RestRoute("GET", "/v1/state", found.state, schema.answers("State", *known)),
         RestRoute(
             "GET",
             "/v1/state/section",
             found.section,
-            {"openapi_extra": sections, **schema.answers("StateSection", 400, *known)},
+            {**sections, **schema.answers("StateSection", 400, *known)},
         ),
         RestRoute("GET", "/v1/mirror", found.mirror, schema.answers("Mirror", *known)),
-        RestRoute(
-            "GET", "/v1/events", found.events, {"openapi_extra": pages, **schema.answers("EventsPage", 400, *known)}
-        ),
-        RestRoute("GET", "/metrics", found.metrics, text),
+        RestRoute("GET", "/v1/events", found.events, {**pages, **schema.answers("EventsPage", 400, *known)}),
+        RestRoute("GET", "/metrics", found.metrics, schema.answers(None, *known)),
     ]
 
 

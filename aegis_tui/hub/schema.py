@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -51,7 +52,7 @@ _STATUS_WORDS = {
 
 @dataclass(frozen=True)
 class RestRoute:
-    """One REST route; `documents` are FastAPI's keywords for what cannot be read off the endpoint."""
+    """One REST route; `documents` are the fields of its OpenAPI operation."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -65,14 +66,15 @@ def reference(model: str) -> dict[str, str]:
 
 
 def answers(model: str | None, *refusals: int) -> dict[str, Any]:
-    """FastAPI's keyword for what a route answers.
+    """What a route answers, as a field of its OpenAPI operation.
 
     Args:
-        model: Of the answer with status 200; None when it is not JSON.
+        model: Of the answer with status 200; None when it is plain text.
         refusals: The other statuses.
     """
-    told: dict[int, Any] = {status: _json_of("Refusal", _STATUS_WORDS[status]) for status in sorted(refusals)}
-    return {"responses": told if model is None else {200: _json_of(model, "Done"), **told}}
+    done = {"description": "Successful Response", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    refused = {str(status): _json_of("Refusal", _STATUS_WORDS[status]) for status in sorted(refusals)}
+    return {"responses": {"200": done if model is None else _json_of(model, "Done"), **refused}}
 
 
 def _json_of(model: str, description: str) -> dict[str, Any]:
@@ -182,18 +184,24 @@ def _named_in(node: Any) -> Iterator[str]:
 
 def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
     """The OpenAPI document of the hub's REST routes."""
-    from fastapi import FastAPI  # as slow to import as the rest of the hub
-
-    described = FastAPI(title="aegis-tui hub", version=__version__, openapi_url=None)
-    for route in routes:
-        described.add_api_route(route.path, route.endpoint, methods=[route.method], **route.documents)
-    document = described.openapi()
-    document["components"] = {
-        "schemas": _reachable("Reply", *_named_in(document["paths"])),
-        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+    paths = {route.path: {route.method.lower(): _operation(route)} for route in routes}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "aegis-tui hub", "version": __version__},
+        "paths": paths,
+        "components": {
+            "schemas": _reachable("Reply", *_named_in(paths)),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"bearer": []}],
     }
-    document["security"] = [{"bearer": []}]
-    return document
+
+
+def _operation(route: RestRoute) -> dict[str, Any]:
+    """The OpenAPI operation of a route; its id is made of its name, its path and its method, and stays."""
+    name = route.endpoint.__name__
+    operation_id = re.sub(r"\W", "_", f"{name}{route.path}_{route.method.lower()}")
+    return {"summary": name.replace("_", " ").title(), "operationId": operation_id, **route.documents}
 
 
 @cache

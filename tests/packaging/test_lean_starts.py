@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-_UNUSED = ("click", "fastapi", "git", "mcp", "pygments", "ruamel.yaml", "textual", "tree_sitter", "typer")
+_UNUSED = ("click", "git", "mcp", "pygments", "ruamel.yaml", "textual", "tree_sitter", "typer")
 
 
 @pytest.mark.parametrize(
     ("module", "unused"),
     [
-        ("aegis_tui.agent.__main__", (*_UNUSED, "rich", "uvicorn", "aegis_tui.domain.run.events")),
+        ("aegis_tui.agent.__main__", (*_UNUSED, "rich", "starlette", "uvicorn", "aegis_tui.domain.run.events")),
         ("aegis_tui.gateway.run", (*(name for name in _UNUSED if name != "click"), "rich", "httpx", "pydantic")),
         (
             "aegis_tui.cli.foreground, aegis_tui.bootstrap.hub",

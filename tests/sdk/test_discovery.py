@@ -126,4 +126,4 @@ def test_the_quick_client_says_when_nobody_answers_and_keeps_its_token_to_itself
 def test_command_lines_load_no_async_client() -> None:
     code = "import sys, aegis_tui.sdk.discovery, aegis_tui.sdk.quick; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"asyncio", "websockets", "pydantic", "fastapi", "httpx", "psutil"} & set(loaded)
+    assert not {"asyncio", "websockets", "pydantic", "starlette", "httpx", "psutil"} & set(loaded)

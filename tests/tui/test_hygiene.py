@@ -7,7 +7,7 @@ import sys
 
 FORBIDDEN = (
     "sqlite3",
-    "fastapi",
+    "starlette",
     "uvicorn",
     "git",
     "libtmux",
