@@ -19,7 +19,7 @@ from aegis_tui.errors import AegisError, GitUnavailable, UsageError
 from aegis_tui.sdk.private_file import write_private
 
 LOGS = ("hub.log", "gateway.log", "tui.log")
-LIBRARIES = ("textual", "libtmux", "fastapi", "uvicorn", "pydantic", "httpx")
+LIBRARIES = ("textual", "libtmux", "starlette", "uvicorn", "pydantic", "httpx")
 
 
 def write_bundle(path: Path, checks: list[dict[str, Any]]) -> None:
