@@ -264,13 +264,12 @@ class Worktrees:
         admin_files.include_settings(admin, settings)
 
     async def _person_hooks(self) -> str:
-        # Asked scope by scope, because our own `-c core.hooksPath` would answer first.
-        for scope in ("--worktree", "--local", "--global", "--system"):
-            args = ("config", scope, "--includes", "--type=path", "--get", "core.hooksPath")
-            answer = await self._runner.run(*args, ok=(0, 1, 128))
-            if answer.code == 0:
-                return answer.text
-        return str(self._common_dir / "hooks")
+        """The folder of the person's own hooks: the setting nearest to this repository, else the usual place."""
+        asked = ("config", "--show-scope", "-z", "--includes", "--type=path", "--get-all", "core.hooksPath")
+        scopes = iter((await self._runner.run(*asked, ok=(0, 1))).fields())
+        pairs = zip(scopes, scopes, strict=True)
+        theirs = [folder for scope, folder in pairs if scope != "command"]  # that is our own -c
+        return theirs[-1] if theirs else str(self._common_dir / "hooks")
 
 
 def _trust_times(index: Path) -> None:

@@ -369,6 +369,33 @@ def test_hooks_in_a_folder_of_the_worktree_are_found(repo: Path, git: Shell, age
     assert "own hook" in refused(agent, spec.path, "commit", "-qm", "Work")
 
 
+@pytest.mark.parametrize(
+    ("everywhere", "here", "followed"),
+    [("far", None, "far"), ("far", "near", "near")],
+    ids=["everywhere", "this repository's goes first"],
+)
+def test_the_hooks_folder_nearest_to_the_repository_is_the_persons(
+    repo: Path,
+    git: Shell,
+    agent: Shell,
+    spec: WorktreeSpec,
+    tmp_path: Path,
+    everywhere: str,
+    here: str | None,
+    followed: str,
+) -> None:
+    for name in ("far", "near"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pre-commit").write_text(f"#!/bin/sh\necho {name} hook >&2\nexit 1\n")
+        (tmp_path / name / "pre-commit").chmod(0o755)
+    git(repo, "config", "--global", "core.hooksPath", str(tmp_path / everywhere))
+    if here is not None:
+        git(repo, "config", "core.hooksPath", str(tmp_path / here))
+    reguard(repo, spec)
+    write(spec, "src/a.py", "one\n")
+    assert f"{followed} hook" in refused(agent, spec.path, "commit", "-qam", "One")
+
+
 def test_guards_of_two_worktrees_do_not_mix_and_the_person_has_none(
     repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec, spec_for: Callable[..., WorktreeSpec]
 ) -> None:
