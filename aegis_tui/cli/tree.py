@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from aegis_tui.cli import output
-from aegis_tui.cli.commands import COMMANDS
+from aegis_tui.cli.commands import COMMANDS, EXAMPLES, EXIT_CODES
 from aegis_tui.errors import AegisError, UsageError
 
 
@@ -31,6 +31,7 @@ class _Commands(TyperGroup):
         command.short_help = summary
         command.help = "\n\n".join(filter(None, (summary, (command.help or "").partition("\n\n")[2])))
         _spare_coercion(command)
+        _show_examples(command, cmd_name)
         return command
 
 
@@ -68,6 +69,16 @@ def root(
         name = context.invoked_subcommand
         hint = f"give it behind: aegis-tui {name} {words[0]} …, if {name} takes it"
         raise UsageError(f"{words[0]} stands before {name}", hint)
+
+
+def _show_examples(command: Any, words: str) -> None:
+    """End the help of a command, and of each below it, with an example and the exit codes."""
+    for name, inner in getattr(command, "commands", {}).items():
+        _show_examples(inner, f"{words} {name}")
+    known = words.replace("server ", "hub ", 1) if words.startswith("server ") else words
+    if (example := EXAMPLES.get(known)) is not None:
+        shown = words + example.removeprefix(known)
+        command.epilog = f"Example: aegis-tui {shown}\n\nExit codes: {EXIT_CODES}."
 
 
 def _spare_coercion(command: Any) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from aegis_tui.cli import main
-from aegis_tui.cli.commands import COMMANDS
+from aegis_tui.cli.commands import COMMANDS, EXAMPLES, EXIT_CODES
 from aegis_tui.cli.tree import app
 
 
@@ -17,6 +21,32 @@ def test_the_help_of_a_command_begins_with_its_description(name: str) -> None:
     assert COMMANDS[name][2] in " ".join(shown.split())
     command = typer.main.get_command(app).get_command(None, name)  # type: ignore[attr-defined]
     assert command.help.partition("\n\n")[0] == COMMANDS[name][2]
+
+
+def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with its words."""
+    for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+        inner = command.get_command(None, name)
+        if getattr(inner, "commands", None):
+            yield from leaves(inner, (*words, name))
+        else:
+            yield " ".join((*words, name)), inner
+
+
+LEAVES = dict(leaves(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("words", LEAVES)
+def test_the_help_of_a_command_ends_with_an_example_that_it_takes_and_the_exit_codes(words: str) -> None:
+    shown = CliRunner().invoke(app, [*words.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    example = EXAMPLES[words.replace("server ", "hub ")].replace("hub ", f"{words.split()[0]} ", 1)
+    assert f"Example: aegis-tui {example}" in shown and f"Exit codes: {EXIT_CODES}." in " ".join(shown.split())
+    command = LEAVES[words]
+    command.make_context(words, shlex.split(example)[len(words.split()) :], resilient_parsing=False)
+
+
+def test_no_example_is_of_a_command_that_is_not_there() -> None:
+    assert set(EXAMPLES) <= set(LEAVES)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
