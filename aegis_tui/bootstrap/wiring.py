@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from aegis_tui.adapters.agents.installed import find_kind, installed_kinds
 from aegis_tui.adapters.assess_apart import assess_apart
 from aegis_tui.adapters.disk import FolderMeter
 from aegis_tui.adapters.environment.project import ProjectEnvironment
@@ -85,6 +86,7 @@ class Wiring:
             environ=self._environ,
             git_environment=agent_git_environment(),
             surroundings=surroundings,
+            find_kind=find_kind,
         )
         parts = Parts(
             terminal=terminal,
@@ -103,6 +105,7 @@ class Wiring:
             port=engine,
             try_model=partial(try_model, find_key=self._key.read),
             state_dir=paths.state_dir,
+            find_kinds=installed_kinds,
             find_warnings=lambda: self._key.warnings(self._root),
         )
         return Wired(Workflow(parts, engine), preflight, sockets_dir)

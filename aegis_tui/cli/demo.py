@@ -86,11 +86,11 @@ def _check_programs() -> None:
 def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict[str, Any]:
     """The run's options: the scripted model, unless a model server is named."""
     if look.base_url:
-        return run_options(place.settings, workers=workers, kind=ids.KINDS[0], base_url=look.base_url, model=look.model)
+        return run_options(place.settings, workers=workers, kind=ids.NATIVE, base_url=look.base_url, model=look.model)
     return run_options(
         place.settings,
         workers=workers,
-        kind=ids.KINDS[0],
+        kind=ids.NATIVE,
         base_url=ground.base_url,
         model=look.model or ground.model,
         role_notes={"reviewer": "[[script:reviewer]]"},
@@ -99,7 +99,7 @@ def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict
 
 def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: bool) -> Report:
     """Start the run and follow it in words."""
-    design = load_design(ground.scenario / "design.yaml", kinds=ids.KINDS)
+    design = load_design(ground.scenario / "design.yaml")
     hub = place.started_hub()
     hub.command(
         "run:start",
@@ -130,7 +130,7 @@ def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look,
     gone = f"Its repository is kept: {kept}" if kept else "Its repository is removed."
 
     path = ground.scenario / "design.yaml"
-    goal = load_design(path, kinds=ids.KINDS).goal
+    goal = load_design(path).goal
     place.started_hub()
     ends = ("The demo ends with its screen: its agents are stopped, there will be no commit.", gone)
     offer = GoalOffer(goal, design=path, options=options, hint=WHERE_TO_LOOK, ends_with_screen=ends)

@@ -11,7 +11,6 @@ from aegis_tui.cli import output
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.glob.overlap import overlap
 from aegis_tui.domain.glob.pattern import compile_glob
-from aegis_tui.domain.ids import KINDS
 from aegis_tui.domain.path.file_name import encodable_text
 from aegis_tui.errors import PartitionRefused
 
@@ -32,8 +31,9 @@ def check(
     """Say whether any path matches both; exit 3 with an example when one does."""
     if b is None:
         from aegis_tui.application.design import load_design
+        from aegis_tui.bootstrap.agents import installed_kinds
 
-        design = load_design(Path(a), kinds=KINDS)
+        design = load_design(Path(a), kinds=installed_kinds())
         words = f"{counted(len(design.features), 'feature')}, no path in common"
         output.result({"overlaps": []}, as_json=as_json, lines=[words])
         return 0

@@ -14,7 +14,6 @@ from aegis_tui.application.run_options import run_options
 from aegis_tui.cli import output
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
-from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import HubUnavailable, UsageError
@@ -127,8 +126,10 @@ def _check_flags(goal: str, *, has_design: bool, sandbox: str | None) -> None:
 
 
 def _known_kind(kind: str) -> str:
-    if kind not in ids.KINDS:
-        raise UsageError(f"{kind} is not an agent kind", f"one of {', '.join(ids.KINDS)}")
+    from aegis_tui.bootstrap.agents import installed_kinds
+
+    if kind not in (known := installed_kinds()):
+        raise UsageError(f"{kind} is not an agent kind", f"one of {', '.join(known)}")
     return kind
 
 
@@ -146,8 +147,9 @@ def _design_fields(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     from aegis_tui.application.design import load_design
+    from aegis_tui.bootstrap.agents import installed_kinds
 
-    return load_design(path, kinds=ids.KINDS).model_dump(mode="json")
+    return load_design(path, kinds=installed_kinds()).model_dump(mode="json")
 
 
 DESIGN_WAITS = "  the run waits for your answer: open aegis-tui in another terminal and press ! (--yes agrees at once)"

@@ -8,8 +8,8 @@ import re
 from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import UsageError
 
-KINDS = ("native",)
-"""The agent kinds that can be dispatched: `native` is the built-in agent."""
+NATIVE = "native"
+"""The kind of the built-in agent."""
 
 PERSON = "person"
 """The agent id of the person at the keyboard."""

@@ -22,6 +22,7 @@ from aegis_tui.domain.role import traits_of
 from aegis_tui.domain.run.model import Run
 from aegis_tui.orchestrator.last_screen import LastScreens
 from aegis_tui.orchestrator.private_refs import PrivateRefs
+from aegis_tui.ports.agent_kind import FindKind, Launch
 from aegis_tui.ports.repository import Guard, Repository, RescueName, Worktree, WorktreeSpec
 from aegis_tui.ports.sandbox import Sandbox, SandboxLevel, SandboxSpec
 from aegis_tui.ports.surroundings import QaEnvironment
@@ -78,6 +79,7 @@ class InstanceKeeper:
         environ: The hub's environment; only `PASSED_ON` of it reaches an agent.
         git_environment: Variables that keep an agent's git from any remote.
         surroundings: Makes the project's environment ready, so that an agent can run the project's tests.
+        find_kind: The kind of agent that an instance is.
     """
 
     def __init__(
@@ -91,8 +93,9 @@ class InstanceKeeper:
         environ: Mapping[str, str],
         git_environment: Mapping[str, str],
         surroundings: QaEnvironment,
+        find_kind: FindKind,
     ) -> None:
-        self._surroundings = surroundings
+        self._surroundings, self._find_kind = surroundings, find_kind
         self._repository, self._terminal, self._sandbox = repository, terminal, sandbox
         self._places, self._key = places, key
         self._environ, self._git_environment = environ, git_environment
@@ -158,7 +161,9 @@ class InstanceKeeper:
         around = await self._surroundings.prepare(
             worktree.path, folder / "home", (), confined=level is not SandboxLevel.NONE, committed=True
         )
-        environment = self.environment(instance, run, folder)
+        kind = self._find_kind(instance.kind)
+        launch = self._launch(instance, run, folder, worktree.path)
+        environment = self._environment(instance, run, launch) | kind.environment(launch)
         environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
         shown_as = [*mounts.shown_as]
         if private is not None:
@@ -181,35 +186,44 @@ class InstanceKeeper:
             worktree_writable=traits_of(instance.role).has_writable_worktree,
             keep_environment=True,
         )
-        argv = self._sandbox.wrap([sys.executable, "-P", "-m", "aegis_tui.agent"], spec, level)
+        argv = self._sandbox.wrap(kind.argv(launch), spec, level)
         record = {"argv": argv, "env": environment, "cwd": str(worktree.path)}
         write_private(folder / "launch.json", json.dumps(record, indent=1))  # paths need not be UTF-8
 
-    def environment(self, instance: Instance, run: Run, folder: Path) -> dict[str, str]:
-        """The whole environment of an agent (contract 10): paths and names, never a secret."""
+    def _launch(self, instance: Instance, run: Run, folder: Path, worktree: Path) -> Launch:
+        sockets = self._places.sockets_dir
+        return Launch(
+            instance_id=instance.instance_id,
+            role=instance.role,
+            worktree=worktree,
+            home=folder / "home",
+            hub_url=f"unix:{sockets / 'hub.sock'}",
+            gateway_url=f"http+unix:{sockets / 'gateway.sock'}",
+            token_file=folder / "token",
+            scope_file=folder / "scope.json",
+            roles_dir=folder / "roles",
+            context_file=folder / "context.md",
+            model=run.options.model or run.facts.model,
+        )
+
+    def _environment(self, instance: Instance, run: Run, launch: Launch) -> dict[str, str]:
+        """What every agent has in its environment (contract 10): paths and names, never a secret."""
         passed = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
         passed.setdefault("LANG", "C.UTF-8")
-        model = run.options.model or run.facts.model
         return {
             **passed,
             **self._git_environment,
-            "HOME": str(folder / "home"),
+            "HOME": str(launch.home),
             "TERM": "tmux-256color",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "AEGIS_WORKSPACE": self._key,
             "AEGIS_INSTANCE": instance.instance_id,
             "AEGIS_AGENT_ID": instance.agent_id,
             "AEGIS_ROLE": instance.role,
             "AEGIS_RUN": run.run,
             "AEGIS_INTEGRATION_REF": working_ref(run.run),
-            "AEGIS_HUB": f"unix:{self._places.sockets_dir / 'hub.sock'}",
-            "AEGIS_TOKEN_FILE": str(folder / "token"),
-            "AEGIS_SCOPE_FILE": str(folder / "scope.json"),
-            "AEGIS_ROLES": str(folder / "roles"),
-            "AEGIS_BRIEF_CONTEXT": str(folder / "context.md"),
-            "OPENAI_BASE_URL": f"http+unix:{self._places.sockets_dir / 'gateway.sock'}",
-            **({"AEGIS_MODEL": model} if model else {}),
+            "AEGIS_HUB": launch.hub_url,
+            "AEGIS_TOKEN_FILE": str(launch.token_file),
+            "AEGIS_SCOPE_FILE": str(launch.scope_file),
         }
 
     def written_by(self, name: str) -> tuple[Path, ...]:

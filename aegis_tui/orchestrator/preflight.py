@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from aegis_tui.config import DEFAULT_BASE_URL
+from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.qa.detect import detect_qa, wanted_files
 from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.design import Design
@@ -52,6 +53,7 @@ class Preflight:
         port: The hub's state, for the next free run id.
         try_model: Sends a model one small request, to choose among several.
         state_dir: Where worktrees and logs are kept; it exists.
+        find_kinds: The agent kinds that can be dispatched; reads files.
         find_warnings: What else a person should know before work starts.
     """
 
@@ -65,10 +67,11 @@ class Preflight:
         port: CommandPort,
         try_model: TryModel,
         state_dir: Path,
+        find_kinds: Callable[[], tuple[str, ...]] = lambda: (NATIVE,),
         find_warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
-        self._chooser, self._find_warnings = ModelChooser(try_model), find_warnings
+        self._chooser, self._find_kinds, self._find_warnings = ModelChooser(try_model), find_kinds, find_warnings
         self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
 
     async def complete(self, command: RunStart) -> RunStart:
@@ -109,6 +112,7 @@ class Preflight:
             started_unix=int(time.time()),
             boundary_level=str(level),
             boundary_layers=layers,
+            kinds=await asyncio.to_thread(self._find_kinds),
         )
         options = command.options.model_copy(update={"base_url": endpoint.base_url})
         return command.model_copy(update={"run": run, "facts": found, "options": options})

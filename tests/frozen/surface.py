@@ -16,8 +16,9 @@ import typer
 
 import aegis_tui
 from aegis_tui import errors, sdk
+from aegis_tui.bootstrap.agents import installed_kinds
 from aegis_tui.cli import commands, lock_verbs, tree
-from aegis_tui.domain import command, event, ids, model, role
+from aegis_tui.domain import command, event, model, role
 from aegis_tui.domain.instance import model as instance
 from aegis_tui.domain.lock import model as lock
 from aegis_tui.domain.lock.events import LockDenied, WithdrawnCode
@@ -127,7 +128,7 @@ def names() -> Surface:
         "metrics": sorted({name for text in sources for name in _METRIC.findall(text)}),
         "environment": sorted({name for text in sources for name in _VARIABLE.findall(text)}),
         "roles": [f"{name} {traits.prefix}" for name, traits in role.ROLES.items()],
-        "kinds": list(ids.KINDS),
+        "kinds": list(installed_kinds()),
         "tools": sorted(tool.TOOLS),
         "commands of the program": list(commands.COMMANDS),
         **{f"words of {name}": _words(kind) for name, kind in _WORDS.items()},

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.adapters.agents.native import NativeAgent
 from aegis_tui.config import Limits
 from aegis_tui.domain import command as commands
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.instance.commands import AgentRegister
 from aegis_tui.domain.instance.model import Instance, Phase
 from aegis_tui.domain.piece.commands import DiffSubmit
@@ -26,6 +28,7 @@ from aegis_tui.orchestrator.qa import Quality
 from aegis_tui.orchestrator.qa_outputs import QaOutputs
 from aegis_tui.orchestrator.qa_run import QaRunner
 from aegis_tui.orchestrator.workflow import Parts, Workflow
+from aegis_tui.ports.agent_kind import AgentKind
 from aegis_tui.ports.program import ProgramResult
 from aegis_tui.sdk.clock import SystemClock
 from aegis_tui.testing.failing import Failing
@@ -83,6 +86,8 @@ class Bench:
         self.plays: dict[str, Callable[[Instance], Any]] = {}
         """Called once before an instance does its work, by its short id. Where it gives False, nothing follows; where
         it gives "joined", the instance joins the hub and does no more."""
+        self.kinds: dict[str, AgentKind] = {NATIVE: NativeAgent()}
+        """The kinds of agents that can be started."""
         self._seen: set[str] = set()
 
     def open_engine(self) -> Engine:
@@ -94,6 +99,7 @@ class Bench:
         repository, terminal = self.faults["repository"], self.faults["terminal"]
         sandbox, surroundings = OpenSandbox(), BareEnvironment()
         keeper = InstanceKeeper(
+            find_kind=lambda name: self.kinds[name],
             repository=repository,
             terminal=terminal,
             sandbox=sandbox,

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.instance.model import Instance
+from aegis_tui.ports.agent_kind import Launch
 from tests.orchestrator.run_bench import Bench
 
 
@@ -54,6 +56,23 @@ def test_the_launch_record_has_paths_and_names_and_only_what_is_passed_on(bench:
     assert environment["HOME"].endswith("/instances/w01/home")
     assert environment["PATH"] == "/usr/bin"
     assert record["cwd"].endswith("/worktrees/w01")
+
+
+class Parrot:
+    def argv(self, launch: Launch) -> list[str]:
+        return ["parrot", launch.instance_id, launch.role]
+
+    def environment(self, launch: Launch) -> dict[str, str]:
+        return {"PARROT_SCOPE": str(launch.scope_file)}
+
+
+def test_another_kind_is_started_by_its_own_words_in_the_common_surroundings(bench: Bench) -> None:
+    bench.kinds[NATIVE] = Parrot()
+    record = json.loads(given(bench)["w01"]["launch.json"])
+    assert record["argv"][-3:] == ["parrot", "w01", "worker"]
+    assert record["env"]["PARROT_SCOPE"].endswith("/instances/w01/scope.json")
+    assert record["env"]["AEGIS_INSTANCE"] == "w01"
+    assert "OPENAI_BASE_URL" not in record["env"]
 
 
 def test_the_scope_says_what_is_mine_and_whose_the_rest_is(bench: Bench) -> None:

@@ -321,11 +321,11 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
 def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id: str) -> Decision:
     """Plan an instance without a task of its own; a run plans its workers itself."""
     naming.check_role(command.role)
-    if command.kind not in ids.KINDS:
-        raise UsageError(f"there is no agent kind {inert(command.kind)}", f"one of {', '.join(ids.KINDS)}")
     run = workspace.runs.current()
     if run is None or not run.is_open:
         raise Refused("no run is active", "start one: aegis-tui run GOAL", code="run.none")
+    if command.kind not in run.facts.kinds:
+        raise UsageError(f"there is no agent kind {inert(command.kind)}", f"one of {', '.join(run.facts.kinds)}")
     piece = run.pieces.get(command.feature or "")
     if command.feature is not None and piece is None:
         raise UsageError(f"there is no feature {command.feature}", f"one of {', '.join(run.pieces)}")

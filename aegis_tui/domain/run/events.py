@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.model import EventData, FrozenModel
 from aegis_tui.domain.piece.events import MergeEvent, PieceEvent
 from aegis_tui.domain.qa.events import QaEvent
@@ -81,6 +82,8 @@ class RunFacts(FrozenModel):
     """Paths of the submodules of the base, whose folders are empty in every worktree."""
     logs: str = ""
     """The folder of the logs: `hub.log`, and `<instance>.log` with what the pane of an instance showed last."""
+    kinds: tuple[str, ...] = (NATIVE,)
+    """The agent kinds that can be dispatched."""
 
 
 class RunStarted(EventData):

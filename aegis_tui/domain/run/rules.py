@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.effort import Effort
@@ -83,7 +82,7 @@ def checked_design(
             "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked does without",
             issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
         )
-    issues = check_design(design, kinds=ids.KINDS, ignore_case=facts.ignore_case, effort=effort)
+    issues = check_design(design, kinds=facts.kinds, ignore_case=facts.ignore_case, effort=effort)
     issues = issues or submodule_issues(design, facts.submodules, ignore_case=facts.ignore_case)
     if issues:
         lines = "; ".join(f"{item.field}: {item.message}" for item in issues)
@@ -106,8 +105,8 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
         )
     if not command.goal.strip():
         raise UsageError("the goal is empty", "say what should be built")
-    if command.options.kind not in ids.KINDS:
-        raise UsageError(f"there is no agent kind {command.options.kind}", f"one of {', '.join(ids.KINDS)}")
+    if command.options.kind not in command.facts.kinds:
+        raise UsageError(f"there is no agent kind {command.options.kind}", f"one of {', '.join(command.facts.kinds)}")
     design = None
     if command.design is not None:
         effort = Effort()

@@ -20,7 +20,6 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Label, TextArea
 
 from aegis_tui.application.design import dump_design, parse_design
-from aegis_tui.domain import ids
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.errors import DesignRefused, UsageError
@@ -160,7 +159,7 @@ class DesignScreen(Dialog[None]):
         """Judge the text: draw it when it is a design, name each line that is wrong when it is not."""
         text = self.query_one("#text", TextArea).text
         try:
-            self._design = parse_design(text, kinds=ids.KINDS, ignore_case=self._run.facts.ignore_case)
+            self._design = parse_design(text, kinds=self._run.facts.kinds, ignore_case=self._run.facts.ignore_case)
             self._issues = []
         except DesignRefused as error:
             self._issues = error.message.splitlines()

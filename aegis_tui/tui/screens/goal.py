@@ -18,7 +18,6 @@ from textual.containers import VerticalScroll
 from textual.widgets import Checkbox, Input, Label
 
 from aegis_tui.application.run_options import run_options
-from aegis_tui.domain import ids
 from aegis_tui.domain.count import counted
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.desk import Desk
@@ -212,7 +211,7 @@ def _load(text: str, root: Path) -> dict[str, Any]:
         raise UsageError(f"there is no home folder for {text}", "name the file by its whole path") from error
     if found.exists() and not found.is_file():  # a pipe would hold the session up until somebody writes to it
         raise UsageError(f"{text} is not a file", "name a design file")
-    return load_design(found, kinds=ids.KINDS).model_dump(mode="json")
+    return load_design(found).model_dump(mode="json")
 
 
 class FeatureScreen(GoalDialog):
@@ -249,7 +248,7 @@ class FeatureScreen(GoalDialog):
             "brief": goal,
             "partition": self.query_one("#globs", Input).value.split(),
         }
-        design = build_design({"goal": goal, "features": [feature]}, kinds=ids.KINDS)
+        design = build_design({"goal": goal, "features": [feature]})
         return StartRun(goal, design.model_dump(mode="json"), self._options())
 
 

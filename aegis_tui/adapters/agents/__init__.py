@@ -1,0 +1,1 @@
+"""Kinds of agents that can be dispatched, and how they are found."""

@@ -1,0 +1,26 @@
+"""The built-in agent: `python -m aegis_tui.agent` (AGENT-1)."""
+
+from __future__ import annotations
+
+import sys
+
+from aegis_tui.ports.agent_kind import Launch
+
+
+class NativeAgent:
+    """As `aegis_tui.ports.agent_kind.AgentKind`. It takes prompts from the hub and reports its state to it."""
+
+    def argv(self, launch: Launch) -> list[str]:
+        """The package's own module; `-P`, because it starts in a folder whose `json.py` must not be imported."""
+        return [sys.executable, "-P", "-m", "aegis_tui.agent"]
+
+    def environment(self, launch: Launch) -> dict[str, str]:
+        """Where the model server, the role files and the shared text are."""
+        return {
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OPENAI_BASE_URL": launch.gateway_url,
+            "AEGIS_ROLES": str(launch.roles_dir),
+            "AEGIS_BRIEF_CONTEXT": str(launch.context_file),
+            **({"AEGIS_MODEL": launch.model} if launch.model else {}),
+        }

@@ -1,0 +1,95 @@
+"""Kinds of other packages are found by their entry points, without an import; their faults end an instance only."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from aegis_tui.adapters.agents.installed import find_kind, installed_kinds
+from aegis_tui.adapters.agents.native import NativeAgent
+from aegis_tui.errors import UsageError
+from aegis_tui.ports.agent_kind import Launch
+
+KIND = """
+class Parrot:
+    def argv(self, launch):
+        return ["parrot", "--say", launch.instance_id]
+
+    def environment(self, launch):
+        return {"PARROT_GATEWAY": launch.gateway_url}
+
+class Broken:
+    def __init__(self):
+        raise RuntimeError("no beak")
+"""
+ENTRIES = """
+[aegis_tui.agent_kinds]
+parrot = parrot_kind:Parrot
+broken = parrot_kind:Broken
+absent = no_such_module_anywhere:Kind
+native = parrot_kind:Parrot
+Two-Words = parrot_kind:Parrot
+"""
+PLACE = Path("/nowhere")
+LAUNCH = Launch(
+    instance_id="w01",
+    role="worker",
+    worktree=PLACE / "w",
+    home=PLACE / "h",
+    hub_url="unix:/s/hub.sock",
+    gateway_url="http+unix:/s/gateway.sock",
+    token_file=PLACE / "token",
+    scope_file=PLACE / "scope.json",
+    roles_dir=PLACE / "roles",
+    context_file=PLACE / "context.md",
+    model="m",
+)
+
+
+@pytest.fixture(autouse=True)
+def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another package that is installed."""
+    (tmp_path / "parrot_kind.py").write_text(KIND)
+    info = tmp_path / "parrot-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRIES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "parrot_kind", raising=False)
+
+
+def test_kinds_are_listed_without_an_import_and_only_by_names_that_an_agent_id_can_hold() -> None:
+    assert installed_kinds() == ("native", "absent", "broken", "parrot")
+    assert "parrot_kind" not in sys.modules
+
+
+def test_a_kind_of_another_package_says_how_it_is_started() -> None:
+    kind = find_kind("parrot")
+    assert kind.argv(LAUNCH) == ["parrot", "--say", "w01"]
+    assert kind.environment(LAUNCH) == {"PARROT_GATEWAY": "http+unix:/s/gateway.sock"}
+
+
+def test_nobody_takes_the_place_of_the_kind_that_ships() -> None:
+    assert isinstance(find_kind("native"), NativeAgent)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("broken", "the agent kind broken cannot be had: RuntimeError: no beak"),
+        ("absent", "the agent kind absent cannot be had: ModuleNotFoundError"),
+        ("none", "there is no agent kind none"),
+        ("Two-Words", "there is no agent kind Two-Words"),
+    ],
+)
+def test_a_kind_that_cannot_be_had_is_a_wrong_usage_that_names_it(name: str, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_kind(name)
+    assert caught.value.message.startswith(words)
+
+
+def test_the_built_in_agent_is_told_the_model_only_where_there_is_one() -> None:
+    told = NativeAgent().environment(LAUNCH)
+    assert told["AEGIS_MODEL"] == "m" and told["OPENAI_BASE_URL"] == LAUNCH.gateway_url
