@@ -132,3 +132,15 @@ def remove() -> Callable[..., RescueRef | None]:
         return asyncio.run(run(repo, path, rescue, saved))
 
     return apply
+
+
+@pytest.fixture
+def spec(repo: Path, spec_for: Callable[..., WorktreeSpec]) -> WorktreeSpec:
+    """A guarded worktree of `w01`, which may write `src/**`."""
+    made = spec_for("w01")
+
+    async def run() -> None:
+        await (await open_repository(repo)).add_worktree(made)
+
+    asyncio.run(run())
+    return made
