@@ -15,6 +15,8 @@ import psutil
 from aegis_tui.errors import TerminalError
 
 POLL_S = 0.03
+PATIENCE_S = 60.0
+"""A guard against waiting for ever: on a busy machine a program is drawn late."""
 _DEADLINE_S = 10.0
 _PANE = "screen:0.0"
 _FOREIGN = frozenset({"TMUX", "TMUX_PANE"})
@@ -104,7 +106,7 @@ class Screen:
         """Another command to the server around the pane; returns its output."""
         return self._tmux(*arguments)
 
-    def wait(self, *patterns: str, timeout_s: float = 15.0) -> str:
+    def wait(self, *patterns: str, timeout_s: float = PATIENCE_S) -> str:
         """Wait until each pattern is found on the same look; returns that look.
 
         Args:
@@ -118,7 +120,7 @@ class Screen:
             lambda text: all(re.search(item, text, re.MULTILINE) for item in patterns), str(patterns), timeout_s
         )
 
-    def wait_gone(self, pattern: str, *, timeout_s: float = 15.0) -> str:
+    def wait_gone(self, pattern: str, *, timeout_s: float = PATIENCE_S) -> str:
         """Wait until a pattern is not found any more; as `wait`."""
         return self.until(lambda text: not re.search(pattern, text, re.MULTILINE), f"no {pattern}", timeout_s)
 
@@ -133,7 +135,7 @@ class Screen:
                 raise TimeoutError(f"waited {timeout_s:g} s for {what}; the screen shows:\n{text}")
             time.sleep(POLL_S)
 
-    def wait_end(self, timeout_s: float = 15.0) -> int:
+    def wait_end(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait until the program has ended; returns its exit code, 128 more than a signal's number if that ended it."""
         self.until(lambda _: self._code.exists(), "the end of the program", timeout_s)
         return int(self._code.read_text("ascii"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.filter import Monochrome
 from textual.screen import ModalScreen, Screen
+from textual.worker import WorkerFailed, active_worker
 
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.tui.board import DEFAULT_LAYOUT
@@ -207,11 +209,19 @@ class AegisApp(Guarded, App[int]):
     def _handle_exception(self, error: Exception) -> None:
         """What Textual calls for every exception that nothing has caught; alone, it would end the session."""
         place = active_message_pump.get(None)
+        worker = active_worker.get(None)
+        if isinstance(error, WorkerFailed) and worker is not None and self._is_gone(worker.node):
+            logging.getLogger(__name__).info("a part of the screen failed while it was closed", exc_info=error)
+            return
         is_open = self.screen_stack and self._curtain is None
         if not isinstance(error, Exception) or not is_open or self.mishaps.are_too_many:
             super()._handle_exception(error)
             return
         self.survive(error, place)
+
+    def _is_gone(self, place: object) -> bool:
+        """Whether nobody sees that part any more: its worker may have begun after it was closed, and found nothing."""
+        return isinstance(place, Screen) and (place not in self.screen_stack or not place.is_attached)
 
     @work(group="hub")
     async def follow_hub(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual.command import CommandPalette
+from textual.worker import WorkerFailed
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.message.events import Broadcast
@@ -132,3 +134,23 @@ def test_so_many_failures_that_nothing_can_be_drawn_end_the_session(mishaps: lis
         row.note(ValueError("sudden"), "place")
     assert row.are_too_many
     mishaps.clear()
+
+
+@to_the_end
+async def test_a_palette_that_is_closed_before_it_has_begun_is_no_failure(
+    record: Record, mishaps: list[Exception]
+) -> None:
+    app = record(until=125).app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        palette = app.screen
+        assert isinstance(palette, CommandPalette)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is not palette and not palette.children)
+        with pytest.raises(WorkerFailed):
+            await palette._gather_commands("").wait()
+        assert isinstance(app.screen, DashboardScreen)
+        assert "has failed" not in screen_text(app)
+    assert mishaps == []
