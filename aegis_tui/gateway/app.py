@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -88,8 +89,14 @@ class GatewayApp:
             raise Rejected(503, "model.unavailable", "no model server is configured", "set AEGIS_BASE_URL")
         url, key = f"{base_url}/models", upstream_key(self._access)
         try:
-            async with self._upstream.open("GET", base_url, url, headers=key, timeout_s=_MODELS_TIMEOUT_S) as answer:
-                body = b"".join([chunk async for chunk in answer.chunks()])
+            async with (
+                asyncio.timeout(_MODELS_TIMEOUT_S),
+                self._upstream.open("GET", base_url, url, headers=key, timeout_s=_MODELS_TIMEOUT_S) as answer,
+            ):
+                body = await answer.whole()
+        except TimeoutError as error:
+            late = f"{base_url} did not list its models within {_MODELS_TIMEOUT_S:g} s"
+            raise Rejected(502, "model.unavailable", late, "Check it with: aegis-tui doctor") from error
         except AegisError as error:
             raise Rejected(502, error.code, error.message, error.hint) from error
         await request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])

@@ -23,7 +23,6 @@ _LOG = logging.getLogger(__name__)
 
 _FRESH_S = 2.0
 _TIMEOUT_S = 3.0
-_LIMIT_BYTES = 8 * 1024 * 1024
 
 Meters = dict[str, float | int | None]
 
@@ -125,14 +124,7 @@ class Engine:
                     "GET", base_url, url, headers=upstream_key(self._access), timeout_s=_TIMEOUT_S
                 ) as answer,
             ):
-                parts: list[bytes] = []
-                size_bytes = 0
-                async for chunk in answer.chunks():
-                    parts.append(chunk)
-                    size_bytes += len(chunk)
-                    if size_bytes > _LIMIT_BYTES:
-                        return None
-                return b"".join(parts) if answer.status == 200 else None
+                return await answer.whole() if answer.status == 200 else None
         except (AegisError, Rejected, TimeoutError):
             return None
 

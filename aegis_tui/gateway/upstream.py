@@ -29,6 +29,8 @@ _POOL_TIMEOUT_S = 30.0
 _KEEPALIVE_S = 4.0
 """Below the 5 s after which uvicorn, and so vLLM, closes an idle connection under our feet."""
 _REASON_CHARS = 300
+SMALL_BYTES = 8 << 20
+"""Far more than any list of models or page of metrics."""
 _BYTES = re.compile(r"bytearray\(b('.*'|\".*\")\)", re.DOTALL)
 """How h11 shows what is not HTTP."""
 _HUNG_UP = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
@@ -104,6 +106,20 @@ class UpstreamAnswer:
             body = unpacked(self._response.aiter_stream(), self.header(b"content-encoding"), self.base_url)
             async for chunk in body:
                 yield chunk
+
+    async def whole(self) -> bytes:
+        """The whole of a small body: a list of models, a page of metrics.
+
+        Raises:
+            ModelUnavailable: As `chunks`, or it is larger than `SMALL_BYTES`.
+        """
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > SMALL_BYTES:
+                what = f"{self.base_url} does not end its answer: more than {SMALL_BYTES >> 20} MiB"
+                raise ModelUnavailable(what, "Check it with: aegis-tui doctor")
+        return bytes(body)
 
 
 class Upstream:

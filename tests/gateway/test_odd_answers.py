@@ -81,3 +81,17 @@ def test_what_is_not_http_is_shown_without_the_words_of_a_library(gateway: Gatew
     message = gateway.client().post(CHAT, json={"model": "tiny"}).json()["error"]["message"]
     assert "illegal status line: 'SSH-2.0-OpenSSH_9.2'" in message
     assert "bytearray" not in message
+
+
+def test_a_list_of_models_that_does_not_end_is_given_up_with_the_servers_name(
+    gateway: Gateway, model_server: ModelServer
+) -> None:
+    async def answer(_: Seen) -> AsyncIterator[bytes]:
+        yield STREAM_HEAD
+        while True:
+            yield chunked(b"1," * 50_000)
+
+    model_server.answers["/v1/models"] = answer
+    passed = gateway.client().get("/v1/models")
+    assert passed.status_code == 502
+    assert f"{model_server.url}/v1 does not end its answer: more than 8 MiB" in passed.json()["error"]["message"]

@@ -18,7 +18,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 from urllib.parse import unquote
 
-from aegis_tui.adapters.http import httpx, needs_certificates
+from aegis_tui.adapters.http import get_whole, httpx, needs_certificates
 from aegis_tui.adapters.llm.assembly import ReplyAssembler
 from aegis_tui.adapters.llm.call_assembly import Odd
 from aegis_tui.adapters.llm.event_stream import DONE, OddBody, ReplyBody, parse_texts, show_piece
@@ -78,7 +78,7 @@ class OpenAIChat:
         attempt = 0
         while True:
             try:
-                response = await self._http.get("models", timeout=_CONNECT_TIMEOUT_S)
+                response = await get_whole(self._http, "models", deadline_s=_CONNECT_TIMEOUT_S)
                 self._note_server(response)
                 if not response.is_success:
                     raise self._problem(response, response.content)
@@ -190,7 +190,7 @@ class OpenAIChat:
     async def _with_served(self, error: ModelAbsent) -> AegisError:
         """The same error, with what the server does serve."""
         with suppress(AegisError, httpx.HTTPError):
-            response = await self._http.get("models", timeout=_CONNECT_TIMEOUT_S)
+            response = await get_whole(self._http, "models", deadline_s=_CONNECT_TIMEOUT_S)
             if response.is_success and (names := _model_names(response, self._server)):
                 served = inert(", ".join(names[:_LISTED_MODELS]))
                 return ModelAbsent(f"{error.message}; it serves: {served}", error.hint, **error.data)

@@ -42,7 +42,12 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
             ``model.key``).
         UsageError: The key file cannot be used.
     """
-    from aegis_tui.adapters.http import httpx, needs_certificates  # slow to import, and every hub imports this module
+    from aegis_tui.adapters.http import (  # slow to import, and every hub imports this module
+        EndlessAnswer,
+        get_whole,
+        httpx,
+        needs_certificates,
+    )
 
     url = normalise_base_url(base_url)
     await resolve_endpoint(url)
@@ -51,7 +56,9 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
     try:
         verify = needs_certificates(url)
         async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False, headers=headers, verify=verify) as client:
-            response = await client.get(f"{url}/models")
+            response = await get_whole(client, f"{url}/models", deadline_s=_TIMEOUT_S)
+    except EndlessAnswer as error:
+        raise ModelUnavailable(f"{url} does not list its models as OpenAI does: {error}", _HINT) from error
     except httpx.HTTPError as error:
         late = f" within {_TIMEOUT_S:g} s" if isinstance(error, httpx.TimeoutException) else ""
         # That nobody listens there is said by these words; another fault of the connection has a name worth telling.

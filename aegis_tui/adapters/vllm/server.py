@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from aegis_tui.adapters.http import httpx, needs_certificates
+from aegis_tui.adapters.http import get_whole, httpx, needs_certificates
 from aegis_tui.adapters.process import ProcessIdentity, end_process_tree, find_identity, is_same_process_alive
 from aegis_tui.errors import ModelUnavailable, UsageError
 
@@ -172,6 +172,6 @@ async def _get(url: str) -> str | None:
     with contextlib.suppress(httpx.HTTPError):
         verify = needs_certificates(url)
         async with httpx.AsyncClient(timeout=_ASK_TIMEOUT_S, trust_env=False, verify=verify) as client:
-            answer = await client.get(url)
+            answer = await get_whole(client, url, deadline_s=_ASK_TIMEOUT_S)
             return answer.text if answer.is_success else None
     return None

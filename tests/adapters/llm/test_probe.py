@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from aegis_tui.adapters.llm import probe
+from aegis_tui.adapters.llm.openai import OpenAIChat
 from aegis_tui.adapters.llm.probe import EndpointFound, probe_endpoint
 from aegis_tui.adapters.llm.trial import try_model
 from aegis_tui.errors import AegisError, ModelKeyRefused, ModelRefused, ModelUnavailable
@@ -24,7 +27,7 @@ def looked(reply: Any, *, key: str = "", status: int = 200, wants: str = "") -> 
     async def answer(request: HttpRequest) -> HttpReply:
         if wants and request.headers.get("authorization") != f"Bearer {wants}":
             return json_reply({"error": f"not {request.headers.get('authorization')}"}, 401)
-        if isinstance(reply, bytes):
+        if isinstance(reply, bytes) or hasattr(reply, "__anext__"):
             return HttpReply(status, reply)
         return json_reply(reply, status)
 
@@ -71,6 +74,43 @@ def test_what_is_no_list_of_models_is_none(reply: Any) -> None:
     with pytest.raises(ModelUnavailable, match="does not list its models") as caught:
         looked(reply)
     assert "AEGIS_BASE_URL" in caught.value.hint and "--base-url" in caught.value.hint
+
+
+async def without_end(piece: bytes, *, pause_s: float = 0.0) -> AsyncIterator[bytes]:
+    """A list of models that goes on for ever."""
+    yield b"["
+    while True:
+        yield piece
+        await asyncio.sleep(pause_s)
+
+
+def test_a_list_that_does_not_end_is_not_read_into_memory() -> None:
+    with pytest.raises(ModelUnavailable, match="does not end: more than 4 MiB"):
+        looked(without_end(b"1," * 50_000))
+
+
+def test_a_list_that_comes_drop_by_drop_is_given_up_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_TIMEOUT_S", 0.3)
+    with pytest.raises(ModelUnavailable, match=r"no model server answers at .* within 0.3 s"):
+        looked(without_end(b"1,", pause_s=0.02))
+
+
+def test_an_agent_does_not_read_such_a_list_either() -> None:
+    async def run() -> None:
+        async def answer(_: HttpRequest) -> HttpReply:
+            return HttpReply(200, without_end(b"1," * 50_000))
+
+        server = HttpServer(answer)
+        host, port = await server.start()
+        client = OpenAIChat(f"http://{host}:{port}/v1", attempts=1)
+        try:
+            with pytest.raises(ModelUnavailable, match="does not answer: EndlessAnswer"):
+                await client.list_models()
+        finally:
+            await client.close()
+            await server.stop()
+
+    asyncio.run(run())
 
 
 def test_a_server_that_refuses_says_why() -> None:
