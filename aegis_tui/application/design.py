@@ -112,6 +112,11 @@ def parse_design(
     return design
 
 
+def wire_fields(design: Design) -> dict[str, Any]:
+    """A design as it is sent to the hub: what its author wrote, so that the hub fills in what the run says."""
+    return design.model_dump(mode="json", exclude_unset=True)
+
+
 def build_design(
     data: object, *, name: str = "design", kinds: Collection[str] | None = None, ignore_case: bool = False
 ) -> Design:

@@ -77,7 +77,7 @@ EXAMPLES: Final = {
     "lock acquire": "lock acquire src/shop/routes.py --symbol add_route --wait 30",
     "lock release": "lock release src/shop/routes.py",
     "lock list": "lock list",
-    "lock break": "lock break lock7 --reason 'its holder is gone'",
+    "lock break": "lock break L7 --reason 'its holder is gone'",
     "lock import": "lock import _locks.json",
     "partition check": "partition check 'src/api/**' 'src/web/**'",
     "replay": "replay --to 120",

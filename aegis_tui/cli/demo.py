@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from aegis_tui.application.demo import Claim, Report, Result, judge, parse_promise
-from aegis_tui.application.design import load_design
+from aegis_tui.application.design import load_design, wire_fields
 from aegis_tui.application.run_options import run_options
 from aegis_tui.bootstrap.panes import close_workspace
 from aegis_tui.cli import output
@@ -105,7 +105,7 @@ def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: 
         "run:start",
         request_id=uuid.uuid4().hex,
         goal=design.goal,
-        design=design.model_dump(mode="json"),
+        design=wire_fields(design),
         options=options,
     )
     driver = ground.driver()

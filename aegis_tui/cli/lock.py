@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from aegis_tui.domain.lock.importing import OldLock
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Locks on files and regions.")
+
+_LOCK_ID = re.compile(r"L\d{1,18}")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 PathArgument = Annotated[str | None, typer.Argument(metavar="PATH", help="From the repository's root.")]
@@ -73,14 +76,35 @@ def list_locks(as_json: AsJson = False) -> int:
 
 @app.command(name="break")
 def break_lock(
-    lock_id: Annotated[str, typer.Argument(metavar="LOCK", help="The lock's id.")],
+    lock: Annotated[str, typer.Argument(metavar="LOCK", help="Its id, as lock list shows it, or its path.")],
     reason: Annotated[str, typer.Option("--reason", help="Told to its holder.")] = "broken by the person",
     as_json: AsJson = False,
 ) -> int:
     """Take another's lock away; everybody is told."""
-    here().hub().command("lock:break", lock_id=lock_id, reason=reason)
+    hub = here().hub()
+    lock_id = _lock_id(hub, lock)
+    hub.command("lock:break", lock_id=lock_id, reason=reason)
     output.result({"broken": lock_id}, as_json=as_json, lines=[f"{lock_id} is broken"])
     return 0
+
+
+def _lock_id(hub: HubQuick, named: str) -> str:
+    """The id of the lock that a person means: by its id, its number, or what it is on.
+
+    Raises:
+        UsageError: No lock is meant by that, or several.
+    """
+    if _LOCK_ID.fullmatch(named):
+        return named
+    meant = {
+        lock["lock_id"]
+        for name, lock in hub.state()["locks"].items()
+        if named in (f"#{lock['token']}", str(lock["token"]), name, lock["path"])
+    }
+    if len(meant) != 1:
+        what = "several locks are" if meant else "no lock is"
+        raise UsageError(f"{what} meant by {named}", "aegis-tui lock list shows the id of each")
+    return str(meant.pop())
 
 
 @app.command(name="import")

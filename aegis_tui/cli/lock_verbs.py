@@ -160,7 +160,7 @@ def release(
 def list_locks(*, as_json: bool = False) -> int:
     """Who holds what."""
     locks = [{"name": name, **lock} for name, lock in here().hub().state()["locks"].items()]
-    rows = [[k["name"], k["lock_type"], k["agent_id"], f"{k['expires_in_s']:.0f} s", f"#{k['token']}"] for k in locks]
+    rows = [[k["name"], k["lock_type"], k["agent_id"], f"{k['expires_in_s']:.0f} s", k["lock_id"]] for k in locks]
     output.result({"locks": locks}, as_json=as_json, lines=output.table(rows) or ["no lock is held"])
     return 0
 

@@ -146,10 +146,10 @@ def _notes(notes: list[str]) -> dict[str, str]:
 def _design_fields(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
-    from aegis_tui.application.design import load_design
+    from aegis_tui.application.design import load_design, wire_fields
     from aegis_tui.bootstrap.agents import installed_kinds
 
-    return load_design(path, kinds=installed_kinds()).model_dump(mode="json")
+    return wire_fields(load_design(path, kinds=installed_kinds()))
 
 
 DESIGN_WAITS = "  the run waits for your answer: open aegis-tui in another terminal and press ! (--yes agrees at once)"
@@ -240,10 +240,21 @@ def _wait(run: RunName = None, as_json: AsJson = False) -> int:
     """Follow a run to its end."""
     place = here()
     state = place.started_hub().state()
-    name = run or (state["run"] or {}).get("run")
+    current = (state["run"] or {}).get("run")
+    name = run or current
     if name is None:
         raise UsageError("there is no run", "start one: aegis-tui run GOAL")
+    if name != current and not _was_started(place, name):
+        raise UsageError(f"there is no run {name}", "aegis-tui runs names them")
     return follow(place, name, as_json=as_json)
+
+
+def _was_started(place: Place, name: str) -> bool:
+    """Whether the log has a run of that name."""
+    from aegis_tui.bootstrap.log import log_reader
+    from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
+
+    return any(item["run"] == name for item in past_runs(log_reader(place.paths).events(RUN_EVENTS)))
 
 
 def _steer(command_type: str, words: str) -> Callable[..., int]:

@@ -48,6 +48,15 @@ def test_a_held_lock_is_told_with_its_holder_and_its_time(served: ScratchWorkspa
     assert served.aegis("lock", "release", "a.py", "--instance", "frontend").code == 0
 
 
+@pytest.mark.parametrize("meant", ["{lock_id}", "#{token}", "{token}", "broken.py"])
+def test_a_lock_is_broken_by_whatever_a_person_calls_it(served: ScratchWorkspace, meant: str) -> None:
+    (lock,) = served.aegis("lock", "acquire", "broken.py", "--json").json["locks"]
+    assert lock["lock_id"] in served.aegis("lock", "list").out
+    assert served.aegis("lock", "break", meant.format(**lock)).out.strip() == f"{lock['lock_id']} is broken"
+    again = served.aegis("lock", "break", "broken.py")
+    assert again.code == 2 and "no lock is meant by broken.py" in again.err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_wait_that_is_interrupted_leaves_the_queue(
     served: ScratchWorkspace, person: HubQuick, number: signal.Signals

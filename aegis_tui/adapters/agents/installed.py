@@ -40,7 +40,7 @@ def find_kind(name: str) -> AgentKind:
         raise UsageError(f"there is no agent kind {name}", f"one of {', '.join(installed_kinds())}", is_certain=True)
     try:
         kind: AgentKind = entry.load()()
-    except Exception as error:  # the code of another package: whatever it raises ends this instance, not the hub
+    except (Exception, SystemExit) as error:  # another package's code: whatever it raises ends this instance alone
         _log.exception("an agent kind cannot be had", extra={"aegis_kind": name})
         words = f"the agent kind {name} cannot be had: {type(error).__name__}: {error}"
         raise UsageError(words, f"look at the package that has {entry.value}", is_certain=True) from error

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.effort import Effort
-from aegis_tui.domain.ids import HUB
+from aegis_tui.domain.ids import HUB, NATIVE
 from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.rules import own_instance, spec_path
 from aegis_tui.domain.lock.model import Draft
@@ -61,8 +61,16 @@ def parse_design(fields: dict[str, Any]) -> Design:
         raise DesignRefused(f"the design cannot be read: {lines}", "see contract section 4", issues=issues) from error
 
 
+def _with_kind(design: Design, kind: str) -> Design:
+    """The design with an agent kind for each feature that names none."""
+    features = (
+        item if "kind" in item.model_fields_set else item.model_copy(update={"kind": kind}) for item in design.features
+    )
+    return design.model_copy(update={"features": tuple(features)})
+
+
 def checked_design(
-    fields: dict[str, Any], facts: events.RunFacts, effort: Effort, *, unchecked: bool = False
+    fields: dict[str, Any], facts: events.RunFacts, effort: Effort, *, unchecked: bool = False, kind: str = NATIVE
 ) -> Design:
     """A design that may be dispatched in the repository that the facts are about.
 
@@ -71,11 +79,12 @@ def checked_design(
         facts: What is known of the repository.
         effort: What the whole request may still cost.
         unchecked: Whether a design without a check is good enough.
+        kind: The agent kind of features that name none.
 
     Raises:
         DesignRefused: It breaks a rule; `issues` names field, message and witness of each.
     """
-    design = parse_design(fields)
+    design = _with_kind(parse_design(fields), kind)
     if design.qa is None and not facts.qa_commands and not unchecked:
         raise DesignRefused(
             "no QA command is known for this repository",
@@ -110,7 +119,8 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
     design = None
     if command.design is not None:
         effort = Effort()
-        design = checked_design(command.design, command.facts, effort, unchecked=command.options.unchecked)
+        options = command.options
+        design = checked_design(command.design, command.facts, effort, unchecked=options.unchecked, kind=options.kind)
         check_agreeable(workspace, design, effort, ignore_case=command.facts.ignore_case)
     started = events.RunStarted(run=command.run, goal=command.goal, options=command.options, facts=command.facts)
     drafts: list[Draft] = [
@@ -151,7 +161,7 @@ def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_
     if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
         raise Refused("only the Commander proposes a design", code="design.role")
     effort = Effort()
-    design = checked_design(command.design, run.facts, effort, unchecked=run.options.unchecked)
+    design = checked_design(command.design, run.facts, effort, unchecked=run.options.unchecked, kind=run.options.kind)
     check_agreeable(workspace, design, effort, ignore_case=run.facts.ignore_case)
     drafts: list[Draft]
     if run.options.yes:

@@ -159,7 +159,9 @@ def _design(run: Run, data: events.DesignEvent) -> None:
         case events.DesignAgreed():
             run.design_id, run.design = data.design_id, data.design
             if data.design.foundation:
-                run.pieces[FOUNDATION] = Piece(name=FOUNDATION, spec_id=f"{run.run}-{FOUNDATION}")
+                run.pieces[FOUNDATION] = Piece(
+                    name=FOUNDATION, spec_id=f"{run.run}-{FOUNDATION}", kind=run.options.kind
+                )
             for item in data.design.features:
                 run.pieces[item.id] = Piece(
                     name=item.id,

@@ -19,7 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Label, TextArea
 
-from aegis_tui.application.design import dump_design, parse_design
+from aegis_tui.application.design import dump_design, parse_design, wire_fields
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.errors import DesignRefused, UsageError
@@ -184,7 +184,7 @@ class DesignScreen(Dialog[None]):
 
     async def _propose(self, design: Design) -> None:
         before = self._run.design_id
-        if await self.desk.command("design:propose", design=design.model_dump(mode="json")) is None:
+        if await self.desk.command("design:propose", design=wire_fields(design)) is None:
             return
         await self.desk.store.until(lambda: self._run.design_id != before, deadline_s=SETTLE_S)
         if self._run.design is not None:

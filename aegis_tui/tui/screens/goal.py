@@ -203,7 +203,7 @@ class GoalScreen(GoalDialog):
 
 
 def _load(text: str, root: Path) -> dict[str, Any]:
-    from aegis_tui.application.design import load_design
+    from aegis_tui.application.design import load_design, wire_fields
 
     try:
         found = root / Path(text).expanduser()
@@ -211,7 +211,7 @@ def _load(text: str, root: Path) -> dict[str, Any]:
         raise UsageError(f"there is no home folder for {text}", "name the file by its whole path") from error
     if found.exists() and not found.is_file():  # a pipe would hold the session up until somebody writes to it
         raise UsageError(f"{text} is not a file", "name a design file")
-    return load_design(found).model_dump(mode="json")
+    return wire_fields(load_design(found))
 
 
 class FeatureScreen(GoalDialog):
@@ -237,7 +237,7 @@ class FeatureScreen(GoalDialog):
 
     def wish(self) -> StartRun:
         """As `GoalDialog.wish`: a design of one feature."""
-        from aegis_tui.application.design import build_design
+        from aegis_tui.application.design import build_design, wire_fields
 
         goal = self.query_one("#goal", Prompt).text.strip()
         if not goal:
@@ -249,7 +249,7 @@ class FeatureScreen(GoalDialog):
             "partition": self.query_one("#globs", Input).value.split(),
         }
         design = build_design({"goal": goal, "features": [feature]})
-        return StartRun(goal, design.model_dump(mode="json"), self._options())
+        return StartRun(goal, wire_fields(design), self._options())
 
 
 def feature_id(goal: str) -> str:

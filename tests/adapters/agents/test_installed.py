@@ -28,6 +28,7 @@ ENTRIES = """
 [aegis_tui.agent_kinds]
 parrot = parrot_kind:Parrot
 broken = parrot_kind:Broken
+exiting = parrot_exit:Kind
 absent = no_such_module_anywhere:Kind
 native = parrot_kind:Parrot
 Two-Words = parrot_kind:Parrot
@@ -52,6 +53,7 @@ LAUNCH = Launch(
 def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another package that is installed."""
     (tmp_path / "parrot_kind.py").write_text(KIND)
+    (tmp_path / "parrot_exit.py").write_text("import sys\nsys.exit(7)\n")
     info = tmp_path / "parrot-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot\nVersion: 1.0\n")
@@ -61,7 +63,7 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kinds_are_listed_without_an_import_and_only_by_names_that_an_agent_id_can_hold() -> None:
-    assert installed_kinds() == ("native", "absent", "broken", "parrot")
+    assert installed_kinds() == ("native", "absent", "broken", "exiting", "parrot")
     assert "parrot_kind" not in sys.modules
 
 
@@ -80,6 +82,7 @@ def test_nobody_takes_the_place_of_the_kind_that_ships() -> None:
     [
         ("broken", "the agent kind broken cannot be had: RuntimeError: no beak"),
         ("absent", "the agent kind absent cannot be had: ModuleNotFoundError"),
+        ("exiting", "the agent kind exiting cannot be had: SystemExit: 7"),
         ("none", "there is no agent kind none"),
         ("Two-Words", "there is no agent kind Two-Words"),
     ],
