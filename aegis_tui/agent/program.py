@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
 from aegis_tui.agent.session import AgentSession, feed_keyboard, run_beside
 from aegis_tui.agent.settings import AgentSettings
-from aegis_tui.errors import AegisError
+from aegis_tui.errors import AegisError, HubUnavailable
 from aegis_tui.ports.llm import ChatModel
 from aegis_tui.ports.symbols import SymbolReader
+from aegis_tui.sdk.backoff import Backoff
 from aegis_tui.sdk.client import EnsembleClient
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 OpenModel = Callable[[str, str], ChatModel]
 """Base URL, token -> the model server at the other end of the gateway."""
 
@@ -38,13 +41,34 @@ async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader) -> N
     role = load_role(settings.role, folders=[Path(theirs)] if theirs else [])
     model = open_model(settings.base_url, settings.read_token())
     try:
-        async with EnsembleClient.from_environment() as link:
+        async with await _connect(screen, patience_s=settings.orphan_s) as link:
             session = AgentSession(settings, role, link=link, model=model, symbols=symbols, screen=screen)
             _follow_signals(session)
             async with keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines:
                 await run_beside(session.run(), feed_keyboard(session, lines))
     finally:
         await model.close()
+
+
+async def _connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
+    """The connection to the hub. One that is away is waited for, as it is later: a hub may be killed at any moment.
+
+    Raises:
+        HubUnavailable: It did not answer for so many seconds.
+        AegisError: It refused.
+    """
+    link, backoff, is_told = EnsembleClient.from_environment(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), False
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return await link.connect()
+        except HubUnavailable as error:
+            if error.code != HubUnavailable.code or time.monotonic() >= end:
+                raise
+            if not is_told:
+                screen.problem("the hub does not answer; waiting for it")
+                is_told = True
+        await asyncio.sleep(backoff.next_s())
 
 
 def _follow_signals(session: AgentSession) -> None:

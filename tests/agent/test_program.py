@@ -96,38 +96,46 @@ def paths(tmp_path: Path) -> Iterator[WorkspacePaths]:
 
 @asynccontextmanager
 async def room(paths: WorkspacePaths, worktree: Path) -> AsyncIterator[Room]:
-    scope = worktree.parent / "scope.json"
-    scope.write_text('{"partition": ["src/a/**"]}')
     async with open_hub(paths, port=0) as (address, _), CannedModel(socket=paths.runtime_dir / "m.sock") as server:
         hub = HubQuick(address)
         token_file = await asyncio.to_thread(join, hub)
-        pane = Pane()
-        environment = {
-            **os.environ,
-            "AEGIS_INSTANCE": "own",
-            "AEGIS_HUB": f"unix:{address.socket}",
-            "AEGIS_TOKEN_FILE": token_file,
-            "AEGIS_SCOPE_FILE": str(scope),
-            "OPENAI_BASE_URL": server.base_url,
-            "TERM": "xterm-256color",
-        }
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aegis_tui.agent"),
-            cwd=worktree,
-            env=environment,
-            stdin=pane.slave,
-            stdout=pane.slave,
-            stderr=pane.slave,
-            start_new_session=True,
-        )
-        try:
+        async with program(worktree, token_file, address.socket, server) as (pane, process):
             yield Room(pane, hub, server, process, worktree)
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
-            await process.wait()
-            pane.close()
+
+
+@asynccontextmanager
+async def program(
+    worktree: Path, token_file: str, hub_socket: str, server: CannedModel
+) -> AsyncIterator[tuple[Pane, asyncio.subprocess.Process]]:
+    scope = worktree.parent / "scope.json"
+    scope.write_text('{"partition": ["src/a/**"]}')
+    pane = Pane()
+    environment = {
+        **os.environ,
+        "AEGIS_INSTANCE": "own",
+        "AEGIS_HUB": f"unix:{hub_socket}",
+        "AEGIS_TOKEN_FILE": token_file,
+        "AEGIS_SCOPE_FILE": str(scope),
+        "OPENAI_BASE_URL": server.base_url,
+        "TERM": "xterm-256color",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "aegis_tui.agent"),
+        cwd=worktree,
+        env=environment,
+        stdin=pane.slave,
+        stdout=pane.slave,
+        stderr=pane.slave,
+        start_new_session=True,
+    )
+    try:
+        yield pane, process
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+        pane.close()
 
 
 def join(hub: HubQuick) -> str:
@@ -172,3 +180,25 @@ def test_the_program_works_in_a_pane_and_leaves_in_good_order(paths: WorkspacePa
             await scenario(at)
 
     asyncio.run(bounded())
+
+
+def test_a_hub_that_is_away_at_the_start_is_waited_for(paths: WorkspacePaths, worktree: Path) -> None:
+    """A hub that is killed while instances start must not cost each of them an attempt."""
+
+    async def scenario() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            token_file = await asyncio.to_thread(join, HubQuick(address))
+        async with (
+            CannedModel(socket=paths.runtime_dir / "m.sock") as server,
+            program(worktree, token_file, address.socket, server) as (pane, process),
+        ):
+            at = Room(pane, HubQuick(address), server, process, worktree)
+            await at.until(lambda: "waiting for it" in pane.text)
+            async with open_hub(paths, port=0) as (again, _):
+                at.hub = HubQuick(again)
+                await at.until_state("idle")
+                process.send_signal(signal.SIGTERM)
+                assert await asyncio.wait_for(process.wait(), 10) == 0
+            assert pane.text.count("waiting for it") == 1
+
+    asyncio.run(scenario())
