@@ -11,7 +11,6 @@ from aegis_tui.cli.place import here
 from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-GOAL_ROOM = 60
 
 
 def _runs(as_json: AsJson = False) -> int:
@@ -27,11 +26,10 @@ def _runs(as_json: AsJson = False) -> int:
 
 
 def _row(run: dict[str, Any]) -> list[str]:
-    goal = str(run["goal"] or "").split("\n", 1)[0]
     took = "" if run["duration_s"] is None else f"{run['duration_s']:.0f} s"
     outcome = f"{run['commit'][:10]} on {run['branch']}" if run["commit"] else str(run["error"] or "")
     at = str(run["started_at"] or "")[:16].replace("T", " ")
-    return [run["run"], run["state"] or "?", at, took, goal[:GOAL_ROOM] + "…" * (len(goal) > GOAL_ROOM), outcome]
+    return [run["run"], run["state"] or "?", at, took, output.short(run["goal"]), outcome]
 
 
 def _transcript(

@@ -94,7 +94,7 @@ def status(as_json: AsJson = False) -> int:
 
 @app.command()
 def repair(as_json: AsJson = False) -> int:
-    """Make a damaged log usable again, with what can be read of it; the damaged one is kept."""
+    """Make a damaged log usable again; what follows the first damage is lost, and the damaged file is kept."""
     from aegis_tui.bootstrap.log import repair_log
 
     done = repair_log(here().paths)

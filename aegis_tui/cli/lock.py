@@ -44,6 +44,8 @@ def acquire(
     as_json: AsJson = False,
 ) -> int:
     """Take a lock, or say who holds it (exit 4)."""
+    if path and file:
+        raise UsageError("PATH and --file name the same thing, and both are given", "give one of the two")
     return lock_verbs.acquire(
         path or file,
         lines=lines,

@@ -54,6 +54,8 @@ def run_plain(arguments: list[str]) -> int | None:
     paths, options = found
     options.setdefault("as_json", False)
     match arguments[1], paths:
+        case "acquire", [_] if "file" in options:
+            return None
         case "acquire", [] | [_]:
             named = options.pop("file", None)
             return acquire(paths[0] if paths else named, **options)

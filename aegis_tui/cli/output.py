@@ -109,3 +109,9 @@ def table(rows: Iterable[Iterable[str]]) -> list[str]:
     cells = [[inert(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))] if cells else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def short(text: str | None, room: int = 60) -> str:
+    """The first line of a text, cut to so many characters."""
+    line = (text or "").strip().partition("\n")[0]
+    return line[:room] + "…" * (len(line) > room)

@@ -76,7 +76,7 @@ def _run_state(run: dict[str, Any]) -> str:
 
 
 def _run_lines(run: dict[str, Any], done: dict[str, Any]) -> Iterator[str]:
-    yield f"{run['run']}: {run['goal']}"
+    yield f"{run['run']}: {output.short(run['goal'])}"
     state, error = _run_state(run), run["error"] or {}
     stage = run["stage"] if state in ("open", "done") else f"{state} in {run['stage']}"
     yield f"{stage}, {done['completed']} of {done['total']} pieces composed"

@@ -48,6 +48,11 @@ def test_a_held_lock_is_told_with_its_holder_and_its_time(served: ScratchWorkspa
     assert served.aegis("lock", "release", "a.py", "--instance", "frontend").code == 0
 
 
+def test_a_path_and_the_option_of_the_same_meaning_are_not_both_taken(served: ScratchWorkspace) -> None:
+    refused = served.aegis("lock", "acquire", "one.py", "--file", "other.py")
+    assert refused.code == 2 and "PATH and --file" in refused.err
+
+
 @pytest.mark.parametrize("meant", ["{lock_id}", "#{token}", "{token}", "broken.py"])
 def test_a_lock_is_broken_by_whatever_a_person_calls_it(served: ScratchWorkspace, meant: str) -> None:
     (lock,) = served.aegis("lock", "acquire", "broken.py", "--json").json["locks"]

@@ -57,3 +57,22 @@ def test_where_nothing_can_be_read_the_same_command_gives_a_hub_that_runs_again(
     assert served.aegis("hub", "start").code == 0
     assert served.aegis("lock", "acquire", "a.py").code == 0
     assert served.events()[-1]["seq"] > last + 1
+
+
+def test_a_log_that_is_no_file_is_left_to_the_person(served: ScratchWorkspace) -> None:
+    assert served.aegis("lock", "acquire", "b.py").code == 0
+    served.aegis("hub", "stop")
+    (log,) = (served.folder / "state").rglob("log.db")
+    kept = log.with_name("kept.db")
+    log.rename(kept)
+    log.mkdir()
+    try:
+        ok, found, fix = log_check(served)
+        assert (ok, found) == (False, f"{log} is not a file") and fix.startswith("move it away")
+        for words in (("hub", "repair"), ("hub", "start")):
+            refused = served.aegis(*words)
+            assert refused.code != 0 and "is not a file" in refused.err and "move it away" in refused.err
+    finally:
+        log.rmdir()
+        kept.rename(log)
+    assert served.aegis("hub", "start").code == 0

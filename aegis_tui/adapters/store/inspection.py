@@ -51,7 +51,7 @@ def find_damage(path: Path) -> str | None:
     """What is wrong with a log, in words; None when every page and every row of it is sound.
 
     Raises:
-        StoreError: A newer program wrote it.
+        StoreError: A newer program wrote it, or it is no file.
     """
     try:
         check_unopened(path)
@@ -60,17 +60,19 @@ def find_damage(path: Path) -> str | None:
         with open_unchanged(path) as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")]
             return _damaged_row(connection) if found == ["ok"] else "; ".join(found)
-    except NewerFormat:
+    except NotOurs:
         raise
     except (sqlite3.Error, StoreError) as error:
         return str(error)
 
 
-class NewerFormat(StoreError):
-    """A newer program wrote the log: it is not damaged, and not ours to change."""
+class NotOurs(StoreError):
+    """A newer program wrote the log, or it is no file at all: it is not damaged, and not ours to change."""
 
 
 def _has_content(path: Path) -> bool:
+    if path.exists() and not path.is_file():
+        raise NotOurs(f"{path} is not a file", "move it away; the next start begins a new log")
     return path.exists() and path.stat().st_size > 0
 
 
@@ -79,7 +81,7 @@ def _newest(path: Path) -> int:
         return 0
     with open_unchanged(path) as connection:
         if connection.execute("PRAGMA user_version").fetchone()[0] > FORMAT_VERSION:
-            raise NewerFormat(f"{path} was written by a newer aegis-tui", "update aegis-tui")
+            raise NotOurs(f"{path} was written by a newer aegis-tui", "update aegis-tui")
         if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'event'").fetchone()[0]:
             return 0
         return int(connection.execute("SELECT max(seq) FROM event").fetchone()[0] or 0)
