@@ -15,6 +15,9 @@ import httpx as httpx  # noqa: E402  # only after the line above
 ANSWER_LIMIT_BYTES = 4 << 20
 """Far more than any list of models or page of metrics; more is a server that does not end its answer."""
 
+_OF_THE_TRANSFER = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""What no longer holds of a body that has been read."""
+
 
 class EndlessAnswer(httpx.HTTPError):
     """A server whose answer is larger than any that was asked for."""
@@ -47,10 +50,6 @@ async def get_whole(client: httpx.AsyncClient, url: str, *, deadline_s: float) -
         raise httpx.ReadTimeout(f"no whole answer within {deadline_s:g} s") from error
     headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_TRANSFER]
     return httpx.Response(answer.status_code, headers=headers, content=bytes(body), request=answer.request)
-
-
-_OF_THE_TRANSFER = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""What no longer holds of a body that has been read."""
 
 
 def needs_certificates(url: str) -> bool:

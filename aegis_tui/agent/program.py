@@ -87,6 +87,9 @@ def run_agent(open_model: OpenModel, symbols: SymbolReader) -> int:
     except AegisError as error:
         screen.problem(f"{error}. {error.hint}" if error.hint else str(error))
         return error.exit_code
+    except KeyboardInterrupt:  # while the hub is waited for: later the session takes it
+        screen.problem("interrupted")
+        return 130
     except Exception as error:  # the last border: the pane shows why, the hub was told by the session
         logging.getLogger(__name__).exception("the agent failed")
         screen.problem(error_words(error))

@@ -68,8 +68,11 @@ def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:
         damage = SqliteLogFile(paths.log_db).find_damage()
     except StoreError as error:
         return LogLook(error.message, error)
-    except AegisError:
+    except AegisError:  # no repository, which another check says
         return LogLook("none yet")
+    except OSError as error:
+        words = f"cannot be looked at: {error.strerror}"
+        return LogLook(words, StoreError(words, f"make it readable for yourself: {error.filename}"))
     return LogLook("sound") if damage is None else LogLook(damage, StoreError(damage, "aegis-tui hub repair"))
 
 

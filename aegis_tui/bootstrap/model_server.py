@@ -31,6 +31,10 @@ async def served_models(base_url: str) -> list[str]:
 
 
 async def look_at(base_url: str) -> dict[str, Any]:
-    """As `look_at_server`."""
+    """The endpoint and the metrics of a model server, as contract 9 has them; the key is sent where there is one.
+
+    Raises:
+        UsageError: The address is none, or lies outside the boundary.
+    """
     probe = partial(probe_endpoint, find_key=ModelKey(os.environ).read)
     return await look_at_server(base_url, probe=probe, read_metrics=server.read_metrics)

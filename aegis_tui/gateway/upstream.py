@@ -29,8 +29,8 @@ _POOL_TIMEOUT_S = 30.0
 _KEEPALIVE_S = 4.0
 """Below the 5 s after which uvicorn, and so vLLM, closes an idle connection under our feet."""
 _REASON_CHARS = 300
-SMALL_BYTES = 8 << 20
-"""Far more than any list of models or page of metrics."""
+SMALL_BYTES = 4 << 20
+"""Far more than any list of models or page of metrics; as much as those who ask the gateway take."""
 _BYTES = re.compile(r"bytearray\(b('.*'|\".*\")\)", re.DOTALL)
 """How h11 shows what is not HTTP."""
 _HUNG_UP = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)

@@ -25,7 +25,7 @@ class Wired:
     """What the hub's process keeps of a workflow and its adapters."""
 
     workflow: Workflow
-    """Not yet started."""
+    """The loops of a run; `WorkflowService.start` starts them."""
     preflight: Preflight
     sockets_dir: Path
     """Where agents find the hub's socket and the gateway's; removed when the hub ends."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class ServedModel(Protocol):
-    """A server that was started."""
+    """A server that was started by `LocalServer.start`, and the model that it serves."""
 
     @property
     def pid(self) -> int:
@@ -17,7 +17,7 @@ class ServedModel(Protocol):
 
     @property
     def url(self) -> str:
-        """Base URL, ending in `/v1`."""
+        """Where it answers, as other commands take it for `--base-url`; ends in `/v1`."""
         ...
 
     @property
@@ -27,15 +27,15 @@ class ServedModel(Protocol):
 
 
 class LocalServer(Protocol):
-    """The one server of this user."""
+    """The one model server that this user has started on this machine, whichever process asks."""
 
     @property
     def log(self) -> Path:
-        """What it says."""
+        """The file that takes all that it prints, from its last start on; it need not exist."""
         ...
 
     def find(self) -> ServedModel | None:
-        """The server that runs, or None."""
+        """The server whose process still runs, also while it loads; None when there is none."""
         ...
 
     def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:

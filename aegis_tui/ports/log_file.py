@@ -39,11 +39,11 @@ class LogFile(Protocol):
     """The file of one workspace's log."""
 
     def exists(self) -> bool:
-        """Whether there is a log."""
+        """Whether there is a file at its place, sound or not; a workspace in which nothing was logged has none."""
         ...
 
     def make_log(self) -> EventLog:
-        """The log in it, not yet opened."""
+        """The log that this file holds; the caller opens it, and closes it again."""
         ...
 
     def find_damage(self) -> str | None:

@@ -26,7 +26,7 @@ class FileChange:
 
 
 class Checkout(NamedTuple):
-    """A worktree that is there."""
+    """A worktree whose folder exists and whose making git has finished."""
 
     folder: Path
     inode: int

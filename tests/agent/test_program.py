@@ -202,3 +202,21 @@ def test_a_hub_that_is_away_at_the_start_is_waited_for(paths: WorkspacePaths, wo
             assert pane.text.count("waiting for it") == 1
 
     asyncio.run(scenario())
+
+
+def test_ctrl_c_while_the_hub_is_waited_for_ends_it_with_a_word(paths: WorkspacePaths, worktree: Path) -> None:
+    async def scenario() -> None:
+        async with open_hub(paths, port=0) as (address, _):
+            token_file = await asyncio.to_thread(join, HubQuick(address))
+        async with (
+            CannedModel(socket=paths.runtime_dir / "m.sock") as server,
+            program(worktree, token_file, address.socket, server) as (pane, process),
+        ):
+            at = Room(pane, HubQuick(address), server, process, worktree)
+            await at.until(lambda: "waiting for it" in pane.text)
+            process.send_signal(signal.SIGINT)
+            assert await asyncio.wait_for(process.wait(), 10) == 130
+            await at.until(lambda: "interrupted" in pane.text)
+            assert "Traceback" not in pane.text
+
+    asyncio.run(scenario())

@@ -17,6 +17,7 @@ import pytest
 
 from aegis_tui.application import doctor as doctor_module
 from aegis_tui.application.doctor import Check, missing
+from aegis_tui.bootstrap.log import look_at_log
 from aegis_tui.bootstrap.machine import make_doctor
 from aegis_tui.config import Settings
 from aegis_tui.testing.canned_llm import Canned, CannedModel, calls, says
@@ -232,3 +233,9 @@ def test_the_command_ends_with_5_and_every_fix_when_something_essential_is_missi
     done = run_command("doctor", folder=folder, environ=environ)
     assert done.returncode == 5
     assert "MISSING  model" in done.stdout
+
+
+def test_a_log_that_cannot_be_looked_at_is_told_and_ends_nothing(folder: Path) -> None:
+    found = look_at_log(folder, {"XDG_STATE_HOME": f"/tmp/{'x' * 300}", "HOME": "/tmp"})
+    assert found.found == "cannot be looked at: File name too long"
+    assert found.error is not None and found.error.hint.startswith("make it readable")

@@ -94,4 +94,4 @@ def test_a_list_of_models_that_does_not_end_is_given_up_with_the_servers_name(
     model_server.answers["/v1/models"] = answer
     passed = gateway.client().get("/v1/models")
     assert passed.status_code == 502
-    assert f"{model_server.url}/v1 does not end its answer: more than 8 MiB" in passed.json()["error"]["message"]
+    assert f"{model_server.url}/v1 does not end its answer: more than 4 MiB" in passed.json()["error"]["message"]

@@ -18,11 +18,11 @@ class SqliteLogFile:
         self._path = path
 
     def exists(self) -> bool:
-        """Whether there is a log."""
+        """Whether there is a file at its place, sound or not; a workspace in which nothing was logged has none."""
         return self._path.exists()
 
     def make_log(self) -> EventLog:
-        """The log in it, not yet opened."""
+        """The log that this file holds; the caller opens it, and closes it again."""
         return SqliteEventLog(self._path)
 
     def find_damage(self) -> str | None:
