@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
+from aegis_tui.adapters.process import end_child
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.outcome import Outcome
@@ -57,9 +58,8 @@ async def _ask_child(question: bytes) -> bytes:
         _LOG.warning("output of a check was not read in time")
         return b""
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            child.kill()
-        await child.wait()
+        if child.returncode is None:
+            await end_child(child)
     if child.returncode:
         _LOG.warning("output of a check was not read", extra={"reason": complaint[-500:].decode("utf-8", "replace")})
     return said

@@ -7,13 +7,14 @@ all that it imports, for more than half of its start.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import logging
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from aegis_tui.adapters.process import end_child
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -39,9 +40,7 @@ async def compile_package(package: Path = PACKAGE) -> None:
         await process.wait()
     finally:
         if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await end_child(process)
 
 
 def _is_wanted(package: Path) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aegis_tui.adapters.llm.key import KEPT_NAME
+from aegis_tui.adapters.process import end_child
 from aegis_tui.domain.ids import hash_token
 from aegis_tui.errors import Unavailable
 from aegis_tui.sdk.discovery import WorkspacePaths, is_running, process_start_time
@@ -106,9 +107,7 @@ class GatewayProcess:
         try:
             await self._wait_until_it_serves(process, log, said_before)
         except BaseException:  # nobody would find it to end it
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await end_child(process)
             raise
         self._process = process
 

@@ -25,6 +25,7 @@ _PROC = Path("/proc")
 _HAS_PROC = (_PROC / "self" / "environ").exists()
 _KILL_ROUNDS = 5
 _KILL_WAIT_S = 1.0
+_CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,38 @@ def kill_child(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
+
+
+async def end_child(process: asyncio.subprocess.Process) -> None:
+    """Kill a child, read away what its pipes still hold, and wait for it.
+
+    A cancellation takes effect afterwards, however many come: a child that is not waited for leaves its pipes open.
+    """
+    kill_child(process)
+    cancelled: asyncio.CancelledError | None = None
+    while True:
+        try:
+            await _drain_and_wait(process)
+            break
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _drain_and_wait(process: asyncio.subprocess.Process) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    for stream in (process.stdout, process.stderr):
+        # Without this the transports of the pipes would not see their end, and not close.
+        with contextlib.suppress(OSError):
+            while stream is not None and await stream.read(_CHUNK_BYTES):
+                pass
+    await process.wait()
+    if process.stdin is not None:
+        # A write to a child that had gone is no news any more.
+        with contextlib.suppress(OSError):
+            await process.stdin.wait_closed()
 
 
 def _collect(

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from aegis_tui.adapters.disk import FolderMeter
-from aegis_tui.adapters.process import end_marked, kill_child
+from aegis_tui.adapters.process import end_child, end_marked
 from aegis_tui.errors import Unavailable
 from aegis_tui.ports.program import TAIL_BYTES, Bounds, ProgramResult
 
@@ -152,11 +152,12 @@ class _Kept:
 
 async def _end_session(process: asyncio.subprocess.Process) -> None:
     """End what is left of its group: first with SIGTERM, which a program may use to clean up."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
+    try:
+        with contextlib.suppress(ProcessLookupError, PermissionError, TimeoutError):
+            os.killpg(process.pid, signal.SIGTERM)
             async with asyncio.timeout(_GRACE_S):
                 await process.wait()
-        os.killpg(process.pid, signal.SIGKILL)
-    kill_child(process)
-    await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await end_child(process)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from aegis_tui.adapters.process import (
     MARKER_VARIABLES,
     ProcessIdentity,
+    end_child,
     end_process_tree,
     find_identity,
     is_same_process_alive,
@@ -141,3 +143,18 @@ def test_one_that_bears_the_marker_does_not_end_itself() -> None:
     environment = os.environ | dict(zip(MARKER_VARIABLES, ("w9", "k9"), strict=True))
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stdout.strip()) == (0, "0"), done.stderr
+
+
+@pytest.mark.parametrize("cancels", [0, 1, 2, 5])
+def test_a_child_is_waited_for_however_often_the_task_that_ends_it_is_cancelled(cancels: int) -> None:
+    async def end() -> tuple[int | None, bool]:
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec("sleep", "60", stdin=pipe, stdout=pipe)
+        task = asyncio.create_task(end_child(child))
+        for _ in range(cancels):
+            await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.wait([task])
+        return child.returncode, task.cancelled()
+
+    assert asyncio.run(end()) == (-9, cancels > 0)

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from aegis_tui.adapters.git.environment import outside_environment
 from aegis_tui.adapters.git.folder import is_folder
+from aegis_tui.adapters.process import end_child
 from aegis_tui.domain.git_refusal import read_refusal
 from aegis_tui.errors import GitError, GitUnavailable
 
@@ -244,8 +245,7 @@ def _source(stdin: bytes | Path) -> Iterator[int | BinaryIO]:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Kill a git that is not wanted any more, with its helpers, and reap it."""
     _kill(process)
-    # communicate() also drains the pipes, without which their transports would stay open.
-    await asyncio.shield(process.communicate())
+    await end_child(process)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

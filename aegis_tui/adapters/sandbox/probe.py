@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aegis_tui.adapters.process import end_child
 from aegis_tui.adapters.sandbox.remedy import first_words
 from aegis_tui.config import Limits
 from aegis_tui.ports.sandbox import SandboxSpec
@@ -135,8 +136,7 @@ async def _run(argv: Sequence[str]) -> tuple[int, str, str]:
         return 124, "", f"no answer within {_DEADLINE_S:.0f} s"
     finally:
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            await end_child(process)
     return process.returncode or 0, out.decode(errors="replace").strip(), err.decode(errors="replace")
 
 

@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from aegis_tui.adapters.process import kill_child
+from aegis_tui.adapters.process import end_child, kill_child
 from aegis_tui.adapters.tmux.protocol import Changed, ControlParser, Output, Reply, command_line
 from aegis_tui.errors import TerminalError
 from aegis_tui.sdk.backoff import Backoff
@@ -121,17 +121,8 @@ class ControlClient:
         self._end()
         self._reader.cancel()
         await asyncio.wait([self._reader])
-        # Whatever still comes is read away, so that the pipe's transport sees its end and closes.
-        if self._process.stdout is not None:
-            with contextlib.suppress(ValueError):
-                while await self._process.stdout.read(_CHUNK_BYTES):
-                    pass
-        await self._process.wait()
         # What a write to a client that had gone met is known by its lost replies; nobody else would ask for it.
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-            with contextlib.suppress(OSError):
-                await self._process.stdin.wait_closed()
+        await end_child(self._process)
 
     async def _read(self) -> None:
         parser = ControlParser()

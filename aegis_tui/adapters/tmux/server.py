@@ -21,7 +21,7 @@ import libtmux
 from libtmux.common import get_version_str, tmux_cmd
 from libtmux.exc import LibTmuxException
 
-from aegis_tui.adapters.process import ProcessIdentity, find_identity, is_same_process_alive, kill_child
+from aegis_tui.adapters.process import ProcessIdentity, end_child, find_identity, is_same_process_alive
 from aegis_tui.adapters.tmux.config import (
     BIRTH_HEIGHT,
     BIRTH_WIDTH,
@@ -190,8 +190,7 @@ class TmuxServer:
             raise TerminalError(f"tmux {commands[0][0]} did not answer in {DEADLINE_S:g} s") from error
         finally:
             if process.returncode is None:
-                kill_child(process)
-                await process.communicate()
+                await end_child(process)
         return ForkReply(
             process.returncode == 0, out.decode("utf-8", "replace"), err.decode("utf-8", "replace").strip()
         )
@@ -279,7 +278,6 @@ class TmuxServer:
             log.warning("tmux start hangs", extra={"tmux_socket": self.socket_name})
         finally:
             if process.returncode is None:
-                kill_child(process)
-                await process.wait()
+                await end_child(process)
         if process.returncode:
             await asyncio.sleep(pause_s)
