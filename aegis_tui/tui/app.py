@@ -220,8 +220,13 @@ class AegisApp(Guarded, App[int]):
         self.survive(error, place)
 
     def _is_gone(self, place: object) -> bool:
-        """Whether nobody sees that part any more: its worker may have begun after it was closed, and found nothing."""
-        return isinstance(place, Screen) and (place not in self.screen_stack or not place.is_attached)
+        """Whether nobody sees that part any more: its worker may have begun after it was closed, and found nothing.
+
+        A session that ends closes what is on a screen before the screen itself.
+        """
+        if not isinstance(place, Screen):
+            return False
+        return not self.is_running or place not in self.screen_stack or not place.is_attached
 
     @work(group="hub")
     async def follow_hub(self) -> None:

@@ -154,3 +154,23 @@ async def test_a_palette_that_is_closed_before_it_has_begun_is_no_failure(
         assert isinstance(app.screen, DashboardScreen)
         assert "has failed" not in screen_text(app)
     assert mishaps == []
+
+
+@to_the_end
+async def test_a_palette_that_finds_nothing_while_the_session_ends_is_no_failure(
+    record: Record, mishaps: list[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = record(until=125).app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        palette = app.screen
+        assert isinstance(palette, CommandPalette)
+        await palette.remove_children()
+        with monkeypatch.context() as patch:
+            patch.setattr(app, "_running", False)
+            with pytest.raises(WorkerFailed):
+                await palette._gather_commands("").wait()
+        assert palette in app.screen_stack
+    assert mishaps == []
