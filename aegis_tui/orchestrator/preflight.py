@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.ids import NATIVE
-from aegis_tui.domain.qa.detect import detect_qa, wanted_files
+from aegis_tui.domain.qa.detectors import detect_qa, wanted_files
 from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import RunFacts, RunOptions

@@ -10,7 +10,7 @@ import pytest
 from aegis_tui.application.bundle import Scrubber
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.blame import blame
-from aegis_tui.domain.qa.detect import detect_qa
+from aegis_tui.domain.qa.detectors import detect_qa
 from aegis_tui.domain.qa.outcome import Outcome
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.domain.tool.reading import _object_in

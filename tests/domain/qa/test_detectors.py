@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 import pytest
 
-from aegis_tui.domain.qa.detect import TESTS_READ, detect_qa, wanted_files
+from aegis_tui.domain.qa.detectors import BUILD_FILES_READ, DETECTORS, TESTS_READ, detect_qa, wanted_files
+from aegis_tui.domain.qa.detectors.base import QaDetector, Read
 
 PYTEST, UNITTEST = "python3 -m pytest -q", "python3 -m unittest discover"
 CASE = "import unittest\nclass T(unittest.TestCase):\n    def test_a(self): pass\n"
@@ -76,3 +79,43 @@ def test_build_files_are_read_however_many_tests_there_are() -> None:
     assert {name[13] for name in wanted[2:]} == {"0", "1", "2", "3", "4"}, "the tests that are read are spread out"
     texts = {name: files[name] for name in wanted}
     assert detect_qa(files, lambda name: texts.get(name, "")) == (PYTEST,)
+
+
+class ZigDetector:
+    """A detector that is not in `DETECTORS`: it reads one build file and many test files."""
+
+    name = "zig"
+
+    def wants(self, path: str) -> bool:
+        return path.endswith("build.zig") or self.is_test(path)
+
+    def is_test(self, path: str) -> bool:
+        return path.endswith(".test.zig")
+
+    def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
+        if "addTest" in read("build.zig"):
+            yield "zig build test"
+
+
+def test_another_detector_is_asked_like_those_of_the_package() -> None:
+    files = {"test_a.py": CASE, "build.zig": "b.addTest(.{})", "README.md": ""}
+    detectors = (*DETECTORS, ZigDetector())
+    wanted = wanted_files(files, detectors=detectors)
+    assert wanted == ["build.zig", "test_a.py"]
+    texts = {name: files[name] for name in wanted}
+    assert detect_qa(files, lambda name: texts.get(name, ""), detectors=detectors) == (UNITTEST, "zig build test")
+    assert wanted_files(files) == ["test_a.py"]
+
+
+def test_the_files_of_another_detector_are_limited_like_those_of_the_package() -> None:
+    files = [f"p{number:03}/build.zig" for number in range(BUILD_FILES_READ + 20)]
+    files += [f"p/{number:03}.test.zig" for number in range(TESTS_READ * 3)]
+    wanted = wanted_files(files, detectors=(ZigDetector(),))
+    assert sum(path.endswith("build.zig") for path in wanted) == BUILD_FILES_READ
+    assert sum(path.endswith(".test.zig") for path in wanted) == TESTS_READ
+
+
+def test_every_detector_keeps_the_protocol_and_has_a_unique_name() -> None:
+    assert [detector for detector in DETECTORS if not isinstance(detector, QaDetector)] == []
+    names = [detector.name for detector in DETECTORS]
+    assert len(set(names)) == len(names)

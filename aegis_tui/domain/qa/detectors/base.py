@@ -1,0 +1,56 @@
+"""What a detector of one ecosystem is, and which folders of a repository detectors look into. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import Protocol, runtime_checkable
+
+Read = Callable[[str], str]
+"""The text of a tracked file; empty for one that is not at hand."""
+
+_ASIDE = frozenset({"node_modules", "vendor", "third_party", "testdata", "fixtures", "examples", "example", "docs"})
+
+
+@runtime_checkable
+class QaDetector(Protocol):
+    """Finds the QA commands of one ecosystem by its build files. It guesses nothing."""
+
+    @property
+    def name(self) -> str:
+        """The ecosystem; no other detector has the same."""
+        ...
+
+    def wants(self, path: str) -> bool:
+        """True for a tracked file that it may read."""
+        ...
+
+    def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
+        """Find the commands, in the order in which they run; none when it is not sure.
+
+        Args:
+            files: All tracked paths.
+            read: Gives the text of a file that it wants.
+        """
+        ...
+
+
+@runtime_checkable
+class SamplesTests(Protocol):
+    """A detector that also looks into test files. A repository may have thousands, so it gets only some of them."""
+
+    def is_test(self, path: str) -> bool:
+        """True for a file that it wants and of which a sample is enough."""
+        ...
+
+
+def folders_of(files: Collection[str], manifest: str) -> list[str]:
+    """Folders of a manifest, at most two levels down, with a slash at their end; the root is empty."""
+    found = [path.removesuffix(manifest) for path in files if path == manifest or path.endswith(f"/{manifest}")]
+    near = [folder for folder in found if folder.count("/") <= 2 and not is_aside(folder)]
+    return sorted(folder for folder in near if re.fullmatch(r"[\w./@+-]*", folder))[:4]
+
+
+def is_aside(path: str) -> bool:
+    """True for a file of a folder that holds examples, test data or the code of others."""
+    return any(part in _ASIDE for part in path.split("/")[:-1])
