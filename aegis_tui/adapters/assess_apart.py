@@ -20,7 +20,7 @@ from aegis_tui.adapters.process import end_child
 from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.outcome import Outcome
-from aegis_tui.domain.qa.readers.base import Reader
+from aegis_tui.domain.qa.readers.base import QaReader
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _MEMORY_BYTES = 2 * 1024**3
 _REMEDY = "let the command print less, or see its output: aegis-tui qa --output CHECK"
 
 
-async def assess_apart(command: str, outcome: Outcome, tools: Sequence[Reader]) -> CheckResult:
+async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
     """As `assess`; what is long in another process, and `not_run` where that does not come to an end."""
     if len(outcome.output) + sum(len(file.content) for file in outcome.files) <= LARGE:
         return await asyncio.to_thread(assess, command, outcome, tools=tools)

@@ -17,7 +17,7 @@ from aegis_tui.domain.qa.assess import assess
 from aegis_tui.domain.qa.blame import blame
 from aegis_tui.domain.qa.check import CheckResult, QaCheck
 from aegis_tui.domain.qa.outcome import Outcome
-from aegis_tui.domain.qa.readers.base import Reader
+from aegis_tui.domain.qa.readers.base import QaReader
 from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.scope.partition import PartitionTable
@@ -51,7 +51,7 @@ def commands_of(run: Run) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-Read = Callable[[str, Outcome, Sequence[Reader]], Awaitable[CheckResult]]
+Read = Callable[[str, Outcome, Sequence[QaReader]], Awaitable[CheckResult]]
 """Reads how a command line ended, with the test tools that it is known to start."""
 
 TellBase = Callable[[tuple[QaCheck, ...]], Awaitable[object]]
@@ -225,7 +225,7 @@ async def _blamed(run: Run, table: PartitionTable, failing: Sequence[str]) -> tu
     return tuple(await asyncio.to_thread(blame, table, failing, pieces))
 
 
-async def _read_here(command: str, outcome: Outcome, tools: Sequence[Reader]) -> CheckResult:
+async def _read_here(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
     return await asyncio.to_thread(assess, command, outcome, tools=tools)
 
 

@@ -17,7 +17,7 @@ from aegis_tui.domain.qa.assess import ask, tools_of
 from aegis_tui.domain.qa.command import script_of
 from aegis_tui.domain.qa.obstacle import Obstacle
 from aegis_tui.domain.qa.outcome import Outcome
-from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, script_text
+from aegis_tui.domain.qa.readers.base import Asked, Place, QaReader, script_text
 from aegis_tui.domain.qa.trouble import no_script
 from aegis_tui.domain.run.model import Run
 from aegis_tui.errors import AegisError
@@ -39,7 +39,7 @@ class CommandRun:
 
     outcome: Outcome
     """How it ended. With an obstacle the check is `not_run`; the program was perhaps not even started."""
-    tools: tuple[Reader, ...] = ()
+    tools: tuple[QaReader, ...] = ()
     """The test tools that it is known to start."""
     changed: tuple[str, ...] = ()
     """Tracked files that it changed, before the next command; that one saw them as they were committed."""

@@ -9,9 +9,8 @@ from dataclasses import replace
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.command import Words, programs_of, script_of
 from aegis_tui.domain.qa.outcome import Outcome, Reading
-from aegis_tui.domain.qa.readers import READERS
-from aegis_tui.domain.qa.readers.base import Asked, Place, Reader, plain, script_text
-from aegis_tui.domain.qa.readers.pytest import exit_reason
+from aegis_tui.domain.qa.readers import READERS, exit_reason
+from aegis_tui.domain.qa.readers.base import Asked, Place, QaReader, plain, script_text
 from aegis_tui.domain.qa.trouble import OWN_COMMAND, find_trouble, guess_trouble, import_remedy, is_placeholder
 
 SHOWN = 4
@@ -31,7 +30,7 @@ def ask(command: str, place: Place) -> Asked:
     return asked
 
 
-def tools_of(command: str, place: Place | None = None) -> tuple[Reader, ...]:
+def tools_of(command: str, place: Place | None = None) -> tuple[QaReader, ...]:
     """The tools that the text of a command, or the package script that it runs, starts."""
     programs: Sequence[Words] = programs_of(command)
     script = script_of(command)
@@ -40,7 +39,7 @@ def tools_of(command: str, place: Place | None = None) -> tuple[Reader, ...]:
     return tuple(reader for reader in READERS if any(reader.starts(words) for words in programs))
 
 
-def assess(command: str, outcome: Outcome, *, tools: Sequence[Reader] = ()) -> CheckResult:
+def assess(command: str, outcome: Outcome, *, tools: Sequence[QaReader] = ()) -> CheckResult:
     """Read how a command ended.
 
     Args:
@@ -69,7 +68,7 @@ def assess(command: str, outcome: Outcome, *, tools: Sequence[Reader] = ()) -> C
 
 
 def _of_reading(
-    command: str, outcome: Outcome, reading: Reading | None, tools: Sequence[Reader], text: str
+    command: str, outcome: Outcome, reading: Reading | None, tools: Sequence[QaReader], text: str
 ) -> CheckResult:
     ended_well = outcome.exit_code == 0
     if reading is None:
@@ -96,7 +95,7 @@ _EMPTY_HINT = f"check where the command looks for tests, {OWN_COMMAND}"
 
 
 def _stop(command: str, outcome: Outcome) -> str:
-    """Why pytest gave up by its exit code, for commands that end with pytest; empty otherwise."""
+    """Why the last program of a command gave up, by its exit code; empty where that is not known."""
     programs = programs_of(command)
     return exit_reason(programs[-1], outcome.exit_code) if programs else ""
 

@@ -8,7 +8,8 @@ import pytest
 from aegis_tui.domain.qa.assess import assess, tools_of
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.outcome import Outcome, ResultFile
-from aegis_tui.domain.qa.readers import junit
+from aegis_tui.domain.qa.readers import READERS, junit
+from aegis_tui.domain.qa.readers.base import QaReader
 from aegis_tui.domain.qa.verdict import judge
 
 RECORDED = Path(__file__).with_name("recorded")
@@ -321,3 +322,9 @@ def test_a_test_of_pytest_goes_by_its_node_id(file: str, classname: str, identit
     command = COMMANDS["pytest"]
     outcome = Outcome(0, "1 passed in 0.01s", (ResultFile("pytest", content),))
     assert assess(command, outcome, tools=tools_of(command)).tests == (identity,)
+
+
+def test_every_reader_keeps_the_protocol_and_has_a_unique_name() -> None:
+    assert [reader for reader in READERS if not isinstance(reader, QaReader)] == []
+    tools = [reader.tool for reader in READERS]
+    assert len(set(tools)) == len(tools)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from aegis_tui.domain.qa.command import programs_of
-from aegis_tui.domain.qa.readers.base import Reader
+from aegis_tui.domain.qa.command import Words, programs_of
+from aegis_tui.domain.qa.readers.base import ExplainsExit, QaReader
 from aegis_tui.domain.qa.readers.compiled import CargoReader, CtestReader, GoReader, JvmReader
 from aegis_tui.domain.qa.readers.javascript import JestReader, MochaReader, VitestReader
 from aegis_tui.domain.qa.readers.pytest import PytestReader
 from aegis_tui.domain.qa.readers.tap import TapReader
 from aegis_tui.domain.qa.readers.unittest import UnittestReader
 
-READERS: tuple[Reader, ...] = (
+READERS: tuple[QaReader, ...] = (
     PytestReader(),
     UnittestReader(),
     JestReader(),
@@ -28,3 +28,9 @@ def tool_parts(command: str) -> list[str]:
     """The parts of a command, joined by `&&`, that start a test tool themselves."""
     parts = command.split("&&")
     return [part for part in parts if any(reader.starts(words) for reader in READERS for words in programs_of(part))]
+
+
+def exit_reason(words: Words, exit_code: int | None) -> str:
+    """Why the test tool that a program line starts gave up, by its exit code; empty where the code does not say so."""
+    explaining = [reader for reader in READERS if isinstance(reader, ExplainsExit)]
+    return next((reason for reader in explaining if (reason := reader.exit_reason(words, exit_code))), "")

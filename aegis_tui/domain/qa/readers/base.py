@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aegis_tui.domain.qa.command import Words, programs_of, script_of
 from aegis_tui.domain.qa.outcome import Outcome, Reading
@@ -43,12 +43,13 @@ class Asked:
     files: tuple[Wanted, ...] = ()
 
 
-class Reader(Protocol):
+@runtime_checkable
+class QaReader(Protocol):
     """Reads one test tool."""
 
     @property
     def tool(self) -> str:
-        """Its name."""
+        """Its name; no other reader has the same."""
         ...
 
     def starts(self, words: Words) -> bool:
@@ -61,6 +62,15 @@ class Reader(Protocol):
 
     def read(self, outcome: Outcome) -> Reading | None:
         """What the tool says; None when there is no trace of it."""
+        ...
+
+
+@runtime_checkable
+class ExplainsExit(Protocol):
+    """A reader whose tool says by its exit code why it gave up."""
+
+    def exit_reason(self, words: Words, exit_code: int | None) -> str:
+        """Why the tool gave up; empty for program lines of other tools and for codes that do not say so."""
         ...
 
 

@@ -71,10 +71,9 @@ class PytestReader:
             is_machine_readable=reading.is_machine_readable,
         )
 
-
-def exit_reason(words: Words, exit_code: int | None) -> str:
-    """Why pytest itself gave up, by its exit code; empty for other programs and codes."""
-    return _EXITS.get(exit_code or 0, "") if words[0] in ("pytest", "py.test") else ""
+    def exit_reason(self, words: Words, exit_code: int | None) -> str:
+        """Why pytest itself gave up; empty for other programs and codes."""
+        return _EXITS.get(exit_code or 0, "") if words[0] in ("pytest", "py.test") else ""
 
 
 def _by_file(files: list[bytes]) -> Reading | None:
