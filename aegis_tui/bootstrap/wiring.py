@@ -18,6 +18,7 @@ from aegis_tui.adapters.git.describe import describe_commit, list_files
 from aegis_tui.adapters.git.environment import agent_git_environment
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
 from aegis_tui.adapters.git.repository import open_repository
+from aegis_tui.adapters.lens_files import find_lens
 from aegis_tui.adapters.llm.key import ModelKey
 from aegis_tui.adapters.llm.probe import probe_endpoint
 from aegis_tui.adapters.llm.trial import try_model
@@ -106,6 +107,7 @@ class Wiring:
             try_model=partial(try_model, find_key=self._key.read),
             state_dir=paths.state_dir,
             find_kinds=installed_kinds,
+            find_lens=partial(find_lens, self._root),
             find_warnings=lambda: self._key.warnings(self._root),
         )
         return Wired(Workflow(parts, engine), preflight, sockets_dir)

@@ -10,6 +10,7 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.review.lens import for_lens
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
@@ -36,7 +37,7 @@ def _review(run: RunName = None, as_json: AsJson = False) -> int:
     reviews = compute_report(here(), run)["reviews"]
     lines = []
     for item in reviews:
-        lines.append(f"{item['piece']}: {item['verdict']} by {item['reviewer']}")
+        lines.append(f"{item['piece']}{for_lens(item.get('lens'))}: {item['verdict']} by {item['reviewer']}")
         lines += [f"  {'pass' if c['pass'] else 'FAIL'} {c['id']}: {c['evidence']}" for c in item["criteria"]]
         lines += [f"  {f['severity']} {f['file'] or ''}: {f['msg']}" for f in item["findings"]]
     output.result({"reviews": reviews}, as_json=as_json, lines=lines or ["no verdict yet"])

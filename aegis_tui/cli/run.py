@@ -48,6 +48,9 @@ def _run(
     sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off.")] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often work may be sent back.")] = 3,
     scouts: Annotated[bool, typer.Option("--scouts", help="A scout explores beside each worker.")] = False,
+    lens: Annotated[
+        list[str] | None, typer.Option("--lens", metavar="NAME", help="Review for this; again for one more.")
+    ] = None,
     check: Annotated[
         list[str] | None, typer.Option("--check", metavar="COMMAND", help="Checks the result; found when left out.")
     ] = None,
@@ -71,6 +74,7 @@ def _run(
         max_rounds=rounds,
         accept_base_failures=accept_base,
         role_notes=_notes(note or []),
+        lenses=lens or [],
         checks=check or [],
         unchecked=unchecked,
     )

@@ -116,7 +116,9 @@ def run_view(workspace: Workspace, run: Run) -> dict[str, Any]:
         "design": design.model_dump(mode="json") if (design := run.design or run.proposed) else None,
         "gates": [gate._asdict() for gate in gates],
         "pieces": [piece.model_dump(mode="json", exclude={"feedback"}) for piece in run.pieces.values()],
-        "reviews": [review.model_dump(mode="json") for review in run.reviews.values()],
+        "reviews": [
+            review.model_dump(mode="json", exclude={"criteria", "findings"}) for review in run.reviews.values()
+        ],
         "conflicts": [conflict.model_dump(mode="json") for conflict in run.conflicts.values()],
         "qa": run.qa.model_dump(mode="json", exclude={"type"}) if run.qa else None,
         "base_qa": run.base_qa.model_dump(mode="json", exclude={"type"}) if run.base_qa and run.is_open else None,

@@ -54,6 +54,7 @@ from aegis_tui.domain.qa.check import why
 from aegis_tui.domain.qa.events import QaAccepted, QaBaseChecked, QaFinished
 from aegis_tui.domain.registry import collected
 from aegis_tui.domain.review.events import ReviewCompleted, ReviewInProgress, ReviewRequested
+from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run import events as runs
 from aegis_tui.domain.scope.events import PartitionChanged, ScopeGranted, ScopeRefused, ScopeRequested
 from aegis_tui.domain.spec.events import (
@@ -109,6 +110,11 @@ def _qa(data: QaFinished) -> str:
         return f"QA passed, round {data.round + 1}"
     reasons = [f"{check.check}: {why(check)}" for check in data.checks if not check.ok]
     return f"QA FAILED, round {data.round + 1}: {'; '.join(reasons) or 'there is no check'}"
+
+
+def _verdict(data: ReviewCompleted) -> str:
+    found = counted(len(data.findings), "finding")
+    return f"reviewed {data.piece}{for_lens(data.lens)}: {data.status}, {found}"
 
 
 def _base(data: QaBaseChecked) -> str:
@@ -182,9 +188,9 @@ _RUN: Words = {
     MergeRejected: lambda data: f"{data.piece}: {data.reason}",
     ConflictDetected: _conflict,
     ConflictResolved: lambda data: f"conflict {data.conflict_id}: {data.resolution}",
-    ReviewRequested: lambda data: f"review of {data.piece}, {counted(len(data.files), 'file')}",
+    ReviewRequested: lambda data: f"review of {data.piece}{for_lens(data.lens)}, {counted(len(data.files), 'file')}",
     ReviewInProgress: lambda data: f"by {instance_id(data.reviewer)}",
-    ReviewCompleted: lambda data: f"reviewed {data.piece}: {data.status}, {counted(len(data.findings), 'finding')}",
+    ReviewCompleted: _verdict,
     QaBaseChecked: _base,
     QaFinished: _qa,
     QaAccepted: lambda data: "takes the base's own failures as they are",

@@ -32,6 +32,7 @@ _NOT_TOLD = {
     "InstancePrepared": ("token_hash",),
     "Instance": ("token_hash",),
     "Piece": ("feedback",),
+    "Review": ("criteria", "findings"),
     "LockAcquire": ("pinned", "whole"),
     "RunStart": ("run", "facts"),
     "BroadcastSend": ("rewrite",),
@@ -95,7 +96,7 @@ def _schemas() -> dict[str, Any]:
         *((model, "serialization") for model in told),
     ]
     _, described = models_json_schema(models, by_alias=True, ref_template=f"{_PREFIX}{{model}}")
-    found: dict[str, Any] = renamed(described["$defs"], prefix=_PREFIX)
+    found: dict[str, Any] = renamed(described["$defs"], [*commands, *events], prefix=_PREFIX)
     for name, fields in _NOT_TOLD.items():
         _leave_out(found[name], fields)
     for model in commands:

@@ -1,10 +1,12 @@
 """What each model is called in the documents of the hub: a contract with other programs (HUB-3).
 
-A name here stays when its class is renamed or moved. A model without a name is refused when the documents are made.
+A name here stays when its class is renamed or moved. A command or event that is not named here has the name that its
+contract `type` spells; any other model without a name is refused when the documents are made.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -54,6 +56,7 @@ from aegis_tui.domain.lock.events import (
 from aegis_tui.domain.message import exchange as exchanges
 from aegis_tui.domain.message.commands import Ack, BroadcastSend, MessageRead, MessageSend
 from aegis_tui.domain.message.events import Broadcast, CodeWritten, FileChanged, MessageAcked, MessageSent
+from aegis_tui.domain.model import CommandData, EventData
 from aegis_tui.domain.piece.commands import ConflictResolve, DiffSubmit
 from aegis_tui.domain.piece.events import (
     ConflictDetected,
@@ -71,6 +74,7 @@ from aegis_tui.domain.qa import events as qa_events
 from aegis_tui.domain.review import finding as findings
 from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.review.events import ReviewCompleted, ReviewInProgress, ReviewRequested
+from aegis_tui.domain.review.lens import ReviewLens
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import design as designs
 from aegis_tui.domain.run import events as run_events
@@ -200,6 +204,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
         designs.Qa: "Qa",
         exchanges.Exchange: "Exchange",
         findings.Criterion: "Criterion",
+        ReviewLens: "ReviewLens",
         findings.Finding: "Finding",
         instances.Instance: "Instance",
         instances.Phase: "Phase",
@@ -254,37 +259,41 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
 
 
 def name_of(model: type[Any]) -> str:
-    """The name of a model in the documents.
+    """The name of a model in the documents: `note:left_behind` is NoteLeftBehind, where `NAMES` says nothing else.
 
     Raises:
         LookupError: It has none.
     """
-    if model not in NAMES:
-        raise LookupError(f"{model.__name__} has no name in hub/schema_names.py")
-    return NAMES[model]
+    if model in NAMES:
+        return NAMES[model]
+    if issubclass(model, CommandData | EventData):
+        words = re.split(r"[^A-Za-z0-9]+", model.model_fields["type"].default)
+        return "".join(word[:1].upper() + word[1:] for word in words)
+    raise LookupError(f"{model.__name__} has no name in hub/schema_names.py")
 
 
 def in_order(models: Iterable[type[BaseModel]]) -> list[type[BaseModel]]:
-    """Commands or events as the documents list them: in the order of `NAMES`, whatever package they come from.
+    """Commands or events as the documents list them: in the order of `NAMES`, then the others by name.
 
     Raises:
         LookupError: One has no name.
     """
-    places = {name: place for place, name in enumerate(NAMES.values())}
-    return sorted(models, key=lambda model: places[name_of(model)])
+    places = {model: place for place, model in enumerate(NAMES)}
+    return sorted(models, key=lambda model: (places.get(model, len(places)), name_of(model)))
 
 
-def renamed(schemas: Mapping[str, Any], *, prefix: str) -> dict[str, Any]:
+def renamed(schemas: Mapping[str, Any], messages: Iterable[type[BaseModel]], *, prefix: str) -> dict[str, Any]:
     """The schemas that pydantic made, keyed and titled and referred to by their names instead of their classes.
 
     Args:
         schemas: `$defs` of a JSON schema.
+        messages: The commands and events among their models.
         prefix: What stands before the name in a reference.
 
     Raises:
         LookupError: A class among them has no name.
     """
-    by_class = {model.__name__: name for model, name in NAMES.items()}
+    by_class = {model.__name__: name_of(model) for model in (*NAMES, *messages)}
     if nameless := sorted(set(schemas) - set(by_class)):
         raise LookupError(f"{', '.join(nameless)}: no name in hub/schema_names.py")
     references = {f"{prefix}{old}": f"{prefix}{new}" for old, new in by_class.items()}

@@ -13,15 +13,17 @@ from pathlib import Path
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.qa.detectors import detect_qa, wanted_files
+from aegis_tui.domain.review.lens import GENERAL, ReviewLens
 from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.run.rules import parse_design
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import Refused
+from aegis_tui.errors import Refused, UsageError
 from aegis_tui.orchestrator.model_choice import ModelChooser
 from aegis_tui.orchestrator.objection import disk_objection, objection, remarks
 from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.ports.lens import FindLens
 from aegis_tui.ports.model_server import Chosen, Endpoint, ProbeEndpoint, TryModel
 from aegis_tui.ports.repository import RepositoryFacts
 from aegis_tui.ports.repository_condition import InspectedRepository
@@ -54,6 +56,7 @@ class Preflight:
         try_model: Sends a model one small request, to choose among several.
         state_dir: Where worktrees and logs are kept; it exists.
         find_kinds: The agent kinds that can be dispatched; reads files.
+        find_lens: A lens of review by its name; reads files.
         find_warnings: What else a person should know before work starts.
     """
 
@@ -68,11 +71,13 @@ class Preflight:
         try_model: TryModel,
         state_dir: Path,
         find_kinds: Callable[[], tuple[str, ...]] = lambda: (NATIVE,),
+        find_lens: FindLens = lambda _: GENERAL,
         find_warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
         self._chooser, self._find_kinds, self._find_warnings = ModelChooser(try_model), find_kinds, find_warnings
         self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
+        self._find_lens = find_lens
 
     async def complete(self, command: RunStart) -> RunStart:
         """The same command with `run` and `facts` filled in.
@@ -93,6 +98,7 @@ class Preflight:
         if facts.head_oid is None:
             raise Refused("the repository has no commit", "git commit", code="git.no-commit")
         await self._check_room(command, design)
+        lenses = await asyncio.to_thread(self._lenses, command.options.lenses)
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
         chosen = await self._choose_model(endpoint, command.options.model)
         layers = report.layers if level == report.level else dict.fromkeys(report.layers, "off: --sandbox off")
@@ -113,6 +119,7 @@ class Preflight:
             boundary_level=str(level),
             boundary_layers=layers,
             kinds=await asyncio.to_thread(self._find_kinds),
+            lenses=lenses,
         )
         options = command.options.model_copy(update={"base_url": endpoint.base_url})
         return command.model_copy(update={"run": run, "facts": found, "options": options})
@@ -135,6 +142,14 @@ class Preflight:
         if endpoint.scripted:
             return Chosen(wanted or (endpoint.models[0] if endpoint.models else None))
         return await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=wanted)
+
+    def _lenses(self, names: Sequence[str]) -> tuple[ReviewLens, ...]:
+        """What each piece is reviewed for: each lens once, in the order given; the general one where none is named."""
+        lenses = tuple(self._find_lens(name) for name in dict.fromkeys(names or (GENERAL.name,)))
+        if not any(lens.blocking for lens in lenses):
+            words = f"no piece would have to be approved: {', '.join(names)} do not block"
+            raise UsageError(words, f"name one that does, for example --lens {GENERAL.name}", is_certain=True)
+        return lenses
 
     async def _next_run(self) -> str:
         known = await self._port.read(_runs)

@@ -87,10 +87,10 @@ class Hub:
         assert run is not None
         return run
 
-    def start(self, design: dict[str, Any] | None = None, *, submodules: tuple[str, ...] = (), **options: Any) -> None:
-        facts = RunFacts(
-            workspace="k", base_oid=BASE, base_branch="main", qa_commands=("pytest",), submodules=submodules
-        )
+    def start(
+        self, design: dict[str, Any] | None = None, *, found: dict[str, Any] | None = None, **options: Any
+    ) -> None:
+        facts = RunFacts(workspace="k", base_oid=BASE, base_branch="main", qa_commands=("pytest",), **(found or {}))
         self.send(
             RunStart(goal="g", design=design, options=RunOptions(**options), run="run1", facts=facts),
             THE_PERSON,

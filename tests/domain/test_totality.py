@@ -62,7 +62,6 @@ def test_an_event_that_is_added_to_its_union_alone_is_named(tmp_path: Path) -> N
     assert found == [
         "folds of events of a lock: LockStolen",
         "words of events: LockStolen",
-        "names of events in the schema: LockStolen",
     ]
 
 

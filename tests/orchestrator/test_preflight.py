@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
+from aegis_tui.domain.review.lens import ReviewLens
 from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import AegisError, DesignRefused, Refused
+from aegis_tui.errors import AegisError, DesignRefused, Refused, UsageError
 from aegis_tui.orchestrator.preflight import Preflight
 from aegis_tui.ports.repository import RepositoryFacts
 from aegis_tui.ports.repository_condition import MissingFilter, RepositoryCondition
@@ -73,6 +74,12 @@ class Machine:
         raise AssertionError("a scripted model is not tried")
 
 
+def find_lens(name: str) -> ReviewLens:
+    if name == "nosuch":
+        raise UsageError(f"there is no lens {name}")
+    return ReviewLens(name=name, blocking=name != "style")
+
+
 def complete(machine: Machine, folder: Path, **fields: Any) -> RunStart:
     part = cast(Any, machine)
     preflight = Preflight(
@@ -84,6 +91,7 @@ def complete(machine: Machine, folder: Path, **fields: Any) -> RunStart:
         try_model=machine.try_model,
         state_dir=folder,
         find_warnings=lambda: ("the key is readable by all",),
+        find_lens=find_lens,
     )
     return asyncio.run(preflight.complete(RunStart.model_validate({"goal": "g", "design": DESIGN, **fields})))
 
@@ -121,3 +129,29 @@ def test_a_design_that_cannot_be_read_is_refused_before_anything_is_looked_at(tm
     machine = Machine()
     error = refused(machine, tmp_path, design={"goal": "g"})
     assert isinstance(error, DesignRefused) and "condition" not in machine.asked
+
+
+@pytest.mark.parametrize(
+    ("chosen", "names"),
+    [
+        ([], ["general"]),
+        (["security", "style"], ["security", "style"]),
+        (["style", "general", "style"], ["style", "general"]),
+    ],
+)
+def test_the_lenses_that_were_chosen_are_read_once_for_the_whole_run(
+    chosen: list[str], names: list[str], tmp_path: Path
+) -> None:
+    done = complete(Machine(), tmp_path, options={"lenses": chosen})
+    assert done.facts is not None and [lens.name for lens in done.facts.lenses] == names
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"), [(["style"], "no piece would have to be approved"), (["nosuch"], "no lens")]
+)
+def test_lenses_that_nobody_has_or_of_which_none_blocks_start_no_run(
+    chosen: list[str], message: str, tmp_path: Path
+) -> None:
+    machine = Machine()
+    error = refused(machine, tmp_path, options={"lenses": chosen})
+    assert isinstance(error, UsageError) and message in error.message and "model" not in machine.asked

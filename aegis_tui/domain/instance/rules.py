@@ -146,7 +146,7 @@ def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
         review = run.reviews[instance.review_id or ""]
         if reviewed := run.pieces.get(review.piece):
             run = as_partitioned(run, reviewed.name, globs_of(workspace, run, reviewed))
-        text = brief.review_brief(run, piece=review.piece, base_oid=review.base_oid, files=review.files)
+        text = brief.review_brief(run, review)
         context |= {"review_id": review.review_id}
     elif instance.task == "design":
         text = brief.design_brief(run)

@@ -42,6 +42,9 @@ class Piece(StateModel):
     files: tuple[str, ...] = ()
     checked: bool = False
     review_id: str | None = None
+    """The review that was asked for last; None while none is open."""
+    review_ids: tuple[str, ...] = ()
+    """The reviews of the submission that is under review: one for each lens that was asked."""
     feedback: str = ""
     asked: bool = False
     """Its worker works for a person who wrote to it after its submission: what was merged stays merged."""

@@ -6,6 +6,7 @@ from typing import Literal
 
 from aegis_tui.domain.model import EventData
 from aegis_tui.domain.review.finding import Criterion, Finding
+from aegis_tui.domain.review.lens import GENERAL
 
 
 class ReviewRequested(EventData):
@@ -19,6 +20,7 @@ class ReviewRequested(EventData):
     head_oid: str
     files: tuple[str, ...]
     description: str
+    lens: str = GENERAL.name
 
 
 class ReviewInProgress(EventData):
@@ -41,6 +43,7 @@ class ReviewCompleted(EventData):
     status: Literal["APPROVED", "CHANGES_REQUESTED"]
     criteria: tuple[Criterion, ...]
     findings: tuple[Finding, ...]
+    lens: str = GENERAL.name
 
 
 ReviewEvent = ReviewRequested | ReviewInProgress | ReviewCompleted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -11,10 +10,8 @@ from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.rules import own_instance
 from aegis_tui.domain.lock.model import Draft
-from aegis_tui.domain.piece.events import (
-    MergeQueued,
-)
-from aegis_tui.domain.piece.model import PieceStatus
+from aegis_tui.domain.piece.events import MergeQueued
+from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.piece.rules import reopen, send_back
 from aegis_tui.domain.registry import Rules
 from aegis_tui.domain.review.commands import ReviewVerdict
@@ -37,7 +34,7 @@ def verdict(workspace: Workspace, command: ReviewVerdict, actor: Actor, request_
     review = run.reviews[command.review_id]
     if actor.kind == "instance" and own_instance(workspace, actor).review_id != command.review_id:
         raise Refused(f"{command.review_id} is not {actor.agent_id}'s", "see your brief", code="review.foreign")
-    if review.status in ("APPROVED", "CHANGES_REQUESTED") or not run.is_open:
+    if review.is_decided or not run.is_open:
         raise Refused(f"{command.review_id} is {review.status} already", code="review.decided")
     failed = [item.id for item in command.criteria if not item.passed]
     if command.decision == "approve" and failed:
@@ -48,45 +45,67 @@ def verdict(workspace: Workspace, command: ReviewVerdict, actor: Actor, request_
 
 
 def _judged(workspace: Workspace, run: Run, review: Review, command: ReviewVerdict, actor: Actor) -> list[Draft]:
-    approved = command.decision == "approve"
     done = ReviewCompleted(
         run=run.run,
         review_id=review.review_id,
         reviewer=actor.agent_id,
         piece=review.piece,
-        status="APPROVED" if approved else "CHANGES_REQUESTED",
+        status="APPROVED" if command.decision == "approve" else "CHANGES_REQUESTED",
         criteria=command.criteria,
         findings=command.findings,
+        lens=review.lens,
     )
     drafts: list[Draft] = [(actor.agent_id, done)]
     if actor.kind == "instance":
         drafts.append((actor.agent_id, InstanceStopping(reason="verdict given")))
-    if approved:
-        piece = run.pieces.get(review.piece)
-        if piece is not None and piece.head_oid == review.head_oid and piece.status is PieceStatus.REVIEWING:
-            drafts.append((HUB, MergeQueued(run=run.run, piece=piece.name, head_oid=review.head_oid)))
+    if review.piece == COMPOSITION:
+        return drafts + _of_composition(workspace, run, done)
+    piece = run.pieces.get(review.piece)
+    if piece is None or review not in run.reviews_of(piece):
         return drafts
-    findings = [*command.findings, *(_as_finding(item) for item in command.criteria if not item.passed)]
-    return drafts + _rejected(workspace, run, review, findings, actor)
+    return drafts + _of_piece(workspace, run, piece, done)
+
+
+def _of_composition(workspace: Workspace, run: Run, done: ReviewCompleted) -> list[Draft]:
+    if done.status == "APPROVED":
+        return []
+    findings = _findings(done)
+    table = standing_table(workspace, run)
+    owners = {table.owner_of(item.file) for item in findings if item.file}
+    blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
+    text = brief.rejected_brief("the composition", findings, by=done.reviewer)
+    reason = brief.findings_text(findings)
+    return reopen(workspace, run, blamed, gate="composition_approved", reason=reason, texts=text)
+
+
+def _of_piece(workspace: Workspace, run: Run, piece: Piece, done: ReviewCompleted) -> list[Draft]:
+    """Merge the piece or send it back, once every blocking lens has its verdict; nothing before."""
+    others = [item for item in run.reviews_of(piece) if item.review_id != done.review_id]
+    asked = {item.lens for item in others} | {done.lens}
+    if not asked.issuperset(lens.name for lens in run.facts.lenses if lens.blocking):
+        return []
+    if not all(item.is_decided for item in others if run.is_blocking(item)):
+        return []
+    decided: list[Review | ReviewCompleted] = [*(item for item in others if item.is_decided), done]
+    rejected = [item for item in decided if item.status == "CHANGES_REQUESTED"]
+    if not any(run.is_blocking(item) for item in rejected):
+        if piece.status is PieceStatus.REVIEWING:
+            return [(HUB, MergeQueued(run=run.run, piece=piece.name, head_oid=piece.head_oid or ""))]
+        return []
+    findings = [finding for item in rejected for finding in _findings(item)]
+    reviewers = dict.fromkeys(item.reviewer for item in rejected if item.reviewer)
+    text = brief.rejected_brief(piece.name, findings, by=" and ".join(reviewers))
+    return send_back(workspace, run, piece, reason=brief.findings_text(findings), text=text)
+
+
+def _findings(item: Review | ReviewCompleted) -> list[Finding]:
+    """What a rejection says has to change: its findings, and the criteria that failed."""
+    failed = [criterion for criterion in item.criteria if not criterion.passed]
+    return [*item.findings, *(_as_finding(criterion) for criterion in failed)]
 
 
 def _as_finding(item: Criterion) -> Finding:
     return Finding(type="criterion", msg=f"{item.id}: {item.evidence or 'not met'}")
-
-
-def _rejected(workspace: Workspace, run: Run, review: Review, findings: Sequence[Finding], actor: Actor) -> list[Draft]:
-    reason = brief.findings_text(findings)
-    if review.piece == COMPOSITION:
-        table = standing_table(workspace, run)
-        owners = {table.owner_of(item.file) for item in findings if item.file}
-        blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
-        text = brief.rejected_brief("the composition", findings, by=actor.agent_id)
-        return reopen(workspace, run, blamed, gate="composition_approved", reason=reason, texts=text)
-    piece = run.pieces.get(review.piece)
-    if piece is None or piece.review_id != review.review_id:
-        return []
-    text = brief.rejected_brief(piece.name, findings, by=actor.agent_id)
-    return send_back(workspace, run, piece, reason=reason, text=text)
 
 
 RULES: Final[Rules] = MappingProxyType({ReviewVerdict: verdict})

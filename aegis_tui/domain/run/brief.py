@@ -12,6 +12,8 @@ from aegis_tui.domain.piece.events import Overlapping
 from aegis_tui.domain.piece.model import Piece
 from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.review.finding import Finding
+from aegis_tui.domain.review.lens import GENERAL
+from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run.design import Design
 from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
@@ -97,8 +99,9 @@ def scout_brief(run: Run, piece: Piece) -> str:
     )
 
 
-def review_brief(run: Run, *, piece: str, base_oid: str, files: Sequence[str]) -> str:
+def review_brief(run: Run, review: Review) -> str:
     """What a reviewer is given: the task it was, and where to look; never the author's own words about it."""
+    piece, lens = review.piece, next((item for item in run.facts.lenses if item.name == review.lens), GENERAL)
     design = run.design
     task = f"Goal: {run.goal}"
     if design is not None:
@@ -107,13 +110,16 @@ def review_brief(run: Run, *, piece: str, base_oid: str, files: Sequence[str]) -
             task += f"\nFeature: {feature.title}\n{feature.brief}\nPartition: {_globs(feature.partition)}"
         elif piece == FOUNDATION and design.foundation:
             task += f"\nFoundation: {design.foundation.brief}"
-    listed = "\n".join(f"- {name}" for name in files[:200])
+    listed = "\n".join(f"- {name}" for name in review.files[:200])
+    checklist = f"\n\nYour lens is {lens.name}; other reviewers have theirs:\n{lens.brief}" if lens.brief else ""
     return _with_note(
         run,
         "reviewer",
-        f"Review {piece}.\n\n{task}\n\nYour worktree holds the result; the change is `git diff {base_oid} HEAD`.\n"
+        f"Review {piece}.\n\n{task}\n\n"
+        f"Your worktree holds the result; the change is `git diff {review.base_oid} HEAD`.\n"
         f"Changed files:\n{listed}\n\nJudge it against goal, task and acceptance criteria, then security and quality. "
-        "Answer with the verdict tool: one criterion each, pass or fail, with evidence; approve only if all pass.",
+        "Answer with the verdict tool: one criterion each, pass or fail, with evidence; approve only if all pass."
+        f"{checklist}",
     )
 
 

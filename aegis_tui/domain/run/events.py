@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from aegis_tui.domain.model import EventData, FrozenModel
 from aegis_tui.domain.piece.events import MergeEvent, PieceEvent
 from aegis_tui.domain.qa.events import QaEvent
 from aegis_tui.domain.review.events import ReviewEvent
+from aegis_tui.domain.review.lens import GENERAL, ReviewLens
 from aegis_tui.domain.run.design import Design
 
 FOUNDATION = "foundation"
@@ -58,6 +59,8 @@ class RunOptions(FrozenModel):
     """The person takes a base whose own failures cannot be compared as it is; the report says so (FLOW-7)."""
     attended: bool = False
     """Somebody looks on: a gate that a person could open waits for them instead of ending the run."""
+    lenses: tuple[Annotated[str, Field(max_length=100)], ...] = Field((), max_length=10)
+    """Names of the lenses of review; one that is general when empty (ROLE-9)."""
 
 
 class RunFacts(FrozenModel):
@@ -84,6 +87,8 @@ class RunFacts(FrozenModel):
     """The folder of the logs: `hub.log`, and `<instance>.log` with what the pane of an instance showed last."""
     kinds: tuple[str, ...] = (NATIVE,)
     """The agent kinds that can be dispatched."""
+    lenses: tuple[ReviewLens, ...] = (GENERAL,)
+    """What each piece is reviewed for (ROLE-9)."""
 
 
 class RunStarted(EventData):

@@ -16,6 +16,7 @@ from aegis_tui.domain.instance.rules import plan, spec_path
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.review.events import ReviewInProgress, ReviewRequested
+from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import events
 from aegis_tui.domain.run.events import FOUNDATION, Stage
 from aegis_tui.domain.run.failure import fail, fail_task, given_up
@@ -66,7 +67,8 @@ def _open_gates(workspace: Workspace, run: Run) -> Iterator[Draft]:
 
 def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
     for piece in run.pieces.values():
-        if piece.status is PieceStatus.SUBMITTED and piece.checked and piece.base_oid and piece.head_oid:
+        lens = _next_lens(run, piece)
+        if lens is not None and piece.base_oid and piece.head_oid:
             requested = ReviewRequested(
                 run=run.run,
                 review_id=f"{run.run}-v{workspace.seq + 1}",
@@ -75,9 +77,18 @@ def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
                 head_oid=piece.head_oid,
                 files=piece.files,
                 description=f"{piece.name}: {counted(len(piece.files), 'file')}",
+                lens=lens,
             )
             yield piece.agent_id or HUB, requested
             return
+
+
+def _next_lens(run: Run, piece: Piece) -> str | None:
+    """The next lens to ask about what is submitted of a piece; None when all are asked, or it is not time."""
+    if piece.status is not PieceStatus.REVIEWING and not (piece.status is PieceStatus.SUBMITTED and piece.checked):
+        return None
+    asked = {review.lens for review in run.reviews_of(piece)}
+    return next((lens.name for lens in run.facts.lenses if lens.name not in asked), None)
 
 
 def _plan_commander(workspace: Workspace, run: Run) -> Iterator[Draft]:
@@ -176,10 +187,12 @@ def _staff(workspace: Workspace, run: Run, piece: Piece, *, role: str) -> Iterat
 def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
     alive = sum(1 for item in workspace.instances.of_run(run.run) if item.role == "reviewer" and item.is_alive)
     for review in run.reviews.values():
-        if not _wants_reviewer(workspace, run, review.review_id):
+        if not _wants_reviewer(workspace, run, review):
             continue
         tried = [item for item in workspace.instances.of_run(run.run) if item.review_id == review.review_id]
         if failure := given_up(tried, run.options.max_attempts):
+            if not run.is_blocking(review):
+                continue
             yield from fail_task(run, "review.failed", f"the review of {review.piece}", failure)
             return
         if alive >= MAX_REVIEWERS:
@@ -200,14 +213,16 @@ def _plan_reviewers(workspace: Workspace, run: Run) -> Iterator[Draft]:
         return
 
 
-def _wants_reviewer(workspace: Workspace, run: Run, review_id: str) -> bool:
-    review = run.reviews[review_id]
-    if review.status == "requested":
-        current = run.composition_review == review_id or any(
-            piece.review_id == review_id for piece in run.pieces.values()
-        )
-        return current
+def _wants_reviewer(workspace: Workspace, run: Run, review: Review) -> bool:
+    if run.composition_review != review.review_id and not _is_open(run, review):
+        return False
     if review.status == "in_progress":
         reviewer = workspace.get_instance(review.reviewer or "")
         return reviewer is None or not reviewer.is_alive
-    return False
+    return review.status == "requested"
+
+
+def _is_open(run: Run, review: Review) -> bool:
+    """True for a review of what is submitted of its piece now."""
+    piece = run.pieces.get(review.piece)
+    return piece is not None and review in run.reviews_of(piece)

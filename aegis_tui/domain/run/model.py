@@ -14,6 +14,7 @@ from pydantic import Field
 from aegis_tui.domain.model import Key, StateModel
 from aegis_tui.domain.piece.model import Conflict, Piece
 from aegis_tui.domain.qa.events import QaBaseChecked, QaFinished
+from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import events
 from aegis_tui.domain.run.design import Design
@@ -69,6 +70,16 @@ class Run(StateModel):
     def features(self) -> list[Piece]:
         """The pieces of the design's features, without the foundation."""
         return [piece for piece in self.pieces.values() if piece.name != FOUNDATION]
+
+    def reviews_of(self, piece: Piece) -> list[Review]:
+        """The reviews of what is submitted of a piece now, in the order they were asked for."""
+        # A snapshot from before a piece could have several has `review_id` alone.
+        names = piece.review_ids or (piece.review_id,)
+        return [review for name in names if name and (review := self.reviews.get(name)) is not None]
+
+    def is_blocking(self, review: Review | ReviewCompleted) -> bool:
+        """True where what it judges cannot be merged without its approval."""
+        return all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
 
     def keys(self) -> frozenset[Key]:
         """What a screen that shows this run listens to."""

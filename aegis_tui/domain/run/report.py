@@ -91,6 +91,7 @@ class _Tally:
                     {
                         "reviewer": data.reviewer,
                         "piece": data.piece,
+                        "lens": data.lens,
                         "verdict": data.status,
                         "criteria": [item.model_dump(mode="json", by_alias=True) for item in data.criteria],
                         "findings": [item.model_dump(mode="json") for item in data.findings],

@@ -104,6 +104,7 @@ class RunTable:
         else:
             piece.base_oid, piece.head_oid, piece.tokens = data.base_oid, data.head_oid, data.tokens
             piece.status, piece.checked, piece.asked = PieceStatus.SUBMITTED, False, False
+            piece.review_id, piece.review_ids = None, ()
         return run.keys()
 
     def dump(self) -> list[dict[str, Any]]:
@@ -183,7 +184,10 @@ def _piece(run: Run, data: PieceEvent) -> None:
         case PieceReopened():
             piece = run.pieces.get(data.piece)
             if piece:
-                piece.feedback, piece.review_id, piece.checked = data.reason, None, False
+                for review in run.reviews_of(piece):
+                    review.criteria, review.findings = (), ()
+                piece.feedback, piece.checked = data.reason, False
+                piece.review_id, piece.review_ids = None, ()
                 piece.rejections += data.counts
                 piece.asked = data.asked
                 piece.status = PieceStatus.PENDING if data.fresh else PieceStatus.WORKING
@@ -222,7 +226,8 @@ def _judge(run: Run, data: ReviewEvent) -> None:
             if data.piece == COMPOSITION:
                 run.composition_review = data.review_id
             elif piece := run.pieces.get(data.piece):
-                piece.review_id, piece.status = data.review_id, PieceStatus.REVIEWING
+                piece.status = PieceStatus.REVIEWING
+                piece.review_id, piece.review_ids = data.review_id, (*piece.review_ids, data.review_id)
         case ReviewInProgress():
             if review := run.reviews.get(data.review_id):
                 review.reviewer, review.status = data.reviewer, "in_progress"
@@ -230,6 +235,8 @@ def _judge(run: Run, data: ReviewEvent) -> None:
         case ReviewCompleted():
             if review := run.reviews.get(data.review_id):
                 review.status, review.reviewer = data.status, data.reviewer
+                if data.status == "CHANGES_REQUESTED" and data.piece in run.pieces:
+                    review.criteria, review.findings = data.criteria, data.findings
         case _:
             assert_never(data)
 

@@ -10,6 +10,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.ids import instance_id
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.qa.check import why
+from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run.failure import error_lines
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.stage import gates_of
@@ -127,7 +128,7 @@ def explain_piece(run: Run, name: str) -> list[Line]:
         _pair("files", inert(", ".join(piece.files)) or "none yet"),
     ]
     lines += [
-        _pair("review", f"{review.status} by {instance_id(review.reviewer or 'nobody yet')}")
+        _pair("review", f"{review.status}{for_lens(review.lens)} by {instance_id(review.reviewer or 'nobody yet')}")
         for review in run.reviews.values()
         if review.piece == name
     ]

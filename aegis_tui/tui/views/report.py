@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aegis_tui.domain.count import counted
+from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run.failure import error_lines
 from aegis_tui.tui.text import Ink, Line, Span, clock_text, count_text, fit, inert, wrap
 
@@ -139,6 +140,7 @@ def _counts(report: dict[str, Any], width: int) -> list[Line]:
         lines.append((Span("Conflict ", "strong"), Span(fit(inert(words), max(10, width - 9)))))
     for review in report["reviews"]:
         if review["verdict"] != "APPROVED":
-            words = f"{review['piece']}: {review['verdict']}, {counted(len(review['findings']), 'finding')}"
+            piece = f"{review['piece']}{for_lens(review.get('lens'))}"
+            words = f"{piece}: {review['verdict']}, {counted(len(review['findings']), 'finding')}"
             lines.append((Span("Review ", "strong"), Span(inert(words))))
     return lines

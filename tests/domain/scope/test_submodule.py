@@ -34,7 +34,7 @@ def test_a_run_does_not_start_on_a_design_that_needs_a_submodule() -> None:
     hub = Hub()
     features = [{"id": "a", "title": "A", "brief": "a", "partition": ["lib/x/**"]}]
     with pytest.raises(DesignRefused, match="lies in the submodule lib/x"):
-        hub.start({**DESIGN, "features": features}, submodules=("lib/x",))
+        hub.start({**DESIGN, "features": features}, found={"submodules": ("lib/x",)})
 
 
 @pytest.mark.parametrize(
