@@ -18,8 +18,8 @@ from typing import Any
 
 from aegis_tui.config import Settings
 from aegis_tui.domain.count import listed
-from aegis_tui.domain.ids import NATIVE
 from aegis_tui.errors import AegisError
+from aegis_tui.ports.agent_kind import KindFacts
 from aegis_tui.ports.llm import ChatModel, ChatReply, ping_request
 from aegis_tui.ports.model_server import ChooseModel, Endpoint, ProbeEndpoint
 from aegis_tui.ports.program import ProgramRunner
@@ -83,7 +83,7 @@ class Doctor:
         environ: Where PATH is read from.
         folder: Where the person is.
         state_dir: Where state would be kept; it need not exist.
-        find_kinds: The agent kinds that can be dispatched.
+        describe_kinds: What is known of each agent kind that can be dispatched; reads files.
         find_leftovers: What workspaces without a hub left behind, a line each; blocking.
         look_at_log: How the log of the repository of a folder is; blocking.
         proc: The proc file system.
@@ -104,7 +104,7 @@ class Doctor:
         environ: Mapping[str, str],
         folder: Path,
         state_dir: Path,
-        find_kinds: Callable[[], Sequence[str]] = lambda: (NATIVE,),
+        describe_kinds: Callable[[], Sequence[KindFacts]] = tuple,
         find_leftovers: Callable[[], list[str]] = list,
         look_at_log: Callable[[Path], LogLook] = lambda _: LogLook("none yet"),
         proc: Path = Path("/proc"),
@@ -115,7 +115,7 @@ class Doctor:
         self._find_tmux_problem, self._find_repository_problem = find_tmux_problem, find_repository_problem
         self._settings, self._environ = settings, environ
         self._folder, self._state_dir, self._proc = folder, state_dir, proc
-        self._find_kinds = find_kinds
+        self._describe_kinds = describe_kinds
         self._find_leftovers, self._look_at_log = find_leftovers, look_at_log
 
     async def examine(self) -> list[Check]:
@@ -271,8 +271,16 @@ class Doctor:
     def _agents(self) -> Check:
         path = self._environ.get("PATH", os.defpath)
         found = [name for name in AGENT_PROGRAMS if shutil.which(name, path=path)]
-        added = [f"{name} (added)" for name in self._find_kinds() if name != NATIVE]
-        return Check("agents", True, ", ".join([f"{NATIVE} (built in)", *added, *found]))
+        kinds = [f"{kind.name} ({_about(kind, path)})" for kind in self._describe_kinds()]
+        return Check("agents", True, ", ".join([*kinds, *found]))
+
+
+def _about(kind: KindFacts, path: str) -> str:
+    """What a kind is, or what it lacks before it can be dispatched."""
+    missing = [program for program in kind.programs if shutil.which(program, path=path) is None]
+    if missing:
+        return f"needs {' and '.join(missing)}{kind.install and f': {kind.install}'}"
+    return kind.fault or kind.title
 
 
 async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:

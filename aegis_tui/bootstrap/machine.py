@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from aegis_tui.adapters.agents.installed import installed_kinds
+from aegis_tui.adapters.agents.installed import describe_kinds
 from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.adapters.leftovers import find_leftovers
 from aegis_tui.adapters.llm.key import ModelKey
@@ -49,7 +49,7 @@ def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *,
         environ=environ,
         folder=folder,
         state_dir=workspace_paths("doctor", environ).state_dir.parent,
-        find_kinds=installed_kinds,
+        describe_kinds=describe_kinds,
         find_leftovers=partial(find_leftovers, environ),
         look_at_log=partial(look_at_log, environ=environ),
         proc=proc,

@@ -130,10 +130,9 @@ def _check_flags(goal: str, *, has_design: bool, sandbox: str | None) -> None:
 
 
 def _known_kind(kind: str) -> str:
-    from aegis_tui.bootstrap.agents import installed_kinds
+    from aegis_tui.bootstrap.agents import check_kind
 
-    if kind not in (known := installed_kinds()):
-        raise UsageError(f"{kind} is not an agent kind", f"one of {', '.join(known)}")
+    check_kind(kind)
     return kind
 
 

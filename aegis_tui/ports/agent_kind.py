@@ -32,6 +32,21 @@ class Launch:
     """The model of the run; None where the server lists none."""
 
 
+@dataclass(frozen=True, slots=True)
+class KindFacts:
+    """What is known of a kind without running any of its code: its TOML file."""
+
+    name: str
+    title: str
+    """What it is, in a few words, for lists."""
+    programs: tuple[str, ...] = ()
+    """What has to be on PATH before it can be started."""
+    install: str = ""
+    """The command that installs them."""
+    fault: str = ""
+    """Why the file cannot be used; empty for one that can."""
+
+
 class AgentKind(Protocol):
     """How one kind of agent is started. Without state: one object serves every instance of its kind."""
 
@@ -45,4 +60,4 @@ class AgentKind(Protocol):
 
 
 FindKind = Callable[[str], AgentKind]
-"""Name -> the kind; raises `UsageError` when there is none of that name, or its class cannot be had."""
+"""Name -> the kind; raises `UsageError` when there is none of that name, it lacks a program, or its class fails."""

@@ -76,7 +76,7 @@ def test_what_is_there_is_found_with_its_version(folder: Path) -> None:
     assert checks["log"].found == "none yet"
     assert all(checks[name].ok for name in ("python", "git", "tmux", "repository", "port", "agents", "disk"))
     assert checks["tmux"].found.startswith("tmux 3")
-    assert checks["agents"].found.startswith("native (built in)")
+    assert checks["agents"].found.startswith("native (the built-in agent)")
     assert [check.name for check in missing(list(checks.values()))] == ["model"]
 
 
@@ -107,7 +107,7 @@ def test_without_a_sandbox_strict_cannot_run(folder: Path, tmp_path: Path) -> No
 def test_agent_programs_are_found_on_the_path(folder: Path, tmp_path: Path) -> None:
     path = only(tmp_path, "git")
     (Path(path) / "codex").symlink_to("/bin/true")
-    assert examine(folder, path=path)["agents"].found == "native (built in), codex"
+    assert examine(folder, path=path)["agents"].found == "native (the built-in agent), codex"
 
 
 def test_a_folder_outside_a_repository_and_one_without_a_commit_are_told_apart(tmp_path: Path) -> None:

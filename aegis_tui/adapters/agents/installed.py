@@ -1,25 +1,43 @@
 """Which kinds of agents there are: the one that ships, and those of other packages by their entry points.
 
 A package adds a kind by an entry point of the group `aegis_tui.agent_kinds`: its name is the kind, its value the class.
-Names are read without importing anything; the class is imported when an instance of that kind is started.
+Beside the module of the class lies a TOML file of the same name: title, programs, install. Names and files are read
+without importing anything; the class is imported when an instance of that kind is started.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import os
 import re
+import shutil
+import tomllib
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aegis_tui.adapters.agents.native import NativeAgent
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.errors import UsageError
-from aegis_tui.ports.agent_kind import AgentKind
+from aegis_tui.ports.agent_kind import AgentKind, KindFacts
 
 GROUP = "aegis_tui.agent_kinds"
+_NATIVE_FILE = Path(__file__).with_name("native.toml")
 _NAME = re.compile(r"[a-z][a-z0-9]{0,31}\Z")
 """A kind becomes part of agent ids (`CODEX-w01`), whose parts are divided by `-`."""
 
 _log = logging.getLogger(__name__)
+
+
+class _KindFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: str = Field(min_length=1, max_length=80)
+    programs: tuple[str, ...] = ()
+    install: str = Field("", max_length=200)
 
 
 def installed_kinds() -> tuple[str, ...]:
@@ -27,27 +45,73 @@ def installed_kinds() -> tuple[str, ...]:
     return (NATIVE, *sorted(_added()))
 
 
+def describe_kinds() -> tuple[KindFacts, ...]:
+    """What is known of every kind, in the order of `installed_kinds`; imports nothing."""
+    added = _added()
+    return (_read(NATIVE, _NATIVE_FILE), *(_facts(added[name]) for name in sorted(added)))
+
+
+def check_kind(name: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Pass over a kind that can be started here, as far as can be known without importing it.
+
+    Raises:
+        UsageError: There is no kind of that name, its TOML file does not fit, or a program is not on PATH.
+    """
+    facts = next((item for item in describe_kinds() if item.name == name), None)
+    if facts is None:
+        raise UsageError(f"there is no agent kind {name}", f"one of {', '.join(installed_kinds())}", is_certain=True)
+    if facts.fault:
+        raise UsageError(f"the agent kind {name} cannot be used: {facts.fault}", is_certain=True)
+    path = environ.get("PATH", os.defpath)
+    if missing := [program for program in facts.programs if shutil.which(program, path=path) is None]:
+        words = f"the agent kind {name} needs {' and '.join(missing)}, not on PATH"
+        raise UsageError(words, facts.install or f"install {' and '.join(missing)}", is_certain=True)
+
+
 def find_kind(name: str) -> AgentKind:
     """The kind of that name.
 
     Raises:
-        UsageError: There is none, or its class cannot be imported or made.
+        UsageError: As `check_kind`; or its class cannot be imported or made.
     """
+    check_kind(name)
     if name == NATIVE:
         return NativeAgent()
-    entry = _added().get(name)
-    if entry is None:
-        raise UsageError(f"there is no agent kind {name}", f"one of {', '.join(installed_kinds())}", is_certain=True)
+    entry = _added()[name]
     try:
         kind: AgentKind = entry.load()()
     except (Exception, SystemExit) as error:  # another package's code: whatever it raises ends this instance alone
-        _log.exception("an agent kind cannot be had", extra={"aegis_kind": name})
-        words = f"the agent kind {name} cannot be had: {type(error).__name__}: {error}"
+        _log.exception("an agent kind cannot be used", extra={"aegis_kind": name})
+        words = f"the agent kind {name} cannot be used: {type(error).__name__}: {error}"
         raise UsageError(words, f"look at the package that has {entry.value}", is_certain=True) from error
     return kind
 
 
 def _added() -> dict[str, EntryPoint]:
     """The kinds of other packages; a name that is no name, or that ships, is left out."""
-    found = {entry.name: entry for entry in entry_points(group=GROUP)}
-    return {name: entry for name, entry in found.items() if _NAME.match(name) and name != NATIVE}
+    entries = {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {name: entry for name, entry in entries.items() if _NAME.match(name) and name != NATIVE}
+
+
+def _facts(entry: EntryPoint) -> KindFacts:
+    top, *rest = entry.module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None:
+        return KindFacts(entry.name, "", fault=f"there is no module {top}")
+    if not rest:
+        return _read(entry.name, Path(spec.origin or top).with_suffix(".toml"))
+    folder = Path(next(iter(spec.submodule_search_locations or ()), top))
+    return _read(entry.name, folder.joinpath(*rest).with_suffix(".toml"))
+
+
+def _read(name: str, path: Path) -> KindFacts:
+    try:
+        file = _KindFile.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except FileNotFoundError:
+        return KindFacts(name, "", fault=f"there is no file {path}")
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+        return KindFacts(name, "", fault=f"{path} does not fit: {error}")
+    return KindFacts(name, file.title, file.programs, file.install)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from aegis_tui.adapters.agents.installed import find_kind, installed_kinds
+from aegis_tui.adapters.agents.installed import check_kind, describe_kinds, find_kind, installed_kinds
 from aegis_tui.adapters.agents.native import NativeAgent
 from aegis_tui.errors import UsageError
-from aegis_tui.ports.agent_kind import Launch
+from aegis_tui.ports.agent_kind import KindFacts, Launch
 
 KIND = """
 class Parrot:
@@ -31,8 +31,16 @@ broken = parrot_kind:Broken
 exiting = parrot_exit:Kind
 absent = no_such_module_anywhere:Kind
 native = parrot_kind:Parrot
+needy = parrot_needy:Kind
+deep = parrots.deep.kind:Kind
+untold = parrot_untold:Kind
+odd = parrot_odd:Kind
 Two-Words = parrot_kind:Parrot
 """
+TOML = {
+    "parrot_exit": 'title = "leaves"\n',
+    "parrot_needy": 'title = "needs much"\nprograms = ["sh", "no-such-parrot"]\ninstall = "npm i parrot"\n',
+}
 PLACE = Path("/nowhere")
 LAUNCH = Launch(
     instance_id="w01",
@@ -53,7 +61,18 @@ LAUNCH = Launch(
 def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another package that is installed."""
     (tmp_path / "parrot_kind.py").write_text(KIND)
+    (tmp_path / "parrot_kind.toml").write_text('title = "a parrot"\n')
+    for name in ("parrot_exit", "parrot_needy"):
+        (tmp_path / f"{name}.toml").write_text(TOML[name])
+    folder = tmp_path / "parrots" / "deep"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (folder / "kind.toml").write_text('title = "a parrot in a package"\n')
     (tmp_path / "parrot_exit.py").write_text("import sys\nsys.exit(7)\n")
+    (tmp_path / "parrot_untold.py").write_text("")
+    (tmp_path / "parrot_needy.py").write_text("")
+    (tmp_path / "parrot_odd.py").write_text("")
+    (tmp_path / "parrot_odd.toml").write_text('title = "odd"\nlegs = 2\n')
     info = tmp_path / "parrot-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot\nVersion: 1.0\n")
@@ -63,8 +82,25 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kinds_are_listed_without_an_import_and_only_by_names_that_an_agent_id_can_hold() -> None:
-    assert installed_kinds() == ("native", "absent", "broken", "exiting", "parrot")
+    assert installed_kinds() == ("native", "absent", "broken", "deep", "exiting", "needy", "odd", "parrot", "untold")
     assert "parrot_kind" not in sys.modules
+
+
+def test_what_a_kind_is_and_needs_is_read_from_its_file_without_an_import() -> None:
+    facts = {item.name: item for item in describe_kinds()}
+    assert list(facts) == list(installed_kinds())
+    assert facts["native"] == KindFacts("native", "the built-in agent")
+    assert facts["parrot"].title == "a parrot" and facts["deep"].title == "a parrot in a package"
+    assert facts["needy"] == KindFacts("needy", "needs much", ("sh", "no-such-parrot"), "npm i parrot")
+    assert facts["odd"].fault and facts["untold"].fault and not facts["parrot"].fault
+    assert {"parrot_kind", "parrots"}.isdisjoint(sys.modules)
+
+
+def test_a_kind_whose_program_is_missing_says_how_to_install_it() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_kind("needy")
+    assert caught.value.hint == "npm i parrot"
+    check_kind("parrot")
 
 
 def test_a_kind_of_another_package_says_how_it_is_started() -> None:
@@ -80,14 +116,17 @@ def test_nobody_takes_the_place_of_the_kind_that_ships() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("broken", "the agent kind broken cannot be had: RuntimeError: no beak"),
-        ("absent", "the agent kind absent cannot be had: ModuleNotFoundError"),
-        ("exiting", "the agent kind exiting cannot be had: SystemExit: 7"),
+        ("broken", "the agent kind broken cannot be used: RuntimeError: no beak"),
+        ("absent", "the agent kind absent cannot be used: there is no module no_such_module_anywhere"),
+        ("exiting", "the agent kind exiting cannot be used: SystemExit: 7"),
+        ("needy", "the agent kind needy needs no-such-parrot, not on PATH"),
+        ("untold", "the agent kind untold cannot be used: there is no file"),
+        ("odd", "the agent kind odd cannot be used: "),
         ("none", "there is no agent kind none"),
         ("Two-Words", "there is no agent kind Two-Words"),
     ],
 )
-def test_a_kind_that_cannot_be_had_is_a_wrong_usage_that_names_it(name: str, words: str) -> None:
+def test_a_kind_that_cannot_be_used_is_a_wrong_usage_that_names_it(name: str, words: str) -> None:
     with pytest.raises(UsageError) as caught:
         find_kind(name)
     assert caught.value.message.startswith(words)

@@ -50,7 +50,6 @@ class Bench:
         self.hub.send(command, Actor(name, "instance"))
         self.hub.bring_down()
 
-    @property
     def stands(self) -> PieceStatus:
         return self.hub.stands("alpha")
 
@@ -63,25 +62,25 @@ def test_without_a_choice_a_piece_has_one_general_review() -> None:
     bench = Bench(GENERAL)
     assert list(bench.reviewers()) == ["general"]
     bench.judge("general")
-    assert bench.stands is PieceStatus.ACCEPTED
+    assert bench.stands() is PieceStatus.ACCEPTED
 
 
 def test_every_lens_is_asked_at_once_and_the_first_approval_merges_nothing() -> None:
     bench = Bench(GENERAL, SECURITY)
     assert list(bench.reviewers()) == ["general", "security"]
     bench.judge("security")
-    assert bench.stands is PieceStatus.REVIEWING
+    assert bench.stands() is PieceStatus.REVIEWING
     bench.judge("general")
-    assert bench.stands is PieceStatus.ACCEPTED
+    assert bench.stands() is PieceStatus.ACCEPTED
 
 
 @pytest.mark.parametrize("order", [["general", "security"], ["security", "general"]])
 def test_one_rejection_sends_the_piece_back_once_the_other_has_spoken(order: list[str]) -> None:
     bench = Bench(GENERAL, SECURITY)
     for lens in order:
-        assert bench.stands is PieceStatus.REVIEWING and not bench.prompts()
+        assert bench.stands() is PieceStatus.REVIEWING and not bench.prompts()
         bench.judge(lens, "SQL injection" if lens == "security" else "")
-    assert bench.stands is PieceStatus.WORKING
+    assert bench.stands() is PieceStatus.WORKING
     assert bench.hub.run.pieces["alpha"].rejections == 1
     (text,) = bench.prompts()
     assert "SQL injection" in text
@@ -106,18 +105,18 @@ def test_every_lens_looks_again_at_what_is_submitted_anew() -> None:
     bench.submit("a2")
     assert list(bench.reviewers()) == ["general", "security"]
     bench.judge("general")
-    assert bench.stands is PieceStatus.REVIEWING
+    assert bench.stands() is PieceStatus.REVIEWING
     bench.judge("security")
-    assert bench.stands is PieceStatus.ACCEPTED
+    assert bench.stands() is PieceStatus.ACCEPTED
     assert [review.head_oid for review in bench.hub.run.reviews.values()] == ["a1", "a1", "a2", "a2"]
 
 
 def test_a_lens_that_does_not_block_holds_nothing_up_and_its_findings_are_reported() -> None:
     bench = Bench(GENERAL, STYLE)
     bench.judge("general")
-    assert bench.stands is PieceStatus.ACCEPTED
+    assert bench.stands() is PieceStatus.ACCEPTED
     bench.judge("style", "a name says nothing")
-    assert bench.stands is PieceStatus.ACCEPTED and not bench.prompts()
+    assert bench.stands() is PieceStatus.ACCEPTED and not bench.prompts()
     reviews = fold_report(bench.hub.log, "run1")["reviews"]
     verdicts = [(item["lens"], item["verdict"]) for item in reviews]
     assert verdicts == [("general", "APPROVED"), ("style", "CHANGES_REQUESTED")]
@@ -127,7 +126,7 @@ def test_a_lens_that_does_not_block_holds_nothing_up_and_its_findings_are_report
 def test_what_a_lens_that_does_not_block_has_found_goes_back_with_a_rejection() -> None:
     bench = Bench(GENERAL, STYLE)
     bench.judge("style", "a name says nothing")
-    assert bench.stands is PieceStatus.REVIEWING
+    assert bench.stands() is PieceStatus.REVIEWING
     bench.judge("general", "does not compute")
     (text,) = bench.prompts()
     assert "a name says nothing" in text and "does not compute" in text
@@ -142,7 +141,7 @@ def test_reviewers_of_a_lens_that_does_not_block_may_all_fail() -> None:
         bench.hub.bring_down()
     assert list(bench.reviewers()) == ["general"] and bench.hub.run.error is None
     bench.judge("general")
-    assert bench.stands is PieceStatus.ACCEPTED
+    assert bench.stands() is PieceStatus.ACCEPTED
 
 
 def test_a_verdict_on_what_was_submitted_before_changes_nothing() -> None:
@@ -157,7 +156,7 @@ def test_a_verdict_on_what_was_submitted_before_changes_nothing() -> None:
     late, review = next((name, item.review_id) for name, item in reviews.items() if item.head_oid == "a1")
     bench.hub.bring_up(late)
     bench.hub.send(ReviewVerdict(review_id=review, decision="approve"), Actor(late, "instance"))
-    assert bench.stands is PieceStatus.REVIEWING
+    assert bench.stands() is PieceStatus.REVIEWING
     assert list(bench.reviewers()) == ["general", "style"]
 
 
@@ -184,4 +183,4 @@ def test_a_snapshot_from_before_there_were_lenses_knows_the_review_of_a_piece() 
     assert [review.lens for review in found.reviews_of(found.pieces["alpha"])] == ["general"]
     bench.hub.workspace = old
     bench.judge("general")
-    assert bench.stands is PieceStatus.ACCEPTED
+    assert bench.stands() is PieceStatus.ACCEPTED
