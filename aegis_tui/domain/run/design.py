@@ -9,6 +9,7 @@ import difflib
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from graphlib import CycleError, TopologicalSorter
 from itertools import dropwhile, islice
 from operator import ne
 from typing import Annotated
@@ -179,19 +180,20 @@ def topological(features: Sequence[Feature]) -> list[str]:
         DesignRefused: The dependencies form a cycle.
     """
     position = {feature.id: at for at, feature in enumerate(features)}
-    waits = {feature.id: set(feature.depends_on) & position.keys() for feature in features}
-    ready = [position[name] for name, needs in waits.items() if not needs]
+    sorter = TopologicalSorter({item.id: position.keys() & set(item.depends_on) for item in features})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise DesignRefused(f"the dependencies form a cycle: {' -> '.join(_find_cycles(features)[0])}") from error
+    ready = [position[name] for name in sorter.get_ready()]
+    heapq.heapify(ready)
     order: list[str] = []
     while ready:
-        done = features[heapq.heappop(ready)].id
-        order.append(done)
-        for name, needs in waits.items():
-            if done in needs:
-                needs.remove(done)
-                if not needs:
-                    heapq.heappush(ready, position[name])
-    if len(order) < len(position):
-        raise DesignRefused(f"the dependencies form a cycle: {' -> '.join(_find_cycles(features)[0])}")
+        name = features[heapq.heappop(ready)].id
+        order.append(name)
+        sorter.done(name)
+        for freed in sorter.get_ready():
+            heapq.heappush(ready, position[freed])
     return order
 
 
