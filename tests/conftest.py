@@ -109,12 +109,36 @@ def pytest_configure(config: pytest.Config) -> None:
     # Most of what a test makes is gone at its end by itself; the collector would look through all of it all the time.
     gc.set_threshold(100_000, 20, 20)
     if not hasattr(config, "workerinput"):
+        if config.args_source is pytest.Config.ArgsSource.ARGS:
+            # Who names a file wants its tests, whatever they are of; an own `-m` has no such beginning.
+            config.option.markexpr = config.option.markexpr.removeprefix("not whole and ")
         compileall.compile_dir(PACKAGE, quiet=1)
         config.pluginmanager.register(Skips(), "aegis-skips")
         programs = contextlib.ExitStack()
         programs.enter_context(forked.server())
         config.add_cleanup(programs.close)
 
+
+WHOLE = (
+    "e2e/",
+    "soak/",
+    "docs/test_hub_doc.py",
+    "hub/test_process.py",
+    "hub/test_faults.py",
+    "hub/test_linearizability.py",
+    "testing/test_sample_repository.py",
+    "adapters/vllm/test_server.py",
+    "packaging/test_wheel.py",
+    "packaging/test_fresh_machine.py",
+    "cli/test_events.py",
+    "cli/test_hub.py",
+    "cli/test_mcp.py",
+    "cli/test_repair.py",
+    "agent/test_program.py",
+    "tui/test_looks.py",
+)
+"""Tests of the whole program, by file: runs from goal to commit, hubs that are killed and started, installs, every
+screen in every theme. They have the mark `whole`, and are left out unless somebody names their file or the mark."""
 
 SHARED_SETUP = (
     "e2e/test_attach.py",
@@ -131,5 +155,7 @@ SHARED_SETUP = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.as_posix()
+        if any(f"tests/{name}" in place for name in WHOLE):
+            item.add_marker(pytest.mark.whole)
         if any(f"tests/{name}" in place for name in SHARED_SETUP):
             item.add_marker(pytest.mark.xdist_group(place))

@@ -186,8 +186,12 @@ def test_three_features_at_once_become_one_commit(workspace: ScratchWorkspace, o
 
 def test_two_features_change_one_joint_file_under_its_lock(workspace: ScratchWorkspace, other_server: str) -> None:
     workspace.aegis("hub", "start")
-    code, report = run(workspace, other_server, three_features(joint=True))
+    lenses = ("--lens", "general", "--lens", "style")
+    code, report = run(workspace, other_server, three_features(joint=True), *lenses)
     assert (code, report["ok"]) == (0, True), report.get("error")
+    seen = {(item["piece"], item["lens"]) for item in report["reviews"]}
+    assert {(piece, "general") for piece in ("age", "size", "search", "composition")} <= seen
+    assert {lens for _, lens in seen} == {"general", "style"}
     text = workspace.git("show", "aegis/run1/result:NOTES.txt")
     assert "line 2, with sizes" in text and "line 38, with ages" in text
     assert report["locks"]["granted"] == report["locks"]["requested"] == 2
