@@ -10,7 +10,6 @@ from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.count import counted
-from aegis_tui.domain.review.lens import for_lens
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
@@ -34,6 +33,8 @@ def _conflicts(as_json: AsJson = False) -> int:
 
 def _review(run: RunName = None, as_json: AsJson = False) -> int:
     """The verdicts of a run, with their findings."""
+    from aegis_tui.domain.review.lens import for_lens  # it brings pydantic, which `conflicts` does without
+
     reviews = compute_report(here(), run)["reviews"]
     lines = []
     for item in reviews:
