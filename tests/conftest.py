@@ -111,7 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         if config.args_source is pytest.Config.ArgsSource.ARGS:
             # Who names a file wants its tests, whatever they are of; an own `-m` has no such beginning.
-            config.option.markexpr = config.option.markexpr.removeprefix("not whole and ")
+            config.option.markexpr = config.option.markexpr.removeprefix("not thorough and ")
         compileall.compile_dir(PACKAGE, quiet=1)
         config.pluginmanager.register(Skips(), "aegis-skips")
         programs = contextlib.ExitStack()
@@ -119,7 +119,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(programs.close)
 
 
-WHOLE = (
+THOROUGH = (
     "e2e/",
     "soak/",
     "docs/test_hub_doc.py",
@@ -128,17 +128,21 @@ WHOLE = (
     "hub/test_linearizability.py",
     "testing/test_sample_repository.py",
     "adapters/vllm/test_server.py",
-    "packaging/test_wheel.py",
+    "packaging/test_bench.py",
     "packaging/test_fresh_machine.py",
+    "packaging/test_wheel.py",
     "cli/test_events.py",
     "cli/test_hub.py",
     "cli/test_mcp.py",
     "cli/test_repair.py",
     "agent/test_program.py",
+    "orchestrator/test_qa_hostile.py",
+    "orchestrator/test_qa_projects.py",
     "tui/test_looks.py",
 )
-"""Tests of the whole program, by file: runs from goal to commit, hubs that are killed and started, installs, every
-screen in every theme. They have the mark `whole`, and are left out unless somebody names their file or the mark."""
+"""Files of tests of the whole program: runs from goal to commit, hubs that are killed and started, installs, every
+screen in every theme. They have the mark `thorough`, as have long searches for counterexamples. Such tests are left out
+unless somebody names their file, or the mark."""
 
 SHARED_SETUP = (
     "e2e/test_attach.py",
@@ -155,7 +159,7 @@ SHARED_SETUP = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.as_posix()
-        if any(f"tests/{name}" in place for name in WHOLE):
-            item.add_marker(pytest.mark.whole)
+        if any(f"tests/{name}" in place for name in THOROUGH):
+            item.add_marker(pytest.mark.thorough)
         if any(f"tests/{name}" in place for name in SHARED_SETUP):
             item.add_marker(pytest.mark.xdist_group(place))

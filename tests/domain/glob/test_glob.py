@@ -126,6 +126,7 @@ steady = settings(derandomize=True, deadline=None)
 
 
 @given(LEGAL)
+@pytest.mark.thorough
 @settings(steady, max_examples=150)
 def test_a_glob_matches_exactly_the_paths_that_the_oracle_says(tree: Tree) -> None:
     glob = compile_glob(render(tree))
@@ -135,6 +136,7 @@ def test_a_glob_matches_exactly_the_paths_that_the_oracle_says(tree: Tree) -> No
 
 
 @given(LEGAL, LEGAL)
+@pytest.mark.thorough
 @settings(steady, max_examples=600)
 def test_no_overlap_is_missed_and_every_witness_matches_both(one: Tree, other: Tree) -> None:
     witness = overlap(compile_glob(render(one)), compile_glob(render(other)))
@@ -149,6 +151,7 @@ def test_no_overlap_is_missed_and_every_witness_matches_both(one: Tree, other: T
 
 
 @given(LEGAL_CASED, LEGAL_CASED)
+@pytest.mark.thorough
 @settings(steady, max_examples=300)
 def test_no_overlap_is_missed_where_git_ignores_case(one: Tree, other: Tree) -> None:
     witness = overlap(compile_glob(render(one)), compile_glob(render(other)), ignore_case=True)

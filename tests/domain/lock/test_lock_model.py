@@ -414,7 +414,7 @@ class LockMachine(RuleBasedStateMachine):
         self.both.check_replay()
 
 
-TestLockMachine = LockMachine.TestCase
+TestLockMachine = pytest.mark.thorough(LockMachine.TestCase)
 TestLockMachine.settings = settings(
     max_examples=250,
     stateful_step_count=50,
