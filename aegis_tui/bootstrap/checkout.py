@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from aegis_tui.adapters.git.describe import describe_commit
 from aegis_tui.adapters.git.folder import find_scratch_of_the_dead
@@ -11,11 +10,12 @@ from aegis_tui.adapters.git.repository import open_repository
 from aegis_tui.agent.role import SHIPPED
 from aegis_tui.application.leftovers import Leftovers
 from aegis_tui.application.setup import Setup
+from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.ports.repository import Ref, Repository, WorktreeEntry
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 
-async def describe_commit_at(root: Path, oid: str) -> dict[str, Any]:
+async def describe_commit_at(root: Path, oid: str) -> CommitSeen:
     """What git says of a commit of the repository at `root`: subject, files, trailers."""
     repository = await open_repository(root)
     return await describe_commit(repository.common_dir, oid)

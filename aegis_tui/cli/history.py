@@ -9,6 +9,7 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.place import here
 from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
+from aegis_tui.domain.run.report_model import PastRun
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -25,11 +26,11 @@ def _runs(as_json: AsJson = False) -> int:
     return 0
 
 
-def _row(run: dict[str, Any]) -> list[str]:
+def _row(run: PastRun) -> list[str]:
     took = "" if run["duration_s"] is None else f"{run['duration_s']:.0f} s"
     outcome = f"{run['commit'][:10]} on {run['branch']}" if run["commit"] else str(run["error"] or "")
     at = str(run["started_at"] or "")[:16].replace("T", " ")
-    return [run["run"], run["state"] or "?", at, took, output.short(run["goal"]), outcome]
+    return [run["run"], run["state"] or "?", at, took, output.short(run["goal"] or ""), outcome]
 
 
 def _transcript(

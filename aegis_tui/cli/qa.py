@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from aegis_tui.cli.place import Place, here
 from aegis_tui.cli.status import compute_report
 from aegis_tui.domain.qa.rules import NOTHING_TO_ACCEPT
 from aegis_tui.errors import UsageError
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.run.report_model import QaReport
 
 _WORDS = {"passed": "passed", "failed": "FAILED", "not_run": "NOT RUN", "empty": "EMPTY"}
 
@@ -74,10 +77,11 @@ def _output(
     return 0
 
 
-def qa_lines(item: dict[str, Any]) -> list[str]:
+def qa_lines(item: QaReport) -> list[str]:
     """One check of a report for a person: the word, the counts, and why it shuts the gate."""
-    word = _WORDS.get(str(item["status"]), str(item["status"]))
-    if item["ok"] and item["status"] != "passed":
+    status = item.get("status", "passed" if item["ok"] else "failed")
+    word = _WORDS.get(status, status)
+    if item["ok"] and status != "passed":
         word = "accepted" if item.get("accepted_by") else "as on the base"
     count = "" if item["passed"] is None else f"{item['passed']} passed, {item['failed'] or 0} failed"
     parts = [f"round {item['round'] + 1}", word, item["check"], count, f"{item['duration_s']:.1f} s"]
@@ -85,7 +89,7 @@ def qa_lines(item: dict[str, Any]) -> list[str]:
     if item.get("note"):
         lines.append(f"  {item['note']}")
     if not item["ok"]:
-        lines += [f"  {item[name]}" for name in ("reason", "remedy") if item.get(name)]
+        lines += [f"  {text}" for text in (item.get("reason"), item.get("remedy")) if text]
         lines += [f"  - {name}" for name in item["new_failures"]]
     return lines
 

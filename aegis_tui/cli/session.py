@@ -15,13 +15,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import UsageError
 
 if TYPE_CHECKING:
+    from aegis_tui.domain.run.report_model import PastRun, Report
     from aegis_tui.tui.app import AegisApp
     from aegis_tui.tui.choices import Choices
     from aegis_tui.tui.fetching import FirstFetch
@@ -183,7 +184,7 @@ class _History:
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[PastRun]:
         """Every run, oldest first; none where nothing was ever logged."""
         from aegis_tui.bootstrap.log import log_reader
         from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
@@ -191,7 +192,7 @@ class _History:
         paths = self._place.paths
         return past_runs(log_reader(paths).events(RUN_EVENTS)) if paths.log_db.exists() else []
 
-    def report(self, run: str) -> dict[str, Any]:
+    def report(self, run: str) -> Report:
         """The report of a run."""
         from aegis_tui.cli.status import compute_report
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from aegis_tui.cli import output
 from aegis_tui.cli.place import Place, here
 from aegis_tui.errors import HubUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from aegis_tui.domain.run.report_model import Report
 
 LEAST_WIDTH = 40
 
@@ -102,7 +105,7 @@ def _report(
     return 0
 
 
-def _report_text(fields: dict[str, Any]) -> list[str]:
+def _report_text(fields: Report) -> list[str]:
     """The page that the dashboard shows where a person reads it; JSON where a program may."""
     if not sys.stdout.isatty():
         return output.json_text(fields, indent=2).splitlines()
@@ -112,7 +115,7 @@ def _report_text(fields: dict[str, Any]) -> list[str]:
     return ["".join(span.text for span in line).rstrip() for line in report_lines(fields, width=width)]
 
 
-def compute_report(place: Place, run: str | None) -> dict[str, Any]:
+def compute_report(place: Place, run: str | None) -> Report:
     """Fold the report of a run from the hub's log and the repository.
 
     Raises:
@@ -134,7 +137,10 @@ def compute_report(place: Place, run: str | None) -> dict[str, Any]:
     wanted = next((item for item in known if item["run"] == name), None)
     if wanted is not None and wanted["started_at"] is None:
         # The log was compacted past its start: what was written at its end stands for the fold.
-        return logged_report(marks, name) or {}
+        logged = logged_report(marks, name)
+        if logged is None:
+            raise UsageError(f"there is no report of {name}", "aegis-tui runs names the runs of which there is one")
+        return logged
     events = reader.events()
     first = fold_report(events, name)
     if first["commit"] is None:

@@ -48,6 +48,7 @@ from aegis_tui.domain.run.commands import CompositionMarkChecked, RunMarkCommitt
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.report import ReportFold
+from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.domain.scope.partition import PartitionTable
 from aegis_tui.domain.scope.reservation import standing_table
 from aegis_tui.domain.scope.text import scope_of, shared_text
@@ -77,7 +78,7 @@ _WORK = (Stage.FOUNDATION, Stage.MONITORING, Stage.INTEGRATE)
 ReadEvents = Callable[[int], AsyncIterator[Event]]
 """The log after the event of that number, page by page: other tasks go on in between."""
 
-DescribeCommit = Callable[[str], Awaitable[dict[str, Any]]]
+DescribeCommit = Callable[[str], Awaitable[CommitSeen]]
 """What git says of a commit: subject, files, trailers."""
 
 
@@ -293,7 +294,7 @@ class Reconciler:
         problems: list[str] = []
         is_last = self._tries.get(effect, 0) >= TRIES - 1
         await self._tolerate(self._integrator.put_away(run), "the run's branches are not cleaned up", problems, is_last)
-        seen: dict[str, Any] | None = None
+        seen: CommitSeen | None = None
         if run.commit:
             said = self._describe_commit(run.commit.oid)
             seen = await self._tolerate(said, "git does not describe the commit", problems, is_last)
@@ -303,7 +304,7 @@ class Reconciler:
                 break
         await self._tolerate(self._when_idle(), "the terminal server is still there", problems, is_last)
         report = fold.report(commit=seen)
-        return RunMarkFinished(run=effect.run, report={**report, "problems": problems} if problems else report)
+        return RunMarkFinished(run=effect.run, report={**report, **({"problems": problems} if problems else {})})
 
     async def _tolerate(self, step: Awaitable[T], words: str, problems: list[str], is_last: bool) -> T | None:
         try:

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from aegis_tui.config import Settings
+from aegis_tui.domain.run.report_model import PastRun, Report
 from aegis_tui.errors import UsageError
 from aegis_tui.tui.choices import Choices
 from aegis_tui.tui.feed import Hub
@@ -26,11 +27,11 @@ def _no_outputs(_run: str) -> list[str]:
 class History(Protocol):
     """What has ended, as the log and the state folder have it; needs no hub. Blocks: call it in a thread."""
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[PastRun]:
         """Every run, oldest first, as `past_runs` gives them."""
         ...
 
-    def report(self, run: str) -> dict[str, Any]:
+    def report(self, run: str) -> Report:
         """The report of a run; raises `UsageError` when there is none."""
         ...
 
@@ -42,11 +43,11 @@ class History(Protocol):
 class NoHistory:
     """For a recording: nothing has ended before it."""
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[PastRun]:
         """None."""
         return []
 
-    def report(self, run: str) -> dict[str, Any]:
+    def report(self, run: str) -> Report:
         """None."""
         raise UsageError(f"there is no report of {run}", "open the dashboard itself")
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from textual.dom import DOMNode
 from textual.signal import Signal
@@ -16,6 +16,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.model import Key
 from aegis_tui.domain.run.events import RunFinished, StageChanged
 from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.run.report_model import Report
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import CATCHING_UP as CATCHING_UP
 
@@ -43,7 +44,7 @@ class WorkspaceStore:
     def __init__(self, owner: DOMNode, *, now: Callable[[], datetime] | None = None) -> None:
         self.workspace = Workspace()
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
-        self.reports: dict[str, dict[str, Any]] = {}
+        self.reports: dict[str, Report] = {}
         self.stage_since: dict[str, str] = {}
         self.is_connected = False
         self.was_connected = False
@@ -120,7 +121,7 @@ class WorkspaceStore:
         self.events.append(event)
         match event.data:
             case RunFinished(run=run, report=report):
-                self.reports[run] = report
+                self.reports[run] = cast(Report, report)
             case StageChanged(run=run):
                 self.stage_since[run] = event.timestamp
             case _:

@@ -8,7 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,6 +18,7 @@ from aegis_tui.cli.place import here
 from aegis_tui.cli.qa import qa_lines
 from aegis_tui.domain.qa.check import CheckResult
 from aegis_tui.domain.qa.verdict import compare
+from aegis_tui.domain.run.report_model import QaReport
 from aegis_tui.orchestrator.qa_outputs import Kept, QaOutputs
 from aegis_tui.sdk.discovery import WorkspacePaths, create_with_room, workspace_key_of, workspace_paths
 from aegis_tui.tui.recorded import load_events
@@ -169,7 +170,7 @@ def test_outputs_that_are_not_kept_are_named(
 def test_a_check_without_a_test_says_so() -> None:
     passed, tests = CheckResult(status="passed"), CheckResult(status="passed", executed=1, passed=1)
     [bare, named] = [compare(1, "echo '10 passed'", result, result) for result in (passed, tests)]
-    lines = [[*qa_lines({"round": 0, **check.model_dump()})] for check in (bare, named)]
+    lines = [[*qa_lines(cast(QaReport, {"round": 0, **check.model_dump()}))] for check in (bare, named)]
     assert [any("no test was seen to run" in line for line in shown) for shown in lines] == [True, False]
 
 

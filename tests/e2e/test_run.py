@@ -16,6 +16,7 @@ import pytest
 
 from aegis_tui.domain.event import event_from_wire
 from aegis_tui.domain.run.report import fold_report
+from aegis_tui.domain.run.report_model import CommitSeen, Report
 from aegis_tui.testing.scratch import ScratchWorkspace
 from tests.workspace import Served
 
@@ -202,7 +203,7 @@ def test_two_features_change_one_joint_file_under_its_lock(workspace: ScratchWor
     workspace.aegis("hub", "stop")
 
 
-def folded(workspace: ScratchWorkspace) -> dict[str, Any]:
+def folded(workspace: ScratchWorkspace) -> Report:
     """The report of the first run from what the log and git hold, by nothing else."""
     events = [event_from_wire(item) for item in workspace.events()]
     oid = workspace.git("rev-parse", "aegis/run1/result")
@@ -211,7 +212,7 @@ def folded(workspace: ScratchWorkspace) -> dict[str, Any]:
     for line in filter(None, listed.splitlines()):
         name, _, value = line.partition(": ")
         trailers.setdefault(name, []).append(value)
-    seen = {
+    seen: CommitSeen = {
         "subject": workspace.git("show", "--no-patch", "--format=%s", oid),
         "files": len(workspace.git("diff", "--name-only", f"{oid}^", oid).splitlines()),
         "trailers": trailers,

@@ -19,6 +19,7 @@ from aegis_tui.domain.piece.commands import DiffSubmit
 from aegis_tui.domain.run.commands import RunStart
 from aegis_tui.domain.run.events import RunFacts, RunOptions
 from aegis_tui.domain.run.model import Run, RunStatus
+from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.hub.engine import Engine
 from aegis_tui.orchestrator.disk_watch import DiskWatch
@@ -131,8 +132,8 @@ class Bench:
         )
         return Workflow(parts, engine)
 
-    async def _describe(self, oid: str) -> dict[str, Any]:
-        return {"oid": oid, "message": self.repository.message(oid)}
+    async def _describe(self, oid: str) -> CommitSeen:
+        return {"subject": self.repository.message(oid).splitlines()[0], "files": 1, "trailers": {}}
 
     async def start(self, engine: Engine) -> None:
         """Give the goal."""

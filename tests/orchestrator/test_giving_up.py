@@ -22,6 +22,7 @@ from aegis_tui.domain.qa.verdict import compare
 from aegis_tui.domain.run.commands import RunFail, RunMarkCommitted
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run, RunStatus
+from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import GitError, Refused
 from aegis_tui.orchestrator import reconcile
@@ -104,7 +105,7 @@ def reconciled(
         for event in hub.log[max(0, after) :]:
             yield event
 
-    async def describe(oid: str) -> dict[str, Any]:
+    async def describe(oid: str) -> CommitSeen:
         raise GitError(f"commit {oid} cannot be read")
 
     async def run() -> None:

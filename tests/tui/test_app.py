@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.widgets import Input
@@ -12,6 +12,7 @@ from textual.widgets import Input
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentState
 from aegis_tui.domain.run.report import fold_report
+from aegis_tui.domain.run.report_model import PastRun, Report
 from aegis_tui.tui import app as app_module
 from aegis_tui.tui.feed import Batch, Connection, Stale
 from aegis_tui.tui.recorded import load_events, snapshot_of
@@ -227,13 +228,12 @@ async def test_past_runs_and_a_transcript_are_opened_by_keys(record: Record) -> 
 class Kept:
     """A history of one run and one instance."""
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[PastRun]:
         fields = dict.fromkeys(("ok", "started_at", "duration_s", "commit", "branch", "error"))
-        return [{**fields, "run": "run7", "goal": "make two", "state": "failed"}]
+        return [cast(PastRun, {**fields, "run": "run7", "goal": "make two", "state": "failed"})]
 
-    def report(self, run: str) -> dict[str, Any]:
-        report: dict[str, Any] = fold_report(load_events(DATA / "default.jsonl"), "run1")
-        return {**report, "run": run}
+    def report(self, run: str) -> Report:
+        return {**fold_report(load_events(DATA / "default.jsonl"), "run1"), "run": run}
 
     def transcript(self, instance: str) -> list[str]:
         return ["it read all of it", f"\x1b[31m{instance}"]

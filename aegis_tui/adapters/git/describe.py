@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.domain.path.file_name import write_name
+from aegis_tui.domain.run.report_model import CommitSeen
 
 _TRAILERS = "%(trailers:only,unfold,separator=%x00,key_value_separator=%x01)"
 
 
-async def describe_commit(common_dir: Path, oid: str) -> dict[str, Any]:
+async def describe_commit(common_dir: Path, oid: str) -> CommitSeen:
     """Subject, number of changed files, and trailers of a commit, read from the repository.
 
     Raises:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import cast
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.run.events import RunFinished, RunStarted
+from aegis_tui.domain.run.report_model import PastRun, Report
 
 RUN_EVENTS = ("run:started", "run:finished")
 """Types of the events that `past_runs` needs; others may be left out."""
 
 
-def past_runs(events: Iterable[Event]) -> list[dict[str, Any]]:
+def past_runs(events: Iterable[Event]) -> list[PastRun]:
     """Every run, oldest first: its goal, how it ended and what came of it.
 
     Args:
@@ -22,7 +23,7 @@ def past_runs(events: Iterable[Event]) -> list[dict[str, Any]]:
         For each run `run`, `goal`, `state` (`open`, `done` or `failed`), `ok`, `started_at`, `duration_s`, `commit`,
         `branch`, and `error`, the message of a failure; what is not known is None.
     """
-    runs: dict[str, dict[str, Any]] = {}
+    runs: dict[str, PastRun] = {}
     for event in events:
         match event.data:
             case RunStarted(run=name, goal=goal):
@@ -30,7 +31,8 @@ def past_runs(events: Iterable[Event]) -> list[dict[str, Any]]:
             case RunFinished(run=name, report=report):
                 run = runs.setdefault(name, _unknown(name))
                 commit, error = report.get("commit") or {}, report.get("error") or {}
-                run |= {
+                runs[name] = {
+                    **run,
                     "goal": run["goal"] or report.get("goal"),
                     "state": "done" if report.get("ok") else "failed",
                     "ok": bool(report.get("ok")),
@@ -44,12 +46,21 @@ def past_runs(events: Iterable[Event]) -> list[dict[str, Any]]:
     return list(runs.values())
 
 
-def logged_report(events: Iterable[Event], run: str) -> dict[str, Any] | None:
+def logged_report(events: Iterable[Event], run: str) -> Report | None:
     """The report that the log holds of an ended run; None while it goes on, or when there is no such run."""
     found = [event.data.report for event in events if isinstance(event.data, RunFinished) and event.data.run == run]
-    return found[-1] if found else None
+    return cast(Report, found[-1]) if found else None
 
 
-def _unknown(name: str) -> dict[str, Any]:
-    fields = ("goal", "state", "ok", "started_at", "duration_s", "commit", "branch", "error")
-    return {"run": name, **dict.fromkeys(fields)}
+def _unknown(name: str) -> PastRun:
+    return PastRun(
+        run=name,
+        goal=None,
+        state=None,
+        ok=None,
+        started_at=None,
+        duration_s=None,
+        commit=None,
+        branch=None,
+        error=None,
+    )

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.events import LockAcquired, LockDeadlock, LockDenied, LockExpired, LockQueued, LockWithdrawn
 from aegis_tui.domain.model import SCHEMA_VERSION
+from aegis_tui.domain.qa.check import QaCheck
 from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.review.events import ReviewCompleted
+from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.domain.run.events import (
     STAGES,
     GateBlocked,
@@ -27,6 +29,20 @@ from aegis_tui.domain.run.events import (
     StageChanged,
 )
 from aegis_tui.domain.run.model import Run
+from aegis_tui.domain.run.report_model import (
+    CommitReport,
+    CommitSeen,
+    CriterionReport,
+    ErrorReport,
+    FindingReport,
+    GateReport,
+    InstanceReport,
+    LockReport,
+    QaReport,
+    Report,
+    ReviewReport,
+    StageReport,
+)
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import UsageError
 
@@ -37,7 +53,7 @@ class _StageTimes:
     started_at: str | None = None
     since: str | None = None
     spent_s: float = 0.0
-    gates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gates: dict[str, GateReport] = field(default_factory=dict)
 
 
 class _Tally:
@@ -50,10 +66,10 @@ class _Tally:
         self.started_at = ""
         self.ended_at = ""
         self.last_at = ""
-        self.locks = dict.fromkeys(("requested", "granted", "waited", "failed", "expired", "deadlocks"), 0)
+        self.locks = LockReport(requested=0, granted=0, waited=0, failed=0, expired=0, deadlocks=0)
         self.requests: set[tuple[str, str]] = set()
-        self.reviews: list[dict[str, Any]] = []
-        self.qa: list[dict[str, Any]] = []
+        self.reviews: list[ReviewReport] = []
+        self.qa: list[QaReport] = []
 
     @property
     def is_running(self) -> bool:
@@ -84,7 +100,7 @@ class _Tally:
                 self.stage = data.stage
             case GatePassed() | GateBlocked():
                 passed = isinstance(data, GatePassed)
-                gate = {"name": data.gate, "passed": passed, "reason": data.reason}
+                gate = GateReport(name=data.gate, passed=passed, reason=data.reason)
                 self.stages[data.stage].gates[data.gate] = gate
             case ReviewCompleted():
                 self.reviews.append(
@@ -93,17 +109,14 @@ class _Tally:
                         "piece": data.piece,
                         "lens": data.lens,
                         "verdict": data.status,
-                        "criteria": [item.model_dump(mode="json", by_alias=True) for item in data.criteria],
-                        "findings": [item.model_dump(mode="json") for item in data.findings],
+                        "criteria": [_criterion(item) for item in data.criteria],
+                        "findings": [_finding(item) for item in data.findings],
                     }
                 )
             case QaFinished():
                 # A base that is accepted is judged again in the same round.
                 self.qa = [item for item in self.qa if item["round"] != data.round]
-                self.qa += [
-                    {"round": data.round, **item.model_dump(mode="json", exclude={"output_tail"})}
-                    for item in data.checks
-                ]
+                self.qa += [_check(data.round, item) for item in data.checks]
             case RunEnding():
                 self._leave(at)
             case _:
@@ -145,7 +158,7 @@ def seconds_between(start: str, end: str) -> float:
     return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
 
 
-def fold_report(events: Iterable[Event], run: str, *, commit: dict[str, Any] | None = None) -> dict[str, Any]:
+def fold_report(events: Iterable[Event], run: str, *, commit: CommitSeen | None = None) -> Report:
     """The report of one run.
 
     Args:
@@ -177,17 +190,17 @@ class ReportFold:
             self._tally.take(event)
         return bool(self._tally.ended_at)
 
-    def report(self, *, commit: dict[str, Any] | None = None) -> dict[str, Any]:
+    def report(self, *, commit: CommitSeen | None = None) -> Report:
         """What `fold_report` gives."""
         return _report(self._workspace, self._tally, self._run, commit=commit)
 
 
-def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: dict[str, Any] | None) -> dict[str, Any]:
+def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen | None) -> Report:
     found = workspace.runs.by_id.get(run)
     if found is None:
         raise UsageError(f"there is no run {run}", "see aegis-tui status")
     end = tally.ended_at or tally.last_at
-    report = {
+    report: Report = {
         "schema_version": SCHEMA_VERSION,
         "ok": found.ok is True,
         "run": run,
@@ -198,7 +211,7 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: dict[str, 
         "boundary": {"level": found.facts.boundary_level, "layers": dict(found.facts.boundary_layers)},
         "stages": [_stage(found, stage, tally, end) for stage in STAGES],
         "instances": [_instance(workspace, item, end) for item in workspace.instances.of_run(run)],
-        "locks": dict(tally.locks),
+        "locks": tally.locks.copy(),
         "conflicts": [
             {"a": item.a, "b": item.b, "path": item.path, "kind": item.kind, "resolution": item.resolution or "none"}
             for item in found.conflicts.values()
@@ -208,11 +221,11 @@ def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: dict[str, 
         "commit": _commit(found, commit),
     }
     if found.error:
-        report["error"] = found.error
+        report["error"] = cast(ErrorReport, found.error)
     return report
 
 
-def _stage(run: Run, stage: Stage, tally: _Tally, end: str) -> dict[str, Any]:
+def _stage(run: Run, stage: Stage, tally: _Tally, end: str) -> StageReport:
     times = tally.stages[stage]
     spent = times.spent_s + (seconds_between(times.since, end) if times.since else 0.0)
     return {
@@ -235,7 +248,7 @@ def _state(run: Run, stage: Stage, times: _StageTimes) -> str:
     return "passed" if STAGES.index(stage) < STAGES.index(run.stage) else "reopened"
 
 
-def _instance(workspace: Workspace, item: Instance, end: str) -> dict[str, Any]:
+def _instance(workspace: Workspace, item: Instance, end: str) -> InstanceReport:
     until = item.ended_at or end
     return {
         "id": item.instance_id,
@@ -251,14 +264,26 @@ def _instance(workspace: Workspace, item: Instance, end: str) -> dict[str, Any]:
         "started_at": item.started_at,
         "duration_s": seconds_between(item.started_at, until) if item.started_at else 0.0,
         "prompts": item.prompts,
-        "tokens": item.tokens.model_dump(),
+        "tokens": {"prompt": item.tokens.prompt, "completion": item.tokens.completion, "cached": item.tokens.cached},
         "scope_requests": workspace.scope_counts.get(item.agent_id, 0),
         "rescue_ref": item.rescue_ref,
     }
 
 
-def _commit(run: Run, seen: dict[str, Any] | None) -> dict[str, Any] | None:
+def _criterion(item: Criterion) -> CriterionReport:
+    return cast(CriterionReport, item.model_dump(mode="json", by_alias=True))
+
+
+def _finding(item: Finding) -> FindingReport:
+    return cast(FindingReport, item.model_dump(mode="json"))
+
+
+def _check(round_number: int, item: QaCheck) -> QaReport:
+    return cast(QaReport, {"round": round_number, **item.model_dump(mode="json", exclude={"output_tail"})})
+
+
+def _commit(run: Run, seen: CommitSeen | None) -> CommitReport | None:
     if run.commit is None:
         return None
     said = run.commit.model_dump(mode="json", include={"oid", "branch", "subject", "files", "trailers"})
-    return {**said, **(seen or {})}
+    return cast(CommitReport, {**said, **(seen or {})})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from textual import work
 
+from aegis_tui.domain.run.report_model import PastRun
 from aegis_tui.errors import AegisError
 from aegis_tui.tui.screens.base import WorkspaceScreen
 
@@ -38,7 +38,7 @@ class PastActions(WorkspaceScreen):
         if name:
             self.run_worker(self._show_report(name), group="look", exclusive=True)
 
-    async def _past_runs(self) -> list[dict[str, Any]]:
+    async def _past_runs(self) -> list[PastRun]:
         try:
             return await asyncio.to_thread(self.desk.parts.history.runs)
         except AegisError as error:
@@ -49,9 +49,8 @@ class PastActions(WorkspaceScreen):
         from aegis_tui.tui.screens.report import ReportScreen
 
         try:
-            report = self.desk.store.reports.get(name)
-            if report is None:
-                report = await asyncio.to_thread(self.desk.parts.history.report, name)
+            kept = self.desk.store.reports.get(name)
+            report = await asyncio.to_thread(self.desk.parts.history.report, name) if kept is None else kept
         except AegisError as error:
             self.desk.complain(error)
             return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
+from aegis_tui.domain.run.report_model import Report
 from aegis_tui.tui.desk import Desk
 from aegis_tui.tui.screens.base import Dialog
 from aegis_tui.tui.screens.why import Page, WhyScreen
@@ -27,7 +28,7 @@ class ReportScreen(Dialog[None]):
         Binding("enter,q", "leave", "Back", id="report.back", show=False, tooltip="Go back."),
     ]
 
-    def __init__(self, desk: Desk, run: str, report: dict[str, Any]) -> None:
+    def __init__(self, desk: Desk, run: str, report: Report) -> None:
         super().__init__(desk)
         self._run = run
         self._report = report

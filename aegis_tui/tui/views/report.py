@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.review.lens import for_lens
 from aegis_tui.domain.run.failure import error_lines
+from aegis_tui.domain.run.report_model import InstanceReport, Report, StageReport
 from aegis_tui.tui.text import Ink, Line, Span, clock_text, count_text, fit, inert, wrap
 
 _STAGE: dict[str, tuple[str, Ink]] = {
@@ -18,13 +17,13 @@ _STAGE: dict[str, tuple[str, Ink]] = {
 }
 
 
-def merge_command(report: dict[str, Any]) -> str:
+def merge_command(report: Report) -> str:
     """What brings the result into the person's branch; empty when there is none."""
     commit = report.get("commit")
     return f"git merge --ff-only {commit['branch']}" if commit else ""
 
 
-def report_lines(report: dict[str, Any], *, width: int) -> list[Line]:
+def report_lines(report: Report, *, width: int) -> list[Line]:
     """The report of contract 4 for a person.
 
     Args:
@@ -47,7 +46,7 @@ def report_lines(report: dict[str, Any], *, width: int) -> list[Line]:
     ]
 
 
-def _outcome(report: dict[str, Any], width: int) -> list[Line]:
+def _outcome(report: Report, width: int) -> list[Line]:
     lines: list[Line] = []
     commit, error = report.get("commit"), report.get("error")
     took = clock_text(float(report["duration_s"]))
@@ -68,7 +67,7 @@ def _outcome(report: dict[str, Any], width: int) -> list[Line]:
     return lines
 
 
-def _stage(stage: dict[str, Any], width: int) -> list[Line]:
+def _stage(stage: StageReport, width: int) -> list[Line]:
     glyph, ink = _STAGE.get(str(stage["state"]), ("?", "warn"))
     rounds = f"{stage['rounds']} rounds" if stage["rounds"] > 1 else ""
     gates = wrap(", ".join(gate["name"] for gate in stage["gates"]), max(20, width - 33))
@@ -82,7 +81,7 @@ def _stage(stage: dict[str, Any], width: int) -> list[Line]:
     return [first, *[(Span(" " * 33 + gate, "muted"),) for gate in gates[1:]]]
 
 
-def _qa(report: dict[str, Any], width: int) -> list[Line]:
+def _qa(report: Report, width: int) -> list[Line]:
     lines: list[Line] = []
     for check in report["qa"]:
         glyph, ink = _mark(ok=bool(check["ok"]))
@@ -99,9 +98,9 @@ def _qa(report: dict[str, Any], width: int) -> list[Line]:
         )
         lines += [(Span(f"      $ {part}", "muted"),) for part in wrap(str(check["command"]), width - 8)]
         lines += [(Span(f"      {part}", "warn"),) for part in wrap(str(check.get("note") or ""), width - 6) if part]
-        for name in ("reason", "remedy"):
-            if not check["ok"] and check.get(name):
-                lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(check[name]), width - 6)]
+        for text in (check.get("reason"), check.get("remedy")):
+            if not check["ok"] and text:
+                lines += [(Span(f"      {part}", "bad"),) for part in wrap(str(text), width - 6)]
         said = str(check.get("reason") or "") if not check["ok"] else ""
         for name in check["new_failures"]:
             if str(name) not in said:
@@ -113,7 +112,7 @@ def _mark(*, ok: bool) -> tuple[str, Ink]:
     return ("✓", "good") if ok else ("✗", "bad")
 
 
-def _instance(item: dict[str, Any], width: int) -> Line:
+def _instance(item: InstanceReport, width: int) -> Line:
     tokens = item["tokens"]
     used = count_text(int(tokens["prompt"]) + int(tokens["completion"]))
     return (
@@ -127,7 +126,7 @@ def _instance(item: dict[str, Any], width: int) -> Line:
     )
 
 
-def _counts(report: dict[str, Any], width: int) -> list[Line]:
+def _counts(report: Report, width: int) -> list[Line]:
     locks, conflicts = report["locks"], report["conflicts"]
     lines: list[Line] = [
         (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.instance.events import AgentJoined
 from aegis_tui.domain.piece.model import Conflict
 from aegis_tui.domain.run.design import Design
+from aegis_tui.domain.run.report_model import Report
 from aegis_tui.domain.words import sentence
 from aegis_tui.tui.text import Line, line_width
 from aegis_tui.tui.views.conflict import conflict_lines, conflict_rows, parse_hunks
@@ -194,14 +195,14 @@ def test_the_report_has_the_commit_the_rounds_and_the_next_command(record: Recor
         assert "Conflict discounts × wishlist" in page and "scripted" in page
         for stage in ("DESIGN", "FOUNDATION", "DISPATCH", "MONITORING", "INTEGRATE", "FINAL-QA", "DONE"):
             assert stage in page
-    assert merge_command({**report, "commit": None}) == ""
+    assert merge_command(cast(Report, {**report, "commit": None})) == ""
 
 
 def test_a_report_names_a_new_failure_once(record: Record) -> None:
     report = record().events[-1].data.model_dump()["report"]
     check = report["qa"][0] | {"new_failures": ["test_a", "test_b"]}
     for reason, names in (("1 new failure: test_a", ["test_a", "test_b"]), ("2 new failures", ["test_a", "test_b"])):
-        page = text(report_lines({**report, "qa": [check | {"reason": reason}]}, width=100))
+        page = text(report_lines(cast(Report, {**report, "qa": [check | {"reason": reason}]}), width=100))
         assert reason in page and [page.count(name) for name in names] == [1, 1]
 
 

@@ -1,0 +1,211 @@
+"""The report of a run as `--json`, the dashboard and the log have it (contract 4): plain JSON, each part with its type.
+
+What is `NotRequired` is absent from reports of programs that did not know it yet; the log keeps those for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class GateReport(TypedDict):
+    """A gate, as it was judged last."""
+
+    name: str
+    passed: bool
+    reason: str
+
+
+class StageReport(TypedDict):
+    """One of the seven stages (FLOW-1)."""
+
+    name: str
+    state: str
+    """`pending`, `active`, `passed`, `failed` or `reopened`."""
+    rounds: int
+    """How often it was entered."""
+    started_at: str | None
+    duration_s: float
+    gates: list[GateReport]
+
+
+class TokenReport(TypedDict):
+    """Model tokens of an instance, totals."""
+
+    prompt: int
+    completion: int
+    cached: NotRequired[int]
+
+
+class InstanceReport(TypedDict):
+    """One instance of an agent."""
+
+    id: str
+    agent_id: str
+    role: str
+    kind: str
+    feature: str | None
+    partition: list[str]
+    worktree: str | None
+    branch: str | None
+    pane: str | None
+    state: str
+    started_at: str | None
+    duration_s: float
+    prompts: int
+    tokens: TokenReport
+    scope_requests: int
+    rescue_ref: str | None
+
+
+class LockReport(TypedDict):
+    """Requests for locks, counted."""
+
+    requested: int
+    granted: int
+    waited: int
+    failed: int
+    expired: int
+    deadlocks: int
+
+
+class ConflictReport(TypedDict):
+    """A path that two pieces changed."""
+
+    a: str
+    b: str
+    path: str
+    kind: str
+    resolution: str
+    """`none` while it is open."""
+
+
+CriterionReport = TypedDict("CriterionReport", {"id": str, "pass": bool, "evidence": str})
+"""One acceptance criterion, judged (REV-4)."""
+
+
+class FindingReport(TypedDict):
+    """One remark of a reviewer."""
+
+    type: str
+    file: str | None
+    line: int | None
+    msg: str
+    severity: str
+
+
+class ReviewReport(TypedDict):
+    """One verdict."""
+
+    reviewer: str
+    piece: str
+    lens: NotRequired[str]
+    verdict: Literal["APPROVED", "CHANGES_REQUESTED"]
+    criteria: list[CriterionReport]
+    findings: list[FindingReport]
+
+
+class BaseReport(TypedDict):
+    """What a check gave on the base."""
+
+    status: str
+    executed: int | None
+    passed: int | None
+    failed: int | None
+    reason: str
+
+
+class QaReport(TypedDict):
+    """One check of one round of QA (FLOW-7)."""
+
+    round: int
+    check: str
+    command: str
+    status: NotRequired[str]
+    ok: bool
+    executed: NotRequired[int | None]
+    passed: int | None
+    failed: int | None
+    new_failures: list[str]
+    reason: NotRequired[str | None]
+    remedy: NotRequired[str]
+    note: NotRequired[str]
+    is_acceptable: NotRequired[bool]
+    accepted_by: NotRequired[str | None]
+    base: NotRequired[BaseReport | None]
+    duration_s: float
+
+
+class CommitReport(TypedDict):
+    """The one commit of a run that succeeded."""
+
+    oid: str
+    branch: str
+    subject: str
+    files: int
+    trailers: dict[str, Any]
+
+
+class CommitSeen(TypedDict):
+    """What git says of the commit; it goes before what the log says."""
+
+    subject: str
+    files: int
+    trailers: dict[str, Any]
+
+
+class ErrorReport(TypedDict):
+    """Why a run has no commit."""
+
+    code: str
+    message: str
+    hint: str
+    cause: NotRequired[str]
+    instance: NotRequired[str | None]
+    feature: NotRequired[str | None]
+    last_words: NotRequired[str | None]
+    log: NotRequired[str | None]
+
+
+class BoundaryReport(TypedDict):
+    """How the agents were isolated: the level, and each layer with what it does or why it is off."""
+
+    level: str
+    layers: dict[str, str]
+
+
+class Report(TypedDict):
+    """What came of a run."""
+
+    schema_version: int
+    ok: bool
+    run: str
+    workspace: str
+    goal: str
+    duration_s: float
+    scripted: bool
+    boundary: BoundaryReport
+    stages: list[StageReport]
+    instances: list[InstanceReport]
+    locks: LockReport
+    conflicts: list[ConflictReport]
+    reviews: list[ReviewReport]
+    qa: list[QaReport]
+    commit: CommitReport | None
+    error: NotRequired[ErrorReport]
+    problems: NotRequired[list[str]]
+    """What could not be cleaned up at its end."""
+
+
+class PastRun(TypedDict):
+    """One row of `aegis-tui runs`; what is not known is None."""
+
+    run: str
+    goal: str | None
+    state: Literal["open", "done", "failed"] | None
+    ok: bool | None
+    started_at: str | None
+    duration_s: float | None
+    commit: str | None
+    branch: str | None
+    error: str | None
