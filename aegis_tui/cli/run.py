@@ -31,6 +31,10 @@ Unchecked = Annotated[bool, typer.Option("--unchecked", help="Nothing checks the
 AcceptBase = Annotated[
     bool, typer.Option("--accept-base-failures", help="Take a base whose own failures cannot be compared as it is.")
 ]
+Checks = Annotated[
+    list[str] | None, typer.Option("--check", metavar="COMMAND", help="Checks the result; found when left out.")
+]
+Lenses = Annotated[list[str] | None, typer.Option("--lens", metavar="NAME", help="Review for this; may be repeated.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
 
 
@@ -48,12 +52,8 @@ def _run(
     sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off.")] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often work may be sent back.")] = 3,
     scouts: Annotated[bool, typer.Option("--scouts", help="A scout explores beside each worker.")] = False,
-    lens: Annotated[
-        list[str] | None, typer.Option("--lens", metavar="NAME", help="Review for this; again for one more.")
-    ] = None,
-    check: Annotated[
-        list[str] | None, typer.Option("--check", metavar="COMMAND", help="Checks the result; found when left out.")
-    ] = None,
+    lens: Lenses = None,
+    check: Checks = None,
     unchecked: Unchecked = False,
     accept_base: AcceptBase = False,
     note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Words for a role.")] = None,
