@@ -1,1 +1,1 @@
-"""Use cases that the command line and the dashboard share, one verb each; they speak ports only."""
+"""Use cases that the command line and the dashboard share. They use ports only, no adapters."""

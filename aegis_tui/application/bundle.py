@@ -1,7 +1,7 @@
-"""What happened here, in a form that can be shown to others: versions, checks, counts and the ends of logs.
+"""The support bundle: versions, checks, event counts and the ends of logs, in a form that can be shown to others.
 
-It holds no token, no key, no content of a file, no goal, and no name of a person, home or host. It is written to a file
-and sent nowhere.
+It contains no token, no key, no content of a file, no goal, and no name of a person, home or host. It is written to a
+file and sent nowhere.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b[0-9a-fA-F]{24,}\b"), "<hex>"),
     (re.compile(r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}"), "<secret>"),
 )
-"""What is taken out of every text, in this order."""
+"""Patterns that are replaced in every text, in this order, each with its replacement."""
 
 
 class Scrubber:
-    """Takes out of texts what names a person or lets somebody in.
+    """Replaces names, secrets and private paths in texts by placeholders.
 
     Args:
-        names: Words of this machine, such as the user and the host, with what stands for them.
-        paths: Folders, with what stands for them; the longest goes first.
+        names: Words of this machine, such as the user and the host -> their placeholders.
+        paths: Folders -> their placeholders; longer paths are replaced first.
     """
 
     def __init__(self, *, names: Mapping[str, str], paths: Mapping[str, str]) -> None:
@@ -55,7 +55,7 @@ class Scrubber:
         ]
 
     def text(self, text: str) -> str:
-        """The text without them, cut to a bounded length."""
+        """Return the text with placeholders, cut to LINE_CHARS characters."""
         for path, word in self._paths:
             text = text.replace(path, word)
         for pattern, word in (*_RULES, *self._names):
@@ -63,7 +63,7 @@ class Scrubber:
         return text if len(text) <= LINE_CHARS else f"{text[:LINE_CHARS]}…"
 
     def all(self, value: Any) -> Any:
-        """The same for every text in a JSON value."""
+        """Return a JSON value with placeholders in every text that it contains; keys are kept."""
         match value:
             case str():
                 return self.text(value)
@@ -76,7 +76,7 @@ class Scrubber:
 
 
 def log_tail(path: Path, scrubber: Scrubber, *, lines: int = LOG_LINES) -> list[str]:
-    """The last lines of a log, scrubbed; nothing when it cannot be read."""
+    """Return the last lines of a log, with placeholders; empty if it cannot be read."""
     try:
         text = path.read_bytes()[-lines * LINE_CHARS :].decode("utf-8", "replace")
     except OSError:
@@ -85,7 +85,7 @@ def log_tail(path: Path, scrubber: Scrubber, *, lines: int = LOG_LINES) -> list[
 
 
 def event_facts(events: Iterable[Event]) -> dict[str, Any]:
-    """How many events of each type there are, and the course of each run, without its goal."""
+    """Return the number of events of each type, and the state, start, duration and error of each run, not its goal."""
     logged = list(events)
     runs = [
         {name: run[name] for name in ("run", "state", "started_at", "duration_s", "error")} for run in past_runs(logged)
@@ -99,10 +99,14 @@ def event_facts(events: Iterable[Event]) -> dict[str, Any]:
 
 
 def render_bundle(parts: Mapping[str, Any]) -> str:
-    """The bundle as it stands in its file."""
+    """Return the bundle as the text of its file: JSON, with `schema_version`."""
     return json.dumps({"schema_version": 1, **parts}, ensure_ascii=False, indent=2, default=str) + "\n"
 
 
 def setting_names(origins: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Each setting with where it comes from; no value."""
+    """Return setting name -> where its value comes from, without the value.
+
+    Args:
+        origins: Setting name -> its origin, whose first item says where the value comes from.
+    """
     return {name: origin[0] for name, origin in origins.items()}

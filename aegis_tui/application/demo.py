@@ -1,4 +1,4 @@
-"""What the demo promises, held against what a run's report and git say. Pure: nothing is run here."""
+"""Compares what the demo promises with a run's report and with git. Pure functions: nothing is run here."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Report = Mapping[str, Any]
 
 
 class Promise(FrozenModel):
-    """What a run of a scenario has to show."""
+    """What a run of a demo scenario must show."""
 
     workers: int
-    """At least so many workers were at work at the same time."""
+    """The least number of workers that were at work at the same time."""
     lock_waits: int
-    """At least so many lock requests had to wait; with 0, none."""
+    """The least number of lock requests that had to wait; 0: none may have waited."""
     hot_conflicts: int
-    """Exactly so many, each resolved by a rebase; with 0, no conflict of any kind."""
+    """The exact number of hot conflicts, each resolved by a rebase; 0: no conflict of any kind."""
     qa_rounds: tuple[bool, ...]
-    """How each round of QA ended, in order."""
+    """Whether each round of QA passed, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What git and the sample's tests say of the result, and of the person's checkout before it was touched."""
+    """What git and the sample's tests show about the result and about the person's checkout."""
 
     base_oid: str
     commits: Sequence[tuple[str, tuple[str, ...]]]
@@ -42,19 +42,19 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One thing the demo says of itself, and whether it is true."""
+    """One claim of the demo, whether it holds, and what was found."""
 
     name: str
     ok: bool
     found: str
 
     def to_wire(self) -> dict[str, Any]:
-        """As it stands in the JSON report."""
+        """Return the claim as it appears in the JSON report."""
         return {"name": self.name, "ok": self.ok, "found": self.found}
 
 
 def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
-    """A scenario's promise; None when it makes none.
+    """Return the promise of a scenario from its fields; None if there are none.
 
     Raises:
         UsageError: A field is missing, unknown or of the wrong kind.
@@ -68,12 +68,12 @@ def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
 
 
 def judge(report: Report, promise: Promise | None, result: Result) -> list[Claim]:
-    """Every claim of the demo, in the order in which a person reads them.
+    """Check every claim of the demo and return them in the order in which they are shown.
 
     Args:
-        report: As contract 4.
-        promise: None for a scenario that shows a failure: then only the checkout is looked at.
-        result: What git says.
+        report: The run's report (contract 4).
+        promise: The scenario's promise; None for a scenario that shows a failure: then only the checkout is checked.
+        result: What git shows about the result.
     """
     untouched = Claim(
         "checkout untouched", result.checkout_untouched, "as it was" if result.checkout_untouched else "changed"
@@ -93,7 +93,7 @@ def judge(report: Report, promise: Promise | None, result: Result) -> list[Claim
 
 
 def most_at_once(report: Report, role: str = "worker") -> int:
-    """How many instances of a role were there at the same time, at most."""
+    """Return the largest number of instances of a role that were alive at the same time."""
     steps: list[tuple[float, int]] = []
     for item in report["instances"]:
         if item["role"] == role and item["started_at"]:

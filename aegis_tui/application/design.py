@@ -1,6 +1,6 @@
-"""The design file (contract 4): YAML in, YAML out, each complaint with its line.
+"""Reads and writes the design file (contract 4) as YAML; each error names its line.
 
-The only module that knows ruamel.yaml. Which designs are allowed is decided in `domain/run/design.py`.
+`domain/run/design.py` decides which designs are allowed; this module only knows their form in a file.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from aegis_tui.errors import DesignRefused, UsageError
 
 MAX_SIZE_BYTES: Final = 1024 * 1024
 MAX_NODES: Final = 100_000
-"""Most values of a file once its aliases are followed, so that a small file cannot grow without end."""
+"""The most values of a file after its aliases are expanded, so that a small file cannot expand without limit."""
 
 MAX_DEPTH: Final = 20
-"""Deepest nesting that is followed; a design needs four levels."""
+"""The deepest nesting that is read; a design needs four levels."""
 
 _MODELS: Final[dict[Location, type[BaseModel]]] = {
     (): Design,
@@ -60,7 +60,7 @@ _PLAIN_TAGS: Final = {
 
 
 def load_design(path: Path, *, kinds: Collection[str] | None = None, ignore_case: bool = False) -> Design:
-    """Read a design file that may be dispatched as it is.
+    """Read a design file and check that it can be dispatched.
 
     Args:
         path: A YAML or JSON file, UTF-8, at most 1 MiB.
@@ -68,7 +68,7 @@ def load_design(path: Path, *, kinds: Collection[str] | None = None, ignore_case
         ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
 
     Raises:
-        UsageError: There is no such file, or it cannot be read.
+        UsageError: The file does not exist or cannot be read.
         DesignRefused: The file breaks a rule; `data["issues"]` has {file, line, field, message, witness} for each.
 
     Source: contract 4.
@@ -91,11 +91,11 @@ def load_design(path: Path, *, kinds: Collection[str] | None = None, ignore_case
 def parse_design(
     text: str, *, name: str = "design.yaml", kinds: Collection[str] | None = None, ignore_case: bool = False
 ) -> Design:
-    """Read a design from YAML or JSON text. Every plain value counts as the text that was written: `id: 007` is 007.
+    """Read a design from YAML or JSON text. Plain values are read as the text that was written: `id: 007` gives "007".
 
     Args:
         text: At most 1 MiB as UTF-8.
-        name: What to call the file in complaints.
+        name: The file name for error messages.
         kinds: As in `load_design`.
         ignore_case: As in `load_design`.
 
@@ -113,14 +113,14 @@ def parse_design(
 
 
 def wire_fields(design: Design) -> dict[str, Any]:
-    """A design as it is sent to the hub: what its author wrote, so that the hub fills in what the run says."""
+    """Return a design as it is sent to the hub: only fields that its author wrote, so that the hub sets the others."""
     return design.model_dump(mode="json", exclude_unset=True)
 
 
 def build_design(
     data: object, *, name: str = "design", kinds: Collection[str] | None = None, ignore_case: bool = False
 ) -> Design:
-    """Make a design of JSON values, as a Commander proposes it, by the same rules as a file.
+    """Build a design from JSON values, such as a Commander proposes, with the same rules as for a file.
 
     Raises:
         DesignRefused: As in `load_design`, with `line` None.
@@ -132,7 +132,7 @@ def build_design(
 
 
 def dump_design(design: Design) -> str:
-    """The design as YAML that `parse_design` reads back to an equal one; fields that say nothing are left out."""
+    """Return the design as YAML that `parse_design` reads back to an equal design; empty fields are left out."""
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -142,7 +142,7 @@ def dump_design(design: Design) -> str:
 
 
 def _styled(value: Any) -> Any:
-    """Plain values ready for the dumper: no empty lists, and text of several lines as a block."""
+    """Prepare plain values for the dumper: drop empty lists except `partition`; text of several lines is a block."""
     if isinstance(value, dict):
         return {key: _styled(item) for key, item in value.items() if item != [] or key == "partition"}
     if isinstance(value, list):
@@ -153,7 +153,7 @@ def _styled(value: Any) -> Any:
 def _validate(
     data: object, kinds: Collection[str] | None, ignore_case: bool
 ) -> tuple[Design | None, Sequence[DesignIssue]]:
-    """The design, or None with what is wrong."""
+    """Return the design and no issues, or None and the issues."""
     try:
         design = Design.model_validate(_without_nulls(data))
     except ValidationError as error:
@@ -163,7 +163,7 @@ def _validate(
 
 
 def _without_nulls(data: object, depth: int = 0) -> object:
-    """The same values without the fields that are null: an empty `shared:` is an absent one."""
+    """Return the same values without the fields that are null: an empty `shared:` counts as absent."""
     if isinstance(data, Mapping) and depth <= MAX_DEPTH:
         return {key: _without_nulls(value, depth + 1) for key, value in data.items() if value is not None}
     if isinstance(data, list) and depth <= MAX_DEPTH:
@@ -219,7 +219,7 @@ def _compose(text: str, name: str) -> Node | None:
 
 
 class _NodeReader:
-    """Turns nodes into plain values and remembers the line of each."""
+    """Converts YAML nodes into plain values and records the line of each."""
 
     def __init__(self) -> None:
         self.issues: list[DesignIssue] = []
@@ -227,20 +227,20 @@ class _NodeReader:
         self._nodes = 0
 
     def line_of(self, path: Location) -> int:
-        """The line of a place, or of the nearest thing around it; 1-based."""
+        """Return the 1-based line of a value, or of the nearest value that contains it and has a line."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
 
     def read(self, node: Node | None, path: Location = ()) -> object:
-        """The value of a node: text, None, a list or a dictionary. Adds to `issues` what cannot be one of these."""
+        """Return the value of a node: text, None, a list or a dictionary. Add an issue if it can be none of these."""
         if node is None or self._nodes > MAX_NODES:
             return None
         self._nodes += 1
         self._lines.setdefault(path, node.start_mark.line + 1)
         if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
             self._nodes = MAX_NODES + 1
-            self.issues.append(_whole("it has too many values or levels; a design needs neither"))
+            self.issues.append(_whole("it has too many values or levels for a design"))
             return None
         if str(node.tag) not in _PLAIN_TAGS:
             self._complain(path, f"tags like {node.tag} are not allowed; {_QUOTES_HINT}")

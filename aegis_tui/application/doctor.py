@@ -1,4 +1,4 @@
-"""What a machine has and lacks for the work, each lack with its fix (CLI-2). Looks, and changes nothing."""
+"""Checks what this machine has and lacks for a run, and names a fix for each lack (CLI-2). It changes nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GIT_WANTED = (2, 38)
 TMUX_WANTED = (3, 2)
 DEFAULT_PORT = 9999
 INOTIFY_WANTED = {"max_user_instances": 128, "max_user_watches": 65_536}
-"""For a hub that watches a worktree for each of a few dozen instances."""
+"""The least limits for a hub that watches the worktrees of a few dozen instances."""
 
 DISK_WANTED_BYTES = 2 << 30
 AGENT_PROGRAMS = ("claude", "codex", "opencode", "gemini", "qwen", "aider", "mini", "goose", "crush")
@@ -42,50 +42,50 @@ _TOOL_CALL_FIX = "serve the model with --enable-auto-tool-choice and --tool-call
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check of the machine."""
 
     name: str
     ok: bool
     found: str
     fix: str = ""
-    """What to do about it; empty when it is well."""
+    """What the person can do if the check fails."""
     essential: bool = False
-    """Without it no run can start."""
+    """Whether no run can start if the check fails."""
 
     def to_wire(self) -> dict[str, Any]:
-        """As contract 9 has it, and whether it is essential."""
+        """Return the check in the form of contract 9, and whether it is essential; `fix` is empty if it passed."""
         fix = "" if self.ok else self.fix
         return {"name": self.name, "ok": self.ok, "found": self.found, "fix": fix, "essential": self.essential}
 
 
 @dataclass(frozen=True, slots=True)
 class LogLook:
-    """How the log of a repository is."""
+    """The condition of a repository's event log."""
 
     found: str
     error: AegisError | None = None
-    """Why no hub can work with it; the hint is the way out."""
+    """Why no hub can use the log; the hint says what to do. None if it can be used."""
 
 
 class Doctor:
-    """Looks at one machine.
+    """Checks one machine.
 
     Args:
-        programs: Runs git and tmux for their versions.
-        sandbox: What would hold agents; it is tried out.
-        probe_endpoint: Asks a model server what it serves, if it is inside the boundary.
-        open_model: A client for a base URL.
+        programs: Runs git and tmux to learn their versions.
+        sandbox: The sandbox that agents would run in; it is tried out.
+        probe_endpoint: Asks a model server for its models, if its address is inside the boundary.
+        open_model: Opens a client for a base URL.
         chooser: Chooses among several models.
-        find_key_warnings: What is wrong with the place of the model server's key file.
-        find_tmux_problem: Why tmux cannot use the folder that the person names for its sockets, if so.
-        find_repository_problem: Why no run can work in the repository of a folder, if so.
-        settings: What the person chose.
-        environ: Where PATH is read from.
-        folder: Where the person is.
+        find_key_warnings: Returns warnings about the model server's key file, each as `problem: fix`.
+        find_tmux_problem: Returns why tmux cannot use the folder that the person chose for its sockets, or None.
+        find_repository_problem: Returns why no run can work in the repository of a folder, or None.
+        settings: The person's settings.
+        environ: The environment that programs get; its PATH is searched for them.
+        folder: The person's current folder.
         state_dir: Where state would be kept; it need not exist.
-        describe_kinds: What is known of each agent kind that can be dispatched; reads files.
-        find_leftovers: What workspaces without a hub left behind, a line each; blocking.
-        look_at_log: How the log of the repository of a folder is; blocking.
+        describe_kinds: Returns the facts about each agent kind that can be dispatched; reads files.
+        find_leftovers: Returns what workspaces without a hub left behind, one line each; blocking.
+        look_at_log: Returns the condition of the log of the repository of a folder; blocking.
         proc: The proc file system.
     """
 
@@ -119,7 +119,7 @@ class Doctor:
         self._find_leftovers, self._look_at_log = find_leftovers, look_at_log
 
     async def examine(self) -> list[Check]:
-        """Every check, in the order in which a person would mend them. Raises nothing."""
+        """Run every check and return them in the order in which a person would fix them. Raises nothing."""
         first = await asyncio.gather(self._python(), self._version("git", GIT_WANTED), self._tmux())
         repository, log, held, model, port = await asyncio.gather(
             self._repository(), self._log(), self._held(), self._model(), self._port()
@@ -147,7 +147,7 @@ class Doctor:
         return check
 
     async def _said(self, *argv: str, cwd: Path | None = None) -> str | None:
-        """What a program prints, or None when it is missing or fails."""
+        """Run a program and return what it prints; None if it is missing or fails."""
         program = shutil.which(argv[0], path=self._environ.get("PATH", os.defpath))
         if program is None:
             return None
@@ -168,9 +168,7 @@ class Doctor:
             problem = await self._find_repository_problem(folder)
             if problem is not None and problem.code == "git.ownership":
                 return Check(name, False, problem.message, problem.hint)
-            return Check(
-                name, False, f"{folder} is in none", "go to your repository, or see it at work: aegis-tui demo"
-            )
+            return Check(name, False, f"{folder} is in none", "change to your repository, or try: aegis-tui demo")
         if await self._said("git", "rev-parse", "--verify", "HEAD", cwd=folder) is None:
             return Check(name, False, "no commit yet", "git commit --allow-empty -m 'chore: start'")
         for key, example in (("user.name", "Your Name"), ("user.email", "you@example.org")):
@@ -188,7 +186,7 @@ class Doctor:
         report = await self._sandbox.probe()
         holds = report.level is not SandboxLevel.NONE
         found = f"{report.level}: " + ", ".join(f"{layer} {held}" for layer, held in report.layers.items())
-        fix = f"{report.remedy}; agents run unheld until then"
+        fix = f"{report.remedy}; agents run without a sandbox until then"
         return Check("sandbox", holds, found, fix, essential=self._settings.sandbox == "strict")
 
     async def _model(self) -> list[Check]:
@@ -206,20 +204,20 @@ class Doctor:
             "model",
             model is not None,
             f"{endpoint.base_url} serves {served}",
-            "let the server load a model",
+            "load a model on that server",
             essential=True,
         )
         rights = [_key_check(warning) for warning in self._find_key_warnings()]
         return [serves, *rights, *([await self._tool_call(endpoint, model)] if model is not None else [])]
 
     async def _choose(self, endpoint: Endpoint) -> str | None:
-        """The model that a run would work with."""
+        """Return the model that a run would work with; None if the server serves none."""
         if endpoint.scripted:
             return self._settings.model or next(iter(endpoint.models), None)
         return (await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
 
     async def _tool_call(self, endpoint: Endpoint, model: str) -> Check:
-        """One streamed tool call, as every agent needs it."""
+        """Check that the model can make a streamed tool call, which every agent needs."""
         name = "tool call"
         if endpoint.scripted:
             return Check(name, True, "a scripted model: its calls are read from files")
@@ -265,7 +263,9 @@ class Doctor:
 
     async def _left(self) -> Check:
         left = await asyncio.to_thread(self._find_leftovers)
-        fix = "there, `aegis-tui hub start` goes on with it; `hub stop --force`, then `worktree repair`, put it away"
+        fix = (
+            "in that repository, `aegis-tui hub start` continues; `hub stop --force`, then `worktree repair`, clean up"
+        )
         return Check("leftovers", not left, "; ".join(left) or "none", fix)
 
     def _agents(self) -> Check:
@@ -276,7 +276,7 @@ class Doctor:
 
 
 def _about(kind: KindFacts, path: str) -> str:
-    """What a kind is, or what it lacks before it can be dispatched."""
+    """Return the title of an agent kind, or the fault or missing programs that prevent its dispatch."""
     missing = [program for program in kind.programs if shutil.which(program, path=path) is None]
     if missing:
         return f"needs {' and '.join(missing)}{kind.install and f': {kind.install}'}"
@@ -293,7 +293,7 @@ async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:
 
 
 def missing(checks: list[Check]) -> list[Check]:
-    """The checks that failed and without which no run can start."""
+    """Return the failed checks that prevent a run from starting."""
     return [check for check in checks if check.essential and not check.ok]
 
 
@@ -325,7 +325,7 @@ def _number(path: Path) -> int | None:
 
 
 def _install(package: str, environ: Mapping[str, str]) -> str:
-    """The command that installs a package with the package manager that is here."""
+    """Return the command that installs a package with this machine's package manager, or advice if none is known."""
     path = environ.get("PATH", os.defpath)
     for manager, words in (
         ("apt-get", "sudo apt-get install -y"),

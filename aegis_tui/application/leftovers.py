@@ -1,7 +1,7 @@
-"""What a killed hub, agent or command leaves behind, and how it is put away without losing anybody's work (PANE-8).
+"""Removes what a killed hub, agent or command leaves behind, without losing anybody's work (PANE-8).
 
-A leftover is something of ours that nobody owns any more: a worktree whose instance is gone, a scratch worktree, a
-temporary folder of a process that was killed. Work in a worktree is saved to a rescue ref before it is removed.
+A leftover is a thing that aegis-tui created and no process uses any more: a worktree whose instance has ended, a
+scratch worktree, a temporary folder of a killed process. Work in a worktree is saved to a rescue ref before removal.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from aegis_tui.errors import AegisError
 from aegis_tui.ports.repository import Repository, RescueName, WorktreeEntry
 
 FindScratch = Callable[[], list[Path]]
-"""Temporary folders of ours whose process is dead; blocking, never raises."""
+"""Returns temporary folders of aegis-tui whose process is dead; blocking, never raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """One leftover, and what became of it."""
+    """One leftover that was removed, or could not be."""
 
     kind: str
-    """worktree, scratch worktree, or temporary folder."""
+    """`worktree`, `scratch worktree` or `temporary folder`."""
     path: str
     rescue_ref: str | None = None
-    """Where its work is kept; None when there was none to keep."""
+    """The ref that its work was saved to; None if there was none to save."""
     kept: str | None = None
-    """Why it is still there; None when it is gone."""
+    """Why it could not be removed; None if it was."""
 
 
 class Leftovers:
@@ -37,9 +37,9 @@ class Leftovers:
 
     Args:
         repository: The workspace's repository.
-        worktrees_dir: Where instances have their worktrees.
-        scratch_dir: Where checks have theirs.
-        find_scratch: Temporary folders of the dead.
+        worktrees_dir: The folder of the instances' worktrees.
+        scratch_dir: The folder of the checks' worktrees.
+        find_scratch: Returns temporary folders of dead processes.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Leftovers:
     async def remove(
         self, claimed: Collection[str], *, only: str | None = None, is_running: bool = False
     ) -> list[Removed]:
-        """Remove what nobody owns; what cannot be removed is named with its reason, and the rest goes on.
+        """Remove leftovers and return them all; for one that git cannot remove, `kept` gives the reason.
 
         Args:
-            claimed: Worktrees that somebody works in; they are left alone.
-            only: The short id of the one instance whose worktree is meant; None: everything.
-            is_running: A hub runs, whose checks may be using scratch worktrees now; they are left alone.
+            claimed: Paths of worktrees that are in use; they are left alone.
+            only: The short id of the one instance whose worktree to remove; None: all worktrees and temporary folders.
+            is_running: Whether a hub runs: its checks may be using scratch worktrees, so these are left alone.
         """
         mine = await asyncio.to_thread(lambda: {Path(path).resolve() for path in claimed})
         removed = []
@@ -71,13 +71,13 @@ class Leftovers:
         return removed
 
     async def clear_scratch(self) -> None:
-        """Remove what checks of a hub that was killed left; to be called before the first check of another one."""
+        """Remove the scratch worktrees that a killed hub left; call it before the first check of a new hub."""
         for path, entry in (await self._worktrees()).items():
             if path.parent == self._scratch_dir:
                 await self._remove(path, entry)
 
     async def _worktrees(self) -> dict[Path, WorktreeEntry | None]:
-        """Every worktree of ours, also those that git has forgotten."""
+        """Return the path of every worktree of the workspace -> git's entry; None for one that git does not know."""
         found: dict[Path, WorktreeEntry | None] = {}
         for folder in (self._worktrees_dir, self._scratch_dir):
             for path in await asyncio.to_thread(_folders, folder):

@@ -1,4 +1,4 @@
-"""What a model server serves and how busy it is (LLM-6, contract 9)."""
+"""Reports which models a model server serves and how busy it is (LLM-6, contract 9)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from aegis_tui.ports.model_server import ProbeEndpoint
 BETWEEN_READINGS_S = 0.5
 
 ReadMetrics = Callable[[str], Awaitable[str | None]]
-"""Base URL -> the text of `/metrics`, or None."""
+"""Takes a base URL; returns the text of its `/metrics`, or None if there is none."""
 
 
 async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: ReadMetrics) -> dict[str, Any]:
-    """Endpoints and metrics as contract 9 has them; the address is checked before anything is sent.
+    """Return `endpoints` and `metrics` of a model server (contract 9); the address is checked before a request.
+
+    A server that does not answer is returned as unhealthy. `metrics` is empty if the server has none.
 
     Raises:
-        UsageError: The address is none, or lies outside the boundary.
+        UsageError: The address is not valid, or lies outside the boundary.
     """
     url = normalise_base_url(base_url)
     try:

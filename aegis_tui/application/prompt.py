@@ -1,18 +1,18 @@
-"""Prompts to instances, and what became of them (PANE-4)."""
+"""Tracks whether prompts to instances were delivered (PANE-4)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 DELIVERY_S = 5.0
-"""How long a sender waits for the acknowledgement before it calls a prompt queued."""
+"""How long a sender waits for the acknowledgement before it reports a prompt as queued."""
 
 
 class Delivery:
-    """Prompts that were sent, and which of them their addressees have acknowledged.
+    """Prompts that were sent, and which of them their recipients have acknowledged.
 
     Args:
-        sent: The number of each prompt, by the agent id that it was sent to.
+        sent: Agent id of the recipient -> sequence number of its prompt.
     """
 
     def __init__(self, sent: Mapping[str, int]) -> None:
@@ -21,13 +21,17 @@ class Delivery:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nobody has to be waited for any more."""
+        """Whether every prompt was acknowledged."""
         return not self._unheard
 
     def hear(self, numbers: Iterable[int]) -> None:
-        """These have been acknowledged; others than those that were sent change nothing."""
+        """Record that the prompts with these numbers were acknowledged; unknown numbers are ignored."""
         self._unheard.difference_update(numbers)
 
     def is_delivered(self, agent_id: str) -> bool:
-        """Whether an addressee has its prompt; what is not delivered yet is queued for its next turn."""
+        """Return whether a recipient has acknowledged its prompt; else the prompt is queued for its next turn.
+
+        Raises:
+            KeyError: No prompt was sent to it.
+        """
         return self.sent[agent_id] not in self._unheard

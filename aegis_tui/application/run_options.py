@@ -1,4 +1,4 @@
-"""The options of a run: what was chosen for this one, and what the person's settings say otherwise (contract 4)."""
+"""The options of a run: those chosen for this run, completed from the person's settings (contract 4)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 from aegis_tui.config import Settings
 
 CHOSEN_ONCE = ("workers", "kind", "base_url", "model", "sandbox")
-"""Options that a person may set for all runs."""
+"""Options that a person can set for all runs in the settings."""
 
 
 def run_options(settings: Settings, **chosen: Any) -> dict[str, Any]:
-    """The `options` of `run:start`.
+    """Return the `options` of a `run:start` command.
 
     Args:
-        settings: The person's, for what is not chosen.
-        chosen: Options by name; one that is None is not chosen.
+        settings: The person's settings, used for options that are not chosen.
+        chosen: Options by name; None means not chosen.
     """
     options = {name: getattr(settings, name) for name in CHOSEN_ONCE}
     return options | {name: value for name, value in chosen.items() if value is not None}

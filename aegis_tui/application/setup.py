@@ -1,7 +1,7 @@
-"""Set a repository up for its team, and undo exactly that (CLI-2).
+"""Sets up a repository for its team (`init`), and undoes exactly that (CLI-2).
 
-What was written is recorded beside git's own data, with the bytes that were there before: undo gives them back, and
-leaves alone what somebody has changed since.
+What was written is recorded in git's common folder, with the previous contents: undo restores them, and leaves files
+alone that somebody has changed since.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aegis_tui.errors import Refused, UsageError
 
 SETUP_FILES = Path(__file__).parent / "setup_files"
 RUN_DATA = ("/.agents/specs/active/", "/.agents/specs/archive/", "/.agents/diffs/", "/.agents/design/", "/task.md")
-"""What runs write inside the checkout; never to be committed (contract 1)."""
+"""Paths that runs write inside the checkout; they must never be committed (contract 1)."""
 
 BEGIN, END = "aegis-tui: begin", "aegis-tui: end"
 RECORD = "aegis-init.json"
@@ -27,31 +27,33 @@ RECORD = "aegis-init.json"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What `init` or its undo did. Paths are relative to the checkout where they lie in it."""
+    """The files that `init` or its undo changed. Paths inside the checkout are relative to it."""
 
     written: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
-    """Files that somebody has changed since; undo leaves them."""
+    """Files that somebody has changed since `init`; undo leaves them as they are."""
 
 
 class Setup:
-    """The set-up of one repository.
+    """Writes and removes the team's files of one repository.
 
     Args:
         root: The checkout.
-        common_dir: Git's common folder, where `info/exclude` and the record lie.
-        roles: Role name to the text of its file.
+        common_dir: Git's common folder, which contains `info/exclude` and the record of what was written.
+        roles: Role name -> the text of its file.
     """
 
     def __init__(self, root: Path, common_dir: Path, roles: Mapping[str, str]) -> None:
         self._root, self._common_dir, self._roles = root.resolve(), common_dir.resolve(), roles
 
     def write(self, *, agent_docs: bool = False) -> Change:
-        """Write what is missing; files that are there stay as they are.
+        """Write the files that are missing; files that exist stay as they are.
+
+        Adds a block to `info/exclude` as well.
 
         Args:
-            agent_docs: Also tell agents of other kinds about the workspace, in AGENTS.md.
+            agent_docs: Whether to add a block about the workspace to AGENTS.md, for agents of other kinds.
 
         Raises:
             Refused: A path leads out of the checkout.
@@ -76,10 +78,13 @@ class Setup:
         return Change(written=tuple(written))
 
     def undo(self) -> Change:
-        """Give back what was there before, byte for byte; a file that somebody has changed since is kept.
+        """Restore what was there before, byte for byte; from a file that was changed since, remove only our block.
+
+        A changed file without such a block is kept.
 
         Raises:
-            UsageError: Nothing was set up here.
+            UsageError: Nothing was set up here, or the record cannot be read.
+            Refused: A recorded path leads out of the checkout.
         """
         record = self._load()
         if not record["files"]:
@@ -127,12 +132,12 @@ class Setup:
         return str(path.relative_to(self._root)) if path.is_relative_to(self._root) else str(path)
 
     def _place(self, name: str) -> Path:
-        """A recorded name as a path: in the checkout, or git's exclude file of a linked worktree."""
+        """Return the path of a recorded name: in the checkout, or git's exclude file of a linked worktree."""
         exclude = (self._exclude, self._exclude.parent)
         return next((path for path in exclude if self._shown(path) == name), None) or self._inside(name)
 
     def _put(self, record: dict[str, Any], name: str, path: Path, content: bytes) -> None:
-        """Write a file, and the record before it, so that a kill between the two loses nothing."""
+        """Update the record, then write the file, so that nothing is lost if the process is killed in between."""
         old = path.read_bytes() if path.exists() else None
         first = record["files"].get(name, {"before": None if old is None else base64.b64encode(old).decode()})
         record["files"][name] = {**first, "sha256": hashlib.sha256(content).hexdigest()}
@@ -143,7 +148,7 @@ class Setup:
         _replace(path, content)
 
     def _restore(self, path: Path, entry: Mapping[str, Any]) -> bool:
-        """Put a file back as it was; False when it was changed since and nothing of ours can be told apart."""
+        """Restore a file, or remove our block from one that was changed; False if it was changed and has no block."""
         if not path.exists():
             return True
         now = path.read_bytes()
@@ -166,7 +171,9 @@ class Setup:
         except FileNotFoundError:
             return {"files": {}, "folders": []}
         except (OSError, ValueError) as error:
-            raise UsageError(f"{self._record} cannot be read: {error}", "move it away; undo by hand") from error
+            raise UsageError(
+                f"{self._record} cannot be read: {error}", "move that file away, then undo by hand"
+            ) from error
         return {"files": dict(record["files"]), "folders": list(record["folders"])}
 
 
@@ -175,7 +182,7 @@ def _read_setup_file(name: str) -> str:
 
 
 def _with_block(old: bytes, comment: str, lines: Iterable[str]) -> bytes:
-    """Content with our block at its end; unchanged when it has one."""
+    """Return the content with our block appended; unchanged if it has one already."""
     if comment.format(BEGIN).encode() in old:
         return old
     gap = b"" if not old or old.endswith(b"\n") else b"\n"
@@ -184,7 +191,7 @@ def _with_block(old: bytes, comment: str, lines: Iterable[str]) -> bytes:
 
 
 def _without_block(content: bytes) -> bytes:
-    """Content without our block; unchanged when it has none."""
+    """Return the content without our block; unchanged if it does not have exactly one."""
     lines = content.splitlines(keepends=True)
     begins = [index for index, line in enumerate(lines) if BEGIN.encode() in line]
     ends = [index for index, line in enumerate(lines) if END.encode() in line]
@@ -194,7 +201,7 @@ def _without_block(content: bytes) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file that appears whole, with the mode of the one it replaces."""
+    """Write a file in one step (rename), with the mode of the file that it replaces."""
     fresh = path.with_name(f".{path.name}.aegis-new")
     fresh.write_bytes(content)
     fresh.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())

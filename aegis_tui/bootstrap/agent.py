@@ -1,4 +1,4 @@
-"""Wires the built-in agent to its model server and to what reads symbols."""
+"""Connects the built-in agent to its model client and its symbol reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hub on its log in SQLite, with the services that it is given and no others."""
+"""The hub with its SQLite log; the caller passes its services."""
 
 from __future__ import annotations
 

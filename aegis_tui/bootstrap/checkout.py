@@ -1,4 +1,4 @@
-"""Looks at the repository of a checkout."""
+"""Opens the repository of a checkout for commands: commits, refs, worktrees, leftovers, set-up."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 
 
 async def describe_commit_at(root: Path, oid: str) -> CommitSeen:
-    """What git says of a commit of the repository at `root`: subject, files, trailers."""
+    """Return what git reports about a commit of the repository at `root`: subject, files, trailers."""
     repository = await open_repository(root)
     return await describe_commit(repository.common_dir, oid)
 
 
 async def refs_at(root: Path, prefix: str) -> tuple[Ref, ...]:
-    """The refs below a prefix in the repository at `root`."""
+    """Return the refs below a prefix in the repository at `root`."""
     return await (await open_repository(root)).list_refs(prefix)
 
 
 async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:
-    """What looks for what nobody owns in the workspace of the repository at `root`."""
+    """Return the object that removes leftovers in the workspace of the repository at `root`."""
     return leftovers_of(await open_repository(root), paths)
 
 
 def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
-    """As `leftovers_at`, for a repository that is open."""
+    """Return the same as `leftovers_at`, for a repository that is already open."""
     return Leftovers(
         repository,
         worktrees_dir=paths.worktrees_dir,
@@ -42,16 +42,21 @@ def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
 
 
 async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]:
-    """The worktrees of instances that git knows in the repository at `root`."""
+    """Return the worktrees of this workspace's instances that git knows in the repository at `root`."""
     entries = await (await open_repository(root)).list_worktrees()
     return [entry for entry in entries if entry.instance and entry.path.parent == paths.worktrees_dir]
 
 
 async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
-    """The paths of a worktree of the repository at `root` that no commit of its branch holds.
+    """Return the paths of a worktree that differ from the head of its branch; empty if there is no such branch.
+
+    Args:
+        root: The repository's checkout.
+        worktree: The worktree.
+        branch: Its branch, without `refs/heads/`.
 
     Raises:
-        AegisError: What git refuses.
+        AegisError: A git command fails.
     """
     repository = await open_repository(root)
     head = await repository.resolve(f"refs/heads/{branch}")
@@ -60,7 +65,7 @@ async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
 
 
 async def make_setup(root: Path) -> Setup:
-    """What sets the repository at `root` up, with the role files that ship."""
+    """Return the `Setup` of the repository at `root`, with the role files that come with the program."""
     repository = await open_repository(root)
     roles = {path.stem: path.read_text("utf-8") for path in SHIPPED.glob("*.md")}
     return Setup(root, repository.common_dir, roles)

@@ -1,4 +1,4 @@
-"""The hub's machine-readable contract as text, for files and for programs that never start a hub (HUB-3)."""
+"""The hub's machine-readable contract as text, for files and for programs that start no hub (HUB-3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTRACTS: tuple[Contract, ...] = get_args(Contract)
 
 
 def contract_text(which: Contract) -> str:
-    """One document as a hub serves it, indented, with its keys in a fixed order. Opens no file and no socket."""
+    """Return one document as the hub serves it: indented JSON with sorted keys. Opens no file and no socket."""
     document = schema.asyncapi()
     if which == "openapi":
         nowhere = Path("/nonexistent")

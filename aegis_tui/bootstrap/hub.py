@@ -1,4 +1,4 @@
-"""Wires the hub to its services. What a service is made of is imported when the hub serves (PERF-3)."""
+"""Connects the hub to its services. Their adapters are imported only once the hub serves requests (PERF-3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class _Watch:
-    """The `WatchService`, whose modules are imported when the hub serves."""
+    """The `WatchService`, whose modules are imported only once the hub serves."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -39,23 +39,27 @@ class _Watch:
         await self._service.start(engine, paths)
 
     async def stop(self) -> None:
-        """Stop the watcher; nothing where it was never started."""
+        """Stop the watcher; do nothing if it was never started."""
         if self._service is not None:
             await self._service.stop()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> None:
-        """Leave every command as it is: the watcher fills in none."""
+        """Do nothing: the watcher adds nothing to commands."""
 
 
 def _load_watching() -> Callable[[Path], WatchService]:
-    """Import it; in a thread, so that the hub answers meanwhile."""
+    """Import the watcher; run in a thread, so that the hub answers meanwhile."""
     from aegis_tui.bootstrap.watching import watch_repository
 
     return watch_repository
 
 
 def serve_hub(root: Path) -> int:
-    """Run the hub of the repository at `root` in this process; returns its exit code."""
+    """Run the hub of the repository at `root` in this process and return its exit code.
+
+    Changes this process's environment: it sets AEGIS_ORPHAN_S, and AEGIS_PORT from the settings if that is not set;
+    it removes the model server's key and relative places from it.
+    """
     settings = load_settings(os.environ, project=root)
     if settings.port is not None and not os.environ.get("AEGIS_PORT"):
         os.environ["AEGIS_PORT"] = str(settings.port)
@@ -71,7 +75,7 @@ def serve_hub(root: Path) -> int:
 
 
 def _load_wiring(root: Path, environ: Mapping[str, str], key: ModelKey, limits: Limits) -> Wire:
-    """Import it; in a thread, so that the hub answers meanwhile."""
+    """Import the workflow's adapters; run in a thread, so that the hub answers meanwhile."""
     from aegis_tui.bootstrap.wiring import Wiring
 
     return Wiring(root, environ, key, limits).wire

@@ -1,4 +1,4 @@
-"""Opens the log of a workspace without its hub."""
+"""Opens, reads, checks and repairs the log of a workspace without its hub."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from aegis_tui.sdk.discovery import WorkspacePaths, find_process, workspace_key_
 
 @contextlib.asynccontextmanager
 async def open_stopped_log(paths: WorkspacePaths) -> AsyncIterator[EventLog]:
-    """The log of a workspace whose hub does not run; none can start while this is open.
+    """Open the log of a workspace whose hub does not run; no hub can start while it is open.
 
     Raises:
-        HubUnavailable: The hub runs after all.
+        HubUnavailable: The hub runs.
         StoreError: The log is damaged.
         UsageError: There is no log.
     """
@@ -41,7 +41,7 @@ async def open_stopped_log(paths: WorkspacePaths) -> AsyncIterator[EventLog]:
 
 
 def log_reader(paths: WorkspacePaths) -> LogReader:
-    """A look into the log of a workspace that needs no hub and changes nothing.
+    """Return a read-only reader of the log of a workspace; it needs no hub.
 
     Raises:
         UsageError: There is no log.
@@ -50,7 +50,11 @@ def log_reader(paths: WorkspacePaths) -> LogReader:
 
 
 async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
-    """The instances of the run that a workspace without a hub would go on with; empty when none is open."""
+    """Return the instances of the current run of a workspace whose hub does not run; empty if it has no current run.
+
+    Raises:
+        AegisError: As `open_stopped_log`.
+    """
     async with open_stopped_log(paths) as log:
         workspace = await recover(log, now=0.0)
     run = workspace.runs.current()
@@ -58,7 +62,7 @@ async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
 
 
 def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:
-    """How the log of the repository at `folder` is; reads all of it where no hub has it open. Blocking."""
+    """Return the condition of the log of the repository at `folder`. Reads all of it unless a hub runs. Blocking."""
     try:
         paths = workspace_paths(workspace_key_of(folder), environ)
         if find_process(paths) is not None:
@@ -68,14 +72,14 @@ def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:
         damage = SqliteLogFile(paths.log_db).find_damage()
     except StoreError as error:
         return LogLook(error.message, error)
-    except AegisError:  # no repository, which another check says
+    except AegisError:  # no repository, which another check reports
         return LogLook("none yet")
     except OSError as error:
-        words = f"cannot be looked at: {error.strerror}"
+        words = f"cannot be read: {error.strerror}"
         return LogLook(words, StoreError(words, f"make it readable for yourself: {error.filename}"))
     return LogLook("sound") if damage is None else LogLook(damage, StoreError(damage, "aegis-tui hub repair"))
 
 
 def repair_log(paths: WorkspacePaths) -> Salvage | None:
-    """Make a damaged log usable again; as `aegis_tui.hub.repair.repair_log`."""
+    """Make a damaged log usable again; see `aegis_tui.hub.repair.repair_log`."""
     return repair.repair_log(paths, SqliteLogFile(paths.log_db))

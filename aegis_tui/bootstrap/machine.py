@@ -1,4 +1,4 @@
-"""Wires the look at the machine."""
+"""Connects the doctor's checks of this machine to their adapters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aegis_tui.sdk.discovery import workspace_paths
 
 
 async def _repository_problem(folder: Path) -> AegisError | None:
-    """Why no run can work in the repository of a folder; None where one can, as far as can be seen beforehand."""
+    """Return why no run can work in the repository of a folder; None if no reason can be seen beforehand."""
     try:
         return objection(await (await open_repository(folder)).condition())
     except AegisError as error:
@@ -34,7 +34,14 @@ async def _repository_problem(folder: Path) -> AegisError | None:
 
 
 def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *, proc: Path = Path("/proc")) -> Doctor:
-    """What looks at this machine, from the folder where the person is."""
+    """Return the `Doctor` of this machine.
+
+    Args:
+        settings: The person's settings.
+        folder: The person's current folder.
+        environ: The environment.
+        proc: The proc file system.
+    """
     key = ModelKey(environ)
     return Doctor(
         programs=SubprocessRunner(),

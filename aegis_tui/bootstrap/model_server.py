@@ -1,4 +1,4 @@
-"""Reaches model servers for a person: asks one, starts one."""
+"""Gives commands access to model servers: one of this machine, and any that the person names."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from aegis_tui.sdk.discovery import workspace_paths
 
 
 def local_server(environ: Mapping[str, str]) -> LocalServer:
-    """The vLLM of this user on this machine; the environment has its settings."""
+    """Return this user's vLLM server on this machine; its settings come from the environment."""
     return server.VllmServer(workspace_paths("vllm", environ).state_dir, environ)
 
 
 async def served_models(base_url: str) -> list[str]:
-    """The models that an endpoint lists.
+    """Return the models that an endpoint lists.
 
     Raises:
         ModelUnavailable: It does not answer.
-        UsageError: The address is none, or lies outside the boundary.
+        UsageError: The address is not valid, or lies outside the boundary.
     """
     return list((await probe_endpoint(base_url, find_key=ModelKey(os.environ).read)).models)
 
 
 async def look_at(base_url: str) -> dict[str, Any]:
-    """The endpoint and the metrics of a model server, as contract 9 has them; the key is sent where there is one.
+    """Return the endpoint and the metrics of a model server (contract 9); the model server's key is sent if set.
 
     Raises:
-        UsageError: The address is none, or lies outside the boundary.
+        UsageError: The address is not valid, or lies outside the boundary.
     """
     probe = partial(probe_endpoint, find_key=ModelKey(os.environ).read)
     return await look_at_server(base_url, probe=probe, read_metrics=server.read_metrics)

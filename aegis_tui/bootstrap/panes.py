@@ -1,4 +1,4 @@
-"""Reaches the panes of a workspace, and what they showed."""
+"""Gives commands access to the panes of a workspace, and to what they showed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INSTANCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What an instance showed, without colours."""
+    """What an instance's pane showed, without colours, and whether its program has ended."""
 
     instance_id: str
     lines: tuple[str, ...]
@@ -29,20 +29,23 @@ class Transcript:
 
 
 def terminal_of(paths: WorkspacePaths, environ: Mapping[str, str]) -> TmuxTerminal:
-    """The private tmux server of a workspace."""
+    """Return the private tmux server of a workspace; it is not started."""
     environment = {**environ, "AEGIS_STATE_DIR": str(paths.state_dir)}
     return TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=environment)
 
 
 def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
-    """What an instance shows in its pane, or showed before it ended.
+    """Return what an instance shows in its pane, or showed before it ended.
 
     Raises:
-        UsageError: It has shown nothing, or there was no such instance.
+        UsageError: Nothing was saved of such an instance, it has shown nothing, or the name is not valid.
     """
     short = instance_id(name)
     if _INSTANCE_NAME.fullmatch(short) is None:
-        raise UsageError(f"{name} is no name of an instance", "for example w01; aegis-tui report names those of a run")
+        raise UsageError(
+            f"{name} is not the name of an instance",
+            "use a name such as w01; aegis-tui report lists the instances of a run",
+        )
     try:
         return Transcript(
             short, tuple((paths.state_dir / "logs" / f"{short}.log").read_text("utf-8").splitlines()), True
@@ -50,7 +53,7 @@ def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
     except OSError:
         lines = asyncio.run(_lines_now(paths, short))
     if not lines:
-        raise UsageError(f"nothing is kept of {short}", "aegis-tui report names the instances of a run")
+        raise UsageError(f"nothing is kept of {short}", "aegis-tui report lists the instances of a run")
     return Transcript(short, tuple(lines), False)
 
 
@@ -61,20 +64,20 @@ async def _lines_now(paths: WorkspacePaths, instance: str) -> list[str]:
 
 
 def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, environ: Mapping[str, str]) -> list[str]:
-    """The program that hands a terminal to an instance's pane, from outside or inside another tmux."""
+    """Return the command that attaches a terminal to an instance's pane, from outside or inside another tmux."""
     terminal = terminal_of(paths, environ)
     return terminal.attach_argv(instance, read_only=read_only, environ=environ)
 
 
 async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> None:
-    """End the gateway and every pane of a workspace whose hub is gone; for places that are about to be removed."""
+    """End the gateway and every pane of a workspace whose hub has ended, before the workspace is removed."""
     await GatewayProcess(paths, paths.runtime_dir / "agents", lambda url, socket: None).close()
     terminal = terminal_of(paths, environ)
     await terminal.stop_server()
 
 
 async def close_idle_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> bool:
-    """End the gateway and the tmux server of a workspace whose hub is gone; False when an agent still lives in a pane.
+    """End the gateway and tmux server of a workspace whose hub has ended; if an agent still runs, only return False.
 
     Raises:
         TerminalError: tmux does not answer.

@@ -1,4 +1,4 @@
-"""Wires the workflow to the adapters that it uses. Imported when the hub serves already: it brings most of them."""
+"""Connects the workflow to its adapters. Imported only once the hub serves, because it imports most of them."""
 
 from __future__ import annotations
 
@@ -51,20 +51,20 @@ _log = logging.getLogger(__name__)
 
 
 class Wiring:
-    """The adapters for the workflow of one repository.
+    """Builds the workflow of one repository.
 
     Args:
         root: A folder in the repository.
-        environ: What programs that are started see of the hub's environment, without the model server's key.
+        environ: The hub's environment as programs that it starts may see it, without the model server's key.
         key: The model server's key.
-        limits: For every sandbox.
+        limits: The limits of every sandbox.
     """
 
     def __init__(self, root: Path, environ: Mapping[str, str], key: ModelKey, limits: Limits) -> None:
         self._root, self._environ, self._key, self._limits = root, environ, key, limits
 
     async def wire(self, engine: Engine, paths: WorkspacePaths) -> Wired:
-        """The workflow, not yet started. What killed processes left is cleared first."""
+        """Return the workflow, not yet started. Leftovers of killed processes are removed first."""
         repository = await open_repository(self._root)
         await asyncio.to_thread(_tidy, paths, self._root)
         await leftovers_of(repository, paths).clear_scratch()
@@ -144,14 +144,14 @@ def _places(paths: WorkspacePaths, sockets_dir: Path) -> Places:
 
 
 def _tidy(paths: WorkspacePaths, root: Path) -> None:
-    """Note which repository the workspace belongs to, and remove what killed processes left; blocking."""
+    """Record which repository the workspace belongs to, and remove temporary folders of killed processes; blocking."""
     write_private(paths.state_dir / "root", f"{write_name(str(root))}\n")
     for folder in find_scratch_of_the_dead():
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _qa_timeout_s(environ: Mapping[str, str], root: Path) -> float:
-    """The setting as it is now; its default where the settings cannot be read, which other commands complain about."""
+    """Return the present setting; its default if the settings cannot be read, which other commands report."""
     try:
         return load_settings(environ, project=root).qa.timeout_s
     except UsageError as error:

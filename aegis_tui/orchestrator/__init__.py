@@ -1,1 +1,1 @@
-"""What the hub runs: the course of a run from effect to effect; it speaks ports only."""
+"""What the hub does for a run outside its own state: worktrees, panes, merges, QA. Uses ports only, no adapters."""

@@ -1,4 +1,4 @@
-"""Ends an agent whose worktree has outgrown its limit, before it fills the person's disk (SEC-3)."""
+"""Ends an agent whose folders exceed the disk limit, before it fills the person's disk (SEC-3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LOOK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """An agent and the folders that it writes."""
+    """An agent by its instance id, and the folders that it writes."""
 
     name: str
     folders: tuple[Path, ...]
@@ -26,8 +26,8 @@ class DiskWatch:
     """Watches the folders of every agent that is alive.
 
     Args:
-        meter: Measures.
-        limit_bytes: What the folders of one agent may hold together.
+        meter: Measures the size of folders.
+        limit_bytes: The most that the folders of one agent may hold together.
     """
 
     meter: DiskMeter
@@ -37,11 +37,11 @@ class DiskWatch:
     async def follow(
         self, alive: Callable[[], Awaitable[Sequence[Watched]]], end: Callable[[str, str], Awaitable[None]]
     ) -> None:
-        """Watch until cancelled.
+        """Watch until cancelled; end each agent whose folders exceed the limit.
 
         Args:
-            alive: The agents that run now.
-            end: Ends the agent of that name, for that reason.
+            alive: Returns the agents that run now.
+            end: Ends an agent; takes its name and the reason.
         """
         try:
             while True:

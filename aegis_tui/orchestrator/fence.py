@@ -1,8 +1,8 @@
-"""Whether the bytes that are handed in or composed are those that were written under locks (LOCK-3).
+"""Checks that the contents which a piece submits or merges are those that were written under locks (LOCK-3).
 
-Looks at contents only and says what they answer to; what follows from that is decided in the core. A writer may name
-what it wrote by the id of the file on disk or by the id git has for it, so contents are compared by every name they
-have. A rebase makes bytes that nobody wrote as such: they are as good as the writes they are put together from.
+This module only compares contents with recorded writes; the domain decides what follows from a difference. A writer
+may record the id of the file on disk or git's blob id of it, so contents are compared by every id that they can have.
+A rebase produces contents that nobody wrote as a whole: they are accepted if they consist of recorded writes.
 """
 
 from __future__ import annotations
@@ -18,26 +18,29 @@ from aegis_tui.errors import GitError
 from aegis_tui.ports.repository import ChangedPath, Repository
 
 _MAX_BYTES = 8 << 20
-"""A larger file is only known by its id; the agents' own tools write no file of that size."""
+"""Larger files are not read, only compared by id; the agents' own tools write no file of that size."""
 
 _LARGE = b"\0larger than what is compared"
-"""Stands for the content of a larger file: what is put over it is taken to drop lines."""
+"""Placeholder for the content of a larger file. A change to such a file is always taken to drop lines."""
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class FenceCheck:
-    """Compares contents of one piece with the locked writes that are known of it."""
+    """Compares the contents of one piece with the recorded writes under locks of its instances."""
 
     def __init__(self, repository: Repository, fences: PieceFences) -> None:
         self._repository, self._fences = repository, fences
 
     async def answers(self, base: str, changed: Iterable[ChangedPath]) -> dict[str, tuple[str, ...]]:
-        """For each changed file with locked writes, the ids of writes that its handed-in bytes answer to.
+        """Return for each changed file with recorded writes the content ids that its submitted content counts as.
+
+        The core compares them with the recorded writes. If the content was put together from several writes, for
+        example by a rebase, the id of the last write is among them.
 
         Args:
-            base: The commit that the changes are against.
-            changed: What is handed in. A file that is deleted has no bytes and is left out.
+            base: The commit that the changes are relative to.
+            changed: The submitted changes. Deleted files have no content and are left out.
         """
         return {
             item.path: await self._answer(base, item, writes)
@@ -58,9 +61,10 @@ class FenceCheck:
         return tuple(sorted(names))
 
     async def _is_put_together(self, handed: bytes, base: bytes, writes: Sequence[FencedWrite]) -> bool:
-        """The base has moved since the writes: the bytes may hold what is composed and what was written, no more.
+        """Return whether the content consists only of lines of the base and of recorded writes.
 
-        Where no write can be read, because its writer names files as they are on disk, the token has to do.
+        Needed where the base has changed since the writes. True if git has the content of none of the writes, because
+        their writer records the ids of files on disk: then only the fencing token can be checked.
         """
         contents = {oid: content for oid in _oids(writes) if (content := await self._read_id(oid)) is not None}
         if not any(write.new_oid in contents for write in writes):
@@ -68,11 +72,11 @@ class FenceCheck:
         return writes[-1].new_oid in contents and only_written(handed, base, contents.values())
 
     async def dropped(self, working: str, tree: str | None) -> list[Finding]:
-        """Files in which a merge onto the working ref would take away lines composed under a newer token.
+        """Return a finding for each file in which the merge would remove lines merged under a newer fencing token.
 
         Args:
-            working: Where the working ref stands.
-            tree: The merged tree; None where the merge is not clean, which is told otherwise.
+            working: The commit of the working ref.
+            tree: The merged tree; None if the merge has conflicts, which are reported elsewhere: no findings then.
         """
         found = []
         for path, by in self._fences.overtaken.items() if tree else ():
@@ -86,13 +90,13 @@ class FenceCheck:
         return found
 
     async def _seen(self, path: str) -> list[bytes]:
-        """Contents that the piece's instances started from, or wrote over or under a lock."""
+        """Return the contents of the file that the piece's instances started from, replaced or wrote under a lock."""
         own = [await self._read_id(oid) for oid in _oids(self._fences.writes.get(path, ()))]
         started = [await self._read(f"{fork}:{path}") for fork in self._fences.forks]
         return [content for content in (*own, *started) if content is not None]
 
     async def _read_id(self, oid: str) -> bytes | None:
-        """The content of that blob id, which came from a client; None where git does not have it."""
+        """Return the content of a blob id that came from a client; None if it is no object id or git lacks it."""
         return await self._read(oid) if _OBJECT_ID.fullmatch(oid) else None
 
     async def _read(self, name: str, *, if_large: bytes | None = None) -> bytes | None:
@@ -103,5 +107,5 @@ class FenceCheck:
 
 
 def _oids(writes: Iterable[FencedWrite]) -> list[str]:
-    """What was there and what was written, by id, each once."""
+    """Return the ids of the contents before and after each write, in order, each once."""
     return list(dict.fromkeys(oid for item in writes for oid in (item.base_oid, item.new_oid) if oid))

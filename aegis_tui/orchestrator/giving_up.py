@@ -1,6 +1,7 @@
-"""What the hub says when it gives an effect up: what could not be done, to what, and the first cause (FLOW-10).
+"""The command that the hub submits when it gives up an effect: what failed, on what, and the first cause (FLOW-10).
 
-Pure functions. An effect that fails for good ends what depends on it, with the reason, instead of hanging.
+Pure functions. An effect that fails for good ends what depends on it (an instance or the run), with the reason, so that
+nothing waits forever.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def cause_of_failure(error: Exception) -> Cause:
-    """Why an effect failed, and whether the next try would fail as well."""
+    """Return why an effect failed, and whether the next attempt is certain to fail as well (`outlook`)."""
     if isinstance(error, AegisError):
         return cause_of(error)
     if isinstance(error, OSError):
@@ -41,19 +42,22 @@ def cause_of_failure(error: Exception) -> Cause:
             hint = "free space on that disk, then start the run again"
             return Cause(code="disk.full", message=ended(text), hint=hint, outlook="certain")
         if error.errno in _CLOSED:
-            hint = "give yourself the right to write there, then start the run again"
+            hint = "give yourself write permission there, then start the run again"
             return Cause(code="disk.closed", message=ended(text), hint=hint, outlook="certain")
         return Cause(code="disk", message=ended(text))
     return Cause(code="internal", message=ended(f"{type(error).__name__}: {error}"), hint="read the hub's log")
 
 
 def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
-    """What the hub tells the core of an effect that it does not try again; None for one that has to be done."""
+    """Return the command that records that an effect failed for good; None for one that is retried until it succeeds.
+
+    A failed instance is marked as failed, exited or reclaimed; any other failed effect fails the run.
+    """
     reason = one_line(cause.message)
     match effect:
         case PrepareInstance() | LaunchInstance():
             what = "worktree and files" if isinstance(effect, PrepareInstance) else "pane"
-            words = f"its {what} could not be made: {reason}"
+            words = f"its {what} could not be created: {reason}"
             told = cause.model_copy(update={"message": ended(f"{effect.agent_id}: {words}")})
             return InstanceMarkFailed(agent_id=effect.agent_id, reason=words, cause=told)
         case StopInstance():

@@ -1,6 +1,6 @@
-"""Bring instances up and put them away: worktree, files, pane; then rescue and removal (PANE-1, GIT-1, PANE-8).
+"""Sets instances up and removes them: worktree, files and pane, then rescue and cleanup (PANE-1, GIT-1, PANE-8).
 
-Every method may be called again after a kill at any point and then completes what was begun.
+Every method can be called again after the hub was killed at any point; it then completes what was begun.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ PASSED_ON = (
     "SSL_CERT_DIR",
     "AEGIS_ORPHAN_S",
 )
-"""Variables of the hub's own environment that an agent sees; everything else is made for it."""
+"""Variables of the hub's own environment that an agent inherits; all other variables are set for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a workspace keeps what belongs to its instances (contract 1)."""
+    """The folders in which a workspace keeps the files of its instances (contract 1)."""
 
     instances_dir: Path
     worktrees_dir: Path
     scratch_dir: Path
     sockets_dir: Path
-    """Holds the hub's and the gateway's socket and nothing else, so that a sandbox may show it whole."""
+    """Holds only the hub's and the gateway's socket, so that the whole folder can be mounted into a sandbox."""
     logs_dir: Path
-    """Takes what the pane of each instance showed last."""
+    """Receives a file per instance with what its pane showed last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is told to the hub of a prepared instance."""
+    """What the hub records about a prepared instance."""
 
     worktree: Path
     token_hash: str
@@ -73,13 +73,13 @@ class InstanceKeeper:
     Args:
         repository: The workspace's repository.
         terminal: The workspace's private panes.
-        sandbox: What holds agents.
-        places: Folders, which exist.
+        sandbox: The sandbox that agents run in.
+        places: The workspace's folders, which exist.
         key: Workspace key.
         environ: The hub's environment; only `PASSED_ON` of it reaches an agent.
-        git_environment: Variables that keep an agent's git from any remote.
-        surroundings: Makes the project's environment ready, so that an agent can run the project's tests.
-        find_kind: The kind of agent that an instance is.
+        git_environment: Variables that keep an agent's git from reaching any remote.
+        surroundings: Prepares the project's environment, so that an agent can run the project's tests.
+        find_kind: Returns the agent kind of a name.
     """
 
     def __init__(
@@ -103,13 +103,18 @@ class InstanceKeeper:
         self.screens = LastScreens(terminal, places.logs_dir)
 
     async def prepare(self, instance: Instance, run: Run, scope: Mapping[str, object], context: str) -> Prepared:
-        """Worktree, token, scope, shared context and launch record.
+        """Create an instance's worktree, token, scope file, context file, role file and launch record.
 
         Args:
-            instance: As planned.
+            instance: The planned instance.
             run: Its run.
-            scope: What goes into the scope file: partition, shared, joint, owners; how case counts is added.
+            scope: The content of the scope file: partition, shared, joint, owners. The run's `ignore_case` and
+                `submodules` are added.
             context: The text that all instances of the run share.
+
+        Raises:
+            AegisError: git or the sandbox refuses.
+            OSError: A file cannot be written.
         """
         folder = self._places.instances_dir / instance.instance_id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -133,7 +138,7 @@ class InstanceKeeper:
         return Prepared(worktree.path, hash_token(token))
 
     def _copy_role(self, instance: Instance, folder: Path) -> None:
-        """Give the instance the team's own file of its role, as the person's checkout has it now (ROLE-13)."""
+        """Copy the team's own file of the instance's role from the person's checkout, if there is one (ROLE-13)."""
         roles = folder / "roles"
         roles.mkdir(mode=0o700, exist_ok=True)
         theirs = self._repository.root / ".agents" / "agents" / f"{instance.role}.md"
@@ -207,7 +212,7 @@ class InstanceKeeper:
         )
 
     def _environment(self, instance: Instance, run: Run, launch: Launch) -> dict[str, str]:
-        """What every agent has in its environment (contract 10): paths and names, never a secret."""
+        """Return the variables that every agent gets (contract 10): paths and names, never a secret."""
         passed = {name: self._environ[name] for name in PASSED_ON if name in self._environ}
         passed.setdefault("LANG", "C.UTF-8")
         return {
@@ -227,11 +232,11 @@ class InstanceKeeper:
         }
 
     def written_by(self, name: str) -> tuple[Path, ...]:
-        """The folders that an instance writes besides its worktree: its HOME, and its copies of git's folders."""
+        """Return the folders that an instance writes besides its worktree: its HOME and its copies of git's folders."""
         return (self._places.instances_dir / name / "home", *self._refs.written_by(name))
 
     async def launch(self, instance: Instance) -> tuple[str, int]:
-        """Open its pane; returns pane id and process id. A pane that is open already is taken as it is."""
+        """Open the instance's pane, or use the one that is open already; return its pane id and process id."""
         await self._terminal.start()
         pane = await self._terminal.open_pane(
             PaneSpec(
@@ -244,7 +249,7 @@ class InstanceKeeper:
         return pane.pane_id, pane.pid
 
     async def fence(self, instance: Instance, run: Run, scope: Mapping[str, object], granted: Sequence[str]) -> None:
-        """Let the commit hook of an instance know its scope as it is now: re-partitioned, or with granted paths."""
+        """Update the scope that an instance's commit hook enforces, after a re-partition or a grant of paths."""
         if instance.worktree is None:
             return
         guard = self._guard(instance, run, self._places.instances_dir / instance.instance_id, scope)
@@ -252,28 +257,31 @@ class InstanceKeeper:
         await self._repository.set_guard(Path(instance.worktree), dataclasses.replace(guard, allow=allow))
 
     async def show_working_ref(self, instance: Instance, oid: str) -> None:
-        """Let a sandboxed instance see where the working ref stands."""
+        """Set the copy of the working ref that a sandboxed instance sees to `oid`."""
         await self._refs.show_working_ref(instance, oid)
 
     async def take_in(self, instance: Instance, oid: str) -> str:
-        """Bring a commit of a sandboxed instance into the repository; why it is not whole there, empty when it is."""
+        """Copy a commit of a sandboxed instance into the repository; return why that failed, empty on success."""
         return await self._refs.take_in(instance, oid)
 
     async def take_over(self, instance: Instance) -> None:
-        """Move the branch of a sandboxed instance to where the instance has it."""
+        """Move the repository's branch of a sandboxed instance to the commit of the instance's own copy of it."""
         await self._refs.take_over(instance)
 
     async def stop(self, instance: Instance) -> None:
-        """End its pane and everything it started; nothing when there is none. What the pane showed is kept."""
+        """Save what the instance's pane shows, then close it with everything it started, if there is a pane."""
         await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)
 
     async def reclaim(self, instance: Instance, *, saved_tree: str | None) -> str | None:
-        """Remove its worktree and secrets; returns the rescue ref of work that would have been lost.
+        """Close an instance's pane and remove its worktree and token.
 
         Args:
-            instance: Ended.
+            instance: The instance, whose program has ended or is to be ended.
             saved_tree: A tree that is kept elsewhere; a worktree equal to it needs no rescue.
+
+        Returns:
+            The rescue ref that holds work which would have been lost; None if there was none.
         """
         await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)
@@ -292,7 +300,7 @@ class InstanceKeeper:
 
 
 def _token(path: Path) -> str:
-    """The token in that file, made when there is none: 32 random bytes (contract 2)."""
+    """Return the token in that file; write a new one of 32 random bytes if there is none (contract 2)."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

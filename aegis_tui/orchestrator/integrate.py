@@ -1,4 +1,4 @@
-"""Compare, compose, judge and commit pieces (GIT-2, GIT-5, FLOW-7, FLOW-8). Each step is safe to do again."""
+"""Compares, merges, checks and commits pieces (GIT-2, GIT-5, FLOW-7, FLOW-8). Each step can safely be repeated."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ LINK, SUBMODULE = "120000", "160000"
 
 
 class Integrator:
-    """What happens to pieces between hand-in and commit."""
+    """The git operations on pieces, from submission to the commit of the result."""
 
     def __init__(self, repository: InspectedRepository) -> None:
         self._repository = repository
 
     async def prepare_run(self, run: Run) -> None:
-        """Make the working ref at the base."""
+        """Create the run's working ref at the base commit, if it does not exist."""
         ref = ids.working_ref(run.run)
         if await self._repository.resolve(ref) is None:
             await self._repository.update_ref(ref, run.facts.base_oid, None)
@@ -46,28 +46,33 @@ class Integrator:
     async def inspect(
         self, run: Run, piece: Piece, head_oid: str, fences: PieceFences = NO_FENCES, *, refused: str = ""
     ) -> dict[str, Any]:
-        """What a hand-in changes and what it crosses: files, blobs, findings, overlaps, blocking.
+        """Compare a submission with the merged and the open pieces; its problems are returned as findings.
 
         Args:
-            run: As it stands.
-            piece: What is handed in.
-            head_oid: Its commit.
+            run: The run in its present state.
+            piece: The submitted piece.
+            head_oid: The submitted commit.
             fences: What was written under locks.
-            refused: Why the commit was not taken in; empty when it was.
+            refused: Why the commit could not be copied from the sandbox; empty if it was.
+
+        Returns:
+            The fields of `piece:mark-checked`: `files` (changed paths), `findings`, and for a usable submission
+            `blobs` (content ids of files that were written under locks), `blocking` (conflicts with merged pieces) and
+            `overlaps` (with open pieces, or changes to the same file that merge cleanly).
         """
         if refused or not await self._repository.commit_exists(head_oid):
             reason = one_line(refused) or "there is no such commit"
             return _unusable("history", f"the commit that was submitted cannot be used: {reason}")
         bases = await self._repository.merge_bases(run.working_oid, head_oid)
         if not bases:
-            return _unusable("history", "the hand-in shares no history with the working ref")
+            return _unusable("history", "the submission shares no history with the working ref")
         base = bases[0]
         try:
             changed = await self._repository.changed_paths(base, head_oid)
         except GitError as error:
             if error.code != "git.output":
                 raise
-            return _unusable("structure", "it changes more files than can be compared: hand in less at once")
+            return _unusable("structure", "it changes more files than can be compared: submit less at once")
         preview = await self._repository.predict(run.working_oid, head_oid)
         changed += await self._beyond(run, bases, preview.tree, {item.path for item in changed})
         blocking, soft = await self._against_applied(run, piece, head_oid, preview)
@@ -86,10 +91,10 @@ class Integrator:
     async def _beyond(
         self, run: Run, bases: Sequence[str], tree: str | None, known: Collection[str]
     ) -> list[ChangedPath]:
-        """What a merge would change besides what the piece changes since its fork.
+        """Return what a merge would change besides the `known` paths that the piece changes since its fork.
 
-        There is nothing unless the histories fork in several places: then git merges those into a base of its own,
-        which may differ from each of them.
+        Empty unless the histories have several merge bases: then git merges these into a base of its own, which may
+        differ from each of them.
         """
         if len(bases) < 2 or tree is None:
             return []
@@ -97,17 +102,20 @@ class Integrator:
         return [item for item in merged if item.path not in known]
 
     async def beyond(self, run: Run, piece: Piece, head_oid: str) -> list[Finding]:
-        """Files that composing an accepted piece would change now, and that were not checked as the piece's."""
+        """Return a finding for each file that merging an accepted piece would change although the piece does not."""
         bases = await self._repository.merge_bases(run.working_oid, head_oid)
         if len(bases) < 2:
             return []
         preview = await self._repository.predict(run.working_oid, head_oid)
-        msg = "a merge would change it, though the piece does not: commit anew on top of the working ref"
+        msg = "a merge would change it, though the piece does not: commit again on top of the working ref"
         others = await self._beyond(run, bases, preview.tree, piece.files)
         return [Finding(type="history", file=item.path, msg=msg) for item in others]
 
     async def _case_clashes(self, run: Run, tree: str, changed: Iterable[ChangedPath]) -> list[Finding]:
-        """New paths that, where git ignores case, are the same file as another one that is there or was merged."""
+        """Return a finding for each new path that differs only in case from another path of the tree.
+
+        Empty unless git ignores case in this repository.
+        """
         fresh = [item.path for item in changed if item.status in ("A", "R")]
         if not run.facts.ignore_case or not fresh:
             return []
@@ -177,7 +185,7 @@ class Integrator:
         return found
 
     async def overlaps(self, a: str, a_oid: str, b: str, b_oid: str) -> list[Overlapping]:
-        """What two heads would cross when merged (GIT-2)."""
+        """Return the conflicts and soft overlaps of a merge of two heads, named after the pieces a and b (GIT-2)."""
         preview = await self._repository.predict(a_oid, b_oid)
         hot = [
             Overlapping(
@@ -196,14 +204,19 @@ class Integrator:
         return hot + [Overlapping(a=a, b=b, path=path, kind="soft") for path in preview.soft]
 
     async def predict_commits(self, run: Run, heads: Mapping[str, str]) -> list[Overlapping]:
-        """Pairwise prediction between the branch heads of pieces that are being worked on."""
+        """Return the overlaps between each two of the branch heads.
+
+        Args:
+            run: Not used.
+            heads: Piece name -> commit.
+        """
         found: list[Overlapping] = []
         for a, b in combinations(sorted(heads), 2):
             found += await self.overlaps(a, heads[a], b, heads[b])
         return found
 
     async def branch_heads(self, run: Run) -> dict[str, str]:
-        """Where the branches of pieces in work stand, by piece name; those still at their base are left out."""
+        """Return piece name -> branch head of the pieces in work, without those that are still at their base."""
         refs = await self._repository.list_refs(f"refs/heads/aegis/{run.run}")
         stands = {ref.name.rsplit("/", 1)[-1]: ref.oid for ref in refs}
         heads = {}
@@ -215,14 +228,18 @@ class Integrator:
         return heads
 
     async def stale(self, run: Run, head_oid: str, fences: PieceFences) -> list[Finding]:
-        """Files in which composing a piece now would take away what is composed under a newer token (LOCK-3)."""
+        """Return findings for files in which a merge would now remove lines merged under a newer token (LOCK-3)."""
         if not fences.overtaken:
             return []
         preview = await self._repository.predict(run.working_oid, head_oid)
         return await FenceCheck(self._repository, fences).dropped(run.working_oid, preview.tree)
 
     async def compose(self, run: Run, piece: Piece, head_oid: str) -> tuple[str | None, list[Overlapping]]:
-        """Bring an accepted piece onto the working ref: its new oid, or what it crosses."""
+        """Merge an accepted piece into the working ref.
+
+        Returns:
+            The new commit of the working ref and no overlaps; or None and the conflicts that prevent the merge.
+        """
         message = render_message(f"compose {piece.name}", "", commit_trailers(run.run, piece.agents))
         await self._put_back(run)
         try:
@@ -239,9 +256,10 @@ class Integrator:
         return result.oid, []
 
     async def _put_back(self, run: Run) -> None:
-        """Set the working ref to where the log says it stands; git lets an agent that skips its hooks move it.
+        """Reset the working ref to the commit that the log records, if it was moved.
 
-        A composition that was cut off before it was logged is made again, byte for byte.
+        git lets an agent that skips its hooks move it. A merge that was interrupted before it was logged is repeated
+        and gives the same commit.
         """
         ref = ids.working_ref(run.run)
         stands = await self._repository.resolve(ref)
@@ -250,7 +268,7 @@ class Integrator:
             await self._repository.update_ref(ref, run.working_oid, stands)
 
     async def check_composition(self, run: Run, oid: str) -> dict[str, Any]:
-        """Whether the composed tree holds every piece, and which files it changes since the base."""
+        """Return the `files` changed since the base, and `findings` for pieces that the commit does not contain."""
         findings = [
             Finding(type="composition", msg=f"{piece.name} is not contained")
             for piece in run.pieces.values()
@@ -260,7 +278,14 @@ class Integrator:
         return {"files": tuple(sorted(_paths(changed))), "findings": tuple(findings)}
 
     async def commit(self, run: Run, instances: Iterable[Instance]) -> dict[str, Any]:
-        """The one squash commit: parent is the base, tree is what QA saw (contract 4)."""
+        """Create the run's one commit: its parent is the base, its tree the one that QA ran on (contract 4).
+
+        Returns:
+            The fields of `run:mark-committed`: `oid`, `branch`, `subject`, `tree`, `files` (a count) and `trailers`.
+
+        Raises:
+            MergeConflict: QA has not run.
+        """
         if run.qa is None:
             raise MergeConflict("QA has not run", "aegis-tui qa")
         authors = [item.agent_id for item in instances if traits_of(item.role).is_builder and item.piece]
@@ -286,7 +311,10 @@ class Integrator:
         }
 
     async def put_away(self, run: Run) -> None:
-        """Keep every head under refs/aegis/runs and delete the run's branches but the result (contract 1)."""
+        """Keep the heads of the run under refs/aegis/runs and delete its branches (contract 1).
+
+        The result branch stays if the run succeeded. The person's git configuration is restored.
+        """
         result = f"refs/heads/{ids.result_branch(run.run)}"
         for piece in run.pieces.values():
             if piece.head_oid and await self._repository.commit_exists(piece.head_oid):

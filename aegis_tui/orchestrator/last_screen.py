@@ -1,6 +1,6 @@
-"""What the pane of an instance showed last: its words for the log, and the whole of it in a file (FLOW-10).
+"""Saves what the pane of an instance showed last: its last lines for the log, all of it in a file (FLOW-10).
 
-A pane is gone when its instance is; without this, why a program ended would go with it.
+A pane is closed with its instance; without this module the reason why a program ended would be lost.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _TMUX_OWN = "Pane is dead"
 
 
 def plain_lines(lines: Sequence[str]) -> list[str]:
-    """Lines of a screen as plain text: no colours, no control characters, no trailing blanks."""
+    """Return the lines of a screen as plain text: no colours, no control characters, no trailing blanks."""
     return [_CONTROL.sub("", _STYLE.sub("", line)).rstrip() for line in lines]
 
 
 def whole_lines(lines: Sequence[str], width: int) -> list[str]:
-    """Plain lines in which what the terminal broke at its edge is put together again."""
+    """Join the lines that the terminal wrapped: a line that is exactly `width` long continues in the next one."""
     whole: list[str] = []
     is_open = False
     for line in lines:
@@ -45,28 +45,28 @@ def whole_lines(lines: Sequence[str], width: int) -> list[str]:
 
 
 def last_words(lines: Sequence[str]) -> str:
-    """The last lines that say something, as plain text of bounded length; empty when none does."""
+    """Return the last lines that are not blank, as plain text of at most WORD_CHARS characters; may be empty."""
     said = [line for line in plain_lines(lines) if line.strip() and not line.startswith(_TMUX_OWN)]
     return ended("\n".join(said[-WORD_LINES:]), WORD_CHARS)
 
 
 class LastScreens:
-    """Reads panes that are about to go.
+    """Reads and saves the content of panes before they are closed.
 
     Args:
         terminal: The workspace's panes.
-        logs_dir: Takes a file for each instance, `<id>.log`.
+        logs_dir: The folder for the saved screens, one `<id>.log` per instance.
     """
 
     def __init__(self, terminal: Terminal, logs_dir: Path) -> None:
         self._terminal, self._logs_dir = terminal, logs_dir
 
     async def words(self, instance: str) -> str:
-        """The last words in the pane of an instance; empty when it has none, or there is no pane."""
+        """Return the last lines in the pane of an instance; empty if there are none, or no pane."""
         return last_words(await self._lines(instance, 100))
 
     async def keep(self, instance: str) -> None:
-        """Write what its pane shows into the log of an instance; nothing when there is no pane. Raises nothing."""
+        """Write what the pane of an instance shows to its log file; do nothing if there is no pane. Raises nothing."""
         text = "\n".join(await self._lines(instance, HISTORY_LINES)).strip("\n")
         if not text:
             return
@@ -77,7 +77,7 @@ class LastScreens:
             _log.warning("the last screen is not kept", extra={"path": str(path), "reason": str(error)})
 
     async def lines(self, instance: str) -> Sequence[str]:
-        """Everything that its pane still holds, with colours; nothing when there is no pane."""
+        """Return up to HISTORY_LINES lines that an instance's pane still holds, as plain text; empty without a pane."""
         return await self._lines(instance, HISTORY_LINES)
 
     async def _lines(self, instance: str, history: int) -> Sequence[str]:

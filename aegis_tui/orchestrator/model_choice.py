@@ -1,4 +1,4 @@
-"""Which of the models that a server lists does the work: one that can chat with tools, found by trying (LLM-1)."""
+"""Chooses one of the models that a server lists: one that can chat with tools, found by trying them (LLM-1)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from aegis_tui.errors import AegisError, ModelKeyRefused, ModelUnavailable
 from aegis_tui.ports.model_server import Chosen, TryModel
 
 TRIAL_S = 30.0
-"""How long one model may take; a server may have to load it first."""
+"""How long one model may take to answer; a server may have to load it first."""
 ALL_TRIALS_S = 60.0
+"""How long all tries together may take."""
 MOST_TRIALS = 8
+"""How many models of a server are tried."""
 _OTHER_USES = re.compile(
     r"embed|rerank|\bbge\b|\be5\b|\bgte\b|whisper|\btts\b|speech|moderation|guard|\bclip\b|diffusion|\bocr\b|reward",
     re.IGNORECASE,
 )
-"""Words in the names of models that are for something else: they are tried last."""
+"""Matches names of models that are not made for chats, for example embedding models: they are tried last."""
 
 
 class ModelChooser:
-    """Chooses once for each server, and keeps the answer for as long as its list stays the same.
+    """Chooses a model once for each server, and repeats the choice only when the server's list changes.
 
     Args:
-        try_model: Sends one small request with a tool.
+        try_model: Sends a model one small request with a tool; returns whether it called the tool.
     """
 
     def __init__(self, try_model: TryModel) -> None:
@@ -34,15 +36,16 @@ class ModelChooser:
         self._known: dict[tuple[str, tuple[str, ...]], str] = {}
 
     async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> Chosen:
-        """The model to work with.
+        """Return the model to work with, and the other models of the server.
 
         Args:
             base_url: The server, normalised.
-            served: What it lists; one alone is taken without a try.
-            wanted: What the person named; taken when it is listed or answers.
+            served: The models that it lists; a single one is taken without a try.
+            wanted: The model that the person named; taken if it is listed or answers.
 
         Raises:
-            ModelUnavailable: None can chat with tools, or the named one is not there; the message lists what is.
+            ModelUnavailable: No model answers, the named one is not served, or the server refuses the key; the hint
+                lists the models of the server, except for a refused key.
         """
         names = tuple(dict.fromkeys(served))
         if wanted is not None:
@@ -58,7 +61,11 @@ class ModelChooser:
         return Chosen(model, tuple(name for name in names if name != model))
 
     async def _check_unlisted(self, base_url: str, names: Sequence[str], wanted: str) -> None:
-        """Return when a model that is not listed answers all the same: an alias, or one that is loaded on demand."""
+        """Return if a model that is not listed answers nevertheless: an alias, or a model that is loaded on demand.
+
+        Raises:
+            ModelUnavailable: It does not answer.
+        """
         try:
             async with asyncio.timeout(TRIAL_S):
                 await self._try_model(base_url, wanted)
@@ -71,7 +78,11 @@ class ModelChooser:
             ) from error
 
     async def _find(self, base_url: str, names: Sequence[str]) -> str:
-        """The first that calls a tool, else the first that chats at all."""
+        """Return the first model that calls a tool, else the first that answers at all.
+
+        Raises:
+            ModelUnavailable: None answers, or the server refuses the key.
+        """
         end = time.monotonic() + ALL_TRIALS_S
         chats: str | None = None
         reasons: list[str] = []

@@ -1,6 +1,6 @@
-"""What is said before a run starts about a repository: why it cannot carry one, and what a person should know (FLOW-2).
+"""Reasons why no run can start in a repository, and warnings that the person should see before one does (FLOW-2).
 
-Pure functions over what was found. Each refusal names the command that helps.
+Pure functions over the condition of the repository. Each refusal names the command that helps.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from aegis_tui.errors import AegisError, GitUnavailable, Refused, Unavailable
 from aegis_tui.ports.repository_condition import RepositoryCondition
 
 SPARE_BYTES = 64 << 20
-"""What has to stay free besides the worktrees: the log, the objects of commits, what tests write."""
+"""Disk space needed besides the worktrees: for the log, the objects of commits, and what tests write."""
 _SHOWN = 5
 
 
 def objection(condition: RepositoryCondition) -> AegisError | None:
-    """The first reason why no run can work in a repository; None where there is none."""
+    """Return the first reason why no run can work in a repository; None if there is none."""
     return next(_objections(condition), None)
 
 
@@ -24,20 +24,20 @@ def _objections(condition: RepositoryCondition) -> Iterator[AegisError]:
     if condition.lost_alternates:
         lost = condition.lost_alternates[0]
         yield GitUnavailable(
-            f"the repository borrows objects from {lost}, which is not there",
-            f"bring {lost} back, or correct objects/info/alternates in the git folder",
+            f"the repository borrows objects from {lost}, which does not exist",
+            f"restore {lost}, or correct objects/info/alternates in the git folder",
             code="preflight.alternates",
         )
     if closed := condition.closed:
         yield Refused(
-            f"no commit can be made: {_named(map(str, closed))} cannot be written by you",
-            f"make it writable: chmod -R u+w {closed[0]}, and sudo chown -R $(id -u) {closed[0]} where it is another's",
+            f"no commit can be made: you have no write permission for {_named(map(str, closed))}",
+            f"make it writable: chmod -R u+w {closed[0]}; if another user owns it: sudo chown -R $(id -u) {closed[0]}",
             code="preflight.store",
         )
     for item in condition.missing_filters:
         yield Refused(
             f"{item.example} goes through the filter {item.name}, which is required and whose program {item.program} "
-            "is not there",
+            "is not installed",
             f"install {item.program}, or run: git config --unset filter.{item.name}.required",
             code="preflight.filter",
         )
@@ -45,20 +45,20 @@ def _objections(condition: RepositoryCondition) -> Iterator[AegisError]:
         partial = condition.partial
         yield Unavailable(
             f"this is a partial clone that lacks {partial.missing} objects of HEAD, and its remote {partial.remote} "
-            f"does not give them: {partial.problem}",
+            f"does not provide them: {partial.problem}",
             f"make the remote reachable: git remote -v; then: git fetch --refetch {partial.remote}",
             code="preflight.partial-clone",
         )
 
 
 def disk_objection(*, free_bytes: int, checkout_bytes: int, worktrees: int, place: str) -> AegisError | None:
-    """Why the disk of the state folder is too full for a run; None where it is not.
+    """Return why the disk of the state folder is too full for a run; None if there is enough space.
 
     Args:
-        free_bytes: What is free there.
-        checkout_bytes: What one worktree takes.
-        worktrees: How many there will be at once.
-        place: The state folder.
+        free_bytes: Free space on that disk.
+        checkout_bytes: The size of one worktree.
+        worktrees: How many worktrees there will be at once.
+        place: The state folder, for the message.
     """
     wanted = SPARE_BYTES + checkout_bytes * worktrees
     if free_bytes >= wanted:
@@ -66,20 +66,20 @@ def disk_objection(*, free_bytes: int, checkout_bytes: int, worktrees: int, plac
     return Refused(
         f"the disk of {place} has {_size(free_bytes)} free; {worktrees} worktrees of this repository "
         f"need {_size(wanted)}",
-        "free space there, use fewer workers (--workers), or move the state: XDG_STATE_HOME",
+        "free space there, use fewer workers (--workers), or move the state folder with XDG_STATE_HOME",
         code="preflight.disk",
     )
 
 
 def remarks(condition: RepositoryCondition) -> tuple[str, ...]:
-    """What a person should know before work starts, one sentence each."""
+    """Return warnings that a person should see before work starts, one sentence each."""
     return tuple(_remarks(condition))
 
 
 def _remarks(condition: RepositoryCondition) -> Iterator[str]:
     if condition.signs_commits:
         yield (
-            "commit.gpgSign is set, but the result is not signed: nobody is here to give the key; "
+            "commit.gpgSign is set, but the result is not signed, because nobody can unlock the key during a run; "
             "sign it when you take it over: git commit --amend --no-edit -S"
         )
     if condition.is_sparse:

@@ -1,4 +1,4 @@
-"""Look before a run starts: repository, endpoint, model, sandbox, QA commands. Nothing is written here (contract 4)."""
+"""Checks before a run starts: repository, endpoint, model, sandbox, QA commands. Nothing is written (contract 4)."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ from aegis_tui.ports.sandbox import Sandbox
 _log = logging.getLogger(__name__)
 
 MOST_NAMED = 20
-"""Other models of the server that the record of a run names."""
+"""How many other models of the server the record of a run names at most."""
 
 REVIEW_AND_QA = 2
-"""Worktrees besides those of the workers that are there at once, at the least."""
+"""Worktrees that exist at the same time as those of the workers: one for a review, one for QA."""
 
 _RUN_NAME = re.compile(r"run(\d+)")
 
 
 ListFiles = Callable[[str], Awaitable[dict[str, str]]]
-"""Commit -> tracked path and blob id of every file."""
+"""Takes a commit; returns tracked path -> blob id of its files."""
 
 
 class Preflight:
-    """Fills a `run:start` with what only the machine knows.
+    """Completes a `run:start` command with the facts of this machine and repository.
 
     Args:
         repository: The workspace's repository.
-        sandbox: What will hold the agents.
-        probe_endpoint: Checks and asks a model endpoint.
-        list_files: Tracked files of a commit.
-        port: The hub's state, for the next free run id.
+        sandbox: The sandbox that agents will run in.
+        probe_endpoint: Checks the address of a model endpoint and asks it for its models.
+        list_files: Lists the tracked files of a commit.
+        port: Reads the hub's state, for the next free run id.
         try_model: Sends a model one small request, to choose among several.
         state_dir: Where worktrees and logs are kept; it exists.
-        find_kinds: The agent kinds that can be dispatched; reads files.
-        find_lens: A lens of review by its name; reads files.
-        find_warnings: What else a person should know before work starts.
+        find_kinds: Returns the agent kinds that can be dispatched; reads files.
+        find_lens: Returns a review lens by its name; reads files.
+        find_warnings: Returns other warnings that a person should see before work starts.
     """
 
     def __init__(
@@ -80,17 +80,17 @@ class Preflight:
         self._find_lens = find_lens
 
     async def complete(self, command: RunStart) -> RunStart:
-        """The same command with `run` and `facts` filled in.
+        """Return the same command with `run` and `facts` filled in, and the endpoint's normalised address.
 
         Raises:
-            AegisError: The first thing that stands in the way, with the command that helps.
+            AegisError: The run cannot start; the first reason, with the command that helps as the hint.
         """
         run = await self._next_run()
         await self._repository.preflight(run)
         design = None if command.design is None else parse_design(command.design)
         report = await self._sandbox.probe()
         level = self._sandbox.choose(command.options.sandbox, report)
-        # First, as git says in its own way, for example in `git status`, what is missing.
+        # Before `facts`: that runs `git status`, which fails with a less helpful message of git's own.
         condition = await self._repository.condition()
         if (problem := objection(condition)) is not None:
             raise problem
@@ -125,7 +125,7 @@ class Preflight:
         return command.model_copy(update={"run": run, "facts": found, "options": options})
 
     async def _check_room(self, command: RunStart, design: Design | None) -> None:
-        """Refuse a run whose worktrees do not fit on the disk of the state folder."""
+        """Raise Refused if the worktrees of the run do not fit on the disk of the state folder."""
         free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._state_dir)).free
         features = len(design.features) if design else command.options.workers
         worktrees = min(command.options.workers, features) + REVIEW_AND_QA
@@ -144,7 +144,11 @@ class Preflight:
         return await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=wanted)
 
     def _lenses(self, names: Sequence[str]) -> tuple[ReviewLens, ...]:
-        """What each piece is reviewed for: each lens once, in the order given; the general one where none is named."""
+        """Return the lenses of these names, each once, in the given order; the general one if none is named.
+
+        Raises:
+            UsageError: No lens of the name, or none of them blocks, so that no piece would need an approval.
+        """
         lenses = tuple(self._find_lens(name) for name in dict.fromkeys(names or (GENERAL.name,)))
         if not any(lens.blocking for lens in lenses):
             words = f"no piece would have to be approved: {', '.join(names)} do not block"
@@ -158,13 +162,13 @@ class Preflight:
             *await self._repository.list_refs("refs/aegis/runs"),
             *await self._repository.list_refs("refs/aegis/rescue"),
         ]
-        # A branch `aegis/run1` itself, with nothing below it, is the person's: the preflight of that run names it.
+        # A branch named exactly `aegis/run1` is the person's own: the preflight of that run refuses because of it.
         used = [parts[3] for ref in refs if len(parts := ref.name.split("/")) > 4]
         taken = [int(found[1]) for name in (*known, *used) if (found := _RUN_NAME.fullmatch(name))]
         return f"run{max(taken, default=0) + 1}"
 
     async def _checks(self, options: RunOptions, facts: RepositoryFacts) -> tuple[str, ...]:
-        """What checks the result: nothing where the person said so, else their commands, else what is detected."""
+        """Return the QA commands: none if the person chose so, else the person's own, else those detected."""
         if options.unchecked:
             return ()
         return tuple(filter(str.strip, options.checks)) or await self._detect(facts)

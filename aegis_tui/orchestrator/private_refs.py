@@ -1,8 +1,9 @@
-"""An instance's own view of its run's branches: what it does to them stays with it until the hub takes it over.
+"""A sandboxed instance's own copy of its run's branches; changes stay in the copy until the hub takes them over.
 
-In the sandbox the folder of the run's branches is the instance's own copy: its branch and the working ref. So no agent
-can move another's branch or the working ref, whatever hooks it skips (GIT-6); the hub copies its branch out, and tells
-it where the working ref stands. The copy is the agent's to write, and is treated so: see `sdk/untrusted_folder.py`.
+In the sandbox, the folder of the run's branches is a private copy with two refs: the instance's branch and the working
+ref. So no agent can move another's branch or the real working ref, whatever hooks it skips (GIT-6). The hub copies the
+instance's branch into the repository and updates the copied working ref. The agent can write anything into its copy, so
+the hub treats it as untrusted: see `sdk/untrusted_folder.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class PrivateRefs:
-    """Lays out, refreshes and takes over the branch folders of instances.
+    """Creates and updates the private branch folders of instances, and copies their branches into the repository.
 
     Args:
         repository: The workspace's repository.
@@ -35,32 +36,35 @@ class PrivateRefs:
     def __init__(self, repository: Repository, instances_dir: Path) -> None:
         self._repository, self._instances_dir = repository, instances_dir
         self._refused: dict[str, tuple[str, str]] = {}
-        """By instance the commit that could not be taken in, and why; it is not tried again and again."""
+        """Instance id -> the commit that could not be copied, and why; the same commit is not tried again."""
 
     def _folder(self, instance: Instance) -> Path:
         return self._instances_dir / instance.instance_id / "refs"
 
     def git_folder(self, instance: Instance) -> Path:
-        """Where the instance has its own copies of git's folders, if it is sandboxed."""
+        """Return the folder of the instance's own copies of git's folders; exists only for a sandboxed instance."""
         return self._instances_dir / instance.instance_id / "git"
 
     def written_by(self, name: str) -> tuple[Path, ...]:
-        """The copies that an instance writes; not all of them are there."""
+        """Return the folders of copies that an instance can write; not all of them need to exist."""
         folder = self._instances_dir / name
         return (folder / "git", folder / "refs", folder / "reflogs-0")
 
     async def lay_out(
         self, instance: Instance, *, places: tuple[Path, ...], working_oid: str
     ) -> list[tuple[Path, Path]]:
-        """Make the instance's copies; returns pairs of the copy and the place it is shown at.
+        """Create the instance's copies.
 
         Args:
-            instance: Its branch exists.
-            places: The run's folder of branches, then that of their logs.
-            working_oid: Where the working ref stands.
+            instance: The instance; its branch exists.
+            places: Git's folder of the run's branches, then the folders of their reflogs.
+            working_oid: The commit of the working ref.
+
+        Returns:
+            Pairs of a copy and the path at which the sandbox shows it.
 
         Raises:
-            OSError: They cannot be written.
+            OSError: The copies cannot be written.
         """
         heads, *others = places
         folder = self._folder(instance)
@@ -75,9 +79,9 @@ class PrivateRefs:
         return pairs
 
     async def show_working_ref(self, instance: Instance, oid: str) -> None:
-        """Let the instance see where the working ref stands; nothing for one that sees the real one.
+        """Set the instance's copy of the working ref; do nothing for an instance that has no copy.
 
-        An instance that has made its copy unwritable does not see it, and that is all.
+        If the instance has made its copy unwritable, only a warning is logged: it keeps seeing the old commit.
         """
         try:
             await asyncio.to_thread(_show, self._folder(instance), oid)
@@ -85,7 +89,7 @@ class PrivateRefs:
             _log.warning("a working ref is not shown", extra={"aegis_instance": instance.agent_id, "why": str(error)})
 
     async def take_in(self, instance: Instance, oid: str) -> str:
-        """Bring a commit that the instance made into the repository; why it is not whole there, empty when it is."""
+        """Copy a commit that the instance made into the repository; return why that failed, empty on success."""
         name = instance.instance_id
         if self._refused.get(name, ("", ""))[0] != oid:
             try:
@@ -99,7 +103,7 @@ class PrivateRefs:
         return "" if await self._repository.commit_exists(oid) else "there is no such commit"
 
     async def take_over(self, instance: Instance) -> None:
-        """Move the instance's real branch to where its own copy stands, if that is a whole commit."""
+        """Move the instance's branch in the repository to the commit of its copy, if that commit can be copied."""
         raw = await asyncio.to_thread(read_file, self._folder(instance) / instance.instance_id, limit=_MAX_REF_BYTES)
         text = (raw or b"").decode("ascii", "replace").strip()
         if not _OID.match(text):

@@ -1,8 +1,8 @@
-"""FINAL-QA: run the project's own commands on the merged tree, and read them as a difference against the base (FLOW-7).
+"""FINAL-QA: run the project's own commands on the merged tree and compare the results with those of the base (FLOW-7).
 
-The base is always known, also where everything passes: a test that is gone shows nowhere else. It is run once for each
-tree, command and environment, while the workers work, and remembered; the tree that a run ends with is remembered too,
-so that the next run, whose base it is, finds it known.
+The base is always run too, even if everything passes: a removed test shows only in the comparison. It is run once for
+each tree, command and environment, while the workers work, and its results are saved. The results of the merged tree
+are saved as well, because it is often the base of the next run.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ NO_CHECK = QaCheck(
     command="none",
     status="not_run",
     ok=True,
-    reason="no command checks the result: the person said so when the run was started",
+    reason="no command checks the result: the person chose this when the run was started",
     accepted_by=PERSON,
 )
-"""What stands in the report in place of a check that the person has waived."""
+"""The check that the report shows if the person has chosen to run no checks."""
 
 
 def commands_of(run: Run) -> tuple[str, ...]:
-    """The commands that decide, each once: the design's, else what was detected."""
+    """Return the QA commands of a run, each once: the design's, else the person's or those detected at its start."""
     chosen = run.facts.qa_commands
     if run.design is not None and run.design.qa is not None:
         chosen = tuple(run.design.qa.commands)
@@ -52,21 +52,21 @@ def commands_of(run: Run) -> tuple[str, ...]:
 
 
 Read = Callable[[str, Outcome, Sequence[QaReader]], Awaitable[CheckResult]]
-"""Reads how a command line ended, with the test tools that it is known to start."""
+"""Interprets how a command line ended; takes the command, its outcome and the test tools that it starts."""
 
 TellBase = Callable[[tuple[QaCheck, ...]], Awaitable[object]]
-"""Takes the checks of a base, each judged against itself."""
+"""Receives the checks of a base, each compared with itself."""
 
 
 class Quality:
-    """Judges a merged tree.
+    """Runs QA on merged trees and on the base.
 
     Args:
         repository: Where the trees come from.
         runner: Runs the commands.
-        outputs: Keeps what they print.
-        timeout_s: The time that one command may take where the design says nothing; asked for each run of QA.
-        read: Reads how a command ended.
+        outputs: Saves what they print.
+        timeout_s: Returns the seconds that one command may take if the design sets no limit; called for each command.
+        read: Interprets how a command ended; by default in a thread of this process.
     """
 
     def __init__(
@@ -84,18 +84,21 @@ class Quality:
         self._base = asyncio.Lock()
         self._ahead: dict[str, asyncio.Task[None]] = {}
         self._just_run: dict[str, Kept] = {}
-        """Results of this process that are not remembered on disk, each used once."""
+        """Base results that are not saved on disk because the command could not run; each is used once."""
 
     async def judge(self, run: Run, oid: str, table: PartitionTable) -> dict[str, object]:
-        """Run every command on the merged commit and compare.
+        """Run every command on the merged commit and compare the results with those of the base.
 
         Args:
-            run: Whose composition it is.
-            oid: The commit.
-            table: The partitions as they stand, for who is to blame.
+            run: The run that the commit belongs to.
+            oid: The merged commit.
+            table: The present partitions, to find out which pieces caused a failure.
 
         Returns:
-            `tree`, `checks`, `blamed` and `finished_unix`, as `qa:mark-finished` takes them.
+            The fields `tree`, `checks`, `blamed` and `finished_unix` of `qa:mark-finished`.
+
+        Raises:
+            AegisError: git or the sandbox fails; a command that fails is a result, not an error.
         """
         commands = commands_of(run)
         if not commands and run.options.unchecked:
@@ -138,21 +141,21 @@ class Quality:
         }
 
     def look_ahead(self, run: Run, tell: TellBase) -> None:
-        """Begin to run the commands on the base, once for each run; nobody waits for it.
+        """Start a background task that runs the commands on the base, once for each run.
 
         Args:
-            run: Whose base it is.
-            tell: Called with what FINAL-QA would say of the base itself, as soon as that is known.
+            run: The run whose base is checked.
+            tell: Called with the checks of the base, compared with itself, when they are finished.
         """
         if run.run not in self._ahead:
             self._ahead[run.run] = asyncio.create_task(self._run_base(run, tell), name=f"qa of the base of {run.run}")
 
     def has_looked_ahead(self, run: str) -> bool:
-        """True once `look_ahead` was called for the run."""
+        """Return whether `look_ahead` was called for the run."""
         return run in self._ahead
 
     async def leave(self, run: str | None = None) -> None:
-        """End what was begun ahead for a run, or for all, and remove its scratch worktree."""
+        """Cancel the background task of a run, or all of them; return when their scratch worktrees are removed."""
         tasks = [task for name, task in self._ahead.items() if run in (None, name)]
         for task in tasks:
             task.cancel()
@@ -176,7 +179,10 @@ class Quality:
             _log.exception("QA of the base broke", extra={"run": run.run})
 
     async def _results_of_base(self, run: Run, commands: Sequence[str], *, ahead: bool = False) -> Mapping[str, Kept]:
-        """What each command gives on the base; run only where that is not known."""
+        """Return the result of each command on the base; run only those without a saved result.
+
+        Waits for the background task of `look_ahead` first, unless it is that task itself (`ahead`).
+        """
         if not ahead and (begun := self._ahead.get(run.run)):
             await asyncio.wait({begun})
         async with self._base:
@@ -194,7 +200,10 @@ class Quality:
             return {command: known.get(command) or fresh[command] for command in commands}
 
     async def _run_base_again(self, run: Run, commands: Sequence[str]) -> Mapping[str, Kept]:
-        """Run what only the merged tree could run: what a machine lacks is told early, so it may be mended by now."""
+        """Run commands on the base again that could not run there before but could on the merged tree.
+
+        The person learns early what the machine lacks, and may have installed it in between.
+        """
         tree = await self._repository.tree_of(run.facts.base_oid)
         around = await self._runner.fingerprint(run)
         results = await self._run_all(run, run.facts.base_oid, commands, "base")
@@ -230,7 +239,10 @@ async def _read_here(command: str, outcome: Outcome, tools: Sequence[QaReader]) 
 
 
 def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
-    """What a command gave, in one of the four words; its output ends with the reason when there is one."""
+    """Return the result of a command with notes on changed files and empty submodules added.
+
+    The reasons why it could not run, if any, are appended to its output.
+    """
     said = [result.note] if result.note else []
     if ran.changed:
         said.append(_changed(ran.changed))

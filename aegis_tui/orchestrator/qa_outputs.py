@@ -1,7 +1,7 @@
-"""What checks printed, kept below the state folder for whoever wants to read it, and what the base gave (FLOW-7).
+"""Saves what QA checks printed, and the results on the base, below the state folder (FLOW-7).
 
-Layout: `qa/runs/RUN/ROUND/N.merged.txt`, `N.base.txt` and `index.json`; `qa/base/KEY.json` and `KEY.txt`. Nothing of
-this is visible in a sandbox.
+Layout: `qa/runs/RUN/ROUND/N.merged.txt`, `N.base.txt` and `index.json`; `qa/base/KEY.json` and `KEY.txt`. None of
+these files is visible in a sandbox.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from aegis_tui.errors import UsageError
 
 HEAD_BYTES = 3 * 1024 * 1024
 TAIL_BYTES = 5 * 1024 * 1024
-"""What is kept of the output of one check: its beginning and its end."""
+"""How much of the output of one check is kept: its first HEAD_BYTES and its last TAIL_BYTES."""
 
 RUNS_KEPT = 50
 BASES_KEPT = 200
 BASE_AGE_S = 7 * 24 * 3600
-"""Older results of a base are not used: what is around a tree changes with time."""
+"""Older results of a base are not used, because its environment changes with time."""
 
 MERGED, BASE = "merged", "base"
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One command on one tree: what it gave and what it printed."""
+    """The result and the output of one command on one tree."""
 
     result: CheckResult
     output: str
@@ -44,7 +44,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class KeptOutput:
-    """The output of one check, as it was kept."""
+    """The saved output of one check, with the run, round and tree that it belongs to."""
 
     run: str
     round: int
@@ -56,10 +56,10 @@ class KeptOutput:
 
 
 class QaOutputs:
-    """Keeps and finds them.
+    """Saves, finds and prunes the outputs of checks.
 
     Args:
-        folder: `qa` of the workspace's state folder.
+        folder: The folder `qa` in the workspace's state folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +74,7 @@ class QaOutputs:
         merged: Mapping[str, Kept],
         base: Mapping[str, Kept],
     ) -> None:
-        """Write the outputs of one round, in place of what was written for it before."""
+        """Save the outputs of one round, replacing those that were saved for it before. Prunes old runs."""
         folder = self._runs / run / str(round_number)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         index = []
@@ -90,16 +90,16 @@ class QaOutputs:
         self._prune()
 
     def find(self, run: str | None, check: str, *, tree: str = MERGED, round_number: int | None = None) -> KeptOutput:
-        """The output of a check.
+        """Return the saved output of a check.
 
         Args:
-            run: The run; the newest that has any when None.
-            check: Its number, its name, its program or its command.
+            run: The run; None: the newest one that has outputs.
+            check: The check's number (from 1), its name, the part of its name after the first space, or its command.
             tree: `merged` or `base`.
-            round_number: The last round when None.
+            round_number: The round, from 0; None: the last one.
 
         Raises:
-            UsageError: There is no such run, round or check, or nothing was kept of it.
+            UsageError: There is no such run, round or check, or no output of it was saved.
         """
         name = run or self._newest()
         if name and Path(name).name != name:
@@ -123,7 +123,10 @@ class QaOutputs:
         return KeptOutput(name, chosen, str(entry["check"]), str(entry["command"]), tree, status, text)
 
     def lines_of(self, run: str, *, most: int = 2_000) -> list[str]:
-        """What the checks of the last round printed on the merged tree, each below its name; the end of long ones."""
+        """Return what the checks of a run's last round printed on the merged tree, each below its command.
+
+        Only the last `most` lines of each output are included. Empty if nothing was saved.
+        """
         lines: list[str] = []
         with contextlib.suppress(UsageError):
             for number in range(1, 1_000):
@@ -140,7 +143,7 @@ class QaOutputs:
         return None
 
     def load_base(self, key: str) -> Kept | None:
-        """What a command gave on a base in the same environment; None when that is not known or too old."""
+        """Return the saved result of a base under its key (see `base_key`); None if there is none or it is too old."""
         path = self._bases / f"{key}.json"
         with contextlib.suppress(OSError, ValueError, ValidationError):
             if time.time() - path.stat().st_mtime > BASE_AGE_S:
@@ -150,7 +153,7 @@ class QaOutputs:
         return None
 
     def save_base(self, key: str, kept: Kept) -> None:
-        """Remember it, if the command ran to its end: what could not run may run once somebody has helped."""
+        """Save a result if the command ran to its end; one that could not run may run once a person has helped."""
         if kept.result.status not in ("passed", "failed"):
             return
         self._bases.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -163,7 +166,7 @@ class QaOutputs:
 
 
 def base_key(tree: str, command: str, surroundings: str) -> str:
-    """The name of what a command gives on a tree in an environment."""
+    """Return the key under which the result of a command on a tree in an environment is saved."""
     return hashlib.sha256("\0".join((tree, command, surroundings)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""How a QA command is run: scratch worktree, environment, mounts, limits (FLOW-7). What its result means is in `qa`."""
+"""Runs QA commands: scratch worktree, environment, mounts, limits (FLOW-7). `qa` interprets their results."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CommandRun:
-    """One command on one tree."""
+    """How one command ended on one tree, and what it left there."""
 
     outcome: Outcome
-    """How it ended. With an obstacle the check is `not_run`; the program was perhaps not even started."""
+    """How it ended. If it has an obstacle, the check counts as `not_run`; the program may not have been started."""
     tools: tuple[QaReader, ...] = ()
     """The test tools that it is known to start."""
     changed: tuple[str, ...] = ()
-    """Tracked files that it changed, before the next command; that one saw them as they were committed."""
+    """Tracked files that it changed; they were restored before the next command ran. Not known for the last one."""
     empty: tuple[str, ...] = ()
-    """Paths of submodules that stayed empty in the worktree: nobody has set them up here."""
+    """Paths of submodules that are empty in the worktree, because the person's checkout has not initialised them."""
 
 
 class QaRunner:
@@ -52,13 +52,13 @@ class QaRunner:
 
     Args:
         repository: Where the trees come from.
-        sandbox: What holds the commands.
-        programs: Runs them.
-        scratch_dir: Where scratch worktrees are made.
+        sandbox: The sandbox that commands run in.
+        programs: Runs programs.
+        scratch_dir: Where scratch worktrees are created.
         environ: The hub's environment; only `PASSED_ON` of it reaches a command.
-        surroundings: Makes the project's environment ready.
-        limits: What one command may print and write.
-        result_files: Finds the files of results that the tools of a command wrote.
+        surroundings: Prepares the project's environment.
+        limits: How much one command may print and write.
+        result_files: Reads the result files that the tools of a command wrote.
     """
 
     def __init__(
@@ -82,13 +82,16 @@ class QaRunner:
         """Run commands one after the other in one fresh worktree.
 
         Args:
-            run: For its id and the sandbox that it asks for.
+            run: The run; only its id and its sandbox option are used.
             oid: The commit to check out.
             limits_s: Command line for bash -> the seconds that it may take; run in the order given.
-            name: Part of the worktree's name; two at once need two names.
+            name: Part of the worktree's name; must differ for calls at the same time.
 
         Returns:
-            What became of each command.
+            Command line -> how it ended.
+
+        Raises:
+            AegisError: The worktree or the sandbox cannot be set up.
         """
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         async with self._scratch(run, oid, name) as (scratch, home):
@@ -105,7 +108,7 @@ class QaRunner:
             return {command: replace(ran, empty=scratch.empty) for command, ran in done.items()}
 
     async def fingerprint(self, run: Run) -> str:
-        """What a result depends on besides the tree and the command: the same text, the same environment."""
+        """Return a hash of what a result depends on besides the tree and the command: variables, sandbox, packages."""
         installed = await self._surroundings.stamp()
         parts = (*self._environment(Path("HOME")).items(), ("sandbox", run.options.sandbox), installed)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
@@ -173,7 +176,7 @@ class QaRunner:
         return Bounds(limits.output_mb * _MIB, folders=(worktree, home), disk_bytes=limits.disk_mb * _MIB)
 
     def _place(self, worktree: Path, home: Path) -> tuple[Place, int]:
-        """Where a command runs, with a fresh folder for files of results, and the time by the file system's clock."""
+        """Create a folder for a command's result files; return the place of the run and the file system's time (ns)."""
         results = tempfile.mkdtemp(prefix=".qa-results-", dir=home)
         since_ns = Path(results).stat().st_mtime_ns
         return Place(results, lambda name: self._result_files.read_text(worktree, name)), since_ns
@@ -186,7 +189,7 @@ class QaRunner:
             "CI": "1",
             "LANG": passed.get("LANG", "C.UTF-8"),
             "PYTHONDONTWRITEBYTECODE": "1",
-            # A hang says so with its last lines: they are not to wait in a buffer.
+            # The report of a command that hangs shows its last lines, so they must not stay in a buffer.
             "PYTHONUNBUFFERED": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "PATH": passed.get("PATH", os.defpath),
@@ -194,7 +197,7 @@ class QaRunner:
 
 
 def _stopped(result: ProgramResult, command: str) -> tuple[Obstacle, ...]:
-    """The bound that a command was ended for."""
+    """Return the bound that a command was ended for exceeding, as an obstacle; empty if it was not."""
     if not result.stopped:
         return ()
     remedy = "raise the limit in [limits] of your configuration, or let the command use less"
@@ -202,7 +205,7 @@ def _stopped(result: ProgramResult, command: str) -> tuple[Obstacle, ...]:
 
 
 def _lacks(command: str, place: Place) -> tuple[Obstacle, ...]:
-    """The package script that a command runs, where package.json has none: a quiet npm does not even say so."""
+    """Return an obstacle if a command runs a package script that package.json lacks; npm may not report that."""
     script = script_of(command)
     if script is None or not place.read("package.json") or script_text(place, script) is not None:
         return ()
@@ -210,6 +213,6 @@ def _lacks(command: str, place: Place) -> tuple[Obstacle, ...]:
 
 
 def _joined(environment: Mapping[str, str], asked: Asked) -> dict[str, str]:
-    """The environment with what the readers ask for; options that are there stay, before ours."""
+    """Add the variables that the readers ask for; a value that is already set is kept, and ours appended to it."""
     added = {name: f"{environment.get(name, '')} {value}".strip() for name, value in asked.environment.items()}
     return {**environment, **added}

@@ -1,7 +1,7 @@
-"""The reconciler: look at the state, do what it calls for, say so with a command (design 1).
+"""The reconciler: reads the state, carries out the effects it requires, and records each with a command (design 1).
 
-It keeps nothing that the log does not have. An effect that fails is tried again with growing pauses; one that fails for
-good ends what depends on it, with the reason, instead of hanging.
+All its state can be derived from the log. An effect that fails is tried again with growing pauses; one that fails for
+good ends what depends on it, with the reason, so that nothing waits forever.
 """
 
 from __future__ import annotations
@@ -66,34 +66,34 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 TRIES = 4
-"""How often an effect is tried before what depends on it is given up."""
+"""How often an effect is tried before it is given up."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 TICK_S = 1.0
 MAKING_S = 10.0
-"""How long a reconciler that is stopped waits for worktrees that are just being made."""
+"""How long a reconciler that is stopped waits for worktrees that are being created."""
 
 _WORK = (Stage.FOUNDATION, Stage.MONITORING, Stage.INTEGRATE)
 
 ReadEvents = Callable[[int], AsyncIterator[Event]]
-"""The log after the event of that number, page by page: other tasks go on in between."""
+"""Yields the events of the log after that number, page by page, so that other tasks can run in between."""
 
 DescribeCommit = Callable[[str], Awaitable[CommitSeen]]
-"""What git says of a commit: subject, files, trailers."""
+"""Takes a commit; returns its subject, files and trailers as git reports them."""
 
 
 class Reconciler:
-    """Does the side effects that the state calls for.
+    """Carries out the effects that the state requires.
 
     Args:
         port: The hub's command port.
-        keeper: Brings instances up and puts them away.
-        integrator: Compares, composes and commits.
+        keeper: Sets instances up and removes them.
+        integrator: Compares, merges and commits pieces.
         quality: Runs QA.
-        read_events: The log, for the report.
-        describe_commit: What git says of the commit, for the report.
-        before_launch: Called before a pane is opened: the gateway must know the instance by then.
-        when_idle: Called when a run is put away and no instance is left.
+        read_events: Reads the log, for the report.
+        describe_commit: Describes the result's commit, for the report.
+        before_launch: Called before a pane is opened, because the gateway must know the instance by then.
+        when_idle: Called when a run is finished and no instance is left.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Reconciler:
         }
 
     async def run(self) -> None:
-        """Reconcile until cancelled; then every effect in flight is cancelled and awaited."""
+        """Carry out effects until cancelled; then wait for worktrees being created, and cancel all other effects."""
         watching = asyncio.create_task(self._watch())
         try:
             while True:
@@ -145,7 +145,7 @@ class Reconciler:
                 except TimeoutError:
                     continue
         finally:
-            # A worktree that is just being made is finished, and taken away again if nobody wants it any more.
+            # Let the creation of a worktree finish: it is removed again by its effect if it is not needed any more.
             making = [task for effect, task in self._running.items() if isinstance(effect, PrepareInstance)]
             if making:
                 await asyncio.wait(making, timeout=MAKING_S)
@@ -156,7 +156,7 @@ class Reconciler:
             await self._quality.leave()
 
     def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
-        """The run whose base QA has not looked at yet, while its workers work."""
+        """Return the current run if its workers work and QA of its base has not been started; else None."""
         run = workspace.runs.current()
         if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK:
             return None
@@ -196,7 +196,7 @@ class Reconciler:
                 await self._port.submit(command, THE_HUB)
                 self._tries.pop(effect, None)
                 return
-            except AegisError as error:  # a full disk takes no event: it is done again, and given up again, later
+            except AegisError as error:  # e.g. a full disk: the effect is tried, and given up, again later
                 _log.warning("a failure could not be logged: %s", error.message)
         await asyncio.sleep(grown_pause_s(tries, FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False))
 
@@ -222,7 +222,10 @@ class Reconciler:
         return RunMarkPrepared(run=effect.run)
 
     async def _prepare_instance(self, effect: PrepareInstance) -> None:
-        """Make what it needs; taken away again if it was stopped meanwhile, since nobody else knows of it then."""
+        """Create what the instance needs, and remove it again if the instance was stopped in the meantime.
+
+        No other effect would remove it then, because the state does not record the worktree.
+        """
         instance, run = await self._instance(effect.agent_id)
         scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))
         prepared = await self._keeper.prepare(instance, run, scope, shared_text(run))
@@ -288,7 +291,7 @@ class Reconciler:
         return RunMarkCommitted(run=effect.run, **await self._integrator.commit(run, mine))
 
     async def _finish(self, effect: FinishRun) -> AnyCommand:
-        """Clean up and report. From the last try on, what fails is named in the report and the rest is done."""
+        """Clean up after a run and return its report. In the last try, steps that fail are named in the report."""
         run = await self._run(effect.run)
         await self._quality.leave(effect.run)
         problems: list[str] = []

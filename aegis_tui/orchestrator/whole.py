@@ -1,4 +1,4 @@
-"""Steps that a cancelled task must not leave half done."""
+"""Completes steps that a cancelled task must not leave half done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ async def whole(step: Coroutine[Any, Any, _T]) -> _T:
         What the step returns.
 
     Raises:
-        CancelledError: The caller was cancelled; the step has ended all the same.
+        CancelledError: The caller was cancelled; the step has ended nevertheless.
+        Exception: The step raised it, and the caller was not cancelled.
     """
     task = asyncio.ensure_future(step)
     cancelled: asyncio.CancelledError | None = None

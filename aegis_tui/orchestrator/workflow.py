@@ -1,4 +1,4 @@
-"""The workflow as one service of the hub: preflight before a run, the reconciler and the watch over panes during it."""
+"""The workflow as one service of the hub: it runs the reconciler and the loops that watch panes, heads and disks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from aegis_tui.ports.terminal import Terminal
 _log = logging.getLogger(__name__)
 
 JOIN_DEADLINE_S = 90.0
-"""A program that was launched and has not joined by then counts as failed."""
+"""A program that has not joined the hub this many seconds after its launch counts as exited."""
 
 PANE_CHECK_S = 2.0
 HEADS_CHECK_S = 1.5
@@ -40,10 +40,10 @@ PAGE = 1000
 
 
 class Log(CommandPort, Protocol):
-    """The command port together with the log that it writes."""
+    """The command port, and read access to the log that it writes."""
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Logged events after a seq, at most `limit`."""
+        """Return the logged events after the sequence number `after`, in order, at most `limit`."""
         ...
 
 
@@ -51,17 +51,17 @@ class Gateway(Protocol):
     """The model gateway of the workspace."""
 
     async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
-        """Make sure it runs, with this endpoint and these callers (token hash to agent id)."""
+        """Start the gateway if it does not run, and set its endpoint, model and callers (token hash -> agent id)."""
         ...
 
     async def close(self) -> None:
-        """End it."""
+        """End the gateway."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the workflow is made of; chosen by the composition root."""
+    """The parts of the workflow, chosen by the composition root."""
 
     terminal: Terminal
     keeper: InstanceKeeper
@@ -73,7 +73,7 @@ class Parts:
 
 
 class Workflow:
-    """Keeps a run going from the log alone; nothing of it is remembered elsewhere."""
+    """Keeps a run going. After a restart it continues from the log alone; it stores nothing elsewhere."""
 
     def __init__(self, parts: Parts, log: Log) -> None:
         self._parts, self._log = parts, log
@@ -90,7 +90,7 @@ class Workflow:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Go on where the log stands."""
+        """Start the loops; a run that the log shows as open continues."""
         if await self._log.read(_has_instances):
             await self._parts.terminal.start()
         await self._serve_gateway()
@@ -106,7 +106,7 @@ class Workflow:
         self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
 
     async def stop(self) -> None:
-        """End every loop; agents, panes and the gateway go on while a run is open."""
+        """End every loop. Panes and the gateway are closed too, unless instances of the current run are left."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -151,7 +151,10 @@ class Workflow:
             await self._log.submit(command, THE_HUB)
 
     async def _check_panes(self) -> None:
-        """Find what no event told: panes that died while the hub was down, programs that never join, a dead gateway."""
+        """Poll for what no event reports.
+
+        That is: panes that died while the hub was down, programs that never join, and a gateway that has ended.
+        """
         launched_at: dict[str, float] = {}
         while True:
             expected = await self._log.read(_with_pane)
@@ -183,7 +186,7 @@ class Workflow:
         await self._parts.disks.follow(alive, end)
 
     async def _follow_fences(self) -> None:
-        """Keep the commit hooks in step with partitions and grants that change while a run goes on (PART-5, PART-6)."""
+        """Update the commit hooks when partitions or grants change during a run (PART-5, PART-6)."""
         known: dict[str, Fence] = {}
         async for keys in self._log.changes():
             if keys and not any(kind in ("partition", "workspace") for kind, _ in keys):
@@ -196,7 +199,7 @@ class Workflow:
                     await self._parts.keeper.fence(fence.instance, fence.run, fence.scope, fence.granted)
 
     async def _watch_heads(self) -> None:
-        """Predict conflicts between commits as they are made, before anything is handed in (GIT-2)."""
+        """Predict conflicts between the commits of open pieces, before they are submitted (GIT-2)."""
         seen: dict[str, str] = {}
         while True:
             await asyncio.sleep(HEADS_CHECK_S)
@@ -217,7 +220,7 @@ class Workflow:
 
 
 async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a loop again when it breaks; what it looks at is in the log, so nothing is lost."""
+    """Run a loop, and start it again when it ends or fails; it reads its state from the log, so nothing is lost."""
     while True:
         try:
             await loop()
@@ -231,7 +234,7 @@ async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What one instance may commit now."""
+    """The present scope of one instance, which its commit hook enforces."""
 
     instance: Instance
     run: Run

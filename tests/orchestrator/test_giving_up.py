@@ -239,7 +239,7 @@ def test_an_effect_of_an_instance_is_given_up_with_its_reason() -> None:
     failed = given_up_command(effects.PrepareInstance("NATIVE-w01"), cause)
     assert isinstance(failed, InstanceMarkFailed) and failed.cause is not None and failed.cause.is_certain
     launched = given_up_command(effects.LaunchInstance("NATIVE-w01"), cause)
-    assert isinstance(launched, InstanceMarkFailed) and "its pane could not be made: no" in launched.reason
+    assert isinstance(launched, InstanceMarkFailed) and "its pane could not be created: no" in launched.reason
     stopped = given_up_command(effects.StopInstance("NATIVE-w01"), cause)
     assert isinstance(stopped, InstanceMarkExited) and "could not be stopped: no" in stopped.reason
     left = given_up_command(effects.ReclaimInstance("NATIVE-w01"), cause)

@@ -101,7 +101,7 @@ def test_an_instance_that_cannot_be_made_is_told_and_another_takes_its_piece(ben
     ended = run(bench)
     assert ended.ok is True
     (lost,) = bench.events("instance:lost")
-    assert "its worktree and files could not be made: index.lock is there" in lost.data.model_dump()["reason"]
+    assert "its worktree and files could not be created: index.lock is there" in lost.data.model_dump()["reason"]
     assert len(bench.events("merge:applied")) == 2
 
 
