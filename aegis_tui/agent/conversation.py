@@ -1,4 +1,4 @@
-"""One instance's conversation with its model: append only until the context is full, each call with its result."""
+"""One instance's conversation with its model. It only grows until the context is full; each call gets its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aegis_tui.ports.llm import ChatReply
 
 
 class Conversation:
-    """Messages in the shape of chat completions. Every tool call gets exactly one result, in order."""
+    """Messages in the form of the chat completions API. Every tool call gets exactly one result, in order."""
 
     def __init__(self, system: str) -> None:
         self._messages: list[dict[str, Any]] = [{"role": "system", "content": system}]
@@ -21,33 +21,37 @@ class Conversation:
 
     @property
     def messages(self) -> Sequence[dict[str, Any]]:
-        """All messages so far, in the form that the server is known to accept."""
+        """All messages so far; in their plainest form after `make_plain`."""
         return reshape(self._messages, keeps_system=self._keeps_system) if self._is_plain else self._messages
 
     def shorten(self, share: float) -> bool:
-        """Leave out the oldest results for good, to `share` of the present size; returns whether anything went."""
+        """Permanently shorten the conversation to about `share` (0 to 1) of its size; return whether it got shorter."""
         before = size_of(self._messages)
         self._messages = shorten(self._messages, int(before * share))
         return size_of(self._messages) < before
 
     def make_plain(self, *, keeps_system: bool) -> bool:
-        """Show the conversation in its plainest form from now on; returns False when that changes nothing."""
+        """Use the plainest form of the conversation from now on (see `reshape`); return False if that changes nothing.
+
+        Args:
+            keeps_system: Whether the system message stays one; else it becomes a part of the first user message.
+        """
         before = list(self.messages)
         self._is_plain, self._keeps_system = True, keeps_system
         return list(self.messages) != before
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing but the system message is in it."""
+        """Whether the conversation contains only the system message."""
         return len(self._messages) == 1
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether no reply of the model is in it."""
+        """Whether the conversation contains no reply of the model yet."""
         return all(message["role"] != "assistant" for message in self._messages)
 
     def add_user(self, text: str) -> None:
-        """Append what a person, the hub or an event says. Joined to the message before if that is a user's too."""
+        """Append a message of a person, the hub or an event; join it to the last message if that is a user message."""
         if self._messages[-1]["role"] == "user":
             self._messages[-1] = {"role": "user", "content": f"{self._messages[-1]['content']}\n\n{text}"}
         else:
@@ -56,8 +60,8 @@ class Conversation:
     def add_reply(self, reply: ChatReply) -> None:
         """Append the model's reply.
 
-        Arguments that are not a JSON object are kept as `{}`: chat templates parse the history and would refuse
-        every later request. The tool result says what was wrong with them.
+        Arguments that are not a JSON object are replaced by `{}`: chat templates parse the history and would refuse
+        every later request. The tool result tells the model what was wrong with them.
         """
         message: dict[str, Any] = {"role": "assistant", "content": reply.text}
         if reply.tool_calls:
@@ -75,7 +79,11 @@ class Conversation:
         self._messages.append(message)
 
     def add_result(self, call_id: str, text: str) -> None:
-        """Append the result of one call."""
+        """Append the result of one call.
+
+        Raises:
+            ValueError: The last reply has no such call, or it has a result already.
+        """
         self._unanswered.remove(call_id)
         self._messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
 

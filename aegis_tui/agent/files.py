@@ -1,4 +1,4 @@
-"""Files of one worktree: where they are, how they are shown to a model, how a piece of them is replaced."""
+"""Files of one worktree: resolves paths, reads and writes text, shows it to a model, and replaces parts of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aegis_tui.errors import AegisError, Refused, UsageError
 MAX_FILE_BYTES = 2 * 1024 * 1024
 """The largest file that is read or edited."""
 MAX_LINES = 600
-"""Lines that one read shows."""
+"""The most lines that one read shows."""
 MAX_LINE_CHARS = 1000
 _BINARY_PROBE_BYTES = 8192
 
@@ -28,12 +28,12 @@ class Worktree:
         self.root = root.resolve()
 
     def locate(self, path: str) -> str:
-        """The POSIX path relative to the root that `path` really leads to, links followed.
+        """Return the POSIX path, relative to the root, that `path` leads to after links are followed.
 
-        Both are in their written form (contract 3): a name that is not UTF-8 is quoted as git quotes it.
+        Both paths are in their written form (contract 3): a name that is not UTF-8 is quoted as git quotes it.
 
         Raises:
-            Refused: It leads outside the worktree or into git's own files.
+            Refused: The path is not usable, or leads to the root, outside the worktree or into git's own files.
         """
         try:
             real = (self.root / read_name(path)).resolve()
@@ -47,13 +47,13 @@ class Worktree:
         return write_name(relative.as_posix())
 
     def place(self, path: str) -> Path:
-        """Where the file `path`, a result of `locate`, lies."""
+        """Return the absolute path of `path`, a result of `locate`."""
         return self.root / name_of(path)
 
     def case_twin(self, path: str) -> str | None:
-        """The path of what bears the same name in other case, for a path or the first of its folders that is not there.
+        """Return the existing path that differs only in case from `path` or from its first missing folder; else None.
 
-        On a file system that tells cases apart git may not: it then takes the new file for the old one.
+        Needed where git ignores case on a file system that does not: git would take the new file for the old one.
         """
         place = self.root
         for part in Path(path).parts:
@@ -68,12 +68,12 @@ class Worktree:
         return None
 
     def load(self, path: str) -> str:
-        """The text of `path`, a result of `locate`; line ends as they are.
+        """Return the text of the file `path`, a result of `locate`, with its line ends unchanged.
 
-        A file that is not UTF-8 is read in the encoding that it declares as Python does (PEP 263).
+        A file that is not UTF-8 is read in the encoding that it declares in the way of Python files (PEP 263).
 
         Raises:
-            UsageError: No such file, a folder, binary, in no known encoding, or too large.
+            UsageError: There is no such file, or it is a folder, binary, in no known encoding, or too large.
         """
         place = self.place(path)
         if place.is_dir():
@@ -93,11 +93,11 @@ class Worktree:
         return raw.decode(encoding)
 
     def save(self, path: str, text: str) -> None:
-        """Put `text` into `path`, a result of `locate`, in the encoding that the file has; folders are made.
+        """Write `text` to the file `path`, a result of `locate`, in the file's present encoding; create its folders.
 
         Raises:
-            UsageError: The file's encoding lacks a character of it.
-            AegisError: The file system refused.
+            UsageError: The file's encoding lacks a character of the text.
+            AegisError: The file system refused; certain to fail again (`is_certain`) if the disk is full.
         """
         encoding = _encoding_of(self.find_bytes(path) or b"") or "utf-8"
         try:
@@ -117,7 +117,7 @@ class Worktree:
             ) from error
 
     def restore(self, path: str, raw: bytes | None) -> bool:
-        """Put the file back to what `find_bytes` gave; False when it is so already.
+        """Restore the content that `find_bytes` returned, or delete the file for None; return False if unchanged.
 
         Raises:
             OSError: The file system refused.
@@ -131,11 +131,11 @@ class Worktree:
         return True
 
     def is_file(self, path: str) -> bool:
-        """Whether there is a file at `path`, a result of `locate`."""
+        """Return whether there is a file at `path`, a result of `locate`."""
         return self.place(path).is_file()
 
     def is_utf8(self, path: str) -> bool:
-        """Whether `path`, a result of `locate`, is a file of UTF-8 text that can be read."""
+        """Return whether `path`, a result of `locate`, is a file of UTF-8 text that `load` can read."""
         try:
             self.load(path)
         except UsageError:
@@ -143,11 +143,14 @@ class Worktree:
         return _is_utf8(self.find_bytes(path) or b"")
 
     def find_bytes(self, path: str) -> bytes | None:
-        """What is in the file `path`, a result of `locate`, or None where there is none."""
+        """Return the bytes of the file `path`, a result of `locate`; None if there is no such file."""
         return self.place(path).read_bytes() if self.is_file(path) else None
 
     def find_blob(self, path: str) -> str | None:
-        """The blob id of the file as it lies there, by which the hub knows it; git's own differs where it filters."""
+        """Return the blob id of the file's bytes on disk, as the hub uses it; None if there is no file.
+
+        git's own id differs if git filters the file (gitattributes).
+        """
         raw = self.find_bytes(path)
         return None if raw is None else blob_id(raw)
 
@@ -161,7 +164,7 @@ def _is_utf8(raw: bytes) -> bool:
 
 
 def _encoding_of(raw: bytes) -> str | None:
-    """The encoding that a text can be read in and written back as it was, or None."""
+    """Return an encoding in which the text can be decoded and encoded again unchanged; None if there is none."""
     if _is_utf8(raw):
         return "utf-8"
     try:
@@ -172,7 +175,7 @@ def _encoding_of(raw: bytes) -> str | None:
 
 
 def numbered(text: str, *, start: int | None, end: int | None) -> str:
-    """Lines `start` to `end`, 1-based and both included, each with its number; what is left out is said."""
+    """Return lines `start` to `end` (1-based, both included), each with its number, and a note of what is not shown."""
     lines = text.splitlines()
     first = start or 1
     last = min(end or len(lines), len(lines))
@@ -193,10 +196,12 @@ def _cut(line: str) -> str:
 
 
 def replace_once(text: str, old: str, new: str) -> str:
-    """`text` with its only `old` replaced. Line ends of the file are kept when the model wrote plain newlines.
+    """Return `text` with the only occurrence of `old` replaced by `new`.
+
+    In a text with CRLF line ends, plain newlines in `old` and `new` are taken as CRLF.
 
     Raises:
-        UsageError: `old` is missing, not unique, or equal to `new`; the message says which and where.
+        UsageError: `old` is missing, not unique, or equal to `new`; the message says which, and at which lines.
     """
     if "\r\n" in text and "\r\n" not in old:
         old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
@@ -218,7 +223,7 @@ def replace_once(text: str, old: str, new: str) -> str:
 
 
 def _near_miss(text: str, old: str) -> str:
-    """Where the first line of `old` occurs with other spaces, in words; empty when nowhere."""
+    """Return words for the message that name a line equal to the first of `old` except for spaces; empty if none."""
     wanted = " ".join((old.strip().splitlines() or [""])[0].split())
     for number, line in enumerate(text.splitlines(), start=1):
         if wanted and " ".join(line.split()) == wanted:

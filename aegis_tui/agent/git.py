@@ -1,4 +1,4 @@
-"""The few git questions and acts of an instance in its own worktree. Everything passes `Git.run`."""
+"""The git commands that an instance runs in its own worktree. All of them go through `Git.run`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IN_PROGRESS = {
 
 
 class Git:
-    """git in one worktree. The instance's own hooks and identity apply."""
+    """Runs git in one worktree, with the instance's own hooks and identity."""
 
     def __init__(self, worktree: Path) -> None:
         self._worktree = worktree
@@ -36,6 +36,13 @@ class Git:
         errors: str = "replace",
     ) -> Finished:
         """Run `git ARGUMENTS` and return how it ended, whatever its exit code.
+
+        Args:
+            arguments: The arguments after `git`; the first is the command, for the message.
+            timeout_s: Seconds after which git is killed.
+            limit_bytes: The most output to keep; see `run_process`.
+            with_errors: Whether standard error is kept, mixed into the output.
+            errors: How output that is not UTF-8 is decoded, as for `bytes.decode`.
 
         Raises:
             GitError: git cannot be started or took too long.
@@ -61,19 +68,19 @@ class Git:
         return finished
 
     async def find_oid(self, revision: str) -> str | None:
-        """The commit that `revision` names, or None."""
+        """Return the id of the commit that `revision` names; None if there is none."""
         finished = await self.run("rev-parse", "-q", "--verify", f"{revision}^{{commit}}", with_errors=False)
         return finished.output.strip() or None if finished.code == 0 else None
 
     def has_loose_files(self, folder: str) -> bool:
-        """Whether a folder of a submodule holds anything although no repository is set up in it."""
+        """Return whether a submodule's folder contains files although the submodule is not initialised."""
         place = self._worktree / folder
         if place.is_symlink() or not place.is_dir() or (place / ".git").exists():
             return False
         return next(place.iterdir(), None) is not None
 
     async def operation_in_progress(self) -> str | None:
-        """`rebase`, `merge`, `cherry-pick` or `revert` when one waits to be finished."""
+        """Return `rebase`, `merge`, `cherry-pick` or `revert` if such an operation is unfinished; else None."""
         for name, operation in _IN_PROGRESS.items():
             finished = await self.run("rev-parse", "--git-path", name, with_errors=False)
             if finished.code == 0 and (self._worktree / finished.output.strip()).exists():
@@ -81,7 +88,7 @@ class Git:
         return None
 
     async def newest_base(self, candidates: Sequence[str]) -> str | None:
-        """Where this branch left the newest of `candidates`: of their merge bases with HEAD, the one that is latest."""
+        """Return the newest of the merge bases of HEAD with each of the `candidates`; None if there is none."""
         newest: str | None = None
         for candidate in candidates:
             finished = await self.run("merge-base", candidate, "HEAD", with_errors=False)

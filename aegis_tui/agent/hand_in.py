@@ -1,4 +1,4 @@
-"""Handing a piece in: what is changed is committed on the instance's branch and offered to the hub (FLOW-7)."""
+"""Submits a piece: commits the changes on the instance's branch and sends the commit to the hub (FLOW-7)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OUTPUT_CHARS = 6000
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """What the prompts so far say the work is about."""
+    """The task, spec, review and base commit that the prompts so far have named."""
 
     task: str = "free"
     spec_id: str | None = None
@@ -31,7 +31,7 @@ class TaskContext:
     base_oid: str | None = None
 
     def merged(self, context: Mapping[str, Any]) -> Self:
-        """This context with what a newer prompt says of it; a person's word (task `free`) keeps the task."""
+        """Return this context updated with a newer prompt's fields; the task `free` of a person's line is ignored."""
         known = {name: str(context[name]) for name in ("task", "spec_id", "review_id", "base_oid") if context.get(name)}
         if known.get("task") == "free":
             del known["task"]
@@ -43,7 +43,7 @@ class TaskContext:
         )
 
     def is_other_piece(self, context: Mapping[str, Any]) -> bool:
-        """Whether `context` names a different piece or review, which has to wait until this one is finished."""
+        """Return whether `context` names another piece or review, which must wait until this one is finished."""
         return any(
             context.get(name) and mine and str(context[name]) != mine
             for name, mine in (("spec_id", self.spec_id), ("review_id", self.review_id))
@@ -52,13 +52,13 @@ class TaskContext:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What became of a submission."""
+    """The result of a submission."""
 
     head_oid: str
     words: str
-    """For the model."""
+    """The answer to the model."""
     remarks: tuple[str, ...] = ()
-    """For whoever reads what the instance did: what is not part of it."""
+    """Remarks for the summary of the task: what is not part of the submission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Last:
 
 
 class HandIn:
-    """Commits and submits. What goes wrong is raised in words that the model can act on."""
+    """Commits and submits the work of one instance. Its errors say what the model can do about them."""
 
     def __init__(self, link: HubLink, git: Git, locks: HeldLocks, scope: WriteScope) -> None:
         self._link = link
@@ -79,19 +79,21 @@ class HandIn:
         self._last: _Last | None = None
 
     async def submit(self, context: TaskContext, summary: str, *, written: Collection[str] = ()) -> Submitted:
-        """Commit what is changed and submit the branch.
+        """Commit the changes and submit the branch.
 
-        A piece that was submitted before may be submitted again with nothing new, as a worker that a person wrote to
-        must be able to finish; one that the hub has taken for good stays as it is.
+        A piece can be submitted again without changes, because a worker that a person wrote to must be able to finish.
+        If the hub accepts no more submissions of the piece, the earlier one stays, and that is returned.
 
         Args:
-            context: What the work is about.
+            context: The task, spec and base of the work.
             summary: The commit's message.
-            written: Paths that the model wrote itself.
+            written: Paths that the model itself wrote.
 
         Raises:
-            Refused: A rebase is unfinished, nothing was changed, files would be left out, a hook or the hub said no.
+            Refused: A rebase or the like is unfinished, nothing was changed, there is no piece, new files would be left
+                out, or a hook or the hub refused.
             GitError: git failed.
+            HubUnavailable: The hub does not answer.
         """
         if operation := await self._git.operation_in_progress():
             raise Refused(
@@ -107,7 +109,7 @@ class HandIn:
         elif head_oid is None or head_oid == base_oid:
             raise Refused("nothing was changed", "Do the work first, or report blocked or failed and say why")
         if context.spec_id is None or base_oid is None or head_oid is None:
-            raise Refused("there is no piece to hand in", "Report what you did; it is committed on your branch")
+            raise Refused("there is no piece to submit", "Report what you did; it is committed on your branch")
         try:
             await self._send(context.spec_id, base_oid, head_oid)
         except Refused as error:
@@ -116,7 +118,7 @@ class HandIn:
             return _stays(last, head_oid, error)
         self._last = _Last(context.spec_id, base_oid, head_oid)
         remarks = (f"not part of it: {', '.join(left_out[:20])}",) if left_out else ()
-        return Submitted(head_oid, f"handed in as {head_oid}", remarks)
+        return Submitted(head_oid, f"submitted as {head_oid}", remarks)
 
     async def _send(self, spec_id: str, base_oid: str, head_oid: str) -> None:
         await self._link.command(
@@ -129,10 +131,10 @@ class HandIn:
         )
 
     async def save(self, context: TaskContext, reason: str, *, written: Collection[str] = ()) -> str | None:
-        """Commit what is changed on the instance's branch, for whoever goes on; the id of the commit, None without one.
+        """Commit unfinished changes on the instance's branch; return the commit's id, or None if nothing was changed.
 
         Raises:
-            Refused: A hook said no.
+            Refused: A hook refused, or new files would be left out.
             GitError: git failed.
         """
         before = await self._git.find_oid("HEAD")
@@ -141,12 +143,12 @@ class HandIn:
         return after if after != before else None
 
     async def _base(self, context: TaskContext) -> str | None:
-        """The base the work stands on now: after a rebase that is newer than the one the prompt named."""
+        """Return the commit that the work is based on; after a rebase it is newer than the one in the prompt."""
         named = (context.base_oid, os.environ.get("AEGIS_INTEGRATION_REF"))
         return await self._git.newest_base([name for name in named if name]) or context.base_oid
 
     async def _commit(self, context: TaskContext, summary: str, written: Collection[str]) -> list[str]:
-        """Commit what belongs to the piece; returns what is left out."""
+        """Commit the changes that belong to the piece; return the new files that are left out."""
         left_out = await self._staging.stage(written=written)
         if (await self._git.run("diff", "--cached", "--quiet")).code == 0:
             return left_out
@@ -157,7 +159,7 @@ class HandIn:
             meaning = read_commit_refusal(committed.output)
             raise Refused(
                 f"the commit was refused:\n{output}",
-                "Put right what it names, then report again",
+                "Fix what it names, then report again",
                 code=meaning.code,
                 is_certain=meaning.is_certain,
             )
@@ -165,8 +167,8 @@ class HandIn:
 
 
 def _stays(last: _Last, head_oid: str, error: Refused) -> Submitted:
-    """The piece was taken before: nobody can change it any more, and nothing that was taken is lost."""
+    """Return the result for a piece that the hub has accepted for good: the earlier submission stays."""
     if head_oid == last.head_oid:
-        return Submitted(head_oid, f"nothing was changed since you handed in, and that stays: {error.message}")
-    words = f"what you handed in before stays; the hub takes no more of it: {error.message}"
+        return Submitted(head_oid, f"nothing was changed since your submission, and that stays: {error.message}")
+    words = f"your earlier submission stays; the hub takes no more of this piece: {error.message}"
     return Submitted(head_oid, words, ("what was changed after the submission is on the branch only",))

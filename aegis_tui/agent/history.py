@@ -1,4 +1,4 @@
-"""Two other forms of a conversation: shorter, for a context that is full, and plainer, for a strict chat template."""
+"""Converts a conversation: into a shorter one, if the context is full, or a plainer one, for strict chat templates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 Message = dict[str, Any]
 
 KEPT = 2
-"""The system message and the brief: never shortened."""
+"""How many messages are never shortened: the system message and the brief."""
 
 _GONE = "[left out: the conversation had reached the model's context; read it again if you need it]"
 _CUT = "\n[... {count} characters left out: the conversation had reached the model's context ...]\n"
@@ -20,7 +20,7 @@ _ID_CHARS = 9
 
 
 def size_of(messages: Iterable[Mapping[str, Any]]) -> int:
-    """The characters that a conversation takes, arguments of calls included."""
+    """Return the size of a conversation in characters, arguments of tool calls included."""
     return sum(_size(message) for message in messages)
 
 
@@ -30,10 +30,11 @@ def _size(message: Mapping[str, Any]) -> int:
 
 
 def shorten(messages: Sequence[Message], limit_chars: int) -> list[Message]:
-    """The conversation in at most about `limit_chars`, oldest results first; order and pairs of messages stay.
+    """Return the conversation shortened to about `limit_chars`; the number and order of the messages stay.
 
-    What goes, in this order until it fits: results of tools, oldest first; long arguments of calls; the middle of the
-    newest results; the middle of what others said since the brief. The system message and the brief stay whole.
+    Removed, in this order until it fits: results of tools, oldest first; long arguments of calls; the middle of the
+    newest results; the middle of other messages since the brief. The system message and the brief stay whole, so the
+    result can still be longer than the limit.
     """
     short = [dict(message) for message in messages]
     over = size_of(short) - limit_chars
@@ -88,14 +89,14 @@ def _without_middle(message: Message) -> Message:
 
 
 def reshape(messages: Sequence[Message], *, keeps_system: bool = True) -> list[Message]:
-    """The same conversation in the plainest form: what strict chat templates accept.
+    """Return the same conversation in the plainest form, which strict chat templates accept.
 
-    One system message, at the start; one call in a message, its result right after it; ids of nine letters and digits;
-    no empty content; user and assistant take turns; the last word is not the assistant's.
+    It has one system message, at the start; one call per message, directly followed by its result; call ids of nine
+    letters and digits; no empty content; alternating user and assistant messages; and does not end with the assistant.
 
     Args:
-        messages: In the shape of chat completions, every call answered.
-        keeps_system: False for a template without a system role: its text goes to the head of the first user message.
+        messages: In the form of the chat completions API; every call has a result.
+        keeps_system: False for a template without a system role: its text is put before the first user message.
     """
     plain: list[Message] = []
     for place, message in enumerate(messages):
@@ -120,7 +121,7 @@ def reshape(messages: Sequence[Message], *, keeps_system: bool = True) -> list[M
 
 
 def _results_after(messages: Sequence[Message], place: int) -> dict[str, str]:
-    """The results that follow the message at `place`, by the id of their call; ids may come again in later messages."""
+    """Return call id -> result of the results after the message at `place`; later messages may use the same ids."""
     results: dict[str, str] = {}
     for message in messages[place + 1 :]:
         if message["role"] != "tool":
@@ -130,7 +131,7 @@ def _results_after(messages: Sequence[Message], place: int) -> dict[str, str]:
 
 
 def _exchange(call: Mapping[str, Any], content: str, result: str) -> list[Message]:
-    """One call in a message of its own, and its result."""
+    """Return one call in its own message, and the message of its result."""
     said = content or f"I call {call['function']['name']}."
     return [
         {"role": "assistant", "content": said, "tool_calls": [dict(call)]},

@@ -1,4 +1,4 @@
-"""What reaches a running instance: prompts, in order, and short lines about events that matter to it (AGENT-6)."""
+"""The inbox of a running instance: prompts, in order, and short notices about events that concern it (AGENT-6)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FOLLOWED = (
     "run:halted",
     "run:resumed",
 )
-"""The event types that an instance listens to."""
+"""The event types that an instance subscribes to."""
 
 _LINE_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Text that starts or continues the tool loop."""
+    """A text that starts a task or continues it, its sender, and the task context that came with it."""
 
     text: str
     source: str
@@ -38,7 +38,7 @@ class Prompt:
 
 
 class Inbox:
-    """Prompts and notices that wait for a turn boundary. A running tool call is never disturbed."""
+    """Holds prompts and notices until the next turn begins. A running tool call is never interrupted."""
 
     def __init__(self, agent_id: str) -> None:
         self._agent_id = agent_id
@@ -49,15 +49,21 @@ class Inbox:
         self._may_go.set()
         self._seen: set[int] = set()
         self.last_seq = 0
-        """The newest event that was taken."""
+        """The sequence number of the newest event that was received."""
 
     def is_addressed(self, event: HubEvent) -> bool:
-        """Whether a `message:sent` event is for this instance, by either form of its id."""
+        """Return whether a `message:sent` event is for this instance, by its short or its full id."""
         to = str(event.data.get("to", ""))
         return ids.instance_id(to) == ids.instance_id(self._agent_id)
 
     def take(self, event: HubEvent, *, read_paths: Collection[str], lost_paths: Collection[str]) -> bool:
-        """Take one event and return True; one that was taken before, by its seq, changes nothing and gives False."""
+        """Process one event and return True; return False for an event whose `seq` was processed before.
+
+        Args:
+            event: The event.
+            read_paths: Files that the instance has read or written.
+            lost_paths: Paths of locks that this event took from the instance.
+        """
         if event.seq in self._seen:
             return False
         self._seen.add(event.seq)
@@ -73,12 +79,12 @@ class Inbox:
         return True
 
     def add_prompt(self, prompt: Prompt) -> None:
-        """Queue a prompt behind those that wait."""
+        """Append a prompt to the queue."""
         self._prompts.append(prompt)
         self._arrived.set()
 
     def add_notice(self, line: str) -> None:
-        """Queue a line for the next turn boundary."""
+        """Queue a line, which the model gets before its next turn; it is cut to a bounded length."""
         self._notices.append(line[:_LINE_CHARS])
 
     @property
@@ -87,18 +93,18 @@ class Inbox:
         return not self._may_go.is_set()
 
     async def clear_to_go(self) -> None:
-        """Return when the run is not halted."""
+        """Wait until the run is not halted."""
         await self._may_go.wait()
 
     async def next_prompt(self) -> Prompt:
-        """The next prompt, waiting for it."""
+        """Remove the next prompt from the queue and return it; wait for one if there is none."""
         while not self._prompts:
             self._arrived.clear()
             await self._arrived.wait()
         return self._prompts.popleft()
 
     def drain_for(self, context: TaskContext) -> tuple[list[Prompt], list[str]]:
-        """Prompts that belong to the running task, up to the first that does not, and all notices."""
+        """Remove and return the prompts of the running task, up to the first of another task, and all notices."""
         prompts: list[Prompt] = []
         while self._prompts and not context.is_other_piece(self._prompts[0].context):
             prompts.append(self._prompts.popleft())
@@ -119,11 +125,11 @@ class Inbox:
 def notice_line(
     event: HubEvent, agent_id: str, *, read_paths: Collection[str], lost_paths: Collection[str]
 ) -> str | None:
-    """What an instance should hear about an event, or None when it does not matter to it.
+    """Return the notice that an instance gets about an event, or None if the event does not concern it.
 
     Args:
         event: The event.
-        agent_id: The instance that would hear it.
+        agent_id: The instance.
         read_paths: Files that the instance has read or written.
         lost_paths: Paths of locks that this event took from it.
     """

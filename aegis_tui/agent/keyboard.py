@@ -1,7 +1,7 @@
-"""Lines that a person types into the pane.
+"""Reads the lines that a person types into the pane.
 
 The terminal's own line mode cuts a line after 4,096 bytes (1,024 on macOS) and loses its end, so a terminal is read
-character by character and the lines are put together here. Signals keep their keys: Ctrl-C stays an interrupt.
+character by character and the lines are assembled here. Signal keys keep working: Ctrl-C still interrupts.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _BACKSPACE, _KILL_LINE, _ESCAPE = "\x7f\b", "\x15", "\x1b"
 
 @dataclass(slots=True)
 class Typed:
-    """What a piece of input did: lines that were completed, and what to echo; a backspace takes one character off."""
+    """The effect of some input: completed lines, and text to echo, in which a backspace removes one character."""
 
     lines: list[str]
     echo: str
 
 
 class LineAssembler:
-    """Puts typed and pasted characters together to lines. A bracketed paste may hold newlines; Enter ends a line."""
+    """Assembles typed and pasted characters to lines. Enter ends a line; newlines in a bracketed paste do not."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -40,14 +40,14 @@ class LineAssembler:
         self._is_pasting = False
 
     def feed(self, data: bytes) -> Typed:
-        """Take bytes as they were read, split anywhere."""
+        """Process bytes as they were read; they may be split anywhere, also inside a character."""
         typed = Typed([], "")
         for character in self._decoder.decode(data):
             self._take(character, typed)
         return typed
 
     def end(self) -> list[str]:
-        """The line that was begun when the input ended, if any."""
+        """Return the unfinished line, if there is one, and clear it; for the end of the input or of a line."""
         rest = "".join(self._line).strip()
         self._line.clear()
         return [rest] if rest else []
@@ -79,7 +79,7 @@ class LineAssembler:
         typed.lines += self.end()
 
     def _take_escape(self, character: str) -> None:
-        """Collect an escape sequence; only the two paste marks mean something here."""
+        """Collect an escape sequence; all but the two marks of a bracketed paste are ignored."""
         self._escape = (self._escape or "") + character
         is_control_sequence = self._escape[0] in "[O"
         is_over = (len(self._escape) > 1 and "@" <= character <= "~") or not is_control_sequence
@@ -93,11 +93,11 @@ class LineAssembler:
 async def keyboard_lines(
     input_fd: int, *, echo: Callable[[str], None], write: Callable[[str], None]
 ) -> AsyncIterator[asyncio.Queue[str]]:
-    """A queue of the lines that come from `input_fd`; the terminal is put back at the end.
+    """Yield a queue that receives the lines from `input_fd`; the terminal's mode is restored at the end.
 
     Args:
         input_fd: A terminal, pipe or socket; anything else gives no lines.
-        echo: Called with what to show of the typing.
+        echo: Called with the text to show for what was typed.
         write: Called with control sequences for the terminal.
     """
     lines: asyncio.Queue[str] = asyncio.Queue()
@@ -119,7 +119,7 @@ async def keyboard_lines(
             lines.put_nowait(line)
 
     with _character_mode(input_fd, write) if is_terminal else nullcontext():
-        # A plain file or /dev/null cannot be waited for: no lines come from it.
+        # The event loop cannot watch a plain file or /dev/null: no lines come from it.
         with suppress(OSError):
             loop.add_reader(input_fd, on_readable)
         try:
@@ -130,7 +130,7 @@ async def keyboard_lines(
 
 @contextmanager
 def _character_mode(fd: int, write: Callable[[str], None]) -> Iterator[None]:
-    """The terminal without line mode and echo, with bracketed paste; its signal keys stay."""
+    """Switch the terminal to no line mode, no echo and bracketed paste, and back at the end; signal keys still work."""
     saved = termios.tcgetattr(fd)
     changed = list(saved)
     changed[3] &= ~(termios.ICANON | termios.ECHO)

@@ -1,4 +1,4 @@
-"""What an agent says of the error that ends its task or itself; nobody expects the error, so nothing here may fail."""
+"""Words for the error that ends a task or the agent itself. The error may be any, so nothing here may fail."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _WORDS_CHARS = 1000
 
 
 def error_words(error: BaseException) -> str:
-    """One short text about an error, safe on a terminal: the message of an expected one, else kind, message and place.
+    """Return one short text about an error, without control characters.
 
-    Args:
-        error: What was raised. An error of this program itself is said to be one, with the line that raised it.
+    For an AegisError it is the message. For any other error it says that the program itself failed, with the error's
+    type, message, and the file and line that raised it.
     """
     if isinstance(error, AegisError):
         return inert(str(error))[:_WORDS_CHARS]
@@ -26,6 +26,6 @@ def error_words(error: BaseException) -> str:
 
 
 def sentence_of(error: AegisError) -> str:
-    """An expected error with what to do about it, for the hub and the person."""
+    """Return the message and the hint of an expected error, for the hub and the person."""
     text = error_words(error)
     return f"{text}. {inert(error.hint)}" if error.hint else text

@@ -1,4 +1,4 @@
-"""The locks this instance holds, and the fencing tokens it has written under (LOCK-3)."""
+"""The locks that this instance holds, and the fencing tokens that it has written under (LOCK-3)."""
 
 from __future__ import annotations
 
@@ -30,23 +30,31 @@ _NOTICEABLE_S = 0.4
 
 @dataclass(slots=True)
 class Held(Lease):
-    """A lock of this instance, and where its region lies."""
+    """A lock of this instance, and the lines of its region in the file contents that it is known in."""
 
     grant: LockGrant
     until: float
     resource: Resource
     text: str = ""
-    """The newest content of the file that the region is known in; empty for a whole file."""
+    """The newest file content in which the region's lines are known; empty for a lock on a whole file."""
 
     def covers(self, wanted: Resource) -> bool:
-        """Whether all of `wanted` lies in this lock, in every content that both are known in, of which there is one."""
+        """Return whether this lock covers all of `wanted`.
+
+        For a region: in every file content in which the lines of both are known; False if there is no such content.
+        """
         if self.resource.region is None:
             return self.resource.covers(wanted)
         known = common(self.resource.views, wanted.views) if self.resource.path == wanted.path else []
         return bool(known) and all(contain(mine, theirs) for mine, theirs in known)
 
     def is_behind(self, text: str, outline: Outline | None) -> bool:
-        """Whether it is on a region of which nobody knows where all of it lies while the file holds `text`."""
+        """Return whether the lock is on a region whose lines are not, or not completely, known in the content `text`.
+
+        Args:
+            text: The present content of the file.
+            outline: Its symbols, if it can be parsed: a symbol may have grown beyond the known lines.
+        """
         region = self.resource.region
         if region is None:
             return False
@@ -55,7 +63,7 @@ class Held(Lease):
         return spans is None or (named is not None and not contain(spans, named.spans))
 
     def region_in(self, text: str) -> Region | None:
-        """The same region in a later content of the file; None when its lines cannot be told there."""
+        """Return the same region in a later content of the file; None if its lines cannot be found there."""
         region, spans = self.resource.region, self._spans_in(self.text)
         if region is None or region.symbol is not None:
             return region
@@ -63,7 +71,7 @@ class Held(Lease):
         return Region(lines=grown[0]) if grown else None
 
     def follow(self, before: str, after: str) -> None:
-        """Keep the region on its lines after a write of one's own."""
+        """Update the region's lines after this instance changed the file's content from `before` to `after`."""
         rewrite, spans = rewrite_of(before, after), self._spans_in(before)
         if spans and (grown := grow_all(spans, rewrite.hunks)):
             views = with_view(self.resource.views, View(base_oid=rewrite.new_oid, spans=grown))
@@ -75,30 +83,30 @@ class Held(Lease):
 
 
 class HeldLocks:
-    """Locks on files and regions. Only what the hub granted and has not taken back is in here."""
+    """The locks on files and regions that the hub granted to this instance and has not ended."""
 
     def __init__(self, link: HubLink) -> None:
         self._link = link
         self._held: dict[str, Held] = {}
         self.used_tokens: list[int] = []
-        """Tokens of all writes for the present piece, in order; a piece handed in again names them again."""
+        """Fencing tokens of all writes for the present piece, in order; each submission of the piece lists them all."""
 
     def find(self, path: str) -> LockGrant | None:
-        """A lock held on `path`, that of the whole file first, or None."""
+        """Return a lock that is held on `path`, preferably on the whole file; None if there is none."""
         grants = [held.grant for held in self._on(path)]
         return min(grants, key=lambda grant: (grant.region is not None, grant.token), default=None)
 
     def find_over(self, resource: Resource) -> LockGrant | None:
-        """A lock held that covers all of `resource`, or None."""
+        """Return a held lock that covers all of `resource`; None if there is none."""
         return next((held.grant for held in self._held.values() if held.covers(resource)), None)
 
     def regions(self, path: str) -> list[Held]:
-        """The locks held on regions of `path`, by token."""
+        """Return the locks that are held on regions of `path`, sorted by token."""
         found = (held for held in self._on(path) if held.grant.region is not None)
         return sorted(found, key=lambda held: held.grant.token)
 
     def grants(self) -> list[LockGrant]:
-        """All locks held, by path."""
+        """Return all held locks, sorted by path and token."""
         held = (item.grant for item in self._held.values())
         return sorted(held, key=lambda grant: (grant.path, grant.token))
 
@@ -109,17 +117,18 @@ class HeldLocks:
     async def acquire(
         self, wanted: str | Resource, *, wait_s: float, on_wait: Callable[[], Awaitable[None]], text: str = ""
     ) -> LockGrant:
-        """Return the lock of a file or a region, taking it if it is not held yet.
+        """Return a lock that covers a file or a region; acquire it from the hub if none is held.
 
         Args:
             wanted: POSIX path relative to the repository root, or a region with the lines it has in the worktree.
             wait_s: Seconds to wait in the hub's queue.
-            on_wait: Awaited once when the wait gets noticeable.
-            text: The content of the file that a region was found in.
+            on_wait: Awaited once when the wait becomes noticeable.
+            text: The content of the file in which the region's lines were found.
 
         Raises:
-            LockHeld: Not granted in time.
-            UsageError: No lock can be taken on such a path.
+            LockHeld: It was not granted in time.
+            UsageError: No lock can be acquired on such a path.
+            HubUnavailable: The hub does not answer.
         """
         resource = resource_of(wanted) if isinstance(wanted, str) else wanted
         if grant := self.find_over(resource):
@@ -152,11 +161,11 @@ class HeldLocks:
         return grant
 
     async def release(self, path: str, lock_id: str | None = None) -> None:
-        """Give the locks of `path` back, or the one of that id; one that is gone already is forgotten.
+        """Release the locks on `path`, or only the one with that id; a lock that the hub has ended is forgotten.
 
         Raises:
             Refused: No such lock is held.
-            HubUnavailable: The hub did not hear it; the lock is still held.
+            AegisError: The hub refused or does not answer; the lock counts as still held.
         """
         ending = [held for held in self._on(path) if lock_id in (None, held.grant.lock_id)]
         if not ending:
@@ -173,18 +182,18 @@ class HeldLocks:
                 raise
 
     async def give_up(self, grant: LockGrant) -> None:
-        """Forget a lock that the hub takes no write under any more, and free what may be left of it."""
+        """Forget a lock under which the hub refuses writes, and try to release it; an error is ignored."""
         self.forget([grant.lock_id])
         with suppress(AegisError):
             await self._link.release_lock(grant.lock_id, grant.token)
 
     def follow(self, path: str, before: str, after: str) -> None:
-        """Keep the regions of `path` on their lines after a write of one's own."""
+        """Update the lines of all locked regions of `path` after this instance changed it from `before` to `after`."""
         for held in self.regions(path):
             held.follow(before, after)
 
     async def release_all(self) -> None:
-        """Give every lock back; what the hub refuses or cannot hear lapses by itself."""
+        """Release every lock. Errors are ignored: a lock that the hub did not release expires by itself."""
         for path in {held.grant.path for held in self._held.values()}:
             try:
                 await self.release(path)
@@ -192,15 +201,15 @@ class HeldLocks:
                 continue
 
     def forget(self, lock_ids: Iterable[str]) -> list[str]:
-        """Drop locks that the hub took back and return their paths."""
+        """Remove locks that the hub has ended and return the paths of those that were held."""
         ended = [held for name in lock_ids if (held := self._held.pop(name, None))]
         return [held.grant.path for held in ended]
 
     async def renew_due(self) -> list[str]:
-        """Renew locks that are due for it; return the paths of those that were lost.
+        """Renew the locks that are due for renewal; return the paths of locks that the hub has ended.
 
         Raises:
-            HubUnavailable: The hub does not answer; nothing is forgotten.
+            HubUnavailable: The hub does not answer; that lock and those after it are still held.
         """
         lost: list[str] = []
         for held in list(self._held.values()):
@@ -213,16 +222,21 @@ class HeldLocks:
         return lost
 
     def mark_used(self, token: int) -> None:
-        """Remember that something was written under `token`."""
+        """Record that something was written under the fencing token `token`."""
         if token not in self.used_tokens:
             self.used_tokens.append(token)
 
 
 def resource_of(path: str, region: Region | None = None, views: tuple[View, ...] = ()) -> Resource:
-    """What a lock is taken on.
+    """Return the resource for a lock on a file or a region of it.
+
+    Args:
+        path: POSIX path relative to the repository root.
+        region: The region; None for the whole file.
+        views: The region's lines, for each content of the file in which they are known.
 
     Raises:
-        UsageError: No lock can be taken on such a path.
+        UsageError: No lock can be acquired on such a path.
     """
     try:
         return Resource(path=path, region=region, views=views)
@@ -234,10 +248,10 @@ def resource_of(path: str, region: Region | None = None, views: tuple[View, ...]
 
 
 def blob_of(text: str) -> str:
-    """The blob id of a text as it lies on the disk, which is what regions are known by."""
+    """Return the blob id of a text as it would be stored on disk in UTF-8; regions refer to contents by this id."""
     return blob_id(text.encode("utf-8", "replace"))
 
 
 def name_of(grant: LockGrant) -> str:
-    """A lock as it is shown: its path, and its region where it has one."""
+    """Return the name of a lock for display: its path, and its region if it has one."""
     return f"{grant.path}:{grant.region}" if grant.region else grant.path

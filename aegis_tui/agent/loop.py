@@ -34,18 +34,18 @@ from aegis_tui.ports.llm import ChatModel, ChatReply, ChatRequest, TextDelta, To
 _log = logging.getLogger(__name__)
 
 MAX_UNUSABLE = 3
-"""Replies in a row without one usable call that are answered with what is wrong; the next one fails the task."""
+"""Replies in a row without a usable call that the agent answers with what is wrong; the next one fails the task."""
 MAX_REMINDERS = 2
-"""Replies in a row without any call that are answered with a reminder; the next one fails the task."""
+"""Replies in a row without any call that the agent answers with a reminder; the next one fails the task."""
 MAX_LOST = 3
-"""Times in a row that a reply that was lost or cannot be read is asked for again."""
+"""How often one reply is requested again because it was lost or cannot be read."""
 MAX_SHORTENED = 3
-"""Times in a row that a conversation is shortened because the server says that it is too long."""
+"""How often a conversation is shortened for one reply because the server says that it is too long."""
 SHORT_SHARE = 0.6
-"""What is kept of a conversation that is too long; less when the server says by how much it is."""
+"""The share that is kept of a conversation that is too long; less if the server's numbers require it."""
 
 _SHAPE_STATUS = (400, 422)
-"""Refusals that may be for the form of the conversation although they do not say so."""
+"""HTTP statuses of refusals that may be due to the form of the conversation although they do not say so."""
 _NO_SYSTEM = re.compile(r"system.{0,40}(not|un)[- ]?support|only (user|support)", re.IGNORECASE)
 _CUT_HINT = "Let the server write longer replies, give it a longer context, or serve the model without thinking"
 _PARSER_HINT = (
@@ -55,7 +55,7 @@ _PARSER_HINT = (
 
 
 class ToolLoop:
-    """Drives one task at a time over a conversation that stays."""
+    """Runs one task at a time; the conversation is kept from task to task."""
 
     def __init__(
         self,
@@ -81,7 +81,9 @@ class ToolLoop:
         self._refusals = Refusals()
 
     async def run(self, between_turns: Callable[[], Awaitable[None]]) -> Outcome:
-        """Work until the task ends, and say how. Cancelling it leaves a conversation that can go on.
+        """Work until the task ends, and return how it ended; errors are returned as the outcome `failed`.
+
+        After a cancellation the conversation can be continued.
 
         Args:
             between_turns: Awaited before each request; it may append to the conversation.
@@ -99,7 +101,7 @@ class ToolLoop:
                     return outcome
         except AegisError as error:
             return Outcome("failed", sentence_of(error), cause_of(error))
-        except Exception as error:  # the border of a task: a fault in this program ends the task, not the agent
+        except Exception as error:  # an error of this program ends the task, not the agent
             _log.exception("a turn failed")
             words = error_words(error)
             return Outcome("failed", words, Cause(code="agent.failed", message=ended(words)))
@@ -109,11 +111,14 @@ class ToolLoop:
         return Outcome("failed", f"the task was not finished within {self._max_turns} turns")
 
     async def _ask(self) -> ChatReply:
-        """One reply, asked for again when it was lost or odd, or the conversation has to take another form.
+        """Request one reply and return it.
+
+        The request is repeated if the reply was lost or cannot be read, and with a shorter or plainer conversation if
+        the server refuses its length or form.
 
         Raises:
             ModelUnavailable: The server does not answer.
-            ModelError: The server refused, or what it sent was lost or not readable too often.
+            ModelError: The server refused, or too many replies were lost or could not be read.
         """
         tries: Counter[str] = Counter()
         while True:
@@ -129,16 +134,16 @@ class ToolLoop:
             await self._progress.report(what)
 
     def _again(self, tries: Counter[str], kind: str, limit: int, error: ModelError) -> str:
-        """Count a try and say that the reply is asked for again; raises the error when there were enough."""
+        """Count an attempt of this kind and return a message about it; raise the error after `limit` of them."""
         tries[kind] += 1
         if tries[kind] > limit:
             raise error
         return f"{error}; asking again ({tries[kind]} of {limit})"
 
     def _shorter(self, tries: Counter[str], error: ContextOverflow) -> str:
-        """Shorten the conversation after the server said that it is too long; raises when that is of no use.
+        """Shorten a conversation that the server finds too long, and return a message; raise the error if it cannot be.
 
-        A successor begins with the same brief: it meets the same where the model has not replied to that yet.
+        The error counts as certain for a successor too if the model has not replied yet: the brief alone is too long.
         """
         error.is_certain = self._conversation.is_unanswered
         words = self._again(tries, "overflow", MAX_SHORTENED, error)
@@ -151,7 +156,10 @@ class ToolLoop:
         return f"{words}, with the oldest results left out"
 
     def _plainer(self, tries: Counter[str], error: ModelRefused) -> str:
-        """Put the conversation in its plainest form after a refusal of its form; raises when that changes nothing."""
+        """Use the plainest form of a conversation after a refusal, and return a message.
+
+        Raises the error if the refusal has another reason, or the conversation has that form already.
+        """
         if not isinstance(error, HistoryRefused) and error.data.get("status") not in _SHAPE_STATUS:
             raise error
         words = self._again(tries, "shape", 1, error)
@@ -172,7 +180,7 @@ class ToolLoop:
         raise ModelLost("the model's reply did not end")
 
     async def _act(self, reply: ChatReply) -> Outcome | None:
-        """Run the calls of a reply in order; what comes after one that ends the task is not run."""
+        """Run the calls of a reply in order, until one ends the task; return its outcome, or None if work goes on."""
         self._reminders = 0
         any_usable = False
         problem = ""
@@ -196,7 +204,7 @@ class ToolLoop:
         return None
 
     def _refused(self, call: ToolCall, result: ToolResult) -> Outcome | None:
-        """The end of a task whose calls are refused in a way that another try does not change."""
+        """Return the outcome of a task whose calls are refused again and again; None while the task can go on."""
         if result.refusal is None:
             if result.is_usable:
                 self._refusals.accepted(call.name)
@@ -209,7 +217,7 @@ class ToolLoop:
         return Outcome("failed", f"{call.name} {how}: {cause.message}", cause)
 
     def _remind(self, reply: ChatReply) -> Outcome | None:
-        """Answer a reply without a call with what is wrong, or end the task after too many."""
+        """Answer a reply without a call with a reminder; after too many, return the outcome that ends the task."""
         self._reminders += 1
         cut, is_text_call = cut_words(reply), unparsed_tool_call(without_thoughts(reply.text))
         if self._reminders > MAX_REMINDERS:

@@ -16,7 +16,7 @@ _CHUNK_BYTES = 65536
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a program ended. `output` is what it wrote, the middle cut out when it was too much."""
+    """How a program ended. `output` is what it wrote, with the middle left out if it was too long."""
 
     code: int
     """Exit code; negative: the signal that ended it."""
@@ -25,7 +25,7 @@ class Finished:
 
 
 class _HeadAndTail:
-    """Keeps the first and the last half of a limit, and counts what fell out."""
+    """Keeps the first and the last bytes of a stream, half of the limit each, and counts those left out."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._half = limit_bytes // 2
@@ -63,9 +63,9 @@ async def run_process(
         cwd: Folder to run in.
         timeout_s: Seconds after which the whole process group is killed.
         environment: Variables on top of this process's own.
-        limit_bytes: Most output to keep, half from the start and half from the end.
-        with_errors: Keep standard error, mixed in; else it is dropped.
-        errors: What becomes of output that is not UTF-8, as `bytes.decode` takes it.
+        limit_bytes: The most output to keep, half from the start and half from the end.
+        with_errors: Whether standard error is kept, mixed into the output; else it is dropped.
+        errors: How output that is not UTF-8 is decoded, as for `bytes.decode`.
 
     Raises:
         OSError: The program cannot be started.
@@ -91,7 +91,7 @@ async def run_process(
 async def _start(
     argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, with_errors: bool
 ) -> tuple[asyncio.subprocess.Process, int]:
-    """The running process and the end of the pipe that its output comes from."""
+    """Start the process; return it and the read end of the pipe that receives its output."""
     read_end, write_end = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -112,7 +112,10 @@ async def _start(
 
 
 async def _drain(read_end: int, kept: _HeadAndTail) -> None:
-    """Read until every writer has closed. An own pipe, because asyncio's would make wait() wait for stray writers."""
+    """Read until every writer has closed its end of the pipe.
+
+    The pipe is not asyncio's, because then `wait()` would also wait for processes that the program left behind.
+    """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     pipe = os.fdopen(read_end, "rb", buffering=0)

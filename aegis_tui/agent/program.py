@@ -1,4 +1,4 @@
-"""The built-in agent as a program: in a pane, in its worktree, on the terminal's keys and signals (AGENT-1)."""
+"""The built-in agent as a program: it runs in a pane and a worktree, and reads keys and signals (AGENT-1)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from aegis_tui.sdk.client import EnsembleClient
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 OpenModel = Callable[[str, str], ChatModel]
-"""Base URL, token -> the model server at the other end of the gateway."""
+"""Takes the gateway's base URL and the instance's token; returns a client of the model server behind it."""
 
 
 async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader) -> None:
-    """Run the instance that the environment describes until it is told to end.
+    """Run the instance that the environment describes until a signal or the hub ends it.
 
     Raises:
         AegisError: It cannot start.
@@ -51,11 +51,11 @@ async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader) -> N
 
 
 async def _connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
-    """The connection to the hub. One that is away is waited for, as it is later: a hub may be killed at any moment.
+    """Return a connection to the hub; wait up to `patience_s` seconds for a hub that does not answer.
 
     Raises:
-        HubUnavailable: It did not answer for so many seconds.
-        AegisError: It refused.
+        HubUnavailable: It did not answer in that time.
+        AegisError: It refused the connection.
     """
     link, backoff, is_told = EnsembleClient.from_environment(), Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), False
     end = time.monotonic() + patience_s
@@ -87,10 +87,10 @@ def run_agent(open_model: OpenModel, symbols: SymbolReader) -> int:
     except AegisError as error:
         screen.problem(f"{error}. {error.hint}" if error.hint else str(error))
         return error.exit_code
-    except KeyboardInterrupt:  # while the hub is waited for: later the session takes it
+    except KeyboardInterrupt:  # only while it waits for the hub; later the session handles Ctrl-C
         screen.problem("interrupted")
         return 130
-    except Exception as error:  # the last border: the pane shows why, the hub was told by the session
+    except Exception as error:  # the pane shows the reason; the session has reported it to the hub
         logging.getLogger(__name__).exception("the agent failed")
         screen.problem(error_words(error))
         return 1

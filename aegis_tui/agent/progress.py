@@ -1,4 +1,4 @@
-"""Tells the hub and the pane what the instance is doing (FLOW-6), and sums its tokens."""
+"""Reports to the hub and the pane what the instance is doing (FLOW-6), and sums up its tokens."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _NOTE_CHARS = 2000
 
 
 class Progress:
-    """The instance's own word on its state.
+    """Reports the instance's state to the hub.
 
-    A hub that is away or cannot write does not stop the work: the newest word is kept, and `tell_again` says it.
+    A hub that does not answer or cannot write does not stop the work: the newest report is kept, and `tell_again` sends
+    it.
     """
 
     def __init__(self, link: HubLink, screen: Screen) -> None:
@@ -41,11 +42,17 @@ class Progress:
         self.usage = Usage()
 
     def begin_task(self) -> None:
-        """Count progress from nothing again."""
+        """Reset the progress to 0."""
         self._share = 0.0
 
     async def enter(self, state: str, note: str = "", cause: Cause | None = None) -> None:
-        """Report `state` unless the instance is in it already; with the first error that led to it, if one did."""
+        """Enter a state and report it; do nothing if the instance is in it already.
+
+        Args:
+            state: The new state.
+            note: What the instance does or waits for, or the summary.
+            cause: The first error that led to the state, if one did.
+        """
         if state == self.state:
             return
         self.state = state
@@ -54,17 +61,17 @@ class Progress:
         await self.report(note, cause)
 
     async def report(self, note: str = "", cause: Cause | None = None) -> None:
-        """Send the present state, progress and tokens to the hub."""
+        """Send the present state, progress and tokens to the hub. Raises nothing: a failure is shown in the pane."""
         self._untold = (note, cause)
         await self._tell()
 
     async def tell_again(self) -> None:
-        """Send what the hub did not take, if there is such a thing; to be called with every beat."""
+        """Send the newest report again if the hub did not receive it; call this with every heartbeat."""
         if self._untold is not None and not self._telling.locked():
             await self._tell()
 
     async def _tell(self) -> None:
-        """Send the newest word, after those that are being sent."""
+        """Send the newest report, after one that is being sent."""
         async with self._telling:
             if self._untold is None:
                 return
@@ -73,7 +80,7 @@ class Progress:
                 await self._send(note, cause)
             except AegisError as error:
                 if self.state == "done" and error.code == "unauthorized":
-                    return  # The hub ended the instance by what it handed in: there is nobody to report to.
+                    return  # The hub ended the instance after its submission, so it accepts no more reports.
                 self._screen.problem(f"the hub did not take a report: {error}")
                 if not isinstance(error, (Refused, Conflict, UsageError)):
                     self._untold = self._untold or (note, cause)

@@ -1,4 +1,4 @@
-"""A reply as it was meant: names and arguments of its calls read by the tools' schemas, calls in its text taken."""
+"""Corrects a model's reply: names and arguments of calls are matched to the tools' schemas, calls in text are found."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ LENGTH = "length"
 
 
 def read_reply(reply: ChatReply, *, allowed: Collection[str]) -> ChatReply:
-    """The reply with its calls in the form that the tools' schemas want, as far as one reading only is possible.
+    """Return the reply with its calls in the form of the tools' schemas, where that is possible without ambiguity.
+
+    Calls that the model wrote into its text are moved to `tool_calls`, if the reply has no other calls.
 
     Args:
-        reply: As the server sent it.
+        reply: The reply as the server sent it.
         allowed: Names of the tools that the request offered.
     """
     if reply.tool_calls:
@@ -36,7 +38,7 @@ def _read(call: ToolCall, allowed: Collection[str]) -> ToolCall:
 
 
 def cut_words(reply: ChatReply) -> str:
-    """How a reply without a call was cut short, in words; empty when it was not."""
+    """Return a message about how a reply without a call was cut off; empty if it was not."""
     if reply.finish_reason != LENGTH:
         return ""
     has_thought = ends_in_thought(reply.text) or (reply.has_thought and not without_thoughts(reply.text).strip())

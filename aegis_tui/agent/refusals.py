@@ -1,6 +1,6 @@
-"""Refusals that one task meets: the same one three times in a row ends it, one that is certain to come again at once.
+"""Decides when refused tool calls end a task: at once for a certain refusal, else after several equal ones.
 
-Waiting makes some refusals pass (a lock that is held, a hub that is away); those are not counted.
+Refusals that waiting can resolve (a lock that is held, a hub that does not answer) are not counted.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from aegis_tui.domain.cause import Cause, cause_of, gist
 from aegis_tui.errors import AegisError, Conflict, Unavailable
 
 MAX_IN_ROW = 3
-"""Equal refusals without a change of the files in between."""
+"""How many equal refusals in a row, without a change of files in between, end a task."""
 MAX_IN_ALL = 6
-"""Equal refusals of one task whatever was changed in between."""
+"""How many equal refusals in one task end it, whatever was changed in between."""
 
 CERTAIN_WHEN_REPEATED = frozenset({"commit.hook", "git.add", "git.commit"})
-"""What an agent may put right, and which meets every successor as well when it cannot."""
+"""Error codes that an agent may be able to fix; if it cannot, every successor fails with them as well."""
 
 HINTS = {
     "commit.hook": "run that hook by hand in a fresh clone; agents have neither your network nor your home folder",
     "commit.guard": "widen the partition in the design, or grant the path when the agent asks for it",
-    "usage": "read its log: the model does not do what its role asks; another model may",
+    "usage": "read the agent's log: the model does not do what its role asks; another model may",
 }
-"""What a person can do about a refusal; the error's own hint is for the model."""
+"""Error code -> what a person can do about a refusal; the error's own hint is for the model."""
 
-_OTHERWISE = "read its log: the brief may ask for what a rule refuses"
+_OTHERWISE = "read the agent's log: the brief may ask for something that a rule refuses"
 
 CHANGES = frozenset({"edit", "write", "bash"})
-"""Tools after whose success the same refusal may have another reason."""
+"""Tools that change files: after one succeeds, the same refusal may have another reason."""
 
 Signature = tuple[str, str, str, str]
 
@@ -42,21 +42,21 @@ class Refusals:
         self._in_all: Counter[Signature] = Counter()
 
     def accepted(self, tool: str) -> None:
-        """A call succeeded: one that changes files gives a refused call another chance."""
+        """Record a call that succeeded; if the tool changes files, the count of refusals in a row is reset."""
         if tool in CHANGES:
             self._last, self._in_row = None, 0
 
     def refused(self, tool: str, arguments: str, error: AegisError, *, finishes: bool) -> Cause | None:
-        """Take down one refusal.
+        """Count one refusal.
 
         Args:
-            tool: Which tool was called.
-            arguments: With what, as the model wrote it.
+            tool: The tool that was called.
+            arguments: Its arguments, as the model wrote them.
             error: What the tool raised.
-            finishes: The tool ends the task, so its refusal is the same whatever its arguments say.
+            finishes: Whether the tool ends the task; then refusals are equal whatever the arguments are.
 
         Returns:
-            Why the task has to end; None while it may go on.
+            Why the task must end; None while it can go on.
         """
         if error.is_certain:
             return cause_of(error)

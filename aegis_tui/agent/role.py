@@ -1,4 +1,4 @@
-"""Loads role files (ROLE-13): the shipped ones, and those of a folder that goes before them."""
+"""Loads role files (ROLE-13): those that come with the program, and those in folders that take precedence."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SHIPPED = Path(__file__).parent / "roles"
 
 
 def load_role(name: str, *, folders: Sequence[Path] = ()) -> Role:
-    """The role `name` from the first of `folders` that has it, else the shipped one.
+    """Return the role `name` from the first of `folders` that has its file, else the one that comes with the program.
 
     Raises:
-        UsageError: No such role, or its file does not fit; the message names the file.
+        UsageError: There is no such role, or its file is not valid; the message names the file.
     """
     for folder in (*folders, SHIPPED):
         path = folder / f"{name}.md"
@@ -48,9 +48,9 @@ def _load(path: Path, name: str) -> Role:
 
 
 def plain_fields(front: str) -> dict[str, Any] | None:
-    """What YAML makes of lines like `name: worker` and `tools: [read, edit]`; None where the text has any other line.
+    """Parse lines like `name: worker` and `tools: [read, edit]` as YAML would; None if the text has any other line.
 
-    The shipped roles have no others, so that an agent that starts does not import a YAML parser.
+    The role files that come with the program have no others, so an agent that starts needs no YAML parser.
     """
     fields: dict[str, Any] = {}
     for line in front.splitlines():

@@ -1,6 +1,6 @@
-"""The instance's own view of what it may write, kept up to date by hub events (PART-3, PART-6).
+"""The agent's own copy of what its instance may write, kept up to date by hub events (PART-3, PART-6).
 
-The hub and the git hooks decide in the end; this view only gives the model its answer at once.
+The hub and the git hooks decide in the end; with this copy the model gets an answer at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aegis_tui.ports.hub_link import HubEvent
 
 
 class WriteScope:
-    """Answers whether this instance may write a path."""
+    """Decides whether this instance may write a path."""
 
     def __init__(self, agent_id: str, scope: Scope) -> None:
         self.agent_id = agent_id
@@ -32,15 +32,15 @@ class WriteScope:
         self._table.set_scope(shared=scope.shared, joint=scope.joint)
 
     def verdict(self, path: str) -> Verdict:
-        """Whether the instance may write `path`, a POSIX path relative to the worktree."""
+        """Return whether the instance may write `path`, a POSIX path relative to the worktree, and why."""
         return self._table.verdict(self.agent_id, path)
 
     def own_globs(self) -> tuple[str, ...]:
-        """The globs that this instance alone may write, granted paths included."""
+        """Return the globs of the instance's partition and of the paths that were granted to it."""
         return (*self._own, *self._granted)
 
     def follow(self, event: HubEvent) -> None:
-        """Take over a change that the hub announced; other events change nothing."""
+        """Apply a `partition:changed` or `scope:granted` event; other events change nothing."""
         if event.type == "partition:changed":
             globs = [str(glob) for glob in event.data.get("globs", ())]
             self._table.set(event.agent_id, globs)

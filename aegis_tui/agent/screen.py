@@ -1,4 +1,4 @@
-"""What the pane shows. Text of models and repositories is shown inert: no control characters, no markup."""
+"""Shows the agent's work in its pane. Text of models and repositories is shown without control characters."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _STATE_GLYPHS: Mapping[str, tuple[str, str]] = {
 
 
 class Screen:
-    """The pane's output, one event after the other; nothing is drawn over."""
+    """Prints one line or block after the other to the pane; nothing is overwritten."""
 
     def __init__(self, pane: Pane) -> None:
         self._pane = pane
         self._is_streaming = False
 
     def welcome(self, agent_id: str, *, role: str, model: str) -> None:
-        """Say who runs here and how to talk to it."""
+        """Show which instance runs here, its role and model, and how to send it a line."""
         self._line((agent_id, "bold"), (f" · {role} · {inert(model)}", ""))
         self._line(("Type a line to send it. Ctrl-C interrupts the current turn.", "dim"))
 
     def stream(self, text: str) -> None:
-        """Show a piece of the model's text right after the piece before."""
+        """Show the next part of the model's text on the same line as the part before."""
         self._is_streaming = True
         self._pane.write(inert(text))
 
     def end_stream(self) -> None:
-        """Close the streamed text, if any is open, with a new line."""
+        """End the streamed text, if there is any, with a new line."""
         if self._is_streaming:
             self._is_streaming = False
             self._pane.write("\n")
@@ -59,7 +59,7 @@ class Screen:
         self._line(("$ ", "cyan"), (_cut(command.strip()), ""))
 
     def output(self, text: str) -> None:
-        """Show the end of a command's output."""
+        """Show the last lines of a command's output."""
         lines = text.rstrip().splitlines()
         if len(lines) > _OUTPUT_LINES:
             self._line((f"  … {counted(len(lines) - _OUTPUT_LINES, 'line')} above", "dim"))
@@ -67,7 +67,7 @@ class Screen:
             self._line(("  " + _cut(line), "dim"))
 
     def diff(self, before: str, after: str) -> None:
-        """Show what an edit changed, a few lines of it."""
+        """Show the first changed lines of an edit."""
         changes = [
             line
             for line in difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
@@ -79,30 +79,30 @@ class Screen:
             self._line((f"  … {counted(len(changes) - _DIFF_LINES, 'more changed line')}", "dim"))
 
     def state(self, state: str, note: str = "") -> None:
-        """Show the state the instance is in now: a glyph, the word, and why."""
+        """Show the instance's present state: a symbol, the word, and a note."""
         glyph, style = _STATE_GLYPHS.get(state, ("◆", "cyan"))
         self._line((f"{glyph} {state}", style), (f" · {_cut(note)}" if note else "", "dim"))
 
     def problem(self, text: str) -> None:
-        """Show something that went wrong and is being dealt with."""
+        """Show a message about something that went wrong."""
         self._line(("! ", "yellow"), (_cut(text), ""))
 
     def typed(self, echo: str) -> None:
-        """Show what a person types; the terminal's own echo is off. A backspace takes one character off."""
+        """Show what a person types, because the terminal's own echo is off. A backspace removes one character."""
         self._pane.write(echo.replace("\b", "\b \b"))
 
     def control(self, sequence: str) -> None:
-        """Send a control sequence of our own to the terminal."""
+        """Send one of the agent's own control sequences to the terminal."""
         self._pane.write(sequence)
 
     def _line(self, *pieces: tuple[str, str]) -> None:
-        """Show pieces of text, each with its style, on a line of their own."""
+        """Show parts of text, each with its style, on their own line."""
         self.end_stream()
         self._pane.write("".join(self._pane.styled(text, style) for text, style in pieces) + "\n")
 
 
 def inert(text: str) -> str:
-    """Text of a model or a repository with hidden characters made visible; newlines and tabs stay (SEC-2)."""
+    """Return a text with control and other hidden characters made visible; newlines and tabs stay (SEC-2)."""
     return shown(text.replace("\r\n", "\n"), keep="\n\t")
 
 

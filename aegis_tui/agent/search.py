@@ -1,4 +1,4 @@
-"""Search over the files that git does not ignore. git itself matches, in its own process, so no pattern hangs us."""
+"""Searches the files that git does not ignore. git matches in its own process, so no pattern can block the agent."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _MAX_LINE_CHARS = 300
 
 
 async def search_files(git: Git, pattern: str, *, glob: str | None) -> str:
-    r"""Lines that match the POSIX extended `pattern`, as `PATH:NUMBER:LINE`; what is left out is counted.
+    r"""Return the lines that match `pattern`, as `PATH:NUMBER:LINE`, at most 50 of a file and 200 in all.
 
     Args:
         git: The worktree to search.
-        pattern: Regular expression; `\d` is understood too.
-        glob: Only files that match; without a slash, in any folder.
+        pattern: POSIX extended regular expression; `\d` is accepted too.
+        glob: Search only files that match it; a glob without a slash matches in any folder.
 
     Raises:
         UsageError: The pattern or the glob is not valid.
@@ -47,7 +47,7 @@ async def search_files(git: Git, pattern: str, *, glob: str | None) -> str:
 
 
 def _shown(line: str) -> str:
-    """One match as `PATH:NUMBER:LINE`; git ends the path with a NUL, so that no name can pass for a number."""
+    """Return one match as `PATH:NUMBER:LINE`; git ends the path with a NUL, so no name can look like a number."""
     path, _, rest = line.partition("\0")
     text = f"{write_name(path)}:{rest.replace(chr(0), ':', 1)}"
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

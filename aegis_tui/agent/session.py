@@ -1,4 +1,4 @@
-"""One instance's life: join, wait for prompts, work, beat, leave (AGENT-1, HUB-8)."""
+"""The life of one instance: join the hub, wait for prompts, work, send heartbeats, leave (AGENT-1, HUB-8)."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _RECONNECT_S = 1.0
 
 
 BEAT_S = 5.0
-"""How often the hub hears that the instance lives, in seconds (contract 5)."""
+"""Seconds between two heartbeats to the hub (contract 5)."""
 
 
 class AgentSession:
-    """The built-in agent of one instance, on a hub link, a model and a reader of symbols that are given to it."""
+    """The built-in agent of one instance, with the given hub link, model client and symbol reader."""
 
     def __init__(
         self,
@@ -84,11 +84,11 @@ class AgentSession:
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
-        """Join, work on prompts until `stop` is called, leave.
+        """Join the hub, work on prompts until `stop` is called, then leave.
 
         Raises:
-            HubUnavailable: The hub cannot be joined.
-            ModelUnavailable: No model is served.
+            HubUnavailable: The hub does not answer at the start.
+            ModelUnavailable: The server serves no model.
         """
         newest = await self._newest_seq()
         await self._join()
@@ -114,7 +114,7 @@ class AgentSession:
             done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
                 await task
-        except Exception as error:  # the border of the program: whatever ends it is its last word to the hub
+        except Exception as error:  # whatever ends the program is reported to the hub when it leaves
             self._end_by(error)
             raise
         finally:
@@ -122,23 +122,23 @@ class AgentSession:
             await self._leave()
 
     def interrupt(self) -> None:
-        """End the current turn, not the program; the conversation stays (Ctrl-C)."""
+        """Cancel the current task, not the program; the conversation stays (Ctrl-C)."""
         if self._turn is not None and not self._turn.done():
             self._turn.cancel()
         else:
-            self._screen.problem("no turn is running; the instance is ended with: aegis-tui stop")
+            self._screen.problem("no turn is running; to end the instance: aegis-tui stop")
 
     def stop(self, reason: str) -> None:
-        """End the program in good order."""
+        """Let `run` end; `reason` is reported to the hub."""
         self._stop_reason = reason
         self._stopping.set()
 
     def person_says(self, line: str) -> None:
-        """A line typed in the pane: a prompt like any other."""
+        """Queue a line that a person typed in the pane as a prompt."""
         self.inbox.add_prompt(Prompt(line, "the keyboard"))
 
     async def _newest_seq(self) -> int:
-        """The hub's newest event before this instance joined: what comes after it may be for this instance."""
+        """Return the hub's newest sequence number; events after it may concern this instance."""
         return int((await self._link.command("context:get")).get("seq") or 0)
 
     async def _join(self) -> None:
@@ -147,7 +147,7 @@ class AgentSession:
         )
 
     async def _catch_up(self) -> None:
-        """Take the messages that were sent to this instance before it listened."""
+        """Process the messages that were sent to this instance before it subscribed to events."""
         cursor: int | None = 0
         while cursor is not None:
             reply = await self._link.command("message:read", after=cursor)
@@ -157,7 +157,13 @@ class AgentSession:
             cursor = int(reply["next_after"]) if reply.get("more") else None
 
     async def _choose_model(self) -> str:
-        """The model that was named, else the first one served; a server without one is told to the hub as a failure."""
+        """Return the model from the settings, else the first that the server lists.
+
+        If that fails, the instance leaves the hub with the error as its cause.
+
+        Raises:
+            ModelUnavailable: The server does not answer or serves no model.
+        """
         try:
             return self._settings.model or await self._first_model()
         except Exception as error:
@@ -166,7 +172,7 @@ class AgentSession:
             raise
 
     def _end_by(self, error: Exception) -> None:
-        """Let the goodbye say which error ended the program."""
+        """Set the reason and the cause with which the instance leaves the hub."""
         self._stop_reason = error_words(error)
         if isinstance(error, AegisError):
             self._stop_cause = cause_of(error)
@@ -195,7 +201,7 @@ class AgentSession:
                     newest = max(newest, event.seq)
                     await self._take(event)
             except HubUnavailable as error:
-                self._screen.problem(f"{error}; listening again")
+                self._screen.problem(f"{error}; connecting again")
             await asyncio.sleep(_RECONNECT_S)
 
     async def _take(self, event: HubEvent) -> None:
@@ -209,7 +215,7 @@ class AgentSession:
             await self._acknowledge()
 
     async def _acknowledge(self) -> None:
-        """Say which messages have arrived; what the hub does not hear is said again with the next beat."""
+        """Acknowledge received messages; after an error the rest is acknowledged with the next heartbeat."""
         while self._unacked:
             seq = self._unacked.popleft()
             try:
@@ -237,7 +243,7 @@ class AgentSession:
             await asyncio.sleep(self._beat_s)
 
     async def _outlive_hub(self) -> None:
-        """Work on while the hub is away for a while; when it stays away, save the work and end (PANE-8)."""
+        """End the agent, with its work saved in a commit, if no heartbeat succeeds for `orphan_s` seconds (PANE-8)."""
         limit_s = self._settings.orphan_s
         while True:
             self._heard.clear()
@@ -258,14 +264,14 @@ class AgentSession:
         self.stop(reason)
 
     async def _rejoin(self) -> None:
-        """The hub no longer knows the session: join again, as after a restart of the hub."""
+        """Join again after the hub refused a heartbeat, as after its restart; end the agent if that is refused too."""
         try:
             await self._join()
         except Refused as error:
             self._screen.problem(str(error))
             self.stop("the hub no longer knows this instance")
         except AegisError as error:
-            self._screen.problem(f"the hub does not take this instance back: {error}")
+            self._screen.problem(f"this instance could not join the hub again: {error}")
 
     async def _work(self, tool_loop: ToolLoop) -> None:
         await self.progress.enter("idle", "waiting for a prompt")
@@ -291,7 +297,7 @@ class AgentSession:
             await _cancel(self._turn)
 
     def _admit(self, prompt: Prompt) -> None:
-        """Put a prompt into the conversation; the first one comes behind what instances share."""
+        """Add a prompt to the conversation; before the first one comes the context that all instances share."""
         self._toolbox.begin_task(self._toolbox.context.merged(prompt.context))
         self._screen.prompt(prompt.text, source=prompt.source)
         text = prompt.text
@@ -327,13 +333,13 @@ async def _cancel(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def feed_keyboard(session: AgentSession, lines: asyncio.Queue[str]) -> None:
-    """Give every typed line to the session, until cancelled."""
+    """Pass every typed line to the session, until cancelled."""
     while True:
         session.person_says(await lines.get())
 
 
 async def run_beside(main: Coroutine[Any, Any, None], side: Coroutine[Any, Any, None]) -> None:
-    """Run `side` for as long as `main` runs."""
+    """Run `main` to its end and `side` beside it; `side` is cancelled when `main` ends."""
     helper = asyncio.create_task(side)
     try:
         await main

@@ -1,4 +1,4 @@
-"""What the agent is told by its environment (contract 10). The token itself stays in its file."""
+"""The agent's settings, read from its environment (contract 10). The token itself stays in its file."""
 
 from __future__ import annotations
 
@@ -13,35 +13,38 @@ from aegis_tui.domain.model import FrozenModel
 from aegis_tui.errors import UsageError
 
 TOOL_PREFIX = "AEGIS_TOOL_"
-"""`AEGIS_TOOL_PYTHONPATH` is the PYTHONPATH of commands; the agent itself must not import from the worktree."""
+"""Prefix of variables for the commands that the agent runs: AEGIS_TOOL_PYTHONPATH becomes their PYTHONPATH.
+
+The agent itself must not get them: it must not import from the worktree.
+"""
 
 DEFAULT_MAX_TURNS = 60
-"""Replies of the model that one task may take."""
+"""The most replies of the model in one task, if AEGIS_MAX_TURNS is not set."""
 
 DEFAULT_ORPHAN_S = 600.0
-"""How long an agent works on without a hub where AEGIS_ORPHAN_S does not say."""
+"""Seconds that an agent goes on without a hub, if AEGIS_ORPHAN_S is not set."""
 
 
 class Scope(FrozenModel):
-    """What the instance may write, as the hub wrote it into AEGIS_SCOPE_FILE. Empty: nothing."""
+    """What the instance may write, as the hub wrote it to AEGIS_SCOPE_FILE. If empty, it may write nothing."""
 
     partition: tuple[str, ...] = ()
     """Globs that this instance alone may write."""
     shared: tuple[str, ...] = ()
-    """Globs that nobody's worker may write."""
+    """Globs that no worker may write."""
     joint: tuple[str, ...] = ()
     """Globs that any worker may write under an EXCLUSIVE lock."""
     owners: dict[str, str] = Field(default_factory=dict)
-    """Glob to the agent id that owns it."""
+    """Glob -> the id of the agent whose partition it belongs to."""
     submodules: tuple[str, ...] = ()
-    """Paths of submodules, whose folders are empty here."""
+    """Paths of submodules, whose folders are empty in the worktree."""
     ignore_case: bool = False
-    """Compare paths case-folded, as the hub does where `core.ignorecase` is set."""
+    """Whether paths are compared case-folded, as the hub does if `core.ignorecase` is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """The instance's identity and the places it works with."""
+    """The instance's identity, addresses, files and limits."""
 
     instance_id: str
     agent_id: str
@@ -54,20 +57,24 @@ class AgentSettings:
     """None: the first model that the server lists."""
     scope: Scope
     shared_context: str
-    """Text that every instance of the run shares; empty when there is none."""
+    """Text that every instance of the run gets; empty if there is none."""
     max_turns: int
     orphan_s: float
-    """How long to work on after the hub is gone, in seconds."""
+    """How long to go on without an answer of the hub, in seconds."""
     worktree: Path
     tool_environment: Mapping[str, str] = field(default_factory=dict)
     """Variables for the commands that the agent runs, not for the agent: the project's environment (FLOW-7)."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], *, worktree: Path) -> AgentSettings:
-        """Read the variables and the files they name.
+        """Read the settings from variables and from the files that they name; the token file is not read.
+
+        Args:
+            environment: The process's environment.
+            worktree: The instance's worktree.
 
         Raises:
-            UsageError: A needed variable is missing, or a file cannot be read or does not fit.
+            UsageError: A required variable is missing or not valid, or a file cannot be read or is not valid.
         """
         instance_id = _need(environment, "AEGIS_INSTANCE")
         return cls(
@@ -91,10 +98,10 @@ class AgentSettings:
         )
 
     def read_token(self) -> str:
-        """The instance's token.
+        """Return the instance's token from its file.
 
         Raises:
-            UsageError: The file is missing or empty.
+            UsageError: The file cannot be read or is empty.
         """
         token = _read(self.token_file, "AEGIS_TOKEN_FILE").strip()
         if not token:

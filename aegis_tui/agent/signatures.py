@@ -1,4 +1,4 @@
-"""The outline of a file: its classes and functions with their line numbers, a fifth of the tokens of the file."""
+"""The outline of a file: its classes and functions with line numbers, in about a fifth of the file's tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _MAX_LINES = 400
 
 
 def outline(path: str, text: str) -> str:
-    """The signatures of `text`, one a line, as `NUMBER: SIGNATURE`; Python by its syntax tree, others by pattern."""
+    """Return the signatures in `text`, one per line, as `NUMBER: SIGNATURE`.
+
+    Python files (by the name `path`) are parsed; for other languages, lines that look like a declaration are listed.
+    """
     lines: list[str] = []
     if path.endswith((".py", ".pyi")):
         try:

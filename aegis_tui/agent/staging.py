@@ -1,8 +1,8 @@
-"""What of a worktree goes into a submission: git's own rules, the partition, and files that neither may lose unsaid.
+"""Decides which files of a worktree become part of a submission, and refuses to leave new files out silently.
 
-Three kinds of files would be lost without a word: those that git ignores, those outside the partition that nobody has
-tracked, and those in the folder of a submodule that is not set up. The first belong to the piece where the partition
-names them; what is left out is told before it is left out.
+Three kinds of new files would be left out without notice: those that git ignores, untracked ones outside the
+partition, and those in the folder of a submodule that is not initialised. Ignored files belong to the piece if the
+partition names them. The model is told once which files would be left out; only then can it submit without them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _SUBMODULE = "160000 "
 
 
 class Staging:
-    """Puts what is changed into the index of one worktree.
+    """Stages the changes of one worktree.
 
     Args:
-        git: git in that worktree.
+        git: Runs git in that worktree.
         scope: What the instance may write.
     """
 
@@ -42,14 +42,14 @@ class Staging:
         """Stage every change that belongs to the piece.
 
         Args:
-            written: Paths that the model wrote itself.
+            written: Paths that the model itself wrote.
 
         Returns:
-            Files that are left out, all of which have been told before.
+            The new files that are left out, sorted; an earlier call has named each of them in its error.
 
         Raises:
-            Refused: Files would be left out that were not told yet, or lie where no commit can hold them.
-            GitError: git refused; the error says whether trying again is of use.
+            Refused: New files would be left out that no earlier call named, or lie in a submodule's folder.
+            GitError: git refused; `is_certain` says whether it would refuse again.
         """
         await self._refuse_in_submodules()
         untracked = await self._list("--others", "--exclude-standard")
@@ -58,7 +58,7 @@ class Staging:
         unnamed = await self._ignored(path for path in written if path not in named)
         self._tell_once(outside, unnamed)
         if outside:
-            # Naming what is wanted: there may be a hundred thousand files of a package manager that are not.
+            # Name the wanted files, not the others: a package manager may have created a hundred thousand of those.
             await self._add([":(top)"], "--update")
             left = set(outside)
             await self._add_files([path for path in untracked if path not in left], "--sparse")
@@ -75,12 +75,12 @@ class Staging:
         return [path for path in listed.output.split("\0") if path] if listed.code == 0 else []
 
     async def _ignored(self, paths: Iterable[str]) -> list[str]:
-        """Those of some untracked paths that git ignores."""
+        """Return those of the untracked `paths` that git ignores."""
         wanted = [f":(top,literal){path}" for path in sorted(set(paths))]
         return await self._list("--others", "--ignored", "--exclude-standard", "--", *wanted) if wanted else []
 
     async def _named_ignored(self) -> list[str]:
-        """Files that git ignores and the partition names."""
+        """Return the files that git ignores although the partition names them."""
         globs = self._scope.own_globs()
         examples = sorted({path for glob in globs for path in example_paths(glob)})
         if not examples:
@@ -117,8 +117,8 @@ class Staging:
         if news := [path for path in unnamed if path in fresh]:
             reasons.append(f"ignored by git, by the rules of .gitignore: {_names(news)}")
         raise Refused(
-            f"new files would be left out of what you hand in; {'; '.join(reasons)}",
-            "Delete them, move them, or ask for the path by a scope request; report again to hand in without them",
+            f"new files would be left out of your submission; {'; '.join(reasons)}",
+            "Delete them, move them, or ask for the path by a scope request; report again to submit without them",
             code="submission.left-out",
         )
 
@@ -143,7 +143,7 @@ class Staging:
 
 
 def refused_by_git(command: str, output: str) -> AegisError:
-    """The error for a git command whose output says why it failed."""
+    """Return the error for a failed git command, with code and hint if its output shows a known reason."""
     meaning = read_refusal(output)
     text = f"{command} failed: {output[-_OUTPUT_CHARS:].strip()}"
     if meaning is None:

@@ -1,4 +1,4 @@
-"""The tools of the built-in agent, run for one instance. A tool never raises for what a model did: it answers."""
+"""Runs the tools of the built-in agent for one instance. An error of a tool is returned to the model as its result."""
 
 from __future__ import annotations
 
@@ -43,27 +43,27 @@ _BASH_ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a task ended: done, blocked, failed or interrupted, and why."""
+    """How a task ended: `done`, `blocked`, `failed` or `interrupted`, and why."""
 
     state: str
     summary: str
     cause: Cause | None = None
-    """The first error, when one ended the task, and whether a successor would meet it as well."""
+    """The first error, if one ended the task, and whether a successor would fail with it as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call answered. `is_usable` is False when the call itself was wrong (FLOW-11)."""
+    """The result of a call. `is_usable` is False if the call itself was wrong (FLOW-11)."""
 
     text: str
     outcome: Outcome | None = None
     is_usable: bool = True
     refusal: AegisError | None = None
-    """What a usable call was refused by."""
+    """The error with which a usable call was refused."""
 
 
 class Toolbox:
-    """Runs the calls of one instance, and only those of its role (ROLE-13)."""
+    """Runs the tool calls of one instance; only the tools of its role are allowed (ROLE-13)."""
 
     def __init__(
         self,
@@ -105,14 +105,14 @@ class Toolbox:
 
     @property
     def finishing_tool(self) -> str:
-        """The tool that this role ends its present task with."""
+        """The name of the tool with which this role ends its present task."""
         names: Collection[str] = self.role.tools
         if "propose_design" in names and (self.context.task == "design" or "report" not in names):
             return "propose_design"
         return "verdict" if "verdict" in names and "report" not in names else "report"
 
     async def call(self, call: ToolCall) -> ToolResult:
-        """Run one call and say what came of it. Raises nothing but cancellation."""
+        """Run one call and return its result; errors are part of the result. Raises nothing but cancellation."""
         try:
             arguments = tools.parse_arguments(call.name, call.arguments, allowed=self.role.tools)
         except UsageError as error:
@@ -127,7 +127,7 @@ class Toolbox:
             self._screen.problem(str(error))
             refusal = refusal_of(error)
             result = ToolResult(f"Error: {refusal}", refusal=refusal)
-        except Exception as error:  # the border of a call: what one call meets must not end the task
+        except Exception as error:  # an error in one call must not end the task
             _log.exception("a tool failed")
             words = error_words(error)
             self._screen.problem(words)
@@ -135,7 +135,7 @@ class Toolbox:
         return replace(result, text="\n".join([result.text, *self._writer.take_news()]))
 
     def begin_task(self, context: TaskContext) -> None:
-        """Work on `context` from now on."""
+        """Start the task of `context`; for another piece, the record of used fencing tokens is cleared."""
         if context.spec_id != self.context.spec_id:
             self._writer.locks.used_tokens.clear()
         self.context = context
@@ -226,14 +226,14 @@ class Toolbox:
             raise UsageError("lock request needs a reason")
         self._screen.action("Asking for", f"{path}: {reason}")
         await self._link.command("scope:request", path=path, reason=reason)
-        return ToolResult(f"asked for {path}; go on with something else, the answer will be told to you")
+        return ToolResult(f"asked for {path}; go on with something else, you will be told the answer")
 
     async def _answer(self, path: str, action: str, reason: str | None) -> ToolResult:
-        """Answer the oldest open request for a path; the hub says whether it is this instance's to give."""
+        """Answer the oldest open scope request for a path; the hub decides whether this instance may grant it."""
         asked = (await whole_context(self._link.command)).get("scope_requests", [])
         request = next((item["request"] for item in asked if item["path"] == path), None)
         if request is None:
-            raise UsageError(f"nobody asks for {path}")
+            raise UsageError(f"there is no open request for {path}")
         self._screen.action("Granting" if action == "grant" else "Refusing", path)
         if action == "grant":
             await self._link.command("scope:grant", request=request)
@@ -251,7 +251,7 @@ class Toolbox:
         return ToolResult(f"reported {wanted.status}", Outcome(wanted.status, wanted.summary))
 
     async def save(self, reason: str) -> str | None:
-        """Keep what is changed as a commit of the instance's own; its id, None where there is nothing to keep.
+        """Commit unfinished changes; return the commit's id, or None if there are none or the role only reads.
 
         Raises:
             AegisError: git or a hook of the repository refused; the files stay as they are.
@@ -279,7 +279,7 @@ class Toolbox:
 
 
 def refusal_of(error: OSError) -> AegisError:
-    """The error of the tree for what the file system said; a full or read-only disk is so for every successor."""
+    """Return the AegisError for an error of the file system; a full disk is certain to fail for successors too."""
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     code = "disk.full" if is_full else "disk.read-only" if error.errno == errno.EROFS else "disk"
     text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error.strerror or error)
@@ -288,7 +288,7 @@ def refusal_of(error: OSError) -> AegisError:
 
 
 def explain(error: AegisError) -> str:
-    """A refusal in words for the model: what, who holds it and for how long, and what to do."""
+    """Return a refusal in words for the model: what was refused, who holds the lock for how long, and what to do."""
     text = f"Error: {error}"
     if holder := error.data.get("held_by"):
         text += f". It is held by {holder}"

@@ -1,4 +1,4 @@
-"""Every write of the built-in agent: partition first, then the lock where one is needed, then the file (PART-3)."""
+"""Writes files for the built-in agent: checks the partition, acquires the lock if one is needed, writes (PART-3)."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from aegis_tui.ports.symbols import SymbolReader
 LOCK_WAIT_S = 60.0
 """Seconds that an edit waits for the lock of a joint file."""
 _TRIES = 3
-"""How often a lock is taken for an edit of a file that changes while its lock is waited for."""
+"""How often an edit is tried on a file that changes while the edit waits for its lock."""
 _STALE_HINT = "The change was undone and the lock is gone: take it again, read the file again, then edit"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file before and after. `before` is None for a new file."""
+    """The text of a file before and after a write. `before` is None for a new file."""
 
     path: str
     before: str | None
     after: str
     note: str = ""
-    """What the model should know of the lock it was written under; mostly empty."""
+    """What the model should know about the lock that was used; mostly empty."""
 
 
 class Writer:
-    """Changes files of the worktree, or says why not. The only place of the agent that writes a file of the model's."""
+    """Changes files of the worktree for the model's `edit` and `write` tools, and holds the locks for that."""
 
     def __init__(
         self,
@@ -59,13 +59,13 @@ class Writer:
         self._symbols = symbols
         self._untold: list[str] = []
         self.written: set[str] = set()
-        """Paths that the model wrote itself, by edit and write."""
+        """Paths that the model wrote with `edit` and `write`."""
 
     def check(self, path: str) -> tuple[str, bool]:
-        """The real relative path and whether writing it needs a lock.
+        """Return the real path, relative to the worktree, and whether writing it needs a lock.
 
         Raises:
-            PartitionRefused: It is not this instance's to write; `data['owner']` names whose it is.
+            PartitionRefused: The instance may not write it; `data['owner']` names the owner, if there is one.
             Refused: It is outside the worktree.
         """
         real = self.worktree.locate(path)
@@ -86,22 +86,22 @@ class Writer:
         return real, verdict.needs_lock
 
     def take_news(self) -> list[str]:
-        """What became of locks that the model believes it holds, since this was last asked."""
+        """Return messages about locks of the model that were lost or moved since the last call."""
         news, self._untold = self._untold, []
         return news
 
     async def lock(self, path: str, *, lines: Span | None, symbol: str | None, wait_s: float) -> LockGrant:
-        """Take a lock for the model, which keeps it until the model gives it back.
+        """Acquire a lock that the model holds until it releases it.
 
         Args:
-            path: A real one, a result of `check`.
-            lines: Only these.
-            symbol: Only this function or class.
+            path: A real path, a result of `check`.
+            lines: Lock only these lines, first and last, 1-based.
+            symbol: Lock only this function or class.
             wait_s: Seconds to wait in the hub's queue.
 
         Raises:
-            LockHeld: Not granted in time.
-            UsageError: Both lines and a symbol, an impossible one, or a path that nothing can be locked on.
+            LockHeld: It was not granted in time.
+            UsageError: Both lines and a symbol are given, they are not valid, or the path cannot be locked.
         """
         wanted = await self.place(path, lines=lines, symbol=symbol)
         if wanted.region is not None:
@@ -109,10 +109,10 @@ class Writer:
         return await self.acquire(wanted, wait_s=wait_s)
 
     async def acquire(self, wanted: Resource, *, wait_s: float) -> LockGrant:
-        """Take the lock of a file or a region, whose path is a real one, and show the wait.
+        """Acquire the lock of a file or a region; report the state `waiting` if it takes a noticeable time.
 
         Raises:
-            LockHeld: Not granted in `wait_s` seconds.
+            LockHeld: It was not granted within `wait_s` seconds.
         """
         before = self._progress.state
 
@@ -127,13 +127,13 @@ class Writer:
                 await self._progress.enter(before)
 
     async def place(self, path: str, *, lines: Span | None = None, symbol: str | None = None) -> Resource:
-        """What a lock on that part of a file is taken on, with the lines that it has in the worktree now.
+        """Return the resource to lock for a part of a file, with the lines that it has in the worktree now.
 
         Returns:
-            The whole file for a part of one that the hub cannot read.
+            The part; the whole file if neither lines nor symbol is given, or the hub cannot read the file as text.
 
         Raises:
-            UsageError: Both lines and a symbol, an impossible one, or a path that nothing can be locked on.
+            UsageError: Both lines and a symbol are given, they are not valid, or the path cannot be locked.
         """
         if lines is None and symbol is None:
             return resource_of(path)
@@ -149,17 +149,17 @@ class Writer:
         """Replace the file's text by `make(text before)`, under a lock if it needs one.
 
         Args:
-            path: As a model names it.
-            make: The new text from the old one, None for no file.
-            whole: Lock the file instead of the function, class or lines that the change lies in.
+            path: The path as the model named it.
+            make: Takes the old text, or None if there is no file, and returns the new text; it may be called twice.
+            whole: Lock the whole file instead of the function, class or lines that the change affects.
 
         Raises:
-            PartitionRefused: Not this instance's to write.
+            PartitionRefused: The instance may not write it.
             LockHeld: The lock was not granted within `LOCK_WAIT_S`.
-            StaleToken: The lock lapsed meanwhile; the file is as it was before.
-            Refused: The hub took no write, or the file went on changing; it is as it was before.
-            HubUnavailable: The hub did not hear of it; the file is as it was before.
-            UsageError: `make` refused, or no lock can be taken on such a path.
+            StaleToken: The lock expired meanwhile; the file has its old content.
+            Refused: The hub refused the write, or the file kept changing; the write was undone.
+            HubUnavailable: The hub did not answer; the file has its old content.
+            UsageError: `make` refused, or the path cannot be locked or read.
         """
         real, needs_lock = self.check(path)
         if self._scope.scope.ignore_case and (twin := self.worktree.case_twin(real)):
@@ -182,10 +182,10 @@ class Writer:
                     await self._write_fenced(change, grant)
                     self.written.add(real)
                     return change
-        raise Refused(f"{real} changes again and again while its lock is waited for", "See what else writes it")
+        raise Refused(f"{real} keeps changing while the edit waits for its lock", "See what else writes it")
 
     async def _part(self, path: str, before: str, after: str) -> tuple[Resource, str]:
-        """The smallest part of a file that a change lies in, and what to say when that is all of it."""
+        """Return the smallest lockable part of a file that contains a change, and a note if it is the whole file."""
         if not self._has_parts(path):
             return resource_of(path), "under the lock of the whole file: it is not UTF-8, or its name is not in NFC"
         outline = await self._catch_up(path, before)
@@ -200,7 +200,7 @@ class Writer:
         return resource_of(path, Region(lines=lines), _views(before, (lines,))), ""
 
     def _has_parts(self, path: str) -> bool:
-        """Whether the hub can read the file, which it does as UTF-8 and by its name in NFC."""
+        """Return whether the hub can read the file: it must be UTF-8 and its name in NFC (Unicode)."""
         return resource_of(path).path == path and self.worktree.is_utf8(path)
 
     async def _resource(self, path: str, text: str, region: Region) -> Resource:
@@ -211,12 +211,13 @@ class Writer:
         return resource_of(path, region, _views(text, spans))
 
     async def _catch_up(self, path: str, text: str) -> Outline | None:
-        """Take the region locks on a file anew that say nothing of its present content: a command wrote it, or git did.
+        """Acquire region locks on a file again if their lines are not known in its present content.
 
-        The hub takes no write under such a lock, and answers a wish for the same region with it (LOCK-3).
+        That happens after a command or git changed the file. The hub refuses writes under such a lock, and returns the
+        same lock for a new request for its region (LOCK-3).
 
         Returns:
-            The outline of the content.
+            The outline of the content; None if it cannot be parsed.
         """
         outline = await asyncio.to_thread(self._symbols.outline, path, text)
         for held in self.locks.regions(path):
@@ -248,7 +249,7 @@ class Writer:
 
     @asynccontextmanager
     async def _locked(self, wanted: Resource) -> AsyncIterator[LockGrant]:
-        """A lock over `wanted`, given back at the end unless it was held before."""
+        """Acquire a lock that covers `wanted`, and release it at the end unless it was held before."""
         kept = {grant.lock_id for grant in self.locks.grants()}
         grant = await self.acquire(wanted, wait_s=LOCK_WAIT_S)
         try:
@@ -264,7 +265,7 @@ class Writer:
             await self.locks.release(grant.path, grant.lock_id)
         except AegisError as error:
             self.locks.forget([grant.lock_id])
-            self._screen.problem(f"{error}; the lock of {name_of(grant)} lapses by itself")
+            self._screen.problem(f"{error}; the lock of {name_of(grant)} expires by itself")
 
     async def _write_fenced(self, change: Change, grant: LockGrant) -> None:
         told = {"file": resource_of(change.path).path, "token": grant.token}
@@ -288,7 +289,7 @@ class Writer:
 
     @contextmanager
     def _undone_on_failure(self, path: str) -> Iterator[None]:
-        """Put the file back, byte for byte, when the hub does not take its change: nobody else knows of it then."""
+        """Restore the file byte for byte if the block fails, because the hub has not recorded the change then."""
         before = self.worktree.find_bytes(path)
         try:
             yield
@@ -297,7 +298,7 @@ class Writer:
                 if self.worktree.restore(path, before):
                     self._screen.problem(f"the change of {path} was undone")
             except OSError as error:
-                self._screen.problem(f"{path} could not be put back: {error.strerror}")
+                self._screen.problem(f"{path} could not be restored: {error.strerror}")
             raise
 
 
@@ -306,10 +307,10 @@ def _views(text: str, spans: tuple[Span, ...] | None) -> tuple[View, ...]:
 
 
 def must_exist(path: str, text: str | None) -> str:
-    """The text of a file that an edit needs.
+    """Return `text`, the content of the file `path` that an edit needs.
 
     Raises:
-        UsageError: There is no such file.
+        UsageError: `text` is None: there is no such file.
     """
     if text is None:
         raise UsageError(f"there is no file {path}", "Create it with write")

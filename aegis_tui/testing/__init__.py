@@ -1,1 +1,1 @@
-"""Doubles and fixtures that ship: they run the demo and the tests."""
+"""Test doubles and fixtures that come with the program, because the demo uses them as the tests do."""

@@ -1,4 +1,4 @@
-"""A model server that answers with prepared replies, in order, over real HTTP. For tests that need one exact stream."""
+"""A model server that sends prepared replies, in order, over real HTTP; for tests that need one exact stream."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Canned:
-    """One prepared answer: a status and the pieces of its body, each sent and flushed by itself."""
+    """One prepared answer: a status and the chunks of its body, each sent and flushed separately."""
 
     pieces: Sequence[bytes]
     status: int = 200
@@ -21,28 +21,34 @@ class Canned:
     dies: bool = False
     """Drop the connection after the last piece instead of ending the body."""
     hold: asyncio.Event | None = None
-    """Wait for this before the last piece."""
+    """If set, the last piece is sent only after this event."""
 
 
 def sse(chunk: dict[str, Any] | str) -> bytes:
-    """One server-sent event."""
+    """Return the bytes of one server-sent event; a dictionary is sent as JSON."""
     return f"data: {chunk if isinstance(chunk, str) else json.dumps(chunk)}\n\n".encode()
 
 
 def delta(*, finish: str | None = None, **fields: Any) -> bytes:
-    """One chunk of a streamed chat completion."""
+    """Return one chunk of a streamed chat completion, with these fields in its delta."""
     return sse({"choices": [{"index": 0, "delta": fields, "finish_reason": finish}]})
 
 
 def usage(prompt: int, completion: int, cached: int = 0) -> bytes:
-    """The last chunk, with what the request cost."""
+    """Return the chunk with the token counts of a request."""
     details = {"cached_tokens": cached}
     counts = {"prompt_tokens": prompt, "completion_tokens": completion, "prompt_tokens_details": details}
     return sse({"choices": [], "usage": counts})
 
 
 def says(text: str, *, dies: bool = False, hold: asyncio.Event | None = None) -> Canned:
-    """A reply of text only, a word at a time."""
+    """Return a streamed reply of text only, one word per chunk.
+
+    Args:
+        text: The text.
+        dies: Drop the connection after the last word, without an end of the stream.
+        hold: Send the end of the stream only after this event; not with `dies`.
+    """
     words = [delta(role="assistant", content="")] + [delta(content=f"{word} ") for word in text.split()]
     if dies:
         return Canned(words, dies=True)
@@ -50,7 +56,13 @@ def says(text: str, *, dies: bool = False, hold: asyncio.Event | None = None) ->
 
 
 def calls(*wanted: tuple[str, dict[str, Any] | str], text: str = "") -> Canned:
-    """A reply that calls tools; arguments are sent in fragments, as text when given as text."""
+    """Return a streamed reply that calls tools.
+
+    Args:
+        wanted: Name and arguments of each call. Arguments given as text are sent unchanged, a dictionary as JSON;
+            both in fragments of seven characters.
+        text: The text before the calls.
+    """
     pieces = [delta(role="assistant", content=text)]
     for index, (name, arguments) in enumerate(wanted):
         body = arguments if isinstance(arguments, str) else json.dumps(arguments)
@@ -65,7 +77,7 @@ def calls(*wanted: tuple[str, dict[str, Any] | str], text: str = "") -> Canned:
 
 @dataclass
 class CannedModel:
-    """Serves prepared answers; a request without one is answered 500. Records every request's JSON."""
+    """Serves prepared answers to chat requests and records their JSON; without an answer left it sends status 500."""
 
     answers: deque[Canned] = field(default_factory=deque)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -76,7 +88,11 @@ class CannedModel:
 
     @property
     def base_url(self) -> str:
-        """What a client is given."""
+        """The base URL for clients, without `/v1`.
+
+        Raises:
+            RuntimeError: The server is not started.
+        """
         if self._server is None:
             raise RuntimeError("the server is not started")
         if self.socket is not None:

@@ -1,6 +1,6 @@
-"""Opens the gates of a scenario when the hub tells the real event that each waits for (contract 8).
+"""Opens the gates of a demo scenario when the hub has logged the event that each gate waits for (contract 8).
 
-An ordinary hub client: it reads the log like anybody, and nothing in the hub or the agents knows of it.
+It is an ordinary client that reads the hub's log; neither the hub nor the agents know about it.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ POLL_S = 0.15
 
 
 class EventSource(Protocol):
-    """Where logged events are read; `HubQuick` is one."""
+    """Gives access to logged events, for example `HubQuick`."""
 
     def events(self, after: int = 0, limit: int = PAGE) -> list[Event]:
-        """Events after a seq, in order."""
+        """Return the events after the sequence number `after`, in order, at most `limit`."""
         ...
 
 
 class GateDriver:
-    """Opens each gate once, at the first event that its rule names.
+    """Opens each gate once, at the first event that matches its rule.
 
     Args:
-        rules: Gate name to the event that opens it.
+        rules: Gate name -> the rule for the event that opens it.
         open_gate: Opens a gate by name; called in the thread that calls `take`.
     """
 
@@ -46,7 +46,7 @@ class GateDriver:
         return sorted(self._waiting)
 
     def take(self, event: Event) -> list[str]:
-        """Look at one event; returns the gates that it opened."""
+        """Open the gates that wait for this event and return their names."""
         opened = [name for name, rule in self._waiting.items() if rule.opens(event["type"], event["data"])]
         for name in opened:
             self._open_gate(name)
@@ -55,11 +55,11 @@ class GateDriver:
 
 
 class GateOpener:
-    """Opens gates of a scripted server over HTTP.
+    """Opens gates of a scripted model server over HTTP.
 
     Args:
-        gates_url: As the server announces it, ending in a slash.
-        admin_token: As the server announces it.
+        gates_url: The URL that the server announces; it ends in a slash.
+        admin_token: The token that the server announces.
     """
 
     def __init__(self, gates_url: str, admin_token: str) -> None:
@@ -69,10 +69,10 @@ class GateOpener:
         """Open one gate.
 
         Raises:
-            ModelUnavailable: The scripted server is gone.
+            ModelUnavailable: The server does not answer, or refuses.
         """
         try:
-            # Without certificates, which no server on this machine has: reading the known ones takes up to 130 ms.
+            # No certificates are needed on this machine, and loading the known ones takes up to 130 ms.
             answer = httpx.post(self._url + name, headers=self._headers, timeout=10.0, trust_env=False, verify=False)
             answer.raise_for_status()
         except httpx.HTTPError as error:
@@ -85,12 +85,12 @@ def follow_events(
     stop: threading.Event | None = None,
     deadline_s: float | None = None,
 ) -> Iterator[Event]:
-    """Every logged event from the first on, as it comes; a hub that is away for a while is waited for.
+    """Yield every logged event from the first on, and new ones as they are logged; wait while no hub answers.
 
     Args:
-        find_hub: The hub that runs now, or None.
+        find_hub: Returns the hub that runs now, or None.
         stop: Ends the iteration when it is set.
-        deadline_s: Ends the iteration after so many seconds.
+        deadline_s: Ends the iteration after this many seconds.
     """
     after, end = 0, None if deadline_s is None else time.monotonic() + deadline_s
     over, hub = stop or threading.Event(), None
@@ -108,11 +108,11 @@ def follow_events(
 
 
 class DriverThread:
-    """A `GateDriver` in the background, for as long as a screen is open.
+    """Runs a `GateDriver` in a background thread while the `with` block runs.
 
     Args:
-        driver: What is driven.
-        find_hub: As for `follow_events`.
+        driver: Receives every event.
+        find_hub: See `follow_events`.
     """
 
     def __init__(self, driver: GateDriver, find_hub: Callable[[], EventSource | None]) -> None:

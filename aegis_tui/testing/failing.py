@@ -1,4 +1,4 @@
-"""Faults on purpose: a port whose next calls fail, whatever port it is."""
+"""Deliberate faults: wraps any port so that its next calls fail."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class Failing:
-    """Passes everything on to a port, but for the calls that are to fail.
+    """Forwards all calls to a port, except those that must fail.
 
     Args:
-        port: What is spoken to.
+        port: The wrapped object.
     """
 
     def __init__(self, port: Any) -> None:
@@ -21,7 +21,7 @@ class Failing:
         """Names of the methods that were called, in order."""
 
     def fail(self, method: str, *faults: BaseException) -> None:
-        """Let the next calls of a method raise these, one after the other; then it works again."""
+        """Let the next calls of a method raise these errors, one per call; later calls are forwarded again."""
         self._faults[method] += faults
 
     def __getattr__(self, name: str) -> Any:

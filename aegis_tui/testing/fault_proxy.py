@@ -1,4 +1,4 @@
-"""A unix socket in front of another that can delay, starve, silence and cut what passes."""
+"""A proxy in front of a unix socket that can delay, slow down, block and cut connections."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PIECE_BYTES = 4096
 
 
 class FaultProxy:
-    """Passes bytes between clients and a server. Its attributes may be changed at any time, and hold from then on."""
+    """Forwards bytes between clients and a server. Its attributes can be changed at any time, with immediate effect."""
 
     def __init__(self, path: Path, target: Path) -> None:
-        """Name the sockets.
+        """Set the paths of the two sockets; nothing is opened yet.
 
         Args:
             path: Where clients connect.
@@ -26,16 +26,16 @@ class FaultProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.delay_s = 0.0
-        """Each piece waits this long."""
+        """The delay before each chunk is forwarded, in seconds."""
         self.bytes_per_s = 0.0
-        """No more than this passes from server to client, a byte at a time; 0 is no limit."""
+        """The most bytes per second from server to client, sent one at a time; 0: no limit."""
         self._may_pass = asyncio.Event()
         self._may_pass.set()
         self.connections = 0
-        """How many there have been."""
+        """How many connections clients have opened so far."""
 
     async def __aenter__(self) -> Self:
-        """Listen."""
+        """Start listening."""
         self._server = await asyncio.start_unix_server(self._accept, self._path)
         return self
 
@@ -50,14 +50,14 @@ class FaultProxy:
         self._path.unlink(missing_ok=True)
 
     def silence(self, is_silent: bool = True) -> None:
-        """Half open: connections stay and nothing passes, until it is taken back."""
+        """Keep connections open but forward nothing, until it is called with False."""
         if is_silent:
             self._may_pass.clear()
         else:
             self._may_pass.set()
 
     def cut(self) -> None:
-        """End every connection in the middle of whatever it carries."""
+        """Abort every connection at once, whatever it is transferring."""
         for writer in list(self._writers):
             writer.transport.abort()
 

@@ -1,7 +1,7 @@
-"""Whether a history of concurrent lock operations could have happened one after the other, per resource.
+"""Checks whether a history of concurrent lock operations is linearizable.
 
-Linearizability is local: a history is linearizable when each object's part of it is (Herlihy and Wing 1990), so each
-resource is searched alone, by the algorithm of Wing and Gong with Lowe's memory of configurations seen.
+Linearizability is local: a history is linearizable if each object's part of it is (Herlihy and Wing 1990). So each
+resource is checked separately, with the algorithm of Wing and Gong and Lowe's cache of configurations already seen.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ class Operation:
     """One EXCLUSIVE lock operation as its client saw it.
 
     Attributes:
-        agent: Who asked.
-        kind: What was asked.
+        agent: The client.
+        kind: The requested operation.
         resource: The path.
-        called_at: Seconds on a clock that all clients share, before it was sent.
-        returned_at: The same, after its answer.
-        outcome: `held`: refused, somebody else has it. `withdrawn`: waited in vain. `stale`: a release of what was no
-            longer held. `unknown`: no answer; it may have happened, also later, or not.
-        token: The token that was granted, or that was to be released.
+        called_at: The time before the request was sent, in seconds on a clock that all clients share.
+        returned_at: The time after its answer was received, on the same clock.
+        outcome: `held`: refused, because another client holds it. `withdrawn`: not granted in the time that it waited.
+            `stale`: a release of a lock that was no longer held. `unknown`: no answer; the operation may have been
+            carried out, perhaps later, or not.
+        token: The token that was granted, or whose lock was to be released.
     """
 
     agent: str
@@ -40,7 +41,7 @@ class Operation:
 
 
 class _State(NamedTuple):
-    """A lock as one client after the other would see it."""
+    """The state of a lock between two operations that are carried out one after the other."""
 
     holder: str = ""
     token: int = 0
@@ -48,7 +49,7 @@ class _State(NamedTuple):
 
 
 def find_violation(history: Iterable[Operation]) -> str | None:
-    """The first resource whose operations fit no order that respects real time; None when all do."""
+    """Return the first resource (by name) whose operations fit no order that respects real time; None if all do."""
     by_resource: dict[str, list[Operation]] = {}
     for operation in history:
         by_resource.setdefault(operation.resource, []).append(operation)
@@ -75,7 +76,7 @@ def _is_linearizable(operations: list[Operation]) -> bool:
 
 
 def _may_be_next(ordered: list[Operation], done: int) -> Iterator[int]:
-    """Operations that no operation still to come has ended before."""
+    """Yield the places of operations that can come next: no open operation had returned before they were called."""
     first = (~done & (done + 1)).bit_length() - 1
     earliest_return = math.inf
     for place in range(first, len(ordered)):
@@ -89,7 +90,7 @@ def _may_be_next(ordered: list[Operation], done: int) -> Iterator[int]:
 
 
 def _step(state: _State, operation: Operation) -> _State | None:
-    """The lock after the operation with this outcome; None when it could not have come out so."""
+    """Return the lock's state after an operation with this outcome; None if the outcome is impossible in `state`."""
     agent, token = operation.agent, operation.token
     match operation.outcome:
         case "granted":
@@ -109,7 +110,10 @@ def _step(state: _State, operation: Operation) -> _State | None:
 
 
 def _unanswered(state: _State, operation: Operation) -> _State | None:
-    """A release may have freed the lock; a grant that nobody heard of has no token that could be checked."""
+    """Return the state after an operation without an answer that was carried out; None if it is not modelled.
+
+    A release may have freed the lock. An unanswered grant has no token that could be checked.
+    """
     if operation.kind == "release" and (state.holder, state.token) == (operation.agent, operation.token):
         return _State(highest=state.highest)
     return None

@@ -1,4 +1,4 @@
-"""A hub in memory for tests of agents: it decides partitions and locks itself and records every command."""
+"""A hub in memory for tests of agents: it decides about partitions and locks and records every command."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aegis_tui.errors import AegisError, LockHeld, PartitionRefused, StaleToken,
 from aegis_tui.ports.hub_link import HubEvent, LockGrant
 
 DEFAULT_TTL_S = 300.0
-"""How long a lock is said to last; the hub in memory has no clock and ends none by itself."""
+"""The lifetime of a lock that the hub states; it has no clock, so no lock expires by itself (see `lapse`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One command as an instance sent it."""
+    """One command that an instance sent."""
 
     agent_id: str
     type: str
@@ -32,7 +32,10 @@ class _Lock:
 
 
 class MemoryHub:
-    """EXCLUSIVE locks with a fair queue, partition verdicts, events with gap-free seq. One event loop, no clock."""
+    """A hub with EXCLUSIVE locks, a fair lock queue, partition verdicts, and events with a gap-free seq.
+
+    Use it in one event loop; it has no clock.
+    """
 
     def __init__(self, partitions: PartitionTable | None = None, *, ttl_s: float = DEFAULT_TTL_S) -> None:
         self.partitions = partitions or PartitionTable()
@@ -48,24 +51,24 @@ class MemoryHub:
         self._tokens = 0
 
     def link(self, agent_id: str) -> MemoryLink:
-        """A `HubLink` of one instance."""
+        """Return a `HubLink` for one instance."""
         return MemoryLink(self, agent_id)
 
     def refuse_next(self, command_type: str, error: AegisError, *, after: int = 0) -> None:
-        """Answer the next command of this type with `error`, once `after` others of the type have passed."""
+        """Refuse one command of this type with `error`: the next one after `after` others, which are accepted."""
         self._refusals[command_type].extend([*[None] * after, error])
 
     def of_type(self, command_type: str) -> list[Recorded]:
-        """The recorded commands of one type, in order."""
+        """Return the recorded commands of one type, in order."""
         return [item for item in self.recorded if item.type == command_type]
 
     def holder_of(self, path: str) -> str | None:
-        """Who holds the lock of `path`."""
+        """Return the agent that holds the lock of `path`; None if nobody does."""
         lock = self._locks.get(path)
         return lock.agent_id if lock else None
 
     async def publish(self, event_type: str, agent_id: str, **data: Any) -> HubEvent:
-        """Append an event and wake everyone who listens."""
+        """Append an event, send it to all subscribers, and return it."""
         event = HubEvent(len(self.events) + 1, event_type, agent_id, "", data)
         async with self._changed:
             self.events.append(event)
@@ -73,14 +76,14 @@ class MemoryHub:
         return event
 
     async def prompt(self, agent_id: str, text: str, **context: Any) -> HubEvent:
-        """Send a prompt as the hub does."""
+        """Send a prompt to an agent as the hub does; return its event."""
         return await self.publish("message:sent", "hub", to=agent_id, text=text, kind="prompt", context=context)
 
     async def wait_for(self, command_type: str, *, timeout_s: float = 10.0, **fields: Any) -> Recorded:
-        """The first command of this type with these fields, waiting for it.
+        """Return the first command of this type with these fields; wait for it if there is none yet.
 
         Raises:
-            TimeoutError: It did not come.
+            TimeoutError: There was none within `timeout_s` seconds.
         """
         async with asyncio.timeout(timeout_s), self._changed:
             while True:
@@ -90,15 +93,19 @@ class MemoryHub:
                 await self._changed.wait()
 
     async def lapse(self, path: str) -> None:
-        """Let the lock of `path` expire."""
+        """Let the lock of `path` expire.
+
+        Raises:
+            KeyError: The path is not locked.
+        """
         lock = self._locks.pop(path)
         await self.publish("lock:expired", lock.agent_id, lock_id=lock.grant.lock_id, path=path)
 
     async def take(self, agent_id: str, command_type: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Record a command, decide it and return the reply.
+        """Record a command, carry it out and return the reply.
 
         Raises:
-            AegisError: As the hub would answer.
+            AegisError: The command is refused, by the hub's rules or by `refuse_next`.
         """
         async with self._changed:
             self.recorded.append(Recorded(agent_id, command_type, dict(fields)))
@@ -130,11 +137,11 @@ class MemoryHub:
     async def acquire(
         self, agent_id: str, path: str, *, ttl_s: float, wait_s: float, region: str | None = None
     ) -> LockGrant:
-        """Grant the lock of `path`, in the order of asking; one on a region keeps all others out of the file too.
+        """Grant the lock of `path`, in the order of requests; a lock on a region excludes all others from the file too.
 
         Raises:
-            PartitionRefused: The path is not the instance's to write.
-            LockHeld: Not granted within `wait_s` seconds.
+            PartitionRefused: The instance may not write the path.
+            LockHeld: It was not granted within `wait_s` seconds.
         """
         verdict = self.partitions.verdict(agent_id, path)
         if not verdict.allowed:
@@ -160,7 +167,7 @@ class MemoryHub:
         return grant
 
     async def release(self, agent_id: str, lock_id: str, token: int) -> None:
-        """Free a lock.
+        """Release a lock.
 
         Raises:
             StaleToken: It is not held under this token.
@@ -170,7 +177,7 @@ class MemoryHub:
         await self.publish("lock:released", agent_id, path=path, token=token)
 
     async def follow(self, after: int) -> AsyncIterator[HubEvent]:
-        """Events after `after`, without end."""
+        """Yield the events after the sequence number `after`, and new ones as they come, without end."""
         position = after
         while True:
             async with self._changed:

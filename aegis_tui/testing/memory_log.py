@@ -1,4 +1,4 @@
-"""A durable log that is not durable: for tests of what stands on an `EventLog`."""
+"""An `EventLog` that keeps events in memory only, for tests of code that uses one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.written: list[Event] = []
-        """Every event, from the first on."""
+        """Every event that was appended, in order."""
         self._replies: dict[RequestKey, dict[str, Any]] = {}
         self._snapshots: list[tuple[int, dict[str, Any]]] = []
         self.first_seq = 1
@@ -38,7 +38,7 @@ class MemoryLog:
             self._replies.setdefault(item.key, item.reply)
 
     async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
-        """See `EventLog.read`; pages are counted, not weighed."""
+        """See `EventLog.read`; only `limit` counts, `most_bytes` is ignored."""
         start = max(0, after - self.first_seq + 1)
         return self.written[start : start + limit]
 

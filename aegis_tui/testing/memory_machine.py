@@ -1,4 +1,4 @@
-"""The machine a run meets, in memory: no boundary, programs that say what a test wants, nothing installed."""
+"""A machine for runs in tests: no sandbox, programs whose results the test chooses, nothing installed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aegis_tui.ports.sandbox import SandboxLevel, SandboxMode, SandboxReport, Sa
 from aegis_tui.ports.surroundings import Surroundings
 
 Say = Callable[[str], ProgramResult]
-"""What a command line for bash gives."""
+"""Takes a command line for bash; returns its result."""
 
 
 class OpenSandbox:
-    """A `Sandbox` of a machine that can hold nothing."""
+    """A `Sandbox` of a machine that cannot confine programs."""
 
     async def probe(self) -> SandboxReport:
         """See `Sandbox.probe`."""
@@ -34,10 +34,10 @@ class OpenSandbox:
 
 
 class SaidPrograms:
-    """A `ProgramRunner` that starts nothing.
+    """A `ProgramRunner` that starts nothing and returns prepared results.
 
     Args:
-        say: Asked for each command line.
+        say: Returns the result for the last argument of each command.
     """
 
     def __init__(self, say: Say) -> None:
@@ -79,7 +79,7 @@ class BareEnvironment:
 
 
 class NoResultFiles:
-    """A `ResultFiles` of tools that write none."""
+    """A `ResultFiles` for tools that write no result files."""
 
     def read_text(self, root: Path, name: str) -> str:
         """See `ResultFiles.read_text`."""
@@ -91,17 +91,17 @@ class NoResultFiles:
 
 
 class MemoryGateway:
-    """A model gateway that only remembers whom it serves."""
+    """A model gateway that only records what it was told to serve, and how often."""
 
     def __init__(self) -> None:
         self.served: tuple[Any, ...] | None = None
         self.times = 0
 
     async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
-        """Take the callers."""
+        """Record the endpoint, the model and the callers."""
         self.served = (upstream, model, instances)
         self.times += 1
 
     async def close(self) -> None:
-        """Serve nobody."""
+        """Forget what was recorded."""
         self.served = None

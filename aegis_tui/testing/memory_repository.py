@@ -1,7 +1,7 @@
 """A repository in memory: commits, refs, worktrees by name and merges file by file; no process, no disk.
 
-Implements `InspectedRepository` as far as a run needs it. What only git can say (content filters, renames, submodules)
-is not imitated; the git adapter has tests of its own.
+Implements `InspectedRepository` as far as a run needs it. Features of git itself (content filters, renames,
+submodules) are not imitated; the git adapter has its own tests.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class _Commit:
 
 
 class MemoryRepository:
-    """One repository, begun with one commit on `main`.
+    """One repository that starts with one commit on `main`.
 
     Args:
-        root: What it says its checkout is; nothing is read or written there.
-        files: Path to text of the first commit.
+        root: The path that it reports as its checkout; nothing is read or written there.
+        files: Path -> text of the files of the first commit.
     """
 
     def __init__(self, root: Path, files: Mapping[str, str]) -> None:
@@ -55,36 +55,36 @@ class MemoryRepository:
         self._trees: dict[str, dict[str, str]] = {}
         self._commits: dict[str, _Commit] = {}
         self.refs: dict[str, str] = {}
-        """Full name to commit."""
+        """Full ref name -> commit."""
         self.worktrees: dict[Path, Worktree] = {}
         self.guards: dict[Path, Guard] = {}
         self.unsaved: dict[Path, dict[str, str]] = {}
-        """What lies in a worktree and in no commit, by its path; set by a test."""
+        """Path of a worktree -> its uncommitted files (path -> text); set by a test."""
         self.head = self.write_commit(files, ())
         self.refs["refs/heads/main"] = self.head
 
     def write_commit(self, files: Mapping[str, str], parents: Sequence[str], message: str = "") -> str:
-        """A commit of exactly these files; equal input gives the equal id."""
+        """Create a commit of exactly these files and return its id; equal input gives the same id."""
         tree = {path: self._blob(text.encode()) for path, text in files.items()}
         return self._commit(self._tree(tree), tuple(parents), message)
 
     def change(self, branch: str, files: Mapping[str, str | None]) -> str:
-        """Commit changes on top of a branch, which moves; None deletes a file."""
+        """Commit changes on top of a branch, move the branch and return the commit; None as a text deletes the file."""
         before = self.refs[f"refs/heads/{branch}"]
         kept = {path: text for path, text in {**self.files(before), **files}.items() if text is not None}
         self.refs[f"refs/heads/{branch}"] = oid = self.write_commit(kept, (before,), f"change {branch}")
         return oid
 
     def files(self, oid: str) -> dict[str, str]:
-        """Path to text of a commit or tree."""
+        """Return path -> text of the files of a commit or tree."""
         return {path: self._blobs[blob].decode() for path, blob in self._paths(oid).items()}
 
     def message(self, oid: str) -> str:
-        """The message of a commit."""
+        """Return the message of a commit."""
         return self._commits[oid].message
 
     def parents(self, oid: str) -> tuple[str, ...]:
-        """The parents of a commit."""
+        """Return the parents of a commit."""
         return self._commits[oid].parents
 
     async def facts(self) -> RepositoryFacts:
@@ -153,7 +153,7 @@ class MemoryRepository:
         return self.write_commit({**self.files(tip), **self.unsaved.get(path, {})}, (tip,), "snapshot")
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """See `Repository.changed_paths`; renames are a deletion and an addition."""
+        """See `Repository.changed_paths`; a rename is returned as a deletion and an addition."""
         old, new = self._paths(base), self._paths(head)
         return [
             ChangedPath(path, _status(old.get(path), new.get(path)), None, _FILE, new.get(path) or old[path])
@@ -162,7 +162,7 @@ class MemoryRepository:
         ]
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """See `Repository.diff_text`; only the names."""
+        """See `Repository.diff_text`; returns only status and path of each file, and ignores `paths`."""
         return "\n".join(f"{item.status} {item.path}" for item in await self.changed_paths(base, head))
 
     async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
@@ -200,7 +200,7 @@ class MemoryRepository:
         return tuple(Ref(name, self.refs[name]) for name in names)
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """See `Repository.predict`; a file that both sides change differently is one hot place."""
+        """See `Repository.predict`; a file that both sides change differently is one conflict."""
         base = self._paths((await self.merge_bases(ours, theirs))[0])
         mine, other = self._paths(ours), self._paths(theirs)
         merged, conflicts, both = dict(mine), [], []
@@ -255,7 +255,7 @@ class MemoryRepository:
         return GitMounts(self.common_dir, (), ())
 
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:
-        """See `Repository.take_in`; every commit is in the one store here."""
+        """See `Repository.take_in`; does nothing, because all commits are in one store here."""
 
     async def condition(self) -> RepositoryCondition:
         """See `InspectedRepository.condition`."""
@@ -288,7 +288,7 @@ class MemoryRepository:
         return self._trees[tree]
 
     def _history(self, oid: str) -> list[str]:
-        """The commit, first, and all that can be reached from it."""
+        """Return the commit and then all commits that can be reached from it."""
         found = [oid]
         for item in found:
             found += [parent for parent in self._commits[item].parents if parent not in found]

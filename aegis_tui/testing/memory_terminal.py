@@ -1,4 +1,4 @@
-"""A terminal in memory: panes are entries, their programs end when a test says so."""
+"""A terminal in memory: panes are only entries, and their programs end when a test ends them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aegis_tui.ports.terminal import Delivery, Pane, PaneExit, PaneSpec, PaneSta
 
 
 class MemoryTerminal:
-    """A `Terminal` without a server."""
+    """A `Terminal` without a tmux server."""
 
     def __init__(self) -> None:
         self.panes: dict[str, PaneState] = {}
-        """The panes by instance, dead ones included."""
+        """Instance -> its pane, dead ones included."""
         self.opened: list[PaneSpec] = []
         self.pasted: list[tuple[str, str]] = []
         self.is_running = False
@@ -25,10 +25,10 @@ class MemoryTerminal:
         """Let the program of a pane end.
 
         Args:
-            instance: Whose pane.
-            status: Its exit status.
+            instance: The pane's instance.
+            status: The program's exit status.
             signal: The signal that ended it.
-            told: Whether the server tells of it; it does not when it was killed itself.
+            told: Whether `exits` reports it; a server that was itself killed does not.
         """
         pane = self.panes[instance]
         self.panes[instance] = PaneState(instance, pane.pane_id, pane.pid, True, status, signal, pane.title, False)
@@ -36,7 +36,7 @@ class MemoryTerminal:
             self._exits.put_nowait(PaneExit(instance, pane.pane_id, status, signal))
 
     def lose(self) -> None:
-        """The server is gone with all panes, and nobody was told."""
+        """Remove the server with all panes, without reporting any exit."""
         self.panes.clear()
         self.is_running = False
 
@@ -74,7 +74,7 @@ class MemoryTerminal:
         }
 
     async def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """See `Terminal.dirty`; nothing is ever drawn."""
+        """See `Terminal.dirty`; yields nothing, because nothing is ever drawn."""
         await asyncio.Event().wait()
         yield frozenset()
 

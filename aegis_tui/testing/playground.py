@@ -1,6 +1,6 @@
-"""A place of its own for the demo: sample repository, scripted model server, state and runtime folders.
+"""The demo's own surroundings: a sample repository, a scripted model server, state and runtime folders.
 
-Everything is below one temporary folder that goes away at the end; the person's own state is never touched.
+Everything is below one temporary folder that is removed at the end; the person's own state is never touched.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _TESTS_DEADLINE_S = 60.0
 _TESTS = ("-m", "unittest", "discover", "-t", ".", "-s", "tests")
 
 FOREIGN = ("AEGIS_BASE_URL", "AEGIS_MODEL", "AEGIS_PORT", "AEGIS_WORKERS", "AEGIS_INSTANCE", "AEGIS_TOKEN_FILE")
-"""Variables of the person's own work that mean nothing here."""
+"""Variables for the person's own work that must not affect the demo."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteOutcome:
-    """What the sample repository's own tests say of what is checked out."""
+    """The result of the sample repository's own tests on the present checkout."""
 
     ok: bool
     output: str
@@ -44,7 +44,7 @@ class SuiteOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Playground:
-    """A demo's folder, repository and model server; made by `open_playground`."""
+    """A demo's folder, repository and model server; created by `open_playground`."""
 
     folder: Path
     repository: Path
@@ -55,20 +55,20 @@ class Playground:
     opener: GateOpener
 
     def environment(self) -> dict[str, str]:
-        """Where a hub that is started from here keeps its things."""
+        """Return the variables with which a hub keeps its state and sockets inside the playground."""
         return {"XDG_STATE_HOME": str(self.folder / "state"), "XDG_RUNTIME_DIR": str(self.folder / "run")}
 
     def driver(self) -> GateDriver:
-        """What opens the scenario's gates."""
+        """Return the driver that opens the scenario's gates."""
         return GateDriver(load_gates(self.scenario), self.opener)
 
     def promise(self) -> dict[str, Any]:
-        """What the scenario says will happen; empty for one that promises nothing."""
+        """Return the fields of the scenario's `promise.yaml`; empty if it has none."""
         path = self.scenario / "promise.yaml"
         return dict(YAML(typ="safe", pure=True).load(path.read_text("utf-8"))) if path.exists() else {}
 
     def checkout_is_untouched(self) -> bool:
-        """Whether the person's checkout still is what it was when the run began."""
+        """Return whether branch, commit, files and stash of the sample's checkout are as at the start of the run."""
         head = git_in_sample(self.repository, "symbolic-ref", "HEAD").strip()
         oid = git_in_sample(self.repository, "rev-parse", "HEAD").strip()
         dirty = git_in_sample(self.repository, "status", "--porcelain", "--ignored")
@@ -76,16 +76,16 @@ class Playground:
         return (head, oid, dirty, stash) == ("refs/heads/main", self.base_oid, "", "")
 
     def commits_of(self, branch: str) -> list[tuple[str, tuple[str, ...]]]:
-        """The commits of a branch that the base has not: each with its parents, newest first."""
+        """Return the commits of a branch that are not in the base, newest first, each with its parents."""
         text = git_in_sample(self.repository, "rev-list", "--parents", branch, f"^{self.base_oid}")
         return [(row.split()[0], tuple(row.split()[1:])) for row in text.splitlines()]
 
     def check_out(self, branch: str) -> None:
-        """Put a branch into the checkout, for the person to look at."""
+        """Check out a branch, so that the person can look at it."""
         git_in_sample(self.repository, "checkout", "--quiet", branch)
 
     def run_tests(self) -> SuiteOutcome:
-        """Run the sample's tests in the checkout."""
+        """Run the sample's tests in the checkout; tests that do not end in time count as failed."""
         environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             done = subprocess.run(
@@ -105,12 +105,12 @@ class Playground:
 
 @contextlib.contextmanager
 def open_playground(name: str, *, keep: Path | None = None, pace: float | None = None) -> Iterator[Playground]:
-    """Make a scenario's playground, and take it away at the end.
+    """Create the playground of a scenario, and remove it at the end.
 
     Args:
         name: The scenario.
-        keep: A new or empty folder for the repository, which then stays.
-        pace: As for `scripted_server`.
+        keep: A new or empty folder for the repository, which is then not removed.
+        pace: See `scripted_server`.
 
     Raises:
         UsageError: There is no such scenario, or `keep` is not empty.
@@ -132,12 +132,15 @@ def open_playground(name: str, *, keep: Path | None = None, pace: float | None =
 
 @contextlib.contextmanager
 def scripted_server(scenario: Path, folder: Path, *, pace: float | None = None) -> Iterator[Mapping[str, Any]]:
-    """A scripted model server as a process, for as long as the block runs.
+    """Run a scripted model server as a process while the block runs.
+
+    Yields:
+        What the server announces: `url`, `gates_url`, `admin_token`, `model`, `pid` and `scripted`.
 
     Args:
         scenario: The folder with its scripts.
-        folder: Where its log and its card go: `url`, `gates_url`, `admin_token`, `model`, `pid`, which are yielded.
-        pace: Tokens per second of every reply, 0 for as fast as can be; None leaves it to the scripts.
+        folder: The folder for its log and for the file with its announcement.
+        pace: Tokens per second of every reply, 0 for no limit; None: as the scripts say.
 
     Raises:
         ModelUnavailable: It does not start.

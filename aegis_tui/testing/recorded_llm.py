@@ -1,4 +1,4 @@
-"""The scripted model server in a thread of the test's own process, with every conversation it was sent."""
+"""Runs the scripted model server in a thread of the test's process and records the conversations it receives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Message = dict[str, Any]
 
 
 class _Recorder(ScriptedServer):
-    """A scripted server that keeps the newest and longest form of each script's conversation."""
+    """A scripted server that keeps the messages of the newest request for each script."""
 
     def __init__(self, directory: Path, **options: Any) -> None:
         super().__init__(directory, **options)
@@ -32,11 +32,11 @@ class _Recorder(ScriptedServer):
 
 
 class RecordedLLM:
-    """Serves a scenario until `close`, and tells what its clients sent.
+    """Serves a scenario until `close`, and gives access to what its clients sent.
 
     Args:
-        directory: As for `ScriptedServer`.
-        options: As for `ScriptedServer`.
+        directory: See `ScriptedServer`.
+        options: See `ScriptedServer`; `pace` is 0 (no limit) by default.
     """
 
     def __init__(self, directory: Path, **options: Any) -> None:
@@ -48,23 +48,23 @@ class RecordedLLM:
 
     @property
     def requests(self) -> int:
-        """How many completions were asked for."""
+        """How many completions were requested."""
         return self._server.requests
 
     def open_gate(self, name: str) -> None:
-        """Let the replies go that wait at a gate."""
+        """Open a gate, so that replies that wait there are sent."""
         self._loop.call_soon_threadsafe(self._server.open_gate, name)
 
     def held(self, name: str) -> int:
-        """How many replies wait at a gate right now."""
+        """Return how many replies wait at a gate now."""
         return self._server.held(name)
 
     def conversation(self, script: str) -> list[Message]:
-        """The messages of the newest request that named this script."""
+        """Return the messages of the newest request that named this script; empty if there was none."""
         return self._server.conversations.get(script, [])
 
     def results(self, script: str) -> list[str]:
-        """What the tools answered in that conversation, oldest first."""
+        """Return the tool results in the conversation of this script, oldest first."""
         return [message_text(item) for item in self.conversation(script) if item["role"] == "tool"]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The sample repository of the demo, and its scenarios: data in this package, made into a real git repository."""
+"""The demo's sample repository and scenarios: files in this package, and how they become a real git repository."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _GIT_DEADLINE_S = 30.0
 
 
 def scenario_names() -> list[str]:
-    """The scenarios that ship, `default` first."""
+    """Return the names of the scenarios that come with the program, `default` first."""
     names = sorted(path.name for path in (SAMPLE / "scenarios").iterdir() if (path / "design.yaml").exists())
     return sorted(names, key=lambda name: name != "default")
 
 
 def scenario_directory(name: str) -> Path:
-    """The folder of a scenario: ``design.yaml``, ``gates.yaml`` and a script for each instance.
+    """Return the folder of a scenario: ``design.yaml``, ``gates.yaml`` and a script for each instance.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is no scenario of that name.
     """
     if name not in scenario_names():
         raise UsageError(f"there is no scenario {name}", f"the scenarios are: {', '.join(scenario_names())}")
@@ -33,13 +33,13 @@ def scenario_directory(name: str) -> Path:
 
 
 def create_sample_repository(directory: Path) -> str:
-    """Make the sample repository in a new or empty folder, with one commit on `main`. Blocks for a moment.
+    """Create the sample repository in a new or empty folder, with one commit on `main`; blocking.
 
     Author, dates and content are fixed, so the commit is the same everywhere. The identity is in the repository's own
-    configuration; the person's is neither read nor changed.
+    configuration; the person's configuration is neither read nor changed.
 
     Args:
-        directory: Where to; made with its parents when it is missing.
+        directory: The folder; it is created with its parents if it does not exist.
 
     Returns:
         The commit's object id.
@@ -63,7 +63,7 @@ def create_sample_repository(directory: Path) -> str:
 
 
 def git_in_sample(directory: Path, *arguments: str) -> str:
-    """Run git in a sample repository, away from the person's configuration and hooks; returns what it printed.
+    """Run git in a sample repository without the person's configuration and hooks; return its standard output.
 
     Raises:
         GitUnavailable: git is not on the path.

@@ -1,8 +1,8 @@
-"""Scenarios of the scripted model server: what the model says, and when it waits (contract 8).
+"""Scenarios of the scripted model server: what the model replies, and which replies wait at a gate (contract 8).
 
-A scenario is a folder of ``NAME.json`` files. A conversation names its script by ``[[script:NAME]]`` in a user message;
-the next step follows from the conversation alone, so that one server without state serves many agents. Nothing here
-does more than read files: the server is `scripted_llm`.
+A scenario is a folder of ``NAME.json`` files. A conversation names its script by ``[[script:NAME]]`` in a user message.
+The next step depends only on the conversation, so that one server without state can serve many agents. This module only
+reads files and chooses replies; the server is `scripted_llm`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Message = Mapping[str, Any]
 
 
 class Call(FrozenModel):
-    """One tool call, as the model would make it."""
+    """One tool call of the scripted model."""
 
     tool: str
     args: dict[str, Any] = Field(default_factory=dict)
@@ -42,7 +42,7 @@ class Step(FrozenModel):
     text: str | None = None
     """A reply without a call."""
     say: str = ""
-    """Words before the calls of the same reply."""
+    """Text before the calls of the same reply."""
     gate: str | None = None
     """The reply is held until this gate is open."""
     pace: float | None = Field(default=None, gt=0)
@@ -63,18 +63,18 @@ class Step(FrozenModel):
 
     @property
     def content(self) -> str:
-        """The words of the reply, those before its calls included."""
+        """The text of the reply; for a reply with calls, the text before them."""
         return self.text if self.text is not None else self.say
 
 
 class Section(FrozenModel):
-    """Steps that start at a message: the one with the marker, or the last one that `on` matches."""
+    """Steps that begin after a message: the one with the script's marker, or the last one that `on` matches."""
 
     steps: tuple[Step, ...] = Field(min_length=1)
     side: str | None = None
     """The reply to a request without tools, such as one for a title."""
     by_turn: bool = False
-    """Count replies of the model instead of tool results; for programs that run tools of their own."""
+    """Whether steps are counted by the model's replies instead of tool results; for programs with their own tools."""
     on: str | None = None
     """Regular expression, searched in user and tool messages."""
     on_role: Literal["any", "user", "tool"] = "any"
@@ -82,7 +82,7 @@ class Section(FrozenModel):
     gate: str | None = None
     """The first reply of the section is held until this gate is open."""
     pace: float | None = Field(default=None, gt=0)
-    """Tokens per second for steps that name none."""
+    """Tokens per second for steps that set no pace."""
 
     @field_validator("on")
     @classmethod
@@ -94,7 +94,7 @@ class Section(FrozenModel):
         return value
 
     def starts_at(self, message: Message) -> bool:
-        """Whether `on` matches this message."""
+        """Return whether `on` matches this message; False for a section without `on`."""
         role = message.get("role")
         if self.on is None or role not in ("user", "tool") or self.on_role not in ("any", role):
             return False
@@ -114,25 +114,25 @@ class Script(FrozenModel):
 
     @property
     def gates(self) -> set[str]:
-        """The names of all gates that a reply may wait for."""
+        """The names of all gates at which a reply of the script can wait."""
         steps = [step.gate for section in self.scripts for step in section.steps]
         return {gate for gate in [*steps, *(section.gate for section in self.scripts)] if gate}
 
 
 class GateRule(FrozenModel):
-    """The hub event that opens a gate."""
+    """Describes the hub events that open a gate."""
 
     type: str
     match: dict[str, Any] = Field(default_factory=dict)
-    """Fields that the event's data must hold, each anywhere in it, with equal values."""
+    """Fields with values that the event's data must contain, each at any depth."""
 
     def opens(self, event_type: str, data: Mapping[str, Any]) -> bool:
-        """Whether this event opens the gate."""
+        """Return whether an event of this type with this data opens the gate."""
         return event_type == self.type and all(_holds(data, key, value) for key, value in self.match.items())
 
 
 class Reply(NamedTuple):
-    """What the model is going to say."""
+    """The next reply of the model, the gate that it waits at, and its pace in tokens per second."""
 
     step: Step
     gate: str | None
@@ -147,19 +147,21 @@ class Scenario:
 
     @property
     def gates(self) -> set[str]:
-        """The names of all gates."""
+        """The names of the gates of all scripts."""
         return {gate for script in self.scripts.values() for gate in script.gates}
 
     def reply(self, messages: Sequence[Message], *, with_tools: bool, default_script: str | None = None) -> Reply:
-        """The next reply in a conversation; a function of its arguments alone.
+        """Return the next reply in a conversation; it depends only on the arguments.
 
         Args:
-            messages: The conversation in OpenAI's form, oldest first.
-            with_tools: Whether the request offers tools; one without is answered by `side`.
+            messages: The conversation in the form of OpenAI's API, oldest message first.
+            with_tools: Whether the request offers tools; one without is answered with `side`, except in a section
+                with `by_turn`.
             default_script: The script of a conversation that names none.
 
         Returns:
-            The step with its gate and pace. The last step of a section is repeated when there are no more.
+            The step with its gate and pace; when a section has no more steps, its last one again. A conversation
+            without a script gets a fixed text.
 
         Raises:
             UsageError: There is no such script, or none of its sections starts anywhere in the conversation.
@@ -180,10 +182,10 @@ class Scenario:
 
 
 def load_scenario(directory: Path) -> Scenario:
-    """Every ``NAME.json`` of a folder, checked.
+    """Read and check every ``NAME.json`` of a folder.
 
     Raises:
-        UsageError: The folder has none, or a file is not a script; the message names file and field.
+        UsageError: The folder has none, or a file is not a valid script; the message names file and field.
     """
     files = sorted(directory.glob("*.json"))
     if not files:
@@ -192,10 +194,10 @@ def load_scenario(directory: Path) -> Scenario:
 
 
 def load_gates(directory: Path) -> dict[str, GateRule]:
-    """The rules of ``gates.yaml``: gate name to the hub event that opens it; empty when there is no such file.
+    """Read ``gates.yaml``: gate name -> the rule for the event that opens it; empty if there is no such file.
 
     Raises:
-        UsageError: The file is not YAML, or not a table of rules.
+        UsageError: The file is not YAML, or not a mapping of valid rules.
     """
     path = directory / "gates.yaml"
     if not path.exists():
@@ -208,7 +210,7 @@ def load_gates(directory: Path) -> dict[str, GateRule]:
 
 
 def script_name(messages: Sequence[Message]) -> str | None:
-    """The last marker in the user messages, or None."""
+    """Return the script name of the last ``[[script:NAME]]`` in the user messages; None if there is none."""
     for message in reversed(messages):
         if message.get("role") == "user" and (names := MARKER.findall(message_text(message))):
             return str(names[-1])
@@ -216,7 +218,7 @@ def script_name(messages: Sequence[Message]) -> str | None:
 
 
 def message_text(message: Message) -> str:
-    """The text of a message; other parts (images) count as nothing."""
+    """Return the text of a message; other parts, such as images, are ignored."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -237,9 +239,12 @@ def _load_script(file: Path) -> Script:
 
 
 def _find_section(name: str, script: Script, messages: Sequence[Message]) -> tuple[Section, int]:
-    """The section of the most recent message that starts one, and the index after which its steps count.
+    """Return the section that the most recent message starts, and the index of the first message after that one.
 
-    The marker outweighs every `on`: a brief may quote why an earlier try was sent back.
+    In a message with the script's marker, `on` is not tried: a brief may quote why an earlier attempt was rejected.
+
+    Raises:
+        UsageError: No message starts a section.
     """
     start = next((section for section in script.scripts if section.on is None), None)
     for index in range(len(messages) - 1, -1, -1):
@@ -254,7 +259,7 @@ def _find_section(name: str, script: Script, messages: Sequence[Message]) -> tup
 
 
 def _step_index(section: Section, messages: Sequence[Message]) -> int:
-    """How many steps the messages since the section's start have used up, at most the last one's index."""
+    """Return the index of the step to play next: the number of steps already played, at most that of the last step."""
     roles = [message.get("role") for message in messages]
     first = next((index for index, role in enumerate(roles) if role != "tool"), len(roles))
     if section.by_turn:

@@ -1,6 +1,6 @@
-"""A throw-away workspace for end-to-end runs: a repository, XDG folders of its own, the installed program.
+"""A temporary workspace for end-to-end runs: a repository, its own XDG folders, and the installed program.
 
-Everything it starts is found again by its folders and ended by `close`, which says what had to be ended.
+Every process that it starts can be recognised by its folders, and is ended by `close`.
 """
 
 from __future__ import annotations
@@ -41,12 +41,17 @@ class Answer:
 
     @property
     def problems(self) -> str:
-        """What was said on stderr, without the progress of a hub that starts slowly on a busy machine."""
+        """The text on stderr, without progress messages of a hub that starts slowly on a busy machine."""
         return _SLOW_START.sub("", self.err)
 
     @property
     def json(self) -> dict[str, Any]:
-        """The one object on stdout."""
+        """The JSON object on stdout.
+
+        Raises:
+            ValueError: stdout is not JSON.
+            TypeError: It is not an object.
+        """
         found = json.loads(self.out)
         if not isinstance(found, dict):
             raise TypeError(f"not an object: {self.out[:200]}")
@@ -54,9 +59,9 @@ class Answer:
 
 
 class ScratchWorkspace:
-    """A folder with `repo`, and commands that run in it with an environment of their own.
+    """A temporary folder with the repository `repo`, and commands that run in it with their own environment.
 
-    The folder's path is short: socket paths end at 104 bytes.
+    The folder's path is short, because socket paths can have 104 bytes at most.
     """
 
     def __init__(self, *, environ: Mapping[str, str] = os.environ) -> None:
@@ -80,7 +85,12 @@ class ScratchWorkspace:
         }
 
     def init(self, files: Mapping[str, str], *, identity: bool = True) -> str:
-        """Make `repo` a git repository with one commit of `files`; returns its oid."""
+        """Make `repo` a git repository with one commit of `files`; return the commit's id.
+
+        Args:
+            files: Path -> text.
+            identity: Whether to set a user name and an address in its configuration.
+        """
         self.root.mkdir(exist_ok=True)
         self.git("init", "-q", "-b", "main")
         if identity:
@@ -95,7 +105,11 @@ class ScratchWorkspace:
         return self.git("rev-parse", "HEAD")
 
     def git(self, *arguments: str) -> str:
-        """Run git in the repository; returns its output without the last line end."""
+        """Run git in the repository; return its output without the last line end.
+
+        Raises:
+            RuntimeError: git failed.
+        """
         done = subprocess.run(
             ["git", *arguments],
             cwd=self.root,
@@ -110,7 +124,11 @@ class ScratchWorkspace:
         return done.stdout.removesuffix("\n")
 
     def aegis(self, *arguments: str, timeout_s: float = _DEADLINE_S, folder: Path | None = None) -> Answer:
-        """Run one command to its end."""
+        """Run one `aegis-tui` command to its end.
+
+        Raises:
+            subprocess.TimeoutExpired: It took more than `timeout_s` seconds.
+        """
         done = subprocess.run(
             self.argv(*arguments),
             cwd=folder or self.root,
@@ -124,7 +142,7 @@ class ScratchWorkspace:
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start one command; its output is collected by `communicate`, or dropped by `close`."""
+        """Start one `aegis-tui` command; read its output with `communicate`. `close` kills it."""
         process = subprocess.Popen(
             self.argv(*arguments),
             cwd=self.root,
@@ -138,18 +156,18 @@ class ScratchWorkspace:
         return process
 
     def argv(self, *arguments: str) -> list[str]:
-        """What runs a command."""
+        """Return the command line that runs `aegis-tui` with these arguments."""
         return [sys.executable, "-P", "-m", "aegis_tui", *arguments]
 
     def hub(self) -> HubQuick | None:
-        """A client of the hub that runs here, in this process: asking often costs little; None when none runs."""
+        """Return a client of the hub that runs here; None if none runs. It needs no process, so it is fast."""
         if self._paths is None:
             self._paths = workspace_paths(workspace_key_of(self.root), self.environ)
         address = find_hub(self._paths)
         return HubQuick(address) if address else None
 
     def events(self) -> list[dict[str, Any]]:
-        """The whole log; empty while no hub answers."""
+        """Return all events of the log; empty if no hub answers."""
         found: list[dict[str, Any]] = []
         with contextlib.suppress(AegisError):
             hub = self.hub()
@@ -158,10 +176,15 @@ class ScratchWorkspace:
         return found
 
     def until(self, condition: Callable[[], Any], *, what: str, timeout_s: float = 60.0) -> Any:
-        """Wait until `condition` gives something true, and return it.
+        """Wait until `condition` returns a true value, and return that value.
+
+        Args:
+            condition: Called again and again.
+            what: What is waited for, for the error message.
+            timeout_s: How long to wait, in seconds.
 
         Raises:
-            TimeoutError: It does not in time.
+            TimeoutError: It did not within `timeout_s` seconds.
         """
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
@@ -171,7 +194,7 @@ class ScratchWorkspace:
         raise TimeoutError(f"waited {timeout_s:.0f} s for {what}")
 
     def status(self) -> dict[str, Any]:
-        """What `aegis-tui status --json` tells of stage, instances and locks; empty while no hub answers."""
+        """Return the hub's `stage`, living `instances`, `locks` and `progress`; empty if no hub answers."""
         try:
             state = hub.state() if (hub := self.hub()) else None
         except AegisError:
@@ -187,13 +210,13 @@ class ScratchWorkspace:
         }
 
     def hub_pid(self) -> int:
-        """The pid of the hub that runs."""
+        """Return the process id of the hub that runs."""
         if self._paths is None or (address := find_hub(self._paths)) is None:
             return int(self.aegis("hub", "status", "--json").json["pid"])
         return address.pid
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that works in this folder or was started with it in its environment; not the caller."""
+        """Return every process, except this one, with this folder in its cwd, arguments or environment."""
         found = []
         marks = (str(self.folder), str(self.folder.resolve()))
         for process in psutil.process_iter():
@@ -206,9 +229,9 @@ class ScratchWorkspace:
         return found
 
     def leftovers(self) -> list[str]:
-        """What a finished run should not leave: processes, sockets, worktrees; one line each.
+        """Return what a finished run should not leave behind: processes, sockets and worktrees, one line each.
 
-        A question to git is waited for: it ends by itself in a moment.
+        Running git commands get two seconds to end, because they end by themselves.
         """
         psutil.wait_procs([item for item in _living(self.processes()) if _name_of(item) == "git"], timeout=2)
         found = [f"process {' '.join(item.cmdline())[:120]}" for item in _living(self.processes())]
@@ -221,7 +244,7 @@ class ScratchWorkspace:
         return found
 
     def close(self) -> None:
-        """End what is left and remove the folder."""
+        """End the processes that are left and remove the folder."""
         for number in (signal.SIGTERM, signal.SIGKILL):
             living = _living(self.processes())
             for process in living:
@@ -234,7 +257,7 @@ class ScratchWorkspace:
 
 
 def _reap(process: subprocess.Popen[str]) -> None:
-    """Leave nothing of a command that nobody waited for, so that no later test is blamed for it."""
+    """Kill a command and close its pipes, so that its resources are not reported as leaks of a later test."""
     process.kill()
     process.wait()
     for pipe in (process.stdout, process.stderr):

@@ -1,4 +1,4 @@
-"""A program in a real terminal, driven by keys and read like a person reads it: a pane of a tmux server of its own."""
+"""Runs a program in a real terminal, a pane of its own tmux server, so that a test can press keys and read it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ from aegis_tui.errors import TerminalError
 
 POLL_S = 0.03
 PATIENCE_S = 60.0
-"""A guard against waiting for ever: on a busy machine a program is drawn late."""
+"""How long to wait for a screen by default; long, because a program draws late on a busy machine."""
 _DEADLINE_S = 10.0
 _PANE = "screen:0.0"
 _FOREIGN = frozenset({"TMUX", "TMUX_PANE"})
 _SIZES = frozenset({"COLUMNS", "LINES"})
-"""Of the terminal outside; a program would believe them rather than its own."""
+"""Variables with the size of the outer terminal; a program would prefer them to the size of its own."""
 
 _KEPT_OPEN = '"$@"; code=$?; printf %s "$code" >"$0.new"; mv "$0.new" "$0"; exec sleep 600'
-"""Runs its arguments, writes their exit code to $0, and keeps what they showed on the screen."""
+"""Shell script: runs its arguments, writes the exit code to the file $0, and then sleeps, so that the screen stays."""
 
 
 class Screen:
-    """One pane; its server is ended by `close`, and with it what runs there.
+    """One pane with its own tmux server; `close` ends the server and what runs in it.
 
     Args:
-        folder: An existing folder with a short path: the socket goes there.
-        argv: What runs in the pane. It does not know that it runs in tmux, unless `inside` says so.
+        folder: An existing folder with a short path, for the socket.
+        argv: The program that runs in the pane.
         environ: Its whole environment.
-        cwd: Where it starts.
+        cwd: Its folder.
         columns: Width in cells.
         lines: Height in cells.
-        inside: Let the program see the tmux around it (`TMUX`, `TMUX_PANE`).
+        inside: Whether the program gets the variables `TMUX` and `TMUX_PANE`, which show that it runs in tmux.
+
+    Raises:
+        TerminalError: tmux fails.
     """
 
     def __init__(
@@ -83,17 +86,17 @@ class Screen:
         return done.stdout
 
     def text(self) -> str:
-        """What the pane shows now, a line for each of its lines."""
+        """Return what the pane shows now, with a line end after each of its lines."""
         return self._tmux("capture-pane", "-p", "-t", _PANE)
 
     def lines(self) -> list[str]:
-        """As `text`, by lines."""
+        """Return the lines that the pane shows now."""
         return self.text().splitlines()
 
     def press(self, *keys: str) -> None:
-        """Press keys by tmux's names, one after the other: `Enter`, `C-b`, `q`.
+        """Press keys one after the other, by tmux's names: `Enter`, `C-b`, `q`.
 
-        Each has a call of its own: keys within a millisecond count as pasted for a tmux that runs inside.
+        Each key is sent by its own tmux command: a tmux inside takes keys within one millisecond for a paste.
         """
         for key in keys:
             self._tmux("send-keys", "-t", _PANE, key)
@@ -103,29 +106,33 @@ class Screen:
         self._tmux("send-keys", "-t", _PANE, "-l", text)
 
     def tmux(self, *arguments: str) -> str:
-        """Another command to the server around the pane; returns its output."""
+        """Run another tmux command on the pane's server and return its output."""
         return self._tmux(*arguments)
 
     def wait(self, *patterns: str, timeout_s: float = PATIENCE_S) -> str:
-        """Wait until each pattern is found on the same look; returns that look.
+        """Wait until the screen matches all patterns at the same time; return its text.
 
         Args:
-            patterns: Regular expressions; `^` and `$` are the ends of a line.
-            timeout_s: How long to look, in seconds.
+            patterns: Regular expressions; `^` and `$` match at each line.
+            timeout_s: How long to wait, in seconds.
 
         Raises:
-            TimeoutError: With the last look.
+            TimeoutError: It did not in time; the message contains the last text.
         """
         return self.until(
             lambda text: all(re.search(item, text, re.MULTILINE) for item in patterns), str(patterns), timeout_s
         )
 
     def wait_gone(self, pattern: str, *, timeout_s: float = PATIENCE_S) -> str:
-        """Wait until a pattern is not found any more; as `wait`."""
+        """Wait until the screen does not match a pattern any more; otherwise like `wait`."""
         return self.until(lambda text: not re.search(pattern, text, re.MULTILINE), f"no {pattern}", timeout_s)
 
     def until(self, condition: Callable[[str], object], what: str, timeout_s: float) -> str:
-        """Look until a condition holds; returns that look, raises `TimeoutError` with the last one."""
+        """Wait until a condition holds for the text of the screen; return the text.
+
+        Raises:
+            TimeoutError: It did not hold within `timeout_s` seconds; the message contains the last text.
+        """
         end = time.monotonic() + timeout_s
         while True:
             text = self.text()
@@ -136,17 +143,21 @@ class Screen:
             time.sleep(POLL_S)
 
     def wait_end(self, timeout_s: float = PATIENCE_S) -> int:
-        """Wait until the program has ended; returns its exit code, 128 more than a signal's number if that ended it."""
+        """Wait until the program has ended; return its exit code, or 128 plus the number of the signal that ended it.
+
+        Raises:
+            TimeoutError: It did not end within `timeout_s` seconds.
+        """
         self.until(lambda _: self._code.exists(), "the end of the program", timeout_s)
         return int(self._code.read_text("ascii"))
 
     def pid(self) -> int:
-        """Process id of the program."""
+        """Return the process id of the program."""
         shell = psutil.Process(int(self._tmux("display-message", "-p", "-t", _PANE, "#{pane_pid}")))
         return int(shell.children()[0].pid)
 
     def close(self) -> None:
-        """End the server and what runs in it, and wait until it is gone; safe to call twice."""
+        """End the server and what runs in it, and wait until it has ended; it may be called twice."""
         with contextlib.suppress(TerminalError, subprocess.TimeoutExpired, psutil.Error):
             server = psutil.Process(int(self._tmux("display-message", "-p", "#{pid}")))
             self._tmux("kill-server")

@@ -1,4 +1,4 @@
-"""One chat completion of the scripted server: the request as vLLM reads it, the reply whole or as a stream."""
+"""One chat completion of the scripted server: checks the request as vLLM does, replies at once or as a stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aegis_tui.testing.scenario import Step
 from aegis_tui.testing.scripted_meters import Meters, PrefixCache, render_turn, split_tokens
 
 TICK_S = 0.03
-"""A paced stream sends this often, however fast it is."""
+"""Seconds between two chunks of a stream with a pace, whatever the pace is."""
 UNPACED_CHUNK_TOKENS = 24
 FINGERPRINT = "scripted"
 
@@ -32,7 +32,7 @@ class ChatError(Exception):
         self.param = param
 
     def to_wire(self) -> dict[str, Any]:
-        """The error object of the body."""
+        """Return the error object for the response body."""
         return {"message": str(self), "type": self.kind, "param": self.param, "code": self.status}
 
 
@@ -52,7 +52,7 @@ class _StreamOptions(BaseModel):
 
 
 class _Body(BaseModel):
-    """The fields that count here; others are accepted, as a model server does."""
+    """The fields that are checked; others are accepted and ignored, as by a model server."""
 
     model: str | None = None
     messages: list[dict[str, Any]] = Field(min_length=1)
@@ -64,7 +64,7 @@ class _Body(BaseModel):
 
 
 class ChatRequest:
-    """A checked request. `messages` and `tools` are as they came, for they are the prompt."""
+    """A checked request. `messages` and `tools` are unchanged, because the prompt is built from them."""
 
     def __init__(self, raw: dict[str, Any], body: _Body) -> None:
         self.messages = body.messages
@@ -76,7 +76,11 @@ class ChatRequest:
 
     @staticmethod
     def body_of(data: bytes) -> dict[str, Any]:
-        """The JSON object of a body; raises ChatError."""
+        """Return the JSON object of a body.
+
+        Raises:
+            ChatError: The body is not JSON, or not an object.
+        """
         try:
             body = json.loads(data)
         except ValueError as error:
@@ -87,10 +91,10 @@ class ChatRequest:
 
     @classmethod
     def parse(cls, data: bytes) -> ChatRequest:
-        """Check a body.
+        """Check a body and return the request.
 
         Raises:
-            ChatError: Not JSON, or a field that does not fit; the message names it.
+            ChatError: It is not JSON, or a field is not valid; the message names the field.
         """
         raw = cls.body_of(data)
         try:
@@ -105,19 +109,19 @@ class ChatRequest:
 
 
 class Completion:
-    """Says one step of a script.
+    """Sends one step of a script as the reply to a request.
 
     Args:
-        request: What was asked.
-        step: What to say.
-        number: Of this request at its server; the ids are made from it.
+        request: The request.
+        step: The step to reply with.
+        number: The number of this request at its server; ids are made from it.
         model: The model's name.
         prompt: The prompt's tokens.
-        pace: Tokens per second; None for as fast as can be.
-        meters: Where tokens and times are counted.
+        pace: Tokens per second; None for no limit.
+        meters: Counts tokens and times.
         cache: The prefix cache.
-        slots: How many completions may run at once.
-        arrived_at: When the request came, on the monotonic clock, less what it was held at a gate.
+        slots: Limits how many completions run at once.
+        arrived_at: The monotonic time at which the request arrived, plus the time that it was held at a gate.
     """
 
     def __init__(
@@ -150,7 +154,7 @@ class Completion:
         self._finish_reason = "tool_calls" if step.tool_calls else "stop"
 
     async def whole(self) -> dict[str, Any]:
-        """The reply as one object, after the time that its stream would take."""
+        """Return the reply as one object, after the time that streaming it would take."""
         message: dict[str, Any] = {"role": "assistant", "content": ""}
         calls: list[dict[str, Any]] = []
         async with self._running():
@@ -166,7 +170,7 @@ class Completion:
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The reply as server-sent events, ended by ``[DONE]``."""
+        """Yield the reply as server-sent events; the last one is ``[DONE]``."""
         options = self._request.options
         async with self._running():
             yield self._event({"role": "assistant", "content": ""})
@@ -179,7 +183,7 @@ class Completion:
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
-        """Take a slot, count the request as running, and as finished or aborted at the end."""
+        """Wait for a slot, count the request as running, and at the end as finished or aborted."""
         self._meters.waiting["capacity"] += 1
         try:
             await self._slots.acquire()
@@ -220,7 +224,7 @@ class Completion:
             yield delta
 
     def _deltas(self, size: int) -> Iterator[tuple[dict[str, Any], int]]:
-        """The reply in pieces of at most so many tokens, each with its number of tokens."""
+        """Yield the reply in parts of at most `size` tokens, each with its number of tokens."""
         for text, tokens in _pieces(self._step.content, size):
             yield {"content": text}, tokens
         for index, call in enumerate(self._message()["tool_calls"]):

@@ -1,4 +1,4 @@
-"""A small HTTP server inside a running event loop: uvicorn around one handler, with the client's leaving noticed."""
+"""A small HTTP server in a running event loop: uvicorn with one handler, which is cancelled if its client leaves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HttpRequest:
     method: str
     path: str
     headers: dict[str, str]
-    """By lower-case name; the last of several counts."""
+    """Lower-case name -> value; of several headers with the same name, the last."""
     body: bytes
 
 
@@ -42,19 +42,19 @@ _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 def json_reply(data: object, status: int = 200) -> HttpReply:
-    """A JSON body."""
+    """Return a reply with a JSON body."""
     return HttpReply(status, json.dumps(data, ensure_ascii=False).encode())
 
 
 class HttpServer:
     """Serves one handler on a loopback port.
 
-    A handler, or the stream it returned, is cancelled when its client goes away and when the server stops.
+    A handler, or the stream that it returned, is cancelled when its client disconnects or the server stops.
 
     Args:
         handler: Answers each request.
         host: The address to listen on.
-        port: 0 for any free one.
+        port: The port to listen on; 0 for any free one.
     """
 
     def __init__(self, handler: HttpHandler, *, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -65,7 +65,7 @@ class HttpServer:
         self._work: set[asyncio.Task[None]] = set()
 
     async def start(self) -> tuple[str, int]:
-        """Listen, and return host and port once connections are accepted.
+        """Start listening; return host and port when connections are accepted.
 
         Raises:
             OSError: The port is busy, or the server ended before it listened.
@@ -96,7 +96,7 @@ class HttpServer:
         return str(host), int(port)
 
     async def stop(self) -> None:
-        """Cut what is in flight, close every connection, and return when the port is free. Harmless twice."""
+        """Cancel running requests, close every connection, and return when the port is free; may be called twice."""
         if self._server is None or self._serving is None:
             return
         self._server.should_exit = True
@@ -134,7 +134,7 @@ class HttpServer:
 
 
 class _EmbeddedServer(uvicorn.Server):
-    """Leaves signals to the program around it, and says when it listens."""
+    """A uvicorn server that leaves signals to the program around it and sets `ready` when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -150,7 +150,7 @@ class _EmbeddedServer(uvicorn.Server):
 
 
 async def _read_body(receive: _Receive) -> bytes | None:
-    """The whole body, or None when it is too large."""
+    """Return the whole body, or what arrived before a disconnect; None if it is too large."""
     body = bytearray()
     while True:
         message = await receive()
@@ -187,7 +187,7 @@ async def _send(send: _Send, reply: HttpReply, started: list[bool]) -> None:
 
 
 async def _finish(send: _Send, started: list[bool]) -> None:
-    """End a reply that was cut, so that the connection can be closed in order."""
+    """Complete a reply that was cut off, so that the connection can be closed properly."""
     if started:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     else:

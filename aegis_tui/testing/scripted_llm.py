@@ -1,8 +1,8 @@
-"""The scripted model server (LLM-9): vLLM's HTTP interface, with words from a scenario instead of a model.
+"""The scripted model server (LLM-9): vLLM's HTTP interface, with replies from a scenario instead of a model.
 
-HTTP, streams, tool calls, pace, prefix cache and meters are real; only what is said comes from files. Everything that
-leaves it says so: ``system_fingerprint`` and ``owned_by`` in the bodies, ``x-aegis-scripted`` in every header block.
-Run alone: ``python -m aegis_tui.testing.scripted_llm DIR --announce FILE``.
+HTTP, streams, tool calls, pace, prefix cache and meters are real; only the text and calls of replies come from files.
+Each response is marked as scripted: ``system_fingerprint`` and ``owned_by`` in bodies, ``x-aegis-scripted`` in headers.
+Run it alone with ``python -m aegis_tui.testing.scripted_llm DIR --announce FILE``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from aegis_tui.testing.scripted_meters import Meters, PrefixCache, render_prompt
 
 GATE_PATH = "/scripted/gates/"
 GATE_TIMEOUT_STATUS = 424
-"""Failed Dependency: unlike 504, no client tries again, so a forgotten gate fails the run at once."""
+"""Failed Dependency: clients do not try again, unlike after 504, so a gate that stays closed fails the run."""
 
 
 @dataclass
@@ -44,14 +44,14 @@ class ScriptedServer:
     """Serves one scenario on a loopback port.
 
     Args:
-        directory: The scenario: a folder of ``NAME.json``.
-        model: The only model's name.
-        gate_timeout_s: How long a reply is held at a gate, in seconds, before it fails with 424.
-        pace: Tokens per second of every reply, 0 for as fast as can be; None leaves it to the scripts.
-        port: 0 for any free one.
+        directory: The scenario: a folder of ``NAME.json`` files.
+        model: The name of the only model.
+        gate_timeout_s: How long a reply waits at a gate, in seconds, before it fails with status 424.
+        pace: Tokens per second of every reply, 0 for no limit; None: as the scripts say.
+        port: The port to listen on; 0 for any free one.
         default_script: The script of conversations that name none.
-        max_model_len: The longest conversation, in tokens.
-        max_num_seqs: How many replies are generated at once; the others wait.
+        max_model_len: The context length: conversations must be shorter, in tokens.
+        max_num_seqs: How many replies are generated at once; others wait.
 
     Raises:
         UsageError: The scenario is not valid.
@@ -87,17 +87,21 @@ class ScriptedServer:
 
     @property
     def gates_url(self) -> str:
-        """Where gates are opened: a POST to this and the gate's name, with the admin token as Bearer."""
+        """The URL for opening gates: send a POST to it plus the gate's name, with the admin token as Bearer token."""
         return self.base_url.removesuffix("/v1") + GATE_PATH
 
     async def start(self) -> str:
-        """Listen, and return the base URL, which ends in ``/v1``."""
+        """Start listening; return the base URL, which ends in ``/v1``.
+
+        Raises:
+            OSError: The port is busy.
+        """
         host, port = await self._http.start()
         self.base_url = f"http://{host}:{port}/v1"
         return self.base_url
 
     async def stop(self) -> None:
-        """Cut what is in flight and free the port."""
+        """Cancel running requests and free the port."""
         await self._http.stop()
 
     async def __aenter__(self) -> ScriptedServer:
@@ -108,7 +112,7 @@ class ScriptedServer:
         await self.stop()
 
     def open_gate(self, name: str) -> None:
-        """Let the replies go that wait at a gate, now and later.
+        """Open a gate for good: replies that wait there now are sent, later ones do not wait.
 
         Raises:
             UsageError: No script has this gate.
@@ -119,7 +123,7 @@ class ScriptedServer:
         self._gates[name].opened.set()
 
     def held(self, name: str) -> int:
-        """How many replies wait at a gate right now."""
+        """Return how many replies wait at a gate now."""
         return self._gates[name].held
 
     async def _handle(self, request: HttpRequest) -> HttpReply:
@@ -228,7 +232,11 @@ class ScriptedServer:
         return json_reply(await completion.whole())
 
     async def _wait_at_gate(self, reply: Reply) -> float:
-        """Hold a reply until its gate is open; returns for how many seconds."""
+        """Wait until the gate of a reply is open; return how many seconds that took.
+
+        Raises:
+            ChatError: It was not opened within `gate_timeout_s` seconds.
+        """
         if reply.gate is None:
             return 0.0
         gate, since = self._gates[reply.gate], time.monotonic()
@@ -248,17 +256,17 @@ class ScriptedServer:
 
 
 _LOOK_S = 1.0
-"""How often a server looks for its parent."""
+"""Seconds between two checks whether the parent process still runs."""
 
 
 async def serve(server: ScriptedServer, *, announce: Path | None = None, parent: int | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, or until the parent is gone.
+    """Serve until SIGTERM or SIGINT, or until the parent process has ended.
 
     Args:
-        server: Not started yet.
-        announce: A file for url, admin token and process id, 0600, there while the server listens. Without one they are
-            printed, as one line of JSON.
-        parent: Id of the process that started this one, where it must not be outlived.
+        server: The server, not started yet.
+        announce: A file (mode 0600) for the announcement: URLs, admin token, model and process id as JSON. It is
+            removed at the end. If None, the announcement is printed as one line.
+        parent: The id of the parent process; None: serve on after the parent has ended.
     """
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -288,15 +296,15 @@ async def serve(server: ScriptedServer, *, announce: Path | None = None, parent:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns its exit code (contract 3)."""
+    """Run the command line; return its exit code (contract 3)."""
     parser = argparse.ArgumentParser(prog="scripted_llm", description="A scripted model server with vLLM's interface.")
-    parser.add_argument("directory", type=Path, help="the scenario, a folder of NAME.json")
-    parser.add_argument("--port", type=int, default=0, help="0 for any free one")
-    parser.add_argument("--pace", type=float, help="tokens per second of every reply; 0 for as fast as can be")
+    parser.add_argument("directory", type=Path, help="the scenario, a folder of NAME.json files")
+    parser.add_argument("--port", type=int, default=0, help="the port to listen on; 0 (default): any free one")
+    parser.add_argument("--pace", type=float, help="tokens per second of every reply; 0: no limit")
     parser.add_argument("--model", default="scripted")
     parser.add_argument("--gate-timeout", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--announce", type=Path, metavar="FILE", help="write url, admin token and pid here, 0600")
-    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process, the parent, is gone")
+    parser.add_argument("--parent", type=int, metavar="PID", help="end when this process, the parent, has ended")
     options = parser.parse_args(arguments)
     try:
         server = ScriptedServer(

@@ -1,6 +1,6 @@
-"""Tokens, prefix cache and meters of the scripted server: simple, but counted for real, under vLLM's names.
+"""Tokens, prefix cache and meters of the scripted server: simple, but really counted, under vLLM's names.
 
-Names as measured on vLLM 0.32 (https://docs.vllm.ai/en/stable/usage/metrics.html).
+The names are those of vLLM 0.32 (https://docs.vllm.ai/en/stable/usage/metrics.html).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _TOKEN = re.compile(r" ?\w{1,4}|\s+|[^\w\s]{1,4}")
 
 
 def split_tokens(text: str) -> list[str]:
-    """The tokens of a text, at most four letters each; joined they are the text again."""
+    """Split a text into tokens: up to four word characters or signs, or a run of spaces; joined, they are the text."""
     return _TOKEN.findall(text)
 
 
 def token_id(token: str) -> int:
-    """A number for a token, the same in every process."""
+    """Return a number for a token; it is the same in every process."""
     return zlib.crc32(token.encode("utf-8", "surrogatepass")) & 0x1FFFF
 
 
 def render_prompt(messages: Sequence[Mapping[str, Any]], tools: object = None) -> str:
-    """The conversation as one text, in the order that a chat template has: tools, then messages."""
+    """Return tools and messages as one text, in the order of a chat template: first the tools, then the messages."""
     parts = [f"# Tools\n{json.dumps(tools, ensure_ascii=False)}\n"] if tools else []
     for message in messages:
         parts.append(f"<|im_start|>{message.get('role')}\n")
@@ -37,7 +37,7 @@ def render_prompt(messages: Sequence[Mapping[str, Any]], tools: object = None) -
 
 
 def render_turn(message: Mapping[str, Any]) -> str:
-    """The content and tool calls of one message as text."""
+    """Return the content and the tool calls of one message as text."""
     content = message.get("content") or ""
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     for call in message.get("tool_calls") or ():
@@ -47,16 +47,16 @@ def render_turn(message: Mapping[str, Any]) -> str:
 
 
 class PrefixCache:
-    """Which blocks of 16 tokens were seen, each together with all blocks before it; the least recent are forgotten."""
+    """Records which blocks of 16 tokens were seen after which earlier blocks; the least recently used are dropped."""
 
     def __init__(self, capacity_blocks: int = 16_384) -> None:
         self.capacity_blocks = capacity_blocks
         self._blocks: OrderedDict[int, None] = OrderedDict()
 
     def add(self, tokens: Sequence[str]) -> int:
-        """Remember the full blocks of a sequence and return how many of its first tokens were known.
+        """Add the full blocks of a sequence; return how many of its first tokens were cached, a multiple of 16.
 
-        The last token is always computed, as a real server does.
+        A block with the last token never counts as cached, because a real server always computes that token.
         """
         known, chain, is_prefix = 0, 0, True
         for start in range(0, len(tokens) - BLOCK_TOKENS + 1, BLOCK_TOKENS):
@@ -71,7 +71,7 @@ class PrefixCache:
 
 
 class Meters:
-    """Counters of one server. Rates come from two scrapes, as with vLLM."""
+    """The counters of one server. Clients compute rates from two scrapes, as with vLLM."""
 
     def __init__(self, model: str, *, capacity_blocks: int = 16_384) -> None:
         self.model = model
@@ -87,12 +87,12 @@ class Meters:
         self.ttft_sum_s = 0.0
 
     def first_token(self, waited_s: float) -> None:
-        """Count the time to the first token of a request, in seconds."""
+        """Record the time to the first token of a request, in seconds."""
         self.ttft_sum_s += waited_s
         self.ttft_s[sum(waited_s > bound for bound in TTFT_BUCKETS_S)] += 1
 
     def render(self) -> str:
-        """The meters in Prometheus' text form, version 0.0.4."""
+        """Return the meters in Prometheus' text format, version 0.0.4."""
         lines: list[str] = []
 
         def family(name: str, kind: str, *samples: tuple[str, float], suffix: str = "") -> None:

@@ -87,7 +87,7 @@ def test_a_refused_commit_and_a_refused_hand_in_go_back_to_the_model(worktree: P
         results = bench.results()
         assert "src/a/n.py: rule 7" in results[1]
         assert "the tests of a failed. Mend them" in results[3]
-        assert results[4].startswith("handed in as")
+        assert results[4].startswith("submitted as")
 
     play(scenario)
 
