@@ -82,7 +82,7 @@ class HandIn:
         """Commit the changes and submit the branch.
 
         A piece can be submitted again without changes, because a worker that a person wrote to must be able to finish.
-        If the hub accepts no more submissions of the piece, the earlier one stays, and that is returned.
+        If the hub accepts no more submissions of the piece, the earlier one stays, and the result says so.
 
         Args:
             context: The task, spec and base of the work.

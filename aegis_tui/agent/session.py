@@ -88,7 +88,8 @@ class AgentSession:
 
         Raises:
             HubUnavailable: The hub does not answer at the start.
-            ModelUnavailable: The server serves no model.
+            Refused: The hub does not let the instance join.
+            ModelUnavailable: The model server does not answer or serves no model.
         """
         newest = await self._newest_seq()
         await self._join()

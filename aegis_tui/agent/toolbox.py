@@ -177,8 +177,8 @@ class Toolbox:
         self._screen.diff(change.before or "", change.after)
         await self._progress.enter("implementing", change.path)
         verb = "created" if change.before is None else "changed"
-        told = f"{verb} {change.path} ({counted(len(change.after.splitlines()), 'line')} now)"
-        return ToolResult(f"{told}, {change.note}" if change.note else told)
+        answer = f"{verb} {change.path} ({counted(len(change.after.splitlines()), 'line')} now)"
+        return ToolResult(f"{answer}, {change.note}" if change.note else answer)
 
     async def _bash(self, wanted: tools.BashArguments) -> ToolResult:
         self._screen.command(wanted.command)
@@ -216,10 +216,10 @@ class Toolbox:
         self._screen.action("Locking", path)
         wait_s = LOCK_WAIT_S if wanted.wait_s is None else wanted.wait_s
         grant = await self._writer.lock(path, lines=wanted.lines, symbol=wanted.symbol, wait_s=wait_s)
-        told = f"you hold the lock of {name_of(grant)}, token {grant.token}; release it when your edits are done"
+        answer = f"you hold the lock of {name_of(grant)}, token {grant.token}; release it when your edits are done"
         if (wanted.lines or wanted.symbol) and grant.region is None:
-            told += ". It is on the whole file"
-        return ToolResult(told)
+            answer += ". It is on the whole file"
+        return ToolResult(answer)
 
     async def _request(self, path: str, reason: str | None) -> ToolResult:
         if not reason:

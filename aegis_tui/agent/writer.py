@@ -268,14 +268,14 @@ class Writer:
             self._screen.problem(f"{error}; the lock of {name_of(grant)} expires by itself")
 
     async def _write_fenced(self, change: Change, grant: LockGrant) -> None:
-        told = {"file": resource_of(change.path).path, "token": grant.token}
+        fields = {"file": resource_of(change.path).path, "token": grant.token}
         try:
-            await self._broadcast("code:writing", **told)
+            await self._broadcast("code:writing", **fields)
             with self._undone_on_failure(change.path):
                 base_oid = self.worktree.find_blob(change.path)
                 self.worktree.save(change.path, change.after)
                 new_oid = self.worktree.find_blob(change.path)
-                await self._broadcast("code:written", **told, base_oid=base_oid, new_oid=new_oid)
+                await self._broadcast("code:written", **fields, base_oid=base_oid, new_oid=new_oid)
         except StaleToken as error:
             await self.locks.give_up(grant)
             error.hint = _STALE_HINT

@@ -258,7 +258,7 @@ class Doctor:
     def _disk(self) -> Check:
         place = next(path for path in (self._state_dir, *self._state_dir.parents) if path.exists())
         free = shutil.disk_usage(place).free
-        fix = "free some space: each instance has a worktree of its own there (set XDG_STATE_HOME to move them)"
+        fix = "free some space: each instance has its own worktree there (set XDG_STATE_HOME to move them)"
         return Check("disk", free >= DISK_WANTED_BYTES, f"{free / (1 << 30):.1f} GiB free at {place}", fix)
 
     async def _left(self) -> Check:

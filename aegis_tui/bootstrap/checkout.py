@@ -27,12 +27,12 @@ async def refs_at(root: Path, prefix: str) -> tuple[Ref, ...]:
 
 
 async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:
-    """Return the object that removes leftovers in the workspace of the repository at `root`."""
+    """Open the repository at `root` and return the `Leftovers` that removes what its killed processes left behind."""
     return leftovers_of(await open_repository(root), paths)
 
 
 def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
-    """Return the same as `leftovers_at`, for a repository that is already open."""
+    """Return the `Leftovers` that removes what killed processes of a workspace left behind; see `leftovers_at`."""
     return Leftovers(
         repository,
         worktrees_dir=paths.worktrees_dir,

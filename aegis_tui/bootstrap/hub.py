@@ -58,7 +58,7 @@ def serve_hub(root: Path) -> int:
     """Run the hub of the repository at `root` in this process and return its exit code.
 
     Changes this process's environment: it sets AEGIS_ORPHAN_S, and AEGIS_PORT from the settings if that is not set;
-    it removes the model server's key and relative places from it.
+    it removes the model server's key, and search paths relative to the current folder, from it.
     """
     settings = load_settings(os.environ, project=root)
     if settings.port is not None and not os.environ.get("AEGIS_PORT"):

@@ -64,7 +64,7 @@ class Wiring:
         self._root, self._environ, self._key, self._limits = root, environ, key, limits
 
     async def wire(self, engine: Engine, paths: WorkspacePaths) -> Wired:
-        """Return the workflow, not yet started. Leftovers of killed processes are removed first."""
+        """Remove leftovers of killed processes, then return the workflow and its preflight; it is not started yet."""
         repository = await open_repository(self._root)
         await asyncio.to_thread(_tidy, paths, self._root)
         await leftovers_of(repository, paths).clear_scratch()

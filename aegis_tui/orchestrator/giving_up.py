@@ -58,8 +58,8 @@ def given_up_command(effect: Effect, cause: Cause) -> AnyCommand | None:
         case PrepareInstance() | LaunchInstance():
             what = "worktree and files" if isinstance(effect, PrepareInstance) else "pane"
             words = f"its {what} could not be created: {reason}"
-            told = cause.model_copy(update={"message": ended(f"{effect.agent_id}: {words}")})
-            return InstanceMarkFailed(agent_id=effect.agent_id, reason=words, cause=told)
+            named_cause = cause.model_copy(update={"message": ended(f"{effect.agent_id}: {words}")})
+            return InstanceMarkFailed(agent_id=effect.agent_id, reason=words, cause=named_cause)
         case StopInstance():
             return InstanceMarkExited(agent_id=effect.agent_id, reason=f"it could not be stopped: {reason}")
         case ReclaimInstance():

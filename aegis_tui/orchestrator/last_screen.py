@@ -19,8 +19,10 @@ from aegis_tui.sdk.private_file import write_private
 _log = logging.getLogger(__name__)
 
 HISTORY_LINES = 5000
+"""How many lines of a pane's history are saved."""
 WORD_LINES = 6
 WORD_CHARS = 1500
+"""The most lines and characters of an instance's last words in the log."""
 _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _TMUX_OWN = "Pane is dead"
@@ -45,7 +47,7 @@ def whole_lines(lines: Sequence[str], width: int) -> list[str]:
 
 
 def last_words(lines: Sequence[str]) -> str:
-    """Return the last lines that are not blank, as plain text of at most WORD_CHARS characters; may be empty."""
+    """Return the last lines that are not blank nor tmux's own, as plain text of limited length; may be empty."""
     said = [line for line in plain_lines(lines) if line.strip() and not line.startswith(_TMUX_OWN)]
     return ended("\n".join(said[-WORD_LINES:]), WORD_CHARS)
 
@@ -74,7 +76,7 @@ class LastScreens:
         try:
             await asyncio.to_thread(write_private, path, text + "\n")
         except OSError as error:
-            _log.warning("the last screen is not kept", extra={"path": str(path), "reason": str(error)})
+            _log.warning("the last screen could not be saved", extra={"path": str(path), "reason": str(error)})
 
     async def lines(self, instance: str) -> Sequence[str]:
         """Return up to HISTORY_LINES lines that an instance's pane still holds, as plain text; empty without a pane."""
@@ -89,5 +91,5 @@ class LastScreens:
         except AegisError as error:
             _log.info("a pane cannot be read", extra={"aegis_instance": instance, "reason": error.message})
             return ()
-        found = shown.get(pane.pane_id)
-        return whole_lines(plain_lines(found.lines), found.width) if found else ()
+        screenshot = shown.get(pane.pane_id)
+        return whole_lines(plain_lines(screenshot.lines), screenshot.width) if screenshot else ()

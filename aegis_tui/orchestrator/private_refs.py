@@ -86,7 +86,10 @@ class PrivateRefs:
         try:
             await asyncio.to_thread(_show, self._folder(instance), oid)
         except OSError as error:
-            _log.warning("a working ref is not shown", extra={"aegis_instance": instance.agent_id, "why": str(error)})
+            _log.warning(
+                "the copy of a working ref could not be updated",
+                extra={"aegis_instance": instance.agent_id, "why": str(error)},
+            )
 
     async def take_in(self, instance: Instance, oid: str) -> str:
         """Copy a commit that the instance made into the repository; return why that failed, empty on success."""
@@ -96,7 +99,7 @@ class PrivateRefs:
                 await self._repository.take_in(self.git_folder(instance), [oid])
             except GitError as error:
                 self._refused[name] = (oid, error.message)
-                _log.warning("a commit is not taken in", extra={"aegis_instance": name, "why": error.message})
+                _log.warning("a commit could not be copied", extra={"aegis_instance": name, "why": error.message})
         refused, reason = self._refused.get(name, ("", ""))
         if refused == oid:
             return reason
@@ -120,7 +123,9 @@ class PrivateRefs:
             if await asyncio.to_thread(folder.exists):
                 await asyncio.to_thread(delete_tree, folder)
         except OSError as error:
-            _log.warning("copies of git's folders stay", extra={"aegis_path": str(folder), "why": str(error)})
+            _log.warning(
+                "copies of git's folders could not be deleted", extra={"aegis_path": str(folder), "why": str(error)}
+            )
 
 
 def _write_refs(folder: Path, refs: dict[str, str]) -> None:

@@ -111,8 +111,8 @@ class Quality:
         base = await self._results_of_base(run, commands)
         around = await self._runner.fingerprint(run)
         merged = await self._run_all(run, oid, commands, "merged")
-        if mended := [name for name in commands if _could_not(base[name]) and not _could_not(merged[name])]:
-            base = {**base, **await self._run_base_again(run, mended)}
+        if now_possible := [name for name in commands if _could_not(base[name]) and not _could_not(merged[name])]:
+            base = {**base, **await self._run_base_again(run, now_possible)}
         tree = await self._repository.tree_of(oid)
         for command in commands:
             self._outputs.save_base(base_key(tree, command, around), merged[command])
@@ -176,7 +176,7 @@ class Quality:
         except AegisError as error:
             _log.warning("QA of the base failed", extra={"run": run.run, "reason": error.message})
         except Exception:
-            _log.exception("QA of the base broke", extra={"run": run.run})
+            _log.exception("QA of the base failed unexpectedly", extra={"run": run.run})
 
     async def _results_of_base(self, run: Run, commands: Sequence[str], *, ahead: bool = False) -> Mapping[str, Kept]:
         """Return the result of each command on the base; run only those without a saved result.

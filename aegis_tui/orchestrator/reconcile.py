@@ -178,7 +178,7 @@ class Reconciler:
         except AegisError as error:
             await self._after_failure(effect, cause_of_failure(error))
         except Exception as error:
-            _log.exception("effect broke", extra={"effect": repr(effect)})
+            _log.exception("effect failed unexpectedly", extra={"effect": repr(effect)})
             await self._after_failure(effect, cause_of_failure(error))
         finally:
             self._running.pop(effect, None)

@@ -114,7 +114,7 @@ class Workflow:
             try:
                 await self._all_quiet()
             except AegisError as error:
-                _log.warning("the terminal server goes on: %s", error.message)
+                _log.warning("the terminal server could not be stopped: %s", error.message)
             await self._parts.gateway.close()
 
     async def _all_quiet(self) -> None:
@@ -227,7 +227,7 @@ async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> 
         except AegisError as error:
             _log.warning("loop failed: %s: %s", name, error.message)
         except Exception:
-            _log.exception("loop broke", extra={"loop": name})
+            _log.exception("loop failed unexpectedly", extra={"loop": name})
         with contextlib.suppress(TimeoutError):
             await asyncio.sleep(1.0)
 

@@ -91,7 +91,7 @@ class NoResultFiles:
 
 
 class MemoryGateway:
-    """A model gateway that only records what it was told to serve, and how often."""
+    """A model gateway that only records what it has to serve, and how often `serve` was called."""
 
     def __init__(self) -> None:
         self.served: tuple[Any, ...] | None = None

@@ -236,13 +236,13 @@ class MemoryRepository:
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
         """See `Repository.update_ref`."""
         if self.refs.get(ref) != expect:
-            raise Conflict(f"{ref} stands elsewhere", "look again")
+            raise Conflict(f"{ref} has moved", "read it again")
         self.refs[ref] = oid
 
     async def delete_ref(self, ref: str, expect: str) -> None:
         """See `Repository.delete_ref`."""
         if self.refs.get(ref) != expect:
-            raise Conflict(f"{ref} stands elsewhere", "look again")
+            raise Conflict(f"{ref} has moved", "read it again")
         del self.refs[ref]
 
     async def keep(self, run: str, name: str, oid: str) -> str:

@@ -244,7 +244,7 @@ def _find_section(name: str, script: Script, messages: Sequence[Message]) -> tup
     In a message with the script's marker, `on` is not tried: a brief may quote why an earlier attempt was rejected.
 
     Raises:
-        UsageError: No message starts a section.
+        UsageError: No message starts a section, and every section has an `on`.
     """
     start = next((section for section in script.scripts if section.on is None), None)
     for index in range(len(messages) - 1, -1, -1):

@@ -194,7 +194,7 @@ class ScratchWorkspace:
         raise TimeoutError(f"waited {timeout_s:.0f} s for {what}")
 
     def status(self) -> dict[str, Any]:
-        """Return the hub's `stage`, living `instances`, `locks` and `progress`; empty if no hub answers."""
+        """Return the hub's `stage`, `instances` (not the reclaimed ones), `locks` and `progress`; {} without a hub."""
         try:
             state = hub.state() if (hub := self.hub()) else None
         except AegisError:

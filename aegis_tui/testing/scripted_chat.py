@@ -21,7 +21,7 @@ FINGERPRINT = "scripted"
 
 
 class ChatError(Exception):
-    """A refusal in vLLM's form."""
+    """An error that is sent to the client in vLLM's form."""
 
     def __init__(
         self, message: str, *, status: int = 400, kind: str = "BadRequestError", param: str | None = None
