@@ -136,7 +136,7 @@ def test_what_is_not_plain_is_left_to_typer(words: list[str]) -> None:
         (["a.py", "--ttl", "nan"], "--ttl nan is not a number of seconds"),
         (["a.py", "--wait", "1e9"], "wait_s"),
         (["a.py", "--wait", "99999"], "wait_s"),
-        (["a.py", "--ttl", "0"], "a lock of 0.0 s is not possible"),
+        (["a.py", "--ttl", "0"], "a lock cannot last 0.0 s"),
         ([], "no path"),
     ],
 )

@@ -197,7 +197,7 @@ def test_a_person_locks_by_symbol_and_by_lines_and_is_told_what_there_is(workspa
             ("src/table.py", "SHARED", None),
             ("src/broken.py", "EXCLUSIVE", "1-2"),
         ]
-        assert taken["skipped"] == [{"path": "src/lib/base.py", "reason": "its time is over"}]
+        assert taken["skipped"] == [{"path": "src/lib/base.py", "reason": "it has expired"}]
         assert workspace.aegis("lock", "import", str(workspace.folder / "none.json")).code == 2
     finally:
         workspace.aegis("hub", "stop")

@@ -84,7 +84,7 @@ def test_a_write_outside_of_its_region_is_refused(play: Play) -> None:
         lock = await one.acquire_lock("a.py", symbol="first")
         with pytest.raises(StaleToken) as refused:
             await write(one, root, lock.token, CODE, CODE.replace("return 2", "return 3"))
-        assert "outside of first" in refused.value.message
+        assert "outside first" in refused.value.message
         assert not [event for event in await engine.events(0, 100) if event.type == "code:written"]
 
     play(scene)

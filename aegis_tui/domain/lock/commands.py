@@ -1,4 +1,4 @@
-"""The commands of locks."""
+"""The commands about locks: to acquire, renew, release and break them, and the hub's own for expiry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aegis_tui.domain.model import CommandData, Count, FrozenModel, Seconds
 
 
 class WantedResource(FrozenModel):
-    """A file, or a region of it, that a lock is wanted on."""
+    """A file, or a region of it, to lock."""
 
     path: PathText
     lines: tuple[Count, Count] | None = None
@@ -20,9 +20,9 @@ class WantedResource(FrozenModel):
 
 
 class LockAcquire(CommandData):
-    """All of the resources, or none.
+    """Acquire locks on all of the resources, or on none.
 
-    The hub fills `pinned` and `whole` by looking at the asker's files when a region is wanted; a client cannot.
+    Where a region is wanted, the hub reads the sender's files and sets `pinned` and `whole`; a client cannot set them.
     """
 
     type: Literal["lock:acquire"] = "lock:acquire"
@@ -34,13 +34,13 @@ class LockAcquire(CommandData):
     lines: tuple[Count, Count] | None = None
     symbol: Symbol | None = None
     pinned: tuple[Resource, ...] | None = None
-    """All that is wanted, each region with the lines it has now."""
+    """All wanted resources, each region with its current lines."""
     whole: tuple[str, ...] = ()
-    """Files that are locked as a whole, although a symbol was named, because they do not parse."""
+    """Files that are locked as a whole although a symbol was named, because they cannot be parsed."""
 
 
 class LockRenew(CommandData):
-    """Start a lock's TTL again."""
+    """Restart the TTL of a lock, named by `lock_id` or `path`; `token` must be its current one."""
 
     type: Literal["lock:renew"] = "lock:renew"
     lock_id: Name | None = None
@@ -50,7 +50,10 @@ class LockRenew(CommandData):
 
 
 class LockRelease(CommandData):
-    """Give a lock back, the token says which grant is meant; or give up an own `request`, waiting or granted."""
+    """Release the sender's locks that `lock_id` or `path` names, or cancel its `request`, waiting or granted.
+
+    Where `token` is given, only the lock with that token is released.
+    """
 
     type: Literal["lock:release"] = "lock:release"
     lock_id: Name | None = None
@@ -60,7 +63,7 @@ class LockRelease(CommandData):
 
 
 class LockBreak(CommandData):
-    """A person takes another's lock away."""
+    """End a lock of any instance; only a person may."""
 
     type: Literal["lock:break"] = "lock:break"
     lock_id: Name
@@ -68,7 +71,7 @@ class LockBreak(CommandData):
 
 
 class LockExpire(CommandData):
-    """A lock's TTL has passed."""
+    """End a lock whose TTL has passed."""
 
     type: Literal["lock:expire"] = "lock:expire"
     lock_id: str
@@ -76,7 +79,7 @@ class LockExpire(CommandData):
 
 
 class WaitExpire(CommandData):
-    """A wait's time-out has passed."""
+    """End the wait of a request whose timeout has passed."""
 
     type: Literal["wait:expire"] = "wait:expire"
     agent_id: str

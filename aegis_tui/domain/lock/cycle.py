@@ -10,13 +10,14 @@ from aegis_tui.domain.lock.wait import Wait
 
 
 def find_cycle(table: LockTable, asked: Wait) -> tuple[str, ...]:
-    """The shortest chain of instances that wait for each other and would be closed by this request.
+    """Return the shortest cycle of waiting instances that this request would close.
 
-    Edges go to holders and to the requests ahead in the queue, and from those whom the request itself would put back.
-    One instance is one node: all that it waits for counts, because it gives nothing back while it waits.
+    An instance waits for the holders and for the requests ahead of its own in the queue; it waits for the asker also
+    where the new request would go ahead of its own. All requests of an instance count as one node of the graph,
+    because it releases nothing while it waits.
 
     Returns:
-        The asker first, then whom each waits for; empty when there is no cycle.
+        Agent ids, the asker first, each followed by one that it waits for; empty when there is no cycle.
     """
     came_from: dict[str, str] = {}
     queue = deque([asked.agent_id])
@@ -31,7 +32,7 @@ def find_cycle(table: LockTable, asked: Wait) -> tuple[str, ...]:
 
 
 def _waits_for(table: LockTable, agent_id: str, asked: Wait, *, known: Container[str]) -> set[str]:
-    """Whom the instance waits for, without those already known: a queue of n on one file has n * n edges."""
+    """The agents that the instance waits for, without the `known` ones: a queue of n on one file has n * n edges."""
     own = table.waits_of(agent_id)
     if agent_id == asked.agent_id:
         own.append(asked)

@@ -1,6 +1,6 @@
-"""How locks and waits end, and what a lock is good for while it lasts: pure decisions over a `LockTable`.
+"""How locks and waits end, how a lock is renewed, and whether a token is current: pure decisions over a `LockTable`.
 
-Every function looks at the table, changes nothing, and returns the events to log, in order, or raises the refusal.
+Each function reads the table, changes nothing, and returns the events to log, in order, or raises the refusal.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check_ttl(ttl_s: float) -> None:
         UsageError: It is not over 0 and at most `MAX_TTL_S`.
     """
     if not 0 < ttl_s <= MAX_TTL_S:
-        raise UsageError(f"a lock of {ttl_s} s is not possible", f"over 0 and at most {MAX_TTL_S:g} seconds; renew it")
+        raise UsageError(f"a lock cannot last {ttl_s} s", f"give more than 0 and at most {MAX_TTL_S:g} seconds")
 
 
 def release(
@@ -46,18 +46,18 @@ def release(
     token: int | None = None,
     reason: str = "release",
 ) -> list[Draft]:
-    """Give back one lock by id, or the asker's own locks on a path.
+    """Release one lock by id, or the asker's own locks on a path.
 
     Args:
         table: State after the last logged event.
         agent_id: The asker.
         lock_id: The lock; or
         path: all of the asker's locks on exactly this path and its regions.
-        token: Where given, it must be the token of the lock (compare and swap).
-        reason: Told to the others.
+        token: Where given, only the lock with this token is released (compare and swap).
+        reason: Why, for the event.
 
     Raises:
-        StaleToken: The lock has ended, or is a newer one.
+        StaleToken: No such lock is held, or none with this token.
         Refused: Somebody else holds it.
         UsageError: Not exactly one of `lock_id` and `path`.
     """
@@ -74,18 +74,18 @@ def renew(
     token: int | None = None,
     ttl_s: float | None = None,
 ) -> list[Draft]:
-    """Let one lock by id, or the asker's own locks on a path, run for `ttl_s` more seconds; tokens stay.
+    """Restart the TTL of one lock by id, or of the asker's own locks on a path. Their tokens stay the same.
 
     Args:
         table: State after the last logged event.
         agent_id: The asker.
         lock_id: The lock; or
         path: all of the asker's locks on exactly this path and its regions.
-        token: Where given, it must be the token of the lock.
-        ttl_s: In seconds from now, over 0 and at most `MAX_TTL_S`; None repeats the lock's own.
+        token: Where given, only the lock with this token is renewed.
+        ttl_s: In seconds from now, over 0 and at most `MAX_TTL_S`; None keeps the TTL of each lock.
 
     Raises:
-        StaleToken: The lock has ended, or is a newer one.
+        StaleToken: No such lock is held, or none with this token, or its region is stale.
         Refused: Somebody else holds it.
         UsageError: Not exactly one of `lock_id` and `path`, or a duration out of range.
     """
@@ -93,7 +93,7 @@ def renew(
         check_ttl(ttl_s)
     locks = [lock for lock in _own(table, agent_id, lock_id=lock_id, path=path, token=token) if not lock.stale]
     if not locks:
-        raise StaleToken(f"{lock_id or path} is stale: its lines are gone", REACQUIRE_HINT, token=token)
+        raise StaleToken(f"{lock_id or path} is stale: a write changed its lines", REACQUIRE_HINT, token=token)
     return [
         (agent_id, LockRenewed(lock_id=lock.lock_id, token=lock.token, ttl_s=lock.ttl_s if ttl_s is None else ttl_s))
         for lock in locks
@@ -107,7 +107,7 @@ def _own(table: LockTable, agent_id: str, *, lock_id: str | None, path: str | No
     elif path is not None and lock_id is None:
         found = [lock for lock in table.locks_on(path) if lock.resource.path == path]
     else:
-        raise UsageError("a lock is named by its id or by its path", "give one of the two")
+        raise UsageError("a lock is named either by its id or by its path", "give exactly one of the two")
     own = [lock for lock in found if lock.agent_id == agent_id]
     if found and not own:
         raise Refused(f"{found[0].agent_id} holds {found[0].resource}, not you", LIST_HINT, held_by=found[0].agent_id)
@@ -118,7 +118,7 @@ def _own(table: LockTable, agent_id: str, *, lock_id: str | None, path: str | No
 
 
 def break_lock(table: LockTable, by: str, lock_id: str, reason: str) -> list[Draft]:
-    """End somebody's lock; whether `by` may do that is the caller's question.
+    """End a lock of any holder. The caller checks whether `by` may do that.
 
     Raises:
         StaleToken: The lock has ended already.
@@ -132,13 +132,13 @@ def break_lock(table: LockTable, by: str, lock_id: str, reason: str) -> list[Dra
 
 
 def expire(table: LockTable, lock_id: str, token: int) -> list[Draft]:
-    """End a lock whose time has run out; nothing when that lock is no longer the one of the token."""
+    """End a lock whose TTL has passed. Returns nothing when the lock has ended or has another token."""
     lock = table.find(lock_id)
     return [] if lock is None or lock.token != token else [(lock.agent_id, _expired(lock))]
 
 
 def withdraw(table: LockTable, agent_id: str, request_id: str, code: WithdrawnCode) -> list[Draft]:
-    """End a wait without a grant, and say what was in its way; nothing when it does not wait."""
+    """End a wait without a grant; after a TIMEOUT the event says what blocked it. Nothing when it does not wait."""
     wait = table.waiting(agent_id, request_id)
     if wait is None:
         return []
@@ -148,16 +148,16 @@ def withdraw(table: LockTable, agent_id: str, request_id: str, code: WithdrawnCo
 
 
 def give_up(table: LockTable, agent_id: str, request_id: str) -> list[Draft]:
-    """The asker no longer wants what it asked for by that request: it waits no longer, and its locks are given back.
+    """Cancel a request: end its wait, or release the locks that it was granted.
 
-    Nothing when the request is not known; a late answer and a lost connection need no other case.
+    Returns nothing when the request is not known, so a late reply or a lost connection needs no special case.
     """
     granted: list[Draft] = [(agent_id, released(lock, "release")) for lock in table.granted(agent_id, request_id)]
     return withdraw(table, agent_id, request_id, "CANCELLED") or granted
 
 
 def drop_holder(table: LockTable, agent_id: str, reason: str) -> list[Draft]:
-    """End all that an instance waits for and holds, because its session ended.
+    """End all waits and locks of an instance, because its session ended.
 
     Args:
         table: State after the last logged event.
@@ -175,9 +175,9 @@ def drop_holder(table: LockTable, agent_id: str, reason: str) -> list[Draft]:
 
 
 def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> Lock:
-    """The instance's own current lock on the path, or on a region of it, that was granted with exactly this token.
+    """Return the instance's current lock with this token on the path, a region of it, or a directory above it.
 
-    A higher token is refused like a lower one: the token names one grant (LOCK-3). The caller looks at the mode.
+    A higher token is refused like a lower one: the token names one grant (LOCK-3). The caller checks the mode.
 
     Raises:
         StaleToken: There is no such lock now, or its region is stale.
@@ -190,7 +190,7 @@ def check_token(table: LockTable, agent_id: str, *, path: str, token: int) -> Lo
 
 
 def released(lock: Lock, reason: str) -> LockReleased:
-    """The event that ends a lock as given back."""
+    """The event that records the release of a lock."""
     path, region = lock.resource.path, lock.resource.region
     return LockReleased(lock_id=lock.lock_id, path=path, region=region, token=lock.token, reason=reason)
 

@@ -1,6 +1,6 @@
-"""Which EXCLUSIVE locks ended lately: a write is told a little after it was made, often after its lock was given back.
+"""The EXCLUSIVE locks that ended recently: the hub learns of a write a little later, often after its lock was released.
 
-Bounded; an instance and a path are kept once, with the newest end.
+The number is limited; for each instance and path only the newest end is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from aegis_tui.domain.lock.model import Lock, LockMode
 from aegis_tui.domain.path.file_name import is_below
 
 KEPT_ENDS: Final = 500
-"""How many pairs of instance and path are remembered."""
+"""How many pairs of instance and path are kept."""
 
 
 class EndedLocks:
@@ -22,7 +22,7 @@ class EndedLocks:
         self._ends: dict[tuple[str, str], int] = {}
 
     def note(self, lock: Lock | None, seq: int) -> None:
-        """A lock ended with event `seq`."""
+        """Record that a lock ended with event `seq`; None and locks in other modes are ignored."""
         if lock is None or lock.mode is not LockMode.EXCLUSIVE:
             return
         key = (lock.resource.path, lock.agent_id)
@@ -37,7 +37,7 @@ class EndedLocks:
         Args:
             path: Relative to the repository, in NFC.
             after: Number of an event.
-            is_holder: Whose locks count, by agent id.
+            is_holder: Agent id -> whether the locks of that agent count.
         """
         return any(
             seq > after and (path == locked or is_below(path, locked)) and is_holder(agent_id)
@@ -45,12 +45,12 @@ class EndedLocks:
         )
 
     def dump(self) -> list[list[Any]]:
-        """A plain form for snapshots, oldest first."""
+        """Return the ends as plain values for a snapshot, oldest first."""
         return [[path, agent_id, seq] for (path, agent_id), seq in self._ends.items()]
 
     @classmethod
     def load(cls, plain: list[list[Any]]) -> EndedLocks:
-        """The record that `dump` described."""
+        """Rebuild the record from what `dump` returned."""
         ended = cls()
         ended._ends = {(path, agent_id): seq for path, agent_id, seq in plain}
         return ended

@@ -12,7 +12,7 @@ from aegis_tui.domain.model import EventData
 
 
 class LockAcquired(EventData):
-    """A lock was granted. One event a resource; the locks of one request follow each other."""
+    """A lock was granted. A request for several resources leads to one event for each."""
 
     type: Literal["lock:acquired"] = "lock:acquired"
     lock_id: str
@@ -20,19 +20,19 @@ class LockAcquired(EventData):
     region: Region | None
     lock_type: LockMode
     token: int
-    """Fencing token: the seq of this very event."""
+    """Fencing token: the seq of this event."""
     ttl_s: float
     request_id: str
     waited: bool
     review_blob: str | None = None
     base_oid: str | None = None
-    """The blob that the region was resolved on; None for a whole file, or where the file was not read."""
+    """Id of the blob that the region was resolved on; None for a whole file, or where the file was not read."""
     views: tuple[View, ...] = ()
-    """The lines of the region in that blob, then in others that regions of the file are known in."""
+    """The lines of the region in that blob, then in other contents of the file."""
 
 
 class LockMoved(EventData):
-    """A region's file was written: where the region is in the new content, or that it is stale (LOCK-1)."""
+    """The file of a locked region was written: says where the region is now, or that it is stale (LOCK-1)."""
 
     type: Literal["lock:moved"] = "lock:moved"
     lock_id: str
@@ -40,31 +40,31 @@ class LockMoved(EventData):
     region: Region
     token: int
     base_oid: str
-    """The blob that was written."""
+    """Blob id of the new content."""
     spans: tuple[Span, ...] = ()
-    """The lines of the region in it; empty when it is stale."""
+    """The lines of the region in the new content; empty when it is stale."""
     stale: bool = False
     own: bool = False
     """Whether the content is in the holder's own checkout."""
 
 
 class LockWaitMoved(EventData):
-    """The file of a region that is waited for was written: where the region is in the new content."""
+    """The file of a region that a request waits for was written: says where the region is in the new content."""
 
     type: Literal["lock:wait_moved"] = "lock:wait_moved"
     request_id: str
     path: str
     region: Region
-    """The region as it was named until now."""
+    """The region as it was before the write."""
     base_oid: str
-    """The blob that was written."""
+    """Blob id of the new content."""
     spans: tuple[Span, ...]
     own: bool = False
-    """Whether the content is in the waiter's own checkout: its lines are named anew then."""
+    """Whether the content is in the waiter's own checkout: then a region of lines takes its new lines."""
 
 
 class LockQueued(EventData):
-    """A request waits; `holder` is the instance in its way."""
+    """A lock request was queued; `holder` is the instance that blocks it."""
 
     type: Literal["lock:queued"] = "lock:queued"
     request_id: str
@@ -74,13 +74,13 @@ class LockQueued(EventData):
     ttl_s: float
     wait_s: float
     position: int
-    """1 for the next in line."""
+    """Place in the queue: 1 for the next request."""
     holder: str
     review_blobs: dict[str, str] = Field(default_factory=dict)
 
 
 class LockReleased(EventData):
-    """A lock was given back by its holder, or for it (`reason`)."""
+    """A lock was released by its holder, or on its behalf; `reason` says why."""
 
     type: Literal["lock:released"] = "lock:released"
     lock_id: str
@@ -91,7 +91,7 @@ class LockReleased(EventData):
 
 
 class LockRenewed(EventData):
-    """A lock runs for `ttl_s` more seconds, from now."""
+    """The TTL of a lock was restarted: it lasts `ttl_s` seconds from this event."""
 
     type: Literal["lock:renewed"] = "lock:renewed"
     lock_id: str
@@ -100,7 +100,7 @@ class LockRenewed(EventData):
 
 
 class LockExpired(EventData):
-    """A lock ended because its time, or the session of its holder, did."""
+    """A lock ended because its TTL passed or the session of its holder was lost."""
 
     type: Literal["lock:expired"] = "lock:expired"
     lock_id: str
@@ -110,7 +110,7 @@ class LockExpired(EventData):
 
 
 class LockBroken(EventData):
-    """A person ended somebody's lock."""
+    """A person ended a lock; `by` is the person, `agent_id` of the event the holder."""
 
     type: Literal["lock:broken"] = "lock:broken"
     lock_id: str
@@ -122,7 +122,7 @@ class LockBroken(EventData):
 
 
 class LockDeadlock(EventData):
-    """A request was refused because waiting would have closed this cycle; the asker comes first."""
+    """A lock request was refused because of a deadlock: its wait would have closed this cycle, the asker first."""
 
     type: Literal["lock:deadlock"] = "lock:deadlock"
     request_id: str
@@ -130,11 +130,11 @@ class LockDeadlock(EventData):
 
 
 WithdrawnCode = Literal["TIMEOUT", "DEADLOCK", "GONE", "PARTITION", "CANCELLED"]
-"""Why a wait ended: too late, a cycle, session over, partition taken away meanwhile, or given up by the asker."""
+"""Why a wait ended: its timeout passed, a deadlock, the session ended, the partition changed, or it was cancelled."""
 
 
 class LockWithdrawn(EventData):
-    """A request waits no longer and was not granted; the other fields say what was in its way, as far as known."""
+    """A request no longer waits and was not granted; the other fields say what blocked it, where that is known."""
 
     type: Literal["lock:withdrawn"] = "lock:withdrawn"
     request_id: str
@@ -147,7 +147,7 @@ class LockWithdrawn(EventData):
 
 
 class LockDenied(EventData):
-    """An immediate refusal, logged so that contention can be counted (LOCK-7)."""
+    """A lock request was refused at once; logged so that contention can be counted (LOCK-7)."""
 
     type: Literal["lock:denied"] = "lock:denied"
     path: str
@@ -169,4 +169,4 @@ LockEvent = (
     | LockWithdrawn
     | LockDenied
 )
-"""Every event of this noun, for the discriminated union of the log."""
+"""Every lock event, for the discriminated union of the log."""

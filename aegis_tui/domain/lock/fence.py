@@ -1,8 +1,8 @@
-"""What was written under which fencing token, by whom, in the order of the log (LOCK-3).
+"""The fencing tokens that were granted and the writes made under them, in the order of the log (LOCK-3).
 
-A token is good for a hand-in when it was granted to an instance that works on the piece. Bytes are good when they are
-those of the last write under a lock, or that write brought onto what was composed since. A piece is overtaken where
-somebody with a newer token wrote the file after it and is composed already: then its merge must keep those lines.
+A submission may use a token that was granted to an instance of its piece. Its bytes are accepted when they are those
+of the last write under a lock, or that write rebased onto what was merged since. A piece is overtaken where another
+piece wrote the file later, under a newer token, and is already merged: then its own merge must keep those lines.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ class FencedWrite(FrozenModel):
     file: str
     token: int
     base_oid: str | None = None
-    """What was there before; None where the writer did not say, or there was no file."""
+    """Blob id of the content before; None where the writer did not send it, or there was no file."""
     new_oid: str
 
 
 class PieceFences(NamedTuple):
-    """What is known of the locked writes of one piece."""
+    """The locked writes of one piece, and the writes that overtook them."""
 
     writes: dict[str, tuple[FencedWrite, ...]]
-    """Those of its instances by file, in the order of the log."""
+    """The writes of its instances by file, in the order of the log."""
     overtaken: dict[str, FencedWrite]
-    """By file the newest write of another piece that is composed and came after those."""
+    """By file the newest write of another piece that is merged and came after those."""
     forks: tuple[str, ...]
     """The commits that its instances started from."""
 
 
 NO_FENCES = PieceFences({}, {}, ())
-"""Of a piece that wrote nothing under a lock."""
+"""The value for a piece that wrote nothing under a lock."""
 
 
 class FenceTable:
-    """Tokens granted and writes made under them, until the run is put away."""
+    """The tokens granted in the current run and the writes made under them."""
 
     def __init__(self) -> None:
         self.writes: list[FencedWrite] = []
@@ -52,27 +52,27 @@ class FenceTable:
         self._granted: dict[str, set[int]] = {}
 
     def grant(self, agent_id: str, token: int) -> None:
-        """A lock was granted."""
+        """Record that an instance was granted a lock with this token."""
         self._granted.setdefault(agent_id, set()).add(token)
 
     def write(self, seq: int, agent_id: str, data: CodeWritten) -> None:
-        """Something was written under a token that was current then."""
+        """Record a write under a token that was current then; `seq` is its event."""
         fields = data.model_dump(include={"file", "token", "base_oid", "new_oid"})
         self.writes.append(FencedWrite(seq=seq, agent_id=agent_id, **fields))
         self._counts[agent_id] += 1
 
     def writes_of(self, agent_id: str) -> int:
-        """How many writes of an instance are remembered."""
+        """Return how many writes of an instance are recorded."""
         return self._counts[agent_id]
 
     def clear(self) -> None:
-        """Forget all: the run whose pieces it was about is put away."""
+        """Remove all tokens and writes; called when the run has finished."""
         self.writes.clear()
         self._counts.clear()
         self._granted.clear()
 
     def granted_to(self, agents: Iterable[str]) -> frozenset[int]:
-        """Every token that one of them was granted."""
+        """Every token that was granted to one of these instances."""
         return frozenset().union(*(self._granted.get(agent, ()) for agent in agents))
 
     def writes_to(self, path: str, *, ignore_case: bool = False) -> list[FencedWrite]:
@@ -81,7 +81,7 @@ class FenceTable:
         return [item for item in self.writes if path_key(item.file, ignore_case=ignore_case) == key]
 
     def dump(self) -> dict[str, Any]:
-        """A plain form for snapshots."""
+        """Return the table as plain values for a snapshot."""
         return {
             "writes": [item.model_dump(mode="json") for item in self.writes],
             "granted": {agent: sorted(tokens) for agent, tokens in sorted(self._granted.items())},
@@ -89,7 +89,7 @@ class FenceTable:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> FenceTable:
-        """The table that `dump` described."""
+        """Rebuild the table from what `dump` returned."""
         table = cls()
         table.writes = [FencedWrite.model_validate(item) for item in plain["writes"]]
         table._counts = Counter(item.agent_id for item in table.writes)
@@ -98,23 +98,23 @@ class FenceTable:
 
 
 def lines_of(content: bytes) -> list[bytes]:
-    """The lines of a content, without their ends; empty ones say nothing and are left out."""
+    """Return the lines of a content without line ends; blank lines are left out."""
     return [line for raw in content.split(b"\n") if (line := raw.rstrip(b"\r")).strip()]
 
 
 def only_written(handed: bytes, base: bytes, written: Iterable[bytes]) -> bool:
-    """Whether every line that a hand-in adds to its base was written under a lock."""
+    """Whether every line that a submission adds to its base was written under a lock; blank lines do not count."""
     known = set(lines_of(base)).union(*map(lines_of, written))
     return known.issuperset(lines_of(handed))
 
 
 def dropped_lines(composed: bytes, merged: bytes, seen: Collection[bytes]) -> list[bytes]:
-    """Lines that are composed, that a merge would take away, and that its writer never had before it.
+    """Return the lines on the working ref that a merge would remove although its writer never had them.
 
     Args:
-        composed: What the working ref has.
-        merged: What it would have.
-        seen: Contents that the writer started from or wrote over.
+        composed: The file on the working ref now.
+        merged: The file after the merge.
+        seen: Contents that the writer started from or overwrote.
     """
     kept = set(lines_of(merged)).union(*map(lines_of, seen))
     return [line for line in lines_of(composed) if line not in kept]

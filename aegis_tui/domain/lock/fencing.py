@@ -1,9 +1,9 @@
-"""Fencing where work is taken over: at hand-in and at composition (LOCK-3).
+"""Check fencing tokens when a piece is submitted and when it is merged (LOCK-3).
 
-Pieces are merged, not copied over each other, so a token that is older than somebody else's is not stale by itself:
-two instances that changed different lines under the same lock, one after the other, are both right in either order.
-Stale is a token nobody was granted for the piece, bytes that were not written under a lock, and a merge that would take
-away lines that are composed under a newer token.
+Pieces are merged, not copied over each other, so a token that is older than another's is not stale by itself: two
+instances that changed different lines under the same lock, one after the other, are both right in either order.
+Refused are a token that nobody was granted for the piece, bytes that were not written under a lock, and a merge that
+would remove lines that were merged under a newer token.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from aegis_tui.errors import StaleToken
 
 
 def check_tokens(workspace: Workspace, piece: Piece, tokens: Iterable[int]) -> None:
-    """Return if each token was granted to an instance that works on the piece, or did.
+    """Check that each token was granted to an instance that works, or worked, on the piece.
 
     Raises:
-        StaleToken: One was not; a token stays good after its lock was released.
+        StaleToken: One was not. A token stays valid after its lock was released.
     """
     unknown = sorted(set(tokens) - workspace.fences.granted_to(piece.agents))
     if unknown:
@@ -40,14 +40,14 @@ def _writes(workspace: Workspace, run: Run, piece: Piece, path: str) -> list[Fen
 def fence_finding(
     workspace: Workspace, run: Run, piece: Piece, path: str, *, answers: Sequence[str] | None
 ) -> Finding | None:
-    """What is wrong with a handed-in file that needs a lock; None when nothing is.
+    """Return what is wrong with a submitted file that needs a lock; None when nothing is.
 
     Args:
         workspace: State after the last logged event.
         run: The run of the piece.
-        piece: What is handed in.
+        piece: The submitted piece.
         path: The file.
-        answers: Ids of locked writes that the bytes answer to; None when there are no bytes: it is deleted.
+        answers: Blob ids of the locked writes that the submitted bytes match; None when the file is deleted.
     """
     mine = _writes(workspace, run, piece, path)
     if not {item.token for item in mine} & set(piece.tokens):
@@ -64,7 +64,7 @@ def fence_finding(
 
 
 def piece_fences(workspace: Workspace, run: Run, piece: Piece) -> PieceFences:
-    """What is known of the locked writes of a piece, for those who look at its bytes."""
+    """Collect what is known of the locked writes of a piece, for the checks of its bytes."""
     paths = dict.fromkeys(item.file for item in workspace.fences.writes if item.agent_id in piece.agents)
     instances = [workspace.get_instance(agent) for agent in piece.agents]
     return PieceFences(
@@ -75,7 +75,7 @@ def piece_fences(workspace: Workspace, run: Run, piece: Piece) -> PieceFences:
 
 
 def _overtaker(workspace: Workspace, run: Run, piece: Piece, path: str) -> FencedWrite | None:
-    """The newest write of another composed piece, under a newer token and after the last of this piece."""
+    """The newest write to the file by another merged piece, made after the last write of this piece, if any."""
     composed = {
         agent: other
         for other in run.pieces.values()
@@ -92,17 +92,21 @@ def _overtaker(workspace: Workspace, run: Run, piece: Piece, path: str) -> Fence
 
 
 def stale_at_composition(workspace: Workspace, run: Run, piece: Piece, kept: Iterable[str]) -> list[Finding]:
-    """The files of an accepted piece whose token is stale now: overtaken, and not known to keep what overtook it."""
+    """Return a finding for each file of an accepted piece whose token is stale now.
+
+    That is a file that another merged piece wrote later under a newer token, and that is not in `kept`: the files in
+    which the merge is known to keep those lines.
+    """
     overtaken = piece_fences(workspace, run, piece).overtaken
     known = set(kept)
     return [overtaken_finding(path, by) for path, by in overtaken.items() if path in piece.files and path not in known]
 
 
 def overtaken_finding(path: str, by: FencedWrite) -> Finding:
-    """What a worker is told of a file that would take composed lines away."""
+    """Return the finding for a file whose merge would remove lines that were merged under a newer token."""
     msg = (
-        f"STALE: {by.agent_id} has written it since under the newer token {by.token}, which is composed, and this "
-        "would take its lines away. Rebase, and write both changes with the edit or write tool, which takes the lock"
+        f"STALE: {by.agent_id} has written it since under the newer token {by.token}; that write is merged, and "
+        "this would remove its lines. Rebase, and write both changes with the edit or write tool, which takes the lock"
     )
     return Finding(type="lock", file=path, msg=msg)
 
@@ -110,6 +114,6 @@ def overtaken_finding(path: str, by: FencedWrite) -> Finding:
 def stale_crossings(
     workspace: Workspace, run: Run, piece: Piece, overlaps: Iterable[Overlapping]
 ) -> list[tuple[str, FencedWrite]]:
-    """Crossed files whose other side was written under a newer token, each with that write."""
+    """Return the overlapping files that another merged piece wrote later under a newer token, with that write."""
     overtaken = piece_fences(workspace, run, piece).overtaken
     return [(path, overtaken[path]) for path in sorted({item.path for item in overlaps}) if path in overtaken]

@@ -1,6 +1,6 @@
-"""Who gets a lock, who waits, who is refused: pure decisions over a `LockTable`.
+"""Decide who gets a lock, who waits and who is refused: pure functions over a `LockTable`.
 
-Every function looks at the table, changes nothing, and returns the events to log, in order, or raises the refusal.
+Each function reads the table, changes nothing, and returns the events to log, in order, or raises the refusal.
 The caller logs them, applies them, and calls `promote` until it returns nothing.
 """
 
@@ -34,7 +34,7 @@ def acquire(
 ) -> list[Draft]:
     """Grant all of the resources, or queue the request as a whole, or refuse it.
 
-    What the instance already holds strongly enough is not granted again: the caller answers with `table.held_by`.
+    What the instance already holds in a strong enough mode is not granted again; `table.held_by` finds those locks.
 
     Args:
         table: State after the last logged event.
@@ -43,24 +43,25 @@ def acquire(
         resources: What is wanted, in any order.
         mode: One mode for all of them.
         ttl_s: How long the locks last, in seconds, over 0 and at most `MAX_TTL_S`.
-        wait_s: How long to wait, in seconds; 0 or None is a try.
+        wait_s: How long to wait, in seconds; 0 or None does not wait.
         seq: Number of the last logged event; the tokens follow from it.
         review_blobs: Path -> id of the blob that a REVIEW lock reads.
 
     Returns:
-        Grants, or one `LockQueued`, or nothing when there is nothing to do.
+        One grant for each resource, after the releases of the locks that it replaces; or one `LockQueued`; or nothing
+        when there is nothing to do.
 
     Raises:
-        LockRefused: HELD: in the way and the caller does not wait. UPGRADE: another holder waits to upgrade the same
-            thing. DEADLOCK: waiting would close a cycle (LOCK-4).
+        LockRefused: HELD: another instance blocks it and the caller does not wait. UPGRADE: another holder already
+            waits to upgrade the same resource. DEADLOCK: waiting would close a cycle (LOCK-4).
         UsageError: No resources, or a duration out of range.
     """
     check_ttl(ttl_s)
     if wait_s is not None and not (wait_s >= 0 and math.isfinite(wait_s)):
-        raise UsageError(f"a wait of {wait_s} s is not a duration", "give 0 or more seconds")
+        raise UsageError(f"a request cannot wait {wait_s} s", "give 0 or more seconds")
     wanted = sorted(set(resources), key=lambda resource: resource.sort_key)
     if not wanted:
-        raise UsageError("a lock request without a resource", "name at least one path")
+        raise UsageError("the lock request names no resource", "name at least one path")
     if table.granted(agent_id, request_id) or table.waiting(agent_id, request_id):
         return []
     wait = Wait(
@@ -85,7 +86,7 @@ def _grant_or_queue(table: LockTable, wait: Wait, needed: list[Resource], *, seq
     found = obstacle(table, wait)
     if found is not None and not wait.wait_s:
         raise _refusal(table, wait, found, code="HELD")
-    # Who waits for nobody closes no cycle: that is most of all requests
+    # A request that waits for nobody cannot close a cycle; most requests are such
     is_waiting = found is not None or table.waits_of(wait.agent_id)
     if is_waiting and (cycle := find_cycle(table, wait)):
         message = f"waiting for {found.at} would close a cycle" if found else "the upgrade would close a cycle"
@@ -122,7 +123,7 @@ def _rank(table: LockTable, agent_id: str, resource: Resource, mode: LockMode) -
 
 
 def _refuse_second_upgrade(table: LockTable, wait: Wait) -> None:
-    """Two holders that wait for each other to give up the same thing never end; the second is told at once."""
+    """Refuse the request if another holder waits to upgrade the same resource: both would wait for each other."""
     for resource in _upgrades(wait):
         for other in table.waits_ahead_of(wait):
             if any(resource.overlaps(theirs) for theirs in _upgrades(other)):
@@ -148,7 +149,10 @@ def _refusal(table: LockTable, wait: Wait, found: Obstacle, *, code: Literal["HE
 def _grants(
     table: LockTable, wait: Wait, resources: Iterable[Resource], *, seq: int, waited: bool, before: int = 0
 ) -> list[Draft]:
-    """One grant a resource, after `before` drafts; a weaker lock of the asker on the very same resource ends first."""
+    """Draft one grant for each resource, after the releases of the asker's locks that it replaces, or that are stale.
+
+    `before` is the number of events that are logged before these; the tokens follow from it.
+    """
     drafts: list[Draft] = []
     ended: set[str] = set()
     for resource in resources:
@@ -189,19 +193,20 @@ def promote(
 ) -> list[Draft]:
     """Grant the waiting requests that nothing blocks; call again after applying, until it returns nothing.
 
-    Whether a waiter still wants and may have the lock is asked at this very moment, not when it was queued: etcd
-    granted locks to dead sessions for want of that (etcd issue 11456).
+    Whether a waiter lives and may still have the lock is checked now, not when it was queued: etcd granted locks to
+    dead sessions because it did not check (etcd issue 11456).
 
     Args:
         table: State after the last logged event.
         seq: Number of the last logged event.
-        alive: Agent id -> whether its session lives.
+        alive: Agent id -> whether its session is alive.
         lapsed: Agent id and request id -> whether the wait has run out.
-        may: Whether the partition still lets that request have what it wants.
+        may: Whether the partition still permits the request.
 
     Returns:
-        Withdrawals of waiters that are gone (GONE), too late (TIMEOUT) or may no longer (PARTITION), or else grants:
-        at most one request an instance, because its next one may rest on the locks of this one.
+        Withdrawals of requests whose instance is gone (GONE), whose wait has run out (TIMEOUT) or which the partition
+        no longer permits (PARTITION). If there are none: grants for at most one request of each instance, because its
+        next request may depend on these locks.
     """
     if not (ready := table.ready()):
         return []

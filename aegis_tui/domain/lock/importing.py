@@ -1,7 +1,7 @@
-"""Locks as older tools wrote them into `_locks.json` files, read liberally (LOCK-5).
+"""Read the locks that older tools wrote into `_locks.json` files, in any of their forms (LOCK-5).
 
-A file is a table from path to lock, or a list of locks that name their path; either may stand below `locks`. Every
-field has several spellings, see the tables here. What is not understood is said, not guessed.
+A file is a table from path to lock, or a list of locks that name their path; either may be under the key `locks`.
+Every field has several spellings, see the tables here. An entry that is not understood is reported, not guessed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MODES: Final[Mapping[str, LockMode]] = {
     **dict.fromkeys(("shared", "read", "s"), LockMode.SHARED),
     "review": LockMode.REVIEW,
 }
-_FORM: Final = "a table of path to lock, or a list of locks"
+_FORM: Final = "it must be a table of path to lock, or a list of locks"
 _MILLISECONDS: Final = 1e11
 """Numbers above count milliseconds since 1970; as seconds this would be the year 5138."""
 
@@ -40,23 +40,23 @@ class OldLock:
     """One lock of an old file that still has time left."""
 
     holder: str
-    """As the file names it; empty when it does not."""
+    """The holder as the file names it; empty when it names none."""
     resource: Resource
     mode: LockMode
     ttl_s: float
-    """What is left of its time, at most `MAX_TTL_S`."""
+    """The time that is left, at most `MAX_TTL_S`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An entry that is not taken over, and why."""
+    """An entry that is not imported, and why."""
 
     path: str
     reason: str
 
 
 def read_old_file(content: bytes) -> object:
-    """The JSON value in a file, with or without a byte order mark.
+    """Return the JSON value of a file, with or without a byte order mark.
 
     Raises:
         UsageError: Not JSON, not UTF-8, or nested too deeply.
@@ -70,11 +70,11 @@ def read_old_file(content: bytes) -> object:
 
 
 def parse_old_locks(data: object, *, now: datetime) -> tuple[list[OldLock], list[Skipped]]:
-    """The locks in a file, and what is left out of it.
+    """Return the locks in a file that still have time left, and the entries that are skipped.
 
     Args:
-        data: The file as JSON gave it.
-        now: The wall clock, with its zone.
+        data: The JSON value of the file, from `read_old_file`.
+        now: The current time, with its time zone.
 
     Raises:
         UsageError: It is neither a table nor a list.
@@ -85,7 +85,7 @@ def parse_old_locks(data: object, *, now: datetime) -> tuple[list[OldLock], list
         try:
             locks.append(_lock(path, _fields(entry), now))
         except ValidationError:
-            skipped.append(Skipped(path, "it is not a path of this repository, or its region is none"))
+            skipped.append(Skipped(path, "it is not a path of this repository, or its region is not valid"))
         except ValueError as error:
             skipped.append(Skipped(path, str(error)))
     return locks, skipped
@@ -110,7 +110,7 @@ def _named_path(entry: object) -> str:
 
 
 def _fields(entry: object) -> Mapping[str, Any]:
-    """The fields of an entry; a text alone is its holder."""
+    """Return the fields of an entry; a plain text is the name of its holder."""
     if isinstance(entry, str):
         return {"agent": entry}
     if not isinstance(entry, Mapping):
@@ -119,7 +119,7 @@ def _fields(entry: object) -> Mapping[str, Any]:
 
 
 def _told(value: object) -> str:
-    """A value that is not understood, short enough for one line."""
+    """Return a value that is not understood in a form short enough for one line."""
     return str(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
@@ -133,10 +133,10 @@ def _lock(path: str, fields: Mapping[str, Any], now: datetime) -> OldLock:
     if known is None:
         raise ValueError(f"its mode {_told(mode)} is not known")
     if not isinstance(holder, str):
-        raise ValueError(f"its holder {_told(holder)} is no name")
+        raise ValueError(f"its holder {_told(holder)} is not a name")
     left_s = _left_s(fields, now)
     if left_s <= 0:
-        raise ValueError("its time is over")
+        raise ValueError("it has expired")
     resource = Resource(path=path.removeprefix("./"), region=_region(fields))
     return OldLock(holder, resource, known, min(left_s, MAX_TTL_S))
 
@@ -159,11 +159,11 @@ def _left_s(fields: Mapping[str, Any], now: datetime) -> float:
 
 
 def _instant(value: object) -> datetime:
-    """A point in time from RFC 3339 text, or from seconds or milliseconds since 1970; UTC where no zone is given."""
+    """Parse a timestamp: RFC 3339 text, or seconds or milliseconds since 1970; UTC where no zone is given."""
     try:
         if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value):
-            instant = datetime.fromisoformat(value)
-            return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+            timestamp = datetime.fromisoformat(value)
+            return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
         seconds = _number(value)
         return datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:

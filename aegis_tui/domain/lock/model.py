@@ -1,7 +1,7 @@
-"""What a lock is: modes, resources, the lock events, and the values that `LockTable` keeps.
+"""The values of locking: modes, regions, resources, granted locks, and the refusal of a lock request.
 
-A resource is a path and, where less than the whole file is meant, a region of it. This module owns when two of them
-meet and what is written to the log about them; who gets a lock and when is decided in `grant`.
+A resource is a path, or a region of the file at that path. This module defines when two resources overlap and which
+modes can be held side by side. Which request gets a lock, and when, is decided in `grant`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Draft = tuple[str, EventData]
 
 
 class LockMode(StrEnum):
-    """How a lock is held (LOCK-2)."""
+    """The mode of a lock (LOCK-2): EXCLUSIVE to write, SHARED to read, REVIEW to read a file that is reviewed."""
 
     EXCLUSIVE = "EXCLUSIVE"
     SHARED = "SHARED"
@@ -41,11 +41,11 @@ COMPATIBLE: Final[Mapping[LockMode, frozenset[LockMode]]] = MappingProxyType(
         LockMode.REVIEW: frozenset({LockMode.SHARED, LockMode.REVIEW}),
     }
 )
-"""The published compatibility table: mode held -> modes that others may be granted beside it."""
+"""The published compatibility table: mode held -> modes that other instances may hold at the same time."""
 
 
 def is_as_strong(held: LockMode, asked: LockMode) -> bool:
-    """Whether a holder in mode `held` needs nothing more to act in mode `asked`."""
+    """Whether a lock held in mode `held` also permits what mode `asked` permits."""
     return held in (asked, LockMode.EXCLUSIVE)
 
 
@@ -53,9 +53,9 @@ class Region(FrozenModel):
     """A part of a file: a range of lines, or a function or class by its dotted name. Exactly one of the two."""
 
     lines: Span | None = None
-    """First and last line, 1-based, both in; against which content is said by the views of the `Resource`."""
+    """First and last line, 1-based and inclusive, in the content that the views of the `Resource` name."""
     symbol: Annotated[str, Field(min_length=1)] | None = None
-    """Dotted name, such as `Parser.parse`; `<imports>` and `<module>` name what is in no function or class."""
+    """Dotted name, such as `Parser.parse`. `<imports>` and `<module>` name lines outside functions and classes."""
 
     @model_validator(mode="after")
     def _is_one_region(self) -> Self:
@@ -71,7 +71,7 @@ class Region(FrozenModel):
         return f"{self.lines[0]}-{self.lines[1]}" if self.lines is not None else self.symbol or ""
 
     def overlaps(self, other: Region) -> bool:
-        """Whether the two may share a line. Lines against a symbol always do: only a parser could tell them apart."""
+        """Whether the two regions may share a line. Lines and a symbol always may: only a parser could decide."""
         if self.lines is not None and other.lines is not None:
             return self.lines[0] <= other.lines[1] and other.lines[0] <= self.lines[1]
         if self.symbol is not None and other.symbol is not None:
@@ -91,16 +91,15 @@ class Resource(FrozenModel):
     """What a lock is taken on: a path of the repository, as a whole or a region of it.
 
     The path is relative to the repository, with `/`, in NFC and in its written form (`file_name`), without control or
-    other invisible characters; a space of any kind is a character like others (macOS puts U+202F into the names of
-    screenshots). One path inside another (`src` and `src/app.py`) overlaps it: the outer one is then a directory, and
-    holding it holds what is below.
+    other invisible characters. A space of any kind is allowed: macOS puts U+202F into the names of screenshots. A
+    path overlaps all paths below it: a lock on the directory `src` also covers `src/app.py`.
     """
 
     path: str
     region: Region | None = None
     """None means the whole path."""
     views: tuple[View, ...] = ()
-    """Where the region lies: in the content it was resolved on, then in others; empty when the file was not read."""
+    """Where the region lies: first in the content it was resolved on, then in others; empty if no file was read."""
 
     @field_validator("path")
     @classmethod
@@ -148,14 +147,17 @@ class Resource(FrozenModel):
         return (is_named or not (self.views or other.views)) and self.region.covers(other.region)
 
     def knows(self, other: Resource) -> bool:
-        """Whether this says where it lies in the content that `other` was resolved on, as far as that matters."""
+        """Whether it is known where this region lies in the content that `other` was resolved on.
+
+        Also true where this does not matter: this is a whole path, or one of the two has no views.
+        """
         if self.region is None or not (self.views and other.views):
             return True
         return any(view.base_oid == other.views[0].base_oid for view in self.views)
 
 
 def conflicts(resource: Resource, mode: LockMode, other: Resource, other_mode: LockMode) -> bool:
-    """Whether two different instances may not hold these at the same time."""
+    """Whether two instances cannot hold both at once: the resources overlap and the modes exclude each other."""
     return other_mode not in COMPATIBLE[mode] and resource.overlaps(other)
 
 
@@ -165,22 +167,22 @@ def lock_id_of(token: int) -> str:
 
 
 class Rank(StrEnum):
-    """Where a resource of a waiting request stands in the queue; fixed when the request is queued.
+    """The priority of one resource of a waiting request; fixed when the request is queued.
 
-    Ranks are kept even when the lock behind them ends first: re-ranking a waiter would add edges to the wait-for graph
-    that no enqueue has checked.
+    A rank stays even when the lock that it is based on ends first: a new rank would add edges to the wait-for graph
+    that were not checked for a deadlock.
     """
 
     PLAIN = "plain"
     """In order of arrival."""
     UPGRADE = "upgrade"
-    """The waiter holds it in a weaker mode: ahead of all that wait for that very lock to end."""
+    """The waiter holds the resource in a weaker mode: it comes before plain requests for an overlapping resource."""
     HELD = "held"
-    """The waiter holds it already, strongly enough, and asks for it again together with more."""
+    """The waiter holds the resource already in a mode that is strong enough, and asks for it together with others."""
 
 
 class Lock(FrozenModel):
-    """A granted lock. Its end is not here: deadlines belong to the process that watches the clock."""
+    """A granted lock. It has no end time: deadlines are kept where the clock is read."""
 
     lock_id: str
     agent_id: str
@@ -190,32 +192,36 @@ class Lock(FrozenModel):
     ttl_s: float
     request_id: str
     review_blob: str | None = None
-    """The blob a REVIEW lock reads."""
+    """Id of the blob that a REVIEW lock reads."""
     stale: bool = False
-    """Somebody changed lines of the region: it cannot be told any more where it is, and nothing may be written."""
+    """A write changed lines of the region so that its place is no longer known: its holder may not write under it."""
     own_oid: str | None = None
-    """The newest content of the file in its holder's checkout, as far as the region is known there."""
+    """Blob id of the newest content in the holder's checkout in which the place of the region is known."""
 
     def refuses(self, agent_id: str, resource: Resource, mode: LockMode) -> bool:
-        """Whether this lock keeps `agent_id` from being granted `resource` in `mode`; a stale one protects nothing."""
+        """Whether this lock prevents a grant of `resource` in `mode` to `agent_id`. A stale lock prevents nothing."""
         return not self.stale and self.agent_id != agent_id and conflicts(self.resource, self.mode, resource, mode)
 
     def is_weaker(self, resource: Resource, mode: LockMode) -> bool:
-        """Whether this lock is on the very same place, and one in `mode` there leaves it without use."""
+        """Whether a new lock on `resource` in `mode` replaces this one.
+
+        It does when path and region are the same, the new mode permits all that this one does, and this lock has
+        another mode or is not known in the content that `resource` was resolved on.
+        """
         is_same = (self.resource.path, self.resource.region) == (resource.path, resource.region)
         is_outdone = self.mode is not mode or not self.resource.knows(resource)
         return is_same and is_outdone and is_as_strong(mode, self.mode)
 
 
 class LockRefused(LockHeld):
-    """A lock request was decided against.
+    """The refusal of a lock request.
 
     Args:
         message: What is wrong, one sentence without a full stop.
         hint: What to do about it.
-        audit: Events the caller logs about the refusal; they change no lock.
-        code: HELD, UPGRADE or DEADLOCK.
-        data: Facts for a program: `held_by`, `mode`, `region`, `lock_id`, `cycle`.
+        audit: Events that the caller logs about the refusal; they change no lock.
+        code: HELD, UPGRADE, DEADLOCK or PARTITION.
+        data: Facts for a program, by code: `held_by`, `mode`, `path`, `region`, `lock_id`, `cycle`, `rule`.
     """
 
     def __init__(self, message: str, hint: str = "", *, audit: tuple[Draft, ...], code: str, **data: Any) -> None:

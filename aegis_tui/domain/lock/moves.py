@@ -1,4 +1,4 @@
-"""What a write does to the regions of its file: it stays inside its own, and others move with the lines (LOCK-1)."""
+"""What a write does to locked regions: it must stay inside its own, and the others move with their lines (LOCK-1)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from aegis_tui.errors import StaleToken
 
 
 def after_write(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | None) -> list[Draft]:
-    """Where every region of the file is, held or waited for, now that it was written under `lock`.
+    """Return the events that say where each region of a file is, held or waited for, after a write under `lock`.
 
-    Another's region that is not known in the content that was replaced stays as it is: it goes on being compared in
-    the contents that it is known in.
+    A region whose place in the replaced content is not known gets no event: it is still compared in the contents in
+    which its place is known.
 
     Args:
         workspace: State after the last logged event.
         lock: The current lock that the write names.
-        path: The file, in NFC; it lies below a lock on a directory.
-        rewrite: What was written; None when the hub could not see it.
+        path: The file, in NFC; below the path of `lock` where that is a directory.
+        rewrite: What was written; None when the hub could not read it.
 
     Raises:
-        StaleToken: The write goes over the ends of what its holder has locked, or nobody can say whether it does.
+        StaleToken: The write goes beyond the regions that its holder has locked, or the hub cannot determine that.
     """
     if lock.resource.region is not None and lock.resource.views:
         _check_own(workspace, lock, path, rewrite)
@@ -48,8 +48,8 @@ def after_write(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | 
 def _check_own(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | None) -> None:
     if rewrite is None or _spans_in(lock.resource, rewrite.base_oid) is None:
         raise StaleToken(
-            f"nobody can say whether the write of {path} stays inside of {lock.resource.region}",
-            "undo it; acquire the lock again on the file as it is, and name base_oid with what is written",
+            f"the hub cannot determine whether the write of {path} stays inside {lock.resource.region}",
+            "undo the write, acquire the lock again on the current file, and send base_oid with the next write",
             path=path,
             token=lock.token,
         )
@@ -62,15 +62,15 @@ def _check_own(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | N
     outside = [hunk for hunk in rewrite.hunks if not is_inside(hunk, mine)]
     if outside:
         raise StaleToken(
-            f"line {outside[0].start} of {path} lies outside of {lock.resource.region}, which is locked",
-            "undo the write, and lock what it changes",
+            f"line {outside[0].start} of {path} lies outside {lock.resource.region}, the locked region",
+            "undo the write, and lock the lines that it changes",
             path=path,
             token=lock.token,
         )
 
 
 def _waits_moved(wait: Wait, path: str, rewrite: Rewrite, *, is_here: bool) -> Iterator[LockWaitMoved]:
-    """What is waited for grows with a change inside of it: its holder is still at work there."""
+    """Yield the events for the regions that a request waits for; such a region grows with a change by its holder."""
     for item in wait.resources:
         spans = _spans_in(item, rewrite.base_oid)
         if item.path != path or item.region is None or spans is None:
@@ -106,6 +106,6 @@ def _spans_in(resource: Resource, oid: str) -> tuple[Span, ...] | None:
 
 
 def _folder(workspace: Workspace, agent_id: str) -> str | None:
-    """Which checkout an instance writes in; None is the person's own."""
+    """The worktree that an instance writes in; None means the person's own checkout."""
     instance = workspace.get_instance(agent_id)
     return instance.worktree if instance is not None else None

@@ -1,4 +1,4 @@
-"""What is in the way of a lock request: whom it waits for, and since what."""
+"""What blocks a lock request: another lock or an earlier request, and where."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from aegis_tui.domain.lock.wait import Wait
 
 
 class Obstacle(NamedTuple):
-    """A holder or an earlier request, and the place where the two meet."""
+    """The lock or the earlier request that blocks a request, and the resource where they meet."""
 
     by: Lock | Wait
     at: Resource
 
     def facts(self, table: LockTable) -> dict[str, Any]:
-        """Its holder, mode and place for a program; `lock_id` is the lock that has to end first."""
+        """Return holder, mode and place as fields for a refusal; `lock_id` is the lock that has to end first."""
         first = self.by if isinstance(self.by, Lock) else _oldest(table, self.by)
         region = self.at.region
         return {
@@ -29,7 +29,7 @@ class Obstacle(NamedTuple):
 
 
 def obstacle(table: LockTable, wait: Wait) -> Obstacle | None:
-    """Who is in the way and where: the oldest holder, or else the first request in line."""
+    """Return what blocks the request: the oldest lock, else the first request ahead of it; None if nothing does."""
     if (holder := _oldest(table, wait)) is not None:
         return Obstacle(holder, holder.resource)
     ahead = min(table.waits_ahead_of(wait), key=lambda other: other.order, default=None)

@@ -1,7 +1,7 @@
-"""Where a part of a file is, and where it goes when the file changes: line arithmetic, nothing else (LOCK-1).
+"""Line arithmetic for regions: where a part of a file is, and where it moves when the file changes (LOCK-1).
 
-A line is what git calls one: what ends with a newline. A span is meant against one content of the file; a `View` names
-that content by its blob id. Spans of different contents are never compared: see `common`.
+A line ends with a newline, as in git. A span counts the lines of one content of the file; a `View` names that content
+by its blob id. Spans of different contents are never compared: see `common`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Final, Literal, NamedTuple
 from aegis_tui.domain.model import FrozenModel
 
 Span = tuple[int, int]
-"""First and last line, 1-based, both in."""
+"""First and last line, 1-based and inclusive."""
 
 MAX_VIEWS: Final = 8
-"""How many contents of its file a region is known in: the one it was granted on, its holder's own, and the newest."""
+"""In how many contents the place of a region is kept: that of the grant, that of its holder, and the newest."""
 
 _MAX_MATCHED_LINES = 2000
 
@@ -34,8 +34,8 @@ class View(FrozenModel):
 class Hunk(NamedTuple):
     """One change: `removed` lines from line `start` on are replaced by `added` others.
 
-    An insertion removes nothing and goes in before line `start`. `slack` says how many lines further up the same change
-    may be said to be, because the lines around it repeat.
+    An insertion removes nothing and is placed before line `start`. `slack` is the number of lines by which the same
+    change could also start earlier, because the lines around it repeat.
     """
 
     start: int
@@ -53,26 +53,26 @@ class Rewrite(FrozenModel):
 
 
 def blob_id(content: bytes, algorithm: Literal["sha1", "sha256"] = "sha1") -> str:
-    """The id git gives that content as a blob, without filters, in a repository of that hash."""
+    """The blob id that git gives this content, without filters, in a repository with this hash algorithm."""
     return hashlib.new(algorithm, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def names_of(content: bytes) -> frozenset[str]:
-    """The blob ids that a content may go by: of either hash, and with either line end, as filters change it."""
+    """Every blob id that git may give a content: with either hash algorithm, and with line ends changed by filters."""
     plain = content.replace(b"\r\n", b"\n")
     forms = {content, plain, plain.replace(b"\n", b"\r\n")}
     return frozenset(blob_id(form, algorithm) for form in forms for algorithm in ("sha1", "sha256"))
 
 
 def split_lines(text: str) -> list[str]:
-    """The lines of a text with their ends, cut at newlines alone."""
+    """The lines of a text with their line ends, split at newlines only."""
     lines = text.split("\n")
     last = lines.pop()
     return [f"{line}\n" for line in lines] + ([last] if last else [])
 
 
 def line_hunks(before: str, after: str) -> tuple[Hunk, ...]:
-    """What turns `before` into `after`, in order of lines. Large changes are told as one hunk."""
+    """The hunks that turn `before` into `after`, in order of lines. A large change is one hunk."""
     old, new = split_lines(before), split_lines(after)
     head = _common_length(old, new)
     tail = _common_length(old[head:][::-1], new[head:][::-1])
@@ -92,7 +92,7 @@ def line_hunks(before: str, after: str) -> tuple[Hunk, ...]:
 
 
 def rewrite_of(before: str, after: str) -> Rewrite:
-    """What a write of `after` over `before` did."""
+    """The rewrite that replaces the content `before` by `after`."""
     old, new = (blob_id(text.encode("utf-8", "replace")) for text in (before, after))
     return Rewrite(base_oid=old, new_oid=new, hunks=line_hunks(before, after))
 
@@ -107,7 +107,7 @@ def _common_length(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _slid(old: list[str], new: list[str], block: tuple[int, int, int, int], floor: int, ceiling: int) -> Hunk:
-    """The hunk at its lowest place, with the room above; only a pure insertion or removal can be told elsewhere."""
+    """The hunk at its lowest possible place, with its slack; only a pure insertion or removal can have other places."""
     i, j, k, m = block
     if i != j and k != m:
         return Hunk(i + 1, j - i, m - k)
@@ -123,9 +123,9 @@ def _slid(old: list[str], new: list[str], block: tuple[int, int, int, int], floo
 
 
 def move(span: Span, hunks: Iterable[Hunk]) -> Span | None:
-    """Where the span is after somebody else's change; None when a hunk cuts it: it is stale then.
+    """Where the span is after another instance's change; None when a hunk changes its lines, which makes it stale.
 
-    Lines put in right before the first or right after the last line leave the span as it is.
+    Lines that are inserted directly before its first or after its last line do not become part of it.
     """
     first, last = span
     shift = 0
@@ -139,10 +139,10 @@ def move(span: Span, hunks: Iterable[Hunk]) -> Span | None:
 
 
 def grow(span: Span, hunks: Iterable[Hunk]) -> Span | None:
-    """Where the span is after its own holder's change: what is put in inside or at an end belongs to it.
+    """Where the span is after its holder's change; lines inserted inside it or at an end become part of it.
 
     Returns:
-        None when a hunk goes over an end, or when nothing of the span is left.
+        None when a hunk crosses an end of the span, or when no line of it is left.
     """
     first, last = span
     shift = growth = 0
@@ -161,12 +161,12 @@ def grow(span: Span, hunks: Iterable[Hunk]) -> Span | None:
 
 
 def move_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
-    """`move` of each span; None when one of them is cut."""
+    """`move` applied to each span; None when it is None for one of them."""
     return _each([move(span, hunks) for span in spans])
 
 
 def grow_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
-    """`grow` of each span; None when one of them cannot."""
+    """`grow` applied to each span; None when it is None for one of them."""
     return _each([grow(span, hunks) for span in spans])
 
 
@@ -176,7 +176,7 @@ def _each(moved: list[Span | None]) -> tuple[Span, ...] | None:
 
 
 def is_inside(hunk: Hunk, spans: Iterable[Span]) -> bool:
-    """Whether the change touches only lines of one span, or is put in at one of its ends."""
+    """Whether the change touches only lines of one span, or inserts lines at one of its ends."""
     lowest, highest = hunk.start - hunk.slack, hunk.start
     return any(max(first, lowest) <= min(highest, last + 1 - hunk.removed) for first, last in spans)
 
@@ -204,13 +204,13 @@ def contain(outer: Iterable[Span], inner: Iterable[Span]) -> bool:
 
 
 def common(one: Iterable[View], other: Iterable[View]) -> list[tuple[tuple[Span, ...], tuple[Span, ...]]]:
-    """The spans of both in each content that both are known in; empty when they cannot be compared."""
+    """For each content that is in both lists of views, the spans of either; empty when they share no content."""
     known = {view.base_oid: view.spans for view in other}
     return [(view.spans, known[view.base_oid]) for view in one if view.base_oid in known]
 
 
 def with_view(views: Sequence[View], view: View, *, keep: str | None = None) -> tuple[View, ...]:
-    """The views with one more; the first and the one of the content `keep` stay, the oldest of the others goes."""
+    """The views with `view` added or replaced. Over `MAX_VIEWS` the oldest goes, not the first or that of `keep`."""
     kept = [item for item in views if item.base_oid != view.base_oid]
     if views and views[0].base_oid == view.base_oid:
         return (view, *kept)

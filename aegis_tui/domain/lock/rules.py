@@ -1,4 +1,4 @@
-"""Rules about locks as clients ask for them (LOCK-1 to LOCK-4, PART-6)."""
+"""Rules of the lock commands: each returns the events to log, or refuses the command (LOCK-1 to LOCK-4, PART-6)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,16 @@ DEFAULT_TTL_S = 300.0
 
 
 def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, request_id: str) -> Decision:
-    """Grant all, queue, or refuse (LOCK-2); the reply of a queued request comes with its grant."""
+    """Grant all of the locks, queue the request as a whole, or refuse it (LOCK-2).
+
+    A queued request gets its reply when its wait ends.
+
+    Raises:
+        LockRefused: HELD, UPGRADE or DEADLOCK, as in `grant.acquire`; PARTITION: the instance may not write the path.
+        PartitionRefused: A path belongs to git.
+        Refused: The instance has ended.
+        UsageError: A resource or a duration is not valid.
+    """
     mode = LockMode(command.lock_type)
     resources = [_spelled(workspace, item) for item in _resources(command)]
     for resource in resources:
@@ -62,7 +71,7 @@ def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, reque
 
 
 def _spelled(workspace: Workspace, resource: Resource) -> Resource:
-    """Where git ignores case, two spellings are one file: it goes by the one that is known already (PART-1)."""
+    """Return the resource; if git ignores case, in the spelling that is already locked or waited for (PART-1)."""
     path = _spelling(workspace, resource.path)
     return resource if path == resource.path else resource.model_copy(update={"path": path})
 
@@ -79,7 +88,10 @@ def granted_reply(
     resources: list[Resource] | None = None,
     mode: LockMode | None = None,
 ) -> dict[str, Any]:
-    """The locks of a granted request, in canonical order, with the seconds they have left."""
+    """Build the reply to a granted request: its locks, in canonical order.
+
+    Where `resources` is given, locks that the instance already held on them in `mode` are included.
+    """
     held: dict[str, Lock] = {lock.lock_id: lock for lock in workspace.locks.granted(agent_id, request_id)}
     for resource in resources or []:
         if lock := workspace.locks.held_by(agent_id, resource, mode):
@@ -89,7 +101,7 @@ def granted_reply(
 
 
 def lock_to_wire(lock: Lock) -> dict[str, Any]:
-    """One lock as contract 5 shows it."""
+    """Return one lock in the form of contract 5; the caller replaces `expires_in_s` with the time that is left."""
     region = lock.resource.region
     return {
         "lock_id": lock.lock_id,
@@ -105,7 +117,7 @@ def lock_to_wire(lock: Lock) -> dict[str, Any]:
 
 
 def _where(lock: Lock) -> dict[str, Any]:
-    """Where a region lies: the lines in the blob it was resolved on, or that it is stale."""
+    """Return where a region lies: its lines in the blob it was resolved on, and whether it is stale."""
     if lock.resource.region is None:
         return {}
     first = next(iter(lock.resource.views), None)
@@ -129,18 +141,24 @@ def _resources(command: LockAcquire) -> list[Resource]:
             for item in wanted
         ]
     except ValueError as error:
-        raise UsageError(f"not a lockable place: {first_line(error)}", "a path, with lines A-B or a symbol") from error
+        raise UsageError(
+            f"this cannot be locked: {first_line(error)}", "name a path, with lines A-B or a symbol"
+        ) from error
 
 
 def first_line(error: ValueError) -> str:
-    """What is wrong with a value, in one line of what its model says."""
+    """Return the line of a validation error that says what is wrong with the value."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     line = lines[2] if len(lines) > 2 else lines[0]
     return line.removeprefix("Value error, ").partition(" [type=")[0]
 
 
 def may_hold(workspace: Workspace, agent_id: str, path: str, mode: LockMode) -> bool:
-    """Whether the partitions let an agent have a lock of that mode there; reading is free to all (PART-3)."""
+    """Whether an agent may lock a path in this mode (PART-3).
+
+    Only an EXCLUSIVE lock of an instance depends on the partitions. An instance outside a run may also lock a path
+    that no instance owns and that is not shared.
+    """
     instance = workspace.get_instance(agent_id)
     if mode is not LockMode.EXCLUSIVE or instance is None:
         return True
@@ -155,7 +173,7 @@ def _check_partition(workspace: Workspace, actor: Actor, resource: Resource, mod
     denied = LockDenied(path=resource.path, lock_type=mode, code="PARTITION", held_by=verdict.owner or "")
     raise LockRefused(
         verdict.message,
-        "ask for it: scope:request",
+        "ask for the path with scope:request",
         audit=((actor.agent_id, denied),),
         code="PARTITION",
         held_by=verdict.owner,
@@ -164,7 +182,7 @@ def _check_partition(workspace: Workspace, actor: Actor, resource: Resource, mod
 
 
 def lock_renew(workspace: Workspace, command: LockRenew, actor: Actor, request_id: str) -> Decision:
-    """Start the TTL again; the token must be the current one."""
+    """Restart the TTL of the sender's locks that the command names. Raises as `end.renew` does."""
     drafts = lock_end.renew(
         workspace.locks,
         actor.agent_id,
@@ -182,10 +200,15 @@ def lock_renew(workspace: Workspace, command: LockRenew, actor: Actor, request_i
 
 
 def lock_release(workspace: Workspace, command: LockRelease, actor: Actor, request_id: str) -> Decision:
-    """Give locks back; releasing somebody's newer lock is refused, giving up a request never is."""
+    """Release the sender's locks that the command names, or cancel its request.
+
+    Raises:
+        UsageError: A request is named together with a lock.
+        StaleToken, Refused: As in `end.release`. To cancel an unknown request is no error.
+    """
     if command.request is not None:
         if (command.lock_id, command.path, command.token) != (None, None, None):
-            raise UsageError("a request is given up by its id alone", "leave out lock_id, path and token")
+            raise UsageError("a request is cancelled by its id alone", "leave out lock_id, path and token")
         drafts = lock_end.give_up(workspace.locks, actor.agent_id, command.request)
     else:
         path = None if command.path is None else _spelling(workspace, command.path)
@@ -196,17 +219,17 @@ def lock_release(workspace: Workspace, command: LockRelease, actor: Actor, reque
 
 
 def lock_break(workspace: Workspace, command: LockBreak, actor: Actor, request_id: str) -> Decision:
-    """Take a lock away; said to all, with the reason."""
+    """End a lock of any holder, for the reason given. Raises StaleToken when it has ended already."""
     return Decision(lock_end.break_lock(workspace.locks, actor.agent_id, command.lock_id, command.reason))
 
 
 def lock_expire(workspace: Workspace, command: LockExpire, actor: Actor, request_id: str) -> Decision:
-    """A TTL has passed."""
+    """End a lock whose TTL has passed; no events when it has ended or has another token."""
     return Decision(lock_end.expire(workspace.locks, command.lock_id, command.token))
 
 
 def wait_expire(workspace: Workspace, command: WaitExpire, actor: Actor, request_id: str) -> Decision:
-    """A wait has timed out."""
+    """Withdraw a request whose timeout has passed; no events when it no longer waits."""
     return Decision(lock_end.withdraw(workspace.locks, command.agent_id, command.waiting, "TIMEOUT"))
 
 

@@ -1,4 +1,4 @@
-"""Symbols of a file: what can be locked by name, and which of them a change lies in (LOCK-1)."""
+"""The symbols of a file: the parts that can be locked by name, and the symbol that a change lies in (LOCK-1)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SymbolKind = Literal["function", "class", "method", "imports", "module"]
 IMPORTS: Final = "<imports>"
 """The import statements of the module level."""
 MODULE: Final = "<module>"
-"""What is in no function, class or import."""
+"""The lines that are in no function, class or import."""
 _NEAREST = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One definition as a parser saw it; several may have one name."""
+    """One definition that a parser reported; several may have the same name."""
 
     name: str
     """Dotted, `Parser.parse`."""
@@ -33,12 +33,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """What can be locked by name."""
+    """A part of a file that can be locked by name."""
 
     name: str
     kind: SymbolKind
     spans: tuple[Span, ...]
-    """All lines of it, and of what is named below it; sorted, none touching another."""
+    """Its lines and those of the symbols below it; sorted, no two adjacent."""
     signature_hash: str
     """Changes when its signature does, not when its body does."""
 
@@ -51,7 +51,7 @@ class Outline:
         self.line_count = line_count
 
     def find(self, name: str) -> Symbol | None:
-        """The symbol of that dotted name."""
+        """The symbol with that dotted name; None when there is none."""
         return self.symbols.get(name)
 
     def nearest(self, name: str) -> list[str]:
@@ -62,7 +62,7 @@ class Outline:
         return list(dict.fromkeys([*same, *alike]))[:_NEAREST]
 
     def enclosing(self, hunks: Sequence[Hunk]) -> Symbol | None:
-        """The smallest symbol that the whole change lies in; None when it goes over several."""
+        """The smallest symbol that contains the whole change; None when no symbol does."""
         around = [
             symbol for symbol in self.symbols.values() if hunks and all(is_inside(hunk, symbol.spans) for hunk in hunks)
         ]
@@ -70,16 +70,16 @@ class Outline:
 
 
 def _size(symbol: Symbol) -> tuple[bool, int, int]:
-    """What is named goes before what is left over: lines put in at the end of a function are of the function."""
+    """Sort key of `enclosing`: `<module>` comes last, so lines added at the end of a function belong to it."""
     lines = sum(last - first + 1 for first, last in symbol.spans)
     return symbol.kind == "module", lines, -len(symbol.name)
 
 
 def build_outline(found: Iterable[Found], line_count: int) -> Outline:
-    """The outline that the definitions make.
+    """Build the outline of a file from its definitions.
 
     Args:
-        found: Definitions in any order. Those of one name are one symbol; what is named below another is part of it.
+        found: Definitions in any order. Those with one name become one symbol; `A.b` is also part of the symbol `A`.
         line_count: How many lines the file has.
     """
     by_name: dict[str, list[Found]] = {}
@@ -117,7 +117,7 @@ def _hash(signature: str) -> str:
 
 
 def hull(hunks: Sequence[Hunk], line_count: int) -> Span:
-    """The lines from the first to the last that a change touches, inside a file of so many lines."""
+    """The span from the first to the last line that a change touches, limited to the lines of the file."""
     first = min(hunk.start - hunk.slack for hunk in hunks)
     last = max(hunk.start + max(hunk.removed, 1) - 1 for hunk in hunks)
     top = max(line_count, 1)

@@ -1,6 +1,6 @@
-"""The locks and waiting requests of a workspace, indexed so that a question touches only what lies near its path.
+"""The locks and waiting requests of a workspace, indexed so that a query reads only what lies near its path.
 
-The table applies events and answers questions. It never decides: see `grant`.
+The table applies events and answers queries. It makes no decisions: `grant` does.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RequestKey = tuple[str, str]
 
 
 class LockTable:
-    """Locks, waits and who is ready to be granted. One owner; changed only through `evolve`."""
+    """The locks and waiting requests, and which can be granted now. Has one owner; only `evolve` changes it."""
 
     def __init__(self) -> None:
         self._locks: dict[str, Lock] = {}
@@ -58,7 +58,7 @@ class LockTable:
             LockDenied: self._refused,
         }
 
-    # Questions
+    # Queries
 
     @property
     def next_order(self) -> int:
@@ -74,49 +74,51 @@ class LockTable:
         return sorted(self._waits.values(), key=lambda wait: wait.order)
 
     def ready(self) -> list[Wait]:
-        """Waiting requests with nothing in their way, in order of arrival. No two of them are in each other's way."""
+        """Waiting requests that nothing blocks, in order of arrival. No two of them block each other."""
         return sorted(self._ready.values(), key=lambda wait: wait.order)
 
     def find(self, lock_id: str) -> Lock | None:
-        """The lock with that id, while it is held."""
+        """The lock with that id; None when it is not held."""
         return self._locks.get(lock_id)
 
     def granted(self, agent_id: str, request_id: str) -> list[Lock]:
-        """What is still held of what that request was granted, in canonical order."""
+        """The locks that the request was granted and that are still held, in canonical order."""
         locks = self._granted.get((agent_id, request_id), {}).values()
         return sorted(locks, key=lambda lock: lock.resource.sort_key)
 
     def waiting(self, agent_id: str, request_id: str) -> Wait | None:
-        """That request, while it waits."""
+        """The request; None when it does not wait."""
         return self._waits.get((agent_id, request_id))
 
     def locks_of(self, agent_id: str) -> list[Lock]:
-        """What the instance holds, by token."""
+        """The locks that the instance holds, by token."""
         return sorted(self._locks_of.get(agent_id, {}).values(), key=lambda lock: lock.token)
 
     def waits_of(self, agent_id: str) -> list[Wait]:
-        """What the instance waits for, in order of arrival."""
+        """The waiting requests of the instance, in order of arrival."""
         return sorted(self._waits_of.get(agent_id, {}).values(), key=lambda wait: wait.order)
 
     def locks_on(self, path: str) -> list[Lock]:
-        """Every lock that touches the path: on it, on a region of it, above or below it. By token."""
+        """Every lock on the path, on a region of it, on a directory above it or on a path below it, by token."""
         return sorted(self._locks_near.near(path), key=lambda lock: lock.token)
 
     def spelling(self, path: str) -> str:
-        """The path as those spell it that hold or want it, in whatever case it is asked for."""
+        """The path in the letter case in which it is locked or waited for; as given when it is neither."""
         return self._locks_near.spelling(path) or self._waits_near.spelling(path) or path
 
     def waits_on(self, path: str) -> list[Wait]:
-        """Every request that waits for something at the path, above or below it, in order of arrival."""
+        """Every request that waits for the path, or for one above or below it, in order of arrival."""
         return sorted(self._waits_near.near(path), key=lambda wait: wait.order)
 
     def held_by(self, agent_id: str, resource: Resource, mode: LockMode | None = None) -> Lock | None:
-        """The instance's own lock that covers all of `resource`: an EXCLUSIVE one first, then the newest.
+        """The instance's lock that covers all of `resource` and is not stale; None when there is none.
+
+        Of several an EXCLUSIVE one comes first, then the newest.
 
         Args:
             agent_id: The instance.
-            resource: What it wants covered.
-            mode: Only a lock that is as strong as this; None takes any.
+            resource: The resource to cover.
+            mode: The lock must permit what this mode permits; None accepts any mode.
         """
         own = (
             lock
@@ -130,14 +132,14 @@ class LockTable:
         return max(own, key=lambda lock: (lock.mode is LockMode.EXCLUSIVE, lock.token), default=None)
 
     def holders_against(self, wait: Wait) -> Iterator[Lock]:
-        """Locks of others that keep the request from being granted."""
+        """Yield the locks of other instances that block the request; one may come more than once."""
         for resource in wait.resources:
             for lock in self._locks_near.near(resource.path):
                 if lock.refuses(wait.agent_id, resource, wait.mode):
                     yield lock
 
     def waits_for(self, lock: Lock) -> list[Wait]:
-        """Requests of others that the lock keeps from being granted, in order of arrival."""
+        """Requests of other instances that the lock blocks, in order of arrival."""
         return [
             wait
             for wait in self.waits_on(lock.resource.path)
@@ -145,11 +147,11 @@ class LockTable:
         ]
 
     def waits_ahead_of(self, wait: Wait, *, skip: Container[str] = ()) -> Iterator[Wait]:
-        """Requests of others that must be granted or withdrawn before this one; one may come more than once.
+        """Yield the requests of others that must be granted or withdrawn before this one; one may come more than once.
 
         Args:
             wait: The request.
-            skip: Agent ids whose requests are not looked at.
+            skip: Agent ids whose requests are left out.
         """
         for resource in wait.resources:
             for other in self._waits_near.near(resource.path):
@@ -157,14 +159,14 @@ class LockTable:
                     yield other
 
     def is_blocked(self, wait: Wait) -> bool:
-        """Whether a holder or an earlier request is in the way of this one."""
+        """Whether a lock of another instance, or a request ahead in the queue, blocks this one."""
         return any(True for _ in self.holders_against(wait)) or any(True for _ in self.waits_ahead_of(wait))
 
     # Events
 
     @property
     def folded(self) -> frozenset[type[EventData]]:
-        """The types of events that it knows; all of a lock (tests/domain/test_totality.py)."""
+        """The event types that this table applies: every lock event (checked by tests/domain/test_totality.py)."""
         return frozenset(self._appliers)
 
     def evolve(self, agent_id: str, data: EventData) -> frozenset[Key]:
@@ -208,7 +210,7 @@ class LockTable:
         return changed | {_wait_key(wait)}
 
     def _refused(self, _agent_id: str, _data: LockDeadlock | LockDenied) -> frozenset[Key]:
-        """A refusal is logged to be counted; it changes no lock."""
+        """Change nothing: a refusal is logged only to be counted."""
         return frozenset()
 
     def _ended(self, _agent_id: str, data: LockReleased | LockExpired | LockBroken) -> frozenset[Key]:
@@ -295,12 +297,12 @@ class LockTable:
         return frozenset({_wait_key(wait)})
 
     def _recheck_ready(self) -> None:
-        """After something was added: the ready ones that it blocks are no longer ready."""
+        """Remove the requests that are now blocked from the ready ones; called after something was added."""
         for key in [key for key, wait in self._ready.items() if self.is_blocked(wait)]:
             del self._ready[key]
 
     def _find_ready(self, path: str) -> None:
-        """After something at `path` ended: the waits near it that nothing blocks any more."""
+        """Make the requests near `path` ready that nothing blocks now; called after something there ended."""
         for wait in self._waits_near.near(path):
             if not self.is_blocked(wait):
                 self._ready[wait.agent_id, wait.request_id] = wait
@@ -308,7 +310,7 @@ class LockTable:
     # Snapshots
 
     def dump(self) -> dict[str, Any]:
-        """The whole state as JSON values, the same for equal states whatever way they were reached."""
+        """Return the whole state as JSON values; equal states give equal values, however they were reached."""
         return {
             "locks": [lock.model_dump(mode="json") for lock in sorted(self._locks.values(), key=_lock_order)],
             "waits": [wait.model_dump(mode="json") for wait in self.waits()],
@@ -317,10 +319,11 @@ class LockTable:
 
     @classmethod
     def load(cls, state: dict[str, Any]) -> LockTable:
-        """The table that `dump` was called on.
+        """Rebuild the table from what `dump` returned.
 
         Raises:
-            ValueError: The state was not written by `dump`.
+            KeyError: A part of the state is missing.
+            ValueError: A lock or a request in it is not valid.
         """
         table = cls()
         for lock in state["locks"]:
@@ -331,7 +334,7 @@ class LockTable:
         return table
 
     def copy(self) -> LockTable:
-        """An independent table in the same state."""
+        """Return an independent table in the same state."""
         return LockTable.load(self.dump())
 
 

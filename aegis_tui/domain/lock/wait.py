@@ -1,4 +1,4 @@
-"""A request that waits for its locks, and where it stands in line."""
+"""A request that waits for its locks, and its place in the queue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Wait(FrozenModel):
         )
 
     def moved(self, data: LockWaitMoved) -> Wait:
-        """The request with that region known in one more content."""
+        """Return the request with the place of one of its regions in one more content."""
         view = View(base_oid=data.base_oid, spans=data.spans)
         return self.model_copy(update={"resources": tuple(_moved(item, data, view) for item in self.resources)})
 

@@ -46,11 +46,11 @@ def test_every_form_of_an_old_lock_is_understood(data: Any, told: tuple[str, str
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ({"path": "a.py", "expires": AT - 1}, "its time is over"),
+        ({"path": "a.py", "expires": AT - 1}, "it has expired"),
         ({"path": "a.py", "type": "weird"}, "its mode weird is not known"),
         ({"path": "a.py", "expires": "soon"}, "its time soon cannot be read"),
         ({"path": "../a.py"}, "not a path of this repository"),
-        ({"path": "a.py", "lines": [5, 3]}, "its region is none"),
+        ({"path": "a.py", "lines": [5, 3]}, "its region is not valid"),
         ({"agent": "w01"}, "not a path of this repository"),
         ({"path": 5}, "not a path of this repository"),
         ({"path": "a.py", "ttl": [1]}, "its time a list cannot be read"),
@@ -61,11 +61,11 @@ def test_every_form_of_an_old_lock_is_understood(data: Any, told: tuple[str, str
         ({"path": "a.py", "expires": {"at": 1}}, "its time a dict cannot be read"),
         ({"path": "a.py", "expires": 1e300}, "cannot be read"),
         ({"path": "a.py", "acquired_at": [1]}, "its time a list cannot be read"),
-        ({"path": "a.py", "agent": 5}, "its holder 5 is no name"),
-        ({"path": "a.py", "agent": ["w01"]}, "its holder a list is no name"),
+        ({"path": "a.py", "agent": 5}, "its holder 5 is not a name"),
+        ({"path": "a.py", "agent": ["w01"]}, "its holder a list is not a name"),
         ({"path": "a.py", "type": ["x"]}, "its mode a list is not known"),
-        ({"path": "a.py", "symbol": 5}, "its region is none"),
-        ({"path": "a.py", "lines": {"from": 1}}, "its region is none"),
+        ({"path": "a.py", "symbol": 5}, "its region is not valid"),
+        ({"path": "a.py", "lines": {"from": 1}}, "its region is not valid"),
     ],
 )
 def test_what_is_over_or_not_understood_is_left_out_with_the_reason(entry: dict[str, Any], reason: str) -> None:
