@@ -1,4 +1,4 @@
-"""The commands of instances: joining, reporting, leaving, being started and stopped."""
+"""The commands about instances: join, report, leave, start, stop and send, and the hub's own about their progress."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aegis_tui.domain.model import CommandData, Count, Progress
 
 
 class AgentRegister(CommandData):
-    """Join with the token's identity; a person may name an instance of their own (contract 2)."""
+    """Join as the instance that the token belongs to, or with a person's token as the instance named (contract 2)."""
 
     type: Literal["agent:register"] = "agent:register"
     agent_type: Name = "NATIVE"
@@ -21,7 +21,7 @@ class AgentRegister(CommandData):
 
 
 class AgentReport(CommandData):
-    """What an agent says of its own work."""
+    """Report the state and the progress of the sender's own work."""
 
     type: Literal["agent:report"] = "agent:report"
     state: AgentStateName
@@ -29,11 +29,11 @@ class AgentReport(CommandData):
     note: Note | None = None
     tokens: Tokens | None = None
     cause: Cause | None = None
-    """With state `failed` or `blocked`: the first error, and whether a successor would meet it as well."""
+    """With state `failed` or `blocked`: the first error, and whether a successor would meet it too."""
 
 
 class AgentLeave(CommandData):
-    """The program ends."""
+    """Leave the workspace, because the sender's program ends."""
 
     type: Literal["agent:leave"] = "agent:leave"
     reason: Note = "left"
@@ -42,7 +42,7 @@ class AgentLeave(CommandData):
 
 
 class Heartbeat(CommandData):
-    """Still here; not logged."""
+    """Keep the sender's session alive; not logged."""
 
     type: Literal["heartbeat"] = "heartbeat"
     ack_seq: Count | None = None
@@ -50,7 +50,7 @@ class Heartbeat(CommandData):
 
 
 class InstanceStart(CommandData):
-    """Plan an instance; the reconciler does the rest."""
+    """Start an instance: it is planned, and the hub then brings it up."""
 
     type: Literal["instance:start"] = "instance:start"
     role: Name
@@ -61,7 +61,7 @@ class InstanceStart(CommandData):
 
 
 class InstanceStop(CommandData):
-    """End an instance; its tree is saved first."""
+    """Stop an instance; its uncommitted work is saved before its worktree is removed."""
 
     type: Literal["instance:stop"] = "instance:stop"
     agent_id: Name
@@ -69,7 +69,7 @@ class InstanceStop(CommandData):
 
 
 class InstanceSend(CommandData):
-    """Give an instance a prompt."""
+    """Send a prompt to an instance."""
 
     type: Literal["instance:send"] = "instance:send"
     agent_id: Name
@@ -77,7 +77,7 @@ class InstanceSend(CommandData):
 
 
 class SessionExpire(CommandData):
-    """An instance has missed its heartbeats (HUB-8)."""
+    """End the session of an instance that has missed its heartbeats (HUB-8)."""
 
     type: Literal["session:expire"] = "session:expire"
     agent_id: str
@@ -85,7 +85,7 @@ class SessionExpire(CommandData):
 
 
 class InstanceMarkPrepared(CommandData):
-    """Worktree, brief, token and launch record exist."""
+    """Record that worktree, brief, token and launch record of an instance exist."""
 
     type: Literal["instance:mark-prepared"] = "instance:mark-prepared"
     agent_id: str
@@ -94,7 +94,7 @@ class InstanceMarkPrepared(CommandData):
 
 
 class InstanceMarkLaunched(CommandData):
-    """A pane runs it."""
+    """Record that a pane runs the program of an instance."""
 
     type: Literal["instance:mark-launched"] = "instance:mark-launched"
     agent_id: str
@@ -103,7 +103,7 @@ class InstanceMarkLaunched(CommandData):
 
 
 class InstanceMarkExited(CommandData):
-    """Its program has ended."""
+    """Record that the program of an instance has ended."""
 
     type: Literal["instance:mark-exited"] = "instance:mark-exited"
     agent_id: str
@@ -111,23 +111,23 @@ class InstanceMarkExited(CommandData):
     signal: int | None = None
     reason: str = ""
     words: str = ""
-    """The last lines that its pane showed, as plain text."""
+    """The last lines that the pane showed, as plain text."""
 
 
 class InstanceMarkReclaimed(CommandData):
-    """Its worktree is gone, its work saved."""
+    """Record that the worktree of an instance was removed, or had to be left."""
 
     type: Literal["instance:mark-reclaimed"] = "instance:mark-reclaimed"
     agent_id: str
     rescue_ref: str | None = None
     removed: bool = True
-    """False when its worktree could not be saved and was therefore left where it is."""
+    """False when the work in the worktree could not be saved and the worktree was therefore left where it is."""
     reason: str = ""
-    """Why it was left."""
+    """Why the worktree was left."""
 
 
 class InstanceMarkFailed(CommandData):
-    """It could not be brought up."""
+    """Record that an instance could not be started."""
 
     type: Literal["instance:mark-failed"] = "instance:mark-failed"
     agent_id: str

@@ -1,4 +1,4 @@
-"""What can happen to an instance (contract 6)."""
+"""The events of instances (contract 6)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aegis_tui.domain.model import EventData, Progress
 
 
 class InstancePlanned(EventData):
-    """The intent to start an instance; everything it needs is decided here."""
+    """An instance is to be started; the event holds all that was decided about it."""
 
     type: Literal["instance:planned"] = "instance:planned"
     instance_id: str
@@ -27,12 +27,12 @@ class InstancePlanned(EventData):
 
 
 class InstancePrepared(EventData):
-    """Worktree, brief, token and launch record exist."""
+    """The worktree, brief, token and launch record of the instance exist."""
 
     type: Literal["instance:prepared"] = "instance:prepared"
     worktree: str
     token_hash: str = ""
-    """Left out of what clients are told; a mirror therefore knows no tokens."""
+    """Left out of the events that clients receive, so a mirror of the state knows no tokens."""
 
 
 class InstanceLaunched(EventData):
@@ -44,7 +44,7 @@ class InstanceLaunched(EventData):
 
 
 class AgentJoined(EventData):
-    """The program has spoken to the hub with its token."""
+    """The instance's program has registered with the hub."""
 
     type: Literal["agent:joined"] = "agent:joined"
     agent_type: str
@@ -54,14 +54,14 @@ class AgentJoined(EventData):
 
 
 class AgentLeft(EventData):
-    """The program said that it goes."""
+    """An instance outside a run has left, or its session has expired."""
 
     type: Literal["agent:left"] = "agent:left"
     reason: str
 
 
 class AgentState(EventData):
-    """What an agent reports of itself."""
+    """The state that an agent reported of itself."""
 
     type: Literal["agent:state"] = "agent:state"
     state: AgentStateName
@@ -73,14 +73,14 @@ class AgentState(EventData):
 
 
 class InstanceStopping(EventData):
-    """The intent to end an instance's pane and processes."""
+    """The pane and the processes of the instance are to be ended."""
 
     type: Literal["instance:stopping"] = "instance:stopping"
     reason: str
 
 
 class InstanceExited(EventData):
-    """The pane's program has ended."""
+    """The program in the instance's pane has ended."""
 
     type: Literal["instance:exited"] = "instance:exited"
     status: int | None
@@ -88,7 +88,7 @@ class InstanceExited(EventData):
 
 
 class InstanceLost(EventData):
-    """The instance is gone before its task was done; its task goes to another (HUB-8)."""
+    """An instance of a run is gone; a piece that it had not submitted goes to another instance (HUB-8)."""
 
     type: Literal["instance:lost"] = "instance:lost"
     last_seen: str | None
@@ -98,13 +98,13 @@ class InstanceLost(EventData):
 
 
 class InstanceReclaimed(EventData):
-    """Its worktree is removed; uncommitted work, if any, is in the rescue ref (GIT-1)."""
+    """The worktree was removed, or left if `removed` is false; `rescue_ref` keeps uncommitted work (GIT-1)."""
 
     type: Literal["instance:reclaimed"] = "instance:reclaimed"
     rescue_ref: str | None
     removed: bool = True
     reason: str = ""
-    """Why its worktree was left where it is."""
+    """Why the worktree was left."""
 
 
 InstanceEnding = InstanceStopping | InstanceExited | AgentLeft | InstanceLost | InstanceReclaimed

@@ -1,4 +1,4 @@
-"""What the hub itself says of instances: made, started, ended, cleaned up, or not to be brought up (HUB-8, GIT-1)."""
+"""Rules of the hub's own commands: an instance was prepared, launched, ended, reclaimed or failed (HUB-8, GIT-1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aegis_tui.domain.workspace import Workspace
 
 
 def mark_prepared(workspace: Workspace, command: InstanceMarkPrepared, actor: Actor, request_id: str) -> Decision:
-    """Its worktree and launch record exist."""
+    """Record that a planned instance has its worktree and launch record; no events in a later phase."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.PLANNED:
         return Decision()
@@ -32,7 +32,7 @@ def mark_prepared(workspace: Workspace, command: InstanceMarkPrepared, actor: Ac
 
 
 def mark_launched(workspace: Workspace, command: InstanceMarkLaunched, actor: Actor, request_id: str) -> Decision:
-    """Its pane is open; the program may have joined before this is known."""
+    """Record the pane of an instance, once. Its program may have joined before this is known."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.pane is not None:
         return Decision()
@@ -40,7 +40,7 @@ def mark_launched(workspace: Workspace, command: InstanceMarkLaunched, actor: Ac
 
 
 def mark_exited(workspace: Workspace, command: InstanceMarkExited, actor: Actor, request_id: str) -> Decision:
-    """Its program ended: as asked, or it is lost."""
+    """Record that the program of an instance ended; an instance that was not asked to stop is lost."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase in (Phase.GONE, Phase.RECLAIMED, Phase.PLANNED):
         return Decision()
@@ -48,7 +48,7 @@ def mark_exited(workspace: Workspace, command: InstanceMarkExited, actor: Actor,
     if instance.is_alive:
         how = command.reason or f"exited with {_ending(command)}"
         how += f": {one_line(command.words)}" if command.words else ""
-        # A program that ends before it has spoken does so for its successor as well, if that says the same.
+        # A program that ends before it has joined will end for its successor too, if its last lines are the same.
         outlook: Outlook = "repeated" if command.words and instance.phase is not Phase.JOINED else "may-pass"
         drafts += lose(workspace, instance, how, Cause(code="instance.exited", message=ended(how), outlook=outlook))
     drafts.append((instance.agent_id, InstanceExited(status=command.status, signal=command.signal)))
@@ -62,7 +62,7 @@ def _ending(command: InstanceMarkExited) -> str:
 
 
 def mark_reclaimed(workspace: Workspace, command: InstanceMarkReclaimed, actor: Actor, request_id: str) -> Decision:
-    """Its worktree is gone."""
+    """Record that the worktree of an ended instance was removed, or left where it is."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.GONE:
         return Decision()
@@ -70,7 +70,7 @@ def mark_reclaimed(workspace: Workspace, command: InstanceMarkReclaimed, actor: 
 
 
 def mark_failed(workspace: Workspace, command: InstanceMarkFailed, actor: Actor, request_id: str) -> Decision:
-    """It could not be brought up."""
+    """Record that an instance could not be started: it is lost."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or not instance.is_alive:
         return Decision()

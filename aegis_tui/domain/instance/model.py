@@ -1,7 +1,7 @@
 """Instances: one running agent each, from the plan to start it until its worktree is reclaimed.
 
-An instance moves through `Phase` only forwards. What the agent says of itself (`state`, `progress`) is kept apart from
-what the hub knows (`phase`): a word from an agent never opens a gate (FLOW-2).
+An instance of a run moves through `Phase` only forwards; an agent that a person connects may join again. What an agent
+reports (`state`, `progress`) is kept apart from what the hub knows (`phase`): no report opens a gate (FLOW-2).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aegis_tui.domain.model import FrozenModel, StateModel
 
 
 class Phase(StrEnum):
-    """How far the hub has brought an instance."""
+    """The phase of an instance's life, as the hub knows it."""
 
     PLANNED = "planned"
     PREPARED = "prepared"
@@ -53,7 +53,7 @@ AgentStateName = Literal[
 
 
 class Tokens(FrozenModel):
-    """Model tokens an instance has used so far, totals."""
+    """The total numbers of model tokens that an instance has used so far."""
 
     prompt: int = Field(0, ge=0)
     completion: int = Field(0, ge=0)
@@ -61,6 +61,7 @@ class Tokens(FrozenModel):
 
 
 TASK_DONE = frozenset({"verdict given", "design proposed", "foundation composed", "brief handed over"})
+"""Stop reasons of an instance whose task is done."""
 
 
 class Instance(StateModel):
@@ -93,18 +94,18 @@ class Instance(StateModel):
     source: str = "hub"
     note: str | None = None
     said: str | None = None
-    """The last words of the agent itself; `note` may be the hub's."""
+    """The last note that the agent reported; `note` may be the hub's."""
     cause: Cause | None = None
-    """The first error that it met and did not get over."""
+    """The error that it last reported as failed or blocked, or else the one that ended it."""
     tokens: Tokens = Tokens.model_construct()
     prompts: int = 0
     lost: bool = False
     rescue_ref: str | None = None
-    stop_reason: str | None = None  # why the hub let it end
+    stop_reason: str | None = None  # why the hub ended it
 
     @property
     def word(self) -> str:
-        """Its state in one word, the same everywhere; of an ended one, how its task ended."""
+        """Its state in one word, the same in all views: `lost`, the reported state, or at its end `done` or `ended`."""
         if self.lost:
             return "lost"
         if self.phase not in (Phase.GONE, Phase.RECLAIMED) or self.state in ("done", "failed"):

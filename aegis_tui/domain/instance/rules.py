@@ -1,4 +1,4 @@
-"""Rules about instances: joining, reporting, being lost, being replaced (HUB-8, FLOW-6, SPEC-10)."""
+"""Rules of the commands about instances, and what happens when one is lost or replaced (HUB-8, FLOW-6, SPEC-10)."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace
 from aegis_tui.errors import Refused, UsageError
 
 GIVES_UP = ("failed", "blocked")
-"""States in which an agent says that it does not get its task done."""
+"""Reported states that mean that the agent will not finish its task."""
 
 
 def own_instance(workspace: Workspace, actor: Actor) -> Instance:
-    """The instance that speaks.
+    """Return the instance that sent the command.
 
     Raises:
-        Refused: The actor is no living instance.
+        Refused: The sender is not a living instance.
     """
     instance = workspace.get_instance(actor.agent_id)
     if instance is None or not instance.is_alive:
@@ -60,7 +60,7 @@ def own_instance(workspace: Workspace, actor: Actor) -> Instance:
 
 
 def named_instance(workspace: Workspace, name: str) -> Instance:
-    """The instance a person means by either form of its id.
+    """Return the instance with this id, given in its long or its short form (`NATIVE-w01`, `w01`).
 
     Raises:
         UsageError: There is none.
@@ -72,7 +72,7 @@ def named_instance(workspace: Workspace, name: str) -> Instance:
 
 
 def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | None:
-    """The run and piece that an instance works on, if it is still the one that does."""
+    """Return the run and piece that an instance works on; None if it has none, was replaced, or is a reviewer."""
     run = workspace.runs.by_id.get(instance.run or "")
     piece = run.pieces.get(instance.piece or "") if run else None
     if run is None or piece is None or piece.agent_id != instance.agent_id or instance.review_id:
@@ -81,7 +81,7 @@ def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | No
 
 
 def register(workspace: Workspace, command: AgentRegister, actor: Actor, request_id: str) -> Decision:
-    """Join, or join again after a lost connection: the session stays the same."""
+    """Let an instance join. One that has joined already keeps its session, so it can reconnect."""
     if actor.kind == "person":
         return _join_outside(workspace, command, request_id)
     instance = own_instance(workspace, actor)
@@ -115,12 +115,12 @@ def _join_outside(workspace: Workspace, command: AgentRegister, request_id: str)
     agent_id = ids.agent_id(kind, short)
     known = _known_as(workspace, short)
     if known is not None and known.agent_id != agent_id:
-        raise Refused(f"{short} is {known.agent_id} already", "choose another --instance", code="instance.taken")
+        raise Refused(f"{short} is taken by {known.agent_id}", "choose another --instance", code="instance.taken")
     if known is not None and known.run is not None:
         raise Refused(f"{agent_id} belongs to a run", "choose another --instance", code="instance.taken")
     former = workspace.instances.former.get(short.casefold(), agent_id)
     if former != agent_id:
-        raise Refused(f"{short} was {former}", "choose another --instance", code="instance.taken")
+        raise Refused(f"{short} belonged to {former}", "choose another --instance", code="instance.taken")
     partition = command.partition or ()
     check_free(workspace, agent_id, partition)
     if known is not None and known.phase is Phase.JOINED and known.session:
@@ -131,13 +131,13 @@ def _join_outside(workspace: Workspace, command: AgentRegister, request_id: str)
 
 
 def _known_as(workspace: Workspace, short: str) -> Instance | None:
-    """The instance of that id in any letter case: two ids must not share a folder where a file system ignores case."""
+    """Find the instance with that id in any letter case: a file system that ignores case has one folder for both."""
     folded = short.casefold()
     return next((item for item in workspace.instances.by_id.values() if item.instance_id.casefold() == folded), None)
 
 
 def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
-    """The prompt that an instance starts with; None for one that waits for a person's words."""
+    """Return the first prompt of an instance, by its task; None for a free task and outside a run."""
     run = workspace.runs.by_id.get(instance.run or "")
     if run is None:
         return None
@@ -164,17 +164,17 @@ def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
 
 
 def spec_path(spec_id: str) -> str:
-    """Where a spec's file lies, from the repository's root."""
+    """Return the path of a spec's file, relative to the repository."""
     return f".agents/specs/active/{spec_id}.yaml"
 
 
 def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id: str) -> Decision:
-    """Take down what an agent says of itself; a worker that gives up makes room for a fresh one."""
+    """Record what an agent reports; one that failed or is blocked is ended, unless its submitted piece stays valid."""
     instance = own_instance(workspace, actor)
     said = AgentState(**command.model_dump(exclude={"type", "cause"}), source="hub", cause=command.cause)
     stands = _stands(workspace, instance) if command.state in GIVES_UP else None
     if stands is not None:
-        note = f"{stands[0]} stays as it was submitted; after it: {command.note or command.state}"
+        note = f"{stands[0]} stays as it was submitted; then reported: {command.note or command.state}"
         said = said.model_copy(update={"state": "done", "progress": 1.0, "note": note, "cause": None})
     same = (instance.state, instance.progress, instance.note) == (said.state, said.progress, said.note)
     drafts: list[Draft] = []
@@ -190,10 +190,10 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
 
 
 def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]] | None:
-    """The piece that an instance submitted and that stays so whatever becomes of the instance now, if there is one.
+    """Return the piece of an instance that stays submitted even if the instance fails now; None without one.
 
     Returns:
-        Its name, and what puts it back where it was before a person wrote to the worker.
+        Its name, and the events that restore the status that it had before a person wrote to the worker.
     """
     found = piece_of(workspace, instance)
     if found is None or not found[0].is_open:
@@ -216,19 +216,19 @@ def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]]
 
 
 def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
-    """A scout has ended: its brief goes to the worker it looked ahead for (ROLE-3)."""
+    """End a scout and send its brief to the worker that it scouted for (ROLE-3)."""
     run = workspace.runs.by_id.get(scout.run or "")
     piece = run.pieces.get(scout.piece or "") if run else None
     worker = workspace.get_instance(piece.agent_id or "") if piece else None
     drafts: list[Draft] = []
     if worker is not None and worker.is_alive and text.strip():
-        told = f"{scout.agent_id} looked ahead for you:\n{text}"
-        drafts.append((scout.agent_id, MessageSent(to=worker.agent_id, text=told, context={"task": "scout"})))
+        note = f"{scout.agent_id} looked ahead for you:\n{text}"
+        drafts.append((scout.agent_id, MessageSent(to=worker.agent_id, text=note, context={"task": "scout"})))
     return [*drafts, (scout.agent_id, InstanceStopping(reason="brief handed over"))]
 
 
 def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
-    """End an instance that will not finish; its task goes to a fresh one."""
+    """Stop an instance that will not finish, release its locks, and give its piece to a fresh one."""
     drafts: list[Draft] = [(instance.agent_id, InstanceStopping(reason=reason))]
     drafts += lock_end.drop_holder(workspace.locks, instance.agent_id, "released")
     return drafts + _requeue(workspace, instance, reason)[1]
@@ -246,7 +246,7 @@ def _requeue(workspace: Workspace, instance: Instance, reason: str) -> tuple[lis
 
 
 def lose(workspace: Workspace, instance: Instance, reason: str, cause: Cause | None = None) -> list[Draft]:
-    """The instance is gone: free what it held, say so, requeue its task (HUB-8)."""
+    """Record that an instance is lost: end its locks and waits, and give its piece to a fresh one (HUB-8)."""
     drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, lock_end.SESSION_LOST)
     requeued, reopened = _requeue(workspace, instance, reason)
     lost = InstanceLost(last_seen=instance.last_seen, requeued=tuple(requeued), reason=reason, cause=cause)
@@ -254,7 +254,7 @@ def lose(workspace: Workspace, instance: Instance, reason: str, cause: Cause | N
 
 
 def leave(workspace: Workspace, command: AgentLeave, actor: Actor, request_id: str) -> Decision:
-    """The program says goodbye; with its task undone that counts as lost."""
+    """Let the sender leave; an instance of a run then counts as lost."""
     instance = own_instance(workspace, actor)
     if instance.run is not None:
         return Decision(lose(workspace, instance, f"left: {command.reason}", command.cause))
@@ -263,7 +263,7 @@ def leave(workspace: Workspace, command: AgentLeave, actor: Actor, request_id: s
 
 
 def session_expire(workspace: Workspace, command: SessionExpire, actor: Actor, request_id: str) -> Decision:
-    """A session that was not renewed in time; nothing when it was, or is another one now."""
+    """End a session that missed its heartbeats; no events if the instance is not joined or has another session."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.JOINED or instance.session != command.session:
         return Decision()
@@ -275,7 +275,7 @@ def session_expire(workspace: Workspace, command: SessionExpire, actor: Actor, r
 
 
 def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: str) -> Decision:
-    """A person ends an instance; an unfinished task goes to a fresh one."""
+    """Stop an instance; its unfinished piece goes to a fresh one. No events when it has ended already."""
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:
         return Decision([], {"agent_id": instance.agent_id, "phase": instance.phase})
@@ -283,7 +283,7 @@ def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: 
 
 
 def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: str) -> Decision:
-    """Give an instance a prompt; `delivered` is said when it acknowledges (PANE-4)."""
+    """Queue a prompt for an instance; it counts as delivered when the instance acknowledges it (PANE-4)."""
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:
         raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
@@ -299,10 +299,10 @@ def _seq_of_message(events: tuple[Event, ...]) -> int:
 
 
 def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Draft]:
-    """A prompt to a worker that has handed in takes its piece back, so that what it does next counts.
+    """Take back the submitted piece of a worker that gets a prompt, so that its next work counts.
 
     Raises:
-        Refused: The pieces are being judged as a whole already.
+        Refused: The run has left DISPATCH and MONITORING: its pieces are already judged as a whole.
     """
     found = piece_of(workspace, instance)
     if found is None or found[1].status is PieceStatus.WORKING:
@@ -310,7 +310,7 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
     run, piece = found
     if run.stage not in (Stage.DISPATCH, Stage.MONITORING):
         raise Refused(
-            f"{instance.agent_id} has handed in {piece.name}, and the run is in {run.stage}",
+            f"{instance.agent_id} has submitted {piece.name}, and the run is in {run.stage}",
             "wait for the result, or cancel the run",
             code="instance.waits",
         )
@@ -319,7 +319,7 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
 
 
 def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id: str) -> Decision:
-    """Plan an instance without a task of its own; a run plans its workers itself."""
+    """Plan one more instance, with a free task or as a scout of a feature; a run plans its workers itself."""
     naming.check_role(command.role)
     run = workspace.runs.current()
     if run is None or not run.is_open:
@@ -354,7 +354,7 @@ def plan(
     partition: tuple[str, ...] = (),
     replaces: str | None = None,
 ) -> Draft:
-    """The intent to start one more instance of a run."""
+    """Return the event that plans one more instance of a run, with its agent id."""
     short = workspace.instances.allocate(role)
     data = InstancePlanned(
         instance_id=short,
@@ -373,12 +373,12 @@ def plan(
 
 
 def task_update(workspace: Workspace, command: TaskUpdate, actor: Actor, request_id: str) -> Decision:
-    """What an agent says of one task of its own spec."""
+    """Record the status of one task of the sender's spec."""
     spec = workspace.specs.by_id.get(command.spec_id)
     if spec is None:
         raise UsageError(f"there is no spec {command.spec_id}", "context:get lists them")
     if actor.kind == "instance" and spec.agent != actor.agent_id:
-        raise Refused(f"{command.spec_id} is {spec.agent or 'nobody'}'s", "claim it first", code="spec.foreign")
+        raise Refused(f"{command.spec_id} belongs to {spec.agent or 'nobody'}", "claim it first", code="spec.foreign")
     task_id, status = naming.check_task_id(command.task_id), naming.check_word("status", command.status)
     data = TaskUpdated(spec_id=command.spec_id, task_id=task_id, status=status, progress=command.progress)
     return Decision([(actor.agent_id, data)])

@@ -26,24 +26,24 @@ from aegis_tui.domain.instance.model import ENDED, Instance, Phase
 from aegis_tui.domain.model import Key, StateModel
 
 KEPT_ENDED = 32
-"""Instances that joined by hand and have ended stay in the state until this many others have ended after them."""
+"""How many ended instances that joined outside a run stay in the state: the newest."""
 
 
 KEPT_FORMER = 4_096
-"""So many ids of forgotten instances that joined by hand are not given to an agent of another kind."""
+"""How many ids of removed instances from outside runs stay reserved for an agent of the same kind."""
 
 
 class InstanceTable:
     """The instances of a workspace that a view may still ask for, by agent id, in the order they were planned.
 
-    Those that ended are forgotten after a while: the log keeps them. Their ids are not given to others.
+    Ended ones are removed after a while; the log keeps them. Their ids are not given to other instances.
     """
 
     def __init__(self) -> None:
         self.by_id: dict[str, Instance] = {}
         self.counters: dict[str, int] = {}
         self.former: dict[str, str] = {}
-        """Case-folded instance id -> agent id of the newest `KEPT_FORMER` that joined by hand and are forgotten."""
+        """Case-folded instance id -> agent id of the newest `KEPT_FORMER` removed ones that joined outside a run."""
         self._hashes: dict[str, str] = {}
 
     def allocate(self, role: str) -> str:
@@ -51,7 +51,7 @@ class InstanceTable:
         return ids.next_instance_id(role, self.counters.get(role, 0) + 1)
 
     def forget_ended(self, kept_runs: Container[str]) -> list[str]:
-        """Forget who ended and no view asks for; who it was.
+        """Remove the ended instances that no view asks for; return their agent ids.
 
         Args:
             kept_runs: Runs whose instances stay, ended or not.
@@ -72,14 +72,14 @@ class InstanceTable:
         return [item.agent_id for item in gone]
 
     def find(self, name: str) -> Instance | None:
-        """The instance that goes by either form of its id."""
+        """Return the instance with this id, in its long or short form; None when there is none."""
         if found := self.by_id.get(name):
             return found
         short = ids.instance_id(name)
         return next((item for item in self.by_id.values() if item.instance_id == short), None)
 
     def by_token_hash(self, token_hash: str) -> Instance | None:
-        """The instance a token belongs to; None once it is lost or reclaimed (HUB-8)."""
+        """Return the instance that a token belongs to; None when the instance is no longer alive (HUB-8)."""
         found = self.by_id.get(self._hashes.get(token_hash, ""))
         return found if found and found.is_alive else None
 
@@ -92,7 +92,7 @@ class InstanceTable:
         return (item for item in self.by_id.values() if item.is_alive)
 
     def evolve(self, agent_id: str, data: InstanceEvent, timestamp: str) -> frozenset[Key]:
-        """Apply one event. Total: an event about an unknown instance changes nothing."""
+        """Apply one event, return what changed. Never raises: an event about an unknown instance changes nothing."""
         if isinstance(data, InstancePlanned):
             self._plan(agent_id, data, timestamp)
             return frozenset({("instance", agent_id)})
@@ -111,7 +111,7 @@ class InstanceTable:
         self.counters[data.role] = self.counters.get(data.role, 0) + 1
 
     def _join_outside(self, agent_id: str, data: AgentJoined, timestamp: str) -> Instance:
-        """A person's own agent that joins by `connect` (contract 2)."""
+        """Add an agent that a person connects with `connect` (contract 2)."""
         kind, _, short = agent_id.partition("-")
         instance = Instance(
             agent_id=agent_id, instance_id=short, role=data.role, kind=kind.lower(), planned_at=timestamp
@@ -172,7 +172,7 @@ class InstanceTable:
                 assert_never(data)
 
     def dump(self) -> dict[str, object]:
-        """A plain form for snapshots; `load` gives an equal table back."""
+        """Return the table as plain values for a snapshot."""
         return {
             "instances": [item.model_dump(mode="json") for item in self.by_id.values()],
             "counters": dict(sorted(self.counters.items())),
@@ -181,7 +181,7 @@ class InstanceTable:
 
     @classmethod
     def load(cls, plain: dict[str, object]) -> InstanceTable:
-        """The table that `dump` described."""
+        """Rebuild the table from what `dump` returned."""
         table = cls()
         saved = _Saved.model_validate(plain)
         for item in saved.instances:

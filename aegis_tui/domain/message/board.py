@@ -1,4 +1,4 @@
-"""What is kept of messages, writes and changes, changed only by events."""
+"""The messages, fenced writes and file changes in the state, changed only by events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECENT_CHANGES = 200
 
 
 KEPT_WRITES = 2_000
-"""Fenced writes that are remembered, to know a change on disk that is seen a little later."""
+"""How many fenced writes are kept, to recognise a change on disk that is seen a little later."""
 
 
 class _SavedBoard(StateModel):
@@ -33,7 +33,7 @@ class MessageBoard:
         self.recent: list[dict[str, Any]] = []
 
     def for_agent(self, agent_id: str, after: int = 0) -> list[Message]:
-        """Unacknowledged messages to one instance, oldest first."""
+        """Unacknowledged messages to one instance after event `after`, oldest first."""
         return [item for item in self.waiting.values() if item.to == agent_id and item.seq > after]
 
     def waiting_from(self, sender: str) -> list[Message]:
@@ -46,22 +46,22 @@ class MessageBoard:
         return list(self._writes.values())
 
     def clear_writes(self) -> None:
-        """Forget the fenced writes: the run that they belong to is over."""
+        """Remove the fenced writes; called when their run has finished."""
         self._writes.clear()
 
     def has_written(self, path: str, oid: str, is_writer: Callable[[str], bool]) -> bool:
-        """Whether the newest fenced write to a path by one of these writers left this content."""
+        """Whether the newest fenced write to a path by one of these writers left the content with blob id `oid`."""
         items = reversed(self._writes.values())
         newest = (item.new_oid for item in items if item.file == path and is_writer(item.agent_id))
         return next(newest, None) == oid
 
     def forget(self, agents: Container[str]) -> None:
-        """Let go of messages to instances that will not read them any more."""
+        """Remove the messages to these instances, which will not read them any more."""
         for seq in [seq for seq, item in self.waiting.items() if item.to in agents]:
             self._drop(seq)
 
     def evolve(self, seq: int, agent_id: str, data: MessageEvent, timestamp: str) -> frozenset[Key]:
-        """Apply one event."""
+        """Apply the event with number `seq` and return the keys that changed."""
         match data:
             case MessageSent():
                 message = Message(seq=seq, sender=agent_id, timestamp=timestamp, **data.model_dump(exclude={"type"}))
@@ -102,7 +102,7 @@ class MessageBoard:
                 del self._sent[message.sender]
 
     def _note_write(self, write: Write) -> None:
-        """Keep it as the newest of its instance and path; an older one says nothing any more."""
+        """Keep the write as the newest of its instance and path; it replaces an older one."""
         key = (write.agent_id, write.file)
         self._writes.pop(key, None)
         self._writes[key] = write
@@ -110,7 +110,7 @@ class MessageBoard:
             del self._writes[next(iter(self._writes))]
 
     def dump(self) -> dict[str, Any]:
-        """A plain form for snapshots."""
+        """Return the board as plain values for a snapshot."""
         return {
             "waiting": [item.model_dump(mode="json") for item in self.waiting.values()],
             "writes": [item.model_dump(mode="json") for item in self.writes],
@@ -119,7 +119,7 @@ class MessageBoard:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> MessageBoard:
-        """The board that `dump` described."""
+        """Rebuild the board from what `dump` returned."""
         saved = _SavedBoard.model_validate(plain)
         board = cls()
         for message in saved.waiting:

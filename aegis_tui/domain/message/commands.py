@@ -1,4 +1,4 @@
-"""The commands of messages, and what the watcher saw."""
+"""The commands about messages and broadcasts, and the hub's own about changed files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aegis_tui.domain.model import CommandData, Count
 
 
 class MessageSend(CommandData):
-    """A note to another instance."""
+    """Send a note to another instance."""
 
     type: Literal["message:send"] = "message:send"
     to: Name
@@ -21,16 +21,16 @@ class MessageSend(CommandData):
 
 
 class MessageRead(CommandData):
-    """Notes and prompts to the asker that it has not acknowledged."""
+    """Read the notes and prompts to the sender that it has not acknowledged."""
 
     type: Literal["message:read"] = "message:read"
     after: Count = 0
 
 
 class BroadcastSend(CommandData):
-    """Pass an event of the plan, code, review or fix family on to all.
+    """Broadcast an event of the plan, code, review, fix or note family to all.
 
-    The hub fills `rewrite` by looking at what was written; a client cannot.
+    The hub reads what was written and sets `rewrite`; a client cannot set it.
     """
 
     type: Literal["broadcast"] = "broadcast"
@@ -40,14 +40,14 @@ class BroadcastSend(CommandData):
 
 
 class Ack(CommandData):
-    """An event has reached its addressee."""
+    """Acknowledge a message; `of` is the number of its event."""
 
     type: Literal["ack"] = "ack"
     of: Count
 
 
 class FileObserved(CommandData):
-    """The watcher saw a change (HUB-10)."""
+    """Record a changed file that the watcher of the hub saw (HUB-10)."""
 
     type: Literal["file:observed"] = "file:observed"
     agent_id: str
@@ -57,9 +57,9 @@ class FileObserved(CommandData):
     oid: str | None = None
     """The blob id of the content as it is on disk; None when it is not known."""
     since_seq: int | None = None
-    """The newest event when the file changed; None when it is not known."""
+    """Number of the newest event when the file changed; None when it is not known."""
     by_git: bool = False
-    """The content is one that git itself put there: a checkout, a merge, a rebase."""
+    """Whether git itself wrote the content: in a checkout, a merge or a rebase."""
 
 
 MessageClientCommand = MessageSend | MessageRead | BroadcastSend | Ack

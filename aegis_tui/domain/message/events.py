@@ -1,4 +1,4 @@
-"""What instances and the watcher have said (contract 6)."""
+"""The events of messages, broadcasts, fenced writes and changed files (contract 6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aegis_tui.domain.model import EventData
 
 
 class MessageSent(EventData):
-    """Text for one instance. A `prompt` starts or continues its tool loop; `context` says what it is about."""
+    """A message to one instance. A `prompt` starts or continues its tool loop; `context` says what it is about."""
 
     type: Literal["message:sent"] = "message:sent"
     to: str
@@ -21,14 +21,14 @@ class MessageSent(EventData):
 
 
 class MessageAcked(EventData):
-    """The addressee has it: `delivered` means this event exists (PANE-4)."""
+    """The addressee acknowledged a message, which now counts as delivered (PANE-4)."""
 
     type: Literal["message:acked"] = "message:acked"
     of: int
 
 
 class Broadcast(EventData):
-    """An event of a client's own that the core only passes on (plan:*, code:writing, fix:*)."""
+    """An event that a client sent to all, such as plan:*, code:writing or fix:*."""
 
     type: Literal["broadcast"] = "broadcast"
     event: str

@@ -1,7 +1,7 @@
 """The order of plan, code, review and fix events among agents that work on one feature at once (ROLE-12).
 
-An exchange begins with `plan:proposed` for a feature and ends when every file of it is approved. In between nobody
-takes turns: the plan and each file have a state of their own. Events outside any exchange have no order.
+An exchange begins with `plan:proposed` for a feature and ends when every file of it is approved. In between agents need
+not take turns: the plan and each file have their own state. Events outside any exchange may come in any order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aegis_tui.domain.model import Key, StateModel
 from aegis_tui.errors import Refused, UsageError
 
 KEPT_EXCHANGES = 64
-"""Exchanges that may be open at once; the one that was begun first is closed when one more begins."""
+"""How many exchanges may be open at once; when one more begins, the oldest is closed."""
 
 BEGIN = "plan:proposed"
 FAMILIES = ("plan:", "code:", "review:", "fix:")
@@ -56,7 +56,10 @@ class Exchange(StateModel):
     """State by path."""
 
     def expected(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """None when `event` may come now, else the events that may, for the plan or for the first file that objects."""
+        """Return None when `event` may come now, else the events that may.
+
+        Those are the ones for the plan, or for the first file for which `event` may not come.
+        """
         if event.startswith("plan:"):
             return None if event in PLAN_ORDER[self.plan] else PLAN_ORDER[self.plan]
         for path in named_files(data):
@@ -67,18 +70,18 @@ class Exchange(StateModel):
         return tuple(sorted({item for path in self.files for item in self._following(path)}))
 
     def _following(self, path: str) -> tuple[str, ...]:
-        """What may come for one file; nothing new is written while a plan waits for an answer."""
+        """The events that may come for one file; `code:writing` may not while the plan is only proposed."""
         following = FILE_ORDER[self.files.get(path, PLANNED)]
         if self.plan == BEGIN:
             following = tuple(item for item in following if item != "code:writing")
         return following or PLAN_ORDER[self.plan]
 
     def _concerned(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...]:
-        """The files that an event is about: those it names, else all for which it may come now."""
+        """The files that an event is about: those that it names, else all files for which it may come now."""
         return named_files(data) or tuple(path for path in self.files if event in self._following(path))
 
     def apply(self, event: str, data: Mapping[str, Any]) -> None:
-        """Go on to the state after `event`. Total."""
+        """Change to the state after `event`. Never raises."""
         if event.startswith("plan:"):
             self.plan = event if event in PLAN_ORDER else self.plan
             return
@@ -103,7 +106,7 @@ class ExchangeTable:
         self.by_feature: dict[str, Exchange] = {}
 
     def check(self, event: str, data: Mapping[str, Any]) -> None:
-        """Allow an event, or say which ones are expected.
+        """Check that an event may come now; an event outside any exchange always may.
 
         Raises:
             Refused: Code `exchange.order`; `data['expected']` lists what may come.
@@ -120,7 +123,7 @@ class ExchangeTable:
                 raise _refusal(exchange, event, data, expected)
 
     def evolve(self, agent_id: str, event: str, data: Mapping[str, Any]) -> frozenset[Key]:
-        """Apply one broadcast. Total: one that fits no exchange changes nothing."""
+        """Apply one broadcast and return what changed. Never raises: one that fits no exchange changes nothing."""
         feature = data.get("feature")
         if event == BEGIN and isinstance(feature, str) and feature:
             old = self.by_feature.get(feature)
@@ -141,7 +144,7 @@ class ExchangeTable:
         return frozenset({("exchange", exchange.feature)})
 
     def forget(self, agents: Container[str]) -> None:
-        """Close what these instances opened: they are gone for good."""
+        """Close the exchanges that these instances opened; they will not return."""
         self.by_feature = {name: item for name, item in self.by_feature.items() if item.opened_by not in agents}
 
     def _meant(self, event: str, data: Mapping[str, Any]) -> list[Exchange]:
@@ -156,12 +159,12 @@ class ExchangeTable:
         return (fitting or holding)[:1]
 
     def dump(self) -> list[dict[str, Any]]:
-        """A plain form for snapshots; `load` gives an equal table back."""
+        """Return the table as plain values for a snapshot."""
         return [item.model_dump(mode="json") for item in self.by_feature.values()]
 
     @classmethod
     def load(cls, plain: Iterable[dict[str, Any]]) -> ExchangeTable:
-        """The table that `dump` described."""
+        """Rebuild the table from what `dump` returned."""
         table = cls()
         for item in plain:
             exchange = Exchange.model_validate(item)

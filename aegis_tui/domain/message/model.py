@@ -1,4 +1,4 @@
-"""Messages, broadcasts and file news: what instances tell each other through the hub."""
+"""The messages and fenced writes that the state keeps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ChangeType = Literal["created", "modified", "deleted", "moved"]
 
 
 class Message(FrozenModel):
-    """One message as it waits for its addressee."""
+    """A message that its addressee has not acknowledged yet."""
 
     seq: int
     sender: str

@@ -1,4 +1,4 @@
-"""Rules about messages, broadcasts, fenced writes and what the watcher saw (HUB-2, HUB-10, LOCK-3)."""
+"""Rules of the commands about messages, broadcasts, fenced writes and changed files (HUB-2, HUB-10, LOCK-3)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,14 @@ from aegis_tui.errors import Refused, StaleToken, UsageError
 
 
 def broadcast(workspace: Workspace, command: BroadcastSend, actor: Actor, request_id: str) -> Decision:
-    """Pass an event on; `code:written` is a fenced write and needs a current EXCLUSIVE token (LOCK-3).
+    """Broadcast an event to all. `code:writing` and `code:written` need a current EXCLUSIVE token (LOCK-3).
 
-    Within an exchange it must come in order (ROLE-12); a person may begin one anew at any time.
+    Within an exchange an event must come in order (ROLE-12); a person may start the exchange again at any time.
+
+    Raises:
+        StaleToken: The token is not that of a current EXCLUSIVE lock, or the write goes beyond the locked region.
+        Refused: Code `exchange.order`: the event may not come now. Code `instance.unknown`: the instance has ended.
+        UsageError: A field is missing, or it is not clear which exchange is meant.
     """
     if actor.kind == "instance":
         own_instance(workspace, actor)
@@ -38,17 +43,19 @@ def broadcast(workspace: Workspace, command: BroadcastSend, actor: Actor, reques
 def _fenced(workspace: Workspace, command: BroadcastSend, actor: Actor) -> Decision:
     path, token = command.data.get("file"), command.data.get("token")
     if not isinstance(path, str) or not isinstance(token, int):
-        raise UsageError(f"{command.event} needs file and token", "see contract section 6")
+        raise UsageError(
+            f"{command.event} needs file and token", "send the path as file and the token of its lock as token"
+        )
     path = _spelling(workspace, path)
     lock = lock_end.check_token(workspace.locks, actor.agent_id, path=path, token=token)
     if lock.mode is not LockMode.EXCLUSIVE:
         raise StaleToken(f"{path} is held {lock.mode}, not EXCLUSIVE", lock_end.REACQUIRE_HINT, path=path)
     named = command.data.get("feature")
     feature = named if isinstance(named, str) else None
-    told: dict[str, Any] = {"file": path, "token": token, **({"feature": feature} if feature else {})}
-    workspace.exchanges.check(command.event, told)
+    fields: dict[str, Any] = {"file": path, "token": token, **({"feature": feature} if feature else {})}
+    workspace.exchanges.check(command.event, fields)
     if command.event == "code:writing":
-        return Decision([(actor.agent_id, Broadcast(event=command.event, data=told))])
+        return Decision([(actor.agent_id, Broadcast(event=command.event, data=fields))])
     base, new = command.data.get("base_oid"), command.data.get("new_oid")
     if not isinstance(new, str):
         raise UsageError("code:written needs new_oid", "the blob id of what was written")
@@ -58,7 +65,7 @@ def _fenced(workspace: Workspace, command: BroadcastSend, actor: Actor) -> Decis
 
 
 def message_send(workspace: Workspace, command: MessageSend, actor: Actor, request_id: str) -> Decision:
-    """A note to another instance."""
+    """Send a note to another instance; refused when that has ended."""
     to = named_instance(workspace, command.to)
     if not to.is_alive:
         raise Refused(f"{to.agent_id} is {to.phase}", "see aegis-tui status", code="instance.gone")
@@ -67,13 +74,13 @@ def message_send(workspace: Workspace, command: MessageSend, actor: Actor, reque
 
 
 def message_read(workspace: Workspace, command: MessageRead, actor: Actor, request_id: str) -> Decision:
-    """What waits for the asker, as much as fits into one answer."""
+    """Return the unacknowledged messages to the sender, as many as fit into one reply."""
     waiting = workspace.messages.for_agent(actor.agent_id, command.after)
     return Decision([], messages_page(waiting, command.after))
 
 
 def ack(workspace: Workspace, command: Ack, actor: Actor, request_id: str) -> Decision:
-    """The addressee has a message; an acknowledgement of anything else is only heard."""
+    """Acknowledge a message to the sender. An acknowledgement of anything else is accepted and changes nothing."""
     message = workspace.messages.waiting.get(command.of)
     if message is None or message.to != actor.agent_id:
         return Decision()
@@ -81,13 +88,13 @@ def ack(workspace: Workspace, command: Ack, actor: Actor, request_id: str) -> De
 
 
 def needs_lock(workspace: Workspace, agent_id: str, path: str) -> bool:
-    """Whether a change of the path in this agent's checkout is to be made under an EXCLUSIVE lock."""
+    """Whether a change of the path in this agent's checkout must be made under an EXCLUSIVE lock."""
     verdict = workspace.partitions.verdict(agent_id, path)
     return verdict.needs_lock or (not verdict.allowed and verdict.owner is not None)
 
 
 def file_observed(workspace: Workspace, command: FileObserved, actor: Actor, request_id: str) -> Decision:
-    """A file changed on disk; `unlocked` when the path needs a lock and its writer held none then (HUB-10)."""
+    """Record that a file changed on disk; `unlocked` if the path needs a lock and its writer held none (HUB-10)."""
     is_unlocked = (
         not command.by_git
         and needs_lock(workspace, command.agent_id, command.path)
@@ -115,7 +122,7 @@ def _was_covered(workspace: Workspace, command: FileObserved) -> bool:
 
 
 def _folder(workspace: Workspace, agent_id: str) -> str | None:
-    """Which checkout an agent writes in; None is the person's own."""
+    """The worktree that an agent writes in; None means the person's own checkout."""
     instance = workspace.get_instance(agent_id)
     return instance.worktree if instance is not None else None
 

@@ -1,1 +1,1 @@
-"""Pieces: what one worker hands in, and how pieces become one tree."""
+"""Pieces: the work that one instance submits, and how pieces are merged into one tree."""

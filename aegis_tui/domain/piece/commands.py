@@ -1,4 +1,4 @@
-"""The commands of pieces: handed in, compared, composed."""
+"""The commands about pieces: submit one, resolve a conflict, and the hub's own about checks and merges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aegis_tui.domain.review.finding import Finding
 
 
 class DiffSubmit(CommandData):
-    """Hand a piece in."""
+    """Submit the commits `base_oid..head_oid` as the piece of a spec."""
 
     type: Literal["diff:submit"] = "diff:submit"
     spec_id: Name
@@ -23,7 +23,7 @@ class DiffSubmit(CommandData):
 
 
 class ConflictResolve(CommandData):
-    """A person, or the hub, says how a conflict ended."""
+    """Record how a conflict ended."""
 
     type: Literal["conflict:resolve"] = "conflict:resolve"
     conflict_id: Key
@@ -31,21 +31,21 @@ class ConflictResolve(CommandData):
 
 
 class PieceMarkChecked(CommandData):
-    """What the comparison of a handed-in piece gave."""
+    """Record what the check of a submitted piece found."""
 
     type: Literal["piece:mark-checked"] = "piece:mark-checked"
     run: str
     piece: str
     head_oid: str
     files: tuple[str, ...]
-    blobs: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # by path the ids of writes its bytes answer to
+    blobs: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # path -> blob ids of the locked writes that match
     findings: tuple[Finding, ...] = ()
     overlaps: tuple[Overlapping, ...] = ()
     blocking: tuple[Overlapping, ...] = ()
 
 
 class ConflictsObserved(CommandData):
-    """What pairwise prediction found between pieces that are still being worked on (GIT-2)."""
+    """Record the conflicts that are predicted between pairs of unfinished pieces (GIT-2)."""
 
     type: Literal["conflicts:observed"] = "conflicts:observed"
     run: str
@@ -53,18 +53,18 @@ class ConflictsObserved(CommandData):
 
 
 class MergeMarkApplied(CommandData):
-    """The working ref contains the piece."""
+    """Record that the working ref now contains the piece."""
 
     type: Literal["merge:mark-applied"] = "merge:mark-applied"
     run: str
     piece: str
     head_oid: str
     oid: str
-    kept: tuple[str, ...] = ()  # paths in which the merge keeps what was composed under newer tokens
+    kept: tuple[str, ...] = ()  # paths in which the merge keeps what was merged under newer tokens
 
 
 class MergeMarkRejected(CommandData):
-    """The piece crosses lines that are already on the working ref, or drops some of them (`stale`)."""
+    """Record that a piece cannot be merged: it conflicts with merged lines, or would remove some of them (`stale`)."""
 
     type: Literal["merge:mark-rejected"] = "merge:mark-rejected"
     run: str

@@ -1,4 +1,4 @@
-"""What can happen to a piece on its way to the working ref (contract 6)."""
+"""The events of pieces on their way to the working ref, and of their conflicts (contract 6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Resolution = Literal["rebased", "merged", "person", "none"]
 
 
 class Overlapping(FrozenModel):
-    """One path that two pieces change: `hot` crosses the same lines, `soft` merges cleanly (GIT-2)."""
+    """One path that two pieces change: `hot` if they change the same lines, `soft` if they merge cleanly (GIT-2)."""
 
     a: str
     b: str
@@ -25,7 +25,7 @@ class Overlapping(FrozenModel):
 
 
 class PieceChecked(EventData):
-    """A handed-in piece was compared with its partition, its locks and the other pieces."""
+    """A submitted piece was checked against its partition, its locks and the other pieces."""
 
     type: Literal["piece:checked"] = "piece:checked"
     run: str
@@ -37,7 +37,7 @@ class PieceChecked(EventData):
 
 
 class PieceReopened(EventData):
-    """A piece goes back to its worker, or to a fresh one, with the reason (FLOW-10)."""
+    """A piece goes back to its worker, or with `fresh` to another one; `reason` is the prompt (FLOW-10)."""
 
     type: Literal["piece:reopened"] = "piece:reopened"
     run: str
@@ -46,11 +46,11 @@ class PieceReopened(EventData):
     fresh: bool
     counts: bool = True
     asked: bool = False
-    """A person wrote to its worker after its submission; the work that was submitted is not in doubt."""
+    """True when a person wrote to its worker after the submission, and nothing was wrong with the submission."""
 
 
 class MergeQueued(EventData):
-    """A piece waits for its turn on the working ref."""
+    """A piece waits for its turn to be merged into the working ref."""
 
     type: Literal["merge:queued"] = "merge:queued"
     run: str
@@ -59,7 +59,7 @@ class MergeQueued(EventData):
 
 
 class MergeApplied(EventData):
-    """The working ref moved to `oid`, which contains the piece."""
+    """The piece was merged: the working ref moved to `oid`, which contains it."""
 
     type: Literal["merge:applied"] = "merge:applied"
     run: str
@@ -69,7 +69,7 @@ class MergeApplied(EventData):
 
 
 class MergeRejected(EventData):
-    """A piece could not be composed."""
+    """A piece could not be merged into the working ref."""
 
     type: Literal["merge:rejected"] = "merge:rejected"
     run: str
@@ -95,7 +95,7 @@ class ConflictDetected(EventData):
 
 
 class ConflictResolved(EventData):
-    """How a conflict ended."""
+    """A conflict ended; `resolution` says how."""
 
     type: Literal["conflict:resolved"] = "conflict:resolved"
     run: str

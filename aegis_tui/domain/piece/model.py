@@ -1,4 +1,4 @@
-"""A piece: the work of one feature or of the foundation, and where two of them cross."""
+"""A piece, which is the work on one feature or on the foundation, and the conflict of two pieces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aegis_tui.domain.model import StateModel
 
 
 class PieceStatus(StrEnum):
-    """Where a piece stands between the plan and the working ref."""
+    """The status of a piece on its way from the plan to the working ref."""
 
     PENDING = "pending"
     WORKING = "working"
@@ -22,7 +22,7 @@ class PieceStatus(StrEnum):
 
 
 class Piece(StateModel):
-    """One feature's work (or the foundation's) as it moves to the working ref."""
+    """The work on one feature, or on the foundation, on its way to the working ref."""
 
     name: str
     spec_id: str
@@ -42,16 +42,16 @@ class Piece(StateModel):
     files: tuple[str, ...] = ()
     checked: bool = False
     review_id: str | None = None
-    """The review that was asked for last; None while none is open."""
+    """The review that was requested last; None while none is open."""
     review_ids: tuple[str, ...] = ()
-    """The reviews of the submission that is under review: one for each lens that was asked."""
+    """The reviews of the current submission: one for each lens."""
     feedback: str = ""
     asked: bool = False
-    """Its worker works for a person who wrote to it after its submission: what was merged stays merged."""
+    """Whether a person wrote to its worker after the submission, so that it works again; merged work stays merged."""
 
 
 class Conflict(StateModel):
-    """One path that two pieces change; blob ids, never marker text."""
+    """One path that two pieces change. It holds blob ids, never text with conflict markers."""
 
     conflict_id: str
     a: str

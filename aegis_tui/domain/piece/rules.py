@@ -1,4 +1,4 @@
-"""Rules about pieces: handed in, compared, reviewed, composed, sent back (FLOW-7, FLOW-10, LOCK-3, PART-3)."""
+"""Rules of the commands about pieces: submit, check, merge, send back (FLOW-7, FLOW-10, LOCK-3, PART-3)."""
 
 from __future__ import annotations
 
@@ -47,16 +47,23 @@ from aegis_tui.errors import Refused, UsageError
 
 
 def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: str) -> Decision:
-    """Take a hand-in from the one instance that works on the spec (SPEC-10)."""
+    """Accept a submission from the one instance that works on the spec (SPEC-10).
+
+    Raises:
+        Refused: The spec is not the sender's, the run has ended, or the piece is not being worked on.
+        StaleToken: A token was never granted for the piece.
+    """
     instance = own_instance(workspace, actor)
     found = piece_of(workspace, instance)
     if found is None or found[1].spec_id != command.spec_id:
-        raise Refused(f"{command.spec_id} is not {actor.agent_id}'s", "see your brief", code="spec.foreign")
+        raise Refused(f"{command.spec_id} is not assigned to {actor.agent_id}", "see your brief", code="spec.foreign")
     run, piece = found
     if not run.is_open:
         raise Refused(f"run {run.run} has ended", code="run.ended")
     if piece.status is not PieceStatus.WORKING:
-        raise Refused(f"{piece.name} is {piece.status}", "wait for the answer to the last hand-in", code="spec.status")
+        raise Refused(
+            f"{piece.name} is {piece.status}", "wait for the result of the last submission", code="spec.status"
+        )
     check_tokens(workspace, piece, command.tokens)
     data = SpecDiffSubmitted(
         specId=piece.spec_id,
@@ -86,7 +93,11 @@ def _violations(
 
 
 def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, request_id: str) -> Decision:
-    """Judge a hand-in by its partition, its fencing tokens and what is composed already."""
+    """Judge a submission by its check, its partition, its fencing tokens and the pieces that are merged already.
+
+    It is sent back with findings, or to be rebased where merged pieces change the same lines. One without changes
+    after an earlier merge is queued to be merged again. No events for an old or already checked submission.
+    """
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
     if run is None or piece is None or not run.is_open or piece.status is not PieceStatus.SUBMITTED:
@@ -119,7 +130,7 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
 
 
 def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
-    """Detections of overlaps that are not known yet; a soft one that turned hot is told again."""
+    """Return an event for each overlap that is not known yet; one that is hot now, but was soft or resolved, is new."""
     drafts: list[Draft] = []
     for item in {conflict_id(found): found for found in overlaps}.values():
         known = run.conflicts.get(conflict_id(item))
@@ -133,15 +144,15 @@ def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
 
 
 def conflict_id(item: Overlapping) -> str:
-    """One name for the pair and the path, whichever of the two is named first."""
+    """Return the id of a conflict: its two pieces, in either order, and its path."""
     first, second = sorted((item.a, item.b))
     return f"{first}~{second}:{item.path}"
 
 
 def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Overlapping]) -> list[Draft]:
-    """Send a piece back to be rebased."""
+    """Reject the merge of a piece and send it back to be rebased."""
     paths = ", ".join(sorted({item.path for item in overlaps}))
-    reason = f"crosses lines that are composed already: {paths}"
+    reason = f"changes the same lines as pieces that are merged already: {paths}"
     for path, by in stale_crossings(workspace, run, piece, overlaps):
         reason += f"; STALE: {by.agent_id} has written {path} since, under the newer token {by.token}"
     rejected = MergeRejected(run=run.run, piece=piece.name, reason=reason)
@@ -150,7 +161,7 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
 
 
 def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text: str) -> list[Draft]:
-    """Reopen a piece with its worker, or with a fresh one when that is gone; a bounded number of times (FLOW-10)."""
+    """Send a piece back to its worker, or to a fresh one; after `max_rounds` rejections the run fails (FLOW-10)."""
     worker = workspace.get_instance(piece.agent_id or "")
     if piece.rejections >= run.options.max_rounds:
         message = f"{piece.name} was rejected {counted(piece.rejections + 1, 'time')}: {reason}"
@@ -176,16 +187,16 @@ def reopen(
     texts: str | dict[str, str],
     hint: str = "",
 ) -> list[Draft]:
-    """Back to MONITORING with the reason, one round further; over the bound the run fails (FLOW-10).
+    """Take the run back to MONITORING for another round; after `max_rounds` rounds the run fails (FLOW-10).
 
     Args:
         workspace: State after the last logged event.
-        run: The run whose composition was rejected.
+        run: The run whose merged tree was rejected.
         blamed: Names of the pieces that go back; empty means all features.
         gate: The gate that did not open.
         reason: Why, for the log.
-        texts: What the workers are told: one text for all, or one by piece name.
-        hint: What a person can do, for the end of the run.
+        texts: The prompts to the workers: one text for all, or one by piece name.
+        hint: What a person can do if the run fails.
     """
     drafts: list[Draft] = [
         (HUB, events.GateBlocked(run=run.run, stage=run.stage, gate=gate, reason=reason[:2000])),
@@ -205,7 +216,7 @@ def reopen(
 
 
 def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, request_id: str) -> Decision:
-    """The working ref contains the piece now; refused where that takes away what has a newer token (LOCK-3)."""
+    """Record that a piece is merged, or send it back if the merge would remove what has a newer token (LOCK-3)."""
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
     if run is None or piece is None or not run.is_open:
@@ -245,7 +256,7 @@ def _overtaken(workspace: Workspace, run: Run, piece: Piece, stale: Sequence[Fin
 
 
 def mark_rejected(workspace: Workspace, command: MergeMarkRejected, actor: Actor, request_id: str) -> Decision:
-    """Composition found crossing lines, or lines that it would drop: the piece goes back to be rebased."""
+    """Send back a piece whose merge conflicts with merged lines, or would remove some of them."""
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
     if run is None or piece is None or not run.is_open:
@@ -259,13 +270,13 @@ def mark_rejected(workspace: Workspace, command: MergeMarkRejected, actor: Actor
 
 
 def conflicts_observed(workspace: Workspace, command: ConflictsObserved, actor: Actor, request_id: str) -> Decision:
-    """Overlaps between pieces that are still being worked on (GIT-2)."""
+    """Record conflicts between pieces that are still being worked on (GIT-2)."""
     run = workspace.runs.by_id.get(command.run)
     return Decision() if run is None or not run.is_open else Decision(observed(run, command.overlaps))
 
 
 def conflict_resolve(workspace: Workspace, command: ConflictResolve, actor: Actor, request_id: str) -> Decision:
-    """A person says how a conflict ended."""
+    """Record how a conflict ended. Raises UsageError when there is no such conflict."""
     run = next((item for item in workspace.runs.by_id.values() if command.conflict_id in item.conflicts), None)
     if run is None:
         raise UsageError(f"there is no conflict {command.conflict_id}", "list them: aegis-tui conflicts")

@@ -1,6 +1,7 @@
-"""What may stand in a tree that is handed in: others check it out, the person among them (PART-3, SEC-1).
+"""Check the names and links of a submitted tree, which others and the person will check out (PART-3, SEC-1).
 
-Pure text. git itself takes any name and any link into a tree; a file system, and who follows a link, does not.
+Works on text only. git accepts any name and any link in a tree; a file system may refuse the name, and a link may lead
+out of the repository.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from aegis_tui.domain.path.file_name import name_of
 from aegis_tui.domain.path.git_path import is_git_path
 
 MAX_PART_BYTES = 255
-"""Of one part of a path: NAME_MAX of the file systems of Linux and macOS."""
+"""Longest part of a path: NAME_MAX of the file systems of Linux and macOS."""
 
 MAX_PATH_BYTES = 3072
-"""Of a path inside the repository: PATH_MAX is 4096 on Linux, and a worktree lies in some folder itself."""
+"""Longest path inside the repository: PATH_MAX is 4096 on Linux, and includes the folder of the worktree."""
 
 MAX_TARGET_BYTES = 1023
-"""Of what a link leads to: the least that systems take (macOS)."""
+"""Longest target of a link: the smallest limit of the supported systems (macOS)."""
 
 
 def name_problem(path: str) -> str:
-    """Why a path cannot be checked out; empty when it can.
+    """Return why a path cannot be checked out; empty when it can.
 
     Args:
         path: In its written form (contract 3).
@@ -36,11 +37,11 @@ def name_problem(path: str) -> str:
 
 
 def link_problem(path: str, target: str) -> str:
-    """Why a symbolic link may not be handed in; empty when it may.
+    """Return why a symbolic link may not be submitted; empty when it may.
 
     Args:
-        path: Of the link, in its written form.
-        target: As git stores it.
+        path: The path of the link, in its written form.
+        target: The target as git stores it.
     """
     if not target or "\0" in target:
         return "a link that leads nowhere: it could not be checked out"
@@ -55,7 +56,7 @@ def link_problem(path: str, target: str) -> str:
 
 
 def escapes(path: str, target: str) -> bool:
-    """True if a symbolic link at `path` leads out of the repository."""
+    """Whether a symbolic link at `path` leads out of the repository."""
     if target.startswith("/"):
         return True
     reached = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))

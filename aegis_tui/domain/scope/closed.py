@@ -1,4 +1,4 @@
-"""What no partition, lock, grant or design may name: git's own paths, specs, and text that cannot be read (PART-1)."""
+"""Refuse names that no partition, lock or grant may hold: git's own paths, specs, invisible characters (PART-1)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ SPECS = ".agents/specs"
 
 
 def closed_part(glob: Glob, effort: Effort) -> str | None:
-    """What the glob names that no worker may write; None when it names nothing of the kind.
+    """Return `.git` or `.agents/specs` when a glob names such a path, which no worker may write; else None.
 
-    A glob that begins a part with a wildcard names nothing: `**` and `*` may stand for `.git`, and there the verdict
-    on each single path holds.
+    A part that begins with a wildcard names neither: `*` may match `.git`, but each path is also checked by itself.
     """
     for pattern in glob.folded().patterns:
         if any(map(_names_git, pattern)):
@@ -42,11 +41,11 @@ def _names_git(segment: Segment) -> bool:
 
 
 def check_new_globs(globs: Iterable[str]) -> None:
-    """Return if a new partition may hold these globs. Old ones in the log stay as they are.
+    """Check that a new partition may hold these globs. Partitions in the log are not checked again.
 
     Raises:
-        Refused: Code `glob`: no glob at all, or one with a character that cannot be seen. Code `glob.effort`.
-        PartitionRefused: One names a path that is closed to all.
+        Refused: Code `glob`: a text is not a glob, or has an invisible character. Code `glob.effort`: too costly.
+        PartitionRefused: A glob names a path of git or of specs.
     """
     effort = Effort()
     for text in globs:
@@ -61,10 +60,10 @@ def check_new_globs(globs: Iterable[str]) -> None:
 
 
 def check_not_git(path: str) -> None:
-    """Return if the path is not git's own.
+    """Check that a path does not belong to git.
 
     Raises:
-        PartitionRefused: It is.
+        PartitionRefused: It does.
     """
     if is_git_path(path):
         raise PartitionRefused(f"{path} is git's own", "nobody locks or writes it; use git's own commands", path=path)

@@ -1,4 +1,4 @@
-"""The commands of scopes: asking for paths, and giving them."""
+"""The commands about scopes: ask for a path, answer such a request, and replace a partition."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aegis_tui.domain.model import CommandData
 
 
 class ScopeRequest(CommandData):
-    """Ask for a path outside the own partition (PART-6)."""
+    """Ask to write a path outside the sender's partition (PART-6)."""
 
     type: Literal["scope:request"] = "scope:request"
     path: PathText
@@ -17,14 +17,14 @@ class ScopeRequest(CommandData):
 
 
 class ScopeGrant(CommandData):
-    """The owner, the Commander or a person says yes."""
+    """Grant a scope request; the owner of the path, the Commander or a person answers it."""
 
     type: Literal["scope:grant"] = "scope:grant"
     request: Name
 
 
 class ScopeRefuse(CommandData):
-    """... or no."""
+    """Refuse a scope request; the owner of the path, the Commander or a person answers it."""
 
     type: Literal["scope:refuse"] = "scope:refuse"
     request: Name
@@ -32,7 +32,7 @@ class ScopeRefuse(CommandData):
 
 
 class PartitionSet(CommandData):
-    """Give an instance other globs."""
+    """Replace the partition of an instance."""
 
     type: Literal["partition:set"] = "partition:set"
     agent_id: Name

@@ -1,4 +1,4 @@
-"""What can happen to the paths of an instance (contract 6)."""
+"""The events of partitions and scope requests (contract 6)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aegis_tui.domain.model import EventData
 
 
 class PartitionChanged(EventData):
-    """An instance's globs are these now."""
+    """The partition of an instance was replaced by `globs`."""
 
     type: Literal["partition:changed"] = "partition:changed"
     globs: tuple[str, ...]
@@ -24,7 +24,7 @@ class ScopeRequested(EventData):
 
 
 class ScopeGranted(EventData):
-    """It may write there, under a lock."""
+    """A scope request was granted: the instance `to` may write `path`, under a lock where others may too."""
 
     type: Literal["scope:granted"] = "scope:granted"
     request: str
@@ -33,7 +33,7 @@ class ScopeGranted(EventData):
 
 
 class ScopeRefused(EventData):
-    """It may not."""
+    """A scope request of the instance `to` was refused."""
 
     type: Literal["scope:refused"] = "scope:refused"
     request: str

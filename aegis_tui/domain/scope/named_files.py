@@ -1,6 +1,6 @@
 """Which partitions name files that git ignores (PART-1): `build/**` does where `build/` is ignored, `src/**` does not.
 
-Pure. Whether git ignores a path is asked elsewhere.
+Works on text only; the caller asks git which paths it ignores.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ANY_NAME = "x"
 
 
 def example_paths(glob: str) -> list[str]:
-    """A plain path for each alternative of a glob, every wildcard filled in with a name that means nothing.
+    """Return one example path for each alternative of a glob, with a meaningless name for every wildcard.
 
     git ignores such a path only where the glob's own literal text is what an ignore rule is about.
 
@@ -40,10 +40,10 @@ def _some_char(chars: CharSet) -> str:
 
 
 def globs_that_name_ignored(globs: Iterable[str], is_ignored: Collection[str]) -> list[str]:
-    """The globs one of whose example paths git ignores.
+    """Return the globs of which git ignores an example path.
 
     Args:
-        globs: Of a partition.
-        is_ignored: Those of their example paths that git ignores.
+        globs: The globs of a partition.
+        is_ignored: The example paths of these globs that git ignores.
     """
     return [glob for glob in globs if any(path in is_ignored for path in example_paths(glob))]

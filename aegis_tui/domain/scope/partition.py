@@ -1,6 +1,6 @@
 """Who may write which path (PART-1, PART-2, PART-6): the partitions of a workspace and the verdict on one write.
 
-Owns the rules only. Catching a write (tool call, commit, integration) is the caller's part.
+It holds the rules only; the callers apply them to each write (tool call, commit, integration).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from aegis_tui.domain.path.index import path_key
 Rule = Literal["own", "joint", "granted", "shared", "foreign", "unowned", "specs"]
 
 SHARED_OWNER = "shared"
-"""Stands for the list of read-only shared globs where an owner is named."""
+"""The name of the list of read-only shared globs, where an owner is named."""
 
 JOINT_OWNER = "joint"
-"""Stands for the list of joint globs where an owner is named."""
+"""The name of the list of joint globs, where an owner is named."""
 
 
 class Overlap(FrozenModel):
@@ -36,7 +36,7 @@ class Overlap(FrozenModel):
     """A glob of the second owner."""
 
     owners: tuple[str, str]
-    """Whose they are, in the order of `a` and `b`."""
+    """The two owners, in the order of `a` and `b`."""
 
     witness: str
     """A path that both match."""
@@ -48,7 +48,7 @@ class Verdict(FrozenModel):
     allowed: bool
     rule: Rule
     owner: str | None
-    """Whose partition holds the path; None when it is in nobody's."""
+    """The instance whose partition holds the path; None when no partition does."""
 
     message: str
     """One sentence for the instance and for a person, without a full stop."""
@@ -65,7 +65,7 @@ def find_overlaps(
     Args:
         owners: Globs by the name of their owner.
         ignore_case: Compare case-folded, as git does where `core.ignorecase` is set.
-        effort: What the whole request may still cost; None lets this call cost as much as a request.
+        effort: What the whole request may still cost; None allows this call the budget of a whole request.
 
     Raises:
         Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
@@ -83,18 +83,18 @@ def find_overlaps(
 
 
 _Texts = Sequence[tuple[str, Sequence[str]]]
-"""Who owns globs, and the globs as text."""
+"""Pairs of an owner and its globs, as text."""
 
 _Owned = Sequence[tuple[str, Sequence[Glob]]]
-"""The same, compiled."""
+"""Pairs of an owner and its globs, compiled."""
 
 
 def find_clashes(ones: _Texts, others: _Texts, effort: Effort, *, ignore_case: bool = False) -> list[Overlap]:
     """Every pair of a glob of the first side and one of the second that share a path, in the order given.
 
     Args:
-        ones: Whose globs are asked about; theirs are not compared with each other.
-        others: Whom they may clash with.
+        ones: The first side: owners and their globs, which are not compared with each other.
+        others: The second side.
         effort: What the whole request may still cost.
         ignore_case: As for `find_overlaps`.
 
@@ -119,7 +119,7 @@ def _overlaps_between(ones: _Owned, others: _Owned, effort: Effort) -> list[Over
 
 
 def _compile(globs: Iterable[str], ignore_case: bool, effort: Effort | None = None) -> tuple[Glob, ...]:
-    """Read globs; without `effort` those of the log, which were accepted when it was written."""
+    """Compile globs; without `effort` only those of the log, whose cost was accepted when they were logged."""
     if effort is None:
         return tuple(compile_glob(text, ignore_case=ignore_case) for text in globs)
     return tuple(compile_within(text, effort, ignore_case=ignore_case) for text in globs)
@@ -130,7 +130,7 @@ def _texts(globs: Iterable[Glob]) -> tuple[str, ...]:
 
 
 class PartitionTable:
-    """The partitions, shared and joint globs and grants of one workspace. Changed in place by its one owner.
+    """The partitions, the shared and joint globs, and the grants of one workspace. Changed in place by its one owner.
 
     Args:
         ignore_case: Compare case-folded, as git does where `core.ignorecase` is set.
@@ -164,7 +164,7 @@ class PartitionTable:
         return {agent_id: tuple(paths.values()) for agent_id, paths in self._granted.items()}
 
     def with_case(self, *, ignore_case: bool) -> PartitionTable:
-        """The same partitions and grants, compared as given; shared and joint globs start empty."""
+        """Return a table with the same partitions and grants for another case rule; shared and joint are empty."""
         table = PartitionTable(ignore_case=ignore_case)
         for agent_id, globs in self.partitions.items():
             table.set(agent_id, globs)
@@ -174,14 +174,14 @@ class PartitionTable:
         return table
 
     def copy(self) -> PartitionTable:
-        """An independent table; the compiled globs, which never change, are the same."""
+        """Return an independent table; it shares the compiled globs, which never change."""
         table = PartitionTable(ignore_case=self.ignore_case)
         table._owned, table._shared, table._joint = dict(self._owned), self._shared, self._joint
         table._granted = {agent_id: dict(paths) for agent_id, paths in self._granted.items()}
         return table
 
     def dump(self) -> dict[str, Any]:
-        """A plain form for snapshots; `load` gives an equal table back."""
+        """Return the table as plain values for a snapshot."""
         return {
             "ignore_case": self.ignore_case,
             "partitions": {name: list(globs) for name, globs in self.partitions.items()},
@@ -192,7 +192,7 @@ class PartitionTable:
 
     @classmethod
     def load(cls, plain: Mapping[str, Any]) -> PartitionTable:
-        """The table that `dump` described."""
+        """Rebuild the table from what `dump` returned."""
         table = cls(ignore_case=plain["ignore_case"])
         for name, globs in plain["partitions"].items():
             table.set(name, globs)
@@ -219,20 +219,20 @@ class PartitionTable:
         self._shared, self._joint = _compile(shared, self.ignore_case), _compile(joint, self.ignore_case)
 
     def remove(self, agent_id: str) -> None:
-        """Forget the partition and the grants of an instance; one that is unknown changes nothing."""
+        """Remove the partition and the grants of an instance; an unknown instance changes nothing."""
         self._owned.pop(agent_id, None)
         self._granted.pop(agent_id, None)
 
     def grant(self, agent_id: str, path: str) -> None:
-        """Let an instance write one path outside its partition, under a lock where it is somebody else's (PART-6)."""
+        """Let an instance write one path outside its partition, under a lock where others may write it too (PART-6)."""
         self._granted.setdefault(agent_id, {})[self._key(path)] = path
 
     def overlaps_with(self, agent_id: str, globs: Sequence[str], *, effort: Effort | None = None) -> list[Overlap]:
-        """What would be shared with other instances, or with the shared and joint lists, if `set` gave it these globs.
+        """Return the overlaps with other instances and with the shared and joint lists if an instance had these globs.
 
         Args:
-            agent_id: Whose globs these would be.
-            globs: What it would have.
+            agent_id: The instance; its current partition is not compared.
+            globs: The globs that it would have.
             effort: As for `find_overlaps`.
 
         Raises:
@@ -245,18 +245,18 @@ class PartitionTable:
         return _overlaps_between([(agent_id, wanted)], [*others, *lists], effort)
 
     def is_closed(self, path: str) -> bool:
-        """Whether no partition and no grant can open the path: git's own, specs, or none inside the repository."""
+        """Whether no partition and no grant can open the path: it is git's own, a spec, or outside the repository."""
         return self._reserved(path) is not None
 
     def owner_of(self, path: str) -> str | None:
-        """The instance whose partition holds the path; None when it is in nobody's."""
+        """Return the instance whose partition holds the path; None when no partition does."""
         return next((agent_id for agent_id, globs in self._owned.items() if _any_match(globs, path)), None)
 
     def verdict(self, agent_id: str, path: str) -> Verdict:
-        """Decide one write of a worker.
+        """Decide whether an instance may write a path.
 
         Args:
-            agent_id: Who wants to write, in the form that `set` and `grant` were given.
+            agent_id: The instance, named as in `set` and `grant`.
             path: Relative to the repository, after links were resolved.
 
         Source: PART-1, PART-2, PART-3, PART-6, ROLE-2.
@@ -289,7 +289,7 @@ class PartitionTable:
         return Verdict(allowed=False, rule=rule, owner=owner, message=message)
 
     def _reserved(self, path: str) -> Verdict | None:
-        """The refusal of paths that no grant and no partition can open; compared case-folded on every system."""
+        """Return the refusal of a path that no grant and no partition can open; letter case is always ignored."""
         names = split_path(path, ignore_case=True)
         if names is None:
             message = f"{path or 'an empty path'} is not a path inside the repository"

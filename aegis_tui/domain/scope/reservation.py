@@ -1,7 +1,7 @@
-"""Which globs are taken: those of living instances, and those of pieces that wait for one (PART-1, PART-5).
+"""Which globs are taken: those of living instances, and those of pieces that wait for an instance (PART-1, PART-5).
 
-A piece keeps its partition while nobody works on it: as designed, or as its last worker had it. Nobody else gets those
-globs, so a worker that is dispatched later never meets another owner.
+A piece keeps its partition while nobody works on it: that of the design, or that of its last worker. No other instance
+gets those globs, so a worker that is dispatched later never meets another owner.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import DesignRefused, Refused
 
 MOST_NAMED = 200
-"""Overlaps that a refusal lists."""
+"""How many overlaps a refusal lists at most."""
 
 
 def globs_of(workspace: Workspace, run: Run, piece: Piece) -> tuple[str, ...]:
-    """What the piece's next worker may write: the partition of the last one, re-partitioned or not, or the design's."""
+    """Return the partition for the next worker of a piece: that of its last worker, or else that of the design."""
     last = workspace.get_instance(piece.agents[-1]) if piece.agents else None
     if last is not None:
         return last.partition
@@ -38,7 +38,7 @@ def _designed(design: Design) -> dict[str, tuple[str, ...]]:
 
 
 def standing_table(workspace: Workspace, run: Run) -> PartitionTable:
-    """The partitions as they stand, by piece name: they hold whether or not an instance lives."""
+    """Build a table of the current partitions of a run by piece name, whether or not an instance works on the piece."""
     table = PartitionTable(ignore_case=run.facts.ignore_case)
     for piece in run.pieces.values():
         table.set(piece.name, globs_of(workspace, run, piece))
@@ -48,7 +48,7 @@ def standing_table(workspace: Workspace, run: Run) -> PartitionTable:
 
 
 def as_partitioned(run: Run, name: str, globs: Sequence[str]) -> Run:
-    """The run with another partition of one piece in its design, for texts that tell of it."""
+    """Return the run with these globs as the partition of one piece in its design, for the texts of prompts."""
     design = run.design
     if design is None or tuple(_designed(design).get(name, ())) == tuple(globs):
         return run
@@ -65,7 +65,7 @@ def as_partitioned(run: Run, name: str, globs: Sequence[str]) -> Run:
 
 
 def _waiting(workspace: Workspace, agent_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Pieces without a living worker that may get one yet, with their globs."""
+    """Yield the pieces without a living worker that may still get one, with their globs."""
     run = workspace.runs.current()
     if run is None or not run.is_open:
         return
@@ -78,7 +78,7 @@ def _waiting(workspace: Workspace, agent_id: str) -> Iterator[tuple[str, tuple[s
 
 
 def taken_overlaps(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> list[Overlap]:
-    """What an instance with these globs would share with others, with pieces that wait, or with shared and joint lists.
+    """Return the overlaps of globs with other instances, with pieces that wait, and with shared and joint lists.
 
     Raises:
         Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
@@ -87,14 +87,14 @@ def taken_overlaps(workspace: Workspace, agent_id: str, globs: Sequence[str]) ->
 
 
 def waiting_globs(workspace: Workspace, agent_id: str) -> dict[str, tuple[str, ...]]:
-    """By name the globs of the pieces that wait for a worker other than this one."""
+    """Return, by name, the globs of the pieces that wait for a worker other than this instance."""
     return dict(_waiting(workspace, agent_id))
 
 
 def free_overlaps(
     table: PartitionTable, waiting: Mapping[str, Sequence[str]], agent_id: str, globs: Sequence[str]
 ) -> list[Overlap]:
-    """As `taken_overlaps`, from the partitions and what `waiting_globs` gave."""
+    """Like `taken_overlaps`, but from the partitions and the result of `waiting_globs`."""
     effort = Effort()
     found = table.overlaps_with(agent_id, globs, effort=effort)
     mine = [(agent_id, globs)]
@@ -102,10 +102,11 @@ def free_overlaps(
 
 
 def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> None:
-    """Return if an instance may have these globs.
+    """Check that an instance may have these globs.
 
     Raises:
-        Refused: code `partition.overlap`, with the overlaps; code `glob`, when a text is not a glob.
+        Refused: code `partition.overlap`, with the overlaps; code `glob`, when a text is not a glob; code
+            `glob.effort`, when it would cost too much.
         PartitionRefused: A glob names git's own paths or specs.
     """
     check_new_globs(globs)
@@ -120,18 +121,18 @@ def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> Non
 
 
 def dispatch_overlap(workspace: Workspace, name: str, globs: Sequence[str]) -> Overlap | None:
-    """The first path that a worker about to start would share with a living instance; None when there is none."""
+    """Return the first overlap of a worker that is about to start with a living instance; None when there is none."""
     lists = (SHARED_OWNER, JOINT_OWNER)
     met = workspace.partitions.overlaps_with(name, globs)
     return next((item for item in met if item.owners[1] not in lists), None)
 
 
 def check_agreeable(workspace: Workspace, design: Design, effort: Effort, *, ignore_case: bool) -> None:
-    """Return if no living instance owns a path that the design gives to somebody else.
+    """Check that no living instance owns a path that the design gives to another.
 
     Raises:
         DesignRefused: One does; `issues` names each with an example path.
-        Refused: code `glob.effort`; to find out would cost too much.
+        Refused: code `glob.effort`; the comparison would cost too much.
     """
     check_designed(workspace.partitions.partitions, design, effort, ignore_case=ignore_case)
 
@@ -139,15 +140,15 @@ def check_agreeable(workspace: Workspace, design: Design, effort: Effort, *, ign
 def check_designed(
     partitions: Mapping[str, Sequence[str]], design: Design, effort: Effort, *, ignore_case: bool
 ) -> None:
-    """As `check_agreeable`, from the globs of the living instances by agent id."""
+    """Like `check_agreeable`, but from the globs of the living instances by agent id."""
     wanted = [*_designed(design).items(), (SHARED_OWNER, design.shared), (JOINT_OWNER, design.joint)]
     clashes = find_clashes(wanted, list(partitions.items()), effort, ignore_case=ignore_case)
     if clashes:
         issues = [{"field": item.owners[0], "message": _told(item), "witness": item.witness} for item in clashes]
-        hint = "change the design, re-partition the instance, or let it leave"
+        hint = "change the design or the partition of the instance, or stop the instance"
         raise DesignRefused("; ".join(map(_told, clashes)), hint, issues=issues)
 
 
 def _told(clash: Overlap) -> str:
     name, agent_id = clash.owners
-    return f"'{clash.a}' of {name} overlaps '{clash.b}' of {agent_id}, which is at work, example path {clash.witness}"
+    return f"'{clash.a}' of {name} overlaps '{clash.b}' of {agent_id}, which is at work; example path: {clash.witness}"

@@ -1,4 +1,4 @@
-"""Rules about what an instance may write: its partition, and the paths outside it that it asks for (PART-5, PART-6)."""
+"""Rules of the commands about scopes: ask for paths, answer such requests, set partitions (PART-5, PART-6)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,20 @@ from aegis_tui.errors import PartitionRefused, Refused, UsageError
 
 
 def request(workspace: Workspace, command: ScopeRequest, actor: Actor, request_id: str) -> Decision:
-    """Ask for a path outside the partition; its owner hears of it, or the Commander where nobody owns it (PART-6)."""
+    """Ask to write a path outside the partition; its owner or else the Commander receives a message (PART-6).
+
+    Raises:
+        PartitionRefused: The path can never be granted: it belongs to git, or is a spec.
+        UsageError: The path is not one of the repository.
+        Refused: The sender is not a living instance.
+    """
     own_instance(workspace, actor)
     path = _scope_path(command.path)
     verdict = workspace.partitions.verdict(actor.agent_id, path)
     if verdict.allowed:
         return Decision([], {"request": None, "granted": True})
     if workspace.partitions.is_closed(path):
-        raise PartitionRefused(verdict.message, "no grant opens it", path=path)
+        raise PartitionRefused(verdict.message, "no one can grant it", path=path)
     request = f"q{workspace.seq + 1}"
     drafts: list[Draft] = [(actor.agent_id, ScopeRequested(request=request, path=path, reason=command.reason))]
     text = f"{actor.agent_id} asks to write {path} ({request}): {command.reason}"
@@ -39,20 +45,20 @@ def request(workspace: Workspace, command: ScopeRequest, actor: Actor, request_i
 
 
 def _scope_path(text: str) -> str:
-    """The path as it is compared everywhere.
+    """Return a path in the form in which paths are compared.
 
     Raises:
-        UsageError: It is none inside the repository.
+        UsageError: It is not a path inside the repository.
     """
     try:
         return Resource(path=text).path
     except ValueError as error:
-        hint = "a path of the repository, such as docs/guide.md"
+        hint = "name a path of the repository, such as docs/guide.md"
         raise UsageError(f"{text} is not a path of the repository: {first_line(error)}", hint) from error
 
 
 def _who_answers(workspace: Workspace, actor: Actor, owner: str | None) -> list[str]:
-    """The living owner, or else every living Commander but the asker itself."""
+    """Return the living owner of a path, or else every living Commander except the asker."""
     holder = workspace.get_instance(owner or "")
     if holder is not None and holder.is_alive:
         return [holder.agent_id]
@@ -74,12 +80,18 @@ def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeReque
     if asked is None:
         raise UsageError(f"there is no open scope request {request}", "it may have been answered already")
     if not _may_answer(workspace, actor, asked.path):
-        raise PartitionRefused(f"{asked.path} is not {actor.agent_id}'s to give", "its owner or the Commander answers")
+        raise PartitionRefused(f"{actor.agent_id} may not answer for {asked.path}", "its owner or the Commander does")
     return asked, workspace.scope_askers[request]
 
 
 def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: str) -> Decision:
-    """Yes: the asker may write there, under a lock. Nobody says it to a request of its own."""
+    """Grant a request for a path: the asker may write it, under a lock. Nobody can grant its own request.
+
+    Raises:
+        UsageError: There is no such open request.
+        Refused: The asker has ended.
+        PartitionRefused: The sender may not answer this request.
+    """
     asked, asker = _asked(workspace, command.request, actor)
     if asker == actor.agent_id:
         hint = "the owner or the person answers it"
@@ -94,7 +106,10 @@ def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: s
 
 
 def refuse(workspace: Workspace, command: ScopeRefuse, actor: Actor, request_id: str) -> Decision:
-    """Refuse a request for a path; the asker is told the reason in a message."""
+    """Refuse a request for a path; the asker receives the reason in a message.
+
+    Raises as `grant` does, but the asker may also refuse its own request.
+    """
     asked, asker = _asked(workspace, command.request, actor)
     text = f"refused: {asked.path}: {command.reason}"
     refused = ScopeRefused(request=command.request, path=asked.path, to=asker, reason=command.reason)
@@ -107,7 +122,12 @@ def refuse(workspace: Workspace, command: ScopeRefuse, actor: Actor, request_id:
 
 
 def set_partition(workspace: Workspace, command: PartitionSet, actor: Actor, request_id: str) -> Decision:
-    """Give a living instance other globs, unless they meet another's or those of a feature that waits (PART-5)."""
+    """Replace the partition of a living instance (PART-5).
+
+    Raises:
+        UsageError: There is no such instance.
+        Refused: It has ended, or as in `check_free`, which also raises PartitionRefused.
+    """
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:
         raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")

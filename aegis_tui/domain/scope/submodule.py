@@ -1,4 +1,4 @@
-"""Partitions that name a submodule: its folder is empty in every worktree, and no commit here holds what is in it."""
+"""Find partitions inside a submodule: its folder is empty in every worktree, and no commit here holds its files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aegis_tui.errors import Refused
 
 
 def submodule_issues(design: Design, submodules: Iterable[str], *, ignore_case: bool = False) -> list[DesignIssue]:
-    """One issue for each glob that only paths of a submodule can match; a wide glob such as `**` is none.
+    """Return an issue for each glob that only paths of a submodule can match; a wide glob such as `**` gives none.
 
     Args:
         design: A well-formed design.
-        submodules: Paths of the submodules of the base.
+        submodules: Paths of the submodules in the base commit.
         ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
     """
     known = list(submodules)

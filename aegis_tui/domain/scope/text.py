@@ -1,4 +1,4 @@
-"""What an instance is told of the paths: its own, the others', and the text that all instances of a run share."""
+"""What an instance gets about paths: its own, those of others, and the text that all instances of a run share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aegis_tui.domain.workspace import Workspace
 
 
 def scope_of(workspace: Workspace, run: Run, instance: Instance) -> dict[str, Any]:
-    """The scope file of an instance: partition, shared, joint, and who owns the other globs."""
+    """Return the content of an instance's scope file: partition, shared, joint, and the owners of other globs."""
     owners: dict[str, str] = {}
     if run.design is not None:
         for piece in run.pieces.values():
@@ -29,7 +29,7 @@ def scope_of(workspace: Workspace, run: Run, instance: Instance) -> dict[str, An
 
 
 def shared_text(run: Run) -> str:
-    """What every instance of a run starts with, byte for byte the same for all (LLM-3)."""
+    """Return the text that the prompt of every instance of a run starts with, byte for byte the same (LLM-3)."""
     lines = [f"Goal: {run.goal}"]
     if run.design is not None:
         lines.append("Features of this run, each built by another instance at the same time:")

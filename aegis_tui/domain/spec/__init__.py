@@ -1,1 +1,1 @@
-"""Specs: pieces of work that are known, wait for others, and are claimed."""
+"""Specs: descriptions of work, which may depend on others and which one instance claims."""

@@ -1,4 +1,4 @@
-"""The commands of specs and their tasks."""
+"""The commands about specs and their tasks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from aegis_tui.domain.model import CommandData, Count, Progress
 
 
 class SpecCreate(CommandData):
-    """Make a spec known."""
+    """Add a spec to the workspace."""
 
     type: Literal["spec:create"] = "spec:create"
     spec: dict[str, Any]
 
 
 class TaskUpdate(CommandData):
-    """What an agent says of one task."""
+    """Report the status of one task of a spec."""
 
     type: Literal["task:update"] = "task:update"
     spec_id: Name
@@ -27,7 +27,7 @@ class TaskUpdate(CommandData):
 
 
 class TaskClaim(CommandData):
-    """Take a ready spec; exactly one claim wins."""
+    """Claim a spec that is ready; of several claims exactly one succeeds."""
 
     type: Literal["task:claim"] = "task:claim"
     spec_id: Name

@@ -1,4 +1,4 @@
-"""What can happen to a spec and its tasks (contract 6, SPEC-4): each names the spec and never carries its text."""
+"""The events of specs and their tasks (contract 6, SPEC-4). Each names the spec and never carries its text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aegis_tui.domain.spec.model import SpecStatus
 
 
 class SpecCreated(EventData):
-    """A spec exists."""
+    """A spec was added."""
 
     type: Literal["specs.created"] = "specs.created"
     specId: str
@@ -22,7 +22,7 @@ class SpecCreated(EventData):
 
 
 class SpecTaskAssigned(EventData):
-    """One instance, and no other, works on the spec from here (SPEC-10)."""
+    """The spec was assigned to one instance, which alone works on it from now on (SPEC-10)."""
 
     type: Literal["specs.task-assigned"] = "specs.task-assigned"
     specId: str
@@ -32,7 +32,7 @@ class SpecTaskAssigned(EventData):
 
 
 class SpecInProgress(EventData):
-    """Its instance has started."""
+    """The instance that the spec is assigned to has started."""
 
     type: Literal["specs.in-progress"] = "specs.in-progress"
     specId: str
@@ -40,7 +40,7 @@ class SpecInProgress(EventData):
 
 
 class SpecDiffSubmitted(EventData):
-    """Its instance handed in `base_oid..head_oid`, with the fencing tokens it wrote joint paths under."""
+    """The assigned instance submitted `base_oid..head_oid`, with the fencing tokens of its writes under locks."""
 
     type: Literal["specs.diff-submitted"] = "specs.diff-submitted"
     specId: str
@@ -51,7 +51,7 @@ class SpecDiffSubmitted(EventData):
 
 
 class SpecUpdated(EventData):
-    """Its content or status changed otherwise."""
+    """The content or the status of the spec changed in another way."""
 
     type: Literal["specs.updated"] = "specs.updated"
     specId: str
@@ -60,7 +60,7 @@ class SpecUpdated(EventData):
 
 
 class SpecTaskCompleted(EventData):
-    """One of its tasks is done."""
+    """A task of the spec is done."""
 
     type: Literal["specs.task-completed"] = "specs.task-completed"
     specId: str
@@ -69,7 +69,7 @@ class SpecTaskCompleted(EventData):
 
 
 class SpecCompleted(EventData):
-    """Its work is on the working ref."""
+    """The work of the spec is merged into the working ref."""
 
     type: Literal["specs.completed"] = "specs.completed"
     specId: str
@@ -77,7 +77,7 @@ class SpecCompleted(EventData):
 
 
 class SpecFailed(EventData):
-    """It could not be done."""
+    """The spec could not be completed."""
 
     type: Literal["specs.failed"] = "specs.failed"
     specId: str
@@ -86,7 +86,7 @@ class SpecFailed(EventData):
 
 
 class TaskUpdated(EventData):
-    """What an agent says of one task of its spec."""
+    """An agent reported the status of one task of its spec."""
 
     type: Literal["task:updated"] = "task:updated"
     spec_id: str

@@ -1,6 +1,6 @@
-"""Specs in the core: which piece of work exists, what it waits for, where it stands (SPEC-3, SPEC-5, SPEC-10).
+"""The state of a spec: what it depends on, who works on it, and its status (SPEC-3, SPEC-5, SPEC-10).
 
-The file is the truth for content; these events are the truth for live status. A spec event is also a ping (SPEC-4): it
+The file of a spec is authoritative for its content, the events for its status. A spec event is also a ping (SPEC-4): it
 names the spec by `specId` and `path` and never carries its text.
 """
 
@@ -27,7 +27,7 @@ SpecStatus = Literal[
 
 
 class SpecState(StateModel):
-    """What the core knows of one spec."""
+    """The state of one spec, computed from its events."""
 
     spec_id: str
     path: str
@@ -47,8 +47,8 @@ def find_cycle_from(start: str, needs: Callable[[str], Iterable[str]]) -> tuple[
     """The first cycle that can be reached from a name, as a closed path (`a, b, a`); empty when there is none (SPEC-5).
 
     Args:
-        start: Where to begin; what cannot be reached from it is not looked at.
-        needs: What a name depends on.
+        start: The name to begin with; only what can be reached from it is searched.
+        needs: Name -> the names that it depends on.
     """
     done: set[str] = set()
     path, on_path = [start], {start}
@@ -69,4 +69,4 @@ def find_cycle_from(start: str, needs: Callable[[str], Iterable[str]]) -> tuple[
 
 
 ENDED: frozenset[SpecStatus] = frozenset({"completed", "failed", "cancelled"})
-"""Nothing follows in these."""
+"""The statuses of a spec that has ended."""

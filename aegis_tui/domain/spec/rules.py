@@ -1,4 +1,4 @@
-"""Rules about specs that no run stands behind: made known, claimed once (SPEC-5, SPEC-10)."""
+"""Rules of the commands that add a spec outside a run, and that claim one (SPEC-5, SPEC-10)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ from aegis_tui.errors import Conflict, Refused, UsageError
 
 
 def create(workspace: Workspace, command: SpecCreate, actor: Actor, request_id: str) -> Decision:
-    """Make a spec known; a dependency cycle is refused with its path."""
+    """Add a spec to the workspace, outside any run.
+
+    Raises:
+        UsageError: The id, the title or the dependencies are not valid.
+        Refused: The id exists already, or the dependencies form a cycle, which the message names.
+    """
     spec_id, title = check_spec_id(command.spec.get("id")), command.spec.get("title")
     if not isinstance(title, str) or not title.strip():
-        raise UsageError(f"{spec_id}: title is missing", "say in a line what is to be done")
+        raise UsageError(f"{spec_id}: title is missing", "give one line that says what is to be done")
     if has_hidden(title):
-        raise UsageError(f"{spec_id}: title holds a character that cannot be seen, or a line break", "one plain line")
+        raise UsageError(f"{spec_id}: title contains an invisible character or a line break", "give one plain line")
     if workspace.specs.is_known(spec_id):
         raise Refused(f"{spec_id} exists already", "choose another id", code="spec.exists")
     named = command.spec.get("dependencies", [])
@@ -32,7 +37,11 @@ def create(workspace: Workspace, command: SpecCreate, actor: Actor, request_id: 
         raise UsageError(f"{spec_id}: dependencies is a list of spec ids", 'for example ["spec-2026-11-20-001"]')
     needs = tuple(check_spec_id(name) for name in named)
     if cycle := find_cycle_from(spec_id, lambda name: _dependencies(workspace, name, {spec_id: needs})):
-        raise Refused(f"the dependencies form a cycle: {' -> '.join(cycle)}", "drop one of them", code="spec.cycle")
+        raise Refused(
+            f"the dependencies form a cycle: {' -> '.join(cycle)}",
+            "remove one of these dependencies",
+            code="spec.cycle",
+        )
     data = SpecCreated(specId=spec_id, path=spec_path(spec_id), title=title, dependencies=needs)
     return Decision([(actor.agent_id, data)], {"spec_id": spec_id})
 
@@ -45,14 +54,23 @@ def _dependencies(workspace: Workspace, name: str, new: Mapping[str, tuple[str, 
 
 
 def claim(workspace: Workspace, command: TaskClaim, actor: Actor, request_id: str) -> Decision:
-    """Take a ready spec: of many claims of one revision exactly one wins."""
+    """Assign a ready spec to the sender. Of several claims of one revision exactly one succeeds.
+
+    Raises:
+        UsageError: There is no such spec.
+        Conflict: The spec has another revision, is not approved, or belongs to a run.
+        Refused: Its dependencies are not completed, or the sender is not a living instance.
+    """
     instance = own_instance(workspace, actor)
     spec = workspace.specs.by_id.get(command.spec_id)
     if spec is None:
         raise UsageError(f"there is no spec {command.spec_id}", "context:get lists them")
     if spec.rev != command.expect_rev or spec.status != "approved" or spec.run is not None:
         raise Conflict(
-            f"{spec.spec_id} is at revision {spec.rev}, {spec.status}", "read it again", code="spec.rev", rev=spec.rev
+            f"{spec.spec_id} is at revision {spec.rev}, {spec.status}",
+            "read the spec again",
+            code="spec.rev",
+            rev=spec.rev,
         )
     if not workspace.specs.is_ready(spec):
         raise Refused(f"{spec.spec_id} waits for {', '.join(spec.dependencies)}", code="spec.waits")

@@ -21,27 +21,27 @@ from aegis_tui.domain.spec.events import (
 from aegis_tui.domain.spec.model import ENDED, SpecState
 
 KEPT_ENDED = 64
-"""Ended specs outside runs that stay in the state, the newest ones."""
+"""How many ended specs outside runs stay in the state: the newest."""
 
 
 KEPT_PAST = 10_000
-"""Earlier ones of which the state keeps the id and how they ended."""
+"""Of how many removed specs the state keeps the id and the final status: the newest."""
 
 
 class SpecTable:
-    """The specs of a workspace that are open or newly ended, by id; of earlier ones how they ended."""
+    """The specs of a workspace by id, open or recently ended; of earlier ones only the final status."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, SpecState] = {}
         self.past: dict[str, str] = {}
-        """Status by id of the newest `KEPT_PAST` that are forgotten, oldest first."""
+        """Final status by id of the newest `KEPT_PAST` removed specs, oldest first."""
 
     def is_known(self, spec_id: str) -> bool:
-        """Whether a spec of that id exists or did."""
+        """Whether a spec with that id exists or existed."""
         return spec_id in self.by_id or spec_id in self.past
 
     def forget_ended(self, kept_runs: Container[str]) -> None:
-        """Keep what is open, what belongs to one of these runs, and the newest of what ended."""
+        """Remove the specs of runs that are not in `kept_runs`, and outside runs all but the newest ended ones."""
         gone = [spec for spec in self.by_id.values() if spec.run is not None and spec.run not in kept_runs]
         ended = [spec for spec in self.by_id.values() if spec.run is None and spec.status in ENDED]
         gone += ended[: max(0, len(ended) - KEPT_ENDED)]
@@ -52,7 +52,7 @@ class SpecTable:
             del self.past[next(iter(self.past))]
 
     def evolve(self, data: SpecEvent) -> frozenset[Key]:
-        """Apply one event. Total: an event about an unknown spec changes nothing."""
+        """Apply one event and return what changed. Never raises: an event about an unknown spec changes nothing."""
         if isinstance(data, SpecCreated):
             self.by_id[data.specId] = SpecState(
                 spec_id=data.specId, **data.model_dump(exclude={"type", "specId"}), status="approved"
@@ -66,12 +66,12 @@ class SpecTable:
         return frozenset({("spec", spec_id)})
 
     def ready(self) -> list[SpecState]:
-        """Specs that wait for nobody, most urgent first (SPEC-5)."""
+        """The approved specs whose dependencies are completed, highest priority first (SPEC-5)."""
         free = (spec for spec in self.by_id.values() if self.is_ready(spec))
         return sorted(free, key=lambda spec: (-spec.priority, spec.spec_id))
 
     def is_ready(self, spec: SpecState) -> bool:
-        """Whether it waits for nobody; looks at its own dependencies only."""
+        """Whether the spec is approved and its direct dependencies are completed."""
         return spec.status == "approved" and all(map(self._is_completed, spec.dependencies))
 
     def _is_completed(self, spec_id: str) -> bool:
@@ -79,12 +79,12 @@ class SpecTable:
         return (spec.status if spec else self.past.get(spec_id)) == "completed"
 
     def dump(self) -> list[dict[str, Any]]:
-        """A plain form for snapshots."""
+        """Return the specs, without `past`, as plain values for a snapshot."""
         return [spec.model_dump(mode="json") for spec in self.by_id.values()]
 
     @classmethod
     def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, str]] = ()) -> SpecTable:
-        """The table that `dump` described, with its `past`."""
+        """Rebuild the table from what `dump` returned, and from the items of its `past`."""
         table = cls()
         table.past = dict(past)
         for item in plain:

@@ -1,7 +1,7 @@
 """Tool calls that a model wrote as plain text because its server did not parse them (hermes form).
 
-A call is taken only where nothing else can be meant: after the thoughts, at the end of the reply, each block on a line
-of its own, with a known tool and arguments that fit its schema. A text that only talks about calls is none.
+A call is accepted only where the text can mean nothing else: after the thoughts, at the end of the reply, the first
+block on its own line, with a known tool and arguments that fit its schema. A text that only mentions calls holds none.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _REST = re.compile(r"(\s|<\|[^|<>]{0,40}\|>)*")
 def read_text_calls(
     text: str, *, allowed: Collection[str], is_cut: bool = False
 ) -> tuple[str, list[tuple[str, str]]] | None:
-    """What a reply says before its calls, and each call's name and arguments; None when it holds none for certain.
+    """Return the text before the calls of a reply, and each call's name and arguments; None without a certain call.
 
     Args:
         text: The whole text of a reply.
-        allowed: Names of the tools there are.
-        is_cut: The reply reached a limit of tokens: a block that is not closed may lack its end.
+        allowed: Names of the available tools.
+        is_cut: Whether the reply reached a token limit: then a block that is not closed may be incomplete.
     """
     visible = without_thoughts(text)
     opened = _OPEN.search(visible)
@@ -55,7 +55,7 @@ def read_text_calls(
 
 
 def without_thoughts(text: str) -> str:
-    """The text outside `<think>` and `</think>`; a server may keep either mark to itself."""
+    """Return the text outside `<think>` and `</think>`; a server may have left out either mark."""
     head, mark, rest = text.partition("</think>")
     if mark and "<think>" not in head:
         text = rest
@@ -63,7 +63,7 @@ def without_thoughts(text: str) -> str:
 
 
 def ends_in_thought(text: str) -> bool:
-    """Whether a text stops inside `<think>`."""
+    """Whether a text ends inside `<think>`, without `</think>`."""
     return text.rfind("<think>") > text.rfind("</think>")
 
 

@@ -1,4 +1,4 @@
-"""The tools of the built-in agent: their names, their JSON schemas, and what fits them (contract 8, FLOW-11)."""
+"""The tools of the built-in agent: names, JSON schemas, and the check of arguments (contract 8, FLOW-11)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from aegis_tui.domain.review.finding import Criterion, Finding
 from aegis_tui.errors import UsageError
 
 BASH_TIMEOUT_S = 120.0
-"""How long a shell command may run when the model names no time."""
+"""How long a shell command may run when the model gives no limit, in seconds."""
 
 MAX_WAIT_S = 300.0
-"""The longest wait for a lock that a model may ask for."""
+"""The longest wait for a lock that a model may ask for, in seconds."""
 
 
 class ToolArguments(FrozenModel):
-    """The arguments of one call, checked."""
+    """The validated arguments of one tool call."""
 
     @field_validator("*")
     @classmethod
     def _holds_no_nul(cls, value: Any) -> Any:
-        """No program takes a NUL in an argument, and a file that holds one is no text that can be read again."""
+        """Refuse a NUL: no program accepts one in an argument, and a file with one cannot be read again as text."""
         if isinstance(value, str) and "\0" in value:
             raise ValueError("holds a NUL character, which no text does")
         return value
 
 
 class ReadArguments(ToolArguments):
-    """Lines `start` to `end` of a file, both 1-based and both included."""
+    """Arguments of `read`: lines `start` to `end` of a file, 1-based and inclusive."""
 
     path: str = Field(min_length=1, description="File path relative to the repository root.")
     start: int | None = Field(default=None, ge=1, description="First line to show, 1-based.")
@@ -41,20 +41,20 @@ class ReadArguments(ToolArguments):
 
 
 class SignaturesArguments(ToolArguments):
-    """The outline of a file."""
+    """Arguments of `signatures`, which shows the outline of a file."""
 
     path: str = Field(min_length=1, description="File path relative to the repository root.")
 
 
 class SearchArguments(ToolArguments):
-    """A regular expression over the repository's files."""
+    """Arguments of `search`, which finds a regular expression in the repository's files."""
 
     pattern: str = Field(min_length=1, max_length=1000, description="POSIX extended regular expression.")
     glob: str | None = Field(default=None, min_length=1, description="Only files that match, such as src/**/*.py.")
 
 
 class EditArguments(ToolArguments):
-    """One exact replacement in a file."""
+    """Arguments of `edit`, which replaces one exact text in a file."""
 
     path: str = Field(min_length=1, description="File path relative to the repository root.")
     old: str = Field(min_length=1, description="Exact text to replace; it must occur once in the file.")
@@ -62,21 +62,21 @@ class EditArguments(ToolArguments):
 
 
 class WriteArguments(ToolArguments):
-    """A whole file."""
+    """Arguments of `write`, which writes a whole file."""
 
     path: str = Field(min_length=1, description="File path relative to the repository root.")
     content: str = Field(description="The whole new content of the file.")
 
 
 class BashArguments(ToolArguments):
-    """One shell command."""
+    """Arguments of `bash`, which runs one shell command."""
 
     command: str = Field(min_length=1, description="Command for bash, run at the repository root.")
     timeout_s: float | None = Field(default=None, gt=0, le=600, description="Seconds it may run; 120 when absent.")
 
 
 class LockArguments(ToolArguments):
-    """Take, give back or list locks; ask for a path outside the scope, or answer who asks for one of yours (PART-6)."""
+    """Arguments of `lock`: acquire, release or list locks; ask for a path, or answer such a request (PART-6)."""
 
     action: Literal["acquire", "release", "list", "request", "grant", "refuse"] = Field(description="What to do.")
     path: str | None = Field(default=None, min_length=1, description="The file; not needed for list.")
@@ -87,14 +87,14 @@ class LockArguments(ToolArguments):
 
 
 class ReportArguments(ToolArguments):
-    """The end of a task."""
+    """Arguments of `report`, which ends a task."""
 
     status: Literal["done", "blocked", "failed"] = Field(description="How the task ended.")
     summary: str = Field(min_length=1, description="What was done or what is in the way. Line one is the subject.")
 
 
 class VerdictArguments(ToolArguments):
-    """The end of a review."""
+    """Arguments of `verdict`, which ends a review."""
 
     decision: Literal["approve", "reject"] = Field(description="Whether the piece may go on.")
     criteria: tuple[Criterion, ...] = Field(min_length=1, description="Every acceptance criterion, each with evidence.")
@@ -102,7 +102,7 @@ class VerdictArguments(ToolArguments):
 
 
 class ProposeDesignArguments(ToolArguments):
-    """The end of a design talk. The hub checks the design's own rules."""
+    """Arguments of `propose_design`, which ends the design. The hub checks the rules of a design."""
 
     design: dict[str, Any] = Field(
         min_length=1,
@@ -123,7 +123,7 @@ class Tool:
     arguments: type[ToolArguments]
 
     def schema(self) -> dict[str, Any]:
-        """The `tools` entry of a chat completions request; equal bytes on every call."""
+        """Return the `tools` entry of a chat completions request; the same on every call."""
         raw = self.arguments.model_json_schema(by_alias=True)
         parameters = _tidy(raw, raw.get("$defs", {}))
         parameters.pop("description", None)
@@ -174,12 +174,12 @@ TOOLS: Mapping[str, Tool] = dict(
 
 
 def tool_schemas(names: Collection[str]) -> list[dict[str, Any]]:
-    """The `tools` field for a role that may call `names`; sorted by name, so that prompts share a prefix (LLM-3)."""
+    """Return the `tools` field for a role that may call `names`, sorted so that prompts share a prefix (LLM-3)."""
     return [TOOLS[name].schema() for name in sorted(set(names))]
 
 
 def parse_arguments(name: str, text: str, *, allowed: Collection[str]) -> ToolArguments:
-    """The checked arguments of a call that a model wrote.
+    """Validate and return the arguments of a call that a model wrote.
 
     Args:
         name: The tool's name as the model wrote it.
@@ -220,7 +220,7 @@ def _explain(name: str, error: ValidationError) -> str:
 
 
 def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema without titles, references, defaults of null, and null variants, which confuse small models."""
+    """Return the schema without titles, references, defaults and null variants, which confuse small models."""
     if isinstance(node, list):
         return [_tidy(item, definitions) for item in node]
     if not isinstance(node, dict):

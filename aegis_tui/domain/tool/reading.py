@@ -1,8 +1,8 @@
-"""Reads what a model meant where its words and a tool's schema leave one meaning only (FLOW-11).
+"""Repair tool names and arguments that a model wrote in another form, where the meaning is certain (FLOW-11).
 
-Servers and models wrap names and arguments in ways of their own: `functions.read`, arguments encoded twice, numbers as
-text. Each is read here by the known schema; what has two meanings is left as it came, and the check that follows
-tells the model what to change.
+Servers and models wrap names and arguments in many ways: `functions.read`, arguments encoded twice, numbers as text.
+They are read with the help of the tool's schema. What is ambiguous stays unchanged, and the check that follows says to
+the model what to change.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _DESIGN: dict[str, Any] = {
         "qa": {"type": "object", "properties": {"commands": {"type": "array", "items": {"type": "string"}}}},
     },
 }
-"""What is known of a design, which the tool's own schema leaves open: the hub checks the rest."""
+"""The known fields of a design, which the tool's own schema leaves open; the hub checks the rest."""
 
 
 def read_name(name: str, *, allowed: Collection[str]) -> str:
-    """The tool that a name means; the name itself when that is none or not certain.
+    """Return the tool that a name means; the name unchanged when it means no tool for certain.
 
     Args:
         name: As the model or the server wrote it: `functions.read`, `<|tool|>read`, `mcp__aegis__Read:0`.
-        allowed: The names there are.
+        allowed: The names of the available tools.
     """
     if name in allowed:
         return name
@@ -61,14 +61,14 @@ def read_name(name: str, *, allowed: Collection[str]) -> str:
 
 
 def read_arguments(name: str, text: str) -> str:
-    """The arguments of a call as the text of one JSON object that comes as near to the tool's schema as is certain.
+    """Return the arguments of a call as one JSON object, fitted to the tool's schema where the meaning is certain.
 
     Args:
         name: One of `TOOLS`.
-        text: As the model wrote them.
+        text: The arguments as the model wrote them.
 
     Returns:
-        `text` itself when it is no object in any of the known wrappings.
+        `text` unchanged when it is not an object in one of the known wrappings, or the tool is unknown.
     """
     fields = _object_in(text, _DEPTH)
     if fields is None or name not in TOOLS:
@@ -87,7 +87,7 @@ def _schema(name: str) -> dict[str, Any]:
 
 
 def _object_in(text: str, depth: int) -> dict[str, Any] | None:
-    """The object that a text holds: plain, encoded again, in a list of one, fenced, or with marks behind it."""
+    """The object in a text: plain, encoded again, alone in a list, in a code fence, or before marks; None if none."""
     text = text.strip()
     if not text or text == "null":
         return {}
@@ -104,7 +104,7 @@ def _object_in(text: str, depth: int) -> dict[str, Any] | None:
 
 
 def parse_json(text: str) -> Any:
-    """The JSON value of a text, or None; a line end inside a string is taken as one."""
+    """Parse a JSON text; None when it is not JSON. A raw line break inside a string is accepted."""
     try:
         return json.loads(text, strict=False, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -112,7 +112,7 @@ def parse_json(text: str) -> Any:
 
 
 def _with_tail(text: str) -> Any:
-    """The value that a text begins with, if only marks such as `</tool_call>` follow it."""
+    """Parse the JSON value that a text begins with; None when more than marks such as `</tool_call>` follows it."""
     try:
         value, end = json.JSONDecoder(strict=False, parse_constant=_refuse).raw_decode(text)
     except (ValueError, RecursionError):
@@ -125,7 +125,7 @@ def _refuse(constant: str) -> Any:
 
 
 def _unwrapped(fields: dict[str, Any], name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The inner object of `{"name": "read", "arguments": {...}}` or of one of its like."""
+    """The inner object of `{"name": "read", "arguments": {...}}` or of a similar wrapping; else `fields` unchanged."""
     known = schema.get("properties", {})
     wrappers = [key for key in fields if key in _WRAPPERS and key not in known]
     rest = [key for key in fields if key not in wrappers]
@@ -145,7 +145,7 @@ def _unwrapped(fields: dict[str, Any], name: str, schema: Mapping[str, Any]) -> 
 
 
 def _fitted(value: Any, schema: Mapping[str, Any]) -> Any:
-    """A value in the form that its schema wants, where only one is meant; else as it is."""
+    """Convert a value to the form of its schema where the meaning is certain; else return it unchanged."""
     match schema.get("type"):
         case "object":
             return _fitted_object(value, schema)

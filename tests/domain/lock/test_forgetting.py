@@ -126,7 +126,7 @@ def test_a_forgotten_instance_may_come_back_under_its_name_and_nobody_else_may_h
     hub.leave(hub.join("frontend"))
     hub.pass_by(KEPT_ENDED)
     assert hub.workspace.get_instance("CLAUDE-frontend") is None
-    with pytest.raises(Refused, match="frontend was CLAUDE-frontend"):
+    with pytest.raises(Refused, match="frontend belonged to CLAUDE-frontend"):
         hub.join("frontend", "CODEX")
     assert hub.join("frontend").agent_id == "CLAUDE-frontend"
     assert hub.workspace.instances.by_id["CLAUDE-frontend"].phase is Phase.JOINED

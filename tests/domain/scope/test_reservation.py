@@ -230,5 +230,5 @@ def test_case_is_ignored_when_a_design_meets_a_living_instance_where_git_ignores
     hub.send(joining, THE_PERSON)
     facts = RunFacts(workspace="k", base_oid=BASE, base_branch="main", qa_commands=("pytest",), ignore_case=True)
     starting = RunStart(goal="g", design=DESIGN, options=RunOptions(), run="run1", facts=facts)
-    with pytest.raises(DesignRefused, match="example path src/b/x"):
+    with pytest.raises(DesignRefused, match="example path: src/b/x"):
         hub.send(starting, THE_PERSON)
