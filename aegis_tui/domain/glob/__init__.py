@@ -1,1 +1,1 @@
-"""Globs: how they are read, what they match, and where two of them meet."""
+"""Globs: how they are read, which paths they match, and whether two of them overlap."""

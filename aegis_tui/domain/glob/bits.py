@@ -1,7 +1,7 @@
 """One segment of a glob as an automaton whose states are the bits of a number.
 
-A step over all of its positions is a few operations on numbers, so a segment of 1,000 characters is matched, or
-compared with another, in thousands of steps instead of millions, whatever the stars.
+One step for all positions takes a few operations on numbers, so a segment of 1,000 characters is matched, or compared
+with another, in thousands of steps instead of millions, however many stars it has.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _RANGES_A_STEP = 4
 """How many ranges of characters are compared in a step of half a microsecond: measured, and rounded down."""
 
 _REMEMBERED = 512
-"""Tokens of other segments for which the answer is remembered."""
+"""How many answers of `fitting` a segment caches."""
 
 
 class SegmentBits:
-    """The tokens of a segment: which positions take which characters. Position n is bit n; bit `size` is the end."""
+    """Which positions of a segment accept which characters. Position n, of token n, is bit n; bit `size` is the end."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
-        """Take in tokens in which no star follows a star."""
+        """Index the tokens of a segment; no star may follow a star."""
         self.size = len(tokens)
         self.stars = 0
         self._chars: dict[str, int] = {}
@@ -39,13 +39,13 @@ class SegmentBits:
         self._ranges = sum(map(len, self._sets))
 
     def lookup_steps(self, tokens: Sequence[Token]) -> int:
-        """What it costs to ask `fitting` for every class among these tokens, whatever is remembered."""
+        """Return the cost of calling `fitting` for every character set in these tokens, as if nothing were cached."""
         classes = {token.ranges for token in tokens if isinstance(token, CharSet)}
         read = sum(len(ranges) * len(self._sets) for ranges in classes)
         return (read + len(classes) * (len(self._chars) + len(self._sets) + self._ranges)) // _RANGES_A_STEP
 
     def fitting(self, token: Token) -> int:
-        """The positions, stars aside, that take a character which this token takes too."""
+        """Return the positions, without stars, that accept a character which this token accepts too."""
         found = self._fitting.get(token)
         if found is None:
             found = self._find_fitting(token)
@@ -65,7 +65,7 @@ class SegmentBits:
         return found
 
     def matches(self, name: str) -> bool:
-        """Whether the whole name is in the language."""
+        """Whether the segment matches the whole name."""
         at = self._skip_star(1)
         for char in name:
             at = self._skip_star(((at & self._takes(char)) << 1) | (at & self.stars))
@@ -74,7 +74,7 @@ class SegmentBits:
         return bool(at >> self.size & 1)
 
     def _takes(self, char: str) -> int:
-        """As `fitting` for a character of a name, which is not remembered: there are too many."""
+        """Like `fitting`, for a character of a name. The answer is not cached: there are too many characters."""
         found = self._fitting.get(char)
         return self._find_fitting(char) if found is None else found
 
@@ -82,10 +82,13 @@ class SegmentBits:
         return at | (at & self.stars) << 1
 
     def ways_to_end(self, tokens: Sequence[Token]) -> list[int]:
-        """For each position in other tokens, the end too: from which positions here both come to their end together.
+        """Return, for each position of another segment, the positions here from which both can end with the same text.
 
         Args:
-            tokens: Of another segment; no star follows a star.
+            tokens: The tokens of the other segment; no star follows a star.
+
+        Returns:
+            One number for each of the tokens, and one for the end.
         """
         ways = [0] * (len(tokens) + 1)
         row = 1 << self.size
@@ -103,7 +106,7 @@ class SegmentBits:
 
 @lru_cache(maxsize=1024)
 def bits_of(tokens: tuple[Token, ...]) -> SegmentBits:
-    """The automaton of a segment, made once."""
+    """Return the automaton of a segment; results are cached."""
     return SegmentBits(tokens)
 
 

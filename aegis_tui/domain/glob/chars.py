@@ -1,4 +1,4 @@
-"""Which characters stand for all that two tokens of globs have in common: a readable one, and enough to decide."""
+"""Characters that represent what two tokens of globs have in common: a readable one, or enough of them to decide."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _READABLE = string.ascii_lowercase + string.digits + string.ascii_uppercase + "_
 _FIRST_READABLE, _LAST_READABLE = ord(min(_READABLE)), ord(max(_READABLE))
 
 _SAMPLE = 64
-"""How many characters of each range are looked at for a printable one."""
+"""How many characters of each range are searched for a printable one."""
 
 _NORMALIZED = (*range(0x3400), *range(0xA000, 0xAC00), *range(0xD7A4, 0x17000), *range(0x18D80, 0x20000))
 _COMPATIBLE = range(0x2F800, 0x2FA20)
-"""Only characters of these combine, decompose or have case, Hangul syllables aside (Unicode 17)."""
+"""Except for Hangul syllables, only characters in these ranges combine, decompose or have case (Unicode 17)."""
 
 
 @lru_cache(maxsize=1024)
 def common_char(a: Token, b: Token) -> str:
-    """The most readable character that both tokens accept, `.` late; empty when there is none."""
+    """Return the most readable character that both tokens accept, `.` only as the last choice; empty without one."""
     if isinstance(a, str) or isinstance(b, str):
         char, other = (a, b) if isinstance(a, str) else (str(b), a)
         return char if other is STAR or other == char or (isinstance(other, CharSet) and char in other) else ""
@@ -33,10 +33,10 @@ def common_char(a: Token, b: Token) -> str:
 
 @lru_cache(maxsize=1024)
 def deciding_chars(a: Token, b: Token, ignore_case: bool) -> str:
-    """Enough of the characters both tokens accept to decide whether there is a name that `prepare` leaves as it is.
+    """Return enough of the characters that both tokens accept to decide whether `prepare` leaves some name unchanged.
 
-    A character that combines with nothing, on neither side, can stand for every other, so one is enough. Where there
-    is none, these are all that can be in such a name.
+    A character that never combines with a neighbour can represent all others, so one is enough. Where there is no such
+    character, all that can be in such a name are returned.
     """
     ranges = _intersection(_ranges_of(a), _ranges_of(b))
     if inert := subtract_ranges(ranges, _special_ranges(ignore_case)):
@@ -61,7 +61,7 @@ def _ranges_of(token: Token) -> Ranges:
 
 @cache
 def _active_ranges() -> Ranges:
-    """Characters that may combine with a neighbour or change places with it: marks, and what a mark can go on."""
+    """Characters that may combine or change places with a neighbour: marks, and characters that take a mark."""
     active: set[int] = set(range(_L_FIRST, _T_LAST + 1)) | set(range(_LV_FIRST, _LV_LAST + 1, _T_COUNT))
     for char in map(chr, (*_NORMALIZED, *_COMPATIBLE)):
         if unicodedata.combining(char):
@@ -75,12 +75,12 @@ def _active_ranges() -> Ranges:
 _DOT = ord(".")
 _L_FIRST, _T_LAST = 0x1100, 0x11FF
 _LV_FIRST, _LV_LAST, _T_COUNT = 0xAC00, 0xD7A3, 28
-"""Hangul jamo and syllables without a final consonant: these are composed by arithmetic, not by a table."""
+"""Hangul jamo and syllables without a final consonant: Unicode combines these by arithmetic, not by a table."""
 
 
 @cache
 def _changed_ranges(*, ignore_case: bool) -> Ranges:
-    """Characters that no prepared name has."""
+    """Characters that `prepare` replaces, so that no prepared name has them."""
     if ignore_case:
         return merge_ranges((*_changed_ranges(ignore_case=False), *folded_ranges()))
     every = map(chr, (*_NORMALIZED, *_COMPATIBLE))
@@ -94,7 +94,7 @@ def _joining_ranges() -> Ranges:
 
 @cache
 def _special_ranges(ignore_case: bool) -> Ranges:
-    """What cannot stand for every other character."""
+    """Characters that cannot represent all others."""
     return merge_ranges((*_joining_ranges(), *_changed_ranges(ignore_case=ignore_case)))
 
 

@@ -1,4 +1,4 @@
-"""What it costs to read a glob, known before it is read: braces can make many globs of one."""
+"""The cost of compiling a glob, known before it is compiled: braces can expand one glob into many."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.glob.pattern import MAX_ALTERNATIVES, Glob, compile_glob
 
 _STEPS_A_CHARACTER = 2
-"""One alternative after the other is read."""
+"""Steps for each character of each alternative."""
 
 
 def compile_within(text: str, effort: Effort, *, ignore_case: bool = False) -> Glob:
-    """As `compile_glob`, at the cost of what its braces expand to.
+    """Compile a glob as `compile_glob` does, after charging `effort` for what its braces expand to.
 
     Raises:
-        Refused: code `glob`, or code `glob.effort`.
+        Refused: code `glob`, when the text is not a glob; code `glob.effort`, when it would cost too much.
     """
     effort.spend(_STEPS_A_CHARACTER * len(text) * count_alternatives(text), text)
     return compile_glob(text, ignore_case=ignore_case)
 
 
 def count_alternatives(text: str) -> int:
-    """How many globs the braces of a text expand to, at least, and 1 for a text that is no glob; costs next to nothing.
+    """Return how many globs the braces of a text expand to, at least; cheap, and defined for invalid text as well.
 
-    Counts up to one over `MAX_ALTERNATIVES`: what expands to more is refused.
+    Counts up to `MAX_ALTERNATIVES` plus one: a glob that expands to more is refused.
     """
     most = MAX_ALTERNATIVES + 1
     counts, choices = [1], list[int]()

@@ -1,4 +1,4 @@
-"""Which of many globs can meet at all: those whose leading folders, as far as they are literal, agree."""
+"""Find the pairs of globs that may overlap at all: those whose leading literal folders agree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aegis_tui.domain.effort import Effort
 from aegis_tui.domain.glob.pattern import Glob
 
 Place = tuple[int, int]
-"""Which list of globs, and which glob in it."""
+"""The index of a list of globs, and the index of a glob in it."""
 
 _CANDIDATE_STEPS = 4
 
@@ -20,23 +20,23 @@ class _Node:
 
     def __init__(self) -> None:
         self.here: list[Place] = []
-        """Those whose literal part ends here."""
+        """The globs whose literal folders end here."""
         self.below: list[Place] = []
-        """Those and the ones that go on."""
+        """The globs of `here` and those whose literal folders go on."""
         self.children: dict[str, _Node] = {}
 
 
 def near_pairs(groups: Sequence[Sequence[Glob]], effort: Effort) -> list[tuple[Place, Place]]:
-    """The pairs of globs of different groups that may meet, in the order of the groups and of the globs in them.
+    """Return the pairs of globs of different groups that may overlap, in the order of groups and globs.
 
-    A design of many globs in folders of their own has few of them, and only these are compared.
+    A design of many globs in separate folders has few such pairs, and only these are compared.
 
     Args:
         groups: Lists of globs, all compiled with the same rule about case.
-        effort: Every pair is counted.
+        effort: Charged for every pair.
 
     Raises:
-        Refused: code `glob.effort`, when there are too many.
+        Refused: code `glob.effort`, when there are too many pairs.
     """
     root, found = _Node(), set[tuple[Place, Place]]()
     for at, globs in enumerate(groups):
@@ -50,7 +50,7 @@ def near_pairs(groups: Sequence[Sequence[Glob]], effort: Effort) -> list[tuple[P
 
 
 def _head(glob: Glob) -> Iterator[list[str]]:
-    """For each alternative its leading segments up to the first that has a wildcard."""
+    """Yield, for each alternative, its leading segments up to the first with a wildcard."""
     for pattern in glob.patterns:
         head: list[str] = []
         for segment in pattern:

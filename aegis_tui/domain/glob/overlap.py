@@ -1,8 +1,8 @@
-"""Is there a path that both globs match? Decided exactly, with the path as the proof (PART-1).
+"""Decide exactly whether there is a path that two globs both match, and return that path as the proof (PART-1).
 
 Two product automata, one inside the other: segments of the two patterns, and characters of the two segments. Whether
-two segments meet is decided on whole rows of positions at once (`glob_bits`); only then a name is looked for. What a
-request may cost is counted (`effort`), the same for the same globs, whatever was compared before.
+two segments have a common name is decided for whole rows of positions at once (`bits`); only then a name is searched.
+The cost is counted (`effort`): the same globs cost the same, whatever was compared before.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from aegis_tui.domain.glob.pattern import ANY_SEGMENT, GLOBSTAR, Glob, Pattern, 
 from aegis_tui.domain.glob.token import ANY_CHAR, STAR, CharSet, Token
 
 _DOTS = ("", ".", "..")
-"""Texts that are no segment name: a segment may pass through them but not end there."""
+"""Texts that are not a segment name: a longer name may begin with them."""
 
 
 def overlap(a: Glob | str, b: Glob | str, *, ignore_case: bool = False, effort: Effort | None = None) -> str | None:
-    """A path that both globs match, or None when there is none; short and readable where there is a choice.
+    """Return a path that both globs match, short and readable where there is a choice; None when there is none.
 
     Args:
         a: One glob, compiled or as text.
         b: The other.
-        ignore_case: Compare case-folded; also on when either glob was compiled so.
-        effort: What the whole request may still cost; None lets this pair cost as much as a request.
+        ignore_case: Compare case-folded; implied when either glob was compiled so.
+        effort: What the whole request may still cost; None allows this pair the budget of a whole request.
 
     Raises:
         Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
@@ -54,28 +54,28 @@ def overlap(a: Glob | str, b: Glob | str, *, ignore_case: bool = False, effort: 
 
 
 _MOST_FOR_A_PAIR = MOST_STEPS // 2
-"""Steps after which a search is given up, so that a request ends soon after it has spent what it may."""
+"""Steps after which a search is given up, so that a request ends soon after it has used up its budget."""
 
 _CAREFUL_TIMES = 4
 _GLANCE = 16
-"""How many segments, and characters of each, are looked at before anything else."""
+"""How many segments, and characters of each, are compared before anything else."""
 
 _PAIR_STEPS = 8
 _ROW_STEPS = 2
 _STATE_STEPS = 6
 _RANGES_A_STEP = 4
-"""How many steps of half a microsecond things take: measured, and rounded up."""
+"""Costs in steps of half a microsecond: measured, and rounded up."""
 
 _SMALL = 4_096
-"""Where the product of two segments' lengths is at most this, the most readable common name is looked for; else any."""
+"""If the product of two segments' lengths is at most this, the most readable common name is searched; else any."""
 
 
 class _TooMuchError(Exception):
-    """A search has cost as much as a request may."""
+    """A search has cost as much as one pair of globs may."""
 
 
 class _Meter:
-    """What one comparison has cost so far."""
+    """The cost of one comparison so far, in steps."""
 
     def __init__(self, steps: int = 0) -> None:
         self.steps = steps
@@ -87,7 +87,7 @@ class _Meter:
             raise _TooMuchError
 
     def common_name(self, one: Segment, other: Segment) -> str | None:
-        """A name that both segments match."""
+        """Return a name that both segments match, or None; charges its cost."""
         name, steps = _segment_witness(one, other)
         self.spend(1 if (one, other) in self._compared else steps)
         self._compared.add((one, other))
@@ -95,7 +95,7 @@ class _Meter:
 
 
 def _part_at_once(a: Pattern, b: Pattern) -> bool:
-    """Whether a look at the first segments, and at the last one, tells that nothing matches both."""
+    """Whether the first segments, or the last one, already show that no path matches both."""
     if _differ(a[-1], b[-1]):
         return True
     for left, right in zip(a[:_GLANCE], b[:_GLANCE], strict=False):
@@ -107,7 +107,7 @@ def _part_at_once(a: Pattern, b: Pattern) -> bool:
 
 
 def _differ(a: Segment, b: Segment) -> bool:
-    """Whether the characters before the first star, or after the last, tell that nothing matches both."""
+    """Whether the characters before the first star, or after the last, already show that no name matches both."""
     if a.literal is not None and b.literal is not None:
         return a.literal != b.literal
     if a is ANY_SEGMENT or b is ANY_SEGMENT:
@@ -127,9 +127,9 @@ def _differ(a: Segment, b: Segment) -> bool:
 
 @lru_cache(maxsize=16384)
 def _pattern_witness(a: Pattern, b: Pattern) -> tuple[str | None, int]:
-    """A path that both match, and what it costs to say so in steps; nothing is known where these reach `MOST_STEPS`.
+    """Return a path that both match, or None, and the cost in steps; over `MOST_STEPS` the result is not known.
 
-    Remembered for more pairs than one request can pay for, so that what was compared before is known at once.
+    Cached for more pairs than one request can pay for, so that pairs that were compared before take no time.
     """
     meter = _Meter()
     try:
@@ -144,7 +144,7 @@ _Place = tuple[int, int]
 
 
 def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
-    """Breadth first over pairs of positions, so the path has as few segments as can be."""
+    """Search breadth first over pairs of positions, so that the path has as few segments as possible."""
     queue: deque[tuple[_Place, _Place | None, str]] = deque([((0, 0), None, "")])
     came: dict[_Place, tuple[_Place | None, str]] = {}
     while queue:
@@ -157,7 +157,7 @@ def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
         if i == len(a) or j == len(b):
             if i == len(a) and j == len(b):
                 return _path_to(place, came)
-            continue  # what is left of the other one ends in a segment, so it wants at least one more
+            continue  # the rest of the other one ends in a segment, so it needs at least one more
         a_stays, b_stays = a[i] is GLOBSTAR, b[j] is GLOBSTAR
         if a_stays:
             queue.appendleft(((i + 1, j), place, ""))
@@ -182,9 +182,9 @@ def _path_to(place: _Place, came: dict[_Place, tuple[_Place | None, str]]) -> st
 
 @lru_cache(maxsize=8192)
 def _segment_witness(a: Segment, b: Segment) -> tuple[str | None, int]:
-    """A segment name that both match, in the form paths are compared in, and what it costs to say so in steps.
+    """Return a segment name that both match, prepared by `prepare`, or None, and the cost in steps.
 
-    Over `MOST_STEPS` nothing is known: it would have cost more.
+    Over `MOST_STEPS` the result is not known: the search was given up.
     """
     if _differ(a, b):
         return None, 1
@@ -203,7 +203,7 @@ def _segment_witness(a: Segment, b: Segment) -> tuple[str | None, int]:
 
 
 def _common_name(a: Segment, b: Segment, ways: list[int], start: _Start, meter: _Meter) -> str | None:
-    """A name in the form paths are compared in; there is one at least that may have another form."""
+    """Return a common name that `prepare` leaves unchanged, or None. Some common name, prepared or not, must exist."""
     ignore_case = a.ignore_case or b.ignore_case
     if len(a.tokens) * len(b.tokens) <= _SMALL:
         shortest = _search(a.tokens, b.tokens, meter)
@@ -217,13 +217,13 @@ def _common_name(a: Segment, b: Segment, ways: list[int], start: _Start, meter: 
 
 
 _Start = tuple[int, int, str]
-"""Positions in two segments, and what was read up to there: no run of dots that is no name."""
+"""Positions in two segments, and the text that was read up to there, which is a valid start of a name."""
 
 
 def _first_way(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int]) -> _Start | None:
-    """From where both come to their end with a text that is a name; None when there is no such text.
+    """Return a start from which both segments can end with a valid name; None when there is no such name.
 
-    Only the first characters matter: what is neither empty nor one or two dots stays a name.
+    Only the first characters matter: a text that is neither empty nor one or two dots stays a valid name.
     """
     queue: deque[_Start] = deque([(0, 0, "")])
     seen: set[_Start] = set()
@@ -250,7 +250,7 @@ def _takes_dot(token: Token) -> bool:
 
 
 def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start: _Start, meter: _Meter) -> str:
-    """A name on the way from `start` to both ends: one step for each position."""
+    """Return a name on the way from `start` to both ends, in one step for each position."""
     i, j, text = start
     chars = [text]
     while i < len(a) or j < len(b):
@@ -266,29 +266,29 @@ def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start
 
 
 def _char_steps(one: Token, other: Token) -> int:
-    """What it costs to find a character that both take."""
+    """Return the cost of finding a character that both accept."""
     if isinstance(one, CharSet) and isinstance(other, CharSet):
         return _STATE_STEPS + (len(one.ranges) + len(other.ranges)) // _RANGES_A_STEP
     return 1
 
 
 def _filled(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """The pattern with every star standing for one character or more: `a.py` reads better than `.py`."""
+    """Return the tokens with every star as one character or more: `a.py` is more readable than `.py`."""
     return tuple(part for token in tokens for part in ((ANY_CHAR, STAR) if token is STAR else (token,)))
 
 
 def _search(
     a: tuple[Token, ...], b: tuple[Token, ...], meter: _Meter, *, is_careful: bool = False, ignore_case: bool = False
 ) -> str | None:
-    """A common name, the shortest unless careful. One character a step is enough where NFC leaves every name as it is.
+    """Return a common name or None; the shortest unless careful. Careful is needed only where NFC may change a name.
 
     Args:
         a: Tokens of one segment.
         b: Tokens of the other.
-        meter: What may be spent.
+        meter: Charged for each step.
         is_careful: Try each character that its neighbours may combine with, and keep only names that `prepare` leaves
-            as they are.
-        ignore_case: How `prepare` compares.
+            unchanged.
+        ignore_case: The case rule for `prepare`.
     """
     queue: deque[tuple[int, int, str]] = deque([(0, 0, "")])
     seen: set[tuple[int, int, str]] = set()
@@ -319,10 +319,10 @@ def _search(
 
 
 def _tail(name: str, is_careful: bool) -> str:
-    """What later steps may depend on: whether the name is only dots and, when careful, what may still combine.
+    """Return what later steps depend on: whether the name is only dots and, when careful, what may still combine.
 
-    A mark that is put behind a name in NFC combines with its last starter or not, by that starter and by the class of
-    the last mark alone (Unicode Standard Annex 15).
+    Whether a mark after a name in NFC combines with the last starter depends only on that starter and on the class of
+    the last mark (Unicode Standard Annex 15).
     """
     if name in _DOTS:
         return name

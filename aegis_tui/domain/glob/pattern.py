@@ -1,6 +1,6 @@
-"""Path globs of a partition (PART-1): how they are read and what they match.
+"""Path globs of a partition (PART-1): how they are read and which paths they match.
 
-Owns the syntax and the matcher. Whether two globs share a path is decided in `overlap`. Touches no file system.
+This module holds the syntax and the matcher. Whether two globs share a path is decided in `overlap`. It reads no files.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from aegis_tui.domain.path.file_name import name_of, read_name, write_name
 from aegis_tui.errors import Refused
 
 MAX_ALTERNATIVES: Final = 256
-"""Most globs that the braces of one glob may expand to (PART-1)."""
+"""The most globs that the braces of one glob may expand to (PART-1)."""
 
 MAX_LENGTH: Final = 1024
-"""Longest glob in characters: keeps the overlap of two hostile segments near a second."""
+"""The longest glob, in characters. It keeps the comparison of two hostile segments near one second."""
 
 _GREEDY_STEPS: Final = 2_000
-"""Over this product of lengths a segment is matched on all positions at once: stars could make the other way square."""
+"""Over this product of lengths `SegmentBits` matches a segment: with stars, the greedy match takes quadratic time."""
 
 MAX_DEPTH: Final = 255
-"""Most segments of a path that globs are asked about; a deeper one counts as none inside the repository."""
+"""The most segments of a path; a deeper one counts as not inside the repository."""
 
 MAX_NESTING: Final = 20
-"""Deepest nesting of braces."""
+"""The deepest nesting of braces."""
 
 Entry = TypeVar("Entry")
 Item = TypeVar("Item")
@@ -43,12 +43,12 @@ class Segment:
     """Single literal characters, character sets and stars, in order."""
 
     literal: str | None = None
-    """The only name it matches, where it has no wildcard."""
+    """The only name that it matches; None when it has a wildcard."""
 
     ignore_case: bool = False
 
     def matches(self, name: str) -> bool:
-        """Whether a prepared, legal segment name is in the language of this pattern."""
+        """Whether the pattern matches a segment name, which must be valid and prepared by `prepare`."""
         if self.literal is not None:
             return self.literal == name
         if len(self.tokens) * len(name) > _GREEDY_STEPS:
@@ -57,7 +57,7 @@ class Segment:
 
 
 GLOBSTAR: Final = Segment(())
-"""`**`: any number of segments, none included. Never the last entry of a pattern."""
+"""`**`: any number of segments, also none. Never the last entry of a pattern."""
 
 ANY_SEGMENT: Final = Segment((STAR,))
 Pattern = tuple[Segment, ...]
@@ -65,18 +65,18 @@ Pattern = tuple[Segment, ...]
 
 @dataclass(frozen=True)
 class Glob:
-    """A compiled glob. Equal when text and case rule are equal; made by `compile_glob` only."""
+    """A compiled glob, from `compile_glob`. Two are equal when their text and case rule are."""
 
     text: str
     ignore_case: bool
     patterns: tuple[Pattern, ...] = field(compare=False, repr=False)
-    """One a brace alternative; each ends in a segment that is not `GLOBSTAR`."""
+    """One pattern for each brace alternative; each ends in a segment that is not `GLOBSTAR`."""
 
     def matches(self, path: str) -> bool:
-        """Whether the glob names this path.
+        """Whether the glob matches this path.
 
         Args:
-            path: Relative to the repository, in its written form. An absolute one or one with `..` or `//`, never fits.
+            path: Relative to the repository, in its written form. If it is absolute or has `..` or `//`, it never matches.
 
         Source: PART-1.
         """
@@ -87,20 +87,20 @@ class Glob:
         )
 
     def folded(self) -> Glob:
-        """The same glob where git ignores case."""
+        """Return the same glob, compiled to ignore case."""
         return self if self.ignore_case else compile_glob(self.text, ignore_case=True)
 
 
 @lru_cache(maxsize=1024)
 def compile_glob(text: str, *, ignore_case: bool = False) -> Glob:
-    """Read a glob; the same text gives the same object.
+    """Compile a glob; results are cached.
 
     Args:
         text: Rooted at the repository, at most 1024 characters.
         ignore_case: Compare case-folded, as git does where `core.ignorecase` is set.
 
     Raises:
-        Refused: code `glob`; the message says what is wrong with which glob.
+        Refused: code `glob`; the message names the glob and what is wrong with it.
 
     Source: PART-1.
     """
@@ -112,12 +112,12 @@ def compile_glob(text: str, *, ignore_case: bool = False) -> Glob:
 
 
 def escape_glob(path: str) -> str:
-    """The glob that matches exactly this path, given in its written form, whatever characters it has."""
+    """Return a glob that matches exactly this path, which is given in its written form."""
     return write_name("".join(f"\\{char}" if char in "\\*?[]{}!," else char for char in name_of(path)))
 
 
 def prepare(text: str, *, ignore_case: bool = False) -> str:
-    """The form in which paths are compared: NFC, and case-folded character by character where asked."""
+    """Return the form in which paths are compared: NFC, and with `ignore_case` each character case-folded."""
     if text.isascii():
         return text.lower() if ignore_case else text
     text = unicodedata.normalize("NFC", text)
@@ -126,7 +126,7 @@ def prepare(text: str, *, ignore_case: bool = False) -> str:
 
 @lru_cache(maxsize=1024)
 def split_path(path: str, *, ignore_case: bool = False) -> tuple[str, ...] | None:
-    """The prepared segments of a legal relative path, or None for one that is absolute, empty or has `.` or `..`."""
+    """Return the prepared segments of a path; None if it is absolute, empty, too deep, or has `.`, `..` or NUL."""
     names = tuple(prepare(name_of(path), ignore_case=ignore_case).split("/"))
     return None if "\0" in path or len(names) > MAX_DEPTH or any(name in ("", ".", "..") for name in names) else names
 
@@ -137,7 +137,7 @@ def _wildcard_match(
     is_star: Callable[[Entry], bool],
     fits: Callable[[Entry, Item], bool],
 ) -> bool:
-    """Greedy wildcard match that only ever returns to the last star: O(pattern x items)."""
+    """Match greedily, going back only to the last star: O(pattern x items)."""
     at = taken = resume_from = 0
     last_star = -1
     while taken < len(items):
@@ -163,7 +163,7 @@ def _refuse(problem: str, hint: str = "") -> NoReturn:
 
 
 def _plain(text: str) -> str:
-    """The glob itself, from git's quoted form where it is in that (contract 3)."""
+    """Check the text of a glob and return it without git's quoting, if it has that (contract 3)."""
     if not 0 < len(text) <= MAX_LENGTH:
         _refuse(f"it is longer than {MAX_LENGTH} characters" if text else "it is empty")
     try:
@@ -176,7 +176,7 @@ def _plain(text: str) -> str:
 
 
 def _units(text: str) -> Iterator[str]:
-    """Yield atoms: an escaped character with its backslash, a whole class, or one character."""
+    """Yield the units of a glob: an escaped character with its backslash, a whole class, or one character."""
     at = 0
     while at < len(text):
         end = at + 1
@@ -202,7 +202,7 @@ def _class_end(text: str, start: int) -> int:
 
 
 def _expand_braces(units: Sequence[str], depth: int = 0) -> list[str]:
-    """Every alternative, in order. As in a shell, braces without a comma stand for themselves."""
+    """Return every alternative, in order. As in a shell, braces without a comma are literal."""
     if depth > MAX_NESTING:
         _refuse(f"braces are nested more than {MAX_NESTING} deep")
     results = [""]
@@ -224,7 +224,7 @@ def _expand_braces(units: Sequence[str], depth: int = 0) -> list[str]:
 
 
 def _brace_group(units: Sequence[str], start: int) -> tuple[list[list[str]], int]:
-    """The comma-separated parts of the group that opens at `start`, and the index after its end."""
+    """Return the comma-separated parts of the brace group that opens at `start`, and the index after its end."""
     parts: list[list[str]] = [[]]
     depth = 0
     for at in range(start, len(units)):
@@ -241,7 +241,7 @@ def _brace_group(units: Sequence[str], start: int) -> tuple[list[list[str]], int
 
 def _parse_pattern(raw: str, ignore_case: bool) -> Pattern:
     if raw.startswith("!"):
-        _refuse("it starts with !, but a glob lists what belongs to it", "write \\! for the character itself")
+        _refuse("it starts with !, but a glob cannot exclude paths", "write \\! for the character itself")
     raws = _split_segments(raw + "**" if raw.endswith("/") else raw)
     if raws == [""]:
         _refuse("an alternative is empty")
@@ -312,7 +312,7 @@ def _class_ranges(body: str) -> Iterator[tuple[int, int]]:
     if "/" in body:
         _refuse("a class never matches /", "list the folders with {a,b} instead")
     if "[:" in body:
-        _refuse("named classes like [:alpha:] are not known", "write the range, as in [a-z]")
+        _refuse("named classes like [:alpha:] are not supported", "write the range, as in [a-z]")
     atoms: list[tuple[str, bool]] = []
     escaped = False
     for char in body:
@@ -343,7 +343,7 @@ def _fold(char: str) -> str:
 
 @cache
 def _folds() -> dict[str, str]:
-    """Characters that simple case folding changes, with what they become. No character above U+1E943 has case."""
+    """Return the characters that simple case folding changes, with their folded form. None above U+1E943 has case."""
     folds: dict[str, str] = {}
     for char in map(chr, range(0x1E944)):
         folded = next((form for form in (char.casefold(), char.lower()) if len(form) == 1), char)
@@ -354,5 +354,5 @@ def _folds() -> dict[str, str]:
 
 @cache
 def folded_ranges() -> Ranges:
-    """Characters that no name has where case is folded."""
+    """Return the characters that case folding replaces, so that no folded name has them."""
     return merge_ranges((ord(char), ord(char)) for char in _folds())

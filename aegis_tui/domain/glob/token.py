@@ -1,4 +1,4 @@
-"""What one segment of a glob is made of: characters, sets of characters, and stars."""
+"""The tokens of one segment of a glob: characters, sets of characters, and stars."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from enum import Enum
 from typing import Final
 
 Ranges = tuple[tuple[int, int], ...]
-"""Code points, both ends in, sorted and disjoint."""
+"""Ranges of code points, inclusive, sorted and disjoint."""
 
 
 class Wild(Enum):
-    """A token that stands for any run of characters within one segment."""
+    """The token that matches any characters within one segment, or none."""
 
     STAR = "*"
 
@@ -26,7 +26,7 @@ class CharSet:
     """A set of characters, never `/` or NUL. Compared by identity."""
 
     ranges: Ranges
-    """Code points, both ends in, sorted and disjoint."""
+    """The code points of the set."""
 
     def __contains__(self, char: str) -> bool:
         at = bisect_right(self.ranges, (ord(char), 0x110000)) - 1
@@ -38,7 +38,7 @@ Token = str | CharSet | Wild
 
 
 def merge_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
-    """The same code points, sorted and disjoint."""
+    """Return the same code points as sorted, disjoint ranges."""
     merged: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if merged and low <= merged[-1][1] + 1:
@@ -49,7 +49,7 @@ def merge_ranges(ranges: Iterable[tuple[int, int]]) -> Ranges:
 
 
 def subtract_ranges(ranges: Ranges, removed: Ranges) -> Ranges:
-    """The code points of `ranges` that are not in `removed`; both sorted and disjoint."""
+    """Return the code points of `ranges` that are not in `removed`; both must be sorted and disjoint."""
     left: list[tuple[int, int]] = []
     for low, high in ranges:
         for cut_low, cut_high in removed[max(bisect_right(removed, (low, 0)) - 1, 0) :]:

@@ -1,1 +1,1 @@
-"""Paths: names of files as text, and what git makes of them."""
+"""Paths: file names as text, indexes of paths, and paths that git treats specially."""

@@ -1,9 +1,9 @@
-r"""File names as text (contract 3): names are bytes, and every message, event and screen has to be able to carry them.
+r"""File names as text (contract 3): names are bytes, and every message, event and screen must be able to carry them.
 
 Inside a process a name is a Python string in which each byte that is not UTF-8 is a lone surrogate (PEP 383), as
-`os.fsdecode` makes it. Such a string cannot be encoded, so it never leaves the place that met the file. Everywhere else
-a name is in its written form: itself where it is UTF-8, and in git's quoted form, `"latin\351.txt"`, where it is not
-or where it begins with a quotation mark. The written form can be turned back without loss.
+`os.fsdecode` returns it. Such a string cannot be encoded, so it never leaves the code that reads the file. Everywhere
+else a name is in its written form: the name itself where it is UTF-8, and git's quoted form, `"latin\351.txt"`, where
+it is not or where it begins with a quotation mark. The written form can be converted back without loss.
 
 Source: git-config(1), core.quotePath.
 """
@@ -25,13 +25,13 @@ _ESCAPE: Final = re.compile(r'\\([abtnvfr"\\]|[0-3][0-7]{2})')
 
 
 def write_name(name: str) -> str:
-    """The written form of a name or path as Python has it.
+    """Return the written form of a name or path.
 
     Args:
-        name: May hold lone surrogates (PEP 383).
+        name: As Python holds it; it may have lone surrogates (PEP 383).
 
     Returns:
-        Text that UTF-8 can carry; `read_name` gives the name back.
+        Text that UTF-8 can carry; `read_name` returns the name again.
     """
     if name.isascii() or not _SURROGATE.search(name):
         return name if not name.startswith(QUOTE) else _quote(name)
@@ -39,7 +39,7 @@ def write_name(name: str) -> str:
 
 
 def read_name(text: str) -> str:
-    """The name as Python has it, from its written form.
+    """Return the name as Python holds it, from its written form.
 
     Raises:
         ValueError: It begins with a quotation mark, but is not in git's quoted form.
@@ -62,7 +62,7 @@ def read_name(text: str) -> str:
 
 
 def name_of(text: str) -> str:
-    """As `read_name`; text that is in no written form (an old log has such) is the name itself. Never raises."""
+    """Like `read_name`, but returns text unchanged that is not in written form (from an old log). Never raises."""
     if not text.startswith(QUOTE):
         return text
     try:
@@ -72,7 +72,7 @@ def name_of(text: str) -> str:
 
 
 def canonical_name(text: str) -> str:
-    """The one written form of a name that somebody wrote, so that equal names are equal texts.
+    """Return the canonical written form of a name that a person or client wrote: equal names become equal texts.
 
     Raises:
         ValueError: It begins with a quotation mark, but is not in git's quoted form.
@@ -88,7 +88,7 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def parent_of(path: str) -> str:
-    """The folder that `path` lies in, in its written form; empty for one at the root."""
+    """Return the folder that `path` lies in, in its written form; empty for a path at the root."""
     if not path.startswith(QUOTE):
         return path.rpartition("/")[0]
     parent = name_of(path).rpartition("/")[0]
@@ -96,14 +96,14 @@ def parent_of(path: str) -> str:
 
 
 def encodable_text(text: str) -> str:
-    """The same text, or the whole of it in git's quoted form where UTF-8 cannot carry it."""
+    """Return the text unchanged, or as a whole in git's quoted form where UTF-8 cannot carry it."""
     return _quote(text) if _SURROGATE.search(text) else text
 
 
 def encodable(value: Any) -> Any:
-    """The same value with every text in it that UTF-8 cannot carry in git's quoted form; lists and mappings are copied.
+    """Return a copy of a value in which each text that UTF-8 cannot carry is in git's quoted form; tuples become lists.
 
-    For what this program says of its own accord: a refusal that names a file, a folder of an odd name.
+    For texts that this program writes itself, such as a refusal that names a file or a folder.
     """
     if isinstance(value, str):
         return encodable_text(value)
@@ -120,7 +120,7 @@ def _quote(name: str) -> str:
 
 
 def _is_foreign(name: str) -> bool:
-    """Whether it holds a surrogate that stands for no byte; no file name does, text from elsewhere may."""
+    """Whether a text has a surrogate that represents no byte: no file name has one, text from elsewhere may."""
     return any(not "\udc80" <= char <= "\udcff" for char in _SURROGATE.findall(name))
 
 

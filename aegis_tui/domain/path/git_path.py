@@ -1,8 +1,8 @@
-"""Which paths are git's own: never locked, never in a partition, never granted, in no design (PART-3, SEC-2).
+"""Which paths belong to git: they are never locked, granted, or part of a partition or design (PART-3, SEC-2).
 
-A name counts as `.git` when any file system that git supports takes it for that: the checks are those that git itself
-makes before it writes a tree (`verify_path`, `is_ntfs_dotgit` in path.c, `is_hfs_dotgit` in utf8.c), and wider where
-that costs nothing.
+A name counts as `.git` when any file system that git supports treats it as `.git`. The checks are those that git makes
+before it writes a tree (`verify_path`, `is_ntfs_dotgit` in path.c, `is_hfs_dotgit` in utf8.c), and stricter where that
+costs nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _DOT_GIT = re.compile(r"(?:\.git|git~1)[. ]*(?::.*)?\Z", re.DOTALL)
 def is_git_name(name: str) -> bool:
     """Whether one part of a path is `.git` on some file system.
 
-    Letter case does not count, nor compatibility forms, characters that HFS+ ignores, dots and blanks at the end, or
-    what follows a colon (an NTFS stream); `git~1` is its short name on NTFS.
+    Ignored are letter case, compatibility forms, characters that HFS+ ignores, dots and spaces at the end, and all
+    that follows a colon (an NTFS stream); `git~1` is the short name of `.git` on NTFS.
     """
     if name.isascii() and name[:1] not in (".", "g", "G"):
         return False
@@ -29,9 +29,9 @@ def is_git_name(name: str) -> bool:
 
 
 def is_git_path(path: str) -> bool:
-    """Whether any part of a path is git's own, in the repository, a submodule or a worktree.
+    """Whether any part of a path is `.git`, in the repository, a submodule or a worktree.
 
-    A backslash parts a path too, as on NTFS.
+    A backslash separates parts too, as on NTFS.
 
     Args:
         path: In its written form (contract 3).

@@ -1,4 +1,4 @@
-"""Values by path, found from any place above or below."""
+"""An index of values by path, which also finds the values above and below a path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def path_key(path: str, *, ignore_case: bool = False) -> str:
-    """What two spellings of one path have in common: the name behind its written form, prepared."""
+    """Return the key of a path, equal for all its spellings: the name of its written form, prepared by `prepare`."""
     return prepare(name_of(path), ignore_case=ignore_case)
 
 
@@ -26,7 +26,7 @@ def _directories(path: str) -> tuple[str, ...]:
 
 
 class PathIndex(Generic[T]):
-    """Values by path; finds those at, above and below a path without looking at the others."""
+    """Named values by path. It finds those at, above and below a path without searching the others."""
 
     def __init__(self) -> None:
         self._at: dict[str, dict[str, T]] = {}
@@ -34,7 +34,7 @@ class PathIndex(Generic[T]):
         self._folded: dict[str, dict[str, None]] = {}
 
     def add(self, path: str, name: str, value: T) -> None:
-        """Put `value` at `path`; a value of the same name there is replaced."""
+        """Add `value` at `path`; it replaces a value with the same name there."""
         if path not in self._at:
             self._at[path] = {}
             self._spell(path)
@@ -44,7 +44,7 @@ class PathIndex(Generic[T]):
         self._at[path][name] = value
 
     def remove(self, path: str, name: str) -> None:
-        """Take the value of that name away, if it is there."""
+        """Remove the value with that name at `path`, if there is one."""
         values = self._at.get(path, {})
         values.pop(name, None)
         if values or path not in self._at:
@@ -59,7 +59,7 @@ class PathIndex(Generic[T]):
                 self._unspell(directory)
 
     def near(self, path: str) -> list[T]:
-        """Values at `path`, at the directories above it, and below it."""
+        """Return the values at `path`, at the directories above it, and at the paths below it."""
         at = self._at
         found = list(at[path].values()) if path in at else []
         for directory in _directories(path):
@@ -71,7 +71,7 @@ class PathIndex(Generic[T]):
         return found
 
     def spelling(self, path: str) -> str | None:
-        """The path as values at, below or above it are filed, in whatever case it is given; None without any."""
+        """Return `path` in the letter case in which it, or a path above or below it, was added; None if none was."""
         name, tail = name_of(path), ""
         while name:
             if spellings := self._folded.get(prepare(name, ignore_case=True)):

@@ -1,4 +1,4 @@
-"""Paths that are one file where git ignores case (`core.ignoreCase`)."""
+"""Paths that differ only in letter case, and are one file where git ignores case (`core.ignoreCase`)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 
 
 def folded(path: str) -> str:
-    """The form in which paths that differ only in case are equal."""
+    """Return the form of a path that is equal for paths that differ only in case."""
     return unicodedata.normalize("NFC", path).casefold()
 
 
 def case_clashes(fresh: Iterable[str], there: Iterable[str]) -> list[tuple[str, str]]:
-    """Each new path that differs only in case from another path or from a folder of one, with that other.
+    """Return each new path that differs only in case from another path or its folder, with that other; sorted.
 
-    A folder counts where it is new itself.
+    A folder of a new path counts only where the folder is new too.
 
     Args:
-        fresh: New paths.
-        there: All paths, the new ones among them.
+        fresh: The new paths.
+        there: All paths, including the new ones.
     """
     every, new = set(there), set(fresh)
     names: dict[str, set[str]] = {}
