@@ -87,7 +87,7 @@ class _Meter:
             raise _TooMuchError
 
     def common_name(self, one: Segment, other: Segment) -> str | None:
-        """Return a name that both segments match, or None; charges its cost."""
+        """Return a name that both segments match, or None. Raises _TooMuchError when the search costs too much."""
         name, steps = _segment_witness(one, other)
         self.spend(1 if (one, other) in self._compared else steps)
         self._compared.add((one, other))

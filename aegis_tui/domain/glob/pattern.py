@@ -76,7 +76,8 @@ class Glob:
         """Whether the glob matches this path.
 
         Args:
-            path: Relative to the repository, in its written form. If it is absolute or has `..` or `//`, it never matches.
+            path: Relative to the repository, in its written form. An absolute path, or one with `..` or `//`, never
+                matches.
 
         Source: PART-1.
         """

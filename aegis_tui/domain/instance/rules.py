@@ -169,7 +169,7 @@ def spec_path(spec_id: str) -> str:
 
 
 def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id: str) -> Decision:
-    """Record what an agent reports; one that failed or is blocked is ended, unless its submitted piece stays valid."""
+    """Record a report; end a scout that is done, or an instance that gave up and whose submission does not stand."""
     instance = own_instance(workspace, actor)
     said = AgentState(**command.model_dump(exclude={"type", "cause"}), source="hub", cause=command.cause)
     stands = _stands(workspace, instance) if command.state in GIVES_UP else None

@@ -34,9 +34,10 @@ KEPT_FORMER = 4_096
 
 
 class InstanceTable:
-    """The instances of a workspace that a view may still ask for, by agent id, in the order they were planned.
+    """The instances of a workspace that a view may still ask for, by agent id, in the order they were added.
 
-    Ended ones are removed after a while; the log keeps them. Their ids are not given to other instances.
+    Ended ones are removed after a while; the log keeps them. The id of a planned instance is never used again; the id
+    of one that joined outside a run stays reserved for it while it is in `former`.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from aegis_tui.domain.model import EventData
 
 
 class LockAcquired(EventData):
-    """A lock was granted. A request for several resources leads to one event for each."""
+    """A lock was granted. A request leads to one event for each resource that the instance did not hold yet."""
 
     type: Literal["lock:acquired"] = "lock:acquired"
     lock_id: str

@@ -43,12 +43,12 @@ class Overlap(FrozenModel):
 
 
 class Verdict(FrozenModel):
-    """Whether an instance may write a path, by which rule, and whose the path is."""
+    """Whether an instance may write a path, by which rule, and who owns the path."""
 
     allowed: bool
     rule: Rule
     owner: str | None
-    """The instance whose partition holds the path; None when no partition does."""
+    """The instance whose partition holds the path; None when no partition does, and for joint paths."""
 
     message: str
     """One sentence for the instance and for a person, without a full stop."""
