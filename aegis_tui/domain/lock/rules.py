@@ -6,6 +6,8 @@ import unicodedata
 from types import MappingProxyType
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.instance.rules import own_instance
 from aegis_tui.domain.lock import end as lock_end
@@ -147,10 +149,9 @@ def _resources(command: LockAcquire) -> list[Resource]:
 
 
 def first_line(error: ValueError) -> str:
-    """Return the line of a validation error that says what is wrong with the value."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    line = lines[2] if len(lines) > 2 else lines[0]
-    return line.removeprefix("Value error, ").partition(" [type=")[0]
+    """Return what is wrong with the value, as the first error of a validation says it, in one line."""
+    text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return text.removeprefix("Value error, ").partition("\n")[0]
 
 
 def may_hold(workspace: Workspace, agent_id: str, path: str, mode: LockMode) -> bool:
