@@ -11,7 +11,7 @@ __all__ = ["EnsembleClient"]
 
 
 def __getattr__(name: str) -> object:
-    """Import the client when it is asked for: commands that only send one request must not wait for it."""
+    """Import `EnsembleClient` on first use, so that commands that send only one request do not pay for its import."""
     if name == "EnsembleClient":
         from aegis_tui.sdk.client import EnsembleClient
 

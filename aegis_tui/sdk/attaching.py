@@ -1,22 +1,22 @@
-"""The command that hands a terminal to a pane: what it assumes of the terminal, and the way round a popup."""
+"""Helpers for the command that attaches a terminal to a pane: its assumed terminal type, and how to avoid a popup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 NO_CLIENT = "no current client"
-"""What tmux says to a popup where nobody looks at the tmux that it should lie over."""
+"""Part of tmux's error when a popup is requested but no client shows the tmux session that it should cover."""
 
 _ASSUMED = "TERM="
 
 
 def assumed_terminal(argv: Sequence[str]) -> str:
-    """The terminal that the command takes this one for, `attaching as xterm-256color`; empty when it is known."""
+    """Return a note on the terminal type that the command sets (`attaching as xterm-256color`), or an empty string."""
     found = next((word for word in argv[:4] if word.startswith(_ASSUMED)), "")
     return f"attaching as {found.removeprefix(_ASSUMED)}" if found else ""
 
 
 def without_popup(argv: Sequence[str]) -> list[str]:
-    """The same without the popup around it: in the terminal itself, also inside another tmux."""
+    """Return the command without the popup around it, so that it attaches directly, even inside another tmux."""
     inner = list(argv[list(argv).index("--") + 1 :])
     return [";" if word == "\\;" else word for word in inner]

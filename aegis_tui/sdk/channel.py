@@ -1,6 +1,6 @@
-"""The stream that carries a client's commands: in order, over reconnects, each until it is answered (HUB-6).
+"""The connection that carries a client's commands: in order, over reconnects, each until it is answered (HUB-6).
 
-Commands given while the hub is away wait here and are sent in the order they were given. There is one back-off for all.
+Commands that are given while no hub answers are queued and sent in the same order later. All share one back-off.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from aegis_tui.sdk.locate import Locate
 from aegis_tui.sdk.wire import encode_frame, error_from_wire
 
 MAX_QUEUED = 1_000
-"""Commands that wait for a hub that is away; further ones are refused with the code `hub.queue`."""
+"""How many commands may wait while no hub answers; further ones fail with the code `hub.queue`."""
 
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 2.0
 STEADY_S = 1.0
-"""A connection that ends sooner after a command was sent on it does not count as the hub being back."""
+"""If a connection ends sooner than this after a command was sent on it, the hub does not count as back."""
 
 Frame = dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
 class _Asked:
-    """One command that is not answered."""
+    """One command without an answer."""
 
     frame: Frame
     text: str
     answer: asyncio.Future[Frame]
     askers: int = 0
     is_sent: bool = False
-    """On the present connection."""
+    """Whether it was sent on the current connection."""
     sent_at: float | None = None
     away_since: float | None = None
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
@@ -55,7 +55,7 @@ class _Asked:
 
 
 class Channel:
-    """One connection at a time to the hub, for commands and their replies."""
+    """Sends commands to the hub and receives their replies, over one connection at a time."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class Channel:
         heard: Callable[[Frame], None],
         abandoned: Callable[[Frame], None],
     ) -> None:
-        """Open nothing yet.
+        """Store the settings; the connection is opened by the first command.
 
         Args:
-            locate: Where the hub is, asked for each connection.
-            offline_s: How long a command waits for a hub that is away, in seconds.
-            heard: Gets each frame that is no reply.
-            abandoned: Gets each command that was sent and whose answer nobody waits for any more.
+            locate: Returns the hub's address and token; called for each connection.
+            offline_s: How long a command waits for a hub that does not answer, in seconds.
+            heard: Called with each received frame that is not a reply.
+            abandoned: Called with each command that was sent but whose caller stopped waiting for the answer.
         """
         self._locate = locate
         self._offline_s = offline_s
@@ -89,11 +89,11 @@ class Channel:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the hub was there a moment ago."""
+        """Whether a connection is open, as far as is known."""
         return self._connection is not None
 
     async def connected(self) -> Connection:
-        """The connection, opened if there is none.
+        """Return the open connection; open one if there is none.
 
         Raises:
             HubUnavailable: No hub answers.
@@ -111,11 +111,11 @@ class Channel:
             return self._connection
 
     async def ask(self, frame: Frame) -> Frame:
-        """The reply to a command, however often it has to be sent.
+        """Send a command, again after each lost connection, and return its reply without `v`, `ok` and `request_id`.
 
         Raises:
-            AegisError: The hub refused.
-            HubUnavailable: No hub for `offline_s`; code `hub.queue`: too many wait for it already.
+            AegisError: The hub refused the command.
+            HubUnavailable: No hub answered for `offline_s`; with the code `hub.queue`: too many commands wait already.
             Refused: The frame is too large.
         """
         request_id = frame["request_id"]
@@ -137,13 +137,13 @@ class Channel:
         return {name: value for name, value in reply.items() if name not in ("v", "ok", "request_id")}
 
     def refuse_all(self, error: HubUnavailable) -> None:
-        """End every command that waits with this error."""
+        """Let every unanswered command fail with this error."""
         for asked in list(self._asked.values()):
             asked.fail(error)
             self._forget(asked, is_answered=False)
 
     async def close(self) -> None:
-        """End the connection; what still waits fails."""
+        """Close the connection; unanswered commands fail with `HubUnavailable`."""
         self._is_closed = True
         self.refuse_all(_closed())
         connection, self._connection = self._connection, None
@@ -159,7 +159,7 @@ class Channel:
             raise _closed()
         if self._connection is None and len(self._asked) >= MAX_QUEUED:
             raise HubUnavailable(
-                f"{MAX_QUEUED} commands wait for the hub already", "wait for some of them", code="hub.queue"
+                f"{MAX_QUEUED} commands wait for the hub already", "wait for some of the answers", code="hub.queue"
             )
         asked = _Asked(frame, encode_frame(frame), asyncio.get_running_loop().create_future())
         self._asked[frame["request_id"]] = asked
@@ -177,7 +177,7 @@ class Channel:
             self._abandoned(asked.frame)
 
     def _note_away(self, asked: _Asked) -> None:
-        """Begin to count how long it has waited for a hub, or go on where a connection ended at once."""
+        """Start to count how long the command waits for a hub; a connection that ended at once does not restart it."""
         now = time.monotonic()
         if asked.away_since is None or (asked.sent_at is not None and now - asked.sent_at >= STEADY_S):
             asked.away_since = now
@@ -186,7 +186,7 @@ class Channel:
 
     def _start_timer(self, asked: _Asked, away_since: float) -> None:
         asked.stop_timer()
-        # The first try of all has to end before anybody can be told what is wrong.
+        # The first attempt must end first: only then is there an error to report.
         patience_s = max(self._offline_s, STEADY_S) if self._trouble is None else self._offline_s
         left_s = max(away_since + patience_s - time.monotonic(), 0.0)
         asked.timer = asyncio.get_running_loop().call_later(left_s, self._give_up, asked)
@@ -196,7 +196,7 @@ class Channel:
             asked.fail(self._trouble or HubUnavailable("the hub does not answer", "aegis-tui hub status"))
 
     def _seek(self, *, is_retry: bool = False) -> None:
-        """See to it that what is not sent gets sent."""
+        """Start the task that sends the unsent commands, unless it runs already."""
         if self._carrier is None and not self._is_closed and self._unsent():
             self._carrier = asyncio.create_task(self._carry(is_retry=is_retry))
 
@@ -223,7 +223,7 @@ class Channel:
         await asyncio.sleep(self._backoff.next_s())
 
     def _note_trouble(self, error: Exception) -> None:
-        """Only a hub that is away is waited for; what else stands in the way is told to all who asked."""
+        """Handle a failed attempt: keep waiting if no hub answers; any other error fails all unsent commands."""
         is_away = isinstance(error, HubUnavailable) and error.code == HubUnavailable.code
         if isinstance(error, HubUnavailable):
             self._trouble = error
@@ -261,7 +261,8 @@ class Channel:
     def _answer(self, frame: Frame) -> None:
         asked = self._asked.get(str(frame.get("request_id")))
         if asked is None and frame.get("locks"):
-            # The hub looks into files for a region: the withdrawal may have been faster than what it withdraws.
+            # To lock a region the hub reads files first, so the withdrawal may have arrived before the lock was
+            # granted.
             self._abandoned({"type": "lock:acquire", "request_id": frame.get("request_id")})
         if asked is None or asked.answer.done():
             return
@@ -281,7 +282,7 @@ class Channel:
         sent = [asked for asked in self._asked.values() if asked.is_sent and not asked.answer.done()]
         if connection.is_refused and sent:
             largest = max(sent, key=lambda asked: len(asked.text))
-            words = f"the hub ended the connection over a frame of {len(largest.text)} bytes"
+            words = f"the hub closed the connection because of a frame of {len(largest.text)} bytes"
             largest.fail(Refused(words, "send less at once", code="too_large"))
         for asked in sent:
             if not asked.answer.done():

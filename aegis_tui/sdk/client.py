@@ -1,7 +1,7 @@
 """The Python client of the hub: what agents, adapters and outside programs use (HUB-6).
 
-It reconnects with back-off, sends unanswered commands again under the same request id, and resumes event streams from
-the last event it handed out, without gap or duplicate.
+It reconnects with back-off, sends unanswered commands again under the same request id, and resumes event streams after
+the last event that it delivered, without gap or duplicate.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from aegis_tui.sdk.quick import GIVE_UP_S
 from aegis_tui.sdk.wire import WIRE_VERSION
 
 OFFLINE_S = 60.0
-"""How long a command waits for the hub to come back."""
+"""How long a command waits for a hub that does not answer, by default."""
 
 
 class EnsembleClient:
-    """One client of one hub, as an async context manager. Implements the port `HubLink`."""
+    """Client of one hub; an async context manager. Implements the port `HubLink`."""
 
     def __init__(
         self,
@@ -46,20 +46,20 @@ class EnsembleClient:
         offline_s: float = OFFLINE_S,
         beat_s: float | None = None,
     ) -> None:
-        """Name the hub; nothing is opened yet.
+        """Store where the hub is; the connection is opened by `connect` or the first command.
 
         Args:
-            url: `unix:/path` or `http://host:port`. When it and `locate` are left out: the hub of the instance that
-                this process runs as, else that of the repository of the present folder, as the person.
-            token: Whose commands these are.
-            locate: Finds url and token anew for each connection, in place of the two above.
-            offline_s: How long a command waits for a hub that is away, in seconds.
-            beat_s: Keep the instance's session alive by a heartbeat this often, in seconds; None leaves that to others
-                (`aegis-tui connect`, or commands more often than every 30 s).
+            url: `unix:/path` or `http://host:port`. Without `url` and `locate`: the hub of the instance that this
+                process runs as, else the hub of the current folder's repository, with the person's token.
+            token: Decides as whom the commands are sent. Used only with `url`.
+            locate: Returns address and token for each new connection; replaces `url` and `token`.
+            offline_s: How long a command waits for a hub that does not answer, in seconds.
+            beat_s: Send a heartbeat this often, in seconds, so that the instance's session stays alive. With None,
+                something else must keep it alive (`aegis-tui connect`, or commands more often than every 30 s).
 
         Raises:
-            UsageError: As `from_environment`, when this process runs as an instance.
-            GitUnavailable: Nothing is named, and the present folder is in no repository.
+            UsageError: This process runs as an instance, and its variables are incomplete (see `from_environment`).
+            GitUnavailable: Neither `url` nor `locate` is given, and the current folder is in no repository.
         """
         self._locate: Locate = locate or (fixed(url, token) if url else of_here())
         self._channel = Channel(self._locate, offline_s=offline_s, heard=self._hear, abandoned=self._give_back)
@@ -75,7 +75,7 @@ class EnsembleClient:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """The client of the instance that this process runs as: AEGIS_HUB and AEGIS_TOKEN_FILE (contract 10).
+        """Return a client for the instance that this process runs as: AEGIS_HUB and AEGIS_TOKEN_FILE (contract 10).
 
         Raises:
             UsageError: A variable is missing, or the token file cannot be read.
@@ -84,12 +84,12 @@ class EnsembleClient:
 
     @classmethod
     def for_workspace(cls, paths: WorkspacePaths, *, offline_s: float = OFFLINE_S) -> Self:
-        """The person's client of the hub that runs for a workspace, also after that hub was restarted."""
+        """Return a client with the person's token for the hub of a workspace; it finds that hub after a restart too."""
         return cls(locate=of_workspace(paths), offline_s=offline_s)
 
     @property
     def agent_id(self) -> str:
-        """Who the hub says we are (contract 2); known once connected."""
+        """The agent id that the hub reads from our token (contract 2); empty before the first connection."""
         return self._channel.agent_id
 
     async def connect(self) -> Self:
@@ -105,17 +105,20 @@ class EnsembleClient:
         return self
 
     async def __aenter__(self) -> Self:
-        """Connect, as `connect` does."""
+        """Connect (see `connect`)."""
         return await self.connect()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close."""
+        """Close (see `close`)."""
         await self.close()
 
     async def close(self) -> None:
-        """End all streams and tasks; unanswered commands fail with `HubUnavailable`, and no lock is waited for."""
+        """Close the connection, and end all streams and tasks.
+
+        Unanswered commands fail with `HubUnavailable`; a lock request among them is withdrawn.
+        """
         await self._last_words_said()
         self._closed.set()
         self._channel.refuse_all(HubUnavailable("the client is closed"))
@@ -131,21 +134,21 @@ class EnsembleClient:
     ) -> dict[str, Any]:
         """Send one command of contract 5 and return its reply.
 
-        Commands are sent in the order of the calls, also those that wait for a hub that is away; at most `MAX_QUEUED`
-        wait. A `lock:acquire` that nobody waits for any more is withdrawn.
+        Commands are sent in the order of the calls, including those that wait because no hub answers; at most
+        `MAX_QUEUED` may wait. If the caller of a `lock:acquire` stops waiting, the request is withdrawn.
 
         Args:
             command_type: For example `lock:acquire`.
-            request_id: Makes a retry of your own recognisable; chosen here when absent.
+            request_id: Use the same id for a retry, so that the hub executes the command once; by default a new one.
             timeout_s: Give up after this long, in seconds; None waits as long as the hub needs.
             fields: The command's fields; those that are None are left out.
 
         Raises:
-            AegisError: The hub refused; the class follows the wire's code and exit code.
-            HubUnavailable: No answer within `timeout_s`, or no hub for `offline_s`; with the code `hub.queue`, too many
-                wait for it.
-            Refused: Code `too_large`: over 1 MiB.
-            UsageError: A field holds what JSON cannot.
+            AegisError: The hub refused; the class is chosen by the error code and exit code of the reply.
+            HubUnavailable: No answer within `timeout_s`, or no hub for `offline_s`; with the code `hub.queue`: too many
+                commands wait already.
+            Refused: The command is over 1 MiB (code `too_large`).
+            UsageError: A field has a value that JSON cannot represent.
         """
         chosen = {name: value for name, value in fields.items() if value is not None}
         frame = {"v": WIRE_VERSION, "request_id": request_id or uuid.uuid4().hex, "type": command_type, **chosen}
@@ -162,7 +165,7 @@ class EnsembleClient:
             raise HubUnavailable(f"no answer to {command_type} in {timeout_s} s", "aegis-tui hub status") from error
 
     def _give_back(self, frame: dict[str, Any]) -> None:
-        """Nobody waits for the answer to that command any more: a lock must not be granted to nobody (HUB-6)."""
+        """Withdraw a `lock:acquire` whose caller stopped waiting, so that no lock is granted without a user (HUB-6)."""
         if frame["type"] == "lock:acquire":
             self._finish(self._withdraw(frame["request_id"]))
 
@@ -172,7 +175,7 @@ class EnsembleClient:
             await self._channel.ask(frame)
 
     def _finish(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start what should come to its end even when its asker is cancelled."""
+        """Start a task that runs to its end even when its caller is cancelled."""
         task = asyncio.create_task(job)
         self._last_words.add(task)
         task.add_done_callback(self._last_words.discard)
@@ -195,7 +198,7 @@ class EnsembleClient:
         return task
 
     def _hear(self, frame: dict[str, Any]) -> None:
-        """`lock:failed` comes to the asker alone, between the replies (contract 6)."""
+        """Pass an event from the command stream to its subscriptions: `lock:failed` is sent only there (contract 6)."""
         event = event_of(frame)
         if event is not None:
             for subscription in list(self._subscriptions):
@@ -205,15 +208,15 @@ class EnsembleClient:
     async def events(
         self, *, types: Sequence[str] = (), after: int | None = None, paths: Sequence[str] = ()
     ) -> AsyncGenerator[HubEvent, None]:
-        """Events in `seq` order, for ever, over reconnects without gap or duplicate. Must-deliver.
+        """Yield events in `seq` order until the client is closed; reconnects leave no gap or duplicate. Must-deliver.
 
         Args:
-            types: Names, `lock:*`, `specs.>`; all types when this and `paths` are empty.
-            after: Begin after this event of the log; None begins with what happens once the stream is open.
-            paths: Globs; events about a matching path come whatever their type.
+            types: Event types or patterns (`lock:*`, `specs.>`); all events when `types` and `paths` are both empty.
+            after: Start after the event with this number; None starts with the events after the stream is opened.
+            paths: Globs; events about a matching path are included whatever their type.
 
         Raises:
-            AegisError: The hub refuses the stream; a hub that is away is waited for.
+            AegisError: The hub refuses the stream. If no hub answers, this waits and does not fail.
         """
         check_patterns(types, paths)
         backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
@@ -244,23 +247,23 @@ class EnsembleClient:
                 await connection.close()
 
     def on(self, pattern: str, handler: Handler) -> Subscription:
-        """Call `handler` with each event whose type fits `pattern`, once the stream is open; the result stops it.
+        """Call `handler` with each event whose type matches `pattern`, from now on; call the returned object to stop.
 
-        A handler may be async; events wait for it, in order. One that fails is logged, and the next event comes.
-        `lock:failed` comes for the requests of this client. Where the hub refuses the stream later on, for example
-        because the token is no longer valid, that is logged and stands in the result's `error`.
+        A handler may be async; the next event waits until it has finished. If it raises, the error is logged and the
+        next event follows. A `lock:failed` for a request of this client is delivered too. If the hub refuses the stream
+        later, for example because the token has become invalid, this is logged and stored in the result's `error`.
 
         Raises:
-            UsageError: `pattern` is no text of 1 to 100 characters.
+            UsageError: `pattern` is not a string of 1 to 100 characters.
             HubUnavailable: The client is closed.
         """
         return self._follow(Subscription(handler, types=[pattern]), types=[pattern])
 
     def subscribe_file(self, glob: str, handler: Handler) -> Subscription:
-        """Call `handler` with each event about a path that matches `glob`, as `on` does; the result stops it.
+        """Call `handler` with each event about a path that matches `glob`; for the rest see `on`.
 
         Raises:
-            Refused: The glob cannot be used.
+            Refused: The glob is not valid.
             HubUnavailable: The client is closed.
         """
         return self._follow(Subscription(handler, paths=[glob]), paths=[glob])
@@ -287,20 +290,20 @@ class EnsembleClient:
         symbol: str | None = None,
         request_id: str | None = None,
     ) -> LockGrant:
-        """The granted lock, after at most `wait_s` seconds in the hub's queue.
+        """Acquire a lock, waiting at most `wait_s` seconds in the hub's queue.
 
         Args:
-            path: From the repository's root.
+            path: Relative to the repository's root.
             lock_type: EXCLUSIVE, SHARED or REVIEW.
-            ttl_s: How long it lasts unless renewed, in seconds; the hub's default when None.
-            wait_s: 0 fails at once when the lock is held.
-            lines: First and last line, 1-based, both in; None is the whole file.
-            symbol: A function or class by its dotted name, in place of `lines`.
-            request_id: As for `command`.
+            ttl_s: How long the lock lasts unless it is renewed, in seconds; None for the hub's default.
+            wait_s: With 0, fail at once when somebody else holds the lock.
+            lines: First and last line, 1-based and inclusive; None for the whole file.
+            symbol: A function or class by its dotted name, instead of `lines`.
+            request_id: See `command`.
 
         Raises:
-            LockHeld: Not granted in time; `data` names held_by and expires_in_s.
-            PartitionRefused: The path is not this instance's to lock.
+            LockHeld: Not granted in time; `data` has `held_by` and `expires_in_s`.
+            PartitionRefused: This instance may not lock the path.
         """
         reply = await self.command(
             "lock:acquire",
@@ -316,7 +319,7 @@ class EnsembleClient:
         return LockGrant(lock["lock_id"], lock["path"], lock["token"], lock["expires_in_s"], lock.get("region"))
 
     async def renew_lock(self, lock_id: str, token: int, *, ttl_s: float | None = None) -> None:
-        """Start the lock's time again.
+        """Restart the lock's lifetime: it ends `ttl_s` seconds from now.
 
         Raises:
             StaleToken: The lock is no longer held under this token.
@@ -324,7 +327,7 @@ class EnsembleClient:
         await self.command("lock:renew", lock_id=lock_id, token=token, ttl_s=ttl_s)
 
     async def release_lock(self, lock_id: str, token: int) -> None:
-        """Give the lock back.
+        """Release the lock.
 
         Raises:
             StaleToken: The lock is no longer held under this token.
@@ -342,22 +345,23 @@ class EnsembleClient:
         lines: tuple[int, int] | None = None,
         symbol: str | None = None,
     ) -> AsyncIterator[LockGrant]:
-        """Hold a lock for a block of code: renewed at a third of its time, released at the end.
+        """Hold a lock during a `with` block: it is renewed at a third of its lifetime and released at the end.
 
-        Blocks of one client that get the same lock share it, and the last one gives it back. A lock that was there
-        before the block, of another program with this identity for example, is left as it was.
+        Blocks of one client that request the same lock share it; the last one releases it. A lock that existed before
+        the block, for example acquired by another program with the same token, is kept.
 
         Args:
-            path: As for `acquire_lock`, like the others.
+            path: Relative to the repository's root.
             lock_type: EXCLUSIVE, SHARED or REVIEW.
-            wait_s: 0 fails at once when the lock is held.
-            ttl_s: How long it outlives this program, in seconds.
-            lines: First and last line, 1-based, both in.
-            symbol: A function or class, in place of `lines`.
+            wait_s: With 0, fail at once when somebody else holds the lock.
+            ttl_s: How long the lock stays if this program ends without releasing it, in seconds.
+            lines: First and last line, 1-based and inclusive.
+            symbol: A function or class, instead of `lines`.
 
         Raises:
-            LockHeld: As `acquire_lock`.
-            StaleToken: At the end of the block: the lock was lost while it ran, by a `lock break` for example.
+            LockHeld: The lock was not granted within `wait_s`.
+            PartitionRefused: This instance may not lock the path.
+            StaleToken: At the end of the block: the lock was lost in the meantime, for example by `lock break`.
         """
         acquire = functools.partial(
             self._acquire_for, path, lock_type=lock_type, wait_s=wait_s, ttl_s=ttl_s, lines=lines, symbol=symbol
@@ -375,20 +379,20 @@ class EnsembleClient:
         return await self.acquire_lock(path, request_id=request_id, **wanted)
 
     async def broadcast_change(self, event: str, /, **data: Any) -> None:
-        """Tell everybody of an event of the plan, code, review or fix family, `code:writing` for example."""
+        """Publish an event of the plan, code, review or fix family, for example `code:writing`, to all clients."""
         await self.command("broadcast", event=event, data=data)
 
     async def update_task_state(
         self, spec_id: str, task_id: str, status: str, *, progress: float = 0.0, note: str | None = None
     ) -> None:
-        """Say how far one task of a spec is; `progress` is from 0 to 1."""
+        """Report the progress of one task of a spec; `progress` is from 0 to 1."""
         await self.command("task:update", spec_id=spec_id, task_id=task_id, status=status, progress=progress, note=note)
 
     async def get_shared_context(self, *, max_age_s: float = 0.0) -> dict[str, Any]:
-        """The SharedContext of contract 6; `cached_context` keeps it for when the hub is away.
+        """Return the SharedContext of contract 6. `cached_context` keeps the last one for times when no hub answers.
 
         Args:
-            max_age_s: An answer this old will do, in seconds; 0 asks the hub.
+            max_age_s: Return the last answer if it is younger than this, in seconds; 0 always asks the hub.
         """
         if self.cached_context is None or time.monotonic() - self._cached_at >= max_age_s:
             self.cached_context = await whole_context(self.command)

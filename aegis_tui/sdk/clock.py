@@ -1,4 +1,4 @@
-"""The machine's clock behind the port `Clock`."""
+"""The system clock, as the implementation of the port `Clock`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class SystemClock:
     """CLOCK_BOOTTIME where there is one, else CLOCK_MONOTONIC (macOS); wall time in UTC."""
 
     def now(self) -> float:
-        """Seconds since some fixed instant, never going back."""
+        """Return seconds since an arbitrary fixed point; the value never decreases."""
         return time.clock_gettime(_CLOCK_ID)
 
     def timestamp(self) -> str:
-        """This instant, RFC 3339 in UTC with milliseconds."""
+        """Return the current time, RFC 3339 in UTC with milliseconds."""
         return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

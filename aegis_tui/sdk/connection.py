@@ -1,4 +1,4 @@
-"""One WebSocket to the hub, with its hello (contract 7). No retries here."""
+"""One WebSocket connection to the hub, with its hello (contract 7). It is never retried here."""
 
 from __future__ import annotations
 
@@ -21,68 +21,68 @@ _OVER_A_FRAME = frozenset({1003, 1007, 1009})
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a hub is, and who we are there."""
+    """A hub's address, and the token to use there."""
 
     url: str
     """`unix:/path` or `http://host:port`."""
     token: str
 
     def __repr__(self) -> str:
-        """Everything but the token, so that it cannot end in a log."""
+        """Leave out the token, so that it cannot end up in a log."""
         return f"Endpoint({self.url!r})"
 
 
 class Connection:
-    """An open stream. Every method raises `HubUnavailable` once it is lost."""
+    """An open WebSocket connection. `send` and `receive` raise `HubUnavailable` once it is lost."""
 
     def __init__(self, socket: ClientConnection, url: str) -> None:
         self._socket = socket
         self._url = url
         self.agent_id = ""
-        """Who the hub says we are; known after hello."""
+        """The agent id that the hub reads from the token; empty until the hello is answered."""
 
     @property
     def is_refused(self) -> bool:
-        """Whether the hub ended the stream because of something that was sent on it (RFC 6455, 7.4.1)."""
+        """Whether the hub closed the connection because of something that we sent (RFC 6455, 7.4.1)."""
         return self._socket.close_code in _OVER_A_FRAME
 
     async def send(self, text: str) -> None:
-        """Send one JSON object, as `encode_frame` gives it."""
+        """Send one JSON object, in the form that `encode_frame` returns."""
         try:
             await self._socket.send(text)
         except (WebSocketException, OSError) as error:
             raise _lost(self._url, error) from error
 
     async def receive(self) -> dict[str, Any]:
-        """The next JSON object."""
+        """Wait for the next JSON object and return it."""
         try:
             frame = json.loads(await self._socket.recv())
         except (WebSocketException, OSError, ValueError) as error:
             raise _lost(self._url, error) from error
         if not isinstance(frame, dict):
-            raise HubUnavailable(f"the hub at {self._url} talks nonsense", "update aegis-tui")
+            raise HubUnavailable(f"the hub at {self._url} sent something that is not a JSON object", "update aegis-tui")
         return frame
 
     async def close(self) -> None:
-        """End the stream; never raises."""
+        """Close the connection; never raises."""
         await self._socket.close()
 
 
 async def open_connection(
     endpoint: Endpoint, *, types: Sequence[str] | None = None, paths: Sequence[str] = (), after: int | None = None
 ) -> tuple[Connection, int]:
-    """A stream after hello, and the number of the hub's newest event.
+    """Open a connection, send the hello, and return the connection with the number of the hub's newest event.
 
     Args:
-        endpoint: Where, and as whom.
-        types: Event types to hear of; None is all, an empty list none.
-        paths: Globs; events about a matching path come whatever their type.
-        after: Hear of the events after this one, from the log; None is only what happens from now on.
+        endpoint: The hub's address and the token.
+        types: Event types to receive; None for all, an empty list for none.
+        paths: Globs; events about a matching path are sent whatever their type.
+        after: Receive the logged events after this number first; None for only those that happen from now on.
 
     Raises:
-        HubUnavailable: Nobody answers there; with the code `hub.address` when no hub can ever be there.
+        HubUnavailable: No hub answers; with the code `hub.address`: the address can never be a hub's.
         Refused: The hub does not know the token.
-        UsageError: The hub refused the hello; code `after.unknown` when it has no event `after`.
+        UsageError: The hub refused the hello; with the code `after.unknown`: it has no event `after`.
     """
     socket = await _open(endpoint)
     connection = Connection(socket, endpoint.url)

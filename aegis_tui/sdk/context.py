@@ -1,4 +1,4 @@
-"""The shared context, put together from its pages where it is too large for one answer."""
+"""Reads the shared context, page by page where it is too large for one answer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from aegis_tui.sdk.wire import add_section
 
 
 async def whole_context(ask: Callable[..., Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """The SharedContext of contract 6, whole.
+    """Return the complete SharedContext of contract 6.
 
-    A context of many pages is not of one instant: what changed while they were read may be in it in either state.
+    If it has several pages, something that changed while they were read may appear in its old or its new state.
 
     Args:
-        ask: Sends one command by its type and fields, and gives its reply.
+        ask: Sends one command, given its type and fields, and returns the reply.
     """
     view = await ask("context:get")
     while cursors := view.pop("next", None):

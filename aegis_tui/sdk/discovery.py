@@ -1,6 +1,6 @@
-"""Where a workspace keeps its things, and how to find or start its hub (contract 1).
+"""Where a workspace keeps its files, and how to find or start its hub (contract 1).
 
-Synchronous and light: every command runs it first. Async callers use `asyncio.to_thread`.
+Synchronous and light, because every command runs it first. Async callers use `asyncio.to_thread`.
 """
 
 from __future__ import annotations
@@ -24,62 +24,62 @@ from aegis_tui.sdk.private_file import load_record
 from aegis_tui.sdk.quick import HubAddress, HubQuick, address_from
 
 SOCKET_PATH_BYTES = 104
-"""The longest path of a unix socket that every supported system takes (macOS)."""
+"""The longest unix socket path that all supported systems accept, in bytes (the limit of macOS)."""
 
 _PROC = Path("/proc")
 LONGEST_SOCKET_NAME = "gateway.sock"
 HUB_LOG_BYTES = 8 << 20
-"""A larger hub.log is put aside at the next start; one older is kept."""
+"""A hub.log that is larger than this is renamed to hub.log.1 when the next hub starts; one old file is kept."""
 
 _ROOM_BYTES = 1 << 18
-"""What a hub writes before it can say anything; with less room than this its log would stay empty."""
+"""Free space that a hub needs to write its first log lines; with less, its log would stay empty."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 HEALTH_DEADLINE_S = 5.0
-"""A hub that says nothing for this long does not answer."""
+"""A hub that sends no reply within this time counts as not answering."""
 _GIT_DEADLINE_S = 10.0
 _POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspacePaths:
-    """The folders of one workspace. Reading a path creates nothing; `create` does."""
+    """The folders and files of one workspace. Only `create` creates folders; the properties only build paths."""
 
     key: str
-    """First 12 hex of the sha256 of the git common dir's real path."""
+    """First 12 hex digits of the SHA-256 of the git common dir's real path."""
     state_dir: Path
-    """Kept over restarts: log, logs, instances, worktrees."""
+    """Kept over restarts: event log, log files, instances, worktrees."""
     runtime_dir: Path
-    """Sockets and hub.json; short enough for a socket path."""
+    """Holds the sockets and hub.json; its path is short enough for a socket path."""
 
     @property
     def log_db(self) -> Path:
-        """The durable log."""
+        """The SQLite file of the event log."""
         return self.state_dir / "log.db"
 
     @property
     def hub_log(self) -> Path:
-        """What the hub process says."""
+        """The log file of the hub process."""
         return self.state_dir / "logs" / "hub.log"
 
     @property
     def hub_lock(self) -> Path:
-        """Locked by the hub that runs; holds its pid and runtime folder."""
+        """Locked by the running hub; contains its pid and runtime folder."""
         return self.state_dir / "hub.lock"
 
     @property
     def instances_dir(self) -> Path:
-        """One 0700 folder an instance: brief, launch record, token."""
+        """Holds one folder per instance, mode 0700: brief, launch record, token."""
         return self.state_dir / "instances"
 
     @property
     def worktrees_dir(self) -> Path:
-        """One worktree an instance, outside the repository."""
+        """Holds one worktree per instance, outside the repository."""
         return self.state_dir / "worktrees"
 
     @property
     def hub_json(self) -> Path:
-        """How to reach the hub, with the person's token; 0600."""
+        """Contains the hub's address and the person's token; mode 0600."""
         return self.runtime_dir / "hub.json"
 
     @property
@@ -93,14 +93,14 @@ class WorkspacePaths:
         return self.runtime_dir / LONGEST_SOCKET_NAME
 
     def instance_dir(self, instance_id: str) -> Path:
-        """The private folder of one instance; made by who starts it."""
+        """Return the private folder of one instance; it is created by the code that starts the instance."""
         return self.instances_dir / instance_id
 
     def create(self) -> None:
-        """Make the folders, 0700, and check that the runtime folder is ours alone.
+        """Create the folders, mode 0700, and check that only the user can write to the runtime folder.
 
         Raises:
-            HubUnavailable: Somebody else owns the runtime folder or can write to it.
+            HubUnavailable: Another user owns the runtime folder or can write to it.
         """
         for folder in (self.state_dir, self.hub_log.parent, self.instances_dir, self.worktrees_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,10 +108,10 @@ class WorkspacePaths:
 
 
 def create_runtime_dir(folder: Path) -> None:
-    """Make a runtime folder, 0700, and check that it is ours alone.
+    """Create a runtime folder and its parent, mode 0700, and check that only the user can write to them.
 
     Raises:
-        HubUnavailable: Somebody else owns it or can write to it.
+        HubUnavailable: Another user owns one of them or can write to it.
     """
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -120,10 +120,10 @@ def create_runtime_dir(folder: Path) -> None:
 
 
 def create_with_room(paths: WorkspacePaths) -> None:
-    """Make the folders of a workspace, and find out whether the disk takes what a hub writes first.
+    """Create the folders of a workspace, and check that the disk has room for what a hub writes first.
 
     Raises:
-        HubUnavailable: It does not, or the runtime folder is not ours alone.
+        HubUnavailable: The disk is full or cannot be written, or another user can write to the runtime folder.
     """
     probe = paths.state_dir / f".room.{os.getpid()}"
     try:
@@ -137,7 +137,7 @@ def create_with_room(paths: WorkspacePaths) -> None:
 
 
 def cannot_write(folder: Path, error: OSError) -> HubUnavailable:
-    """What the system said about a folder of the workspace, with what to do."""
+    """Return the error for a workspace folder that cannot be written, with the system's reason and what to do."""
     if error.errno in _FULL:
         return HubUnavailable(f"the disk of {folder} is full: {error.strerror}", "free space there, then try again")
     return HubUnavailable(f"cannot write in {folder}: {error.strerror}", f"check who owns {folder}")
@@ -153,7 +153,7 @@ def _check_private(folder: Path) -> None:
 
 
 def workspace_key_of(folder: Path) -> str:
-    """The key of the repository that `folder` lies in; the same from each of its worktrees.
+    """Return the key of the repository that contains `folder`; it is the same in each of its worktrees.
 
     Raises:
         GitUnavailable: git is missing, does not answer, or `folder` is not in a repository.
@@ -180,9 +180,9 @@ def workspace_key_of(folder: Path) -> str:
 
 
 def no_repository(folder: Path, said: str) -> GitUnavailable:
-    """Why git finds no repository at a folder, from what it said on standard error in any language.
+    """Return the error that says why git finds no repository at `folder`, from git's standard error in any language.
 
-    A folder of another user is one that git will not read, and git names the command that lets it.
+    Git refuses to read a folder of another user and prints a command that permits it; that command becomes the hint.
     """
     lines = [line.strip() for line in said.splitlines()]
     command = next((line for line in lines if line.startswith("git config") and "safe.directory" in line), "")
@@ -199,12 +199,12 @@ def no_repository(folder: Path, said: str) -> GitUnavailable:
 
 
 def workspace_key(git_common_dir: Path) -> str:
-    """The key for a git common dir (contract 1)."""
+    """Return the workspace key of a git common dir (contract 1)."""
     return hashlib.sha256(os.fsencode(git_common_dir.resolve())).hexdigest()[:12]
 
 
 def workspace_paths(key: str, environ: Mapping[str, str]) -> WorkspacePaths:
-    """Where the workspace `key` keeps its things, by the XDG variables of `environ`. Touches no file."""
+    """Return the paths of the workspace `key` according to the XDG variables in `environ`. Accesses no file."""
     home = Path(environ.get("HOME") or Path.home())
     state_home = _absolute(environ.get("XDG_STATE_HOME")) or home / ".local" / "state"
     return WorkspacePaths(key, state_home / "aegis-tui" / key, _runtime_dir(key, environ))
@@ -223,16 +223,16 @@ def _absolute(text: str | None) -> Path | None:
 
 
 def find_hub(paths: WorkspacePaths) -> HubAddress | None:
-    """The hub that runs for this workspace and answers, or None.
+    """Return the address of the hub that runs for this workspace and answers, or None.
 
-    A hub.json whose process is gone, or whose pid now belongs to another program, counts as none.
+    A hub.json is ignored if its process has ended, or if its pid belongs to another program now.
     """
     running = _running(paths)
     return next((found for found in running if HubQuick(found, timeout_s=HEALTH_DEADLINE_S).is_healthy()), None)
 
 
 def find_process(paths: WorkspacePaths) -> HubAddress | None:
-    """The hub whose process runs for this workspace, also when it does not answer; None when there is none."""
+    """Return the address of the hub whose process runs for this workspace, even if it does not answer, or None."""
     return next(_running(paths), None)
 
 
@@ -244,14 +244,14 @@ def _running(paths: WorkspacePaths) -> Iterator[HubAddress]:
 
 
 def _recorded_runtime_dir(paths: WorkspacePaths) -> Path | None:
-    """The hub may run under another XDG_RUNTIME_DIR (a login over ssh, cron); its lock file says where."""
+    """Return the runtime folder in the lock file: the hub may run under another XDG_RUNTIME_DIR (ssh login, cron)."""
     record = load_record(paths.hub_lock)
     folder = record.get("runtime_dir")
     return Path(folder) if isinstance(folder, str) else None
 
 
 def load_address(path: Path) -> HubAddress | None:
-    """The address in a hub.json of ours; None for anything else."""
+    """Return the address in a hub.json that the user owns; None if there is no such file or it is not valid."""
     try:
         if path.lstat().st_uid != os.getuid():
             return None
@@ -261,10 +261,10 @@ def load_address(path: Path) -> HubAddress | None:
 
 
 def process_start_time(pid: int) -> float | None:
-    """When the process `pid` started, in seconds; None when there is none or it has ended and is not yet reaped.
+    """Return the start time of process `pid` in seconds; None if there is no such process or it is a zombie.
 
-    Only compared with another value taken on this machine since it booted: on Linux it counts from the boot, for the
-    time of day may be set while a process runs (proc_pid_stat(5)).
+    Compare it only with another value from this machine since its last boot: on Linux it counts from the boot, because
+    the time of day may be changed while a process runs (proc_pid_stat(5)).
     """
     if pid <= 0:
         return None
@@ -284,14 +284,14 @@ def process_start_time(pid: int) -> float | None:
 
 
 def is_running(pid: int, start_time: float) -> bool:
-    """True if `pid` is still the process for which `process_start_time` said `start_time`."""
+    """Return whether `pid` is still the process whose `process_start_time` was `start_time`."""
     return process_start_time(pid) == start_time
 
 
 def hub_command(root: Path) -> list[str]:
-    """The argv that runs a hub in the foreground for the repository at `root`.
+    """Return the argv that runs a hub in the foreground for the repository at `root`.
 
-    `-P`: it starts in a repository, whose own `json.py` must not be imported for Python's.
+    `-P` is needed because it starts in a repository, and a `json.py` there must not be imported instead of Python's.
     """
     return [sys.executable, "-P", "-m", "aegis_tui", "hub", "start", "--foreground", "--root", str(root)]
 
@@ -304,37 +304,39 @@ def start_hub(
     told: Told | None = None,
     silent_s: float = SILENT_S,
 ) -> HubAddress:
-    """Start a hub in a session of its own and return when it answers, however long a loaded machine takes for that.
+    """Start a hub in a session of its own, wait until it answers, and return its address.
+
+    A hub that shows signs of life is waited for without a limit, because a start can take long on a loaded machine.
 
     Args:
-        paths: The workspace's folders; made when missing.
+        paths: The workspace's folders; created if they are missing.
         root: A folder in the repository.
-        command: Another argv than `hub_command(root)`.
-        told: Hears every few seconds what a start that takes long is doing.
-        silent_s: A hub that shows no sign of life for so long is given up.
+        command: The argv to run instead of `hub_command(root)`.
+        told: Called every few seconds with a line that says what a slow start is doing.
+        silent_s: Give up when the hub has shown no sign of life for this long, in seconds.
 
     Raises:
-        HubUnavailable: It ended, or shows no sign of life; the message ends with the tail of its log.
+        HubUnavailable: The hub ended, or shows no sign of life; the message ends with the last lines of its log.
     """
     create_with_room(paths)
     if paths.hub_log.exists() and paths.hub_log.stat().st_size > HUB_LOG_BYTES:
         paths.hub_log.replace(paths.hub_log.with_suffix(".log.1"))
     said_before = paths.hub_log.stat().st_size if paths.hub_log.exists() else 0
     process = _spawn(list(command) or hub_command(root), root, paths.hub_log)
-    importlib.import_module("aegis_tui.sdk.unix_http")  # what it is asked by, while it begins
+    importlib.import_module("aegis_tui.sdk.unix_http")  # used by `find_hub`; imported while the hub starts
     watch = StartWatch(process.pid, paths.hub_log, said_before=said_before, told=told)
     how = "did not start"
     while True:
         ended = process.poll() is not None
         if address := find_hub(paths):
             if address.pid != process.pid:
-                # Another start was first; ours would become a hub of its own if that one ended before it gives up.
+                # Another start was faster. Our process would become the hub if that one ended before ours gives up.
                 process.kill()
             _reap_later(process)
             return address
         if ended and (first := _starting_elsewhere(paths)) is not None:
             watch.follow(first)
-        elif ended and find_hub(paths) is None:  # nor has it published itself since the look above
+        elif ended and find_hub(paths) is None:  # it has not written hub.json since the check above either
             break
         if (still_s := watch.look()) > silent_s:
             how = f"(process {watch.pid}) has shown no sign of life for {still_s:.0f} s"
@@ -348,7 +350,7 @@ def start_hub(
 
 
 def _starting_elsewhere(paths: WorkspacePaths) -> int | None:
-    """The process that holds the workspace's lock and has not published how to reach it yet; None without one."""
+    """Return the pid of the process that holds the workspace's lock but has not written hub.json yet, or None."""
     pid = load_record(paths.hub_lock).get("pid")
     if not isinstance(pid, int) or process_start_time(pid) is None:
         return None
@@ -374,17 +376,17 @@ def _spawn(argv: list[str], root: Path, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:
-    """Leave the hub to itself, but collect its exit status if we live longer: a zombie would look alive."""
+    """Collect the hub's exit status in a thread: if it ends while we run, a zombie would look alive."""
     threading.Thread(target=process.wait, name="hub-reaper", daemon=True).start()
 
 
 def ensure_hub(
     paths: WorkspacePaths, root: Path, *, command: Sequence[str] = (), told: Told | None = None
 ) -> HubAddress:
-    """The hub of this workspace, started if none runs; `told` as for `start_hub`.
+    """Return the address of this workspace's hub; start one if none runs. For `told` see `start_hub`.
 
     Raises:
-        HubUnavailable: As `start_hub`.
+        HubUnavailable: The hub cannot be started (see `start_hub`).
     """
     try:
         return find_hub(paths) or start_hub(paths, root, command=command, told=told)

@@ -1,4 +1,4 @@
-"""Handlers of events: which ones they want, one event at a time, and what becomes of a stream that the hub refuses."""
+"""Subscriptions: which events a handler receives, one at a time, and what happens when the hub refuses the stream."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from aegis_tui.ports.hub_link import HubEvent
 from aegis_tui.sdk.wire import type_fits
 
 LONGEST_PATTERN = 100
-"""The hub takes no longer event type."""
+"""The longest event type or pattern that the hub accepts, in characters."""
 
 Handler = Callable[[HubEvent], Awaitable[None] | None]
 _log = logging.getLogger(__name__)
 
 
 def check_patterns(types: Sequence[str], paths: Sequence[str] = ()) -> list[Glob]:
-    """The globs of `paths`, once the hub can be expected to take both.
+    """Check event types and path globs as the hub would, and return the compiled globs of `paths`.
 
     Raises:
-        UsageError: A type is no text of 1 to 100 characters, or one text stands where a list belongs.
-        Refused: A glob cannot be used.
+        UsageError: A type is not a string of 1 to 100 characters, or a string was given instead of a list.
+        Refused: A glob is not valid.
     """
     if isinstance(types, str) or isinstance(paths, str):
         raise UsageError("types and paths are lists", 'for example types=["lock:*"]')
@@ -37,7 +37,7 @@ def check_patterns(types: Sequence[str], paths: Sequence[str] = ()) -> list[Glob
 
 
 def event_of(frame: dict[str, Any]) -> HubEvent | None:
-    """The event in a frame; None for a reply, a `resync` note and the like."""
+    """Return the event in a frame; None for a frame that is no event, such as a reply or a `resync` note."""
     if "data" not in frame or "type" not in frame or "ok" in frame:
         return None
     data = frame["data"]
@@ -46,14 +46,14 @@ def event_of(frame: dict[str, Any]) -> HubEvent | None:
 
 
 class Subscription:
-    """A handler at work. Call it to stop; `error` says why it ended by itself, and None while it has not."""
+    """A running handler. Call the object to stop it; `error` is why the stream ended by itself, None until then."""
 
     def __init__(self, handler: Handler, *, types: Sequence[str] = (), paths: Sequence[str] = ()) -> None:
-        """Name what the handler wants.
+        """Store the handler and the events that it wants: those of a matching type or about a matching path.
 
         Raises:
-            UsageError: A type is no text of 1 to 100 characters.
-            Refused: A glob cannot be used.
+            UsageError: A type is not a string of 1 to 100 characters.
+            Refused: A glob is not valid.
         """
         self._handler = handler
         self._globs = check_patterns(types, paths)
@@ -64,23 +64,23 @@ class Subscription:
         self.error: AegisError | None = None
 
     def __call__(self) -> None:
-        """Hand over no more events."""
+        """Stop: the handler receives no more events."""
         self._is_stopped = True
         if self._task is not None:
             self._task.cancel()
 
     def begin(self, task: asyncio.Task[None]) -> None:
-        """Know the task that runs `follow`."""
+        """Store the task that runs `follow`, so that stopping can cancel it."""
         self._task = task
 
     def wants(self, event: HubEvent) -> bool:
-        """Whether an event that comes by another way than `follow` is for this handler."""
+        """Return whether the handler wants this event; used for events that do not come from `follow`'s stream."""
         path = event.data.get("path")
         is_about = isinstance(path, str) and any(glob.matches(path) for glob in self._globs)
         return is_about or any(type_fits(pattern, event.type) for pattern in self._types)
 
     async def follow(self, events: AsyncGenerator[HubEvent, None]) -> None:
-        """Hand each event over; a stream that the hub refuses is logged and kept in `error`."""
+        """Pass each event to the handler; if the hub refuses the stream, log the error and store it in `error`."""
         try:
             async with aclosing(events) as stream:
                 async for event in stream:
@@ -90,7 +90,7 @@ class Subscription:
             _log.error("a subscription has ended", extra={"aegis_error": f"{error.code}: {error.message}"})
 
     async def hand(self, event: HubEvent) -> None:
-        """Call the handler, after the events before; one that fails is logged."""
+        """Call the handler once it has finished the events before; if it raises, log the error."""
         async with self._turn:
             if self._is_stopped:
                 return

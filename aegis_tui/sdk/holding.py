@@ -1,4 +1,4 @@
-"""Locks that are held for a block of code: shared by blocks of one client, renewed, and given back by the last one."""
+"""Locks for `with` blocks: shared by the blocks of one client, renewed, and released by the last block."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ _log = logging.getLogger(__name__)
 
 
 class Send(Protocol):
-    """Sends one command of contract 5 and gives its reply, or raises its `AegisError`."""
+    """Sends one command of contract 5 and returns its reply, or raises the `AegisError` of the refusal."""
 
     async def __call__(self, command_type: str, /, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
-        """Send; fields that are None are left out."""
+        """Send the command; fields that are None are left out."""
         ...
 
 
 Acquire = Callable[[str], Awaitable[LockGrant]]
-"""Asks for the lock of a block, under a request id."""
+"""Requests the lock of a block, under the given request id."""
 
 
 @dataclass(slots=True, eq=False)
 class Held(Lease):
-    """One lock, and the blocks that rest on it."""
+    """One held lock, and how many blocks use it."""
 
     grant: LockGrant
     lock_type: str
     ttl_s: float
     until: float
-    """On this machine's monotonic clock."""
+    """When the lock ends unless it is renewed, on this machine's monotonic clock."""
     requests: list[str] = field(default_factory=list)
-    """Which asked for it. The hub gives back what they were granted, and nothing that was there before."""
+    """Ids of the requests for it. Releasing by request id ends only what these requests were granted, nothing older."""
     blocks: int = 0
     keeper: asyncio.Task[None] | None = None
 
 
 class Holdings:
-    """The locks of one client's blocks."""
+    """All locks that the blocks of one client hold."""
 
     def __init__(self, send: Send, spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
         self._send = send
         self._spawn = spawn
         self._held: dict[str, Held] = {}
         self._leaving: set[str] = set()
-        """Locks that are being given back."""
+        """Ids of locks that are being released."""
         self._entering: dict[str, set[str]] = {}
-        """Request id -> locks that were being given back since that block asked: the hub may have named one of them."""
+        """Request id -> locks being released since that request was sent: its answer may name one of them."""
 
     async def enter(self, acquire: Acquire, *, lock_type: str, ttl_s: float) -> Held:
-        """Take part in a lock, which is asked for anew or is held by another block.
+        """Enter a block: request its lock, or share it if another block of this client holds it.
 
         Raises:
-            LockHeld: Not granted in time.
+            LockHeld: The lock was not granted in time.
         """
         while True:
             request_id = uuid.uuid4().hex
@@ -81,7 +81,7 @@ class Holdings:
         return held
 
     def _add(self, grant: LockGrant, lock_type: str, request_id: str) -> Held:
-        """The lock of a new block; one that took the place of a weaker one serves the blocks of that one too."""
+        """Record a new grant; an EXCLUSIVE lock that replaced a weaker one serves the blocks of that one too."""
         place = (grant.path, grant.region)
         weaker = [old for old in self._held.values() if (old.grant.path, old.grant.region) == place]
         held = next((old for old in weaker if lock_type == "EXCLUSIVE" != old.lock_type), None)
@@ -95,11 +95,11 @@ class Holdings:
         return held
 
     async def leave(self, held: Held) -> None:
-        """End one block; with the last one the lock is given back, unless it was there before the first.
+        """Leave a block; the last one releases the lock, unless it existed before the first block.
 
         Raises:
-            StaleToken: It was lost meanwhile.
-            HubUnavailable: The hub did not answer; the lock ends with its time.
+            StaleToken: The lock was lost in the meantime.
+            HubUnavailable: The hub did not answer; the lock ends when its lifetime is over.
         """
         held.blocks -= 1
         if held.blocks:
@@ -127,7 +127,7 @@ class Holdings:
             raise StaleToken(f"{held.grant.path} was lost while it was in use", hint, token=held.grant.token)
 
     async def _keep(self, held: Held) -> None:
-        """Renew at a third of the time that is left, until the lock is lost or its time is over."""
+        """Renew the lock each time a third of its remaining time has passed, until it is lost or its time is over."""
         while True:
             lock_id = held.grant.lock_id
             await asyncio.sleep(max(held.left_s / 3, _SHORTEST_PAUSE_S))

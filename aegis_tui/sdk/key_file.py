@@ -1,4 +1,4 @@
-"""The text of a key file, read by the gateway for each request. Loads no settings: the gateway has none of its own."""
+"""Reads the API key from a file; the gateway does so for each request. Imports no settings: the gateway has none."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _KEY_LIMIT_BYTES = 16 * 1024
 
 
 def read_key(path: Path) -> str:
-    """The key in a file.
+    """Return the key in a file.
 
     Raises:
-        UsageError: It is no ordinary file, cannot be read, is empty, or does not hold one line of visible ASCII. The
-            message names the file and never what is in it.
+        UsageError: It is not a regular file, cannot be read, is empty, or does not hold one line of visible ASCII. The
+            message names the file, never its content.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -33,7 +33,7 @@ def read_key(path: Path) -> str:
 
 
 def check_key(text: bytes, where: str) -> str:
-    """The key in a text that should hold nothing else; raises as `read_key`, whose words begin with `where`."""
+    """Return the key in a text that should hold nothing else; raise a `UsageError` that starts with `where`."""
     key = text.removeprefix(b"\xef\xbb\xbf").strip()
     if not key:
         raise UsageError(f"{where} is empty", HINT)
@@ -43,5 +43,5 @@ def check_key(text: bytes, where: str) -> str:
 
 
 def without_key(text: str, key: str) -> str:
-    """The text with the key blotted out: some servers repeat the key that they refuse."""
+    """Return the text with the key replaced by `[key]`: some servers repeat the key that they refuse."""
     return text.replace(key, "[key]") if key else text

@@ -1,4 +1,4 @@
-"""A granted lock and its time on this machine: when to renew it, and how (LOCK-2)."""
+"""A granted lock and its remaining time on this machine: when and how to renew it (LOCK-2)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from aegis_tui.ports.hub_link import LockGrant
 
 Send = Callable[..., Awaitable[dict[str, Any]]]
-"""Sends one command of contract 5 and gives its reply, or raises its `AegisError`."""
+"""Sends one command of contract 5 and returns its reply, or raises the `AegisError` of the refusal."""
 
 
 class Lease:
-    """What holds one grant; it is due for renewal once a third of its time is used up, so that two tries may fail."""
+    """Base of objects that hold a granted lock. It is due for renewal after a third of its time: two tries may fail."""
 
     grant: LockGrant
     until: float
@@ -31,15 +31,15 @@ class Lease:
         return self.left_s <= self.grant.expires_in_s * 2 / 3
 
     async def renew(self, send: Send, **fields: Any) -> None:
-        """Start its time again; a grant that was replaced by a stronger one meanwhile is left as it is.
+        """Renew the lock; if the grant was replaced by a stronger one in the meantime, the answer is ignored.
 
         Args:
-            send: How the hub is reached.
-            fields: More of `lock:renew`.
+            send: Sends a command to the hub.
+            fields: Further fields of `lock:renew`.
 
         Raises:
-            StaleToken: It is lost.
-            Refused: It may not be held any more.
+            StaleToken: The lock is lost.
+            Refused: The lock may not be held any longer.
             HubUnavailable: The hub does not answer.
         """
         grant, asked_at = self.grant, time.monotonic()
@@ -51,5 +51,5 @@ class Lease:
 
 
 def end_of(grant: LockGrant) -> float:
-    """When a lock that has just been granted ends, on this machine's monotonic clock."""
+    """Return when a lock that has just been granted ends, on this machine's monotonic clock."""
     return time.monotonic() + grant.expires_in_s

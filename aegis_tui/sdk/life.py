@@ -1,7 +1,7 @@
-"""Whether a process that was started gets on: by its processor time and by what it writes, not by how long it takes.
+"""Whether a started process makes progress: judged by its processor time and its log, not by how long it takes.
 
-On a loaded machine a start takes as long as it takes; one that lives and works is waited for. Only a process that has
-shown no sign of life for a long time is given up.
+On a loaded machine a start can take very long, so a process that works is waited for. Only one that has shown no sign
+of life for a long time is given up.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 SILENT_S = 120.0
-"""A process that used no processor time and wrote nothing for so long is given up."""
+"""A process that used no processor time and wrote nothing for this long is given up."""
 
 TELL_AFTER_S, TELL_EVERY_S = 3.0, 5.0
 
 Told = Callable[[str], None]
-"""Takes one line about a start that takes long."""
+"""Receives one line of text about a slow start."""
 
 _PROC = Path("/proc")
 _STATES = {"T": "it is stopped: `kill -CONT {pid}` lets it go on", "D": "it waits for the disk"}
@@ -24,16 +24,16 @@ _BUSY_STATES = ("R", "D")
 
 
 class StartWatch:
-    """Looks at a starting process each time `look` is called."""
+    """Observes a starting process; `look` checks it once."""
 
     def __init__(self, pid: int, log: Path, *, said_before: int, told: Told | None = None) -> None:
-        """Name the process.
+        """Start to observe a process.
 
         Args:
-            pid: Ours to look at.
-            log: Where it writes what it does.
-            said_before: How many bytes of that file are older than it.
-            told: Hears of a start that takes long, every few seconds.
+            pid: The process.
+            log: The file that it logs to.
+            said_before: How many bytes of that file were there before the process started.
+            told: Called every few seconds with a line about a slow start.
         """
         self.pid = pid
         self._log, self._said_before, self._told = log, said_before, told
@@ -42,11 +42,11 @@ class StartWatch:
         self._seen: tuple[int, int] | None = None
 
     def follow(self, pid: int) -> None:
-        """Look at another process from now on: it was first, and this start waits for it."""
+        """Observe another process from now on: one that was started earlier and that this start waits for."""
         self.pid = pid
 
     def look(self) -> float:
-        """For how long there was no sign of life, in seconds; says so to `told` now and then."""
+        """Return for how long there was no sign of life, in seconds; every few seconds, report to `told`."""
         now = time.monotonic()
         state, ticks = _state_of(self.pid)
         seen = (ticks, _size(self._log))
@@ -60,15 +60,15 @@ class StartWatch:
 
 
 def last_words(log: Path, offset: int) -> str:
-    """The last line that was written behind `offset`, without time and level; empty when there is none."""
+    """Return the last line of the log after byte `offset`, without time and level; empty if there is none."""
     lines = _written(log, offset).splitlines()
     return lines[-1].rpartition(": ")[2] if lines else ""
 
 
 def tail(log: Path, offset: int) -> str:
-    """The last lines behind `offset`, as the end of a sentence."""
+    """Return the last 15 lines of the log after byte `offset`, worded as the end of a sentence."""
     said = _written(log, offset)
-    return f":\n{chr(10).join(said.splitlines()[-15:])}" if said else ", and said nothing"
+    return f":\n{chr(10).join(said.splitlines()[-15:])}" if said else ", and wrote nothing to its log"
 
 
 def _written(log: Path, offset: int) -> str:
@@ -86,7 +86,7 @@ def _size(log: Path) -> int:
 
 
 def _state_of(pid: int) -> tuple[str, int]:
-    """The state of a process by its letter (proc_pid_stat(5)), and the processor time it used, in some unit."""
+    """Return a process's state letter (proc_pid_stat(5)) and the processor time it used, in a unit of the system."""
     if (_PROC / "self" / "stat").exists():
         try:
             fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()

@@ -1,4 +1,4 @@
-"""Where the hub is and as whom to speak there: asked anew for each connection, as a restarted hub has a new token."""
+"""Where the hub is and which token to use: looked up for each connection, as a restarted hub has a new token."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aegis_tui.sdk.connection import Endpoint
 from aegis_tui.sdk.discovery import WorkspacePaths, find_hub, workspace_key_of, workspace_paths
 
 Locate = Callable[[], Awaitable[Endpoint]]
-"""Where the hub is now."""
+"""Returns the hub's current address and token."""
 
 
 def fixed(url: str, token: str) -> Locate:
-    """One place that never changes."""
+    """Return a lookup that always gives this address and token."""
 
     async def locate() -> Endpoint:
         return Endpoint(url, token)
@@ -25,7 +25,7 @@ def fixed(url: str, token: str) -> Locate:
 
 
 def of_instance(environ: Mapping[str, str]) -> Locate:
-    """The hub of the instance that this process runs as: AEGIS_HUB and AEGIS_TOKEN_FILE (contract 10).
+    """Return a lookup for the instance that this process runs as: AEGIS_HUB and AEGIS_TOKEN_FILE (contract 10).
 
     Raises:
         UsageError: A variable is missing, or the token file cannot be read.
@@ -41,7 +41,7 @@ def of_instance(environ: Mapping[str, str]) -> Locate:
 
 
 def of_workspace(paths: WorkspacePaths) -> Locate:
-    """The hub of a workspace, as the person."""
+    """Return a lookup of a workspace's hub with the person's token; it raises `HubUnavailable` when no hub runs."""
 
     async def locate() -> Endpoint:
         address = await asyncio.to_thread(find_hub, paths)
@@ -53,11 +53,11 @@ def of_workspace(paths: WorkspacePaths) -> Locate:
 
 
 def of_here(environ: Mapping[str, str] = os.environ) -> Locate:
-    """As the instance that this process runs as, else as the person in the repository of the present folder.
+    """Return `of_instance` if AEGIS_HUB is set, else `of_workspace` for the repository of the current folder.
 
     Raises:
-        GitUnavailable: Neither: the folder is in no repository.
-        UsageError: As `of_instance`.
+        GitUnavailable: AEGIS_HUB is not set, and the folder is in no repository.
+        UsageError: AEGIS_HUB is set, but `of_instance` fails.
     """
     if environ.get("AEGIS_HUB"):
         return of_instance(environ)

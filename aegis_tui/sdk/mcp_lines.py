@@ -1,4 +1,4 @@
-"""Lines on stdin that are no message are answered: the library drops them, and their sender waits (JSON-RPC 2.0, 5)."""
+"""Answers lines on stdin that are not messages: the MCP library drops them without a reply (JSON-RPC 2.0, 5)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Item = SessionMessage | Exception
 
 
 class Incoming(Protocol):
-    """What was read, a message or why it is none."""
+    """The stream of what was read: messages, and an exception for each line that is not one."""
 
     def __aiter__(self) -> Any:
-        """Until stdin ends."""
+        """Iterate until stdin ends."""
         ...
 
 
 class Outgoing(Protocol):
-    """What is written."""
+    """The stream to write messages to."""
 
     async def send(self, item: SessionMessage, /) -> None:
         """Write one message."""
@@ -29,7 +29,7 @@ class Outgoing(Protocol):
 
 
 async def sift(incoming: Incoming, messages: MemoryObjectSendStream[Item], outgoing: Outgoing) -> None:
-    """Pass messages on until there are no more; answer the rest with -32700 or -32600."""
+    """Pass on the messages until the input ends; answer every other line with the error -32700 or -32600."""
     async with messages:
         async for item in incoming:
             if isinstance(item, Exception):

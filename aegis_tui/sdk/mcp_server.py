@@ -1,4 +1,4 @@
-"""An MCP server over the tools of an instance. Its import takes half a second: import it late."""
+"""The MCP server for the tools of an instance. Importing this takes half a second: import it late."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _INSTRUCTIONS = (
 
 
 class AgentServer(MCPServer[Any]):
-    """Lists and runs only the tools of the asker's role. Expected refusals reach the model in words, with the hint."""
+    """Lists and runs only the tools of the caller's role. The model gets the hub's refusals as text, with the hint."""
 
     def __init__(self, tools: Tools, role: Callable[[], str]) -> None:
-        """Make the server.
+        """Create the server.
 
         Args:
-            tools: What the calls end in.
-            role: The role of whoever asks, now.
+            tools: Implements the calls.
+            role: Returns the current role of the caller.
         """
         super().__init__(
             name="aegis-tui",
@@ -51,7 +51,7 @@ class AgentServer(MCPServer[Any]):
             self.add_tool(_telling(tool), name=name, description=inspect.getdoc(tool))
 
     async def run_stdio_async(self) -> None:
-        """Serve on stdin and stdout until stdin ends; a line that is no message is answered with its error."""
+        """Serve on stdin and stdout until stdin ends; a line that is not a message is answered with an error."""
         async with stdio_server() as (incoming, outgoing), anyio.create_task_group() as group:
             passed, messages = anyio.create_memory_object_stream[Item](0)
             group.start_soon(sift, incoming, passed, outgoing)
@@ -59,17 +59,17 @@ class AgentServer(MCPServer[Any]):
             await self._lowlevel_server.run(messages, outgoing, options)
 
     async def list_tools(self) -> list[ListedTool]:
-        """The tools of the asker's role."""
+        """Return the tools of the caller's role."""
         allowed = tools_of(self._role())
         return [tool for tool in await super().list_tools() if tool.name in allowed]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Run a tool of the asker's role.
+        """Run a tool of the caller's role.
 
         Raises:
-            ToolError: It is not one, its arguments do not fit, or the hub refused.
+            ToolError: The role has no such tool, its arguments are not valid, or the hub refused.
         """
         if name not in tools_of(self._role()):
             raise ToolError(f"there is no tool {name} for a {self._role()}")
@@ -88,14 +88,14 @@ def _telling(tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
 
 
 def http_app(server: AgentServer, *, hosts: list[str], max_body_bytes: int) -> ASGIApp:
-    """The server over HTTP, without sessions: each request stands alone and is answered with JSON.
+    """Return an ASGI app that serves over HTTP without sessions: each request is answered on its own, with JSON.
 
-    Run `server.session_manager` around it.
+    `server.session_manager.run()` must be active while it serves.
 
     Args:
-        server: What answers.
-        hosts: The `Host` headers that are served; a request with an `Origin` is refused (DNS rebinding).
-        max_body_bytes: A larger request is refused.
+        server: Answers the requests.
+        hosts: The accepted `Host` headers; a request with an `Origin` header is refused (DNS rebinding).
+        max_body_bytes: Requests with a larger body are refused.
     """
     security = TransportSecuritySettings(enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=[])
     server.streamable_http_app(

@@ -1,4 +1,4 @@
-"""Files that only their owner may read, replaced in one step (SEC-3)."""
+"""Reads and writes files that only their owner may read; each is replaced in one step (SEC-3)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _RECORD_BYTES = 64 * 1024
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace `path` by a 0600 file with this text; readers see the old one or the new one, never half of one.
+    """Replace `path` by a file of mode 0600 with this text; a reader sees either the old or the new file, complete.
 
     Raises:
-        OSError: It cannot be written; nothing is left behind.
+        OSError: It cannot be written; no temporary file remains.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -30,7 +30,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def load_record(path: Path) -> dict[str, Any]:
-    """The JSON object in a small file; empty for whatever else is there. Never waits, not for a named pipe either."""
+    """Return the JSON object in a file of at most 64 KiB; empty if there is none. Never blocks, even on a pipe."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:

@@ -1,6 +1,6 @@
-"""A small synchronous client: the standard library only, because every command line run waits for its import.
+"""A small synchronous client. It uses only the standard library, because every command line run waits for its import.
 
-Its HTTP is imported by the first request: who starts a hub has it begin before that (PERF-3).
+Its HTTP module is imported by the first request, so that the caller can start a hub process before that (PERF-3).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import http.client
 
 LONGEST_WAIT_S = 3600.0
-"""The hub refuses a longer wait."""
+"""The longest wait that the hub accepts."""
 GIVE_UP_S = 1.0
+"""How long an interrupted command takes at most to withdraw its request."""
 ASK_AGAIN = 12
-"""How often at most a command is sent to a hub that is alive and takes long."""
-"""How long an interrupted command takes at most to withdraw what it asked for."""
+"""How often a command is sent at most to a hub that is alive but slow to answer."""
 
 _HINT = "start it with `aegis-tui hub start`"
 
@@ -41,18 +41,18 @@ class HubAddress:
     gateway_url: str | None = None
     gateway_socket: str | None = None
     version: str | None = None
-    """Of the program that serves; None for one from before hubs told it."""
+    """The version of the running hub; None for hubs from before this field existed."""
 
     def __repr__(self) -> str:
-        """Everything but the token, so that it cannot end in a log."""
+        """Leave out the token, so that it cannot end up in a log."""
         return f"HubAddress(pid={self.pid}, url={self.url!r}, socket={self.socket!r})"
 
 
 def address_from(fields: Mapping[str, Any]) -> HubAddress:
-    """The address in a hub.json; fields that a newer hub has written are left out.
+    """Return the address in a hub.json; unknown fields, as a newer hub may write them, are ignored.
 
     Raises:
-        TypeError: One that is needed is missing, or of another type.
+        TypeError: A required field is missing or has another type.
     """
     address = HubAddress(**{name: value for name, value in fields.items() if name in HubAddress.__dataclass_fields__})
     texts = (address.url, address.socket, address.token)
@@ -64,15 +64,15 @@ def address_from(fields: Mapping[str, Any]) -> HubAddress:
 
 
 def new_request_id() -> str:
-    """A name that no other request has."""
+    """Return a random request id."""
     return os.urandom(16).hex()
 
 
 def open_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
-    """An HTTP connection, not yet open, to `unix:/path` or `http://host:port`.
+    """Return an HTTP connection, not yet open, to `unix:/path` or `http://host:port`.
 
     Raises:
-        HubUnavailable: The url is neither.
+        HubUnavailable: The url has neither form.
     """
     from http.client import HTTPConnection
 
@@ -85,10 +85,10 @@ def open_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
 
 
 def parse_address(url: str) -> SplitResult:
-    """The parts of `http://host:port`.
+    """Split `http://host:port` into its parts.
 
     Raises:
-        HubUnavailable: It is not one; the code is `hub.address`, for waiting does not help.
+        HubUnavailable: It is no such address; the code is `hub.address`, which says that retrying does not help.
     """
     try:
         parts = urlsplit(url)
@@ -102,9 +102,9 @@ def parse_address(url: str) -> SplitResult:
 
 
 class HubQuick:
-    """One request a call, each on its own connection; no retries, no streams.
+    """Synchronous client: each call sends one request on its own connection; there are no streams.
 
-    Every method raises `HubUnavailable` when the hub does not answer, else the error that the hub told.
+    Every method raises `HubUnavailable` when the hub does not answer, else the error that the hub replied with.
     """
 
     def __init__(self, address: HubAddress, *, timeout_s: float = 10.0) -> None:
@@ -115,8 +115,9 @@ class HubQuick:
     def command(self, command_type: str, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
         """Send one command of contract 5 and return its reply.
 
-        A hub that is at work on it and answers others is asked again, under the same id, so that it is done once. A
-        `lock:acquire` that ends without an answer, by Ctrl-C for example, is withdrawn first.
+        If the reply takes longer than the timeout but the hub still answers health checks, the command is sent again
+        under the same id, so that it is executed once. A `lock:acquire` that gets no reply, for example because of
+        Ctrl-C, is withdrawn before this raises, and is never sent again.
         """
         wait_s = fields.get("wait_s")
         extra_s = min(max(float(wait_s), 0.0), LONGEST_WAIT_S) if isinstance(wait_s, (int, float)) else 0.0
@@ -140,13 +141,13 @@ class HubQuick:
                     raise
 
     def _give_up(self, request_id: str) -> None:
-        """Nobody waits for that lock any more: the hub must not grant it to a program that has gone."""
+        """Withdraw a lock request, so that the hub does not grant the lock to a program that has ended."""
         body = {"v": WIRE_VERSION, "request_id": new_request_id(), "type": "lock:release", "request": request_id}
         with suppress(AegisError):
             self._call("POST", "/v1/commands", body, timeout_s=GIVE_UP_S)
 
     def state(self) -> dict[str, Any]:
-        """The SharedContext of contract 6, whole: pages of a large one are put together."""
+        """Return the complete SharedContext of contract 6, joined from its pages."""
         view = self._call("GET", "/v1/state")
         while cursors := view.pop("next", None):
             view["next"] = {}
@@ -157,24 +158,24 @@ class HubQuick:
         return view
 
     def mirror(self) -> dict[str, Any]:
-        """The whole state in the form that `Workspace.load` takes; for a person's mirror."""
+        """Return the complete state in the form that `Workspace.load` takes; only for the person's token."""
         return dict(self._call("GET", "/v1/mirror")["state"])
 
     def events(self, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-        """Logged events after number `after` that the caller may see, at most `limit`, in order; none at the end."""
+        """Return at most `limit` events after number `after` that the caller may see, in order; empty at the end."""
         while True:
             page = self._call("GET", f"/v1/events?{urlencode({'after': after, 'limit': limit})}")
             events: list[dict[str, Any]] = page["events"]
             if events or page["next_after"] <= after:
                 return events
-            after = page["next_after"]  # all of that page is others' to see
+            after = page["next_after"]  # the caller may see no event of this page
 
     def healthz(self) -> dict[str, Any]:
-        """What the hub says of itself to anybody: that it serves, and its pid."""
+        """Return the hub's public health report: whether it serves, and its pid."""
         return self._call("GET", "/healthz")
 
     def is_healthy(self) -> bool:
-        """True if the hub answers."""
+        """Return whether the hub answers."""
         try:
             return bool(self.healthz().get("ok"))
         except AegisError:
@@ -196,7 +197,7 @@ class HubQuick:
         finally:
             connection.close()
         if not isinstance(reply, dict):
-            raise HubUnavailable(f"the hub at {self._url} answers nonsense", _HINT)
+            raise HubUnavailable(f"the hub at {self._url} sent no JSON object", _HINT)
         if not reply.get("ok"):
             raise error_from_wire(reply.get("error"))
         return reply

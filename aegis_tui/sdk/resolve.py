@@ -1,8 +1,8 @@
-"""From an endpoint's host to the addresses it may be reached at, without telling a public name server about it.
+"""Resolves the host of a model endpoint to addresses, without asking a public name server for it.
 
-Order: an address stands for itself; `localhost` is loopback (RFC 6761); then the hosts file; then the system's
-resolver, for private names only. Whoever connects uses the addresses returned here, so that a second answer of a
-name server cannot move the connection elsewhere.
+Order: an address is used as it is; `localhost` is loopback (RFC 6761); then the hosts file; then the system's resolver,
+for private names only. Callers connect to the addresses returned here and do not resolve the name again, so that a
+second, different answer of a name server cannot redirect the connection.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _HOSTS_LIMIT_BYTES = 4 * 1024 * 1024
 
 
 async def resolve(host: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOSTS_FILE) -> list[str]:
-    """All addresses of a host, in the order to try them.
+    """Return all addresses of a host, in the order to try them.
 
     Args:
-        host: A name or an address, no brackets.
-        timeout_s: How long the system's resolver may take.
-        hosts_file: Read before any look-up.
+        host: A name or an address, without brackets.
+        timeout_s: How long the system's resolver may take, in seconds.
+        hosts_file: Searched before the resolver is asked.
 
     Raises:
-        Refused: A public name that the hosts file does not know.
-        ModelUnavailable: Nobody knows the name, or the resolver took too long.
+        Refused: It is a public name that is not in the hosts file.
+        ModelUnavailable: The name is unknown, or the resolver took too long.
     """
     name = host.lower().rstrip(".")
     if is_address(host):
@@ -47,11 +47,11 @@ async def resolve(host: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOST
 
 
 async def resolve_endpoint(base_url: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOSTS_FILE) -> list[str]:
-    """The addresses of an endpoint, each of them loopback or private.
+    """Return the addresses of an endpoint; each is a loopback or private address.
 
     Raises:
-        Refused: `boundary.endpoint`: outside the allowed network.
-        ModelUnavailable: Nobody knows the name.
+        Refused: An address is outside the allowed network (code `boundary.endpoint`).
+        ModelUnavailable: The name is unknown, or the resolver took too long.
     """
     host, _ = host_and_port(base_url)
     addresses = await resolve(host, timeout_s=timeout_s, hosts_file=hosts_file)
@@ -60,7 +60,7 @@ async def resolve_endpoint(base_url: str, *, timeout_s: float = 5.0, hosts_file:
 
 
 def _listed_addresses(name: str, hosts_file: Path) -> list[str]:
-    """Addresses that the hosts file gives this name (hosts(5)); empty when the file cannot be read."""
+    """Return the addresses that the hosts file has for this name (hosts(5)); empty if the file cannot be read."""
     try:
         with hosts_file.open(encoding="utf-8", errors="replace") as file:
             lines = file.read(_HOSTS_LIMIT_BYTES).splitlines()

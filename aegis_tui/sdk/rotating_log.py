@@ -1,4 +1,4 @@
-"""The log of a background process, in files of bounded size and number that only their owner may read."""
+"""The log of a background process, in files of limited size and number that only their owner may read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 MAX_BYTES = 8 << 20
 KEPT_FILES = 2
-"""Older files that stay beside the log: `hub.log.1`, `hub.log.2`."""
+"""How many older files are kept beside the log: `hub.log.1`, `hub.log.2`."""
 
 
 _OF_EVERY_RECORD = frozenset((*logging.makeLogRecord({}).__dict__, "asctime", "message", "taskName"))
@@ -19,39 +19,39 @@ _FACT_CHARS = 500
 
 
 class FactsFormatter(logging.Formatter):
-    """Time, level, place and message of a record, then the facts that came with it: `extra` is part of the line."""
+    """Formats time, level, logger and message of a record, followed by the fields given as `extra`."""
 
     def __init__(self) -> None:
-        """One form for every program of ours."""
+        """Set the line format that all our programs use."""
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The line without a traceback; called by the base class."""
+        """Return the line without a traceback; called by the base class."""
         facts = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
         said = [f"{name.removeprefix('aegis_')}={value!r:.{_FACT_CHARS}}" for name, value in facts.items()]
         return " ".join([super().formatMessage(record), *said])
 
 
 def log_to_stderr() -> None:
-    """Begin the log of a background process: its level, and the form of its lines."""
+    """Set up the log of a background process: level INFO, to stderr, formatted by `FactsFormatter`."""
     handler = logging.StreamHandler()
     handler.setFormatter(FactsFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 class RotatingLog(RotatingFileHandler):
-    """Appends to one file; one that is full is put aside.
+    """Appends to one file; a full file is renamed and a new one started.
 
-    What this process writes to stdout and stderr directly goes along to the new file, where these led to the old one.
+    If this process's stdout or stderr leads to the old file, it is redirected to the new one.
     """
 
     def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES, kept_files: int = KEPT_FILES) -> None:
-        """Open the file, and make it where there is none, 0600.
+        """Open the file; create it with mode 0600 if there is none.
 
         Args:
-            path: The log; not followed where it is a link.
-            max_bytes: A line that would make it longer begins a new file.
-            kept_files: How many older files stay.
+            path: The log file; a link is refused, not followed.
+            max_bytes: A line that would make the file larger starts a new file.
+            kept_files: How many older files are kept.
 
         Raises:
             OSError: It cannot be opened.
@@ -64,7 +64,7 @@ class RotatingLog(RotatingFileHandler):
         return io.TextIOWrapper(open(descriptor, "ab"), encoding=self.encoding, errors=self.errors)  # noqa: PTH123  # owned by the handler
 
     def doRollover(self) -> None:
-        """Put the full file aside; called by the base class."""
+        """Rename the full file and open a new one; called by the base class."""
         ours = [number for number in (1, 2) if self._leads_here(number)]
         super().doRollover()
         if self.stream:
@@ -76,7 +76,7 @@ class RotatingLog(RotatingFileHandler):
 
 
 def log_to(path: Path, *, max_bytes: int = MAX_BYTES, kept_files: int = KEPT_FILES) -> None:
-    """Let this process's log rotate, if its stderr leads to that file; a process in a terminal is left alone."""
+    """Rotate this process's log if its stderr is that file; do nothing if not, for example in a terminal."""
     root = logging.getLogger()
     try:
         with path.open("rb") as file:

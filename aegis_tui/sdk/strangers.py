@@ -1,4 +1,4 @@
-"""Connections that a server waits for: each has its time, and one too many ends the oldest (HUB-9, SEC-3)."""
+"""Connections that have not sent what the server needs yet: with a deadline and a limit (HUB-9, SEC-3)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from contextlib import suppress
 
 WANTED_DESCRIPTORS = (1 << 16, 10_240, 4_096)
 ACCEPTED_AT_ONCE = 4
-"""How many new connections of a listener asyncio may take in one pass of its loop: its `backlog`.
+"""How many new connections of a listener asyncio may accept in one pass of its loop: its `backlog`.
 
-A request that came together with its connection is read a few passes later. Were a whole queue taken at once, those
-behind it would push it out before that, and use up the descriptors of the process on the way.
+A request that was sent right after its connection is read a few passes later. If the whole queue were accepted at once,
+the later connections would evict this one before that, and use up the descriptors of the process.
 """
 QUEUED = 2048
-"""How many connections the system keeps for a listener until they are taken; it may allow fewer."""
+"""How many connections the system queues for a listener until they are accepted; the system may allow fewer."""
 
 
 def raise_descriptor_limit() -> int:
-    """Take as many descriptors as the system gives without asking, up to 65,536; returns how many there are."""
+    """Raise the process's limit of open files as far as the system permits, to 65,536 at most; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in WANTED_DESCRIPTORS:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -33,21 +33,21 @@ def raise_descriptor_limit() -> int:
 
 
 def queue_deeply(listeners: Iterable[socket.socket]) -> None:
-    """Let the system queue more than asyncio takes at once: asyncio has one number for both, and has set it."""
+    """Let the system queue `QUEUED` connections: asyncio uses its `backlog` for this too, which is small here."""
     for listener in listeners:
         listener.listen(QUEUED)
 
 
 def door_of(transport: asyncio.Transport) -> str:
-    """Each door has its own places: any user reaches the TCP port, and every agent the unix socket."""
+    """Return `unix` or `tcp`. Each has its own limit: any user can reach the TCP port, every agent the unix socket."""
     return "unix" if transport.get_extra_info("socket").family == socket.AF_UNIX else "tcp"
 
 
 class Strangers:
-    """Connections that a server waits for.
+    """Connections that have not sent what the server needs yet.
 
     Args:
-        most: How many of one door may wait at once.
+        most: How many may wait at once, per kind of socket; one more aborts the oldest.
     """
 
     def __init__(self, most: int) -> None:
@@ -56,7 +56,7 @@ class Strangers:
         self._by_door: dict[str, dict[asyncio.Transport, None]] = {}
 
     def wait_for(self, transport: asyncio.Transport, patience_s: float) -> None:
-        """The server waits for this connection from now on, unless it does already."""
+        """Start to wait for this connection; abort it after `patience_s` seconds. No effect if it waits already."""
         if transport in self._timers:
             return
         self._timers[transport] = asyncio.get_running_loop().call_later(patience_s, self._end, transport)
@@ -66,7 +66,7 @@ class Strangers:
             self._end(next(iter(waiting)))
 
     def settle(self, transport: asyncio.Transport) -> None:
-        """The server has what it waited for, or the connection is gone."""
+        """Stop to wait: the server has what it needs, or the connection is closed."""
         for waiting in self._by_door.values():
             waiting.pop(transport, None)
         if (timer := self._timers.pop(transport, None)) is not None:

@@ -1,4 +1,4 @@
-"""The typed results of the MCP tools: a plain `dict` would reach clients without a schema."""
+"""The typed results of the MCP tools: with a plain `dict`, clients would get no schema."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ContextView(BaseModel):
     specs: dict[str, dict[str, Any]]
     progress: dict[str, Any]
     exchanges: list[dict[str, Any]]
-    """Features that are planned, written and reviewed in the open, with the state of each file."""
+    """Features that are planned, written and reviewed by broadcasts, with the state of each file."""
 
 
 class Told(BaseModel):
@@ -47,7 +47,7 @@ class MessageList(BaseModel):
 
     messages: list[Message]
     more: bool = False
-    """More wait: read again after the last one."""
+    """True if there are more: read again after the last one."""
 
 
 class Scope(BaseModel):
@@ -56,13 +56,13 @@ class Scope(BaseModel):
     agent_id: str
     role: str
     partition: list[str]
-    """Globs that you alone write."""
+    """Globs of paths that only you may write."""
     joint: list[str]
-    """Globs that anybody writes, under an EXCLUSIVE lock."""
+    """Globs of paths that anybody may write under an EXCLUSIVE lock."""
     shared: list[str]
-    """Globs that nobody writes."""
+    """Globs of paths that nobody may write."""
     requested: list[str]
-    """Paths that you have asked for and that nobody has answered."""
+    """Paths that you have requested, without an answer so far."""
     specs: list[str]
     run: str | None
     branch: str | None
@@ -111,9 +111,9 @@ class Done(BaseModel):
     """What became of a piece or a design."""
 
     handed_in: str | None = None
-    """The piece that is now compared and reviewed."""
+    """The id of the submitted piece, which is now checked for conflicts and reviewed."""
     agreed: bool | None = None
-    """False: a person has yet to agree."""
+    """False: a person must still agree."""
 
 
 class PieceView(BaseModel):
@@ -156,7 +156,7 @@ class Integration(BaseModel):
 
     stage: str
     approved: bool
-    """Every piece is in, nothing else is, and a reviewer has approved it."""
+    """True if it contains exactly all pieces, and a reviewer has approved it."""
     pieces: list[PieceView]
 
 

@@ -1,6 +1,7 @@
-"""What an agent may do through MCP: the tools of contract 9, over one function that sends a command (HUB-7).
+"""What an agent may do through MCP: the tools of contract 9, built on one function that sends a command (HUB-7).
 
-Who asks is known from the token, so no tool takes an agent id of the caller. What a role does not list it cannot call.
+The token identifies the caller, so no tool has a parameter for the caller's agent id. A role can call only its own
+tools.
 """
 
 from __future__ import annotations
@@ -34,38 +35,38 @@ from aegis_tui.sdk.tool_results import (
 )
 
 LONGEST_WAIT_S = 25.0
-"""Shorter than the patience of every MCP client that was looked at."""
+"""The longest wait of a tool call: shorter than the timeout of every MCP client that was examined."""
 
 _POLL_S = 0.2
 NAMES = tuple(dict.fromkeys(name for role in (ROLES["worker"], *ROLES.values()) for name in role.mcp_tools))
-"""Every tool there is."""
+"""The names of all tools."""
 
 T = TypeVar("T")
 WaitS = Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, 25 at most; ask again after.")]
 
 
 def tools_of(role: str) -> tuple[str, ...]:
-    """The names of the tools that a role may list and call."""
+    """Return the names of the tools that a role may list and call."""
     return traits_of(role).mcp_tools
 
 
 class Ask(Protocol):
-    """Sends one command of contract 5 as the instance, and gives its reply or raises its `AegisError`."""
+    """Sends one command of contract 5 as the instance, and returns its reply or raises its `AegisError`."""
 
     async def __call__(self, command_type: str, /, **fields: Any) -> dict[str, Any]:
-        """Send; fields that are None are left out."""
+        """Send the command; fields that are None are left out."""
         ...
 
 
 class Tools:
-    """The tools, for whoever `ask` speaks as. Every method raises the `AegisError` that the hub refused with."""
+    """The tools, executed as the instance that `ask` sends as. Every method raises the `AegisError` of a refusal."""
 
     def __init__(self, ask: Ask, who: Callable[[], str]) -> None:
-        """Bind the tools.
+        """Store how to send commands.
 
         Args:
             ask: Sends a command.
-            who: The agent id that `ask` speaks as, now.
+            who: Returns the agent id that `ask` currently sends as.
         """
         self._ask = ask
         self._who = who
@@ -327,7 +328,7 @@ class Tools:
         raise Refused(f"{self._who()} is not an instance", "join first: aegis-tui connect", code="instance.unknown")
 
     async def _at_stage(self, wanted: Stage) -> dict[str, Any]:
-        """The context, if the run is at that stage or further; else the gate that is not met is the refusal."""
+        """Return the context if the run has reached that stage; else raise a `Refused` that names the closed gate."""
         context = await whole_context(self._ask)
         run = context["run"]
         if run is None:

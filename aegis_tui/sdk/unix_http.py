@@ -1,4 +1,4 @@
-"""HTTP over a unix socket by the standard library, whose import takes a sixth of the start of a short command."""
+"""HTTP over a unix socket. Its import of `http.client` takes a sixth of the start of a short command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class UnixConnection(HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Open it; called by the first request."""
+        """Open the connection; called by the first request."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)

@@ -1,11 +1,11 @@
-"""Folders that an agent can write, used from outside its sandbox: the one way in which the product touches them.
+"""Access from outside the sandbox to folders that an agent can write. All code that touches such a folder uses this.
 
-Any name in such a folder may be a link, a pipe, a folder, a huge or an unreadable file, and may become one between two
-looks. So everything goes by the handle of the folder and never by a path: no link is followed, only regular files are
-read, up to a limit, nothing waits for a pipe, and a new file is made under a name that nobody could foresee. What
-remains to an agent is to lose its own files.
+Any name in such a folder may be a link, a pipe, a folder, a huge or an unreadable file, and may change between two
+accesses. Therefore everything is accessed through the folder's descriptor, never by path: no link is followed, only
+regular files are read, up to a limit, no call waits for a pipe, and new files get unpredictable names. The worst that
+an agent can do is to lose its own files.
 
-Every method blocks: call them in a thread, never on an event loop.
+All methods block: call them in a thread, never on the event loop.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 TRASH = ".aegis-trash-"
-"""How the names begin under which folders wait to be deleted."""
+"""Prefix of the names of folders that are about to be deleted."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -31,14 +31,13 @@ _TRIES = 8
 
 
 class UntrustedFolder:
-    """A folder by its handle; close it, or use it as a context.
+    """A folder, accessed through an open descriptor; call `close`, or use it as a context manager.
 
     Args:
-        path: The folder. What is above it must be out of the agent's reach; the folder itself is not followed if it is
-            a link.
+        path: The folder. The agent must not be able to write its parents. The folder itself must not be a link.
 
     Raises:
-        OSError: It is no folder, or cannot be opened.
+        OSError: It is not a folder, or cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,14 +52,14 @@ class UntrustedFolder:
         self.close()
 
     def close(self) -> None:
-        """Give the handle back."""
+        """Close the descriptor."""
         os.close(self._descriptor)
 
     def read(self, path: str, *, limit: int) -> bytes | None:
-        """The content of a regular file; None for anything else, also for one that is larger than `limit` bytes.
+        """Return the content of a regular file; None for anything else, and for a file of more than `limit` bytes.
 
         Args:
-            path: Relative to the folder, with `/`; no part of it is followed if it is a link.
+            path: Relative to the folder, separated by `/`; a link in any part of it is not followed.
             limit: In bytes.
         """
         descriptor = self._open_file(path)
@@ -74,7 +73,7 @@ class UntrustedFolder:
         return content if len(content) <= limit else None
 
     def read_tail(self, path: str, *, size: int) -> bytes | None:
-        """The last `size` bytes of a regular file; None for anything else."""
+        """Return the last `size` bytes of a regular file; None for anything else."""
         descriptor = self._open_file(path)
         if descriptor is None:
             return None
@@ -86,11 +85,11 @@ class UntrustedFolder:
                 return None
 
     def copy_out(self, path: str, target: Path, *, limit: int) -> bool:
-        """Copy a regular file to a new file in a folder of ours, with its times; False for anything else.
+        """Copy a regular file, with its times, to a new file in a trusted folder; return False if it was not copied.
 
         Args:
-            path: As for `read`.
-            target: Must not exist.
+            path: See `read`.
+            target: The new file; must not exist.
             limit: In bytes; a larger file is not copied.
 
         Raises:
@@ -113,7 +112,7 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO | None]:
-        """A regular file to read from; None for anything else. Its content may change while it is read."""
+        """Open a regular file for reading; None for anything else. Its content may change while it is read."""
         descriptor = self._open_file(path)
         if descriptor is None:
             yield None
@@ -122,7 +121,7 @@ class UntrustedFolder:
             yield file
 
     def status(self, path: str) -> os.stat_result | None:
-        """What bears that name, a link itself and not what it points to; None for nothing."""
+        """Return the status of a path, of a link itself and not its target; None if there is nothing."""
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -132,7 +131,7 @@ class UntrustedFolder:
                 return None
 
     def read_link(self, path: str) -> bytes | None:
-        """Where a link points to; None for anything else."""
+        """Return the target of a link; None for anything else."""
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -142,20 +141,20 @@ class UntrustedFolder:
                 return None
 
     def names(self, path: str = ".", *, limit: int = 1_000_000) -> Iterator[str]:
-        """The names in a folder, at most `limit`; nothing if that is no folder."""
+        """Yield the names in a folder, `limit` at most; nothing if it is not a folder."""
         with contextlib.suppress(OSError), self._inner(path) as descriptor, os.scandir(descriptor) as entries:
             for _, entry in zip(range(limit), entries, strict=False):
                 yield entry.name
 
     def statuses(self, path: str = ".") -> Iterator[tuple[str, os.stat_result]]:
-        """The names in a folder, each with what bears it; nothing if that is no folder."""
+        """Yield the names in a folder with their status; nothing if it is not a folder."""
         with contextlib.suppress(OSError), self._inner(path) as descriptor, os.scandir(descriptor) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     yield entry.name, entry.stat(follow_symlinks=False)
 
     def let_in(self, path: str, status: os.stat_result) -> None:
-        """Give the owner of a file or folder the right to read it; nothing where it has that, or cannot get it."""
+        """Add the owner's read permission to a file or folder (for a folder all owner permissions); ignore failures."""
         wanted = 0o700 if stat.S_ISDIR(status.st_mode) else 0o400
         if status.st_mode & wanted != wanted:
             with self._parent(path) as place:
@@ -163,7 +162,7 @@ class UntrustedFolder:
                     _let_in(*place, mode=stat.S_IMODE(status.st_mode) | wanted)
 
     def unlink(self, path: str) -> None:
-        """Delete a name that is no folder.
+        """Delete a file or link; a folder stays, and a missing path is ignored.
 
         Raises:
             OSError: It cannot be deleted.
@@ -173,15 +172,15 @@ class UntrustedFolder:
                 _unlink(*place)
 
     def write(self, name: str, content: bytes, *, mode: int = 0o600) -> None:
-        """Put a regular file in place of whatever bears that name, in one step.
+        """Write a regular file in one step, replacing whatever has that name, even a folder.
 
         Args:
-            name: One name, without `/`.
-            content: Of the file.
-            mode: Its permissions.
+            name: A single name, without `/`.
+            content: The file's content.
+            mode: The file's permissions.
 
         Raises:
-            OSError: The folder cannot be written, or whoever else writes in it does not let the file be.
+            OSError: The folder cannot be written, or another program keeps creating something under that name.
         """
         for last in range(1, _TRIES + 1):
             draft = f".{name}.{secrets.token_hex(8)}"
@@ -200,9 +199,9 @@ class UntrustedFolder:
                 return
 
     def remove(self, name: str) -> None:
-        """Delete whatever bears that name, a folder with all that is in it; nothing if there is none.
+        """Delete whatever has that name, a folder with its content; nothing happens if there is nothing.
 
-        A tree of any depth is deleted with two handles and without recursion: the folders in it are moved up first.
+        A tree of any depth is deleted with two descriptors and without recursion: the folders in it are moved up first.
 
         Raises:
             OSError: It cannot be deleted.
@@ -216,7 +215,7 @@ class UntrustedFolder:
                     os.rmdir(current, dir_fd=self._descriptor)
 
     def _empty(self, name: str) -> list[str]:
-        """Delete the files of a folder and move the folders in it up, under names of their own; returns those."""
+        """Delete the files of a folder and move its folders up, under random names; return these names."""
         moved: list[str] = []
         try:
             inner = _open_folder_anyway(self._descriptor, name)
@@ -236,7 +235,7 @@ class UntrustedFolder:
         return moved
 
     def _open_file(self, path: str) -> int | None:
-        """A descriptor of a regular file, or None."""
+        """Open a regular file and return its descriptor, or None for anything else."""
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -251,7 +250,7 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def _parent(self, path: str) -> Iterator[tuple[int, str] | None]:
-        """Handle of the folder that holds the last part of a path, and that part; None where the way is none."""
+        """Yield a descriptor of a path's parent folder and the last part of the path; None if it cannot be opened."""
         *folders, name = path.split("/")
         if name in ("", ".", "..") or "\0" in path:
             yield None
@@ -265,7 +264,7 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def _inner(self, path: str) -> Iterator[int]:
-        """Handle of a folder below this one, opened step by step."""
+        """Yield a descriptor of a folder below this one, opened part by part; raise `OSError` if one is no folder."""
         current = os.dup(self._descriptor)
         try:
             for part in path.split("/"):
@@ -281,10 +280,10 @@ class UntrustedFolder:
 
 
 def delete_tree(path: Path) -> None:
-    """Delete a folder that an agent could write, or whatever else bears that name, without following a link.
+    """Delete a folder that an agent could write, or whatever else has that name, without following a link.
 
     Args:
-        path: In a folder that is out of the agent's reach.
+        path: Its parent folder must be one that the agent cannot write.
 
     Raises:
         OSError: It cannot be deleted.
@@ -294,7 +293,7 @@ def delete_tree(path: Path) -> None:
 
 
 def read_file(path: Path, *, limit: int) -> bytes | None:
-    """As `UntrustedFolder.read`, for one file of a folder; None also where there is no such folder."""
+    """Return the content of a file as `UntrustedFolder.read` does; None also if its folder does not exist."""
     try:
         with UntrustedFolder(path.parent) as folder:
             return folder.read(path.name, limit=limit)
@@ -303,7 +302,7 @@ def read_file(path: Path, *, limit: int) -> bytes | None:
 
 
 def _unlink(folder: int, name: str) -> bool:
-    """Delete a name that is no folder, or is gone; False for a folder."""
+    """Delete a file or link and return True, also when it is gone already; return False for a folder."""
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:

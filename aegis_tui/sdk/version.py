@@ -1,4 +1,4 @@
-"""Whether the hub that runs and this program are of one version, and what to do where they are not (contract 1)."""
+"""Whether the running hub and this program have the same version, and what to do if not (contract 1)."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import re
 from aegis_tui import __version__
 
 RESTART = "aegis-tui hub restart"
-"""Ends a hub between two steps of its work and starts that of this program."""
+"""The command that stops the hub between two steps of its work and starts this program's version."""
 
 
 def version_note(hub: str | None, pid: int, *, mine: str = __version__) -> str:
-    """What to tell a person about the hub's version; empty where both are of one.
+    """Return a note for the person if the versions of hub and program differ; else an empty string.
 
     Args:
-        hub: The version that the hub tells of itself; None for one from before hubs told it.
-        pid: The hub's process.
+        hub: The version that the hub reports; None for hubs from before this field existed.
+        pid: The process id of the hub.
         mine: The version of this program.
     """
     if hub == mine:
         return ""
     theirs = "an earlier version" if hub is None else f"version {hub}"
-    words = f"hub {pid} is of {theirs}, this program of {mine}"
+    words = f"hub {pid} has {theirs}, this program has version {mine}"
     if hub is not None and _numbers(hub) > _numbers(mine):
-        return f"{words}: update this one"
+        return f"{words}: update this program"
     return f"{words}: restart the hub between two steps of its work with: {RESTART}"
 
 

@@ -1,4 +1,4 @@
-"""Frames and errors as they cross the wire, both ways (contract 3, 7). Standard library only."""
+"""Encodes and decodes frames and errors for the wire (contracts 3 and 7). Standard library only."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from aegis_tui import errors
 from aegis_tui.errors import AegisError, Refused, UsageError
 
 WIRE_VERSION = 1
-"""Of commands, replies and JSON output: the domain's `SCHEMA_VERSION`, whose import costs that of pydantic."""
+"""Version of commands, replies and JSON output; equals the domain's `SCHEMA_VERSION`, whose import loads pydantic."""
 
 MAX_FRAME_BYTES = 1 << 20
-"""The hub takes no larger request, over REST or over the WebSocket."""
+"""The largest request that the hub accepts, over REST and over the WebSocket."""
 
 HTTP_STATUS = {1: 500, 2: 400, 3: 403, 4: 409, 5: 503}
 """The HTTP status for each exit code of contract 3."""
 
 
 def encode_frame(frame: dict[str, Any]) -> str:
-    """A frame as it is sent.
+    """Return the JSON text of a frame.
 
     Raises:
-        Refused: It is over `MAX_FRAME_BYTES`; the hub would answer the same over REST (413).
-        UsageError: It holds what JSON cannot.
+        Refused: It is longer than `MAX_FRAME_BYTES`; the hub would refuse it too (over REST with 413).
+        UsageError: It holds a value that JSON cannot represent.
     """
     try:
         text = json.dumps(frame, allow_nan=False)
@@ -36,7 +36,7 @@ def encode_frame(frame: dict[str, Any]) -> str:
 
 
 def add_section(context: dict[str, Any], page: dict[str, Any]) -> None:
-    """Put the entries of one page into the section of the shared context that it goes on (`run.pieces`, `locks`)."""
+    """Add the entries of one page to the section of the shared context that the page names (`run.pieces`, `locks`)."""
     outer, _, inner = str(page["section"]).rpartition(".")
     holder = context.get(outer) if outer else context
     whole = holder.get(inner) if isinstance(holder, dict) else None
@@ -47,7 +47,10 @@ def add_section(context: dict[str, Any], page: dict[str, Any]) -> None:
 
 
 def type_fits(pattern: str, name: str) -> bool:
-    """The domain's `type_fits`, which costs an import of every event: a name, `*`, `lock:*`, `specs.*` or `specs.>`."""
+    """Return whether an event type matches a pattern: a name, `*`, `lock:*`, `specs.*` or `specs.>`.
+
+    A copy of the domain's `type_fits`, whose import would load every event class.
+    """
     return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
 
 
@@ -55,7 +58,7 @@ _Kinds = dict[tuple[str, int], type[AegisError]]
 
 
 def _tree(root: type[AegisError]) -> _Kinds:
-    """The classes by code and exit code; of two that share both, the one nearer to the root."""
+    """Return the error classes by code and exit code; of two that share both, the one nearer to the root."""
     kinds: _Kinds = {}
     for child in root.__subclasses__():
         if child.__module__ == errors.__name__:
@@ -65,7 +68,7 @@ def _tree(root: type[AegisError]) -> _Kinds:
 
 _KINDS = _tree(AegisError)
 _BY_CODE = {code: kind for (code, _), kind in _KINDS.items()}
-"""The class of a code, whatever its exit code: the one nearest to the root."""
+"""Error class by code, whatever the exit code."""
 _BY_EXIT_CODE: dict[int, type[AegisError]] = {
     1: AegisError,
     2: errors.UsageError,
@@ -77,12 +80,12 @@ _LOCK_CODES = {"HELD", "TIMEOUT", "DEADLOCK", "UPGRADE"}
 
 
 def error_to_wire(error: AegisError) -> dict[str, Any]:
-    """The `error` object of a reply: `to_wire` with the exit code beside it."""
+    """Return the `error` object of a reply: `to_wire` plus the exit code."""
     return {**error.to_wire(), "exit_code": error.exit_code}
 
 
 def error_from_wire(wire: object) -> AegisError:
-    """The error that a reply carries, as the class its code or exit code names. Total: nonsense gives `AegisError`."""
+    """Return the error in a reply, in the class that its code or exit code names; invalid input gives `AegisError`."""
     if not isinstance(wire, dict):
         return AegisError("the hub refused without saying why")
     facts = {str(name): value for name, value in wire.items()}

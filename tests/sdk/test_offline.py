@@ -106,7 +106,7 @@ def test_a_frame_that_ends_the_connection_is_not_sent_for_ever(
             large = asyncio.create_task(client.broadcast_change("note:n", n="x" * 2_000_000))
             small = asyncio.create_task(client.broadcast_change("note:n", n=1))
             async with asyncio.timeout(20):
-                with pytest.raises(Refused, match="over a frame of 2000"):
+                with pytest.raises(Refused, match="because of a frame of 2000"):
                     await large
                 await small
 

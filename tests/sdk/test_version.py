@@ -15,10 +15,10 @@ from aegis_tui.sdk.version import RESTART, version_note
 @pytest.mark.parametrize(
     ("hub", "words"),
     [
-        (None, f"hub 7 is of an earlier version, this program of 1.10.0: restart the hub .* with: {RESTART}"),
-        ("1.9.9", f"hub 7 is of version 1.9.9, this program of 1.10.0: restart the hub .* with: {RESTART}"),
-        ("1.10.1", "hub 7 is of version 1.10.1, this program of 1.10.0: update this one"),
-        ("2.0", "hub 7 is of version 2.0, this program of 1.10.0: update this one"),
+        (None, f"hub 7 has an earlier version, this program has version 1.10.0: restart the hub .* with: {RESTART}"),
+        ("1.9.9", f"hub 7 has version 1.9.9, this program has version 1.10.0: restart the hub .* with: {RESTART}"),
+        ("1.10.1", "hub 7 has version 1.10.1, this program has version 1.10.0: update this program"),
+        ("2.0", "hub 7 has version 2.0, this program has version 1.10.0: update this program"),
     ],
 )
 def test_a_hub_of_another_version_is_told_with_what_to_do(hub: str | None, words: str) -> None:
