@@ -1,1 +1,1 @@
-"""What the ports are made of: git, tmux, the store, the sandbox, model servers."""
+"""The implementations of the ports: git, tmux, the store, the sandbox, model servers."""

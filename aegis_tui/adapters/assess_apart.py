@@ -1,7 +1,8 @@
-"""Long output of a check is read in a process of its own (FLOW-7, SEC-3).
+"""Interprets long output of a check in a separate process (FLOW-7, SEC-3).
 
-One search through megabytes holds the interpreter until it ends, and all that the hub does with it; and whoever writes
-the tests writes what is searched. Here such a search stops nobody, and is ended when it takes too long.
+One regular expression search through megabytes blocks the interpreter, and with it the hub, until it ends; and the
+author of the tests decides what is searched. In a separate process it blocks nothing, and is killed when it takes too
+long.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from aegis_tui.domain.qa.readers.base import QaReader
 _LOG = logging.getLogger(__name__)
 
 LARGE = 256 * 1024
-"""What is shorter is read here: in thousandths of a second."""
+"""Output up to this many bytes is interpreted in this process, which takes milliseconds."""
 READ_S = 60.0
 _MEMORY_BYTES = 2 * 1024**3
 _REMEDY = "let the command print less, or see its output: aegis-tui qa --output CHECK"
 
 
 async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
-    """As `assess`; what is long in another process, and `not_run` where that does not come to an end."""
+    """Do what `assess` does; long output is read in a separate process, and the status is `not_run` if that fails."""
     if len(outcome.output) + sum(len(file.content) for file in outcome.files) <= LARGE:
         return await asyncio.to_thread(assess, command, outcome, tools=tools)
     said = await _ask_child(pickle.dumps((command, outcome, tuple(tools))))
@@ -44,7 +45,7 @@ async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]
 
 
 async def _ask_child(question: bytes) -> bytes:
-    """What the other process says; empty when it fails or takes too long."""
+    """Return the answer of the separate process; empty if it fails or takes too long."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", __name__),
         stdin=asyncio.subprocess.PIPE,
@@ -66,11 +67,11 @@ async def _ask_child(question: bytes) -> bytes:
 
 
 def _answer() -> None:
-    """Be the other process: also when nobody waits any more, not for long."""
+    """Run the separate process; its processor time is limited, in case its parent no longer exists."""
     resource.setrlimit(resource.RLIMIT_CPU, (int(READ_S), int(READ_S)))
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    command, outcome, tools = pickle.load(sys.stdin.buffer)  # the hub's own words
+    command, outcome, tools = pickle.load(sys.stdin.buffer)  # written by the hub, so it can be trusted
     sys.stdout.write(assess(command, outcome, tools=tools).model_dump_json())
 
 

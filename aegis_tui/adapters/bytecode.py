@@ -1,7 +1,7 @@
-"""Compiles the modules of this program for the agents, which cannot: their sandbox shows the program read-only.
+"""Compiles the modules of this program for the agents, which see the program read-only in their sandbox.
 
-Some installers compile nothing, and where PYTHONDONTWRITEBYTECODE is set no import does. Each agent would then compile
-all that it imports, for more than half of its start.
+Some installers compile nothing, and with PYTHONDONTWRITEBYTECODE set no import does. Each agent would then compile all
+that it imports, which takes more than half of its start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 async def compile_package(package: Path = PACKAGE) -> None:
-    """Compile what is not compiled, in a process of its own; nothing where nothing can be written.
+    """Compile the modules that are not compiled, in a separate process; do nothing if the folder cannot be written.
 
     Args:
         package: The folder of the package.
@@ -52,7 +52,7 @@ def _sources(package: Path) -> Iterable[Path]:
 
 
 def _is_stale(source: Path) -> bool:
-    """Whether Python would compile a module when it is imported (PEP 552: four bytes each of magic, flags, time)."""
+    """Return whether Python would compile a module on import (PEP 552: four bytes each of magic, flags, time)."""
     try:
         with Path(importlib.util.cache_from_source(str(source))).open("rb") as file:
             head = file.read(12)

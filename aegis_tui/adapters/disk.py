@@ -1,4 +1,4 @@
-"""How much lies in folders, looked at often but counted only when the disk says that much was written (SEC-3)."""
+"""The size of folders: measured only when the free space on disk shows that much was written (SEC-3)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 _LOOK_S = 0.5
 _COUNT_AGAIN_S = 30.0
 _SHARE_OF_TIME = 20
-"""Counting may take a twentieth of the time."""
+"""Measuring may take one twentieth of the time."""
 _BLOCK_BYTES = 512
 _NAME_BYTES = 4096
-"""What a file takes at least: an empty one has no block, but a disk has room for so many files only."""
+"""The least that is counted per file: an empty one uses no block, but the number of files on a disk is limited."""
 
 
 class FolderMeter:
-    """The `DiskMeter` port on statvfs(3) and the blocks of files."""
+    """Implements the port `DiskMeter` with statvfs(3) and the block counts of files."""
 
     async def wait_until_over(self, folders: Sequence[Path], limit_bytes: int) -> int:
         """Return once the folders hold more than a limit; see the port."""
@@ -38,7 +38,7 @@ class FolderMeter:
 
 
 def _free_bytes(folders: Sequence[Path]) -> int:
-    """What the file systems of the folders have left together, in bytes or in files, whichever is less."""
+    """Return the free space of the folders' file systems together, in bytes or as free files, whichever is less."""
     space, files = {}, {}
     for folder in folders:
         try:
@@ -52,7 +52,7 @@ def _free_bytes(folders: Sequence[Path]) -> int:
 
 
 def _size_of(folders: Sequence[Path]) -> int:
-    """The bytes on disk below the folders; links are not followed, and what vanishes meanwhile is not counted."""
+    """Return the bytes on disk below the folders; links are not followed, and files that vanish are not counted."""
     waiting, size = [str(folder) for folder in folders], 0
     while waiting:
         try:

@@ -1,4 +1,4 @@
-"""The gateway as a process that the hub starts, tells who may call, and ends (design 1)."""
+"""Starts and stops the gateway process for the hub, and writes the map of its callers (design 1)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _POLL_S = 0.05
 
 
 class GatewayProcess:
-    """Starts the gateway in a session of its own and writes its map; it survives the hub.
+    """Starts the gateway in a session of its own and writes its map; the gateway outlives the hub.
 
     Args:
         paths: The workspace's folders.
-        sockets_dir: Where a second name of its socket is put, for sandboxes that show that folder only.
-        publish: Told url and socket when it serves, and None twice when it has ended.
-        find_key_file: Names the file with the model server's key; the gateway gets the name, never the key.
+        sockets_dir: Folder for a second name of its socket, for sandboxes that see only that folder.
+        publish: Called with url and socket when the gateway serves, and with None and None when it has ended.
+        find_key_file: Returns the file with the model server's key; the gateway gets the path, never the key.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class GatewayProcess:
         return self._paths.runtime_dir / "gateway.json"
 
     async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
-        """Make sure it runs with this endpoint and these callers.
+        """Make sure that the gateway runs with this endpoint and these callers (token hash → agent id).
 
         Raises:
-            Unavailable: It does not come up.
+            Unavailable: The gateway does not start.
         """
         async with self._lock:
             person = _person_hash(self._paths.hub_json)
@@ -81,7 +81,7 @@ class GatewayProcess:
                 self._published = True
 
     def _find(self) -> int | None:
-        """The pid of the gateway that runs here, or None."""
+        """Return the pid of the running gateway, or None."""
         try:
             record = load_record(self._record)
             pid, started = int(record["pid"]), float(record["start_time"])
@@ -106,13 +106,13 @@ class GatewayProcess:
             os.close(descriptor)
         try:
             await self._wait_until_it_serves(process, log, said_before)
-        except BaseException:  # nobody would find it to end it
+        except BaseException:  # nothing else knows this process, so it must be killed here
             await end_child(process)
             raise
         self._process = process
 
     async def _wait_until_it_serves(self, process: asyncio.subprocess.Process, log: Path, said_before: int) -> None:
-        """Wait as long as it lives and works, however loaded the machine is."""
+        """Wait until it serves, for as long as it shows signs of life; else raise `Unavailable`."""
         watch = StartWatch(process.pid, log, said_before=said_before)
         while self._find() != process.pid:
             if process.returncode is not None and self._find() is not None:
@@ -123,7 +123,7 @@ class GatewayProcess:
             await asyncio.sleep(_POLL_S)
 
     async def close(self) -> None:
-        """End it and wait until it is gone."""
+        """Stop the gateway, wait until it has ended, and remove its files."""
         async with self._lock:
             self._written = None
             pid = self._find()
@@ -136,7 +136,7 @@ class GatewayProcess:
             self._publish(None, None)
 
     async def _reap(self, ended: int | None) -> None:
-        """Let the loop take note of the end of its own child, without which it closes over a transport that is open."""
+        """Wait for our own child, so that the event loop does not close while its transport is open."""
         process, self._process = self._process, None
         if process is not None and process.pid == ended:
             with contextlib.suppress(TimeoutError):
@@ -145,7 +145,7 @@ class GatewayProcess:
 
 
 def _person_hash(hub_json: Path) -> str | None:
-    """The hash of the person's token, who may see every instance's numbers."""
+    """Return the hash of the person's token, which may see the numbers of all instances; None without hub.json."""
     token = load_record(hub_json).get("token")
     return hash_token(token) if isinstance(token, str) else None
 
@@ -163,7 +163,7 @@ async def _end(pid: int) -> None:
 
 
 def link_socket(socket: Path, folder: Path) -> None:
-    """Give a socket a second name in `folder`; a mounted folder shows a new socket where a mounted file would not."""
+    """Hard-link a socket into `folder`: a mounted folder shows a replaced socket, a mounted file would not."""
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / socket.name
     fresh = folder / f".{socket.name}.new"

@@ -1,6 +1,6 @@
-"""httpx as this program imports it: without its command line, which brings click, rich and pygments.
+"""Imports httpx without its command line, which would load click, rich and pygments.
 
-They are a third of the time of its import. httpx itself does without where they are not installed.
+These take a third of its import time. httpx works without them if they are not installed.
 """
 
 from __future__ import annotations
@@ -8,36 +8,36 @@ from __future__ import annotations
 import asyncio
 import sys
 
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # an import of it fails as if it were not there
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # its import fails as if it were not installed
 
 import httpx as httpx  # noqa: E402  # only after the line above
 
 ANSWER_LIMIT_BYTES = 4 << 20
-"""Far more than any list of models or page of metrics; more is a server that does not end its answer."""
+"""Far more than any list of models or page of metrics needs; a longer answer counts as endless."""
 
 _OF_THE_TRANSFER = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""What no longer holds of a body that has been read."""
+"""Headers that are no longer true for a body that has been read and decoded."""
 
 
 class EndlessAnswer(httpx.HTTPError):
-    """A server whose answer is larger than any that was asked for."""
+    """The server's answer is larger than `ANSWER_LIMIT_BYTES`."""
 
     def __init__(self) -> None:
         super().__init__(f"the answer does not end: more than {ANSWER_LIMIT_BYTES >> 20} MiB")
 
 
 async def get_whole(client: httpx.AsyncClient, url: str, *, deadline_s: float) -> httpx.Response:
-    """A small answer, whole: bounded in size and in time, whatever the server sends and however slowly.
+    """Get a whole small answer; size and total time are limited, whatever the server sends and however slowly.
 
     Args:
-        client: Asks.
-        url: What is asked for.
-        deadline_s: For all of it, in seconds; httpx's own limits begin anew with each byte.
+        client: Sends the request.
+        url: The URL to get.
+        deadline_s: The limit for everything, in seconds; httpx's own limits restart with each byte.
 
     Raises:
-        httpx.ReadTimeout: It was not there in time.
-        EndlessAnswer: It is larger than `ANSWER_LIMIT_BYTES`.
-        httpx.HTTPError: As `httpx.AsyncClient.get`.
+        httpx.ReadTimeout: The answer was not complete in time.
+        EndlessAnswer: The answer is larger than `ANSWER_LIMIT_BYTES`.
+        httpx.HTTPError: The request failed (see `httpx.AsyncClient.get`).
     """
     body = bytearray()
     try:
@@ -53,8 +53,8 @@ async def get_whole(client: httpx.AsyncClient, url: str, *, deadline_s: float) -
 
 
 def needs_certificates(url: str) -> bool:
-    """Whether a client of `url` has to verify certificates: reading them takes up to 130 ms, which plain HTTP need not.
+    """Return whether a client of `url` must verify certificates: loading them takes up to 130 ms.
 
-    Handed to httpx as `verify`.
+    Pass it to httpx as `verify`.
     """
     return not url.lower().startswith("http://")

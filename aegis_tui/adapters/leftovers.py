@@ -1,4 +1,4 @@
-"""What workspaces without a hub still have running or lying about, on the whole machine (PANE-8). Looks only."""
+"""Finds what workspaces without a running hub have left on this machine (PANE-8). Changes nothing."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _CONNECT_S = 0.5
 
 
 def find_leftovers(environ: Mapping[str, str]) -> list[str]:
-    """One line for each workspace whose hub is gone and that left something, and one for temporary folders.
+    """Return one line per workspace whose hub is gone and that left something, and one line for temporary folders.
 
     Args:
-        environ: The environment by whose XDG variables workspaces are looked for.
+        environ: The environment whose XDG variables say where workspaces are.
     """
     home = workspace_paths("any", environ).state_dir.parent
     found = []
@@ -32,7 +32,7 @@ def find_leftovers(environ: Mapping[str, str]) -> list[str]:
 
 
 def _root(paths: WorkspacePaths) -> str:
-    """The repository of a workspace, as its hub noted it."""
+    """Return the repository of a workspace, as its hub recorded it, or else the workspace's key."""
     try:
         return (paths.state_dir / "root").read_text("utf-8").strip() or paths.key
     except (OSError, UnicodeDecodeError):

@@ -1,6 +1,6 @@
-"""Loads lenses of review: one Markdown file each, the team's own before those that ship (ROLE-9).
+"""Loads review lenses: one Markdown file each; the team's own file has precedence over the built-in one (ROLE-9).
 
-A file begins with a front matter of `name`, `description` and `blocking`; the text below it is the checklist.
+A file starts with front matter (`name`, `description`, `blocking`); the text below it is the checklist.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from aegis_tui.domain.role_file import split_front_matter
 from aegis_tui.errors import UsageError
 
 SHIPPED = Path(__file__).parent / "lenses"
-"""The lenses that come with the program."""
+"""The folder of the built-in lenses."""
 
 FOLDER = Path(".agents") / "lenses"
-"""Where a team keeps its own, below the root of the checkout."""
+"""The folder of a team's own lenses, relative to the root of the checkout."""
 
 _FRONT_CHARACTERS = 1_000
-"""More would only make the YAML parser busy."""
+"""The longest front matter that is parsed: more would only keep the YAML parser busy."""
 _MOST_BYTES = 4 * BRIEF_CHARACTERS + 4096
 
 
@@ -38,10 +38,10 @@ class _FrontMatter(BaseModel):
 
 
 def find_lens(root: Path, name: str) -> ReviewLens:
-    """The lens `name`: the team's file below `root`, else the one that ships.
+    """Return the lens `name`: the team's file below `root`, or else the built-in one.
 
     Raises:
-        UsageError: There is none of that name, or its file does not fit; the message names the file.
+        UsageError: There is no such lens, or its file is not valid; the message names the file.
     """
     if re.fullmatch(LENS_NAME, name):
         for folder in (root / FOLDER, SHIPPED):
@@ -54,16 +54,16 @@ def find_lens(root: Path, name: str) -> ReviewLens:
 
 
 def lens_names(root: Path) -> list[str]:
-    """Every lens that can be named for a checkout, in order."""
+    """Return the names of all lenses that are available in a checkout, sorted."""
     names = {path.stem for folder in (root / FOLDER, SHIPPED) for path in folder.glob("*.md")}
     return sorted({GENERAL.name, *(name for name in names if re.fullmatch(LENS_NAME, name))})
 
 
 def _read(path: Path) -> str | None:
-    """The text of a regular file of a bounded size; None when there is no such file.
+    """Return the text of a regular file of limited size; None if there is no such file.
 
     Raises:
-        UsageError: It is something else, or too large.
+        UsageError: It is not a regular file, cannot be read, or is too large.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -89,7 +89,7 @@ def _parsed(text: str, path: Path, name: str) -> ReviewLens:
         lens = ReviewLens(name=fields.name, blocking=fields.blocking, brief=brief)
     except (UsageError, YAMLError, ValidationError, TypeError, ValueError, RecursionError) as error:
         words = error.message if isinstance(error, UsageError) else str(error)
-        raise UsageError(f"the lens file {path} does not fit: {words}", is_certain=True) from error
+        raise UsageError(f"the lens file {path} is not valid: {words}", is_certain=True) from error
     if lens.name != name:
-        raise UsageError(f"the lens file {path} names itself {lens.name!r}", "file name and name must be equal")
+        raise UsageError(f"the lens file {path} has the name {lens.name!r}", "set `name` to the file's name")
     return lens

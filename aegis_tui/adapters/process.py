@@ -1,6 +1,6 @@
-"""Processes: who descends from whom, and ending all of them (PANE-8).
+"""Process trees, and ending all processes of one (PANE-8).
 
-Owns signals. Never signals pid 1, this process, its ancestors, or a pid that has passed to another process.
+Only this module sends signals to trees. It never signals pid 1, this process, its ancestors, or a pid that was reused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import psutil
 from aegis_tui.sdk.discovery import process_start_time
 
 MARKER_VARIABLES = ("AEGIS_INSTANCE", "AEGIS_WORKSPACE")
-"""Environment variables that every process of an instance inherits, however it detaches itself."""
+"""Environment variables that every process of an instance inherits, even one that left its session."""
 
 _PROC = Path("/proc")
 _HAS_PROC = (_PROC / "self" / "environ").exists()
@@ -30,28 +30,28 @@ _CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """One process, told apart from a later one that bears the same pid."""
+    """One process, distinguished from a later process with the same pid."""
 
     pid: int
     start_time: float
-    """When it started, as `process_start_time` says."""
+    """The value of `process_start_time` for it."""
 
 
 def find_identity(pid: int) -> ProcessIdentity | None:
-    """The process that bears `pid` now, or None; one that has ended but is not yet reaped counts as gone."""
+    """Return the process that has `pid` now, or None if there is none or it is a zombie."""
     start_time = process_start_time(pid)
     return None if start_time is None else ProcessIdentity(pid, start_time)
 
 
 def is_same_process_alive(identity: ProcessIdentity) -> bool:
-    """True while that very process runs."""
+    """Return whether exactly this process still runs."""
     return find_identity(identity.pid) == identity
 
 
 def process_tree(pid: int) -> list[ProcessIdentity]:
-    """The process `pid`, first, and all its descendants, with the rest of the session and group it leads.
+    """Return process `pid` first, then its descendants and the other processes of the session and group it leads.
 
-    Empty when there is no such process.
+    Empty if there is no such process.
     """
     root = find_identity(pid)
     if root is None:
@@ -61,14 +61,14 @@ def process_tree(pid: int) -> list[ProcessIdentity]:
 
 
 def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s: float) -> int:
-    """End a process, its descendants, its session and every process that bears the marker.
+    """End a process, its descendants, its session and every process that has the marker in its environment.
 
-    SIGTERM first; SIGKILL to whatever is left after `grace_s`. What they start meanwhile is ended too. Blocks for
-    `grace_s` and five seconds at most. Source: PANE-8.
+    Send SIGTERM first, and SIGKILL to those that are left after `grace_s`; processes that they start meanwhile are
+    ended too. Blocks for at most `grace_s` plus five seconds. Source: PANE-8.
 
     Args:
-        pid: Root of the tree, or None to go by the marker alone (the root is gone, its pid may be another's).
-        marker: Instance id and workspace key, as in `MARKER_VARIABLES`; both must be in a process's environment.
+        pid: The root of the tree, or None to use only the marker (the root has ended, and its pid may be reused).
+        marker: Instance id and workspace key, in the order of `MARKER_VARIABLES`; a process must have both.
         grace_s: Seconds to wait between the two signals.
 
     Returns:
@@ -90,9 +90,9 @@ def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s
 
 
 def end_marked(variable: str, value: str) -> None:
-    """Kill every process that was started with a variable of this value, and what they start meanwhile.
+    """Kill every process that was started with this value of a variable, and those that they start meanwhile.
 
-    For a program whose processes may have left its session and group. One that cleared its environment is not seen.
+    This finds processes of a program that left its session and group, but not one that cleared its environment.
     """
     spared = _spared()
     for _ in range(_KILL_ROUNDS):
@@ -113,10 +113,10 @@ def _has_variable(pid: int, variable: str, value: str) -> bool:
 
 
 def kill_child(process: asyncio.subprocess.Process) -> None:
-    """Send SIGKILL to a child that is not yet waited for. The caller waits for it.
+    """Send SIGKILL to a child that has not been waited for; the caller must wait for it.
 
-    Not `process.kill()`: that polls, and so reaps an ended child before asyncio's own watcher can (its exit code is
-    then lost, with a warning; Python 3.11).
+    `process.kill()` is not used: it polls, and so reaps an ended child before asyncio's own watcher can, which then
+    loses the exit code, with a warning (Python 3.11).
     """
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
@@ -124,9 +124,9 @@ def kill_child(process: asyncio.subprocess.Process) -> None:
 
 
 async def end_child(process: asyncio.subprocess.Process) -> None:
-    """Kill a child, read away what its pipes still hold, and wait for it.
+    """Kill a child, discard what its pipes still hold, and wait for it.
 
-    A cancellation takes effect afterwards, however many come: a child that is not waited for leaves its pipes open.
+    A cancellation takes effect only afterwards, because a child that is not waited for leaves its pipes open.
     """
     kill_child(process)
     cancelled: asyncio.CancelledError | None = None
@@ -144,13 +144,13 @@ async def _drain_and_wait(process: asyncio.subprocess.Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     for stream in (process.stdout, process.stderr):
-        # Without this the transports of the pipes would not see their end, and not close.
+        # Otherwise the pipes' transports would not see the end of the stream and would stay open.
         with contextlib.suppress(OSError):
             while stream is not None and await stream.read(_CHUNK_BYTES):
                 pass
     await process.wait()
     if process.stdin is not None:
-        # A write to a child that had gone is no news any more.
+        # A failed write to a child that has ended no longer matters.
         with contextlib.suppress(OSError):
             await process.stdin.wait_closed()
 
@@ -158,7 +158,7 @@ async def _drain_and_wait(process: asyncio.subprocess.Process) -> None:
 def _collect(
     known: set[ProcessIdentity], root: ProcessIdentity | None, marker: tuple[str, str] | None, spared: set[int]
 ) -> None:
-    """Add to `known` what has come since: the tree of the root and of everyone known, and those with the marker."""
+    """Add new processes to `known`: the trees of the root and of all known ones, and those with the marker."""
     if root is not None and is_same_process_alive(root):
         known.update(process_tree(root.pid))
     for identity in list(known):
@@ -170,7 +170,7 @@ def _collect(
 
 
 def _spared() -> set[int]:
-    """Pids that are never signalled: 1 and below, this process and its ancestors."""
+    """Return the pids that are never signalled: 0, 1, this process and its ancestors."""
     spared = {0, 1, os.getpid()}
     with contextlib.suppress(psutil.Error):
         spared.update(parent.pid for parent in psutil.Process().parents())
@@ -205,7 +205,7 @@ def _identities(pids: Iterable[int], skip: Iterable[int] = ()) -> list[ProcessId
 
 
 def _led_by(pid: int) -> list[int]:
-    """Every process whose session or process group bears the number `pid`."""
+    """Return the pids of all processes whose session or process group has the id `pid`."""
     members = []
     for other in psutil.pids():
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -215,7 +215,7 @@ def _led_by(pid: int) -> list[int]:
 
 
 def _bears(pid: int, marker: tuple[str, str]) -> bool:
-    """True if both marker variables are in the environment that the process was started with."""
+    """Return whether the process was started with both marker variables in its environment."""
     wanted = dict(zip(MARKER_VARIABLES, marker, strict=True))
     with contextlib.suppress(psutil.Error, OSError):
         if _HAS_PROC:

@@ -1,4 +1,4 @@
-"""Programs as subprocesses in sessions of their own: output and time bounded, and what they start ended with them."""
+"""Runs programs in sessions of their own: output and time are limited, and all processes they start are ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aegis_tui.ports.program import TAIL_BYTES, Bounds, ProgramResult
 _log = logging.getLogger(__name__)
 
 MARK = "AEGIS_PROGRAM"
-"""A variable that everything a program starts inherits, so that a process which left its session is found."""
+"""A variable that all processes of a program inherit, so that one that left the session is found."""
 
 _GRACE_S = 2.0
 _CHUNK_BYTES = 65536
@@ -28,7 +28,7 @@ _MIB = 1024 * 1024
 
 
 class SubprocessRunner:
-    """A `ProgramRunner` on asyncio subprocesses."""
+    """Implements the port `ProgramRunner` with asyncio subprocesses."""
 
     async def run(
         self,
@@ -48,7 +48,7 @@ class SubprocessRunner:
         async with _started(argv, cwd, environment, kept) as (process, drained):
             stopped = await _wait(process, kept, bounds, timeout_s)
             exit_code = process.returncode
-        # What left the session may hold the pipe open for ever: it is not waited for.
+        # A process that left the session may keep the pipe open for ever, so this does not wait for it.
         await asyncio.wait({drained}, timeout=_GRACE_S)
         drained.cancel()
         duration_s = time.monotonic() - started
@@ -57,7 +57,7 @@ class SubprocessRunner:
 
 
 async def _wait(process: asyncio.subprocess.Process, kept: _Kept, bounds: Bounds | None, timeout_s: float) -> str:
-    """Return when the program has ended, when its time is up, or when it went over a bound: which, in words."""
+    """Wait until the program has ended, its time is up, or it exceeded a bound; return which bound, in words, or ""."""
     ended = asyncio.create_task(process.wait())
     watchers: dict[asyncio.Task[str], None] = {asyncio.create_task(kept.wait_until_over()): None}
     if bounds and bounds.folders:
@@ -72,14 +72,14 @@ async def _wait(process: asyncio.subprocess.Process, kept: _Kept, bounds: Bounds
 
 async def _wait_for_disk(bounds: Bounds) -> str:
     size = await FolderMeter().wait_until_over(bounds.folders, bounds.disk_bytes)
-    return f"{size // _MIB} MiB lie in its worktree; {bounds.disk_bytes // _MIB} MiB are allowed (limits.disk_mb)"
+    return f"its worktree holds {size // _MIB} MiB; {bounds.disk_bytes // _MIB} MiB are allowed (limits.disk_mb)"
 
 
 @contextlib.asynccontextmanager
 async def _started(
     argv: Sequence[str], cwd: Path, environment: Mapping[str, str], kept: _Kept
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.Task[None]]]:
-    """The running program and the task that reads what it prints; at the end nothing of it runs any more."""
+    """Yield the running program and the task that reads its output; at the end, kill all its processes."""
     mark = secrets.token_hex(16)
     read_end, write_end = os.pipe()
     try:
@@ -109,7 +109,7 @@ async def _started(
 
 
 class _Kept:
-    """The beginning and the end of a stream; where a head is kept, a line between them says what is left out."""
+    """Keeps the start and the end of a stream; if a start is kept, a line between them says how much is left out."""
 
     def __init__(self, head_bytes: int, tail_bytes: int, limit_bytes: int | None) -> None:
         self._head_bytes, self._tail_bytes, self._limit_bytes = head_bytes, tail_bytes, limit_bytes
@@ -117,7 +117,7 @@ class _Kept:
         self._over = asyncio.Event()
 
     async def read(self, read_end: int) -> None:
-        """Take everything until every writer has closed, or until it is more than the limit."""
+        """Read until every writer has closed the pipe, or until the limit is exceeded."""
         loop = asyncio.get_running_loop()
         stream = asyncio.StreamReader()
         pipe = os.fdopen(read_end, "rb", buffering=0)
@@ -140,18 +140,18 @@ class _Kept:
             self._over.set()
 
     async def wait_until_over(self) -> str:
-        """Return once more than the limit was printed: that, in words."""
+        """Wait until more than the limit was printed; return that fact in words."""
         await self._over.wait()
         return f"it printed more than {(self._limit_bytes or 0) // _MIB} MiB (limits.output_mb)"
 
     def text(self) -> str:
-        """What is kept, as text."""
+        """Return the kept output as text."""
         gap = f"\n[{self._dropped} bytes left out]\n".encode() if self._dropped and self._head_bytes else b""
         return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
 
 
 async def _end_session(process: asyncio.subprocess.Process) -> None:
-    """End what is left of its group: first with SIGTERM, which a program may use to clean up."""
+    """End the rest of the program's group: first with SIGTERM, so that a program can clean up, then with SIGKILL."""
     try:
         with contextlib.suppress(ProcessLookupError, PermissionError, TimeoutError):
             os.killpg(process.pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Reads files of results, which a tested tree may have made anything; bounded in size and number."""
+"""Reads result files of checks; size and number are limited, because a tested tree may write anything there."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from aegis_tui.domain.qa.readers.base import Wanted
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Of one file, and of all of one command together."""
+"""The limit for one file, and for all files of one command together."""
 
 MAX_TEXT_BYTES = 1024 * 1024
 
 MAX_FILES = 2_000
 MAX_ENTRIES = 200_000
-"""Names of a worktree that are looked at; folders of dependencies are not entered."""
+"""How many names of a worktree are examined at most; folders of dependencies are skipped."""
 
 _NOT_ENTERED = frozenset({".git", "node_modules", ".venv", "venv", ".gradle", ".m2"})
 
 
 class LocalResultFiles:
-    """The `ResultFiles` port on this machine's file system."""
+    """Implements the port `ResultFiles` on the local file system."""
 
     def read_text(self, root: Path, name: str) -> str:
         """See `ResultFiles`."""
@@ -49,7 +49,7 @@ def _collect(wanted: Sequence[Wanted], root: Path, since_ns: int) -> Iterator[Re
 
 
 def _paths(wanted: Sequence[Wanted], root: Path) -> list[tuple[str, Path, str]]:
-    """The tool, a folder and a path in it of each file that may hold results."""
+    """Return the tool, a folder and a path below it for each file that may hold results."""
     own = [(item.tool, Path(item.pattern)) for item in wanted if item.pattern.startswith("/")]
     found = [(tool, path.parent, path.name) for tool, path in own]
     globs = [(item.tool, compile_glob(item.pattern)) for item in wanted if not item.pattern.startswith("/")]
@@ -75,7 +75,7 @@ def _matching(globs: Sequence[tuple[str, Glob]], root: Path) -> Iterator[tuple[s
 
 
 def _read(place: Path, name: str, room: int, since_ns: int) -> bytes | None:
-    """A regular file that is not larger than the room and not older than the command; None otherwise."""
+    """Return a regular file that fits into `room` and is not older than the command; else None."""
     with contextlib.suppress(OSError), UntrustedFolder(place) as folder, folder.open(name) as file:
         if file is not None and os.fstat(file.fileno()).st_mtime_ns >= since_ns:
             content = file.read(room + 1)

@@ -1,4 +1,4 @@
-"""Who may call, and where calls go: the map that the hub writes, read again whenever it changes."""
+"""Who may call and which server the calls go to: read from the map that the hub writes, again on each change."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from aegis_tui.errors import UsageError
 _LOG = logging.getLogger(__name__)
 
 PERSON = "person"
-"""The name that the person's own calls are counted under."""
+"""The name under which the person's own calls are counted."""
 
 
 class GatewayMap(NamedTuple):
-    """`gateway-map.json` in the runtime folder, mode 0600. Fields that a newer hub adds are passed over.
+    """The content of `gateway-map.json` in the runtime folder, mode 0600. Unknown fields of a newer hub are ignored.
 
-    Checked by hand: importing pydantic would take a third of the gateway's start.
+    Validated by hand, because importing pydantic would take a third of the gateway's start.
     """
 
     upstream: str = ""
-    """Base URL of the model server; empty before one is configured."""
+    """Base URL of the model server; empty if none is configured."""
     model: str | None = None
-    """Model for requests that name none; the server's first when None."""
+    """Model for requests that name none; None for the first one that the server lists."""
     instances: Mapping[str, str] = {}
-    """Hex sha256 of an instance's token → its agent id."""
+    """Hex SHA-256 of an instance's token → its agent id."""
     person: str | None = None
-    """Hex sha256 of the person's token."""
+    """Hex SHA-256 of the person's token."""
     upstream_token_file: Path | None = None
-    """Holds the key that the model server wants, if it wants one."""
+    """File with the model server's key; None if it needs none."""
 
 
 def parse_map(text: bytes) -> GatewayMap:
-    """The map in a file's text.
+    """Return the map in a file's content.
 
     Raises:
-        ValueError: It is not JSON, or a field has a value that does not fit.
-        UsageError: The upstream is no base URL.
+        ValueError: It is not a JSON object, or a field has a wrong value.
+        UsageError: The upstream is not a base URL.
     """
     fields = json.loads(text)
     if not isinstance(fields, dict):
         raise ValueError("not an object")
     upstream, instances = fields.get("upstream", ""), fields.get("instances", {})
     if not isinstance(upstream, str) or not isinstance(instances, dict):
-        raise ValueError("upstream or instances do not fit")
+        raise ValueError("upstream or instances has a wrong type")
     names = [fields.get(name) for name in ("model", "person", "upstream_token_file")]
     if not all(
         isinstance(value, str) for value in (*instances.values(), *(name for name in names if name is not None))
@@ -66,7 +66,7 @@ def parse_map(text: bytes) -> GatewayMap:
 
 
 class AccessMap:
-    """The newest readable map. A file that is gone or broken leaves the last one in force."""
+    """The newest valid map. If the file is missing or invalid, the last one stays in force."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -76,7 +76,7 @@ class AccessMap:
 
     @property
     def current(self) -> GatewayMap:
-        """The map in force now; costs one stat when nothing changed."""
+        """The map in force; costs one stat call if the file did not change."""
         try:
             status = self._path.stat()
         except OSError:
@@ -87,23 +87,23 @@ class AccessMap:
         return self._map
 
     def _load(self) -> bool:
-        """Take the map of the file; False where the file could not be read now, and is to be read again."""
+        """Load the map from the file; return False if it cannot be read at the moment and must be read again."""
         try:
             text = self._path.read_bytes()
-        except OSError as error:  # no descriptor may be free for the moment
+        except OSError as error:  # for example, no descriptor is free at the moment
             if not self._is_told:
-                _LOG.warning("the gateway map cannot be read, the last one stays: %s", error.strerror)
+                _LOG.warning("the gateway map cannot be read, the last one stays in force: %s", error.strerror)
             self._is_told = True
             return False
         self._is_told = False
         try:
             self._map = parse_map(text)
         except (ValueError, RecursionError, UsageError) as error:
-            _LOG.warning("the gateway map is not readable, the last one stays", extra={"reason": type(error).__name__})
+            _LOG.warning("the gateway map is not valid, the last one stays", extra={"reason": type(error).__name__})
         return True
 
     def find_caller(self, token: str) -> str | None:
-        """The agent id that a token stands for, `PERSON` for the person's, None for nobody's."""
+        """Return the agent id that a token belongs to, `PERSON` for the person's token, None for an unknown one."""
         if not token:
             return None
         current = self.current

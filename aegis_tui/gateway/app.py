@@ -1,4 +1,4 @@
-"""The gateway's routes. An ASGI application without a framework: nothing may stand between two tokens."""
+"""The gateway's routes. A plain ASGI application: a framework would delay each token of a stream."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class GatewayApp:
     """ASGI application of one workspace's gateway.
 
     Args:
-        access: Who may call, and where calls go.
+        access: Who may call, and which server the calls go to.
         upstream: Connections to the model server.
-        ledger: Where calls are counted.
-        most_calls: How many calls one caller may have under way.
+        ledger: Counts the calls.
+        most_calls: How many calls one caller may have running at once.
     """
 
     def __init__(self, access: AccessMap, upstream: Upstream, ledger: Ledger, most_calls: int = MOST_CALLS) -> None:
@@ -49,7 +49,7 @@ class GatewayApp:
         }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one exchange."""
+        """Serve one request."""
         if scope["type"] != "http":
             return
         request = Request(scope, receive, send)
@@ -73,7 +73,7 @@ class GatewayApp:
         caller = self._access.find_caller(request.token())
         if caller is None:
             hint = "send the content of AEGIS_TOKEN_FILE as bearer token or x-api-key"
-            raise Rejected(401, "token", "this token is nobody's", hint)
+            raise Rejected(401, "token", "this token belongs to no agent and not to the person", hint)
         handler = self._routes.get((request.method, request.path))
         if handler is None:
             known = any(path == request.path for _, path in self._routes)
@@ -102,9 +102,9 @@ class GatewayApp:
         await request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])
 
     async def _usage(self, request: Request, share: Share) -> None:
-        """Everybody's for the person and the hub, one's own for an instance; never over TCP."""
+        """Serve the usage: to the person and the hub that of all callers, to an instance its own; never over TCP."""
         if request.port is not None:
-            raise Rejected(404, "path", "usage is told on the unix socket only")
+            raise Rejected(404, "path", "usage is served on the unix socket only")
         await request.reply_json(200, {"agents": self._ledger.view(None if share.caller == PERSON else share.caller)})
 
     async def _meters(self, request: Request, _share: Share) -> None:

@@ -1,6 +1,6 @@
-"""How each API says that something went wrong, so that every agent program understands the gateway's refusals.
+"""Error bodies in the form of each API, so that every agent program understands the gateway's refusals.
 
-Sources: OpenAI and Anthropic API error objects, as vLLM 0.32 answers them.
+Sources: OpenAI and Anthropic API error objects, as vLLM 0.32 sends them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ RELAYED: dict[str, Dialect] = {
     "/v1/messages": "messages",
     "/v1/messages/count_tokens": "messages",
 }
-"""The paths that are passed on, and the dialect spoken there."""
+"""The paths whose requests are passed on, and the dialect of each."""
 
 
 def dialect_of(path: str) -> Dialect:
-    """The dialect of a path; chat for those that no API owns."""
+    """Return the dialect of a path; `chat` for paths that belong to no API."""
     return RELAYED.get(path, "chat")
 
 
@@ -33,14 +33,14 @@ def _type_of(status: int) -> str:
 
 
 def error_body(dialect: Dialect, status: int, *, code: str, message: str, hint: str = "") -> bytes:
-    """The JSON body of a refusal.
+    """Return the JSON body of a refusal.
 
     Args:
-        dialect: Who asks.
-        status: The HTTP status it goes with.
-        code: Stable, as in `AegisError.code`.
+        dialect: The API that the client uses.
+        status: The HTTP status of the response.
+        code: A stable code, as in `AegisError.code`.
         message: One sentence.
-        hint: The next step; left out when empty.
+        hint: What to do next; left out when empty.
     """
     said = f"{message}: {hint}" if hint else message
     error: dict[str, Any] = {"message": said, "type": _type_of(status), "code": code}
@@ -50,9 +50,9 @@ def error_body(dialect: Dialect, status: int, *, code: str, message: str, hint: 
 
 
 def stream_error(dialect: Dialect, *, code: str, message: str) -> bytes:
-    """The last event of a stream that broke; never a sign of a good end.
+    """Return the event that ends a broken stream; it can never be taken for a successful end.
 
-    The leading blank line ends whatever event was cut off.
+    The leading blank line ends the event that was cut off.
     """
     error = {"message": message, "type": "api_error", "code": code}
     if dialect == "chat":

@@ -1,7 +1,7 @@
-"""Unpacks answers that a server compressed although the gateway asks it not to.
+"""Decompresses answers that a server compressed although the gateway asked it not to.
 
-Some reverse proxies compress whatever passes. The gateway counts tokens and watches for the end of a stream, so it has
-to read what it passes on, and clients are told no encoding.
+Some reverse proxies compress everything. The gateway must read what it passes on, because it counts tokens and watches
+for the end of a stream; its clients always get uncompressed bytes.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from aegis_tui.domain.prompt import inert
 from aegis_tui.errors import ModelMalformed
 
 _PIECE_BYTES = 256 * 1024
-"""A compressed chunk can hold a thousand times its size: it is unpacked in pieces, each counted by who reads them."""
+"""Limit of one decompressed part: a chunk can expand a thousandfold, and the reader limits the sum of the parts."""
 _EITHER_HEADER = zlib.MAX_WBITS | 32
-"""Takes the header of gzip and that of zlib, which `deflate` stands for (RFC 9110, 8.4.1.2)."""
+"""Accept both the gzip header and the zlib header; `deflate` means the latter (RFC 9110, 8.4.1.2)."""
 
 
 async def unpacked(chunks: AsyncIterator[bytes], encoding: bytes, base_url: str) -> AsyncIterator[bytes]:
-    """The bytes behind a Content-Encoding, as they come.
+    """Yield the body without its Content-Encoding, as it arrives.
 
     Args:
-        chunks: The body as it came.
-        encoding: The header's value; empty when absent.
-        base_url: Of the server, for messages.
+        chunks: The body as it was received.
+        encoding: The value of the Content-Encoding header; empty if there is none.
+        base_url: The server's base URL, for messages.
 
     Raises:
-        ModelMalformed: An encoding that is not known, or bytes that are not in it.
+        ModelMalformed: The encoding is unknown, or the body is not valid in it.
     """
     name = encoding.decode("latin-1").strip().lower()
     if name in ("", "identity"):

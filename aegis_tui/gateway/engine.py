@@ -1,6 +1,6 @@
-"""What the model server says about itself: its models, its health, its meters. Asked at most every 2 s.
+"""What the model server reports about itself: models, health, metrics. It is asked at most every 2 s.
 
-However many clients ask, one question is under way at a time and its answer serves all of them.
+Only one request of each kind runs at a time, and its answer serves all clients that asked in the meantime.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Meters = dict[str, float | int | None]
 
 
 def upstream_key(access: AccessMap) -> Headers:
-    """The header that the model server wants, read anew each time; empty when it wants none.
+    """Return the authorization header for the model server, with the key read anew; empty if it needs no key.
 
     Raises:
-        Rejected: 503, `model.key`: the key file is not usable. The client is not told where it is.
+        Rejected: The key file is not usable (503, `model.key`). The client does not learn its path.
     """
     path = access.current.upstream_token_file
     if path is None:
@@ -47,7 +47,7 @@ def upstream_key(access: AccessMap) -> Headers:
 
 
 class Engine:
-    """The model server as `GET /healthz` and `GET /v1/meters` show it."""
+    """The data about the model server that `GET /healthz` and `GET /v1/meters` show."""
 
     def __init__(self, access: AccessMap, upstream: Upstream) -> None:
         self._access = access
@@ -59,11 +59,11 @@ class Engine:
         self._meters: tuple[str, Meters, float] = ("", {}, 0.0)
 
     async def model(self) -> str | None:
-        """The model for requests that name none."""
+        """Return the model for requests that name none; None if it is not known."""
         return self._access.current.model or next(iter(await self._find_models() or []), None)
 
     async def endpoints(self) -> list[dict[str, Any]]:
-        """Contract 9: url, model and health of each endpoint."""
+        """Return url, model and health of each endpoint (contract 9)."""
         current = self._access.current
         if not current.upstream:
             return []
@@ -72,10 +72,10 @@ class Engine:
         return [{"url": current.upstream, "model": model, "healthy": models is not None}]
 
     async def meters(self) -> Meters:
-        """Contract 9: running, waiting, kv_cache, prefix_hit_rate, tokens_per_s, ttft_s.
+        """Return running, waiting, kv_cache, prefix_hit_rate, tokens_per_s and ttft_s (contract 9).
 
         Returns:
-            None for what the server does not say; empty when it does not answer.
+            None for each value that the server does not report; an empty dict if it does not answer.
         """
         async with self._meters_lock:
             base_url, meters, at_s = self._meters
@@ -102,7 +102,7 @@ class Engine:
         return {**still, **moving._asdict()}
 
     async def _find_models(self) -> list[str] | None:
-        """Names of the models served now; None when the server does not answer."""
+        """Return the names of the models that the server lists; None if it does not answer."""
         async with self._health_lock:
             base_url, models, at_s = self._models
             current = self._access.current.upstream
@@ -114,7 +114,7 @@ class Engine:
             return models
 
     async def _get(self, base_url: str, url: str) -> bytes | None:
-        """The body of a 200 answer; None for all else."""
+        """Return the body of an answer with status 200; None in all other cases."""
         if not base_url:
             return None
         try:

@@ -1,6 +1,6 @@
-"""Who used how much: totals per instance, and one line a call in `logs/model-calls.jsonl` (LLM-8).
+"""Usage of the model server: totals per instance, and one line per call in `logs/model-calls.jsonl` (LLM-8).
 
-A line holds numbers and names, never a prompt, an answer or a token. Totals survive the process: they are folded
+A line holds numbers and names, never a prompt, an answer or a token. The totals survive a restart: they are computed
 from the file at start.
 """
 
@@ -24,7 +24,7 @@ _ROTATE_AT_BYTES = 16 * 1024 * 1024
 
 @dataclass
 class Totals:
-    """One instance's calls so far. Sums of seconds; divide by the counts."""
+    """The calls of one instance so far. Times are sums in seconds: divide by the counts for means."""
 
     requests: int = 0
     errors: int = 0
@@ -37,7 +37,7 @@ class Totals:
     latency_sum_s: float = 0.0
 
     def add(self, line: dict[str, Any]) -> None:
-        """Count one line of the log."""
+        """Add one line of the log to the totals."""
         self.requests += 1
         self.errors += line.get("error") is not None
         self.prompt_tokens += int(line.get("prompt_tokens", 0))
@@ -49,7 +49,7 @@ class Totals:
             self.ttft_count += 1
 
     def view(self) -> dict[str, Any]:
-        """As `GET /v1/usage` shows it: means where there is something to divide."""
+        """Return the totals as `GET /v1/usage` shows them, with mean times, None before the first call."""
         return {
             "requests": self.requests,
             "errors": self.errors,
@@ -64,7 +64,7 @@ class Totals:
 
 @dataclass
 class Call:
-    """One call while it runs."""
+    """One running call."""
 
     agent_id: str
     route: str
@@ -73,23 +73,23 @@ class Call:
     usage: TokenUsage = field(default_factory=TokenUsage)
     status: int = 0
     error: str | None = None
-    """A stable code (`upstream.lost`, `cancelled`, `http.404`); None for a good end."""
+    """A stable code (`upstream.lost`, `cancelled`, `http.404`); None after success."""
     ttft_s: float | None = None
     started_s: float = field(default_factory=time.monotonic)
     is_whole: bool = False
-    """The server has said that its answer is complete: a client that hangs up then has what it asked for."""
+    """Whether the server's answer is complete; if so, a client that disconnects has received what it asked for."""
 
     def first_byte(self) -> None:
-        """Note that the first byte of the answer went out."""
+        """Store the time to the first byte, when the first byte of the answer was sent."""
         if self.ttft_s is None:
             self.ttft_s = round(time.monotonic() - self.started_s, 5)
 
 
 class Ledger:
-    """Totals in memory, lines on disk. Losing the disk loses lines, never a call.
+    """Keeps totals in memory and writes lines to disk. If the disk fails, lines are lost, but calls still succeed.
 
     Args:
-        path: The log file; its folder is made.
+        path: The log file; its folder is created.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,7 +102,7 @@ class Ledger:
 
     @property
     def running(self) -> int:
-        """How many calls run now."""
+        """How many calls are running."""
         return sum(totals.running for totals in self._totals.values())
 
     def begin(self, call: Call) -> None:
@@ -110,7 +110,7 @@ class Ledger:
         self._totals[call.agent_id].running += 1
 
     def finish(self, call: Call) -> None:
-        """Count a call that was begun as over, and write its line."""
+        """Count a call that `begin` counted as finished, and write its line."""
         totals = self._totals[call.agent_id]
         totals.running -= 1
         line = {
@@ -129,12 +129,12 @@ class Ledger:
         self._append(json.dumps(line).encode() + b"\n")
 
     def view(self, agent_id: str | None = None) -> dict[str, Any]:
-        """Totals per instance; only one's own when `agent_id` is given."""
+        """Return the totals per instance; only those of `agent_id` if it is given."""
         names = sorted(self._totals) if agent_id is None else [agent_id]
         return {name: self._totals[name].view() for name in names}
 
     def to_prometheus(self) -> str:
-        """The counters in Prometheus text format 0.0.4."""
+        """Return the counters in Prometheus text format 0.0.4."""
         kinds = {"requests": "counter", "errors": "counter", "running": "gauge"}
         kinds |= dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens"), "counter")
         lines: list[str] = []
@@ -178,7 +178,7 @@ class Ledger:
                     self._count(text)
 
     def _count(self, text: bytes) -> None:
-        """Count one line read back; a torn one is passed over."""
+        """Add one line of the file to the totals; an incomplete line is logged and skipped."""
         try:
             line = json.loads(text)
             self._totals[str(line["agent_id"])].add(line)

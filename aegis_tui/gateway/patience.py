@@ -1,7 +1,7 @@
-"""How long, and how many at once, connections may keep the gateway waiting that are nobody's call (SEC-3).
+"""Limits the time and number of connections that do not belong to a call (SEC-3).
 
-A connection is nobody's before its token is known and after its answer: an agent that opens many, sends slowly or
-leaves answers unread takes the places of its own oldest ones, and not the descriptors that calls need.
+That is a connection whose token is not known yet, or whose call has been answered. An agent that opens many, sends
+slowly or does not read answers loses its own oldest connections and cannot use up the descriptors that calls need.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from aegis_tui.sdk.strangers import Strangers
 
 PATIENCE_S = 75.0
-"""Longer than a body may take, so that a slow one is told so."""
+"""How long such a connection is kept, in seconds: longer than a body may take, so that a slow client gets its 408."""
 MOST_STRANGERS = 512
 SETTLE = "aegis.settle"
-"""In the scope of an exchange: called once it is known whose it is."""
+"""Key in the ASGI scope of a function to call once the request is known to come from a valid caller."""
 
 
 class PatientProtocol(H11Protocol):
-    """uvicorn's HTTP protocol, which ends connections that are nobody's call for too long."""
+    """uvicorn's HTTP protocol, extended to close connections that do not belong to a call for too long."""
 
     fresh: Strangers
-    """Have not said yet whose they are."""
+    """Connections without a valid token so far."""
     idle: Strangers
-    """Have had an answer; apart, so that many answers do not push out who has just come."""
+    """Connections whose request was answered; counted separately, so that they do not evict new connections."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Take the connection, and wait for its request."""
+        """Accept a connection and start to wait for its request; called by uvicorn."""
         super().connection_made(transport)
         self.fresh.wait_for(transport, PATIENCE_S)
 
     def handle_events(self) -> None:
-        """Read on; the exchange that begins, if one does, may say that it is somebody's."""
+        """Handle received data; if a request begins, put the function `SETTLE` into its scope; called by uvicorn."""
         before = self.cycle
         super().handle_events()
         if self.cycle is not None and self.cycle is not before:
             cast(dict[str, Any], self.cycle.scope)[SETTLE] = self._settle
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, as long as for the first."""
+        """Wait for the next request as long as for the first; called by uvicorn."""
         self._settle()
         if not self.transport.is_closing():
             self.idle.wait_for(self.transport, PATIENCE_S)
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection that is closed: nobody waits for it any more; called by uvicorn."""
+        """Stop to wait for a connection that was closed; called by uvicorn."""
         self._settle()
         super().connection_lost(exc)
 
@@ -58,7 +58,7 @@ class PatientProtocol(H11Protocol):
 
 
 def protocol(most_fresh: int, most_idle: int) -> type[PatientProtocol]:
-    """The HTTP protocol of one server, with how many connections of each kind it bears."""
+    """Return the HTTP protocol class of one server, with the number of connections of each kind that may wait."""
 
     class Served(PatientProtocol):
         fresh = Strangers(most_fresh)

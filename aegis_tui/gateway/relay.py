@@ -1,7 +1,7 @@
-"""Passes one model call on and its answer back, byte for byte, and counts on the side.
+"""Passes a model call on and its answer back, byte by byte, and counts tokens along the way.
 
-A stream that breaks ends in an error event, never in a sign of success. A client that hangs up ends the call on the
-server, so that no engine works for nobody.
+A broken stream ends with an error event, never with a sign of success. When the client disconnects, the call is
+cancelled on the server, so that the engine does not work for nothing.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _REQUEST_HEADERS = frozenset({b"accept", b"content-type", b"anthropic-version", 
 _ANSWER_HEADERS = frozenset({b"content-type", b"cache-control", b"x-request-id", b"request-id", b"retry-after"})
 _EVENT_STREAM = b"text/event-stream"
 _VAGUE_TYPES = frozenset({b"", b"text/plain", b"application/octet-stream"})
-"""What servers say of a stream that do not name its type."""
+"""Content types that some servers send with a stream instead of `text/event-stream`."""
 _ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 _CLOSING_S = 5.0
-"""How long the connection to the model server may take to be given back after the last byte."""
+"""How long releasing the connection to the model server may take after the last byte, in seconds."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request body as it goes out."""
+    """A request body in the form in which it is sent."""
 
     body: bytes
     model: str
@@ -42,7 +42,7 @@ class Prepared:
 
 
 class Relay:
-    """Model calls of all dialects."""
+    """Relays model calls of all dialects."""
 
     def __init__(self, access: AccessMap, upstream: Upstream, engine: Engine, ledger: Ledger) -> None:
         self._access = access
@@ -51,10 +51,10 @@ class Relay:
         self._ledger = ledger
 
     async def run(self, request: Request, share: Share) -> None:
-        """Serve one call to its end, or to the client's.
+        """Serve one call until it is complete or the client disconnects.
 
         Raises:
-            Rejected: Before the first byte of an answer.
+            Rejected: The call failed before the first byte of an answer was sent.
         """
         base_url = self._access.current.upstream
         if not base_url:
@@ -92,12 +92,12 @@ class Relay:
 
 
 async def until_gone(request: Request, work: Coroutine[Any, Any, None], call: Call) -> None:
-    """Run the work; cancel it when the client hangs up before it has the whole answer."""
+    """Run the work; cancel it if the client disconnects before the whole answer was sent."""
     working = asyncio.create_task(work)
     gone = asyncio.create_task(request.wait_until_gone())
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        if request.is_complete:  # what is left is to give the connection back
+        if request.is_complete:  # only the connection must still be released
             await asyncio.wait((working,), timeout=_CLOSING_S)
     finally:
         is_cut = not working.done() and not request.is_complete
@@ -118,11 +118,11 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> 
             try:
                 await request.write(chunk, more=True)
             finally:
-                tap.feed(chunk)  # also when the client takes the end of the answer and hangs up at once
+                tap.feed(chunk)  # even if the client disconnects right after the end of the answer
                 call.is_whole = tap.ended_well
             call.first_byte()
     except ModelUnavailable:
-        if not tap.ended_well:  # else only the end of the body is missing, and the answer is whole
+        if not tap.ended_well:  # else the answer is complete and only the end of the body is missing
             raise
     tap.end()
     if not tap.ended_well and _media_type(answer) == _EVENT_STREAM and _ends_with_connection(answer):
@@ -131,7 +131,7 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> 
 
 
 async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> None:
-    """Pass a body on in one piece; a refusal without the key that was refused, which some servers repeat."""
+    """Pass a body on at once; in an error the key is replaced, because some servers repeat the key they refuse."""
     parts: list[bytes] = []
     size_bytes = 0
     async for chunk in answer.chunks():
@@ -150,7 +150,7 @@ async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, s
 
 
 async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialect) -> None:
-    """Say that the server is lost, in the way that the client can still hear."""
+    """Report to the client that the server failed: by an error status, or by an error event if the answer has begun."""
     if not request.is_answered:
         call.status, call.error = 502, error.code
         raise Rejected(502, error.code, error.message, error.hint) from error
@@ -160,7 +160,7 @@ async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialec
 
 
 def _is_stream(answer: UpstreamAnswer, *, asked: bool) -> bool:
-    """Whether to pass an answer on as it comes: it says that it is a stream, or was to be one and says nothing else."""
+    """Return whether to pass an answer on as a stream: it is one, or one was requested and its type is vague."""
     return _media_type(answer) == _EVENT_STREAM or (asked and _media_type(answer) in _VAGUE_TYPES)
 
 
@@ -174,15 +174,15 @@ def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
 
 
 def _ends_with_connection(answer: UpstreamAnswer) -> bool:
-    """Whether only the end of the connection marks the end of the body (RFC 9112, 6.3), which a crash does too."""
+    """Return whether only the end of the connection marks the end of the body, as after a crash (RFC 9112, 6.3)."""
     return not answer.header(b"transfer-encoding") and not answer.header(b"content-length")
 
 
 def parse_fields(raw: bytes) -> dict[str, Any]:
-    """The fields of a request body.
+    """Return the fields of a request body.
 
     Raises:
-        Rejected: 400: not a JSON object in UTF-8.
+        Rejected: The body is not a JSON object in UTF-8 (400).
     """
     try:
         fields = json.loads(raw.decode("utf-8"))
@@ -198,13 +198,13 @@ def _needs_model(fields: dict[str, Any]) -> bool:
 
 
 def prepare_body(raw: bytes, fields: dict[str, Any], *, dialect: Dialect, model: str | None) -> Prepared:
-    """The body to send: as it came, with the model filled in and token counts asked for where they are missing.
+    """Return the body to send, with the model and the request for token counts added where they are missing.
 
     Args:
-        raw: The body as it came; sent unchanged when nothing is missing.
+        raw: The body as received; sent unchanged if nothing is missing.
         fields: The same, parsed.
-        dialect: Chat streams count tokens only when asked (`stream_options.include_usage`).
-        model: For requests that name none; None leaves them as they are.
+        dialect: Chat streams report token counts only on request (`stream_options.include_usage`).
+        model: The model for requests that name none; None adds nothing.
     """
     stream = fields.get("stream") is True
     added: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""One HTTP exchange as ASGI gives it, and the checks that come before anything else is looked at.
+"""One HTTP exchange over ASGI, and the checks that come before everything else.
 
 Source: ASGI HTTP specification 2.4.
 """
@@ -19,15 +19,15 @@ Send = Callable[[Message], Awaitable[None]]
 
 BODY_LIMIT_BYTES = 32 * 1024 * 1024
 UPSTREAM_HEADER = b"x-aegis-upstream"
-"""On every answer that is passed on: the model server's base URL, for messages to a person."""
+"""Header of every answer that is passed on: the model server's base URL, for messages to a person."""
 REFUSED_HEADER = b"x-aegis-refused"
-"""On every answer of the gateway's own that refuses: the refusal's code."""
+"""Header of every refusal by the gateway itself: the refusal's code."""
 Headers = Sequence[tuple[bytes, bytes]]
 _BODY_DEADLINE_S = 60.0
 
 
 class Rejected(Exception):
-    """A request that ends here with a status and an error in its dialect."""
+    """The gateway refuses a request, with a status and an error in the request's dialect."""
 
     def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class Rejected(Exception):
 
 
 class Request:
-    """One exchange. Header names are lower-case; values are Latin-1 (RFC 9110, 5.5)."""
+    """One exchange: request and answer. Header names are lower-case; values are Latin-1 (RFC 9110, 5.5)."""
 
     def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -48,20 +48,20 @@ class Request:
         self.headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in self.raw_headers}
         server = scope.get("server")
         self.port: int | None = server[1] if server else None
-        """The TCP port it came in at; None on the unix socket."""
+        """The TCP port that received it; None for the unix socket."""
         self.is_answered = False
         self.is_complete = False
-        """All of the answer was handed over: a client that hangs up now has what it asked for."""
+        """Whether the whole answer was sent; if so, a client that disconnects has what it asked for."""
         self.settle: Callable[[], None] = scope.get(SETTLE, lambda: None)
-        """Says that this exchange is known to be somebody's, and counted as such."""
+        """Call it once the caller is known: the connection's waiting time ends, as the call is counted from then on."""
         self._receive = receive
         self._send = send
 
     def check_origin(self) -> None:
-        """Refuse what a page in a browser sends, and names that a foreign name server pointed here.
+        """Refuse requests from web pages, and requests to a foreign host name that resolves to this machine.
 
         Raises:
-            Rejected: 403.
+            Rejected: It is such a request (403).
         """
         own = {f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]")}
         origin = self.headers.get("origin")
@@ -71,20 +71,20 @@ class Request:
             raise Rejected(403, "host", "this host name is not the gateway's")
 
     def token(self) -> str:
-        """The bearer token or API key; empty when there is none."""
+        """Return the bearer token or API key; empty if there is none."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token:
             return token.strip()
         return self.headers.get("x-api-key", "").strip()
 
     async def body(self, take: Callable[[int], None] = lambda size_bytes: None) -> bytes:
-        """The whole body.
+        """Read and return the whole body.
 
         Args:
-            take: Told of every part that has come; may refuse it.
+            take: Called with the size of each received part; may raise `Rejected`.
 
         Raises:
-            Rejected: 413 over 32 MiB, 408 when it takes too long, 400 when the client went away.
+            Rejected: 413: over 32 MiB; 408: it took longer than 60 s; 400: the client disconnected.
         """
         declared = self.headers.get("content-length", "0")
         if declared.isdecimal() and int(declared) > BODY_LIMIT_BYTES:
@@ -111,30 +111,30 @@ class Request:
                 return b"".join(parts)
 
     async def wait_until_gone(self) -> None:
-        """Return when the client has hung up. Only after the body was read."""
+        """Return when the client has disconnected. Call it only after the body was read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Send the head of the answer."""
+        """Send the status and headers of the answer."""
         self.is_answered = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, chunk: bytes, *, more: bool) -> None:
-        """Send the next bytes; waits when the client reads slowly."""
+        """Send the next bytes of the body; wait while the client reads slowly."""
         self.is_complete = not more
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
     async def reply(
         self, status: int, body: bytes, content_type: bytes = b"application/json", *, headers: Headers = ()
     ) -> None:
-        """Send a whole answer."""
+        """Send a complete answer."""
         length = str(len(body)).encode()
         await self.start(status, [(b"content-type", content_type), (b"content-length", length), *headers])
         await self.write(body, more=False)
 
     async def reply_json(self, status: int, value: Any) -> None:
-        """Send a JSON answer."""
+        """Send a complete answer with a JSON body."""
         await self.reply(status, json.dumps(value).encode())
 
     async def reject(self, error: Rejected) -> None:

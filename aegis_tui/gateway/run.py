@@ -1,7 +1,7 @@
-"""The gateway as a process: its sockets, its sign of life, its end.
+"""The gateway as a process: its sockets, the file that announces it, and its end.
 
-One per runtime folder. It outlives the hub. It ends on SIGTERM, when the folder it serves is gone, or when the hub has
-been gone for so long that the agents it served have ended too.
+One runs per runtime folder. It outlives the hub. It ends on SIGTERM or SIGINT, when its `gateway.json` is gone, or when
+the hub has been gone for so long that the agents have ended too.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _FOLDER_CHECK_S = 2.0
 _GRACE_S = 2
 _ORPHAN_S = 600.0
 _AFTER_AGENTS_S = 20.0
-"""Agents end AEGIS_ORPHAN_S after their hub; the gateway waits this much longer, at most, for their last words."""
+"""Agents end AEGIS_ORPHAN_S after their hub; the gateway waits at most this much longer for their last calls."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that says when it is ready and leaves signals to us."""
+    """A uvicorn server that reports when it is ready, and leaves signals to our handlers."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -58,15 +58,15 @@ class _Server(uvicorn.Server):
 
 
 def run_gateway(runtime: Path, state: Path) -> None:
-    """Serve until SIGTERM, SIGINT, or until the runtime folder's `gateway.json` is gone.
+    """Serve until SIGTERM or SIGINT, until `gateway.json` is gone, or until the hub has been gone for too long.
 
     Args:
-        runtime: Owner-only folder with `gateway-map.json`; `gateway.sock` and `gateway.json` appear there.
-        state: Calls are logged in its `logs` folder.
+        runtime: Owner-only folder with `gateway-map.json`; `gateway.sock` and `gateway.json` are created there.
+        state: Calls are logged in its folder `logs`.
 
     Raises:
-        Refused: The runtime folder is not the owner's alone.
-        Unavailable: Another gateway serves it, or a socket cannot be had.
+        Refused: Other users can access the runtime folder.
+        Unavailable: Another gateway runs for this folder, or a socket cannot be opened.
     """
     _check_private(runtime)
     with _only_one(runtime / "gateway.lock"):
@@ -116,16 +116,16 @@ async def _serve(runtime: Path, state: Path) -> None:
 
 
 def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayApp, type[PatientProtocol]]:
-    """The application and its protocol, with limits that the descriptors of this process allow."""
+    """Return the application and its protocol class, with limits that the process's open-file limit allows."""
     descriptors = raise_descriptor_limit()
     most_strangers = min(MOST_STRANGERS, descriptors // 8)
-    most_calls = min(MOST_CALLS, descriptors // 16)  # a call takes two: the caller's and the model server's
+    most_calls = min(MOST_CALLS, descriptors // 16)  # a call needs two descriptors: one on each side
     app = GatewayApp(AccessMap(runtime / "gateway-map.json"), upstream, ledger, most_calls)
     return app, protocol(most_strangers, most_strangers)
 
 
 async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledger: Ledger) -> None:
-    """End the server when nobody can find it any more, or when its hub is gone for good and no call runs."""
+    """Stop the server when its gateway.json is gone or another's, or when the hub is gone for good and no call runs."""
     orphan_s = float(os.environ.get("AEGIS_ORPHAN_S") or _ORPHAN_S)
     limit_s = orphan_s + min(orphan_s, _AFTER_AGENTS_S)
     loop = asyncio.get_running_loop()
@@ -143,12 +143,12 @@ async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledg
 def _check_private(runtime: Path) -> None:
     status = runtime.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise Refused(f"{runtime} is open to others", hint=f"chmod 700 {runtime}", code="runtime.mode")
+        raise Refused(f"other users can access {runtime}", hint=f"chmod 700 {runtime}", code="runtime.mode")
 
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
-    """Hold the lock that a gateway holds for its life; the system frees it with the process."""
+    """Hold the lock that a gateway holds while it runs; the system releases it when the process ends."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -162,7 +162,7 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def listen_tcp(port: int) -> socket.socket:
-    """Listen on loopback: on the port of the gateway before, which agents may still know, or on any free one."""
+    """Listen on loopback: on the port of the previous gateway, which agents may still use, or else on any free port."""
     for candidate in dict.fromkeys((port, 0)):
         # asyncio sets TCP_NODELAY only where the protocol is named; without it tokens wait 20 ms for an ACK (measured).
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -178,7 +178,7 @@ def listen_tcp(port: int) -> socket.socket:
 
 
 def _listen_unix(path: Path) -> socket.socket:
-    """Listen on the unix socket, owner-only from its first moment. The lock says that an old one is dead."""
+    """Listen on the unix socket, usable only by the owner from the start. An old socket is dead: we hold the lock."""
     if len(os.fsencode(path)) >= _SOCKET_PATH_LIMIT_BYTES:
         raise Unavailable(f"{path} is too long for a socket", hint="set XDG_RUNTIME_DIR to a short folder")
     path.unlink(missing_ok=True)
@@ -193,7 +193,7 @@ def _listen_unix(path: Path) -> socket.socket:
 
 
 def _publish(runtime: Path, url: str) -> None:
-    """Write `gateway.json` at once and owner-only."""
+    """Write `gateway.json` in one step, readable only by the owner."""
     facts = {
         "pid": os.getpid(),
         "start_time": process_start_time(os.getpid()),

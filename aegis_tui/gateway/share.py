@@ -1,4 +1,4 @@
-"""How much one caller may have under way at once, so that no agent takes the gateway from the others (SEC-3)."""
+"""Limits the running calls of each caller, so that no agent blocks the gateway for the others (SEC-3)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from aegis_tui.gateway.request import Rejected
 
 MOST_CALLS = 256
 MOST_BYTES = 128 * 1024 * 1024
-"""Of the bodies of those calls, which are kept until each has its answer."""
+"""Limit of the bodies of one caller's running calls together, which stay in memory until the answer is complete."""
 
 
 @dataclass
 class Share:
-    """What one call takes of its caller's share."""
+    """One call's part of its caller's limits."""
 
     caller: str
     held: Counter[str]
     size_bytes: int = 0
 
     def take(self, size_bytes: int) -> None:
-        """Note that more of the body has come.
+        """Count more bytes of the call's body.
 
         Raises:
-            Rejected: 429: the calls of this caller hold more than they may.
+            Rejected: The bodies of this caller's running calls are too large together (429).
         """
         self.size_bytes += size_bytes
         self.held[self.caller] += size_bytes
@@ -35,10 +35,10 @@ class Share:
 
 
 class Shares:
-    """Counts what is under way, by caller.
+    """Counts the running calls and their bytes, per caller.
 
     Args:
-        most_calls: How many calls one caller may have under way.
+        most_calls: How many calls one caller may have running at once.
     """
 
     def __init__(self, most_calls: int = MOST_CALLS) -> None:
@@ -48,10 +48,10 @@ class Shares:
 
     @contextlib.contextmanager
     def hold(self, caller: str) -> Iterator[Share]:
-        """One call, from before its body is read to its end.
+        """Count one call while the block runs: from before its body is read until it ends.
 
         Raises:
-            Rejected: 429: too many are under way.
+            Rejected: The caller has too many running calls (429).
         """
         if self._calls[caller] >= self._most:
             raise Rejected(429, "limit", f"{self._most} calls are under way", "wait for an answer")

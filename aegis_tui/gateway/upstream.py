@@ -1,7 +1,7 @@
 """Connections to the model server: pooled, streamed, and only to addresses that were checked (LLM-7).
 
-The check sits where the connection is made, so a redirect, a changed map or a second answer of a name server cannot
-go around it.
+The check is made where the connection is opened, so that a redirect, a changed map or a second, different answer of a
+name server cannot bypass it.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _CONNECT_TIMEOUT_S = 5.0
 _WRITE_TIMEOUT_S = 60.0
 _POOL_TIMEOUT_S = 30.0
 _KEEPALIVE_S = 4.0
-"""Below the 5 s after which uvicorn, and so vLLM, closes an idle connection under our feet."""
+"""Shorter than the 5 s after which uvicorn, and so vLLM, closes an idle connection."""
 _REASON_CHARS = 300
 SMALL_BYTES = 4 << 20
-"""Far more than any list of models or page of metrics; as much as those who ask the gateway take."""
+"""Far more than any list of models or page of metrics needs; the gateway's own clients accept as much."""
 _BYTES = re.compile(r"bytearray\(b('.*'|\".*\")\)", re.DOTALL)
-"""How h11 shows what is not HTTP."""
+"""How h11 shows received bytes that are not HTTP."""
 _HUNG_UP = (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError)
 _FAILURES = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
 
 
 class PinnedBackend(httpcore.AsyncNetworkBackend):
-    """Looks a host up once per connection, checks all its addresses, and connects to one of those."""
+    """Resolves a host once per connection, checks all its addresses, and connects to one of them."""
 
     def __init__(self) -> None:
         self._inner = httpcore.AnyIOBackend()
@@ -54,8 +54,8 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first checked address that answers.
 
         Raises:
-            Refused: `boundary.endpoint`.
-            ModelUnavailable: The name is not known.
+            Refused: An address is outside the allowed network (`boundary.endpoint`).
+            ModelUnavailable: The name is unknown.
             httpcore.ConnectError: No address answers.
         """
         addresses = await resolve(host)
@@ -84,7 +84,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
 @dataclass(frozen=True)
 class UpstreamAnswer:
-    """An answer whose head is here and whose body is on its way."""
+    """An answer whose headers have been received and whose body is still arriving."""
 
     base_url: str
     status: int
@@ -92,15 +92,15 @@ class UpstreamAnswer:
     _response: httpcore.Response
 
     def header(self, name: bytes) -> bytes:
-        """A header's value, lower-cased names; empty when absent."""
+        """Return the value of a header, given its lower-case name; empty if there is none."""
         return next((value for key, value in self.headers if key.lower() == name), b"")
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, cut where the network cut it, without the encoding that a server put around it.
+        """Yield the body as it arrives, in the network's parts, decompressed.
 
         Raises:
-            ModelUnavailable: The server went away before the end.
-            ModelMalformed: An encoding that cannot be read.
+            ModelUnavailable: The server disconnected before the end.
+            ModelMalformed: The encoding is unknown or invalid.
         """
         with _as_unavailable(self.base_url, "stopped in the middle of an answer"):
             body = unpacked(self._response.aiter_stream(), self.header(b"content-encoding"), self.base_url)
@@ -108,10 +108,10 @@ class UpstreamAnswer:
                 yield chunk
 
     async def whole(self) -> bytes:
-        """The whole of a small body: a list of models, a page of metrics.
+        """Return a whole small body: a list of models, a page of metrics.
 
         Raises:
-            ModelUnavailable: As `chunks`, or it is larger than `SMALL_BYTES`.
+            ModelUnavailable: The server disconnected before the end, or the body is larger than `SMALL_BYTES`.
         """
         body = bytearray()
         async for chunk in self.chunks():
@@ -123,10 +123,10 @@ class UpstreamAnswer:
 
 
 class Upstream:
-    """One pool for all calls, and another one for those over TLS, made when the first of them is.
+    """Connection pools: one for plain HTTP, one for TLS; each is created when it is first needed.
 
     Args:
-        idle_timeout_s: How long the server may say nothing, before the first byte or between two.
+        idle_timeout_s: How long the server may send nothing, before the first byte or between two.
     """
 
     def __init__(self, *, idle_timeout_s: float = 300.0) -> None:
@@ -144,22 +144,22 @@ class Upstream:
         body: bytes = b"",
         timeout_s: float | None = None,
     ) -> AsyncIterator[UpstreamAnswer]:
-        """Send a request; leaving the block early ends it on the server too.
+        """Send a request; if the block is left early, the call ends on the server too.
 
-        A server may close an idle connection in the moment a request goes out on it; such a request is sent again on
-        another connection (RFC 9112, 9.3.1: a model call changes nothing on the server, so it may be).
+        A server may close an idle connection at the moment when a request is sent on it; such a request is sent again
+        on another connection (RFC 9112, 9.3.1; this is allowed because a model call changes nothing on the server).
 
         Args:
             method: `GET` or `POST`.
-            base_url: The endpoint, for messages.
+            base_url: The endpoint's base URL, for messages.
             url: The full URL.
-            headers: Sent as they are, besides host and length.
+            headers: Sent unchanged, in addition to host and length.
             body: The request body.
-            timeout_s: Instead of the idle timeout.
+            timeout_s: Replaces the idle timeout, in seconds.
 
         Raises:
             ModelUnavailable: The server does not answer.
-            Refused: `boundary.endpoint`.
+            Refused: An address is outside the allowed network (`boundary.endpoint`).
         """
         timeouts = {
             "connect": min(_CONNECT_TIMEOUT_S, timeout_s or _CONNECT_TIMEOUT_S),
@@ -193,7 +193,7 @@ class Upstream:
                     raise
 
     def _pool(self, request: httpcore.Request) -> httpcore.AsyncConnectionPool:
-        """The pool for a request; reading the certificates of the system takes 60 ms, which most servers need not."""
+        """Return the pool for a request. Without TLS no certificates are loaded, which would take 60 ms."""
         has_tls = request.url.scheme != b"http"
         if has_tls not in self._pools:
             self._pools[has_tls] = httpcore.AsyncConnectionPool(

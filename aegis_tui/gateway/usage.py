@@ -1,4 +1,4 @@
-"""Counts tokens beside a stream, without holding a byte of it back."""
+"""Counts the tokens of a stream while it passes, without delaying a byte."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 _LINE_LIMIT_BYTES = 8 * 1024 * 1024
 _LINE_END = re.compile(rb"[\r\n]")
 _FINISHED = re.compile(rb'"(?:finish_reason|done_reason)"\s*:\s*"')
-"""A chat completion is whole once the server says why it stopped; not every server sends `[DONE]` after that."""
+"""A chat completion is complete once the server names the reason why it stopped; not all send `[DONE]` after it."""
 _GOOD_ENDS = frozenset(
     {
         b"data: [DONE]",
@@ -26,17 +26,17 @@ _GOOD_ENDS = frozenset(
 
 @dataclass
 class TokenUsage:
-    """What a call cost, as the server counted it; the last word of a stream wins."""
+    """The tokens of a call as the server counted them; in a stream, later values replace earlier ones."""
 
     prompt_tokens: int = 0
-    """Prompt tokens, those from the cache included."""
+    """Prompt tokens, including those from the cache."""
     completion_tokens: int = 0
     """Generated tokens."""
     cached_tokens: int = 0
     """Prompt tokens that the server had in its prefix cache."""
 
     def note(self, body: Any) -> None:
-        """Take the usage out of an answer or a stream event of any dialect; whatever else it is, is passed over."""
+        """Read the usage from an answer or a stream event of any dialect; ignore everything else."""
         if not isinstance(body, dict):
             return
         for holder in (body, body.get("response"), body.get("message")):
@@ -61,17 +61,17 @@ class TokenUsage:
 
 
 class StreamTap:
-    """Reads the events of a server-sent stream that passes by. Source: WHATWG HTML, 9.2."""
+    """Reads the events of a server-sent event stream that passes by. Source: WHATWG HTML, 9.2."""
 
     def __init__(self, usage: TokenUsage) -> None:
         self._usage = usage
         self._rest = b""
         self._is_skipping = False
         self.ended_well = False
-        """Whether the server said that the answer is complete."""
+        """Whether the server has marked the answer as complete."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes, cut anywhere."""
+        """Read the next bytes, split at any place."""
         lines = _LINE_END.split(self._rest + chunk)
         self._rest = lines.pop()
         if self._is_skipping and lines:
@@ -84,7 +84,7 @@ class StreamTap:
             self._is_skipping = True
 
     def end(self) -> None:
-        """Take what came after the last line end, when the body has ended."""
+        """Read the text after the last line end; call it when the body has ended."""
         if not self._is_skipping:
             self._read(self._rest)
         self._rest = b""
@@ -97,7 +97,7 @@ class StreamTap:
 
 
 def parse_json(text: bytes) -> Any:
-    """The value, or None when it is not JSON."""
+    """Return the parsed value, or None if the text is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -99,7 +99,7 @@ async def test_one_that_ends_before_it_serves_is_told_with_its_log(paths: Worksp
     with pytest.raises(Unavailable) as caught:
         await gateway.serve(*NOWHERE)
     assert "gateway.log" in caught.value.hint
-    assert "is open to others" in (paths.state_dir / "logs" / "gateway.log").read_text()
+    assert "other users can access" in (paths.state_dir / "logs" / "gateway.log").read_text()
 
 
 async def test_the_map_names_the_key_file_and_a_key_kept_for_the_gateway_goes_with_it(paths: WorkspacePaths) -> None:

@@ -1,1 +1,1 @@
-"""Kinds of agents that can be dispatched, and how they are found."""
+"""The kinds of agents that can be started, and how they are found."""

@@ -1,7 +1,7 @@
-"""Which kinds of agents there are: the one that ships, and those of other packages by their entry points.
+"""The available kinds of agents: the built-in one, and those that other packages register as entry points.
 
 A package adds a kind by an entry point of the group `aegis_tui.agent_kinds`: its name is the kind, its value the class.
-Beside the module of the class lies a TOML file of the same name: title, programs, install. Names and files are read
+A TOML file beside the class's module, with the same name, holds title, programs and install. Names and files are read
 without importing anything; the class is imported when an instance of that kind is started.
 """
 
@@ -27,7 +27,7 @@ from aegis_tui.ports.agent_kind import AgentKind, KindFacts
 GROUP = "aegis_tui.agent_kinds"
 _NATIVE_FILE = Path(__file__).with_name("native.toml")
 _NAME = re.compile(r"[a-z][a-z0-9]{0,31}\Z")
-"""A kind becomes part of agent ids (`CODEX-w01`), whose parts are divided by `-`."""
+"""A kind becomes part of agent ids (`CODEX-w01`), whose parts are separated by `-`."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,21 +41,21 @@ class _KindFile(BaseModel):
 
 
 def installed_kinds() -> tuple[str, ...]:
-    """The names of all kinds, the one that ships first."""
+    """Return the names of all kinds, the built-in one first."""
     return (NATIVE, *sorted(_added()))
 
 
 def describe_kinds() -> tuple[KindFacts, ...]:
-    """What is known of every kind, in the order of `installed_kinds`; imports nothing."""
+    """Return the facts about every kind, in the order of `installed_kinds`; imports nothing."""
     added = _added()
     return (_read(NATIVE, _NATIVE_FILE), *(_facts(added[name]) for name in sorted(added)))
 
 
 def check_kind(name: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Pass over a kind that can be started here, as far as can be known without importing it.
+    """Check that a kind can be started here, as far as that is possible without importing it.
 
     Raises:
-        UsageError: There is no kind of that name, its TOML file does not fit, or a program is not on PATH.
+        UsageError: There is no such kind, its TOML file is not valid, or a program is not on PATH.
     """
     facts = next((item for item in describe_kinds() if item.name == name), None)
     if facts is None:
@@ -69,10 +69,10 @@ def check_kind(name: str, environ: Mapping[str, str] = os.environ) -> None:
 
 
 def find_kind(name: str) -> AgentKind:
-    """The kind of that name.
+    """Return the kind of that name.
 
     Raises:
-        UsageError: As `check_kind`; or its class cannot be imported or made.
+        UsageError: `check_kind` refuses it, or its class cannot be imported or created.
     """
     check_kind(name)
     if name == NATIVE:
@@ -80,7 +80,7 @@ def find_kind(name: str) -> AgentKind:
     entry = _added()[name]
     try:
         kind: AgentKind = entry.load()()
-    except (Exception, SystemExit) as error:  # another package's code: whatever it raises ends this instance alone
+    except (Exception, SystemExit) as error:  # foreign code: whatever it raises must affect only this instance
         _log.exception("an agent kind cannot be used", extra={"aegis_kind": name})
         words = f"the agent kind {name} cannot be used: {type(error).__name__}: {error}"
         raise UsageError(words, f"look at the package that has {entry.value}", is_certain=True) from error
@@ -88,7 +88,7 @@ def find_kind(name: str) -> AgentKind:
 
 
 def _added() -> dict[str, EntryPoint]:
-    """The kinds of other packages; a name that is no name, or that ships, is left out."""
+    """Return the kinds of other packages; invalid names and the name of the built-in kind are skipped."""
     entries = {entry.name: entry for entry in entry_points(group=GROUP)}
     return {name: entry for name, entry in entries.items() if _NAME.match(name) and name != NATIVE}
 
@@ -113,5 +113,5 @@ def _read(name: str, path: Path) -> KindFacts:
     except FileNotFoundError:
         return KindFacts(name, "", fault=f"there is no file {path}")
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
-        return KindFacts(name, "", fault=f"{path} does not fit: {error}")
+        return KindFacts(name, "", fault=f"{path} is not valid: {error}")
     return KindFacts(name, file.title, file.programs, file.install)

@@ -8,14 +8,14 @@ from aegis_tui.ports.agent_kind import Launch
 
 
 class NativeAgent:
-    """As `aegis_tui.ports.agent_kind.AgentKind`. It takes prompts from the hub and reports its state to it."""
+    """The built-in agent, an `AgentKind`. It receives prompts from the hub and reports its state to it."""
 
     def argv(self, launch: Launch) -> list[str]:
-        """The package's own module; `-P`, because it starts in a folder whose `json.py` must not be imported."""
+        """Return the command. `-P` is needed because it starts in a folder whose `json.py` must not be imported."""
         return [sys.executable, "-P", "-m", "aegis_tui.agent"]
 
     def environment(self, launch: Launch) -> dict[str, str]:
-        """Where the model server, the role files and the shared text are."""
+        """Return the variables that name the model server, the role files and the shared context file."""
         return {
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
