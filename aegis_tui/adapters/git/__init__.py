@@ -1,1 +1,1 @@
-"""Git by its own program: the only place that runs `git` or imports GitPython."""
+"""Access to git through the `git` program. Only this package runs `git` or imports GitPython."""

@@ -1,4 +1,4 @@
-"""The folders that stand for worktrees inside the common git folder, and our notes in them. Plain files, no git."""
+"""The folders of worktrees inside the common git folder, and our records in them. Reads and writes plain files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from aegis_tui.sdk.untrusted_folder import UntrustedFolder, read_file
 RECORD_NAME = "aegis.json"
 
 PROTECTED_FILES = (RECORD_NAME, "commondir", "config.worktree", "gitdir", "locked")
-"""What no commit writes in a worktree's own git folder, and what would lead git elsewhere."""
+"""Files in a worktree's own git folder that commits do not write and that could redirect git: read-only for agents."""
 
 LOCK_PREFIX = "aegis-tui"
 SCRATCH_LOCK = f"{LOCK_PREFIX} scratch"
-"""How the lock reason of every worktree of ours starts."""
+"""Lock reason of scratch worktrees; that of every worktree of ours starts with `LOCK_PREFIX`."""
 
 _INCLUDE_MARK = "# aegis-tui guard"
 _MAX_BYTES = 1 << 20
@@ -27,21 +27,21 @@ _MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What was noted when a worktree was complete."""
+    """What is recorded once a worktree is complete."""
 
     instance: str
     """Empty for a scratch worktree."""
     base_oid: str
     branch: str | None
     private: Path | None = None
-    """Where the instance has its own copies of git's folders (`adapters/git/private.py`); None without a sandbox."""
+    """Folder of the instance's own copies of git's folders (`adapters/git/private.py`); None without a sandbox."""
 
 
 class AdminFolders:
-    """The worktrees' own git folders of one repository.
+    """The git folders of one repository's worktrees.
 
     Args:
-        common_dir: Its common git folder.
+        common_dir: The repository's common git folder.
     """
 
     def __init__(self, common_dir: Path) -> None:
@@ -49,7 +49,7 @@ class AdminFolders:
         self._home = common_dir / "worktrees"
 
     def find(self, path: Path) -> Path | None:
-        """The folder of the worktree at `path`, whole or not."""
+        """Return the git folder of the worktree at `path`, complete or not, or None."""
         wanted = path.resolve()
         for admin in self._home.glob("*"):
             text = _read(admin, "gitdir").rstrip("\n")
@@ -58,10 +58,10 @@ class AdminFolders:
         return None
 
     def get(self, path: Path) -> Path:
-        """As `find`, for a worktree that must be there.
+        """Return the git folder of the worktree at `path`.
 
         Raises:
-            GitError: There is none.
+            GitError: There is no worktree at `path`.
         """
         admin = self.find(path)
         if admin is None:
@@ -69,20 +69,20 @@ class AdminFolders:
         return admin
 
     def find_complete(self, path: Path) -> Path | None:
-        """The folder of a worktree that was made to its end and still has its files."""
+        """Return the git folder of the worktree at `path` if it was completed and still has its files, else None."""
         admin = self.find(path)
         return admin if admin is not None and read_record(admin) is not None and path.is_dir() else None
 
     def has_records(self) -> bool:
-        """True while a worktree of ours is there."""
+        """Return whether the repository has a completed worktree of ours."""
         return any(self._home.glob(f"*/{RECORD_NAME}"))
 
     def cut_off(self) -> list[Path]:
-        """Folders of ours that were made before git noted where their worktree is."""
+        """Return our git folders whose creation was interrupted before git recorded where the worktree is."""
         return [admin for admin in self._home.glob("*") if not (admin / "gitdir").exists() and is_reserved(admin)]
 
     def drop(self, admin: Path | None) -> None:
-        """Forget one worktree; blocking. Never prunes, which would forget the person's missing ones as well."""
+        """Delete the git folder of one worktree; blocking. Never prunes, as that affects the person's ones too."""
         if admin is None:
             return
         put_aside(admin, self._common_dir)
@@ -91,24 +91,24 @@ class AdminFolders:
             self._home.rmdir()
 
     def is_stray(self, path: Path) -> bool:
-        """True if the folder at `path` says it is a worktree of this repository, which knows nothing of it."""
+        """Return whether the folder at `path` claims to be a worktree of this repository, which does not know it."""
         target = _read(path, ".git").removeprefix("gitdir: ").strip()
         return bool(target) and Path(target).parent.resolve() == self._home.resolve()
 
 
 def is_reserved(admin: Path) -> bool:
-    """True if a worktree is locked by us; git writes the lock before anything else."""
+    """Return whether the worktree has a lock of ours; git writes the lock before anything else."""
     return _read(admin, "locked").startswith(LOCK_PREFIX)
 
 
 def is_scratch(admin: Path) -> bool:
-    """True if it is a scratch worktree's, also one that was cut off in the making."""
+    """Return whether it belongs to a scratch worktree, even to one whose creation was interrupted."""
     record = read_record(admin)
     return not record.instance if record else _read(admin, "locked").strip() == SCRATCH_LOCK
 
 
 def read_record(admin: Path) -> Record | None:
-    """Our note, or None where the worktree is unfinished or not ours."""
+    """Return our record, or None if the worktree is not complete or not ours."""
     try:
         plain = json.loads(_read(admin, RECORD_NAME))
         private = plain.get("private")
@@ -119,7 +119,7 @@ def read_record(admin: Path) -> Record | None:
 
 
 def write_record(admin: Path, record: Record) -> None:
-    """Note that a worktree is complete, and lock it.
+    """Record that a worktree is complete, and lock it.
 
     Raises:
         OSError: It cannot be written.
@@ -133,16 +133,16 @@ def write_record(admin: Path, record: Record) -> None:
 
 
 def note_private(admin: Path, private: Path) -> None:
-    """Note where the instance of a complete worktree has its own copies of git's folders."""
+    """Record the folder of the instance's own copies in the record of a complete worktree."""
     if record := read_record(admin):
         write_record(admin, replace(record, private=private))
 
 
 def mend_link(path: Path, admin: Path) -> None:
-    """Make the worktree's `.git` file point to its own git folder.
+    """Repair the worktree's `.git` file so that it points to its own git folder.
 
     Raises:
-        Refused: A repository stands in its place.
+        Refused: There is a repository in its place.
     """
     wanted = f"gitdir: {admin}\n"
     with UntrustedFolder(path) as folder:
@@ -155,9 +155,9 @@ def mend_link(path: Path, admin: Path) -> None:
 
 
 def include_settings(admin: Path, settings: Path) -> None:
-    """Let a worktree's configuration end with a settings file; other settings in it stay.
+    """Include a settings file at the end of a worktree's configuration; other settings in it are kept.
 
-    A file that says so already is left alone: replacing it would take away the read-only mount over it in a sandbox.
+    If that is so already, the file is not replaced: that would remove the read-only mount over it in a sandbox.
     """
     text = _read(admin, "config.worktree")
     block = f"{_INCLUDE_MARK}\n[include]\n\tpath = {quote_config(str(settings))}\n"
@@ -168,5 +168,5 @@ def include_settings(admin: Path, settings: Path) -> None:
 
 
 def _read(folder: Path, name: str) -> str:
-    """A small file of a folder that an agent without a sandbox can write; empty for anything else."""
+    """Return a small file of a folder that an agent without a sandbox can write; empty for anything else."""
     return (read_file(folder / name, limit=_MAX_BYTES) or b"").decode("utf-8", "surrogateescape")

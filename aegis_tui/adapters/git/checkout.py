@@ -1,4 +1,4 @@
-"""The person's checkout: what is checked out and how it stands. Never changes it, its index included."""
+"""The person's checkout: its branch, commit and state. Never changes it, nor its index."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class _Head:
 
 
 class Checkout:
-    """The checkout a repository was opened from.
+    """The checkout from which the repository was opened.
 
     Args:
-        place: Where it is.
+        place: The paths of the repository.
         objects: Reads the repository.
     """
 
@@ -60,16 +60,16 @@ class Checkout:
         for branch in ("aegis", f"aegis/{run}"):
             if await self._objects.resolve(f"refs/heads/{branch}") is not None:
                 raise Refused(
-                    f"a branch named {branch} stands where the branches of the run go",
+                    f"the branch {branch} has a name that the run needs for its own branches",
                     f"git branch -m {branch} {branch.replace('/', '-')}-old",
                     code="preflight.branch",
                 )
 
     async def identity(self) -> tuple[str, str]:
-        """The person's name and address.
+        """Return the person's name and email address.
 
         Raises:
-            Refused: git knows none.
+            Refused: git has no name or no email address configured.
         """
         name, email = await self._objects.config("user.name"), await self._objects.config("user.email")
         if not name or not email:
@@ -77,7 +77,7 @@ class Checkout:
         return name, email
 
     async def head_oid(self) -> str | None:
-        """The commit checked out, or None."""
+        """Return the commit that is checked out, or None if there is none."""
         if self._place.git_dir == self._place.common_dir:
             return await self._objects.resolve("HEAD")
         return await self._objects.resolve(f"worktrees/{self._place.git_dir.name}/HEAD")
@@ -91,11 +91,11 @@ class Checkout:
 
 
 def _read_head(place: Discovery) -> _Head:
-    """Branch, in its written form (contract 3), and case rule, by GitPython; blocking.
+    """Read the branch, in its written form (contract 3), and the case rule through GitPython; blocking.
 
-    git itself is asked, because GitPython's own readers take every name and setting for UTF-8.
+    The git program itself is asked, because GitPython's own readers decode every name and setting as UTF-8.
     """
-    # Imported late: GitPython looks for the git program while it is imported, and fails where there is none.
+    # Imported late: GitPython searches for the git program on import, and fails if there is none.
     import git
 
     try:
@@ -108,7 +108,7 @@ def _read_head(place: Discovery) -> _Head:
 
 
 def _asked(repo: Any, *question: str) -> str:
-    """What git answers, one line; empty where it has no answer."""
+    """Return git's answer, one line; empty if it has none."""
     _, answer, _ = repo.git.execute(
         ["git", *question], with_extended_output=True, with_exceptions=False, stdout_as_string=False
     )

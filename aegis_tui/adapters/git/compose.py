@@ -1,6 +1,6 @@
-"""Composition: pieces onto the working ref, and the one squash commit, without any worktree (GIT-5).
+"""Composition: merges pieces onto the working ref and writes the one squash commit, without a worktree (GIT-5).
 
-A commit here is a function of its inputs, so that a step repeated after a crash gives the commit it gave before.
+A commit depends only on its inputs, so that a step repeated after a crash produces the same commit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Composer:
         runner: Runs git in the common folder.
         objects: Reads the repository.
         merges: Merges commits.
-        checkout: Says who the person is.
+        checkout: Provides the person's name and email address.
     """
 
     def __init__(self, runner: GitRunner, objects: Objects, merges: Merges, checkout: Checkout) -> None:
@@ -95,8 +95,8 @@ class Composer:
 
 def _moved(ref: str, expect: str | None, current: str | None) -> Conflict:
     return Conflict(
-        f"{ref} stands at {current or 'nothing'}, not at {expect or 'nothing'}",
-        "read the ref again and repeat the step on what it names now",
+        f"{ref} points to {current or 'nothing'}, not to {expect or 'nothing'}",
+        "read the ref again and repeat the step with its new value",
         code="ref.moved",
         ref=ref,
         expected=expect,

@@ -1,4 +1,4 @@
-"""What stands a repository in the way of a run, looked at once before any work. Reads only."""
+"""Finds conditions of a repository that would hinder a run; checked once before any work. Only reads."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _PLAIN_PROGRAM = re.compile(r"[\w./+@-]+\Z")
 
 
 class Condition:
-    """Looks at one repository.
+    """Examines one repository.
 
     Args:
-        place: Where it is.
+        place: The paths of the repository.
         runner: Runs git in its common folder.
     """
 
@@ -48,7 +48,7 @@ class Condition:
         )
 
     async def checkout_bytes(self) -> int:
-        """How much one checkout takes on the disk; 0 in a partial clone, where asking would fetch."""
+        """Return the size of one checkout on disk, in bytes; 0 in a partial clone, where asking would fetch objects."""
         if await self._promisor() is not None:
             return 0
         rows = (await self._runner.run("ls-tree", "-r", "-l", "-z", "--full-tree", await self._head())).fields()
@@ -56,7 +56,7 @@ class Condition:
         return sum(int(size) for size in sizes if size.isdigit())
 
     async def filter_programs(self) -> tuple[Path, ...]:
-        """Programs of filters that are named by their path; a sandbox has to show them for a commit to work."""
+        """Return the filter programs that are given by their path; a sandbox must show them so that commits work."""
         words = (word for _, command in (await self._filter_commands()).values() for word in _words(command))
         paths = (Path(word) for word in words if word.startswith("/"))
         return tuple(dict.fromkeys(path for path in paths if path.is_file() and os.access(path, os.X_OK)))
@@ -75,7 +75,7 @@ class Condition:
         return {name: value for name, _, value in pairs}
 
     async def _filter_commands(self) -> dict[str, tuple[bool, str]]:
-        """By filter name: whether it is required, and the command that a checkout or a commit runs."""
+        """Return per filter name whether it is required, and the command that a checkout or commit runs."""
         settings = await self._settings(r"^filter\..*\.(clean|smudge|process|required)$")
         names = dict.fromkeys(key.partition(".")[2].rpartition(".")[0] for key in settings)
         found = {}
@@ -96,7 +96,7 @@ class Condition:
                 yield MissingFilter(name, program, example)
 
     async def _filtered_file(self, name: str) -> str | None:
-        """A tracked file that goes through that filter."""
+        """Return a tracked file that uses the filter, or None."""
         if self._place.is_bare or not re.fullmatch(r"[\w-]+", name):
             return None
         runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)
@@ -115,7 +115,7 @@ class Condition:
         return None
 
     async def _partial(self) -> PartialClone | None:
-        """A partial clone that lacks files of HEAD, and what its remote says."""
+        """Return a partial clone that lacks objects of HEAD, with its remote's error if there is one; else None."""
         if (remote := await self._promisor()) is None:
             return None
         walk = ("rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", await self._head())
@@ -134,7 +134,7 @@ class Condition:
 
 
 def program_of(command: str) -> str | None:
-    """The program that a filter's command starts with; None where only a shell could tell."""
+    """Return the program at the start of a filter's command; None if only a shell could find it."""
     words = _words(command)
     return words[0] if words and _PLAIN_PROGRAM.match(words[0]) else None
 
@@ -154,7 +154,7 @@ def _is_runnable(program: str, root: Path) -> bool:
 
 
 def alternates_of(common_dir: Path) -> list[Path]:
-    """Object stores that a repository borrows from, and theirs in turn. Source: gitrepository-layout(5)."""
+    """Return the object stores that a repository borrows from, directly or not. Source: gitrepository-layout(5)."""
     found: dict[Path, None] = {}
     waiting = [common_dir / "objects"]
     while waiting:
@@ -173,7 +173,7 @@ def alternates_of(common_dir: Path) -> list[Path]:
 
 
 def _closed(common_dir: Path) -> list[Path]:
-    """Folders that commits, branches and worktrees are written into, and that cannot be written."""
+    """Return the folders that commits, branches and worktrees are written to but that we cannot write."""
     names = ("", "objects", "refs", "refs/heads", "logs", "logs/refs/heads", "worktrees")
     folders = [*(common_dir / name for name in names), *sorted((common_dir / "objects").glob("[0-9a-f][0-9a-f]"))]
     return [path for path in folders if path.is_dir() and not os.access(path, os.W_OK | os.X_OK)]

@@ -1,4 +1,4 @@
-"""What git says of a commit and of a tree, for reports and detection. Works in repositories of either hash."""
+"""Reads facts about a commit and a tree, for reports and detection. Works with SHA-1 and SHA-256 repositories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TRAILERS = "%(trailers:only,unfold,separator=%x00,key_value_separator=%x01)"
 
 
 async def describe_commit(common_dir: Path, oid: str) -> CommitSeen:
-    """Subject, number of changed files, and trailers of a commit, read from the repository.
+    """Return subject, number of changed files, and trailers of a commit (keys `subject`, `files`, `trailers`).
 
     Raises:
         GitError: There is no such commit.
@@ -33,7 +33,7 @@ async def describe_commit(common_dir: Path, oid: str) -> CommitSeen:
 
 
 async def list_files(common_dir: Path, oid: str) -> dict[str, str]:
-    """Path, in its written form, and blob id of every file of a commit.
+    """Return the blob id of every file of a commit, by its path in written form.
 
     Raises:
         GitError: There is no such commit.

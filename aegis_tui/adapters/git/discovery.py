@@ -1,4 +1,4 @@
-"""Where a repository is, and the key of its workspace (contract 1). No walking up folders by ourselves: git does it."""
+"""Finds a repository's paths and its workspace's key (contract 1), by asking git."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from aegis_tui.errors import GitUnavailable
 from aegis_tui.sdk.discovery import no_repository
 
 MINIMUM_VERSION = (2, 38)
-"""The first git whose `merge-tree` writes trees."""
+"""The first git version whose `merge-tree` writes trees."""
 
 _KEY_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """Where a repository's parts are; all paths absolute and real."""
+    """The paths of a repository; all are absolute, with links resolved."""
 
     root: Path
-    """The top folder of the checkout; of a bare repository its git folder."""
+    """The top folder of the checkout; for a bare repository, its git folder."""
     common_dir: Path
     git_dir: Path
     """The checkout's own git folder: `common_dir`, or a folder in its `worktrees`."""
@@ -31,15 +31,15 @@ class Discovery:
 
 
 def workspace_key(common_dir: Path) -> str:
-    """The key of the workspace whose repository has that common git folder (contract 1)."""
+    """Return the key of the workspace whose repository has this common git folder (contract 1)."""
     return hashlib.sha256(bytes(common_dir.resolve())).hexdigest()[:_KEY_LENGTH]
 
 
 async def discover(path: Path) -> Discovery:
-    """Find the repository that `path` is in, from any of its worktrees or from a bare one.
+    """Find the repository that contains `path`, from any of its worktrees; it may be bare.
 
     Raises:
-        GitUnavailable: There is no git, it is too old, or `path` is in no repository.
+        GitUnavailable: git is missing or too old, or `path` is in no repository.
     """
     if not is_folder(path):
         raise GitUnavailable(f"there is no folder {path}", "name a folder inside a git repository")

@@ -1,4 +1,4 @@
-"""What the environment of an agent says to git: no prompt, no credential, no remote (GIT-6)."""
+"""The git settings in an agent's environment: no prompt, no credential, no remote (GIT-6)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping
 
 REMOTE_PROTOCOLS = ("file", "git", "ssh", "http", "https", "ext")
-"""Every way git knows to reach another repository."""
+"""All protocols that git can use to reach another repository."""
 
 
 def agent_git_environment() -> dict[str, str]:
-    """Variables for an agent's process, under which no git it starts can reach another repository or ask for a secret.
+    """Return variables for an agent's process that keep its git from reaching other repositories or asking for secrets.
 
-    Its author identity is not among them: the guard of its worktree sets that, so that a test of the project that
-    makes repositories of its own still commits as whom it says.
+    They do not set the author: the guard of its worktree does, so that a test of the project that creates its own
+    repositories still commits under the author that it sets.
     """
     settings = {"credential.helper": "", "core.askPass": "", "gc.auto": "0", "maintenance.auto": "false"}
     numbered = {
@@ -35,9 +35,10 @@ def agent_git_environment() -> dict[str, str]:
 
 
 def absolute_search_path(text: str) -> str:
-    """A PATH without its relative folders.
+    """Return a PATH without its relative folders.
 
-    A program is started in a worktree, and would be looked for there: `node_modules/.bin` is the agent's to fill.
+    A program is started in a worktree and would be searched there, in folders that the agent can fill
+    (`node_modules/.bin`).
     """
     return os.pathsep.join(folder for folder in text.split(os.pathsep) if folder.startswith("/")) or os.defpath
 
@@ -59,7 +60,7 @@ _LISTS = frozenset(
         "NODE_PATH",
     }
 )
-"""Variables that list places from which a program loads code as it starts."""
+"""Variables with a list of places from which a program loads code when it starts."""
 
 _PLACES = frozenset(
     {
@@ -77,16 +78,16 @@ _PLACES = frozenset(
         "GIT_EXEC_PATH",
     }
 )
-"""Variables that name one place: of settings, of code, or of what is written."""
+"""Variables with one place: of settings, of code, or of output."""
 
 _INHERITED_GIT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
 _CUT = re.compile(r"[: ]")
 
 
 def without_relative_places(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the folders that a program would look for where it is started.
+    """Return the environment without places that are relative to the folder in which a program starts.
 
-    That is a worktree, which is the agent's to fill. An empty part of a list means that folder too, as in
+    That folder is a worktree, which the agent can fill. An empty part of a list means that folder too, as in
     `LD_LIBRARY_PATH=:/opt/lib`. Sources: ld.so(8), git(1), dyld(1).
     """
     kept: dict[str, str] = {}
@@ -102,17 +103,17 @@ def without_relative_places(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _absolute_parts(name: str, value: str) -> str:
-    """The parts that do not depend on where a program is started; a preloaded name without `/` is the system's."""
+    """Return the parts that do not depend on the start folder; a preloaded name without `/` is a system library."""
     if name in ("LD_PRELOAD", "LD_AUDIT"):
         return ":".join(part for part in _CUT.split(value) if part and ("/" not in part or part.startswith("/")))
     return ":".join(part for part in value.split(":") if part.startswith(("/", "$ORIGIN/", "${ORIGIN}/")))
 
 
 def outside_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a git of ours sees of an environment: nothing that points it elsewhere or that is looked for in a worktree.
+    """Return the environment for our own git commands: nothing that redirects git or is searched in a worktree.
 
     Args:
-        environ: The process's own.
+        environ: The environment of this process.
     """
     kept = {name: value for name, value in environ.items() if not name.startswith("GIT_") or name in _INHERITED_GIT}
     return {"PATH": os.defpath, **without_relative_places(kept)}

@@ -1,9 +1,9 @@
-"""Programs that git starts for the content of a file: filters. None is started for content that an agent could write.
+"""Filters: programs that git starts for the content of a file. None is started for content that an agent can write.
 
 A filter runs in the worktree, as the person, outside every sandbox: `scripts/clean.py` would be the agent's program,
-and `python3 -m nbstripout` imports what lies in the folder it is started in. So hub and watcher switch all of them off
-where an agent works, and check out an agent's commit over the person's, so that unchanged files are as the person's
-filters made them. Source: gitattributes(5), filter.
+and `python3 -m nbstripout` imports what is in the folder where it starts. So hub and watcher switch off all filters
+where an agent works. An agent's commit is checked out over the person's, so that unchanged files have the content that
+the person's filters gave them. Source: gitattributes(5), filter.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from aegis_tui.adapters.git.objects import Objects
 from aegis_tui.adapters.git.run import GitRunner
 
 LIST_FILTERS = ("config", "-z", "--name-only", "--get-regexp", r"^filter\.")
-"""The git command that names the settings of filters; exit status 1 is none."""
+"""The git command that lists the names of filter settings; exit status 1 means that there are none."""
 
 _OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 
 
 def switched_off(settings: Iterable[str]) -> dict[str, str]:
-    """The environment under which no filter starts a program.
+    """Return environment variables under which no filter starts a program.
 
     Args:
-        settings: Their names as git lists them: `filter.<name>.clean`.
+        settings: The names of the filter settings as git lists them: `filter.<name>.clean`.
     """
     names = dict.fromkeys(setting.removeprefix("filter.").rpartition(".")[0] for setting in settings)
     pairs = [(f"filter.{name}.{key}", value) for name in names if name for key, value in _OFF.items()]
@@ -37,7 +37,7 @@ def _numbered(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 class Filters:
-    """The filters that the person has set up for one repository.
+    """The filters that the person has configured for one repository.
 
     Args:
         runner: Runs git in the common folder.
@@ -48,11 +48,11 @@ class Filters:
         self._runner, self._objects = runner, objects
 
     async def off(self) -> dict[str, str]:
-        """The environment under which git starts none of them; empty where there is none."""
+        """Return environment variables under which git starts none of them; empty if there are none."""
         return switched_off((await self._runner.run(*LIST_FILTERS, ok=(0, 1))).fields())
 
     async def persons_base(self, commit: str) -> str | None:
-        """The newest commit of the person's that a commit stands on, itself if it is theirs; None if there is none."""
+        """Return the person's newest commit that `commit` is based on, which may be itself; None if there is none."""
         head = await self._objects.resolve("HEAD")
         places = [head] if head else []
         answer = await self._runner.run(

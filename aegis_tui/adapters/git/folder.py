@@ -1,4 +1,4 @@
-"""Folders on disk: put aside at once, delete at leisure."""
+"""Folders on disk: renamed at once, deleted later."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from aegis_tui.sdk.untrusted_folder import TRASH as _TRASH
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder, delete_tree
 
 MAX_FILE_BYTES = 4 << 30
-"""A larger file is not saved by a commit of ours: git would read it for minutes."""
+"""Larger files are not saved by our commits: git would read them for minutes."""
 
 _SCRATCH = re.compile(r"aegis-(?:git|demo)-(\d+)-.*")
 
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """An empty folder that is removed at the end. Its name holds our pid: see `find_scratch_of_the_dead`."""
+    """Yield an empty folder that is removed at the end. Its name contains our pid: see `find_scratch_of_the_dead`."""
     with tempfile.TemporaryDirectory(prefix=f"aegis-git-{os.getpid()}-") as name:
         yield Path(name)
 
 
 def find_scratch_of_the_dead(parent: Path | None = None) -> list[Path]:
-    """Scratch folders of ours whose process was killed before it could remove them; blocking, never raises.
+    """Return our scratch folders whose process was killed before it could remove them; blocking, never raises.
 
     Args:
-        parent: Where they are; the system's folder for temporary files by default.
+        parent: The folder to search; by default the system's folder for temporary files.
     """
     left = []
     with contextlib.suppress(OSError):
@@ -54,15 +54,15 @@ def _is_alive(pid: int) -> bool:
 
 
 def put_aside(path: Path, parent: Path) -> None:
-    """Rename a folder, if there is one, to a name in `parent` from which `delete_trash` deletes it."""
+    """Rename a folder, if it exists, to a name in `parent` that `delete_trash` deletes later."""
     if path.is_symlink() or path.exists():
         path.rename(parent / f"{_TRASH}{uuid.uuid4().hex[:12]}")
 
 
 def delete_trash(parent: Path) -> None:
-    """Delete everything that was put aside in a folder, leftovers of a crash included; blocking, never raises.
+    """Delete everything that `put_aside` moved to a folder, including leftovers of a crash; blocking, never raises.
 
-    What was put aside may have been an agent's: nothing in it is followed.
+    Its content may be an agent's, so no link in it is followed.
     """
     for aside in parent.glob(f"{_TRASH}*"):
         with contextlib.suppress(OSError):
@@ -70,30 +70,30 @@ def delete_trash(parent: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """True if something bears that name, a dangling link included."""
+    """Return whether something has that name, even a dangling link."""
     return path.is_symlink() or path.exists()
 
 
 def is_folder(path: Path) -> bool:
-    """True if that is a folder."""
+    """Return whether the path is a folder."""
     return path.is_dir()
 
 
 def has_content(path: Path) -> bool:
-    """True unless nothing or an empty folder bears that name."""
+    """Return whether there is anything but an empty folder at the path."""
     return any(path.iterdir()) if path.is_dir() else exists(path)
 
 
 def real_path(text: str) -> Path:
-    """The absolute path behind a name, links followed."""
+    """Return the absolute path with all links resolved."""
     return Path(text).resolve()
 
 
 def make_savable(path: Path) -> None:
-    """Prepare a worktree that no agent works in any more for git, which waits for pipes and fails on closed files.
+    """Prepare a worktree in which no agent works any longer so that git can save it.
 
-    Pipes, sockets, devices and links named .gitmodules are deleted, since no commit can hold them; closed files and
-    folders are opened. Blocking.
+    Git would wait for pipes and fail on unreadable files. Pipes, sockets, devices and links named .gitmodules are
+    deleted, since no commit can hold them; unreadable files and folders are made readable. Blocking.
 
     Raises:
         Refused: A file is too large for a commit; nothing was deleted.
@@ -117,7 +117,7 @@ def make_savable(path: Path) -> None:
 
 
 def _walk(top: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Names below a folder, relative to it, with what bears them; links are not followed. Closed ones are opened."""
+    """Yield the relative paths below a folder with their status. Follows no links; makes files and folders readable."""
     waiting = [""]
     with UntrustedFolder(top) as folder:
         while waiting:

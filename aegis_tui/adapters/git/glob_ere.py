@@ -1,6 +1,6 @@
-"""Globs as extended regular expressions over UTF-8 bytes, for hooks that have `awk` and no Python (PART-3).
+"""Translates globs to extended regular expressions over UTF-8 bytes, for hooks that have `awk` but no Python (PART-3).
 
-Pure. Where a byte pattern cannot say all that the glob says, it matches less, so that a hook refuses.
+Where a byte pattern cannot express the whole glob, it matches less, so that the hook refuses.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _CONTINUATION: Range = (0x80, 0xBF)
 
 
 def glob_to_ere(glob: Glob) -> bytes:
-    """The anchored expression for the C locale that matches what the glob matches.
+    """Return the anchored expression for the C locale that matches what the glob matches.
 
-    Literal text is matched composed and decomposed; a path in mixed form, or a decomposed character where the glob has
-    a wildcard for one character, is not matched.
+    Literal text is matched in composed and in decomposed Unicode form. A path in mixed form is not matched, nor a
+    decomposed character where the glob has a wildcard for one character.
     """
     return b"^(" + b"|".join(_pattern(pattern, glob.ignore_case) for pattern in glob.patterns) + b")$"
 
@@ -65,7 +65,7 @@ def _group(choices: list[bytes]) -> bytes:
 
 @cache
 def _preimages() -> dict[str, tuple[str, ...]]:
-    """For each folded character, the characters that fold to it."""
+    """Return for each case-folded character the characters that fold to it."""
     found: dict[str, list[str]] = {}
     for char in map(chr, range(_LAST_CASED)):
         folded = prepare(char, ignore_case=True)
@@ -95,7 +95,7 @@ def _byte_patterns(ranges: list[Range]) -> list[bytes]:
 
 
 def _utf8_sequences(low: int, high: int) -> Iterator[list[Range]]:
-    """Byte range sequences that together spell exactly the code points `low` to `high`."""
+    """Yield sequences of byte ranges that together encode exactly the code points `low` to `high`."""
     for start, end in _without_surrogates(low, high):
         for first, last in _split_by_length(start, end):
             yield from _same_length(list(chr(first).encode()), list(chr(last).encode()))
@@ -116,7 +116,7 @@ def _split_by_length(low: int, high: int) -> Iterator[Range]:
 
 
 def _same_length(low: list[int], high: list[int]) -> Iterator[list[Range]]:
-    """Ranges for encodings of one length: the first byte splits into its two ends and the free middle."""
+    """Yield ranges for encodings of equal length: the first byte is split into its two ends and the middle."""
     if len(low) == 1:
         yield [(low[0], high[0])]
         return
@@ -139,7 +139,7 @@ def _same_length(low: list[int], high: list[int]) -> Iterator[list[Range]]:
 
 
 def _byte_class(low: int, high: int) -> bytes:
-    """One byte from `low` to `high`; characters special in brackets stand outside of them."""
+    """Match one byte from `low` to `high`; characters that are special in brackets are written outside them."""
     choices = [_byte(special) for special in _BRACKET_SPECIAL if low <= special <= high]
     start = low
     for stop in [*(special for special in _BRACKET_SPECIAL if low <= special <= high), high + 1]:

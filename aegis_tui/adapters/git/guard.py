@@ -1,6 +1,6 @@
-"""Guards: the hooks and settings that bind one instance's worktree to its branch and its partition (GIT-6, PART-3).
+"""Guards: hooks and settings that restrict one instance's worktree to its branch and its partition (GIT-6, PART-3).
 
-Everything is written into the instance's own hooks folder; the worktree gets one line that includes it.
+All of it is written to the instance's own hooks folder; the worktree's configuration gets one line that includes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aegis_tui.errors import GitError
 from aegis_tui.ports.repository import Guard
 
 GUARDED_HOOKS = ("pre-commit", "pre-push", "reference-transaction")
-"""Hooks that refuse by themselves."""
+"""Hooks with checks of our own."""
 
 CHAINED_HOOKS = (
     "applypatch-msg",
@@ -34,7 +34,7 @@ CHAINED_HOOKS = (
     "pre-rebase",
     "prepare-commit-msg",
 )
-"""Hooks that hand over to the person's own; two of them tidy up before."""
+"""Hooks that only call the person's own hook; two of them clean up first."""
 
 CONFIG_NAME = "config"
 """The settings file in the hooks folder that the worktree includes."""
@@ -44,18 +44,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def write_guard(guard: Guard, chain: str) -> Path:
-    """Write the hooks, rules and settings of one instance; blocking. Readers see the old rules or the new, whole.
+    """Write the hooks, rules and settings of one instance; blocking. A reader sees either the old or the new file.
 
     Args:
-        guard: What it may commit.
-        chain: The person's hooks folder; a relative one is taken from the top of the worktree. Empty: none.
+        guard: What the instance may commit.
+        chain: The person's hooks folder, relative to the top of the worktree or absolute; empty for none.
 
     Returns:
         The settings file to include in the worktree's configuration.
 
     Raises:
-        GitError: The folder cannot be written.
-        Refused: A glob cannot be read.
+        GitError: The hooks folder cannot be written.
+        Refused: A glob is not valid.
     """
     folder = guard.hooks_dir
     rules = render_rules(guard)
@@ -75,10 +75,10 @@ def write_guard(guard: Guard, chain: str) -> Path:
 
 
 def render_rules(guard: Guard) -> bytes:
-    """The rules file that the hooks read: one rule a line, fields cut by tabs, `end` last.
+    """Return the rules file that the hooks read: one rule per line, fields separated by tabs, `end` as the last line.
 
     Raises:
-        Refused: A glob cannot be read.
+        Refused: A glob is not valid.
     """
     head = [f"own\t{_plain(guard.own_ref)}".encode(), f"integration\t{_plain(guard.integration_ref)}".encode()]
     return b"\n".join([*head, *_rule_lines(guard), b"end"]) + b"\n"
@@ -115,7 +115,7 @@ def _render_config(guard: Guard) -> str:
 
 
 def quote_config(value: str) -> str:
-    """A value as git's configuration files spell it."""
+    """Return a value quoted for git's configuration files."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

@@ -1,8 +1,8 @@
-"""Whether git may read an index that an agent wrote: one that takes no more memory than its own size says.
+"""Checks whether git can read an index that an agent wrote without using far more memory than the file's size.
 
-Two forms of an index are larger than their file. Version 4 leaves out what a name has in common with the one before, so
-that half a megabyte names gigabytes. A sparse index has folders for entries, each of which git replaces by all files
-below it, as often as it is named. Source: gitformat-index(5).
+Two forms of an index expand when read. Version 4 stores only the difference of a name to the one before, so that half a
+megabyte can hold names of gigabytes. A sparse index has folders as entries, and git replaces each by all files below
+it, as often as it is listed. Source: gitformat-index(5).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 
 MAX_NAME_BYTES = 256 << 20
-"""Of all names together, written out."""
+"""The limit for all names together, when expanded."""
 
 _HEADER = struct.Struct(">4sII")
 _SPARSE = b"sdir\0\0\0\0"
@@ -22,13 +22,13 @@ _PREFIXED = 4
 
 
 def is_bounded_index(path: Path, oid_bytes: int) -> bool:
-    """True unless git would need far more memory for an index than the file is large; blocking.
+    """Return whether git can read an index with about as much memory as the file is large; blocking.
 
-    What is malformed otherwise is git's to find.
+    Other damage is not detected here; git itself reports it.
 
     Args:
-        path: The index.
-        oid_bytes: The length of object ids in its repository: git reads an index by it.
+        path: The index file.
+        oid_bytes: The length of object ids in its repository, on which the format depends.
     """
     with path.open("rb") as file:
         begin = file.read(_HEADER.size)
@@ -42,7 +42,7 @@ def is_bounded_index(path: Path, oid_bytes: int) -> bool:
 
 
 def _has_few_names(content: mmap.mmap, count: int, oid_bytes: int) -> bool:
-    """Whether the entries of a version 4 index, with object ids of that length, are whole and their names few."""
+    """Return whether a version 4 index is complete and its names stay below the limit."""
     at, length, left = _HEADER.size, 0, MAX_NAME_BYTES
     try:
         for _ in range(count):
@@ -63,7 +63,7 @@ def _has_few_names(content: mmap.mmap, count: int, oid_bytes: int) -> bool:
 
 
 def _offset(content: mmap.mmap, at: int) -> tuple[int, int]:
-    """A number in the form of pack offsets, and where it ends."""
+    """Return a number in the format of pack offsets, and the position after it."""
     byte = content[at]
     value = byte & 0x7F
     while byte & 0x80 and value < MAX_NAME_BYTES:

@@ -1,8 +1,8 @@
-"""Objects that an instance made in its own store, taken into the common one: what a commit needs, and nothing else.
+"""Copies objects from an instance's own store to the common one: those that a commit needs, and nothing else.
 
-The store is read as a hostile folder. What is in it goes to git as a pack, so that git computes every name by itself,
-checks every object as it does for one from a stranger, and writes nothing unless all that is linked is there.
-Sources: gitformat-pack(5), git-unpack-objects(1).
+The store is read as a hostile folder. Its objects go to git as a pack, so that git computes every id itself, checks
+every object as it does for a fetch, and writes nothing unless all linked objects exist. Sources: gitformat-pack(5),
+git-unpack-objects(1).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 MAX_OBJECTS = 500_000
 MAX_BYTES = 4 << 30
-"""Of all objects that one commit brings, unpacked."""
+"""The limit for all new objects of one commit together, unpacked."""
 
 MAX_LINKS = 1_000_000
-"""Of one object to others, each counted once."""
+"""The limit for the links of one object to others, each counted once."""
 
 MAX_PATHS = 2_000_000
-"""Of one commit. A few objects can stand for billions of files: a tree that holds the same tree many times."""
+"""The limit for one commit. A few objects can represent billions of files if a tree holds the same tree many times."""
 
 _MAX_LISTED_BYTES = 512 << 20
 _MAX_LINKING_BYTES = 64 << 20
@@ -41,7 +41,7 @@ _SUBMODULE = b"160000"
 
 
 class Intake:
-    """Takes objects into one repository.
+    """Copies objects into one repository.
 
     Args:
         runner: Runs git in the common folder.
@@ -52,10 +52,10 @@ class Intake:
         self._runner, self._objects = runner, common_dir / "objects"
 
     async def take(self, store: Path, oids: Sequence[str]) -> None:
-        """Bring objects, and all they link to, from an instance's store.
+        """Copy objects, and all that they link to, from an instance's store.
 
         Raises:
-            GitError: Something of it is missing, damaged, malformed or beyond the limits; then nothing was taken.
+            GitError: An object is missing, damaged, malformed or beyond the limits; nothing was copied.
         """
         with scratch_folder() as folder:
             aside = folder / "pack" / "pack-of-the-instance.pack"
@@ -68,13 +68,13 @@ class Intake:
                     await self._runner.run(*args, stdin_file=aside, deadline_s=_DEADLINE_S)
             except (GitError, OSError) as error:
                 reason = error.message if isinstance(error, GitError) else str(error)
-                raise GitError(f"objects of an instance are not whole: {reason}", code="git.objects") from error
+                raise GitError(f"an instance's objects cannot be taken over: {reason}", code="git.objects") from error
 
     async def _weigh(self, pack: Path, oids: Sequence[str]) -> None:
-        """Refuse what names more paths than a repository can have; git looks at it aside, before it comes in.
+        """Refuse objects with more paths than a repository can have, by having git read them before they are copied.
 
         Raises:
-            GitError: It does, or git cannot read it.
+            GitError: They have too many paths, or git cannot read them.
         """
         aside = {
             "GIT_OBJECT_DIRECTORY": str(pack.parent.parent),
@@ -93,16 +93,17 @@ class Intake:
 
 
 def write_pack(store: Path, oids: Sequence[str], target: Path, *, is_known: Callable[[str], bool]) -> int:
-    """Write a pack of the objects that a store has of what those link to; blocking.
+    """Write a pack of the given objects and all that they link to, as far as the store has them; blocking.
 
     Args:
-        store: Loose objects; not trusted.
-        oids: Where to begin.
-        target: The pack.
-        is_known: True for an object that is not needed, nor anything it links to.
+        store: A folder of loose objects; not trusted.
+        oids: The objects to start with.
+        target: The pack file to write.
+        is_known: Returns True for an object that is not needed, nor anything that it links to.
 
     Returns:
-        How many objects it holds. What the store does not have is left out: git asks for it.
+        The number of objects in the pack. Objects that the store lacks are left out; git reports them if they are
+        missing.
 
     Raises:
         GitError: An object is damaged or beyond the limits.
@@ -140,7 +141,7 @@ def _header(count: int) -> bytes:
 
 
 def _seal(target: Path, count: int, algorithm: str) -> None:
-    """Put the number of objects in front and the checksum at the end."""
+    """Write the number of objects into the header and append the checksum."""
     with target.open("r+b") as pack:
         pack.write(_header(count))
         pack.seek(0)
@@ -151,7 +152,7 @@ def _seal(target: Path, count: int, algorithm: str) -> None:
 
 
 def _inflated(file: BinaryIO) -> Iterator[bytes]:
-    """What a loose object holds, in chunks of bounded size."""
+    """Yield the decompressed content of a loose object, in chunks of limited size."""
     engine = zlib.decompressobj()
     try:
         while not engine.eof:
@@ -165,7 +166,7 @@ def _inflated(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) -> tuple[int, set[str]]:
-    """Add one object to a pack: its size, and the objects that it links to."""
+    """Append one object to a pack; return its size and the objects that it links to."""
     digest = hashlib.new(_algorithm(oid), usedforsecurity=False)
     kind, size, first = _read_header(content)
     if size > left or (kind != b"blob" and size > _MAX_LINKING_BYTES):
@@ -184,12 +185,12 @@ def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) ->
             kept += chunk
     pack.write(engine.flush())
     if seen != size or digest.hexdigest() != oid:
-        raise GitError("an object is not what its name says")
+        raise GitError("an object does not match its id")
     return size, _links(kind, bytes(kept), len(oid) // 2)
 
 
 def _read_header(content: Iterator[bytes]) -> tuple[bytes, int, bytes]:
-    """Kind and size of a loose object, and what follows them in the first chunks."""
+    """Return kind and size of a loose object, and the content that follows its header in the first chunks."""
     begin = b""
     for chunk in content:
         begin += chunk
@@ -203,7 +204,7 @@ def _read_header(content: Iterator[bytes]) -> tuple[bytes, int, bytes]:
 
 
 def _entry_header(kind: int, size: int) -> bytes:
-    """Kind and size as a pack spells them."""
+    """Return kind and size in the format of a pack entry."""
     byte, size = kind << 4 | size & 15, size >> 4
     out = bytearray()
     while size:
@@ -223,7 +224,7 @@ def _links(kind: bytes, content: bytes, oid_bytes: int) -> set[str]:
 
 
 def _header_links(kind: bytes, content: bytes) -> Iterator[str]:
-    """What the first lines of a commit or a tag link to."""
+    """Yield the ids that the header of a commit or a tag links to."""
     wanted = (b"tree", b"parent") if kind == b"commit" else (b"object",)
     for line in content.partition(b"\n\n")[0].split(b"\n") if kind != b"blob" else ():
         name, _, oid = line.partition(b" ")

@@ -1,4 +1,4 @@
-"""Questions about commits, trees, refs and settings. Reads only."""
+"""Reads commits, trees, refs and settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from aegis_tui.domain.path.file_name import name_of, write_name
 from aegis_tui.ports.repository import ChangedPath, Ref
 
 MAX_BLOB_BYTES = 64 << 20
-"""Of what is read of one blob where the caller names no other limit."""
+"""How much of one blob is read at most, if the caller sets no other limit."""
 
 _MAX_DIFF_BYTES = 32 << 20
-"""Of the list of changes between two commits, some 200,000 files; commits of agents are among them."""
+"""The limit for the list of changes between two commits, about 200,000 files; agents can write such commits."""
 
 _RENAMED = "R"
 
@@ -62,7 +62,7 @@ class Objects:
         return tuple(Ref(name, oid) for name, _, oid in pairs)
 
     async def config(self, key: str) -> str | None:
-        """A setting from any level of the person's configuration, or None."""
+        """Return a setting from any level of the person's configuration, or None."""
         answer = await self._runner.run("config", "--get", key, ok=(0, 1))
         return answer.text if answer.code == 0 else None
 
@@ -92,7 +92,7 @@ def _sorted_changes(answer: GitOutput) -> list[ChangedPath]:
 
 
 def parse_raw_diff(fields: Sequence[str]) -> list[ChangedPath]:
-    """The changes in the NUL-cut fields of `diff-tree --raw -z`. Source: git-diff-tree(1), RAW OUTPUT FORMAT."""
+    """Parse the NUL-separated fields of `diff-tree --raw -z`. Source: git-diff-tree(1), RAW OUTPUT FORMAT."""
     changes: list[ChangedPath] = []
     rest = iter(fields)
     for meta in rest:

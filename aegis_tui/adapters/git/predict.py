@@ -1,4 +1,4 @@
-"""What a merge would do, found by `merge-tree` without any worktree (GIT-2). Writes objects only."""
+"""Predicts merges with `merge-tree`, without a worktree (GIT-2). Writes only objects."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _STAGE_LINE = re.compile(r"(?P<mode>[0-7]{6}) (?P<oid>[0-9a-f]+) (?P<stage>[123]
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """The answer of `merge-tree`."""
+    """The result of `merge-tree`."""
 
     tree: str
-    """Merged tree; with conflict markers in it when not clean."""
+    """The merged tree; it contains conflict markers if the merge is not clean."""
     clean: bool
     stages: dict[str, dict[int, str]]
-    """For each conflicting path the blob of the base (1), ours (2) and theirs (3)."""
+    """For each conflicting path, the blob ids of the base (1), ours (2) and theirs (3)."""
 
 
 class Merges:
-    """Merges of commits, and what is known about them beforehand.
+    """Merges commits, and predicts merges.
 
     Args:
         runner: Runs git in the common folder.
@@ -39,9 +39,10 @@ class Merges:
         self._runner = runner
 
     async def merge(self, ours: str, theirs: str) -> Merge:
-        """Merge two commits into a tree. Depends on the two commits and the repository's settings alone.
+        """Merge two commits into a tree. The result depends only on the two commits and the repository's settings.
 
-        Attributes come from `ours`: `merge-tree` reads them from the files in the work tree, so it gets one of its own.
+        Attributes come from `ours`: `merge-tree` reads them from the work tree, so it gets a temporary one with that
+        file.
         """
         with scratch_folder() as folder:
             attributes = await self._runner.run("cat-file", "blob", f"{ours}:{_ATTRIBUTES}", ok=(0, 128))
@@ -70,7 +71,7 @@ class Merges:
         )
 
     async def conflicts(self, merge: Merge) -> tuple[FileConflict, ...]:
-        """The conflicting paths of a merge, sorted."""
+        """Return the conflicts of a merge, sorted by path."""
         found: list[FileConflict] = []
         for path, blobs in sorted(merge.stages.items()):
             hunks = await self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
@@ -91,7 +92,7 @@ class Merges:
 
 
 def conflict_hunks(text: str) -> list[str]:
-    """The conflicting places of a merged text, each from its first marker line to its last."""
+    """Return the conflicting parts of a merged text, each from its first marker line to its last."""
     hunks: list[str] = []
     current: list[str] | None = None
     for line in text.split("\n"):

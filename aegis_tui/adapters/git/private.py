@@ -1,8 +1,8 @@
-"""What a sandboxed instance has of git: copies of its own, shown at the places of the real ones.
+"""A sandboxed instance's own copies of git's folders, shown in the sandbox at the places of the real ones.
 
-Its worktree's git folder (HEAD, index, logs) and a store for the objects that it makes. So nothing that it writes
-there is read by git of anybody else: not by the person's, and by the hub only through `UntrustedFolder`. The common
-objects are an alternate of its own store, read-only.
+They are its worktree's git folder (HEAD, index, logs) and a store for the objects that it creates. So nobody else's git
+reads what it writes there: not the person's, and the hub only through `UntrustedFolder`. The common objects are a
+read-only alternate of its own store.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def lay_out(private: Path, common_dir: Path, worktree: Worktree) -> GitMounts:
-    """Make an instance's copies and say where they are shown; blocking. Copies that are there already stay as they are.
+    """Create an instance's copies and return how to mount them; blocking. Existing copies are kept.
 
     Args:
-        private: A folder for this instance alone, which no sandbox shows.
+        private: A folder for this instance only, which no sandbox shows.
         common_dir: The repository's common git folder.
-        worktree: Fresh: no agent has been in it.
+        worktree: A new worktree, in which no agent has worked yet.
     """
     admin, objects = worktree.admin_dir, (common_dir / "objects").resolve()
     mark = _mark(admin)
@@ -51,7 +51,7 @@ def lay_out(private: Path, common_dir: Path, worktree: Worktree) -> GitMounts:
 
 
 def _mark(admin: Path) -> bytes:
-    """What differs after a worktree was made anew."""
+    """Return a value that changes when the worktree is recreated."""
     status = (admin / "gitdir").stat()
     return f"{status.st_ino} {status.st_mtime_ns}".encode()
 
@@ -72,7 +72,7 @@ def _make_copies(private: Path, objects: Path, admin: Path, mark: bytes) -> None
 
 
 def _alternates(objects: Path) -> list[Path]:
-    """The stores that the common one borrows from, and those that they do. Source: gitrepository-layout(5)."""
+    """Return the stores that the common store borrows from, directly or not. Source: gitrepository-layout(5)."""
     found: list[Path] = []
     waiting = [objects]
     while waiting:
@@ -88,60 +88,60 @@ def _alternates(objects: Path) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class OwnGit:
-    """The git folder that an instance works with, read from outside. Blocking, but for its fields."""
+    """The git folder that an instance works with, read from outside its sandbox. All methods block."""
 
     folder: Path
-    """Its HEAD, index and logs."""
+    """Holds its HEAD, index and logs."""
     store: Path | None
-    """Its objects; None where it writes into the common ones, for want of a sandbox."""
+    """Holds its objects; None if it has no sandbox and writes to the common store."""
     oid_bytes: int = 20
     """The length of object ids in its repository."""
 
     @classmethod
     def of(cls, admin: Path) -> OwnGit:
-        """That of the worktree with this folder in the common one."""
+        """Return the git folder of the instance whose worktree has this folder in the common git folder."""
         record = read_record(admin)
         if record is None or record.private is None:
             return cls(admin, None)
         return cls(record.private / _ADMIN, record.private / _OBJECTS, len(record.base_oid) // 2)
 
     def head(self) -> str | None:
-        """The ref or the object id that its HEAD names; None when that cannot be read."""
+        """Return the ref or the object id in its HEAD; None if it cannot be read or is neither."""
         with _opened(self.folder) as folder:
             raw = folder.read("HEAD", limit=_MAX_HEAD_BYTES) if folder else None
         text = (raw or b"").decode("utf-8", "replace").strip()
         named = text.removeprefix("ref: ")
-        if named != text:  # a name and no expression: git reads `^{/words}` and `@{1}` behind one
+        if named != text:  # only a plain name: git would evaluate `^{/words}` and `@{1}`
             return named if _REF.match(named) and "@{" not in named and ".." not in named else None
         return text if _is_oid(text) else None
 
     def oid(self, name: str) -> str | None:
-        """The object id in one of its files, such as MERGE_HEAD."""
+        """Return the object id in one of its files, such as MERGE_HEAD, or None."""
         with _opened(self.folder) as folder:
             raw = folder.read(name, limit=_MAX_HEAD_BYTES) if folder else None
         text = (raw or b"").decode("utf-8", "replace").partition("\n")[0]
         return text if _is_oid(text) else None
 
     def status(self, name: str) -> os.stat_result | None:
-        """What bears a name in its git folder; None for nothing."""
+        """Return the status of a file in its git folder; None if there is none."""
         with _opened(self.folder) as folder:
             return folder.status(name) if folder else None
 
     def object_status(self, oid: str) -> os.stat_result | None:
-        """What bears the name of an object in its own store; None for nothing."""
+        """Return the status of an object's file in its own store; None if there is none."""
         if self.store is None:
             return None
         with _opened(self.store) as folder:
             return folder.status(f"{oid[:2]}/{oid[2:]}") if folder else None
 
     def last_log_line(self) -> str:
-        """What was done last, as the log of its HEAD says it; empty where there is none."""
+        """Return the message of the last entry in the log of its HEAD; empty if there is none."""
         with _opened(self.folder) as folder:
             raw = folder.read_tail("logs/HEAD", size=_MAX_HEAD_BYTES) if folder else None
         return (raw or b"").decode(errors="replace").rstrip("\n").rpartition("\n")[2].rpartition("\t")[2]
 
     def copy_index(self, target: Path) -> bool:
-        """Copy its index to a new file of ours; False where it has none that git may read."""
+        """Copy its index to a new file of ours; return False if there is none or git must not read it."""
         with _opened(self.folder) as folder:
             if folder is None or not folder.copy_out("index", target, limit=_MAX_INDEX_BYTES):
                 return False
@@ -151,14 +151,14 @@ class OwnGit:
         return True
 
     def object_names(self) -> set[str]:
-        """The ids of the objects in its own store, as their files are named."""
+        """Return the ids of the objects in its own store, taken from the file names."""
         with _opened(self.store or self.folder) as folder:
             if folder is None or self.store is None:
                 return set()
             return {f"{part:02x}{rest}" for part in range(256) for rest in folder.names(f"{part:02x}")}
 
     def has_submodules(self) -> bool:
-        """True if it keeps repositories of submodules."""
+        """Return whether it holds repositories of submodules."""
         with _opened(self.folder) as folder:
             return folder is not None and folder.status("modules") is not None
 
@@ -168,7 +168,7 @@ def _is_oid(text: str) -> bool:
 
 
 def store_of(private: Path) -> Path | None:
-    """The objects that an instance has made, of its folder as given to `lay_out`; None where it has none of its own."""
+    """Return an instance's object store, given the folder that `lay_out` got; None if it has no store of its own."""
     store = private / _OBJECTS
     return store if store.is_dir() else None
 

@@ -1,4 +1,4 @@
-"""The repository as the orchestrator sees it: one object over discovery, worktrees, prediction and composition."""
+"""The repository for the orchestrator: one object that combines discovery, worktrees, prediction and composition."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ from aegis_tui.ports.repository_condition import RepositoryCondition
 
 
 async def open_repository(path: Path) -> GitRepository:
-    """The repository that `path` is in: from any of its worktrees, or a bare one.
+    """Open the repository that contains `path`, from any of its worktrees; it may be bare.
 
     Raises:
-        GitUnavailable: There is no git, it is too old, or `path` is in no repository.
+        GitUnavailable: git is missing or too old, or `path` is in no repository.
     """
     return GitRepository(await discover(path))
 
 
 class GitRepository:
-    """One repository, by the `git` program. Implements `Repository`.
+    """One repository, accessed through the `git` program. Implements `Repository`.
 
     Args:
-        place: Where it is; by `discover`.
+        place: The paths of the repository, from `discover`.
     """
 
     def __init__(self, place: Discovery) -> None:
@@ -66,7 +66,7 @@ class GitRepository:
 
     @property
     def root(self) -> Path:
-        """The checkout that was opened."""
+        """The top folder of the opened checkout."""
         return self._place.root
 
     @property
@@ -76,7 +76,7 @@ class GitRepository:
 
     @property
     def key(self) -> str:
-        """Workspace key (contract 1)."""
+        """The key of the workspace (contract 1)."""
         return workspace_key(self._place.common_dir)
 
     async def facts(self) -> RepositoryFacts:
@@ -215,7 +215,7 @@ class GitRepository:
 
 
 def _mounts(common_dir: Path, worktree: Worktree, run_folder: Path, private: Path | None) -> GitMounts:
-    """Folders to show a sandbox, made where they are missing; blocking."""
+    """Return the folders to show in a sandbox; create those that are missing; blocking."""
     objects = common_dir / "objects"
     admin = worktree.admin_dir
     branches = (common_dir / "refs/heads" / run_folder, common_dir / "logs/refs/heads" / run_folder)

@@ -1,4 +1,4 @@
-"""The one method through which git is run: argv, deadline, log. Never a shell, a prompt, a pager or a person's hook."""
+"""The only code that starts git: argv, deadline, log. Never a shell, a prompt, a pager or a hook of the person."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from aegis_tui.errors import GitError, GitUnavailable
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 60.0
-"""How long one git command may take, in seconds, where the caller names no other."""
+"""How long one git command may take, in seconds, if the caller sets no other limit."""
 
 OUTPUT_BYTES = 256 << 20
-"""How much one git command may print, where the caller names no other limit: agents choose what it is about."""
+"""How many bytes one git command may print, if the caller sets no other limit: agents can make outputs large."""
 
 _CHUNK = 1 << 16
 
@@ -46,7 +46,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class GitOutput:
-    """What a git command left."""
+    """The result of a git command."""
 
     code: int
     """Exit status."""
@@ -55,17 +55,17 @@ class GitOutput:
 
     @property
     def text(self) -> str:
-        """Standard output without its last line end; bytes that are not UTF-8 survive a round trip."""
+        """Standard output without trailing line ends; bytes that are not UTF-8 survive a round trip."""
         return decode(self.stdout).rstrip("\n")
 
     def fields(self) -> list[str]:
-        """Standard output of a `-z` format, cut at the NULs."""
+        """Return the NUL-separated fields of standard output (a `-z` format)."""
         parts = decode(self.stdout).split("\0")
         return parts[:-1] if parts and parts[-1] == "" else parts
 
 
 def decode(raw: bytes) -> str:
-    """Text as Python keeps file names: bytes that are not UTF-8 survive a round trip."""
+    """Decode bytes as Python does for file names: bytes that are not UTF-8 survive a round trip."""
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -73,9 +73,10 @@ class GitRunner:
     """Runs git commands in one repository.
 
     Args:
-        git_dir: Repository to use. None: found from `cwd`. It is always the common folder: a worktree's own folder
-            and configuration are writable by the agent in it, and could name programs for us to start.
-        cwd: Where commands start unless they say otherwise.
+        git_dir: The git folder to use; None to find it from `cwd`. For a worktree that an agent uses it is always the
+            common folder: the agent can write its own git folder and configuration, and could name programs there for
+            us to start.
+        cwd: Where commands start by default.
     """
 
     def __init__(self, *, git_dir: Path | None, cwd: Path) -> None:
@@ -99,19 +100,19 @@ class GitRunner:
 
         Args:
             args: The command and its arguments.
-            cwd: Where it starts.
-            work_tree: Files it works on, when not those of the person's checkout.
+            cwd: The folder to start it in.
+            work_tree: The files that it works on, if not those of the person's checkout.
             env: Variables to add.
-            stdin: What it reads.
-            stdin_file: A file that it reads instead.
-            ok: Exit statuses that are answers.
+            stdin: The bytes for its standard input.
+            stdin_file: A file for its standard input, instead of `stdin`.
+            ok: Exit statuses that do not raise.
             deadline_s: Seconds until it is killed.
-            output_bytes: It is killed as well when it prints more than this.
+            output_bytes: It is also killed when it prints more than this.
             most_items: Only count the items of a `-z` format, and kill it when there are more; no output is returned.
 
         Raises:
-            GitError: Another exit status, the deadline passed, too much was printed, or an argument holds a NUL.
-            GitUnavailable: There is no git.
+            GitError: It had another exit status, took or printed too much, or an argument contains a NUL.
+            GitUnavailable: git is missing or cannot be started.
         """
         argv = ["git", *_OPTIONS]
         if self._git_dir is not None:
@@ -133,7 +134,7 @@ class GitRunner:
 
 
 def failure(args: Sequence[str], output: GitOutput) -> GitError:
-    """The error for a git command that ended with a status that is no answer."""
+    """Return the error for a git command that ended with an exit status that is not in `ok`."""
     lines = [line for line in output.stderr.splitlines() if line.strip()]
     reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "")
     command = next((arg for arg, before in zip(args, ("", *args), strict=False) if "-c" not in (arg, before)), "")
@@ -146,7 +147,7 @@ def failure(args: Sequence[str], output: GitOutput) -> GitError:
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Our own environment without what would point git elsewhere, or make it talk to a person."""
+    """Return our environment without variables that would redirect git or make it ask a person, plus `extra`."""
     quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_PAGER": "cat", "GIT_EDITOR": "true"}
     return {**outside_environment(os.environ), **quiet, "LC_ALL": "C", **extra}
 
@@ -175,7 +176,7 @@ async def _communicate(
         if process.returncode is None:
             await _end(process)
     if out.is_over or err.is_over:
-        raise GitError("git printed more than it may", "the commit it was about is too large", code="git.output")
+        raise GitError("git printed more than it may", "the commit that it read is too large", code="git.output")
     return GitOutput(process.returncode or 0, bytes(out.content), err.content.decode("utf-8", "replace"))
 
 
@@ -196,7 +197,7 @@ async def _start(argv: list[str], cwd: Path, env: Mapping[str, str], stdin: byte
             raise GitError(f"there is no folder {cwd}") from error
         raise GitUnavailable("git is not installed", "install git 2.38 or newer") from error
     except ValueError as error:
-        raise GitError(f"git cannot be asked that: {error}") from error
+        raise GitError(f"git cannot be called with these arguments: {error}") from error
     except OSError as error:
         raise GitUnavailable(f"git cannot be started: {error.strerror}", "check that git is executable") from error
 
@@ -211,7 +212,7 @@ async def _feed(stream: asyncio.StreamWriter | None, given: bytes) -> None:
 
 
 class _Kept:
-    """What a git prints on one stream; it is killed when that is more than a limit."""
+    """Collects what a git command prints on one stream; the command is killed if that exceeds a limit."""
 
     def __init__(self, process: asyncio.subprocess.Process, limit: int, most_items: int | None = None) -> None:
         self._process, self._limit, self._most_items = process, limit, most_items
@@ -220,7 +221,7 @@ class _Kept:
         self.is_over = False
 
     async def read(self, stream: asyncio.StreamReader | None) -> None:
-        """Take all that comes, to its end."""
+        """Read the stream to its end."""
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._size += len(chunk)
             if self._most_items is not None:
@@ -243,7 +244,7 @@ def _source(stdin: bytes | Path) -> Iterator[int | BinaryIO]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill a git that is not wanted any more, with its helpers, and reap it."""
+    """Kill a git command that is no longer needed, with its helpers, and wait for it."""
     _kill(process)
     await end_child(process)
 

@@ -1,8 +1,7 @@
-"""Saving what a worktree holds, without touching it: trees through a temporary index, rescue commits (GIT-1, GIT-2).
+"""Saves the content of a worktree without changing it: trees through a temporary index, rescue commits (GIT-1, GIT-2).
 
-Runs git on the common folder only. What an instance works with (`private.OwnGit`) is the instance's to write: its index
-is copied before git reads it, its HEAD is read as text, its settings are not read at all, and no filter
-is started for its files.
+Runs git only on the common folder. An instance can write its own git folder (`private.OwnGit`), so its index is copied
+before git reads it, its HEAD is read as text, its settings are not read, and no filter is started for its files.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ RESCUE_PREFIX = "refs/aegis/rescue"
 
 _SUBMODULE = "160000"
 _MAX_SUBMODULES = 1000
-"""In an index of an agent's: git compares every file with the name of each."""
+"""The limit in an agent's index: git compares every file with the name of each submodule."""
 
 _ADD_DEADLINE_S = 300.0
 _SAVER = {
@@ -42,20 +41,20 @@ _SAVER = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a worktree held at one moment."""
+    """The content of a worktree at one moment."""
 
     tree: str
     head: str | None
-    """Commit its HEAD names; None when that cannot be read."""
+    """The commit that its HEAD points to; None if it cannot be read."""
 
 
 class Snapshots:
-    """Takes and keeps snapshots of worktrees.
+    """Takes and stores snapshots of worktrees.
 
     Args:
         runner: Runs git in the common folder.
         objects: Reads the repository.
-        intake: Takes in what instances have committed or staged.
+        intake: Copies objects that instances have committed or staged.
     """
 
     def __init__(self, runner: GitRunner, objects: Objects, intake: Intake) -> None:
@@ -65,11 +64,11 @@ class Snapshots:
         self._filters = Filters(runner, objects)
 
     async def take(self, path: Path, admin_dir: Path | None) -> Snapshot:
-        """The tree of all that is in a worktree: tracked, changed, and untracked but not ignored.
+        """Save the content of a worktree as a tree: tracked, changed, and untracked but not ignored files.
 
         Args:
             path: The worktree.
-            admin_dir: Its folder in the common one; None when that is lost.
+            admin_dir: Its folder in the common git folder; None if that is lost.
 
         Raises:
             GitError: The content cannot be read.
@@ -85,7 +84,7 @@ class Snapshots:
         return Snapshot(tree, await self.head_of(admin_dir))
 
     async def _tree(self, path: Path, own: OwnGit | None) -> str:
-        """The tree of a worktree's content. The index only says which files need not be read."""
+        """Write a worktree's content as a tree and return its id. The index only says which files need not be read."""
         with scratch_folder() as folder:
             index = folder / "index"
             env = {"GIT_INDEX_FILE": str(index)}
@@ -106,7 +105,7 @@ class Snapshots:
             return (await self._runner.run("write-tree", env=env)).text
 
     async def _take_staged(self, own: OwnGit, env: dict[str, str]) -> None:
-        """Take in what an instance has staged in its own store.
+        """Copy the objects that an instance has staged from its own store.
 
         Raises:
             GitError: The index or an object is damaged.
@@ -120,7 +119,7 @@ class Snapshots:
             await self._intake.take(own.store, staged)
 
     async def head_of(self, admin_dir: Path | None) -> str | None:
-        """The commit that a worktree's HEAD names, or None."""
+        """Return the commit that a worktree's HEAD points to, or None."""
         if admin_dir is None:
             return None
         own = await asyncio.to_thread(OwnGit.of, admin_dir)
@@ -133,13 +132,13 @@ class Snapshots:
         return await self._objects.resolve(named)
 
     async def commit(self, snapshot: Snapshot, *, message: str, date: str | None, parents: list[str]) -> str:
-        """A commit of a snapshot.
+        """Write a commit of a snapshot and return its id.
 
         Args:
             snapshot: What to commit.
-            message: Its message.
-            date: As git reads it; None for now.
-            parents: Commits it stands on.
+            message: The commit message.
+            date: The author and committer date in git's format; None for now.
+            parents: The parent commits.
         """
         dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}
         args = [arg for parent in parents for arg in ("-p", parent)]
@@ -149,7 +148,7 @@ class Snapshots:
         return answer.text
 
     async def on_head(self, path: Path, admin_dir: Path) -> str:
-        """A commit of all content on the worktree's HEAD; equal content gives the equal id."""
+        """Write a commit of all content, based on the worktree's HEAD; equal content gives an equal id."""
         snapshot = await self.take(path, admin_dir)
         if snapshot.head is None:
             raise GitError(f"the HEAD of {path} cannot be read", "git worktree repair")
@@ -159,18 +158,18 @@ class Snapshots:
     async def rescue(
         self, path: Path, admin_dir: Path | None, *, name: RescueName, base: str | None, already_saved: str | None
     ) -> RescueRef | None:
-        """Save what only this worktree holds; None when everything is kept elsewhere.
+        """Save what exists only in this worktree under a rescue ref; return None if everything is stored elsewhere.
 
         Args:
-            path: The worktree; its folder may be gone.
-            admin_dir: Its folder in the common one; None when that is lost.
-            name: Whose work it is.
-            base: Commit it was made at, if known.
-            already_saved: A tree that is kept elsewhere.
+            path: The worktree; its folder may be missing.
+            admin_dir: Its folder in the common git folder; None if that is lost.
+            name: The run and instance whose work it is.
+            base: The commit that it was created from, if known.
+            already_saved: A tree that is stored elsewhere.
 
         Raises:
             GitError: Its content cannot be read; nothing was removed.
-            Refused: It holds a repository of its own, which a commit cannot save.
+            Refused: It contains a repository of its own, which a commit cannot save.
         """
         if not is_folder(path):
             return await self._rescue_staged(admin_dir, name)
@@ -189,7 +188,7 @@ class Snapshots:
         return await self._keep(snapshot, name, parents)
 
     async def _rescue_staged(self, admin_dir: Path | None, name: RescueName) -> RescueRef | None:
-        """The folder is gone: its index may still hold content that no commit has."""
+        """Rescue the content of the index when the folder is gone: it may be in no commit."""
         staged, head = await self._staged_tree(admin_dir), await self.head_of(admin_dir)
         head_tree = await self._objects.tree_of(head) if head else None
         if staged is None or (staged == head_tree and await self._is_kept(head)):
@@ -208,12 +207,12 @@ class Snapshots:
         return RescueRef(ref, oid, snapshot.tree)
 
     async def _submodules(self, path: Path, env: dict[str, str]) -> list[str]:
-        """Submodules in the index. git would run itself inside them, under settings that are the agent's."""
+        """Return the submodules in the index; in them git would run under settings that the agent can write."""
         entries = (await self._runner.run("ls-files", "--stage", "-z", env=env)).fields()
         return [entry.partition("\t")[2] for entry in entries if entry.startswith(_SUBMODULE)]
 
     async def _staged_tree(self, admin_dir: Path | None) -> str | None:
-        """The tree of the worktree's own index; None where there is none, or it is damaged or holds unmerged paths."""
+        """Return the tree of the worktree's own index; None if there is none, it is damaged or has unmerged paths."""
         if admin_dir is None:
             return None
         own = await asyncio.to_thread(OwnGit.of, admin_dir)
@@ -228,7 +227,7 @@ class Snapshots:
         return answer.text if answer.code == 0 else None
 
     async def _is_kept(self, head: str | None) -> bool:
-        """True if a branch, a tag or one of our refs holds that commit."""
+        """Return whether a branch, a tag or one of our refs contains that commit."""
         if head is None:
             return False
         prefixes = ("refs/heads", "refs/tags", "refs/aegis")
@@ -236,7 +235,7 @@ class Snapshots:
         return answer.code == 0 and bool(answer.stdout)
 
     async def _refuse_repositories(self, path: Path, admin_dir: Path | None, base: str | None, tree: str) -> None:
-        """Commits inside a repository inside the worktree go with it; that is not ours to decide."""
+        """Refuse a worktree that contains another repository: its commits would be lost without asking anybody."""
         found: list[str] = []
         if base is not None:
             fields = (await self._runner.run("diff-tree", "-r", "-z", "--raw", base, tree)).fields()

@@ -1,6 +1,6 @@
-"""Submodules of a scratch worktree, filled from what the person has set up; nothing is fetched, no filter is started.
+"""Fills the submodules of a scratch worktree from those that the person has set up; fetches nothing, starts no filter.
 
-Their content is that of the recorded commit, whatever the person's own checkout of them holds.
+Their content is that of the recorded commit, whatever the person's own checkout of them contains.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Submodules:
     """The submodules of one repository.
 
     Args:
-        common_dir: Its git folder; `modules` in it holds those that are set up.
+        common_dir: The repository's git folder; `modules` in it holds the submodules that are set up.
         runner: Runs git there.
     """
 
@@ -33,7 +33,7 @@ class Submodules:
         """Check out the submodules of a commit in a fresh worktree of it.
 
         Returns:
-            The paths of those that stay empty: nobody has set them up, or their commit is not there.
+            The paths of those that stay empty: they are not set up, or their commit is missing.
         """
         if not await asyncio.to_thread((worktree / ".gitmodules").is_file):
             return ()
@@ -45,7 +45,7 @@ class Submodules:
         )
 
     async def _names(self, commit: str) -> dict[str, str]:
-        """Name by path, as the commit says."""
+        """Return the submodules' names by path, as recorded in the commit."""
         pattern = r"^submodule\..*\.path$"
         arguments = ("config", "-z", "--blob", f"{commit}:.gitmodules", "--get-regexp", pattern)
         answer = await self._runner.run(*arguments, ok=(0, 1, 128))
@@ -71,5 +71,5 @@ class Submodules:
 
 
 def _is_own_folder(path: Path, top: Path) -> bool:
-    """Whether a folder lies below another one by its real path too."""
+    """Return whether a git folder is below `top`, also after resolving links."""
     return (path / "HEAD").is_file() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top))

@@ -1,6 +1,6 @@
-"""Worktrees: made whole or made again, removed only after their content is saved (GIT-1).
+"""Worktrees: created completely or created again, and removed only after their content is saved (GIT-1).
 
-Serialised per repository: of sixteen `worktree add` at once, one in sixty-four fails.
+Operations are serialised per repository: of 16 concurrent `git worktree add` runs, about one in 64 fails.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _CHECKOUT_DEADLINE_S = 600.0
 _WHOLE = ("-c", "core.sparseCheckout=false", "-c", "index.sparse=false")
-"""Agents and QA see the whole tree, also where the person's checkout shows a part of it."""
+"""Agents and QA get the whole tree, even if the person's checkout is sparse."""
 
 _FAST_CHECKOUT = ("-c", "checkout.workers=4", "-c", "checkout.thresholdForParallelism=200")
 
@@ -44,7 +44,7 @@ class Worktrees:
     """The worktrees of one repository.
 
     Args:
-        place: Where it is.
+        place: The paths of the repository.
         runner: Runs git in its common folder.
         objects: Reads the repository.
         snapshots: Saves content.
@@ -93,7 +93,8 @@ class Worktrees:
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
         """See `Repository.restore_scratch`.
 
-        A copy of its index is used: what ran there may not hold git up by a lock. No filter is started.
+        A copy of its index is used, so that a lock left by a program that ran there cannot block git. No filter is
+        started.
         """
         with tempfile.TemporaryDirectory(prefix="aegis-index-") as folder:
             index = Path(folder, "index")
@@ -171,7 +172,7 @@ class Worktrees:
         try:
             await self._runner.run("worktree", "add", *options, *target, "--", str(path), commit)
         except GitError as first:
-            # Another program may have been at the worktrees at the same moment. What the attempt left is empty.
+            # Another program may have changed the worktrees at the same time. The failed attempt left no content.
             logger.info("worktree add is tried again", extra={"git_error": first.message})
             self.admins.drop(self.admins.find(path))
             put_aside(path, path.parent)
@@ -182,9 +183,9 @@ class Worktrees:
         return self.admins.get(path)
 
     async def _fill(self, path: Path, admin: Path, commit: str) -> None:
-        """Check the files out. The worktree's own git folder is fresh here: nobody has written to it but git.
+        """Check the files out. The worktree's own git folder is new: only git has written to it.
 
-        What agents have committed goes over the person's commit below it, with all filters off (`filters`).
+        An agent's commit is checked out over the person's commit that it is based on, with all filters off (`filters`).
         """
         runner = GitRunner(git_dir=admin, cwd=path)
         off = await self._filters.off()
@@ -200,7 +201,7 @@ class Worktrees:
         await runner.run(*_FAST_CHECKOUT, *_WHOLE, *args, work_tree=path, env=env, deadline_s=_CHECKOUT_DEADLINE_S)
 
     async def _clear(self, path: Path, rescue: RescueName, base_oid: str) -> None:
-        """Make room where a worktree was cut off in the making, or lost its folder or its registration."""
+        """Free the path of a worktree that is incomplete or lost its folder or registration; rescue its work first."""
         admin = self.admins.find(path)
         if admin is not None:
             if is_folder(path):
@@ -213,7 +214,7 @@ class Worktrees:
             await self._remove_stray(path, rescue)
 
     async def _has_work(self, path: Path, admin: Path, base_oid: str) -> bool:
-        """True if an unfinished worktree holds more than part of its base: files that a checkout did not write."""
+        """Return whether an incomplete worktree contains more than a part of its base: files that no checkout wrote."""
         if not is_folder(path):
             return False
         snapshot = await self._snapshots.take(path, admin)
@@ -241,7 +242,7 @@ class Worktrees:
         return saved
 
     async def _remove_stray(self, path: Path, rescue: RescueName | None) -> RescueRef | None:
-        """Remove a folder that was a worktree of ours until git lost its registration."""
+        """Remove a folder that was a worktree of ours until git lost its registration; rescue its content first."""
         if rescue is None or not self.admins.is_stray(path):
             raise Refused(f"{path} is not a worktree of ours", "move it away", code="worktree.foreign")
         await asyncio.to_thread(make_savable, path)
@@ -264,15 +265,15 @@ class Worktrees:
         admin_files.include_settings(admin, settings)
 
     async def _person_hooks(self) -> str:
-        """The folder of the person's own hooks: the setting nearest to this repository, else the usual place."""
+        """Return the folder of the person's own hooks: the most local setting, or else git's default."""
         asked = ("config", "--show-scope", "-z", "--includes", "--type=path", "--get-all", "core.hooksPath")
         scopes = iter((await self._runner.run(*asked, ok=(0, 1))).fields())
         pairs = zip(scopes, scopes, strict=True)
-        theirs = [folder for scope, folder in pairs if scope != "command"]  # that is our own -c
+        theirs = [folder for scope, folder in pairs if scope != "command"]  # that one is our own `-c` option
         return theirs[-1] if theirs else str(self._common_dir / "hooks")
 
 
 def _trust_times(index: Path) -> None:
-    """Date an index that was just written later than its files, so that git compares no content. Source: racy-git."""
+    """Date a new index later than its files, so that git does not compare their content. Source: racy-git."""
     later_ns = time.time_ns() + 2_000_000_000
     os.utime(index, ns=(later_ns, later_ns))

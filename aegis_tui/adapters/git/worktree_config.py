@@ -1,6 +1,6 @@
-"""The one change to the person's configuration, `extensions.worktreeConfig`, made so that it can be taken back whole.
+"""Sets `extensions.worktreeConfig`, the only change to the person's configuration, so that it can be undone completely.
 
-Edits text, not through `git config`, which reorders and drops empty sections. Follows git's own lock file.
+Edits the text, because `git config` reorders it and drops empty sections. Uses git's own lock file.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _WORKTREE = re.compile(rb"\s*worktree\s*=", re.IGNORECASE)
 
 
 def enable_worktree_config(common_dir: Path) -> None:
-    """Let each worktree have settings of its own; `core.bare` and `core.worktree` move to the main one's.
+    """Enable settings per worktree; `core.bare` and `core.worktree` move to the main worktree's settings.
 
-    Only for a repository where the extension is off. Source: git-worktree(1), CONFIGURATION FILE.
+    Call it only while the extension is off. Source: git-worktree(1), CONFIGURATION FILE.
 
     Raises:
         Conflict: Another program is writing the configuration.
-        Refused: A setting that has to move stands on the line of its section's name.
+        Refused: A setting that must be moved is on the same line as its section name.
     """
     config = common_dir / "config"
     before = config.read_bytes()
@@ -43,7 +43,7 @@ def enable_worktree_config(common_dir: Path) -> None:
 
 
 def restore_worktree_config(common_dir: Path) -> bool:
-    """Take the change back. False where something has come to need it: then nothing changes.
+    """Undo the change. Return False, and change nothing, if other settings need the extension by now.
 
     Raises:
         Conflict: Another program is writing the configuration.
@@ -64,7 +64,7 @@ def restore_worktree_config(common_dir: Path) -> bool:
 
 
 def _move_main_settings(text: bytes) -> tuple[bytes, list[bytes]]:
-    """The text with the lines that may not be common turned into comments, and those lines."""
+    """Return the text with the lines that must not be common turned into comments, and those lines."""
     section = b""
     lines, moved = [], []
     for line in text.splitlines(keepends=True):
@@ -73,7 +73,7 @@ def _move_main_settings(text: bytes) -> tuple[bytes, list[bytes]]:
             rest = line[header.end() :]
             if section == b"core" and (_BARE.match(rest.rstrip()) or _WORKTREE.match(rest)) and rest.strip():
                 raise Refused(
-                    "core.bare or core.worktree stands on the line of its section",
+                    "core.bare or core.worktree is on the same line as its section name",
                     "put it on a line of its own in the repository's config file",
                     code="git.config",
                 )
@@ -105,12 +105,12 @@ def _without_block(text: bytes, mark: bytes) -> bytes:
     rest = tail.removeprefix(_BLOCK)
     if rest != tail and (not rest.strip() or rest.lstrip().startswith(b"[")):
         return head + rest
-    # Somebody has added a key to our section: it stays, in a section of its own.
+    # Another program has added a key to our section: it is kept, in a section of its own.
     return head + tail.replace(_KEY_LINE, b"", 1)
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a configuration file the way git does: through `<file>.lock`, keeping its mode."""
+    """Write a configuration file as git does: through `<file>.lock`, keeping its mode."""
     target = path.resolve()
     lock = target.with_name(target.name + ".lock")
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o644

@@ -1,7 +1,7 @@
-"""Reads a write-ahead log past damage (https://sqlite.org/fileformat2.html#walformat).
+"""Reads a write-ahead log beyond damage (https://sqlite.org/fileformat2.html#walformat).
 
-SQLite ends at the first frame that fails its checksum. Every later frame holds whole pages all the same, and the rows
-on them have checksums of their own, so whoever checks each row may read on.
+SQLite stops at the first frame with a wrong checksum. The frames after it still hold whole pages, and the rows on them
+have checksums of their own, so a reader that checks each row can continue.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _MOST_PAGES = 1 << 30
 
 
 def merge_ahead(path: Path, merged: Path) -> bool:
-    """Copy a log with every frame of its write-ahead log put in place, damaged ones too; False when there is none.
+    """Copy a log with all frames of its write-ahead log applied, even after damage; return False if there are none.
 
     Args:
-        path: The log; it and its write-ahead log stay as they are.
-        merged: Where the copy goes, one file without a write-ahead log. Nothing in it may be believed unchecked.
+        path: The log; it and its write-ahead log are not changed.
+        merged: The copy, a single file. Every row in it must be checked before use.
 
     Raises:
         OSError: A file cannot be read or written.
@@ -44,7 +44,7 @@ def merge_ahead(path: Path, merged: Path) -> bool:
 
 
 def _frames(raw: bytes, page_bytes: int) -> Iterator[tuple[int, int, bytes]]:
-    """Page number, size of the log in pages where the frame ends a transaction or 0, and the page; of this round."""
+    """Yield the current frames: page number, size of the log in pages (0 inside a transaction), and the page."""
     salt = raw[16:24]
     for start in range(_HEADER_BYTES, len(raw) - _FRAME.size - page_bytes + 1, _FRAME.size + page_bytes):
         number, pages, its_salt, _ = _FRAME.unpack_from(raw, start)

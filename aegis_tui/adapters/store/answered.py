@@ -1,7 +1,6 @@
-"""Which requests have a logged answer, and at which event: kept in memory, as most requests are new.
+"""Index of requests that have a logged answer, with the event's number; in memory, as most requests are new.
 
-A dictionary of this size takes some 150 bytes an entry and grows for as long as a hub lives. This table takes 16 bytes
-a slot, all of them from the start.
+A dictionary would take some 150 bytes per entry and grow as long as a hub runs. This table takes 16 bytes per slot.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
 SMALLEST = 1 << 16
-"""Slots at first; doubled when more than half of them are taken."""
+"""The initial number of slots; it is doubled when more than half of them are used."""
 
 _MASK = (1 << 64) - 1
 
 
 class AnsweredIndex:
-    """Event numbers by request. Looks at hashes only: a wrong hit is possible, a missed entry is not.
+    """Event numbers by request. It stores only hashes: a false hit is possible, a missed entry is not.
 
-    Two requests with the same hash of 64 bits count as one, the later. The caller compares the row on disk.
+    Two requests with the same 64-bit hash count as one, the later. The caller compares the row on disk.
     """
 
     _hashes: array[int]
@@ -26,7 +25,7 @@ class AnsweredIndex:
     _used: int
 
     def __init__(self, entries: Iterable[tuple[object, int]] = ()) -> None:
-        """Take in pairs of request and event number."""
+        """Add pairs of request and event number."""
         self._make(SMALLEST)
         for key, seq in entries:
             self.add(key, seq)
@@ -35,15 +34,15 @@ class AnsweredIndex:
         return self._used
 
     def add(self, key: object, seq: int) -> None:
-        """Note that the answer to a request is at event `seq`, over 0."""
+        """Record that the answer to a request belongs to event `seq`, which is greater than 0."""
         if 2 * self._used >= len(self._seqs):
             self._remake(list(self._entries()), 2 * len(self._seqs))
         self._put(hash(key) & _MASK, seq)
 
     def extend(self, entries: Sequence[tuple[object, int]]) -> None:
-        """As `add` for many, in any order: of two entries of one request the later event counts.
+        """Add many entries in any order; of two entries for one request the later event is kept.
 
-        In one piece, without a call for each entry: a hub that starts waits for some 30,000 of them (PERF-3).
+        It is one loop without a call per entry, because a starting hub waits for about 30,000 of them (PERF-3).
         """
         while 2 * (self._used + len(entries)) > len(self._seqs):
             self._remake(list(self._entries()), 2 * len(self._seqs))
@@ -59,13 +58,13 @@ class AnsweredIndex:
         self._used = used
 
     def find(self, key: object) -> int | None:
-        """The event of the request's answer; None when it has none."""
+        """Return the event of the request's answer; None if it has none."""
         hashed = hash(key) & _MASK
         at = self._slot(hashed)
         return self._seqs[at] or None
 
     def forget_before(self, seq: int) -> None:
-        """Drop the answers of events before `seq`."""
+        """Remove the entries of events before `seq`."""
         kept = [(hashed, found) for hashed, found in self._entries() if found >= seq]
         if len(kept) < self._used:
             self._remake(kept, len(self._seqs))

@@ -1,6 +1,6 @@
-"""Looks at a log before anybody writes to it, and at all of it when a person asks. Opens it read-only.
+"""Checks a log before it is opened for writing, and completely on request. Opens it read-only.
 
-To open a damaged write-ahead log for writing ends what lies behind the damage: SQLite writes over it, or deletes it.
+Opening a damaged write-ahead log for writing would destroy what follows the damage: SQLite overwrites or deletes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WAY_OUT = (
 
 @contextlib.contextmanager
 def open_unchanged(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that leaves the log and its write-ahead log as they are, and makes none where there is none."""
+    """Yield a connection that does not change the log and its write-ahead log, and does not create one."""
     ahead = Path(f"{path}-wal")
     options = "mode=ro" if ahead.exists() and ahead.stat().st_size else "mode=ro&immutable=1"
     quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
@@ -32,26 +32,26 @@ def open_unchanged(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def check_unopened(path: Path) -> int:
-    """The mark of a log that may be opened for writing; 0 for a new one.
+    """Check that a log may be opened for writing, and return its mark; 0 for a new log.
 
     Raises:
-        StoreError: Something acknowledged is missing or may be, or a newer program wrote the log.
-        sqlite3.Error: It cannot be read.
+        StoreError: An acknowledged event is or may be missing, or a newer program wrote the log.
+        sqlite3.Error: The log cannot be read.
     """
     mark = AcknowledgedMark(path.with_suffix(".mark"))
     marked, newest = mark.read(), _newest(path)
     if marked is None and Path(f"{path}-wal").exists():
-        raise StoreError(f"{mark.path} is missing or damaged: nobody knows what came after event {newest}", WAY_OUT)
+        raise StoreError(f"{mark.path} is missing or damaged: events after event {newest} may be lost", WAY_OUT)
     if marked is not None and newest < marked:
         raise StoreError(f"{path} ends at event {newest}, but event {marked} was acknowledged", WAY_OUT)
     return marked or newest
 
 
 def find_damage(path: Path) -> str | None:
-    """What is wrong with a log, in words; None when every page and every row of it is sound.
+    """Return the damage of a log, in words; None if every page and every row is intact.
 
     Raises:
-        StoreError: A newer program wrote it, or it is no file.
+        StoreError: A newer program wrote it, or it is not a file.
     """
     try:
         check_unopened(path)
@@ -67,7 +67,7 @@ def find_damage(path: Path) -> str | None:
 
 
 class NotOurs(StoreError):
-    """A newer program wrote the log, or it is no file at all: it is not damaged, and not ours to change."""
+    """A newer program wrote the log, or it is not a file: it is not damaged, and we must not change it."""
 
 
 def _has_content(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The SQLite file of a log that no process has open."""
+"""The SQLite file of a log while no process has it open."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from aegis_tui.ports.log_file import BeginAnew, Salvage
 
 
 class SqliteLogFile:
-    """As `aegis_tui.ports.log_file.LogFile`."""
+    """Implements the port `LogFile`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def exists(self) -> bool:
-        """Whether there is a file at its place, sound or not; a workspace in which nothing was logged has none."""
+        """Return whether the file exists, intact or not; it is created by the first start of a hub."""
         return self._path.exists()
 
     def make_log(self) -> EventLog:
-        """The log that this file holds; the caller opens it, and closes it again."""
+        """Return the log in this file; the caller opens and closes it."""
         return SqliteEventLog(self._path)
 
     def find_damage(self) -> str | None:
-        """What is wrong with it, in words; None when all of it is sound."""
+        """Return its damage, in words; None if it is intact."""
         return find_damage(self._path)
 
     async def salvage(self, timestamp: str, begin_anew: BeginAnew) -> Salvage:
-        """Replace it by what can be read of it."""
+        """Replace it by a new log with everything that can be read; see `LogFile`."""
         return await salvage(self._path, timestamp, begin_anew)

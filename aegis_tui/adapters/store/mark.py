@@ -1,7 +1,7 @@
-"""A small file beside the log that remembers the newest acknowledged event.
+"""A small file beside the log that stores the number of the newest acknowledged event.
 
-SQLite takes a damaged write-ahead log for a torn one and drops its tail in silence. The mark is written after the
-commit and before the answer, so a log that ends before its mark has lost something acknowledged.
+SQLite mistakes a damaged write-ahead log for an incomplete one and silently drops its end. The mark is written after
+the commit and before the answer, so a log that ends before its mark has lost something acknowledged.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _FORMAT = struct.Struct(">QI")
 
 
 class AcknowledgedMark:
-    """The highest event number that was ever acknowledged, as far as this file knows."""
+    """The highest acknowledged event number, as recorded in the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = -1
 
     def read(self) -> int | None:
-        """The remembered number; None when the file is missing or damaged. Changes nothing."""
+        """Return the stored number; None if the file is missing or damaged. Changes nothing."""
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
@@ -33,13 +33,13 @@ class AcknowledgedMark:
         return int(seq) if crc == zlib.crc32(raw[:8]) else None
 
     def open(self, seq: int) -> None:
-        """Open or create the file with this number in it; the file itself survives power loss from here on."""
+        """Open or create the file and store this number; from now on the file itself survives a power loss."""
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.write(seq)
         os.fsync(self._fd)
 
     def write(self, seq: int) -> None:
-        """Remember `seq`. Survives the death of this process; on power loss an older number may be found."""
+        """Store `seq`. It survives the end of this process; after a power loss the file may hold an older number."""
         number = struct.pack(">Q", seq)
         os.pwrite(self._fd, number + struct.pack(">I", zlib.crc32(number)), 0)
 

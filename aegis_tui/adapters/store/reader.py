@@ -1,7 +1,7 @@
-"""A look into the log of a workspace that changes nothing: also while a hub writes it, and when none runs.
+"""Reads a workspace's log without changing it, whether or not a hub is writing it.
 
-The hub's own connection is the only one that ever writes (`sqlite_log.py`); this one is opened read-only, so that it
-neither moves the write-ahead log nor makes a file where none is needed.
+Only the hub's own connection writes (`sqlite_log.py`). This one is read-only: it does not move the write-ahead log and
+creates no file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LogReader:
         path: The log.
 
     Raises:
-        UsageError: There is none.
+        UsageError: The file does not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +38,7 @@ class LogReader:
         self._path = path
 
     def events(self, types: Sequence[str] = (), *, after: int = 0) -> list[Event]:
-        """Logged events in order, each checked; those of other types and at or before `after` are left out.
+        """Return the logged events after number `after`, of the given types or all, in order, each checked.
 
         Raises:
             StoreError: The log is damaged, or cannot be read.
@@ -53,7 +53,7 @@ class LogReader:
             raise StoreError(f"cannot read {self._path}: {error}", WAY_OUT) from error
 
     def workspace(self) -> Workspace:
-        """The state after the last logged event: the newest snapshot, and what came after it.
+        """Return the state after the last logged event: the newest snapshot plus the later events.
 
         Raises:
             StoreError: The log is damaged, or cannot be read.
@@ -74,7 +74,7 @@ class LogReader:
                 yield Workspace.load(found[1])
 
     def _open(self) -> sqlite3.Connection:
-        """A read-only connection; without a write-ahead log beside the file nothing else has it open."""
+        """Open a read-only connection; without a write-ahead log, no other process has the file open."""
         is_alone = not self._path.with_name(f"{self._path.name}-wal").exists()
         mode = "mode=ro&immutable=1" if is_alone else "mode=ro"
         connection = sqlite3.connect(f"file:{quote(str(self._path))}?{mode}", uri=True, timeout=_BUSY_S)

@@ -1,4 +1,4 @@
-"""The rows of the log's tables and their checksums: a row that fails its own is never believed."""
+"""The rows of the log's tables and their checksums: a row with a wrong checksum is never used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EventRow = tuple[int, str, str, str, str, int]
 ReplyRow = tuple[str, str, int, str, int]
 
 FORMAT_VERSION = 1
-"""`PRAGMA user_version` of the files that are written."""
+"""The `PRAGMA user_version` of the files that we write."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS event(
@@ -26,26 +26,26 @@ CREATE TABLE IF NOT EXISTS request(
 CREATE INDEX IF NOT EXISTS request_by_seq ON request(seq);
 CREATE TABLE IF NOT EXISTS snapshot(seq INTEGER PRIMARY KEY, body BLOB NOT NULL, crc INTEGER NOT NULL);
 """
-"""Both long tables grow at their end only: answers in the order of their askers had a commit write one page for each
-asker of its batch. A file that has them in that order keeps it; every statement fits both.
+"""Both long tables grow only at their end. With the answers ordered by client, each commit
+wrote one page per client of its batch. A file that still has that order keeps it; all statements work with both.
 """
 
 
 def event_row(event: Event) -> EventRow:
-    """The row of an event."""
+    """Return the row of an event."""
     body = compact_json(event_to_wire(event))
     fields = (event.seq, event.timestamp, event.type, event.agent_id, body)
     return (*fields, checksum(*fields))
 
 
 def reply_row(item: LoggedReply, seq: int) -> ReplyRow:
-    """The row of an answer that event `seq` settled."""
+    """Return the row of an answer that belongs to event `seq`."""
     text = compact_json(item.reply)
     return *item.key, seq, text, checksum(*item.key, seq, text)
 
 
 def checked_event(row: tuple[Any, ...] | None) -> Event | None:
-    """The event of a row of the table, or None when it is missing or damaged."""
+    """Return the event in a row; None if the row is missing or damaged."""
     try:
         if row is None or row[5] != checksum(*row[:5]):
             return None
@@ -55,19 +55,19 @@ def checked_event(row: tuple[Any, ...] | None) -> Event | None:
 
 
 def raw_key(key: RequestKey) -> tuple[bytes, bytes]:
-    """What the file holds of the key of a request: the bytes of its texts."""
+    """Return the key of a request as bytes, as the file holds it."""
     return key[0].encode("utf-8", "surrogatepass"), key[1].encode("utf-8", "surrogatepass")
 
 
 def is_sound_reply(row: tuple[Any, ...]) -> bool:
-    """Whether a whole row of the table of answers is as it was written."""
+    """Return whether a complete row of the table `request` has the right checksum."""
     return bool(row[4] == checksum(*row[:4]))
 
 
 def find_unsound(rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...] | None:
-    """The first that is not as it was written, of whole rows of the table of answers whose texts are bytes.
+    """Return the first damaged row of complete rows of the table `request`, whose texts are given as bytes; else None.
 
-    One loop for many rows: a start checks tens of thousands.
+    It is one loop for many rows, because a start checks tens of thousands.
     """
     row: tuple[Any, ...] = ()
     crc32 = zlib.crc32
@@ -76,19 +76,19 @@ def find_unsound(rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...] | None:
             agent_id, request_id, seq, reply, crc = row
             if crc32(b"%b\x1f%b\x1f%d\x1f%b" % (agent_id, request_id, seq, reply)) != crc:
                 return row
-    except TypeError:  # what should be a text is none, or the number is none
+    except TypeError:  # a field has the wrong type
         return row
     return None
 
 
 def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:
-    """The row of a snapshot."""
+    """Return the row of a snapshot."""
     body = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 1)
     return seq, body, zlib.crc32(body, seq)
 
 
 def unpack_snapshot(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]] | None:
-    """The snapshot of a row with its `seq`, or None when it is damaged."""
+    """Return `seq` and state of a snapshot's row, or None if it is damaged."""
     seq, body, crc = row
     if not isinstance(body, bytes) or crc != zlib.crc32(body, seq):
         return None
@@ -96,10 +96,10 @@ def unpack_snapshot(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]] | None:
 
 
 def decode(raw: bytes) -> str:
-    """Damaged text must reach the checksum, not end as an error that names no event."""
+    """Decode any bytes, so that damaged text fails its checksum and not with an error that names no event."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def checksum(*parts: object) -> int:
-    """The checksum of a row's fields."""
+    """Return the checksum of a row's fields."""
     return zlib.crc32("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"))

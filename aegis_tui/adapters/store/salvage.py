@@ -1,8 +1,8 @@
-"""What can still be read of a damaged log, put into a new one.
+"""Copies what can still be read of a damaged log to a new one.
 
-The newest intact snapshot and the unbroken run of intact events around it are kept, with their answers. Every number
-that was given out after that is filled with a note, so that no fencing token is ever given out twice; where nothing is
-left the new log begins behind all of them.
+It keeps the newest intact snapshot and the unbroken sequence of intact events around it, with their answers. Every
+number that was used after that gets a filler event, so that no fencing token is ever given out twice. If nothing can be
+read, the new log starts after all used numbers.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from aegis_tui.domain.message.events import Broadcast
 from aegis_tui.ports.log_file import BeginAnew, Salvage
 
 LOST_EVENT = "note:lost"
-"""The event that stands in for one that could not be read."""
+"""The type of the filler event for an event that could not be read."""
 
 UNMARKED_EVENTS = 100_000
-"""Without a mark this many numbers are passed over: more than are ever written between two snapshots, and each snapshot
-empties the write-ahead log into the file."""
+"""How many numbers are skipped if there is no mark: more than are ever written between two snapshots, and each
+snapshot moves the write-ahead log into the file."""
 
 _FILES = ("", "-wal", "-shm")
 _BATCH = 1_000
@@ -40,7 +40,7 @@ _Reply = tuple[str, str, int, str, int]
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one source holds; `events` may be empty, and then nothing of it can be used."""
+    """What was read from one source; if `events` is empty, nothing in it can be used."""
 
     snapshot: _Snapshot
     events: list[Event]
@@ -58,15 +58,15 @@ _NOTHING = _Found(None, [], [], False, 1, 0)
 
 
 async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
-    """Replace a damaged log by what can be read of it; the damaged files stay beside it under another name.
+    """Replace a damaged log by what can be read of it; the damaged files are kept beside it under another name.
 
     Args:
-        path: The log; it may be gone. No process has it open.
-        timestamp: For the notes, RFC 3339 UTC.
-        begin_anew: As for `BeginAnew`.
+        path: The log; it may be missing. No process has it open.
+        timestamp: For the filler events, RFC 3339 UTC.
+        begin_anew: See `BeginAnew`.
 
     Raises:
-        StoreError: The disk refuses; the log is as it was.
+        StoreError: A file cannot be read or written; the log is unchanged.
     """
     marked = AcknowledgedMark(path.with_suffix(".mark")).read()
     draft, merged = path.with_name(f"{path.stem}.salvaged.db"), path.with_name(f"{path.stem}.merged.db")
@@ -90,7 +90,7 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
 
 
 def _numbers(found: _Found, marked: int | None) -> tuple[int, int]:
-    """The first and the last number to fill; the last is that of the newest event of the new log."""
+    """Return the first and last number to fill; the last is the newest event of the new log."""
     known = max(marked or 0, found.highest, found.last)
     if found.events:
         newest = known if marked is not None else known + UNMARKED_EVENTS
@@ -100,7 +100,7 @@ def _numbers(found: _Found, marked: int | None) -> tuple[int, int]:
 
 
 def _sources(path: Path, merged: Path) -> Iterator[_Found]:
-    """As SQLite reads the log, and with what lies behind damage in its write-ahead log."""
+    """Yield what SQLite can read of the log, and what can be read beyond damage in its write-ahead log."""
     yield _NOTHING
     with contextlib.suppress(sqlite3.DatabaseError):
         if path.exists():
@@ -111,7 +111,7 @@ def _sources(path: Path, merged: Path) -> Iterator[_Found]:
 
 
 def _read(path: Path) -> _Found:
-    """The snapshot to begin with, the run of events around it and their answers."""
+    """Read the newest usable snapshot, the unbroken events around it and their answers."""
     with open_unchanged(path) as old:
         first, highest = _bounds(old)
         for snapshot in [*_snapshots(old), None]:
@@ -125,7 +125,7 @@ def _read(path: Path) -> _Found:
 
 
 def _bounds(old: sqlite3.Connection) -> tuple[int, int]:
-    """The numbers of the first and the last event that the file admits to have."""
+    """Return the numbers of the first and last event according to the file; (1, 0) if it cannot be read."""
     with contextlib.suppress(sqlite3.DatabaseError):
         first, last = old.execute("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)").fetchone()
         return int(first or 1), int(last or 0)
@@ -140,7 +140,7 @@ def _snapshots(old: sqlite3.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _replies(old: sqlite3.Connection, last: int) -> tuple[list[_Reply], bool]:
-    """The sound answers to what the kept events did, and whether they are all there were."""
+    """Return the intact answers of the kept events, and whether no answer was lost."""
     rows: list[_Reply] = []
     is_whole = False
     with contextlib.suppress(sqlite3.DatabaseError):
@@ -151,7 +151,7 @@ def _replies(old: sqlite3.Connection, last: int) -> tuple[list[_Reply], bool]:
 
 
 def _run(old: sqlite3.Connection, numbers: range) -> Iterator[Event]:
-    """Events of these numbers, until one is missing or damaged."""
+    """Yield the events with these numbers, up to the first that is missing or damaged."""
     for seq in numbers:
         try:
             row = old.execute("SELECT seq, ts, type, agent_id, body, crc FROM event WHERE seq = ?", (seq,)).fetchone()
@@ -181,7 +181,7 @@ async def _write(draft: Path, events: list[Event], replies: list[_Reply], snapsh
 
 
 def _put_aside(path: Path) -> Path | None:
-    """Keep the damaged files under another name; the log itself also stays, until the new one takes its place."""
+    """Keep the damaged files under another name; the log also keeps its name until the new one replaces it."""
     number = 1
     while (aside := path.with_name(f"{path.stem}.damaged-{number}.db")).exists():
         number += 1

@@ -1,7 +1,7 @@
 """The event log in one SQLite file: one process, one thread, one connection.
 
 SQLite before 3.51.3 can corrupt a write-ahead log that two connections write (https://sqlite.org/wal.html, "WAL
-reset"), so this module never opens a second one. Every row carries a checksum; a row that fails it is never returned.
+reset"), so this module never opens a second one. Every row has a checksum; a row with a wrong one is never returned.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ SNAPSHOTS_KEPT = 2
 _ROWS_AT_ONCE = 64
 _READ_AT_ONCE = 1_000
 REPLIES_KEPT_EVENTS = 30_000
-"""Answers are forgotten once their event is this far back: clients retry for a minute, not for days, and 50 busy agents
-log some 400 events a second."""
+"""An answer is deleted once its event is this far back: clients retry for a minute, not for days, and 50 busy
+agents log some 400 events a second."""
 
 
 class SqliteEventLog:
-    """An `EventLog` in WAL mode with synchronous=FULL: what `append` returned from survives power loss."""
+    """An `EventLog` in WAL mode with synchronous=FULL: once `append` has returned, the data survives a power loss."""
 
     def __init__(self, path: Path, *, kept_events: int = 1_000_000) -> None:
-        """Name the file.
+        """Store the path; `open` opens the file.
 
         Args:
-            path: The log; its folder exists. `-wal`, `-shm` and `.mark` files appear beside it.
-            kept_events: Events to keep at least when a snapshot lets older ones go.
+            path: The log; its folder must exist. Files with `-wal`, `-shm` and `.mark` are created beside it.
+            kept_events: How many events are kept at least when a snapshot allows deleting older ones.
         """
         self.path = path
         self._kept_events = kept_events
@@ -73,19 +73,19 @@ class SqliteEventLog:
 
     @property
     def first_seq(self) -> int:
-        """The number of the oldest event that is still there; 1 until the log was compacted."""
+        """The number of the oldest stored event; 1 until the log is compacted."""
         return self._first_seq
 
     @property
     def last_seq(self) -> int:
-        """The number of the newest event on disk; 0 when there is none."""
+        """The number of the newest event on disk; 0 if there is none."""
         return self._last_seq
 
     async def open(self, *, first_seq: int = 1) -> None:
-        """Open or create the file (0600), and check that nothing acknowledged is missing.
+        """Open or create the file (mode 0600), and check that no acknowledged event is missing.
 
         Args:
-            first_seq: The number of the first event that will be written, where the file holds none.
+            first_seq: The number of the first event to be written, if the file holds none.
         """
         await self._run(lambda: self._open(first_seq))
 
@@ -104,24 +104,24 @@ class SqliteEventLog:
         await self._run(lambda: self._append(event_rows, reply_rows))
 
     async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
-        """The events with the next higher numbers, at most `limit`, in order, each checked; one page of bytes."""
+        """Return at most `limit` events after number `after`, in order, each checked; `most_bytes` limits one page."""
         return await self._run(lambda: self._read(after, limit, most_bytes))
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
-        """The first answers of those requests that had one."""
+        """Return the stored answers of those requests that have one."""
         maybe = [key for key in keys if self._answered.find(raw_key(key)) is not None]
         return await self._run(lambda: self._find_replies(maybe)) if maybe else {}
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """Keep the state after event `seq`; older snapshots and old answers go."""
+        """Store the state after event `seq`; delete old snapshots, answers and events."""
         await self._run(lambda: self._save_snapshot(seq, state))
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
-        """The intact snapshots with their `seq`, newest first."""
+        """Return the intact snapshots with their `seq`, newest first."""
         return await self._run(self._load_snapshots)
 
     async def restore_replies(self, rows: Sequence[ReplyRow]) -> None:
-        """Put back answers of another log, as they were written there."""
+        """Insert answers of another log unchanged."""
         await self._run(lambda: self._restore_replies(rows))
 
     async def _run(self, job: Callable[[], T]) -> T:
@@ -174,9 +174,9 @@ class SqliteEventLog:
         self._answered = self._load_answered(connection)
 
     def _load_answered(self, connection: sqlite3.Connection) -> AnsweredIndex:
-        """The newest ones, whole rows, each checked: a damaged key would let its request be carried out twice.
+        """Load the newest answers, each checked: with a damaged key, its request would be executed twice.
 
-        They are most of the table, and read in a third of the time without its index.
+        They are most of the table; reading them without its index takes a third of the time.
         """
         index = AnsweredIndex()
         statement = "SELECT agent_id, request_id, seq, reply, crc FROM request NOT INDEXED WHERE seq >= ?"
@@ -223,7 +223,7 @@ class SqliteEventLog:
         self._answered = self._load_answered(self._db)
 
     def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Many rows by few statements: after each one this thread waits for its turn with the hub's own."""
+        """Insert many rows with few statements: after each statement this thread waits for the hub's thread."""
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
             marks = f"({','.join('?' * len(some[0]))})"
@@ -311,7 +311,7 @@ class SqliteEventLog:
 
 
 def _first_bytes(found: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any, ...]]:
-    """Rows until their bodies take more than `most` bytes; one at least, if there is any."""
+    """Return rows until their bodies exceed `most` bytes; at least one, if there is any."""
     rows: list[tuple[Any, ...]] = []
     for row in found:
         most -= len(row[4])
@@ -322,7 +322,7 @@ def _first_bytes(found: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any,
 
 
 def store_error(path: Path, doing: str, error: Exception) -> StoreError:
-    """What SQLite or the system said, with the way out of it."""
+    """Return the error for a failure of SQLite or the system, with the reason and what to do."""
     text = str(error)
     if any(word in text for word in ("full", "disk I/O", "No space", "quota", "too large", "readonly")):
         return DiskFull(f"cannot {doing} {path}: {text}", f"free space on the disk of {path.parent}")
