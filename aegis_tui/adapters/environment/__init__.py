@@ -1,1 +1,1 @@
-"""The environment of a project: its virtual environment and `node_modules`, led to a worktree."""
+"""The environment of a project (virtual environment, `node_modules`), made available in a worktree."""

@@ -1,4 +1,4 @@
-"""Which environment of Python a person works with: the active one, the one beside the sources, or that of PATH."""
+"""Finds the Python environment that a person uses: the active one, the one beside the sources, or that of PATH."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _DEADLINE_S = 10.0
 
 
 def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], own_prefix: Path) -> Path | None:
-    """The folder of the environment that the project's commands should find first; None when PATH alone decides.
+    """Return the environment whose programs the project's commands should find first; None if PATH alone decides.
 
     Args:
-        places: Virtual environments of the project, best first; the only one counts also where it lies in a subfolder.
-        root: The top of the project.
-        environ: VIRTUAL_ENV and CONDA_PREFIX of the person.
-        own_prefix: The environment of this program, which is the project's only if there is no other.
+        places: The project's virtual environments, best first; a single one is used even if it is in a subfolder.
+        root: The top folder of the project.
+        environ: The person's environment, with VIRTUAL_ENV and CONDA_PREFIX.
+        own_prefix: The environment of this program, used for the project only if there is no other.
     """
     beside = [place for place in places if place.parent == root]
     named = Path(environ.get("VIRTUAL_ENV") or "/")
@@ -39,9 +39,9 @@ def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], 
 
 
 def prefix_of_path(search_path: str, folder: Path) -> Path | None:
-    """The installation that `python` of PATH belongs to; the interpreter itself is asked where PATH has a shim.
+    """Return the installation that the `python` in PATH belongs to; if PATH has a shim, ask the interpreter itself.
 
-    It starts without site packages, environment and current folder: nothing of a repository is run.
+    It is started without site packages, environment and current folder, so that no code of a repository runs.
     """
     program = shutil.which("python", path=search_path) or shutil.which("python3", path=search_path)
     if program is None:
@@ -58,13 +58,13 @@ def prefix_of_path(search_path: str, folder: Path) -> Path | None:
 
 
 def package_sites(prefix: Path) -> list[Path]:
-    """The folders of packages of an installation, Debian's own names included."""
+    """Return the package folders of an installation, including Debian's variants."""
     patterns = ("lib/python*/site-packages", "lib/python*/dist-packages", "local/lib/python*/dist-packages")
     return [path for pattern in patterns for path in sorted(prefix.glob(pattern)) if path.is_dir()]
 
 
 def program_folders(prefixes: Iterable[Path]) -> list[Path]:
-    """What a sandbox has to show of installations of Python; what the system holds is shown anyway."""
+    """Return the folders of Python installations that a sandbox must show, without those of the system."""
     return [
         prefix / part for prefix in prefixes if prefix not in _SYSTEM for part in _PARTS if (prefix / part).is_dir()
     ]

@@ -1,4 +1,4 @@
-"""What still leads to another checkout where no sandbox hides it: such a check does not count (FLOW-7)."""
+"""Finds what would make a check use another checkout when no sandbox hides it: such a check does not count (FLOW-7)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _MANY = 20_000
 def find_astray(
     commands: Sequence[str], tree: TreeMap, sites: Sequence[Path], packages: Collection[str]
 ) -> Iterator[Obstacle]:
-    """Name what leads to a checkout that is not under test.
+    """Yield an obstacle for everything that leads to a checkout that is not under test.
 
     Args:
         commands: The QA commands.
         tree: The person's checkout and the worktree.
-        sites: Folders of packages that the commands use as they are, without an overlay.
-        packages: What the worktree itself offers for import.
+        sites: Package folders that the commands use directly, without an overlay.
+        packages: The names that the worktree itself provides for import.
     """
     allowed = tuple(str(old) for old, _ in tree.known)
     for command in commands:
@@ -67,7 +67,7 @@ def _links_out(tree: TreeMap) -> Iterator[tuple[str, str]]:
 def _installs(
     commands: Sequence[str], tree: TreeMap, sites: Sequence[Path], packages: Collection[str]
 ) -> Iterator[Obstacle]:
-    """Installs that win over the import path: a loader that comes first, or a command that sets a path of its own."""
+    """Yield installs that override the import path: a loader that runs first, or a command that sets its own path."""
     leading = [(site, led) for site in sites for led in led_to(site) if tree.translate(str(led)) is not None]
     loaders = [path for site in sites for path in hook_files(site) if path.name.endswith("_loader.py")]
     copies = [site / name for site in sites for name in sorted(packages) if (site / name).is_dir()]

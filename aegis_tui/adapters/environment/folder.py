@@ -1,4 +1,4 @@
-"""Writes a tree of links and small files into a fresh worktree, without following what the worktree itself holds."""
+"""Writes a tree of links and small files into a new worktree, without following links that the worktree contains."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_TEXT_BYTES = 1024 * 1024
 
 
 def read_regular(path: Path) -> str:
-    """The text of a small regular file of a worktree; empty for a link, a pipe, a large or an absent file."""
+    """Return the text of a small regular file of a worktree; empty for a link, a pipe, a large or a missing file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -23,17 +23,17 @@ def read_regular(path: Path) -> str:
 
 
 class Overlay:
-    """A new folder below a worktree: made of links, copies and folders, all new.
+    """A new folder below a worktree that is filled with new links, copies and folders.
 
-    Nothing that exists is changed or followed: a worktree is made of commits that an agent wrote, and a folder on the
-    way may be a link that leads out.
+    Nothing that exists is changed or followed: the worktree's commits come from an agent, and a folder on the way may
+    be a link to the outside.
 
     Args:
         base: A folder that no agent can replace: the worktree, or a folder of this program.
-        place: The folder to make, below `base`.
+        place: The folder to create, below `base`.
 
     Raises:
-        OSError: Something else is at the place, or a folder on the way is missing or a link.
+        OSError: `place` exists already, or a folder on the way is missing or a link.
     """
 
     def __init__(self, base: Path, place: Path) -> None:
@@ -50,19 +50,19 @@ class Overlay:
             os.close(handle)
 
     def folder(self, name: str) -> Path:
-        """A new folder in the overlay; `name` may hold slashes."""
+        """Create a folder in the overlay; `name` may contain slashes."""
         path = self.place / name
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def link(self, name: str, target: Path | str) -> None:
-        """A link in the overlay; what is there already stays."""
+        """Create a link in the overlay, unless something has that name already."""
         path = self.place / name
         if not path.is_symlink() and not path.exists():
             path.symlink_to(target)
 
     def file(self, name: str, text: str, *, executable: bool = False) -> None:
-        """A new file in the overlay."""
+        """Create a file in the overlay; raise FileExistsError if the name is taken."""
         path = self.place / name
         with path.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(text)

@@ -1,6 +1,6 @@
-"""Finds the environment of a project and makes it ready in a worktree: the `QaEnvironment` port (FLOW-7).
+"""Finds the environment of a project and prepares it in a worktree: the port `QaEnvironment` (FLOW-7).
 
-Reads the person's own files as text; nothing of the repository is started. What is shown of them is read-only.
+Reads the person's files as text and starts nothing of the repository. The person's files are shown read-only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from aegis_tui.domain.qa.obstacle import Obstacle
 from aegis_tui.ports.surroundings import Surroundings
 
 VIRTUALENV_NAMES = (".venv", "venv", "env", ".env")
-"""Where a virtual environment is looked for beside the sources, in this order."""
+"""Names of folders that are searched for a virtual environment, in this order."""
 
 _MANIFESTS = ("package.json", "pyproject.toml", "setup.py", "requirements.txt")
 _MANY_LINKS = 2_000
@@ -41,8 +41,8 @@ class ProjectEnvironment:
     Args:
         root: The person's checkout.
         common_dir: The git folder of the repository.
-        environ: The hub's environment: VIRTUAL_ENV, CONDA_PREFIX, PATH.
-        own_prefix: The environment that this program itself runs in.
+        environ: The hub's environment, with VIRTUAL_ENV, CONDA_PREFIX and PATH.
+        own_prefix: The Python environment in which this program runs.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ProjectEnvironment:
     async def prepare(
         self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
     ) -> Surroundings:
-        """Make the environment ready; see `QaEnvironment`."""
+        """Prepare the environment; see `QaEnvironment`."""
         places = await asyncio.to_thread(lambda: list(self._places(worktree)))
         _, active = self._virtualenvs(places)
         if committed and places:
@@ -63,11 +63,11 @@ class ProjectEnvironment:
         )
 
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
-        """Nothing: what can lead astray is known before."""
+        """Return nothing: all obstacles are known before a command runs."""
         return ()
 
     async def stamp(self) -> str:
-        """Times of what is installed, as `QaEnvironment.stamp` promises; blocking work is done in a thread."""
+        """Return the times of what is installed; see `QaEnvironment.stamp`. Reads files in a thread."""
         return await asyncio.to_thread(self._stamp)
 
     def _stamp(self) -> str:
@@ -81,12 +81,12 @@ class ProjectEnvironment:
         return stamp([*virtualenvs, *([prefix] if prefix else [])], node_modules, search_path, heads)
 
     def _virtualenvs(self, places: Iterable[tuple[Path, Path]]) -> tuple[list[Path], Path | None]:
-        """The virtual environments among the places, and the environment that commands should find first."""
+        """Return the virtual environments among the places, and the environment that commands should find first."""
         found = [theirs for theirs, _ in places if theirs.name != "node_modules"]
         return found, find_active(found, self._root, self._environ, self._own_prefix)
 
     def _places(self, worktree: Path) -> Iterator[tuple[Path, Path]]:
-        """Each virtual environment and `node_modules` in the checkout, with its place in a worktree."""
+        """Yield each virtual environment and `node_modules` of the checkout, with its place in a worktree."""
         if self._root == self._common_dir:
             return
         for folder in dict.fromkeys((worktree, *package_folders(worktree, _MANIFESTS))):
@@ -98,7 +98,7 @@ class ProjectEnvironment:
                 yield theirs / "node_modules", folder / "node_modules"
 
     async def _ignored(self, worktree: Path, places: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
-        """Those places that git ignores in a worktree."""
+        """Return those places that git ignores in a worktree."""
         names = [f"{place.relative_to(worktree)}/" for _, place in places]
         runner = GitRunner(git_dir=self._common_dir, cwd=worktree)
         stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
@@ -141,7 +141,7 @@ class ProjectEnvironment:
         )
 
     def _sites(self, active: Path | None) -> list[Path]:
-        """The folders of packages that commands use where there is no virtual environment."""
+        """Return the package folders that commands use if there is no virtual environment."""
         prefix = active or prefix_of_path(self._environ.get("PATH", os.defpath), self._root)
         return [] if prefix is None else package_sites(prefix)
 
@@ -163,7 +163,7 @@ class ProjectEnvironment:
         return variables
 
     def _links(self, worktree: Path, shown: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-        """Links at the places of the checkout to what the worktree has there; folders that hold a mount are entered."""
+        """Yield links from the checkout's paths to the worktree's files; folders that contain a mount are entered."""
         if self._root == self._common_dir:
             return
         mounts = {self._common_dir, self._root / ".git", *shown}
@@ -184,7 +184,7 @@ def _targets(sites: Sequence[Path], tree: TreeMap) -> list[Path]:
 
 
 def _node_modules(places: Sequence[tuple[Path, Path]], tree: TreeMap) -> list[Path]:
-    """Make every `node_modules`; returns what has to be shown."""
+    """Create every `node_modules`; return the paths that a sandbox must show."""
     pairs = [pair for pair in places if pair[0].name == "node_modules"]
     own = package_names(tree.worktree) if pairs else {}
     return [path for theirs, place in pairs for path in (theirs, *make_node_modules(theirs, place, tree, own))]

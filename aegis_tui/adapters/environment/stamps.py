@@ -1,4 +1,4 @@
-"""What changes when somebody installs something: times of the folders and records that installers write (FLOW-7)."""
+"""A stamp that changes when something is installed: times of folders and records that installers write (FLOW-7)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _NODE_RECORDS = (".package-lock.json", ".modules.yaml", ".yarn-state.yml", ".yar
 
 
 def stamp(prefixes: Iterable[Path], node_modules: Iterable[Path], search_path: str, others: Iterable[Path] = ()) -> str:
-    """A text that is the same as long as nothing was installed, removed or replaced.
+    """Return a text that stays the same as long as nothing is installed, removed or replaced.
 
     Args:
         prefixes: Installations and virtual environments of Python.
-        node_modules: Folders of that name.
-        search_path: PATH, for the programs of other languages.
-        others: More files to look at.
+        node_modules: Folders with that name.
+        search_path: A PATH value, to find the programs of other languages.
+        others: Further files whose times count.
     """
     return "\n".join(_times([*_paths(prefixes, node_modules, search_path), *others]))
 

@@ -1,4 +1,4 @@
-"""Where the sources of an install lie in the worktree: every checkout of the repository, folded onto one tree."""
+"""Translates paths of any checkout of the repository to the worktree, for the sources of installs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MANY = 2_000
 
 
 def provided_names(folder: Path) -> set[str]:
-    """The packages and modules that Python can import from a folder; empty when there is no such folder."""
+    """Return the names of packages and modules that Python can import from a folder; empty if it does not exist."""
     names: set[str] = set()
     for entry in _entries(folder):
         if entry.name.endswith(".py") and entry.is_file():
@@ -26,7 +26,7 @@ def provided_names(folder: Path) -> set[str]:
 
 
 def _has_code(folder: Path) -> bool:
-    """Whether a package without `__init__.py` lies in a folder such as `src`."""
+    """Return whether a folder such as `src` contains a package without `__init__.py`."""
     return any(
         entry.is_dir() and entry.name.isidentifier() and any(item.name.endswith(".py") for item in _entries(entry))
         for entry in _entries(folder)
@@ -42,7 +42,7 @@ def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
 
 
 class TreeMap:
-    """Answers where a path of a checkout lies in the worktree.
+    """Translates paths of checkouts to the worktree.
 
     Args:
         root: The person's checkout.
@@ -52,10 +52,10 @@ class TreeMap:
     def __init__(self, root: Path, worktree: Path) -> None:
         self.root, self.worktree = root, worktree
         self.known: list[tuple[Path, Path]] = []
-        """More folders and where they are now, asked before the checkout: a virtual environment."""
+        """Further folders and their new places, such as a virtual environment; tried before the checkout."""
 
     def translate(self, text: str) -> str | None:
-        """The place in the worktree of an absolute path; None where it belongs to no checkout of this repository."""
+        """Return an absolute path's place in the worktree; None if it belongs to no checkout of this repository."""
         path = Path(text)
         for old, new in (*self.known, (self.root, self.worktree)):
             for candidate in (path, Path(os.path.realpath(path))):
@@ -65,7 +65,7 @@ class TreeMap:
         return None if other is None else str(self.worktree / path.relative_to(other))
 
     def _other_checkout(self, path: Path) -> Path | None:
-        """The top of another checkout that offers, at the same place, a package that the worktree has there too."""
+        """Return the top of another checkout that has, at the same place, a package that the worktree has too."""
         for top in (path, *path.parents):
             if top.is_relative_to(self.worktree) or not (top / ".git").exists():
                 continue
@@ -74,7 +74,7 @@ class TreeMap:
         return None
 
     def import_roots(self, targets: Iterable[Path] = ()) -> list[Path]:
-        """The folders of the worktree that come first on Python's import path.
+        """Return the folders of the worktree to put first on Python's import path.
 
         Args:
             targets: Folders of the worktree that editable installs name.
@@ -89,7 +89,7 @@ class TreeMap:
         return list(dict.fromkeys(roots))
 
     def packages(self, roots: Collection[Path]) -> dict[str, Path]:
-        """Name -> folder or file in the worktree of what its import roots offer."""
+        """Return the packages and modules that the import roots provide, as name -> folder or file."""
         found: dict[str, Path] = {}
         for root in roots:
             for name in sorted(provided_names(root) - _NOT_PACKAGES - _NOT_MODULES):

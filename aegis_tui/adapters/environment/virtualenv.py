@@ -1,7 +1,7 @@
-"""A virtual environment in a worktree: links to the person's own, with what leads to the checkout led to the worktree.
+"""A virtual environment in a worktree: links to the person's own, with paths of the checkout translated.
 
 The person's environment is read as text and never started. What is translated: folders in `.pth` and `.egg-link` files,
-tables of finders, start lines of scripts, links, and a copy of a package that the worktree itself holds.
+tables of import finders, first lines of scripts, links, and copies of packages that the worktree itself contains.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _HOOK = re.compile(r"_*editable|.*_editable(_loader|_finder)?\.py$|.*_finder\.py
 
 
 def is_virtualenv(folder: Path) -> bool:
-    """Whether a folder is a virtual environment (PEP 405)."""
+    """Return whether a folder is a virtual environment (PEP 405)."""
     return (folder / "pyvenv.cfg").is_file() and (folder / "bin" / "python").exists()
 
 
 def site_packages(venv: Path) -> list[Path]:
-    """The folders that hold its packages."""
+    """Return the package folders of a virtual environment."""
     return [path for path in sorted((venv / "lib").glob("python*/site-packages")) if path.is_dir()]
 
 
 def hook_files(site: Path) -> list[Path]:
-    """The files in a folder of packages that lead somewhere else: `.pth`, `.egg-link` and modules of finders."""
+    """Return the files in a package folder that lead elsewhere: `.pth`, `.egg-link` and modules of import finders."""
     return [path for path in sorted(site.iterdir()) if _is_hook(path)]
 
 
@@ -42,7 +42,7 @@ def _is_hook(path: Path) -> bool:
 
 
 def led_to(site: Path) -> list[Path]:
-    """Every folder or file that the hooks in a folder of packages lead to, relative ones taken from that folder."""
+    """Return the paths that the hook files in a package folder lead to; relative ones start at that folder."""
     targets: list[Path] = []
     for path in hook_files(site):
         text = _read(path)
@@ -53,7 +53,7 @@ def led_to(site: Path) -> list[Path]:
 
 
 def base_prefixes(venv: Path) -> list[Path]:
-    """The installations of Python that a virtual environment is made from."""
+    """Return the Python installations that a virtual environment is based on."""
     named = re.search(r"^home\s*=\s*(/.*?)\s*$", _read(venv / "pyvenv.cfg"), re.MULTILINE)
     places = [Path(named[1]).parent] if named else []
     real = Path(os.path.realpath(venv / "bin" / "python"))
@@ -61,7 +61,7 @@ def base_prefixes(venv: Path) -> list[Path]:
 
 
 def outside_folders(prefix: Path, tree: TreeMap) -> list[Path]:
-    """The sources of other projects that an environment leads to: folders outside of this repository's checkouts."""
+    """Return the sources of other projects that an environment leads to, outside this repository's checkouts."""
     led = [path for site in site_packages(prefix) for path in led_to(site) if path.is_dir()]
     home = Path.home()
     return [
@@ -72,12 +72,12 @@ def outside_folders(prefix: Path, tree: TreeMap) -> list[Path]:
 
 
 class VirtualenvOverlay:
-    """Makes the overlay of one virtual environment.
+    """Creates the overlay of one virtual environment.
 
     Args:
-        venv: The person's.
-        place: Where the overlay goes.
-        tree: Where paths of the checkout lie in the worktree; learns where the environment itself is now.
+        venv: The person's virtual environment.
+        place: The folder to create.
+        tree: Translates paths of the checkout to the worktree; the environment's own place is added to it.
     """
 
     def __init__(self, venv: Path, place: Path, tree: TreeMap) -> None:
@@ -85,7 +85,7 @@ class VirtualenvOverlay:
         tree.known.append((venv, place))
 
     def import_targets(self) -> list[Path]:
-        """The folders of the worktree that this environment imports from, in its order."""
+        """Return the folders of the worktree that this environment imports from, in its order."""
         targets = []
         for site in site_packages(self.venv):
             for led in led_to(site):
@@ -97,15 +97,15 @@ class VirtualenvOverlay:
         return [path for path in dict.fromkeys(targets) if not path.is_relative_to(self.place)]
 
     def make(self, base: Path, packages: dict[str, Path]) -> None:
-        """Write it.
+        """Create the overlay; do nothing if the folder exists.
 
         Args:
             base: A folder above the place that no agent can replace.
-            packages: Name -> place of what the worktree itself offers; an installed copy gives way to it.
+            packages: Name -> place of what the worktree itself provides; it replaces an installed copy.
         """
         try:
             overlay = Overlay(base, self.place)
-        except OSError:  # the tree has something of its own there, or this was done before
+        except OSError:  # the commit contains this folder, or it was created before
             return
         sites = {site.relative_to(self.venv) for site in site_packages(self.venv)}
         above = {parent for site in sites for parent in site.parents if parent != Path()}
@@ -128,7 +128,7 @@ class VirtualenvOverlay:
                 overlay.link(str(relative), self._same_link(Path(entry.path)))
 
     def _same_link(self, path: Path) -> str:
-        """What a link in the overlay should hold to mean the same as an entry of the environment."""
+        """Return the target that a link in the overlay needs to mean the same as an entry of the environment."""
         if not path.is_symlink():
             return str(path)
         target = str(path.readlink())
@@ -171,14 +171,14 @@ class VirtualenvOverlay:
 
 
 def _recorded(venv: Path, place: Path) -> Iterator[tuple[Path, Path]]:
-    """The place that a virtual environment was made at, where it was moved or copied since."""
+    """Yield the place where a virtual environment was created, if it was moved or copied since, with the new place."""
     match = re.search(r"^VIRTUAL_ENV=['\"]?(/[^'\"\n]+)", _read(venv / "bin" / "activate"), re.MULTILINE)
     if match and Path(match[1]) != venv:
         yield Path(match[1]), place
 
 
 def _script(path: Path) -> str:
-    """The text of a script; empty for a program that is none."""
+    """Return the text of a script; empty for a binary program."""
     if path.stat().st_size > _MAX_TEXT_BYTES:
         return ""
     text = _read(path)

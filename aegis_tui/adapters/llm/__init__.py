@@ -1,1 +1,1 @@
-"""Model servers behind the OpenAI-compatible API."""
+"""Client for model servers with an OpenAI-compatible API."""

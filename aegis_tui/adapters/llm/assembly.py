@@ -1,7 +1,7 @@
-"""Puts a streamed chat completion together: text, tool calls in fragments, finish reason, usage.
+"""Assembles a streamed chat completion: text, tool calls in fragments, finish reason, usage.
 
-Servers differ: some omit fields or send null, some send text as a list of parts, some a whole message at the end or
-instead of a stream. What can be read in one way only is read; what cannot is `Odd`. Nothing here reads a socket.
+Servers differ: some omit fields or send null, some send text as a list of parts, some send a whole message at the end
+or instead of a stream. Unambiguous variants are accepted; anything else raises `Odd`. Nothing here reads a socket.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _THINKING_FIELDS = ("reasoning_content", "reasoning", "thinking")
 
 
 class ReplyAssembler:
-    """One reply in the making. Feed it each chunk's JSON; `reply` is what has come so far."""
+    """Assembles one reply: pass each chunk's JSON to `feed`; `reply` returns what has been received so far."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -29,19 +29,19 @@ class ReplyAssembler:
 
     @property
     def has_finished(self) -> bool:
-        """Whether the server said why it stopped; a stream that ends before that was cut."""
+        """Whether the server has sent a finish reason; a stream that ends before that was cut off."""
         return bool(self._finish_reason)
 
     @property
     def has_begun(self) -> bool:
-        """Whether any text or call has come."""
+        """Whether any text or tool call has been received."""
         return bool(self._text or self._calls)
 
     def feed(self, chunk: Any) -> str:
-        """Take one chunk and return the text it adds, often empty.
+        """Process one chunk and return the text that it adds, which is often empty.
 
         Args:
-            chunk: Any JSON value; a server decides what it is.
+            chunk: The chunk as parsed JSON; a server may send any value.
 
         Raises:
             Odd: It cannot be read as a chunk of a chat completion.
@@ -59,7 +59,7 @@ class ReplyAssembler:
 
     def _take_message(self, choice: Mapping[str, Any]) -> str:
         message = choice.get("delta")
-        if not message:  # a whole message: instead of a stream, or once more at its end
+        if not message:  # a whole message: instead of a stream, or repeated at its end
             message = None if self.has_begun else choice.get("message")
         if not message:
             text, thought = _text_of(choice.get("text")), False
@@ -86,7 +86,7 @@ class ReplyAssembler:
         return _text_of(delta.get("content")) + _text_of(delta.get("refusal")), thought
 
     def reply(self) -> ChatReply:
-        """The reply as it stands."""
+        """Return the reply as received so far."""
         text = "".join(self._text)
         return ChatReply(text, self._calls.calls(), self._finish_reason, self._usage, self._has_thought)
 
@@ -104,7 +104,7 @@ def _first_choice(choices: Any) -> Mapping[str, Any] | None:
 
 
 def _finish_reason(value: Any) -> str:
-    """The reason as text; some servers wrap it in an object with a type."""
+    """Return the finish reason as text; some servers wrap it in an object with a type."""
     if isinstance(value, Mapping):
         value = value.get("type") or value.get("reason")
     if value is None or value is False:
@@ -117,7 +117,7 @@ def _finish_reason(value: Any) -> str:
 
 
 def _text_of(content: Any) -> str:
-    """The text of a content field: text, null, or a list of parts of which those that think are not text."""
+    """Return the text of a content field: a string, null, or a list of parts, of which thinking parts are left out."""
     if content is None:
         return ""
     if isinstance(content, str):
@@ -150,7 +150,7 @@ def _has_thinking_part(content: Any) -> bool:
 
 
 def parse_usage(usage: Any) -> Usage:
-    """The counts of a `usage` object; what is missing or no count is 0."""
+    """Return the counts of a `usage` object; a missing or invalid count is 0."""
     if not isinstance(usage, Mapping):
         return Usage()
     details = usage.get("prompt_tokens_details")

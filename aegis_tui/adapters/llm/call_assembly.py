@@ -1,8 +1,9 @@
-"""Puts tool calls together from the fragments that servers send; nothing here reads a socket.
+"""Assembles tool calls from the fragments that servers send; nothing here reads a socket.
 
-The API says: a fragment names its call by `index`, the first one brings id and name, and `arguments` come as pieces of
-text. Servers leave out the index or the id, give every call the index 0, make up a new id for each fragment, repeat
-the name, send the arguments as an object, or send the whole call once more at the end. Each rule below is for one.
+According to the API, a fragment names its call by `index`, the first one has id and name, and `arguments` arrive as
+parts of a text. Servers deviate: they omit index or id, use index 0 for every call, use a new id for each fragment,
+repeat the name, send the arguments as an object, or repeat the whole call at the end. Each rule below handles one of
+these.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 from aegis_tui.ports.llm import ToolCall
 
 MOST_CALLS = 256
-"""More in one reply are a model that has lost its way; each would be looked for among all the others."""
+"""The limit for one reply. More calls mean that the model is confused, and each is compared with all others."""
 
 
 class Odd(Exception):
-    """A value that cannot be read. `value` is what came."""
+    """A value from the server that cannot be understood; `what` describes it, `value` is the value."""
 
     def __init__(self, what: str, value: Any) -> None:
         super().__init__(what)
@@ -35,7 +36,7 @@ class _PartialCall:
 
     @property
     def is_complete(self) -> bool:
-        """Whether its arguments are one whole JSON object already."""
+        """Whether its arguments are a complete JSON object."""
         if self.fields is not None:
             return True
         return bool(self.texts) and self.texts[-1].rstrip().endswith("}") and _is_object("".join(self.texts))
@@ -54,19 +55,19 @@ class _PartialCall:
             raise Odd("a tool call whose arguments are neither text nor an object", arguments)
 
     def arguments(self) -> str:
-        """The text of the arguments, which need not be JSON."""
+        """Return the text of the arguments, which may be invalid JSON."""
         joined, last = "".join(self.texts), self.texts[-1] if self.texts else ""
         if self.fields is not None and not _is_object(joined):
             return json.dumps(self.fields, ensure_ascii=False)
         if len(self.texts) > 1 and not _is_object(joined) and _is_object(last):
             before = self.texts[:-1]
             if _are_equal("".join(before), last) or all(last.startswith(text) for text in before):
-                return last  # the whole once more, or each fragment held all so far
+                return last  # the whole was repeated, or each fragment contained all before it
         return joined
 
 
 class CallAssembler:
-    """The tool calls of one reply in the making."""
+    """Collects the tool calls of one reply."""
 
     def __init__(self) -> None:
         self._calls: list[_PartialCall] = []
@@ -91,7 +92,7 @@ class CallAssembler:
         call.add(arguments)
 
     def _place(self, index: int | None, call_id: str, name: str, arguments: Any) -> _PartialCall:
-        """The call that a fragment belongs to, made when it is the first one."""
+        """Return the call that a fragment belongs to; create it for the first fragment."""
         known = next((call for call in reversed(self._calls) if call_id and call_id in call.ids), None)
         if index is None:
             newest = self._calls[-1] if self._calls else None
@@ -110,7 +111,7 @@ class CallAssembler:
         return call
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """The calls as they stand. One without an id, or with one that came twice, gets one that is unique here."""
+        """Return the calls as received so far. A call with a missing or repeated id gets a unique one."""
         calls: list[ToolCall] = []
         taken: set[str] = set()
         for number, partial in enumerate(sorted(self._calls, key=lambda call: call.index)):
@@ -123,7 +124,7 @@ class CallAssembler:
 
 
 def _is_another(at: _PartialCall, call_id: str, name: str, arguments: Any) -> bool:
-    """Whether a fragment with the index of `at` is the head of a call of its own: its id, name or arguments say so."""
+    """Return whether a fragment with the index of `at` starts another call, judged by id, name and arguments."""
     if not name or call_id in at.ids:
         return False
     if not at.is_complete:
@@ -135,14 +136,14 @@ def _is_another(at: _PartialCall, call_id: str, name: str, arguments: Any) -> bo
 
 
 def _begins_another(newest: _PartialCall, call_id: str, name: str) -> bool:
-    """Whether a fragment without an index opens a call after `newest`."""
+    """Return whether a fragment without an index starts a call after `newest`."""
     if call_id and (newest.ids or (name and newest.name and name != newest.name)):
         return True
     return bool(name and newest.name and newest.is_complete)
 
 
 def _function_of(fragment: Mapping[str, Any]) -> tuple[str, Any]:
-    """Name and arguments of a fragment; some servers leave the `function` object out, or let it be the name."""
+    """Return name and arguments of a fragment; some servers omit `function` or send the name in its place."""
     function = fragment.get("function")
     if isinstance(function, str):
         function = {**fragment, "name": function}
@@ -178,7 +179,7 @@ def _index_of(fragment: Mapping[str, Any]) -> int | None:
 
 
 def _name_in(call_id: str) -> str:
-    """Kimi's ids hold the name: `functions.read:0`."""
+    """Return the name in a call id of Kimi models (`functions.read:0`), or an empty string for other ids."""
     return call_id if call_id.startswith("functions.") else ""
 
 

@@ -1,7 +1,7 @@
-"""The body of a streamed reply, cut into JSON texts: server-sent events, one JSON value, or one value a line.
+"""Splits the body of a streamed reply into JSON texts: server-sent events, one JSON value, or one value per line.
 
-Only LF, CR and CRLF end a line of an event stream; U+2028, U+0085 and their like are text (WHATWG HTML, 9.2.6).
-httpx's `aiter_lines` splits at those as well, and so does httpx-sse, which builds on it: hence this decoder over bytes.
+Only LF, CR and CRLF end a line of an event stream; U+2028, U+0085 and the like are text (WHATWG HTML, 9.2.6). httpx's
+`aiter_lines` splits there too, and so does httpx-sse, which uses it; hence this decoder over bytes.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any
 from aegis_tui.domain.prompt import inert
 
 DONE = "[DONE]"
-"""What OpenAI's API sends as the last event."""
+"""The data of the last event of OpenAI's API."""
 
 REPLY_LIMIT_BYTES = 64 * 1024 * 1024
 _PIECE_CHARS = 200
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
 _SILENT_FIELDS = frozenset({"", "event", "id", "retry"})
-"""Fields that carry nothing for us; the empty name is a comment."""
+"""Fields that are ignored; the empty name is a comment."""
 
 
 class OddBody(Exception):
-    """A body that is no stream of JSON. The message says what came instead."""
+    """The body is not a stream of JSON. The message says what was received instead."""
 
 
 class EventStream:
-    """Server-sent events out of bytes that are cut anywhere, inside a character or a line end too."""
+    """Decodes server-sent events from chunks that may end anywhere, even inside a character or a line end."""
 
     def __init__(self) -> None:
         self._partial: list[bytes] = []
@@ -36,10 +36,10 @@ class EventStream:
         self._skips_lf = False
         self._is_first_line = True
         self.oddity = ""
-        """The first line that belongs to no event; a page of HTML is full of them."""
+        """The first line that is not part of an event; a page of HTML consists of such lines."""
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The data of every event that `chunk` completes."""
+        """Return the data of every event that `chunk` completes."""
         if self._skips_lf and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._skips_lf = False
@@ -53,7 +53,7 @@ class EventStream:
         return [event for line in lines if (event := self._take(line)) is not None]
 
     def end(self) -> list[str]:
-        """The event that was under way when the body ended; the standard drops it, some servers leave it unended."""
+        """Return the incomplete last event: the standard drops it, but some servers do not end their last event."""
         last = self._take(b"".join(self._partial))
         self._partial = []
         if last is None and self._data:
@@ -79,7 +79,7 @@ class EventStream:
 
 
 class ReplyBody:
-    """The JSON texts of a reply's body, whichever of the three forms the server chose."""
+    """Splits a reply's body into JSON texts, in whichever of the three forms the server sends it."""
 
     def __init__(self) -> None:
         self._events = EventStream()
@@ -88,7 +88,7 @@ class ReplyBody:
         self._size_bytes = 0
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The texts that `chunk` completes.
+        """Return the JSON texts that `chunk` completes.
 
         Raises:
             OddBody: The reply is over 64 MiB.
@@ -104,10 +104,10 @@ class ReplyBody:
         return []
 
     def end(self) -> list[str]:
-        """The texts that only the end of the body completes.
+        """Return the JSON texts that only the end of the body completes.
 
         Raises:
-            OddBody: It held something, and nothing of that was JSON or an event.
+            OddBody: The body was not empty but contained neither JSON nor an event.
         """
         if self._whole is not None:
             text = b"".join(self._whole).decode("utf-8-sig", "replace").strip()
@@ -125,10 +125,10 @@ class ReplyBody:
 
 
 def parse_texts(text: str) -> list[Any]:
-    """The JSON values of one text of a body; several when a server puts one on each line.
+    """Return the JSON values in one text of a body; several if a server puts one on each line.
 
     Raises:
-        OddBody: It is not JSON; the message ends with the piece.
+        OddBody: It is not JSON; the message ends with a part of it.
     """
     try:
         return [_parse(text)]
@@ -150,7 +150,7 @@ def _parse(text: str) -> Any:
 
 
 def show_piece(value: Any) -> str:
-    """A value that was not understood, as one bounded line that is safe on a terminal and in a log."""
+    """Return a value that was not understood as one short line that is safe on a terminal and in a log."""
     if not isinstance(value, str):
         try:
             value = json.dumps(value, ensure_ascii=False, default=str)

@@ -1,7 +1,8 @@
-"""The key that a model server wants: in a file of the person's, read anew for each use, never shown or logged.
+"""The model server's API key: in a file of the person, read anew for each use, never shown or logged.
 
-Only the gateway and the first look at a server read it. Agents authenticate to the gateway with tokens of their own.
-AEGIS_API_KEY may hold the key itself; the hub takes it out of its environment and keeps it in an owner-only file.
+Only the gateway and the first probe of a server read it. Agents authenticate to the gateway with tokens of their own.
+AEGIS_API_KEY may contain the key itself; the hub removes it from its environment and keeps it in a file that only the
+owner can read.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from aegis_tui.sdk.key_file import FILE_VARIABLE, check_key, read_key
 from aegis_tui.sdk.private_file import write_private
 
 FindKey = Callable[[], str]
-"""The key to send now; empty when the person gave none."""
+"""Returns the key to send now; empty if the person gave none."""
 
 KEY_VARIABLE = "AEGIS_API_KEY"
 KEPT_NAME = "model-key"
-"""The file in the runtime folder that keeps a key out of the environment, while the gateway runs."""
+"""The file in the runtime folder that holds a key from the environment while the gateway runs."""
 
 
 class ModelKey:
-    """Where the model server's key is, by the environment and the person's own settings as they are now.
+    """Finds the model server's key in the environment and in the person's current settings.
 
     Args:
-        environ: The environment that the settings are read by. AEGIS_API_KEY_FILE wins over AEGIS_API_KEY, and both
-            over `api_key_file` of the user configuration.
+        environ: The environment. AEGIS_API_KEY_FILE has precedence over AEGIS_API_KEY, and both over
+                `api_key_file` of the user configuration.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -37,7 +38,7 @@ class ModelKey:
         self._spoken = "" if self._environ.get(FILE_VARIABLE) else spoken
 
     def read(self) -> str:
-        """The key; empty when there is none.
+        """Return the key; empty if there is none.
 
         Raises:
             UsageError: The settings or the key file cannot be used.
@@ -48,10 +49,11 @@ class ModelKey:
         return read_key(path) if path is not None else ""
 
     def file(self, folder: Path) -> Path | None:
-        """A file that holds the key, for the gateway; None when there is none.
+        """Return a file that contains the key, for the gateway; None if there is no key.
 
         Args:
-            folder: Owner-only and out of the agents' sight; a key out of the environment is put there.
+            folder: A folder that only the owner can read and agents cannot see; a key from the environment is written
+                there.
 
         Raises:
             UsageError: The settings cannot be used.
@@ -64,10 +66,10 @@ class ModelKey:
         return path
 
     def warnings(self, root: Path) -> tuple[str, ...]:
-        """What is wrong with the place of the key file, each with what helps; empty when nothing is.
+        """Return warnings about the place of the key file, each with a remedy; empty if there are none.
 
         Args:
-            root: The repository, or the folder, that agents work on copies of.
+            root: The repository or folder whose copies agents work on.
         """
         path = None if self._spoken else load_settings(self._environ).api_key_file
         if path is None:

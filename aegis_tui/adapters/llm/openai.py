@@ -1,8 +1,8 @@
 """Client of one OpenAI-compatible server, over TCP or a unix socket (AGENT-1).
 
-Owns the HTTP connections, the retries before a reply has begun, and the mapping of httpx errors. Never prints, never
-runs a tool, and never retries once a token was handed out: what was shown cannot be taken back. Errors name the model
-server as a person knows it; behind the gateway's socket that is the URL that the gateway says it asked.
+Owns the HTTP connections, the retries before a reply has begun, and the mapping of httpx errors. It never prints, never
+runs a tool, and never retries once text was delivered, because that was already shown. Errors name the model server as
+a person knows it; behind the gateway's socket that is the URL that the gateway reports in its header.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class OpenAIChat:
     Args:
         base_url: `http://host:port`, with or without `/v1`, or `http+unix:/path/to.sock`.
         api_key: Sent as a bearer token when not empty.
-        attempts: Tries per request, at least 1, before a reply has begun.
-        backoff_s: First pause between tries, in seconds; doubled each time, at most 10, and varied by chance.
-        idle_timeout_s: Seconds of silence after which a running reply counts as lost.
+        attempts: How often a request is tried before a reply has begun, at least 1.
+        backoff_s: First pause between attempts, in seconds; doubled each time, 10 at most, and varied randomly.
+        idle_timeout_s: Seconds without data after which a running reply counts as lost.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class OpenAIChat:
             raise self._lost() if assembler.has_begun else self._unreachable(None)
 
     async def _payloads(self, response: httpx.Response, assembler: ReplyAssembler) -> AsyncGenerator[str, None]:
-        """The JSON texts of the body, up to the `[DONE]` that some servers leave out."""
+        """Yield the JSON texts of the body, up to `[DONE]`, which some servers omit."""
         body = ReplyBody()
         try:
             async for chunk in response.aiter_bytes():
@@ -148,19 +148,19 @@ class OpenAIChat:
                 raise ModelMalformed(f"{self._server} {error}") from error
 
     def _take(self, payload: str, assembler: ReplyAssembler) -> list[str]:
-        """Feed one text of the body to the assembler, and return the pieces of text that it added.
+        """Pass one JSON text of the body to the assembler, and return the texts that it added.
 
         Raises:
-            ModelMalformed: It is not JSON, or no chunk of a completion.
-            ModelLost: The server gave up in the middle of the reply.
-            AegisError: The server gave up before it; what `problem_of` makes of its words.
+            ModelMalformed: It is not JSON, or not a chunk of a completion.
+            ModelLost: The server reported an error in the middle of the reply.
+            AegisError: The server reported an error before the reply; `problem_of` chooses the class.
         """
         texts = []
         for chunk in self._parse(payload):
             problem = problem_in_stream(chunk, self._server) if isinstance(chunk, dict) else None
             if problem is not None:
                 if assembler.has_finished:
-                    continue  # the reply is whole; whatever failed after it changes nothing
+                    continue  # the reply is complete; an error after it does not matter
                 raise ModelLost(problem.message, "The reply is asked for again") if assembler.has_begun else problem
             try:
                 texts.append(assembler.feed(chunk))
@@ -177,7 +177,7 @@ class OpenAIChat:
             raise ModelMalformed(f"{self._server} {error}") from error
 
     def _note_server(self, response: httpx.Response) -> None:
-        """Learn from the gateway which server it asked; a server itself has no say in what it is called."""
+        """Store which server the gateway asked; only the gateway's header is trusted for that, not a server's own."""
         if self._is_gateway and (url := response.headers.get(UPSTREAM_HEADER)):
             self._server = f"the model server at {inert(url)}"
 
@@ -188,7 +188,7 @@ class OpenAIChat:
         return problem_of(response.status_code, said, headers, self._server)
 
     async def _with_served(self, error: ModelAbsent) -> AegisError:
-        """The same error, with what the server does serve."""
+        """Return the same error, extended by the models that the server does serve."""
         with suppress(AegisError, httpx.HTTPError):
             response = await get_whole(self._http, "models", deadline_s=_CONNECT_TIMEOUT_S)
             if response.is_success and (names := _model_names(response, self._server)):
@@ -197,9 +197,9 @@ class OpenAIChat:
         return error
 
     async def _pause(self, attempt: int, error: AegisError) -> None:
-        """Wait before the next try, or raise `error` when this was the last.
+        """Wait before the next attempt, or raise `error` if this was the last.
 
-        The pause is varied, so that agents that were refused together do not come back together.
+        The pause is varied, so that agents that were refused together do not retry together.
         """
         if attempt + 1 >= self._attempts:
             raise error
@@ -220,10 +220,10 @@ class OpenAIChat:
 
 
 def split_base_url(base_url: str) -> tuple[str, str | None]:
-    """The URL that ends in `/v1/`, and the unix socket's path if `base_url` names one.
+    """Return the URL, ending in `/v1/`, and the path of the unix socket if `base_url` names one, else None.
 
     Raises:
-        UsageError: Neither http, https nor http+unix.
+        UsageError: The scheme is none of http, https and http+unix.
     """
     if base_url.startswith(_UNIX_PREFIX):
         path = unquote(base_url.removeprefix(_UNIX_PREFIX))
@@ -249,7 +249,7 @@ def _body(request: ChatRequest) -> bytes:
 
 
 async def _read_some(response: httpx.Response) -> bytes:
-    """The beginning of a refusal's body; what cannot be read of it is left out."""
+    """Return the start of a refusal's body, as far as it can be read."""
     parts, size_bytes = [], 0
     with suppress(httpx.HTTPError):
         async for chunk in response.aiter_bytes():

@@ -1,4 +1,4 @@
-"""A first look at a model endpoint: is it inside the boundary, does it answer, what does it serve (LLM-7)."""
+"""Probes a model endpoint: whether it is inside the boundary, whether it answers, and what it serves (LLM-7)."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _HINT = "start one: aegis-tui vllm start MODEL, or name another: --base-url URL,
 
 @dataclass(frozen=True, slots=True)
 class EndpointFound:
-    """What answers at a base URL."""
+    """The server that answers at a base URL."""
 
     base_url: str
-    """In the one form that is stored: lower-case host, ending in `/v1`."""
+    """The base URL in its normal form: lower-case host, ending in `/v1`."""
     models: tuple[str, ...]
     scripted: bool
-    """True when it is the scripted server, which is labelled as such everywhere."""
+    """True if it is the scripted server, which is labelled as such everywhere."""
 
 
 async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointFound:
-    """Check the address first, then ask for the models.
+    """Check the address, then ask the endpoint for its models.
 
     Args:
         base_url: With or without `/v1`.
-        find_key: The key to send, if any.
+        find_key: Returns the key to send; empty for none.
 
     Raises:
-        Refused: Outside loopback and private ranges; no byte was sent there.
-        ModelUnavailable: Nothing answers, or not as an OpenAI-compatible server does, or it wants a key (code
+        Refused: The address is neither loopback nor private; nothing was sent there.
+        ModelUnavailable: No server answers, or not as an OpenAI-compatible server does, or it requires a key (code
             ``model.key``).
         UsageError: The key file cannot be used.
     """
@@ -61,7 +61,7 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
         raise ModelUnavailable(f"{url} does not list its models as OpenAI does: {error}", _HINT) from error
     except httpx.HTTPError as error:
         late = f" within {_TIMEOUT_S:g} s" if isinstance(error, httpx.TimeoutException) else ""
-        # That nobody listens there is said by these words; another fault of the connection has a name worth telling.
+        # These words say already that no server listens there; other connection errors are named.
         fault = "" if late or isinstance(error, httpx.ConnectError) else f": {type(error).__name__}"
         raise ModelUnavailable(f"no model server answers at {url}{late}{fault}", _HINT) from error
     if not response.is_success:
@@ -76,10 +76,10 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
 
 
 def _name(model: object) -> str:
-    """A model's name as it may be shown and sent; what is no name at all is not one.
+    """Return a model's name if it may be shown and sent.
 
     Raises:
-        ValueError: It is not text, or is not fit to be shown.
+        ValueError: It is not text, empty, too long or unsafe to show.
     """
     if not isinstance(model, str) or not model or len(model) > _NAME_CHARS or inert(model) != model:
         raise ValueError("not a model name")

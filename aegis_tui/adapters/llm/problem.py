@@ -1,4 +1,4 @@
-"""What a model server's refusal means: whether it passes, and if not, whether it is the key, the model or the talk.
+"""Classifies a model server's error: temporary, or about the key, the model or the conversation.
 
 The wordings are those of vLLM 0.32, SGLang, llama.cpp, Ollama, LM Studio, TGI, OpenAI and Anthropic, and of the chat
 templates that they run.
@@ -31,9 +31,9 @@ KEY_HINT = (
     "put its key into a file of your own and name it: api_key_file in the user configuration, or AEGIS_API_KEY_FILE"
 )
 GATEWAY_HEADER = "x-aegis-refused"
-"""On an answer that is the gateway's own and not the model server's: the code of the refusal."""
+"""Header of an answer by the gateway itself, not the model server: the code of the refusal."""
 UPSTREAM_HEADER = "x-aegis-upstream"
-"""On every answer that the gateway passes on: the model server's base URL."""
+"""Header of every answer that the gateway passes on: the model server's base URL."""
 
 _LONG_HINT = "serve the model with a longer context (AEGIS_MAX_LEN), or split the piece"
 _TEXT_CHARS = 500
@@ -58,13 +58,13 @@ _TEMPLATE = re.compile(
 
 
 def problem_of(status: int, body: bytes | str, headers: Mapping[str, str], server: str) -> AegisError:
-    """The error that an HTTP answer of 300 or more stands for.
+    """Return the error that an HTTP answer with a status of 300 or more represents.
 
     Args:
         status: The HTTP status.
-        body: What it says, in whatever form.
-        headers: By lower-case name.
-        server: Who answered, in words, for the message.
+        body: The answer's body, in any form.
+        headers: Header values by lower-case name.
+        server: The server's description for the message.
     """
     text, names = _read(body)
     if refused := headers.get(GATEWAY_HEADER):
@@ -77,7 +77,7 @@ def problem_of(status: int, body: bytes | str, headers: Mapping[str, str], serve
 
 
 def problem_in_stream(chunk: Mapping[str, Any], server: str) -> AegisError | None:
-    """The error that a chunk of a stream, or a body with status 200, says instead of a reply; None when it is none."""
+    """Return the error in a chunk of a stream or in a body with status 200; None if it is a normal reply."""
     problem = chunk.get("error")
     if not problem and chunk.get("object") == "error":
         problem = chunk
@@ -109,7 +109,7 @@ def _classified(status: int, message: str, names: str, headers: Mapping[str, str
 
 
 def _of_the_gateway(status: int, code: str, message: str) -> AegisError:
-    """The gateway's own refusal: its message names the server and the next step already."""
+    """Return the error for the gateway's own refusal; its message already names the server and the next step."""
     if status == 413:
         return ContextOverflow(message, _LONG_HINT, status=status, limit_tokens=None, asked_tokens=None)
     if code == ModelKeyRefused.code:
@@ -122,7 +122,7 @@ def _of_the_gateway(status: int, code: str, message: str) -> AegisError:
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait that the server asks for, as a number or a date (RFC 9110, 10.2.3); None for no such wish."""
+    """Return the pause that the server asks for, in seconds, from a number or a date (RFC 9110, 10.2.3), or None."""
     text = headers.get("retry-after", "").strip()
     try:
         seconds = float(text)
@@ -135,7 +135,7 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _read(body: bytes | str) -> tuple[str, str]:
-    """What a refusal says, bounded and safe to show, and the names (type, code, param) that it gives itself."""
+    """Return a refusal's text, shortened and safe to show, and the names (type, code, param) in it."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     try:
         problem = json.loads(text)
@@ -156,7 +156,7 @@ def _shown(text: str) -> str:
 
 
 def _token_counts(message: str) -> tuple[int | None, int | None]:
-    """The model's limit and what was asked of it, where a message names both."""
+    """Return the model's token limit and the requested number, if a message names both."""
     numbers = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]{2,11}", message)]
     asked = max(numbers, default=0)
     limits = [number for number in numbers if 128 <= number < asked]

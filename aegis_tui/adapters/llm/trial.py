@@ -1,4 +1,4 @@
-"""One small request to a model: can it chat, and does it call tools? Embedding models and rerankers refuse it."""
+"""Tests by one small request whether a model can chat and calls tools; embedding models and rerankers refuse it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _TOKENS = 256
 
 
 async def try_model(base_url: str, model: str, *, find_key: FindKey = str) -> bool:
-    """Whether the model answers a request with a tool by calling one. It can chat when this returns at all.
+    """Return whether the model calls a tool when asked to; if this returns at all, the model can chat.
 
     Args:
-        base_url: Of an endpoint that was looked at before.
-        model: A name that it serves, or may serve.
-        find_key: The key to send, if any.
+        base_url: The URL of an endpoint that was probed before.
+        model: The name of the model.
+        find_key: Returns the key to send; empty for none.
 
     Raises:
-        ModelRefused: The server does not let this model chat with tools.
-        ModelError: It answers something that is no reply.
-        ModelUnavailable: It does not answer now.
+        ModelRefused: The server does not allow this model to chat with tools.
+        ModelError: The answer is not a valid reply.
+        ModelUnavailable: The server does not answer.
         Refused: The endpoint is outside the boundary.
     """
     from aegis_tui.adapters.llm.openai import OpenAIChat  # brings httpx, and every hub imports this module

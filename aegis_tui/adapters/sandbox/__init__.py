@@ -1,1 +1,1 @@
-"""Sandboxes: bubblewrap on Linux, and the honest word where there is none."""
+"""Sandboxes: bubblewrap on Linux, and a report that says so where no sandbox is available."""

@@ -1,13 +1,12 @@
-"""Bubblewrap: namespaces of its own for files, network and processes, made without rights.
+"""The bubblewrap sandbox: separate namespaces for files, network and processes, without root rights.
 
-The file system inside is built up from nothing, so what nobody named is absent rather than forbidden.
+The file system inside is built from nothing, so paths that were not listed are absent, not just forbidden.
 
-Terminal: an agent in a pane keeps the pane's terminal (no `--new-session`), or Ctrl-C and job control would not
-reach it. Ctrl-C must end neither bubblewrap nor, with it, an agent that handles it: bubblewrap runs with SIGINT and
-SIGQUIT ignored, and `env` gives both back to the agent inside. What TIOCSTI could push goes to that agent's own pane,
-which has no other reader: the pane runs the agent and nothing after it. Commands without a terminal set
-`own_session`. Linux 6.2 and later can refuse TIOCSTI altogether (`dev.tty.legacy_tiocsti=0`), and the report says
-whether this machine does.
+Terminal: an agent in a pane keeps the pane's terminal (no `--new-session`), otherwise Ctrl-C and job control would not
+    reach it. Ctrl-C must not end bubblewrap, and with it an agent that handles the signal: bubblewrap ignores SIGINT
+    and SIGQUIT, and `env` restores both for the agent inside. TIOCSTI could only insert input into that agent's own
+    pane, which runs the agent and nothing after it. Commands without a terminal set `own_session`. Linux 6.2 and later
+    can refuse TIOCSTI completely (`dev.tty.legacy_tiocsti=0`); the report says
 
 Sources: SEC-1, SEC-3, GIT-6; bwrap(1); CVE-2017-5226 (TIOCSTI).
 """
@@ -56,28 +55,28 @@ _SECRET_NAME = re.compile(r"(^|_)(TOKEN|KEY|SECRET|PASSWORD|CREDENTIALS?)$", re.
 
 @dataclass(frozen=True)
 class SystemView:
-    """What every sandbox of this process shows; read from the machine once."""
+    """What every sandbox of this process shows; determined once per process."""
 
     bwrap: str
-    """Path of bubblewrap; empty when there is none."""
+    """Path of bubblewrap; empty if it is not installed."""
     search_path: str
-    """PATH inside, unless the spec names another."""
+    """PATH inside the sandbox, unless the spec sets another."""
     home: Path
-    """Shown as an empty folder."""
+    """The home folder, shown as an empty folder."""
     toolchain: tuple[Path, ...]
-    """Shown read-only, besides the system."""
+    """Folders that are shown read-only in addition to the system."""
     mechanisms: Mechanisms = field(default_factory=Mechanisms)
-    """What can limit a sandbox here."""
+    """The limits that can be set on this machine."""
     env: str = ""
-    """An `env` that can ignore signals (coreutils 8.31); empty when Ctrl-C will end the whole sandbox."""
+    """Path of an `env` that can ignore signals (coreutils 8.31); if empty, Ctrl-C ends the whole sandbox."""
 
 
 class BubblewrapSandbox:
-    """The `Sandbox` port on bubblewrap.
+    """Implements the port `Sandbox` with bubblewrap.
 
     Args:
-        environ: Where PATH and HOME are read from; the process's own by default.
-        limits: For every program whose spec names no others.
+        environ: Where PATH and HOME are read from; by default this process's environment.
+        limits: The limits of programs whose spec sets none.
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, limits: Limits | None = None) -> None:
@@ -99,7 +98,7 @@ class BubblewrapSandbox:
         self._probing = asyncio.Lock()
 
     async def probe(self) -> SandboxReport:
-        """Say what holds here, after trying a forbidden write and a forbidden connection. Tried once."""
+        """Return which protections work here, by trying a forbidden write and connection. Tried once per process."""
         async with self._probing:
             if self._report is None:
                 self._report = await self._try()
@@ -117,10 +116,10 @@ class BubblewrapSandbox:
         return SandboxReport(SandboxLevel.BUBBLEWRAP, {**_layers(findings), "limits": limits})
 
     def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
-        """The level for new instances.
+        """Return the level for new instances.
 
         Raises:
-            SandboxUnavailable: `strict` was asked for and nothing holds here.
+            SandboxUnavailable: The mode is `strict`, and no sandbox works here.
         """
         if mode == "off":
             return SandboxLevel.NONE
@@ -130,12 +129,13 @@ class BubblewrapSandbox:
         return report.level
 
     def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
-        """The argv that runs `argv` behind the boundary; level `none` returns it unchanged.
+        """Return the argv that runs `argv` in the sandbox; with level `none`, `argv` unchanged.
 
-        The thread that starts it must outlive it: bubblewrap ends with its parent (`PR_SET_PDEATHSIG`, prctl(2)).
+        The thread that starts it must outlive it: bubblewrap ends with its parent thread (`PR_SET_PDEATHSIG`,
+        prctl(2)).
 
         Raises:
-            Refused: The environment holds something that looks like a secret.
+            Refused: A variable's name looks like that of a secret.
         """
         if level is SandboxLevel.NONE:
             return list(argv)
@@ -144,10 +144,10 @@ class BubblewrapSandbox:
 
 
 def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) -> list[str]:
-    """The full bwrap command line. Pure.
+    """Return the full bwrap command line. A pure function.
 
     Raises:
-        Refused: The environment holds something that looks like a secret.
+        Refused: A variable's name looks like that of a secret.
     """
     signals = "INT,QUIT"
     spec = _with_possible_links(spec, view)
@@ -205,7 +205,7 @@ def _environment(spec: SandboxSpec, view: SystemView) -> list[str]:
         if _SECRET_NAME.search(name):
             raise Refused(
                 f"{name} looks like a secret and would be visible in the process list",
-                hint="hand it over in an owner-only file, or with keep_environment",
+                hint="pass it in a file that only you can read, or with keep_environment",
                 code="sandbox.environment",
             )
         flags += ["--setenv", name, value]
@@ -213,7 +213,7 @@ def _environment(spec: SandboxSpec, view: SystemView) -> list[str]:
 
 
 def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
-    """Flag and path of each mount, parents before children; for one path the last given here wins."""
+    """Yield flag and path of each mount, parents before children; for one path the last rule below counts."""
     wanted: dict[Path, str] = {Path(name): "--tmpfs" for name in ("/tmp", "/run", "/var/tmp", "/dev/shm")}
     if view.home != Path("/"):
         wanted[view.home] = "--tmpfs"
@@ -233,7 +233,7 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
 
 
 def _with_possible_links(spec: SandboxSpec, view: SystemView) -> SandboxSpec:
-    """The same without links whose place is inside something that is shown, or holds something that is."""
+    """Return the spec without links whose place is inside something that is shown, or contains something shown."""
     if not spec.links:
         return spec
     named = {spec.worktree, *spec.read_only, *spec.read_write, *(place for _, place in spec.shown_as)}

@@ -1,8 +1,8 @@
-"""Sets limits on itself, then becomes the program. Run as a file, with `python -I -S`: standard library only.
+"""Sets limits on its own process, then becomes the program. Run as a file, with `python -I -S`: standard library only.
 
-The first argument is JSON: `rlimits`, name -> value, both limits of setrlimit(2); `groups`, a list of {parent, files}:
-a control group is made below `parent`, the files are written in it, and this process enters it. Ends with 125 when a
-limit cannot be set: a program without its limits is not started.
+The first argument is JSON: `rlimits`, name -> value, used as both limits of setrlimit(2); `groups`, a list of {parent,
+files}: a control group is created below `parent`, the files are written in it, and this process enters it. Exits with
+125 if a limit cannot be set: a program is never started without its limits.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def main(argv: list[str]) -> NoReturn:
 
 
 def set_limit(number: int, value: int) -> None:
-    """Lower a limit; one that is lower already stays."""
+    """Lower a limit; a limit that is lower already stays."""
     hard = resource.getrlimit(number)[1]
     lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(number, (lowest, lowest))
 
 
 def enter(group: dict[str, Any]) -> None:
-    """Make a control group for this process, enter it, and remove those whose process is gone."""
+    """Create a control group for this process, enter it, and remove groups whose process has ended."""
     parent = Path(group["parent"])
     sweep(parent)
     place = parent / f"{PREFIX}{os.getpid()}"

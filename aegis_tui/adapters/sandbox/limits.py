@@ -1,8 +1,9 @@
-"""Which limits this machine can put on a sandbox, and the argv that puts them on.
+"""Finds which limits this machine can set on a sandbox, and builds the argv that sets them.
 
-Per process: setrlimit(2). Per sandbox: control groups, where this process may make one (root, or a delegated subtree).
-The number of processes without a control group: RLIMIT_NPROC, counted in the sandbox's own user namespace since Linux
-5.14, but never for the machine's root; it is set inside. Sources: setrlimit(2), cgroups(7), user_namespaces(7).
+Per process: setrlimit(2). Per sandbox: control groups, if this process may create one (root, or a delegated subtree).
+Without a control group, the number of processes is limited by RLIMIT_NPROC inside the sandbox: since Linux 5.14 it is
+counted per user namespace, but it never applies to the machine's root. Sources: setrlimit(2), cgroups(7),
+user_namespaces(7).
 """
 
 from __future__ import annotations
@@ -27,27 +28,27 @@ _FILES = {"pids": ("pids.max",), "memory": ("memory.max", "memory.limit_in_bytes
 
 @dataclass(frozen=True)
 class Group:
-    """A place where control groups can be made."""
+    """A folder in which control groups can be created."""
 
     parent: Path
     file: str
-    """The file that holds the limit."""
+    """The name of the file that sets the limit."""
 
 
 @dataclass(frozen=True)
 class Mechanisms:
-    """What can be used on this machine."""
+    """The mechanisms that are available on this machine."""
 
     processes: Group | None = None
     memory: Group | None = None
     is_root: bool = False
     can_size: bool = False
-    """bubblewrap can bound a folder in memory (0.7)."""
+    """Whether bubblewrap can limit the size of a folder in memory (0.7 or later)."""
     memory_bytes: int = 0
-    """Of the machine; 0 when it is not known."""
+    """The machine's memory; 0 if it is not known."""
 
     def describe(self, *, has_process_limit: bool) -> str:
-        """One line for the report: what bounds a sandbox here, and what does not."""
+        """Return one line for the report: what limits a sandbox here, and what is not limited."""
         by = "control group" if self.processes else "RLIMIT_NPROC"
         processes = by if has_process_limit else "not limited (root, and no control group can be made here)"
         memory = "control group" if self.memory else "each process alone"
@@ -56,13 +57,13 @@ class Mechanisms:
 
 
 def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid: int | None = None) -> Mechanisms:
-    """Look at this machine; makes and removes an empty control group where it may.
+    """Examine this machine; creates and removes an empty control group where that is possible.
 
     Args:
         bwrap: Path of bubblewrap.
-        bwrap_help: What `bwrap --help` says.
+        bwrap_help: The output of `bwrap --help`.
         proc: The process file system.
-        uid: Whose limits; this process's own by default.
+        uid: The user id; by default this process's effective one.
     """
     return Mechanisms(
         processes=_find_group("pids", proc),
@@ -74,7 +75,7 @@ def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid
 
 
 def outer_argv(limits: Limits, found: Mechanisms) -> list[str]:
-    """What comes before the sandbox's own program."""
+    """Return the argv to put before the sandbox program."""
     memory_bytes = _memory_limit(limits, found)
     values = ((found.processes, limits.processes), (found.memory, memory_bytes))
     groups = [
@@ -87,7 +88,7 @@ def outer_argv(limits: Limits, found: Mechanisms) -> list[str]:
 
 
 def inner_argv(limits: Limits, found: Mechanisms) -> list[str]:
-    """What comes before the program inside the sandbox; empty where the control group counts."""
+    """Return the argv to put before the program inside the sandbox; empty if a control group limits the processes."""
     if found.processes or found.is_root:
         return []
     return _hold({"groups": [], "rlimits": {"RLIMIT_NPROC": limits.processes}})
@@ -122,7 +123,7 @@ def _works(parent: Path, file: str) -> bool:
 
 
 def group_parents(controller: str, proc: Path) -> Sequence[Path]:
-    """Folders below which a group with this controller may be made: version 1, then version 2."""
+    """Return the folders in which a group with this controller might be created, of cgroup versions 1 and 2."""
     try:
         own = dict(_own_groups((proc / "self" / "cgroup").read_text("utf-8")))
         mounts = (proc / "self" / "mounts").read_text("utf-8")
@@ -139,7 +140,7 @@ def group_parents(controller: str, proc: Path) -> Sequence[Path]:
 
 
 def _own_groups(text: str) -> list[tuple[str, str]]:
-    """Controller and path of each group of this process; the empty name is version 2."""
+    """Return controller and path of each group of this process; the empty name is version 2."""
     lines = (line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2)
     return [(controller, path) for _, controllers, path in lines for controller in controllers.split(",")]
 

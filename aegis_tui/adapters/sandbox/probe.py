@@ -1,4 +1,4 @@
-"""Tries to get out of a sandbox, with the flags that instances get, and says whether that failed as it should."""
+"""Tries to break out of a sandbox that has the flags of instances, and reports whether that was prevented."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aegis_tui.ports.sandbox import SandboxSpec
 
 _DEADLINE_S = 15.0
 _PROCESSES = 24
-"""As many as the probe may start, which is fewer than it tries."""
+"""The process limit of the probe, fewer than it tries to start."""
 
 _ATTEMPT = """
 import json, os, socket, sys
@@ -57,25 +57,25 @@ print(json.dumps({**seen, "inside": writes(inside), "outside": writes(outside), 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a probe saw."""
+    """The result of a probe."""
 
     version: str
-    """As the program names itself: `bubblewrap 0.8.0`."""
+    """The program's own version text: `bubblewrap 0.8.0`."""
     problem: str = ""
-    """Empty when everything held; else one line that says what did not."""
+    """One line that says what was not prevented or did not work; empty if everything was prevented."""
     has_process_limit: bool = False
-    """Whether a process that starts others was stopped."""
+    """Whether the limit on the number of processes works."""
 
 
 async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]], program: str) -> Findings:
-    """Run a program that writes and connects where it must not.
+    """Run a program in the sandbox that tries forbidden writes and connections.
 
     Args:
         wrap: Builds the sandbox's argv.
         program: Path of the sandbox program.
 
     Returns:
-        What was seen; never raises for a sandbox that does not work.
+        The result; does not raise if the sandbox does not work.
     """
     code, version, errors = await _run([program, "--version"])
     if code != 0:
@@ -119,7 +119,7 @@ def _judge(seen: dict[str, Any], *, wrote_outside: bool) -> str:
 
 
 async def _run(argv: Sequence[str]) -> tuple[int, str, str]:
-    """Exit status and output; 127 when it does not start, 124 when it runs past the deadline."""
+    """Return exit status, stdout and stderr of a command; 127 if it does not start, 124 after the deadline."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -142,7 +142,7 @@ async def _run(argv: Sequence[str]) -> tuple[int, str, str]:
 
 @contextlib.asynccontextmanager
 async def _listener() -> AsyncIterator[int]:
-    """A loopback port of the host that answers."""
+    """Yield a loopback port of the host on which a server accepts connections."""
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""Why bubblewrap does not start here, and what would mend it: from its own words and from what the kernel says.
+"""Finds why bubblewrap does not start here and what would help, from its messages and the kernel's settings.
 
 Sources: the messages of bubblewrap 0.4 to 0.11, user_namespaces(7), Ubuntu's notes on restricted user namespaces.
 """
@@ -23,19 +23,19 @@ _CONTAINER = (
 
 @dataclass(frozen=True)
 class Kernel:
-    """What decides whether a program without rights may make namespaces."""
+    """The settings that decide whether a program without root rights may create namespaces."""
 
     max_namespaces: int | None = None
-    """`user.max_user_namespaces`; None where the kernel has no such setting: it was built without them."""
+    """`user.max_user_namespaces`; None if the kernel was built without user namespaces."""
     unprivileged: bool = True
-    """False where `kernel.unprivileged_userns_clone` is 0 (Debian)."""
+    """False if `kernel.unprivileged_userns_clone` is 0 (Debian)."""
     apparmor: bool = False
-    """True where `kernel.apparmor_restrict_unprivileged_userns` is 1 (Ubuntu 23.10 and later)."""
+    """True if `kernel.apparmor_restrict_unprivileged_userns` is 1 (Ubuntu 23.10 and later)."""
     is_container: bool = False
 
 
 def read_kernel(root: Path = Path("/")) -> Kernel:
-    """Look at the machine; nothing is tried."""
+    """Read the settings of this machine."""
     settings = root / "proc" / "sys"
     limit = _number(settings / "user" / "max_user_namespaces")
     marks = (root / ".dockerenv", root / "run" / ".containerenv")
@@ -55,19 +55,19 @@ def _number(path: Path) -> int | None:
 
 
 def first_words(errors: str, status: int) -> str:
-    """What bubblewrap said, as one line; its first message, which names the cause."""
+    """Return bubblewrap's first message, which names the cause, as one line."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     own = [line for line in lines if line.startswith("bwrap:")]
     return next(iter([*own, *lines]), f"it ended with status {status} and said nothing")
 
 
 def remedy_for(words: str, kernel: Kernel, bwrap: str) -> str:
-    """The step that removes the cause.
+    """Return what to do about the cause.
 
     Args:
-        words: What bubblewrap said.
-        kernel: What the machine allows.
-        bwrap: Path of the program.
+        words: The message of bubblewrap.
+        kernel: The settings of the machine.
+        bwrap: The path of bubblewrap.
     """
     if re.search(r"Unexpected capabilities but not setuid", words):
         return f"remove its file capabilities: sudo setcap -r {bwrap}" + _OTHERWISE

@@ -1,6 +1,6 @@
-"""Which folders outside the system a program needs to run: read once, when a sandbox is made.
+"""Finds the folders outside the system that programs need to run: once, when a sandbox is created.
 
-Only folders of programs and libraries are named. A home folder, its configuration and its `share` are not.
+Only folders of programs and libraries are returned, never a home folder, its configuration or its `share`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SYSTEM_PATHS = tuple(Path(name) for name in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"))
-"""Programs and libraries of the operating system; no secrets live here."""
+"""Programs and libraries of the operating system; they contain no secrets."""
 
 _PREFIX_PARTS = ("bin", "sbin", "lib", "lib64", "libexec", "share", "include", "pyvenv.cfg", "Cellar", "opt")
 
 
 class _Collector:
-    """The folders found so far; a folder below one of them is not named twice."""
+    """Collects folders; a folder inside one of them is not added."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -31,7 +31,7 @@ class _Collector:
             self.paths.append(path)
 
     def add_prefix(self, folder: Path) -> None:
-        """Add a `bin` folder with the libraries beside it."""
+        """Add a `bin` folder and the libraries beside it."""
         prefix = folder.parent
         if prefix == self.home / ".local":
             parts: tuple[str, ...] = ("bin", "lib")
@@ -43,7 +43,7 @@ class _Collector:
             self.add(prefix / part)
 
     def add_entry(self, entry: Path) -> None:
-        """Add one entry of PATH, with what its programs need to start."""
+        """Add one entry of PATH, and what its programs need to start."""
         if not entry.is_dir() or entry in (Path("/"), self.home) or self.covers(entry):
             return
         if entry.is_relative_to("/nix/store") or _real(entry).is_relative_to("/nix/store"):
@@ -58,7 +58,7 @@ class _Collector:
             self.add(self.home / ".rustup" / "settings.toml")
 
     def follow_links(self, entry: Path) -> None:
-        """Add what the links in a folder of programs point to (uv and pipx tools, version managers)."""
+        """Add the targets of the links in a program folder (uv and pipx tools, version managers)."""
         try:
             links = [_real(item) for item in entry.iterdir() if item.is_symlink()]
         except OSError:
@@ -72,11 +72,11 @@ class _Collector:
 
 
 def find_toolchain_paths(search_path: str, home: Path, *, package: Path) -> tuple[Path, ...]:
-    """The folders to show read-only so that programs on PATH, this Python and this package run.
+    """Return the folders to show read-only so that programs on PATH, this Python and this package run.
 
     Args:
         search_path: A PATH value; relative and empty entries are ignored.
-        home: The person's home; never named itself.
+        home: The person's home folder; never returned itself.
         package: The folder of the `aegis_tui` package.
 
     Returns:
@@ -102,7 +102,7 @@ def _python_prefixes() -> tuple[Path, ...]:
 
 
 def _real(path: Path) -> Path:
-    """Where a path leads; one whose links go round in a circle stays as it is, where `Path.resolve` raises."""
+    """Return the real path; for a circle of links the path itself, where `Path.resolve` raises."""
     return Path(os.path.realpath(path))
 
 

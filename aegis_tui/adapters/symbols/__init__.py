@@ -1,1 +1,1 @@
-"""Adapters of the port `SymbolReader`."""
+"""Implementations of the port `SymbolReader`."""

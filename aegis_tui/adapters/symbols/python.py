@@ -1,4 +1,4 @@
-"""Python by the standard library's own parser; what is newer than the running Python by tree-sitter."""
+"""Reads Python definitions with the standard library's parser; syntax newer than this Python with tree-sitter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def read_python(text: str) -> Iterable[Found] | None:
-    """The definitions of a Python file; None when it does not parse, or is nested too deeply to be walked."""
+    """Return the definitions of a Python file; None if it cannot be parsed or is nested too deeply."""
     try:
         return list(_definitions(ast.parse(text).body, scope=""))
     except SyntaxError:
@@ -22,7 +22,7 @@ def read_python(text: str) -> Iterable[Found] | None:
 
 
 def _definitions(body: Iterable[ast.stmt], *, scope: str, within: str | None = None) -> Iterator[Found]:
-    """Those of one scope, also in its branches; what is inside a function belongs to the function."""
+    """Yield the definitions of one scope and its branches; what is inside a function belongs to the function."""
     for node in body:
         if isinstance(node, _Definition):
             yield _definition(node, scope, within)

@@ -1,4 +1,4 @@
-"""Which parser reads which file: the standard library for Python, tree-sitter for the others, imported when needed."""
+"""Chooses the parser of a file: the standard library for Python, tree-sitter for others, imported when needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aegis_tui.domain.lock.region import split_lines
 from aegis_tui.domain.lock.symbol import Found, Outline, build_outline
 
 MAX_CHARS = 256 * 1024
-"""Longer texts are not parsed: the parser of Python lets nothing else run meanwhile, some seconds for 2 MiB."""
+"""Longer texts are not parsed: Python's parser blocks all other threads, for seconds with 2 MiB."""
 
 _READERS: Mapping[str, Callable[[str], Iterable[Found] | None]] = {
     **dict.fromkeys((".py", ".pyi"), read_python),
@@ -25,7 +25,7 @@ _READERS: Mapping[str, Callable[[str], Iterable[Found] | None]] = {
 
 
 class FileSymbols:
-    """The `SymbolReader` of this machine: Python, JavaScript, TypeScript, Go and Rust. Stateless, for any thread."""
+    """Implements `SymbolReader` for Python, JavaScript, TypeScript, Go and Rust. Stateless; usable from any thread."""
 
     def outline(self, path: str, text: str) -> Outline | None:
         """See `SymbolReader.outline`."""

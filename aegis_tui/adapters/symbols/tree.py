@@ -1,4 +1,4 @@
-"""Definitions by tree-sitter, from grammars that are installed one by one and never downloaded at run time."""
+"""Reads definitions with tree-sitter; the grammars are installed packages and never downloaded at run time."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _GRAMMARS: Mapping[str, tuple[str, str]] = {
     "go": ("tree_sitter_go", "language"),
     "rust": ("tree_sitter_rust", "language"),
 }
-"""Language -> package of the grammar, and its function that gives it."""
+"""Language -> the grammar's package and the function in it that returns the grammar."""
 
-# Node types of all the grammars together: none of them means different things in two of these languages.
+# Node types of all grammars together: none of them has different meanings in two of these languages.
 _IMPORTS = frozenset(
     [
         "import_statement",
@@ -83,14 +83,14 @@ _NAME = re.compile(r"[\w$#]+")
 
 
 def read_tree(language: str, text: str) -> Iterable[Found] | None:
-    """The definitions of a file in that language.
+    """Return the definitions of a file in that language.
 
     Args:
         language: One of python, javascript, typescript, tsx, go, rust.
         text: The whole file.
 
     Returns:
-        None when it does not parse, is nested too deeply to be walked, or its grammar is not installed.
+        None if it cannot be parsed, is nested too deeply, or its grammar is not installed.
     """
     try:
         from tree_sitter import Parser
@@ -155,7 +155,7 @@ def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iter
 
 
 def _name(node: Node) -> str | None:
-    """The name of a definition; None for what has none, or one that is no plain word."""
+    """Return the name of a definition; None if it has none, or one that is not a plain word."""
     if node.type == "impl_item":
         return _first_type(node.child_by_field_name("type"))
     named = node.child_by_field_name("name") or node.child_by_field_name("property")
@@ -188,7 +188,7 @@ def _signature(node: Node, body: Node | None) -> str:
 
 
 def _span(node: Node) -> Span:
-    """The lines of a node with the comments and attributes that stand right above it."""
+    """Return the lines of a node, including the comments and attributes directly above it."""
     first = node.start_point.row + 1
     above = node.prev_named_sibling
     while above is not None and above.type in _ATTACHED and _last_line(above) == first - 1:

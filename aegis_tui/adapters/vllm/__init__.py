@@ -1,1 +1,1 @@
-"""A vLLM server that this program starts, finds again and ends (LLM-1)."""
+"""A vLLM server that this program starts, finds again and stops (LLM-1)."""

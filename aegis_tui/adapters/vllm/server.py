@@ -1,6 +1,6 @@
-"""One vLLM server a machine and user: started in a session of its own, recorded in a file, ended with all it started.
+"""One vLLM server per machine and user: started in its own session, recorded in a file, stopped with its processes.
 
-The command line is made by `start-vllm.sh`, which a person may run as well.
+The command line is built by `start-vllm.sh`, which a person may also run directly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TAIL_LINES = 15
 
 @dataclass(frozen=True, slots=True)
 class VllmRecord:
-    """A server that was started."""
+    """The record of a started server."""
 
     pid: int
     start_time: float
@@ -39,16 +39,16 @@ class VllmRecord:
 
     @property
     def is_running(self) -> bool:
-        """Whether that very process still runs."""
+        """Whether exactly this process still runs."""
         return is_same_process_alive(ProcessIdentity(self.pid, self.start_time))
 
 
 class VllmServer:
-    """The server of this user.
+    """The vLLM server of this user.
 
     Args:
-        folder: Where its record and log are kept; made when missing.
-        environ: What it inherits; AEGIS_BATCH and the like are read by the script.
+        folder: The folder of its record and log; created if missing.
+        environ: The environment that it inherits; the script reads AEGIS_BATCH and other variables from it.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
@@ -56,7 +56,7 @@ class VllmServer:
 
     @property
     def log(self) -> Path:
-        """What it says."""
+        """The log file of the server."""
         return self._folder / "vllm.log"
 
     @property
@@ -64,7 +64,7 @@ class VllmServer:
         return self._folder / "vllm.json"
 
     def find(self) -> VllmRecord | None:
-        """The server that runs, or None."""
+        """Return the record of the running server, or None."""
         try:
             record = VllmRecord(**json.loads(self._record.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
@@ -72,15 +72,15 @@ class VllmServer:
         return record if record.is_running else None
 
     def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:
-        """The command line that would be run, the environment in front.
+        """Return the command line that would be run, with the environment variables in front.
 
         Args:
-            model: A name or a folder; what the environment says when None.
-            port: On 127.0.0.1.
-            options: More options of `vllm serve`; the last one of a name counts.
+            model: A name or a folder; None for the one in the environment.
+            port: The port on 127.0.0.1.
+            options: Further options of `vllm serve`; for a repeated option the last one counts.
 
         Raises:
-            UsageError: A setting is wrong, or the model's form of tool calls is not known; the words are the script's.
+            UsageError: A setting is wrong, or the model's format of tool calls is unknown; the message is the script's.
         """
         argv = ["bash", str(SCRIPT), "--print", *_words(model, options)]
         done = subprocess.run(
@@ -100,11 +100,11 @@ class VllmServer:
         return shlex.split(done.stdout)
 
     async def start(self, model: str | None, port: int, *, wait_s: float, options: Sequence[str] = ()) -> VllmRecord:
-        """Start it, and return when it answers or `wait_s` seconds have passed.
+        """Start the server unless it runs; return when it answers or `wait_s` seconds have passed.
 
         Raises:
             UsageError: A setting is wrong.
-            ModelUnavailable: It ended at once; the message ends with what it said.
+            ModelUnavailable: It ended within that time; the message ends with the last lines of its log.
         """
         if found := self.find():
             return found
@@ -131,7 +131,7 @@ class VllmServer:
         return record
 
     async def stop(self) -> VllmRecord | None:
-        """End it and everything it started; returns what was ended."""
+        """Stop the server and all processes that it started; return its record, or None if none ran."""
         found = self.find()
         if found is not None:
             await asyncio.to_thread(end_process_tree, found.pid, marker=None, grace_s=STOP_GRACE_S)
@@ -154,17 +154,17 @@ class VllmServer:
 
 
 def _words(model: str | None, options: Sequence[str]) -> list[str]:
-    """The script's arguments."""
+    """Return the script's arguments."""
     return [*([model] if model else []), *(["--", *options] if options else [])]
 
 
 async def is_healthy(base_url: str) -> bool:
-    """Whether a vLLM answers and is ready."""
+    """Return whether a vLLM server answers at the URL and is ready."""
     return await _get(base_url.removesuffix("/v1") + "/health") is not None
 
 
 async def read_metrics(base_url: str) -> str | None:
-    """The text of `/metrics`, or None."""
+    """Return the text of `/metrics`, or None if there is no answer."""
     return await _get(base_url.removesuffix("/v1") + "/metrics")
 
 

@@ -154,7 +154,7 @@ def test_a_submodule_that_names_a_command_is_refused(
     async def take_in() -> None:
         await (await open_repository(repo)).take_in(private, [head])
 
-    with pytest.raises(GitError, match="not whole"):
+    with pytest.raises(GitError, match="cannot be taken over"):
         asyncio.run(take_in())
 
 
