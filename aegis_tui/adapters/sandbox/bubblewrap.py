@@ -3,10 +3,10 @@
 The file system inside is built from nothing, so paths that were not listed are absent, not just forbidden.
 
 Terminal: an agent in a pane keeps the pane's terminal (no `--new-session`), otherwise Ctrl-C and job control would not
-    reach it. Ctrl-C must not end bubblewrap, and with it an agent that handles the signal: bubblewrap ignores SIGINT
-    and SIGQUIT, and `env` restores both for the agent inside. TIOCSTI could only insert input into that agent's own
-    pane, which runs the agent and nothing after it. Commands without a terminal set `own_session`. Linux 6.2 and later
-    can refuse TIOCSTI completely (`dev.tty.legacy_tiocsti=0`); the report says
+reach it. Ctrl-C must not end bubblewrap, and with it an agent that handles the signal: bubblewrap ignores SIGINT and
+SIGQUIT, and `env` restores both for the agent inside. TIOCSTI could only insert input into that agent's own pane, which
+runs the agent and nothing after it. Commands without a terminal set `own_session`. Linux 6.2 and later can refuse
+TIOCSTI completely (`dev.tty.legacy_tiocsti=0`), and the report says whether this machine does.
 
 Sources: SEC-1, SEC-3, GIT-6; bwrap(1); CVE-2017-5226 (TIOCSTI).
 """

@@ -1,4 +1,4 @@
-"""The command lines that bring a person to a pane (PANE-2)."""
+"""The command lines that attach a person's terminal to a pane (PANE-2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from aegis_tui.adapters.tmux.config import SESSION, VIEW
 
 STAND_INS = ("xterm-256color", "xterm", "screen", "linux", "vt100")
-"""Terminals that a machine is likely to know, the most able first."""
+"""Terminal types that most machines know, the most capable first."""
 
 _INFOCMP_S = 5.0
 
@@ -23,19 +23,19 @@ def attach_argv(
     socket_name: str,
     tmux_tmpdir: str | None,
 ) -> list[str]:
-    """The command to run where `environ` holds; see `Terminal.attach_argv`.
+    """Return the command to run in a terminal with the environment `environ`; see `Terminal.attach_argv`.
 
-    Each attach has a session of its own, grouped with the others, so that it has a current window of its own; the
-    server's configuration ends the session when its client is gone. Inside another tmux it is a popup over that tmux:
-    a client cannot change servers.
+    Each attach has its own session, grouped with the others, so that it has a current window of its own; the server's
+    configuration ends that session when its client is gone. Inside another tmux the command opens a popup over that
+    tmux, because a client cannot change servers.
 
     Args:
-        tmux: The command line of the private server, up to its options.
+        tmux: The command line of the private server, including its options.
         window: The instance's window.
-        read_only: As `Terminal.attach_argv`.
-        environ: As `Terminal.attach_argv`.
+        read_only: See `Terminal.attach_argv`.
+        environ: See `Terminal.attach_argv`.
         socket_name: The private server's socket name.
-        tmux_tmpdir: TMUX_TMPDIR of the private server, where set.
+        tmux_tmpdir: TMUX_TMPDIR of the private server, if set.
     """
     outer_socket = environ.get("TMUX", "").rpartition(",")[0].rpartition(",")[0]
     if outer_socket.rpartition("/")[2] == socket_name:
@@ -59,7 +59,7 @@ def attach_argv(
 
 
 def terminal_argument(environ: Mapping[str, str]) -> list[str]:
-    """`TERM=…` of a terminal that tmux can draw on, where this machine does not know the one there is; else nothing.
+    """Return `TERM=…` with a known terminal type if this machine does not know the current one; else an empty list.
 
     A terminal that is newer than the machine (xterm-ghostty over ssh) nearly always understands what xterm does.
     """
@@ -70,9 +70,9 @@ def terminal_argument(environ: Mapping[str, str]) -> list[str]:
 
 
 def can_be_drawn_on(term: str) -> bool:
-    """Whether this machine knows a terminal, and tmux can clear it and move its cursor.
+    """Return whether this machine knows a terminal type, and tmux can clear it and move its cursor.
 
-    Without `infocmp` (ncurses) nobody can tell, and tmux may say so itself.
+    Without `infocmp` (ncurses) this is not known and True is returned; tmux itself then reports the problem.
     """
     if term.startswith("-"):
         return False

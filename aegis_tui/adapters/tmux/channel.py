@@ -1,4 +1,4 @@
-"""Commands to the private server: through the control client while there is one, by fork while there is not."""
+"""Sends commands to the private server: through the control client if there is one, else by a forked tmux process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aegis_tui.errors import TerminalError, TerminalUnavailable
 from aegis_tui.ports.terminal import PaneState, Screenshot
 
 _PANE_ID = re.compile(r"%\d+\Z")
-# TAB and control bytes come out as "_" when no client is attached (3.3a): hence "|", and free text last.
+# tmux 3.3a prints TAB and control bytes as "_" when no client is attached: hence "|", and free text last.
 _PANE_FORMAT = "|".join(
     f"#{{{name}}}"
     for name in (
@@ -34,22 +34,22 @@ _PANE_FORMAT = "|".join(
 
 
 class PaneChannel:
-    """One way to say something to the server, whichever transport is up."""
+    """Sends commands to the server, whichever transport is available."""
 
     def __init__(self, server: TmuxServer, link: ControlLink) -> None:
         self._server = server
         self._link = link
 
     async def run(self, *command: str, repeatable: bool = True) -> list[str]:
-        """Carry out one command and return its output lines.
+        """Run one command and return its output lines.
 
         Args:
             command: Name and arguments.
-            repeatable: Doing it twice is as good as once; otherwise a lost reply is an error.
+            repeatable: Whether running it twice does no harm; if not, a lost reply is an error.
 
         Raises:
-            TerminalUnavailable: There is no server.
-            TerminalError: It refused, or did not answer.
+            TerminalUnavailable: No server runs.
+            TerminalError: The server refused the command or did not answer.
         """
         try:
             reply = (await self._link.request([command]))[0]
@@ -63,18 +63,18 @@ class PaneChannel:
         return list(reply.lines)
 
     async def list_panes(self) -> tuple[int, list[PaneState]]:
-        """The server's pid and every instance's pane, by one command."""
-        # A session is named, not -a: grouped sessions would show each pane once more for every attached person.
+        """Return the server's pid and the panes of all instances, with one command."""
+        # Only one session is listed, not all (-a): grouped sessions would repeat each pane for every attached person.
         rows = await self.run("list-panes", "-s", "-t", f"={SESSION}", "-F", _PANE_FORMAT)
         panes = [pane for row in rows if (pane := _pane_state(row)) is not None]
         return int(rows[0].partition("|")[0]) if rows else 0, panes
 
     async def find_pane(self, pane_id: str) -> PaneState | None:
-        """The pane with this id, dead or alive, or None."""
+        """Return the pane with this id, running or ended, or None."""
         return next((pane for pane in (await self.list_panes())[1] if pane.pane_id == pane_id), None)
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """As `Terminal.capture`."""
+        """See `Terminal.capture`."""
         wanted = [pane_id for pane_id in dict.fromkeys(pane_ids) if _PANE_ID.match(pane_id)]
         commands = [command for pane_id in wanted for command in _capture_commands(pane_id, history_lines)]
         if not commands:
@@ -90,7 +90,7 @@ class PaneChannel:
         return shots
 
     async def _capture_by_fork(self, pane_ids: Sequence[str], history_lines: int) -> dict[str, Screenshot]:
-        """One fork for all panes; one more for each pane that is gone, since an error ends the chain."""
+        """Capture with one process for all panes, plus one per missing pane, since an error ends the chain."""
         remaining = list(pane_ids)
         shots: dict[str, Screenshot] = {}
         while remaining:
@@ -121,7 +121,7 @@ def _capture_commands(pane_id: str, history_lines: int) -> list[list[str]]:
 
 
 def _pane_state(row: str) -> PaneState | None:
-    """A pane from one line of `_PANE_FORMAT`; None for a pane that is no instance's."""
+    """Parse one line of `_PANE_FORMAT`; return None for a pane that belongs to no instance."""
     fields = row.split("|", 8)
     if len(fields) != 9 or not fields[7]:
         return None
@@ -139,7 +139,7 @@ def _pane_state(row: str) -> PaneState | None:
 
 
 def _signal_number(text: str) -> int | None:
-    """A number on Linux, a name without SIG on macOS and BSD, nothing before 3.3."""
+    """Return the signal's number: tmux prints a number on Linux, a name on macOS and BSD, nothing before 3.3."""
     if text.isdigit():
         return int(text) or None
     found = getattr(signal, f"SIG{text.upper()}", None) if text else None

@@ -1,4 +1,4 @@
-"""The private server's configuration and environment: nothing of the person's own tmux, nothing secret."""
+"""The private server's configuration and environment, without the person's own tmux settings and without secrets."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from importlib import resources
 from pathlib import Path
 
 SOCKET_PATH_BYTES = 104
-"""The longest path of a unix socket that every supported system takes (macOS)."""
+"""The longest unix socket path that all supported systems accept, in bytes (the limit of macOS)."""
 
 SESSION = "aegis"
-"""The session that holds every instance's window."""
+"""The session that contains the windows of all instances."""
 VIEW = f"{SESSION}-view"
-"""The sessions of people who look at a pane begin with this."""
+"""Prefix of the sessions of people who view a pane."""
 HOME_WINDOW = "_home"
-"""A window that keeps the session alive when no instance runs; `home.sh` runs in it."""
+"""A window that keeps the session alive while no instance runs; `home.sh` runs in it."""
 HOME_SCRIPT = "home.sh"
 ORPHAN_S = "600"
-"""How long the server waits for a hub when AEGIS_ORPHAN_S does not say, in seconds."""
+"""How long the server waits for a hub if AEGIS_ORPHAN_S is not set, in seconds."""
 BIRTH_WIDTH, BIRTH_HEIGHT = 200, 50
-"""Size in cells of a window that nobody looks at; some programs never redraw for another."""
+"""Initial size of a window in cells, while nobody views it; some programs never redraw for another size."""
 DETACH_KEYS = "C-] d"
-"""What a person presses to leave an attached pane."""
+"""The keys that detach from a pane."""
 
 _KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TMUX_TMPDIR", "TMPDIR")
 _OURS = frozenset({"AEGIS_STATE_DIR", "AEGIS_ORPHAN_S"})
 
-# client-detached: ends the views that nobody looks at any more. The option destroy-unattached is for that, but with it
-# the server crashes when any other client ends while one is being detached (tmux 3.3a).
-# assume-paste-time: keys that a slow line brings together are keys; with tmux's 1 ms the detach key among them is text.
+# client-detached: ends the views that nobody uses any longer. The option destroy-unattached is meant for that, but with
+# it the server crashes when another client ends while one is being detached (tmux 3.3a).
+# assume-paste-time: keys that arrive together over a slow line are keys; with tmux's 1 ms the detach key would be text.
 _UNSEEN = f"#{{&&:#{{m:{VIEW}-*,#{{session_name}}}},#{{==:#{{session_attached}},0}}}}"
 _END_VIEWS = f"#{{S:#{{?{_UNSEEN},kill-session -t '=#{{session_name}}' ; ,}}}}"
 _CONFIG = f"""\
@@ -73,7 +73,7 @@ unbind-key -q -T root MouseDown3StatusRight
 
 
 def write_config(folder: Path) -> Path:
-    """Write the configuration file and the home window's script, 0600 in a 0700 folder; returns the file's path."""
+    """Write the configuration file and the home window's script, mode 0600 in a 0700 folder; return its path."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     script = resources.files("aegis_tui.adapters.tmux").joinpath(HOME_SCRIPT).read_text("utf-8")
     _put(folder / HOME_SCRIPT, script)
@@ -81,53 +81,53 @@ def write_config(folder: Path) -> Path:
 
 
 def _put(path: Path, text: str) -> Path:
-    """Put a file in place in one step: a shell may still be reading the one before."""
+    """Replace a file in one step: a shell may still be reading the old one."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
         file.write(text)
     return Path(file.name).replace(path)
 
 
 def home_command(folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """What runs in the home window of the server whose files are in `folder`."""
+    """Return the command for the home window of the server whose files are in `folder`."""
     limit_s = int(float(environment.get("AEGIS_ORPHAN_S") or ORPHAN_S))
     lock = Path(environment.get("AEGIS_STATE_DIR") or folder) / "hub.lock"
     return ["/bin/sh", str(folder / HOME_SCRIPT), str(lock), str(limit_s)]
 
 
 def socket_of(folder: str | None, socket_name: str) -> Path:
-    """Where tmux keeps a socket, by its own rule (tmux(1), `-L`); `folder` is TMUX_TMPDIR."""
+    """Return the path of a tmux socket, by tmux's rule (tmux(1), `-L`); `folder` is TMUX_TMPDIR."""
     return Path(folder or "/tmp") / f"tmux-{os.getuid()}" / socket_name
 
 
 def folder_problem(folder: str | None, socket_name: str) -> str | None:
-    """Why tmux could not make that socket below TMUX_TMPDIR; None where it can, or where the variable is not set.
+    """Return why tmux could not create that socket below TMUX_TMPDIR; None if it can, or if the variable is not set.
 
-    tmux itself gives up on a path that is too long only after it has said that the server runs.
+    tmux itself fails on a path that is too long only after it has reported that the server runs.
     """
     if not folder:
         return None
     length = len(os.fsencode(socket_of(folder, socket_name)))
     if length >= SOCKET_PATH_BYTES:
-        return f"TMUX_TMPDIR is too long: its sockets have paths of {length} bytes, and {SOCKET_PATH_BYTES - 1} may be"
+        return f"TMUX_TMPDIR is too long: its socket paths have {length} bytes, at most {SOCKET_PATH_BYTES - 1} work"
     if not Path(folder).is_dir():
-        return f"TMUX_TMPDIR names {folder}, which is no folder"
+        return f"TMUX_TMPDIR names {folder}, which is not a folder"
     if not os.access(folder, os.W_OK | os.X_OK):
-        return f"TMUX_TMPDIR names {folder}, which you cannot write"
+        return f"TMUX_TMPDIR names {folder}, which you cannot write to"
     return None
 
 
 def with_usable_folder(environment: Mapping[str, str], socket_name: str) -> dict[str, str]:
-    """The environment without a TMUX_TMPDIR that no socket can be made in: `/tmp` is used then."""
+    """Return the environment without a TMUX_TMPDIR in which no socket can be created: tmux then uses `/tmp`."""
     if folder_problem(environment.get("TMUX_TMPDIR"), socket_name) is None:
         return dict(environment)
     return {name: value for name, value in environment.items() if name != "TMUX_TMPDIR"}
 
 
 def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The few variables that the server, and so every pane, may see.
+    """Return the few variables that the server, and so every pane, may see.
 
-    UTF-8 whatever the person's locale is; no token, no agent socket, no other tmux. `AEGIS_STATE_DIR` is a path that
-    `aegis-tui pane-exec` needs.
+    The locale is always UTF-8. No token, no ssh agent socket and no other tmux is included. `aegis-tui pane-exec` needs
+    `AEGIS_STATE_DIR`, which is only a path.
     """
     kept = {
         name: value

@@ -1,7 +1,7 @@
-"""One control-mode client for everything frequent: commands in a pipe, output and changes as notifications.
+"""One control-mode client for all frequent work: commands through a pipe, output and changes as notifications.
 
-`ControlLink` keeps a connection where one can be had; when there is none it says so at once (`ControlLost`), and the
-caller forks instead.
+`ControlLink` keeps a connection while one is possible; without one it raises `ControlLost` at once, and the caller
+forks a tmux process instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aegis_tui.errors import TerminalError
 from aegis_tui.sdk.backoff import Backoff
 
 DEADLINE_S = 5.0
-"""A command without a reply for so long means a stuck client; it is ended and replaced."""
+"""If a command gets no reply for this long, the client is stuck; it is ended and replaced."""
 _BACKOFF_MIN_S, _BACKOFF_MAX_S = 0.1, 5.0
 _CHUNK_BYTES = 256 * 1024
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class ControlLost(Exception):
-    """No reply will come. `sent` tells whether tmux may have carried the commands out all the same."""
+    """There will be no reply. `sent` says whether tmux may have executed the commands nevertheless."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class ControlLost(Exception):
 
 
 class ControlClient:
-    """One attached `tmux -C` process. Ends for good with the first thing that goes wrong."""
+    """One attached `tmux -C` process. It ends for good at the first error."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class ControlClient:
         on_output: Callable[[str], None],
         on_change: Callable[[], None],
     ) -> ControlClient:
-        """Return a client that is attached and answers.
+        """Start a client and return it once it is attached.
 
         Raises:
-            ControlLost: It ended, or was not attached in time.
+            ControlLost: The client ended, or was not attached in time.
         """
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -74,7 +74,7 @@ class ControlClient:
         )
         client = cls(process, on_output, on_change)
         try:
-            # A command that arrives before the attach is done runs without a session (measured on 3.3a).
+            # A command that arrives before the attach is complete runs without a session (measured with 3.3a).
             async with asyncio.timeout(DEADLINE_S):
                 await client._attached.wait()
             if client._ended:
@@ -113,15 +113,15 @@ class ControlClient:
                 future.cancel()
 
     async def wait_ended(self) -> None:
-        """Return when the client is of no more use."""
+        """Wait until the client has ended."""
         await asyncio.wait([self._reader])
 
     async def close(self) -> None:
-        """End the client's process and wait for it. The server lives on."""
+        """End the client's process and wait for it. The server keeps running."""
         self._end()
         self._reader.cancel()
         await asyncio.wait([self._reader])
-        # What a write to a client that had gone met is known by its lost replies; nobody else would ask for it.
+        # An error of a write to an ended client shows in its lost replies; nothing else handles it.
         await end_child(self._process)
 
     async def _read(self) -> None:
@@ -154,7 +154,7 @@ class ControlClient:
                     future.set_result(message)
 
     def _end(self) -> None:
-        """Refuse new commands, fail the waiting ones, kill the process. Never blocks."""
+        """Refuse new commands, fail the waiting ones and kill the process. Never blocks."""
         self._ended = True
         self._attached.set()
         while self._pending:
@@ -165,7 +165,7 @@ class ControlClient:
 
 
 class ControlLink:
-    """A control client that is replaced, with growing pauses, whenever it ends."""
+    """Keeps a control client: replaces it, with growing pauses, whenever it ends."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class ControlLink:
         """Set while a client is connected."""
 
     def start(self) -> None:
-        """Begin to connect, or try again now instead of after the current pause."""
+        """Start to connect, or retry now instead of after the current pause."""
         self._poked.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._keep(), name="tmux-control-link")
@@ -199,7 +199,7 @@ class ControlLink:
             await asyncio.wait([task])
 
     async def request(self, commands: Sequence[Sequence[str]], *, deadline_s: float = DEADLINE_S) -> list[Reply]:
-        """As `ControlClient.request`; `ControlLost` at once when there is no client now."""
+        """See `ControlClient.request`; raises `ControlLost` at once if there is no client."""
         if self._client is None:
             raise ControlLost("no tmux control client", sent=False)
         return await self._client.request(commands, deadline_s=deadline_s)
@@ -215,7 +215,7 @@ class ControlLink:
                     await self._poked.wait()
 
     async def _follow_one(self) -> bool:
-        """Use one client until it ends; True if it was ever of use."""
+        """Use one client until it ends; return whether it was ever connected."""
         try:
             client = await ControlClient.open(
                 self._argv(), self._environment, on_output=self._on_output, on_change=self._on_change

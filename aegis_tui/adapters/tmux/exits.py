@@ -1,4 +1,4 @@
-"""Which panes have ended, told once each. Pure bookkeeping over lists of panes."""
+"""Finds which panes have ended, and reports each once. Only computes with lists of panes; no IO."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from aegis_tui.ports.terminal import PaneExit, PaneState
 
 PaneKey = tuple[int, str]
-"""Server pid and pane id: a new server counts its panes from the start again."""
+"""Server pid and pane id: a new server numbers its panes from the start again."""
 
 CODE_WAIT_S = 1.0
-"""tmux calls a pane dead when its terminal closes, and knows the exit code only when the process is reaped."""
+"""How long to wait for an exit code: tmux reports a pane dead before the process is reaped and the code is known."""
 
 
 class ExitLedger:
-    """Remembers which panes were alive and which ends have been told."""
+    """Remembers which panes were alive and which ends have been reported."""
 
     def __init__(self) -> None:
         self._alive: dict[PaneKey, str] = {}
@@ -23,20 +23,21 @@ class ExitLedger:
 
     @property
     def is_waiting(self) -> bool:
-        """A pane is dead and its code is awaited: look again soon."""
+        """Whether a pane is dead and its exit code is still missing: observe again soon."""
         return bool(self._codeless)
 
     def opened(self, key: PaneKey, instance: str) -> None:
-        """A pane exists that no list has shown yet."""
+        """Record a new pane that no list has shown yet."""
         self._alive[key] = instance
 
     def observe(self, server_pid: int | None, panes: Iterable[PaneState], *, now: float) -> list[PaneExit]:
-        """The ends that this list shows for the first time.
+        """Return the ends that this list shows for the first time.
 
         Args:
-            server_pid: The server that gave the list; None if there is no server, so that every pane has ended.
-            panes: All panes it has.
-            now: Seconds, monotonic. An end without a code is told `CODE_WAIT_S` after it was first seen.
+            server_pid: The pid of the server that returned the list; None if no server runs, so that all panes have
+                ended.
+            panes: All panes of the server.
+            now: Monotonic time in seconds. An end without a code is reported `CODE_WAIT_S` after it was first seen.
         """
         seen: dict[PaneKey, PaneState] = {(server_pid or 0, pane.pane_id): pane for pane in panes}
         dead = {key: pane for key, pane in seen.items() if pane.dead and key not in self._told}

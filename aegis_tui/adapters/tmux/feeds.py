@@ -1,4 +1,4 @@
-"""What the terminal tells its followers: dirty panes (latest-wins) and exits (must-deliver)."""
+"""The streams of the terminal: panes with new output (latest-wins) and ends of panes (must-deliver)."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from collections.abc import AsyncGenerator, Iterable
 from aegis_tui.ports.terminal import PaneExit
 
 COALESCE_S = 0.1
-"""Shortest time between two batches of dirty panes."""
+"""The shortest time between two batches of panes with new output."""
 
 
 class DirtyFeed:
-    """Pane ids that wrote something. A follower holds each id once at most, so it cannot fall behind."""
+    """Stream of panes with new output. A follower holds each pane id at most once, so it cannot fall behind."""
 
     def __init__(self) -> None:
         self._followers: dict[asyncio.Event, set[str]] = {}
         self._closed = False
 
     def mark(self, pane_id: str) -> None:
-        """A pane wrote something."""
+        """Report that a pane has new output."""
         for event, batch in self._followers.items():
             batch.add(pane_id)
             event.set()
 
     def close(self) -> None:
-        """Let the followers end."""
+        """End the streams of all followers."""
         self._closed = True
         for event in self._followers:
             event.set()
 
     async def follow(self) -> AsyncGenerator[frozenset[str], None]:
-        """Batches from now on, until the feed is closed."""
+        """Yield batches of pane ids from now on, until the feed is closed."""
         event, batch = asyncio.Event(), set[str]()
         self._followers[event] = batch
         try:
@@ -49,7 +49,7 @@ class DirtyFeed:
 
 
 class ExitFeed:
-    """Ends of panes. Kept while nobody follows; every follower gets each one."""
+    """Stream of ends of panes. They are kept while there is no follower; every follower gets each one."""
 
     def __init__(self) -> None:
         self._kept: deque[PaneExit] = deque()
@@ -57,7 +57,7 @@ class ExitFeed:
         self._closed = False
 
     def tell(self, exits: Iterable[PaneExit]) -> None:
-        """Hand out ends that are seen for the first time."""
+        """Send ends that were seen for the first time to all followers."""
         for exit_ in exits:
             for queue in self._followers:
                 queue.put_nowait(exit_)
@@ -65,13 +65,13 @@ class ExitFeed:
                 self._kept.append(exit_)
 
     def close(self) -> None:
-        """Let the followers end, after what they have not had yet."""
+        """End the streams of all followers, after what they have not received yet."""
         self._closed = True
         for queue in self._followers:
             queue.put_nowait(None)
 
     async def follow(self) -> AsyncGenerator[PaneExit, None]:
-        """What was kept, then every end from now on, until the feed is closed."""
+        """Yield the kept ends, then every further one, until the feed is closed."""
         queue: asyncio.Queue[PaneExit | None] = asyncio.Queue()
         while self._kept:
             queue.put_nowait(self._kept.popleft())

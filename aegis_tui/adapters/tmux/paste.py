@@ -1,4 +1,4 @@
-"""Typing a prompt into a pane: exactly, once, and with an honest answer about what became of it (PANE-4)."""
+"""Types a prompt into a pane exactly once, and reports whether it was delivered, refused or unknown (PANE-4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aegis_tui.errors import TerminalError, TerminalUnavailable
 from aegis_tui.ports.terminal import Delivery, PaneState, Screenshot
 
 CANONICAL_LINE_BYTES = 1024 if sys.platform == "darwin" else 4096
-"""A terminal in line mode loses a longer line, line break included (measured: 6,000 characters were cut)."""
+"""A terminal in line mode truncates a longer line, including its line end (measured: 6,000 characters were cut)."""
 SHOWN_DEADLINE_S = 2.0
 SUBMITTED_DEADLINE_S = 1.0
 _SETTLED_S = 0.3
@@ -29,15 +29,15 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def clean_text(text: str) -> str:
-    r"""Text that cannot act as keys: CRLF becomes LF; ESC, other controls but \t and \n, DEL and C1 go.
+    r"""Remove what could act as a key: CRLF becomes LF; ESC, DEL, C1 and all controls except \t and \n are removed.
 
-    A lone CR, which is Enter to a program, goes too, so that nothing in a paste submits it or ends its frame.
+    A lone CR, which programs read as Enter, is removed too, so that nothing in a paste submits it or ends its frame.
     """
     return _CONTROLS.sub("", text.replace("\r\n", "\n"))
 
 
 class Paster:
-    """Keys and pastes, one at a time for each pane."""
+    """Sends keys and pastes, one at a time per pane."""
 
     def __init__(self, server: TmuxServer, channel: PaneChannel) -> None:
         self._server = server
@@ -45,12 +45,12 @@ class Paster:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """As `Terminal.send_keys`."""
+        """See `Terminal.send_keys`."""
         async with self._locks[pane_id]:
             await self._channel.run("send-keys", "-t", pane_id, "--", *keys, repeatable=False)
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
-        """As `Terminal.paste`."""
+        """See `Terminal.paste`."""
         cleaned = clean_text(text)
         async with self._locks[pane_id]:
             try:
@@ -68,7 +68,7 @@ class Paster:
                 return Delivery.UNKNOWN
 
     def forget(self, pane_id: str) -> None:
-        """Drop what is kept for a pane that is closed."""
+        """Delete the lock of a pane that was closed."""
         self._locks.pop(pane_id, None)
 
     async def _type(self, pane_id: str, text: str, before: Screenshot | None) -> Delivery:
@@ -76,13 +76,13 @@ class Paster:
             return Delivery.REFUSED
         shown = await self._wait_shown(pane_id, text, before)
         typed = await self._look(pane_id)
-        # Sent even when nothing was shown: a prompt that is never submitted would look like a person's draft.
+        # Enter is sent even if nothing was shown: a prompt that is not submitted would look like a person's draft.
         await self._channel.run("send-keys", "-t", pane_id, "Enter", repeatable=False)
         moved = await self._wait(pane_id, lambda now: now != typed, SUBMITTED_DEADLINE_S)
         return Delivery.DELIVERED if shown and moved else Delivery.UNKNOWN
 
     async def _insert(self, pane_id: str, text: str) -> bool:
-        """Paste the text in one tmux process; the buffer's name is nobody else's and goes with it."""
+        """Paste the text with one tmux process, through a buffer with a unique name that is deleted afterwards."""
         name = f"aegis-{secrets.token_hex(8)}"
         load = ["load-buffer", "-b", name, "-"]
         paste = ["paste-buffer", "-d", "-p", "-r", "-b", name, "-t", pane_id]
@@ -92,7 +92,7 @@ class Paster:
         return reply.ok
 
     async def _takes(self, pane: PaneState, text: str) -> bool:
-        """False if the pane reads by lines and one of the text's is longer than such a terminal keeps."""
+        """Return False if the pane's terminal reads whole lines and a line of the text is too long for it."""
         longest = max(len(line.encode("utf-8", "replace")) for line in text.split("\n"))
         if longest + 1 < CANONICAL_LINE_BYTES:
             return True
@@ -100,9 +100,9 @@ class Paster:
         return not await asyncio.to_thread(is_canonical, tty[0] if tty else "")
 
     async def _wait_shown(self, pane_id: str, text: str, before: Screenshot | None) -> bool:
-        """True once the end of the text is on the screen, or the screen has changed and come to rest.
+        """Wait until the end of the text is visible, or the screen changed and is stable; False at the deadline.
 
-        The second is for programs that show a long paste as a short note about it.
+        The latter is for programs that show a long paste as a short note.
         """
         tail = squeeze(text)[-_TAIL_CHARS:]
         count = screen_text(before).count(tail) if before and tail else 0
@@ -133,7 +133,7 @@ class Paster:
 
 
 def is_canonical(tty: str) -> bool:
-    """True if the terminal device hands its program whole lines only."""
+    """Return whether the terminal device passes only whole lines to its program."""
     try:
         descriptor = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:

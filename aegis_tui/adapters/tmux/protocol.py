@@ -1,4 +1,4 @@
-"""tmux control mode as text: command lines out, replies and notifications in. Pure, no IO.
+"""tmux's control mode: builds command lines, parses replies and notifications. Pure, no IO.
 
 Source: https://github.com/tmux/tmux/wiki/Control-Mode
 """
@@ -11,29 +11,29 @@ from dataclasses import dataclass
 from aegis_tui.errors import TerminalError
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
-"""A longer line is no tmux."""
+"""A longer line cannot come from tmux."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What tmux answered to one command."""
+    """tmux's reply to one command."""
 
     ok: bool
     lines: tuple[str, ...]
     ours: bool = True
-    """False for what tmux did unasked, such as the attach itself."""
+    """False for replies to something that we did not send, such as the attach itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A pane wrote something."""
+    """A pane has new output."""
 
     pane_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A subscribed format has another value."""
+    """The value of a subscribed format has changed."""
 
     name: str
 
@@ -42,10 +42,10 @@ Message = Reply | Output | Changed
 
 
 def command_line(args: Sequence[str]) -> bytes:
-    """One command as a line that tmux's parser reads as exactly these arguments.
+    """Return one command as a line that tmux parses to exactly these arguments.
 
     Raises:
-        TerminalError: An argument holds a line break, which a line cannot carry.
+        TerminalError: An argument contains a line break.
     """
     if any("\n" in arg or "\r" in arg for arg in args):
         raise TerminalError("a tmux command cannot carry a line break")
@@ -54,7 +54,7 @@ def command_line(args: Sequence[str]) -> bytes:
 
 
 class ControlParser:
-    """Cuts the byte stream of a control client into messages. What stands between %begin and %end is data."""
+    """Splits the byte stream of a control client into messages. Lines between %begin and %end are data."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -62,10 +62,10 @@ class ControlParser:
         self._block: list[str] = []
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are complete now, in order.
+        """Process bytes and return the messages that they complete, in order.
 
         Raises:
-            TerminalError: This is not control mode; the connection is of no use any more.
+            TerminalError: This is not control mode; the connection cannot be used any longer.
         """
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_LINE_BYTES:

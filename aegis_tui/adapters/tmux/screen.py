@@ -1,4 +1,4 @@
-"""Captured screens as text: what tmux prints, turned into `Screenshot`, and what can be read off one. Pure."""
+"""Turns what tmux prints for a captured screen into a `Screenshot`, and extracts text from it. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aegis_tui.ports.terminal import Screenshot
 
 SCREEN_FORMAT = "#{pane_width}|#{pane_height}|#{cursor_x}|#{cursor_y}|#{alternate_on}"
-"""Read with a capture, as one line before it."""
+"""The format of the line that is printed before a capture."""
 
 _SGR = re.compile(r"\x1b\[[0-9;:]*m")
 _OSC = re.compile(r"\x1b\].*?(?:\x1b\\|\x07)")
@@ -19,7 +19,7 @@ _LINE_DRAWING = str.maketrans("`afgjklmnopqrstuvwxyz{|}~", "◆▒°±┘┐┌�
 
 
 def parse_screen(header: str, lines: Sequence[str]) -> Screenshot | None:
-    """A screenshot from the `SCREEN_FORMAT` line and the captured lines; None if the header is not one."""
+    """Return a screenshot from the `SCREEN_FORMAT` line and the captured lines; None if the header is not valid."""
     fields = header.split("|")
     if len(fields) != 5 or not all(field.isdigit() for field in fields):
         return None
@@ -29,7 +29,7 @@ def parse_screen(header: str, lines: Sequence[str]) -> Screenshot | None:
 
 
 def _plain_shifts(lines: Sequence[str]) -> list[str]:
-    """Lines with SGR as their only escapes: tmux writes line drawing as shifted ASCII, and links as OSC 8."""
+    """Return the lines with only SGR escapes: tmux writes line drawing as shifted ASCII, and links as OSC 8."""
     shifted = False
     plain: list[str] = []
     for line in lines:
@@ -44,17 +44,17 @@ def _plain_shifts(lines: Sequence[str]) -> list[str]:
 
 
 def _draw(part: str) -> str:
-    """Shifted ASCII as box characters; SGR sequences in between stay."""
+    """Return shifted ASCII as box characters; SGR sequences in between are kept."""
     texts, codes = _SGR.split(part), _SGR.findall(part)
     drawn = [text.translate(_LINE_DRAWING) for text in texts]
     return "".join(text + code for text, code in zip(drawn, [*codes, ""], strict=True))
 
 
 def squeeze(text: str) -> str:
-    """Text without colours, blanks and frame lines, so that wrapping and boxes do not hide a match."""
+    """Return text without colours, blanks and frame lines, so that wrapping and boxes do not prevent a match."""
     return _SPACE_AND_FRAME.sub("", _SGR.sub("", text))
 
 
 def screen_text(screen: Screenshot) -> str:
-    """What is visible, squeezed."""
+    """Return the visible text of a screen, reduced by `squeeze`."""
     return squeeze("".join(screen.lines[-screen.height :]))

@@ -1,6 +1,7 @@
-"""The private tmux server as a process: its start, its end, and one command at a time by fork.
+"""The private tmux server as a process: start, stop, and single commands that run in their own process.
 
-Every command of this adapter passes `TmuxServer.fork`, `SetupServer.cmd` or the control client; each has a deadline.
+Every command of this adapter goes through `TmuxServer.fork`, `SetupServer.cmd` or the control client; each has a
+deadline.
 """
 
 from __future__ import annotations
@@ -38,22 +39,22 @@ from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
 MIN_VERSION = (3, 2)
 DEADLINE_S = 5.0
 SILENT_S = 120.0
-"""A command that starts the server and neither ends nor fails for so long hangs: a loaded machine needs seconds."""
+"""A command that starts the server and has not ended after this long hangs: a loaded machine needs seconds."""
 START_TRIES = 100
-"""Starts that may fail one after the other: the server before, on the same socket, may still be ending."""
+"""How many starts may fail in a row: the previous server on the same socket may still be ending."""
 _RETRY_S = 0.2
 _POLL_S = 0.02
 _SOCKET_NAME = re.compile(r"aegis-[A-Za-z0-9_-]+\Z")
 _GONE = re.compile(r"no server running|error connecting to .*(No such file|refused)|lost server|server exited")
 CHAIN: Final = object()
-"""Between two commands in the arguments of `SetupServer.cmd`: both run in one tmux process."""
+"""Separates two commands in the arguments of `SetupServer.cmd`: both run in one tmux process."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ForkReply:
-    """What one tmux process said."""
+    """The result of one tmux process."""
 
     ok: bool
     stdout: str
@@ -61,7 +62,7 @@ class ForkReply:
 
 
 class SetupServer(libtmux.Server):
-    """libtmux's server object with a deadline and our environment on every command."""
+    """libtmux's server object, with a deadline and our environment for every command."""
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         super().__init__(tmux_bin=argv[0])
@@ -69,14 +70,14 @@ class SetupServer(libtmux.Server):
         self._environment = dict(environment)
 
     def cmd(self, cmd: str, *args: Any, target: str | int | None = None) -> tmux_cmd:
-        """Run one command and return what it said; see libtmux for the arguments."""
+        """Run one command and return its result; see libtmux for the arguments."""
         tail = [";" if arg is CHAIN else literal(str(arg)) for arg in args]
         targeted = [] if target is None else ["-t", str(target)]
         return _DeadlineCommand([*self._argv, cmd, *targeted, *tail], self._environment)
 
 
 class _DeadlineCommand(tmux_cmd):
-    """libtmux waits for ever for a tmux that does not answer; this one does not."""
+    """A tmux command with a deadline: libtmux itself would wait for ever for a tmux that does not answer."""
 
     def __init__(self, argv: list[str], environment: Mapping[str, str]) -> None:
         self.cmd = argv
@@ -98,26 +99,26 @@ class _DeadlineCommand(tmux_cmd):
 
 
 def literal(arg: str) -> str:
-    """An argument that tmux's own parser leaves whole: a semicolon at its end would part two commands."""
+    """Escape a final semicolon of an argument, which tmux would read as the separator of two commands."""
     return arg[:-1] + "\\;" if arg.endswith(";") else arg
 
 
 def format_literal(text: str) -> str:
-    """Text for an argument that tmux expands as a format, so that `#(command)` in it is text and nothing runs."""
+    """Escape text for an argument that tmux expands as a format, so that `#(command)` in it is not executed."""
     return text.replace("#", "##")
 
 
 def tmux_error(text: str) -> TerminalError | TerminalUnavailable:
-    """The error of the tree for what tmux wrote on stderr."""
+    """Return the error for what tmux wrote to stderr."""
     if _GONE.search(text):
         return TerminalUnavailable(f"the tmux server is gone: {text}", "aegis-tui hub start", reason=text)
-    return TerminalError(f"tmux: {text or 'failed without a word'}")
+    return TerminalError(f"tmux: {text or 'failed without a message'}")
 
 
 def scope_prefix(environment: Mapping[str, str]) -> list[str]:
-    """What to put before a command so that it runs in a control group of its own; empty where systemd is not.
+    """Return the argv to put before a command so that it runs in a control group of its own; empty without systemd.
 
-    A server that a service or a login session started would be ended with that service's or session's group.
+    Otherwise a server that was started from a service or a login session would be ended together with it.
     """
     program = shutil.which("systemd-run", path=environment.get("PATH"))
     runtime = environment.get("XDG_RUNTIME_DIR")
@@ -127,12 +128,12 @@ def scope_prefix(environment: Mapping[str, str]) -> list[str]:
 
 
 class TmuxServer:
-    """One private server, by socket name. Safe to make for a server that runs already, or not yet.
+    """One private server, identified by its socket name. The server may run already, or not yet.
 
     Args:
-        socket_name: `aegis-<workspace key>`; other names are refused, so that nobody's own tmux is ever touched.
-        config_dir: Folder for the configuration file; made 0700.
-        environment: Where PATH, HOME, locale, XDG folders and AEGIS_STATE_DIR are taken from; nothing else is.
+        socket_name: `aegis-<workspace key>`; other names are refused, so that no other tmux server is ever touched.
+        config_dir: Folder for the configuration file; created with mode 0700.
+        environment: PATH, HOME, locale, XDG folders and AEGIS_STATE_DIR are taken from it, nothing else.
 
     Raises:
         UsageError: The socket name is not one of ours.
@@ -152,7 +153,7 @@ class TmuxServer:
         return self.socket_name.removeprefix("aegis-")
 
     def argv(self, *args: str) -> list[str]:
-        """A tmux command line for this server.
+        """Return a tmux command line for this server.
 
         Raises:
             TerminalUnavailable: There is no tmux.
@@ -162,7 +163,7 @@ class TmuxServer:
         return [self._binary, "-u", "-L", self.socket_name, "-f", str(self.config_path), *args]
 
     def setup(self) -> SetupServer:
-        """The server as libtmux sees it, for rare commands in a thread."""
+        """Return libtmux's object for the server, for rare commands in a thread."""
         return SetupServer(self.argv(), self.environment)
 
     async def fork(self, commands: Sequence[Sequence[str]], *, stdin: bytes | None = None) -> ForkReply:
@@ -196,10 +197,10 @@ class TmuxServer:
         )
 
     async def start(self) -> None:
-        """Make the server and its session exist. A server that is just dying on the same socket is waited for.
+        """Start the server and its session if they do not exist; wait if a server on the same socket is just ending.
 
         Raises:
-            TerminalUnavailable: tmux is missing, older than 3.2, or every try to start it fails.
+            TerminalUnavailable: tmux is missing or older than 3.2, or all attempts to start it fail.
         """
         await asyncio.to_thread(self._check_version)
         await asyncio.to_thread(write_config, self.config_path.parent)
@@ -214,10 +215,10 @@ class TmuxServer:
             scope, tries = [], tries + 1
 
     async def stop(self) -> None:
-        """End the server; return when its process and its socket are gone.
+        """Stop the server; return when its process and its socket are gone.
 
         Raises:
-            TerminalError: It does not end.
+            TerminalError: The server does not end.
         """
         reply = await self.fork([["display-message", "-p", "#{pid}|#{socket_path}"]])
         pid_text, _, socket = reply.stdout.strip().partition("|")
@@ -230,7 +231,7 @@ class TmuxServer:
 
     @property
     def socket_path(self) -> Path:
-        """Where tmux keeps the socket, by its own rule (tmux(1), `-L`)."""
+        """The path of the server's socket, by tmux's rule (tmux(1), `-L`)."""
         return socket_of(self.environment.get("TMUX_TMPDIR"), self.socket_name)
 
     async def _wait_gone(self, identity: ProcessIdentity) -> None:
@@ -244,7 +245,7 @@ class TmuxServer:
         try:
             text = get_version_str(self.argv()[0])
         except LibTmuxException as error:
-            raise TerminalUnavailable("tmux does not tell its version", "install tmux 3.2 or newer") from error
+            raise TerminalUnavailable("tmux does not report its version", "install tmux 3.2 or newer") from error
         found = re.search(r"(\d+)\.(\d+)", text)
         if found and not text.endswith("openbsd") and (int(found[1]), int(found[2])) < MIN_VERSION:
             raise TerminalUnavailable(f"tmux {text} is too old", "install tmux 3.2 or newer", found=text)
@@ -255,9 +256,9 @@ class TmuxServer:
         return False
 
     async def _spawn(self, scope: Sequence[str], *, pause_s: float) -> None:
-        """Try once to start the server, by way of `scope`; a try that fails ends after a pause.
+        """Try once to start the server, with the prefix `scope`; wait `pause_s` after a failure.
 
-        Its standard streams are no pipe of ours, which it would keep open for ever.
+        Its standard streams are not pipes of ours, because it would keep them open for ever.
         """
         size = ["-x", str(BIRTH_WIDTH), "-y", str(BIRTH_HEIGHT)]
         home = home_command(self.config_path.parent, self.environment)

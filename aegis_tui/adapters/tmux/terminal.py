@@ -1,4 +1,4 @@
-"""`Terminal` over a private tmux server: a window per instance, libtmux for set-up, control mode for what is hot."""
+"""Implements `Terminal` with a private tmux server: one window per instance, libtmux and control mode."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from aegis_tui.errors import TerminalError, TerminalUnavailable, UsageError
 from aegis_tui.ports.terminal import Delivery, Pane, PaneExit, PaneSpec, PaneState, Screenshot
 
 POLL_S = 2.0
-"""How often the list of panes is read when nothing asks for it sooner."""
+"""How often the list of panes is read if nothing requires it earlier, in seconds."""
 _POLL_WITHOUT_LINK_S = 0.5
 _LINK_WAIT_S = 2.0
 _DEAD_WAIT_S = 1.5
@@ -44,12 +44,12 @@ log = logging.getLogger(__name__)
 
 
 class TmuxTerminal:
-    """The panes of one workspace. One object per event loop; several processes may look at one server.
+    """The panes of one workspace. Create one object per event loop; several processes may use one server.
 
     Args:
         socket_name: `aegis-<workspace key>` (contract 1).
-        config_dir: Private folder for tmux's configuration file; made when missing.
-        environment: The few variables panes start with are taken from here; see `server_environment`.
+        config_dir: Private folder for tmux's configuration file; created if missing.
+        environment: The panes' few variables are taken from it; see `server_environment`.
 
     Raises:
         UsageError: The socket name is not that of a private server.
@@ -75,7 +75,7 @@ class TmuxTerminal:
         self._paster = Paster(self._server, self._channel)
 
     async def start(self) -> None:
-        """As `Terminal.start`."""
+        """See `Terminal.start`."""
         await self._server.start()
         self._link.start()
         if self._watcher is None or self._watcher.done():
@@ -85,7 +85,7 @@ class TmuxTerminal:
                 await self._link.up.wait()
 
     async def close(self) -> None:
-        """As `Terminal.close`."""
+        """See `Terminal.close`."""
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.cancel()
@@ -95,10 +95,10 @@ class TmuxTerminal:
         self._exits.close()
 
     async def open_pane(self, spec: PaneSpec) -> Pane:
-        """As `Terminal.open_pane`."""
+        """See `Terminal.open_pane`."""
         _check_spec(spec)
         if not await asyncio.to_thread(spec.cwd.is_dir):
-            # tmux would start it in the home folder instead, in silence.
+            # tmux would silently start it in the home folder instead.
             raise TerminalError(f"no such folder to start {spec.instance} in: {spec.cwd}")
         async with self._ledger_lock:
             found = _of_instance((await self._list_and_tell()), spec.instance)
@@ -115,40 +115,40 @@ class TmuxTerminal:
         return Pane(spec.instance, pane_id, int(pid))
 
     async def find_pane(self, instance: str) -> PaneState | None:
-        """As `Terminal.find_pane`."""
+        """See `Terminal.find_pane`."""
         return _of_instance(await self.list_panes(), instance)
 
     @property
     def socket_path(self) -> Path:
-        """Where the server's socket is while it runs."""
+        """The path of the server's socket."""
         return self._server.socket_path
 
     async def list_panes(self) -> list[PaneState]:
-        """As `Terminal.list_panes`."""
+        """See `Terminal.list_panes`."""
         return (await self._channel.list_panes())[1]
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """As `Terminal.capture`."""
+        """See `Terminal.capture`."""
         return await self._channel.capture(pane_ids, history_lines)
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """As `Terminal.dirty`."""
+        """See `Terminal.dirty`."""
         return self._dirty.follow()
 
     def exits(self) -> AsyncGenerator[PaneExit, None]:
-        """As `Terminal.exits`."""
+        """See `Terminal.exits`."""
         return self._exits.follow()
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
-        """As `Terminal.paste`."""
+        """See `Terminal.paste`."""
         return await self._paster.paste(pane_id, text)
 
     async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """As `Terminal.send_keys`."""
+        """See `Terminal.send_keys`."""
         await self._paster.send_keys(pane_id, *keys)
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
-        """As `Terminal.close_pane`."""
+        """See `Terminal.close_pane`."""
         pane: PaneState | None = None
         with contextlib.suppress(TerminalUnavailable):
             pane = await self.find_pane(instance)
@@ -165,7 +165,7 @@ class TmuxTerminal:
         self._paster.forget(pane.pane_id)
 
     async def stop_server(self) -> None:
-        """As `Terminal.stop_server`."""
+        """See `Terminal.stop_server`."""
         await self._find_socket()
         with contextlib.suppress(TerminalUnavailable):
             await asyncio.gather(*(self.close_pane(pane.instance) for pane in await self.list_panes()))
@@ -173,7 +173,7 @@ class TmuxTerminal:
         await self._server.stop()
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """As `Terminal.attach_argv`."""
+        """See `Terminal.attach_argv`."""
         return attach.attach_argv(
             self._server.argv(),
             _check_name(instance),
@@ -184,10 +184,10 @@ class TmuxTerminal:
         )
 
     def _new_window(self, spec: PaneSpec) -> str:
-        """Make the window, mark its pane and title it in one tmux process. Blocks."""
+        """Create the window, mark its pane and set its title with one tmux process; return its ids. Blocks."""
         environment = dict(zip(MARKER_VARIABLES, (spec.instance, self._server.workspace), strict=True))
         window = f"={SESSION}:={spec.instance}"
-        # One word would go through a shell; more are run as they are.
+        # tmux passes a single word to a shell, but runs several words directly.
         argv = spec.argv if len(spec.argv) > 1 else ("env", "--", *spec.argv)
         reply = Session(server=self._server.setup(), session_id=f"={SESSION}:").cmd(
             "new-window",
@@ -205,7 +205,7 @@ class TmuxTerminal:
         return reply.stdout[0]
 
     async def _watch(self) -> None:
-        """Tell ends of panes; without a control client, call every live pane dirty."""
+        """Report ends of panes; without a control client, report every live pane as changed."""
         while True:
             self._wake.clear()
             panes = await self._observe()
@@ -219,7 +219,7 @@ class TmuxTerminal:
                     await self._wake.wait()
 
     async def _find_socket(self) -> None:
-        """Wait a moment for a living server that lost its socket to make it again; otherwise return at once."""
+        """If a running server has lost its socket, wait a moment until it recreates it; otherwise return at once."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINK_WAIT_S):
                 while not await asyncio.to_thread(self._server.socket_path.exists):
@@ -239,7 +239,7 @@ class TmuxTerminal:
                 return await self._list_and_tell()
             except TerminalUnavailable:
                 if self._identity is not None and is_same_process_alive(self._identity):
-                    # Somebody removed the socket; tmux makes it anew on this signal (tmux(1)).
+                    # The socket was removed; tmux recreates it on this signal (tmux(1)).
                     os.kill(self._identity.pid, signal.SIGUSR1)
                 else:
                     self._exits.tell(self._ledger.observe(None, [], now=time.monotonic()))
@@ -248,7 +248,7 @@ class TmuxTerminal:
         return []
 
     async def _list_and_tell(self) -> list[PaneState]:
-        """The panes; ends that show for the first time are told. The caller holds the ledger's lock."""
+        """Return the panes, and report ends that are new. The caller must hold the ledger's lock."""
         server_pid, panes = await self._channel.list_panes()
         if self._identity is None or self._identity.pid != server_pid:
             self._identity = find_identity(server_pid)
@@ -260,7 +260,7 @@ class TmuxTerminal:
         return panes
 
     async def _tell_end(self, pane_id: str) -> None:
-        """Wait until the server has seen the end of the pane's program, and tell it with its code."""
+        """Wait until the server has seen the end of the pane's program, and report it with its code."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DEAD_WAIT_S):
                 while True:
@@ -276,7 +276,7 @@ def _of_instance(panes: Sequence[PaneState], instance: str) -> PaneState | None:
 
 
 def _check_name(instance: str) -> str:
-    """An instance id that is also an unmistakable window name: tmux takes a number for a window's index."""
+    """Return the instance id if it is an unambiguous window name: tmux would take a number for a window's index."""
     if check_instance_id(instance).isdigit():
         raise UsageError(f"{instance!r} is not a usable instance id for a pane", "put a letter into it")
     return instance

@@ -1,1 +1,1 @@
-"""File changes in the repository and its worktrees, by watchdog."""
+"""Detects file changes in the repository and its worktrees, with watchdog."""

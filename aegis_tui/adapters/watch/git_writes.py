@@ -1,4 +1,4 @@
-"""Which changes of a worktree git itself made: a checkout, a merge, a rebase, a reset."""
+"""Finds which changes in a worktree git itself made: by a checkout, merge, rebase or reset."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _BY_PROGRAM = ("commit", "rebase (continue)")
 _STOPPED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 
 Stages = Mapping[int, str]
-"""Blob ids by stage: 0 for a path that is merged, 1 to 3 for base, ours and theirs of one in conflict."""
+"""Blob ids by stage: 0 for a merged path, 1 to 3 for base, ours and theirs of a path in conflict."""
 
 
 class GitWrites:
-    """Tells git's own writes in one worktree from those of a program. Blocking; used from one thread at a time.
+    """Distinguishes git's own writes in one worktree from those of programs. Blocking; used from one thread at a time.
 
-    git writes the files, then its index. So what git has put there is what the index then says, of a blob that was
-    stored before the file was written: `git add` after a program's write stores it later. A file with conflict marks is
-    git's when the conflict is new.
+    git writes a file before it writes its index. So git wrote a file if the index has the file's content, and that blob
+    was stored before the file was written: with `git add` after a program's write it is stored later. A file with
+    conflict markers was written by git if the conflict is new.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,7 +38,7 @@ class GitWrites:
         self._common: Path | None = None
 
     def pick(self, changes: Iterable[FileChange]) -> frozenset[str]:
-        """The paths of those changes that git made.
+        """Return the paths of those changes that git made.
 
         Raises:
             GitError: git failed there.
@@ -68,13 +68,13 @@ class GitWrites:
             self._conflicts.pop(path, None)
 
     def _await_index(self) -> None:
-        """Give a git that is at work the time to say what it has done."""
+        """Wait a moment while git holds the index lock, so that the index shows what it has done."""
         ends_at = time.monotonic() + _INDEX_WAIT_S
         while self._changed_ns("index.lock") and time.monotonic() < ends_at:
             time.sleep(_INDEX_POLL_S)
 
     def _folder(self) -> OwnGit:
-        """What git works with there: an instance in a sandbox has folders of its own."""
+        """Return the git folder in use: an instance in a sandbox has its own."""
         if self._own is None:
             own = instance_git(self._root)
             if own is None:
@@ -100,7 +100,7 @@ class GitWrites:
             return _entries(run_git(self._root, argv, environment={"GIT_INDEX_FILE": str(copy)}))
 
     def _removed(self, paths: list[str]) -> set[str]:
-        """Those of the paths, in no index, that the commit which is checked out or merged in does not have either."""
+        """Return those paths, which are in no index, that the checked-out or merged commit does not have either."""
         if not paths:
             return set()
         own = self._folder()
@@ -128,10 +128,10 @@ class GitWrites:
         return change.path not in self._conflicts and self._merged_ns() >= written_ns
 
     def _merged_ns(self) -> int:
-        """When git last made content of its own and put it here; 0 for never.
+        """Return when git last wrote content of its own to the worktree; 0 for never.
 
-        The clock of files has ticks of milliseconds: what git merges and what a program writes and adds at once both
-        look stored and written at one time, but only git notes right afterwards what it has done.
+        File times have a resolution of milliseconds. What git merges, and what a program writes and adds at once, both
+        appear as stored and written at the same time; but only git records right afterwards what it has done.
         """
         names = [*_STOPPED]
         if not self._folder().last_log_line().startswith(_BY_PROGRAM):
@@ -139,12 +139,12 @@ class GitWrites:
         return max(map(self._changed_ns, names))
 
     def _changed_ns(self, name: str) -> int:
-        """When a name in the git folder was last changed; 0 where there is none."""
+        """Return when a file in the git folder was last changed; 0 if there is none."""
         status = self._folder().status(name)
         return 0 if status is None else status.st_mtime_ns
 
     def _stored_ns(self, oid: str) -> int:
-        """When an object was stored.
+        """Return when an object was stored.
 
         Raises:
             OSError: It is in a pack.
@@ -163,5 +163,5 @@ def _entries(listed: list[str]) -> dict[str, dict[int, str]]:
 
 
 def _few(paths: list[str]) -> list[str]:
-    """The paths, or none, which means all, when they are too many for a command line."""
+    """Return the paths, or an empty list, which means all, if they are too many for a command line."""
     return paths if len(paths) <= _MOST_NAMED else []

@@ -1,4 +1,4 @@
-"""Which files of a worktree matter: those that git tracks or would track; and what git knows of their content."""
+"""Lists the files of a worktree that git tracks or would track, and what git knows about their content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aegis_tui.errors import GitError, GitUnavailable
 IGNORED_NAMES = frozenset(
     {".git", "node_modules", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 )
-"""Never watched, whatever the ignore files say."""
+"""Names of folders that are never watched, whatever the ignore files say."""
 
 _DEADLINE_S = 20.0
 _GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")
@@ -27,21 +27,21 @@ _OTHER = "?"
 
 
 class Listed(NamedTuple):
-    """One file that matters."""
+    """One listed file."""
 
     path: str
     """Relative to its worktree."""
     oid: str | None
-    """The blob id of what it holds, as git stores it, where the index vouches for it."""
+    """The blob id of its content as git stores it, if the index knows that the file is unchanged; else None."""
 
 
 def is_ignored_name(path: str) -> bool:
-    """Whether a part of the path, relative to its worktree, has one of the ignored names."""
+    """Return whether a part of the path, relative to its worktree, is one of the ignored names."""
     return not IGNORED_NAMES.isdisjoint(path.split("/"))
 
 
 def list_files(root: Path) -> list[str]:
-    """The tracked and the untracked but not ignored files of the worktree at `root`, relative to it.
+    """Return the tracked and the untracked, not ignored files of the worktree at `root`, relative to it.
 
     Raises:
         GitError: git failed there.
@@ -52,7 +52,7 @@ def list_files(root: Path) -> list[str]:
 
 
 def list_contents(root: Path) -> list[Listed]:
-    """As `list_files`, with the blob ids that the index has of the files that are clean; no file is read for it.
+    """Return the same files as `list_files`, with the blob ids from the index for unchanged files; reads no file.
 
     Raises:
         GitError: git failed there.
@@ -70,11 +70,11 @@ def list_contents(root: Path) -> list[Listed]:
 
 
 def has_filters(root: Path, paths: Iterable[str]) -> bool:
-    """Whether git may store other bytes than a file holds (line ends, large file pointers).
+    """Return whether git may store other bytes than a file contains (line ends, large file pointers).
 
     Args:
         root: The worktree.
-        paths: All files of it.
+        paths: All files of the worktree.
 
     Raises:
         GitError: git failed there.
@@ -91,10 +91,9 @@ def has_filters(root: Path, paths: Iterable[str]) -> bool:
 
 
 def stored_ids(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """The blob ids that git would store the files under, filters applied; empty when one cannot be read.
+    """Return the blob ids that git would store the files under, with filters applied; empty if one cannot be read.
 
-    In the worktree of an instance no filter that is a program is applied: it would run for the instance, outside of its
-    sandbox.
+    In an instance's worktree no filter program is started: it would run on behalf of the instance, outside its sandbox.
 
     Raises:
         GitUnavailable: git is missing or does not answer.
@@ -111,10 +110,10 @@ def stored_ids(root: Path, paths: Iterable[str]) -> dict[str, str]:
 
 
 def ignored_by_git(root: Path, paths: Iterable[str]) -> frozenset[str]:
-    """Those of the paths, relative to `root`, that git ignores and does not track, or that it will not look at.
+    """Return those paths, relative to `root`, that git ignores and does not track, or that it refuses to examine.
 
     Raises:
-        GitError: git failed there, whatever the path.
+        GitError: git fails there for any path.
         GitUnavailable: git is missing or does not answer.
     """
     asked = list(paths)
@@ -128,7 +127,7 @@ def ignored_by_git(root: Path, paths: Iterable[str]) -> frozenset[str]:
 
 
 def _ignored_in_parts(root: Path, paths: list[str]) -> frozenset[str]:
-    """Of a list that git refuses as a whole for one path in it, such as one behind a link: find that path."""
+    """Find the paths for which git refuses the whole list, such as one behind a link, and count them as ignored."""
     try:
         return _ignored(root, paths)
     except GitError:
@@ -144,7 +143,7 @@ def _ignored(root: Path, paths: list[str]) -> frozenset[str]:
 
 
 def instance_git(root: Path) -> OwnGit | None:
-    """The git folder that the instance in the worktree at `root` works with; None where no instance works.
+    """Return the git folder that the instance in the worktree at `root` uses; None if no instance works there.
 
     Raises:
         GitError: git failed there.
@@ -163,13 +162,13 @@ def run_git(
     ends_with: bytes = b"\0",
     environment: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """What git answers in the worktree at `root`, item by item.
+    """Run git in the worktree at `root` and return its output, split into items.
 
     Args:
-        root: Where git is run.
+        root: The folder to run git in.
         arguments: The command and its arguments.
         given: Its standard input.
-        ends_with: What ends an item.
+        ends_with: The terminator of an item.
         environment: Variables to add.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is known of the files of one worktree, so that a change is told once and a touch is not a change."""
+"""The known state of one worktree's files, so that a change is reported once, and new times alone are no change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aegis_tui.ports.tree_watch import ChangeType, FileChange
 from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 HASHED_BYTES = 16 << 20
-"""Larger files are compared by size, times and inode only."""
+"""Larger files are compared only by size, times and inode."""
 
 _SHA1_CHARS = 40
 
@@ -25,11 +25,11 @@ class _Known(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
-    """Unlike the other time it cannot be put back."""
+    """Unlike the modification time, a program cannot set it back."""
     inode: int
     oid: str | None = None
     is_stored: bool = False
-    """The id is the one of what git stores, which filters may have made of other bytes."""
+    """Whether `oid` is that of the content as git stores it, which filters may have changed."""
 
     def is_untouched(self, seen: _Known) -> bool:
         return self[:4] == seen[:4]
@@ -41,7 +41,7 @@ class _Difference(NamedTuple):
 
 
 class Folders:
-    """Which paths of a worktree are really in it: a folder on the way may be a link, or another repository."""
+    """Finds whether paths are really inside a worktree: a folder above may be a link, or another repository."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -49,11 +49,11 @@ class Folders:
         self._foreign: dict[str, bool] = {"": False}
 
     def is_behind_link(self, path: str) -> bool:
-        """Whether a folder above the path is a link."""
+        """Return whether a folder above the path is a link."""
         return self._above(path, self._links, lambda folder: folder.is_symlink())
 
     def is_foreign(self, path: str) -> bool:
-        """Whether the path lies in a submodule or in a repository of its own, which git looks at as one thing."""
+        """Return whether the path is inside a submodule or another repository, which git treats as one entry."""
         return self._above(path, self._foreign, lambda folder: (folder / ".git").exists())
 
     def _above(self, path: str, known: dict[str, bool], test: Callable[[Path], bool]) -> bool:
@@ -64,7 +64,7 @@ class Folders:
 
 
 class TreeIndex:
-    """The files of one worktree as they were last seen. Blocking; used from one thread at a time."""
+    """The files of one worktree as last seen. Blocking; used from one thread at a time."""
 
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
@@ -76,7 +76,7 @@ class TreeIndex:
         self._algorithm = "sha1"
 
     def learn(self, listed: Iterable[Listed]) -> None:
-        """Take the files as they are, without telling anybody; those without a blob id are read later, by `read_some`.
+        """Record the files' current state without reporting changes; `read_some` later reads those without a blob id.
 
         Raises:
             GitError: git failed there.
@@ -97,14 +97,14 @@ class TreeIndex:
         return path in self._known
 
     def read_some(self, *, files: int, size_bytes: int) -> bool:
-        """Read a few of the files whose content is not known yet.
+        """Read some of the files whose content is not known yet.
 
         Args:
-            files: At most this many.
-            size_bytes: No further one after this much.
+            files: How many files to read at most.
+            size_bytes: Start no further file after this many bytes.
 
         Returns:
-            Whether more are left.
+            Whether unread files are left.
         """
         while self._unread and files > 0 and size_bytes > 0:
             path = self._unread.popleft()
@@ -116,11 +116,11 @@ class TreeIndex:
         return bool(self._unread)
 
     def compare(self, paths: Iterable[str], *, moved: frozenset[str] = frozenset()) -> list[FileChange]:
-        """What changed at these paths, by their content.
+        """Return what changed at these paths, judged by content.
 
         Args:
             paths: Relative to the worktree; some may not exist.
-            moved: Those of them that a rename made.
+            moved: Those of the paths that were created by a rename.
 
         Raises:
             GitUnavailable: git is missing or does not answer.
@@ -130,12 +130,12 @@ class TreeIndex:
         return self._without_filtered([change for change in found if change], moved)
 
     def compare_all(self, listed: Iterable[str], *, read_files: int = 0, read_bytes: int = 0) -> list[FileChange]:
-        """What changed in the whole tree: files whose size, times or inode differ, and the next part by content.
+        """Return what changed in the whole tree: compare size, times and inode of all files, and the content of some.
 
         Args:
-            listed: All files that it should have.
-            read_files: How many untouched files to read all the same; each call goes on where the last one ended.
-            read_bytes: No further one of these after this much.
+            listed: All files that the tree should contain.
+            read_files: How many apparently unchanged files to read too; each call continues where the last one ended.
+            read_bytes: Start no further one of these after this many bytes.
 
         Raises:
             GitUnavailable: git is missing or does not answer.
@@ -174,7 +174,7 @@ class TreeIndex:
         return _Difference(FileChange(path, change_type, self.name, seen.oid, seen.ctime_ns), known)
 
     def _without_filtered(self, found: list[_Difference], moved: frozenset[str]) -> list[FileChange]:
-        """The changes that are left when files are compared with what git has stored of them, filters applied."""
+        """Return the changes without files whose content, with filters applied, equals what git has stored."""
         doubtful = [item.change.path for item in found if item.before and item.before.is_stored and item.change.oid]
         stored = stored_ids(self.root, doubtful)
         changes = []
@@ -195,14 +195,14 @@ class TreeIndex:
         return _Known(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
     def _folder_changed_ns(self, path: str) -> int:
-        """When the last name came into or went from the folder of a path: not before the path itself went."""
+        """Return when an entry of the path's folder was last added or removed, so not before the path's removal."""
         try:
             return (self.root / path).parent.lstat().st_mtime_ns
         except (OSError, ValueError):
             return 0
 
     def _hash(self, path: str, size_bytes: int) -> str | None:
-        """The blob id of what bears that name now, which may be something else than when it was looked at."""
+        """Return the blob id of what has that name now, which may differ from what was examined before."""
         if size_bytes > HASHED_BYTES:
             return None
         try:

@@ -1,4 +1,4 @@
-"""Watches worktrees for changed files: events for speed, a scan for what events miss (HUB-10)."""
+"""Watches worktrees for changed files: kernel events for speed, and a periodic scan for what events miss (HUB-10)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from aegis_tui.ports.tree_watch import FileChange
 COALESCE_S = 0.04
 SCAN_S = 30.0
 BLIND_SCAN_S = 2.0
-"""How often to scan while the system grants no more watches."""
+"""How often to scan, in seconds, while the system grants no more watches."""
 
 _FILL_S = 0.1
 _FOLDERS = (DirCreatedEvent, DirMovedEvent, DirDeletedEvent)
@@ -42,7 +42,7 @@ _WANTED: list[type[FileSystemEvent]] = [
     *(FileCreatedEvent, FileModifiedEvent, FileDeletedEvent, FileMovedEvent),
     *_FOLDERS,
 ]
-"""What the kernel is asked for: without this it tells each time a file is opened or read, by whomever."""
+"""The kernel events to subscribe to: otherwise it would also report every opening and reading of a file."""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,7 +51,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
 
 
 class _Handler(FileSystemEventHandler):
-    """Only enqueues: a slow handler lets the kernel's queue overflow."""
+    """Only queues events: with a slow handler the kernel's queue would overflow."""
 
     def __init__(self, tree: WatchedTree, wake: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
         self._tree, self._wake, self._loop = tree, wake, loop
@@ -68,17 +68,17 @@ class _Handler(FileSystemEventHandler):
 
 
 class TreeWatcher:
-    """Tells what changed in the worktrees it was given; ignored files and repeated events are left out.
+    """Reports changes in the worktrees that were added; ignored files and repeated events are left out.
 
-    Delivery: must-deliver; what the kernel's events miss, the scan finds.
+    Delivery: must-deliver; the scan finds changes for which the kernel sent no event.
     """
 
     def __init__(self, *, coalesce_s: float = COALESCE_S, scan_s: float = SCAN_S) -> None:
-        """Set the pace.
+        """Set the intervals.
 
         Args:
-            coalesce_s: How long to gather events before they are looked at, in seconds.
-            scan_s: How often each tree is compared as a whole, in seconds.
+            coalesce_s: How long to collect events before the files are examined, in seconds.
+            scan_s: How often each tree is compared completely, in seconds.
         """
         self._coalesce_s = coalesce_s
         self._scan_s = scan_s
@@ -89,14 +89,14 @@ class TreeWatcher:
 
     @property
     def names(self) -> frozenset[str]:
-        """The worktrees that are watched."""
+        """The names of the watched worktrees."""
         return frozenset(self._trees)
 
     async def add(self, name: str, root: Path) -> None:
-        """Watch the worktree at `root` under `name`, from its state as it is now.
+        """Watch the worktree at `root` under `name`; changes are reported relative to its current state.
 
         Raises:
-            GitError: It is no worktree.
+            GitError: `root` is not a worktree.
             GitUnavailable: git is missing or does not answer.
         """
         loop = asyncio.get_running_loop()
@@ -125,7 +125,7 @@ class TreeWatcher:
         return tree
 
     async def remove(self, name: str) -> None:
-        """Stop to watch a worktree; one that is not watched is no error."""
+        """Stop watching a worktree; do nothing if it is not watched."""
         if tree := self._trees.pop(name, None):
             with suppress(ValueError):
                 self._unread.remove(tree)
@@ -137,7 +137,7 @@ class TreeWatcher:
                 self._observer.unschedule(tree.watch)
 
     async def close(self) -> None:
-        """End the observer's threads."""
+        """Stop watching all worktrees and end the observer's threads."""
         observer, self._observer = self._observer, None
         self._trees.clear()
         self._unread.clear()
@@ -150,14 +150,14 @@ class TreeWatcher:
         observer.join(timeout=5.0)
 
     async def made_by_git(self, name: str, changes: Iterable[FileChange]) -> frozenset[str]:
-        """The paths of those changes in a worktree that git itself made; none where git cannot say."""
+        """Return the paths of those changes in a worktree that git itself made; empty if git fails."""
         tree = self._trees.get(name)
         if tree is None:
             return frozenset()
         return await self._try(tree, partial(tree.made_by_git, list(changes))) or frozenset()
 
     async def changes(self) -> AsyncGenerator[list[FileChange], None]:
-        """Changes as they come, for ever; each item holds at least one."""
+        """Yield lists of changes as they happen, for ever; no list is empty."""
         loop = asyncio.get_running_loop()
         while True:
             await self._pause(loop)
@@ -173,7 +173,7 @@ class TreeWatcher:
                 await self._fill()
 
     async def _pause(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Return when the kernel told something, and its like had the time to come too, or the next thing is due."""
+        """Wait until the kernel has sent an event, plus a moment for related ones, or until the next scan is due."""
         until = min((self._scan_at(tree) for tree in self._trees.values()), default=loop.time() + self._scan_s)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(min(until, loop.time() + _FILL_S) if self._unread else until):
@@ -190,14 +190,14 @@ class TreeWatcher:
             self._unread.append(tree)
 
     async def _look(self, tree: WatchedTree) -> list[FileChange]:
-        """What changed where a tree was touched, and everywhere if a folder of it came or went."""
+        """Return the changes at the touched paths, and in the whole tree if a folder was added or removed."""
         found = await self._try(tree, tree.changes) or []
         if tree.must_scan:
             found += await self._try(tree, partial(tree.scan, 0.0)) or []
         return found
 
     async def _try(self, tree: WatchedTree, job: Callable[[], T]) -> T | None:
-        """The outcome of a job, in a thread; after a failure the tree is looked at again a little later."""
+        """Run a job in a thread and return its result; after an error return None and retry the tree a little later."""
         try:
             outcome = await asyncio.to_thread(job)
         except AegisError as error:

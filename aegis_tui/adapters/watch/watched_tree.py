@@ -1,4 +1,4 @@
-"""One watched worktree: what the kernel said of it and is not looked at yet, and the index that it is compared with."""
+"""One watched worktree: the kernel events that are not processed yet, and the index to compare with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aegis_tui.adapters.watch.tree_index import Folders, TreeIndex
 from aegis_tui.ports.tree_watch import FileChange
 
 ROUND_S = 300.0
-"""How long the scans take to read every file once, however untouched it looks."""
+"""Within this time the scans read every file once, even if it looks unchanged, in seconds."""
 
 RETRY_S = 0.5
 _PART_BYTES = 64 << 20
@@ -26,7 +26,7 @@ _FILL_BYTES = 8 << 20
 
 
 class WatchedTree:
-    """Blocking but for `note`, which is called from the observer's thread; used from one thread at a time."""
+    """One watched worktree. All methods but `note` block and run in one thread; the observer calls `note`."""
 
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
@@ -36,37 +36,37 @@ class WatchedTree:
         self.watch: ObservedWatch | None = None
         self.must_scan = False
         self.scanned_at = 0.0
-        """When the watcher last scanned it, by the event loop's clock."""
+        """When the watcher last scanned it, on the event loop's clock."""
         self.retry_s = RETRY_S
-        """How long to wait before git is asked again, after it failed."""
+        """How long to wait before the next attempt after git failed, in seconds."""
         self._raw: deque[tuple[str, str, int]] = deque()
         self._touched: dict[str, int] = {}
         self._moved: set[str] = set()
 
     @property
     def is_touched(self) -> bool:
-        """Whether there is something to look at."""
+        """Whether there are events to process."""
         return bool(self._raw or self._touched or self.must_scan)
 
     def note(self, source: str, target: str = "") -> None:
-        """The kernel told of a file, or of a rename to `target`."""
+        """Record a kernel event for a file, or for a rename to `target`."""
         self._raw.append((source, target, time.time_ns()))
 
     def learn(self) -> None:
-        """Take the files as they are.
+        """Record the current state of the files.
 
         Raises:
-            GitError: It is no worktree.
+            GitError: The root is not a worktree.
             GitUnavailable: git is missing or does not answer.
         """
         self.index.learn(list_contents(self.root))
 
     def fill(self) -> bool:
-        """Read some of the files whose content git does not know; whether more are left."""
+        """Read some of the files whose content git does not know; return whether more are left."""
         return self.index.read_some(files=_FILL_FILES, size_bytes=_FILL_BYTES)
 
     def changes(self) -> list[FileChange]:
-        """What changed at the touched paths. After an error they are still to be looked at.
+        """Return what changed at the touched paths. After an error, the same paths are examined again by the next call.
 
         Raises:
             GitError: git failed there.
@@ -90,10 +90,10 @@ class WatchedTree:
         return found
 
     def scan(self, period_s: float) -> list[FileChange]:
-        """What changed in the whole tree, and in a part of it by content.
+        """Compare the whole tree by size and times, and a part of it by content; return the changes.
 
         Args:
-            period_s: How long after the last scan this one is; the larger, the larger the part.
+            period_s: Seconds since the last scan; the longer, the larger the part.
 
         Raises:
             GitError: git failed there.
@@ -111,7 +111,7 @@ class WatchedTree:
             raise
 
     def made_by_git(self, changes: Iterable[FileChange]) -> frozenset[str]:
-        """The paths of those changes that git itself made.
+        """Return the paths of those changes that git itself made.
 
         Raises:
             GitError: git failed there.

@@ -1,4 +1,4 @@
-"""Where the worktrees of a repository are, as they come and go."""
+"""Lists the worktrees of a repository, including later changes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _BEING_MADE = "initializing"
 
 
 class Worktrees:
-    """The worktrees of one repository. Blocking; git is asked again only after one came, went or moved."""
+    """The worktrees of one repository. Blocking; git is asked again only after one was added, removed or moved."""
 
     def __init__(self, root: Path) -> None:
-        """Name the repository.
+        """Store the repository; git is asked by `present`.
 
         Args:
-            root: Any worktree of it.
+            root: Any worktree of the repository.
         """
         self._root = root
         self._admins: Path | None = None
@@ -26,7 +26,7 @@ class Worktrees:
         self._listed: tuple[Path, ...] = ()
 
     def present(self) -> list[Checkout]:
-        """The worktrees that are there and complete, the main one first if the repository is not bare.
+        """Return the existing, complete worktrees, the main one first if the repository is not bare.
 
         Raises:
             GitError: git failed there.
@@ -56,7 +56,7 @@ class Worktrees:
 
 
 def _mark(admins: Path) -> object:
-    """What differs after a worktree was made, completed, moved or removed."""
+    """Return a value that changes when a worktree is created, completed, moved or removed."""
     try:
         with os.scandir(admins) as entries:
             return sorted((entry.name, _changed_ns(Path(entry.path))) for entry in entries)
@@ -76,7 +76,7 @@ def _changed_ns(admin: Path) -> tuple[int, bool]:
 
 
 def _inode(folder: Path) -> int:
-    """Of the folder of a worktree; 0 when it is no worktree any more."""
+    """Return the inode of a worktree's folder; 0 if it is no longer a worktree."""
     try:
         return folder.stat().st_ino if (folder / ".git").exists() else 0
     except OSError:
