@@ -1,6 +1,6 @@
-"""Writes the generated parts of the documents: `python scripts/docs`; `--check` only says which are out of date.
+"""Writes the generated parts of the documents: `python scripts/docs`; `--check` only reports which are out of date.
 
-A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+A generated part is between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DO
 
 
 def main(arguments: list[str]) -> int:
-    """Bring every page up to date; with `--check`, 1 if one was not."""
+    """Update all pages; with `--check`, change nothing and return 1 if one is out of date."""
     wanted = {page: render((ROOT / page).read_text("utf-8")) for page in PAGES}
     wanted |= {f"docs/hub/{which}.json": contract_text(which) for which in CONTRACTS}
     stale = [page for page, text in wanted.items() if not _has(ROOT / page, text)]
     if arguments == ["--check"]:
         for page in stale:
-            sys.stderr.write(f"{page} is out of date; write it anew: python scripts/docs\n")
+            sys.stderr.write(f"{page} is out of date; update it with: python scripts/docs\n")
         return 1 if stale else 0
     for page in stale:
         (ROOT / page).write_text(wanted[page], "utf-8")
@@ -53,7 +53,7 @@ def _has(path: Path, text: str) -> bool:
 
 
 def render(text: str) -> str:
-    """A page with its generated parts as they should be."""
+    """Return the page with its generated parts updated."""
 
     def part(found: re.Match[str]) -> str:
         lines = "\n".join(GENERATORS[found[2]]())
@@ -63,7 +63,7 @@ def render(text: str) -> str:
 
 
 def _layers() -> Iterator[str]:
-    """The layers from the top down, with what each may import."""
+    """Yield the table of layers from the top down, with what each may import."""
     rows = [row.split(" | ") for row in _contract("layers")["layers"]]
     yield "| layer | what it is | may import |"
     yield "| --- | --- | --- |"
@@ -74,7 +74,7 @@ def _layers() -> Iterator[str]:
 
 
 def _forbidden() -> Iterator[str]:
-    """The other import contracts."""
+    """Yield the table of the other import contracts."""
     yield "| contract | these | never import |"
     yield "| --- | --- | --- |"
     for contract in _contracts():
@@ -85,7 +85,7 @@ def _forbidden() -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    """Every command, in the order of the help."""
+    """Yield the table of all commands, in the order of the help."""
     yield "| command | what it does |"
     yield "| --- | --- |"
     for name, (_, _, summary) in COMMANDS.items():
@@ -93,7 +93,7 @@ def _commands() -> Iterator[str]:
 
 
 def _tools() -> Iterator[str]:
-    """The MCP tools of each role."""
+    """Yield the table of the MCP tools of each role."""
     yield "| role | tools |"
     yield "| --- | --- |"
     for role in ("worker", "commander", "reviewer", "consultant", "any other"):
@@ -101,7 +101,7 @@ def _tools() -> Iterator[str]:
 
 
 def _rights() -> Iterator[str]:
-    """Who may send each command: a row for each, a column for each role and the person."""
+    """Yield the table of who may send each command: a row per command, a column per role and for the person."""
     holders = (PERSON, *ROLES)
     yield f"| command | {' | '.join(holders)} |"
     yield f"| --- |{' --- |' * len(holders)}"
@@ -111,7 +111,7 @@ def _rights() -> Iterator[str]:
 
 
 def _limits() -> Iterator[str]:
-    """Every limit on what one token may have kept, sent and answered."""
+    """Yield the table of all limits per token."""
     yield "| limit | most | of what | why | when reached |"
     yield "| --- | --- | --- | --- | --- |"
     for item in LIMITS:
@@ -119,7 +119,7 @@ def _limits() -> Iterator[str]:
 
 
 def _order() -> Iterator[str]:
-    """What may follow on each state of a plan and of a file."""
+    """Yield the table of what may follow each state of a plan and of a file."""
     yield "| at | next |"
     yield "| --- | --- |"
     for state, following in {**PLAN_ORDER, **FILE_ORDER}.items():
@@ -145,7 +145,7 @@ def _first_line(layer: str) -> str:
 
 
 def _settings() -> Iterator[str]:
-    """Every setting, as it is declared."""
+    """Yield the table of all settings, as declared."""
     yield "| setting | variable | type | default | what it is | may a project set it |"
     yield "| --- | --- | --- | --- | --- | --- |"
     whole = Settings.model_json_schema()
@@ -164,7 +164,7 @@ def _settings() -> Iterator[str]:
 
 
 def _flat(fields: dict[str, Any], known: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each setting with its schema; those of a table as `table.name`."""
+    """Yield each setting with its schema; the settings of a table as `table.name`."""
     for name, schema in fields.items():
         if reference := schema.get("$ref"):
             yield from _flat(known[reference.rpartition("/")[2]]["properties"], known, f"{name}.")
@@ -173,7 +173,7 @@ def _flat(fields: dict[str, Any], known: dict[str, Any], prefix: str = "") -> It
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    """The type of a value in words: its choices, or its kind with its bounds."""
+    """Return the type of a value in words: its choices, or its kind with its bounds."""
     if choices := schema.get("enum"):
         return ", ".join(f"`{choice}`" for choice in choices)
     kind = {"string": "text", "integer": "whole number"}.get(schema["type"], str(schema["type"]))

@@ -1,7 +1,8 @@
-"""Collects what was tried on the boundary and what refused it, from the tests that say so.
+"""Collects from the tests which attacks on the boundary were tried, and what refused each.
 
-A test says it with `@pytest.mark.boundary(layer=..., tried=..., refused=...)`, or one of its parameters does, with
-`pytest.param(..., marks=...)`. pytest collects them in a process of its own: only a test that really runs is named.
+A test states this with `@pytest.mark.boundary(layer=..., tried=..., refused=...)`, or one of its parameters does with
+`pytest.param(..., marks=...)`. pytest collects the marks in a separate process, so only tests that really run are
+listed.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAYERS = {
     "namespace": "The kernel: what is outside is absent or read-only in the sandbox.",
-    "hooks": "git hooks of the worktree: they refuse early and say why. Where they are skipped, another layer holds.",
-    "hub rights": "The hub: a token says who asks, and a table of rights says what it may ask.",
-    "hub files": "What the hub itself reads and writes in folders that an agent can write.",
-    "integration": "What is submitted: compared with its partition and its locks, read as commits, never as files.",
-    "terminal": "What a person reads: text of agents, models and repositories is only shown.",
-    "network": "What the program itself contacts, besides the model server that you named.",
-    "limits": "How much: bytes, numbers, processes, time.",
+    "hooks": "git hooks of the worktree: they refuse early, with the reason. Behind them are other layers.",
+    "hub rights": "The hub: the token identifies the sender, and a table of rights says which commands it may send.",
+    "hub files": "The files that the hub itself reads and writes in folders that an agent can write.",
+    "integration": "The submitted pieces: compared with their partition and locks, read as commits, never as files.",
+    "terminal": "The text that a person reads: text from agents, models and repositories cannot control the terminal.",
+    "network": "The machines that the program itself contacts, apart from the model server that you configured.",
+    "limits": "Amounts: bytes, numbers, processes, time.",
 }
-"""Every layer that a test may name, in the order of the page."""
+"""All layers that a test may name, in the order of the page."""
 
 _PLUGIN = "scripts.docs.boundary"
 _OUT = "AEGIS_BOUNDARY_OUT"
@@ -36,7 +37,7 @@ _DEADLINE_S = 60
 
 
 class Row(NamedTuple):
-    """One attempt and its answer."""
+    """One attempt, and what refused it."""
 
     layer: str
     tried: str
@@ -46,7 +47,7 @@ class Row(NamedTuple):
 
 
 def tables() -> Iterator[str]:
-    """The lines of one table for each layer that a test names.
+    """Yield the lines of one table for each layer that a test names.
 
     Raises:
         SystemExit: A marker is wrong, or the tests cannot be collected.
@@ -60,7 +61,7 @@ def tables() -> Iterator[str]:
 
 
 def _collect() -> list[Row]:
-    """What the tests of this repository say, in the order of their files; the same twice counts once."""
+    """Return the rows of all tests, in the order of their files; duplicates are dropped."""
     marked = [path for path in sorted((ROOT / "tests").rglob("test_*.py")) if "mark.boundary" in path.read_text("utf-8")]
     argv = [sys.executable, "-m", "pytest", "--collect-only", "-qqq", "-p", "no:cacheprovider", "-p", _PLUGIN]
     with tempfile.TemporaryDirectory(prefix="aegis-docs-") as folder:
@@ -85,7 +86,7 @@ def _cell(text: str) -> str:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """As a plugin of the process that collects: write the rows down."""
+    """Write the rows to a file; called by pytest in the collecting process."""
     rows: dict[Row, None] = {}
     for item in session.items:
         for mark in item.iter_markers("boundary"):
@@ -101,10 +102,10 @@ def _row(mark: pytest.Mark, item: pytest.Item) -> Row:
 
 
 def boundary_fields(mark: pytest.Mark) -> dict[str, str]:
-    """What a mark says.
+    """Return the fields of a mark.
 
     Raises:
-        ValueError: A field is missing, unknown, empty or of two lines, or there is no such layer.
+        ValueError: A field is missing, unknown, empty or longer than one line, or there is no such layer.
     """
     fields = dict(mark.kwargs)
     named = not mark.args and set(fields) == {"layer", "tried", "refused"} and fields["layer"] in LAYERS

@@ -21,8 +21,8 @@ def long(unit: str) -> Outcome:
 
 @pytest.mark.boundary(
     layer="limits",
-    tried="8 MiB of empty lines from a test, which the hub's readers then search",
-    refused="a process of its own reads what is long, and is ended when it takes too long",
+    tried="8 MiB of empty lines from a test, which the hub then searches for results",
+    refused="a separate process reads long output, and is killed when it takes too long",
 )
 def test_long_output_is_read_by_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def read_here(*_: object, **__: object) -> None:

@@ -45,8 +45,8 @@ HOSTILE = st.lists(st.sampled_from([*HIDDEN.values(), "a", "한", "👩", "💻"
 
 @pytest.mark.boundary(
     layer="terminal",
-    tried="controls, direction overrides, zero-width characters, tags and line separators in text that is printed",
-    refused="each shows as �",
+    tried="control characters, direction overrides, zero-width characters, tags and line separators in printed text",
+    refused="each is shown as �",
 )
 @pytest.mark.parametrize("name", HIDDEN)
 def test_a_hidden_character_is_shown(name: str) -> None:

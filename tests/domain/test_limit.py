@@ -74,7 +74,7 @@ def test_a_refusal_by_a_limit_comes_back_as_one() -> None:
 
 @pytest.mark.boundary(
     layer="limits",
-    tried="messages without end, to one addressee and to many, and large ones",
+    tried="endless messages to one receiver and to many, and large ones",
     refused="refused at 200 unread to one, 1 MiB unread of one token, 64 KiB a message",
 )
 def test_messages_that_nobody_reads_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_their_bytes_have_an_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.boundary(
     layer="limits",
-    tried="broadcasts of a megabyte, plans of thousands of files, features without end",
+    tried="broadcasts of a megabyte, plans with thousands of files, endless features",
     refused="refused at 64 KiB, 1,000 files, 50 open features",
 )
 def test_broadcasts_and_exchanges_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,9 @@ def test_broadcasts_and_exchanges_have_an_end(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.boundary(
-    layer="limits", tried="locks on thousands of paths, in one request or in many", refused="refused at 256, at 1,000"
+    layer="limits",
+    tried="locks on thousands of paths, in one request or in many",
+    refused="refused beyond 256 in one request, and beyond 1,000 in total",
 )
 def test_locks_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place()

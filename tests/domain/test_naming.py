@@ -40,8 +40,9 @@ def register(**fields: Any) -> Workspace:
 
 @pytest.mark.boundary(
     layer="hub rights",
-    tried="agent kinds, instance ids and roles with paths, controls, escapes, direction marks; reserved and given ids",
-    refused="refused, with what is allowed",
+    tried="agent kinds, instance ids and roles that contain paths, controls, escapes or direction marks; reserved or "
+    "used ids",
+    refused="refused; the message says what is allowed",
 )
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("field", ["agent_type", "instance_id", "role"])

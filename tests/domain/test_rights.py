@@ -155,8 +155,8 @@ def test_every_cell_is_as_it_was_thought_through() -> None:
 
 @pytest.mark.boundary(
     layer="hub rights",
-    tried="every command and every broadcast of every role, of a person, and the hub's own commands",
-    refused="all that the table of rights does not list",
+    tried="every command and every broadcast, sent by every role and by a person; the hub's own commands",
+    refused="everything that the table of rights does not list is refused",
 )
 @pytest.mark.parametrize("command", every_command(), ids=action_of)
 def test_the_core_keeps_to_the_table(command: AnyCommand) -> None:

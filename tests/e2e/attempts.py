@@ -56,14 +56,14 @@ ABSENT = r"No such file or directory"
 HELD = {
     READ_ONLY: ("namespace", "read-only inside"),
     ABSENT: ("namespace", "does not exist inside"),
-    REF: ("hooks", "refused, and the hook says whose it is"),
+    REF: ("hooks", "refused; the hook names the only branch that is allowed"),
     STASH: ("hooks", "refused: the stash is the person's"),
 }
 HOOKS = ("hooks", "refused, and the hook names the path and the rule")
 NETWORK = ("namespace", "no network but the sockets of hub and gateway")
 TOOL = ("hooks", "the tool refuses it before it writes")
 COPY = ("namespace", "changes the agent's own copy only; the real ref does not move")
-LATER = ("integration", "the commit stands on the agent's branch; integration sends the piece back with the reason")
+LATER = ("integration", "the commit is on the agent's branch; integration sends the piece back with the reason")
 ATTEMPTS = {
     "push": Attempt(
         r"not allowed|refused",
@@ -143,23 +143,23 @@ ATTEMPTS = {
         "mkdir -p src/attempts && ln @ROOT@/.git/HEAD src/attempts/hard",
         held=("namespace", "another mount: no such link can be made"),
     ),
-    "a file of nobody by tool": Attempt(
+    "writing a file in no partition, with a tool": Attempt(
         r"(?i)partition.*README\.md|README\.md.*(partition|shared)", write="README.md", held=TOOL
     ),
-    "a file of another by tool": Attempt(r"NATIVE-w02", write="src/neighbour/evil.py", held=TOOL),
-    "a path out of the worktree by tool": Attempt(r"(?i)outside", write="../w02/evil.py", held=TOOL),
-    "an absolute path by tool": Attempt(r"(?i)outside|relative", write="@ROOT@/evil.txt", held=TOOL),
-    "a link out by tool": Attempt(
+    "writing a file of another agent, with a tool": Attempt(r"NATIVE-w02", write="src/neighbour/evil.py", held=TOOL),
+    "writing a path outside the worktree, with a tool": Attempt(r"(?i)outside", write="../w02/evil.py", held=TOOL),
+    "writing an absolute path, with a tool": Attempt(r"(?i)outside|relative", write="@ROOT@/evil.txt", held=TOOL),
+    "creating a link to the outside, with a tool": Attempt(
         r"\[exit code 0\]", "mkdir -p src/attempts && ln -s @ROOT@ src/attempts/out", held=LATER
     ),
-    "through the link by tool": Attempt(r"(?i)outside", write="src/attempts/out/evil.txt", held=TOOL),
-    "a commit outside": Attempt(
+    "writing through that link, with a tool": Attempt(r"(?i)outside", write="src/attempts/out/evil.txt", held=TOOL),
+    "a commit of a path outside the partition": Attempt(
         r"refused: \(PART-\d\) README\.md", "echo evil >> README.md; git commit -qam evil", held=HOOKS
     ),
-    "a commit outside without verify": Attempt(
+    "a commit of a path outside the partition, with --no-verify": Attempt(
         r"refused: \(PART-\d\) README\.md", "git commit -q --no-verify -am evil", held=HOOKS
     ),
-    "a commit outside without hooks": Attempt(
+    "a commit of a path outside the partition, without hooks": Attempt(
         r"\[exit code 0\]", f"git add -A && {NO_HOOKS} commit -qm evil", held=LATER
     ),
 }

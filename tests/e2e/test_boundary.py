@@ -229,7 +229,9 @@ def test_a_person_reads_the_refusals_in_the_pane(seen: Seen) -> None:
 
 
 @pytest.mark.boundary(
-    layer="namespace", tried="reading a token from argv, an environment, tmux, a pane, a log", refused="none is there"
+    layer="namespace",
+    tried="reading a token from argv, an environment, tmux, a pane, a log",
+    refused="there is no token",
 )
 @needs_bwrap
 def test_no_token_is_in_argv_environment_tmux_or_pane(seen: Seen) -> None:
@@ -246,7 +248,7 @@ def test_no_token_is_in_argv_environment_tmux_or_pane(seen: Seen) -> None:
 @pytest.mark.boundary(
     layer="namespace",
     tried="reading the state as another user of the machine",
-    refused="every file and folder is closed to others",
+    refused="no file or folder is accessible to other users",
 )
 @needs_bwrap
 def test_no_file_of_the_state_is_open_to_others(seen: Seen) -> None:

@@ -208,9 +208,10 @@ def serve(folder: Path, targets: list[Path]) -> RecordedLLM:
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="an agent that turns all that it can write into links, pipes, folders, huge and closed files, during a run",
-    refused="checkout, index, refs, configuration and a folder beside them stay; the hub answers throughout; "
-    "the run ends with its commit",
+    tried="an agent that replaces everything it can write by links, pipes, folders, huge and unreadable files, during"
+    " a run",
+    refused="checkout, index, refs, configuration and a folder beside them are unchanged; the hub always answers; the"
+    " run ends with its commit",
 )
 @needs_bwrap
 @pytest.mark.timeout(400)  # three workers and three reviewers, one after the other

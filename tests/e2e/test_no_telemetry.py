@@ -90,8 +90,9 @@ def run_in_an_empty_network(folder: Path, commands: dict[str, list[str]]) -> dic
 @pytest.mark.timeout(240)
 @pytest.mark.boundary(
     layer="network",
-    tried="doctor and a whole run (hub, gateway, agents, QA) where every address but the loopback leads nowhere",
-    refused="all works, and the kernel counts not one connection, packet or look-up to elsewhere: no telemetry",
+    tried="doctor and a whole run (hub, gateway, agents, QA) on a machine where only loopback addresses are reachable",
+    refused="everything works, and the kernel counts no connection, packet or name lookup to another machine: no "
+    "telemetry",
 )
 def test_a_whole_run_in_an_empty_network_reaches_for_no_address(folder: Path) -> None:
     seen = run_in_an_empty_network(folder, COMMANDS)

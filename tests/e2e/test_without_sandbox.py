@@ -64,7 +64,7 @@ def test_strict_without_bubblewrap_is_exit_five_and_auto_says_that_nothing_holds
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="modules in the repository named like ours or like the standard library",
+    tried="modules in the repository with the names of our modules or the standard library's",
     refused="our processes do not import them",
 )
 def test_without_a_sandbox_the_report_says_so_and_our_processes_import_nothing_of_the_repository(

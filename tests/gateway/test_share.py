@@ -28,8 +28,8 @@ def request_of(*parts: bytes) -> Request:
 
 @pytest.mark.boundary(
     layer="limits",
-    tried="hundreds of model calls at once, and bodies of tens of megabytes, of one token at the gateway",
-    refused="429 past 256 calls or 128 MiB under way; the calls of others go on",
+    tried="hundreds of simultaneous model calls, and bodies of tens of megabytes, with one token at the gateway",
+    refused="429 beyond 256 running calls or 128 MiB; the calls of others continue",
 )
 def test_a_caller_over_its_share_is_refused_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(share, "MOST_BYTES", 100)

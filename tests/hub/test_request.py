@@ -69,7 +69,7 @@ JSON = st.recursive(
 
 @pytest.mark.boundary(
     layer="hub rights",
-    tried="bodies in UTF-16 or with a byte order mark, NaN, keys twice, integers over 2^63",
+    tried="bodies in UTF-16, with a byte order mark, NaN, repeated keys or integers over 2^63",
     refused="the request is refused as not strict JSON",
 )
 @pytest.mark.parametrize("name", ODD)

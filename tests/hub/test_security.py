@@ -176,7 +176,7 @@ def test_rest_refuses_every_attack(paths: WorkspacePaths, door: str) -> None:
 @pytest.mark.boundary(
     layer="hub rights",
     tried="WebSocket: the same, no hello, large frames",
-    refused="403 at the door, or the connection is closed",
+    refused="403, or the connection is closed",
 )
 @pytest.mark.parametrize("door", DOORS)
 def test_the_stream_refuses_every_attack(paths: WorkspacePaths, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ def test_a_token_ends_with_its_session_on_every_door(paths: WorkspacePaths, door
 
 @pytest.mark.boundary(
     layer="hub rights",
-    tried="acting for another instance: its lock, its name, commands of a person, the whole state",
+    tried="acting as another instance: its lock, its name; commands of a person; reading the whole state",
     refused="refused",
 )
 @pytest.mark.parametrize("door", DOORS)
@@ -351,7 +351,7 @@ def _answer(stranger: socket.socket) -> bytes:
 
 
 @pytest.mark.boundary(
-    layer="limits", tried="a flood of commands of one instance", refused="held back; the others are answered"
+    layer="limits", tried="a flood of commands from one instance", refused="delayed; the others are answered"
 )
 def test_a_flood_of_one_instance_is_held_back_and_the_others_are_heard(paths: WorkspacePaths) -> None:
     async def main() -> None:

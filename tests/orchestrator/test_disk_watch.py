@@ -22,8 +22,8 @@ def fill(path: Path, size: int) -> None:
 
 @pytest.mark.boundary(
     layer="limits",
-    tried="a worktree that grows without end, in many files, with links out of it",
-    refused="the agent is ended with the reason, before the disk is full; what a link leads to is not counted",
+    tried="a worktree that grows endlessly, with many files and with links to the outside",
+    refused="the agent is stopped with the reason before the disk is full; link targets are not counted",
 )
 def test_only_the_agent_over_its_limit_is_ended_and_told_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Where others free as much as is written here, it is this that has the folders counted.
@@ -78,8 +78,8 @@ def test_a_meter_returns_what_the_folders_hold_together(tmp_path: Path) -> None:
 
 @pytest.mark.boundary(
     layer="limits",
-    tried="files without content by the hundred thousand, in the worktree or in the copies of git's folders",
-    refused="each name counts as 4 KiB: the agent is ended before the disk has no room for another file",
+    tried="hundreds of thousands of empty files, in the worktree or in the copies of git's folders",
+    refused="each file counts as 4 KiB at least: the agent is stopped before the disk has no room for another file",
 )
 def test_a_name_takes_room_though_its_file_is_empty(tmp_path: Path) -> None:
     for number in range(300):

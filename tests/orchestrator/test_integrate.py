@@ -221,8 +221,9 @@ def crossed_histories(bench: Bench) -> str:
 
 @pytest.mark.boundary(
     layer="integration",
-    tried="a history with several forks, of which git shows one and merges by another, to change what is another's",
-    refused="what the merge would change counts, not only what the piece changes since its fork",
+    tried="a history with several merge bases, of which git shows one and merges by another, to change another "
+    "agent's files",
+    refused="everything that the merge would change is checked, not only the piece's changes since its base",
 )
 def test_a_change_that_only_a_merge_shows_is_seen(bench: Bench) -> None:
     second = crossed_histories(bench)

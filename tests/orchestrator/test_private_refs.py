@@ -90,7 +90,7 @@ TRICKS = [a_link, a_pipe, a_folder, a_huge_file]
 @pytest.mark.boundary(
     layer="hub files",
     tried="a link, pipe, folder or huge file at integration.new and integration in the agent's copy of the refs",
-    refused="what the link names is as before, the hub does not wait, the working ref is shown",
+    refused="the link's target is unchanged, the hub does not wait, the working ref is shown",
 )
 @pytest.mark.parametrize("trick", TRICKS)
 @pytest.mark.parametrize("name", [f"{INTEGRATION}.new", INTEGRATION])
@@ -107,7 +107,7 @@ def test_the_working_ref_is_shown_whatever_stands_there(
 @pytest.mark.boundary(
     layer="hub files",
     tried="a link, pipe, folder or huge file as the agent's own branch",
-    refused="not read; the real branch stays where it is",
+    refused="not read; the real branch does not move",
 )
 @pytest.mark.parametrize("trick", TRICKS)
 def test_a_branch_that_is_no_plain_file_is_not_taken_over(place: Place, trick: Callable[[Path, Path], object]) -> None:

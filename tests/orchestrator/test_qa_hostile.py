@@ -100,7 +100,7 @@ def lab(tmp_path: Path) -> Lab:
     layer="namespace",
     tried="conftest.py, a pytest plugin, sitecustomize.py, a Makefile, package scripts and LD_PRELOAD of the tested "
     "tree write, replace, link and open up the checkout, its git folder, the state and the home",
-    refused="all of them run, in the sandbox of QA: nothing outside changes",
+    refused="all of them run in QA's sandbox, and nothing outside changes",
 )
 def test_what_the_tested_tree_brings_along_changes_nothing_outside(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     home = lab.folder / "home"
@@ -162,9 +162,9 @@ class Turns:
 
 @pytest.mark.boundary(
     layer="limits",
-    tried="a test that floods its output, fills the disk or the memory file system, bombs with processes, ignores "
-    "SIGTERM as a daemon, or kills its parent",
-    refused="it is ended with the reason, or runs into its limit; QA reports that it did not pass, and the hub answers",
+    tried="a test that floods its output, fills the disk or the memory file system, is a fork bomb, ignores SIGTERM "
+    "as a daemon, or kills its parent",
+    refused="it is stopped with the reason, or reaches its limit; QA reports that it did not pass, and the hub answers",
 )
 @pytest.mark.parametrize(
     ("command", "statuses"),

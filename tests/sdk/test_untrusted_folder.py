@@ -77,7 +77,7 @@ TRICKS: dict[str, Callable[[Path, Path], None]] = {
 @pytest.mark.boundary(
     layer="hub files",
     tried="a link, pipe, socket, folder or huge file where the hub reads or writes",
-    refused="not followed, not waited for, not read; what the hub writes replaces it",
+    refused="not followed, waited for or read; the hub's file replaces it",
 )
 @pytest.mark.parametrize("trick", TRICKS)
 def test_a_name_that_is_no_plain_file_is_not_read_and_is_replaced(place: Path, canary: Path, trick: str) -> None:
@@ -141,8 +141,8 @@ def test_plain_files_are_read_up_to_the_limit_and_their_end_alone(place: Path) -
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="links, a tree deeper than any path is long, and closed folders where a worktree is removed",
-    refused="the worktree is gone, nothing outside is touched",
+    tried="links, a tree deeper than the longest path, and unreadable folders in a worktree that is removed",
+    refused="the worktree is removed, nothing outside is changed",
 )
 def test_a_tree_of_any_depth_with_links_and_closed_folders_is_deleted(place: Path, canary: Path) -> None:
     worktree, here = place / "w01", Path.cwd()
@@ -165,8 +165,8 @@ def test_a_tree_of_any_depth_with_links_and_closed_folders_is_deleted(place: Pat
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="a file that is swapped for a link between a look and the opening, all the time",
-    refused="only what was in the folder is read or replaced",
+    tried="a file that is continuously swapped for a link between check and opening",
+    refused="only files inside the folder are read or replaced",
 )
 def test_a_file_that_changes_all_the_time_never_leads_out(place: Path, canary: Path) -> None:
     stop = threading.Event()

@@ -62,8 +62,8 @@ def snapshot(inside: Sandboxed) -> str:
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="a tree of few objects that stands for billions of files, or is deeper than any path is long",
-    refused="it is counted aside, and nothing of it comes into the repository",
+    tried="a tree of few objects that represents billions of files, or is deeper than the longest path",
+    refused="its paths are counted in a separate folder, and no object enters the repository",
 )
 def test_a_tree_that_unfolds_without_end_is_not_taken_in(inside: Sandboxed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "MAX_PATHS", 5_000)
@@ -94,8 +94,8 @@ def test_an_object_may_not_link_to_very_many(inside: Sandboxed, monkeypatch: pyt
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="a HEAD with a NUL, or with an expression in place of a name",
-    refused="read as no HEAD at all; the files are saved all the same",
+    tried="a HEAD that contains a NUL, or an expression instead of a name",
+    refused="treated as if there were no HEAD; the files are saved nevertheless",
 )
 @pytest.mark.parametrize(
     "head", [b"ref: refs/heads/a\0b\n", b"ref: refs/heads/main^{/(a*)*b}\n", b"ref: refs/heads/main@{1}\n"]
@@ -110,8 +110,9 @@ def test_a_head_is_a_name_and_nothing_else(inside: Sandboxed, head: bytes) -> No
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="an index with tens of thousands of submodules, with names that unfold to gigabytes, or with folders in it",
-    refused="not used; the files are read without it and saved all the same",
+    tried="an index with tens of thousands of submodules, with names that expand to gigabytes, or with folders as "
+    "entries",
+    refused="not used; the files are read without it and saved",
 )
 def test_an_index_full_of_submodules_is_not_used(inside: Sandboxed) -> None:
     lines = "".join(f"160000 {'1' * 40}\tsub/{'x' * 200}{number}\n" for number in range(20_000))

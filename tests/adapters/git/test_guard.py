@@ -47,8 +47,8 @@ def test_work_inside_the_partition_is_committed_by_the_instance(agent: Shell, sp
 
 @pytest.mark.boundary(
     layer="hooks",
-    tried="a commit of a path of another, also with --no-verify",
-    refused="refused, with the path and whose it is",
+    tried="a commit of another agent's path, also with --no-verify",
+    refused="refused; the message names the path and its owner",
 )
 @pytest.mark.parametrize(
     ("name", "reason"),
@@ -205,7 +205,7 @@ def test_a_merge_of_the_working_ref_with_a_resolved_conflict_passes(
     assert (spec.path / "web/other.html").exists()
 
 
-@pytest.mark.boundary(layer="hooks", tried="a merge that also changes a path of another", refused="refused")
+@pytest.mark.boundary(layer="hooks", tried="a merge that also changes another agent's path", refused="refused")
 def test_a_merge_that_changes_a_foreign_path_on_its_own_is_refused_even_unverified(
     repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec, spec_for: Callable[..., WorktreeSpec]
 ) -> None:
@@ -227,7 +227,9 @@ def test_a_merge_that_changes_a_foreign_path_on_its_own_is_refused_even_unverifi
         assert "web/page.html belongs" in refused(agent, spec.path, "commit", "-m", "Merge", *flags)
 
 
-@pytest.mark.boundary(layer="hooks", tried="taking over another's commits", refused="refused until they are integrated")
+@pytest.mark.boundary(
+    layer="hooks", tried="merging another agent's commits", refused="refused until they are integrated"
+)
 def test_another_instances_commits_are_not_taken_over_unless_integrated(
     repo: Path, git: Shell, agent: Shell, spec: WorktreeSpec, spec_for: Callable[..., WorktreeSpec]
 ) -> None:

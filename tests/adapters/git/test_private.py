@@ -154,8 +154,9 @@ DAMAGE = (
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="an object of the agent's store that is a link, a pipe, cut off, another's, a bomb, or gone",
-    refused="the commit is not taken over; nothing of it comes into the repository",
+    tried="an object in the agent's store that is a link, a pipe, incomplete, another object, a decompression bomb, "
+    "or missing",
+    refused="the commit is not taken over; no object enters the repository",
 )
 @pytest.mark.parametrize("name", DAMAGE)
 @pytest.mark.parametrize("kind", ["blob", "tree"])
@@ -174,8 +175,8 @@ def test_a_commit_that_is_not_whole_is_not_taken(inside: Sandboxed, tmp_path: Pa
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="a commit with a tree that names .git, and one with a folder above it",
-    refused="git checks it as it does what comes from a stranger, and refuses",
+    tried="a commit with a tree that contains .git, or an entry named ..",
+    refused="git checks it as it checks fetched objects, and refuses it",
 )
 @pytest.mark.parametrize("name", [".git", "..", ".GIT"])
 def test_a_tree_that_git_would_not_make_is_refused(inside: Sandboxed, name: str) -> None:
@@ -192,7 +193,7 @@ def test_a_tree_that_git_would_not_make_is_refused(inside: Sandboxed, name: str)
 @pytest.mark.boundary(
     layer="hub files",
     tried="deleting or replacing objects that other commits need",
-    refused="the common store is read-only inside; what an agent does to its own store stays there",
+    refused="the common store is read-only inside; changes to the agent's own store have no effect elsewhere",
 )
 def test_what_an_agent_does_to_its_store_stays_there(inside: Sandboxed) -> None:
     blob = inside.person(inside.repo, "rev-parse", "HEAD:src/a.py")
@@ -235,8 +236,8 @@ def rubbish(path: Path, canary: Path) -> None:
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="a link, a pipe, a folder or rubbish as HEAD, index or modules of a worktree's git folder",
-    refused="read as text, or copied before git sees it; the files are saved all the same",
+    tried="a link, a pipe, a folder or random bytes as HEAD, index or modules in a worktree's git folder",
+    refused="read as text, or copied before git reads it; the files are saved nevertheless",
 )
 @pytest.mark.parametrize("trick", [a_link, a_pipe, a_folder, rubbish])
 @pytest.mark.parametrize("name", ["HEAD", "index"])
@@ -256,8 +257,8 @@ def test_a_hostile_git_folder_does_not_keep_the_files_from_being_saved(
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="pipes named .gitignore and .gitattributes, a link named .gitmodules, closed files, a file of a terabyte",
-    refused="git of the hub does not wait; what a commit cannot hold stays where it is, and that is said",
+    tried="pipes named .gitignore and .gitattributes, a link named .gitmodules, unreadable files, a file of a terabyte",
+    refused="the hub's git does not wait; what a commit cannot hold stays in place, and a message says so",
 )
 def test_a_worktree_full_of_traps_is_saved_or_left_as_it_is(inside: Sandboxed) -> None:
     path = inside.tree.path

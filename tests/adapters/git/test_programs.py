@@ -55,8 +55,9 @@ def set_traps(worktree: Path, trap: Path) -> None:
 
 @pytest.mark.boundary(
     layer="hub files",
-    tried="the person's filter is a program in the repository, and the agent writes another in its place",
-    refused="hub and watcher start no filter for an agent's files; what only the person wrote is filtered as ever",
+    tried="the person's filter is a program in the repository, and the agent replaces it",
+    refused="hub and watcher start no filter for an agent's files; files that only the person wrote are filtered as "
+    "usual",
 )
 def test_a_filter_of_the_repository_is_not_started_from_an_agents_worktree(
     filtered: Path, git: Shell, agent: Shell, spec_for: MakeSpec, add: Add, remove: Remove, trap: Path, tmp_path: Path
@@ -98,7 +99,7 @@ def test_a_commit_of_an_agent_is_checked_out_over_the_persons_without_its_filter
 @pytest.mark.boundary(
     layer="hub files",
     tried="hooksPath, fsmonitor, diff, alias, sshCommand, pager and include settings, and hooks, in its own git folder",
-    refused="no git of the hub or of the person reads that folder",
+    refused="neither the hub's nor the person's git reads that folder",
 )
 def test_settings_in_an_agents_own_git_folder_start_nothing(
     repo: Path, spec_for: MakeSpec, add: Add, remove: Remove, trap: Path, tmp_path: Path, git: Shell
@@ -161,7 +162,7 @@ def test_a_submodule_that_names_a_command_is_refused(
 @pytest.mark.boundary(
     layer="hub files",
     tried="a program named git in the worktree, with a relative folder on the person's PATH",
-    refused="relative folders are no part of the PATH of the hub's programs",
+    refused="the PATH of the hub's programs contains no relative folders",
 )
 @pytest.mark.parametrize("entry", [".", "", "node_modules/.bin"])
 def test_no_git_is_started_from_a_worktree(
@@ -189,7 +190,8 @@ def test_no_git_is_started_from_a_worktree(
     layer="hub files",
     tried="libraries, a .gitconfig and modules in the worktree, where LD_LIBRARY_PATH, LD_PRELOAD, PYTHONPATH, HOME or "
     "GIT_CONFIG_GLOBAL of the person's name a relative folder",
-    refused="such parts do not count for the hub's programs: nothing is loaded from where a program is started",
+    refused="relative entries are removed for the hub's programs: nothing is loaded from the folder where a program "
+    "starts",
 )
 @pytest.mark.parametrize(
     ("name", "value"),

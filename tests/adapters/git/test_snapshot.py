@@ -145,7 +145,7 @@ def test_a_snapshot_touches_neither_index_nor_files_and_is_the_same_twice(
 @pytest.mark.boundary(
     layer="hub files",
     tried="filter and fsmonitor programs in the configuration and attributes of a worktree",
-    refused="git of the hub does not read that configuration: nothing starts",
+    refused="the hub's git does not read that configuration, so no program starts",
 )
 def test_settings_an_agent_writes_into_its_worktree_start_no_program_of_ours(
     repo: Path, git: Shell, spec_for: MakeSpec, tmp_path: Path, add: Add, remove: Remove
@@ -167,7 +167,7 @@ def test_settings_an_agent_writes_into_its_worktree_start_no_program_of_ours(
 @pytest.mark.boundary(
     layer="hub files",
     tried="a submodule with a filter of its own",
-    refused="git of the hub does not enter it: nothing starts",
+    refused="the hub's git does not enter it, so no program starts",
 )
 def test_a_dirty_submodule_is_not_entered_by_a_snapshot(repo: Path, git: Shell, tmp_path: Path) -> None:
     library = tmp_path / "library"

@@ -147,7 +147,7 @@ def test_strict_without_bubblewrap_says_how_to_install_it(tmp_path: Path) -> Non
 @pytest.mark.boundary(
     layer="namespace",
     tried="a bubblewrap that lets everything through, or fails",
-    refused="the probe tries to get out, and says that nothing holds",
+    refused="the probe tries to break out, and reports that the sandbox does not protect",
 )
 @pytest.mark.parametrize(
     ("script", "reason"),
@@ -209,7 +209,7 @@ def test_nothing_outside_the_worktree_can_be_written(lab: Lab) -> None:
 @pytest.mark.boundary(
     layer="namespace",
     tried="git commands that move other refs or write the configuration",
-    refused="git itself fails; refs and configuration are byte for byte as before",
+    refused="git fails; refs and configuration are unchanged, byte for byte",
 )
 @needs_bwrap
 def test_git_inside_cannot_move_other_refs_nor_the_configuration(lab: Lab) -> None:
@@ -278,7 +278,9 @@ def test_what_nobody_named_is_not_there(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.boundary(
-    layer="namespace", tried="reading variables of the hub's environment", refused="only what was given is there"
+    layer="namespace",
+    tried="reading variables of the hub's environment",
+    refused="only the variables that were given to the agent exist",
 )
 @needs_bwrap
 def test_the_environment_is_only_what_was_given(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +356,9 @@ def test_a_worktree_can_be_shown_without_being_writable(lab: Lab) -> None:
 
 
 @pytest.mark.boundary(
-    layer="namespace", tried="a process that leaves its session to outlive its agent", refused="ends with the sandbox"
+    layer="namespace",
+    tried="a process that leaves its session in order to outlive its agent",
+    refused="ends with the sandbox",
 )
 @needs_bwrap
 def test_a_daemon_inside_dies_with_the_sandbox(lab: Lab) -> None:
@@ -425,7 +429,7 @@ for line in sys.stdin:
     until(lambda: "size 80" in screen(), "the new size arrived")
 
 
-@pytest.mark.boundary(layer="namespace", tried="a test of QA that writes to the terminal", refused="there is none")
+@pytest.mark.boundary(layer="namespace", tried="a test of QA that writes to the terminal", refused="it has no terminal")
 @needs_bwrap
 def test_a_command_with_a_session_of_its_own_has_no_terminal(lab: Lab) -> None:
     spec = replace(lab.spec, own_session=True)
@@ -435,7 +439,7 @@ def test_a_command_with_a_session_of_its_own_has_no_terminal(lab: Lab) -> None:
 
 
 @pytest.mark.boundary(
-    layer="namespace", tried="listing or writing the person's checkout", refused="looks empty, read-only"
+    layer="namespace", tried="listing or writing the person's checkout", refused="appears empty, read-only"
 )
 @needs_bwrap
 def test_a_hidden_folder_is_empty_and_closed_but_for_what_is_named_in_it(lab: Lab) -> None:

@@ -55,7 +55,7 @@ def run(sandbox: BubblewrapSandbox, worktree: Path, *argv: str) -> subprocess.Co
 @pytest.mark.boundary(
     layer="limits",
     tried="a fork bomb, each process in a session of its own",
-    refused="the kernel refuses more processes than the limit; where it cannot, the report says so",
+    refused="the kernel refuses processes beyond the limit; where it cannot, the sandbox report says so",
 )
 def test_a_fork_bomb_stays_in_its_sandbox_and_ends_with_it(sandbox: BubblewrapSandbox, tmp_path: Path) -> None:
     report = asyncio.run(sandbox.probe())
@@ -82,7 +82,7 @@ def _bytes(path: Path) -> bytes:
 @pytest.mark.boundary(
     layer="limits",
     tried="a file over the limit, in the worktree or in memory; a full /tmp, /dev/shm; files in /dev",
-    refused="the write fails with its reason; nothing outside is touched",
+    refused="the write fails with the reason; nothing outside is changed",
 )
 def test_files_and_folders_in_memory_are_bounded(sandbox: BubblewrapSandbox, tmp_path: Path) -> None:
     fill = "for i in 1 2 3; do head -c 900000 /dev/zero > /tmp/$i; done"

@@ -28,7 +28,7 @@ def test_a_long_folder_counts_in_bytes_and_a_missing_one_is_named(tmp_path: Path
     korean = tmp_path / ("가" * 30)
     korean.mkdir()
     assert "too long" in (folder_problem(str(korean), NAME) or "")
-    assert "no folder" in (folder_problem("/nowhere", NAME) or "")
+    assert "not a folder" in (folder_problem("/nowhere", NAME) or "")
 
 
 @pytest.mark.parametrize("folder", [None, ""])

@@ -105,7 +105,7 @@ def test_what_git_itself_would_refuse_is_found(ignored: list[str], name: str, at
 @pytest.mark.boundary(
     layer="hub rights",
     tried="locks, partitions, scope requests and designs on .git in any spelling, of submodules and worktrees too",
-    refused="refused as git's own",
+    refused="refused: these paths belong to git",
 )
 @pytest.mark.parametrize("path", [".git/config", ".GIT/hooks/x", "sub/.git", "git~1/config", ".git ./x", "a/.git:s"])
 @pytest.mark.parametrize("mode", ["EXCLUSIVE", "SHARED", "REVIEW"])

@@ -23,8 +23,9 @@ def test_links_are_judged_by_where_they_lead(path: str, target: str, expected: b
 
 @pytest.mark.boundary(
     layer="integration",
-    tried="links that lead out by way of another link, into .git, nowhere, and names longer than a file system takes",
-    refused="sent back with what is wrong; nothing of it is composed",
+    tried="links that lead outside through another link, into .git or nowhere, and names longer than a file system "
+    "permits",
+    refused="sent back with the reason; nothing of it is merged",
 )
 @pytest.mark.parametrize(
     ("path", "target"),
