@@ -28,7 +28,7 @@ Meters = dict[str, float | int | None]
 
 
 def upstream_key(access: AccessMap) -> Headers:
-    """Return the authorization header for the model server, with the key read anew; empty if it needs no key.
+    """Return the authorization header for the model server, read again each time; empty if it needs no key.
 
     Raises:
         Rejected: The key file is not usable (503, `model.key`). The client does not learn its path.

@@ -17,6 +17,6 @@ def assumed_terminal(argv: Sequence[str]) -> str:
 
 
 def without_popup(argv: Sequence[str]) -> list[str]:
-    """Return the command without the popup around it, so that it attaches directly, even inside another tmux."""
+    """Return a popup command without its popup, so that it attaches directly, even inside another tmux."""
     inner = list(argv[list(argv).index("--") + 1 :])
     return [";" if word == "\\;" else word for word in inner]

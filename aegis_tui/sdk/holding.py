@@ -127,7 +127,11 @@ class Holdings:
             raise StaleToken(f"{held.grant.path} was lost while it was in use", hint, token=held.grant.token)
 
     async def _keep(self, held: Held) -> None:
-        """Renew the lock each time a third of its remaining time has passed, until it is lost or its time is over."""
+        """Renew the lock each time a third of its remaining time has passed.
+
+        End when the lock is lost, when the hub refuses because somebody else holds it, or refuses after its time is
+        over.
+        """
         while True:
             lock_id = held.grant.lock_id
             await asyncio.sleep(max(held.left_s / 3, _SHORTEST_PAUSE_S))

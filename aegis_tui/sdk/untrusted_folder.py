@@ -319,7 +319,7 @@ def _is_folder(folder: int, name: str) -> bool:
 
 
 def _let_in(folder: int, name: str, *, mode: int = 0o700) -> None:
-    """Change the mode of a file or folder without following a link."""
+    """Change the mode of a file or folder without following a link; ignore errors."""
     with contextlib.suppress(OSError):
         if not hasattr(os, "O_PATH"):
             os.chmod(name, mode, dir_fd=folder, follow_symlinks=False)

@@ -55,7 +55,7 @@ class TreeMap:
         """Further folders and their new places, such as a virtual environment; tried before the checkout."""
 
     def translate(self, text: str) -> str | None:
-        """Return an absolute path's place in the worktree; None if it belongs to no checkout of this repository."""
+        """Return an absolute path's new place; None if it is in no known folder and no checkout of this repository."""
         path = Path(text)
         for old, new in (*self.known, (self.root, self.worktree)):
             for candidate in (path, Path(os.path.realpath(path))):

@@ -99,7 +99,7 @@ class OwnGit:
 
     @classmethod
     def of(cls, admin: Path) -> OwnGit:
-        """Return the git folder of the instance whose worktree has this folder in the common git folder."""
+        """Return the git folder that an instance uses; `admin` is its worktree's folder in the common git folder."""
         record = read_record(admin)
         if record is None or record.private is None:
             return cls(admin, None)

@@ -1,4 +1,4 @@
-"""The model server's API key: in a file of the person, read anew for each use, never shown or logged.
+"""The model server's API key: in a file of the person, read again for each use, never shown or logged.
 
 Only the gateway and the first probe of a server read it. Agents authenticate to the gateway with tokens of their own.
 AEGIS_API_KEY may contain the key itself; the hub removes it from its environment and keeps it in a file that only the

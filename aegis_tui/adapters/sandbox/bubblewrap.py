@@ -55,7 +55,7 @@ _SECRET_NAME = re.compile(r"(^|_)(TOKEN|KEY|SECRET|PASSWORD|CREDENTIALS?)$", re.
 
 @dataclass(frozen=True)
 class SystemView:
-    """What every sandbox of this process shows; determined once per process."""
+    """What every sandbox shows; determined when the `BubblewrapSandbox` is created."""
 
     bwrap: str
     """Path of bubblewrap; empty if it is not installed."""
@@ -98,7 +98,7 @@ class BubblewrapSandbox:
         self._probing = asyncio.Lock()
 
     async def probe(self) -> SandboxReport:
-        """Return which protections work here, by trying a forbidden write and connection. Tried once per process."""
+        """Return which protections work here, by trying a forbidden write and connection; tried once per object."""
         async with self._probing:
             if self._report is None:
                 self._report = await self._try()

@@ -88,7 +88,7 @@ def outer_argv(limits: Limits, found: Mechanisms) -> list[str]:
 
 
 def inner_argv(limits: Limits, found: Mechanisms) -> list[str]:
-    """Return the argv to put before the program inside the sandbox; empty if a control group limits the processes."""
+    """Return the argv that limits the number of processes inside; empty with a control group, or for root."""
     if found.processes or found.is_root:
         return []
     return _hold({"groups": [], "rlimits": {"RLIMIT_NPROC": limits.processes}})

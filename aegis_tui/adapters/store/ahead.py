@@ -17,7 +17,9 @@ _MOST_PAGES = 1 << 30
 
 
 def merge_ahead(path: Path, merged: Path) -> bool:
-    """Copy a log with all frames of its write-ahead log applied, even after damage; return False if there are none.
+    """Copy a log with all frames of its write-ahead log applied, up to the last complete transaction, past damage too.
+
+    Return False if there is no such transaction.
 
     Args:
         path: The log; it and its write-ahead log are not changed.

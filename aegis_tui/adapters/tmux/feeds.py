@@ -57,7 +57,7 @@ class ExitFeed:
         self._closed = False
 
     def tell(self, exits: Iterable[PaneExit]) -> None:
-        """Send ends that were seen for the first time to all followers."""
+        """Send new ends to all followers; keep them if there is no follower."""
         for exit_ in exits:
             for queue in self._followers:
                 queue.put_nowait(exit_)

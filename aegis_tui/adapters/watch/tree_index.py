@@ -174,7 +174,7 @@ class TreeIndex:
         return _Difference(FileChange(path, change_type, self.name, seen.oid, seen.ctime_ns), known)
 
     def _without_filtered(self, found: list[_Difference], moved: frozenset[str]) -> list[FileChange]:
-        """Return the changes without files whose content, with filters applied, equals what git has stored."""
+        """Drop files whose content, with filters applied, is what git has stored; mark those in `moved` as moved."""
         doubtful = [item.change.path for item in found if item.before and item.before.is_stored and item.change.oid]
         stored = stored_ids(self.root, doubtful)
         changes = []
