@@ -1,4 +1,4 @@
-"""`aegis-tui` and `python -m aegis_tui`: the fast ways out first, everything else through the command line."""
+"""Entry point of `aegis-tui` and `python -m aegis_tui`: handles the two fast cases, passes the rest to the CLI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; exits with a code of contract 3."""
+    """Run the command line and exit with a code of contract 3."""
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]):
         from aegis_tui import __version__

@@ -1,4 +1,4 @@
-"""Settings of a person and of a workspace: one frozen model, loaded once, handed down (contract 1, 10).
+"""Settings of a person and of a project: one frozen model, loaded once and passed on (contract 1, 10).
 
 Precedence: flag, environment, project file, user file, default. Endpoint, tokens and sandbox level never come from the
 project file: a repository must not choose where its code is sent.
@@ -24,7 +24,7 @@ from aegis_tui.config_files import user_file as user_file
 from aegis_tui.errors import UsageError
 
 DEFAULT_BASE_URL = "http://localhost:8001/v1"
-"""Where a model server is looked for when nothing else is said (contract 10)."""
+"""The model server that is used when no setting names one (contract 10)."""
 
 NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "port", "limits"})
 """Settings that a project's own file may not set (contract 1)."""
@@ -38,7 +38,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "port": "AEGIS_PORT",
     "orphan_s": "AEGIS_ORPHAN_S",
 }
-"""Setting -> variable that goes before both files (contract 10)."""
+"""Setting -> the environment variable that overrides both files (contract 10)."""
 
 Source = Literal["flag", "environment", "project", "user", "default"]
 
@@ -48,26 +48,26 @@ class Origin(NamedTuple):
 
     source: Source
     where: str = ""
-    """File and line, or the variable; empty for a default."""
+    """File and line, or the name of the variable; empty for a default."""
 
 
 class Limits(BaseModel):
-    """How much one sandbox may use: that of an agent, or that of QA. `[limits]` in the user file."""
+    """How much one sandbox may use, that of an agent or that of QA: the table `[limits]` in the user file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     processes: int = Field(2048, ge=16)
-    """Processes and threads at once."""
+    """Most processes and threads at the same time."""
     memory_mb: int | None = Field(None, ge=64)
-    """Memory in MiB of all processes, or of each where they cannot be counted together; half of it when unset."""
+    """Memory in MiB of all processes, or of each where the sum cannot be limited; half of the machine's when unset."""
     file_mb: int = Field(8192, ge=1)
-    """The largest file in MiB."""
+    """Size of the largest file, in MiB."""
     disk_mb: int = Field(20480, ge=1)
-    """What may lie in the worktree, in MiB."""
+    """Size of the worktree, in MiB."""
     temporary_mb: int = Field(2048, ge=1)
-    """What may lie in each folder that is kept in memory (`/tmp`, `/dev/shm`), in MiB."""
+    """Size of each folder that is kept in memory (`/tmp`, `/dev/shm`), in MiB."""
     output_mb: int = Field(256, ge=1)
-    """What a QA command may print, in MiB."""
+    """How much a QA command may print, in MiB."""
 
 
 class QaSettings(BaseModel):
@@ -76,11 +76,11 @@ class QaSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     timeout_s: float = Field(1800.0, gt=0, le=86_400)
-    """The longest that one command may take, in seconds, where the design says nothing."""
+    """The longest that one command may take, in seconds, unless the design sets another limit."""
 
 
 class Settings(BaseModel):
-    """Everything a person may choose once."""
+    """All settings that a person or a project can make."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -89,25 +89,25 @@ class Settings(BaseModel):
     api_key_file: Path | None = None
     """File that holds the model server's key: an absolute path, or one that begins with `~`; no key when unset."""
     model: str | None = None
-    """Model name; when unset, the one that the server lists, or the first of several that can chat with tools."""
+    """Model name; when unset, the only one that the server lists, or the first of several that can chat with tools."""
     workers: int = Field(8, ge=1, le=64)
-    """Workers at once."""
+    """Most workers at the same time."""
     batch: int | None = Field(None, ge=1)
-    """Sequences at once for a vLLM that this program starts."""
+    """Most sequences that a vLLM server started by this program processes at the same time."""
     port: int | None = Field(None, ge=0, le=65535)
-    """The hub's port; 0 is any free one; 9999 or any free one when unset."""
+    """The hub's port; 0 for any free port; when unset, 9999 or, if that is taken, any free port."""
     orphan_s: float = Field(600.0, ge=1.0, le=86_400.0)
-    """How long agents work on after their hub is gone, in seconds; then they commit what they have, and end."""
+    """How long agents continue to work without their hub, in seconds; then they commit their work and exit."""
     sandbox: Literal["auto", "strict", "off"] = "auto"
-    """How agents are held."""
+    """The sandbox of agents: `auto` uses one where it works, `strict` requires one, `off` uses none."""
     limits: Limits = Limits.model_construct()
     """How much a sandbox may use."""
     theme: str | None = None
-    """Theme of the interactive session; its own default when unset."""
+    """Theme of the interactive session; the built-in default when unset."""
     layout: str | None = None
-    """Layout of the dashboard; its own default when unset."""
+    """Layout of the dashboard; the built-in default when unset."""
     kind: str = "native"
-    """Agent kind for roles that a design does not name one for."""
+    """Agent kind of roles for which the design names none."""
     qa: QaSettings = QaSettings.model_construct()
     """Limits of QA, as a table: `[qa]` with `timeout_s`."""
 
@@ -126,20 +126,21 @@ class Settings(BaseModel):
 
 
 def load_settings(environ: Mapping[str, str], *, project: Path | None = None) -> Settings:
-    """The settings that hold here.
+    """Read the settings from the environment and the files.
 
     Args:
-        environ: The environment; AEGIS_CONFIG names another user file.
-        project: Root of the checkout whose `.agents/config.toml` counts.
+        environ: The environment; `AEGIS_CONFIG` in it names another user file.
+        project: Root of the checkout whose `.agents/config.toml` is read; None to read only the user file.
 
     Raises:
-        UsageError: A file or variable holds an unknown name or a value that does not fit; the message says where.
+        UsageError: A file cannot be read, or a file or variable has an unknown name or an invalid value; the message
+            says where.
     """
     return trace_settings(environ, project=project)[0]
 
 
 def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -> tuple[Settings, dict[str, Origin]]:
-    """As `load_settings`, and beside it where each value comes from, by the setting's name."""
+    """Read the settings as `load_settings` does; also return where each value comes from, by the setting's name."""
     merged: dict[str, Any] = {}
     origins = dict.fromkeys(Settings.model_fields, Origin("default"))
     for path, is_project in _files(environ, project):
@@ -149,7 +150,7 @@ def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -
     for name, variable in ENVIRONMENT.items():
         if text := environ.get(variable):
             merged[name], origins[name] = text, Origin("environment", variable)
-    if not merged:  # its validator, which costs a start some 20 ms, has nothing to look at
+    if not merged:  # nothing to validate; building the validator would cost each start some 20 ms
         return Settings.model_construct(), origins
     try:
         return Settings.model_validate(merged), origins
@@ -162,9 +163,9 @@ def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -
 
 
 def describe(model: type[BaseModel]) -> dict[str, str]:
-    """What the text under each field of a settings model says, by the field's name.
+    """Return the docstring of each field of a settings model, by the field's name.
 
-    Read from the source when it is asked for: pydantic would read it at import, for 25 ms of every program's start.
+    The source is parsed only on this call: pydantic would do it at import, which costs every start 25 ms.
     """
     (declared,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     if not isinstance(declared, ast.ClassDef):
@@ -185,13 +186,17 @@ def _files(environ: Mapping[str, str], project: Path | None) -> list[tuple[Path,
 
 
 def _read(path: Path, *, is_project: bool) -> dict[str, tuple[Any, int]]:
-    """Name -> value and line of each setting in a file."""
+    """Return the value and the line of each setting in a file, by its name.
+
+    Raises:
+        UsageError: The file cannot be read, or holds a setting that is unknown or not allowed in it.
+    """
     try:
         text = path.read_text("utf-8")
         values = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}", "mend the file, or move it away") from error
-    found = {}
+        raise UsageError(f"{path}: {error}", "repair the file, or move it away") from error
+    settings = {}
     for name, value in values.items():
         line = _line_of(text, name)
         if name not in Settings.model_fields:
@@ -201,11 +206,11 @@ def _read(path: Path, *, is_project: bool) -> dict[str, tuple[Any, int]]:
         if is_project and name in NOT_FROM_PROJECT:
             hint = f"set it in {user_file({})} or by a flag"
             raise UsageError(f"{path}:{line}: {name} may not be set by a project", hint)
-        found[name] = (value, line)
-    return found
+        settings[name] = (value, line)
+    return settings
 
 
 def _line_of(text: str, name: str) -> int:
-    """The line that a top-level name of a TOML file starts on; 1 where it cannot be told."""
+    """Return the number of the line on which a top-level name of a TOML file starts; 1 when it is not found."""
     start = re.compile(rf"\s*\[*\s*[\"']?{re.escape(name)}\b")
     return next((number for number, line in enumerate(text.splitlines(), 1) if start.match(line)), 1)

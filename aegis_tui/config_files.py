@@ -1,4 +1,4 @@
-"""Where settings are written, and what two of them say to who cannot wait for all: see `aegis_tui.config`."""
+"""The paths of the settings files, and a quick look at one setting before all are loaded (`aegis_tui.config`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def user_file(environ: Mapping[str, str]) -> Path:
-    """Where a person's own settings are (contract 1)."""
+    """Return the path of the person's own settings file (contract 1); it may not exist."""
     if named := environ.get("AEGIS_CONFIG"):
         return Path(named)
     home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".config")
@@ -17,17 +17,17 @@ def user_file(environ: Mapping[str, str]) -> Path:
 
 
 def project_file(project: Path) -> Path:
-    """Where a project's settings are."""
+    """Return the path of a project's settings file; it may not exist."""
     return project / ".agents" / "config.toml"
 
 
 def peek(environ: Mapping[str, str], project: Path, name: str) -> str | None:
-    """What the files say of a setting that is a text, the project's before the person's; None when they do not.
+    """Return the value of a text setting from the project's file, else from the person's; None when neither has it.
 
-    Nothing is checked: `load_settings` does that a moment later. The first frame is drawn in the theme that this names.
+    Nothing is validated here; `load_settings` does that a moment later. The first frame uses this to find its theme.
     """
     for path in (project_file(project), user_file(environ)):
-        if not path.is_file():  # a named pipe would keep the first frame waiting for ever
+        if not path.is_file():  # reading a named pipe would block the first frame for ever
             continue
         with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
             value = tomllib.loads(path.read_text("utf-8")).get(name)

@@ -1,14 +1,15 @@
-"""The whole error tree: what a caller may catch, what the command line exits with.
+"""All expected errors of the program, as a tree, with the exit code that the command line returns for each.
 
 ::
 
     AegisError                 1  something failed
       UsageError               2  the request itself is wrong (flags, a file, a name)
-      Refused                  3  a gate or a rule said no
-        PartitionRefused       3  a path or glob belongs to somebody else
-        DesignRefused          3  a design breaks a rule; carries one issue a line
-      Conflict                 4  somebody else holds it
-        LockHeld               4  a lock is held, queued out, or stale
+      Refused                  3  a gate or a rule does not allow it
+        PartitionRefused       3  a path or glob belongs to another instance
+        DesignRefused          3  a design breaks rules; holds one issue for each
+        LimitReached           3  a token has, sends or asks for more than allowed
+      Conflict                 4  another instance holds it, or it has changed meanwhile
+        LockHeld               4  a lock is held by another instance, or the wait for it ended
         StaleToken             4  a fencing token that is no longer current
         MergeConflict          4  two pieces change the same lines
       Unavailable              5  a part is missing or does not answer
@@ -19,19 +20,19 @@
         SandboxUnavailable     5
       GitError                 1  git ran and failed
       TerminalError            1  tmux ran and failed
-      ModelError               1  the model server answered, and the answer is of no use
-        ModelMalformed         1  a reply that cannot be read; carries the offending piece
+      ModelError               1  the model server's answer cannot be used
+        ModelMalformed         1  a reply that cannot be parsed; holds the part in question
         ModelLost              1  the connection ended in the middle of a reply
-        ModelCut               1  the reply reached the server's limit of tokens
-        ModelRefused           1  certain: whoever sends this request again is refused again
-          ModelKeyRefused      1  401 or 403: no key, or not the right one
+        ModelCut               1  the reply reached the server's token limit
+        ModelRefused           1  the server refuses this request, and would refuse it again
+          ModelKeyRefused      1  401 or 403: no key, or a wrong one
           ModelAbsent          1  404: no such model, or no such path
           ContextOverflow      1  the conversation is longer than the model's context
           HistoryRefused       1  the model's chat template does not accept the conversation
       StoreError               1  the log is damaged or cannot be written
-        DiskFull               5  the disk takes no more of the log
+        DiskFull               5  the disk is full, so that the log cannot be written
 
-Every error carries a stable ``code``, an ``exit_code`` (contract 3) and a ``hint`` that names the next step.
+Every error has a stable ``code``, an ``exit_code`` (contract 3) and a ``hint`` that says what to do next.
 """
 
 from __future__ import annotations
@@ -40,20 +41,20 @@ from typing import Any
 
 
 class AegisError(Exception):
-    """An expected failure, told to a person with its next step.
+    """An expected failure, shown to a person as a message with a hint.
 
     Args:
         message: What is wrong, one sentence without a full stop.
         hint: What to do about it; empty when there is nothing to add.
-        code: Overrides the class's code where one class serves several refusals.
+        code: Overrides the class's code, where one class is used for several refusals.
         is_certain: Overrides the class's `is_certain`.
-        data: Facts a program may want (holder, path, line); JSON values only.
+        data: Facts for programs (holder, path, line); JSON values only.
     """
 
     code = "failed"
     exit_code = 1
     is_certain = False
-    """Whether the same attempt fails again whenever and by whomever it is made, so that trying again is of no use."""
+    """Whether the same attempt would fail again at any time and for any agent, so that a retry is useless."""
 
     def __init__(
         self, message: str, hint: str = "", *, code: str | None = None, is_certain: bool | None = None, **data: Any
@@ -68,7 +69,7 @@ class AegisError(Exception):
             self.is_certain = is_certain
 
     def to_wire(self) -> dict[str, Any]:
-        """The error object of contract 3: code, message, hint, and whatever facts it carries."""
+        """Return the error object of contract 3: code, message, hint, and the facts of `data`."""
         return {"code": self.code, "message": self.message, "hint": self.hint, **self.data}
 
 
@@ -80,32 +81,35 @@ class UsageError(AegisError):
 
 
 class Refused(AegisError):
-    """A gate or a rule said no."""
+    """A gate or a rule does not allow the request."""
 
     code = "refused"
     exit_code = 3
 
 
 class PartitionRefused(Refused):
-    """A path or a glob belongs to somebody else, or to nobody who may write it."""
+    """A path or a glob belongs to another instance, or is one that no instance may write."""
 
     code = "partition"
 
 
 class DesignRefused(Refused):
-    """A design breaks a rule. ``data['issues']`` holds one entry a rule, with file, line and field where known."""
+    """A design breaks rules. ``data['issues']`` holds one entry for each, with file, line and field where known."""
 
     code = "design"
 
 
 class LimitReached(Refused):
-    """A token has, sends or asks for more than it may. ``data`` names limit, most, unit; the hint says what frees."""
+    """A token has, sends or asks for more than a limit allows.
+
+    ``data`` holds limit, most and unit; the hint says what makes room.
+    """
 
     code = "limit"
 
 
 class Conflict(AegisError):
-    """Somebody else holds what was asked for."""
+    """Another instance holds what was asked for, or it is not in the expected state any more."""
 
     code = "conflict"
     exit_code = 4
@@ -118,7 +122,7 @@ class LockHeld(Conflict):
 
 
 class StaleToken(Conflict):
-    """A fencing token that is no longer the current one of its lock."""
+    """A fencing token is no longer the current one of its lock."""
 
     code = "STALE"
 
@@ -130,7 +134,7 @@ class MergeConflict(Conflict):
 
 
 class Unavailable(AegisError):
-    """A part that is needed is missing or does not answer."""
+    """A program, a server or a feature that is needed is missing or does not answer."""
 
     code = "unavailable"
     exit_code = 5
@@ -161,7 +165,7 @@ class ModelUnavailable(Unavailable):
 
 
 class SandboxUnavailable(Unavailable):
-    """The sandbox level that was asked for cannot be had here."""
+    """The sandbox level that was asked for is not available on this machine."""
 
     code = "sandbox.unavailable"
 
@@ -179,15 +183,15 @@ class TerminalError(AegisError):
 
 
 class ModelError(AegisError):
-    """The model server answered, and the answer is of no use. ``data['status']`` holds an HTTP status, if any."""
+    """The model server answered, but the answer cannot be used. ``data['status']`` holds the HTTP status, if any."""
 
     code = "model.failed"
     is_certain = False
-    """Whether the same request fails again whenever and by whomever it is sent, so that trying again is of no use."""
+    """Whether the same request would fail again at any time and for any agent, so that a retry is useless."""
 
 
 class ModelMalformed(ModelError):
-    """A reply that cannot be read. The message ends with the piece that was not understood, inert and bounded."""
+    """A reply cannot be parsed. The message ends with the part in question, shortened and with controls replaced."""
 
     code = "model.malformed"
 
@@ -199,32 +203,32 @@ class ModelLost(ModelError):
 
 
 class ModelCut(ModelError):
-    """The reply reached the server's limit of tokens before it held anything to act on."""
+    """The reply reached the server's token limit before it held text or a tool call to act on."""
 
     code = "model.cut"
 
 
 class ModelRefused(ModelError):
-    """The server refused the request itself (400, 401, 403, 404, 413, 422): a successor's is refused as well."""
+    """The server refused the request (400, 401, 403, 404, 413, 422), and would refuse it from any other agent too."""
 
     code = "model.refused"
     is_certain = True
 
 
 class ModelKeyRefused(ModelRefused):
-    """The server wants a key, or another one (401, 403)."""
+    """The server requires a key, or does not accept the given one (401, 403)."""
 
     code = "model.key"
 
 
 class ModelAbsent(ModelRefused):
-    """The server has no model of that name, or no such path (404)."""
+    """The server has no model of that name, or the URL has a wrong path (404)."""
 
     code = "model.absent"
 
 
 class ContextOverflow(ModelRefused):
-    """The conversation is longer than the model's context. A fresh one may fit, unless its brief alone is too long."""
+    """The conversation is longer than the model's context. A new one may fit, unless its brief alone is too long."""
 
     code = "model.context"
     is_certain = False
@@ -243,6 +247,6 @@ class StoreError(AegisError):
 
 
 class DiskFull(StoreError):
-    """The disk takes no more; nothing is damaged."""
+    """The disk is full, so that the log cannot be written; nothing is damaged."""
 
     exit_code = 5

@@ -1,1 +1,1 @@
-"""The pure core: nouns, rules, decide and evolve. No IO, clock, randomness or asyncio."""
+"""The pure core: state, commands, rules and events. It has no IO, no clock, no randomness and no asyncio."""

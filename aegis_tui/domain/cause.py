@@ -1,6 +1,6 @@
-"""Why something failed: the first error in its own words, and whether whoever tries it next fails as well (FLOW-10).
+"""Why something failed: the message of the first error, and whether another try would fail too (FLOW-10).
 
-An agent or the hub itself says so. What is certain to fail again is not given to a successor.
+An agent or the hub reports a cause. A task that is certain to fail again is not given to another instance.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from aegis_tui.domain.model import FrozenModel
 from aegis_tui.errors import AegisError
 
 Outlook = Literal["certain", "repeated", "may-pass"]
-"""What a second try would give: the same failure for every successor (`certain`), the refusal that this instance met
-several times in a row, though another may do better (`repeated`), or anything (`may-pass`)."""
+"""What another try would give: the same failure for every instance (`certain`), perhaps success for another instance,
+as this one got the same refusal several times in a row (`repeated`), or an open outcome (`may-pass`)."""
 
 MESSAGE_CHARS = 4000
 SHORT_CHARS = 500
@@ -24,7 +24,7 @@ _SPACE = re.compile(r"\s+")
 
 
 class Cause(FrozenModel):
-    """The first error behind a failure."""
+    """The first error that led to a failure."""
 
     code: str = Field("failed", max_length=100)
     message: str = Field(max_length=MESSAGE_CHARS)
@@ -34,11 +34,11 @@ class Cause(FrozenModel):
 
     @property
     def is_certain(self) -> bool:
-        """True when every successor would fail in the same way."""
+        """True when every other instance would fail in the same way."""
         return self.outlook == "certain"
 
     def repeats(self, other: Cause | None) -> bool:
-        """Whether two instances were stopped by the same refusal, so that a third one would be as well."""
+        """Return whether `other` is the same repeated refusal, so that a third instance would meet it too."""
         return (
             other is not None
             and self.outlook == other.outlook == "repeated"
@@ -47,11 +47,11 @@ class Cause(FrozenModel):
 
 
 def cause_of(error: AegisError, *, outlook: Outlook | None = None) -> Cause:
-    """The cause that an error is, cut to what a message may hold.
+    """Turn an error into a cause; its texts are shortened to what a `Cause` may hold.
 
     Args:
-        error: What was raised.
-        outlook: Overrides what the error itself says of a second try.
+        error: The error that was raised.
+        outlook: Overrides the outlook that follows from `error.is_certain`.
     """
     return Cause(
         code=error.code[:100],
@@ -62,7 +62,7 @@ def cause_of(error: AegisError, *, outlook: Outlook | None = None) -> Cause:
 
 
 def ended(text: str, limit: int = MESSAGE_CHARS) -> str:
-    """Text that is not longer than `limit`; of a longer one the beginning and the end, which hold what matters."""
+    """Shorten a text to `limit` characters: its middle is left out, as the beginning and the end matter most."""
     if len(text) <= limit:
         return text
     half = (limit - 5) // 2
@@ -70,10 +70,10 @@ def ended(text: str, limit: int = MESSAGE_CHARS) -> str:
 
 
 def gist(text: str) -> str:
-    """Text without what differs from one try to the next: numbers, object ids, space."""
+    """Replace what differs from one try to the next (numbers, object ids, white space), to compare messages."""
     return _SPACE.sub(" ", _NUMBER.sub("#", text)).strip()
 
 
 def one_line(text: str, limit: int = SHORT_CHARS) -> str:
-    """A text of several lines as one, for a message that goes on behind it."""
+    """Join the lines of a text with `; `, so that it can stand inside a message; shortened to `limit` characters."""
     return ended("; ".join(line.strip() for line in text.splitlines() if line.strip()), limit)

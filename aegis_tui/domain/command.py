@@ -1,7 +1,6 @@
-"""Commands: what a client may ask of the hub (contract 5), and what only the hub itself may say.
+"""Commands: requests to change something, from clients (contract 5) or from the hub's own services.
 
-A command is a wish; the core refuses it or turns it into events. `rights` says who
-may wish what.
+The core refuses a command or turns it into events. `rights` says who may send which.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from aegis_tui.errors import UsageError
 
 
 class ContextGet(CommandData):
-    """The shared context as it is now; with `section`, more of one that was cut, after its cursor."""
+    """Get the shared context; with `section` and its cursor `after`, the next entries of a section that was cut."""
 
     type: Literal["context:get"] = "context:get"
     section: Name | None = None
@@ -53,9 +52,9 @@ _CLIENT: dict[str, type[ClientCommand]] = by_type(ClientCommand)
 
 
 def loggable(command: AnyCommand, actor: Actor) -> AnyCommand:
-    """The command without text that UTF-8 cannot carry, which the hub's own may hold (a file name in a refusal).
+    """Return the command with all texts encodable as UTF-8, so that it can be logged.
 
-    What clients send was checked when it came in.
+    Only the hub's own commands may need a change (a file name in a refusal); those of clients were checked on arrival.
     """
     if actor is not THE_HUB or is_encodable(command):
         return command
@@ -63,13 +62,13 @@ def loggable(command: AnyCommand, actor: Actor) -> AnyCommand:
 
 
 def parse_command(fields: dict[str, Any]) -> ClientCommand:
-    """The command that a client's JSON object stands for; hub-only commands cannot be spelled this way.
+    """Parse a client's JSON object into a command; the types of hub-only commands are refused as unknown.
 
     Args:
         fields: The object without `v` and `request_id`.
 
     Raises:
-        UsageError: Unknown type, unknown or missing field, or a value of the wrong shape; the message names the field.
+        UsageError: Unknown type, unknown or missing field, or an invalid value; the message names the field.
     """
     name = fields.get("type")
     model = _CLIENT.get(name) if isinstance(name, str) else None

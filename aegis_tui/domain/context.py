@@ -1,4 +1,4 @@
-"""The shared context: what any client may see of a workspace (HUB-2, contract 6); no token and no hash of one."""
+"""The shared context: what every client may see of a workspace (HUB-2, contract 6); no tokens, no hashes of tokens."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from aegis_tui.domain.workspace import Workspace
 
 
 def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = None) -> dict[str, Any]:
-    """The snapshot of contract 6, and beside it instances, runs and what is open.
+    """Return the snapshot of contract 6, with instances, the newest run, exchanges and open scope requests added.
 
     Args:
         workspace: State after the last logged event.
         key: The workspace key.
-        now: The hub's clock; with it, locks say how long they still hold.
+        now: The hub's clock in seconds; if given, each lock gets `expires_in_s`.
     """
     run = workspace.runs.current() or workspace.runs.latest()
     alive = [item for item in workspace.instances.by_id.values() if item.session and item.is_alive]
@@ -55,7 +55,7 @@ def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = No
 
 
 def mirror_view(workspace: Workspace) -> dict[str, Any]:
-    """The whole state for a mirror that goes on with the events after its `seq`; without token hashes."""
+    """Return the whole state without token hashes, for a mirror that then applies the events after its `seq`."""
     plain = workspace.dump()
     for instance in plain["instances"]["instances"]:
         instance["token_hash"] = None
@@ -63,7 +63,7 @@ def mirror_view(workspace: Workspace) -> dict[str, Any]:
 
 
 def instance_view(instance: Instance) -> dict[str, Any]:
-    """One instance as clients see it."""
+    """Return one instance in the form that clients get."""
     return {**instance.model_dump(mode="json", exclude={"token_hash"}), "word": instance.word}
 
 
@@ -90,7 +90,7 @@ def _locks(workspace: Workspace, now: float | None) -> dict[str, dict[str, Any]]
 
 
 def progress(workspace: Workspace, run: Run | None) -> dict[str, Any]:
-    """How many pieces are on the working ref: total, completed, and the share of it in percent."""
+    """Return how many pieces there are, how many are merged, and their share in percent."""
     pieces = list(run.pieces.values()) if run else []
     done = sum(piece.status == "applied" for piece in pieces)
     return {
@@ -101,7 +101,7 @@ def progress(workspace: Workspace, run: Run | None) -> dict[str, Any]:
 
 
 def run_view(workspace: Workspace, run: Run) -> dict[str, Any]:
-    """One run as clients see it: stage, gates, pieces, reviews, conflicts."""
+    """Return one run in the form that clients get: stage, gates, pieces, reviews, conflicts."""
     gates = gates_of(workspace, run) if run.is_open else []
     return {
         "run": run.run,

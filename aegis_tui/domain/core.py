@@ -1,8 +1,8 @@
-"""The core: decide what a command leads to, apply it, and follow up until nothing more follows.
+"""The core: decide on a command, apply the events it leads to, and add the events that follow from the new state.
 
 The same code runs in the hub, in the mirror of an interface and in a simulator. There is no clock, no randomness and
-no IO here: instants come in as arguments. One call of `execute` is atomic for its caller: either it raises and the
-state is as before (apart from the audit events that the error carries), or all of its events are applied.
+no IO here: times come in as arguments. One call of `execute` is atomic for its caller: either it raises and the state
+is as before (apart from the audit events that the error carries), or all of its events are applied.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ _MAX_FOLLOW_UPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command led to.
+    """The result of a command that was not refused.
 
-    `events` are applied already and must be logged before `reply` is given. `pending` means that the reply comes with a
-    later event (`settled`). `keys` is what changed.
+    `events` are applied already and must be logged before `reply` is sent. `pending` means that the final reply comes
+    with a later event (`settled`). `keys` names what changed.
     """
 
     events: tuple[Event, ...]
@@ -80,19 +80,19 @@ class Outcome:
 def execute(
     workspace: Workspace, command: AnyCommand, *, actor: Actor, request_id: str, now: float, timestamp: str
 ) -> Outcome:
-    """Decide one command and apply what it leads to.
+    """Decide one command, apply its events to the workspace and return them with the reply.
 
     Args:
         workspace: State after the last logged event; changed in place.
-        command: The wish.
-        actor: Who wishes it, from the token.
+        command: The command to decide.
+        actor: Who sends it, known from the token.
         request_id: Chosen by the client; unique for one actor.
         now: The hub's clock in seconds; only compared with deadlines of this process.
-        timestamp: The wall clock, RFC 3339 UTC; only written down.
+        timestamp: The wall clock, RFC 3339 UTC; only recorded in the events.
 
     Raises:
-        AegisError: A refusal; nothing has changed, but for events in its attribute `audit`, which are applied and must
-            be logged.
+        AegisError: The command is refused; nothing has changed, except for the events in the error's attribute `audit`
+            (if it has one), which are applied and must be logged.
     """
     stamp = _Stamp(workspace, now, timestamp)
     check_right(workspace, command, actor)
@@ -116,7 +116,7 @@ def execute(
 
 
 class _Stamp:
-    """Numbers events and applies them, one batch of drafts after the other."""
+    """Turns drafts into numbered events with a timestamp and applies them to the workspace."""
 
     def __init__(self, workspace: Workspace, now: float, timestamp: str) -> None:
         self.workspace, self.now, self.timestamp = workspace, now, timestamp
@@ -156,7 +156,7 @@ class _Stamp:
 
 
 def evolve(workspace: Workspace, event: Event) -> frozenset[Key]:
-    """Apply one logged event, as in replay and in mirrors. Total: never raises, reads no clock."""
+    """Apply one logged event, as replay and mirrors do, and return what changed. Never raises, reads no clock."""
     return workspace.evolve(event)
 
 
@@ -172,36 +172,37 @@ def _arm(workspace: Workspace, event: Event, now: float) -> None:
 
 
 def touch(workspace: Workspace, agent_id: str, now: float) -> None:
-    """An instance was heard of: its session lasts the full time again. Not logged (HUB-8)."""
+    """Extend the session of a joined instance to its full time, because it has sent something. Not logged (HUB-8)."""
     instance = workspace.get_instance(agent_id)
     if instance is not None and instance.phase is Phase.JOINED:
         workspace.deadlines.touch_session(agent_id, now, SESSION_TTL_S)
 
 
 def rearm(workspace: Workspace, now: float) -> None:
-    """After replay: every lock, wait and session gets its full time from now; longer is the safe direction."""
+    """Set the deadlines after a replay: every lock, wait and session gets its full time, as too long is safe."""
     workspace.deadlines.rearm_all(workspace.locks, now)
     for instance in workspace.instances.alive():
         touch(workspace, instance.agent_id, now)
 
 
 def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
-    """What has run out by now, as commands for the hub to execute; each is told once."""
-    found: list[AnyCommand] = []
+    """Return commands for the hub that end the locks, waits and sessions that are due by now; each only once."""
+    expiries: list[AnyCommand] = []
     for due in workspace.deadlines.due(now):
         if due.kind == "lock":
-            found.append(LockExpire(lock_id=due.id, token=due.token or 0))
+            expiries.append(LockExpire(lock_id=due.id, token=due.token or 0))
         elif due.kind == "wait":
-            found.append(WaitExpire(agent_id=due.agent_id, waiting=due.id))
+            expiries.append(WaitExpire(agent_id=due.agent_id, waiting=due.id))
         elif (instance := workspace.get_instance(due.agent_id)) is not None and instance.session:
-            found.append(SessionExpire(agent_id=due.agent_id, session=instance.session))
-    return found
+            expiries.append(SessionExpire(agent_id=due.agent_id, session=instance.session))
+    return expiries
 
 
 def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, dict[str, Any] | AegisError] | None:
-    """The request that an event answers: agent id, request id, and the reply or the refusal; `now` as for `execute`.
+    """Return the pending request that an event answers: agent id, request id, and the reply or the refusal; else None.
 
-    The locks of one request are granted together: the answer rides on the first of its events.
+    The locks of one request are granted together, so only the first of their events answers it. `now` is as for
+    `execute`.
     """
     data = event.data
     if isinstance(data, LockAcquired) and data.waited:
@@ -248,4 +249,4 @@ RULES: Final[Rules] = collected(
     qa_rules.RULES,
     {Heartbeat: _heartbeat, commands.ContextGet: _context},
 )
-"""The rule of every command."""
+"""The function that decides each type of command."""

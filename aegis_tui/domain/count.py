@@ -1,4 +1,4 @@
-"""Numbers with their noun, as a person reads them."""
+"""Numbers and lists in words, for messages to a person."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """The number and the noun, in the plural unless it is one: `1 file`, `0 files`.
+    """Return the number and the noun in singular or plural: `1 file`, `0 files`.
 
     Args:
         number: How many there are.
-        noun: In the singular.
-        plural: Where it is not the noun with an s.
+        noun: The singular.
+        plural: The plural, if it is not the noun with an s.
     """
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
@@ -20,6 +20,6 @@ _SHOWN = 12
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names for a person, not too many."""
+    """Join names with commas; after the twelfth, say how many more there are."""
     shown = ", ".join(names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -1,6 +1,6 @@
-"""When locks, waits and sessions end, on the clock of this process.
+"""The deadlines of locks, waits and sessions, on the clock of this process.
 
-Events carry durations, never instants, so this is derived from them and is not part of the state that is logged.
+Events hold durations, never end times, so deadlines are derived from them and are not part of the logged state.
 `now` is seconds on a clock that also runs while the machine sleeps; after a restart `rearm_all` gives everything its
 full time again, which can only make a lock last longer, never shorter.
 """
@@ -29,18 +29,18 @@ MIN_COMPACT: Final = 64
 
 
 class Due(NamedTuple):
-    """Something whose time has run out."""
+    """A lock, a wait or a session whose deadline has passed."""
 
     kind: DueKind
     agent_id: str
     id: str
     """Lock id, request id, or the agent id again."""
     token: int | None
-    """The token of a lock, for `lock_end.expire`."""
+    """The fencing token of a lock, for `lock_end.expire`; None for waits and sessions."""
 
 
 class _Entry(NamedTuple):
-    """One deadline; `at_s` is on the clock without the extensions."""
+    """One deadline; `at_s` does not include the extensions (see `Deadlines.extend`)."""
 
     at_s: float
     due: Due
@@ -50,9 +50,9 @@ _Name = tuple[DueKind, str, str]
 
 
 class Deadlines:
-    """The deadlines of one process: a heap whose outdated entries are skipped when they surface.
+    """The deadlines of one process: a heap whose outdated entries are skipped when they reach the top.
 
-    Every command renews a session: that moves the entry alone, and the heap hears of it when the old instant surfaces.
+    Every command renews a session. That changes only its entry; the heap is corrected when the old time is reached.
     """
 
     def __init__(self) -> None:
@@ -70,12 +70,12 @@ class Deadlines:
         }
 
     def arm(self, agent_id: str, data: EventData, now: float) -> None:
-        """Set or drop the deadlines that one event brings or ends; events of other nouns change nothing."""
+        """Set or remove the deadlines that a lock event starts or ends; other events change nothing."""
         if applier := self._appliers.get(type(data)):
             applier(agent_id, data, now)
 
     def touch_session(self, agent_id: str, now: float, ttl_s: float) -> None:
-        """The instance was heard of: its session lasts `ttl_s` more seconds."""
+        """Let the session of an instance end `ttl_s` seconds from now, because it has sent something."""
         name = _name("session", agent_id, agent_id)
         entry, at_s = self._entries.get(name), now + ttl_s - self._extended_s
         if entry is not None and at_s >= entry.at_s:
@@ -84,11 +84,11 @@ class Deadlines:
             self._set(Due("session", agent_id, agent_id, None), now + ttl_s)
 
     def end_session(self, agent_id: str) -> None:
-        """The session ended by itself: it will not be due."""
+        """Remove the deadline of a session that has ended."""
         self._drop("session", agent_id, agent_id)
 
     def rearm_all(self, table: LockTable, now: float) -> None:
-        """After a restart: every lock and wait of the table gets its full time from now; sessions are not touched."""
+        """Give every lock and wait of the table its full time from now, after a restart; leave sessions as they are."""
         for name in [name for name in self._entries if name[0] != "session"]:
             del self._entries[name]
         for lock in table.locks():
@@ -97,37 +97,37 @@ class Deadlines:
             self._set(Due("wait", wait.agent_id, wait.request_id, None), now + wait.wait_s)
 
     def extend(self, by_s: float) -> None:
-        """The process itself stalled for `by_s` seconds: nobody could renew, so every deadline moves by that much."""
+        """Move every deadline by `by_s` seconds, for which the process itself stalled so that nobody could renew."""
         self._extended_s += by_s
 
     def due(self, now: float) -> list[Due]:
-        """Take out what has run out, earliest first; each is told once."""
-        found: list[Due] = []
+        """Remove and return what is due by now, earliest first; each is returned only once."""
+        passed: list[Due] = []
         while (first := self._first()) is not None and first.at_s + self._extended_s <= now:
             _, name = heapq.heappop(self._heap)
             del self._entries[name]
-            found.append(first.due)
-        return found
+            passed.append(first.due)
+        return passed
 
     def remaining_s(self, kind: DueKind, id_: str, now: float, *, agent_id: str = "") -> float:
-        """Seconds until the deadline, 0 when it has passed or there is none.
+        """Return the seconds until a deadline; 0 when it has passed or there is none.
 
         Args:
-            kind: What ends.
-            id_: Lock id, request id, or agent id.
+            kind: Whether a lock, a wait or a session ends.
+            id_: Its lock id, request id or agent id.
             now: The clock, in seconds.
-            agent_id: Whose request it is; needed for waits only.
+            agent_id: The agent that sent the request; needed for waits only.
         """
         entry = self._entries.get(_name(kind, agent_id, id_))
         return 0.0 if entry is None else max(0.0, entry.at_s + self._extended_s - now)
 
     def next_at(self) -> float | None:
-        """The instant of the earliest deadline; None when there is none."""
+        """Return the time of the earliest deadline on the clock of `now`; None when there is none."""
         first = self._first()
         return None if first is None else first.at_s + self._extended_s
 
     def _first(self) -> _Entry | None:
-        """The earliest deadline, which then is at the top of the heap; a session that goes on is put back later."""
+        """Bring the earliest deadline to the top of the heap and return it; renewed sessions are moved down first."""
         while self._heap:
             at_s, name = self._heap[0]
             entry = self._entries.get(name)
@@ -169,5 +169,5 @@ class Deadlines:
 
 
 def _name(kind: DueKind, agent_id: str, id_: str) -> _Name:
-    """Lock ids are unique in the workspace, request ids only for one instance."""
+    """Return the key of a deadline. Lock ids are unique in the workspace, but request ids only for one agent."""
     return (kind, agent_id if kind == "wait" else "", id_)

@@ -1,4 +1,4 @@
-"""What a rule gives back: events to log, and the reply to the asker."""
+"""The result of a rule: events to log, and the reply to the sender of the command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ActorKind = Literal["person", "instance", "hub"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who sends a command; known from the token, never from a field (contract 2)."""
+    """The sender of a command; known from the token, never from a field (contract 2)."""
 
     agent_id: str
     kind: ActorKind
@@ -27,10 +27,10 @@ THE_HUB = Actor(HUB, "hub")
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The events a command leads to, and its reply.
+    """The events that a command leads to, and its reply.
 
-    `reply` may be a function of the logged events, for answers that name a seq. `pending` means that the reply comes
-    when a later event settles the request.
+    `reply` may be a function of the logged events, for replies that name a seq. `pending` means that the final reply
+    comes when a later event answers the request.
     """
 
     drafts: list[Draft] = field(default_factory=list)

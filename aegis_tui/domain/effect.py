@@ -1,7 +1,7 @@
-"""Effects: the side effects that state calls for, one at a time, each safe to do again.
+"""Effects: the actions outside the hub's state that the state requires, each safe to repeat.
 
-The reconciler looks at the state, does what `needed` names, and says so with a command; it keeps nothing of its own.
-A hub that is killed between an effect and its command does the effect again, which then finds it done.
+The reconciler carries out what `needed` returns, and reports each result with a command; it has no state of its own.
+A hub that is killed between an effect and its command repeats the effect, which then finds its work already done.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ from aegis_tui.domain.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class PrepareRun:
-    """Make the working ref at the base."""
+    """Create the working ref at the base commit."""
 
     run: str
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareInstance:
-    """Make worktree, token, brief and launch record."""
+    """Create the instance's worktree, token, brief and launch record."""
 
     agent_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchInstance:
-    """Open its pane."""
+    """Open the instance's pane."""
 
     agent_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StopInstance:
-    """End its pane and every process it started."""
+    """End the instance's pane and every process that it started."""
 
     agent_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReclaimInstance:
-    """Save what only its worktree holds, then remove it."""
+    """Save the work that only the instance's worktree holds, then remove the worktree."""
 
     agent_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class InspectPiece:
-    """Compare a hand-in with its partition, its links and the other pieces."""
+    """Check a submission: its paths against the partition, its symbolic links, and conflicts with other pieces."""
 
     run: str
     piece: str
@@ -64,7 +64,7 @@ class InspectPiece:
 
 @dataclass(frozen=True, slots=True)
 class ComposePiece:
-    """Bring an accepted piece onto the working ref."""
+    """Merge an accepted piece onto the working ref."""
 
     run: str
     piece: str
@@ -73,7 +73,7 @@ class ComposePiece:
 
 @dataclass(frozen=True, slots=True)
 class CheckComposition:
-    """See that the composed tree holds every piece and nothing else."""
+    """Check that the merged tree holds every piece and nothing else."""
 
     run: str
     oid: str
@@ -81,7 +81,7 @@ class CheckComposition:
 
 @dataclass(frozen=True, slots=True)
 class RunQa:
-    """Run the QA commands on the composed tree."""
+    """Run the QA commands on the merged tree."""
 
     run: str
     round: int
@@ -90,7 +90,7 @@ class RunQa:
 
 @dataclass(frozen=True, slots=True)
 class CommitRun:
-    """Make the one squash commit."""
+    """Create the run's one squash commit."""
 
     run: str
     oid: str
@@ -98,7 +98,7 @@ class CommitRun:
 
 @dataclass(frozen=True, slots=True)
 class FinishRun:
-    """Put refs and branches away and write the report."""
+    """Clean up the run's branches, keep its refs, and write the report."""
 
     run: str
 
@@ -126,7 +126,7 @@ _BY_PHASE: dict[Phase, type[PrepareInstance | LaunchInstance | StopInstance | Re
 
 
 def needed(workspace: Workspace) -> list[Effect]:
-    """Every effect that the state calls for now, in the order they may start; none waits for another."""
+    """Return every effect that the state requires now, in the order of start; none depends on another."""
     run = workspace.runs.current()
     if run is None:
         return []
@@ -184,9 +184,9 @@ STEP_WORDS: Final[Mapping[type[Effect], str]] = MappingProxyType(
         FinishRun: "closing {run}",
     }
 )
-"""Each effect in a person's words."""
+"""What each effect does, as words for a person, with placeholders for its fields."""
 
 
 def step_words(effect: Effect) -> str:
-    """What an effect does, for a person, with the run, piece or agent that it is about."""
+    """Describe an effect to a person, with the run, piece or agent that it concerns."""
     return STEP_WORDS[type(effect)].format(**asdict(effect))

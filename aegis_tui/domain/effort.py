@@ -1,4 +1,4 @@
-"""How much work one request may cause, counted in steps, so that a refusal never depends on the speed of a machine."""
+"""The limit on the work that one request may cause, in steps, so that a refusal never depends on a machine's speed."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import Final
 from aegis_tui.errors import Refused
 
 MOST_STEPS: Final = 130_000
-"""What the globs of one request may cost together, at half a microsecond a step; 400 ordinary globs of a design do."""
+"""The steps that the globs of one request may take together: about 65 ms at half a microsecond each, which is enough
+for a design with 400 ordinary globs."""
 
 _SHOWN = 60
 
 
 class Effort:
-    """The steps that are left to one request. The same request on the same state always costs the same."""
+    """Counts the steps that are left to one request. The same request on the same state always takes the same."""
 
     def __init__(self, steps: int = MOST_STEPS) -> None:
         self._left = steps
 
     @property
     def left(self) -> int:
-        """Steps that are left; below 0 when more were asked for."""
+        """The steps that are left; below 0 after more were spent than there were."""
         return self._left
 
     def spend(self, steps: int, *globs: str) -> None:
-        """Take steps off for work on these globs, done or about to be done.
+        """Subtract the steps of work on these globs, which is done or about to be done.
 
         Raises:
-            Refused: code `glob.effort`; none are left.
+            Refused: More steps were spent than the request has (code `glob.effort`).
         """
         self._left -= steps
         if self._left < 0:
@@ -35,7 +36,7 @@ class Effort:
 
 
 def too_costly(*globs: str) -> Refused:
-    """The refusal of globs that cost more than a request may; it names them."""
+    """Return the refusal for globs that take more steps than a request may; it names them."""
     named = " and ".join(f"'{_cut(glob)}'" for glob in globs)
     return Refused(
         f"to compare {named} costs too much" if len(globs) > 1 else f"to read {named} costs too much",

@@ -1,6 +1,6 @@
-"""Where a model server may be (LLM-7): loopback and private networks, decided before any byte is sent.
+"""Which addresses a model server may have (LLM-7): loopback and private networks, checked before any byte is sent.
 
-Nothing here looks a name up; whoever does hands the addresses in, and connects to those and no others.
+Nothing here resolves a name; the caller does, passes the addresses in, and then connects to those and no others.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _HINT = (
 
 
 def normalise_base_url(url: str) -> str:
-    """The base URL in the one form that is stored and compared: lower-case host, ending in `/v1`.
+    """Return the base URL in the form in which it is stored and compared: lower-case host, ending in `/v1`.
 
     Args:
         url: With or without `/v1`; a path before it is kept.
 
     Raises:
-        UsageError: Not http or https, no host, a bad port, or user, query or fragment in it.
+        UsageError: It is not an http or https URL with a host and a valid port, or has a user, a query or a fragment.
     """
     hint = "a base URL looks like http://localhost:8001/v1; name it with --base-url or AEGIS_BASE_URL"
     if any(ord(sign) <= 32 or ord(sign) == 127 or sign == "\\" for sign in url):
@@ -42,7 +42,7 @@ def normalise_base_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not host:
         raise UsageError(f"{url!r} is not an http or https URL", hint=hint)
     if parts.username is not None or parts.password is not None or "?" in url or "#" in url:
-        raise UsageError("a base URL carries no user, query or fragment", hint=hint)
+        raise UsageError("a base URL must not have a user, a query or a fragment", hint=hint)
     shown = f"[{host}]" if ":" in host else host
     place = shown if port is None else f"{shown}:{port}"
     path = parts.path.rstrip("/").removesuffix("/v1")
@@ -50,18 +50,18 @@ def normalise_base_url(url: str) -> str:
 
 
 def root_url(base_url: str) -> str:
-    """A normalised base URL without its `/v1`: where `/metrics` and `/health` are."""
+    """Return a normalised base URL without its `/v1`; `/metrics` and `/health` are below that."""
     return base_url.removesuffix("/v1")
 
 
 def host_and_port(base_url: str) -> tuple[str, int]:
-    """Host (no brackets) and port of a normalised base URL; 80 or 443 when it names none."""
+    """Return host (without brackets) and port of a normalised base URL; the port is 80 or 443 when it names none."""
     parts: SplitResult = urlsplit(base_url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def is_address(host: str) -> bool:
-    """Whether the host is an IP address in its usual spelling, so that no name is looked up for it."""
+    """Return whether the host is an IP address in its usual form, so that no name has to be resolved."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -70,9 +70,9 @@ def is_address(host: str) -> bool:
 
 
 def may_look_up(host: str) -> bool:
-    """Whether asking a name server for this name stays in the private network.
+    """Return whether a name server query for this name stays in the private network.
 
-    Single-label names and the private-use domains do; a public name would be told to the world's name servers.
+    It does for single-label names and private-use domains; a public name would be sent to public name servers.
     Sources: RFC 6761, RFC 6762, RFC 8375, ICANN's reservation of `.internal`.
     """
     name = host.lower().rstrip(".")
@@ -80,7 +80,7 @@ def may_look_up(host: str) -> bool:
 
 
 def is_allowed_address(address: str) -> bool:
-    """Whether this one address is loopback or private. IPv4 inside IPv6 counts as the IPv4 it is."""
+    """Return whether an IP address is loopback or private; an IPv4 address mapped into IPv6 counts as IPv4."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -91,17 +91,17 @@ def is_allowed_address(address: str) -> bool:
 
 
 def check_endpoint(url: str, addresses: Sequence[str]) -> None:
-    """Return when every address of the endpoint is loopback or private.
+    """Return if every address of the endpoint is loopback or private.
 
     Args:
         url: The endpoint, for the message.
-        addresses: All addresses that its host stands for.
+        addresses: All addresses that its host resolves to.
 
     Raises:
-        Refused: `boundary.endpoint`: one of them is neither, or there is none.
+        Refused: An address is public, or there is no address (code `boundary.endpoint`).
     """
     if not addresses:
-        raise Refused(f"{url} stands for no address", hint=_HINT, code="boundary.endpoint")
+        raise Refused(f"{url} has no address", hint=_HINT, code="boundary.endpoint")
     for address in addresses:
         if not is_allowed_address(address):
             raise Refused(
@@ -113,10 +113,10 @@ def check_endpoint(url: str, addresses: Sequence[str]) -> None:
 
 
 def check_name(host: str) -> None:
-    """Return when this name may be looked up at all.
+    """Return if this host name may be resolved at all.
 
     Raises:
-        Refused: `boundary.endpoint`: a public name; asking for it would already leave the boundary.
+        Refused: It is a public name, for which the query alone would leave the boundary (code `boundary.endpoint`).
     """
     if not may_look_up(host):
         raise Refused(

@@ -1,7 +1,7 @@
-"""Events: what has happened, in the order it happened (contract 6).
+"""Events: recorded changes, in the order in which they happened (contract 6).
 
-`seq` counts logged events only and has no gaps. An event is never changed; what an older version wrote is lifted to the
-newest form by `event_from_wire`.
+`seq` counts logged events only and has no gaps. An event is never changed; `event_from_wire` converts events that an
+older version wrote to the newest form.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _DATA: dict[str, type[AnyEventData]] = by_type(AnyEventData)
 class Event:
     """One logged event.
 
-    `agent_id` is who it is about: the instance that acted, `person`, or `hub`. `timestamp` is RFC 3339 UTC.
+    `agent_id` is the agent id of the instance that acted or is concerned, `person`, or `hub`. `timestamp` is RFC 3339
+    UTC.
     """
 
     seq: int
@@ -40,17 +41,17 @@ class Event:
 
     @property
     def type(self) -> str:
-        """The contract name, `lock:acquired`."""
+        """The type's name in the contract, `lock:acquired`."""
         return self.data.type
 
 
 def type_fits(pattern: str, name: str) -> bool:
-    """Whether an event's type is one that a subscriber asked for: a name, `*`, `lock:*`, `specs.*` or `specs.>`."""
+    """Return whether an event type matches a subscriber's pattern: a type, `*`, `>`, `lock:*`, `specs.*`, `specs.>`."""
     return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
 
 
 def event_to_wire(event: Event) -> dict[str, Any]:
-    """The envelope of contract 6: {v, seq, type, agent_id, timestamp, data}."""
+    """Return the event as the envelope of contract 6: {v, seq, type, agent_id, timestamp, data}."""
     return {
         "v": SCHEMA_VERSION,
         "seq": event.seq,
@@ -62,10 +63,10 @@ def event_to_wire(event: Event) -> dict[str, Any]:
 
 
 def event_from_wire(envelope: dict[str, Any]) -> Event:
-    """The event an envelope stands for.
+    """Parse an envelope of contract 6 into an event.
 
     Raises:
-        StoreError: A version or type this program does not know, or fields that do not fit.
+        StoreError: This program does not know its version or type, or a field is missing, unknown or invalid.
     """
     try:
         if envelope["v"] != SCHEMA_VERSION:

@@ -1,4 +1,4 @@
-"""Fields that commands share: how long a text may be, and how a path is written."""
+"""Field types that commands share: the maximum length of texts, and the form of paths."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Text = Annotated[str, Field(max_length=MAX_TEXT)]
 
 
 PathText = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(canonical_name)]
-"""A path in its one written form (contract 3); refused where it is badly quoted."""
+"""A path, converted to its one written form (contract 3); refused when its quoting is wrong."""
 
 
 Name = Annotated[str, Field(max_length=200)]
-"""An id or another name. The rules say which are usable, and what is allowed; this only bounds what is repeated."""
+"""An id or another name. Rules decide which names are valid; this only limits the length that a message may repeat."""
 
 
 Key = Annotated[str, Field(max_length=8400)]
-"""What names an entry by a path and more: a conflict, a lock in the shared context."""
+"""A key that contains a path: of a conflict, or of a lock in the shared context."""
 
 
 Note = Annotated[str, Field(max_length=8000)]
@@ -36,4 +36,4 @@ Symbol = Annotated[str, Field(max_length=500)]
 
 
 Oid = Annotated[str, Field(pattern=r"^[0-9A-Za-z]{0,64}$")]
-"""The id of a git object; a ref or an option of a program is none."""
+"""The id of a git object. The pattern excludes refs and anything that a program could read as an option."""

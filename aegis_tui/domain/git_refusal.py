@@ -1,6 +1,6 @@
-"""What git's refusals mean: which may pass, and which meet every successor in the same way (FLOW-10).
+"""The meaning of git's error output: which errors may pass, and which every other instance would meet too (FLOW-10).
 
-Pure text. git translates its messages, so callers run it with LC_ALL=C or C.UTF-8.
+Works on text only. git translates its messages, so callers run it with LC_ALL=C or C.UTF-8.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ GUARD_MARK = "aegis-tui: refused:"
 
 @dataclass(frozen=True, slots=True)
 class GitRefusal:
-    """What one refusal is."""
+    """What an error of git means."""
 
     code: str
     hint: str
-    """What a person can do about it; empty when git's own words say it."""
+    """What a person can do about it; empty when git's own message says it."""
     is_certain: bool
-    """True when whoever tries next is refused as well."""
+    """True when every other instance would get the same error."""
 
 
 _KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
@@ -59,16 +59,16 @@ _KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
 
 
 def read_refusal(output: str) -> GitRefusal | None:
-    """What a git command's error output means; None where only git's own words do.
+    """Return what the error output of a git command means; None when no known error is in it.
 
-    Only git's own lines count: a hook may print anything.
+    Only lines of git itself are read (`error:`, `fatal:`), because a hook may print anything.
     """
     own = "\n".join(line for line in output.splitlines() if line.startswith(("error:", "fatal:")))
     return next((meaning for pattern, meaning in _KNOWN if pattern.search(own)), None)
 
 
 def read_commit_refusal(output: str) -> GitRefusal:
-    """What refused a commit: the instance's guard, the disk or store, else a hook of the repository."""
+    """Return what refused a commit: the instance's guard, a known error of git, or else a hook of the repository."""
     if GUARD_MARK in output:
         return GitRefusal("commit.guard", "", False)
     return read_refusal(output) or GitRefusal("commit.hook", "", False)

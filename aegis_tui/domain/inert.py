@@ -1,8 +1,8 @@
-"""Text from agents, models and repositories that can only be read (SEC-2): one rule for terminal, pane and JSON.
+"""Make text from agents, models and repositories harmless to show (SEC-2): one rule for terminal, pane and JSON.
 
 A hidden character is one that a reader does not see but a terminal, a parser or another reader may act on: controls,
 direction marks, zero-width characters, tags, line and paragraph separators, surrogates, unassigned and private code
-points. Everything that prints text passes through here. Imports nothing heavy: plain lock commands use it.
+points. All text that is printed passes through here. Imports nothing heavy, because plain lock commands use it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from bisect import bisect_right
 
 SHOWN_AS = "�"
-"""What stands for a hidden character."""
+"""What is shown in place of a hidden character."""
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _IGNORABLE = (
@@ -34,7 +34,7 @@ _BEFORE_EMOJI_SELECTOR = frozenset("#*0123456789‼⁉〰〽")
 
 
 def is_hidden(char: str) -> bool:
-    """Whether one character is hidden, standing alone."""
+    """Return whether one character is hidden; its neighbours are not considered."""
     if " " <= char <= "~":
         return False
     if unicodedata.category(char) in _HIDDEN_CATEGORIES:
@@ -45,18 +45,18 @@ def is_hidden(char: str) -> bool:
 
 
 def has_hidden(text: str) -> bool:
-    """Whether any character of the text is hidden; those that build one emoji are not."""
+    """Return whether the text has a hidden character; joiners and selectors inside an emoji do not count."""
     if text.isascii():
         return not text.isprintable()
     return any(is_hidden(char) and not _is_emoji_part(text, at) for at, char in enumerate(text))
 
 
 def inert(text: str, *, keep: str = "") -> str:
-    """The text with each hidden character shown as `�`.
+    """Return the text with each hidden character replaced by `�`.
 
     Args:
-        text: Anything, also with unpaired surrogates; the result can be encoded.
-        keep: Controls that stay, such as newline and tab.
+        text: Any text, even with unpaired surrogates; the result can be encoded.
+        keep: Hidden characters to leave in, such as newline and tab.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -67,7 +67,7 @@ def inert(text: str, *, keep: str = "") -> str:
 
 
 def without_hidden(text: str, *, keep: str = "") -> str:
-    """As `inert`, but hidden characters are left out: for text that goes on to git or to a model."""
+    """Return the text without hidden characters other than those in `keep`; for text that git or a model gets."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -76,10 +76,10 @@ def without_hidden(text: str, *, keep: str = "") -> str:
 
 
 def escape_hidden(json_text: str) -> str:
-    """The same JSON, with each hidden character inside its texts as an escape: exact for a program, inert on a screen.
+    """Escape the hidden characters in JSON text: programs read the same values, and a screen shows them harmlessly.
 
     Args:
-        json_text: As `json.dumps` gives it; line breaks between its parts stay.
+        json_text: As `json.dumps` returns it; line breaks between its parts stay.
     """
     if json_text.isascii() and json_text.isprintable():
         return json_text
@@ -98,7 +98,7 @@ def _escape(char: str) -> str:
 
 
 def _is_emoji_part(text: str, at: int) -> bool:
-    """Whether an invisible character joins or selects the emoji around it, which is then drawn as one sign."""
+    """Return whether the character at `at` joins or selects the emoji around it, so that they are drawn as one."""
     char = text[at]
     if char not in (_JOINER, _AS_EMOJI) or at == 0:
         return False

@@ -1,7 +1,7 @@
 """How much one token may make the hub keep, log and answer: one table, each limit with its reason (HUB-9, SEC-2).
 
-Limits on what is kept are rules of the core and bind commands, never the replay of a log. Limits on rates and on what
-is read from a connection are kept at the hub's door, from the same table. The hub itself is bound by none.
+The core enforces limits on what is kept, for commands and never in the replay of a log. The hub's servers enforce
+limits on rates and on what is read from a connection, from the same table. No limit applies to the hub itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aegis_tui.errors import LimitReached
 
 
 class Limit(NamedTuple):
-    """One limit: how many of what, for whom, and why."""
+    """One limit: how much of what, for whom, and why."""
 
     name: str
     most: int
@@ -23,13 +23,17 @@ class Limit(NamedTuple):
     """What is counted, and for whom."""
     why: str
     frees: str
-    """What makes room again, or what to do instead."""
+    """What makes room again, or what the sender can do instead; used as the hint of the error."""
 
     def check(self, value: int, **facts: Any) -> None:
         """Return if `value` is within the limit.
 
+        Args:
+            value: How many `unit` there are or would be.
+            facts: Further facts for the `data` of the error.
+
         Raises:
-            LimitReached: It is over it.
+            LimitReached: `value` is above the limit.
         """
         if value > self.most:
             raise LimitReached(
@@ -42,7 +46,7 @@ class Limit(NamedTuple):
             )
 
     def check_size(self, value: object) -> None:
-        """As `check`, for the bytes that a value takes as JSON."""
+        """Check the size in bytes of a value written as JSON, as `check` does."""
         self.check(len(compact_json(value).encode("utf-8", "replace")))
 
 
@@ -54,12 +58,12 @@ MESSAGE = Limit(
     "a message is read into a model's context", "write it to a file and name the path",
 )  # fmt: skip
 UNREAD = Limit(
-    "message.unread", 200, "messages", "messages from one token that no living addressee has acknowledged",
-    "the hub keeps each until then", "the addressees acknowledge, or end",
+    "message.unread", 200, "messages", "messages from one token to one instance that it has not acknowledged",
+    "the hub keeps each until then", "wait until the receiver acknowledges some, or ends",
 )  # fmt: skip
 UNREAD_BYTES = Limit(
-    "message.unread-bytes", MIB, "bytes", "texts of those messages",
-    "the hub keeps each until then", "the addressees acknowledge, or end",
+    "message.unread-bytes", MIB, "bytes", "texts of messages from one token that no living receiver has acknowledged",
+    "the hub keeps each until then", "wait until the receivers acknowledge some, or end",
 )  # fmt: skip
 BROADCAST = Limit(
     "broadcast.size", 64 * KIB, "bytes", "the data of one broadcast",
@@ -67,7 +71,7 @@ BROADCAST = Limit(
 )  # fmt: skip
 EXCHANGES = Limit(
     "exchange.open", 50, "features", "features that one token has opened by plan:proposed",
-    "the state of every file of each is kept", "all files of a feature are approved",
+    "the state of every file of each is kept", "wait until all files of a feature are approved",
 )  # fmt: skip
 EXCHANGE_FILES = Limit(
     "exchange.files", 1_000, "files", "files that one feature's plan and events name",
@@ -75,7 +79,7 @@ EXCHANGE_FILES = Limit(
 )  # fmt: skip
 SCOPE_REQUESTS = Limit(
     "scope.open", 20, "requests", "open scope requests of one token",
-    "each waits for somebody's answer", "the owner, the Commander or the person answers one",
+    "each waits for an answer", "wait until the owner, the Commander or the person answers one",
 )  # fmt: skip
 LOCK_RESOURCES = Limit(
     "lock.resources", 256, "paths", "resources of one lock request",
@@ -86,8 +90,8 @@ LOCKS = Limit(
     "each is compared with every request on its path", "release some, or let them expire",
 )  # fmt: skip
 WRITES = Limit(
-    "code.writes", 20_000, "writes", "fenced writes of one token that are remembered",
-    "each is compared when work is submitted", "the run ends",
+    "code.writes", 20_000, "writes", "fenced writes of one token that the hub keeps",
+    "each is compared when work is submitted", "wait for the end of the run",
 )  # fmt: skip
 PARTITION = Limit(
     "partition.globs", 200, "globs", "globs of one partition or list",
@@ -103,31 +107,31 @@ SPECS = Limit(
 )  # fmt: skip
 SPEC_DEPENDENCIES = Limit(
     "spec.dependencies", 100, "specs", "specs that one spec waits for",
-    "cycles are looked for through all of them", "let it wait for fewer",
+    "cycles are searched through all of them", "name fewer dependencies",
 )  # fmt: skip
 SPEC_TASKS = Limit(
     "spec.tasks", 500, "tasks", "tasks of one spec",
-    "the state of each is kept", "use the ids of tasks that are there, or split the spec",
+    "the state of each is kept", "use the ids of existing tasks, or split the spec",
 )  # fmt: skip
 DESIGN = Limit(
     "design.size", 256 * KIB, "bytes", "one design",
-    "every overlap in it is looked for, and it is logged", "shorten briefs, or split the goal",
+    "it is searched for overlaps, and logged", "shorten briefs, or split the goal",
 )  # fmt: skip
 FEATURES = Limit(
     "design.features", 512, "features", "features of one design",
     "every pair is compared", "split the goal",
 )  # fmt: skip
 INSTANCES = Limit(
-    "instance.living", 256, "instances", "living instances when one more is asked for",
+    "instance.living", 256, "instances", "living instances, with the one that is to be started",
     "each has a worktree, a pane and a session", "stop some",
 )  # fmt: skip
 FINDINGS = Limit(
     "review.findings", 200, "findings", "findings of one verdict",
-    "they go back to the author in one prompt", "name the ones that matter",
+    "they go back to the author in one prompt", "name only the important ones",
 )  # fmt: skip
 CRITERIA = Limit(
     "review.criteria", 200, "criteria", "criteria of one verdict",
-    "each is kept with its evidence", "judge the criteria of the spec",
+    "each is kept with its evidence", "judge only the criteria of the spec",
 )  # fmt: skip
 VERDICT = Limit(
     "review.size", 256 * KIB, "bytes", "one verdict",
@@ -135,45 +139,45 @@ VERDICT = Limit(
 )  # fmt: skip
 SUBMITTED_TOKENS = Limit(
     "diff.tokens", 10_000, "tokens", "fencing tokens of one submission",
-    "each is looked up", "name those of files that are in it",
+    "each is looked up", "name only the tokens of files in the submission",
 )  # fmt: skip
 
 REQUEST = Limit(
-    "request.size", MIB, "bytes", "one request, over any door",
-    "it is read into memory whole", "send less at once",
+    "request.size", MIB, "bytes", "one request, over any connection",
+    "it is read into memory as a whole", "send less at once",
 )  # fmt: skip
 COMMAND_RATE = Limit(
     "rate.commands", 1_000, "commands/s", "commands of one instance, after a burst of 10,000",
-    "the others must be heard too", "wait a second",
+    "the hub must have time for the other instances", "wait a second",
 )  # fmt: skip
 COMMAND_BURST = Limit(
     "rate.burst", 10_000, "commands", "commands of one instance at once",
-    "the others must be heard too", "wait a second",
+    "the hub must have time for the other instances", "wait a second",
 )  # fmt: skip
 BYTE_RATE = Limit(
     "rate.bytes", MIB, "bytes/s", "requests of one instance, after a burst of 8 MiB",
-    "what is asked is mostly logged", "wait a few seconds",
+    "most of what requests hold is logged", "wait a few seconds",
 )  # fmt: skip
 BYTE_BURST = Limit(
     "rate.byte-burst", 8 * MIB, "bytes", "requests of one instance at once",
-    "what is asked is mostly logged", "wait a few seconds",
+    "most of what requests hold is logged", "wait a few seconds",
 )  # fmt: skip
 PENDING = Limit(
     "connection.pending", 256, "requests", "requests of one WebSocket that are not answered yet",
     "nothing more is read from it until half of them are", "read the answers",
 )  # fmt: skip
 PENDING_BYTES = Limit(
-    "connection.pending-bytes", 256 * KIB, "bytes", "those requests, and answers that the client has not read",
+    "connection.pending-bytes", 256 * KIB, "bytes", "those requests, and the answers that the client has not read",
     "nothing more is read from it until half of them are", "read the answers",
 )  # fmt: skip
 IN_FLIGHT = Limit(
-    "http.in-flight", 64, "requests", "HTTP and MCP requests of one instance under way",
+    "http.in-flight", 64, "requests", "HTTP and MCP requests of one instance in progress",
     "each holds its body and a connection", "wait for an answer",
 )  # fmt: skip
 
 STREAMS = Limit(
     "stream.open", 64, "connections", "WebSockets of one instance at once",
-    "each has a queue of events of its own", "close one",
+    "each has its own queue of events", "close one",
 )  # fmt: skip
 
 MESSAGES_PAGE = Limit(
@@ -190,4 +194,4 @@ EVENTS_PAGE = Limit(
 )  # fmt: skip
 
 LIMITS: Final[Sequence[Limit]] = tuple(item for item in list(globals().values()) if isinstance(item, Limit))
-"""Every limit, in the order of this file."""
+"""All limits, in the order of this file."""

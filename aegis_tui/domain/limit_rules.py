@@ -1,4 +1,4 @@
-"""Keeps a token within the limits on what the hub keeps for it (`limit`); every new command passes here once."""
+"""Checks every new command, once, against the limits on what the hub keeps for its sender (`limit`)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ENDED = ("completed", "failed", "cancelled")
 
 
 def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:
-    """Return if the command leaves its sender within every limit.
+    """Return if the sender stays within every limit with this command.
 
     Raises:
-        LimitReached: One would be passed; it names the limit and what frees room.
+        LimitReached: A limit would be exceeded; the error names it and what makes room.
     """
     if actor.kind == "hub":
         return
@@ -47,7 +47,7 @@ def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> Non
 
 
 def _check_content(workspace: Workspace, command: AnyCommand) -> None:
-    """Limits on what one command carries, whoever sends it."""
+    """Check the limits on the content of one command, which are the same for every sender."""
     match command:
         case AgentRegister():
             limit.PARTITION.check(len(command.partition or ()))
@@ -72,10 +72,10 @@ def _check_content(workspace: Workspace, command: AnyCommand) -> None:
 
 
 def check_design_size(design: dict[str, object] | None) -> None:
-    """Return if a design, as a client sends it, is not larger than any that can be judged in one step.
+    """Return if a design, as a client sends it, is small enough to be checked in one step; None passes.
 
     Raises:
-        LimitReached: Too many bytes, features, or globs in one list.
+        LimitReached: It has too many bytes, too many features, or too many globs in one list.
     """
     if design is None:
         return

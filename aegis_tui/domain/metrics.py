@@ -1,6 +1,6 @@
-"""What a vLLM engine says about itself in Prometheus text, and the rates between two readings.
+"""Metrics of a vLLM engine, read from its Prometheus text, and the rates between two readings.
 
-Names differ between versions: what is missing is None or 0, never an error. Values are summed over engines.
+Names differ between versions of vLLM: a missing metric is None or 0, never an error. Values are summed over engines.
 Source: Prometheus text format 0.0.4; vLLM 0.32 `/metrics`.
 """
 
@@ -25,31 +25,31 @@ _TTFT_COUNT = ("vllm:time_to_first_token_seconds_count",)
 
 
 class EngineMeters(NamedTuple):
-    """One reading. Counters run since the engine started."""
+    """One reading of the metrics. Counters count from the start of the engine."""
 
     running: int = 0
     """Requests being worked on."""
     waiting: int = 0
     """Requests in the queue."""
     kv_cache: float | None = None
-    """Filled part of the KV cache, 0 to 1, mean over engines; None when the server does not say."""
+    """Filled part of the KV cache, 0 to 1, mean over engines; None when the server does not report it."""
     prefix_queries: float = 0.0
     """Prompt tokens looked up in the prefix cache."""
     prefix_hits: float = 0.0
-    """Of these, found."""
+    """How many of these tokens were found there."""
     generation_tokens_total: float = 0.0
     """Tokens generated."""
     ttft_sum: float = 0.0
     """Seconds to the first token, summed over requests."""
     ttft_count: float = 0.0
-    """Requests in that sum."""
+    """How many requests are in that sum."""
 
 
 class EngineRates(NamedTuple):
-    """What changed between two readings; None where nothing can be said."""
+    """Rates between two readings; a rate that cannot be computed is None."""
 
     tokens_per_s: float | None = None
-    """Tokens generated a second."""
+    """Tokens generated per second."""
     prefix_hit_rate: float | None = None
     """Part of the prompt tokens found in the prefix cache, 0 to 1; since engine start when none were looked up."""
     ttft_s: float | None = None
@@ -57,7 +57,7 @@ class EngineRates(NamedTuple):
 
 
 def parse_metrics(text: str) -> EngineMeters:
-    """Read what is known from a scrape; unknown and broken lines are passed over.
+    """Read the known metrics from a scrape; unknown and invalid lines are skipped.
 
     Args:
         text: The body of `/metrics`.
@@ -80,7 +80,7 @@ def parse_metrics(text: str) -> EngineMeters:
 
 
 def rates(prev: EngineMeters | None, cur: EngineMeters, dt_s: float) -> EngineRates:
-    """Rates between two readings. Counters that went back mean a new engine: they count from 0.
+    """Compute the rates between two readings. A token counter that has decreased means a new engine, counted from 0.
 
     Args:
         prev: The earlier reading; None for the first one.

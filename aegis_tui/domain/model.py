@@ -1,6 +1,6 @@
-"""The base classes every message and value of the core is made of.
+"""The base classes of all messages and values of the core.
 
-Messages cross processes, so they are frozen, strict about unknown fields, and validated once, at the border.
+Messages go from process to process, so they are frozen, refuse unknown fields, and are validated once, on arrival.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from pydantic_core import PydanticSerializationError, to_json
 from aegis_tui.domain.path.file_name import encodable
 
 Key = tuple[str, str]
-"""What changed: a kind (`lock`, `instance`, `run`, ...) and the name of the thing. Screens subscribe to kinds."""
+"""Names something that changed: its kind (`lock`, `instance`, `run`, ...) and its name. Screens subscribe to kinds."""
 
 SCHEMA_VERSION = 1
 """The version of commands, events and JSON output (contract 3, 5, 6)."""
 
 MAX_INT = 2**63 - 1
-"""The largest integer in a message: what SQLite and every common JSON reader hold exactly or refuse."""
+"""The largest integer in a message: SQLite and common JSON readers keep it exactly or refuse it."""
 
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
-"""A whole number that a client sends: a seq, a token, a revision. Neither text nor a truth value stands for one."""
+"""A whole number that a client sends: a seq, a token, a revision. Texts and booleans are refused."""
 
 Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-"""A duration that a client sends."""
+"""A duration in seconds that a client sends."""
 
 Progress = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class FrozenModel(BaseModel):
-    """A value: never changed after it is made; unknown fields are refused.
+    """An immutable value that refuses unknown fields.
 
-    Its validator is made when it is first used: a process that starts uses few of the many.
+    Its validator is built at first use, because a process that starts needs only a few of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class StateModel(BaseModel):
-    """A part of the state: changed in place by its table alone. Its validator too is made when it is first used."""
+    """A part of the state, which only its table changes, in place. Its validator, too, is built at first use."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -58,7 +58,7 @@ class CommandData(FrozenModel):
 
 
 def compact_json(value: Any) -> str:
-    """JSON without spaces, for the log and the wire; text that UTF-8 cannot carry is quoted, by `encodable`."""
+    """Return a value as JSON without spaces, for log and wire; `encodable` quotes text that UTF-8 cannot encode."""
     try:
         return to_json(value).decode()
     except PydanticSerializationError:
@@ -66,7 +66,7 @@ def compact_json(value: Any) -> str:
 
 
 def is_encodable(value: Any) -> bool:
-    """Whether every text in it can be written as UTF-8."""
+    """Return whether every text in a value can be written as UTF-8."""
     try:
         to_json(value)
     except PydanticSerializationError:
@@ -75,5 +75,5 @@ def is_encodable(value: Any) -> bool:
 
 
 def by_type(union: object) -> dict[str, Any]:
-    """The members of a union of messages, by their contract names."""
+    """Return the classes in a union of commands or events, by the type names of the contract."""
     return {member.model_fields["type"].default: member for member in get_args(union)}

@@ -1,8 +1,9 @@
-"""Names that a client chooses: each from a closed alphabet, the reserved ones refused (contract 2, SEC-2).
+"""Checks of names that a client chooses: only certain characters are allowed, and some names are reserved (contract 2,
+SEC-2).
 
 A name becomes part of a branch, a file, a window, a line of output or a glob of another program. So it holds letters,
-digits and few signs, never a control, a separator or a character that cannot be seen. These rules bind commands; what
-is in the log already stays as it is.
+digits and a few signs, never a control, a separator or an invisible character. These rules apply to commands; names
+that are in the log already stay as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import UsageError
 
 RESERVED = frozenset({PERSON, HUB, "aegis", "shared", "joint", "foundation", "composition", "integration", "result"})
-"""Names that mean something else wherever an instance, a feature or a spec is named."""
+"""Names that have another meaning where an instance, a feature or a spec is named."""
 
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}\Z")
 _SPEC_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,99}\Z")
@@ -25,10 +26,10 @@ _GIVEN_ID = re.compile(rf"[{''.join(traits.prefix for traits in ROLES.values())}
 
 
 def check_kind(text: str) -> str:
-    """The agent kind as it is shown, in capitals.
+    """Return the name of an agent kind in capitals, as it is shown.
 
     Raises:
-        UsageError: Not 1 to 32 ASCII letters, digits and `_`, a letter first, or a reserved name.
+        UsageError: It is not 1 to 32 ASCII letters, digits and `_` with a letter first, or it is reserved.
     """
     if not _KIND.match(text) or text.lower() in RESERVED:
         raise UsageError(
@@ -38,11 +39,11 @@ def check_kind(text: str) -> str:
 
 
 def check_outside_id(text: str) -> str:
-    """An instance id that a person chooses for an agent of their own.
+    """Return the instance id that a person chose for an agent that they connect, if it is allowed.
 
     Raises:
-        UsageError: Not of the alphabet of instance ids, reserved, of the form that the hub gives itself (`w01`), or
-            one that reads as a full agent id (`NATIVE-x`).
+        UsageError: It is not a valid instance id, is reserved, has the form of the ids that the hub assigns (`w01`), or
+            looks like a full agent id (`NATIVE-x`).
     """
     check_instance_id(text)
     hint = "a name such as frontend or docs-2"
@@ -51,12 +52,12 @@ def check_outside_id(text: str) -> str:
     if _GIVEN_ID.match(text):
         raise UsageError(f"{text} has the form of the ids that the hub gives to its own instances", hint)
     if instance_id(text) != text:
-        raise UsageError(f"{text} reads as an agent id, kind and instance", f"{hint}, without a kind in capitals")
+        raise UsageError(f"{text} looks like an agent id, kind and instance", f"{hint}, without a kind in capitals")
     return text
 
 
 def check_role(text: str) -> str:
-    """The name of a role that the hub has rights for.
+    """Return the name of a role if there is such a role.
 
     Raises:
         UsageError: There is no such role.
@@ -67,11 +68,11 @@ def check_role(text: str) -> str:
 
 
 def check_spec_id(text: object) -> str:
-    """A spec id: it becomes the name of a file and of a diff.
+    """Return a spec id if it is valid; it becomes the name of a file and of a diff.
 
     Raises:
-        UsageError: Not 1 to 100 ASCII letters, digits, `.`, `_`, `-`, a letter or digit first, no two dots together,
-            none at the end, no `.lock` at the end; or a reserved name.
+        UsageError: It is not 1 to 100 ASCII letters, digits, `.`, `_`, `-` with a letter or digit first, has two dots
+            together or ends with `.` or `.lock`, or it is reserved.
     """
     is_name = isinstance(text, str) and _SPEC_ID.match(text) and not text.endswith((".", ".lock"))
     if not is_name or str(text).lower() in RESERVED:
@@ -80,10 +81,11 @@ def check_spec_id(text: object) -> str:
 
 
 def check_task_id(text: str) -> str:
-    """The id of a task inside a spec.
+    """Return the id of a task inside a spec if it is valid.
 
     Raises:
-        UsageError: Not of the alphabet of spec ids.
+        UsageError: It is not 1 to 100 ASCII letters, digits, `.`, `_`, `-` with a letter or digit first, or has two
+            dots together.
     """
     if not _SPEC_ID.match(text):
         raise UsageError(f"{_shown(text)} is not a task id", "letters, digits, '.', '_' and '-', 100 at most: task-1")
@@ -91,10 +93,14 @@ def check_task_id(text: str) -> str:
 
 
 def check_word(field: str, text: str) -> str:
-    """One lower-case word, such as the status of a task.
+    """Return `text` if it is one lower-case word, such as the status of a task.
+
+    Args:
+        field: The name of the field, for the message.
+        text: Its value.
 
     Raises:
-        UsageError: Not 1 to 40 lower-case ASCII letters, digits, `_`, `-`, a letter first.
+        UsageError: It is not 1 to 40 lower-case ASCII letters, digits, `_`, `-` with a letter first.
     """
     if not _WORD.match(text):
         raise UsageError(
@@ -104,10 +110,10 @@ def check_word(field: str, text: str) -> str:
 
 
 def is_event_pattern(text: str) -> bool:
-    """Whether a subscription may name event types so: `lock:acquired`, `lock:*`, `specs.>`."""
+    """Return whether a text is a valid pattern of event types for a subscription: `lock:acquired`, `lock:*`."""
     return _EVENT_PATTERN.match(text) is not None
 
 
 def _shown(text: str) -> str:
-    """As much of a name as a refusal repeats, in quotation marks."""
+    """Quote the first 60 characters of a name for an error message, with hidden characters replaced."""
     return f"'{inert(text[:60])}{'…' if len(text) > 60 else ''}'"

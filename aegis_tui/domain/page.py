@@ -1,7 +1,7 @@
-"""Answers that are cut where they get too large, with a cursor to go on (`limit`: page.*).
+"""Pages: answers that would be too large are cut, and hold a cursor for the rest (`limit`: page.*).
 
-What is cut says so: `more` and `next_after` for messages, `next` for the shared context. An answer that fits is whole
-and says nothing of pages.
+The rest is announced by `more` and `next_after` for messages, and by `next` for the shared context. A shared context
+that fits has no `next`.
 """
 
 from __future__ import annotations
@@ -38,19 +38,20 @@ SECTIONS: Final[Sequence[str]] = (
     "specs",
     "recent_changes",
 )
-"""What the shared context can be cut in, most wanted first; entries of a cut section come in the order of their names.
-
-`recent_changes` has no names: its entries go by their place.
-"""
+"""The sections of the shared context that can be cut, most important first. The entries of a cut section are sorted by
+name; those of `recent_changes` have no names and go by their position."""
 
 
 def messages_page(waiting: Iterable[Message], after: int, *, most: int = MESSAGES_PAGE.most) -> dict[str, Any]:
-    """As many messages as fit, one at least, oldest first.
+    """Return as many messages as fit, oldest first, at least one if there is any.
 
     Args:
-        waiting: Newer than `after`, oldest first.
-        after: The cursor that was asked for.
-        most: Bytes.
+        waiting: The messages newer than `after`, oldest first.
+        after: The cursor in the request.
+        most: The size of the page in bytes.
+
+    Returns:
+        `messages`, `more` (whether some are left), and `next_after`, the cursor for the next request.
     """
     page: list[dict[str, Any]] = []
     left = most
@@ -65,11 +66,11 @@ def messages_page(waiting: Iterable[Message], after: int, *, most: int = MESSAGE
 
 
 def context_page(view: dict[str, Any], *, most: int = STATE_PAGE.most) -> dict[str, Any]:
-    """The shared context, its sections cut where it is too large; `next` then names each cut one with its cursor.
+    """Return the shared context, with sections cut if it is too large; then `next` maps each cut one to its cursor.
 
     Args:
-        view: As `snapshot_view` gives it; left as it is.
-        most: Bytes.
+        view: The result of `snapshot_view`; it is not changed.
+        most: The size of the answer in bytes.
     """
     if size_of(view) <= most:
         return view
@@ -90,7 +91,7 @@ def context_page(view: dict[str, Any], *, most: int = STATE_PAGE.most) -> dict[s
 
 
 def section_page(view: dict[str, Any], section: str, after: str, *, most: int = STATE_PAGE.most) -> dict[str, Any]:
-    """One section from its cursor on: `entries`, and `next` when there is still more.
+    """Return the entries of one section after a cursor, with `next` when there are more.
 
     Raises:
         UsageError: There is no such section.
@@ -104,7 +105,7 @@ def section_page(view: dict[str, Any], section: str, after: str, *, most: int = 
 
 
 def size_of(value: object) -> int:
-    """The bytes that a value takes as JSON."""
+    """Return the size in bytes of a value written as compact JSON."""
     return len(compact_json(value).encode("utf-8", "replace"))
 
 
@@ -120,7 +121,7 @@ def _put(view: dict[str, Any], section: str, value: object) -> None:
 
 
 def _cut(section: str, whole: Any, after: str, most: int, *, at_least: int = 0) -> tuple[Any, str | None, int]:
-    """Entries after the cursor that fit, the cursor of the next page or None, and the bytes that they take."""
+    """Return the entries after the cursor that fit, the cursor of the next page or None, and the bytes they take."""
     entries = _named(section, whole)
     kept: list[tuple[str, Any]] = []
     used = 0

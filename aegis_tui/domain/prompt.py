@@ -1,7 +1,7 @@
-"""How a conversation is put together so that instances share the longest possible prefix (LLM-3, design 8).
+"""Parts of a conversation, in an order that lets instances share the longest possible prefix (LLM-3, design 8).
 
-Order: the role's prompt, what every instance of the run shares, what only this instance has, then history. Nothing
-that carries a time, a count or an instance's name comes before that.
+Order: the role's prompt, the text that all instances of the run share, the text for this instance, then history.
+The first two hold no time, no count and no name of an instance.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ CUT_REMINDER = (
 
 
 def inert(text: str) -> str:
-    """The text with hidden characters removed; newlines and tabs stay. Safe on a terminal."""
+    """Return the text without hidden characters except newlines and tabs, so that it is safe on a terminal."""
     return without_hidden(text.replace("\r\n", "\n"), keep="\n\t")
 
 
 def system_text(role_prompt: str) -> str:
-    """The system message: the role's prompt only, equal for every instance of the role."""
+    """Return the system message: only the role's prompt, so that it is equal for every instance of the role."""
     return role_prompt.strip() + "\n"
 
 
@@ -48,7 +48,7 @@ def scope_text(
     joint: Sequence[str] = (),
     owners: Mapping[str, str] | None = None,
 ) -> str:
-    """What this instance may write, in words; stable for equal arguments whatever their order."""
+    """Describe to an instance what it may write; the order of the globs in the arguments makes no difference."""
     lines = [f"# Your scope\n\nYou are {agent_id}."]
     if partition:
         lines.append("You alone may write: " + _globs(partition))
@@ -67,27 +67,27 @@ def _globs(globs: Sequence[str]) -> str:
 
 
 def opening_text(shared_context: str, scope: str, brief: str) -> str:
-    """The first user message: shared context, then this instance's scope, then its brief."""
+    """Return the first user message: the shared context, then this instance's scope, then its brief."""
     parts = [part.strip() for part in (shared_context, scope, f"# Task\n\n{brief.strip()}")]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def notices_text(lines: Sequence[str]) -> str:
-    """Events that matter to this instance, told between turns (AGENT-6)."""
+    """Return a message that lists events which matter to this instance; it is added between turns (AGENT-6)."""
     return "Meanwhile:\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def unparsed_tool_call(text: str) -> bool:
-    """Whether a text holds a tool call that the model server failed to parse: its parser setting is wrong."""
+    """Return whether a reply's text holds a tool call that the server failed to parse, as its parser is set wrong."""
     return _PARSER_MARKS.search(text) is not None
 
 
 def commit_message(summary: str, *, kind: str) -> str:
-    """A conventional commit message of a report's summary; subject at most 72 characters.
+    """Turn a report's summary into a conventional commit message with a subject of at most 72 characters.
 
     Args:
-        summary: What the model wrote; line one becomes the subject.
-        kind: The type to use when line one does not name one: feat, fix, ...
+        summary: What the model wrote; its first line becomes the subject.
+        kind: The commit type if the first line has none: feat, fix, ...
     """
     head, _, body = inert(summary).strip().partition("\n")
     subject = " ".join(head.split()) or "update"

@@ -1,8 +1,8 @@
-"""How what is registered noun by noun becomes one table.
+"""Helpers that combine the tables of commands and events of each module into one.
 
 A command is registered once, beside its rule: `RULES` of that module. An event is registered once, in the union of its
-noun; `workspace.ROUTES` says which table folds each union. tests/domain/test_totality.py compares what is collected
-with `AnyCommand` and `AnyEventData`, and every other table of commands or events with these.
+package; `workspace.ROUTES` says which table applies each union. tests/domain/test_totality.py compares the combined
+tables with `AnyCommand` and `AnyEventData`, and every other table of commands or events with these.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aegis_tui.domain.decision import Actor, Decision
 from aegis_tui.domain.model import CommandData
 
 Rule = Callable[[Any, Any, Actor, str], Decision]
-"""Takes the workspace, a command, who sends it, and the id of the request."""
+"""Decides a command: takes the workspace, the command, its sender and the request id; raises `AegisError` to refuse."""
 
 Rules = Mapping[type[CommandData], Rule]
 
@@ -24,19 +24,19 @@ V = TypeVar("V")
 
 
 def collected(*parts: Mapping[K, V]) -> Mapping[K, V]:
-    """One table of all parts.
+    """Combine all parts into one read-only table.
 
     Raises:
-        ValueError: Something is registered twice.
+        ValueError: A key is in more than one part.
     """
-    found: dict[K, V] = {}
+    combined: dict[K, V] = {}
     for part in parts:
-        if twice := [str(getattr(key, "__name__", key)) for key in part if key in found]:
+        if twice := [str(getattr(key, "__name__", key)) for key in part if key in combined]:
             raise ValueError(f"registered twice: {', '.join(twice)}")
-        found.update(part)
-    return MappingProxyType(found)
+        combined.update(part)
+    return MappingProxyType(combined)
 
 
 def each_of(union: object, value: V) -> dict[Any, V]:
-    """The same value for every member of a union."""
+    """Return a table with the same value for every member of a union."""
     return dict.fromkeys(get_args(union), value)

@@ -1,8 +1,8 @@
-"""Comparisons of globs that a command will ask for, done beforehand and elsewhere than in the one writer.
+"""Rehearsals: the glob comparisons of a command, done in another thread before the hub's writer decides the command.
 
-A rehearsal compares what the command's rule will compare, on a copy of the state, so that the rule finds every pair
-known. It decides one question only: whether the comparison costs more than a request may. The rule decides the rest, on
-the state of its own moment.
+A rehearsal compares the globs that the command's rule will compare, on a copy of the state, so that the rule then finds
+the results in a cache. It decides only whether the comparisons take more steps than a request may. The rule decides
+everything else, on the state that there is then.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError, Refused
 
 Rehearsal = Callable[[], None]
-"""Compares; raises `Refused` with the code `glob.effort` where that costs too much, and nothing else."""
+"""Does the comparisons. Raises only `Refused` (code `glob.effort`), when they take more steps than a request may."""
 
 
 def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Rehearsal | None:
-    """What to do before the command is decided; None for one that compares no globs.
+    """Return the rehearsal of a command; None if it compares no globs, or would be refused before that.
 
     Args:
-        workspace: The state now; nothing of it is used after the return, but for values that never change.
-        command: As it will be decided.
+        workspace: The present state. The rehearsal itself uses only copies and immutable values of it.
+        command: The command that will be decided.
         actor: Who sends it.
     """
     if not _may(workspace, command, actor):
@@ -57,7 +57,7 @@ def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Reh
 
 
 def _may(workspace: Workspace, command: AnyCommand, actor: Actor) -> bool:
-    """Whether the writer will come to the comparison: it refuses by right and by limit before."""
+    """Return whether rights and limits, which are checked before globs are compared, allow the command."""
     try:
         check_right(workspace, command, actor)
         check_limits(workspace, command, actor)

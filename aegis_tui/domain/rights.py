@@ -1,10 +1,10 @@
-"""Who may ask for what: one table of commands and events by role (HUB-9, ROLE-1 to ROLE-13, contract 5, 6).
+"""Who may send which command: one table of commands by role (HUB-9, ROLE-1 to ROLE-13, contract 5, 6).
 
-A row stands for one command, or for one kind of it where that makes a difference: a lock by its mode, a broadcast by
-its event. It lists who may send it; nobody else may. A right is the first of several checks: a worker may submit a
-piece, but only the one that is its own. The hub itself is bound by none of this.
+Each row is one command, or one variant of it: a lock by its mode, a broadcast by its event. It lists who may send it;
+nobody else may. A right is only the first of several checks: a worker may submit a piece, but only its own. The hub
+itself needs no rights.
 
-An agent that joins by `connect` has the role that the person gave it, `worker` when none, and exactly that role's
+An agent that joins by `connect` has the role that the person gave it, by default `worker`, and exactly that role's
 rights. A role that is in the log but not in this table may do what every role may.
 """
 
@@ -25,16 +25,17 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
 Holders = frozenset[str]
-"""Roles, and `person`."""
+"""Who has a right: names of roles, and `person`."""
 
 HUB_ALONE: Final[Holders] = frozenset()
 _PERSON: Final[Holders] = frozenset({PERSON})
 _ROLES: Final[Holders] = frozenset(ROLES)
 _EVERYBODY: Final[Holders] = _ROLES | _PERSON
 _BUILDERS: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_builder)
-"""Who does a piece of work of its own."""
+"""Roles that build a piece."""
 _WRITERS: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_writer)
-"""Who changes files. Scouts, librarians, consultants, mentors and reviewers only read (ROLE-3 to ROLE-5, -9, -11)."""
+"""Roles that change files. Scouts, librarians, consultants, mentors and reviewers only read (ROLE-3 to ROLE-5, -9,
+-11)."""
 _JUDGES: Final[Holders] = frozenset(name for name, role in ROLES.items() if role.is_judge) | _PERSON
 
 RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
@@ -109,11 +110,11 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
         "gate:note": HUB_ALONE,
     }
 )
-"""Who may send each command, by `action_of`."""
+"""Who may send each command, by the row that `action_of` returns for it."""
 
 
 def action_of(command: AnyCommand) -> str:
-    """The row that a command falls under; not every broadcast has one."""
+    """Return the row of `RIGHTS` for a command; a broadcast of an unknown event has no such row."""
     match command:
         case LockAcquire():
             return f"{command.type} {command.lock_type}"
@@ -125,12 +126,12 @@ def action_of(command: AnyCommand) -> str:
 
 
 def check_right(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:
-    """Return if the actor may ask for this at all.
+    """Return if the actor has the right to send this command.
 
     Raises:
-        UsageError: A broadcast of an event that there is not.
-        Refused: Code `hub.only`, `person.only`, `instance.only`, `role.denied`, or `instance.unknown` for an actor that
-            is no living instance and asks for what not every role may do.
+        UsageError: The command is a broadcast of an event that does not exist.
+        Refused: The actor has no right to it (code `hub.only`, `person.only`, `instance.only` or `role.denied`), or is
+            not a living instance and the command is not for every role (code `instance.unknown`).
     """
     if actor.kind == "hub":
         return

@@ -1,6 +1,6 @@
-"""All that a role is: its letter, what it may change and judge, how it begins, its tools over MCP (ROLE-1 to ROLE-13).
+"""The traits of each role: letter, what it may change and judge, first state, MCP tools (ROLE-1 to ROLE-13).
 
-Who may send which command is in `rights.py`, by these traits. Prompts and tools of the built-in agent are in role
+`rights.py` derives from these traits who may send which command. Prompts and tools of the built-in agent are in role
 files (`role_file.py`).
 """
 
@@ -30,24 +30,24 @@ _COMMANDER_TOOLS = ("propose_design", "dispatch_workers", "check_conflicts", "in
 
 @dataclass(frozen=True, slots=True)
 class RoleTraits:
-    """What holds for every instance of one role."""
+    """The properties that all instances of one role have."""
 
     prefix: str
     """The letter that its instance ids start with."""
     is_builder: bool = False
-    """It does a piece of work of its own."""
+    """It builds a piece."""
     is_writer: bool = False
-    """It changes files; the others only read (ROLE-3 to ROLE-5, -9, -11)."""
+    """It changes files; roles without this only read (ROLE-3 to ROLE-5, -9, -11)."""
     is_judge: bool = False
-    """It may approve or reject plans and give verdicts on reviews."""
+    """It may approve or reject plans and give verdicts in reviews."""
     has_writable_worktree: bool = True
-    """Otherwise its worktree is mounted read-only."""
+    """Whether its worktree is writable; if not, it is mounted read-only."""
     start_state: str = "exploring"
-    """What its agent does first at a task, a word of `AgentStateName`."""
+    """The first state of its agent in a task, one of `AgentStateName`."""
     mcp_tools: tuple[str, ...] = ("report_done", *COMMON_TOOLS)
     """The tools that it may list and call over MCP."""
     rank: int = 2
-    """Its place where instances are listed, 0 first."""
+    """Its position in lists of instances, 0 first."""
 
 
 ROLES: Final[Mapping[str, RoleTraits]] = MappingProxyType(
@@ -77,11 +77,11 @@ ROLES: Final[Mapping[str, RoleTraits]] = MappingProxyType(
         "mentor": RoleTraits("m"),
     }
 )
-"""By name, as `--role` and designs have it."""
+"""All roles by name, as used in `--role` and in designs."""
 
 _UNKNOWN = RoleTraits("")
 
 
 def traits_of(role: str) -> RoleTraits:
-    """The traits of a role; of one that only a log or a team's own file knows, those that every role has."""
+    """Return the traits of a role; for an unknown one, from a log or a team's own role file, the default traits."""
     return ROLES.get(role, _UNKNOWN)

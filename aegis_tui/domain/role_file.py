@@ -1,4 +1,4 @@
-"""A role: what an instance is told to be, and the tools it may call (ROLE-13)."""
+"""Role files: the prompt of a role and the tools that the built-in agent may call in it (ROLE-13)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Role(FrozenModel):
     """One role file: its front matter and its prompt."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")
-    """The word used for it in `--role` and in designs."""
+    """Its name in `--role` and in designs."""
     description: str = Field(min_length=1)
-    """What the role is for, in one sentence that a person reads in lists."""
+    """The purpose of the role in one sentence, shown in lists."""
     tools: tuple[str, ...] = Field(min_length=1)
-    """The only tools it may call, whatever the model asks for."""
+    """The only tools that it may call, whatever the model asks for."""
     model: str | None = None
-    """The model it prefers; the router may choose another."""
+    """The model that it prefers; the router may choose another."""
     color: str | None = None
-    """Accent of its row in the interface."""
+    """Accent colour of its row in the interface."""
     prompt: str = Field(min_length=1)
     """The text below the front matter: the first message of every conversation of the role."""
 
@@ -36,15 +36,15 @@ class Role(FrozenModel):
 
     @property
     def writes(self) -> bool:
-        """Whether it changes files, and so hands in a piece of work when it is done."""
+        """Whether the role may change files, and so submits a piece when it is done."""
         return bool({"edit", "write"} & set(self.tools))
 
 
 def split_front_matter(text: str) -> tuple[str, str]:
-    """The YAML between the two `---` lines at the start, and the text after it.
+    """Return the YAML between the two `---` lines at the start of a role file, and the text after them.
 
     Raises:
-        UsageError: The text does not start with a closed front matter.
+        UsageError: The text does not start with two such lines.
     """
     lines = text.splitlines()
     if not lines or lines[0].strip() != _FENCE:

@@ -1,8 +1,8 @@
-"""Older forms of what lies on disk, lifted to the present one: the events of a log, and its snapshots (HUB-5).
+"""Conversion of events and snapshots on disk from older forms to the present one (HUB-5).
 
-Each step takes one older form and leaves every later one as it is, so what any earlier program wrote passes through all
-of them. A step is never changed or removed, for logs outlive programs. Whoever changes the form of an event or of
-`Workspace.dump` adds a step here, and a test with an old one.
+Each step converts one older form and returns every later one unchanged, so that data of any version can pass through
+all steps. A step is never changed or removed, because logs outlive programs. If you change the form of an event or of
+`Workspace.dump`, add a step here, and a test with an old example.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ Step = Callable[[Plain], Plain]
 
 
 def lift_event(kind: str, data: Plain) -> Plain:
-    """The `data` of an event in the form that its model takes; what is no older form comes back as it is."""
+    """Convert the `data` of an event of type `kind` to the form of its present model; a present form is unchanged."""
     for step in EVENT_STEPS.get(kind, ()):
         data = step(data)
     return data
 
 
 def lift_snapshot(plain: Plain) -> Plain:
-    """A snapshot in the form that `Workspace.load` takes; the one that was given is not changed.
+    """Convert a snapshot to the form that `Workspace.load` takes; the argument is not changed.
 
     Raises:
-        KeyError: It is no snapshot of any version.
-        TypeError: As for KeyError.
+        KeyError: It is not a snapshot of any version.
+        TypeError: It is not a snapshot of any version.
     """
     for step in SNAPSHOT_STEPS:
         plain = step(plain)
@@ -35,7 +35,7 @@ def lift_snapshot(plain: Plain) -> Plain:
 
 
 def four_words(data: Plain) -> Plain:
-    """Checks of QA from before 2026-11-28 have `ok` alone; one that did not pass had failed."""
+    """Add `status` to QA checks from before 2026-11-28, which had only `ok`: `passed` or `failed`."""
     checks = data.get("checks")
     return {**data, "checks": [_four_words(item) for item in checks]} if isinstance(checks, list | tuple) else data
 
@@ -50,22 +50,22 @@ def _four_words(check: Any) -> Any:
 
 
 def exchanges(plain: Plain) -> Plain:
-    """Before 2026-11-20 nobody followed what is exchanged about a feature."""
+    """Add an empty `exchanges`, which snapshots from before 2026-11-20 do not have."""
     return {"exchanges": [], **plain}
 
 
 def ended_locks(plain: Plain) -> Plain:
-    """Before 2026-11-21 the ends of locks were not remembered."""
+    """Add an empty `ended_locks`, which snapshots from before 2026-11-21 do not have."""
     return {"ended_locks": [], **plain}
 
 
 def scope_ends(plain: Plain) -> Plain:
-    """Before 2026-11-21 nothing was kept of requests whose asker has ended, and none were counted."""
+    """Add empty `scope_ended` and `scope_counts`, which snapshots from before 2026-11-21 do not have."""
     return {"scope_ended": {}, "scope_counts": {}, **plain}
 
 
 def fences(plain: Plain) -> Plain:
-    """Before 2026-11-21 fences had no table: the writes are known, and the tokens that these and the locks name."""
+    """Build the table of fences, new on 2026-11-21, from the writes and from the tokens of writes and locks."""
     if "fences" in plain:
         return plain
     writes = plain["messages"]["writes"]
@@ -77,18 +77,18 @@ def fences(plain: Plain) -> Plain:
 
 
 def past(plain: Plain) -> Plain:
-    """Before 2026-11-28 a snapshot held all that ever ended; `load` forgets of it what would be forgotten by now."""
+    """Add empty `past_specs` and `past_runs`: before 2026-11-28 nothing was dropped; `load` drops it afterwards."""
     return {"past_specs": [], "past_runs": [], **plain}
 
 
 def checks_of_runs(plain: Plain) -> Plain:
-    """As `four_words`, for the runs of a snapshot."""
+    """Convert the QA checks in the runs of a snapshot, as `four_words` does."""
     runs = [run | {name: four_words(run[name]) for name in ("qa", "base_qa") if run.get(name)} for run in plain["runs"]]
     return {**plain, "runs": runs}
 
 
 EVENT_STEPS: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType({"qa:finished": (four_words,)})
-"""By type of event, the oldest form first."""
+"""The conversion steps of each event type, the oldest form first."""
 
 SNAPSHOT_STEPS: Final[tuple[Step, ...]] = (exchanges, ended_locks, scope_ends, fences, past, checks_of_runs)
-"""The oldest form first."""
+"""The conversion steps of snapshots, the oldest form first."""

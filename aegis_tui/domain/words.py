@@ -1,7 +1,7 @@
-"""What each event says to a person: one sentence, read after the name of who it is about.
+"""The sentence that describes each event to a person, to be read after the name of the agent that it concerns.
 
-The dashboard shows it in its list of events, the command line in what it tells of a run. Every type of event has one
-(tests/domain/test_totality.py); none holds a time, a colour or a file of the machine beyond what the event holds.
+The dashboard shows it in its list of events, the command line in its output about a run. Every type of event has one
+(tests/domain/test_totality.py). A sentence holds nothing but the event's data: no time, no colour, no other path.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ Words = Mapping[type[EventData], Callable[[Any], str]]
 
 
 def sentence(event: Event) -> str:
-    """What an event says, without its type, its time, and who it is about."""
+    """Describe an event in one sentence, without its type, its time and the agent that it concerns."""
     return WORDS[type(event.data)](event.data)
 
 
@@ -97,7 +97,7 @@ def _design(data: runs.DesignProposed) -> str:
 def _checked(data: PieceChecked) -> str:
     if data.ok:
         return f"{data.piece} is in order, {counted(len(data.files), 'file')}"
-    first = data.findings[0].msg if data.findings else "it crosses lines that are composed already"
+    first = data.findings[0].msg if data.findings else "it changes lines that another merged piece changes"
     return f"{data.piece} is sent back: {first}"
 
 
@@ -118,7 +118,7 @@ def _verdict(data: ReviewCompleted) -> str:
 
 
 def _base(data: QaBaseChecked) -> str:
-    return "QA of the base does not shut the gate any more" if data.ok else f"the gate would stay shut: {data.reason}"
+    return "QA of the base no longer closes the gate" if data.ok else f"the gate would stay closed: {data.reason}"
 
 
 def _state(data: AgentState) -> str:
@@ -126,7 +126,7 @@ def _state(data: AgentState) -> str:
         return f"{data.state} {data.progress:.0%}" + (f", {data.note}" if data.note else "")
     words = data.note or (data.cause.message if data.cause else "")
     is_certain = data.cause is not None and data.cause.outlook == "certain"
-    again = "; nobody else is set to it, as it would meet the same" if is_certain else ""
+    again = "; no other instance gets the task, as it would fail in the same way" if is_certain else ""
     return f"{data.state}: {words}{again}"
 
 
@@ -143,7 +143,7 @@ def _exited(data: InstanceExited) -> str:
 def _reclaimed(data: InstanceReclaimed) -> str:
     if not data.removed:
         reason = f": {data.reason}" if data.reason else "; see the hub's log"
-        return f"its worktree could not be saved and is left where it is{reason}"
+        return f"its worktree could not be saved and was not removed{reason}"
     return f"its work is saved in {data.rescue_ref}" if data.rescue_ref else "its worktree is removed"
 
 
@@ -154,25 +154,25 @@ def _message(data: MessageSent) -> str:
 
 def _withdrawn(data: LockWithdrawn) -> str:
     path = f" for {data.path}" if data.path else ""
-    return f"waits no longer{path}: {WITHDRAWN[data.code]}"
+    return f"no longer waits{path}: {WITHDRAWN[data.code]}"
 
 
 WITHDRAWN: Final[Mapping[WithdrawnCode, str]] = MappingProxyType(
     {
         "TIMEOUT": "the wait for the lock has timed out",
-        "DEADLOCK": "waiting would close a cycle",
+        "DEADLOCK": "the instances would wait for each other in a cycle",
         "GONE": "the session of the waiting instance has ended",
-        "PARTITION": "the path has become another's while the request waited",
-        "CANCELLED": "the request was given up",
+        "PARTITION": "another instance got the path while the request waited",
+        "CANCELLED": "the request was cancelled",
     }
 )
 """Why a wait ended without a grant."""
 
 _RUN: Words = {
     runs.RunStarted: lambda data: f"{data.run}: {data.goal}",
-    runs.RunPrepared: lambda data: f"the working branch of {data.run} is made",
-    runs.RunHalted: lambda data: f"nothing new is started: {data.reason}",
-    runs.RunResumed: lambda data: "the run goes on",
+    runs.RunPrepared: lambda data: f"created the working branch of {data.run}",
+    runs.RunHalted: lambda data: f"halts the run, so that no new work starts: {data.reason}",
+    runs.RunResumed: lambda data: "resumes the run",
     runs.RunEnding: lambda data: "the work is done" if data.ok else str((data.error or {}).get("message", "failed")),
     runs.RunFinished: lambda data: "done" if data.ok else "failed",
     runs.RunCommitted: lambda data: f"committed {data.oid[:12]} on {data.branch}: {data.subject}",
@@ -183,8 +183,8 @@ _RUN: Words = {
     runs.DesignAgreed: lambda data: f"agrees to the design of {counted(len(data.design.features), 'feature')}",
     PieceChecked: _checked,
     PieceReopened: lambda data: f"{data.piece} goes back to its worker",
-    MergeQueued: lambda data: f"{data.piece} waits for its turn",
-    MergeApplied: lambda data: f"{data.piece} is composed, {data.oid[:10]}",
+    MergeQueued: lambda data: f"{data.piece} waits to be merged",
+    MergeApplied: lambda data: f"{data.piece} is merged, {data.oid[:10]}",
     MergeRejected: lambda data: f"{data.piece}: {data.reason}",
     ConflictDetected: _conflict,
     ConflictResolved: lambda data: f"conflict {data.conflict_id}: {data.resolution}",
@@ -193,7 +193,7 @@ _RUN: Words = {
     ReviewCompleted: _verdict,
     QaBaseChecked: _base,
     QaFinished: _qa,
-    QaAccepted: lambda data: "takes the base's own failures as they are",
+    QaAccepted: lambda data: "accepts the failures that the base itself has",
 }
 _INSTANCE: Words = {
     InstancePlanned: _planned,
@@ -222,7 +222,7 @@ _LOCK: Words = {
     LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",
     LockDeadlock: lambda data: " → ".join(map(instance_id, data.cycle)),
     LockWithdrawn: _withdrawn,
-    LockDenied: lambda data: f"{data.path} {data.lock_type} is not granted: {instance_id(data.held_by)} has it",
+    LockDenied: lambda data: f"{data.path} {data.lock_type} is not granted: {instance_id(data.held_by)} holds it",
 }
 _MESSAGE: Words = {
     MessageSent: _message,
@@ -249,4 +249,4 @@ _SPEC: Words = {
     TaskUpdated: lambda data: f"{data.spec_id}: task {data.task_id} is {data.status}, {data.progress:.0%}",
 }
 WORDS: Final[Words] = collected(_RUN, _INSTANCE, _LOCK, _MESSAGE, _SCOPE, _SPEC)
-"""By type of event."""
+"""The function that words each type of event."""

@@ -1,7 +1,7 @@
 """The state of one workspace: everything the hub knows, changed only by events.
 
-Mutable, indexed, with one owner: the hub's writer, a mirror in the interface, or a simulator. `dump` and `load` are for
-snapshots; deadlines are left out on purpose: they mean nothing in another process (coordination: clocks).
+It is mutable and has one owner: the hub's writer, a mirror in the interface, or a simulator. `dump` and `load` are for
+snapshots; they leave deadlines out, because these mean nothing in another process (coordination: clocks).
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ from aegis_tui.domain.spec.table import SpecTable
 from aegis_tui.domain.upcast import lift_snapshot
 
 SESSION_TTL_S = 30.0
-"""How long an instance may be silent before it counts as lost (HUB-8)."""
+"""How many seconds an instance may be silent before it counts as lost (HUB-8)."""
 
 _ENDINGS = (AgentLeft, InstanceExited, InstanceReclaimed, RunStarted, SpecCompleted, SpecFailed, SpecUpdated)
-"""After these, something may be there that nobody asks for any more."""
+"""Events after which the state may hold ended things that no view needs any more; see `Workspace._forget`."""
 
 
 class Workspace:
-    """Everything the hub knows of one repository."""
+    """Everything that the hub knows about one repository."""
 
     def __init__(self) -> None:
         self.seq = 0
@@ -78,7 +78,7 @@ class Workspace:
         self.deadlines = Deadlines()
 
     def evolve(self, event: Event) -> frozenset[Key]:
-        """Apply one event and return what changed. Total: never raises, reads no clock."""
+        """Apply one event and return what changed. Never raises, reads no clock."""
         keys = self._apply(event)
         if isinstance(event.data, _ENDINGS):
             keys |= self._forget()
@@ -112,7 +112,7 @@ class Workspace:
         return self.locks.evolve(event.agent_id, data)
 
     def _forget(self) -> frozenset[Key]:
-        """Let go of what has ended and no view asks for; the log keeps it, and the state stays small."""
+        """Drop ended runs, specs and instances that no view needs, to keep the state small; the log still has them."""
         self.runs.forget_ended()
         self.specs.forget_ended(self.runs.by_id)
         gone = self.instances.forget_ended(self.runs.by_id)
@@ -202,7 +202,7 @@ class Workspace:
         return frozenset({("partition", agent_id)})
 
     def _grant(self, agent_id: str, path: str) -> None:
-        """Let a living instance write there, and its piece keep it; one that has ended binds nobody."""
+        """Let a living instance write the path, and record it with its piece; for an ended instance do nothing."""
         instance = self.instances.by_id.get(agent_id)
         if instance is None or not instance.is_alive:
             return
@@ -213,11 +213,11 @@ class Workspace:
             piece.granted = (*piece.granted, path)
 
     def get_instance(self, agent_id: str) -> Instance | None:
-        """The instance of a full agent id."""
+        """Return the instance with this full agent id; None when there is none."""
         return self.instances.by_id.get(agent_id)
 
     def dump(self) -> dict[str, Any]:
-        """A plain form of everything but deadlines; JSON values only."""
+        """Return the whole state except the deadlines as JSON values."""
         return {
             "seq": self.seq,
             "instances": self.instances.dump(),
@@ -242,9 +242,9 @@ class Workspace:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> Workspace:
-        """The workspace that `dump` described; its deadlines are unset until `rearm`.
+        """Rebuild the workspace from the result of `dump`; its deadlines are unset until `rearm`.
 
-        One of an earlier version is lifted; it may hold all that ever ended: what would be forgotten by now is.
+        Snapshots of earlier versions are converted, and ended things that no view needs are dropped from them.
         """
         plain = lift_snapshot(plain)
         workspace = cls()
@@ -277,10 +277,10 @@ ROUTES: Final[Mapping[type[EventData], Callable[[Workspace, Event, Any], frozens
     each_of(ScopeEvent, Workspace._on_scope),
     each_of(SpecEvent, Workspace._on_spec),
 )
-"""What each type of event changes, by the union of its noun."""
+"""The method that applies each type of event, chosen by the union that the type is in."""
 
 
 def state_hash(workspace: Workspace) -> str:
-    """A digest of everything but deadlines: equal after replay, or something was lost (PERF-3)."""
+    """Return a SHA-256 digest of the state without deadlines; a replay of the log must give the same one (PERF-3)."""
     text = json.dumps(workspace.dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,1 +1,1 @@
-"""Protocols, one file for each thing outside the process."""
+"""Ports: one file of protocols and values for each thing outside the process. The adapters implement them."""

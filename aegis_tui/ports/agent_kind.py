@@ -1,4 +1,4 @@
-"""A kind of agent: a program that can take the place of an instance in a pane (AGENT-1)."""
+"""A kind of agent: a program that can run in a pane as an instance, and how it is started (AGENT-1)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What is known of one instance when its program is about to be started. Every path can be read in its sandbox."""
+    """Everything that a kind needs to start one instance's program. Every path can be read inside the sandbox."""
 
     instance_id: str
     role: str
     worktree: Path
     home: Path
-    """A folder of its own, HOME of the program; empty at the first start."""
+    """A folder for this instance alone, the HOME of the program; empty at the first start."""
     hub_url: str
     """`unix:` and the path of the hub's socket."""
     gateway_url: str
-    """`http+unix:` and the path of the gateway's socket: an OpenAI-compatible server, by the instance's token."""
+    """`http+unix:` and the path of the gateway's socket: an OpenAI-compatible server that takes the token as key."""
     token_file: Path
-    """Holds the token for hub and gateway."""
+    """Holds the instance's token for hub and gateway."""
     scope_file: Path
+    """Says what the instance may write."""
     roles_dir: Path
-    """The team's own role files, which go before those that ship."""
+    """The team's own role files; they take precedence over the built-in ones."""
     context_file: Path
     """The text that all instances of the run share."""
     model: str | None
@@ -34,30 +35,33 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class KindFacts:
-    """What is known of a kind without running any of its code: its TOML file."""
+    """The facts about a kind that its TOML file gives, so that none of the kind's code has to run."""
 
     name: str
     title: str
-    """What it is, in a few words, for lists."""
+    """A short description for lists."""
     programs: tuple[str, ...] = ()
-    """What has to be on PATH before it can be started."""
+    """Programs that must be on PATH before it can be started."""
     install: str = ""
-    """The command that installs them."""
+    """The command that installs these programs."""
     fault: str = ""
-    """Why the file cannot be used; empty for one that can."""
+    """Why the TOML file cannot be used; empty when it can."""
 
 
 class AgentKind(Protocol):
-    """How one kind of agent is started. Without state: one object serves every instance of its kind."""
+    """How one kind of agent is started. It has no state: one object serves every instance of its kind."""
 
     def argv(self, launch: Launch) -> list[str]:
-        """The program and its arguments; the sandbox is put around it. Never a secret: others can read it."""
+        """Return the program and its arguments; the caller wraps them in the sandbox.
+
+        They must hold no secret: every process of the machine can read them.
+        """
         ...
 
     def environment(self, launch: Launch) -> dict[str, str]:
-        """Variables beside those that every instance has. Never a secret."""
+        """Return environment variables to add to those that every instance gets. They must hold no secret."""
         ...
 
 
 FindKind = Callable[[str], AgentKind]
-"""Name -> the kind; raises `UsageError` when there is none of that name, it lacks a program, or its class fails."""
+"""Finds a kind by its name. Raises `UsageError` when no kind has it, a program is missing, or its class fails."""

@@ -1,4 +1,4 @@
-"""Time, as the hub and its services see it."""
+"""The clock of the hub and its services; tests replace it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two readings that are never mixed: one to compare deadlines with, one to show people."""
+    """Two readings that must never be mixed: `now` is compared with deadlines, `timestamp` is shown to people."""
 
     def now(self) -> float:
-        """Seconds that never go back and that go on while the machine sleeps; the zero point means nothing."""
+        """Return seconds that never decrease and also count while the machine sleeps; the zero point is arbitrary."""
         ...
 
     def timestamp(self) -> str:
-        """This instant, RFC 3339 in UTC with milliseconds."""
+        """Return the current wall-clock time, RFC 3339 in UTC with milliseconds."""
         ...

@@ -1,4 +1,4 @@
-"""How a service inside the hub process speaks to the core: commands in, changes out."""
+"""How a service inside the hub process uses the core: it submits commands, reads the state, and follows changes."""
 
 from __future__ import annotations
 
@@ -19,19 +19,22 @@ class CommandPort(Protocol):
     async def submit(
         self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None
     ) -> dict[str, Any]:
-        """Decide and log one command; return its reply, or raise the refusal as an `AegisError`.
+        """Decide and log one command, and return its reply.
 
         Args:
             command: A parsed command, or its wire form.
-            actor: Who asks; never taken from the command's fields.
-            request_id: Chosen by the asker; a success that is retried under the same id gives the first answer again.
+            actor: Who sends it; never taken from the command's fields.
+            request_id: Chosen by the sender; the same id again, after a success, returns the first reply again.
+
+        Raises:
+            AegisError: The core refused the command.
         """
         ...
 
     async def read(self, view: Callable[[Workspace], T]) -> T:
-        """What `view` sees in the logged state; it must not keep or change the workspace."""
+        """Return what `view` returns for the logged state; `view` must neither keep nor change the workspace."""
         ...
 
     def changes(self) -> AsyncIterator[frozenset[Key]]:
-        """Keys that changed since the last item; latest wins, bursts are merged. The first item comes at once."""
+        """Yield the keys that changed since the last item. Latest-wins: bursts are merged. The first comes at once."""
         ...

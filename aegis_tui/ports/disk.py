@@ -1,4 +1,4 @@
-"""How much lies in folders that agents and tests write."""
+"""How much disk space the folders take that agents and tests write."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class DiskMeter(Protocol):
-    """Watches folders without following what lies in them."""
+    """Measures folders again and again, without following symbolic links in them."""
 
     async def wait_until_over(self, folders: Sequence[Path], limit_bytes: int) -> int:
-        """Return once the folders hold more than a limit, and never before.
+        """Wait until the folders take more disk space than the limit; wait for ever if they never do.
 
         Args:
             folders: Folders of one sandbox, counted together.
             limit_bytes: Space on disk that they may take.
 
         Returns:
-            What they hold then, in bytes.
+            The space that they then take, in bytes.
         """
         ...

@@ -1,4 +1,4 @@
-"""The durable log of a workspace: every state change, before it is acknowledged (HUB-5)."""
+"""The durable log of a workspace: every state change is written to it before it is acknowledged (HUB-5)."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Any, Protocol
 from aegis_tui.domain.event import Event
 
 RequestKey = tuple[str, str]
-"""Who asked, and the id they chose for the request."""
+"""The agent id of the sender, and the id that it chose for the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedReply:
-    """The first answer to a request, kept so that a retry gets it again."""
+    """The first reply to a request, kept so that a retry gets the same reply."""
 
     key: RequestKey
     reply: dict[str, Any]
 
 
 class EventLog(Protocol):
-    """Append-only, gap-free, owned by one process. Never serves a damaged byte.
+    """An append-only log without gaps, owned by one process. It never returns damaged content.
 
-    Every method raises `StoreError` when the log cannot be read or written, and says what to do.
+    Every method raises `StoreError`, whose hint says what to do, when the log cannot be read or written.
     """
 
     async def open(self) -> None:
-        """Open or create the log, and check that nothing acknowledged is missing."""
+        """Open or create the log, and check that no acknowledged event is missing."""
         ...
 
     async def close(self) -> None:
-        """Let go of the log; a second call does nothing."""
+        """Close the log; a second call does nothing."""
         ...
 
     @property
     def first_seq(self) -> int:
-        """The number of the oldest event that is still there; 1 until the log was compacted."""
+        """The number of the oldest event that the log still holds; 1 until the log is first compacted."""
         ...
 
     @property
@@ -45,29 +45,29 @@ class EventLog(Protocol):
         ...
 
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
-        """Write all of it durably, or none of it.
+        """Write all events and replies durably, or none of them.
 
         Args:
             events: Numbered from `last_seq` + 1, without a gap.
-            replies: Answers to the requests that these events settle.
+            replies: Replies to the requests that these events answer.
         """
         ...
 
     async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
-        """The next events after number `after`, at most `limit`, in order; never older than `first_seq`.
+        """Return at most `limit` events with numbers above `after`, in order; none is older than `first_seq`.
 
-        With `most_bytes`, the page ends before the event that would take it over that; it has one event at least.
+        With `most_bytes`, the list ends before the event that would exceed that size, but holds at least one event.
         """
         ...
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
-        """The first answers of those requests that had one."""
+        """Return the first reply to each of these requests; requests without a reply are left out."""
         ...
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """Keep the whole state after event `seq`, and let go of what older snapshots were needed for."""
+        """Save the whole state after event `seq`, and delete the snapshots and events that are no longer needed."""
         ...
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
-        """The intact snapshots with their `seq`, newest first."""
+        """Return the undamaged snapshots with their `seq`, newest first."""
         ...

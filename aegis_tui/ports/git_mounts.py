@@ -1,4 +1,4 @@
-"""What a sandbox has to show of a git folder (SEC-1). Values only."""
+"""Which parts of a git folder a sandbox mounts, and how (SEC-1). Values only."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class GitMounts:
-    """What a sandbox has to show of the git folder so that commits work and nothing else can be changed."""
+    """The mounts of a git folder that let an instance commit and change nothing else."""
 
     common_dir: Path
     """To be mounted read-only."""
     read_write: tuple[Path, ...]
     """Folders inside it to be mounted writable over that; they exist."""
     read_only: tuple[Path, ...]
-    """To be mounted read-only after those: what inside them must not change, and the hooks."""
+    """To be mounted read-only over those: the parts of them that must not change, and the hooks."""
     branches: tuple[Path, ...] = ()
-    """The run's folder of branches and that of their logs: an instance is shown copies of its own there."""
+    """The folders of the run's branches and of their logs: the instance sees private copies in their place."""
     shown_as: tuple[tuple[Path, Path], ...] = ()
-    """Pairs of a folder or file of the instance's own and the place it is shown at; writable unless in `read_only`."""
+    """Pairs: a private folder or file of the instance, and where it appears; writable unless in `read_only`."""

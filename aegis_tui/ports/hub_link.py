@@ -1,4 +1,4 @@
-"""What an agent needs of the hub: commands with replies, events, and locks (contract 5 to 7)."""
+"""An agent's connection to the hub: commands with replies, events, and locks (contract 5 to 7)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,28 @@ class LockGrant:
     token: int
     expires_in_s: float
     region: str | None = None
-    """`10-20` or a dotted name; None when the whole file is locked, which may be more than was asked for."""
+    """Lines `10-20` or a dotted symbol name; None when the whole file is locked, which may exceed the request."""
 
 
 class HubLink(Protocol):
-    """One instance's connection to the hub. Raises the `AegisError` that the hub answered with, or `HubUnavailable`."""
+    """One instance's connection to the hub.
+
+    Every method raises the `AegisError` that the hub replied with, or `HubUnavailable` when no hub answers.
+    """
 
     async def command(
         self, command_type: str, /, *, request_id: str | None = None, timeout_s: float | None = None, **fields: Any
     ) -> dict[str, Any]:
-        """Send one command and return the hub's reply. The same `request_id` again gets the first success again."""
+        """Send one command and return the hub's reply. After a success, the same `request_id` gets that reply again."""
         ...
 
     def events(self, *, types: Sequence[str] = (), after: int | None = None) -> AsyncIterator[HubEvent]:
-        """Events in `seq` order, must-deliver; all types when `types` is empty, those after `after` when given."""
+        """Yield events in `seq` order (must-deliver).
+
+        Args:
+            types: The event types wanted; all when empty.
+            after: Start with the event after this number; None for new events only.
+        """
         ...
 
     async def acquire_lock(
@@ -56,15 +64,15 @@ class HubLink(Protocol):
         """Return the granted lock, waiting at most `wait_s` seconds in the hub's queue.
 
         Raises:
-            LockHeld: Not granted in time; `data` names held_by and expires_in_s.
-            PartitionRefused: The path is not this instance's to lock.
+            LockHeld: Not granted in time; `data` holds `held_by` and `expires_in_s`.
+            PartitionRefused: This instance may not lock the path.
         """
         ...
 
     async def release_lock(self, lock_id: str, token: int) -> None:
-        """Give the lock back.
+        """Release the lock.
 
         Raises:
-            StaleToken: The lock is no longer held under this token.
+            StaleToken: The instance no longer holds the lock under this token.
         """
         ...

@@ -1,4 +1,4 @@
-"""Where the lenses of review come from: files that a team can edit or add to (ROLE-9)."""
+"""How a review lens is found by name; lenses are files that a team can edit or add (ROLE-9)."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from collections.abc import Callable
 from aegis_tui.domain.review.lens import ReviewLens
 
 FindLens = Callable[[str], ReviewLens]
-"""Name -> the lens; reads files. Raises `UsageError` when there is none of that name, or its file does not fit."""
+"""Reads the lens of a name from its file. Raises `UsageError` when there is none or its file is not valid."""

@@ -1,4 +1,4 @@
-"""What the product needs of a model server: a streamed chat reply with tool calls, and the names it serves."""
+"""A model server as the program uses it: a streamed chat reply with tool calls, and the names of its models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ChatMessage = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that the server counted for one or more replies."""
+    """Token counts that the server reported for one or more replies."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -26,13 +26,13 @@ class Usage:
         )
 
     def to_wire(self) -> dict[str, int]:
-        """The `tokens` field of agent:report (contract 5): prompt, completion, cached."""
+        """Return the `tokens` field of agent:report (contract 5): prompt, completion, cached."""
         return {"prompt": self.prompt_tokens, "completion": self.completion_tokens, "cached": self.cached_tokens}
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call that the model asked for. `arguments` is the text it wrote, which need not be JSON."""
+    """One tool call that the model requested. `arguments` is the text it wrote, which may not be valid JSON."""
 
     id: str
     name: str
@@ -41,32 +41,32 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A piece of the reply's text, in order."""
+    """The next part of the reply's text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """A whole reply. `finish_reason` is the server's word: stop, tool_calls, length, or empty when it gave none."""
+    """A whole reply. `finish_reason` is as the server sent it: stop, tool_calls, length; empty when it sent none."""
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = ""
     usage: Usage = field(default_factory=Usage)
     has_thought: bool = False
-    """Whether the model wrote thoughts apart from its text."""
+    """Whether the model also sent reasoning, separate from its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One request. `tools` keep their order, which decides what a prefix cache can reuse (LLM-3)."""
+    """One chat request. `tools` keep their order, because it decides what a prefix cache can reuse (LLM-3)."""
 
     model: str
     messages: Sequence[ChatMessage]
     tools: Sequence[Mapping[str, Any]] = ()
     max_tokens: int | None = None
-    """The longest reply that is wanted; the server's own limit when None."""
+    """The longest reply, in tokens; None for the server's own limit."""
 
 
 _PING = {
@@ -85,7 +85,7 @@ _PING = {
 
 
 def ping_request(model: str, *, max_tokens: int | None = None) -> ChatRequest:
-    """The smallest request that a model answers with a tool call: the tool `ping`, with one word."""
+    """Return a minimal request that a capable model answers with a call of the tool `ping`."""
     words = "Call the tool ping with the word ready. Say nothing else."
     return ChatRequest(model, [{"role": "user", "content": words}], [_PING], max_tokens)
 
@@ -94,20 +94,20 @@ class ChatModel(Protocol):
     """A model behind an OpenAI-compatible API. Raises only `ModelUnavailable` and `ModelError`."""
 
     async def list_models(self) -> list[str]:
-        """The names that the server serves, in its order."""
+        """Return the names of the server's models, in its order."""
         ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
-        """Text as it comes, must-deliver and in order, then exactly one `ChatReply`.
+        """Yield the text as it arrives, in order (must-deliver), then exactly one `ChatReply`.
 
         Raises:
-            ModelUnavailable: No answer, or a refusal for now, after the bounded retries; nothing was yielded before.
-            ModelRefused: The server refused the request (`data['status']`); its subclasses say why.
-            ModelMalformed: What it sent cannot be read.
-            ModelLost: It was lost after the reply had begun.
+            ModelUnavailable: No answer, or a temporary refusal, after all retries; nothing was yielded before.
+            ModelRefused: The server refused the request (`data['status']`); the subclasses give the reason.
+            ModelMalformed: The reply cannot be parsed.
+            ModelLost: The connection was lost after the reply had begun.
         """
         ...
 
     async def close(self) -> None:
-        """Close the connections. Safe to call twice."""
+        """Close the connections; a second call does nothing."""
         ...

@@ -1,4 +1,4 @@
-"""A model server on this machine that a person starts and stops (LLM-1)."""
+"""The model server on this machine that a person starts and stops with this program (LLM-1)."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from typing import Protocol
 
 
 class ServedModel(Protocol):
-    """A server that was started by `LocalServer.start`, and the model that it serves."""
+    """A server that `LocalServer.start` started, and the model that it serves."""
 
     @property
     def pid(self) -> int:
-        """Of the process that was started; it may have others below it."""
+        """The process id of the server; it may have child processes."""
         ...
 
     @property
     def url(self) -> str:
-        """Where it answers, as other commands take it for `--base-url`; ends in `/v1`."""
+        """The address to give other commands as `--base-url`; it ends in `/v1`."""
         ...
 
     @property
     def model(self) -> str:
-        """The name or folder that it serves."""
+        """The name or the folder of the model that it serves."""
         ...
 
 
 class LocalServer(Protocol):
-    """The one model server that this user has started on this machine, whichever process asks."""
+    """The one model server of this user on this machine; every process of the user sees the same one."""
 
     @property
     def log(self) -> Path:
-        """The file that takes all that it prints, from its last start on; it need not exist."""
+        """The file with the output of the server since its last start; it may not exist yet."""
         ...
 
     def find(self) -> ServedModel | None:
-        """The server whose process still runs, also while it loads; None when there is none."""
+        """Return the server if its process runs, even while it still loads the model; else None."""
         ...
 
     def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:
-        """The command line that would be run, the environment in front.
+        """Return the command line that `start` would run, with its environment variables in front.
 
         Args:
-            model: A name or a folder; what the environment says when None.
-            port: On 127.0.0.1.
-            options: More options of the server; the last one of a name counts.
+            model: A name or a folder; None for the one that the environment names.
+            port: The port on 127.0.0.1.
+            options: Further options of the server; of two with the same name the last one counts.
 
         Raises:
-            UsageError: A setting is wrong, or the model's form of tool calls is not known.
+            UsageError: A setting is wrong, or no parser for the model's tool calls is known.
         """
         ...
 
     async def start(self, model: str | None, port: int, *, wait_s: float, options: Sequence[str] = ()) -> ServedModel:
-        """Start it, and return when it answers or `wait_s` seconds have passed; one that runs is left as it is.
+        """Start the server and return when it answers or after `wait_s` seconds; a running one is left alone.
 
         Raises:
             UsageError: A setting is wrong.
-            ModelUnavailable: It ended at once; the message ends with what it said.
+            ModelUnavailable: The server ended during the start; the message ends with the server's last output.
         """
         ...
 
     async def stop(self) -> ServedModel | None:
-        """End the server with all that it started; None when none runs."""
+        """Stop the server and its child processes, and return it; None when no server runs."""
         ...

@@ -1,4 +1,4 @@
-"""A workspace's log as a file that no process has open: whether it is sound, and what can be saved of it (HUB-5)."""
+"""A workspace's log as a file that no process has open: find damage in it, and save what can be read (HUB-5)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from aegis_tui.ports.event_log import EventLog
 
 BeginAnew = Callable[[int], dict[str, Any]]
-"""The state of a workspace of which nothing is known, as a snapshot after the event of that number."""
+"""Returns the state of an empty workspace, as a snapshot after the event of the given number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,14 @@ class Salvage:
     """What could be saved of a damaged log.
 
     Attributes:
-        kept: How many events could be kept; 0 for a log that begins anew.
-        lost: First and last number of what was, or may have been, acknowledged after them, or None.
-        forgotten: How many older events were let go, whose effect the snapshot holds.
-        put_aside: Where the damaged file is now, its write-ahead log beside it; None when there was none.
-        are_answers_whole: Every answer kept for retries could be read; otherwise a request sent again may be carried
-            out again.
-        is_certain: The mark said what was acknowledged; otherwise numbers were passed over to be safe.
+        kept: How many events were kept; 0 for a log that starts again empty.
+        lost: First and last number of the events after those that were, or may have been, acknowledged and are lost;
+            None when none are.
+        forgotten: How many older events were dropped because the snapshot holds their effect.
+        put_aside: Where the damaged file is now, with its write-ahead log beside it; None when there was no file.
+        are_answers_whole: Whether every reply kept for retries could be read; if not, a request that is sent again may
+            be carried out twice.
+        is_certain: Whether the mark file told which events were acknowledged; if not, numbers were skipped to be safe.
     """
 
     kept: int
@@ -39,29 +40,29 @@ class LogFile(Protocol):
     """The file of one workspace's log."""
 
     def exists(self) -> bool:
-        """Whether there is a file at its place, sound or not; a workspace in which nothing was logged has none."""
+        """Return whether the file exists, damaged or not; before the first event is logged there is none."""
         ...
 
     def make_log(self) -> EventLog:
-        """The log that this file holds; the caller opens it, and closes it again."""
+        """Return the log in this file, not yet opened; the caller opens and closes it."""
         ...
 
     def find_damage(self) -> str | None:
-        """What is wrong with it, in words; None when all of it is sound. Reads all of it, changes nothing.
+        """Describe the damage in the file; None when there is none. Reads the whole file and changes nothing.
 
         Raises:
-            StoreError: A newer program wrote it.
+            StoreError: A newer version of the program wrote the file, or the path is not a regular file.
         """
         ...
 
     async def salvage(self, timestamp: str, begin_anew: BeginAnew) -> Salvage:
-        """Replace the log by what can be read of it; the damaged files stay beside it under another name.
+        """Replace the log by what can be read of it, and keep the damaged files beside it under another name.
 
         Args:
-            timestamp: For the notes on what is lost, RFC 3339 UTC.
-            begin_anew: As for `BeginAnew`.
+            timestamp: The time to put in the notes on what is lost, RFC 3339 UTC.
+            begin_anew: Gives the state to start from when no snapshot can be read.
 
         Raises:
-            StoreError: The disk refuses; the log is as it was.
+            StoreError: Writing to the disk failed; the log is unchanged.
         """
         ...

@@ -1,4 +1,4 @@
-"""A model server as preflight and doctor see it: what it lists, and which of its models does the work (LLM-1)."""
+"""A model server before a run: which models it lists, and which one the run will use (LLM-1)."""
 
 from __future__ import annotations
 
@@ -8,54 +8,55 @@ from typing import Protocol
 
 
 class Endpoint(Protocol):
-    """What was found at a model endpoint."""
+    """What a probe of a model endpoint found."""
 
     @property
     def base_url(self) -> str:
-        """Normalised, ending in `/v1`."""
+        """The base URL in normalised form, ending in `/v1`."""
         ...
 
     @property
     def models(self) -> Sequence[str]:
-        """What it serves."""
+        """The names of the models that it serves."""
         ...
 
     @property
     def scripted(self) -> bool:
-        """True when it is the scripted server."""
+        """True when it is the scripted server that replays scenarios in place of a model."""
         ...
 
 
 ProbeEndpoint = Callable[[str], Awaitable[Endpoint]]
-"""Checks that a base URL is inside the boundary, then asks which models it serves."""
+"""Checks that a base URL is inside the boundary (LLM-7), then asks the server which models it serves."""
 
 
 TryModel = Callable[[str, str], Awaitable[bool]]
-"""Base URL, model -> whether it called a tool; raises what the server says when it cannot chat."""
+"""Takes base URL and model; returns whether the model called a tool. Raises the server's error if it cannot chat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The model of a run."""
+    """The model that was chosen for a run."""
 
     model: str | None
-    """None when the server lists none and none was named."""
+    """None when the server lists no model and the person named none."""
     others: tuple[str, ...] = ()
-    """What else the server lists, in its order."""
+    """The other models that the server lists, in its order."""
 
 
 class ChooseModel(Protocol):
     """Chooses among the models that a server lists."""
 
     async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> Chosen:
-        """The model to work with.
+        """Choose the model of a run.
 
         Args:
-            base_url: The server, normalised.
-            served: What it lists.
-            wanted: What the person named.
+            base_url: The server's normalised base URL.
+            served: The models that it lists.
+            wanted: The model that the person named; None to choose one.
 
         Raises:
-            ModelUnavailable: None can chat with tools, or the named one is not there; the message lists what is.
+            ModelUnavailable: No model can chat with tools, or the server does not list the named one; the message
+                lists the models that there are.
         """
         ...

@@ -1,4 +1,4 @@
-"""Programs that run to their end with their output collected: QA commands, set-up steps."""
+"""How a program runs to its end while its output is collected; used for QA commands and set-up steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 TAIL_BYTES = 256 * 1024
-"""What is kept of a program's output when nothing else is asked for: its end."""
+"""How many bytes at the end of a program's output are kept unless the caller chooses otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,28 +16,28 @@ class ProgramResult:
     """How a program ended."""
 
     exit_code: int | None
-    """None when it was ended because its time was up; negative for a signal that it got itself."""
+    """None when the runner ended it; the negative signal number when a signal from elsewhere ended it."""
     output: str
-    """Stdout and stderr together, as text; where it was longer than was asked for, a line says what is left out."""
+    """Stdout and stderr together, as text; where `head_bytes` was given, a line says how much was left out."""
     duration_s: float
     stopped: str = ""
-    """Which bound it went over, in words, when it was ended for that."""
+    """Which bound it exceeded, in words, if the runner ended it for that; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a program may use besides time. None and no folders: as much as there is."""
+    """How much a program may use besides time. Without a value and without folders there is no bound."""
 
     output_bytes: int | None = None
-    """What it may print."""
+    """How many bytes it may print."""
     folders: tuple[Path, ...] = ()
     """Folders that it writes, counted together."""
     disk_bytes: int = 0
-    """What may lie in the folders."""
+    """How many bytes the folders may take."""
 
 
 class ProgramRunner(Protocol):
-    """Runs one program without a terminal and without input; nothing it started outlives it."""
+    """Runs one program without a terminal and without input, and ends everything it started when it ends."""
 
     async def run(
         self,
@@ -50,16 +50,16 @@ class ProgramRunner(Protocol):
         tail_bytes: int = TAIL_BYTES,
         bounds: Bounds | None = None,
     ) -> ProgramResult:
-        """Run it to its end.
+        """Run the program to its end and return how it ended.
 
         Args:
             argv: The program and its arguments.
-            cwd: Where it starts.
+            cwd: Its working directory.
             environment: Its whole environment.
-            timeout_s: It is ended after that many seconds.
-            head_bytes: How much of the beginning of its output is kept.
-            tail_bytes: How much of the end is kept.
-            bounds: It is ended when it goes over one.
+            timeout_s: The program is ended after that many seconds.
+            head_bytes: How many bytes at the beginning of its output are kept.
+            tail_bytes: How many bytes at the end are kept.
+            bounds: The program is ended when it exceeds one of them.
 
         Raises:
             Unavailable: There is no such program.

@@ -1,7 +1,7 @@
-"""The repository a workspace lives in: worktrees, guards, conflict prediction, composition (GIT-1 to GIT-8).
+"""The git repository of a workspace: worktrees, guards, conflict prediction, merging of pieces (GIT-1 to GIT-8).
 
 Object ids are hexadecimal text of 40 or 64 characters. Paths inside the repository are POSIX text relative to its root,
-in their written form (`domain/path/file_name.py`); places are `Path`.
+in their written form (`domain/path/file_name.py`); paths in the file system are `Path`.
 """
 
 from __future__ import annotations
@@ -16,71 +16,71 @@ from aegis_tui.ports.git_mounts import GitMounts
 
 @dataclass(frozen=True, slots=True)
 class RepositoryFacts:
-    """What a run has to know before it starts."""
+    """The facts about a repository that are read before a run starts."""
 
     root: Path
-    """The person's checkout that was opened; of a bare repository its git folder."""
+    """The person's checkout that was opened; for a bare repository, its git folder."""
     common_dir: Path
     """The git folder that all worktrees share."""
     key: str
     """Workspace key (contract 1)."""
     head_oid: str | None
-    """The commit checked out; None where there is none yet."""
+    """The commit that is checked out; None when the repository has no commit yet."""
     branch: str | None
-    """Short name of the branch checked out; None when HEAD is detached."""
+    """Short name of the branch that is checked out; None when HEAD is detached."""
     user_name: str | None
-    """`user.name`, from any level of configuration."""
+    """`user.name`, from any level of git's configuration."""
     user_email: str | None
-    """`user.email`, from any level of configuration."""
+    """`user.email`, from any level of git's configuration."""
     ignore_case: bool
-    """True where the file system folds case (`core.ignoreCase`)."""
+    """True when the file system ignores case (`core.ignoreCase`)."""
     dirty_paths: int
-    """Paths with uncommitted or untracked content in the checkout; a run does not include them."""
+    """How many paths of the checkout have uncommitted or untracked content; a run does not include it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What one instance may commit: paths and the one ref (PART-3, GIT-6)."""
+    """The paths and the one ref that an instance may commit to; its git hooks enforce this (PART-3, GIT-6)."""
 
     agent_id: str
     """Full form, `NATIVE-w01`; also the author of its commits."""
     own_ref: str
-    """The only ref outside its worktree it may move, `refs/heads/aegis/<run>/<instance>`."""
+    """The only ref outside its worktree that it may move, `refs/heads/aegis/<run>/<instance>`."""
     integration_ref: str
-    """The working ref; commits that are on it count as checked, so that a rebase onto it passes."""
+    """The working ref. Commits that are on it are not checked again, so that a rebase onto it passes."""
     allow: tuple[str, ...]
-    """Globs it may write: its partition and what was granted. Empty for read-only roles."""
+    """Globs that it may write: its partition and the paths that were granted. Empty for read-only roles."""
     hooks_dir: Path
-    """Where its hooks are kept: absolute, outside every worktree, for this instance alone."""
+    """The folder of its hooks: absolute, outside every worktree, for this instance alone."""
     joint: tuple[str, ...] = ()
     """Globs that every worker may write under a lock."""
     shared: tuple[str, ...] = ()
-    """Globs nobody may write; only named in the refusal."""
+    """Globs that nobody may write; only used to word the refusal."""
     denied: tuple[str, ...] = (".agents/specs/**",)
     """Globs refused even where `allow` matches."""
     owners: tuple[tuple[str, str], ...] = ()
-    """(glob, agent id) of the others' partitions; only named in the refusal."""
+    """Pairs (glob, agent id) of the other instances' partitions; only used to word the refusal."""
     ignore_case: bool = False
-    """Compare paths without case, as `RepositoryFacts.ignore_case` says."""
+    """Whether paths are compared without case; see `RepositoryFacts.ignore_case`."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorktreeSpec:
-    """A worktree to make for one instance."""
+    """A worktree to create for one instance."""
 
     instance: str
     """Short id, `w01`."""
     path: Path
     """Absolute, outside the repository."""
     branch: str
-    """Short name, `aegis/<run>/<instance>`; made at `base_oid` unless it exists."""
+    """Short name, `aegis/<run>/<instance>`; created at `base_oid` unless it exists."""
     base_oid: str
     guard: Guard
 
 
 @dataclass(frozen=True, slots=True)
 class Worktree:
-    """A worktree that is complete, locked and guarded."""
+    """A complete worktree, locked against `git worktree prune`; that of an instance has its guard installed."""
 
     path: Path
     branch: str | None
@@ -89,14 +89,14 @@ class Worktree:
     admin_dir: Path
     """Its own folder inside the common git folder."""
     hooks_dir: Path | None = None
-    """Where its guard is kept; None for a scratch worktree."""
+    """The folder of its guard's hooks; None for a scratch worktree."""
     empty: tuple[str, ...] = ()
-    """Submodules of a scratch worktree that are not set up."""
+    """Submodules of a scratch worktree that are not set up and therefore empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorktreeEntry:
-    """One worktree as git knows it, the person's own ones included."""
+    """One worktree as git lists it; the person's own worktrees are listed too."""
 
     path: Path
     head_oid: str | None
@@ -108,12 +108,12 @@ class WorktreeEntry:
     lock_reason: str | None
     """None when it is not locked."""
     instance: str | None
-    """The instance it was made for; None when it is not one of ours."""
+    """The instance that it was created for; None when this program did not create it for one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RescueName:
-    """Whose work a rescue holds."""
+    """The run and the instance whose work a rescue ref holds."""
 
     run: str
     instance: str
@@ -121,7 +121,7 @@ class RescueName:
 
 @dataclass(frozen=True, slots=True)
 class RescueRef:
-    """Work that was saved before its worktree was removed."""
+    """A ref that holds the work of a worktree, saved before the worktree was removed."""
 
     ref: str
     """`refs/aegis/rescue/<run>/<instance>/<n>`."""
@@ -131,7 +131,7 @@ class RescueRef:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A ref and the object it names."""
+    """A ref and the id of the object that it points to."""
 
     name: str
     oid: str
@@ -145,62 +145,63 @@ class ChangedPath:
     status: Literal["A", "M", "D", "R", "T"]
     """Added, modified, deleted, renamed, type changed."""
     old_path: str | None
-    """Where a renamed file was; else None."""
+    """The former path of a renamed file; else None."""
     mode: str
-    """Of the new side, `100644`; of the old side for a deletion. `120000` is a symbolic link, `160000` a submodule."""
+    """The file mode, `100644`: the new one, or the old one of a deleted file. `120000` is a symbolic link, `160000` a
+    submodule."""
     blob: str
-    """Object id of the new side; of the old side for a deletion."""
+    """The object id of the new content, or of the old content of a deleted file."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileConflict:
-    """One path that two sides change at the same place."""
+    """A path in which two commits change the same place."""
 
     path: str
     base: str | None
-    """Blob id; None where that side has no such file."""
+    """Blob id of the file in the merge base; as for `ours` and `theirs`, None when that side has no such file."""
     ours: str | None
     theirs: str | None
     hunks: int
-    """Conflicting places; 0 where there is no text to compare (deleted on one side, binary)."""
+    """How many places conflict; 0 when there is no text to compare (deleted on one side, binary)."""
     text: str
-    """The conflicting hunks in zdiff3 form, cut to a readable length."""
+    """The conflicting hunks in git's zdiff3 form, cut to a readable length."""
     kind: Literal["hot"] = "hot"
 
 
 @dataclass(frozen=True, slots=True)
 class MergePreview:
-    """What a merge would do, found without touching any worktree."""
+    """The outcome that a merge would have, computed without touching any worktree."""
 
     clean: bool
     tree: str | None
     """The merged tree; None when it is not clean."""
     both_changed: tuple[str, ...]
-    """Paths that both sides changed since their merge base, sorted. Those not in `conflicts` are soft."""
+    """Paths that both sides changed since their merge base, sorted; those that are not in `conflicts` are soft."""
     conflicts: tuple[FileConflict, ...]
 
     @property
     def soft(self) -> tuple[str, ...]:
-        """Paths that both sides change and that merge cleanly."""
+        """The paths that both sides change and that merge without conflict."""
         hot = {conflict.path for conflict in self.conflicts}
         return tuple(path for path in self.both_changed if path not in hot)
 
 
 @dataclass(frozen=True, slots=True)
 class ComposeResult:
-    """A piece on the working ref."""
+    """The working ref after a piece was merged onto it."""
 
     oid: str
-    """Where the working ref stands now."""
+    """The commit that the working ref now points to."""
     tree: str
     already: bool
-    """True when the piece was there before; nothing was written then."""
+    """True when the piece had been merged before; then nothing was written."""
 
 
 class Repository(Protocol):
-    """One git repository. Never blocks the event loop, never touches the person's checkout, index or stash.
+    """One git repository. No method blocks the event loop or touches the person's checkout, index or stash.
 
-    Raises only `GitError`, `GitUnavailable`, `Refused`, `Conflict` and `MergeConflict`.
+    They raise only `GitError`, `GitUnavailable`, `Refused`, `Conflict` and `MergeConflict`.
     """
 
     @property
@@ -219,44 +220,45 @@ class Repository(Protocol):
         ...
 
     async def facts(self) -> RepositoryFacts:
-        """What a run has to know before it starts."""
+        """Read the facts about the repository that a run needs before it starts."""
         ...
 
     async def preflight(self, run: str) -> None:
-        """Return if a run may start.
+        """Return if this run may start in the repository.
 
         Raises:
-            Refused: No commit, no identity, or a branch that stands where ours go; the hint is the command that helps.
+            Refused: There is no commit or no identity, or a branch has a name that blocks the run's branches; the hint
+                is the command that helps.
         """
         ...
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
-        """A complete, locked and guarded worktree; repeated or after a crash, the same one, with the work in it."""
+        """Create the worktree, or complete it, and return it; an existing one is returned with the work in it."""
         ...
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """A worktree with a detached HEAD at `oid` for checks, with the submodules that the person has set up.
+        """Create a worktree for checks, with a detached HEAD at `oid` and the submodules that the person has set up.
 
-        Whatever stood there of our own is replaced.
+        An earlier worktree of this program at `path` is replaced.
         """
         ...
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """Write its tracked files again as they were; returns those whose content had changed. New files stay."""
+        """Restore the tracked files of a scratch worktree; return the paths that had changed. New files stay."""
         ...
 
     async def remove_worktree(
         self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None
     ) -> RescueRef | None:
-        """Remove one of our worktrees, after saving what only it holds; the branch stays.
+        """Remove a worktree that this program created, after saving content that is nowhere else; its branch stays.
 
         Args:
             path: Its folder.
-            rescue: Whose work it is. None is for scratch worktrees only, whose content is dropped.
-            already_saved: A tree that is kept elsewhere; content equal to it needs no rescue.
+            rescue: Whose work it is. None only for scratch worktrees, whose content is discarded.
+            already_saved: A tree that is kept elsewhere; a worktree with equal content needs no rescue.
 
         Returns:
-            Where the work was saved; None when there was nothing to save.
+            The ref under which the work was saved; None when there was nothing to save.
 
         Raises:
             Refused: The work cannot be saved in full; nothing was removed.
@@ -264,124 +266,134 @@ class Repository(Protocol):
         ...
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """All worktrees of the repository, the main one first."""
+        """Return all worktrees of the repository, the main one first."""
         ...
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """Replace what the instance in that worktree may commit, from the next commit on."""
+        """Replace the guard of the instance in that worktree; it takes effect with the next commit."""
         ...
 
     async def restore_config(self) -> bool:
-        """Give the person's configuration back byte for byte; False while a worktree still needs the change."""
+        """Restore the person's git configuration byte for byte; return False if a worktree still needs the change."""
         ...
 
     async def snapshot_tree(self, path: Path) -> str:
-        """The tree of all content of a worktree, uncommitted and untracked included; its index is not touched."""
+        """Return the id of a tree with all content of a worktree, also uncommitted and untracked files.
+
+        The index of the worktree is not touched.
+        """
         ...
 
     async def snapshot_commit(self, path: Path) -> str:
-        """A commit of `snapshot_tree` on the worktree's HEAD; equal content gives the equal id."""
+        """Commit `snapshot_tree` on top of the worktree's HEAD; return its id, the same for equal content."""
         ...
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """What differs between two commits or trees, sorted by path."""
+        """Return the paths that differ between two commits or trees, sorted by path."""
         ...
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """The unified diff between two commits or trees, of those paths only when given."""
+        """Return the unified diff between two commits or trees; of `paths` only when given."""
         ...
 
     async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
-        """A blob by its id or `revision:path` (contract 3); over `limit` bytes a `GitError`, code `git.output`."""
+        """Read a blob by its id or by `revision:path` (contract 3).
+
+        Raises:
+            GitError: It is larger than `limit` bytes (code `git.output`), or does not exist.
+        """
         ...
 
     async def tree_of(self, oid: str) -> str:
-        """The tree of a commit."""
+        """Return the tree of a commit."""
         ...
 
     async def resolve(self, ref: str) -> str | None:
-        """The commit that a ref or object id names, or None."""
+        """Return the commit that a ref or an object id names; None when there is none."""
         ...
 
     async def commit_exists(self, oid: str) -> bool:
-        """True if that commit is in the repository."""
+        """Return whether that commit is in the repository."""
         ...
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """True if `ancestor` can be reached from `descendant`, or is the same."""
+        """Return whether `ancestor` can be reached from `descendant`, or is the same commit."""
         ...
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
-        """The best common ancestors, the one that git prefers first."""
+        """Return the best common ancestors of two commits, the one that git prefers first."""
         ...
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """The refs at or below `prefix`, a full ref name, sorted by name."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name."""
         ...
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """What merging two commits would do (GIT-2); writes objects only."""
+        """Compute what merging two commits would give (GIT-2); writes only objects, no ref."""
         ...
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
-        """Merge a piece onto `ref` without a worktree; the same inputs give the same commit, also repeated.
+        """Merge a piece onto `ref` without a worktree. Equal arguments give the same commit, so it can be repeated.
 
         Args:
             ref: Full name of the working ref.
-            piece_oid: The commit to bring in.
-            expect_oid: Where the ref must stand.
-            message: Of the merge commit.
-            at: Its date, in seconds since 1970.
+            piece_oid: The commit to merge.
+            expect_oid: The commit that the ref must point to, unless the piece is merged already.
+            message: The message of the merge commit.
+            at: The date of the merge commit, in seconds since 1970.
 
         Raises:
-            MergeConflict: The two change the same lines; `data["conflicts"]` lists them. The ref is unchanged.
-            Conflict: The ref stands elsewhere.
+            MergeConflict: Both change the same lines; `data["conflicts"]` lists them. The ref is unchanged.
+            Conflict: The ref points to another commit.
         """
         ...
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """One commit of `tree` on `parent`, by the person, as a new branch; the same again if it is there.
+        """Commit `tree` on `parent` in the person's name, on a new branch; return the id. It can be repeated.
 
         Raises:
-            Conflict: The branch exists and is another commit.
+            Conflict: The branch exists and points to another commit.
         """
         ...
 
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
-        """Move a ref that stands at `expect`; None: that does not exist yet.
+        """Move a ref from `expect` to `oid`; with None as `expect`, create it.
 
         Raises:
-            Conflict: It stands elsewhere.
+            Conflict: The ref points to another object; with None, it exists.
         """
         ...
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """Delete a ref that stands at `expect`.
+        """Delete a ref that points to `expect`.
 
         Raises:
-            Conflict: It stands elsewhere.
+            Conflict: The ref points to another object.
         """
         ...
 
     async def keep(self, run: str, name: str, oid: str) -> str:
-        """Hold a commit for good under `refs/aegis/runs/<run>/<name>`; returns that ref."""
+        """Keep a commit permanently by the ref `refs/aegis/runs/<run>/<name>`; return that ref."""
         ...
 
     async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
-        """What a sandbox around that worktree has to mount.
+        """Return the mounts of the git folder for a sandbox around that worktree.
 
         Args:
-            worktree: Fresh: no agent has been in it.
-            private: A folder for this instance alone, for a git folder and a store of its own; what it commits is in
-                the repository only after `take_in`. None: it writes the real ones.
+            worktree: A new worktree in which no agent has run yet.
+            private: A folder for a git folder and an object store of this instance alone; its commits are in the
+                repository only after `take_in`. None: the instance writes to the repository's own.
         """
         ...
 
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:
-        """Bring commits that an instance made, with all that they need, into the repository.
+        """Copy commits that an instance made, with all objects that they need, into the repository.
 
         Args:
-            private: As given to `git_mounts`; nothing in it is trusted. One without a store has nothing to bring.
-            oids: The commits. GitError is raised when they are not whole; nothing was brought then.
+            private: As given to `git_mounts`; its content is not trusted. Without an object store, nothing is copied.
+            oids: The commits.
+
+        Raises:
+            GitError: Objects of the commits are missing; nothing was copied.
         """
         ...

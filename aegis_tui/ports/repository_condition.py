@@ -1,4 +1,4 @@
-"""What may keep a run from working in a repository, as it is found before any work."""
+"""Conditions of a repository that may make a run fail; they are looked for before any work."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aegis_tui.ports.repository import Repository
 
 @dataclass(frozen=True, slots=True)
 class MissingFilter:
-    """A required filter (gitattributes(5)) whose program is not there."""
+    """A required filter (gitattributes(5)) whose program is not installed."""
 
     name: str
     program: str
     example: str
-    """A tracked file that goes through it."""
+    """A tracked file that the filter applies to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,40 +25,40 @@ class PartialClone:
 
     remote: str
     missing: int
-    """Objects of HEAD that are not here."""
+    """How many objects of HEAD the clone lacks."""
     problem: str
-    """What the remote says when asked; empty when it answers."""
+    """The error of the remote when it was asked; empty when it answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryCondition:
-    """What was found of a repository that may keep a run from working."""
+    """The conditions found in one repository that may make a run fail."""
 
     closed: tuple[Path, ...] = ()
-    """Folders of the git folder that have to be written and cannot be."""
+    """Folders inside the git folder that a run must write to and cannot."""
     lost_alternates: tuple[Path, ...] = ()
-    """Object stores that it borrows from and that are not there."""
+    """Object stores (alternates) that the repository refers to and that do not exist."""
     missing_filters: tuple[MissingFilter, ...] = ()
     partial: PartialClone | None = None
     submodules: tuple[str, ...] = ()
     """Paths of the submodules of HEAD."""
     is_sparse: bool = False
-    """The checkout that was opened shows a part of the tree."""
+    """The opened checkout holds only a part of the tree (sparse checkout)."""
     signs_commits: bool = False
     """`commit.gpgSign` is set."""
 
 
 class InspectedRepository(Repository, Protocol):
-    """A repository that can be looked at as a whole."""
+    """A repository whose condition can be inspected before a run."""
 
     async def condition(self) -> RepositoryCondition:
-        """What may keep a run from working; looked at without changing anything."""
+        """Return the conditions that may make a run fail; changes nothing."""
         ...
 
     async def checkout_bytes(self) -> int:
-        """How much one checkout of HEAD takes on the disk; 0 where asking would fetch from a remote."""
+        """Return the size of one checkout of HEAD in bytes; 0 when finding out would fetch from a remote."""
         ...
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """Every path in the tree of a commit or tree, sorted as git does."""
+        """Return every path in a commit or tree, in git's order."""
         ...

@@ -1,4 +1,4 @@
-"""Files of results that a test tool left: read as hostile input, since the code under test may have made them."""
+"""Result files of test tools. They are read as hostile input, because the code under test may have written them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from aegis_tui.domain.qa.readers.base import Wanted
 
 
 class ResultFiles(Protocol):
-    """Finds and reads them once the command has ended."""
+    """Finds and reads result files after the QA command has ended."""
 
     def read_text(self, root: Path, name: str) -> str:
-        """A small regular file below `root` as text; empty when there is none. No part of its path is followed."""
+        """Return the text of a small regular file below `root`; empty when there is none.
+
+        Symbolic links are not followed in any part of the path.
+        """
         ...
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
-        """The files that match, in the order of their paths. Never raises: what cannot be read is not there.
+        """Return the files that match, in the order of their paths. Never raises: unreadable files are left out.
 
         Args:
             wanted: Absolute paths, or globs below `root`.
             root: The worktree.
-            since_ns: Files that are older (`st_mtime_ns`) were not written by this command, and are left out.
+            since_ns: Older files (`st_mtime_ns`) are left out, because this command did not write them.
         """
         ...

@@ -1,6 +1,6 @@
-"""What keeps an agent inside its worktree (SEC-1): values, and the port that starts programs there.
+"""The sandbox that keeps an agent inside its worktree (SEC-1): values, and the port that wraps programs in it.
 
-A sandbox never decides who may write what; it is told, and the kernel holds the line.
+A sandbox never decides who may write what; the caller does, and the kernel enforces it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Literal, Protocol
 from aegis_tui.config import Limits
 
 SandboxMode = Literal["auto", "strict", "off"]
-"""What a person asked for (contract 4): the best there is, bubblewrap or nothing starts, or none."""
+"""What a person asked for (contract 4): `auto` uses bubblewrap if it works, `strict` requires it, `off` uses none."""
 
 
 class SandboxLevel(StrEnum):
-    """How an instance is held; recorded in the report as `boundary.level`."""
+    """How an instance is confined; the report records it as `boundary.level`."""
 
     BUBBLEWRAP = "bubblewrap"
     NONE = "none"
@@ -26,70 +26,73 @@ class SandboxLevel(StrEnum):
 
 @dataclass(frozen=True)
 class SandboxSpec:
-    """One program's boundary. Paths are absolute; of two nested paths the deeper one decides.
+    """The boundary of one program. Paths are absolute; of two nested paths the deeper one decides.
 
-    Everything that is not named here or needed to run programs (system, toolchains on PATH) is absent inside.
-    A path that does not exist is left out.
+    Only what is named here, and what programs need to run (the system, toolchains on PATH), exists inside. Paths here
+    that do not exist are left out.
     """
 
     worktree: Path
     """The instance's worktree."""
     cwd: Path
-    """Where the program starts; inside a visible path."""
+    """The program's working directory; inside a visible path."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """The whole environment inside. Visible in the process list: paths and settings only, never a secret."""
+    """All environment variables inside. The process list shows them: only paths and settings, never a secret."""
     read_write: tuple[Path, ...] = ()
     """Visible and writable: the instance's home, the parts of the common `.git` that a commit touches."""
     read_only: tuple[Path, ...] = ()
-    """Visible, not writable; a unix socket listed here can be connected to. Wins where a path is in both."""
+    """Visible, not writable; a unix socket listed here can be connected to. Wins when a path is in both lists."""
     shown_as: tuple[tuple[Path, Path], ...] = ()
-    """Pairs of a folder and the place it is shown at instead of what is there; writable."""
+    """Pairs: a folder, and the path at which it appears instead of what is there; writable."""
     links: tuple[tuple[Path, Path], ...] = ()
-    """Pairs of a target and the place of a link to it, inside only; one whose place is shown already is left out."""
+    """Pairs: a target, and the path of a symbolic link to it that exists only inside; left out if the path is taken."""
     hidden: tuple[Path, ...] = ()
-    """Folders that look empty and cannot be written, apart from what is named below them: the person's checkout."""
+    """Folders that look empty and cannot be written, except for paths named below them: the person's checkout."""
     share_network: bool = False
-    """True only for a boundary that a person opened (SEC-4): the host's network, abstract sockets included."""
+    """Use the host's network, abstract sockets included; true only when a person opened the boundary (SEC-4)."""
     worktree_writable: bool = True
     """False for reviewers and scouts."""
     keep_environment: bool = False
-    """True when the caller starts the program with exactly the environment it should have, secrets included."""
+    """True when the caller starts the program with exactly the environment that it should have, secrets included."""
     limits: Limits | None = None
-    """How much it may use; None: as much as there is."""
+    """How much the program may use; None for the sandbox's own default limits."""
     own_session: bool = False
-    """True for commands without a terminal (QA, set-up): a new session, so that no terminal can be reached at all."""
+    """True for commands without a terminal (QA, set-up): they get a new session, so that they reach no terminal."""
 
 
 @dataclass(frozen=True)
 class SandboxReport:
-    """What a probe found by trying it. Each layer says what holds it, or why nothing does."""
+    """The result of a probe: for each layer what enforces it, or why nothing does."""
 
     level: SandboxLevel
     layers: dict[str, str]
     """Keys `filesystem`, `network`, `processes`, `terminal`, `limits`."""
     remedy: str = ""
-    """What would make it hold, where nothing does."""
+    """What a person can do so that the sandbox works, if it does not; else empty."""
 
 
 class Sandbox(Protocol):
     """Starts programs behind a boundary."""
 
     async def probe(self) -> SandboxReport:
-        """Say what this machine can hold, after really trying to get out. Asked once per process, then remembered."""
+        """Report what a sandbox can enforce on this machine, by really trying to get out of one.
+
+        The first call in a process does this; later calls return the same report.
+        """
         ...
 
     def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
-        """The level for new instances.
+        """Return the level for new instances.
 
         Raises:
-            SandboxUnavailable: `strict` was asked for and the probe failed.
+            SandboxUnavailable: The mode is `strict`, and the probe found that no sandbox works.
         """
         ...
 
     def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
-        """The argv that runs `argv` behind the boundary; no IO. Level `none` returns it unchanged.
+        """Return the argv that runs `argv` inside the sandbox; for level `none`, `argv` unchanged. Does no IO.
 
         Raises:
-            Refused: The environment holds something that looks like a secret.
+            Refused: The environment of `spec` holds something that looks like a secret.
         """
         ...

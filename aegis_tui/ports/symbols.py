@@ -8,8 +8,8 @@ from aegis_tui.domain.lock.symbol import Outline
 
 
 class SymbolReader(Protocol):
-    """Parses source text. Blocks while it does; call it in a thread."""
+    """Parses source text. It blocks; call it in a thread."""
 
     def outline(self, path: str, text: str) -> Outline | None:
-        """The symbols of `text`, whose language the name of `path` tells; None when it cannot be parsed in full."""
+        """Return the symbols of `text`; None when it cannot be fully parsed. The file name gives the language."""
         ...

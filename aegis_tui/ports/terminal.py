@@ -10,30 +10,30 @@ from typing import Protocol
 
 
 class Delivery(StrEnum):
-    """What became of a prompt (PANE-4). There is no fifth answer."""
+    """What happened to a prompt (PANE-4)."""
 
     DELIVERED = "delivered"
-    """Seen on the pane's screen, submitted, and the screen moved on."""
+    """It appeared on the pane's screen and was submitted, and the screen changed after that."""
     QUEUED = "queued"
-    """Kept for the agent's next turn. A terminal never says this; an agent's own queue may."""
+    """Kept for the agent's next turn. A terminal never returns this; the queue of an agent may."""
     REFUSED = "refused"
-    """Nothing was typed: no such pane, a dead one, an empty text, or a line its program cannot take."""
+    """Nothing was typed: the pane is missing, dead or out of reach, the text is empty, or a line is too long for it."""
     UNKNOWN = "unknown"
-    """Typed, wholly or in part, without a sign of its effect. Never typed again by itself."""
+    """Typed, completely or in part, but its effect was not seen. It is never typed again automatically."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaneSpec:
-    """What to run in a new pane."""
+    """The program to run in a new pane."""
 
     instance: str
-    """Instance id; also the window's name."""
+    """Instance id; also the name of the window."""
     argv: tuple[str, ...]
-    """The program and its arguments, run without a shell. Visible to every user of the machine."""
+    """The program and its arguments, run without a shell. Every user of the machine can see them."""
     cwd: Path
-    """Where it starts; an existing folder."""
+    """The working directory; an existing folder."""
     title: str = ""
-    """First title of the pane; the program may set another."""
+    """The pane's title at first; the program may set another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +42,31 @@ class Pane:
 
     instance: str
     pane_id: str
-    """The server's own id, `%7`; never used again while that server lives."""
+    """The id that the server gave it, `%7`; not reused while that server runs."""
     pid: int
     """The pane's first process, leader of its own session and process group."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaneState:
-    """One pane as the server sees it now."""
+    """The present state of one pane, as the server reports it."""
 
     instance: str
     pane_id: str
     pid: int
-    """The pane's first process; another process may bear this number once the pane is dead."""
+    """The pane's first process; once the pane is dead, another process may have this number."""
     dead: bool
     """The first process has ended; the pane still shows its last screen."""
     exit_status: int | None
     exit_signal: int | None
     title: str
     in_mode: bool
-    """A person scrolls or selects in it."""
+    """A person is scrolling or selecting in it (tmux's copy mode)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaneExit:
-    """The first process of a pane has ended; both fields are None when nobody saw how."""
+    """The end of a pane's first process; `status` and `signal` are None when it is not known how it ended."""
 
     instance: str
     pane_id: str
@@ -79,51 +79,51 @@ class Screenshot:
     """What a pane shows."""
 
     lines: tuple[str, ...]
-    """History, then the screen, top first. The only escape sequences are SGR (`ESC[...m`). Colours are those of a
-    running terminal: what is set on one line holds on the next. Trailing blanks that the program drew are kept."""
+    """History, then the screen, from the top. The only escape sequences are SGR (`ESC[...m`). As in a terminal, colours
+    that are set on one line stay set on the next. Trailing blanks that the program drew are kept."""
     width: int
     height: int
     """Size of the screen in cells; the last `height` lines are the screen."""
     cursor_x: int
     cursor_y: int
-    """Cursor in cells from the upper left of the screen, from 0."""
+    """Position of the cursor in cells, from 0 at the upper left of the screen."""
     alternate: bool
-    """The program draws on the alternate screen, so there is no history of it."""
+    """The program draws on the alternate screen, which has no history."""
 
 
 class Terminal(Protocol):
-    """Panes of a private server. Never blocks the event loop; every call ends within its deadline.
+    """The panes of a private terminal server. No method blocks the event loop; every call ends within its deadline.
 
-    Raises only `TerminalUnavailable` (no usable server) and `TerminalError` (it answered with an error), besides
+    They raise only `TerminalUnavailable` (no usable server), `TerminalError` (the server answered with an error), and
     `UsageError` for an instance id that is not safe as a name.
     """
 
     async def start(self) -> None:
-        """Make the server run and follow it. Does nothing when both are so.
+        """Start the server if it does not run, and connect to it; does nothing when already connected.
 
         Raises:
-            TerminalUnavailable: The terminal program is missing or too old, or the server does not come up.
+            TerminalUnavailable: The terminal program is missing or too old, or the server does not start.
         """
         ...
 
     async def close(self) -> None:
-        """Stop following the server. Panes go on."""
+        """Disconnect from the server. The panes keep running."""
         ...
 
     async def open_pane(self, spec: PaneSpec) -> Pane:
-        """Return the live pane of the instance, made from `spec` if there is none; a dead one gives way."""
+        """Return the live pane of the instance; without one, open it from `spec`, in place of a dead one."""
         ...
 
     async def find_pane(self, instance: str) -> PaneState | None:
-        """The pane of an instance, dead or alive, or None."""
+        """Return the pane of an instance, dead or alive; None when it has none."""
         ...
 
     async def list_panes(self) -> list[PaneState]:
-        """Every instance's pane, in the order of their windows."""
+        """Return the panes of all instances, in the order of their windows."""
         ...
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """What the panes show, by pane id; those that are gone are left out.
+        """Return what the panes show, by pane id; panes that no longer exist are left out.
 
         Args:
             pane_ids: The panes wanted.
@@ -132,17 +132,17 @@ class Terminal(Protocol):
         ...
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """Ids of panes that wrote something since the last batch. Latest-wins: batches merge, at most 10 a second."""
+        """Yield sets of ids of panes with new output. Latest-wins: sets are merged, at most 10 a second are yielded."""
         ...
 
     def exits(self) -> AsyncGenerator[PaneExit, None]:
-        """Each end of a pane's first process, once. Must-deliver: what ends before the first call is kept for it."""
+        """Yield each end of a pane's first process once. Must-deliver: ends before the first call are kept for it."""
         ...
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
-        """Type a prompt of any size exactly, as one paste, and submit it with Enter (PANE-4).
+        """Type a prompt of any size as one paste and submit it with Enter; return what happened to it (PANE-4).
 
-        Control characters but tab and newline are dropped first. Calls on one pane wait for each other.
+        Control characters except tab and newline are removed first. Calls for the same pane run one after the other.
         """
         ...
 
@@ -155,24 +155,24 @@ class Terminal(Protocol):
         ...
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
-        """End every process the instance started, then its window (PANE-8). Does nothing when there is none.
+        """End every process that the instance started, then close its window (PANE-8). Without a pane, do nothing.
 
         Args:
             instance: Instance id.
-            grace_s: Seconds between the polite signal and the other one.
+            grace_s: Seconds between SIGTERM and SIGKILL.
         """
         ...
 
     async def stop_server(self) -> None:
-        """Close every pane as `close_pane` does, then end the server; returns when it is gone."""
+        """Close every pane as `close_pane` does, then stop the server; return when it has ended."""
         ...
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """The command that shows a person the instance's pane until they detach (PANE-2).
+        """Return the command that shows a person the instance's pane until they detach (PANE-2).
 
         Args:
             instance: Instance id.
-            read_only: Keys of the person do not reach the program.
-            environ: The environment that the command will run in; tells whether it runs inside another tmux.
+            read_only: The person's keys do not reach the program.
+            environ: The environment that the command will run in; it shows whether that is inside another tmux.
         """
         ...

@@ -1,4 +1,4 @@
-"""What changes in the files of worktrees, and which worktrees there are (HUB-10)."""
+"""A watch on the files of worktrees, and the list of worktrees that there are (HUB-10)."""
 
 from __future__ import annotations
 
@@ -12,60 +12,60 @@ ChangeType = Literal["created", "modified", "deleted", "moved"]
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One file that is different now."""
+    """One file that has changed."""
 
     path: str
     """Relative to its worktree, with `/`."""
     change_type: ChangeType
     worktree: str
-    """The name the worktree was added under."""
+    """The name under which the worktree was added."""
     oid: str | None = None
-    """The blob id of its bytes, unfiltered; None when it is gone or too large."""
+    """The blob id of its bytes, without git's filters; None when the file is gone or too large."""
     changed_ns: int = 0
-    """When it was changed, as the file system says, in nanoseconds since the epoch; 0 when that is not known."""
+    """The time of the change according to the file system, in nanoseconds since the epoch; 0 when not known."""
 
 
 class Checkout(NamedTuple):
-    """A worktree whose folder exists and whose making git has finished."""
+    """A worktree whose folder exists and that git has finished creating."""
 
     folder: Path
     inode: int
-    """Another one means that the folder was made anew."""
+    """The folder's inode number; a different one means that the folder was deleted and created again."""
 
 
 FindCheckouts = Callable[[], Sequence[Checkout]]
-"""The worktrees of one repository that are there and complete. Blocks; raises `GitError` or `GitUnavailable`."""
+"""Returns the complete worktrees of one repository. Blocks; raises `GitError` or `GitUnavailable`."""
 
 
 class TreeWatch(Protocol):
-    """Tells what changed in the worktrees it was given; ignored files and repeated events are left out."""
+    """Reports file changes in the worktrees that were added; ignored files and repeated events are left out."""
 
     @property
     def names(self) -> frozenset[str]:
-        """The worktrees that are watched."""
+        """The names of the worktrees that are watched."""
         ...
 
     async def add(self, name: str, root: Path) -> None:
-        """Watch the worktree at `root` under `name`, from its state as it is now.
+        """Watch the worktree at `root` under `name`; changes are reported relative to its present state.
 
         Raises:
-            GitError: It is no worktree.
+            GitError: `root` is not a worktree.
             GitUnavailable: git is missing or does not answer.
         """
         ...
 
     async def remove(self, name: str) -> None:
-        """Stop to watch a worktree; one that is not watched is no error."""
+        """Stop watching a worktree; does nothing if it is not watched."""
         ...
 
     async def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching all worktrees."""
         ...
 
     async def made_by_git(self, name: str, changes: Iterable[FileChange]) -> frozenset[str]:
-        """The paths of those changes in a worktree that git itself made; none where git cannot say."""
+        """Return the paths of those changes that git itself made, for example by a checkout; empty if git fails."""
         ...
 
     def changes(self) -> AsyncIterator[list[FileChange]]:
-        """Changes as they come, for ever; each item holds at least one, and all are of one worktree."""
+        """Yield changes as they occur, without end; each list is not empty and concerns one worktree."""
         ...

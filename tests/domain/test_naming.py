@@ -58,7 +58,7 @@ def test_who_one_is_has_a_plain_name(field: str, text: str) -> None:
 
 @pytest.mark.parametrize("text", [*RESERVED_IDS, *GIVEN_IDS, "NATIVE-w01", "UI-team"])
 def test_an_id_that_means_something_else_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"reserved|form of the ids|reads as"):
+    with pytest.raises(UsageError, match=r"reserved|form of the ids|looks like"):
         register(instance_id=text)
 
 

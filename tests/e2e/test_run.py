@@ -234,6 +234,6 @@ def test_code_that_breaks_the_tests_fails_qa_and_commits_nothing(
     assert "refs/aegis/runs/run1/search" in kept
     base, merged = re.findall(r"git diff (\w+) (\S+) shows it", report["error"]["hint"])[0]
     shown = workspace.git("diff", "--name-only", base, merged)
-    assert f"git merge --squash {merged} takes it over" in report["error"]["hint"]
+    assert f"git merge --squash {merged} brings it into your branch" in report["error"]["hint"]
     workspace.git("merge", "--squash", merged)
     assert shown and workspace.git("diff", "--cached", "--name-only") == shown

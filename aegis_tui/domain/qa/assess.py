@@ -1,4 +1,4 @@
-"""What one command gave on one tree: one of the four words, with counts and identities (FLOW-7). Pure."""
+"""Assess how one QA command ended on one tree: a status, with counts and names of tests (FLOW-7). Does no IO."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from aegis_tui.domain.qa.trouble import OWN_COMMAND, find_trouble, guess_trouble
 SHOWN = 4
 
 _GAP = re.compile(r"^\[\d+ bytes left out\]$", re.M)
-_CUT = "its output is too long: its tests are not compared one by one"
+_CUT = "its output is too long, so its tests are not compared one by one"
 
 
 def ask(command: str, place: Place) -> Asked:
-    """How to run a command so that its tools leave results that can be read; its meaning stays the same."""
+    """Return how to run a command so that its test tools write machine-readable results; it still does the same."""
     environment: dict[str, str] = {}
     asked = Asked(command)
     for reader in READERS:
@@ -31,7 +31,7 @@ def ask(command: str, place: Place) -> Asked:
 
 
 def tools_of(command: str, place: Place | None = None) -> tuple[QaReader, ...]:
-    """The tools that the text of a command, or the package script that it runs, starts."""
+    """Return the readers of the test tools that a command starts, by its text or by the package script it runs."""
     programs: Sequence[Words] = programs_of(command)
     script = script_of(command)
     if script is not None and place is not None:
@@ -40,12 +40,12 @@ def tools_of(command: str, place: Place | None = None) -> tuple[QaReader, ...]:
 
 
 def assess(command: str, outcome: Outcome, *, tools: Sequence[QaReader] = ()) -> CheckResult:
-    """Read how a command ended.
+    """Determine the result of a command: status, counts and names of tests, and why it did not run or ran no test.
 
     Args:
-        command: As the person wrote it.
-        outcome: How it ended, what it printed and the files it left.
-        tools: The test tools that it is known to start; others are recognised by their output.
+        command: The command as the person wrote it.
+        outcome: How it ended, what it printed, and the result files that it left.
+        tools: Readers of the test tools that it is known to start; without one, any tool is recognised by its output.
     """
     if trouble := find_trouble(command, outcome):
         return _result(outcome, "not_run", reason=trouble.reason, remedy=trouble.remedy)
@@ -95,7 +95,7 @@ _EMPTY_HINT = f"check where the command looks for tests, {OWN_COMMAND}"
 
 
 def _stop(command: str, outcome: Outcome) -> str:
-    """Why the last program of a command gave up, by its exit code; empty where that is not known."""
+    """Return why the last program of a command stopped early, by its exit code; empty when that is not known."""
     programs = programs_of(command)
     return exit_reason(programs[-1], outcome.exit_code) if programs else ""
 
@@ -115,7 +115,7 @@ def _remedy(reading: Reading, text: str) -> str:
 
 
 def _combined(readings: Sequence[Reading]) -> Reading | None:
-    """Several tools in one command as one; counts are unknown as soon as one of them is."""
+    """Combine the readings of several tools of one command; a count is unknown if any tool's is."""
     if len(readings) < 2:
         return readings[0] if readings else None
     counted = [item for item in readings if item.executed is not None]

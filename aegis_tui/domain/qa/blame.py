@@ -1,4 +1,4 @@
-"""Whose change a failure speaks of (FLOW-7). Pure."""
+"""Find the pieces that a QA failure is about (FLOW-7). Does no IO."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.scope.partition import PartitionTable
 
 MOST_CHARACTERS = 512 * 1024
-"""Of the end of each output: failures are told last, and one search holds the interpreter as long as it takes."""
+"""How much of the end of each output is searched: failures are printed last, and a search blocks the interpreter."""
 
 _PATH = re.compile(r"(?<![\w./+@-])[\w./+@-]+\.[A-Za-z]{1,5}\b")
 
 
 def blame(table: PartitionTable, outputs: Sequence[str], changed: Mapping[str, Collection[str]]) -> list[str]:
-    """The pieces whose change a failure speaks of, most often named first; empty when the output names nobody's.
+    """Return the pieces whose files the outputs name, most often named first; empty when they name no such file.
 
     Args:
-        table: The partitions as they stand now, by piece name: a person may have moved a path since the design.
+        table: The present partitions by piece name; a person may have changed them since the design.
         outputs: What the failing commands printed.
         changed: Piece name -> paths that it changes.
     """

@@ -1,4 +1,4 @@
-"""One check of QA as it is logged and reported: the four words, and what opens the gate (contract 4, FLOW-7)."""
+"""QA checks as they are logged and reported: their status, and whether they keep the gate open (contract 4, FLOW-7)."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.model import FrozenModel
 
 Status = Literal["passed", "failed", "not_run", "empty"]
-"""`not_run`: it could not run, or not to its end. `empty`: a test tool that executed no test."""
+"""`not_run`: the command could not run, or not to its end. `empty`: its test tool executed no test."""
 
 
 class CheckResult(FrozenModel):
-    """What one command gave on one tree."""
+    """The result of one command on one tree."""
 
     status: Status
     executed: int | None = None
-    """Tests that ran; None where the output tells no number."""
+    """How many tests ran; None when the output gives no number."""
     passed: int | None = None
     failed: int | None = None
     failures: tuple[str, ...] = ()
-    """Identities of what failed; a name that failed twice is in it twice."""
+    """Names of the tests that failed; one that failed twice is listed twice."""
     unloaded: tuple[str, ...] = ()
     """Modules, files or crates that could not be imported, collected or compiled."""
     tests: tuple[str, ...] | None = None
-    """Identities of the tests that ran, sorted; None where the tool names failures only."""
+    """Names of the tests that ran, sorted; None when the tool names only failures."""
     reason: str = ""
-    """Why it did not run, or executed nothing."""
+    """Why it did not run, or executed no test."""
     remedy: str = ""
-    """The command or step that would mend that."""
+    """The command or step that would help."""
     note: str = ""
-    """What else a person should know of it."""
+    """A further remark for the person."""
     is_cut: bool = False
-    """True when its tests were read from an output whose middle was left out: names and numbers are not whole."""
+    """True when its tests were read from an output without its middle, so that names and counts are incomplete."""
     exit_code: int | None = None
-    """How it ended; None when it was killed, or was noted by an older version."""
+    """Its exit code; None when it was ended early, or when an older version recorded the result."""
     duration_s: float = 0.0
 
 
 class BaseCheck(FrozenModel):
-    """What the same command gave on the base."""
+    """The result of the same command on the base, without names."""
 
     status: Status
     executed: int | None = None
@@ -50,48 +50,48 @@ class BaseCheck(FrozenModel):
 
 
 class QaCheck(FrozenModel):
-    """One command of QA, on the merged tree, read as a difference against the base (FLOW-7)."""
+    """The result of one QA command on the merged tree, compared with the base (FLOW-7)."""
 
     check: str
     """Its number, from 1, and the program: `1 pytest`."""
     command: str
     status: Status
     ok: bool
-    """True when it leaves the gate open."""
+    """True when it does not close the gate."""
     executed: int | None = None
     passed: int | None = None
     failed: int | None = None
     new_failures: tuple[str, ...] = ()
     reason: str | None = None
-    """Why it shuts the gate."""
+    """Why it closes the gate."""
     remedy: str = ""
-    """The command that would mend it."""
+    """The command or step that would help."""
     note: str = ""
-    """What else a person should know of it."""
+    """A further remark for the person."""
     is_acceptable: bool = False
-    """True when only the base stands in the way, so that a person may accept it."""
+    """True when it fails only because the base cannot be compared, which a person may accept."""
     accepted_by: str | None = None
     base: BaseCheck | None = None
     duration_s: float = 0.0
     output_tail: str = ""
-    """The end of what it printed, when it shuts the gate."""
+    """The end of its output, if it closes the gate."""
 
 
 def accept(check: QaCheck, by: str) -> QaCheck:
-    """The same check once a person has accepted that its base cannot be compared; others stay as they are."""
+    """Return the check marked as accepted by `by`, if it is acceptable; any other check is returned unchanged."""
     if not check.is_acceptable:
         return check
     return check.model_copy(update={"ok": True, "is_acceptable": False, "accepted_by": by})
 
 
 def waits_for_person(checks: Sequence[QaCheck]) -> bool:
-    """True when only bases that cannot be compared shut the gate: a person may accept them."""
+    """Return whether the gate is closed only by checks that a person may accept."""
     failing = [check for check in checks if not check.ok]
     return bool(failing) and all(check.is_acceptable for check in failing)
 
 
 def why(check: QaCheck) -> str:
-    """Why a check shuts the gate, in words; never empty."""
+    """Return why a check closes the gate, in words; never empty."""
     if check.reason:
         return check.reason
     if check.new_failures:

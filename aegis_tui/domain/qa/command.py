@@ -1,4 +1,4 @@
-"""What a QA command starts, as far as its text tells: the programs behind wrappers and assignments. Pure."""
+"""Find the programs that a QA command starts, from its text: without wrappers and variable assignments. Does no IO."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 Words = tuple[str, ...]
-"""A program and its arguments, without variables before it and without wrappers such as `npx` or `uv run`."""
+"""A program and its arguments, without variables in front and without wrappers such as `npx` or `uv run`."""
 
 _SPECIAL = re.compile(r"[;&|<>()$`\\*?~#\n{}\[\]!]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
@@ -18,20 +18,20 @@ _EXEC = frozenset({"exec", "dlx", "x"})
 _RUNNERS = dict.fromkeys(("uv", "poetry", "pipenv", "hatch", "pdm", "rye", "coverage"), _RUN) | dict.fromkeys(
     ("pnpm", "yarn", "npm", "bun"), _EXEC
 )
-"""Programs that start another -> the verbs with which they do; `npm run` and `pnpm run` run scripts instead."""
+"""Programs that start another program -> the verbs that do so; `npm run` and `pnpm run` run scripts instead."""
 _ELSEWHERE = re.compile(r"--?(?:r|recursive|ws?|workspaces?|F|filter|C|dir|prefix|cwd)(?:=.*)?$")
-"""Options of package managers with which they run the script of another folder, or of several."""
+"""Options with which package managers run the script of another folder, or of several."""
 
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 
 
 def is_simple(command: str) -> bool:
-    """True for one program with plain arguments: what is added at its end reaches that program."""
+    """Return whether the command is one program with plain arguments, so that arguments can be added at its end."""
     return not _SPECIAL.search(command) and len(programs_of(command)) == 1
 
 
 def programs_of(command: str) -> tuple[Words, ...]:
-    """The programs that a shell command starts, in order; empty when its text is not understood."""
+    """Return the programs that a shell command starts, in order; empty when the text cannot be parsed."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|()\n")
     lexer.whitespace, lexer.whitespace_split = " \t\r", True
     try:
@@ -64,7 +64,7 @@ def _unwrapped(words: list[str]) -> Words:
 
 
 def _inside(words: list[str]) -> list[str] | None:
-    """What a wrapper starts; None when the first word is no wrapper."""
+    """Return the command that a wrapper starts; None when the first word is not a wrapper."""
     if not words:
         return None
     name, rest = words[0].rsplit("/", 1)[-1], words[1:]
@@ -86,9 +86,9 @@ def _without_options(words: list[str]) -> list[str]:
 
 
 def script_of(command: str) -> str | None:
-    """The name of the package script that a command runs (`npm test`, `pnpm run unit`); None when it runs none.
+    """Return the name of the package script that a command runs (`npm test`, `pnpm run unit`); None when it runs none.
 
-    `bun test` is a test tool of its own, and a script of another folder is not in this package.json.
+    `bun test` runs bun's own test tool, not a script; a script of another folder is not in this package.json.
     """
     programs = programs_of(command)
     if len(programs) != 1 or programs[0][0] not in ("npm", "pnpm", "yarn", "bun"):
@@ -105,7 +105,7 @@ def script_of(command: str) -> str | None:
 
 
 def program_name(command: str) -> str:
-    """A short name for a check: the first program that is no shell builtin, else the first word."""
+    """Return a short name for a check: its first program apart from `cd`, `export` and so on, else its first word."""
     programs = programs_of(command)
     chosen = next((words for words in programs if words[0] not in ("cd", "export", "set", "true", ":")), None)
     words = chosen or (programs[0] if programs else tuple(command.split()[:1]))

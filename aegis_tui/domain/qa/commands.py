@@ -1,4 +1,4 @@
-"""The commands of QA; `domain/command.py` has them in its unions."""
+"""The commands of QA; the unions in `domain/command.py` include them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from aegis_tui.domain.qa.check import QaCheck
 
 
 class QaAccept(CommandData):
-    """Take the failures of the base, where they cannot be compared, as they are."""
+    """Accept failures of the base that cannot be compared, as a person."""
 
     type: Literal["qa:accept"] = "qa:accept"
     run: str | None = None
 
 
 class QaMarkBaseChecked(CommandData):
-    """What QA gave on the base, judged as if it were the result."""
+    """Report the result of QA on the base, judged as FINAL-QA would judge it."""
 
     type: Literal["qa:mark-base-checked"] = "qa:mark-base-checked"
     run: str
@@ -25,7 +25,7 @@ class QaMarkBaseChecked(CommandData):
 
 
 class QaMarkFinished(CommandData):
-    """What QA gave on the merged tree."""
+    """Report the result of QA on the merged tree."""
 
     type: Literal["qa:mark-finished"] = "qa:mark-finished"
     run: str

@@ -1,8 +1,8 @@
-"""Where the files of an editable install lead, and the same files led to another tree. Pure functions over text.
+"""Read the paths in the files of a Python editable install, and rewrite them to another tree. Functions over text.
 
-Installers write the place of the sources in several forms: a `.pth` file with folders (setuptools, poetry, hatch, pdm,
+Installers write the path of the sources in several forms: a `.pth` file with folders (setuptools, poetry, hatch, pdm,
 flit, uv), a `.pth` file that imports a finder whose module holds a table of paths (setuptools), an `.egg-link` file
-(setuptools before 64), a start line of a script. All hold absolute paths as text.
+(setuptools before 64), or the first line of a script. All hold absolute paths as text.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable
 
 Translate = Callable[[str], str | None]
-"""An absolute path -> the path to use instead; None where it stays as it is."""
+"""Takes an absolute path and returns the path to use instead; None to leave it unchanged."""
 
 _QUOTED = re.compile(r"""(?P<quote>['"])(?P<path>/[^'"\n]*)(?P=quote)""")
 _CODE = ("import ", "import\t")
 
 
 def pth_folders(text: str) -> list[str]:
-    """The folders that a `.pth` or `.egg-link` file adds, as written; lines of code and comments are left out.
+    """Return the folders that a `.pth` or `.egg-link` file adds, as written; code and comments are left out.
 
     Source: the Python documentation of `site`.
     """
@@ -27,12 +27,12 @@ def pth_folders(text: str) -> list[str]:
 
 
 def quoted_paths(text: str) -> list[str]:
-    """Every absolute path that stands between quotation marks: the table of a finder, a `sys.path.insert`."""
+    """Return every absolute path between quotation marks, as in the table of a finder or in `sys.path.insert`."""
     return [match["path"] for match in _QUOTED.finditer(text)]
 
 
 def translate_pth(text: str, translate: Translate) -> str:
-    """The same `.pth` or `.egg-link` file with its folders, also those in lines of code, translated."""
+    """Return the text of a `.pth` or `.egg-link` file with its folders translated, also those in lines of code."""
     lines = []
     for line in text.splitlines():
         kept = line.strip()
@@ -41,7 +41,7 @@ def translate_pth(text: str, translate: Translate) -> str:
 
 
 def translate_quoted(text: str, translate: Translate) -> str:
-    """The same text with the absolute paths between quotation marks translated."""
+    """Return the text with the absolute paths between quotation marks translated."""
 
     def replaced(match: re.Match[str]) -> str:
         instead = translate(match["path"])
@@ -51,5 +51,5 @@ def translate_quoted(text: str, translate: Translate) -> str:
 
 
 def replace_folder(text: str, old: str, new: str) -> str:
-    """The same text with a folder and what lies in it named by a new place; `/a/bc` is not in `/a/b`."""
+    """Replace a folder in all paths of a text, also in paths below it; `/a/bc` is not below `/a/b`."""
     return re.sub(rf"{re.escape(old)}(?![\w.-])", lambda _: new, text)

@@ -1,4 +1,4 @@
-"""The events of QA; `domain/run/events.py` has them in its union."""
+"""The events of QA; the union in `domain/run/events.py` includes them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from aegis_tui.domain.qa.check import QaCheck
 
 
 class QaBaseChecked(EventData):
-    """QA ran on the base while the workers work: told where a tree like it would find the gate shut (FLOW-7).
+    """QA of the base, run before FINAL-QA, showed that a result like the base would find the gate closed (FLOW-7).
 
-    Told again only where that has changed; then `ok` says that the base is no hindrance any more.
+    A later event follows only when this changes; `ok` then says that the base would no longer close the gate.
     """
 
     type: Literal["qa:base-checked"] = "qa:base-checked"
@@ -20,15 +20,15 @@ class QaBaseChecked(EventData):
     """The commit that the run started from."""
     ok: bool
     checks: tuple[QaCheck, ...]
-    """As FINAL-QA would judge the base itself."""
+    """The checks of the base, judged as FINAL-QA would judge them."""
     reason: str = ""
-    """Which checks would shut the gate and why, in words; empty when `ok`."""
+    """Which checks would close the gate and why, in words; empty when `ok`."""
     command: str = ""
-    """What accepts it, or would mend it."""
+    """The command that accepts the base, or else what would help."""
 
 
 class QaFinished(EventData):
-    """QA ran its commands on the composed tree; each is compared with the base, and only all of them open the gate."""
+    """QA ran its commands on the merged tree. Each is compared with the base; the gate opens only if all are `ok`."""
 
     type: Literal["qa:finished"] = "qa:finished"
     run: str
@@ -42,7 +42,7 @@ class QaFinished(EventData):
 
 
 class QaAccepted(EventData):
-    """A person takes the failures of the base, which cannot be compared, as they are."""
+    """A person accepted failures of the base that cannot be compared."""
 
     type: Literal["qa:accepted"] = "qa:accepted"
     run: str

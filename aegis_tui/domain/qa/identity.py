@@ -1,4 +1,4 @@
-"""Which tests of the base do not run any more; one may have moved or have other parameters now (FLOW-7). Pure."""
+"""Find the tests of the base that no longer run, apart from moved and re-parametrised ones (FLOW-7). Does no IO."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _DIGITS = re.compile(r"\d+")
 
 
 def lost_tests(base: Collection[str], now: Collection[str], changed: Collection[str] | None = None) -> list[str]:
-    """The tests of the base that nothing stands for now, sorted.
+    """Return the tests of the base that did not run on the result and that no new test replaces, sorted.
 
-    A test is still there when as many tests of its function run as before, whatever their parameters; when a test of
-    the same name runs in another file or class instead, it has moved. Any other new test stands for none.
+    A new test replaces one of the same function with other parameters, or a moved one: a test of the same name in
+    another file or class. Each new test replaces at most one.
 
     Args:
-        base: Identities on the base.
-        now: Identities on the result.
-        changed: Files that the result changes: a test moves out of no other. None: that is not known.
+        base: Names of the tests that ran on the base.
+        now: Names of the tests that ran on the result.
+        changed: Files that the result changes; only tests in them can have moved. None when that is not known.
     """
     gone, fresh = sorted(set(base) - set(now)), sorted(set(now) - set(base))
     gone, fresh = _unmatched(gone, fresh, _function)
@@ -30,7 +30,7 @@ def lost_tests(base: Collection[str], now: Collection[str], changed: Collection[
 
 
 def _unmatched(gone: list[str], fresh: list[str], key: Callable[[str], str]) -> tuple[list[str], list[str]]:
-    """What is left of both when each new test has taken the place of one that went and has the same key."""
+    """Pair each missing test with a new test of the same key; return the missing and the new tests without a pair."""
     places: dict[str, list[str]] = {}
     for test in reversed(fresh):
         places.setdefault(key(test), []).append(test)
@@ -51,7 +51,7 @@ def _may_have_moved(test: str, changed: Collection[str] | None) -> bool:
 
 
 def _function(test: str) -> str:
-    """A test without its parameters; in names that are sentences, as those of JavaScript, numbers are parameters."""
+    """Return a test's name without parameters; in names that are sentences (JavaScript), numbers are parameters."""
     if _UNITTEST.fullmatch(test):
         return test
     path, separator, name = test.partition("::") if "::" in test else ("", "", test)
@@ -60,7 +60,7 @@ def _function(test: str) -> str:
 
 
 def _name(test: str) -> str:
-    """The name of the function alone, or the whole sentence."""
+    """Return only the name of a test's function, or the whole name if it is a sentence."""
     if found := _UNITTEST.fullmatch(test):
         return found[1]
     last = _function(test).rpartition("::")[2]

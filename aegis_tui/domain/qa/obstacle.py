@@ -1,4 +1,4 @@
-"""Why a check could not run, as facts from outside: the verdict takes them as they are (FLOW-7)."""
+"""Obstacles: facts from outside that explain why a check could not run; the verdict does not question them (FLOW-7)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ObstacleKind = Literal[
     "timed_out",
     "environment",
 ]
-"""`wrong_tree`: an installation or a link leads to another checkout. `environment`: anything else about the place."""
+"""`wrong_tree`: an installation or a link leads to another checkout. `environment`: any other outside problem."""
 
 
 class Obstacle(FrozenModel):
-    """One reason why a check could not run, or why what it printed is not about the tree under test.
+    """One reason why a check could not run, or why its output is not about the tree under test.
 
-    A check with an obstacle is `not_run`, whatever its exit code: the gate stays shut.
+    A check with an obstacle is `not_run`, whatever its exit code, so that the gate stays closed.
     """
 
     kind: ObstacleKind

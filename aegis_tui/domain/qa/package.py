@@ -1,15 +1,15 @@
-"""What a package.json says about its scripts. Pure, and total: a broken file has no scripts."""
+"""Read the scripts of a package.json. Does no IO and never raises: an invalid file has no scripts."""
 
 from __future__ import annotations
 
 import json
 
 PLACEHOLDER = "no test specified"
-"""What npm writes into a package that has no tests."""
+"""The text in the test script that npm writes into a package without tests."""
 
 
 def scripts_of(text: str) -> dict[str, str]:
-    """Name -> command of each script."""
+    """Return the scripts in the text of a package.json, name -> command; empty when the text is invalid."""
     try:
         plain = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Rules about QA: what a verdict leads to, and what a person may accept (FLOW-2, FLOW-7)."""
+"""Rules for QA: what a result leads to, and what a person may accept (FLOW-2, FLOW-7)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from aegis_tui.errors import Refused, UsageError
 
 GATE = "qa_passed"
 ACCEPT_COMMAND = "aegis-tui qa --accept-base-failures"
-NOTHING_TO_ACCEPT = "a run takes its base as it is from the start by: aegis-tui run GOAL --accept-base-failures"
+NOTHING_TO_ACCEPT = "to accept them when a run starts: aegis-tui run GOAL --accept-base-failures"
 
 
 def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: Actor, request_id: str) -> Decision:
-    """QA on the merged tree: pass, wait for a person, or back to the workers whose change it is."""
+    """Record QA of the merged tree: open the gate, wait for a person, send pieces back to workers, or end the run."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.FINAL_QA or run.qa is not None:
         return Decision()
@@ -42,7 +42,7 @@ def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: A
 
 
 def base_checked(workspace: Workspace, command: commands.QaMarkBaseChecked, actor: Actor, request_id: str) -> Decision:
-    """QA on the base, before FINAL-QA: told where the gate would be shut by it, so that a person can act in time."""
+    """Record QA of the base, run before FINAL-QA, if it would close the gate, so that a person can act in time."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.qa is not None:
         return Decision()
@@ -65,7 +65,7 @@ def base_checked(workspace: Workspace, command: commands.QaMarkBaseChecked, acto
 
 
 def accepted_by(run: Run) -> str | None:
-    """Who took the base as it is, when the run was started or since."""
+    """Return who accepted the base's failures, at the start of the run or later; None when nobody did."""
     return run.qa_accepted_by or (PERSON if run.options.accept_base_failures else None)
 
 
@@ -82,7 +82,7 @@ def _hint(checks: Sequence[QaCheck]) -> str:
 
 
 def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Sequence[str]) -> list[Draft]:
-    """What follows from a gate that stays shut."""
+    """Return the events that follow from QA that closes the gate."""
     failing = [check for check in checks if not check.ok]
     reason, hint = _reason(checks) or "there is no QA command", _hint(checks)
     if run.options.attended and waits_for_person(checks):
@@ -90,22 +90,22 @@ def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Seq
     if any(_fails_without_change(check) for check in failing):
         return _end(run, f"QA could not run, nor on the base before any work: {reason}", reason, hint)
     if not run.options.attended and any(_stays_shut(check) for check in failing):
-        return _end(run, f"QA cannot tell the result from the base, which fails as well: {reason}", reason, hint)
+        return _end(run, f"QA cannot compare the result with the base, which fails too: {reason}", reason, hint)
     texts = {name: brief.qa_brief(run, name, checks) for name in run.pieces}
     concerned = [name for name in blamed if name in run.pieces]
     return reopen(workspace, run, concerned, gate=GATE, reason=reason, texts=texts, hint=hint)
 
 
 def _fails_without_change(check: QaCheck) -> bool:
-    """True when the base could not run it either: no worker can mend that, so nobody is sent out again for it."""
+    """Return whether the check could not run on the base either; no worker can repair that."""
     idle = ("not_run", "empty")
     return check.status in idle and not check.is_acceptable and check.base is not None and check.base.status in idle
 
 
 def _stays_shut(check: QaCheck) -> bool:
-    """True when it gives what the base gives, which cannot be compared: only a person opens the gate then.
+    """Return whether the check fails as on the base and cannot be compared, so that only a person can open the gate.
 
-    Where the base did not run and this tree did, its failures are there to be mended, so the workers get them.
+    If it ran on this tree but not on the base, workers can repair its failures, so the answer is no.
     """
     stands = check.base is not None and (check.base.status == "failed" or check.status == "not_run")
     return check.is_acceptable and stands
@@ -116,16 +116,16 @@ def _end(run: Run, message: str, reason: str, hint: str) -> list[Draft]:
 
 
 def blocked(run: Run, reason: str, command: str) -> events.GateBlocked:
-    """The event of a QA gate that stays shut."""
+    """Return the event of a QA gate that stays closed."""
     return events.GateBlocked(run=run.run, stage=run.stage, gate=GATE, reason=reason[:2000], command=command[:500])
 
 
 def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, request_id: str) -> Decision:
-    """A person takes the base as it is; QA that waits for that is judged again.
+    """Accept the failures of the base, as a person; if QA waits for that, it is judged again.
 
     Raises:
         UsageError: There is no such run.
-        Refused: The run has ended, or its last QA stays shut for another reason.
+        Refused: The run has ended, the base has no failure that can be accepted, or QA fails for another reason too.
     """
     run = workspace.runs.by_id.get(command.run) if command.run else workspace.runs.current()
     if run is None:
@@ -136,16 +136,14 @@ def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, 
     accepted: Draft = (actor.agent_id, QaAccepted(run=run.run, by=actor.agent_id))
     if run.qa is None and run.base_qa and not any(check.is_acceptable for check in run.base_qa.checks):
         raise Refused(
-            f"the base has nothing that could be accepted: {run.base_qa.reason}",
+            f"no failure of the base can be accepted: {run.base_qa.reason}",
             run.base_qa.command or "aegis-tui qa",
             code="qa.not-acceptable",
         )
     if run.qa is None or run.qa.ok:
         return Decision([] if run.qa_accepted_by else [accepted], {"run": run.run})
     if others := [check.command for check in run.qa.checks if not check.ok and not check.is_acceptable]:
-        raise Refused(
-            f"the base is not all that shuts the gate: {'; '.join(others)}", "aegis-tui qa", code="qa.not-acceptable"
-        )
+        raise Refused(f"other checks close the gate too: {'; '.join(others)}", "aegis-tui qa", code="qa.not-acceptable")
     checks = tuple(accept(check, actor.agent_id) for check in run.qa.checks)
     return Decision([accepted, (HUB, run.qa.model_copy(update={"checks": checks, "ok": True}))], {"run": run.run})
 

@@ -1,4 +1,4 @@
-"""Why a command could not run, by its exit code and its words, and what would mend that. Pure."""
+"""Find out why a command could not run, from its exit code and output, and what would help. Does no IO."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aegis_tui.domain.qa.readers.base import plain
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 TIMED_OUT = 124
-"""How `timeout` of coreutils ends."""
+"""The exit code of `timeout` (coreutils) when the time is up."""
 
 LAST_LINES = 3
 
@@ -38,7 +38,7 @@ _NO_FOLDER = re.compile(
 )
 _NO_MODULE = re.compile(r"^\S*python[\d.]*: No module named '?([\w.]+)'?", re.M)
 _OWN_PYTHON = re.compile(r"^\S*/(\.?v?env/bin/python[\d.]*): No module named", re.M)
-"""Python of a virtual environment at the usual place of a repository."""
+"""The Python of a virtual environment at one of the usual paths in a repository."""
 
 _NO_NODE_MODULE = re.compile(r"^Error: Cannot find module '([^'\n]+)'", re.M)
 _NPM_ABSENT = re.compile(
@@ -64,39 +64,39 @@ _REMEDIES = {
     "ctest": "install CMake (https://cmake.org)",
 }
 _STARTERS = frozenset({"npm", "pnpm", "yarn", "bun", "make", "just", "task"})
-"""Programs that run a command of the project for another."""
+"""Programs that run commands which the project defines."""
 
 _FROM_NPM = frozenset({"jest", "vitest", "mocha", "tsc", "eslint", "ava", "tap", "karma", "playwright", "cypress"})
 OWN_COMMAND = "or name another command in the design: qa: {commands: [...]}"
 
 
 def find_trouble(command: str, outcome: Outcome) -> Obstacle | None:
-    """Why the command certainly did not run to its end, by how it ended; None when it may have."""
+    """Return why the command certainly did not run to its end, by how it ended; None when it may have."""
     if outcome.obstacles:
         return outcome.obstacles[0]
     text = plain(outcome.output)
     if outcome.exit_code is None:
         last = last_lines(text)
         said = f"; its last lines: {last}" if last else "; it printed nothing"
-        remedy = "give it longer: qa.timeout_s in the configuration, or qa: {timeout_s: ...} in the design"
+        remedy = "give it a longer time: qa.timeout_s in the configuration, or qa: {timeout_s: ...} in the design"
         return Obstacle(kind="timed_out", reason=f"it was ended after {outcome.timeout_s:.0f} s{said}", remedy=remedy)
     if outcome.exit_code == TIMED_OUT or re.search(rf"{_MAKE_ERROR} {TIMED_OUT}$", text, re.M):
-        reason = f"a time limit of its own ended it; its last lines: {last_lines(text) or 'none'}"
-        return Obstacle(kind="timed_out", reason=reason, remedy="give it longer where the command sets that limit")
+        reason = f"its own time limit ended it; its last lines: {last_lines(text) or 'none'}"
+        return Obstacle(kind="timed_out", reason=reason, remedy="set a longer time limit in the command")
     if outcome.exit_code in (NOT_FOUND, NOT_EXECUTABLE):
         return _absent(command, outcome.exit_code, text)
     return _killed(outcome.exit_code, text)
 
 
 def guess_trouble(command: str, outcome: Outcome) -> Obstacle | None:
-    """Why a command that failed without a result of any test did not run, by its words; None when they say nothing."""
+    """Return why a command that failed without any test result did not run, by its output; None when it is unclear."""
     if not outcome.exit_code:
         return None
     text = plain(outcome.output)
     if text.startswith("bwrap: "):
         return Obstacle(kind="environment", reason=f"the sandbox did not start: {last_lines(text)}")
     if folder := _last(_NO_FOLDER, text):
-        remedy = f"mend the path, {OWN_COMMAND}"
+        remedy = f"correct the path, {OWN_COMMAND}"
         return Obstacle(kind="environment", reason=f"the tree has no folder {folder}", remedy=remedy)
     programs = {words[0] for words in programs_of(command)}
     if programs & _STARTERS and (found := _first(_ABSENT, text)):
@@ -129,14 +129,20 @@ def _last(pattern: re.Pattern[str], text: str) -> str:
 
 
 def no_script(name: str) -> Obstacle:
-    """A package script that is not there."""
+    """Return the obstacle of a package script that does not exist."""
     return Obstacle(
         kind="program_missing", reason=f"package.json has no script {name}", remedy=f"add it, {OWN_COMMAND}"
     )
 
 
 def missing(name: str, what: str = "", *, python: str = "python3") -> Obstacle:
-    """A program or module that is not there; a module is installed by the Python that lacks it."""
+    """Return the obstacle of a missing program or module, with the command that installs it.
+
+    Args:
+        name: The program or the module.
+        what: Words before the name, `Python module `; empty for a program.
+        python: The Python that lacks the module and should install it.
+    """
     base = name.rsplit("/", 1)[-1]
     from_npm = base in _FROM_NPM or "node_modules" in name
     pip = f"{python} -m pip install {base}"
@@ -163,18 +169,18 @@ def _killed(exit_code: int, text: str) -> Obstacle | None:
 
 
 def last_lines(text: str) -> str:
-    """The end of what a command printed, on one line."""
+    """Return the last lines of a command's output, shortened and joined to one line."""
     lines = [line.strip()[:120] for line in text.splitlines() if line.strip()]
     return " / ".join(lines[-LAST_LINES:])
 
 
 def is_placeholder(text: str) -> bool:
-    """True when npm's placeholder ran instead of tests."""
+    """Return whether npm's placeholder for tests ran, so that no test did."""
     return f"Error: {PLACEHOLDER}" in text
 
 
 def import_remedy(text: str) -> str:
-    """What would mend an import that found nothing; empty when none is named."""
+    """Return what would repair the missing import that the output names; empty when it names none."""
     if found := _MISSING_IMPORT.search(text):
         name = found[1].partition(".")[0]
         return f"make the module {name} importable for QA: install it, or bring the file back"

@@ -1,6 +1,6 @@
-"""Whether a check opens the gate: its result on the merged tree against that on the base (FLOW-7). Pure.
+"""Decide whether a check keeps the gate open, by comparing its results on merged tree and base (FLOW-7). Does no IO.
 
-The rule is one-sided on purpose. Whatever cannot be shown to be as good as the base shuts the gate.
+The rule is one-sided on purpose: a result that cannot be shown to be as good as the base closes the gate.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from aegis_tui.domain.qa.readers import tool_parts
 from aegis_tui.errors import AegisError
 
 SHOWN = 5
-"""Names in one sentence."""
+"""How many names one sentence lists."""
 
 MAX_NAMES = 200
-"""New failures that are logged by name; the output of the check has them all."""
+"""How many new failures are logged by name; the output of the check has them all."""
 
 
 NO_TEST_SEEN = "no test was seen to run: it passed by its exit code alone"
 
 
 class Verdict(FrozenModel):
-    """What the gate makes of one check."""
+    """How one check is judged."""
 
     ok: bool
     status: Status
@@ -37,7 +37,7 @@ class Verdict(FrozenModel):
     reason: str = ""
     remedy: str = ""
     is_acceptable: bool = False
-    """True when the base alone stands in the way."""
+    """True when it fails only because the base cannot be compared, which a person may accept."""
 
 
 def judge(
@@ -51,14 +51,15 @@ def judge(
     """Compare one command on the merged tree with the base.
 
     Args:
-        command: Stands for a failure that has no name.
-        result: On the merged tree.
-        base: On the base.
-        removes: Globs of files, or ids of tests, that the design takes away on purpose.
-        changed: Files that the result changes; None where that is not known.
+        command: The command; used as the name of a failure that has none.
+        result: Its result on the merged tree.
+        base: Its result on the base.
+        removes: Globs of files, or ids of tests, that the design removes on purpose.
+        changed: Files that the result changes; None when that is not known.
 
     Returns:
-        `ok` only if the command passed, or failed with exactly what the base fails with, and no fewer tests ran.
+        A verdict that is `ok` only if the command passed, or failed with exactly the failures of the base, and no test
+        of the base is missing that the design does not remove.
     """
     if result.status in ("not_run", "empty"):
         return _not_run(result, base, removes)
@@ -73,21 +74,22 @@ def judge(
 
 
 _LOST_HINT = "bring the tests back, or name those that go in the design: qa: {removes: [glob]}"
-_UNNAMED_HINT = (
-    "let the test tool write its results as on the base: its options or its configuration keep it from that now"
-)
-_STOPS_EARLY = "it fails on the base too, and stops there: nothing shows what comes after && gives"
-_CUT = "it fails on the base too, and its output is too long to hold all that fails"
+_UNNAMED_HINT = "let the test tool write its results as on the base; its options or its configuration prevent that now"
+_STOPS_EARLY = "it fails on the base too and stops there, so the result of the parts after && is not known"
+_CUT = "it fails on the base too, and its output is too long to show all failures"
 _QUIET_HINT = "let it print less"
-_PARTS_HINT = "name each part as a command of its own"
+_PARTS_HINT = "make each part a command of its own"
 _ACCEPT_HINT = (
-    "mend the base, or accept it: aegis-tui run GOAL --accept-base-failures; "
-    "while the run goes on: aegis-tui qa --accept-base-failures, or Y in the dashboard"
+    "repair the base, or accept it: aegis-tui run GOAL --accept-base-failures; "
+    "during the run: aegis-tui qa --accept-base-failures, or Y in the dashboard"
 )
 
 
 def _not_run(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> Verdict:
-    """Shut. A person may accept modules that the base cannot load either, if all else ran as on the base."""
+    """Judge a check that did not run or executed no test: it closes the gate.
+
+    A person may accept that modules cannot be loaded if the base cannot load them either and all else ran as there.
+    """
     only_unloaded = bool(result.unloaded) and bool(result.executed) and result.status == "not_run"
     same = only_unloaded and not Counter(result.unloaded) - Counter(base.unloaded)
     fresh = tuple((Counter(result.unloaded) - Counter(base.unloaded)).elements())
@@ -122,13 +124,13 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
     if both_named or both_counted:
         return _as_on_base(command, result, base)
     if base.failures or base.failed:
-        reason = "it fails in another way than on the base, without naming a test"
+        reason = "it fails in another way than on the base, and names no test"
         return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
     return _incomparable(result, "it fails on the base too, and neither names or counts what fails")
 
 
 def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict:
-    """The same failures, which open the gate if they are sure to be all."""
+    """Judge a check with the same failures as on the base: `ok` only if these certainly are all its failures."""
     if result.is_cut or base.is_cut:
         return _incomparable(result, _CUT, f"{_QUIET_HINT}; {_ACCEPT_HINT}")
     if len(tool_parts(command)) > 1:
@@ -137,7 +139,7 @@ def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict
 
 
 def _newly_failed(command: str, result: CheckResult) -> Verdict:
-    """The verdict on a check that passes on the base and fails on the result, whatever it names or counts."""
+    """Judge a check that passes on the base and fails on the result, with or without names of failures."""
     if result.failures:
         reason = _named("new failure", result.failures)
         return Verdict(ok=False, status="failed", new_failures=result.failures, reason=reason)
@@ -164,7 +166,10 @@ def _fresh(result: CheckResult, base: CheckResult) -> tuple[str, ...]:
 
 
 def _ends_otherwise(result: CheckResult, base: CheckResult) -> str:
-    """What to say when an exit code shows a failure that no name does: a second program of the command fails now."""
+    """Return a message when the exit codes differ without a new failure that explains it; empty otherwise.
+
+    Then a second program of the command fails now.
+    """
     if result.exit_code is None or base.exit_code is None or result.exit_code == base.exit_code:
         return ""
     if base.exit_code == 0 or (result.exit_code and Counter(result.failures) == Counter(base.failures)):
@@ -179,13 +184,13 @@ def _rises(result: CheckResult, base: CheckResult) -> bool:
 def _lost(
     result: CheckResult, base: CheckResult, removes: Sequence[str], changed: Collection[str] | None = None
 ) -> str:
-    """What to say when fewer tests ran than on the base and the design does not say so; empty otherwise."""
+    """Return a message when tests of the base did not run and the design does not remove them; empty otherwise."""
     if not base.executed:
         return ""
     if result.executed is None:
-        return f"{counted(base.executed, 'test')} ran on the base; now nothing shows that any did"
+        return f"{counted(base.executed, 'test')} ran on the base; now nothing shows that any test ran"
     if base.tests is not None and result.tests is None:
-        return f"the base names the {counted(base.executed, 'test')} that it ran; now nothing does"
+        return f"the output on the base names the {counted(base.executed, 'test')} that ran; the output now does not"
     if removes and (result.tests is None or base.tests is None):
         return ""
     before, now = base.tests or (), result.tests or ()
@@ -200,7 +205,7 @@ def _lost(
 
 
 def _excused(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> str:
-    """What the report says of tests that went because the design names them."""
+    """Return a note for the report on tests that are missing because the design removes them; empty if none is."""
     if result.tests is None or base.tests is None:
         fewer = (base.executed or 0) - (result.executed or 0)
         return f"{counted(fewer, 'test')} fewer than on the base: the design takes some away" if fewer > 0 else ""
@@ -239,16 +244,16 @@ def compare(
     changed: Collection[str] | None = None,
     tail: str = "",
 ) -> QaCheck:
-    """One check as it is logged.
+    """Judge one check with `judge`, and return it in the form in which it is logged.
 
     Args:
-        number: Its place among the commands, from 1.
-        command: As the person wrote it.
-        result: On the merged tree.
-        base: On the base.
+        number: Its position among the commands, from 1.
+        command: The command as the person wrote it.
+        result: Its result on the merged tree.
+        base: Its result on the base.
         removes: As in `judge`.
         changed: As in `judge`.
-        tail: The end of what it printed on the merged tree; kept when it shuts the gate.
+        tail: The end of its output on the merged tree; kept if the check closes the gate.
     """
     verdict = judge(command, result, base, removes=removes, changed=changed)
     unseen = NO_TEST_SEEN if verdict.ok and result.status == "passed" and result.executed is None else ""

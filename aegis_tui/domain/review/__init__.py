@@ -1,1 +1,1 @@
-"""Reviews: what is asked, what is found, what is judged."""
+"""Reviews: requests, findings and verdicts."""

@@ -10,7 +10,7 @@ from aegis_tui.domain.review.finding import Criterion, Finding
 
 
 class ReviewVerdict(CommandData):
-    """Approve or reject."""
+    """Approve or reject what a review is about, with judged criteria and findings."""
 
     type: Literal["review:verdict"] = "review:verdict"
     review_id: Name

@@ -1,4 +1,4 @@
-"""What can happen to a review (contract 6)."""
+"""The events of reviews (contract 6)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aegis_tui.domain.review.lens import GENERAL
 
 
 class ReviewRequested(EventData):
-    """A piece, or the composition, waits for a verdict."""
+    """A review of a piece, or of the composition, was requested."""
 
     type: Literal["review:requested"] = "review:requested"
     run: str
@@ -24,7 +24,7 @@ class ReviewRequested(EventData):
 
 
 class ReviewInProgress(EventData):
-    """A reviewer has taken it."""
+    """A reviewer has started the review."""
 
     type: Literal["review:in_progress"] = "review:in_progress"
     run: str
@@ -33,7 +33,7 @@ class ReviewInProgress(EventData):
 
 
 class ReviewCompleted(EventData):
-    """The verdict (REV-4)."""
+    """A reviewer gave a verdict (REV-4)."""
 
     type: Literal["review:completed"] = "review:completed"
     run: str

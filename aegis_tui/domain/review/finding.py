@@ -1,4 +1,4 @@
-"""What a review says: findings and judged criteria. Apart from the run's events, which bring the whole design along."""
+"""Findings and judged criteria of a review; in their own module, as `run.events` would import the whole design."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aegis_tui.domain.model import FrozenModel
 
 
 class Finding(FrozenModel):
-    """One review remark or rule violation."""
+    """One remark of a reviewer, or one rule that a piece breaks."""
 
     type: str = "review"
     file: str | None = None
@@ -20,7 +20,7 @@ class Finding(FrozenModel):
 
 
 class Criterion(FrozenModel):
-    """One acceptance criterion, judged (REV-4)."""
+    """One acceptance criterion and how the reviewer judged it (REV-4)."""
 
     id: str
     passed: bool = Field(alias="pass")

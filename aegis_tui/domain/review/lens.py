@@ -1,4 +1,4 @@
-"""A reviewer's lens: what one reviewer of a piece looks for, and whether the piece waits for it (ROLE-9)."""
+"""Review lenses: what one reviewer of a piece looks for, and whether the piece has to pass that review (ROLE-9)."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from aegis_tui.domain.model import FrozenModel
 LENS_NAME = r"^[a-z][a-z0-9-]{0,31}$"
 
 BRIEF_CHARACTERS = 16 * 1024
-"""The most that a checklist may hold: it is part of every brief of its reviewers, and of the log."""
+"""The longest checklist: it is part of every brief of its reviewers, and of the log."""
 
 
 class ReviewLens(FrozenModel):
     """One way of looking at a piece. Each piece is reviewed once through each lens of its run."""
 
     name: str = Field(pattern=LENS_NAME)
-    """The word for it in `--lens`, and the name of its file."""
+    """Its name in `--lens`, and the name of its file."""
     blocking: bool = True
-    """A piece is merged once every blocking lens has approved it; what another one finds is only reported."""
+    """A piece is merged only if the reviews of all blocking lenses approve it; other reviews are only reported."""
     brief: str = Field("", max_length=BRIEF_CHARACTERS)
-    """The checklist that the reviewer is given besides the task."""
+    """The checklist that the reviewer gets besides the task."""
 
 
 GENERAL = ReviewLens(name="general")
@@ -28,5 +28,5 @@ GENERAL = ReviewLens(name="general")
 
 
 def for_lens(name: str | None) -> str:
-    """Words that follow what is reviewed: ` for security`; nothing for the general lens, or where none was kept."""
+    """Return words to put after what is reviewed: ` for security`; empty for the general lens and for None."""
     return "" if name in (None, GENERAL.name) else f" for {name}"

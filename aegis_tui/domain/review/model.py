@@ -1,4 +1,4 @@
-"""A review: what waits for a verdict."""
+"""Reviews as the state of a run holds them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aegis_tui.domain.review.lens import GENERAL
 
 
 class Review(StateModel):
-    """One request for a verdict: one piece, one commit, one lens."""
+    """One review: of one piece (or the composition), at one commit, through one lens."""
 
     review_id: str
     piece: str
@@ -22,9 +22,9 @@ class Review(StateModel):
     attempts: int = 0
     lens: str = GENERAL.name
     criteria: tuple[Criterion, ...] = ()
-    """What a rejection judged, until it goes back to the author together with what the other lenses found."""
+    """The judged criteria of a rejection, kept until the author gets them together with those of the other lenses."""
     findings: tuple[Finding, ...] = ()
-    """As `criteria`."""
+    """The findings of a rejection, kept like `criteria`."""
 
     @property
     def is_decided(self) -> bool:

@@ -1,4 +1,4 @@
-"""Rules about reviews: the verdict, and what a rejection leads to (REV-4, FLOW-10)."""
+"""Rules for verdicts: who may give one, and what an approval or a rejection leads to (REV-4, FLOW-10)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ from aegis_tui.errors import Refused, UsageError
 
 
 def verdict(workspace: Workspace, command: ReviewVerdict, actor: Actor, request_id: str) -> Decision:
-    """Take a reviewer's verdict; an approval with a failed criterion is refused (REV-4)."""
+    """Record a reviewer's verdict (REV-4).
+
+    Raises:
+        UsageError: There is no such review.
+        Refused: The review is another reviewer's or is decided, an approval has a failed criterion, or a rejection has
+            neither a finding nor a failed criterion.
+    """
     run = next((item for item in workspace.runs.by_id.values() if command.review_id in item.reviews), None)
     if run is None:
         raise UsageError(f"there is no review {command.review_id}", "see aegis-tui review")
@@ -79,7 +85,7 @@ def _of_composition(workspace: Workspace, run: Run, done: ReviewCompleted) -> li
 
 
 def _of_piece(workspace: Workspace, run: Run, piece: Piece, done: ReviewCompleted) -> list[Draft]:
-    """Merge the piece or send it back, once every blocking lens has its verdict; nothing before."""
+    """Queue the piece for merging or send it back, once the reviews of all blocking lenses have a verdict."""
     others = [item for item in run.reviews_of(piece) if item.review_id != done.review_id]
     asked = {item.lens for item in others} | {done.lens}
     if not asked.issuperset(lens.name for lens in run.facts.lenses if lens.blocking):
@@ -99,7 +105,7 @@ def _of_piece(workspace: Workspace, run: Run, piece: Piece, done: ReviewComplete
 
 
 def _findings(item: Review | ReviewCompleted) -> list[Finding]:
-    """What a rejection says has to change: its findings, and the criteria that failed."""
+    """Return what has to change after a rejection: its findings, and its failed criteria as findings."""
     failed = [criterion for criterion in item.criteria if not criterion.passed]
     return [*item.findings, *(_as_finding(criterion) for criterion in failed)]
 

@@ -1,7 +1,7 @@
-"""Briefs: the text a hub gives an instance to work on.
+"""Briefs: the texts in which the hub describes a task to an instance.
 
-Pure text from state. What differs between instances comes after what they share, and nothing here names a time: equal
-beginnings stay in the model server's prefix cache (LLM-3).
+They are made from the state alone. What differs between instances comes after what they share, and no text holds a
+time, so that equal beginnings stay in the model server's prefix cache (LLM-3).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aegis_tui.domain.run.events import FOUNDATION
 from aegis_tui.domain.run.model import Run
 
 OUTPUT_LIMIT = 6_000
-"""Characters of a failing command's output that a worker is shown."""
+"""How many characters at the end of a failing command's output a worker gets."""
 
 
 def _globs(globs: Iterable[str]) -> str:
@@ -47,7 +47,7 @@ def _with_note(run: Run, role: str, text: str) -> str:
 
 
 def design_brief(run: Run) -> str:
-    """What the Commander is asked when a goal comes without a design."""
+    """Return the Commander's task when a run has a goal but no design."""
     return _with_note(
         run,
         "commander",
@@ -59,7 +59,13 @@ def design_brief(run: Run) -> str:
 
 
 def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
-    """What a worker is given for its feature, or the Commander for the foundation."""
+    """Return the task of a worker for its feature, or of the Commander for the foundation.
+
+    Args:
+        run: The run.
+        piece: The piece to build.
+        rescue_ref: The ref with the saved work of an earlier instance; None when there is none.
+    """
     design = run.design
     if design is None:
         return run.goal
@@ -86,7 +92,7 @@ def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
 
 
 def scout_brief(run: Run, piece: Piece) -> str:
-    """What a scout is asked beside a worker."""
+    """Return the task of a scout that explores for the worker of a piece."""
     design = run.design
     feature = next((item for item in design.features if item.id == piece.name), None) if design else None
     task = f"{feature.title}\n{feature.brief}\nIt may write {_globs(feature.partition)}." if feature else run.goal
@@ -100,7 +106,7 @@ def scout_brief(run: Run, piece: Piece) -> str:
 
 
 def review_brief(run: Run, review: Review) -> str:
-    """What a reviewer is given: the task it was, and where to look; never the author's own words about it."""
+    """Return the task of a reviewer: the author's task, and where to look; never what the author says about it."""
     piece, lens = review.piece, next((item for item in run.facts.lenses if item.name == review.lens), GENERAL)
     design = run.design
     task = f"Goal: {run.goal}"
@@ -124,7 +130,7 @@ def review_brief(run: Run, review: Review) -> str:
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
-    """Findings as one list, one a line."""
+    """Return the findings as a list, one per line."""
     return "\n".join(
         f"- {item.file or 'general'}{f':{item.line}' if item.line else ''}: {item.msg} ({item.severity})"
         for item in findings
@@ -132,7 +138,13 @@ def findings_text(findings: Sequence[Finding]) -> str:
 
 
 def rejected_brief(piece: str, findings: Sequence[Finding], *, by: str) -> str:
-    """What a worker hears when its hand-in is sent back."""
+    """Return the message to a worker whose submission is sent back.
+
+    Args:
+        piece: The name of the piece.
+        findings: What is wrong with it.
+        by: Who sends it back.
+    """
     return (
         f"Your hand-in of {piece} was sent back by {by}:\n{findings_text(findings)}\n\n"
         "Mend this in your worktree, then report done again."
@@ -140,7 +152,7 @@ def rejected_brief(piece: str, findings: Sequence[Finding], *, by: str) -> str:
 
 
 def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
-    """What a worker hears when its hand-in crosses lines that are already composed."""
+    """Return the message to a worker whose submission conflicts with work that is already merged."""
     branch = f"aegis/{run.run}/integration"
     listed = "\n\n".join(
         f"{item.path} (also changed by {item.a if item.b == piece else item.b}):\n{item.text}".rstrip()
@@ -155,7 +167,7 @@ def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
 
 
 def qa_brief(run: Run, piece: str, checks: Sequence[QaCheck]) -> str:
-    """What a worker hears when QA of the composed tree fails."""
+    """Return the message to a worker when QA of the merged tree fails."""
     parts = [
         f"QA failed on the composed tree, and {piece} is concerned. First take the composed state: "
         f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then mend it inside your "

@@ -11,7 +11,7 @@ from aegis_tui.domain.run.events import RunFacts, RunOptions, Stage
 
 
 class RunStart(CommandData):
-    """Start a goal. The hub fills `run` and `facts` from its own preflight; a client cannot."""
+    """Start a run for a goal. The hub fills in `run` and `facts` from its own preflight; a client cannot."""
 
     type: Literal["run:start"] = "run:start"
     goal: Text
@@ -22,7 +22,7 @@ class RunStart(CommandData):
 
 
 class RunHalt(CommandData):
-    """Start nothing new."""
+    """Halt a run: no new work starts until it is resumed."""
 
     type: Literal["run:halt"] = "run:halt"
     run: Name | None = None
@@ -30,14 +30,14 @@ class RunHalt(CommandData):
 
 
 class RunResume(CommandData):
-    """Go on."""
+    """Resume a halted run."""
 
     type: Literal["run:resume"] = "run:resume"
     run: Name | None = None
 
 
 class RunCancel(CommandData):
-    """End a run; what was written stays in rescue refs."""
+    """End a run without a result; the work so far stays in rescue refs."""
 
     type: Literal["run:cancel"] = "run:cancel"
     run: Name | None = None
@@ -45,28 +45,28 @@ class RunCancel(CommandData):
 
 
 class DesignPropose(CommandData):
-    """Put a design forward."""
+    """Propose a design for the current run."""
 
     type: Literal["design:propose"] = "design:propose"
     design: dict[str, Any]
 
 
 class DesignAgree(CommandData):
-    """A person agrees."""
+    """Agree to the proposed design, as a person."""
 
     type: Literal["design:agree"] = "design:agree"
     design_id: Name
 
 
 class RunMarkPrepared(CommandData):
-    """The working ref exists."""
+    """Report that the working ref exists."""
 
     type: Literal["run:mark-prepared"] = "run:mark-prepared"
     run: str
 
 
 class CompositionMarkChecked(CommandData):
-    """Whether the composed tree holds every piece and nothing else."""
+    """Report whether the merged tree holds every piece and nothing else; if not, `findings` says what is wrong."""
 
     type: Literal["composition:mark-checked"] = "composition:mark-checked"
     run: str
@@ -76,7 +76,7 @@ class CompositionMarkChecked(CommandData):
 
 
 class RunMarkCommitted(CommandData):
-    """The squash commit exists."""
+    """Report that the squash commit exists."""
 
     type: Literal["run:mark-committed"] = "run:mark-committed"
     run: str
@@ -89,7 +89,7 @@ class RunMarkCommitted(CommandData):
 
 
 class RunFail(CommandData):
-    """An effect failed in a way that no retry mends."""
+    """End a run because an effect failed and no retry would help."""
 
     type: Literal["run:fail"] = "run:fail"
     run: str
@@ -97,11 +97,11 @@ class RunFail(CommandData):
     message: str
     hint: str = ""
     cause: str = ""
-    """The first error, in its own words."""
+    """The message of the first error."""
 
 
 class RunMarkFinished(CommandData):
-    """Everything is put away."""
+    """Report that the run's worktrees and branches are cleaned up, with the final report."""
 
     type: Literal["run:mark-finished"] = "run:mark-finished"
     run: str
@@ -109,7 +109,7 @@ class RunMarkFinished(CommandData):
 
 
 class GateNote(CommandData):
-    """A gate was tried from outside the core and did not open."""
+    """Record that a gate, checked outside the core, did not open."""
 
     type: Literal["gate:note"] = "gate:note"
     run: str

@@ -1,6 +1,6 @@
-"""Commit messages of a run: a conventional subject, a body, and trailers that say which run and which instances.
+"""Commit messages of a run: a conventional subject, a body, and trailers that name the run and the instances.
 
-Pure text. Source: conventionalcommits.org 1.0.0, git-interpret-trailers(1).
+Works on text only. Source: conventionalcommits.org 1.0.0, git-interpret-trailers(1).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _BREAKS = re.compile(r"[\s\x00-\x1f\x7f]+")
 
 
 def author_of(agent_id: str) -> tuple[str, str]:
-    """Name and address an instance commits under: `NATIVE-w01`, `w01@aegis.invalid` (RFC 2606 reserves `.invalid`)."""
+    """Return the author name and address of an instance: `NATIVE-w01`, `w01@aegis.invalid` (RFC 2606: `.invalid`)."""
     return agent_id, f"{instance_id(agent_id)}@aegis.invalid"
 
 
 def conventional_subject(text: str, *, kind: str = "feat") -> str:
-    """One conventional subject line of at most `SUBJECT_LENGTH` characters.
+    """Turn a text into one conventional subject line of at most `SUBJECT_LENGTH` characters.
 
     Args:
-        text: A goal or a title; line breaks become spaces. Text that is a conventional subject keeps its type.
-        kind: Type for text that has none.
+        text: A goal or a title; line breaks become spaces. If it already is a conventional subject, its type stays.
+        kind: The commit type for text that has none.
     """
     words = _BREAKS.sub(" ", text).strip().rstrip(".") or "change nothing"
     subject = words if _CONVENTIONAL.match(words) else f"{kind}: {_begun_small(words)}"
@@ -40,7 +40,7 @@ def conventional_subject(text: str, *, kind: str = "feat") -> str:
 
 
 def _begun_small(text: str) -> str:
-    """The text with a small first letter, unless its first word is a name or an abbreviation: README, JSON, GitHub."""
+    """Lower the first letter of the text, unless its first word is a name or an abbreviation: README, JSON, GitHub."""
     first = text.split(" ", 1)[0]
     letters = "".join(filter(str.isalpha, first))
     is_word = letters[1:] == letters[1:].lower() and (len(letters) > 1 or first == "A")
@@ -48,7 +48,7 @@ def _begun_small(text: str) -> str:
 
 
 def commit_trailers(run: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
-    """The trailers of a commit, in the order they are written; each instance once."""
+    """Return the trailers of a commit in the order in which they are written; each instance is named once."""
     agents = list(dict.fromkeys(agent_ids))
     trailers = {"Aegis-Run": [run], "Aegis-Instance": agents}
     authors = [f"{name} <{email}>" for name, email in map(author_of, agents)]
@@ -56,7 +56,7 @@ def commit_trailers(run: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
 
 
 def render_message(subject: str, body: str, trailers: dict[str, list[str]]) -> str:
-    """A whole commit message: subject, body and trailers as paragraphs, one line end at the end."""
+    """Join subject, body and trailers, as paragraphs, to a commit message that ends with one newline."""
     lines = [f"{name}: {_BREAKS.sub(' ', value).strip()}" for name, values in trailers.items() for value in values]
     paragraphs = [subject, body.strip(), "\n".join(lines)]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"

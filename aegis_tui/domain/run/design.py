@@ -1,6 +1,6 @@
-"""What is to be built and by whom (contract 4, design file): the model of a design and the rules over it.
+"""Designs: the plan of a run, which says what is built and by whom (contract 4, design file), and its rules.
 
-Owns the shape and the gate. Reading and writing the file is `application/design.py`.
+This module owns the model and its checks. `application/design.py` reads and writes the file.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from aegis_tui.domain.scope.partition import JOINT_OWNER, SHARED_OWNER, Overlap
 from aegis_tui.errors import DesignRefused, Refused
 
 MOST_FEATURES = 500
-"""Features of one design; each has a worker of its own."""
+"""The most features of one design; each has its own worker."""
 
 _MOST_GUESSES = 5
-"""Unknown names for which the nearest known one is looked for, which costs a comparison with each."""
+"""For how many unknown names the nearest known one is searched, which compares each with all known names."""
 
 MOST_ISSUES = 200
-"""Broken rules that are named at once."""
+"""The most broken rules that are reported at once."""
 
 FOUNDATION_OWNER = "foundation"
-"""Stands for the foundation where the owner of a glob is named; no feature may take this id beside one."""
+"""The name of the foundation as owner of a glob; with a foundation, no feature may have this id."""
 
 _RESERVED_IDS = RESERVED - {FOUNDATION_OWNER, SHARED_OWNER, JOINT_OWNER}
-"""What a piece may not be called; features may be named as the lists are, which are told apart by their place."""
+"""Ids that no feature may have. `shared` and `joint` are allowed: the lists of that name differ by their location."""
 
 Location = tuple[str | int, ...]
-"""Where a value sits in the design: keys and list positions, from the outside in."""
+"""The location of a value in the design: keys and list positions, from the outside in."""
 
 Text = Annotated[str, Field(min_length=1)]
 SafeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
@@ -52,11 +52,11 @@ Globs = tuple[str, ...]
 
 
 class Foundation(FrozenModel):
-    """What is built first, alone, because the features stand on it."""
+    """The piece that is built first and alone, because the features need it."""
 
     brief: Text
     partition: Globs
-    """May lie inside `shared`, never inside a feature's partition."""
+    """The globs that it may write. They may overlap `shared`, but no feature's partition."""
 
 
 class Feature(FrozenModel):
@@ -66,13 +66,13 @@ class Feature(FrozenModel):
     title: Text
     brief: Text
     partition: Globs
-    """What its worker alone may write."""
+    """The globs that only its worker may write."""
 
     depends_on: Annotated[tuple[str, ...], Field(max_length=MOST_FEATURES)] = ()
-    """Ids of features that must be done before this one starts."""
+    """Ids of features that must be merged before this one starts."""
 
     kind: Text = "native"
-    """Which agent program runs it."""
+    """The agent kind of its worker."""
 
 
 class Qa(FrozenModel):
@@ -81,54 +81,54 @@ class Qa(FrozenModel):
     commands: Annotated[tuple[Text, ...], Field(min_length=1)]
 
     removes: tuple[Text, ...] = ()
-    """Tests that go on purpose: globs of test files, or ids of tests. Fewer tests than on the base are refused else."""
+    """Tests that are removed on purpose: globs of test files, or ids of tests. QA fails when other tests disappear."""
 
     timeout_s: Annotated[float, Field(gt=0, le=86_400)] | None = None
     """The longest that each command may take, in seconds; the setting `qa.timeout_s` when absent."""
 
     timeouts_s: dict[str, Annotated[float, Field(gt=0, le=86_400)]] = Field(default_factory=dict)
-    """The same for single commands, by their text."""
+    """The same limit for single commands, by the text of the command."""
 
     def limit_s(self, command: str) -> float | None:
-        """The limit that the design sets for a command; None when it sets none."""
+        """Return the time limit that the design sets for a command, in seconds; None when it sets none."""
         return self.timeouts_s.get(command, self.timeout_s)
 
 
 class Design(FrozenModel):
-    """A whole design file. Well-formed by itself; `check_design` says whether it may be dispatched."""
+    """A whole design file. The model checks only its form; `check_design` checks whether a run may use it."""
 
     goal: Text
     foundation: Foundation | None = None
     features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=MOST_FEATURES)]
     shared: Globs = ()
-    """Read-only for workers."""
+    """Globs that workers may only read."""
 
     joint: Globs = ()
-    """Owned by nobody: any worker may write there under an EXCLUSIVE lock."""
+    """Globs that no instance owns: every worker may write them under an EXCLUSIVE lock."""
 
     qa: Qa | None = None
-    """Detected from the repository when absent."""
+    """How the result is checked; when absent, the commands are detected in the repository."""
 
 
 class DesignIssue(FrozenModel):
     """One rule that a design breaks, and where."""
 
     field: str
-    """The place as a person writes it: `features[1].partition[0]`."""
+    """The location as a person writes it: `features[1].partition[0]`."""
 
     message: str
     witness: str | None = None
-    """A path that shows the clash, for overlaps."""
+    """For overlaps, a path that both globs match."""
 
     path: Location = ()
-    """The same place for a program."""
+    """The same location for programs."""
 
     overlap: Overlap | None = None
-    """The two globs and their owners, for overlaps."""
+    """For overlaps, the two globs and their owners."""
 
 
 class _Area(FrozenModel):
-    """One list of globs and who owns it."""
+    """One list of globs of a design, and its owner."""
 
     owner: str
     path: Location
@@ -142,13 +142,13 @@ def check_design(
     ignore_case: bool = False,
     effort: Effort | None = None,
 ) -> list[DesignIssue]:
-    """Every rule the design breaks, in file order of the checks; empty when it may be dispatched.
+    """Return the rules that the design breaks, at most `MOST_ISSUES`; empty when a run may use it.
 
     Args:
-        design: A well-formed design.
-        kinds: Names of the agent kinds that are installed; None leaves kinds unchecked.
-        ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
-        effort: What the whole request may still cost; None lets this call cost as much as a request.
+        design: A design of valid form.
+        kinds: Names of the agent kinds that are installed; None does not check kinds.
+        ignore_case: Compare paths without case, as git does when `core.ignorecase` is set.
+        effort: The steps left to the whole request; None gives this call the steps of a request.
 
     Source: contract 4, PART-1, FLOW-2.
     """
@@ -171,10 +171,10 @@ def check_design(
 
 
 def topological(features: Sequence[Feature]) -> list[str]:
-    """Ids so that each comes after what it depends on, and in file order wherever that leaves a choice.
+    """Sort the ids of features so that each comes after its dependencies, and otherwise in file order.
 
     Args:
-        features: With unique ids; dependencies on other ids than theirs do not count.
+        features: Features with unique ids; dependencies on other ids are ignored.
 
     Raises:
         DesignRefused: The dependencies form a cycle.
@@ -198,13 +198,13 @@ def topological(features: Sequence[Feature]) -> list[str]:
 
 
 def render_location(path: Location) -> str:
-    """The place as a person writes it: `features[1].partition[0]`."""
+    """Return a location as a person writes it: `features[1].partition[0]`."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
     return text.removeprefix(".")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was most likely meant, or None when none is close."""
+    """Return the known name that is most similar to `name`; None when none is similar enough."""
     return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
 
 
@@ -270,7 +270,10 @@ def _check_dependencies(features: Sequence[Feature]) -> Iterator[DesignIssue]:
 
 
 def _find_cycles(features: Sequence[Feature]) -> list[list[str]]:
-    """Disjoint cycles, one at least for each knot of features, each as `a, b, a` and from its first in file order."""
+    """Return disjoint cycles of dependencies, each as `a, b, a`, starting with its first feature in file order.
+
+    Of each set of features that depend on each other, at least one cycle is returned.
+    """
     needs: dict[str, tuple[str, ...]] = {}
     for feature in features:
         needs.setdefault(feature.id, feature.depends_on)
@@ -304,7 +307,7 @@ def _from_first(cycle: Sequence[str], needs: Mapping[str, object]) -> list[str]:
 def _check_globs(
     areas: Iterable[_Area], compiled: dict[Location, Glob], ignore_case: bool, effort: Effort
 ) -> Iterator[DesignIssue]:
-    """Check each glob alone, and put those that are well-formed into `compiled`."""
+    """Check each glob by itself, and put the valid ones into `compiled`."""
     for area in areas:
         if not area.globs and area.path[0] not in ("shared", "joint"):
             yield _issue(area.path, "the partition is empty: its worker could write nothing")

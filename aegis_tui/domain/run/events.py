@@ -1,4 +1,4 @@
-"""What can happen to a run: its values and its events (contract 4, 6)."""
+"""The events of runs, and the values in them (contract 4, 6)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from aegis_tui.domain.review.lens import GENERAL, ReviewLens
 from aegis_tui.domain.run.design import Design
 
 FOUNDATION = "foundation"
-"""The name of the foundation's piece; a feature may not take it."""
+"""The name of the foundation's piece; a feature must not have it."""
 
 COMPOSITION = "composition"
-"""The name under which the whole composed tree is reviewed."""
+"""The name under which the whole merged tree is reviewed."""
 
 
 class Stage(StrEnum):
@@ -38,7 +38,7 @@ STAGES = tuple(Stage)
 
 
 class RunOptions(FrozenModel):
-    """What a person chose for one run (contract 4)."""
+    """The options that a person chose for one run (contract 4)."""
 
     workers: int = Field(8, ge=1, le=64)
     kind: str = "native"
@@ -47,24 +47,24 @@ class RunOptions(FrozenModel):
     sandbox: Literal["auto", "strict", "off"] = "auto"
     yes: bool = False
     scouts: bool = False
-    """A scout explores beside each worker and hands it a short brief (ROLE-3)."""
+    """Whether a scout explores for each worker and gives it a short brief (ROLE-3)."""
     max_rounds: int = Field(3, ge=0, le=20)
     max_attempts: int = Field(3, ge=1, le=10)
     role_notes: dict[str, str] = Field(default_factory=dict)
     checks: tuple[str, ...] = ()
-    """Commands that check the result, in place of those that would be detected; a design's own go before them."""
+    """Commands that check the result, instead of those that would be detected; commands in the design override both."""
     unchecked: bool = False
-    """The person has said in so many words that no command checks the result; the report says so too (FLOW-7)."""
+    """The person explicitly allows a result that no command checks; the report says so (FLOW-7)."""
     accept_base_failures: bool = False
-    """The person takes a base whose own failures cannot be compared as it is; the report says so (FLOW-7)."""
+    """The person accepts failures of the base that cannot be compared; the report says so (FLOW-7)."""
     attended: bool = False
-    """Somebody looks on: a gate that a person could open waits for them instead of ending the run."""
+    """A person watches the run: a gate that a person could open waits for them instead of ending the run."""
     lenses: tuple[Annotated[str, Field(max_length=100)], ...] = Field((), max_length=10)
-    """Names of the lenses of review; one that is general when empty (ROLE-9)."""
+    """Names of the review lenses; when empty, only the general one (ROLE-9)."""
 
 
 class RunFacts(FrozenModel):
-    """What the preflight found on the machine; taken once, before any worktree exists."""
+    """What the preflight found out about repository and machine, once, before any worktree exists."""
 
     workspace: str
     base_oid: str
@@ -73,9 +73,9 @@ class RunFacts(FrozenModel):
     scripted: bool = False
     model: str | None = None
     other_models: tuple[str, ...] = ()
-    """What else the server lists; the model was chosen among them by trying when none was named."""
+    """The other models that the server lists; if none was named, they were tried one after the other."""
     warnings: tuple[str, ...] = ()
-    """What a person should know before work starts, each with what helps."""
+    """Warnings for the person before work starts, each with what to do about it."""
     uncommitted: int = 0
     qa_commands: tuple[str, ...] = ()
     started_unix: int = 0
@@ -84,15 +84,15 @@ class RunFacts(FrozenModel):
     submodules: tuple[str, ...] = ()
     """Paths of the submodules of the base, whose folders are empty in every worktree."""
     logs: str = ""
-    """The folder of the logs: `hub.log`, and `<instance>.log` with what the pane of an instance showed last."""
+    """The folder of the logs: `hub.log`, and `<instance>.log` with the last content of an instance's pane."""
     kinds: tuple[str, ...] = (NATIVE,)
     """The agent kinds that can be dispatched."""
     lenses: tuple[ReviewLens, ...] = (GENERAL,)
-    """What each piece is reviewed for (ROLE-9)."""
+    """The lenses through which each piece is reviewed (ROLE-9)."""
 
 
 class RunStarted(EventData):
-    """A person gave a goal."""
+    """A person started a run for a goal."""
 
     type: Literal["run:started"] = "run:started"
     run: str
@@ -102,7 +102,7 @@ class RunStarted(EventData):
 
 
 class RunPrepared(EventData):
-    """The working ref exists."""
+    """The working ref of the run exists."""
 
     type: Literal["run:prepared"] = "run:prepared"
     run: str
@@ -117,7 +117,7 @@ class RunHalted(EventData):
 
 
 class RunResumed(EventData):
-    """Work goes on."""
+    """A halted run was resumed."""
 
     type: Literal["run:resumed"] = "run:resumed"
     run: str
@@ -133,7 +133,7 @@ class RunEnding(EventData):
 
 
 class RunFinished(EventData):
-    """Everything is put away; the report is final."""
+    """The run has ended, its worktrees and branches are cleaned up, and the report is final."""
 
     type: Literal["run:finished"] = "run:finished"
     run: str
@@ -142,7 +142,7 @@ class RunFinished(EventData):
 
 
 class StageChanged(EventData):
-    """The run is in this stage now; `round` counts the times MONITORING was reopened."""
+    """The run has entered this stage; `round` counts how often MONITORING was reopened."""
 
     type: Literal["stage:changed"] = "stage:changed"
     run: str
@@ -162,7 +162,7 @@ class GatePassed(EventData):
 
 
 class GateBlocked(EventData):
-    """A condition of a stage was tried and is not met; `command` is what would meet it."""
+    """A condition of a stage was checked and is not met; `command` would meet it."""
 
     type: Literal["gate:blocked"] = "gate:blocked"
     run: str
@@ -173,7 +173,7 @@ class GateBlocked(EventData):
 
 
 class DesignProposed(EventData):
-    """A design waits for agreement."""
+    """A design was proposed and waits for agreement."""
 
     type: Literal["design:proposed"] = "design:proposed"
     run: str
@@ -182,7 +182,7 @@ class DesignProposed(EventData):
 
 
 class DesignAgreed(EventData):
-    """The design that the run follows."""
+    """A design was agreed; the run follows it."""
 
     type: Literal["design:agreed"] = "design:agreed"
     run: str
@@ -191,7 +191,7 @@ class DesignAgreed(EventData):
 
 
 class RunCommitted(EventData):
-    """The one squash commit exists on the result branch."""
+    """The run's one squash commit was made on the result branch."""
 
     type: Literal["run:committed"] = "run:committed"
     run: str
@@ -209,4 +209,4 @@ DesignEvent = DesignProposed | DesignAgreed
 RunEvent = (
     RunStarted | CourseEvent | StageEvent | DesignEvent | PieceEvent | MergeEvent | ReviewEvent | QaEvent | RunCommitted
 )
-"""Every event of a run, for the discriminated union of the log; each part is folded by one function of `run.py`."""
+"""Every event of a run, for the discriminated union of the log; `table.py` applies each part with one function."""

@@ -1,6 +1,6 @@
-"""How a run ends without a commit, and when a task is given to nobody else (FLOW-10, contract 4).
+"""Failures of a run: how it ends without a commit, and when a task is given up (FLOW-10, contract 4).
 
-What a person reads names the first cause, who met it, the last words of that agent and where the log is.
+The message to the person names the first cause, the instance that met it, its last output and the log file.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from aegis_tui.domain.run import events
 from aegis_tui.domain.run.model import Run
 
 _SHOWN = 3
-"""Pieces in one hint."""
+"""How many pieces one hint names."""
 
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Why a task is not given to another instance."""
+    """Why a task is given up instead of given to another instance."""
 
     words: str
-    """What follows the name of the task in a sentence."""
+    """The reason, worded to follow the name of the task in a sentence."""
     cause: str
     hint: str
     instance: Instance
-    """Who met the first cause."""
+    """The instance that met the first cause."""
 
 
 def fail(
@@ -43,16 +43,16 @@ def fail(
     instance: Instance | None = None,
     feature: str | None = None,
 ) -> list[Draft]:
-    """The run ends without a commit; what was written stays in rescue refs.
+    """Return the event that ends a run without a commit; the work so far stays in rescue refs.
 
     Args:
         run: The run that ends.
-        code: For programs.
+        code: The error code, for programs.
         message: What happened, to what, and why.
         hint: What to do about it.
-        cause: The first error in its own words; the message when left out.
-        instance: Who met it.
-        feature: The piece that it is about.
+        cause: The message of the first error; `message` when left out.
+        instance: The instance that met it.
+        feature: The piece that it concerns; that of the instance when left out.
     """
     kept = kept_words(run)
     error = {
@@ -69,24 +69,24 @@ def fail(
 
 
 def kept_words(run: Run) -> str:
-    """Where the work of a run without a commit is, and the commands that show it and take it over."""
+    """Tell a person where the work of a run without a commit is kept, and the git commands to show and use it."""
     place = f"refs/aegis/runs/{run.run}"
     words = []
     if run.working_oid != run.facts.base_oid:
         merged = f"{place}/integration"
         words.append(f"what was merged is kept: git diff {run.facts.base_oid[:12]} {merged} shows it")
-        words.append(f"git merge --squash {merged} takes it over")
+        words.append(f"git merge --squash {merged} brings it into your branch")
     waiting = [piece.name for piece in run.pieces.values() if piece.head_oid not in (None, piece.applied_head)]
     words += [f"submitted and not merged: git merge --squash {place}/{name}" for name in waiting[:_SHOWN]]
-    words.append(f"all that was written is kept: git for-each-ref {place} refs/aegis/rescue/{run.run}")
+    words.append(f"all work is kept: git for-each-ref {place} refs/aegis/rescue/{run.run} lists it")
     return "; ".join(words)
 
 
 def error_lines(error: Mapping[str, Any]) -> list[str]:
-    """How a run failed, for a person: what, the first cause, who met it, its last words, what to do, where the log is.
+    """Describe to a person how a run failed: message, first cause, instance, its last output, hint, log file.
 
     Args:
-        error: Of a report. Older logs have fewer fields.
+        error: The `error` of a report. In older logs it has fewer fields.
     """
     message, cause, words = (str(error.get(name) or "") for name in ("message", "cause", "last_words"))
     lines = [message or "failed"]
@@ -105,7 +105,7 @@ def error_lines(error: Mapping[str, Any]) -> list[str]:
 
 
 def _is_in(words: str, text: str) -> bool:
-    """Whether a text holds these words, however its lines are broken."""
+    """Return whether a text contains these words, however its lines are broken; true for empty words."""
     return "".join(words.split()) in "".join(text.replace("; ", "").split())
 
 
@@ -117,14 +117,14 @@ def _log_of(run: Run, instance: Instance | None) -> str | None:
 
 
 def fail_task(run: Run, code: str, task: str, given_up: GivenUp, *, back: str = "") -> list[Draft]:
-    """The run ends because nobody does one of its tasks.
+    """Return the event that ends a run because one of its tasks was given up.
 
     Args:
         run: The run that ends.
-        code: For programs.
-        task: The task as a person calls it, `cart` or `the review of cart`.
+        code: The error code, for programs.
+        task: The task in words for a person, `cart` or `the review of cart`.
         given_up: Why it is given up.
-        back: What had been asked of the worker when its submission was sent back.
+        back: The feedback with which the worker's last submission was sent back; empty if none was.
     """
     sent = f"; it had been sent back: {one_line(back)}" if back else ""
     return fail(
@@ -138,11 +138,11 @@ def fail_task(run: Run, code: str, task: str, given_up: GivenUp, *, back: str = 
 
 
 def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
-    """Why nobody else is tried, or None while another attempt may succeed.
+    """Return why a task is given up; None while another attempt may succeed.
 
     Args:
         tried: The instances that had the task, in order; all have ended.
-        limit: How many are tried at most.
+        limit: The largest number of attempts.
     """
     if not tried:
         return None
@@ -153,7 +153,7 @@ def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
     first = next((item for item in tried if item.cause), tried[0])
     hint = first.cause.hint if first.cause else ""
     if len(tried) > 1 and last.cause is not None and last.cause.repeats(tried[-2].cause):
-        words = f"failed twice by the same refusal, which {last.agent_id} could not put right either: "
+        words = f"failed twice with the same refusal, which {last.agent_id} could not resolve either: "
         return GivenUp(words + one_line(why(first)), why(first), hint, first)
     if len(tried) < limit:
         return None
@@ -164,7 +164,7 @@ def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
 
 
 def why(instance: Instance) -> str:
-    """Why an instance ended without its task done, in the words of who met it."""
+    """Return why an instance ended without finishing its task: its cause, else its note."""
     if instance.cause is not None:
         return instance.cause.message
-    return instance.note or "it ended without saying why"
+    return instance.note or "it ended without giving a reason"

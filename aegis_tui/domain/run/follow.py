@@ -1,7 +1,7 @@
-"""What follows from state without anybody asking: gates open, stages change, instances and reviews are planned.
+"""Events that follow from the state without a command: gates open, stages change, instances and reviews are planned.
 
-`follow` looks at the state after the last event and names the next events; the core applies them and asks again until
-there are none. Because each step is an event of its own, a hub that is killed anywhere goes on from the log.
+`follow` looks at the state after the last event and returns the next events; the core applies them and calls it again
+until there are none. Because each step has its own event, a hub that is killed at any point can continue from the log.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused
 
 MAX_REVIEWERS = 4
-"""Reviewers at once; more only queue on the model server."""
+"""The most reviewers at the same time; more would only wait for the model server."""
 
 
 def follow(workspace: Workspace) -> list[Draft]:
-    """The next events that state alone calls for; empty when there are none."""
+    """Return the next events that follow from the state alone; empty when there are none."""
     run = workspace.runs.current()
     if run is None:
         return []
@@ -84,7 +84,7 @@ def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
 
 
 def _next_lens(run: Run, piece: Piece) -> str | None:
-    """The next lens to ask about what is submitted of a piece; None when all are asked, or it is not time."""
+    """Return the next lens through which to review a piece; None when none is left or no submission is checked."""
     if piece.status is not PieceStatus.REVIEWING and not (piece.status is PieceStatus.SUBMITTED and piece.checked):
         return None
     asked = {review.lens for review in run.reviews_of(piece)}
@@ -144,7 +144,7 @@ def _tried(workspace: Workspace, piece: Piece) -> list[Instance]:
 
 
 def _hopeless(workspace: Workspace, run: Run, piece: Piece) -> list[Draft]:
-    """The end of a run one of whose pieces is not worth another worker; nothing while one may still do it."""
+    """Return the event that ends the run when a piece is given up; empty while another worker may still build it."""
     tried = _tried(workspace, piece)
     if not tried or tried[-1].phase is not Phase.RECLAIMED:
         return []
@@ -223,6 +223,6 @@ def _wants_reviewer(workspace: Workspace, run: Run, review: Review) -> bool:
 
 
 def _is_open(run: Run, review: Review) -> bool:
-    """True for a review of what is submitted of its piece now."""
+    """Return whether the review is about the present submission of its piece."""
     piece = run.pieces.get(review.piece)
     return piece is not None and review in run.reviews_of(piece)

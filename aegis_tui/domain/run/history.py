@@ -1,4 +1,4 @@
-"""The runs of a workspace as its log has them, also those that have left the live state."""
+"""The runs in the log of a workspace, also those that the state no longer holds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from aegis_tui.domain.run.events import RunFinished, RunStarted
 from aegis_tui.domain.run.report_model import PastRun, Report
 
 RUN_EVENTS = ("run:started", "run:finished")
-"""Types of the events that `past_runs` needs; others may be left out."""
+"""The types of events that `past_runs` needs; others may be left out."""
 
 
 def past_runs(events: Iterable[Event]) -> list[PastRun]:
-    """Every run, oldest first: its goal, how it ended and what came of it.
+    """List every run, oldest first, with its goal and its outcome.
 
     Args:
-        events: The log in order; a beginning that was compacted away costs the runs that ended in it.
+        events: The log in order; runs that ended in a part that was compacted away are missing.
 
     Returns:
         For each run `run`, `goal`, `state` (`open`, `done` or `failed`), `ok`, `started_at`, `duration_s`, `commit`,
@@ -47,9 +47,9 @@ def past_runs(events: Iterable[Event]) -> list[PastRun]:
 
 
 def logged_report(events: Iterable[Event], run: str) -> Report | None:
-    """The report that the log holds of an ended run; None while it goes on, or when there is no such run."""
-    found = [event.data.report for event in events if isinstance(event.data, RunFinished) and event.data.run == run]
-    return cast(Report, found[-1]) if found else None
+    """Return the logged report of an ended run; None while the run is open, or when there is no such run."""
+    reports = [event.data.report for event in events if isinstance(event.data, RunFinished) and event.data.run == run]
+    return cast(Report, reports[-1]) if reports else None
 
 
 def _unknown(name: str) -> PastRun:

@@ -1,7 +1,7 @@
-"""Runs: one goal on its way through the seven stages, and the pieces it is made of.
+"""Runs: one goal on its way through the seven stages, and its pieces.
 
-A piece is the work of one feature (or of the foundation): what its worker hands in is checked, reviewed and composed on
-the working ref before the next stage opens. Only the events of `events` change a run.
+A piece is the work of one feature (or of the foundation): the submission of its worker is checked, reviewed and merged
+onto the working ref before the next stage begins. Only the events of `events` change a run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from aegis_tui.domain.run.events import FOUNDATION, RunFacts, RunOptions, Stage
 
 
 class RunStatus(StrEnum):
-    """Whether a run goes on."""
+    """The state of a run: working, halted by a person, ending (its outcome is decided), or ended."""
 
     ACTIVE = "ACTIVE"
     HALTED = "HALTED"
@@ -31,7 +31,7 @@ class RunStatus(StrEnum):
 
 
 class Run(StateModel):
-    """One goal and everything the hub has decided about it."""
+    """One goal, and everything that the hub has decided about it."""
 
     run: str
     goal: str
@@ -53,12 +53,12 @@ class Run(StateModel):
     composition_review: str | None = None
     qa: QaFinished | None = None
     base_qa: QaBaseChecked | None = None
-    """What is known of the base before FINAL-QA has run; None where it is no hindrance."""
+    """QA of the base, run before FINAL-QA; None when not known or when the base would not close the gate."""
     qa_accepted_by: str | None = None
-    """Who took the base's own failures as they are."""
+    """The agent id of the person who accepted the failures that the base itself has."""
     commit: events.RunCommitted | None = None
     started_seq: int = 0
-    """The number of its first event; 0 where an earlier version did not keep it."""
+    """The number of its first event; 0 if it was started by a version that did not keep it."""
     ok: bool | None = None
     error: dict[str, Any] | None = None
 
@@ -68,19 +68,19 @@ class Run(StateModel):
         return self.status in (RunStatus.ACTIVE, RunStatus.HALTED)
 
     def features(self) -> list[Piece]:
-        """The pieces of the design's features, without the foundation."""
+        """Return the pieces of the design's features, without the foundation."""
         return [piece for piece in self.pieces.values() if piece.name != FOUNDATION]
 
     def reviews_of(self, piece: Piece) -> list[Review]:
-        """The reviews of what is submitted of a piece now, in the order they were asked for."""
+        """Return the reviews of a piece's present submission, in the order in which they were requested."""
         # A snapshot from before a piece could have several has `review_id` alone.
         names = piece.review_ids or (piece.review_id,)
         return [review for name in names if name and (review := self.reviews.get(name)) is not None]
 
     def is_blocking(self, review: Review | ReviewCompleted) -> bool:
-        """True where what it judges cannot be merged without its approval."""
+        """Return whether a piece needs the approval of this review to be merged."""
         return all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
 
     def keys(self) -> frozenset[Key]:
-        """What a screen that shows this run listens to."""
+        """Return the key under which changes of this run are announced to screens."""
         return frozenset({("run", self.run)})

@@ -1,6 +1,6 @@
-"""The report of a run: a pure fold over the log, completed with what git says of the commit (contract 4).
+"""The report of a run, computed from the log alone and completed with git's facts about the commit (contract 4).
 
-Anyone with the events and the repository gets the same report; nothing in it is remembered anywhere else.
+Everybody who has the events and the repository gets the same report; it uses no other data.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _StageTimes:
 
 
 class _Tally:
-    """What the fold keeps beside the workspace state: times, gates, counts."""
+    """Collects what a report needs besides the workspace state: times, gates, counts."""
 
     def __init__(self, run: str) -> None:
         self.run = run
@@ -154,20 +154,20 @@ class _Tally:
 
 
 def seconds_between(start: str, end: str) -> float:
-    """Seconds from one RFC 3339 instant to another, to the millisecond."""
+    """Return the seconds from one RFC 3339 timestamp to another, rounded to milliseconds."""
     return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
 
 
 def fold_report(events: Iterable[Event], run: str, *, commit: CommitSeen | None = None) -> Report:
-    """The report of one run.
+    """Return the report of one run (contract 4).
 
     Args:
-        events: The log from the run's first event or an earlier one, in order; what comes after its end is ignored.
+        events: The log from the run's first event or an earlier one, in order; events after its end are ignored.
         run: The run's id.
-        commit: What git says of the commit: {subject, files, trailers}; replaces what the log says of it.
+        commit: Git's facts about the commit: {subject, files, trailers}; they replace those of the log.
 
     Raises:
-        UsageError: The log knows no such run.
+        UsageError: The log has no such run.
     """
     fold = ReportFold(run)
     for event in events:
@@ -177,21 +177,21 @@ def fold_report(events: Iterable[Event], run: str, *, commit: CommitSeen | None 
 
 
 class ReportFold:
-    """The report of one run, made event by event, for a caller who must not stand still for a whole log."""
+    """Computes the report of one run event by event, for a caller that must not block for a whole log."""
 
     def __init__(self, run: str) -> None:
         self._run = run
         self._workspace, self._tally = Workspace(), _Tally(run)
 
     def take(self, event: Event) -> bool:
-        """Take in the next event of the log, from the run's first one on; whether the run has ended with it."""
+        """Add the next event of the log, starting with the run's first; return whether the run has ended."""
         if not self._tally.ended_at:
             self._workspace.evolve(event)
             self._tally.take(event)
         return bool(self._tally.ended_at)
 
     def report(self, *, commit: CommitSeen | None = None) -> Report:
-        """What `fold_report` gives."""
+        """Return the report so far, as `fold_report` does; raises `UsageError` when no event was about the run."""
         return _report(self._workspace, self._tally, self._run, commit=commit)
 
 

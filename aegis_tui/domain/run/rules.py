@@ -1,4 +1,4 @@
-"""Rules about runs: started, designed, judged as a whole, committed, ended (FLOW-1 to FLOW-8)."""
+"""Rules for the commands of runs: start, design, check of the merged tree, commit, end (FLOW-1 to FLOW-8)."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ from aegis_tui.errors import DesignRefused, Refused, UsageError
 
 
 def parse_design(fields: dict[str, Any]) -> Design:
-    """The design that plain fields describe.
+    """Parse the fields of a design; only its form is checked.
 
     Raises:
-        DesignRefused: A field is missing, unknown, or of the wrong shape; `issues` names each.
+        DesignRefused: Fields are missing, unknown or invalid; `data['issues']` names each.
     """
     try:
         return Design.model_validate(fields)
@@ -62,7 +62,7 @@ def parse_design(fields: dict[str, Any]) -> Design:
 
 
 def _with_kind(design: Design, kind: str) -> Design:
-    """The design with an agent kind for each feature that names none."""
+    """Return the design with this agent kind for each feature that names none."""
     features = (
         item if "kind" in item.model_fields_set else item.model_copy(update={"kind": kind}) for item in design.features
     )
@@ -72,17 +72,17 @@ def _with_kind(design: Design, kind: str) -> Design:
 def checked_design(
     fields: dict[str, Any], facts: events.RunFacts, effort: Effort, *, unchecked: bool = False, kind: str = NATIVE
 ) -> Design:
-    """A design that may be dispatched in the repository that the facts are about.
+    """Parse a design and check whether a run in this repository may use it; return it.
 
     Args:
         fields: The design as it was sent.
-        facts: What is known of the repository.
-        effort: What the whole request may still cost.
-        unchecked: Whether a design without a check is good enough.
+        facts: The facts about the repository.
+        effort: The steps left to the whole request.
+        unchecked: Accept a design for which no QA command is known.
         kind: The agent kind of features that name none.
 
     Raises:
-        DesignRefused: It breaks a rule; `issues` names field, message and witness of each.
+        DesignRefused: It breaks rules; `data['issues']` gives field and message of each, and a witness for overlaps.
     """
     design = _with_kind(parse_design(fields), kind)
     if design.qa is None and not facts.qa_commands and not unchecked:
@@ -103,9 +103,15 @@ def checked_design(
 
 
 def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str) -> Decision:
-    """Start a goal. The hub has filled `run` and `facts` by its preflight before this is decided."""
+    """Start a run; with a design in the command, agree to it too. The hub's preflight has filled in `run` and `facts`.
+
+    Raises:
+        Refused: The preflight's facts are missing, another run is open, or globs of the design are taken.
+        UsageError: The goal is empty, or there is no such agent kind.
+        DesignRefused: The design breaks rules.
+    """
     if command.run is None or command.facts is None:
-        raise Refused("the hub has not looked at the repository", "send run:start to a running hub", code="run.facts")
+        raise Refused("the hub has not inspected the repository", "send run:start to a running hub", code="run.facts")
     if (active := workspace.runs.current()) is not None:
         raise Refused(
             f"run {active.run} is still going",
@@ -154,12 +160,17 @@ def _spec(run: str, piece: str, title: str, dependencies: tuple[str, ...]) -> Sp
 
 
 def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_id: str) -> Decision:
-    """Put a design forward; with `--yes` it is agreed at once if its gates pass."""
+    """Propose a design for the current run; if the run has the option `yes`, it is agreed at once.
+
+    Raises:
+        Refused: No run waits for a design, an instance other than the Commander proposes, or globs are taken.
+        DesignRefused: The design breaks rules.
+    """
     run = workspace.runs.current()
     if run is None or run.stage is not Stage.DESIGN or run.design is not None:
         raise Refused("no run waits for a design", "start one: aegis-tui run GOAL", code="design.closed")
     if actor.kind == "instance" and own_instance(workspace, actor).task != "design":
-        raise Refused("only the Commander proposes a design", code="design.role")
+        raise Refused("only the Commander may propose a design", code="design.role")
     effort = Effort()
     design = checked_design(command.design, run.facts, effort, unchecked=run.options.unchecked, kind=run.options.kind)
     check_agreeable(workspace, design, effort, ignore_case=run.facts.ignore_case)
@@ -175,7 +186,12 @@ def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_
 
 
 def agree(workspace: Workspace, command: DesignAgree, actor: Actor, request_id: str) -> Decision:
-    """A person agrees to the proposed design."""
+    """Agree to the proposed design, as a person.
+
+    Raises:
+        UsageError: There is no proposed design with this id.
+        Refused: The design is agreed already, or globs of it are taken.
+    """
     run = workspace.runs.current()
     if run is None or run.proposed is None or run.design_id != command.design_id:
         raise UsageError(f"there is no proposed design {command.design_id}", "see aegis-tui status")
@@ -197,7 +213,12 @@ def _named(workspace: Workspace, name: str | None) -> Run:
 
 
 def halt(workspace: Workspace, command: RunHalt, actor: Actor, request_id: str) -> Decision:
-    """Start nothing new."""
+    """Halt a run, so that no new work starts; one that is halted stays so.
+
+    Raises:
+        UsageError: There is no such run.
+        Refused: The run has ended.
+    """
     run = _named(workspace, command.run)
     if run.status is RunStatus.HALTED:
         return Decision([], {"run": run.run})
@@ -205,7 +226,12 @@ def halt(workspace: Workspace, command: RunHalt, actor: Actor, request_id: str) 
 
 
 def resume(workspace: Workspace, command: RunResume, actor: Actor, request_id: str) -> Decision:
-    """Go on."""
+    """Resume a halted run; any other open run stays as it is.
+
+    Raises:
+        UsageError: There is no such run.
+        Refused: The run has ended.
+    """
     run = _named(workspace, command.run)
     if run.status is not RunStatus.HALTED:
         return Decision([], {"run": run.run})
@@ -213,14 +239,19 @@ def resume(workspace: Workspace, command: RunResume, actor: Actor, request_id: s
 
 
 def cancel(workspace: Workspace, command: RunCancel, actor: Actor, request_id: str) -> Decision:
-    """End a run at once; what was written is kept."""
+    """End a run at once; the work so far is kept.
+
+    Raises:
+        UsageError: There is no such run.
+        Refused: The run has ended.
+    """
     run = _named(workspace, command.run)
     words = "cancelled" if command.reason == "cancelled" else f"cancelled: {command.reason}"
     return Decision(fail(run, "cancelled", words), {"run": run.run})
 
 
 def run_fail(workspace: Workspace, command: RunFail, actor: Actor, request_id: str) -> Decision:
-    """An effect failed for good."""
+    """End a run because one of its effects failed and no retry would help."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open:
         return Decision()
@@ -228,7 +259,7 @@ def run_fail(workspace: Workspace, command: RunFail, actor: Actor, request_id: s
 
 
 def mark_prepared(workspace: Workspace, command: RunMarkPrepared, actor: Actor, request_id: str) -> Decision:
-    """The working ref exists."""
+    """Record that the working ref of the run exists."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or run.prepared:
         return Decision()
@@ -238,7 +269,7 @@ def mark_prepared(workspace: Workspace, command: RunMarkPrepared, actor: Actor, 
 def composition_checked(
     workspace: Workspace, command: CompositionMarkChecked, actor: Actor, request_id: str
 ) -> Decision:
-    """Every piece is in and nothing else: ask for the review of the whole; otherwise back with the reason."""
+    """Request the review of the merged tree if it holds every piece and nothing else; otherwise reopen pieces."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.INTEGRATE or run.composition_review:
         return Decision()
@@ -265,28 +296,28 @@ def composition_checked(
 
 
 def _outside(run: Run, files: tuple[str, ...]) -> list[Finding]:
-    """Paths of the composed change that no checked hand-in accounts for: something got in by another way (PART-3)."""
+    """Return a finding for each changed path that is in no checked submission, so came in by another way (PART-3)."""
     handed_in = {path for piece in run.pieces.values() for path in piece.files}
     return [
-        Finding(type="partition", file=path, msg="changed, but no piece handed it in")
+        Finding(type="partition", file=path, msg="changed, but not by any submitted piece")
         for path in files
         if path not in handed_in
     ]
 
 
 def committed(workspace: Workspace, command: RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
-    """The one squash commit exists; its tree is the tree that QA saw, or the run fails."""
+    """Record the squash commit and end the run; it fails if the commit's tree is not the tree that QA tested."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.DONE or run.commit is not None:
         return Decision()
     if run.qa is None or run.qa.tree != command.tree:
-        return Decision(fail(run, "commit.tree", "the commit's tree is not the tree that QA saw"))
+        return Decision(fail(run, "commit.tree", "the commit's tree is not the tree that QA tested"))
     data = events.RunCommitted(**command.model_dump(exclude={"type"}))
     return Decision([(HUB, data), (HUB, events.RunEnding(run=run.run, ok=True))])
 
 
 def finished(workspace: Workspace, command: RunMarkFinished, actor: Actor, request_id: str) -> Decision:
-    """Everything is put away."""
+    """Record the end of a run, with its report, once it is cleaned up."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or run.status is not RunStatus.ENDING:
         return Decision()
@@ -294,7 +325,7 @@ def finished(workspace: Workspace, command: RunMarkFinished, actor: Actor, reque
 
 
 def gate_note(workspace: Workspace, command: GateNote, actor: Actor, request_id: str) -> Decision:
-    """A gate was tried from outside the core."""
+    """Record that a gate, checked outside the core, did not open."""
     data = events.GateBlocked(
         run=command.run, stage=command.stage, gate=command.gate, reason=command.reason, command=command.command
     )

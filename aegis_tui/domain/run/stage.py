@@ -1,6 +1,6 @@
-"""Stages and gates: what must be true before a run goes on, whatever an agent says (FLOW-1, FLOW-2).
+"""Stages and gates: conditions that must be met before a stage ends, whatever an agent says (FLOW-1, FLOW-2).
 
-Everything here is a function of state. A gate that is not met names the condition and the command that would meet it.
+Everything here is a function of the state. A closed gate names the condition and the command that would meet it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ JOINED = frozenset({Phase.JOINED, Phase.STOPPING, Phase.GONE, Phase.RECLAIMED})
 
 
 class Gate(NamedTuple):
-    """One condition of a stage."""
+    """One condition of a stage: whether it is met, why or why not, and the command that would meet it."""
 
     name: str
     passed: bool
@@ -28,18 +28,18 @@ class Gate(NamedTuple):
 
 
 def gates_of(workspace: Workspace, run: Run) -> list[Gate]:
-    """The gates of the run's present stage, in order."""
+    """Return the gates of the run's present stage, in order."""
     return _GATES[run.stage](workspace, run)
 
 
 def following(stage: Stage) -> Stage | None:
-    """The stage after this one."""
+    """Return the stage after this one; None after the last."""
     place = STAGES.index(stage)
     return STAGES[place + 1] if place + 1 < len(STAGES) else None
 
 
 def ready_features(run: Run) -> list[str]:
-    """Names of features whose dependencies are all on the working ref."""
+    """Return the names of features whose dependencies are all merged onto the working ref."""
     applied = {name for name, piece in run.pieces.items() if piece.status is PieceStatus.APPLIED}
     return [piece.name for piece in run.features() if applied.issuperset(piece.depends_on)]
 
@@ -63,7 +63,7 @@ def _foundation(workspace: Workspace, run: Run) -> list[Gate]:
     if piece is None:
         return [Gate("foundation_built", True, "the design has no foundation")]
     built = piece.status is PieceStatus.APPLIED
-    return [Gate("foundation_built", built, "composed" if built else f"the foundation is {piece.status}")]
+    return [Gate("foundation_built", built, "merged" if built else f"the foundation is {piece.status}")]
 
 
 def _dispatch(workspace: Workspace, run: Run) -> list[Gate]:
@@ -94,7 +94,7 @@ def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
         Gate(
             "conflicts_resolved",
             not hot,
-            "; ".join(f"{item.a} and {item.b} cross in {item.path}" for item in hot) or "no conflict is open",
+            "; ".join(f"{item.a} and {item.b} conflict in {item.path}" for item in hot) or "no conflict is open",
             "aegis-tui conflicts" if hot else "",
         ),
     ]
@@ -105,7 +105,7 @@ def _integrate(workspace: Workspace, run: Run) -> list[Gate]:
     checked = review is not None
     approved = review is not None and review.status == "APPROVED"
     return [
-        Gate("composition_whole", checked, "every piece is in, and nothing else" if checked else "being compared"),
+        Gate("composition_whole", checked, "every piece is in, and nothing else" if checked else "being checked"),
         Gate(
             "composition_approved",
             approved,

@@ -1,4 +1,4 @@
-"""The runs of a workspace, changed only by events."""
+"""The runs in the state of a workspace, which only events change."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.spec.events import SpecDiffSubmitted, SpecTaskAssigned
 
 KEPT_RUNS = 2
-"""Runs that stay in the state: the one that goes on or ended last, and the one before it."""
+"""How many runs the state keeps whole: the open or newest one, and the one before it."""
 
 
 KEPT_NAMES = 1_000
-"""Earlier runs of which the state keeps the name and the outcome."""
+"""Of how many earlier runs the state keeps the name and the outcome."""
 
 
 class RunTable:
-    """The newest runs of a workspace, in the order they were started; of earlier ones the name. The log keeps them."""
+    """The newest runs of a workspace, in the order of their start, and the names and outcomes of earlier ones."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Run] = {}
         self.past: dict[str, bool | None] = {}
-        """Earlier runs, oldest first, with whether each ended well."""
+        """Earlier runs, oldest first, with whether each succeeded."""
 
     def get(self, run: str) -> Run:
-        """The run of that id; KeyError when there is none."""
+        """Return the run with that id; raises `KeyError` when the table does not hold it."""
         return self.by_id[run]
 
     def current(self) -> Run | None:
-        """The run that is not put away yet; a workspace has one at a time."""
+        """Return the run that is not completed; None when there is none. A workspace has at most one."""
         return next((run for run in self.by_id.values() if run.status is not RunStatus.COMPLETED), None)
 
     def latest(self) -> Run | None:
-        """The run that was started last."""
+        """Return the run that was started last; None when there is none."""
         return next(reversed(self.by_id.values()), None)
 
     def names(self) -> list[str]:
-        """Every run whose name is taken, oldest first."""
+        """Return the names of all known runs, oldest first; a new run needs another name."""
         return [*self.past, *self.by_id]
 
     def forget_ended(self) -> None:
-        """Keep the newest runs whole, and of those before them the name."""
+        """Drop completed runs except the newest, but keep their names and outcomes."""
         completed = [run for run in self.by_id.values() if run.status is RunStatus.COMPLETED]
         for run in completed[: max(0, len(self.by_id) - KEPT_RUNS)]:
             del self.by_id[run.run]
@@ -70,7 +70,7 @@ class RunTable:
             del self.past[next(iter(self.past))]
 
     def piece_of_spec(self, spec_id: str) -> tuple[Run, Piece] | None:
-        """The run and piece that a spec stands for."""
+        """Return the run and the piece that a spec describes; None when it describes none."""
         for run in self.by_id.values():
             for piece in run.pieces.values():
                 if piece.spec_id == spec_id:
@@ -78,7 +78,7 @@ class RunTable:
         return None
 
     def evolve(self, agent_id: str, data: RunEvent) -> frozenset[Key]:
-        """Apply one event. Total: an event about an unknown run changes nothing."""
+        """Apply one event and return what changed. Never raises: an event about an unknown run changes nothing."""
         if isinstance(data, events.RunStarted):
             self.by_id[data.run] = Run(
                 run=data.run, goal=data.goal, options=data.options, facts=data.facts, working_oid=data.facts.base_oid
@@ -91,11 +91,11 @@ class RunTable:
         return run.keys()
 
     def hand(self, data: SpecTaskAssigned | SpecDiffSubmitted) -> frozenset[Key]:
-        """A spec went to an instance, or its work was submitted: so did the piece that it stands for, if any."""
-        found = self.piece_of_spec(data.specId)
-        if found is None:
+        """Record that the piece of a spec was assigned or submitted; return what changed, nothing without a piece."""
+        run_and_piece = self.piece_of_spec(data.specId)
+        if run_and_piece is None:
             return frozenset()
-        run, piece = found
+        run, piece = run_and_piece
         if isinstance(data, SpecTaskAssigned):
             piece.agent_id, piece.base_oid = data.agent, data.base_oid
             piece.agents.append(data.agent)
@@ -108,12 +108,12 @@ class RunTable:
         return run.keys()
 
     def dump(self) -> list[dict[str, Any]]:
-        """A plain form of the runs that are kept whole, for snapshots; `past` is plain already."""
+        """Return the runs that are kept whole as JSON values, for snapshots; `past` needs no conversion."""
         return [run.model_dump(mode="json", by_alias=True) for run in self.by_id.values()]
 
     @classmethod
     def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, bool | None]] = ()) -> RunTable:
-        """The table that `dump` described, with its `past`."""
+        """Rebuild the table from the result of `dump` and from `past`."""
         table = cls()
         table.past = dict(past)
         for item in plain:
@@ -269,4 +269,4 @@ FOLDS: Final[Mapping[type[EventData], Callable[[Run, Any], None]]] = collected(
     each_of(QaEvent, _check),
     {events.RunCommitted: _committed},
 )
-"""What each event of a run that is known changes in it."""
+"""The function that applies each type of event to a known run."""

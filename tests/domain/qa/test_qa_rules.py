@@ -83,7 +83,7 @@ def test_a_base_that_cannot_be_compared_ends_a_run_that_nobody_looks_on_after_on
     assert types(decision) == ["qa:finished", "gate:blocked", "run:ending"]
     ending = decision.drafts[-1][1]
     assert isinstance(ending, RunEnding) and ending.error is not None
-    assert "the base, which fails as well: make: " in ending.error["message"]
+    assert "the base, which fails too: make: " in ending.error["message"]
     assert "aegis-tui run GOAL --accept-base-failures" in ending.error["hint"]
 
 
@@ -121,7 +121,7 @@ def test_accepting_a_base_opens_the_gate_for_nothing_else() -> None:
     decision = judged(workspace, MISSING, MISSING)
     assert "run:ending" in types(decision)
     apply(run, decision)
-    with pytest.raises(Refused, match="not all that shuts the gate: make"):
+    with pytest.raises(Refused, match="other checks close the gate too: make"):
         accept_base(workspace, commands.QaAccept(run="run1"), THE_PERSON, "r")
     assert "piece:reopened" in types(judged_again(NAMELESS, PASSED))
 
@@ -163,7 +163,7 @@ def test_a_base_that_only_the_machine_keeps_from_running_is_told_with_its_remedy
     assert isinstance(data, QaBaseChecked)
     assert (data.reason, data.command) == ("make: jest is missing", "npm ci")
     apply(run, told)
-    with pytest.raises(Refused, match="nothing that could be accepted: make: jest is missing"):
+    with pytest.raises(Refused, match="no failure of the base can be accepted: make: jest is missing"):
         accept_base(workspace, commands.QaAccept(), THE_PERSON, "r")
     mended = looked_ahead(workspace, PASSED)
     assert types(mended) == ["qa:base-checked"]

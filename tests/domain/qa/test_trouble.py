@@ -37,8 +37,8 @@ NO_VITEST = "bash: line 1: ./node_modules/.bin/vitest: No such file or directory
         ("./check", 137, "one\ntwo\n", "killed by SIGKILL (out of memory?); its last lines: one / two", ""),
         ("./check", 139, "", "killed by SIGSEGV", ""),
         ("make check", 2, "make: *** [Makefile:2: check] Error 139\n", "killed by SIGSEGV", ""),
-        ("timeout 2 pytest", 124, "..", "a time limit of its own ended it; its last lines: ..", "longer"),
-        ("make check", 2, "make: *** [Makefile:2: check] Error 124\n", "a time limit of its own", "longer"),
+        ("timeout 2 pytest", 124, "..", "its own time limit ended it; its last lines: ..", "longer"),
+        ("make check", 2, "make: *** [Makefile:2: check] Error 124\n", "its own time limit", "longer"),
         ("cd api && pytest", 1, "bash: line 1: cd: api: No such file or directory\n", "no folder api", "the path"),
     ],
 )

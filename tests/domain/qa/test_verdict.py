@@ -94,7 +94,7 @@ def result(status: Status, *failures: str, executed: int | None = None, **fields
         (FAILED, ONE_FAILED, False, ("make",), "2 failures, 1 on the base"),
         (ONE_FAILED, ONE_FAILED, True, (), ""),
         (result("passed", executed=3), result("passed", executed=10), False, (), "3 tests ran, 10 on the base"),
-        (result("passed"), result("passed", executed=10), False, (), "nothing shows that any did"),
+        (result("passed"), result("passed", executed=10), False, (), "nothing shows that any test ran"),
         (result("failed", "a", executed=2), result("failed", "a", executed=3), False, (), "2 tests ran, 3 on the base"),
         (result("failed"), result("failed", "a"), False, ("make",), "in another way than on the base"),
         (result("failed", "a"), result("failed", failed=1), False, ("a",), "1 new failure: a"),

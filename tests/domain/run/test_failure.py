@@ -101,7 +101,7 @@ def test_the_same_refusal_met_by_two_instances_is_not_given_to_a_third() -> None
     one_fails(hub, "commander", cause=SAME.model_copy(update={"message": SAME.message.replace("3", "4")}))
     error = error_of(hub)
     assert (error["code"], error["instance"], error["cause"]) == ("design.failed", first, SAME.message)
-    assert "the design failed twice by the same refusal" in error["message"]
+    assert "the design failed twice with the same refusal" in error["message"]
 
 
 @pytest.mark.parametrize("outlook", ["may-pass", "repeated"])
@@ -248,7 +248,7 @@ def test_numbers_and_ids_do_not_tell_two_refusals_apart_and_words_do() -> None:
 def test_a_failed_run_says_how_to_take_over_what_is_kept_of_it() -> None:
     hub = Hub()
     hub.start(DESIGN)
-    every = "all that was written is kept: git for-each-ref refs/aegis/runs/run1 refs/aegis/rescue/run1"
+    every = "all work is kept: git for-each-ref refs/aegis/runs/run1 refs/aegis/rescue/run1 lists it"
     assert kept_words(hub.run) == every
     hub.run.working_oid = "w" * 40
     alpha, beta, *_ = hub.run.pieces.values()
@@ -256,7 +256,7 @@ def test_a_failed_run_says_how_to_take_over_what_is_kept_of_it() -> None:
     beta.head_oid = "b1"
     assert kept_words(hub.run).split("; ") == [
         f"what was merged is kept: git diff {hub.run.facts.base_oid[:12]} refs/aegis/runs/run1/integration shows it",
-        "git merge --squash refs/aegis/runs/run1/integration takes it over",
+        "git merge --squash refs/aegis/runs/run1/integration brings it into your branch",
         f"submitted and not merged: git merge --squash refs/aegis/runs/run1/{beta.name}",
         every,
     ]
