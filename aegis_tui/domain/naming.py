@@ -1,5 +1,4 @@
-"""Checks of names that a client chooses: only certain characters are allowed, and some names are reserved (contract 2,
-SEC-2).
+"""Checks of names that a client chooses: certain characters only, and no reserved names (contract 2, SEC-2).
 
 A name becomes part of a branch, a file, a window, a line of output or a glob of another program. So it holds letters,
 digits and a few signs, never a control, a separator or an invisible character. These rules apply to commands; names

@@ -1,4 +1,4 @@
-"""One batch of the writer: what was asked, what was decided, and who is to be told after the commit."""
+"""One batch of the writer: its requests, what was decided, and the replies to send after its events are on disk."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ ReplyFuture = asyncio.Future[Reply]
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One request on its way to the writer."""
+    """One request in the queue of the writer."""
 
     command: AnyCommand
     actor: Actor
     request_id: str
     answer: ReplyFuture
     is_retryable: bool = True
-    """The asker chose the id, and may send the request again under it."""
+    """True when the sender chose the id, and so may send the request again with it."""
 
     @property
     def key(self) -> RequestKey:
-        """Who asked, and the id they chose."""
+        """The agent id of the sender, and the request id."""
         return self.actor.agent_id, self.request_id
 
 
 class Instant(NamedTuple):
-    """When a batch is decided: seconds on the hub's clock, and the wall clock as it is written down."""
+    """The time at which a batch is decided: seconds on the hub's clock, and the wall-clock time for its events."""
 
     now: float
     timestamp: str
@@ -43,13 +43,13 @@ class Instant(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Decisions that become true together, when their events are on disk."""
+    """Decisions that take effect together, when their events are on disk."""
 
     at: Instant
     events: list[Event] = field(default_factory=list)
     keys: set[Key] = field(default_factory=set)
     replies: dict[RequestKey, Reply] = field(default_factory=dict)
-    """First answers to log with the events."""
+    """The first replies to requests, to log with the events."""
     answers: list[tuple[ReplyFuture, Reply | AegisError]] = field(default_factory=list)
     waiting: dict[RequestKey, list[ReplyFuture]] = field(default_factory=dict)
     """Requests of this batch that a later event will answer."""
@@ -58,12 +58,12 @@ class Batch:
 
     @property
     def logged_replies(self) -> list[LoggedReply]:
-        """What `EventLog.append` takes."""
+        """The replies in the form that `EventLog.append` takes."""
         return [LoggedReply(key, reply) for key, reply in self.replies.items()]
 
 
 def resolve(answer: ReplyFuture, result: Reply | AegisError) -> None:
-    """Give a request its answer, unless nobody waits for it any more."""
+    """Set the result of a request's future, unless it is done or cancelled already."""
     if answer.done():
         return
     if isinstance(result, AegisError):
@@ -73,15 +73,15 @@ def resolve(answer: ReplyFuture, result: Reply | AegisError) -> None:
 
 
 def stopping() -> HubUnavailable:
-    """The refusal of whoever asks a hub that ends."""
+    """Return the error for a request to a hub that is stopping."""
     return HubUnavailable("the hub stops", "send the request again under the same id when it is back")
 
 
 def internal(error: Exception) -> AegisError:
-    """The refusal of a request on which the hub itself failed."""
+    """Return the error for a request on which the hub itself failed."""
     return AegisError(f"the hub failed on this request ({type(error).__name__})", "see the hub's log", code="internal")
 
 
 def unreadable(error: Exception) -> StoreError:
-    """The refusal of everything while the state cannot be brought back from the log."""
-    return StoreError(f"the state cannot be brought back ({type(error).__name__})", "see the hub's log")
+    """Return the error for all requests while the state cannot be rebuilt from the log."""
+    return StoreError(f"the state cannot be rebuilt from the log ({type(error).__name__})", "see the hub's log")

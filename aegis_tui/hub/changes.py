@@ -1,4 +1,4 @@
-"""Which keys changed, for one follower inside the hub. Delivery: latest wins, bursts are merged."""
+"""The keys that changed, for one follower inside the hub. Delivery: latest-wins, bursts are merged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aegis_tui.domain.model import Key
 
 
 class Changes:
-    """Keys that one follower has not taken yet."""
+    """The changed keys that one follower has not taken yet."""
 
     def __init__(self) -> None:
         self._keys: set[Key] = set()
@@ -21,7 +21,7 @@ class Changes:
         self._wake.set()
 
     async def take(self) -> frozenset[Key]:
-        """All keys since the last call; waits until there is something."""
+        """Return all keys since the last call; wait until there is one."""
         await self._wake.wait()
         self._wake.clear()
         keys = frozenset(self._keys)

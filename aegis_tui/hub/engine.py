@@ -1,7 +1,8 @@
-"""The writer: the one task of the hub that changes the workspace.
+"""The engine: the only part of the hub that changes the workspace, in one task, the writer.
 
-Commands are decided one by one, their events written together, and only then is anybody answered or told. Nobody sees a
-state that is not on disk. Whatever goes wrong before the events are there, the state goes back to what the log holds.
+The writer decides commands one by one and writes their events in batches; replies and events go out only after that, so
+nobody gets a state that is not on disk. If anything fails before the events are written, the state is rebuilt from the
+log.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Listener = Callable[[list[Event]], None]
 
 MAX_BATCH = 64
 STALL_S = 1.0
-"""A timer this late means that the hub itself stood still, and no lease may end for that."""
+"""A timer that is later than this means that the hub itself stalled; deadlines are then extended."""
 
 _SHORTEST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 1.0
@@ -50,13 +51,13 @@ class Engine:
     """
 
     def __init__(self, log: EventLog, clock: Clock, *, key: str = "", snapshot_events: int = SNAPSHOT_EVENTS) -> None:
-        """Put the engine on a log.
+        """Create an engine for a log.
 
         Args:
-            log: Opened and closed by the engine.
+            log: The log; the engine opens and closes it.
             clock: For deadlines and timestamps.
-            key: The workspace's key, told in the shared context.
-            snapshot_events: A snapshot is kept each time this many events follow the newest one in the log.
+            key: The workspace's key, for the shared context.
+            snapshot_events: How many events after the newest snapshot make the next one due.
         """
         self._log = log
         self._clock = clock
@@ -81,7 +82,7 @@ class Engine:
         self.commands = 0
 
     async def open(self) -> None:
-        """Bring the state back from the log and start to take commands.
+        """Rebuild the state from the log and start to accept commands.
 
         Raises:
             StoreError: The log is damaged or cannot be opened.
@@ -102,7 +103,7 @@ class Engine:
         ]
 
     async def close(self) -> None:
-        """Let the batch in flight end, keep a snapshot for the next start, refuse who still waits, close the log."""
+        """Finish the current batch, save a snapshot if it is worth it, refuse pending requests, and close the log."""
         was_open, self._is_open = self._is_open, False
         async with self._state:
             for task in self._tasks:
@@ -125,7 +126,7 @@ class Engine:
         return self._log.first_seq
 
     def timestamp(self) -> str:
-        """This instant, RFC 3339 UTC."""
+        """Return the current time, RFC 3339 UTC."""
         return self._clock.timestamp()
 
     def add_listener(self, listener: Listener) -> None:
@@ -133,26 +134,34 @@ class Engine:
         self._listeners.append(listener)
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Logged events after number `after`, in order: at most `limit`, and no more than one page of bytes."""
+        """Return the logged events after number `after`, in order: at most `limit`, and at most one page of bytes."""
         return await self._log.read(after, limit, most_bytes=EVENTS_PAGE.most)
 
     async def read(self, view: Callable[[Workspace], T]) -> T:
-        """What `view` sees in the logged state; waits for the batch in flight."""
+        """Return what `view` returns for the logged state; waits for the current batch.
+
+        Raises:
+            StoreError: The state cannot be rebuilt from the log.
+        """
         async with self._state:
             self._check()
             return view(self._workspace)
 
     async def context(self, section: str | None = None, after: str = "") -> dict[str, Any]:
-        """The SharedContext of contract 6, or one section of it; its `seq` is the number of the last event in it."""
+        """Return the SharedContext of contract 6, or one section of it after a cursor; `seq` is that of its last event.
+
+        Raises:
+            UsageError: There is no such section.
+        """
         view = await self.read(lambda workspace: snapshot_view(workspace, key=self._key, now=self._clock.now()))
         return context_page(view) if section is None else section_page(view, section, after)
 
     def peek(self, view: Callable[[Workspace], T]) -> T:
-        """As `read` but at once: may see a batch whose events are still being written. For hints, never for answers."""
+        """Return what `view` returns, at once. It may see events that are not on disk yet: never use it for replies."""
         return view(self._workspace)
 
     async def changes(self) -> AsyncGenerator[frozenset[Key], None]:
-        """Keys that changed since the last item; bursts are merged. The first item comes at once and is empty."""
+        """Yield the keys that changed since the last item; bursts are merged. The first item is empty, at once."""
         changed = Changes()
         self._changed.append(changed)
         try:
@@ -165,18 +174,18 @@ class Engine:
     async def submit(
         self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None
     ) -> dict[str, Any]:
-        """Decide and log one command; the reply comes when it is on disk.
+        """Decide and log one command; return its reply once it is on disk.
 
         Raises:
-            AegisError: The core refuses, or the log cannot be written (`StoreError`).
+            AegisError: The core refuses the command, or the log cannot be written (`StoreError`).
         """
         return await self.enqueue(command, actor, request_id)
 
     def enqueue(self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None) -> ReplyFuture:
-        """Put one command into the queue now, in the order of calls; the future gets its reply or its refusal.
+        """Queue one command at once, in the order of calls; the returned future gets its reply or its refusal.
 
         Raises:
-            UsageError: A wire form that is no command.
+            UsageError: The wire form is not a valid command.
         """
         parsed = parse_command(command) if isinstance(command, dict) else loggable(command, actor)
         if not self._is_open:
@@ -190,14 +199,14 @@ class Engine:
         return answer
 
     async def has_taken(self, key: RequestKey) -> bool:
-        """Whether that request was granted before or waits: what comes under its id now is a retry of it."""
+        """Return whether a request with this key was granted or is waiting; a new one with its id is then a retry."""
         return key in self._waiting or bool(await self._log.find_replies([key]))
 
     async def heartbeat(self, actor: Actor, beat: Heartbeat) -> Reply:
-        """Note a sign of life; the reply names the locks the asker believes in but no longer holds. Not logged.
+        """Extend the sender's session; the reply names locks in `beat` that it no longer holds. Not logged.
 
         Raises:
-            StoreError: The log is damaged.
+            StoreError: The state cannot be rebuilt from the log.
         """
         async with self._state:
             self._check()
@@ -221,7 +230,7 @@ class Engine:
                         resolve(submission.answer, internal(error))
 
     def _take(self) -> list[Submission]:
-        """The next requests: many, or one at a time where a batch failed and it is not known for which of them."""
+        """Take the next requests from the queue: a batch, or only one after a batch failed for an unknown request."""
         count = min(1 if self._suspects else MAX_BATCH, len(self._queue))
         self._suspects = max(0, self._suspects - count)
         return [self._queue.popleft() for _ in range(count)]
@@ -249,7 +258,7 @@ class Engine:
         self._timer_wake.set()
 
     def _give_up(self, taken: list[Submission], error: Exception) -> None:
-        """Nothing of these requests happened: refuse them, or try one by one when any of them may be the cause."""
+        """Handle a batch of which nothing was logged: refuse its requests, or queue them again to try one by one."""
         if not isinstance(error, StoreError):
             _log.error("a batch failed", exc_info=error, extra={"aegis_commands": len(taken)})
             if len(taken) > 1:
@@ -260,7 +269,7 @@ class Engine:
             resolve(submission.answer, error if isinstance(error, StoreError) else internal(error))
 
     def _expiries(self, now: float) -> list[Submission]:
-        """What is due, to be decided before anything that came later; nobody can renew in between."""
+        """Return commands for everything that is due, to be decided before other requests, which could renew it."""
         self._note_stall()
         if not self._must_expire:
             return []
@@ -271,7 +280,7 @@ class Engine:
     def _decide_all(
         self, taken: list[Submission], known: dict[RequestKey, Reply], batch: Batch
     ) -> list[Submission] | None:
-        """Decide in order. If the core failed in the middle of one: what came after it, undecided; else None."""
+        """Decide requests in order; return None, or the undecided rest if the core failed in the middle of one."""
         for index, submission in enumerate(taken):
             self.commands += 1
             try:
@@ -326,7 +335,7 @@ class Engine:
                     batch.replies[agent_id, request_id] = result
 
     def _conclude(self, batch: Batch) -> None:
-        """The events are on disk: answer, then tell."""
+        """Send replies, then announce events and changed keys; called when the events are on disk."""
         self.batches += 1
         for key, answers in batch.waiting.items():
             self._waiting.setdefault(key, []).extend(answers)
@@ -355,7 +364,7 @@ class Engine:
             self._broken = error if isinstance(error, StoreError) else unreadable(error)
 
     async def _watch_deadlines(self) -> None:
-        """Wake the writer when something is due; at least once a second, to notice a stall."""
+        """Wake the writer when something is due; look at least once a second, to notice a stall."""
         while True:
             started = self._clock.now()
             next_at = self._workspace.deadlines.next_at()
@@ -373,10 +382,10 @@ class Engine:
                 self._work.set()
 
     def _note_stall(self) -> None:
-        """If the hub itself stood still, nobody could renew: every deadline moves by that much."""
+        """Extend every deadline by the time for which the hub itself stalled, because nobody could renew then."""
         now = self._clock.now()
         late_s = now - self._expected_wake
         if late_s > STALL_S:
             self._expected_wake = now
             self._workspace.deadlines.extend(late_s)
-            _log.warning("the hub stood still", extra={"duration_s": round(late_s, 3)})
+            _log.warning("the hub stalled", extra={"duration_s": round(late_s, 3)})

@@ -1,4 +1,4 @@
-"""Events out to many: each is encoded once, nobody waits for a slow one, nobody misses one (HUB-4)."""
+"""Send events to all subscribers: each is encoded once, slow receivers delay nobody, and none is lost (HUB-4)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CATCH_UP_EVENTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One text message, with the WebSocket frame that carries it; `seq` is 0 for what is not logged."""
+    """One text message and its WebSocket frame; `seq` is 0 for messages that are not logged events."""
 
     seq: int
     text: str
@@ -37,10 +37,10 @@ def outgoing(seq: int, envelope: dict[str, Any]) -> Outgoing:
 
 
 class Subscriber:
-    """One receiver's place in the stream: live with a bounded queue, or catching up from the log.
+    """One receiver of events: live with a bounded queue, or catching up from the log.
 
-    Delivery: must-deliver, in `seq` order, without gap or duplicate from the cursor on. A queue that overflows is
-    dropped, said so by a `resync` message, and read again from the log at the receiver's own pace.
+    Delivery: must-deliver, in `seq` order, without gap or duplicate after the cursor. A queue that overflows is
+    dropped; a `resync` message announces this, and the events are read again from the log at the receiver's own pace.
     """
 
     def __init__(self, fanout: Fanout, actor: Actor) -> None:
@@ -58,7 +58,7 @@ class Subscriber:
         self._wake = asyncio.Event()
 
     def listen(self, interest: Interest, *, after: int | None = None) -> None:
-        """Want `interest` from now on, or from after event number `after`."""
+        """Subscribe to `interest`, from now on or from the event after number `after`."""
         self._fanout.regroup(self, interest)
         if after is not None:
             self.cursor, self._is_live = after, False
@@ -66,11 +66,11 @@ class Subscriber:
         self._wake.set()
 
     def wants(self, event: Event) -> bool:
-        """Whether the receiver asked for the event and may see it."""
+        """Return whether the receiver subscribed to the event and may see it."""
         return self.interest.wants(event) and is_visible(event, self.actor)
 
     def offer(self, item: Outgoing) -> None:
-        """Send a wanted event at once where nothing is ahead of it, or else queue it; never blocks."""
+        """Send a wanted event at once if no other waits before it, or else queue it; never blocks."""
         if self._is_live and item.seq > self.cursor:
             is_first = self._write_now is not None and not self._queue and not self._is_sending
             if is_first and self._write_now and self._write_now(item.frame):
@@ -92,11 +92,11 @@ class Subscriber:
         self._queued_bytes = 0
 
     async def messages(self, write_now: Callable[[bytes], bool] | None = None) -> AsyncGenerator[Outgoing, None]:
-        """What to send next, for ever; the last item counts as sent when the next one is asked for.
+        """Yield what to send next, without end; an item counts as sent when the next one is requested.
 
         Args:
-            write_now: Sends a frame at once, or returns False; live events that nothing is ahead of go this way and
-                never through here, which spares a thousand receivers a thousand tasks.
+            write_now: Sends a frame at once, or returns False. Live events with an empty queue are sent by it and not
+                yielded, so that a thousand receivers do not have to wake a thousand tasks.
 
         Raises:
             StoreError: The log cannot be read.
@@ -135,7 +135,7 @@ class Subscriber:
             self._is_live = True
 
     async def _snapshot(self) -> Outgoing:
-        """The whole state, for a receiver whose place in the log was compacted away."""
+        """Return a message with the shared context, for a receiver whose next events were compacted away."""
         view = await self._fanout.engine.context()
         self.cursor = view["seq"]
         return outgoing(
@@ -166,19 +166,19 @@ class Fanout:
         return len(self._subscribers)
 
     def join(self, actor: Actor) -> Subscriber:
-        """A new subscriber that wants nothing yet; `leave` when its connection ends."""
+        """Add and return a subscriber without subscriptions; call `leave` when its connection ends."""
         subscriber = Subscriber(self, actor)
         self._subscribers.add(subscriber)
         return subscriber
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Forget a subscriber."""
+        """Remove a subscriber."""
         self.dropped += subscriber.dropped
         self._subscribers.discard(subscriber)
         self._ungroup(subscriber)
 
     def regroup(self, subscriber: Subscriber, interest: Interest) -> None:
-        """Give a subscriber that has not left another interest."""
+        """Replace the interest of a subscriber; one that has left gets no events."""
         self._ungroup(subscriber)
         subscriber.interest = interest
         if subscriber in self._subscribers and (interest.types or interest.globs):
@@ -191,7 +191,7 @@ class Fanout:
             self._groups.pop(subscriber.interest, None)
 
     def _publish(self, events: list[Event]) -> None:
-        """Ask each interest once, not each subscriber: a thousand of them mostly want the same."""
+        """Offer logged events to subscribers; each interest is checked once, as most subscribers share one."""
         for event in events:
             item: Outgoing | None = None
             for interest, group in self._groups.items():

@@ -1,7 +1,7 @@
-"""Pre-built frames through uvicorn's WebSocket protocol.
+"""Send pre-built frames through uvicorn's WebSocket protocol.
 
-Encoding one event for each of a thousand receivers costs the tail of the latency; a frame that is built once and
-written as it is held it (notes: p99 46 ms against 141 ms and more).
+Encoding an event for each of a thousand receivers makes the slowest of them wait; with a frame that is built once, the
+99th percentile was 46 ms instead of 141 ms and more (notes).
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from websockets.http11 import Request
 
 EXTENSION = "aegis.frames"
 PART_BYTES = 4 * 1024
-"""What is looked at before it is asked again whether to go on: some 60 small requests."""
+"""How much input is processed before checking whether reading was held: some 60 small requests."""
 
 SEND_BUFFER_BYTES = 64 * 1024
-"""Small, or the kernel swallows megabytes for a receiver that does not read, and nobody notices that it lags."""
+"""The kernel's send buffer; a large one would take megabytes for a receiver that does not read, and hide its lag."""
 
 
 class FrameProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own protocol, whose connection the application may also reach as `scope["extensions"][EXTENSION]`."""
+    """uvicorn's protocol; the application also finds this object as `scope["extensions"][EXTENSION]`."""
 
     _on_text: Callable[[str], None] | None = None
     _unread = b""
-    """Received, but not looked at while the connection is held."""
+    """Input that was received but not processed, because the connection is held."""
     _is_held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection over, with a small send buffer."""
+        """Set up the connection with a small send buffer; called by asyncio."""
         super().connection_made(transport)
         raw = transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """Look at what came in small parts, so that `hold` stops within one of them."""
+        """Process input in small parts, so that `hold` takes effect after the current part."""
         self._unread += data
         self._look()
         if self._is_held and not self.read_paused:
@@ -53,7 +53,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
                 self._unread = b""
 
     def handle_connect(self, event: Request) -> None:
-        """Begin the application, and hand it this connection."""
+        """Start the application, and give it access to this object."""
         super().handle_connect(event)
         scope = getattr(self, "scope", None)
         if scope is not None:
@@ -61,10 +61,10 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             extensions[EXTENSION] = self
 
     def hand_texts_to(self, on_text: Callable[[str], None] | None) -> None:
-        """Call `on_text` with each whole text message as it arrives, instead of keeping it for `receive`.
+        """Call `on_text` with each whole text message as it arrives, instead of queueing it for `receive`.
 
-        A queue that stops reading at each message costs as much as the message; whoever takes texts this way stops the
-        reading by `hold` when it has too many under way. None ends it.
+        The queue pauses reading at each message, which costs as much as the message. The receiver of texts must
+        therefore call `hold` itself when it has too many in progress. None ends this.
         """
         self._on_text = on_text
         if on_text is None:
@@ -78,7 +78,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         self.go_on()
 
     def send_receive_event_to_app(self) -> None:
-        """Hand a whole message on; one that is no text, or no UTF-8, goes the usual way."""
+        """Pass a whole text message to `on_text`; anything else, or invalid UTF-8, is handled by uvicorn."""
         if self._on_text is not None and self.curr_msg_data_type == "text" and not self.close_sent:
             try:
                 text = b"".join(self.frames).decode()
@@ -91,14 +91,14 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def hold(self) -> None:
-        """Read nothing more until `go_on`."""
+        """Stop reading until `go_on`."""
         self._is_held = True
         if not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
 
     def go_on(self) -> None:
-        """Look at what came, then read again; not before the caller has returned."""
+        """Process unread input and resume reading, after the caller has returned."""
         if self._is_held:
             self._is_held = False
             asyncio.get_running_loop().call_soon(self._go_on)
@@ -116,22 +116,22 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     async def send_frame(self, frame: bytes) -> None:
-        """Write one whole, unmasked frame when the receiver keeps up; nothing once the connection ends.
+        """Write one whole, unmasked frame as soon as the receiver keeps up; does nothing on a closing connection.
 
         Args:
-            frame: As `websockets.frames.Frame.serialize(mask=False)` gives it, without extensions.
+            frame: The result of `websockets.frames.Frame.serialize(mask=False)`, without extensions.
         """
         await self.writable.wait()
         if not (self.disconnected or self.close_sent or self.transport.is_closing()):
             self.transport.write(frame)
 
     def write_now(self, frame: bytes) -> bool:
-        """Write one such frame at once; False when the receiver does not keep up or the connection ends."""
+        """Write one such frame at once; return False when the receiver does not keep up or the connection closes."""
         if not self.writable.is_set() or self.disconnected or self.close_sent or self.transport.is_closing():
             return False
         self.transport.write(frame)
         return True
 
     def abort(self) -> None:
-        """Drop the connection without waiting for a receiver that does not read."""
+        """Close the connection at once, without waiting for a receiver that does not read."""
         self.transport.abort()

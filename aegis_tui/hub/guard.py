@@ -1,4 +1,4 @@
-"""The door: what a browser page, a rebound name or an oversized request meets before anything else (HUB-9)."""
+"""The first check of every request: refuses web pages, rebound host names and oversized requests (HUB-9)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Guard:
-    """Refuses requests with an `Origin` or a strange `Host`, and bodies that announce more than 1 MiB.
+    """Refuses requests with an `Origin`, with a `Host` that is not local, or with a declared body of over 1 MiB.
 
     Agents and command lines send no `Origin`; a page in a browser always does (notes: CVE-2025-52882). The `Host` check
-    stops a name that was rebound to the loopback address.
+    stops DNS rebinding: a public name that was changed to the loopback address.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -49,12 +49,12 @@ def _objection(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, AegisError]
 
 
 def too_large() -> AegisError:
-    """The refusal of a body over the limit."""
+    """Return the error for a body over the limit."""
     return Refused("the request is over 1 MiB", "send less at once", code="too_large")
 
 
 def is_local_host(host: str) -> bool:
-    """Whether a `Host` header names this machine's loopback."""
+    """Return whether a `Host` header names this machine's loopback address."""
     try:
         parts = urlsplit(f"//{host}")
         return parts.hostname in LOCAL_HOSTS and parts.username is None and (parts.port is None or parts.port > 0)

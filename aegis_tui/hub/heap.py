@@ -1,7 +1,7 @@
-"""How the hub gives memory back: it runs for days, and what it has used once must not stay with it (PERF-17).
+"""Make the hub return freed memory to the system, because it runs for days (PERF-17).
 
-A snapshot needs buffers of megabytes for a moment. By default glibc learns from the first of them to keep such blocks
-on its heap, one heap a thread, where later small allocations hold the pages for good.
+A snapshot needs buffers of megabytes for a moment. By default glibc then keeps such blocks on its heaps (one heap for
+each thread), where later small allocations prevent that their pages are ever returned.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _ARENAS: Final = 2
 
 
 def give_memory_back() -> bool:
-    """Let large blocks go back to the system when they are freed; False where the C library has no such setting.
+    """Set glibc to return large blocks to the system when they are freed; call it before the first thread starts.
 
-    To be called before the first thread starts.
+    Returns:
+        False when the C library does not have these settings.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

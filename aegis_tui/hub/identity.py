@@ -1,4 +1,4 @@
-"""Who a token belongs to (contract 2). The answer never depends on what a message says about itself."""
+"""Find out who a token belongs to (contract 2). The fields of a message never decide who sent it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_TOKEN_CHARACTERS = 512
 
 
 def new_token() -> str:
-    """A fresh token: 32 random bytes in hex."""
+    """Return a new token: 32 random bytes in hexadecimal."""
     return secrets.token_hex(TOKEN_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A token that was found good, without the token: enough to ask later whether it still is."""
+    """The result of checking a valid token, without the token: enough to check later whether it is still valid."""
 
     actor: Actor
     token_hash: str | None = None
@@ -31,10 +31,10 @@ class Pass:
 
 
 class Identity:
-    """Resolves tokens: the person's own, those of living instances by their hash, those of agents that joined by hand.
+    """Resolves tokens of the person, of living instances (by hash), and of agents that a person connected by hand.
 
-    An agent that a person starts by hand gets a token that is derived from its session by a key of the hub, so that
-    nothing of it is stored and it ends with the session.
+    The token of an agent that was connected by hand is derived from its session with a key of the hub, so that it need
+    not be stored and becomes invalid with the session.
     """
 
     def __init__(self, engine: Engine, person_token: str, joining_key: bytes) -> None:
@@ -43,12 +43,12 @@ class Identity:
         self._joining_key = joining_key
 
     def resolve(self, token: str | None) -> Actor | None:
-        """The actor a token stands for; None for no token, a wrong one, and that of an instance that is gone."""
+        """Return the actor that a token belongs to; None for no token, a wrong one, or that of an ended instance."""
         found = self.admit(token)
         return found.actor if found is not None else None
 
     def is_current(self, admitted: Pass | None) -> bool:
-        """Whether `admit` would still let that token in."""
+        """Return whether `admit` would still accept the token of this pass."""
         if admitted is None or admitted.actor is THE_PERSON:
             return admitted is not None
         instance: Instance | None = self._engine.peek(lambda workspace: workspace.get_instance(admitted.actor.agent_id))
@@ -59,7 +59,7 @@ class Identity:
         return instance.run is None and instance.session == admitted.session
 
     def admit(self, token: str | None) -> Pass | None:
-        """As `resolve`, for a connection that stays: `is_current` costs less than to resolve its token each time."""
+        """Check a token as `resolve` does, for a connection that stays open; later, `is_current` is a cheap check."""
         if not token or len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             return None
         found = hash_token(token)
@@ -71,7 +71,7 @@ class Identity:
         return self._admit_joined(token)
 
     def joining_token(self, agent_id: str, session: str) -> str:
-        """The token of an agent that a person started by hand, good for this session only."""
+        """Return the token of an agent that a person connected by hand; it is valid only for this session."""
         proof = hmac.new(self._joining_key, f"{agent_id}\n{session}".encode(), hashlib.sha256).hexdigest()
         return f"{agent_id}.{proof}"
 
@@ -85,6 +85,6 @@ class Identity:
 
 
 def bearer(header: str | None) -> str | None:
-    """The token of an `Authorization: Bearer` header, or None."""
+    """Return the token in an `Authorization: Bearer` header; None when there is none."""
     scheme, _, token = (header or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None

@@ -1,4 +1,4 @@
-"""From a client's JSON object to the core and back: the same path for REST, the WebSocket and tests."""
+"""Turn a client's JSON object into a command and its result into a reply: the same for REST, WebSocket and MCP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from aegis_tui.sdk.wire import error_to_wire
 _log = logging.getLogger(__name__)
 
 MAX_DEPTH = 64
-"""How deep lists and objects of a command may lie in each other; what is logged must be readable by every client."""
+"""How deeply lists and objects of a command may be nested, so that every client can parse the logged events."""
 
 STREAM_ONLY = ("hello", "subscribe", "file:subscribe")
 
@@ -42,20 +42,20 @@ _HUBS_OWN: dict[type[CommandData], tuple[str, ...]] = {
     LockAcquire: ("pinned", "whole"),
     BroadcastSend: ("rewrite",),
 }
-"""What the hub fills in by itself before a command is decided."""
+"""The fields that only the hub may fill in, before a command is decided."""
 
 _ANSWERED_WITH_MORE = (ContextGet, AgentRegister)
-"""Their replies hold something that the core does not know."""
+"""Commands whose replies hold data that the core does not know."""
 
 _COMPARED = (AgentRegister, PartitionSet, RunStart, DesignPropose, DesignAgree)
-"""Their rules compare globs."""
+"""Commands whose rules compare globs."""
 
 Prepare = Callable[[AnyCommand, Actor], Awaitable[AnyCommand] | None]
-"""Fills in what only the hub knows before a command is decided; None where there is nothing to fill in."""
+"""Fills in fields that only the hub knows, before a command is decided; None if there is nothing to fill in."""
 
 
 class Ingress:
-    """Answers one client request at a time; refusals become replies."""
+    """Answers client requests; a refusal becomes a reply too."""
 
     def __init__(
         self,
@@ -73,10 +73,16 @@ class Ingress:
         self.door = door or Door()
         self._rehearsing = asyncio.Lock()
         self._filled_in: dict[RequestKey, asyncio.Event] = {}
-        """Requests that are being filled in; set when they are in the queue."""
+        """Requests that are being filled in, with an event that is set once they are in the queue."""
 
     async def answer(self, frame: dict[str, Any], actor: Actor, *, size: int = 0) -> tuple[Reply, AegisError | None]:
-        """The reply object of contract 5 to one command, and the refusal in it, if any; `size` as for `start`."""
+        """Answer one command: return the reply object of contract 5, and the error if it was refused.
+
+        Args:
+            frame: The client's JSON object.
+            actor: Who sends it.
+            size: The size of the request in bytes.
+        """
         waiting = self.start(frame, actor, size=size)
         try:
             return reply_object(frame, await waiting), None
@@ -84,13 +90,13 @@ class Ingress:
             return refused(frame, error)
 
     def start(self, frame: dict[str, Any], actor: Actor, *, is_plain: bool = False, size: int = 0) -> ReplyFuture:
-        """Begin with one command, in the order of calls; the future ends with the reply's fields or the refusal.
+        """Start one command, in the order of calls; the future gets the reply's fields or the refusal. Never raises.
 
         Args:
             frame: The client's JSON object.
             actor: Who sends it.
-            is_plain: The text of the frame had no escape in it, so no half of a surrogate pair can be there.
-            size: Bytes of the request as it came.
+            is_plain: The text of the frame had no escape sequence, so it cannot hold unpaired surrogates.
+            size: The size of the request in bytes.
         """
         try:
             self.door.take(actor, size)
@@ -117,7 +123,7 @@ class Ingress:
             return failed
 
     def _filling(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """What fills the command in; at most one of the services does."""
+        """Return what completes the command, from the first service that does; None when none does."""
         for prepare in self._prepare:
             if (filling := prepare(command, actor)) is not None:
                 return filling
@@ -151,7 +157,7 @@ class Ingress:
         return reply
 
     async def _filled(self, command: AnyCommand, filling: Awaitable[AnyCommand], key: RequestKey) -> AnyCommand:
-        """A retry gets its first answer, whatever the files hold by now."""
+        """Return the completed command; if that fails for a retry, the command as it is, for the first reply."""
         try:
             return await filling
         except AegisError:
@@ -160,10 +166,10 @@ class Ingress:
             raise
 
     async def _rehearse(self, command: AnyCommand, actor: Actor, key: RequestKey) -> None:
-        """Compare globs in a thread, one request at a time, so that the writer finds each pair known.
+        """Compare a command's globs in a thread, one request at a time, so that the writer finds the results cached.
 
         Raises:
-            Refused: code `glob.effort`; unless it is a retry of what was granted before.
+            Refused: The comparison takes too many steps (code `glob.effort`), and the request is not a retry.
         """
         if (rehearse := self._engine.peek(lambda workspace: rehearsal_of(workspace, command, actor))) is None:
             return
@@ -175,7 +181,7 @@ class Ingress:
                 raise
 
     async def _behind(self, ahead: asyncio.Event, command: LockRelease, actor: Actor, request_id: str | None) -> Reply:
-        """What gives a request up never overtakes it."""
+        """Submit a release that withdraws a request, after that request is in the queue."""
         await ahead.wait()
         return await self._engine.submit(command, actor, request_id)
 
@@ -183,15 +189,15 @@ class Ingress:
 def _check_unfilled(command: CommandData) -> None:
     names = _HUBS_OWN.get(type(command), ())
     if any(getattr(command, name) for name in names):
-        raise UsageError(f"{command.type}: {' and '.join(names)} are the hub's to fill in", "leave them out")
+        raise UsageError(f"{command.type}: only the hub fills in {' and '.join(names)}", "leave them out")
 
 
 def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str | None, dict[str, Any]]:
-    """The request id and the command's own fields; `is_plain` as for `Ingress.start`.
+    """Split a frame into the request id and the command's own fields; `is_plain` as for `Ingress.start`.
 
     Raises:
-        UsageError: Another version, a request id that is no short text, a type that only the stream knows, or fields
-            nested deeper than `MAX_DEPTH`.
+        UsageError: The version or the request id is not valid, the type works only on the WebSocket, fields are nested
+            deeper than `MAX_DEPTH`, or a text holds an unpaired surrogate.
     """
     fields = {name: value for name, value in frame.items() if name not in ("v", "request_id")}
     request_id = frame.get("request_id")
@@ -206,7 +212,7 @@ def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str |
 
 
 def _check_depth(fields: dict[str, Any]) -> None:
-    """Costs next to nothing for flat commands, and less than to parse it for any other."""
+    """Raise `UsageError` for fields nested too deeply. This costs little: less than to parse the command."""
     level = [value for value in fields.values() if isinstance(value, (dict, list))]
     for _ in range(MAX_DEPTH):
         if not level:
@@ -224,12 +230,12 @@ def _check_unicode(fields: dict[str, Any]) -> None:
 
 
 def reply_object(frame: dict[str, Any], reply: Reply) -> Reply:
-    """The reply object of contract 5 to a request that was accepted."""
+    """Return the reply object of contract 5 to a request that was accepted."""
     return {"v": SCHEMA_VERSION, "request_id": frame.get("request_id"), "ok": True, **reply}
 
 
 def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]:
-    """The reply object to a request that was not, and why; what nobody foresaw is logged and said without detail."""
+    """Return the reply object to a request that failed, and its error; an unexpected error is logged, not shown."""
     if not isinstance(error, AegisError):
         _log.error("a request failed", extra={"aegis_command": str(frame.get("type"))[:60]}, exc_info=error)
         error = AegisError(f"the hub failed on this request ({type(error).__name__})", "see its log", code="internal")
@@ -237,5 +243,5 @@ def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]
 
 
 def refusal(request_id: object, error: AegisError) -> dict[str, Any]:
-    """The reply object of a request that was refused."""
+    """Return the reply object to a request that was refused."""
     return {"v": SCHEMA_VERSION, "request_id": request_id, "ok": False, "error": error_to_wire(error)}

@@ -1,4 +1,4 @@
-"""What a subscriber wants to hear, and what it may (HUB-4, HUB-9)."""
+"""Which events a subscriber wants, and which it may see (HUB-4, HUB-9)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECRET_FIELDS = ("token_hash",)
 
 
 def public_wire(event: Event) -> dict[str, Any]:
-    """The envelope of contract 6, without what is nobody's business outside the hub."""
+    """Return the envelope of contract 6 without the fields that never leave the hub (hashes of tokens)."""
     envelope = event_to_wire(event)
     for name in _SECRET_FIELDS:
         envelope["data"].pop(name, None)
@@ -31,32 +31,32 @@ def public_wire(event: Event) -> dict[str, Any]:
 
 
 def is_visible(event: Event, actor: Actor) -> bool:
-    """Messages reach their two ends and the person; everything else reaches everybody."""
+    """Return whether an actor may see an event: messages only sender, receiver and person; all else everybody."""
     data = event.data
     return not isinstance(data, MessageSent) or actor.kind != "instance" or actor.agent_id in (data.to, event.agent_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """Event types and path globs; an event that matches one of either is wanted."""
+    """The event types and path globs of a subscription; an event that matches any of them is wanted."""
 
     types: tuple[str, ...] = ()
-    """Names, or `*`, `lock:*`, `specs.*`, `specs.>`."""
+    """Event types, or patterns: `*`, `lock:*`, `specs.*`, `specs.>`."""
     globs: tuple[Glob, ...] = ()
 
     @classmethod
     def everything(cls) -> Interest:
-        """All types."""
+        """Return an interest in all event types."""
         return cls(types=("*",))
 
     def with_types(self, types: object) -> Interest:
-        """The same globs, other types.
+        """Return an interest with the same globs and other types.
 
         Args:
-            types: What a client sent: a list of names, of which an empty one selects nothing.
+            types: What a client sent: a list of event types or patterns; an empty list selects none.
 
         Raises:
-            UsageError: No list, not text, too many, or a name that is empty or too long.
+            UsageError: It is not a list of texts, is too long, or holds an invalid pattern.
         """
         names = _texts("types", types, 'for example ["lock:*", "specs.>"]')
         if "" in names:
@@ -68,14 +68,14 @@ class Interest:
         return Interest(names, self.globs)
 
     def with_globs(self, paths: object) -> Interest:
-        """The same types, more globs.
+        """Return an interest with the same types and further globs.
 
         Args:
             paths: What a client sent: a list of globs.
 
         Raises:
-            Refused: Not a usable glob.
-            UsageError: No list, not text, or too many.
+            Refused: A glob is not valid, or takes too many steps to compile.
+            UsageError: It is not a list of texts, or there are too many globs.
         """
         effort = Effort()
         wanted = _texts("paths", paths, 'for example ["src/**"]')
@@ -85,7 +85,7 @@ class Interest:
         return Interest(self.types, globs)
 
     def wants(self, event: Event) -> bool:
-        """Whether the event matches a type or a glob."""
+        """Return whether the event matches a type or a glob."""
         if any(type_fits(pattern, name) for name in _names(event) for pattern in self.types):
             return True
         return bool(self.globs) and any(glob.matches(path) for path in _paths(event) for glob in self.globs)

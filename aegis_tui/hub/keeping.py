@@ -1,4 +1,4 @@
-"""Puts the hub's socket and hub.json back when somebody clears the runtime folder, or nobody could reach the hub."""
+"""Restore the hub's socket and hub.json when the runtime folder is cleared; without them no client finds the hub."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class RuntimeFiles:
-    """What a running hub has in its runtime folder. Replaces what is missing or no good, never another hub's."""
+    """Watches a running hub's files in its runtime folder; replaces missing or invalid ones, never another hub's."""
 
     def __init__(
         self,
@@ -26,19 +26,19 @@ class RuntimeFiles:
         bind: Callable[[Path], socket.socket],
         listen: Callable[[socket.socket], Awaitable[None]],
     ) -> None:
-        """Name the files.
+        """Set what to watch and how to replace it.
 
         Args:
-            hub_socket: Where the hub listens; hub.json lies beside it.
-            bind: Makes a new socket there.
-            listen: Serves it as the first one.
+            hub_socket: The path of the hub's socket; hub.json is in the same folder.
+            bind: Creates a new socket at that path.
+            listen: Serves a new socket like the first one.
         """
         self._socket = hub_socket
         self._bind = bind
         self._listen = listen
 
     async def keep(self) -> None:
-        """Look twice a second until cancelled."""
+        """Check twice a second, and restore what is missing, until cancelled."""
         while True:
             await asyncio.sleep(CHECK_S)
             try:
@@ -51,10 +51,10 @@ class RuntimeFiles:
         if is_record_lost(folder):
             create_runtime_dir(folder)
             publish_again(folder)
-            _log.warning("hub.json was gone and is back", extra={"aegis_path": str(folder)})
+            _log.warning("hub.json was missing and was restored", extra={"aegis_path": str(folder)})
         if not self._socket.is_socket():
             create_runtime_dir(folder)
             put_aside(self._socket)
             self._socket.unlink(missing_ok=True)
             await self._listen(self._bind(self._socket))
-            _log.warning("the socket was gone and is back", extra={"aegis_path": str(self._socket)})
+            _log.warning("the socket was missing and was restored", extra={"aegis_path": str(self._socket)})

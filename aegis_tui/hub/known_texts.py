@@ -1,4 +1,4 @@
-"""Contents of files that regions were resolved on, by blob id."""
+"""The file contents in which regions were resolved, by blob id."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from aegis_tui.domain.lock.region import blob_id, names_of
 
 KEPT_TEXTS: Final = 256
 KEPT_BYTES: Final = 32 * 1024 * 1024
-"""In memory, where a text takes up to four bytes a character."""
+"""The memory that all kept texts may take; a text takes up to four bytes per character."""
 
 
 class KnownTexts:
-    """Contents by blob id, the newest of them: `KEPT_TEXTS` at most, which take `KEPT_BYTES` together.
+    """The newest file contents by blob id: at most `KEPT_TEXTS`, and at most `KEPT_BYTES` together.
 
-    They are found by the id without filters, and by every other name that such a content may go by (`names_of`).
+    A content is found by its blob id without git's filters, and by every other id that git may give it (`names_of`).
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class KnownTexts:
         self._size = 0
 
     def keep(self, text: str) -> str:
-        """Remember it; its id."""
+        """Keep a text as the newest, and return its blob id; the oldest texts are dropped when there are too many."""
         raw = text.encode("utf-8", "surrogateescape")
         oid = blob_id(raw)
         if oid not in self._texts:
@@ -40,9 +40,9 @@ class KnownTexts:
         return oid
 
     def find(self, named: str) -> str | None:
-        """The id without filters of the content that somebody names by any of its ids."""
+        """Return the blob id without filters of the content that has the id `named`; None when it is not kept."""
         return named if named in self._texts else self._same.get(named)
 
     def text(self, oid: str) -> str | None:
-        """The content with that id."""
+        """Return the content with that blob id; None when it is not kept."""
         return self._texts.get(oid)

@@ -23,15 +23,15 @@ from aegis_tui.hub.request import check_numbers
 from aegis_tui.sdk.wire import HTTP_STATUS
 
 _log = logging.getLogger(__name__)
-logging.getLogger("mcp.server.streamable_http").setLevel(logging.WARNING)  # it tells of each request's end at INFO
+logging.getLogger("mcp.server.streamable_http").setLevel(logging.WARNING)  # it logs the end of each request at INFO
 _ACTOR: ContextVar[Actor] = ContextVar("aegis_mcp_actor")
 _HOSTS = ["127.0.0.1", "127.0.0.1:*", "localhost", "localhost:*", "[::1]", "[::1]:*"]
 
 
 class McpDoor:
-    """An ASGI application that answers each MCP request on its own, as the instance whose token it carries.
+    """An ASGI application that answers each MCP request separately, as the instance whose token the request has.
 
-    The MCP library and the tools are imported in a thread when the first request comes. `close` ends what was begun.
+    The MCP library and the tools are imported in a thread when the first request arrives. Call `close` at the end.
     """
 
     def __init__(self, engine: Engine, identity: Identity, ingress: Ingress) -> None:
@@ -43,7 +43,7 @@ class McpDoor:
         self._closed = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; 401 without a token, 403 for a person's."""
+        """Answer one request: 401 without a valid token, 403 for a person's token."""
         actor = self._identity.resolve(bearer(Headers(scope=scope).get("authorization")))
         if actor is None:
             unknown = Refused("no valid token", "send Authorization: Bearer TOKEN", code="unauthorized")
@@ -64,7 +64,7 @@ class McpDoor:
             await refuse(scope, send, HTTP_STATUS[error.exit_code], error)
 
     async def close(self) -> None:
-        """End the sessions; call it when no request is served any more."""
+        """End the MCP sessions; call it when no request is served any more."""
         self._closed.set()
         if self._keeper is not None:
             await self._keeper
@@ -76,7 +76,7 @@ class McpDoor:
         return await asyncio.shield(self._opening)
 
     async def _keep(self, opening: asyncio.Future[ASGIApp]) -> None:
-        """Run the library's session manager, which has to be entered and left in one task."""
+        """Run the library's session manager, which must be entered and left in the same task."""
         try:
             library = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.mcp_server")
             tools = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.tools")

@@ -1,7 +1,7 @@
-"""JSON-RPC batches over one MCP application that takes single messages only.
+"""JSON-RPC batches for an MCP application that accepts only single messages.
 
-Revision 2025-03-26 of MCP obliges a server to take batches (basic, "Batching"), 2025-06-18 took them out again. A
-client of the former names no revision in its headers, or that one.
+Revision 2025-03-26 of MCP requires servers to accept batches (basic, "Batching"); 2025-06-18 removed them again. A
+client of the former revision names it in its headers, or names none.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _WITH_BATCHES = "2025-03-26"
 _INVALID_REQUEST = -32600
 _PARSE_ERROR = -32700
 MAX_MESSAGES = 100
-"""In one batch: each message costs the library a transport of its own."""
+"""The most messages in one batch: the library creates a transport for each."""
 
 
 class Batches:
-    """Answers the messages of a batch one after the other, and everything else as the application does."""
+    """Answers the messages of a batch one after the other, and passes every other request to the application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -52,9 +52,9 @@ class Batches:
             await self._app(scope, _replayed(body, receive), send)
 
     async def _answer(self, scope: Scope, receive: Receive, message: object) -> Any:
-        """What the application answers to one message; None to a notification."""
+        """Return the application's answer to one message of a batch; None for a notification."""
         if isinstance(message, dict) and message.get("method") == "initialize":
-            return _invalid(message.get("id"), "initialize stands alone, in no batch")
+            return _invalid(message.get("id"), "initialize must not be part of a batch")
         answer = bytearray()
 
         async def keep(part: Message) -> None:
@@ -65,7 +65,7 @@ class Batches:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None when it is over the limit."""
+    """Return the whole body; None when it is over the limit."""
     body = bytearray()
     while True:
         message = await receive()
@@ -77,7 +77,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """The body in one piece, and after it what the connection says."""
+    """Return a `receive` that first gives the whole body, then the further messages of the connection."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -93,7 +93,7 @@ def _invalid(message_id: object, why: str, *, code: int = _INVALID_REQUEST) -> d
 
 
 async def _send_json(send: Send, status: int, content: object) -> None:
-    """An answer; without a body when there is nothing to say."""
+    """Send a JSON answer; for None, one without a body."""
     headers = [(b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if content is None else json.dumps(content).encode()})

@@ -1,4 +1,4 @@
-"""A hub that serves one process and ends with it, as that of a demo does, however that process ends (PANE-8)."""
+"""End a hub together with the process that it was started for, such as a demo, however that ends (PANE-8)."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from aegis_tui.hub.engine import Engine
 from aegis_tui.sdk.discovery import process_start_time
 
 OWNER = "AEGIS_OWNER"
-"""In the hub's environment: the process whose hub it is, as `own` writes it."""
+"""The environment variable that names the owner of a hub, in the form that `own` returns."""
 
 _LOOK_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 def own(pid: int | None = None) -> str:
-    """The value that makes a process, by default this one, the owner of the hub that it starts."""
+    """Return the value of `OWNER` that makes a process, by default this one, the owner of a hub that it starts."""
     pid = os.getpid() if pid is None else pid
     return f"{pid} {process_start_time(pid)}"
 
 
 async def outlive(owner: str, engine: Engine) -> None:
-    """Wait until the owner is gone, then end the run that is open; returns when its instances are put away.
+    """Wait until the owner has ended, then cancel the open run; return when the run and all instances have ended.
 
     Args:
-        owner: As `own` gives it; anything else is never gone.
-        engine: The hub's.
+        owner: The result of `own`; for any other text the wait never ends.
+        engine: The hub's engine.
     """
     while True:
         await asyncio.sleep(_LOOK_S)

@@ -1,7 +1,7 @@
-"""How long, and how many at once, connections may keep the hub waiting that have not said who they are (HUB-9).
+"""Limits on connections that have not yet identified themselves: how long they may wait, and how many (HUB-9).
 
-Any user of the machine can open a connection to the loopback port, and each one costs a descriptor, of which the
-owner's own socket needs some too.
+Any user of the machine can open a connection to the loopback port. Each one uses a file descriptor, and the person's
+own connections need some too.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from aegis_tui.hub.peer import PeerProtocol
 from aegis_tui.sdk.strangers import Strangers
 
 REQUEST_S = 10.0
-"""For the whole header and body of a request, and for a WebSocket from its request to its accepted hello."""
+"""Seconds for the whole header and body of a request, and for a WebSocket from its request to its accepted hello."""
 
 CLOSE_S = 2.0
-"""For the answer to the hub's own close frame."""
+"""Seconds for the answer to the hub's own close frame."""
 
 MOST_STRANGERS = 512
 
 
 class Requests(PeerProtocol):
-    """Ends a connection whose request does not arrive whole in time."""
+    """Closes an HTTP connection whose request does not arrive completely in time."""
 
     strangers: Strangers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Take the connection, and wait for its request."""
+        """Start to wait for the first request of a new connection; called by uvicorn."""
         super().connection_made(transport)
         self.strangers.wait_for(transport, REQUEST_S)
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Process input, and wait for the rest of the request if there is more."""
         super().data_received(data)
         if self.transport.get_protocol() is self:
             self._note_progress()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Start to wait for the next request on the connection."""
         super().on_response_complete()
         self._note_progress()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection that is closed: nobody waits for it any more; called by uvicorn."""
+        """Stop waiting for a connection that is closed; called by uvicorn."""
         self.strangers.settle(self.transport)
         super().connection_lost(exc)
 
@@ -58,30 +58,30 @@ class Requests(PeerProtocol):
 
 
 class Frames(FrameProtocol):
-    """Ends a WebSocket that does not say who it is in time."""
+    """Closes a WebSocket that does not identify itself in time."""
 
     strangers: Strangers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection over, and wait for its hello."""
+        """Start to wait for the hello of a new WebSocket; called by uvicorn."""
         super().connection_made(transport)
         self.close_timeout = CLOSE_S
         self.strangers.wait_for(self.transport, REQUEST_S)
 
     def hand_texts_to(self, on_text: Callable[[str], None] | None) -> None:
-        """As the base class; who gets this far has said who it is."""
+        """Do as the base class, and stop waiting: a connection with texts to receive has identified itself."""
         if on_text is not None:
             self.strangers.settle(self.transport)
         super().hand_texts_to(on_text)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget a connection that is closed: nobody waits for it any more; called by uvicorn."""
+        """Stop waiting for a connection that is closed; called by uvicorn."""
         self.strangers.settle(self.transport)
         super().connection_lost(exc)
 
 
 def protocols(of_server: Strangers) -> tuple[type[PeerProtocol], type[FrameProtocol]]:
-    """The HTTP and the WebSocket protocol of one server, which wait for strangers no longer than they must."""
+    """Return the HTTP and WebSocket protocol classes of one server, which share its list of waiting connections."""
 
     class ServedRequests(Requests):
         strangers = of_server

@@ -1,4 +1,4 @@
-"""Who is at the other end of the unix socket: only the user that the hub runs as (HUB-9)."""
+"""Accept connections to the unix socket only from the user that the hub runs as (HUB-9)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SOL_LOCAL = 0
 
 
 def peer_uid(connection: socket.socket) -> int | None:
-    """The user id of the process that opened the other end; None over TCP, and where the system does not say."""
+    """Return the user id of the process at the other end; None over TCP, and when the system cannot tell."""
     if connection.family != socket.AF_UNIX:
         return None
     if (linux := getattr(socket, "SO_PEERCRED", None)) is not None:
@@ -29,17 +29,17 @@ def peer_uid(connection: socket.socket) -> int | None:
 
 
 def own_uid() -> int:
-    """Whose processes are let in."""
+    """Return the user id of this process; only connections of the same user are accepted."""
     return os.getuid()
 
 
 class PeerProtocol(H11Protocol):
-    """uvicorn's HTTP protocol for processes of this user; a connection of anybody else is dropped unread."""
+    """uvicorn's HTTP protocol; a connection from another user's process is closed unread."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn itself
-        """Take the connection, or drop it."""
+        """Accept a connection, or close it if another user opened it."""
         super().connection_made(transport)
         uid = peer_uid(transport.get_extra_info("socket"))
         if uid not in (None, own_uid()):
-            _log.warning("a process of another user was turned away", extra={"aegis_uid": uid})
+            _log.warning("a connection of another user was refused", extra={"aegis_uid": uid})
             transport.abort()

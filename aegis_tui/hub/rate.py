@@ -1,4 +1,4 @@
-"""How much one instance may send: enough for any agent, too little to keep the others out (HUB-9)."""
+"""Limits on how much one instance may send: enough for any agent, too little to block the others (HUB-9)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_SENDERS = 1_000
 
 
 class RateLimit:
-    """A bucket for each sender: `burst` at once, then `per_s` a second."""
+    """A token bucket for each sender: `burst` at once, then `per_s` per second."""
 
     def __init__(
         self,
@@ -25,11 +25,11 @@ class RateLimit:
         burst: float = COMMAND_BURST.most,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Fill the buckets.
+        """Set the limits; every bucket starts full.
 
         Args:
-            per_s: What comes back each second.
-            burst: The most that may be saved up.
+            per_s: How much a bucket gains per second.
+            burst: How much a bucket holds at most.
             now: A clock in seconds that never goes back.
         """
         self._per_s = per_s
@@ -38,7 +38,7 @@ class RateLimit:
         self._left: dict[str, tuple[float, float]] = {}
 
     def take(self, sender: str, amount: float = 1) -> bool:
-        """Whether so much more of the sender may be taken now; if not, its bucket stays as it is."""
+        """Take `amount` from the sender's bucket; return False, and take nothing, when it holds less."""
         now = self._now()
         left, seen_at = self._left.get(sender, (self._burst, now))
         left = min(self._burst, left + (now - seen_at) * self._per_s)
@@ -49,19 +49,19 @@ class RateLimit:
         return is_allowed
 
     def _forget_full(self, now: float) -> None:
-        """A bucket that is full again says no more than one that was never used."""
+        """Drop buckets that are full again: they are the same as unused ones."""
         full_after_s = self._burst / self._per_s
         self._left = {name: kept for name, kept in self._left.items() if now - kept[1] < full_after_s}
 
 
 class Door:
-    """What an instance may send through all doors together: commands, bytes, and requests under way.
+    """Counts what each instance sends over all its connections: commands, bytes, and requests in progress.
 
-    A person and the hub are not counted.
+    The person and the hub are not limited.
     """
 
     def __init__(self, *, commands: RateLimit | None = None, sizes: RateLimit | None = None) -> None:
-        """Open it; the buckets are replaced in tests only."""
+        """Set the rate limits; only tests pass others than the defaults."""
         self._commands = commands or RateLimit()
         self._sizes = sizes or RateLimit(per_s=BYTE_RATE.most, burst=BYTE_BURST.most)
         self._under_way: Counter[tuple[str, str]] = Counter()
@@ -74,7 +74,7 @@ class Door:
             size: The bytes of the request.
 
         Raises:
-            Unavailable: Code `rate`: too many commands or bytes in too short a time; waiting helps.
+            Unavailable: Too many commands or bytes in too short a time (code `rate`); waiting helps.
         """
         if actor.kind != "instance":
             return
@@ -85,10 +85,10 @@ class Door:
 
     @contextmanager
     def under_way(self, actor: Actor, limit: Limit = IN_FLIGHT) -> Iterator[None]:
-        """Hold one of the actor's places, for HTTP requests or for connections, while it is needed.
+        """Count a request or a connection of the actor as in progress while the context is open.
 
         Raises:
-            Unavailable: Code `rate`: all of its places are taken.
+            Unavailable: The actor has as many as `limit` allows (code `rate`).
         """
         if actor.kind != "instance":
             yield

@@ -1,4 +1,4 @@
-"""hub.json and the lock that lets one hub run per workspace (contract 1)."""
+"""The file hub.json, which leads clients to the hub, and the lock that allows one hub per workspace (contract 1)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from aegis_tui.sdk.quick import HubAddress
 
 RECORD = "hub.json"
 _published: dict[Path, str] = {}
-"""What this process wrote last, by runtime folder: the file may be gone when it is needed."""
+"""The text that this process last wrote to hub.json, by runtime folder; needed when the file was deleted."""
 
 
 @contextlib.contextmanager
 def only_hub(paths: WorkspacePaths) -> Iterator[None]:
-    """Hold the workspace's lock; it ends with this process, however it ends.
+    """Hold the workspace's lock while the context is open; the system releases it even if this process is killed.
 
-    Where there is no log, numbers begin again: then no token of an earlier log may be good.
+    Without a log, event numbers start again; then tokens of an earlier log are made invalid (`forget_key`).
 
     Raises:
         HubUnavailable: Another hub holds it, or the state folder cannot be written.
@@ -60,7 +60,7 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
 
 
 def write_record(paths: WorkspacePaths, address: HubAddress) -> None:
-    """Publish the address, 0600, in one step."""
+    """Write the hub's address to hub.json, atomically and with mode 0600."""
     text = json.dumps(dataclasses.asdict(address))
     put_aside(paths.hub_json)
     write_private(paths.hub_json, text)
@@ -68,7 +68,7 @@ def write_record(paths: WorkspacePaths, address: HubAddress) -> None:
 
 
 def is_record_lost(runtime_dir: Path) -> bool:
-    """Whether the folder leads to no hub that runs although this process published itself there."""
+    """Return whether hub.json no longer leads to this hub, which wrote it, and to no other running hub either."""
     text = _published.get(runtime_dir)
     if text is None:
         return False
@@ -79,36 +79,36 @@ def is_record_lost(runtime_dir: Path) -> bool:
 
 
 def publish_again(runtime_dir: Path) -> None:
-    """Write the address again that this process published there last."""
+    """Write again the hub.json that this process last wrote in the folder."""
     put_aside(runtime_dir / RECORD)
     write_private(runtime_dir / RECORD, _published[runtime_dir])
 
 
 def put_aside(path: Path) -> None:
-    """Rename a folder, which no file can take the place of."""
+    """If `path` is a folder, rename it, because no file can replace a folder."""
     if path.is_dir() and not path.is_symlink():
         path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
 
 
 def withdraw_record(paths: WorkspacePaths) -> None:
-    """Remove the address, so that nobody looks for a hub that has ended."""
+    """Delete hub.json, so that no client looks for a hub that has ended."""
     put_aside(paths.hub_json)
     paths.hub_json.unlink(missing_ok=True)
 
 
 def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> None:
-    """Add the gateway's address to the record of the hub that runs, which is this process."""
+    """Set the gateway's address in hub.json; call it only in the process of the running hub."""
     fields: dict[str, Any] = json.loads(_published[paths.runtime_dir])
     write_record(paths, HubAddress(**{**fields, "gateway_url": url, "gateway_socket": socket}))
 
 
 def forget_key(paths: WorkspacePaths) -> None:
-    """Let no token of an agent that joined by hand be good any more; the next hub makes a new key."""
+    """Make all tokens of agents that were connected by hand invalid, by deleting the key; the next hub creates one."""
     (paths.state_dir / "joining.key").unlink(missing_ok=True)
 
 
 def load_or_create_key(path: Path) -> bytes:
-    """32 random bytes that stay the same over restarts, in a 0600 file."""
+    """Return the 32 random bytes in the file at `path`; create it with mode 0600 if it does not hold such a key."""
     with contextlib.suppress(FileNotFoundError):
         key = bytes.fromhex(path.read_text())
         if len(key) == 32:

@@ -1,4 +1,4 @@
-"""From the log back to the state: the newest usable snapshot, then every event after it."""
+"""Rebuild the state from the log: the newest usable snapshot, then every event after it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from aegis_tui.errors import AegisError, StoreError
 from aegis_tui.ports.event_log import EventLog
 
 READ_EVENTS = 2_000
-"""Events read from the log in one step."""
+"""How many events are read from the log in one step."""
 
 NOTED_EVENTS = 10_000
-"""After so many the hub's log says how far it is: whoever waits for the hub reads that."""
+"""After how many events the progress is logged, for the person who waits for the hub."""
 
 _log = logging.getLogger(__name__)
 
 
 async def recover(log: EventLog, *, now: float) -> Workspace:
-    """The state after the last logged event, with every lease armed in full from `now`.
+    """Return the state after the last logged event; every lock, wait and session gets its full time from `now`.
 
     Args:
         log: An open log.
-        now: Hub clock in seconds.
+        now: The hub's clock in seconds.
 
     Raises:
-        StoreError: An event that is needed is damaged or missing; nothing is served in its place.
+        StoreError: An event or snapshot that is needed is damaged or missing.
     """
     return (await recover_from(log, now=now))[0]
 
 
 async def recover_from(log: EventLog, *, now: float) -> tuple[Workspace, int]:
-    """As `recover`; and the number of the event that the snapshot it began with ends at, 0 without one."""
+    """Do as `recover`, and also return the number of the last event in the snapshot that was used, 0 without one."""
     workspace = await _newest_snapshot(log)
     snapshot_seq = workspace.seq
     if workspace.seq + 1 < log.first_seq:

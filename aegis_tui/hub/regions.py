@@ -1,7 +1,7 @@
-"""Looks at the asker's files before a lock on a region, or a write under one, is decided (LOCK-1).
+"""Read the sender's files before a lock on a region, or a write under one, is decided (LOCK-1).
 
-The core knows no files. Here a symbol becomes lines, lines get the id of the content they are meant in, and a write
-becomes hunks. What is read is what the asker sees: its worktree, or the person's checkout.
+The core reads no files. Here a symbol is resolved to lines, lines get the blob id of the content that they refer to,
+and a write is turned into hunks. The files are those that the sender sees: in its worktree, or the person's checkout.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 class RegionService:
     """A `HubService` that fills in `lock:acquire` and `code:written`.
 
-    Texts that regions were resolved on are remembered, so that two of them can be compared. A new process reads anew
-    what the holders of regions have now; regions of contents that nobody remembers count as crossing, which is the safe
-    direction.
+    Contents in which regions were resolved are kept, so that two of them can be compared. A new process reads the
+    present files of those who hold regions. Regions in a content that is not kept count as overlapping, which is safe.
     """
 
     def __init__(self, root: Path, symbols: SymbolReader) -> None:
@@ -58,7 +57,7 @@ class RegionService:
         self._texts = KnownTexts()
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Know where the worktrees are from now on, and what is in the files that hold regions."""
+        """Read the files in which regions are locked, and from now on find worktrees through the engine."""
         self._engine = engine
         places = engine.peek(lambda workspace: _region_places(workspace, self._root))
         await asyncio.to_thread(self._read_all, places)
@@ -71,14 +70,14 @@ class RegionService:
                     self._texts.keep(text)
 
     async def stop(self) -> None:
-        """Nothing runs."""
+        """Do nothing: the service has no tasks."""
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Fill in `pinned` of a lock on a region, and `rewrite` of a write; nothing of others.
+        """Fill in `pinned` and `whole` of a lock on a region, and `rewrite` of a write; return None for all others.
 
         Raises:
-            UsageError: On awaiting: there is no such symbol or line, or no such file, in the asker's view.
-        PartitionRefused: On awaiting: the file is git's own.
+            UsageError: When awaited: the file, line or symbol does not exist in the sender's files.
+            PartitionRefused: When awaited: the file is one of git's own.
         """
         if isinstance(command, LockAcquire):
             wants_region = (
@@ -140,7 +139,7 @@ class RegionService:
         raise _unknown(path, region.symbol or "", outline)
 
     async def _elsewhere(self, path: str, oid: str, spans: tuple[Span, ...]) -> list[View]:
-        """The same lines in the other contents in which regions of this file are held or wanted."""
+        """Find the same lines in the other kept contents of this file in which regions are locked or waited for."""
         if self._engine is None:
             return []
         others = self._engine.peek(lambda workspace: _known_oids(workspace, path)) - {oid}
@@ -177,15 +176,15 @@ class RegionService:
 
 
 def read_text(folder: Path, path: str) -> str | None:
-    """What is in a file of a checkout; bytes that are no UTF-8 are kept as lone surrogates (PEP 383).
+    """Read a file of a checkout; bytes that are not UTF-8 become lone surrogates (PEP 383).
 
-    The path is tried as it is spelled, then in NFC.
+    The path is tried as it is written, then in Unicode normal form NFC.
 
     Returns:
-        None when the file is larger than `MAX_FILE_BYTES` or closed to us.
+        The text; None when the file is larger than `MAX_FILE_BYTES` or its permissions do not allow reading.
 
     Raises:
-        UsageError: There is none, a link is on the way, or it cannot be read.
+        UsageError: There is no such file, its path contains a symbolic link, or it cannot be read.
     """
     hint = "lock the path without lines or symbol"
     try:
@@ -222,7 +221,7 @@ def _known_oids(workspace: Workspace, path: str) -> set[str]:
 
 
 def _region_places(workspace: Workspace, root: Path) -> list[tuple[Path, str]]:
-    """Where the holders of regions have their files, each place once."""
+    """Return folder and path of each file in which a region is locked, as its holder sees it, without duplicates."""
     places: dict[tuple[Path, str], None] = {}
     for lock in workspace.locks.locks():
         if lock.resource.region is not None:

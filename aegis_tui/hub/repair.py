@@ -1,4 +1,4 @@
-"""The way out of a damaged log, while no hub runs."""
+"""Repair a damaged log while no hub runs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _ROLES = {traits.prefix: role for role, traits in ROLES.items()}
 
 
 def repair_log(paths: WorkspacePaths, file: LogFile) -> Salvage | None:
-    """Make the workspace's log usable again; None when nothing is wrong with it.
+    """Repair the workspace's log, and say what was saved and lost; None when the log is not damaged.
 
-    Numbers go on behind everything that was acknowledged, and ids that were given out stay given out. Where that is
-    known for no number, or nothing could be kept, agents that joined by hand have to join again.
+    New events get numbers above all that were acknowledged, and instance ids that were used are not used again. If it
+    is not certain what was acknowledged, or nothing could be kept, agents that were connected by hand must join again.
 
     Args:
-        paths: The workspace.
+        paths: The workspace's folders.
         file: Its log.
 
     Raises:
-        HubUnavailable: A hub runs, or the disk is full.
-        StoreError: The disk refuses, or a newer program wrote the log; the log is as it was.
+        HubUnavailable: A hub runs, or the state folder cannot be written, for example because the disk is full.
+        StoreError: Writing failed, or a newer version of the program wrote the log; the log is unchanged.
     """
     create_with_room(paths)
     with only_hub(paths):
@@ -49,7 +49,7 @@ async def _repair(paths: WorkspacePaths, file: LogFile) -> Salvage | None:
 
 
 async def _is_sound(file: LogFile) -> bool:
-    """Every page and row is intact, and the state comes back from them; a workspace without a log is sound."""
+    """Return whether the log is undamaged and the state can be rebuilt from it; true for a workspace without a log."""
     if await asyncio.to_thread(file.find_damage) is not None:
         return False
     if not file.exists():
@@ -73,7 +73,7 @@ async def _state(file: LogFile) -> Workspace:
 
 
 async def _keep_ids(paths: WorkspacePaths, file: LogFile) -> None:
-    """Pass over the ids of instances that left a folder, but no event that could be read (contract 2)."""
+    """Mark ids as used for which there is an instance's folder but no event that could be read (contract 2)."""
     log = file.make_log()
     await log.open()
     try:
@@ -88,7 +88,7 @@ async def _keep_ids(paths: WorkspacePaths, file: LogFile) -> None:
 
 
 def _given_ids(paths: WorkspacePaths) -> dict[str, int]:
-    """The highest number of each role that has a folder of an instance or a worktree."""
+    """Return, for each role, the highest instance number that has a folder or a worktree."""
     highest: dict[str, int] = {}
     for folder in (paths.instances_dir, paths.worktrees_dir):
         for entry in folder.iterdir() if folder.is_dir() else ():

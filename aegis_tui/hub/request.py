@@ -1,6 +1,6 @@
-"""A client's request, from its text to a JSON object: the same for REST, the WebSocket and MCP.
+"""Parse the text of a client's request into a JSON object, in the same way for REST, the WebSocket and MCP.
 
-Strict on purpose: what two readers of one text could understand differently is refused (RFC 8259 4, 6, 8.1).
+Strict on purpose: JSON that two parsers could read differently is refused (RFC 8259 4, 6, 8.1).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _REQUEST_ID = f"request_id: a text of 1 to {MAX_REQUEST_ID} characters that can 
 
 
 class _NotStrict(ValueError):
-    """JSON that Python reads and that is refused all the same; the text says why."""
+    """JSON that Python can read but that is refused; the error's text says why."""
 
 
 def parse_request(text: str | bytes | bytearray) -> dict[str, Any]:
-    """The object that the text stands for; its `request_id` can be put into a reply.
+    """Parse a request, which must be one JSON object with an acceptable `request_id` or none.
 
     Raises:
-        UsageError: Not JSON in UTF-8, a byte order mark, NaN or Infinity, a key twice in one object, a number out of
-            range, no object, or a request id that `check_request_id` refuses.
+        UsageError: It is not JSON in UTF-8, has a byte order mark, NaN or Infinity, a duplicate key or a number out of
+            range, is not an object, or has a request id that `check_request_id` refuses.
     """
     frame = parse_json(text)
     if not isinstance(frame, dict):
@@ -37,10 +37,10 @@ def parse_request(text: str | bytes | bytearray) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes | bytearray) -> Any:
-    """Any JSON value.
+    """Parse any JSON value.
 
     Raises:
-        UsageError: As for `parse_request`, but for what concerns objects and request ids.
+        UsageError: As for `parse_request`, but the value need not be an object and request ids are not checked.
     """
     try:
         return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))
@@ -55,10 +55,10 @@ def parse_json(text: str | bytes | bytearray) -> Any:
 
 
 def check_request_id(request_id: object) -> None:
-    """Return if a client may name a request so; None, for no name, is fine.
+    """Return if a client may use this request id; None, for no id, is allowed.
 
     Raises:
-        UsageError: No text, too long, or with characters that cannot be seen or encoded.
+        UsageError: It is not a text, is empty or too long, or has invisible characters.
     """
     if request_id is None:
         return
@@ -67,10 +67,10 @@ def check_request_id(request_id: object) -> None:
 
 
 def check_version(frame: dict[str, Any]) -> None:
-    """Return if the frame is of the version that is spoken here, or names none.
+    """Return if the frame has the protocol version of this program, or names none.
 
     Raises:
-        UsageError: It names another, or something that is no whole number.
+        UsageError: It names another version, or its version is not a whole number.
     """
     version = frame.get("v", SCHEMA_VERSION)
     if type(version) is not int or version != SCHEMA_VERSION:
@@ -78,13 +78,13 @@ def check_version(frame: dict[str, Any]) -> None:
 
 
 def check_numbers(value: object) -> None:
-    """Return if JSON values that another reader has read hold only numbers that `parse_json` would have let in.
+    """Return if JSON values that another parser has read hold only numbers that `parse_json` accepts.
 
     Args:
-        value: Nested no deeper than the interpreter can follow.
+        value: The values; not nested deeper than Python can recurse.
 
     Raises:
-        UsageError: An integer or a float is out of range, or no number at all.
+        UsageError: An integer is out of range, or a float is NaN or infinite.
     """
     if isinstance(value, dict):
         for item in value.values():

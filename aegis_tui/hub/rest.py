@@ -40,21 +40,21 @@ from aegis_tui.sdk.wire import HTTP_STATUS, error_to_wire
 MAX_EVENTS = 5_000
 MAX_SEQ = 2**62
 _WRITTEN_AT_ONCE = 500
-"""A longer page of events is written in a thread, so that others are answered meanwhile."""
+"""A page with more events than this is encoded in a thread, so that other requests are answered meanwhile."""
 
 
 class JSONResponse(Response):
-    """JSON that can always be sent, whatever bytes are in a file name that it holds (contract 3)."""
+    """A JSON response that can always be encoded, even with file names that are not valid UTF-8 (contract 3)."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """The body."""
+        """Return the encoded body."""
         return compact_json(content).encode()
 
 
 class _HttpRefusal(Exception):
-    """A refusal with an HTTP status that its exit code does not give."""
+    """A refusal whose HTTP status does not follow from its exit code."""
 
     def __init__(self, status: int, error: AegisError) -> None:
         super().__init__(error.message)
@@ -63,7 +63,7 @@ class _HttpRefusal(Exception):
 
 
 def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout, mcp: ASGIApp) -> Starlette:
-    """The hub's application, behind its guard; `mcp` answers `POST /mcp`."""
+    """Return the hub's ASGI application, protected by `Guard`; `mcp` answers `POST /mcp`."""
     routes = rest_routes(engine=engine, identity=identity, ingress=ingress, fanout=fanout)
 
     async def openapi(_: Request) -> JSONResponse:
@@ -95,7 +95,7 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
 
 
 def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> list[RestRoute]:
-    """The routes that `/openapi.json` describes; `/healthz` alone needs no token, and tells nothing of the content."""
+    """Return the routes that `/openapi.json` describes. Only `/healthz` needs no token; it shows no content."""
     found = _Answers(engine, identity, ingress, fanout)
     known = (401, 403, 413, 500, 503)
     command = {"content": {"application/json": {"schema": schema.reference("Command")}}, "required": True}
@@ -120,7 +120,7 @@ def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout:
 
 @dataclass(frozen=True)
 class _Answers:
-    """One method a route; what they raise becomes an answer in `_refused` and its like."""
+    """The handlers of the routes; the exception handlers below turn what they raise into answers."""
 
     engine: Engine
     identity: Identity
@@ -151,7 +151,7 @@ class _Answers:
     async def _waited(
         self, request: Request, frame: dict[str, Any], actor: Actor, size: int
     ) -> tuple[dict[str, Any], AegisError | None]:
-        """A client that hangs up can no longer hear of the lock: it gives up what it asked for."""
+        """Answer a lock request that may wait; if the client disconnects meanwhile, withdraw the request."""
         frame = {**frame, "request_id": frame.get("request_id") or uuid.uuid4().hex}
         answering = asyncio.ensure_future(self.ingress.answer(frame, actor, size=size))
         hung_up = asyncio.ensure_future(request.receive())
@@ -237,7 +237,7 @@ async def _refused(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _broken(_request: Request, error: Exception) -> JSONResponse:
-    """A fault of the hub's own is told as one: Starlette's plain text reads like a hub that does not answer."""
+    """Answer an unexpected error with an error object; clients would take Starlette's plain text for a missing hub."""
     return _failed(internal(error), 500)
 
 

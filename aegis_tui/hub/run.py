@@ -1,6 +1,7 @@
-"""The hub process from start to stop, in the order that keeps every promise.
+"""The hub process from start to stop.
 
-Lock, log, state, sockets, hub.json, services; and back again.
+It opens lock, log, state, sockets, hub.json and services in this order, and closes them in reverse, so that no client
+reaches a hub that is not ready.
 """
 
 from __future__ import annotations
@@ -43,25 +44,29 @@ from aegis_tui.sdk.quick import HubAddress
 from aegis_tui.sdk.rotating_log import log_to, log_to_stderr
 
 MakeLog = Callable[[Path], EventLog]
-"""The log of a file; not yet opened."""
+"""Takes the path of the log file and returns the log, not yet opened."""
 
 _TURN_S = 0.0005
 _log = logging.getLogger(__name__)
 
 
 class HubService(Protocol):
-    """Something that lives in the hub process and changes the workspace through the engine only."""
+    """A service in the hub process; it changes the workspace only through the engine."""
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Begin, and return; the hub serves clients already."""
+        """Start the service and return; the hub already serves clients."""
         ...
 
     async def stop(self) -> None:
-        """End everything that `start` began; the engine still takes commands."""
+        """Stop everything that `start` began; the engine still accepts commands."""
         ...
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Fill in what only this service knows before a client's command is decided; None for all others."""
+        """Fill in fields of a client's command that only this service knows, before it is decided.
+
+        Returns:
+            An awaitable of the completed command; None for commands that do not concern this service.
+        """
         ...
 
 
@@ -74,18 +79,18 @@ async def open_hub(
     port: int | None = None,
     snapshot_events: int = SNAPSHOT_EVENTS,
 ) -> AsyncIterator[tuple[HubAddress, Engine]]:
-    """A hub that serves while the context is open.
+    """Run a hub while the context is open; yield its address and its engine.
 
     Args:
-        paths: The workspace's folders; made when missing.
-        make_log: As for `MakeLog`.
+        paths: The workspace's folders; created when missing.
+        make_log: Makes the log for a path.
         services: Started in order once clients can connect, stopped in reverse.
         port: As for `open_loopback`.
         snapshot_events: As for `Engine`.
 
     Raises:
-        HubUnavailable: Another hub runs, or the port or socket cannot be had.
-        StoreError: The log is damaged.
+        HubUnavailable: Another hub runs, or the port or the socket cannot be used.
+        StoreError: The log is damaged or cannot be opened.
     """
     paths.create()
     async with AsyncExitStack() as stack:
@@ -104,7 +109,7 @@ async def open_hub(
 
 @contextmanager
 def _short_turns() -> Iterator[None]:
-    """While services import their modules in threads, whoever asks the hub waits a tenth as long for each turn."""
+    """Shorten the interpreter's switch interval to a tenth, so that imports in threads delay clients less."""
     usual_s = sys.getswitchinterval()
     sys.setswitchinterval(_TURN_S)
     try:
@@ -121,7 +126,7 @@ async def _serve(
     services: Sequence[HubService],
     port: int | None,
 ) -> HubAddress:
-    """Let clients in, and publish how; undone when the stack unwinds."""
+    """Serve clients and publish the address in hub.json; both are undone when the stack unwinds."""
     token = new_token()
     identity = Identity(engine, token, load_or_create_key(paths.state_dir / "joining.key"))
     ingress = Ingress(engine, identity, paths, prepare=[service.prepare for service in services])
@@ -153,10 +158,10 @@ async def _serve(
 async def run_hub(
     root: Path, *, make_log: MakeLog, services: Sequence[HubService] = (), environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Serve the workspace of the repository at `root` until SIGTERM or SIGINT, or until its owner is gone.
+    """Serve the workspace of the repository at `root` until SIGTERM, SIGINT, or the end of the owner (`owner.py`).
 
     Raises:
-        AegisError: As `open_hub`; also when `root` is in no repository.
+        AegisError: As for `open_hub`; also when `root` is not in a repository, or AEGIS_PORT is not a port.
     """
     key = await asyncio.to_thread(workspace_key_of, root)
     paths = workspace_paths(key, environ)
@@ -179,7 +184,7 @@ async def run_hub(
 
 
 def main_hub(root: Path, *, make_log: MakeLog, services: Sequence[HubService] = ()) -> int:
-    """Run the hub in this process, with its log on stderr; the exit code of contract 3."""
+    """Run the hub in this process, with its log also on stderr; return the exit code of contract 3."""
     give_memory_back()
     log_to_stderr()
     try:

@@ -37,7 +37,7 @@ _NOT_TOLD = {
     "RunStart": ("run", "facts"),
     "BroadcastSend": ("rewrite",),
 }
-"""Fields of a model that never cross the wire: what the hub keeps to itself, and what it fills into a command."""
+"""Fields of a model that clients neither get nor send: those that the hub keeps secret, and those that it fills in."""
 
 _STATUS_WORDS = {
     400: "Wrong usage",
@@ -53,7 +53,7 @@ _STATUS_WORDS = {
 
 @dataclass(frozen=True)
 class RestRoute:
-    """One REST route; `documents` are the fields of its OpenAPI operation."""
+    """One REST route; `documents` holds the fields of its OpenAPI operation."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -62,7 +62,7 @@ class RestRoute:
 
 
 def reference(model: str) -> dict[str, str]:
-    """A reference to a model of the documents."""
+    """Return a JSON reference to a schema of the documents."""
     return {"$ref": f"{_PREFIX}{model}"}
 
 
@@ -84,7 +84,7 @@ def _json_of(model: str, description: str) -> dict[str, Any]:
 
 @cache
 def _schemas() -> dict[str, Any]:
-    """Every command, event, frame and answer, by name, in JSON Schema 2020-12."""
+    """Return the JSON Schema (2020-12) of every command, event, frame and answer, by name."""
     from aegis_tui.hub.schema_models import SENT_BY_CLIENTS, SENT_BY_THE_HUB  # no start waits for them
     from aegis_tui.hub.schema_names import in_order, name_of, renamed
 
@@ -123,9 +123,9 @@ def _leave_out(schema: dict[str, Any], fields: Iterable[str]) -> None:
 
 
 def _put_into_envelope(command: dict[str, Any]) -> None:
-    """Stand v and request_id beside the command's own fields: none but these are taken."""
+    """Add `v` and `request_id` to the schema of a command's own fields; no other fields are allowed."""
     request_id = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "null"}]}
-    described = {"description": "Makes a retry recognisable; comes back in the reply.", "default": None}
+    described = {"description": "Identifies a retry; the reply holds the same id.", "default": None}
     version = {"type": "integer", "const": SCHEMA_VERSION, "default": SCHEMA_VERSION}
     command["properties"] = {"v": version, "request_id": {**request_id, **described}, **command["properties"]}
     command["properties"]["type"].pop("default")
@@ -133,7 +133,7 @@ def _put_into_envelope(command: dict[str, Any]) -> None:
 
 
 def _event(model: type[BaseModel], name: str) -> dict[str, Any]:
-    """The envelope of contract 6 around the data of one type."""
+    """Return the schema of an event: the envelope of contract 6 with the data of one type."""
     return {
         "title": f"{name}Event",
         "description": model.__doc__,
@@ -164,7 +164,7 @@ def _one_of(description: str, models: Sequence[type[BaseModel]], suffix: str) ->
 
 
 def _reachable(*roots: str) -> dict[str, Any]:
-    """The models that `roots` refer to, and those themselves; a copy."""
+    """Return a copy of the schemas `roots` and of all schemas that they refer to."""
     schemas, found, waiting = _schemas(), dict[str, Any](), list(roots)
     while waiting:
         if (name := waiting.pop()) not in found:
@@ -184,7 +184,7 @@ def _named_in(node: Any) -> Iterator[str]:
 
 
 def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
-    """The OpenAPI document of the hub's REST routes."""
+    """Return the OpenAPI document of the hub's REST routes."""
     paths = {route.path: {route.method.lower(): _operation(route)} for route in routes}
     return {
         "openapi": "3.1.0",
@@ -199,7 +199,7 @@ def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
 
 
 def _operation(route: RestRoute) -> dict[str, Any]:
-    """The OpenAPI operation of a route; its id is made of its name, its path and its method, and stays."""
+    """Return the OpenAPI operation of a route; its id is built from name, path and method, and never changes."""
     name = route.endpoint.__name__
     operation_id = re.sub(r"\W", "_", f"{name}{route.path}_{route.method.lower()}")
     return {"summary": name.replace("_", " ").title(), "operationId": operation_id, **route.documents}
@@ -207,7 +207,7 @@ def _operation(route: RestRoute) -> dict[str, Any]:
 
 @cache
 def asyncapi() -> dict[str, Any]:
-    """The AsyncAPI 3 document of `/v1/stream`."""
+    """Return the AsyncAPI 3 document of `/v1/stream`."""
     models = _TO_HUB | _FROM_HUB
     messages = {name: {"name": model, "payload": reference(model)} for name, model in models.items()}
     channel = {"$ref": "#/channels/stream"}
@@ -229,7 +229,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _as_draft_07(node: Any) -> Any:
-    """The same in the JSON Schema of AsyncAPI 3, which knows no prefixItems and no discriminator that is an object."""
+    """Convert a schema for AsyncAPI 3, whose JSON Schema has no `prefixItems` and no object as discriminator."""
     if isinstance(node, list):
         return [_as_draft_07(item) for item in node]
     if not isinstance(node, dict):

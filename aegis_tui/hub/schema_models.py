@@ -23,7 +23,7 @@ from aegis_tui.domain.spec.model import SpecState
 
 
 class _Described(BaseModel):
-    """Builds nothing until the documents are asked for: a hub that starts makes none."""
+    """Base of these models; their schemas are built only when the documents are requested, not at the hub's start."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -43,7 +43,7 @@ class Hello(_Described):
 
 
 class Subscribe(_Described):
-    """Other types for this stream, from now on or from after an event."""
+    """Replace the event types of this stream, from now on or from the event after `after`."""
 
     type: Literal["subscribe"]
     v: Literal[1] = 1
@@ -53,7 +53,7 @@ class Subscribe(_Described):
 
 
 class FileSubscribe(_Described):
-    """One more glob for this stream; the first one takes the place of all types."""
+    """Add a glob to this stream; the first glob replaces a subscription to all types."""
 
     type: Literal["file:subscribe"]
     v: Literal[1] = 1
@@ -62,7 +62,7 @@ class FileSubscribe(_Described):
 
 
 class ErrorFields(_Described):
-    """Why a request was refused; more fields name the facts, held_by for example."""
+    """Why a request was refused; further fields give facts, for example held_by."""
 
     code: str
     message: str
@@ -71,7 +71,7 @@ class ErrorFields(_Described):
 
 
 class Accepted(_Described):
-    """The answer to a command, hello or subscription that was accepted; its own fields stand beside `ok`."""
+    """The answer to a command, hello or subscription that was accepted; the fields of the reply are beside `ok`."""
 
     v: Literal[1]
     request_id: str | None = Field(description="That of the request; null when it had none.")
@@ -89,7 +89,7 @@ class Refusal(_Described):
 
 
 class Resync(_Described):
-    """You were too slow: that many queued events were dropped and come again from the log."""
+    """The receiver was too slow: so many queued events were dropped, and are sent again from the log."""
 
     v: Literal[1]
     type: Literal["resync"]
@@ -98,7 +98,7 @@ class Resync(_Described):
 
 
 class LockFailedData(_Described):
-    """Why; more fields name the facts."""
+    """Why a lock was not granted; further fields give facts."""
 
     path: str | None
     code: str = Field(description="HELD, TIMEOUT, DEADLOCK or UPGRADE.")
@@ -107,7 +107,7 @@ class LockFailedData(_Described):
 
 
 class LockFailed(_Described):
-    """A lock was not granted: told to its asker only, and not logged, so it has no seq."""
+    """A lock was not granted. This is sent only to the client that requested it, and not logged, so it has no seq."""
 
     v: Literal[1]
     type: Literal["lock:failed"]
@@ -117,7 +117,7 @@ class LockFailed(_Described):
 
 
 class Task(_Described):
-    """The newest run in short."""
+    """A summary of the newest run."""
 
     id: str | None
     status: Literal["ACTIVE", "HALTED", "COMPLETED"]
@@ -162,7 +162,7 @@ class RecentChange(_Described):
 
 
 class Progress(_Described):
-    """How many pieces are on the working ref."""
+    """How many pieces are merged onto the working ref."""
 
     total: int
     completed: int
@@ -203,7 +203,7 @@ class RunView(_Described):
 
 
 class ScopeAsked(_Described):
-    """A path that an instance asked for and that nobody has answered."""
+    """An open request of an instance to write a path outside its partition."""
 
     request: str
     by: str
@@ -242,7 +242,7 @@ class ContextSyncData(_Described):
 
 
 class ContextSync(_Described):
-    """Your place in the log was compacted away: the state instead of the events before `seq`. Has no seq of its own."""
+    """The state instead of the events up to `seq`, which the log no longer holds. This message has no seq itself."""
 
     v: Literal[1]
     type: Literal["context:sync"]
@@ -252,7 +252,7 @@ class ContextSync(_Described):
 
 
 class Health(_Described):
-    """The hub serves."""
+    """The hub runs and serves requests."""
 
     schema_version: Literal[1]
     ok: Literal[True]
@@ -261,14 +261,14 @@ class Health(_Described):
 
 
 class State(SharedContext):
-    """The workspace as it is now."""
+    """The present state of the workspace."""
 
     schema_version: Literal[1]
     ok: Literal[True]
 
 
 class StateSection(_Described):
-    """More of one section of the shared context that was cut."""
+    """Further entries of one section of the shared context that was cut."""
 
     schema_version: Literal[1]
     ok: Literal[True]
@@ -279,7 +279,7 @@ class StateSection(_Described):
 
 
 class MirrorState(_Described):
-    """The state of the hub's own core, for a program of the same version that goes on with the events after `seq`."""
+    """The state of the hub's core, for a program of the same version that then applies the events after `seq`."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -295,7 +295,7 @@ class Mirror(_Described):
 
 
 class EventsPage(_Described):
-    """Events of the log in the order of `seq`, without those that the asker may not see."""
+    """Events of the log in the order of `seq`, without those that the client may not see."""
 
     schema_version: Literal[1]
     ok: Literal[True]

@@ -1,4 +1,4 @@
-"""The listening sockets, and uvicorn on them."""
+"""The hub's listening sockets, and the uvicorn server on them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, QUEUED, Strangers, queue_d
 DEFAULT_PORT = 9999
 _LOOPBACK = "127.0.0.1"
 RECEIVE_BUFFER_BYTES = 128 * 1024
-"""Of each TCP connection: left to itself, the kernel takes 6 MiB of requests from a client that is not read."""
+"""The receive buffer of a TCP connection; by default the kernel would accept 6 MiB from a client that is not read."""
 
 
 def open_loopback(port: int | None) -> socket.socket:
-    """A TCP socket bound to 127.0.0.1.
+    """Open a listening TCP socket on 127.0.0.1.
 
     Args:
-        port: An explicit one must be free; None takes 9999, or any free one when that is busy; 0 takes any.
+        port: The port, which must be free; 0 for any free port; None for 9999 or, if that is busy, any free port.
 
     Raises:
-        HubUnavailable: The explicit port is busy (exit 5).
+        HubUnavailable: The port cannot be used (code `port`).
     """
     try:
         return _bind_loopback(DEFAULT_PORT if port is None else port)
@@ -58,10 +58,10 @@ def _bind_loopback(port: int) -> socket.socket:
 
 
 def parse_port(text: str | None) -> int | None:
-    """The port that AEGIS_PORT names; None when it is unset or empty.
+    """Return the port in the text of AEGIS_PORT; None when it is unset or empty.
 
     Raises:
-        UsageError: Not a port number.
+        UsageError: The text is not a port number.
     """
     if not text:
         return None
@@ -71,10 +71,10 @@ def parse_port(text: str | None) -> int | None:
 
 
 def open_unix(path: Path) -> socket.socket:
-    """A unix socket bound to `path`, 0600; a stale one is replaced. The caller holds the workspace's lock.
+    """Open a unix socket bound to `path` with mode 0600, replacing an old one. The caller holds the workspace's lock.
 
     Raises:
-        HubUnavailable: It cannot be bound.
+        HubUnavailable: The socket cannot be bound.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -124,7 +124,7 @@ class HubServer:
         self._keepers: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Return when requests are served."""
+        """Start the server, and return when it serves requests."""
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets), name="hub-server")
         while not self._server.started:
             if self._task.done():
@@ -135,7 +135,7 @@ class HubServer:
         self._keepers = [asyncio.create_task(keeping, name="hub-runtime-files") for keeping in keep]
 
     async def _listen(self, listener: socket.socket) -> None:
-        """Serve one socket more, as uvicorn serves the first ones; it is closed with them."""
+        """Serve one more socket as uvicorn serves the first ones; it is closed with them."""
         state, config = self._server.server_state, self._server.config
         served = await asyncio.get_running_loop().create_server(
             lambda: config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn itself calls it
@@ -149,7 +149,7 @@ class HubServer:
         self._sockets.append(listener)
 
     async def close(self) -> None:
-        """Refuse new connections, end the open ones, and return when all are gone."""
+        """Refuse new connections, close the open ones, and return when all are closed."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)

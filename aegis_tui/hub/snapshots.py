@@ -1,7 +1,7 @@
-"""When the whole state is kept beside the log, so that a start does not read the log from its first event.
+"""Decide when to save a snapshot of the state, so that a start need not read the log from its first event.
 
-What counts is how many events follow the newest snapshot in the log, whichever process wrote them: a hub that lives for
-a minute at a time starts as fast as one that lives for a week.
+This depends on how many events in the log follow the newest snapshot, whichever process wrote them. So a hub that runs
+for a minute at a time starts as fast as one that runs for a week.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from aegis_tui.ports.event_log import EventLog
 
 SNAPSHOT_EVENTS = 2_500
 SNAPSHOT_SPACING = 50
-"""A snapshot stops the writer for a moment: the next one waits this many times as long, up to 4 times the events."""
+"""A snapshot stops the writer for a moment. For this many times as long, the next one is due only after four times the
+usual number of events."""
 
 START_SHARE, FAREWELL_SHARE = 5, 10
-"""At a start, and at an orderly end, this part of the usual number of events is enough for a snapshot: nobody waits."""
+"""At a start and at an orderly end, when nobody waits, a fifth and a tenth of the usual number of events are enough."""
 
 _log = logging.getLogger(__name__)
 
 
 class SnapshotKeeper:
-    """Keeps snapshots of one log. Not thread-safe: used by the writer only, and by `Engine.close`."""
+    """Saves snapshots of one log. Not thread-safe: only the engine uses it."""
 
     def __init__(self, log: EventLog, clock: Clock, *, every_events: int) -> None:
-        """Name the log.
+        """Set the log and the spacing of snapshots.
 
         Args:
-            log: Open whenever a method is called.
+            log: The log; it must be open whenever a method is called.
             clock: Measures how long a snapshot stops the writer.
             every_events: A snapshot is due when this many events follow the newest one.
         """
@@ -43,18 +44,18 @@ class SnapshotKeeper:
         self._saving: asyncio.Task[None] | None = None
 
     def start_from(self, seq: int, workspace: Workspace) -> None:
-        """Count from the snapshot that the state was recovered from, and keep a newer one if much was read after it.
+        """Count from the snapshot that the state was rebuilt from; save a new one if many events followed it.
 
         Args:
-            seq: The event that the snapshot ended at; 0 when there was none.
-            workspace: As for `keep_if_due`.
+            seq: The number of the last event in that snapshot; 0 when there was none.
+            workspace: The state after the last logged event; not changed.
         """
         self._seq = seq
         if (self._log.last_seq - seq) * START_SHARE >= self._every_events:
             self._keep(workspace)
 
     def keep_if_due(self, workspace: Workspace) -> None:
-        """Copy the state and save it in the background, if enough events were logged since the last time.
+        """Copy the state and save it in the background, if enough events were logged since the last snapshot.
 
         Args:
             workspace: The state after the last logged event; not changed.
@@ -71,10 +72,10 @@ class SnapshotKeeper:
         self._saving = asyncio.create_task(self._save(self._seq, state))
 
     async def close(self, workspace: Workspace | None) -> None:
-        """Wait for the snapshot that is being saved, and keep a last one if the next start would gain by it.
+        """Wait for a snapshot that is being saved, then save a last one if enough events followed it.
 
         Args:
-            workspace: The state after the last logged event; None when it is not known to be that.
+            workspace: The state after the last logged event; None when that is not known, so that none is saved.
         """
         if self._saving is not None:
             await self._saving
@@ -86,4 +87,4 @@ class SnapshotKeeper:
         try:
             await self._log.save_snapshot(seq, state)
         except StoreError as error:
-            _log.warning("no snapshot", extra={"aegis_error": str(error)})
+            _log.warning("the snapshot could not be saved", extra={"aegis_error": str(error)})

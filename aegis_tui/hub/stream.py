@@ -24,7 +24,7 @@ from aegis_tui.hub.request import check_version, parse_request
 
 HELLO_DEADLINE_S = 3.0
 SEND_DEADLINE_S = 30.0
-"""A receiver that takes nothing for this long is dropped; it resumes by `after`."""
+"""A receiver that reads nothing for this many seconds is disconnected; it can resume with `after`."""
 
 CLOSE_UNAUTHORIZED = 1008
 CLOSE_TRY_LATER = 1013
@@ -67,7 +67,7 @@ class StreamSession:
             await asyncio.gather(*self._pending, return_exceptions=True)
 
     async def _greet(self) -> Actor | None:
-        """Who this is, by header or by the first frame."""
+        """Identify the client by its header or by its first frame; None when it has no valid token."""
         self._pass = self._identity.admit(bearer(self._websocket.headers.get("authorization")))
         if self._pass is not None:
             self._subscriber = self._fanout.join(self._pass.actor)
@@ -110,7 +110,7 @@ class StreamSession:
         return parse_request(message["text"])
 
     async def _receive_rest(self) -> None:
-        """Refuse what is no text message, until the connection ends."""
+        """Refuse messages that are not valid text, until the connection ends."""
         while True:
             try:
                 await self._receive()
@@ -118,7 +118,7 @@ class StreamSession:
                 self._tell(refusal(None, error))
 
     def _take(self, text: str, actor: Actor) -> None:
-        """One message of the client; never raises."""
+        """Handle one text message of the client; never raises."""
         try:
             frame = parse_request(text)
         except UsageError as error:
@@ -149,7 +149,7 @@ class StreamSession:
     def _under_way(
         self, item: asyncio.Future[Any], *, size: int = 0, then: Callable[[asyncio.Future[Any]], None] | None = None
     ) -> None:
-        """Count a request until it is answered, or an answer until it is sent; too many, and nothing more is read."""
+        """Count a request until it is answered, or an answer until it is sent; stop reading when there are too many."""
         self._pending[item] = size
         self._pending_bytes += size
         item.add_done_callback(then or self._done)
@@ -162,7 +162,7 @@ class StreamSession:
             self._frames.go_on()
 
     def _lock_failed(self, frame: dict[str, Any], actor: Actor, error: LockHeld) -> dict[str, Any]:
-        """The one event without a seq: it goes to the asker only (contract 6)."""
+        """Return a `lock:failed` message, which has no seq and goes only to the sender of the request (contract 6)."""
         return {
             "v": SCHEMA_VERSION,
             "type": "lock:failed",
@@ -187,7 +187,7 @@ class StreamSession:
         return {"seq": self._fanout.published_seq}
 
     def _with_path(self, path: object) -> Interest:
-        """One more glob; the first one takes the place of all types."""
+        """Return the interest with one more glob; the first glob replaces a subscription to all types."""
         if not isinstance(path, str):
             raise UsageError("path: a glob, as text", 'for example "src/**"')
         interest = self._subscriber.interest
@@ -195,7 +195,10 @@ class StreamSession:
         return (Interest() if is_first else interest).with_globs([path])
 
     def _hello(self, frame: dict[str, Any], actor: Actor) -> dict[str, Any] | AegisError:
-        """Events of all types from now on, or from `after`; `types` narrows them, `paths` adds globs."""
+        """Subscribe as a hello frame says, and return its reply or its refusal.
+
+        By default to all event types from now on; `types` selects some, `paths` adds globs, `after` starts earlier.
+        """
         try:
             interest = Interest().with_types(_given(frame, "types", ["*"])).with_globs(_given(frame, "paths", []))
             self._subscriber.listen(interest, after=self._after(frame))
@@ -216,7 +219,7 @@ class StreamSession:
         return after
 
     def _tell(self, envelope: dict[str, Any]) -> None:
-        """Send it at once, or as soon as the receiver keeps up."""
+        """Send a message at once, or as soon as the receiver keeps up."""
         frame = outgoing(0, envelope).frame
         if not self._frames.write_now(frame):
             self._under_way(asyncio.ensure_future(self._write_or_drop(frame)), size=len(frame))
@@ -249,7 +252,7 @@ class StreamSession:
 
 
 def _given(frame: dict[str, Any], name: str, default: list[str]) -> object:
-    """A field, or what holds when it is left out; an empty list is not left out."""
+    """Return a field of a frame, or `default` when it is missing or null; an empty list is returned as it is."""
     value = frame.get(name)
     return default if value is None else value
 

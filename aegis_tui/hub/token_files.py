@@ -1,6 +1,6 @@
-"""The tokens of instances that a person started by hand: one 0600 file each, for as long as its instance lives (HUB-9).
+"""Token files of agents that a person connected by hand: one 0600 file each, while its instance lives (HUB-9).
 
-What the hub starts has more in its folder, and `orchestrator/instances.py` puts it away.
+Instances that the hub starts have more files in their folders; `orchestrator/instances.py` removes those.
 """
 
 from __future__ import annotations
@@ -25,16 +25,19 @@ _TOKEN = "token"
 
 
 class TokenFiles:
-    """Writes them, and removes them with their folders when their instances end."""
+    """Writes token files, and removes them with their folders when their instances end."""
 
     def __init__(self, engine: Engine, identity: Identity, paths: WorkspacePaths) -> None:
-        """Remove what ended while no hub ran, and follow the log from here on."""
+        """Remove the files of instances that ended while no hub ran, and follow new events from now on."""
         self._engine, self._identity, self._paths = engine, identity, paths
         self._remove_ended(item.name for item in paths.instances_dir.glob("*"))
         engine.add_listener(self._follow)
 
     def issue(self, reply: dict[str, Any]) -> Path:
-        """Give an instance that has just joined its token.
+        """Write the token of an instance that has just joined; return the path of the file.
+
+        Args:
+            reply: The reply to its registration, with `agent_id` and `session`.
 
         Raises:
             StoreError: The file cannot be written.
@@ -56,7 +59,7 @@ class TokenFiles:
         self._remove_ended(map(instance_id, ended))
 
     def _remove_ended(self, names: Iterable[str]) -> None:
-        """Remove folders that hold nothing but the token of an instance that does not live."""
+        """Remove the folders of these instances if they have ended and hold nothing but the token."""
         for name in {*names} - self._engine.peek(_living):
             folder = self._paths.instance_dir(name)
             with contextlib.suppress(OSError):
@@ -66,6 +69,6 @@ class TokenFiles:
 
 
 def _living(workspace: Workspace) -> set[str]:
-    """The short ids of those that have not ended."""
+    """Return the short ids of the instances that have not ended."""
     ended = (Phase.GONE, Phase.RECLAIMED)
     return {item.instance_id for item in workspace.instances.by_id.values() if item.phase not in ended}

@@ -1,4 +1,4 @@
-"""Tells the core of changed files, with who changed them: the instance whose worktree it is, or the person (HUB-10)."""
+"""Report changed files to the core, with who changed them: the instance of the worktree, or the person (HUB-10)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from aegis_tui.ports.tree_watch import FileChange, FindCheckouts, TreeWatch
 from aegis_tui.sdk.discovery import WorkspacePaths
 
 REFRESH_S: Final = 1.0
-"""How often to look whether a person has made or removed a worktree."""
+"""How often to check whether a person has created or removed a worktree, in seconds."""
 
 _KEPT_TIMES: Final = 4096
 _log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _GONE = frozenset({Phase.PLANNED, Phase.RECLAIMED})
 
 
 class _Watched(NamedTuple):
-    """One worktree, and whose changes are made there."""
+    """One watched worktree, and the agent id of whoever makes the changes in it."""
 
     agent_id: str
     folder: str
@@ -42,17 +42,17 @@ class _Watched(NamedTuple):
 
 
 class LogTimes:
-    """Which events were on disk at an instant. Bounded: long ago, it knows the oldest number that it has kept."""
+    """Knows which event was the newest on disk at a given time; for times too long ago, returns the oldest it knows."""
 
     def __init__(self, seq: int) -> None:
         self._times = deque([(time.time_ns(), seq)], maxlen=_KEPT_TIMES)
 
     def note(self, events: Sequence[Event]) -> None:
-        """A batch of events has just been logged."""
+        """Record that a batch of events has just been logged."""
         self._times.append((time.time_ns(), events[-1].seq))
 
     def seq_at(self, instant_ns: int) -> int:
-        """The newest event at an instant, in nanoseconds since the epoch, as the times of files are."""
+        """Return the number of the newest event at a time, given in nanoseconds since the epoch like file times."""
         return next((seq for logged_ns, seq in reversed(self._times) if logged_ns <= instant_ns), self._times[0][1])
 
 
@@ -62,13 +62,13 @@ class WatchService:
     def __init__(
         self, root: Path, watcher: TreeWatch, find_checkouts: FindCheckouts, *, refresh_s: float = REFRESH_S
     ) -> None:
-        """Name the repository and say how it is watched.
+        """Set the repository and how it is watched.
 
         Args:
-            root: The worktree that the hub was started in; the person's.
-            watcher: Watches nothing yet; closed by `stop`.
-            find_checkouts: The worktrees of that repository.
-            refresh_s: How often to look for worktrees that came or went, in seconds.
+            root: The person's worktree that the hub was started in.
+            watcher: The watcher, still without worktrees; `stop` closes it.
+            find_checkouts: Lists the worktrees of that repository.
+            refresh_s: How often to check for new and removed worktrees, in seconds.
         """
         self._root = root
         self._refresh_s = refresh_s
@@ -81,16 +81,16 @@ class WatchService:
 
     @property
     def watched(self) -> frozenset[str]:
-        """Whose worktrees are watched, by agent id."""
+        """The agent ids of those whose worktrees are watched."""
         return frozenset(self._watched[name].agent_id for name in self._watcher.names if name in self._watched)
 
     @property
     def folders(self) -> frozenset[str]:
-        """Which worktrees are watched."""
+        """The paths of the worktrees that are watched."""
         return frozenset(self._watched[name].folder for name in self._watcher.names if name in self._watched)
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Watch the repository now, and worktrees as they come and go."""
+        """Start watching the repository, and worktrees as they are created and removed."""
         self._ours = paths.state_dir.resolve()
         self._times = LogTimes(engine.last_seq)
         engine.add_listener(self._times.note)
@@ -102,14 +102,14 @@ class WatchService:
         ]
 
     async def stop(self) -> None:
-        """End the tasks and the observer."""
+        """Stop the tasks and close the watcher."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._watcher.close()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> None:
-        """Nothing to fill in."""
+        """Return None: this service fills in no command."""
 
     async def _add(self, name: str, wanted: _Watched) -> None:
         self._watched[name] = wanted
@@ -129,7 +129,7 @@ class WatchService:
             await self._refresh(engine)
 
     async def _refresh(self, engine: Engine) -> None:
-        """Watch what is to be watched now, the worktrees of instances first, and nothing else."""
+        """Update the set of watched worktrees to those that exist now, the instances' and the person's."""
         async with self._refreshing:
             with suppress(AegisError):
                 wanted = await engine.read(_of_instances)
@@ -142,7 +142,7 @@ class WatchService:
                         await self._add(name, item)
 
     def _of_person(self, taken: Iterable[str]) -> dict[str, _Watched]:
-        """The worktrees that are neither an instance's, nor the hub's own, nor the one it was started in."""
+        """Return the person's other worktrees: not of an instance, not the hub's own, not the one it was started in."""
         try:
             present = self._find_checkouts()
         except AegisError as error:
@@ -165,7 +165,7 @@ class WatchService:
                     _log.warning("a change was not logged", extra={"aegis_error": str(result)})
 
     async def _made_by_git(self, engine: Engine, changes: list[FileChange]) -> frozenset[str]:
-        """Of the changes of one worktree, those of git itself; it is asked only where that makes a difference."""
+        """Return the changed paths of one worktree that git itself changed; checks only paths that need a lock."""
         name = changes[0].worktree
         where = self._watched.get(name)
         if where is None:

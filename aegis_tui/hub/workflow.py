@@ -1,4 +1,4 @@
-"""The workflow as a service of the hub process. What it is made of is imported when the hub serves (PERF-3)."""
+"""The workflow of runs as a service of the hub process; its modules are imported after the hub serves (PERF-3)."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wired:
-    """What the hub's process keeps of a workflow and its adapters."""
+    """The parts of a workflow that the hub process uses."""
 
     workflow: Workflow
-    """The loops of a run; `WorkflowService.start` starts them."""
+    """The loops that carry out a run; `WorkflowService.start` starts them."""
     preflight: Preflight
     sockets_dir: Path
-    """Where agents find the hub's socket and the gateway's; removed when the hub ends."""
+    """The folder in which agents find the sockets of hub and gateway; removed when the hub ends."""
 
 
 Wire = Callable[[Engine, WorkspacePaths], Awaitable[Wired]]
-"""Makes the workflow of a workspace out of its adapters."""
+"""Creates the workflow of a workspace from its adapters."""
 
 
 class WorkflowService:
-    """The workflow as a service of the hub process.
+    """The workflow of runs as a service of the hub process.
 
     Args:
-        load: Imports what the workflow is made of; called in a thread, so that the hub answers meanwhile.
-        compile_program: Compiles the program for the agents, which cannot; runs beside everything else.
+        load: Imports the workflow's modules; called in a thread, so that the hub answers meanwhile.
+        compile_program: Compiles the program's modules for the agents, which cannot do so; runs in the background.
     """
 
     def __init__(self, load: Callable[[], Wire], compile_program: Callable[[], Awaitable[None]]) -> None:
@@ -50,7 +50,7 @@ class WorkflowService:
         self._compiling: asyncio.Future[None] | None = None
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Go on with what the log says is open."""
+        """Load and start the workflow, which continues an open run from the log."""
         wire = await asyncio.to_thread(self._load)
         self._compiling = asyncio.ensure_future(self._compile())
         self._wired = await wire(engine, paths)
@@ -58,7 +58,7 @@ class WorkflowService:
         self._ready.set()
 
     async def stop(self) -> None:
-        """End the loops; what runs in panes goes on."""
+        """Stop the workflow's loops and remove the agents' sockets; programs in panes keep running."""
         if self._compiling is not None:
             self._compiling.cancel()
             await asyncio.gather(self._compiling, return_exceptions=True)
@@ -70,7 +70,7 @@ class WorkflowService:
             self._wired.sockets_dir.rmdir()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Fill in a `run:start` by looking at the machine."""
+        """Fill in a `run:start` of a person with the preflight's facts; return None for all other commands."""
         if actor.kind == "instance" or not isinstance(command, RunStart):
             return None
         return self._complete(command)

@@ -64,7 +64,7 @@ def test_a_batch_is_answered_by_an_array_in_its_order(paths: WorkspacePaths) -> 
         assert door.ask([DONE, DONE])[:2] == (202, None)
         status, answers, _ = door.ask([INITIALIZE, PING])
         assert [answer["id"] for answer in answers] == [9, 1]
-        assert "stands alone" in answers[0]["error"]["message"] and answers[1]["result"] == {}
+        assert "must not be part of a batch" in answers[0]["error"]["message"] and answers[1]["result"] == {}
 
     async def main() -> None:
         async with open_hub(paths, port=0) as (address, _):

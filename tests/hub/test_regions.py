@@ -178,7 +178,7 @@ def test_what_the_hub_fills_in_cannot_be_sent(play: Play) -> None:
             ("broadcast", {"event": "code:written", "data": {}, "rewrite": rewrite}),
         ]
         for name, fields in forged:
-            with pytest.raises(UsageError, match="the hub's to fill in"):
+            with pytest.raises(UsageError, match="only the hub fills in"):
                 await one.command(name, **fields)
 
     play(scene)

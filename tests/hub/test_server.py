@@ -117,7 +117,7 @@ def test_an_instance_cannot_do_what_is_a_persons(paths: WorkspacePaths, join: An
                         await one.command(command, **fields)
                     assert caught.value.code == "person.only"
             person = HubQuick(address)
-            with pytest.raises(UsageError, match="the hub's to fill in"):
+            with pytest.raises(UsageError, match="only the hub fills in"):
                 await asyncio.to_thread(person.command, "run:start", goal="g", run="r1")
 
     asyncio.run(main())
