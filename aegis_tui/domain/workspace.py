@@ -245,6 +245,9 @@ class Workspace:
         """Rebuild the workspace from the result of `dump`; its deadlines are unset until `rearm`.
 
         Snapshots of earlier versions are converted, and ended things that no view needs are dropped from them.
+
+        Raises:
+            KeyError, TypeError, ValueError: `plain` is not a snapshot of any version.
         """
         plain = lift_snapshot(plain)
         workspace = cls()

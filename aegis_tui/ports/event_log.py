@@ -65,7 +65,7 @@ class EventLog(Protocol):
         ...
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """Save the whole state after event `seq`, and delete the snapshots and events that are no longer needed."""
+        """Save the whole state after event `seq`; delete snapshots, replies and events that are no longer needed."""
         ...
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:

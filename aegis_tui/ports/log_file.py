@@ -60,7 +60,7 @@ class LogFile(Protocol):
 
         Args:
             timestamp: The time to put in the notes on what is lost, RFC 3339 UTC.
-            begin_anew: Gives the state to start from when no snapshot can be read.
+            begin_anew: Gives the state to start from when no event can be kept.
 
         Raises:
             StoreError: Writing to the disk failed; the log is unchanged.

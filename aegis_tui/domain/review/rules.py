@@ -31,8 +31,8 @@ def verdict(workspace: Workspace, command: ReviewVerdict, actor: Actor, request_
 
     Raises:
         UsageError: There is no such review.
-        Refused: The review is another reviewer's or is decided, an approval has a failed criterion, or a rejection has
-            neither a finding nor a failed criterion.
+        Refused: The review is another reviewer's or is decided, the run has ended, an approval has a failed criterion,
+            or a rejection has neither a finding nor a failed criterion.
     """
     run = next((item for item in workspace.runs.by_id.values() if command.review_id in item.reviews), None)
     if run is None:

@@ -56,7 +56,7 @@ class Foundation(FrozenModel):
 
     brief: Text
     partition: Globs
-    """The globs that it may write. They may overlap `shared`, but no feature's partition."""
+    """The globs that it may write. They may overlap `shared`, but neither `joint` nor a feature's partition."""
 
 
 class Feature(FrozenModel):
