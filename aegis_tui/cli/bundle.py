@@ -1,4 +1,4 @@
-"""`doctor --bundle FILE`: what happened here, scrubbed, in one file; nothing is sent."""
+"""`doctor --bundle FILE`: collects what a bug report needs in one file, without private data. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ LIBRARIES = ("textual", "libtmux", "starlette", "uvicorn", "pydantic", "httpx")
 
 
 def write_bundle(path: Path, checks: list[dict[str, Any]]) -> None:
-    """Write the bundle of the present workspace, or of the machine alone outside a repository.
+    """Write the bundle of the current workspace; outside a repository, of the machine alone.
+
+    Args:
+        path: The file; only its owner may read it.
+        checks: The checks of `doctor`, as JSON values.
 
     Raises:
         UsageError: The file cannot be written.
@@ -62,7 +66,7 @@ def _scrubber(place: Place | None) -> Scrubber:
 
 
 def _account() -> str:
-    """The name that the system knows us by, where the environment has none; root is nobody's."""
+    """Return the user's name from the password database; empty if there is none, or for root."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -82,7 +86,7 @@ def _versions() -> dict[str, str]:
 
 
 def _settings(place: Place | None) -> dict[str, str]:
-    """The names of the settings with where each comes from; a file that is wrong is told as that."""
+    """Return the source of each setting by its name; if a file is wrong, only the error message."""
     try:
         return setting_names(trace_settings(os.environ, project=place.root if place else None)[1])
     except AegisError as error:

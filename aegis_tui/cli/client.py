@@ -1,4 +1,4 @@
-"""A hub client that speaks as a person, or as an instance that a person joined (contract 2)."""
+"""Hub clients that act for the person, or for an instance that the person connected (contract 2)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 
 def speaking_as(place: Place, instance: str | None, *, timeout_s: float = 60.0) -> HubQuick:
-    """A client that speaks as `instance`, else as the instance of this pane, else as the person.
+    """Return a client that acts as `instance`, else as the instance of this pane, else as the person.
 
     Raises:
-        HubUnavailable: No hub runs.
-        UsageError: There is no token for that instance here.
+        HubUnavailable: No hub is running, or it does not answer.
+        UsageError: The token of that instance cannot be read.
     """
     address = place.find()
     if address is None:
@@ -29,7 +29,7 @@ def speaking_as(place: Place, instance: str | None, *, timeout_s: float = 60.0) 
 
 
 def token_file_of(place: Place, instance: str | None) -> Path | None:
-    """Where the token of `instance` is, else that of this pane's instance; None for a person."""
+    """Return the token file of `instance`, else that of this pane's instance; None outside a pane of an instance."""
     if instance is not None:
         return place.paths.instance_dir(check_instance_id(instance_id(instance))) / "token"
     named = os.environ.get("AEGIS_TOKEN_FILE")
@@ -37,22 +37,24 @@ def token_file_of(place: Place, instance: str | None) -> Path | None:
 
 
 def read_token(path: Path) -> str:
-    """The token in a file.
+    """Return the token that a file holds.
 
     Raises:
-        UsageError: It cannot be read.
+        UsageError: The file cannot be read.
     """
     try:
         return path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"no token in {path}", "join first: aegis-tui connect --agent KIND --instance ID") from error
+        raise UsageError(
+            f"there is no token in {path}", "join first: aegis-tui connect --agent KIND --instance ID"
+        ) from error
 
 
 def address_of(place: Place) -> HubAddress:
-    """Where the hub is.
+    """Return the address of the running hub.
 
     Raises:
-        HubUnavailable: None runs.
+        HubUnavailable: No hub is running, or it does not answer.
     """
     address = place.find()
     if address is None:

@@ -1,4 +1,4 @@
-"""What commands there are, and where each is found; imports none of them."""
+"""The table of all commands: where each is implemented, its help line, and an example. Imports none of them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Final
 COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "dashboard": ("dashboard", "dashboard_app", "Watch and drive the agents of this repository."),
     "screenshot": ("screenshot", "screenshot_app", "Save a screen of the dashboard as SVG."),
-    "demo": ("demo", "demo_app", "Show the whole job on a throw-away repository, with a scripted model."),
+    "demo": ("demo", "demo_app", "Show a whole run in a temporary repository, with a scripted model."),
     "doctor": ("doctor", "doctor_app", "Check this machine, and say how to fix what is missing."),
     "init": ("init", "init_app", "Set this repository up, or undo that."),
-    "vllm": ("vllm", "app", "Start, stop and look at a vLLM server on this machine."),
-    "config": ("config", "app", "Show the settings that hold here, and where each comes from."),
+    "vllm": ("vllm", "app", "Start, stop and inspect a vLLM server on this machine."),
+    "config": ("config", "app", "Show the settings in effect here, and where each comes from."),
     "run": ("run", "run_app", "Turn a goal into one commit, by several agents at once."),
     "wait": ("run", "wait_app", "Follow a run until it ends."),
-    "cancel": ("run", "cancel_app", "End a run; what was written is kept."),
+    "cancel": ("run", "cancel_app", "End a run; the work of its agents is kept."),
     "halt": ("run", "halt_app", "Pause a run: nothing new starts until resume."),
     "resume": ("run", "resume_app", "Continue a run after halt."),
-    "hub": ("hub", "app", "Start, stop and look at the hub of this repository."),
+    "hub": ("hub", "app", "Start, stop and inspect the hub of this repository."),
     "server": ("hub", "app", "The same as hub."),
     "status": ("status", "status_app", "Show the stage, instances, locks and partitions of the current run."),
-    "events": ("events", "events_app", "Print the log, one event a line."),
+    "events": ("events", "events_app", "Print the log, one event per line."),
     "report": ("status", "report_app", "Print the report of a run, from the log and git."),
     "runs": ("history", "runs_app", "List every run of this repository with its outcome."),
     "transcript": ("history", "transcript_app", "Print what an instance showed in its pane, also after it ended."),
     "conflicts": ("look", "conflicts_app", "List pieces that change the same path."),
     "review": ("look", "review_app", "Show the verdicts of a run's reviewers, with their findings."),
-    "qa": ("qa", "qa_app", "Show QA check by check, print the output of one, or accept a base."),
+    "qa": ("qa", "qa_app", "Show the QA results of a run, print the output of a check, or accept a failing base."),
     "rescue": ("look", "rescue_app", "List work that was saved before its worktree was removed."),
     "worktree": ("worktree", "worktree_app", "List, repair and remove the worktrees of instances."),
     "lock": ("lock", "app", "Acquire, release, list and break locks."),
@@ -39,7 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "send": ("instance", "send_app", "Send a prompt to an instance."),
     "stop": ("instance", "stop_app", "End an instance; its work is saved first."),
 }
-"""Name -> module in this package, attribute, one line of help."""
+"""Name of a command -> its module in this package, the Typer app in that module, one line of help."""
 
 EXAMPLES: Final = {
     "dashboard": "dashboard --layout focus --theme light",
@@ -88,7 +88,7 @@ EXAMPLES: Final = {
     "send": "send w01 'use the existing client'",
     "stop": "stop w01 --reason 'not needed any more'",
 }
-"""The words of a command, without the program's name -> one line that shows its use."""
+"""Words of a command -> an example of its use; both without the program's name."""
 
-EXIT_CODES: Final = "0 done, 1 failed, 2 wrong usage, 3 refused, 4 held by another, 5 a part is missing"
-"""What every command ends with (contract 3)."""
+EXIT_CODES: Final = "0 done, 1 failed, 2 wrong usage, 3 refused, 4 locked by another, 5 something needed is missing"
+"""The exit codes of every command, as its help prints them (contract 3)."""

@@ -1,4 +1,4 @@
-"""`config`: the settings that hold here, and where each comes from."""
+"""`config`: the settings in effect here, and where each comes from."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, describe, trace_sett
 from aegis_tui.errors import GitUnavailable
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="The settings that hold here, and where each comes from."
+    no_args_is_help=True, add_completion=False, help="The settings in effect here, and where each comes from."
 )
 
 
 @app.callback()
 def config() -> None:
-    """The settings that hold here, and where each comes from.
+    """The settings in effect here, and where each comes from.
 
-    A flag goes before the environment, that before .agents/config.toml of the project, that before your own file.
+    A flag overrides the environment, which overrides the project's .agents/config.toml, which overrides your own file.
 
     Example: aegis-tui config list --show-origin
     """
@@ -32,10 +32,10 @@ def config() -> None:
 
 @app.command(name="list")
 def list_settings(
-    show_origin: Annotated[bool, typer.Option("--show-origin", help="Say where each value comes from.")] = False,
+    show_origin: Annotated[bool, typer.Option("--show-origin", help="Show where each value comes from.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Every setting with its value. Exit code 2 when a file or a variable holds a wrong one."""
+    """List every setting with its value. Exit code 2 if a file or a variable has a wrong value."""
     settings, origins = trace_settings(os.environ, project=_project())
     plain: list[dict[str, Any]] = []
     for name, value, description in _values(settings):
@@ -60,7 +60,7 @@ def list_settings(
 
 
 def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Name, value and description of each setting; those of a table as `table.name`."""
+    """Yield name, value and description of each setting; a setting in a table is named `table.name`."""
     help_texts = describe(type(settings))
     for name in type(settings).model_fields:
         value = getattr(settings, name)
@@ -75,7 +75,7 @@ def _origin(item: dict[str, Any]) -> list[str]:
 
 
 def _project() -> Path | None:
-    """The checkout whose settings count; none outside a repository."""
+    """Return the checkout whose settings apply; None outside a repository."""
     try:
         return here().root
     except GitUnavailable:

@@ -1,4 +1,4 @@
-"""`aegis-tui connect`: a person's own agent joins the workspace from any terminal (CLI-4, contract 2, 9)."""
+"""`aegis-tui connect`: add a person's own agent to the workspace, from any terminal (CLI-4, contract 2, 9)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,20 @@ BEAT_S = 5.0
 
 def _connect(
     context: typer.Context,
-    agent: Annotated[str, typer.Option("--agent", help="Which program it is: claude, codex, ...")],
-    instance: Annotated[str | None, typer.Option("--instance", help="Its name here: frontend.")] = None,
-    role: Annotated[str, typer.Option("--role", help="What it may do: worker, reviewer, commander, ...")] = "worker",
-    partition: Annotated[list[str] | None, typer.Option("--partition", help="A glob that it alone writes.")] = None,
+    agent: Annotated[str, typer.Option("--agent", help="The program: claude, codex, ...")],
+    instance: Annotated[
+        str | None, typer.Option("--instance", help="Its name in the workspace, for example frontend.")
+    ] = None,
+    role: Annotated[str, typer.Option("--role", help="Its rights: worker, reviewer, commander, ...")] = "worker",
+    partition: Annotated[
+        list[str] | None, typer.Option("--partition", help="A glob whose paths only it may write.")
+    ] = None,
 ) -> int:
-    """Join with an agent of your own; with -- COMMAND that program is run with the hub in its environment."""
+    """Join the workspace with an agent of your own.
+
+    With -- COMMAND that program is run, and finds the hub and its token in its environment. Without it, commands are
+    read from stdin. In both cases the agent leaves the workspace at the end.
+    """
     place = here()
     person = place.started_hub()
     name = instance or agent.lower()
@@ -74,8 +82,11 @@ def _run_program(argv: list[str], reply: dict[str, Any], name: str) -> int:
 
 
 def _prompt(hub: HubQuick) -> int:
-    """Read verbs of contract 5, one a line: `lock:acquire path=src/a.py wait_s=5`."""
-    output.talk("verbs of the hub, one a line, as: lock:acquire path=src/a.py; an empty line or end of input leaves")
+    """Send the commands of contract 5 that stdin holds, one per line: `lock:acquire path=src/a.py wait_s=5`.
+
+    Each reply or error is printed as JSON. An empty line or the end of input ends it; return 0.
+    """
+    output.talk("type commands for the hub, one per line: lock:acquire path=src/a.py; an empty line leaves")
     for line in sys.stdin:
         if not line.strip():
             break
@@ -99,7 +110,7 @@ def _words(line: str) -> list[str]:
 def _field(word: str) -> tuple[str, Any]:
     name, equals, value = word.partition("=")
     if not equals:
-        raise UsageError(f"{word} is not name=value", "for example path=src/a.py")
+        raise UsageError(f"{word} is not of the form NAME=VALUE", "for example path=src/a.py")
     try:
         return name, json.loads(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`dashboard`: the interactive session, with flags."""
+"""`aegis-tui dashboard`: opens the dashboard, with flags."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model name, as the server lists it.")]
 Theme = Annotated[str | None, typer.Option("--theme", help="Name of a file in themes/.")]
 Layout = Annotated[str | None, typer.Option("--layout", help="Name of a file in layouts/.")]
-AsJson = Annotated[bool, typer.Option("--json", help="The state as JSON, without a screen.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the state as JSON instead of opening a screen.")]
 
 
 def _dashboard(

@@ -1,4 +1,4 @@
-"""`aegis-tui demo`: the whole job on a throw-away repository, with a scripted model (contract 4)."""
+"""`aegis-tui demo`: a whole run in a temporary repository, with a scripted model (contract 4)."""
 
 from __future__ import annotations
 
@@ -35,29 +35,35 @@ from aegis_tui.testing.driver import DriverThread, follow_events
 from aegis_tui.testing.playground import FOREIGN, Playground, open_playground
 
 DEADLINE_S = 180.0
-"""A run that takes longer has lost its way."""
+"""Seconds after which a demo run that has not ended counts as failed."""
 
 CANCEL_DEADLINE_S = 10.0
 NEEDED = {"git": "git", "tmux": "tmux"}
 
 
 WHERE_TO_LOOK = "look for: a lock that is waited for, a conflict that is rebased, a QA that fails once, one commit"
-"""The line at the bottom of the demo's screen."""
+"""The hint at the bottom of the demo's screen."""
 
 
 def _demo(
-    headless: Annotated[bool, typer.Option("--headless", help="No screen; progress on stderr.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no screen; print progress on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    keep: Annotated[Path | None, typer.Option("--keep", metavar="DIR", help="Keep the repository here.")] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Workers at once.")] = 8,
-    scenario: Annotated[str, typer.Option("--scenario", metavar="NAME", help="Which story is told.")] = "default",
-    pace: Annotated[float | None, typer.Option("--pace", min=0, help="Tokens per second of the model.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Create the repository in this folder and keep it.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Most workers at a time.")] = 8,
+    scenario: Annotated[
+        str, typer.Option("--scenario", metavar="NAME", help="Name of the scripted scenario.")
+    ] = "default",
+    pace: Annotated[
+        float | None, typer.Option("--pace", min=0, help="Tokens per second of the scripted model.")
+    ] = None,
     base_url: BaseUrl = None,
     model: Model = None,
     theme: Theme = None,
     layout: Layout = None,
 ) -> int:
-    """Show the whole job in a minute: several agents, one commit, no GPU and no network."""
+    """Show a whole run in about a minute: several agents, one commit, no GPU and no network."""
     _check_programs()
     with _ended_as_by_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
         place = here(ground.repository)
@@ -71,8 +77,8 @@ def _demo(
         finally:
             _close(place)
         if report is None:
-            left = f"its repository is kept: {keep}" if keep else "everything it made is gone"
-            output.talk(f"the demo was left before its end; its agents were stopped, {left}")
+            left = f"its repository is kept: {keep}" if keep else "its repository was removed"
+            output.talk(f"the demo was closed before its end; its agents were stopped, {left}")
             return 0
         return _conclude(ground, report, as_json=as_json, kept=keep)
 
@@ -84,7 +90,7 @@ def _check_programs() -> None:
 
 
 def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict[str, Any]:
-    """The run's options: the scripted model, unless a model server is named."""
+    """Return the options of the run; it uses the scripted model, unless a model server is named."""
     if look.base_url:
         return run_options(place.settings, workers=workers, kind=ids.NATIVE, base_url=look.base_url, model=look.model)
     return run_options(
@@ -98,7 +104,11 @@ def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict
 
 
 def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: bool) -> Report:
-    """Start the run and follow it in words."""
+    """Start the run, print what happens on stderr unless `quiet`, and return its report.
+
+    Raises:
+        HubUnavailable: The run has not ended within `DEADLINE_S`.
+    """
     design = load_design(ground.scenario / "design.yaml")
     hub = place.started_hub()
     hub.command(
@@ -122,7 +132,10 @@ def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: 
 
 
 def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look, *, kept: Path | None) -> Report | None:
-    """Open the screen, with the goal typed in; Enter starts the run."""
+    """Open the dashboard with the demo's goal in the goal dialog, so that Enter starts the run.
+
+    Return the report, or None if the person closed the dashboard before the run ended.
+    """
     from aegis_tui.cli.session import build_app
     from aegis_tui.tui.parts import GoalOffer
     from aegis_tui.tui.session import run_session
@@ -158,7 +171,7 @@ def _conclude(ground: Playground, report: Report, *, as_json: bool, kept: Path |
 
 
 def _claims(ground: Playground, report: Report) -> list[Claim]:
-    """Look at the result with git and run its tests; the result stays checked out."""
+    """Check the result with git, and run its tests. The result stays checked out in the demo's repository."""
     untouched, commit = ground.checkout_is_untouched(), report["commit"]
     if commit is not None:
         ground.check_out(commit["branch"])
@@ -181,14 +194,17 @@ def _summary(report: Report, claims: list[Claim], kept: Path | None) -> Iterator
         yield f"{commit['subject']}"
         yield f"{counted(commit['files'], 'file')} in one commit, {report['duration_s']:.0f} s, scripted model"
     if kept is not None:
-        yield f"look at it: cd {kept} && git show --stat"
+        yield f"to see the result: cd {kept} && git show --stat"
     else:
-        yield "in your own repository: aegis-tui run GOAL"
+        yield "try it in your own repository: aegis-tui run GOAL"
 
 
 @contextlib.contextmanager
 def _own_environment(ground: Playground) -> Iterator[None]:
-    """This process and the hub that it starts keep their things in the playground, and the hub ends with it."""
+    """Set variables so that this process and its hub keep all files in the playground, and the hub ends with it.
+
+    The earlier values are restored at the end of the block.
+    """
     changed = {**dict.fromkeys(FOREIGN), **ground.environment(), OWNER: own()}
     before = {name: os.environ.get(name) for name in changed}
     _set(changed)
@@ -208,7 +224,7 @@ def _set(variables: dict[str, str | None] | dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def _ended_as_by_interrupt() -> Iterator[None]:
-    """SIGTERM and a terminal that closes end the demo as Ctrl-C does, so that it cleans up; `nohup` still holds."""
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, so that the demo cleans up. A signal that is ignored stays so."""
     wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
     with _handled(wanted, signal.default_int_handler):
         yield
@@ -225,7 +241,7 @@ def _handled(numbers: Iterable[signal.Signals], handler: Any) -> Iterator[None]:
 
 
 def _close(place: Place) -> None:
-    """End run, hub, gateway and panes; a second Ctrl-C, SIGTERM or SIGHUP does not stop this half-way."""
+    """End the run, hub, gateway and panes of the demo; Ctrl-C, SIGTERM and SIGHUP are ignored meanwhile."""
     with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
         _cancel_run(place)
         with contextlib.suppress(HubUnavailable):
@@ -236,12 +252,12 @@ def _close(place: Place) -> None:
 
 
 def _cancel_run(place: Place) -> None:
-    """End a run that is still open, and wait until its instances are put away."""
+    """Cancel a run that is still open, and wait at most `CANCEL_DEADLINE_S` until it has ended."""
     if place.find() is None:
         return
     with contextlib.suppress(AegisError):
         hub = place.hub()
-        hub.command("run:cancel", reason="the demo was left")
+        hub.command("run:cancel", reason="the demo was closed")
         for event in follow_events(lambda: hub, deadline_s=CANCEL_DEADLINE_S):
             if event["type"] == "run:finished":
                 return

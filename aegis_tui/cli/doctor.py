@@ -1,4 +1,4 @@
-"""`aegis-tui doctor`: what this machine has and lacks (contract 9)."""
+"""`aegis-tui doctor`: checks whether this machine has what aegis-tui needs (contract 9)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ def _doctor(
     model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
     bundle: Annotated[
         Path | None,
-        typer.Option("--bundle", metavar="FILE", help="Write what happened here, scrubbed; nothing is sent."),
+        typer.Option(
+            "--bundle", metavar="FILE", help="Write a file for a bug report, without private data; nothing is sent."
+        ),
     ] = None,
 ) -> int:
-    """What this machine has and lacks, each lack with its fix; exit 5 when something essential is missing."""
+    """Check this machine, and say how to fix what is missing. Exit code 5 if something essential is missing."""
     from aegis_tui.application.doctor import missing
     from aegis_tui.bootstrap.machine import make_doctor
 
@@ -44,14 +46,14 @@ def _doctor(
         write_bundle(bundle, fields["checks"])
         fields["bundle"] = str(bundle)
         output.talk(
-            f"{bundle} holds no token, file, goal or name; it was sent nowhere: look through it, then pass it on"
+            f"{bundle} holds no tokens, file contents, goals or names, and was not sent; read it before you share it"
         )
     output.result(fields, as_json=as_json, lines=_lines(checks))
     return 5 if lacks else 0
 
 
 def _settings() -> Settings:
-    """The settings that hold here; outside a repository those of the person."""
+    """Return the settings in effect here; outside a repository, those of the person alone."""
     try:
         return here().settings
     except GitUnavailable:

@@ -1,4 +1,4 @@
-"""`aegis-tui events`: the log, one event a line, and what comes after it (HUB-5, contract 9)."""
+"""`aegis-tui events`: prints the log, one event per line, and follows it (HUB-5, contract 9)."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ PAGE = 1000
 
 
 def _events(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
-    after: Annotated[int, typer.Option("--after", min=0, help="Events with a greater seq.")] = 0,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events and print them.")] = False,
+    after: Annotated[int, typer.Option("--after", min=0, help="Only events with a greater seq.")] = 0,
     types: Annotated[
-        list[str] | None, typer.Option("--type", metavar="GLOB", help="Only these: lock:*, specs.>; may be repeated.")
+        list[str] | None,
+        typer.Option("--type", metavar="GLOB", help="Only these types: lock:*, specs.>; may be repeated."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same: one JSON object a line.")] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="No effect: the output is always JSON, one object per line.")
+    ] = True,
 ) -> int:
-    """The log, one event a line; with --follow also over a restart of the hub, until you interrupt it."""
+    """Print the log, one event per line; with --follow until you interrupt it, even if the hub is restarted."""
     import asyncio
 
     if types and not all(types):
-        raise UsageError("--type is empty", "for example --type 'lock:*'; leave it out for all")
+        raise UsageError("--type is empty", "give a type, for example --type 'lock:*', or leave it out for all events")
     place = here()
     if follow:
         address_of(place)
@@ -43,7 +46,11 @@ def _events(
 
 
 def _logged(place: Place, after: int) -> Iterator[dict[str, Any]]:
-    """What the hub tells of its log; where none runs, what it would tell."""
+    """Yield the logged events after `after` as the hub sends them to clients; without a hub, read from the log file.
+
+    Raises:
+        HubUnavailable: A hub is running and does not answer.
+    """
     address = place.find()
     if address is None:
         from aegis_tui.bootstrap.log import log_reader

@@ -1,6 +1,6 @@
-"""The hub in this process: what `aegis-tui hub start` starts in the background.
+"""`aegis-tui hub start --foreground`: runs the hub in this process. `hub start` runs it so in the background.
 
-Started by the letter, it does without Typer, which is a fifth of its start.
+Typer is not imported for exactly these arguments, because that would be a fifth of the hub's start.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ _SPELT = ["hub", "start", "--foreground", "--root"]
 
 
 def run_plain(arguments: list[str]) -> int | None:
-    """Run the hub when the arguments are those of `hub_command`; None leaves them to Typer.
+    """Run the hub if the arguments are exactly those of `hub_command`, and return its exit code.
+
+    Other arguments are left to Typer: None is returned.
 
     Raises:
-        AegisError: There is no repository.
+        AegisError: The folder is not in a repository, or the hub cannot start.
     """
     if arguments[:-1] != _SPELT:
         return None
@@ -25,12 +27,15 @@ def run_plain(arguments: list[str]) -> int | None:
 
 
 def serve(root: Path | None) -> int:
-    """Serve the repository of a folder until the hub is told to stop; returns the exit code.
+    """Run the hub of the repository around `root` until it is stopped; return the exit code.
+
+    Args:
+        root: A folder in the repository; None for the current folder.
 
     Raises:
-        AegisError: There is no repository.
+        AegisError: The folder is not in a repository, or the hub cannot start.
     """
-    gc.disable()  # a tenth of a start goes to collecting what it has just imported; on again once the hub serves
+    gc.disable()  # garbage collection would take a tenth of the start; it is enabled again once the hub serves
     from aegis_tui.bootstrap.hub import serve_hub
 
     return serve_hub(here(root).root)

@@ -1,4 +1,4 @@
-"""`runs` and `transcript`: what has ended, read from the log and the state folder; no hub is needed."""
+"""`runs` and `transcript`: past runs and transcripts, read from the log and the state folder without a hub."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 
 def _runs(as_json: AsJson = False) -> int:
-    """Every run of this repository, newest last: how it ended and what came of it.
+    """List every run of this repository with its outcome, newest last.
 
-    Look at one: aegis-tui report RUN. Exit code 2 when nothing was ever logged here.
+    aegis-tui report RUN shows one of them. Exit code 2 if there is no log.
     """
     from aegis_tui.bootstrap.log import log_reader
 
@@ -37,15 +37,15 @@ def _transcript(
     name: Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01, of any run.")],
     as_json: AsJson = False,
 ) -> int:
-    """What an instance showed in its pane, to its end; of one that is at work, what it shows so far.
+    """Print what an instance showed in its pane until its end, or so far.
 
-    Exit code 2 when it has shown nothing, or there was no such instance.
+    Exit code 2 if it has shown nothing, or there was no such instance.
     """
     from aegis_tui.bootstrap.panes import read_transcript
 
-    found = read_transcript(here().paths, name)
-    fields = {"id": found.instance_id, "ended": found.has_ended, "lines": list(found.lines)}
-    output.result(fields, as_json=as_json, lines=found.lines)
+    transcript = read_transcript(here().paths, name)
+    fields = {"id": transcript.instance_id, "ended": transcript.has_ended, "lines": list(transcript.lines)}
+    output.result(fields, as_json=as_json, lines=transcript.lines)
     return 0
 
 

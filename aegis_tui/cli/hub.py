@@ -1,4 +1,4 @@
-"""`aegis-tui hub`: start, stop and look at the hub of this repository (HUB-1)."""
+"""`aegis-tui hub`: start, stop, restart, repair and inspect the hub of this repository (HUB-1)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aegis_tui.ports.log_file import Salvage
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="The background process that keeps every instance in step."
+    no_args_is_help=True, add_completion=False, help="The background process that owns the state of this repository."
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -30,11 +30,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 @app.command()
 def start(
-    foreground: Annotated[bool, typer.Option("--foreground", help="Stay in this terminal.")] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Run the hub in this terminal.")] = False,
     root: Annotated[Path | None, typer.Option("--root", help="A folder in the repository.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Start the hub, unless it runs."""
+    """Start the hub, unless it is running."""
     if foreground:
         return serve(root)
     return begin(root, as_json=as_json)
@@ -43,12 +43,12 @@ def start(
 @app.command()
 def stop(
     force: Annotated[bool, typer.Option("--force", help="End an open run first; its work is saved.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Let its agents go on without a hub, for a while.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Let agents continue without a hub for a while.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Stop the hub. While a run is open it asks whether its agents end, with their work saved, or go on."""
+    """Stop the hub. While a run is open, ask whether to end its agents and save their work, or to let them continue."""
     if force and keep:
-        raise UsageError("--force and --keep exclude each other", "aegis-tui hub stop --help")
+        raise UsageError("--force and --keep cannot be combined", "aegis-tui hub stop --help")
     place = here()
     address = find_process(place.paths)
     if not keep:
@@ -64,11 +64,11 @@ def stop(
 
 @app.command()
 def restart(
-    now: Annotated[bool, typer.Option("--now", help="Cut off the step that it is at; that begins anew.")] = False,
-    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the end of a step.")] = WAIT_S,
+    now: Annotated[bool, typer.Option("--now", help="Interrupt the current step; it begins again.")] = False,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the current step to end.")] = WAIT_S,
     as_json: AsJson = False,
 ) -> int:
-    """Start the hub of this version in place of the one that runs, between two steps of its work; agents go on."""
+    """Stop the running hub between two steps of its work, and start this version instead; agents continue."""
     place = here()
     address = restart_hub(place, now=now, wait_s=wait)
     output.result(status_fields(place, address), as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])
@@ -77,7 +77,7 @@ def restart(
 
 @app.command()
 def status(as_json: AsJson = False) -> int:
-    """Say whether the hub runs and where."""
+    """Show whether the hub is running, and its address."""
     place = here()
     address = place.find()
     fields = status_fields(place, address)
@@ -94,7 +94,7 @@ def status(as_json: AsJson = False) -> int:
 
 @app.command()
 def repair(as_json: AsJson = False) -> int:
-    """Make a damaged log usable again; what follows the first damage is lost, and the damaged file is kept."""
+    """Make a damaged log usable again. What follows the first damage is lost; the damaged file is kept."""
     from aegis_tui.bootstrap.log import repair_log
 
     done = repair_log(here().paths)
@@ -111,16 +111,16 @@ def repair(as_json: AsJson = False) -> int:
 def _told(done: Salvage) -> list[str]:
     first, last = done.lost or (0, 0)
     if not done.lost:
-        told = "nothing acknowledged is lost"
+        lost = "nothing acknowledged is lost"
     elif done.is_certain:
-        told = f"events {first} to {last} are lost"
+        lost = f"events {first} to {last} are lost"
     else:
-        told = f"nobody knows whether more was acknowledged, so numbers go on after {last}"
-    lines = [f"{counted(done.kept, 'event')} kept; {told}"]
+        lost = f"it is not known whether later events were lost, so new events are numbered after {last}"
+    lines = [f"{counted(done.kept, 'event')} kept; {lost}"]
     if not done.kept or not done.is_certain:
         lines.append("agents that you joined by hand have to connect again")
     elif not done.are_answers_whole:
-        lines.append("answers to some requests are lost: whoever sends one of them again does it again")
+        lines.append("the replies to some requests are lost: if one of these requests is repeated, it is done again")
     if done.put_aside:
         lines.append(f"the damaged log is kept: {done.put_aside}")
     return lines

@@ -1,7 +1,7 @@
-"""`aegis-tui hub restart`: the hub of another version, or of another environment, without the loss of a step (HUB-1).
+"""`aegis-tui hub restart`: start the hub with another version or environment, without losing a step (HUB-1).
 
-A step of a run is an effect: it is safe to do again, but QA that is cut off after half an hour begins anew. So the hub
-is ended when none is due. Agents go on meanwhile.
+A step of a run is an effect. It is safe to repeat, but QA that is interrupted after half an hour has to begin again.
+The hub is therefore ended while no step is due. Agents continue meanwhile.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from aegis_tui.sdk.quick import HubAddress, HubQuick
 
 WAIT_S = 60.0
 _POLL_S = 0.2
-_NOW = "aegis-tui hub restart --now ends it at once; a step that is cut off begins anew"
+_NOW = "aegis-tui hub restart --now ends it at once; a step that is interrupted begins again"
 
 
 def restart_hub(place: Place, *, now: bool, wait_s: float = WAIT_S) -> HubAddress:
-    """End the hub between two steps of its work and start it again; start it where none runs.
+    """End the hub between two steps of its work and start it again; return its address. If none is running, start it.
 
     Args:
         place: The workspace.
         now: Do not wait for the end of a step.
-        wait_s: How long to wait for it.
+        wait_s: Seconds to wait for it at most.
 
     Raises:
-        Refused: Code `hub.busy`: it is at work for longer than that, or does not say what it is at.
-        HubUnavailable: It does not end, or none starts.
+        Refused: Code `hub.busy`: steps are still due after `wait_s`, or the hub's state cannot be read.
+        HubUnavailable: The hub does not end, or the new one does not start.
     """
     if find_process(place.paths) is not None:
         if not now:
@@ -52,7 +52,13 @@ def _wait_for_a_pause(place: Place, wait_s: float) -> None:
 
 
 def _steps(place: Place) -> list[str]:
-    """What the state calls for now, in words; also what has not begun yet, for it begins at once."""
+    """Return the effects that the hub's state requires now, in words; empty if no hub answers.
+
+    Steps that have not begun are included, because they begin at once.
+
+    Raises:
+        Refused: Code `hub.busy`: the state cannot be read.
+    """
     from aegis_tui.domain.effect import needed, step_words
     from aegis_tui.domain.workspace import Workspace
 
@@ -62,5 +68,5 @@ def _steps(place: Place) -> list[str]:
     except HubUnavailable as error:
         raise Refused(error.message, _NOW, code="hub.busy") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise Refused("the hub's state is of a form that this program cannot read", _NOW, code="hub.busy") from error
+        raise Refused("this version of aegis-tui cannot read the hub's state", _NOW, code="hub.busy") from error
     return [step_words(effect) for effect in needed(workspace)]

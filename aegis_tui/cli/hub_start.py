@@ -1,6 +1,7 @@
-"""`aegis-tui hub start` in the background, and what a hub says of itself; without Typer, a sixth of the wait (PERF-3).
+"""`aegis-tui hub start` in the background, and the fields of `hub status`.
 
-What `run_plain` does not understand to the letter is left to Typer, which knows the same options.
+Runs without Typer, whose import would be a sixth of the waiting time (PERF-3). Arguments that `run_plain` does not
+recognize exactly are left to Typer, which has the same options.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ _NOUNS = ("hub", "server")
 
 
 def run_plain(arguments: list[str]) -> int | None:
-    """Start the hub where nothing else was said than that, or `--json`; None leaves it to Typer.
+    """Start the hub if the arguments are exactly `hub start` or `hub start --json`, and return the exit code.
+
+    Other arguments are left to Typer: None is returned.
 
     Raises:
-        AegisError: The hub does not start, or there is no repository.
+        AegisError: The hub does not start, or the current folder is not in a repository.
     """
     if arguments[:1] not in ([noun] for noun in _NOUNS) or arguments[1:] not in (["start"], ["start", "--json"]):
         return None
@@ -27,10 +30,14 @@ def run_plain(arguments: list[str]) -> int | None:
 
 
 def start(root: Path | None, *, as_json: bool) -> int:
-    """Start the hub of a folder's repository unless it runs, and say where it serves.
+    """Start the hub of the repository around `root` unless it is running, and print its address; return 0.
+
+    Args:
+        root: A folder in the repository; None for the current folder.
+        as_json: Print the fields of `hub status --json`.
 
     Raises:
-        AegisError: As `run_plain`.
+        AegisError: The hub does not start, or the folder is not in a repository.
     """
     place = here(root)
     address = place.started()
@@ -40,7 +47,11 @@ def start(root: Path | None, *, as_json: bool) -> int:
 
 
 def status_fields(place: Place, address: HubAddress | None) -> dict[str, Any]:
-    """What `hub status --json` prints of a hub; None for one that does not run (contract 9)."""
+    """Return the fields of `hub status --json` (contract 9). `address` is None if no hub is running.
+
+    Raises:
+        HubUnavailable: The hub at that address does not answer.
+    """
     fields: dict[str, Any] = {
         "running": address is not None,
         "pid": address.pid if address else None,

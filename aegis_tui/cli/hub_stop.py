@@ -1,4 +1,4 @@
-"""The end of a hub, and of what would outlive it to no purpose: agents, gateway, tmux server (HUB-1, PANE-8)."""
+"""Stops a hub, and what would be of no use without it: agents, gateway, tmux server (HUB-1, PANE-8)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from aegis_tui.sdk.discovery import find_hub, find_process, is_running
 from aegis_tui.sdk.quick import HubAddress
 
 STOP_DEADLINE_S = 30.0
-"""A hub in good order may wait for worktrees in the making, its checks and its gateway, one after the other."""
+"""How long a hub may take to end after SIGTERM.
+
+It waits for worktrees that are being created, for its checks and for its gateway, one after the other.
+"""
 
 KILL_DEADLINE_S = 5.0
 SAVE_DEADLINE_S = 120.0
-"""How long the agents of a run that is ended may take to be put away."""
+"""How long it may take to end the agents of a run and to save their work."""
 
 _POLL_S = 0.2
 _OPEN = ("ACTIVE", "HALTED")
@@ -29,17 +32,18 @@ _GONE = ("reclaimed", "planned")
 
 
 def end_run(place: Place, *, force: bool) -> None:
-    """End the run that is open, with the work of its agents saved, and wait until they are put away.
+    """End the open run, save the work of its agents, and wait until their worktrees are removed.
 
-    A run that is ending already is waited for. A person at a terminal is asked; nobody else is.
+    If the run is ending already, wait for that. Without `force`, a person at a terminal is asked first, who may also
+    let the agents continue; then the run stays open. Without `force` nothing happens if no hub is running.
 
     Args:
         place: The workspace.
-        force: Do not ask. A hub that does not answer is replaced by one that ends the run.
+        force: Do not ask. If no hub answers, start another one to end the run.
 
     Raises:
-        Refused: A run is open, and nobody said that it may end.
-        HubUnavailable: Its agents are not put away in time.
+        Refused: A run is open, and there is no person to ask, or the person chose to do nothing.
+        HubUnavailable: The agents have not ended within `SAVE_DEADLINE_S`.
     """
     if find_hub(place.paths) is None:
         if not force:
@@ -59,7 +63,7 @@ def end_run(place: Place, *, force: bool) -> None:
 
 
 def _has_open_run(place: Place) -> bool:
-    """Whether a hub that is started now would go on with a run."""
+    """Whether the log has instances that have not ended: a hub that is started now would continue with them."""
     import asyncio
 
     from aegis_tui.bootstrap.log import open_instances
@@ -68,21 +72,22 @@ def _has_open_run(place: Place) -> bool:
 
 
 def _may_end(run: str, living: list[str]) -> bool:
-    """Ask what becomes of the agents; False: they go on.
+    """Ask the person whether the run may end; False means that its agents continue without a hub.
 
     Raises:
-        Refused: There is nobody to ask, or the person wants neither.
+        Refused: There is no terminal to ask at, or the person chose neither.
     """
     words = f"{run} is open: {', '.join(living) or 'no agent'} at work"
-    ways = "--force ends it and saves the work; --keep lets agents go on without a hub for a while"
+    ways = "--force ends it and saves the work; --keep lets its agents continue without a hub for a while"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused(words, f"aegis-tui hub stop {ways}", code="hub.run-open")
     output.talk(
-        f"{words}\n  e  end it, the work is saved in refs/aegis/rescue\n  k  keep the agents going\n  else: do nothing"
+        f"{words}\n  e  end it and save the work in refs/aegis/rescue\n  k  let its agents continue without a hub\n"
+        "  anything else: do nothing"
     )
     answer = input("> ").strip().lower()
     if answer not in ("e", "k"):
-        raise Refused("the hub goes on", f"aegis-tui hub stop {ways}", code="hub.run-open")
+        raise Refused("the hub was not stopped", f"aegis-tui hub stop {ways}", code="hub.run-open")
     return answer == "e"
 
 
@@ -98,22 +103,24 @@ def _wait_until_put_away(place: Place, run: str) -> None:
         if state["run"] is None or (state["run"]["status"] == "COMPLETED" and not living):
             return
         if told != (words := ", ".join(item["agent_id"] for item in living)):
-            output.talk(f"saving the work of {words}" if words else f"{run} is being put away")
+            output.talk(f"saving the work of {words}" if words else f"{run} is being ended")
             told = words
         time.sleep(_POLL_S)
-    raise HubUnavailable(f"{run} is not put away after {SAVE_DEADLINE_S:.0f} s", f"look at {place.paths.hub_log}")
+    raise HubUnavailable(f"{run} has not ended after {SAVE_DEADLINE_S:.0f} s", f"read the log {place.paths.hub_log}")
 
 
 def stop_hub(place: Place) -> None:
-    """End the hub of a workspace and wait until it is gone, whether or not it answers; nothing when none runs.
+    """End the hub process of a workspace, even if it does not answer, and wait for its end.
+
+    It gets SIGTERM, and SIGKILL if it is still running after `STOP_DEADLINE_S`. If no hub is running, do nothing.
 
     Raises:
-        HubUnavailable: It does not even end when it is killed.
+        HubUnavailable: It is still running `KILL_DEADLINE_S` after SIGKILL.
     """
     address = find_process(place.paths)
     if address is None:
         return
-    # A process that was stopped (SIGSTOP) sees SIGTERM only once it goes on.
+    # A process that was stopped (SIGSTOP) handles SIGTERM only after SIGCONT.
     gently, firmly = ((signal.SIGTERM, signal.SIGCONT), STOP_DEADLINE_S), ((signal.SIGKILL,), KILL_DEADLINE_S)
     for numbers, deadline_s in (gently, firmly):
         for number in numbers:
@@ -122,11 +129,11 @@ def stop_hub(place: Place) -> None:
                     os.kill(address.pid, number)
         if _has_ended(address, deadline_s):
             return
-    raise HubUnavailable(f"hub {address.pid} does not end", f"look at {place.paths.hub_log}")
+    raise HubUnavailable(f"hub {address.pid} does not end, even after SIGKILL", f"read the log {place.paths.hub_log}")
 
 
 def clear_checks(place: Place) -> None:
-    """Remove what the checks of a hub that is gone have left, as one that had to be killed does."""
+    """Remove the scratch worktrees that QA checks leave when their hub is killed. Failures are ignored."""
     import asyncio
 
     folder = place.paths.state_dir / "scratch"
@@ -137,7 +144,7 @@ def clear_checks(place: Place) -> None:
     async def clear() -> None:
         await (await leftovers_at(place.root, place.paths)).clear_scratch()
 
-    with contextlib.suppress(AegisError):  # `worktree repair` says what cannot be removed
+    with contextlib.suppress(AegisError):  # `worktree repair` reports what cannot be removed
         asyncio.run(clear())
 
 
@@ -151,9 +158,9 @@ def _has_ended(address: HubAddress, deadline_s: float) -> bool:
 
 
 def close_idle_parts(place: Place) -> None:
-    """End the gateway and the tmux server of a workspace without a hub, unless an agent lives in one of its panes.
+    """End the gateway and the tmux server of a workspace without a hub, unless an agent is running in a pane.
 
-    A hub that ends in good order has ended both; to see that costs nothing.
+    A hub that was not killed has ended both already; then this returns at once. Failures are ignored.
     """
     import asyncio
 
@@ -162,5 +169,5 @@ def close_idle_parts(place: Place) -> None:
         return
     from aegis_tui.bootstrap.panes import close_idle_workspace
 
-    with contextlib.suppress(AegisError):  # what cannot be asked is left to end by itself
+    with contextlib.suppress(AegisError):  # a gateway or tmux server that does not answer ends by itself
         asyncio.run(close_idle_workspace(place.paths, os.environ))

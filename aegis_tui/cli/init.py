@@ -1,4 +1,4 @@
-"""`aegis-tui init`: set a repository up, or undo that (contract 9)."""
+"""`aegis-tui init`: sets a repository up, or undoes that (contract 9)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from aegis_tui.cli.place import here
 
 
 def _init(
-    undo: Annotated[bool, typer.Option("--undo", help="Give back what was there before.")] = False,
-    agent_docs: Annotated[bool, typer.Option("--agent-docs", help="Also tell other agents, in AGENTS.md.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Restore what was there before init.")] = False,
+    agent_docs: Annotated[
+        bool, typer.Option("--agent-docs", help="Also describe aegis-tui for other agents in AGENTS.md.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Write the project's settings, roles, rules and spec templates; what is there already stays as it is."""
+    """Write the project's settings, roles, rules and spec templates; existing files are not changed."""
     from aegis_tui.bootstrap.checkout import make_setup
 
     setup = asyncio.run(make_setup(here().root))

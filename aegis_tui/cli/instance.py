@@ -1,4 +1,4 @@
-"""`attach`, `send` and `stop`: a person and one instance."""
+"""`attach`, `send` and `stop`: what a person does with one instance."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def _known(hub: HubQuick, name: str) -> dict[str, Any]:
 
 def _attach(
     name: Id,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Look, do not type.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show the pane without taking input.")] = False,
 ) -> int:
-    """Hand this terminal to an instance's pane; its detach key is shown at the bottom."""
+    """Open the pane of an instance in this terminal; the key that detaches is shown at the bottom."""
     place = here()
     if not sys.stdin.isatty():
-        raise UsageError("attach needs a terminal", "run it in one")
+        raise UsageError("attach needs a terminal", "run it in a terminal")
     found = _known(place.hub(), name)
     if found["phase"] not in ("launched", "joined"):
         raise Refused(f"{found['agent_id']} has no pane: it is {found['phase']}", "see aegis-tui status")
@@ -52,7 +52,7 @@ def _attach(
 
 
 def _has_client() -> bool:
-    """Whether somebody looks at the tmux around: a popup needs a client to lie over."""
+    """Whether a client is attached to the tmux server around this process; a popup needs one to be shown."""
     import subprocess
 
     argv = ["tmux", "list-clients", "-F", "#{client_name}"]
@@ -68,7 +68,7 @@ def _send(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from stdin.")],
     as_json: AsJson = False,
 ) -> int:
-    """Give an instance a prompt, and say whether it has it."""
+    """Send an instance a prompt, and print whether it was delivered."""
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
@@ -81,7 +81,7 @@ def _send(
 
 
 def _await(hub: HubQuick, delivery: Delivery) -> None:
-    """Read the log until everything is acknowledged, or `DELIVERY_S` has passed."""
+    """Read the log until every message is acknowledged, or `DELIVERY_S` has passed."""
     end, after = time.monotonic() + prompt.DELIVERY_S, min(delivery.sent.values())
     while not delivery.is_complete and time.monotonic() < end:
         events = hub.events(after=after, limit=500)
@@ -93,10 +93,10 @@ def _await(hub: HubQuick, delivery: Delivery) -> None:
 
 def _stop(
     name: Id,
-    reason: Annotated[str, typer.Option("--reason", help="Written to the log.")] = "stopped by the person",
+    reason: Annotated[str, typer.Option("--reason", help="The reason, for the log.")] = "stopped by the person",
     as_json: AsJson = False,
 ) -> int:
-    """End an instance; what it wrote is saved in a rescue ref first."""
+    """Stop an instance; its unsaved work is kept in a rescue ref first."""
     reply = here().hub().command("instance:stop", agent_id=name, reason=reason)
     output.result({"agent_id": reply["agent_id"]}, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])
     return 0

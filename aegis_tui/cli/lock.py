@@ -26,7 +26,7 @@ _LOCK_ID = re.compile(r"L\d{1,18}")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 PathArgument = Annotated[str | None, typer.Argument(metavar="PATH", help="From the repository's root.")]
-Instance = Annotated[str | None, typer.Option("--instance", help="Speak as this instance of yours.")]
+Instance = Annotated[str | None, typer.Option("--instance", help="Act as this instance, which you connected.")]
 
 
 @app.command()
@@ -34,18 +34,19 @@ def acquire(
     path: PathArgument = None,
     file: Annotated[str | None, typer.Option("--file", help="The same as PATH.")] = None,
     lines: Annotated[
-        str | None, typer.Option("--lines", metavar="A-B", help="A line range, from 1, both ends in.")
+        str | None,
+        typer.Option("--lines", metavar="A-B", help="A range of lines; the first line is 1, and B is included."),
     ] = None,
     symbol: Annotated[str | None, typer.Option("--symbol", help="A function or class: NAME or CLASS.NAME.")] = None,
     mode: Annotated[str, typer.Option("--mode", help="EXCLUSIVE, SHARED or REVIEW.")] = "EXCLUSIVE",
-    ttl: Annotated[float | None, typer.Option("--ttl", help="Seconds, 600 at most.")] = None,
-    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait.")] = 0,
+    ttl: Annotated[float | None, typer.Option("--ttl", help="Seconds until the lock expires; 600 at most.")] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the lock.")] = 0,
     instance: Instance = None,
     as_json: AsJson = False,
 ) -> int:
-    """Take a lock, or say who holds it (exit 4)."""
+    """Acquire a lock, or say who holds it (exit code 4)."""
     if path and file:
-        raise UsageError("PATH and --file name the same thing, and both are given", "give one of the two")
+        raise UsageError("PATH and --file cannot be combined", "give one of them")
     return lock_verbs.acquire(
         path or file,
         lines=lines,
@@ -62,27 +63,27 @@ def acquire(
 def release(
     path: PathArgument = None,
     lock_id: Annotated[str | None, typer.Option("--id", help="The lock's id.")] = None,
-    token: Annotated[int | None, typer.Option("--token", help="The grant that is meant.")] = None,
+    token: Annotated[int | None, typer.Option("--token", help="The lock's fencing token.")] = None,
     instance: Instance = None,
     as_json: AsJson = False,
 ) -> int:
-    """Give a lock back."""
+    """Release a lock."""
     return lock_verbs.release(path, lock_id=lock_id, token=token, instance=instance, as_json=as_json)
 
 
 @app.command(name="list")
 def list_locks(as_json: AsJson = False) -> int:
-    """Who holds what."""
+    """List the locks and who holds them."""
     return lock_verbs.list_locks(as_json=as_json)
 
 
 @app.command(name="break")
 def break_lock(
     lock: Annotated[str, typer.Argument(metavar="LOCK", help="Its id, as lock list shows it, or its path.")],
-    reason: Annotated[str, typer.Option("--reason", help="Told to its holder.")] = "broken by the person",
+    reason: Annotated[str, typer.Option("--reason", help="Shown to its holder.")] = "broken by the person",
     as_json: AsJson = False,
 ) -> int:
-    """Take another's lock away; everybody is told."""
+    """Take a lock away from its holder; every agent is notified."""
     hub = here().hub()
     lock_id = _lock_id(hub, lock)
     hub.command("lock:break", lock_id=lock_id, reason=reason)
@@ -91,10 +92,12 @@ def break_lock(
 
 
 def _lock_id(hub: HubQuick, named: str) -> str:
-    """The id of the lock that a person means: by its id, its number, or what it is on.
+    """Return the id of the lock that a person named by its id, its fencing token, its name or its path.
+
+    Something that has the form of an id is returned without a check.
 
     Raises:
-        UsageError: No lock is meant by that, or several.
+        UsageError: No lock has that name, or several have.
     """
     if _LOCK_ID.fullmatch(named):
         return named
@@ -104,17 +107,20 @@ def _lock_id(hub: HubQuick, named: str) -> str:
         if named in (f"#{lock['token']}", str(lock["token"]), name, lock["path"])
     }
     if len(meant) != 1:
-        what = "several locks are" if meant else "no lock is"
-        raise UsageError(f"{what} meant by {named}", "aegis-tui lock list shows the id of each")
+        what = "several locks match" if meant else "no lock matches"
+        raise UsageError(f"{what} {named}", "aegis-tui lock list shows the id of each")
     return str(meant.pop())
 
 
 @app.command(name="import")
 def import_locks(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A _locks.json of an older tool.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The _locks.json file of an older tool.")],
     as_json: AsJson = False,
 ) -> int:
-    """Take over what is still held: as the instance of that name where you joined one, else as the person."""
+    """Acquire the locks of a file that have not expired.
+
+    Each is acquired as the instance of the same name, if you connected one, else as the person.
+    """
     from aegis_tui.domain.lock.importing import Skipped, parse_old_locks
 
     old, skipped = parse_old_locks(_load(file), now=datetime.now(UTC))
@@ -126,14 +132,19 @@ def import_locks(
         except (LockHeld, Refused, UsageError) as error:
             skipped.append(Skipped(str(lock.resource), f"{error.message}"))
     left_out = [{"path": item.path, "reason": item.reason} for item in skipped]
-    told = [f"{lock_verbs.name_of(item)} {item['lock_type']} {item['agent_id']}" for item in taken]
-    told += [f"left out: {item['path']}: {item['reason']}" for item in left_out]
-    output.result({"imported": taken, "skipped": left_out}, as_json=as_json, lines=told or ["no locks in it"])
+    lines = [f"{lock_verbs.name_of(item)} {item['lock_type']} {item['agent_id']}" for item in taken]
+    lines += [f"left out: {item['path']}: {item['reason']}" for item in left_out]
+    output.result({"imported": taken, "skipped": left_out}, as_json=as_json, lines=lines or [f"{file} has no locks"])
     return 0
 
 
 def _take_over(hub: HubQuick, lock: OldLock) -> list[dict[str, Any]]:
-    """The locks granted for one entry, each with who holds it now."""
+    """Acquire the lock of one entry of the file; return the locks that were granted, with their holders.
+
+    Raises:
+        LockHeld: Another instance holds it.
+        Refused: The hub refuses it for another reason.
+    """
     region = lock.resource.region
     fields: dict[str, Any] = {
         "path": lock.resource.path,

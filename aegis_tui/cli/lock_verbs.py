@@ -1,7 +1,7 @@
-"""`aegis-tui lock acquire`, `release` and `list`, on the standard library alone: agents run them before each write.
+"""`aegis-tui lock acquire`, `release` and `list` without Typer, because agents run them before each write.
 
-A held lock is to be told in under 200 ms (LOCK-6), and Typer alone takes longer to start. What `run_plain` does not
-understand to the letter is left to Typer, which knows the same options and says what is wrong.
+A lock that is held has to be reported in under 200 ms (LOCK-6), and Typer alone takes longer to start. Arguments that
+`run_plain` does not recognize exactly are left to Typer, which has the same options and reports what is wrong.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ OPTIONS: dict[str, dict[str, object]] = {
     "release": {"--id": str, "--token": int, "--instance": str, "--json": FLAG},
     "list": {"--json": FLAG},
 }
-"""The options of each verb, as `cli/lock.py` declares them for people."""
+"""The options of each command and the type of their values, the same as in `cli/lock.py`."""
 
 _NAMES = {"--json": "as_json", "--id": "lock_id"}
 _NUMBERS = {float: re.compile(r"\d+(\.\d+)?\Z", re.ASCII), int: re.compile(r"\d{1,18}\Z", re.ASCII)}
 
 
 def run_plain(arguments: list[str]) -> int | None:
-    """Run a lock command that is spelt out plainly; None leaves it to Typer.
+    """Run `lock acquire`, `release` or `list` and return the exit code, if all arguments are recognized.
+
+    Everything else is left to Typer: None is returned.
 
     Raises:
         AegisError: The command failed.
@@ -94,11 +96,22 @@ def acquire(
     instance: str | None = None,
     as_json: bool = False,
 ) -> int:
-    """Take a lock, or say who holds it; a wait that is interrupted is withdrawn.
+    """Acquire a lock and print it; return 0. If the wait is interrupted, the request is withdrawn.
+
+    Args:
+        path: The file, from the repository's root.
+        lines: A range such as `10-20`, or one line.
+        symbol: A function or class in the file.
+        mode: EXCLUSIVE, SHARED or REVIEW.
+        ttl: Seconds until the lock expires; None for the default.
+        wait: Seconds to wait for it.
+        instance: The instance to act as; None for that of this pane, else the person.
+        as_json: Print JSON.
 
     Raises:
-        LockHeld: Not granted.
-        UsageError: No path, or a range that is none.
+        LockHeld: Another instance holds it.
+        Refused: The hub refuses it for another reason.
+        UsageError: There is no path, or a range or a number of seconds is wrong.
     """
     if path is None:
         raise UsageError("no path", "aegis-tui lock acquire PATH")
@@ -116,15 +129,17 @@ def acquire(
     hub = speaking_as(here(), instance, timeout_s=30)
     with _interrupted_by_signals():
         reply = hub.command("lock:acquire", **fields)
-    told = [f"{name_of(item)} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
-    told += [f"{whole} has no parts that can be followed: the whole file is locked" for whole in reply.get("whole", ())]
-    output.result({"locks": reply["locks"], "whole": reply.get("whole", [])}, as_json=as_json, lines=told)
+    rows = [f"{name_of(item)} {item['lock_type']} token {item['token']}" for item in reply["locks"]]
+    rows += [
+        f"{whole} has no regions that can be tracked: the whole file is locked" for whole in reply.get("whole", ())
+    ]
+    output.result({"locks": reply["locks"], "whole": reply.get("whole", [])}, as_json=as_json, lines=rows)
     return 0
 
 
 @contextlib.contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """A request to end, or a terminal that goes away, is met like Ctrl-C."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP while the block runs; outside the main thread do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -148,10 +163,19 @@ def release(
     instance: str | None = None,
     as_json: bool = False,
 ) -> int:
-    """Give a lock back.
+    """Release one's own locks and print them; return 0.
+
+    Args:
+        path: Release all locks on exactly this path and its regions; or
+        lock_id: release the lock with this id.
+        token: Release only a lock with this fencing token.
+        instance: The instance to act as; None for that of this pane, else the person.
+        as_json: Print JSON.
 
     Raises:
-        StaleToken: It is not held.
+        StaleToken: There is no such lock, or it has another token.
+        Refused: Another instance holds it.
+        UsageError: Not exactly one of `path` and `lock_id` is given.
     """
     named = None if path is None else encodable_text(path)
     reply = speaking_as(here(), instance).command("lock:release", path=named, lock_id=lock_id, token=token)
@@ -160,7 +184,7 @@ def release(
 
 
 def list_locks(*, as_json: bool = False) -> int:
-    """Who holds what."""
+    """Print all locks and who holds them; return 0."""
     locks = [{"name": name, **lock} for name, lock in here().hub().state()["locks"].items()]
     rows = [[k["name"], k["lock_type"], k["agent_id"], f"{k['expires_in_s']:.0f} s", k["lock_id"]] for k in locks]
     output.result({"locks": locks}, as_json=as_json, lines=output.table(rows) or ["no lock is held"])
@@ -174,7 +198,7 @@ def _seconds(option: str, value: float) -> float:
 
 
 def name_of(lock: dict[str, Any]) -> str:
-    """A lock as it is shown: its path and where in the file it lies."""
+    """Return the text for a lock: its path, its region, and its lines if they are not the region itself."""
     spans = ", ".join(f"{first}-{last}" for first, last in lock.get("spans", ()))
     region = f":{lock['region']}" if lock["region"] else ""
     return f"{lock['path']}{region}" + (f" (lines {spans})" if spans and spans != lock["region"] else "")
@@ -183,9 +207,12 @@ def name_of(lock: dict[str, Any]) -> str:
 def _lines(text: str) -> tuple[int, int]:
     first, dash, last = text.partition("-")
     try:
-        found = int(first), int(last if dash else first)
+        span = int(first), int(last if dash else first)
     except ValueError as error:
         raise UsageError(f"--lines {text} is not a range", "for example --lines 10-20") from error
-    if not 1 <= found[0] <= found[1]:
-        raise UsageError(f"--lines {text}: lines count from 1, the first is not after the last", "as in --lines 10-20")
-    return found
+    if not 1 <= span[0] <= span[1]:
+        raise UsageError(
+            f"--lines {text}: the first line is 1, and the range must not end before it begins",
+            "for example --lines 10-20",
+        )
+    return span

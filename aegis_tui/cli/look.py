@@ -1,4 +1,4 @@
-"""`conflicts`, `review`, `rescue list`: what a run has found, and what is kept (contract 9)."""
+"""`conflicts`, `review` and `rescue list`: conflicts and verdicts of a run, and work that was saved (contract 9)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the
 
 
 def _conflicts(as_json: AsJson = False) -> int:
-    """Which pieces change the same path: hot crosses the same lines, soft merges cleanly."""
+    """List pieces that change the same path. A hot conflict is in the same lines; a soft one merges cleanly."""
     run = here().hub().state()["run"]
     found = run["conflicts"] if run else []
     pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -32,7 +32,7 @@ def _conflicts(as_json: AsJson = False) -> int:
 
 
 def _review(run: RunName = None, as_json: AsJson = False) -> int:
-    """The verdicts of a run, with their findings."""
+    """Show the verdicts of a run's reviewers, with their findings."""
     from aegis_tui.domain.review.lens import for_lens  # it brings pydantic, which `conflicts` does without
 
     reviews = compute_report(here(), run)["reviews"]
@@ -65,7 +65,7 @@ def rescues() -> None:
 
 @rescue_app.command(name="list")
 def list_rescues(as_json: AsJson = False) -> int:
-    """Every rescue ref; look at one with git show."""
+    """List all rescue refs; git show shows the work of one."""
     refs = _refs(here(), "refs/aegis/rescue")
     lines = output.table([[item["ref"], item["oid"][:12]] for item in refs])
     output.result({"rescues": refs}, as_json=as_json, lines=lines or ["nothing had to be rescued"])

@@ -1,7 +1,7 @@
-"""The command line from its words to its exit code: the one place where errors become codes.
+"""Runs a command line and returns its exit code: the only place where errors become exit codes.
 
-Typer, with the pydantic that it checks arguments with, costs 0.15 s. Plain lock commands (LOCK-6), hubs and the session
-without flags do without.
+Typer, and pydantic, with which it checks arguments, take 0.15 s to import. Lock commands (LOCK-6), the start of a hub
+and the dashboard without flags are therefore run without them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from aegis_tui.errors import AegisError
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; returns the exit code of contract 3."""
+    """Run one command and return its exit code (contract 3). An error is printed, not raised."""
     try:
         for run_plain in (foreground.run_plain, hub_start.run_plain, lock_verbs.run_plain, session.run_plain):
             if (code := run_plain(arguments)) is not None:

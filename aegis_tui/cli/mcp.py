@@ -1,4 +1,4 @@
-"""`aegis-tui mcp`: the tools of an instance over stdin and stdout, for agents that start their MCP servers (HUB-7)."""
+"""`aegis-tui mcp`: an MCP server on stdin and stdout, for agents that start their MCP servers themselves (HUB-7)."""
 
 from __future__ import annotations
 
@@ -22,26 +22,28 @@ BEAT_S = 5.0
 
 
 def _mcp(
-    instance: Annotated[str | None, typer.Option("--instance", help="Speak as this instance of yours.")] = None,
+    instance: Annotated[
+        str | None, typer.Option("--instance", help="Act as this instance, which you connected.")
+    ] = None,
 ) -> int:
-    """Serve MCP on stdin and stdout as an instance: the one of this pane, or one that you have joined."""
+    """Serve the tools of an instance over MCP: of the instance of this pane, or of one that you connected."""
     asyncio.run(serve(_own_client(instance)))
     return 0
 
 
 def _own_client(instance: str | None) -> EnsembleClient:
-    """A lasting client that speaks as `instance`, else as the instance of this pane; never as the person.
+    """Return a client that acts as `instance`, else as the instance of this pane; never as the person.
 
     Raises:
-        HubUnavailable: No hub runs.
-        UsageError: No instance is named, or there is no token for it here.
+        HubUnavailable: No hub is running.
+        UsageError: No instance is named, or its token cannot be read.
     """
     if instance is None and os.environ.get("AEGIS_HUB"):
         return EnsembleClient(locate=of_instance(os.environ), beat_s=BEAT_S)
     place = here()
     token_file = token_file_of(place, instance)
     if token_file is None:
-        raise UsageError("which instance?", "name one that you have joined: --instance ID")
+        raise UsageError("no instance is named", "name one that you connected: --instance ID")
     token = read_token(token_file)
     address_of(place)
 
@@ -52,26 +54,27 @@ def _own_client(instance: str | None) -> EnsembleClient:
 
 
 async def serve(client: EnsembleClient) -> None:
-    """Answer until stdin ends; the instance's session is kept alive meanwhile.
+    """Serve MCP on stdin and stdout until stdin ends; heartbeats keep the instance alive meanwhile.
 
     Raises:
         HubUnavailable: No hub answers.
-        Refused: The hub does not know the token, or it is not an instance's.
+        Refused: The hub does not know the token, or it is not the token of an instance.
     """
     _end_with_a_signal(client)
     async with client:
         context = await client.get_shared_context()
         roles = {item["agent_id"]: item["role"] for item in context["instances"]}
         if client.agent_id not in roles:
-            raise Refused(
-                "MCP speaks for an instance", "join first: aegis-tui connect --agent KIND", code="instance.only"
-            )
+            raise Refused("MCP needs an instance", "join first: aegis-tui connect --agent KIND", code="instance.only")
         server = AgentServer(Tools(client.command, lambda: client.agent_id), lambda: str(roles[client.agent_id]))
         await server.run_stdio_async()
 
 
 def _end_with_a_signal(client: EnsembleClient) -> None:
-    """Withdraw what is waited for before SIGINT or SIGTERM ends this process; its reader of stdin cannot be woken."""
+    """On SIGINT or SIGTERM, close the client, which withdraws requests that wait, and then let the signal end us.
+
+    A normal return is not possible, because the thread that reads stdin cannot be woken.
+    """
     loop = asyncio.get_running_loop()
 
     async def end(number: signal.Signals) -> None:

@@ -1,6 +1,6 @@
-"""What a person who follows a run is told of each event that matters to it; nothing of the rest.
+"""Turns the events of a run into lines for a person who follows it; events of no interest are left out.
 
-The sentences are those of `domain/words.py`; here is which events are told, and what more is told of a few.
+The sentences come from `domain/words.py`. This module decides which events are shown, and adds details to a few.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ from aegis_tui.domain.words import sentence
 from aegis_tui.errors import StoreError
 
 _HEADS = ("run:started", "stage:changed")
-"""Told at the margin, all others below it."""
+"""Events whose lines are not indented and name no agent."""
 
 _QA_WORDS = {"not_run": "COULD NOT RUN", "empty": "EXECUTED NO TEST"}
 
 
 def narrate(event: dict[str, Any]) -> str | None:
-    """What a wire event means in words, or None for one that is only of technical interest or from a newer hub."""
+    """Return the text for a wire event: its time (UTC), who, and what happened, with detail lines below.
+
+    None if the event is only of technical interest, or this version does not know it.
+    """
     if event["type"] not in TOLD:
         return None
     try:
@@ -40,10 +43,10 @@ def narrate(event: dict[str, Any]) -> str | None:
     who = "" if found.agent_id == HUB or found.type in _HEADS else f"{found.agent_id} "
     margin = "" if found.type in _HEADS else "  "
     details = "".join(f"\n{line}" for line in _details(found))
-    told = sentence(found)
+    words = sentence(found)
     if isinstance(found.data, QaFinished) and details:
-        told = told.partition(":")[0]  # the reasons stand below
-    return f"{found.timestamp[11:19]} {margin}{who}{told}{details}"
+        words = words.partition(":")[0]  # the detail lines give the reasons
+    return f"{found.timestamp[11:19]} {margin}{who}{words}{details}"
 
 
 def _always(event: Event) -> bool:
@@ -67,7 +70,7 @@ TOLD: Final[Mapping[str, Callable[[Event], bool]]] = MappingProxyType(
         "run:started": _always,
         "stage:changed": _always,
         "gate:blocked": _always,
-        "design:proposed": lambda event: event.agent_id != PERSON,  # one that the person gave needs no words
+        "design:proposed": lambda event: event.agent_id != PERSON,  # a design that the person gave is not news
         "instance:planned": _always,
         "agent:state": _is_trouble,
         "instance:lost": _always,
@@ -85,7 +88,7 @@ TOLD: Final[Mapping[str, Callable[[Event], bool]]] = MappingProxyType(
         "run:committed": _always,
     }
 )
-"""The types of events that are told, and when."""
+"""Event type -> whether an event of that type is shown; other types never are."""
 
 
 def _details(event: Event) -> Iterator[str]:
@@ -95,7 +98,7 @@ def _details(event: Event) -> Iterator[str]:
         case QaFinished():
             yield from (line for check in event.data.checks for line in _check(check))
         case QaBaseChecked(ok=False):
-            yield "  QA of the base, before any work: as it is, the gate would stay shut"
+            yield "  QA of the base, before any work: with these results the gate would stay closed"
             yield from (line for check in event.data.checks if not check.ok for line in _check(check))
         case _:
             return
@@ -107,7 +110,7 @@ def _facts(facts: RunFacts) -> Iterator[str]:
     if facts.boundary_level == "none":
         yield "  NO SANDBOX: agents run with all your rights"
     if facts.scripted:
-        yield "  scripted model: its words are read from files"
+        yield "  scripted model: its replies are read from files"
     if others := facts.other_models:
         yield f"  model {facts.model}; also served: {', '.join(others)} (choose with --model)"
     yield from (f"  {warning}" for warning in facts.warnings)

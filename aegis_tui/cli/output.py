@@ -1,4 +1,4 @@
-"""What a person or a program reads: data on stdout, talk on stderr (contract 3). The only module that prints."""
+"""Prints: data on stdout, messages on stderr (contract 3). No other module prints."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ from aegis_tui.errors import AegisError, LockHeld
 from aegis_tui.sdk.wire import WIRE_VERSION
 
 _BYTE = re.compile("[\udc80-\udcff]")
-"""A byte of a file name that is not UTF-8, as Python has it (PEP 383)."""
+"""A byte of a file name that is not UTF-8, as Python represents it in a string (PEP 383)."""
 
 
 def inert(text: str) -> str:
-    """Text from agents, models and repositories with every hidden character made visible (SEC-2); tabs, lines stay."""
+    """Return the text with hidden and control characters made visible (SEC-2), except tabs and newlines."""
     return shown(text, keep="\n\t")
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """The value as JSON: exact for a program, and no character in it can change what a terminal shows.
+    """Return the value as JSON, in which characters that could change what a terminal shows are escaped.
 
-    A path that is not UTF-8 is in its written form (contract 3), and such a name within a text in its octal escapes.
-    What else UTF-8 cannot carry, half a surrogate pair, is an escape as well, so the result can always be written.
+    A path that is not UTF-8 gets its written form (contract 3); such bytes inside other text become octal escapes.
+    A lone surrogate, which UTF-8 cannot encode either, is escaped too, so the result can always be printed.
+
+    Args:
+        value: What `json.dumps` takes; other objects are written as `str`.
+        indent: Spaces of indentation; None for a single line.
     """
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     if _BYTE.search(text):
@@ -37,7 +41,7 @@ def json_text(value: object, *, indent: int | None = None) -> str:
 
 
 def _written(value: Any) -> Any:
-    """The value with file names in its texts, which hold bytes that are not UTF-8, as the contract writes them."""
+    """Return the value with file names that are not UTF-8 written as contract 3 says."""
     match value:
         case dict():
             return {_written(name): _written(inner) for name, inner in value.items()}
@@ -54,19 +58,19 @@ def _octal(found: re.Match[str]) -> str:
 
 
 def data(text: str) -> None:
-    """One line for stdout."""
+    """Print one line on stdout."""
     sys.stdout.write(inert(text) + "\n")
     sys.stdout.flush()
 
 
 def talk(text: str) -> None:
-    """One line for stderr."""
+    """Print one line on stderr."""
     sys.stderr.write(inert(text) + "\n")
     sys.stderr.flush()
 
 
 def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) -> None:
-    """The outcome of a command: one JSON object, or lines for a person."""
+    """Print the outcome of a successful command: the fields as one JSON object, or the lines for a person."""
     if as_json:
         data(json_text({"schema_version": WIRE_VERSION, "ok": True, **fields}))
     else:
@@ -75,7 +79,7 @@ def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) 
 
 
 def failure(error: AegisError, *, as_json: bool) -> int:
-    """Tell what went wrong and what to do; returns the exit code."""
+    """Print an error and its hint, as JSON on stdout or as text on stderr; return its exit code."""
     if as_json:
         wire = {"schema_version": WIRE_VERSION, "ok": False, **_extra(error), "error": error.to_wire()}
         data(json_text(wire))
@@ -87,17 +91,17 @@ def failure(error: AegisError, *, as_json: bool) -> int:
 
 
 def _holder(error: AegisError) -> str:
-    """Who is in the way of a lock and for how long, as far as the error's own words do not say it (LOCK-6)."""
+    """Return who holds a lock and for how long, unless the error's own message says it (LOCK-6); else empty."""
     facts = error.data
     held_by, left_s = facts.get("held_by"), facts.get("expires_in_s")
     if not isinstance(error, LockHeld) or not held_by:
         return ""
-    told = ""
+    holder = ""
     if str(held_by) not in error.message:
         region = f":{facts['region']}" if facts.get("region") else ""
         mode = f" ({facts['mode']})" if facts.get("mode") else ""
-        told = f"; {held_by} holds {facts.get('path', 'it')}{region}{mode}"
-    return f"{told}, for {math.ceil(left_s)} s more at most" if isinstance(left_s, int | float) else told
+        holder = f"; {held_by} holds {facts.get('path', 'it')}{region}{mode}"
+    return f"{holder}, for {math.ceil(left_s)} s more at most" if isinstance(left_s, int | float) else holder
 
 
 def _extra(error: AegisError) -> dict[str, Any]:
@@ -105,13 +109,13 @@ def _extra(error: AegisError) -> dict[str, Any]:
 
 
 def table(rows: Iterable[Iterable[str]]) -> list[str]:
-    """Rows as aligned columns."""
+    """Return one line per row, with aligned columns. All rows must have the same number of cells."""
     cells = [[inert(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))] if cells else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def short(text: str | None, room: int = 60) -> str:
-    """The first line of a text, cut to so many characters."""
+    """Return the first line of a text, cut to `room` characters with an ellipsis; empty for None."""
     line = (text or "").strip().partition("\n")[0]
     return line[:room] + "…" * (len(line) > room)

@@ -1,6 +1,7 @@
-"""`aegis-tui pane-exec ID`: what a pane runs. Becomes the instance's program, with exactly the environment recorded.
+"""`aegis-tui pane-exec ID`: the command of a pane. It replaces itself by the instance's program.
 
-Starts in milliseconds: standard library only. So nothing secret is ever in argv or in tmux's environment.
+The program gets exactly the environment of its launch record, so that no secret is in argv or in tmux's environment.
+Uses the standard library only, to start in milliseconds.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ _MAX_RECORD_BYTES = 4 * 1024 * 1024
 
 
 class LaunchRefused(Exception):
-    """The record cannot be trusted or used; the text says why."""
+    """The launch record cannot be trusted or used; the message gives the reason."""
 
 
 def main(argv: list[str]) -> NoReturn:
-    """Replace this process by the program of instance `argv[0]`, or say in the pane why not and exit 5.
+    """Replace this process by the program of instance `argv[0]`; if that fails, print why in the pane and exit with 5.
 
     The record is `<AEGIS_STATE_DIR>/instances/<ID>/launch.json`: {argv, env, cwd}.
     """
@@ -40,13 +41,15 @@ def main(argv: list[str]) -> NoReturn:
 
 
 def load_launch(state_dir: str, instance: str) -> tuple[list[str], dict[str, str], str]:
-    """The launch record of an instance: argv, environment, folder.
+    """Return argv, environment and working folder from the launch record of an instance.
 
     Raises:
-        LaunchRefused: The id is not one, the path leads elsewhere, or the record is not this user's own 0600 file.
+        LaunchRefused: The id is not valid, the path leads out of the state folder, the file is not private to this
+            user, or it is not a launch record.
+        OSError: The file cannot be opened.
     """
     if not _SAFE_ID.match(instance):
-        raise LaunchRefused("that is not an instance id")
+        raise LaunchRefused("it is not the id of an instance")
     if not Path(state_dir).is_absolute():
         raise LaunchRefused("AEGIS_STATE_DIR is not set to a folder")
     path = Path(state_dir) / "instances" / instance / "launch.json"
@@ -63,7 +66,7 @@ def load_launch(state_dir: str, instance: str) -> tuple[list[str], dict[str, str
 
 
 def _read_private(path: Path) -> bytes:
-    """The file's bytes, if it is a plain file that nobody but this user can read or write."""
+    """Return the bytes of a file; raise `LaunchRefused` unless it is a regular file that only this user can access."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)

@@ -1,4 +1,4 @@
-"""`aegis-tui partition check`: do two globs, or the scopes of a design, share a path (PART-1)."""
+"""`aegis-tui partition check`: checks whether two globs, or the features of a design, share a path (PART-1)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.path.file_name import encodable_text
 from aegis_tui.errors import PartitionRefused
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Exclusive path scopes.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Check whether globs or a design overlap.")
 
 
 @app.callback()
 def partitions() -> None:
-    """Exclusive path scopes."""
+    """Check whether globs or a design overlap."""
 
 
 @app.command()
 def check(
     a: Annotated[str, typer.Argument(metavar="A", help="A glob, or a design file.")],
-    b: Annotated[str | None, typer.Argument(metavar="B", help="Another glob.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="B", help="Another glob, if A is one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Say whether any path matches both; exit 3 with an example when one does."""
+    """Check whether a path matches both globs; exit code 3 with an example if one does."""
     if b is None:
         from aegis_tui.application.design import load_design
         from aegis_tui.bootstrap.agents import installed_kinds

@@ -1,4 +1,4 @@
-"""Where a command works: the workspace of the present folder, its hub, and the settings that hold there."""
+"""Finds the workspace that a command works on: its checkout, its hub, and the settings in effect there."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ COMMAND_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One workspace as a command sees it."""
+    """The workspace that a command works on."""
 
     root: Path
+    """The top folder of the checkout."""
     paths: WorkspacePaths
+    """Where the workspace keeps its state, sockets and logs."""
 
     @property
     def settings(self) -> Settings:
-        """What a person and the project have chosen; read when asked for, as most commands need none of it.
+        """The settings of the person and the project. They are read on each access, since most commands need none.
 
         Raises:
             UsageError: A setting is unknown or wrong.
@@ -47,10 +49,10 @@ class Place:
         return load_settings(os.environ, project=self.root)
 
     def find(self) -> HubAddress | None:
-        """The hub that runs, or None.
+        """Return the address of the running hub, or None. A person is warned once if its version differs.
 
         Raises:
-            HubUnavailable: One runs and does not answer.
+            HubUnavailable: A hub is running and does not answer.
         """
         address = find_hub(self.paths)
         if address is None and (silent := find_process(self.paths)) is not None:
@@ -62,10 +64,10 @@ class Place:
         return address
 
     def hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
-        """A client of the hub that runs.
+        """Return a client of the running hub.
 
         Raises:
-            HubUnavailable: None does, or it does not answer.
+            HubUnavailable: No hub is running, or it does not answer.
         """
         address = self.find()
         if address is None:
@@ -73,7 +75,7 @@ class Place:
         return HubQuick(address, timeout_s=timeout_s)
 
     def started(self) -> HubAddress:
-        """The hub, started if none runs.
+        """Return the address of the hub; start it if none is running.
 
         Raises:
             HubUnavailable: It does not start, or does not answer.
@@ -81,7 +83,7 @@ class Place:
         return self.find() or ensure_hub(self.paths, self.root, told=output.talk)
 
     def started_hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
-        """A client of the hub, which is started if none runs."""
+        """Return a client of the hub; start the hub if none is running. Raises as `started`."""
         return HubQuick(self.started(), timeout_s=timeout_s)
 
 
@@ -89,7 +91,7 @@ _told: set[str] = set()
 
 
 def _tell_version(address: HubAddress) -> None:
-    """Say once that the hub is of another version; to a person, for an agent can do nothing about it."""
+    """Warn once if the hub has another version. An agent is not warned, because it can do nothing about it."""
     note = "" if os.environ.get("AEGIS_INSTANCE") else version_note(address.version, address.pid)
     if note and note not in _told:
         _told.add(note)
@@ -97,35 +99,35 @@ def _tell_version(address: HubAddress) -> None:
 
 
 def here(folder: Path | None = None) -> Place:
-    """The workspace of a folder, by default the present one.
+    """Return the workspace of the repository around a folder, by default around the current folder.
 
     Raises:
-        GitUnavailable: It is in no repository.
-        UsageError: The folder is gone.
+        GitUnavailable: The folder is not in a checkout of a repository.
+        UsageError: The folder does not exist.
     """
     try:
         start = (folder or Path.cwd()).resolve(strict=True)
     except OSError as error:
-        raise UsageError(f"the folder {folder or ''} is gone", "go to a folder that exists") from error
+        raise UsageError(f"{folder or 'the current folder'} does not exist", "go to a folder that exists") from error
     common, top = _both(start)
     key = workspace_key(common) if common else workspace_key_of(start)
     return Place(top or _top(start), workspace_paths(key, os.environ))
 
 
 def _both(start: Path) -> tuple[Path | None, Path | None]:
-    """The git common dir and the top of the checkout by one process; nothing where that cannot tell both."""
+    """Return the common git folder and the top of the checkout with a single git process; (None, None) if it fails."""
     try:
-        told = _rev_parse(start, "--path-format=absolute", "--git-common-dir", "--show-toplevel")
+        done = _rev_parse(start, "--path-format=absolute", "--git-common-dir", "--show-toplevel")
     except (OSError, subprocess.TimeoutExpired):
         return None, None
-    lines = told.stdout.splitlines()
-    return (Path(lines[0]), Path(lines[1])) if told.returncode == 0 and len(lines) == 2 else (None, None)
+    lines = done.stdout.splitlines()
+    return (Path(lines[0]), Path(lines[1])) if done.returncode == 0 and len(lines) == 2 else (None, None)
 
 
 def _top(start: Path) -> Path:
     done = _rev_parse(start, "--show-toplevel")
     if done.returncode != 0:
-        raise GitUnavailable(f"{start} is inside a git folder", "go to the checkout and try again")
+        raise GitUnavailable(f"{start} is not in a checkout, but in a git folder", "go to the checkout and try again")
     return Path(done.stdout.rstrip("\n"))
 
 

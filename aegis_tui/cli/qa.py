@@ -1,4 +1,4 @@
-"""`aegis-tui qa`: what QA gave, what a check printed, and a base that a person accepts (contract 9, FLOW-7)."""
+"""`aegis-tui qa`: shows QA results and the output of checks, and accepts a failing base (contract 9, FLOW-7)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
 Check = Annotated[
     str | None,
-    typer.Option("--output", metavar="CHECK", help="Print what a check printed: its number, program or command."),
+    typer.Option(
+        "--output", metavar="CHECK", help="Print the output of a check, named by its number, program or command."
+    ),
 ]
-Round = Annotated[int | None, typer.Option("--round", min=1, help="The round, from 1; the last when left out.")]
-OfBase = Annotated[bool, typer.Option("--base", help="With --output: what it printed on the base.")]
+Round = Annotated[
+    int | None, typer.Option("--round", min=1, help="With --output: the round, from 1; the last when left out.")
+]
+OfBase = Annotated[bool, typer.Option("--base", help="With --output: its output on the base.")]
 Accept = Annotated[
-    bool, typer.Option("--accept-base-failures", help="Take the base's failures, where nothing compares, as they are.")
+    bool, typer.Option("--accept-base-failures", help="Accept failures of the base that QA cannot compare.")
 ]
 
 
@@ -38,18 +42,18 @@ def _qa(
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> int:
-    """What QA gave on the merged tree, round by round."""
+    """Show the results of QA on the merged tree, round by round."""
     place = here()
     if accept:
         if run is None and place.find() is None:
-            raise UsageError("there is no run going", NOTHING_TO_ACCEPT)
+            raise UsageError("no run is active", NOTHING_TO_ACCEPT)
         reply = place.hub().command("qa:accept", run=run)
         output.result({"run": reply["run"]}, as_json=as_json, lines=[f"the base of {reply['run']} is accepted"])
         return 0
     if check is not None:
         return _output(place, run, check, is_base=base, round_number=round_number, as_json=as_json)
     if base or round_number is not None:
-        raise UsageError("--base and --round go with --output", "aegis-tui qa --output CHECK --base")
+        raise UsageError("--base and --round need --output", "for example: aegis-tui qa --output CHECK --base")
     checks = compute_report(place, run)["qa"]
     lines = [line for item in checks for line in qa_lines(item)]
     output.result({"qa": checks}, as_json=as_json, lines=lines or ["QA has not run yet"])
@@ -78,7 +82,7 @@ def _output(
 
 
 def qa_lines(item: QaReport) -> list[str]:
-    """One check of a report for a person: the word, the counts, and why it shuts the gate."""
+    """Return the lines for one check of a report: its outcome, counts, command, and why it keeps the gate closed."""
     status = item.get("status", "passed" if item["ok"] else "failed")
     word = _WORDS.get(status, status)
     if item["ok"] and status != "passed":

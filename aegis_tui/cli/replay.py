@@ -1,4 +1,4 @@
-"""`aegis-tui replay`: what the hub's state was after any event, from the log alone (HUB-5)."""
+"""`aegis-tui replay`: computes the hub's state after any event from the log alone (HUB-5)."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PAGE = 1000
 
 def _replay(
     to: Annotated[
-        int | None, typer.Option("--to", min=0, metavar="SEQ", help="Up to this event; all by default.")
+        int | None, typer.Option("--to", min=0, metavar="SEQ", help="The last event to apply; all by default.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Fold the log to the state after an event; with a hub that runs, compare with what it holds."""
+    """Compute the state after an event from the log. If a hub is running at that event, compare with its state."""
     place = here()
     address = place.find()
     agrees: bool | None = None
@@ -42,7 +42,7 @@ def _replay(
     if agrees is False:
         raise StoreError(
             f"the hub's state after event {workspace.seq} is not what its log gives",
-            "keep the log, restart the hub: aegis-tui hub stop",
+            "keep a copy of the log for a bug report, then restart the hub: aegis-tui hub restart",
         )
     told = digest(mirror_view(workspace))
     context = snapshot_view(workspace, key=place.paths.key)
@@ -55,7 +55,7 @@ def _lines(workspace: Workspace, told: str, agrees: bool | None) -> list[str]:
     run = workspace.runs.current() or workspace.runs.latest()
     lines = [f"state after event {workspace.seq}: {told}"]
     if agrees:
-        lines.append("the hub holds the same")
+        lines.append("the running hub has the same state")
     if run is not None:
         lines.append(f"{run.run}: {run.stage}, {run.goal}")
     alive, locks = len(list(workspace.instances.alive())), len(list(workspace.locks.locks()))
@@ -64,7 +64,11 @@ def _lines(workspace: Workspace, told: str, agrees: bool | None) -> list[str]:
 
 
 def digest(state: dict[str, Any]) -> str:
-    """A hash of a state without its secrets: equal whether it was folded from the hub's answers or from the disk."""
+    """Return the SHA-256 of a state as JSON.
+
+    Pass a state without secrets (`mirror_view`): its hash is the same for a state computed from the hub's replies,
+    which lack them, and from the log file.
+    """
     text = json.dumps(state, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -92,8 +96,8 @@ def _apply(workspace: Workspace, events: Iterable[Event]) -> None:
     for event in events:
         if event.seq != workspace.seq + 1:
             raise StoreError(
-                f"the log begins at event {event.seq}: what was before it is gone",
-                "stop the hub and replay again: its snapshots reach further (aegis-tui hub stop)",
+                f"the log begins at event {event.seq}; earlier events were removed",
+                "stop the hub and replay again, which can then use its snapshots: aegis-tui hub stop",
             )
         workspace.evolve(event)
 

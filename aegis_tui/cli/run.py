@@ -1,4 +1,4 @@
-"""`aegis-tui run GOAL`: from a goal to one commit, here (contract 4)."""
+"""`aegis-tui run GOAL`, and `wait`, `cancel`, `halt` and `resume` for a run that was started (contract 4)."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ RECONNECT_S = 60.0
 PAGE = 500
 INTERRUPTED = 130
 GATE_CODES = frozenset({"qa_passed", "composition_approved", "composition_whole", "rounds"})
-"""Ends of a run that a gate decided: exit code 3."""
+"""Error codes of a run that ended at a closed gate; the command then exits with 3."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Unchecked = Annotated[bool, typer.Option("--unchecked", help="Nothing checks the result; the report says so.")]
+Unchecked = Annotated[bool, typer.Option("--unchecked", help="Run no checks on the result; the report says so.")]
 AcceptBase = Annotated[
-    bool, typer.Option("--accept-base-failures", help="Take a base whose own failures cannot be compared as it is.")
+    bool, typer.Option("--accept-base-failures", help="Accept a base that fails in a way that QA cannot compare.")
 ]
 Checks = Annotated[
-    list[str] | None, typer.Option("--check", metavar="COMMAND", help="Checks the result; found when left out.")
+    list[str] | None, typer.Option("--check", metavar="COMMAND", help="A check of the result; else detected.")
 ]
-Lenses = Annotated[list[str] | None, typer.Option("--lens", metavar="NAME", help="Review for this; may be repeated.")]
+Lenses = Annotated[list[str] | None, typer.Option("--lens", metavar="NAME", help="Add a review from this angle; may be repeated.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
 
 
@@ -42,21 +42,21 @@ def _run(
     goal: Annotated[str, typer.Argument(help="What should be built.")],
     design: Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept a proposed design if its gates pass.")] = False,
-    headless: Annotated[bool, typer.Option("--headless", help="Nobody answers: needs --design or --yes.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Ask nothing: needs --design or --yes.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Print the run id and return.")] = False,
     as_json: AsJson = False,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Workers at once.")] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="Agent kind for roles the design does not name.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Most workers at a time.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="Agent kind where the design names none.")] = None,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
     sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off.")] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often work may be sent back.")] = 3,
-    scouts: Annotated[bool, typer.Option("--scouts", help="A scout explores beside each worker.")] = False,
+    rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often a piece may be sent back.")] = 3,
+    scouts: Annotated[bool, typer.Option("--scouts", help="Give each worker a scout that explores for it.")] = False,
     lens: Lenses = None,
     check: Checks = None,
     unchecked: Unchecked = False,
     accept_base: AcceptBase = False,
-    note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Words for a role.")] = None,
+    note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Notes for a role.")] = None,
 ) -> int:
     """Turn a goal into one commit, by several agents at once."""
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
@@ -91,7 +91,7 @@ def _run(
 
 
 def _start(place: Place, fields: dict[str, Any], *, keep_hub: bool) -> dict[str, Any]:
-    """Start the run; a hub that was started for it does not outlive a refusal."""
+    """Start the run and return the hub's reply. If that fails, stop the hub, unless `keep_hub`."""
     try:
         return _ask(place, fields)
     except BaseException:
@@ -101,12 +101,12 @@ def _start(place: Place, fields: dict[str, Any], *, keep_hub: bool) -> dict[str,
 
 
 def _ask(place: Place, fields: dict[str, Any]) -> dict[str, Any]:
-    """Send `run:start` and return the reply. A hub that dies before it answers is started again and asked again.
+    """Send `run:start` and return the reply. If the hub ends before it replies, start it again and repeat the request.
 
-    The request has one id, so that a run that was started and not answered is not started twice.
+    All attempts have the same request id, so that a run whose reply was lost is not started twice.
 
     Raises:
-        HubUnavailable: No hub can be started, or none answers for `RECONNECT_S`.
+        HubUnavailable: No hub can be started, or none replies within `RECONNECT_S`.
     """
     request_id, end = uuid.uuid4().hex, time.monotonic() + RECONNECT_S
     while True:
@@ -116,7 +116,7 @@ def _ask(place: Place, fields: dict[str, Any]) -> dict[str, Any]:
         except HubUnavailable as error:
             if time.monotonic() > end:
                 raise
-            output.talk(f"{error.message}; asking again")
+            output.talk(f"{error.message}; trying again")
             time.sleep(POLL_S)
 
 
@@ -124,9 +124,11 @@ def _check_flags(goal: str, *, has_design: bool, sandbox: str | None) -> None:
     if not goal.strip():
         raise UsageError("the goal is empty", "say what should be built: aegis-tui run GOAL")
     if not has_design:
-        raise UsageError("headless without a design", "give --design FILE, or --yes to accept a proposed design")
+        raise UsageError(
+            "--headless needs a design", "give --design FILE, or --yes to accept the design that is proposed"
+        )
     if sandbox not in (None, "auto", "strict", "off"):
-        raise UsageError(f"--sandbox {sandbox} is not a level", "auto, strict or off")
+        raise UsageError(f"--sandbox {sandbox} is not a level of the sandbox", "use auto, strict or off")
 
 
 def _known_kind(kind: str) -> str:
@@ -141,7 +143,9 @@ def _notes(notes: list[str]) -> dict[str, str]:
     for note in notes:
         role, equals, text = note.partition("=")
         if not equals or role not in ROLES:
-            raise UsageError(f"--note {note} names no role", f"ROLE=TEXT, a role of {', '.join(ROLES)}")
+            raise UsageError(
+                f"--note {note} does not begin with a role", f"write ROLE=TEXT; the roles are {', '.join(ROLES)}"
+            )
         found[role] = text
     return found
 
@@ -155,13 +159,25 @@ def _design_fields(path: Path | None) -> dict[str, Any] | None:
     return wire_fields(load_design(path, kinds=installed_kinds()))
 
 
-DESIGN_WAITS = "  the run waits for your answer: open aegis-tui in another terminal and press ! (--yes agrees at once)"
+DESIGN_WAITS = (
+    "  the run waits for you to accept the design: open aegis-tui in another terminal and press ! (or use --yes)"
+)
 
 
 def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
-    """Tell what happens until the run has ended, print its report, and return the exit code.
+    """Report on stderr what happens until the run has ended, print its result, and return the exit code.
 
-    A hub that dies meanwhile is started again: the run goes on from its log.
+    If the hub ends meanwhile, it is started again and the run continues from the log. After Ctrl-C the run continues
+    and `INTERRUPTED` is returned.
+
+    Args:
+        place: The workspace.
+        run: The id of the run.
+        as_json: Print the report as JSON instead of a few lines.
+        after: Read events with a greater seq; it must be before the start of the run.
+
+    Raises:
+        HubUnavailable: No hub answers for `RECONNECT_S`.
     """
     from aegis_tui.cli.narrate import narrate  # as slow to import as the events that it reads
 
@@ -179,7 +195,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
             if event["type"] == "run:finished":
                 return _conclude(event["data"]["report"], as_json=as_json)
     except KeyboardInterrupt:
-        output.talk(f"run {run} goes on; follow it again: aegis-tui wait {run}")
+        output.talk(f"run {run} continues; follow it again: aegis-tui wait {run}")
         return INTERRUPTED
     raise HubUnavailable("the hub's stream has ended", f"aegis-tui wait {run}")
 
@@ -236,11 +252,11 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
         yield f"{commit['subject']}"
         place = f"{commit['oid'][:12]} on {commit['branch']}"
         yield f"{counted(commit['files'], 'file')} in {place}, after {report['duration_s']:.0f} s"
-        yield f"take it over: git merge --ff-only {commit['branch']}"
+        yield f"to merge it: git merge --ff-only {commit['branch']}"
 
 
 def _wait(run: RunName = None, as_json: AsJson = False) -> int:
-    """Follow a run to its end."""
+    """Follow a run until it ends."""
     place = here()
     state = place.started_hub().state()
     current = (state["run"] or {}).get("run")
@@ -248,12 +264,12 @@ def _wait(run: RunName = None, as_json: AsJson = False) -> int:
     if name is None:
         raise UsageError("there is no run", "start one: aegis-tui run GOAL")
     if name != current and not _was_started(place, name):
-        raise UsageError(f"there is no run {name}", "aegis-tui runs names them")
+        raise UsageError(f"there is no run {name}", "list the runs: aegis-tui runs")
     return follow(place, name, as_json=as_json)
 
 
 def _was_started(place: Place, name: str) -> bool:
-    """Whether the log has a run of that name."""
+    """Whether the log has a run with that id."""
     from aegis_tui.bootstrap.log import log_reader
     from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 
@@ -277,6 +293,6 @@ def _app(function: Callable[..., int]) -> typer.Typer:
 
 run_app = _app(_run)
 wait_app = _app(_wait)
-cancel_app = _app(_steer("run:cancel", "is being ended"))
+cancel_app = _app(_steer("run:cancel", "is being canceled"))
 halt_app = _app(_steer("run:halt", "is halted"))
-resume_app = _app(_steer("run:resume", "goes on"))
+resume_app = _app(_steer("run:resume", "continues"))

@@ -1,4 +1,4 @@
-"""`aegis-tui schema`: the hub's contract as OpenAPI and AsyncAPI, generated from the models (HUB-3)."""
+"""`aegis-tui schema`: prints the hub's interface as OpenAPI or AsyncAPI, generated from the models (HUB-3)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from aegis_tui.errors import UsageError
 
 
 def _schema(
-    which: Annotated[Literal["openapi", "asyncapi"], typer.Argument(help="REST, or the WebSocket.")],
-    into: Annotated[Path | None, typer.Option("-o", "--output", help="A file, in place of stdout.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same: it is JSON anyway.")] = True,
+    which: Annotated[
+        Literal["openapi", "asyncapi"], typer.Argument(help="openapi for REST, asyncapi for the WebSocket.")
+    ],
+    into: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead of stdout.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="No effect: the output is always JSON.")] = True,
 ) -> int:
-    """The contract of the hub in a form that programs read."""
+    """Print the hub's interface as OpenAPI or AsyncAPI."""
     from aegis_tui.bootstrap.contract import contract_text
 
     text = contract_text(which)

@@ -1,4 +1,4 @@
-"""`screenshot`: a picture of any screen, of this workspace or of a recorded one (TUI-8)."""
+"""`aegis-tui screenshot`: saves a screen as SVG, of this workspace or of a recorded log (TUI-8)."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ if TYPE_CHECKING:
 
 _SIZE = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})\Z")
 _AFTER_S = 1.0
-"""A recorded session is pictured this long after its last event."""
+"""The clock of a recorded session stands this many seconds after its last event."""
 
 
 def _screenshot(
     screen: Annotated[str, typer.Argument(metavar="SCREEN", help="dashboard, grid, design, report, help, ...")],
-    out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.svg", help="Where it goes.")],
+    out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.svg", help="The SVG file to write.")],
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Columns and lines.")] = "160x48",
     theme: Annotated[str | None, typer.Option("--theme", help="Name of a file in themes/.")] = None,
     layout: Annotated[str | None, typer.Option("--layout", help="Name of a file in layouts/.")] = None,
-    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="A saved log of events.")] = None,
-    panes: Annotated[Path | None, typer.Option("--panes", metavar="FILE", help="Saved panes, with --log.")] = None,
-    until: Annotated[int | None, typer.Option("--until", min=0, help="The last event, with --log.")] = None,
+    log: Annotated[Path | None, typer.Option("--log", metavar="FILE", help="Show this saved log of events.")] = None,
+    panes: Annotated[
+        Path | None, typer.Option("--panes", metavar="FILE", help="With --log: saved contents of panes.")
+    ] = None,
+    until: Annotated[int | None, typer.Option("--until", min=0, help="With --log: the last event to show.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Picture a screen as SVG."""
+    """Save a screen of the dashboard as SVG."""
     from aegis_tui.tui.screenshot import SCREENS, take
 
     if screen not in SCREENS:
         raise UsageError(f"there is no screen {screen!r}", f"one of {', '.join(SCREENS)}")
     if (match := _SIZE.match(size)) is None:
-        raise UsageError(f"--size {size} is not a size", "columns x lines, 160x48")
+        raise UsageError(f"--size {size} is not a size", "give columns x lines, for example 160x48")
     columns, lines = int(match[1]), int(match[2])
     app = _recorded(log, panes, until, theme, layout) if log else _live(theme, layout)
     svg = asyncio.run(take(app, screen, size=(columns, lines)))

@@ -1,6 +1,6 @@
-"""The interactive session: what `aegis-tui` opens, without a word, `dashboard` and `demo`.
+"""Opens the dashboard for `aegis-tui` without arguments, `aegis-tui dashboard` and `aegis-tui demo`.
 
-Knows nothing of Typer: `aegis-tui` alone opens its first frame without importing it (PERF-5).
+Does not import Typer, so that `aegis-tui` without arguments draws its first frame sooner (PERF-5).
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ LOG_BYTES = 1 << 20
 
 
 def run_plain(arguments: list[str]) -> int | None:
-    """Open the dashboard where `aegis-tui` was said without a word; None leaves all else to Typer.
+    """Open the dashboard if there are no arguments, and return its exit code; else return None, for Typer to do it.
 
     Raises:
-        AegisError: There is no repository, or no terminal.
+        AegisError: The current folder is not in a repository, there is no terminal, or a setting is wrong.
     """
     return None if arguments else open_dashboard(here(), Look())
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the flags of one session say; None leaves it to the settings."""
+    """The flags of one session; None leaves a value to the settings."""
 
     base_url: str | None = None
     model: str | None = None
@@ -52,21 +52,21 @@ class Look:
 
 
 def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) -> int:
-    """Open the dashboard of a workspace; returns when the person leaves, and what runs goes on.
+    """Open the dashboard of a workspace; return the exit code when the person leaves. The hub and agents continue.
 
-    The first frame is drawn before the settings are read, so what is wrong with them is said after it.
+    The first frame is drawn before the settings are read, so a wrong setting is reported after it.
 
     Args:
         place: The workspace.
-        look: What the flags say.
-        offer: A goal that is typed in already.
+        look: The flags.
+        offer: A goal with which the goal dialog opens.
 
     Raises:
         UsageError: There is no terminal, no theme or layout of that name, or a setting is wrong.
     """
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         raise UsageError("the dashboard needs a terminal", "use aegis-tui status, or run it in one")
-    gc.disable()  # as for the whole start of the session
+    gc.disable()  # the start must not wait for the garbage collector; `run_session` turns it on again
     from aegis_tui.tui.session import run_session
 
     app = _open_app(place, look, offer=offer)
@@ -80,7 +80,10 @@ def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) 
 
 
 def log_to(path: Path) -> None:
-    """Write what goes wrong into a file, two of 1 MiB at most: the terminal belongs to the screen."""
+    """Send the log of the package to a file, because the terminal shows the dashboard. It is rotated at 1 MiB.
+
+    If the file cannot be written, nothing is logged.
+    """
     import logging.handlers
 
     from aegis_tui.sdk.rotating_log import FactsFormatter
@@ -95,7 +98,7 @@ def log_to(path: Path) -> None:
 
 
 def _open_app(place: Place, look: Look, *, offer: GoalOffer | None) -> AegisApp:
-    """The session over a workspace whose parts are made behind its first frame.
+    """Return an app that draws its first frame before the parts of the session are loaded.
 
     Raises:
         UsageError: There is no such theme or layout.
@@ -116,7 +119,7 @@ def _open_app(place: Place, look: Look, *, offer: GoalOffer | None) -> AegisApp:
 
 
 def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> AegisApp:
-    """The session over a workspace with all its parts.
+    """Return an app for a workspace, with all its parts loaded. `offer` is a goal to open the goal dialog with.
 
     Raises:
         UsageError: There is no such theme or layout, or a setting is wrong.
@@ -133,7 +136,7 @@ def _choices(place: Place) -> Choices:
 
 
 def _load_parts(place: Place, look: Look) -> Parts:
-    """Make the parts, and import what the dashboard is drawn by while the hub is asked for its state."""
+    """Create the parts of the session. While a thread fetches the hub's state, import the modules of the dashboard."""
     from aegis_tui.tui.fetching import FirstFetch
 
     first = FirstFetch(place.paths)
@@ -143,7 +146,12 @@ def _load_parts(place: Place, look: Look) -> Parts:
 
 
 def _parts(place: Place, look: Look, *, first: FirstFetch | None = None) -> Parts:
-    """What the session works with. What git, tmux and HTTP need is imported when it is first used.
+    """Create the parts of the session. The code for git, tmux and HTTP is imported when it is first used.
+
+    Args:
+        place: The workspace.
+        look: The flags.
+        first: A fetch of the hub's state that was started already.
 
     Raises:
         UsageError: A setting is wrong.
@@ -157,7 +165,8 @@ def _parts(place: Place, look: Look, *, first: FirstFetch | None = None) -> Part
     settings = place.settings.model_copy(update={name: value for name, value in flags.items() if value})
 
     def open_terminal() -> PaneSource:
-        # libtmux asks for the encoding of stdout while it is imported; the one of a running screen has none.
+        # libtmux reads the encoding of stdout when it is imported; a running Textual app replaces stdout by an object
+        # that has none.
         with contextlib.redirect_stdout(sys.__stdout__):
             from aegis_tui.bootstrap.panes import terminal_of
 
@@ -179,13 +188,13 @@ def _parts(place: Place, look: Look, *, first: FirstFetch | None = None) -> Part
 
 
 class _History:
-    """What has ended in a workspace; as `aegis_tui.tui.parts.History`."""
+    """Past runs and transcripts of a workspace; implements `aegis_tui.tui.parts.History`."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
 
     def runs(self) -> list[PastRun]:
-        """Every run, oldest first; none where nothing was ever logged."""
+        """Return every run, oldest first; empty if there is no log."""
         from aegis_tui.bootstrap.log import log_reader
         from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 
@@ -193,13 +202,13 @@ class _History:
         return past_runs(log_reader(paths).events(RUN_EVENTS)) if paths.log_db.exists() else []
 
     def report(self, run: str) -> Report:
-        """The report of a run."""
+        """Return the report of a run; raise `UsageError` if there is no such run."""
         from aegis_tui.cli.status import compute_report
 
         return compute_report(self._place, run)
 
     def transcript(self, instance: str) -> Sequence[str]:
-        """What an instance showed."""
+        """Return the lines that an instance showed in its pane; raise `UsageError` if none are kept."""
         with contextlib.redirect_stdout(sys.__stdout__):
             from aegis_tui.bootstrap.panes import read_transcript
 
@@ -219,7 +228,7 @@ async def _probe(base_url: str) -> list[str]:
 
 
 def _load_probe() -> Callable[[str], Awaitable[list[str]]]:
-    """Import it; in a thread, so that keys are heard meanwhile."""
+    """Import and return `served_models`. Called in a thread, so that the app handles keys meanwhile."""
     from aegis_tui.bootstrap.model_server import served_models
 
     return served_models

@@ -1,4 +1,4 @@
-"""`status` and `report`: what is, and what came of it."""
+"""`status` and `report`: the current state of a run, and its outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
 def _status(as_json: AsJson = False) -> int:
-    """Stage, instances, locks and partitions now."""
+    """Show the stage, instances, locks and partitions of the current run."""
     state, is_live = _state(here())
     run = state["run"] or {}
     living = [item for item in state["instances"] if item["phase"] != "reclaimed"]
@@ -39,20 +39,24 @@ def _status(as_json: AsJson = False) -> int:
         "progress": state["progress"],
     }
     if not is_live:
-        left = "this is how the last one left it; aegis-tui runs lists what has ended"
-        output.talk(f"no hub runs: {left if run else 'it is started by the first run'}")
+        left = "this is the last state in the log; aegis-tui runs lists the runs that have ended"
+        output.talk(f"no hub runs: {left if run else 'the first run starts it'}")
     output.result({**fields, "hub": is_live}, as_json=as_json, lines=_lines(state, living))
     return 0
 
 
 def _state(place: Place) -> tuple[dict[str, Any], bool]:
-    """The shared context, and whether a hub says so: without one it comes from the log."""
+    """Return the shared context, and whether it comes from a running hub. Without a hub it is computed from the log.
+
+    Raises:
+        HubUnavailable: A hub is running and does not answer, or there is no hub and no log.
+    """
     from aegis_tui.sdk.discovery import find_process
 
     if place.find() is not None or find_process(place.paths) is not None:
         return place.hub().state(), True
     if not place.paths.log_db.exists():
-        raise HubUnavailable("no hub runs for this repository, and none ever did", "start a run: aegis-tui run GOAL")
+        raise HubUnavailable("no hub has ever been started for this repository", "start a run: aegis-tui run GOAL")
     from aegis_tui.bootstrap.log import log_reader
     from aegis_tui.domain.context import snapshot_view
 
@@ -72,7 +76,7 @@ def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]
 
 
 def _run_state(run: dict[str, Any]) -> str:
-    """The word of `runs` for an ended run, `open`, `halted` or `ending` for another."""
+    """Return `done` or `failed` for an ended run, as `runs` does, and `open`, `halted` or `ending` for others."""
     if run["ok"] is not None and run["status"] == "COMPLETED":
         return "done" if run["ok"] else "failed"
     return {"HALTED": "halted", "ENDING": "ending"}.get(run["status"], "open")
@@ -82,14 +86,14 @@ def _run_lines(run: dict[str, Any], done: dict[str, Any]) -> Iterator[str]:
     yield f"{run['run']}: {output.short(run['goal'])}"
     state, error = _run_state(run), run["error"] or {}
     stage = run["stage"] if state in ("open", "done") else f"{state} in {run['stage']}"
-    yield f"{stage}, {done['completed']} of {done['total']} pieces composed"
+    yield f"{stage}, {done['completed']} of {done['total']} pieces merged"
     if message := error.get("message"):
         yield f"  {message}"
     for gate in run["gates"]:
         if not gate["passed"]:
             yield f"  waits: {gate['name']}: {gate['reason']}"
     if base := run.get("base_qa"):
-        yield f"  QA of the base, before any work: as it is, the gate would stay shut: {base['reason']}"
+        yield f"  QA of the base, before any work: with these results the gate would stay closed: {base['reason']}"
         hints = [item["remedy"] for item in base["checks"] if not item["ok"] and item["remedy"]]
         yield from (f"    {hint}" for hint in dict.fromkeys(hints))
 
@@ -98,7 +102,7 @@ def _report(
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """The report of a run, folded from the log and git."""
+    """Print the report of a run, computed from the log and git."""
     place = here()
     fields = compute_report(place, run)
     output.result({**fields}, as_json=as_json, lines=_report_text(fields))
@@ -106,7 +110,7 @@ def _report(
 
 
 def _report_text(fields: Report) -> list[str]:
-    """The page that the dashboard shows where a person reads it; JSON where a program may."""
+    """Return the lines of the report: as the dashboard shows it if stdout is a terminal, else as indented JSON."""
     if not sys.stdout.isatty():
         return output.json_text(fields, indent=2).splitlines()
     from aegis_tui.tui.views.report import report_lines
@@ -116,7 +120,11 @@ def _report_text(fields: Report) -> list[str]:
 
 
 def compute_report(place: Place, run: str | None) -> Report:
-    """Fold the report of a run from the hub's log and the repository.
+    """Compute the report of a run from the log and the repository; the hub need not be running.
+
+    Args:
+        place: The workspace.
+        run: The id of the run; None for the newest.
 
     Raises:
         UsageError: There is no such run.
@@ -136,7 +144,7 @@ def compute_report(place: Place, run: str | None) -> Report:
     name = run or known[-1]["run"]
     wanted = next((item for item in known if item["run"] == name), None)
     if wanted is not None and wanted["started_at"] is None:
-        # The log was compacted past its start: what was written at its end stands for the fold.
+        # The log no longer has the start of this run (it was compacted): use the report that was logged at its end.
         logged = logged_report(marks, name)
         if logged is None:
             raise UsageError(f"there is no report of {name}", "aegis-tui runs names the runs of which there is one")

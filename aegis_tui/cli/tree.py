@@ -1,4 +1,4 @@
-"""The tree of commands: one lazily imported module for each command group."""
+"""The Typer app with all commands; the module of a command is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aegis_tui.errors import AegisError, UsageError
 
 
 class _Commands(TyperGroup):
-    """Imports a command's module when the command runs, and only then."""
+    """A command group that imports the module of a command when the command is looked up."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -46,7 +46,7 @@ app = typer.Typer(
 @app.callback()
 def root(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", "-V", help="Print the version and end."),
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit."),
     base_url: str | None = typer.Option(None, metavar="URL", help="Model server of the session."),
     model: str | None = typer.Option(None, metavar="NAME", help="Model of the session."),
     theme: str | None = typer.Option(None, metavar="NAME", help="Theme of the session, a file in themes/."),
@@ -67,12 +67,15 @@ def root(
     given = {"--base-url": base_url, "--model": model, "--theme": theme, "--layout": layout}
     if words := [flag for flag, value in given.items() if value is not None]:
         name = context.invoked_subcommand
-        hint = f"give it behind: aegis-tui {name} {words[0]} …, if {name} takes it"
-        raise UsageError(f"{words[0]} stands before {name}", hint)
+        hint = f"put it after the command, if {name} has this option: aegis-tui {name} {words[0]} …"
+        raise UsageError(f"{words[0]} was given before {name}, where it has no effect", hint)
 
 
 def _show_examples(command: Any, words: str) -> None:
-    """End the help of a command, and of each below it, with an example and the exit codes."""
+    """Add an example and the exit codes to the help of a command and of its subcommands.
+
+    `words` are the words that call the command, without the program's name.
+    """
     for name, inner in getattr(command, "commands", {}).items():
         _show_examples(inner, f"{words} {name}")
     known = words.replace("server ", "hub ", 1) if words.startswith("server ") else words
@@ -82,9 +85,9 @@ def _show_examples(command: Any, words: str) -> None:
 
 
 def _spare_coercion(command: Any) -> None:
-    """Leave values as they are that need no parsing: what is unset, defaults that are no text, and text for `str`.
+    """Let a command skip pydantic for values that need no parsing: unset ones, bool and numbers, and text for `str`.
 
-    Typer would have pydantic check them all, and its import is half of the time of a short command.
+    Typer lets pydantic check all values; importing it takes half of the time of a short command.
     """
     command.get_params = partial(_params, command.get_params)
     for inner in getattr(command, "commands", {}).values():
@@ -92,7 +95,7 @@ def _spare_coercion(command: Any) -> None:
 
 
 def _params(get: Callable[[Any], list[Any]], context: Any) -> list[Any]:
-    """The parameters of a command, `--help` among them, each with the check that spares."""
+    """Return the parameters of a command, including `--help`, each with `_process_value` in place of its own check."""
     parameters = get(context)
     for parameter in parameters:
         if not isinstance(parameter.process_value, partial):
@@ -110,11 +113,11 @@ def _process_value(parameter: Any, coerce: Callable[[Any, Any], Any], context: A
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; returns its exit code.
+    """Run one command and return its exit code.
 
     Raises:
-        AegisError: The command failed, or there is none such.
-        KeyboardInterrupt: A person ended it.
+        AegisError: The command failed, does not exist, or was called in a wrong way.
+        KeyboardInterrupt: The person interrupted it.
     """
     try:
         command = typer.main.get_command(app)
@@ -132,7 +135,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _as_usage(error: Exception) -> AegisError | None:
-    """The usage error that a parser exception stands for; Typer carries a Click of its own."""
+    """Convert an exception of the argument parser to a `UsageError`; None for any other exception.
+
+    It is recognized by its methods, not by its class, because Typer contains its own copy of Click.
+    """
     show = getattr(error, "format_message", None)
     if show is None:
         return None

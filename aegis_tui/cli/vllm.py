@@ -1,4 +1,4 @@
-"""`aegis-tui vllm`: a model server on this machine (LLM-1, contract 9)."""
+"""`aegis-tui vllm`: start, stop and inspect a vLLM server on this machine (LLM-1, contract 9)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aegis_tui.ports.local_server import LocalServer
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Start, stop and look at a vLLM server on this machine."
+    no_args_is_help=True, add_completion=False, help="Start, stop and inspect a vLLM server on this machine."
 )
 
 DEFAULT_PORT = 8001
@@ -34,20 +34,23 @@ def start(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on 127.0.0.1.")] = DEFAULT_PORT,
     wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait until it answers.")] = 600.0,
     tool_parser: Annotated[
-        str | None, typer.Option("--tool-parser", metavar="NAME", help="vLLM's tool call parser; by the model's name.")
+        str | None,
+        typer.Option(
+            "--tool-parser", metavar="NAME", help="vLLM's tool call parser; by default chosen by the model's name."
+        ),
     ] = None,
-    show: Annotated[bool, typer.Option("--print", help="Show the command, start nothing.")] = False,
+    show: Annotated[bool, typer.Option("--print", help="Print the command instead of running it.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Serve a model for agents: tool calls, priorities, prefix cache figures, no usage report.
+    """Serve a model with what agents need: tool calls, priorities, prefix cache figures. No usage statistics are sent.
 
-    What follows -- is given to vLLM: aegis-tui vllm start MODEL -- --tensor-parallel-size 2
+    What follows -- is passed to vLLM: aegis-tui vllm start MODEL -- --tensor-parallel-size 2
     """
     options = list(context.args)
     if model is not None and model.startswith("-"):
         options, model = [model, *options], None
     if options and not options[0].startswith("-"):
-        raise UsageError(f"two models: {model} and {options[0]}", "options for vLLM go after --")
+        raise UsageError(f"two models are given: {model} and {options[0]}", "put options for vLLM after --")
     server = _server({"AEGIS_TOOL_PARSER": tool_parser} if tool_parser else {})
     if show:
         words = server.command(model, port, options)
@@ -55,16 +58,16 @@ def start(
         return 0
     record = asyncio.run(server.start(model, port, wait_s=wait_s, options=options))
     fields = asyncio.run(_look(record.url))
-    state = "answers" if fields["endpoints"][0]["healthy"] else "still loads; see aegis-tui vllm status"
+    state = "is ready" if fields["endpoints"][0]["healthy"] else "is still loading; see aegis-tui vllm status"
     output.result({"pid": record.pid, **fields}, as_json=as_json, lines=[f"{record.model} at {record.url} {state}"])
     return 0
 
 
 @app.command()
 def stop(as_json: AsJson = False) -> int:
-    """End the server that `start` started."""
+    """Stop the server that `start` started."""
     ended = asyncio.run(_server().stop())
-    words = f"{ended.model} at {ended.url} ended" if ended else "no vLLM was started here"
+    words = f"{ended.model} at {ended.url} was stopped" if ended else "no vLLM was started here"
     output.result({"stopped": ended is not None}, as_json=as_json, lines=[words])
     return 0
 
@@ -74,7 +77,7 @@ def status(
     base_url: Annotated[str | None, typer.Option("--base-url", help="Another server, with or without /v1.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Say what a model server serves and how busy it is; exit 5 when none answers."""
+    """Show which model a server serves and how busy it is. Exit code 5 if it does not answer."""
     found = _server().find()
     url = base_url or (found.url if found else load_settings(os.environ).base_url)
     fields = asyncio.run(_look(url))
@@ -89,7 +92,7 @@ def status(
 
 @app.command()
 def logs() -> int:
-    """Print the last lines that the server said."""
+    """Print the last 200 lines of the server's log."""
     path = _server().log
     try:
         said = path.read_text("utf-8", "replace").splitlines()

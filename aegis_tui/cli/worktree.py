@@ -1,4 +1,4 @@
-"""`aegis-tui worktree`: the worktrees of instances, and what was left behind without an owner (contract 9, GIT-1)."""
+"""`aegis-tui worktree`: lists, repairs and removes the worktrees of instances (contract 9, GIT-1)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def worktrees() -> None:
 
 @worktree_app.command(name="list")
 def list_worktrees(as_json: AsJson = False) -> int:
-    """The worktrees that instances have now; without a hub, those that are still there."""
+    """List the worktrees of instances; without a hub, those that git knows."""
     fields = _listed(here())
     rows = [[item["id"], item["state"], item["branch"] or "", item["path"]] for item in fields]
     output.result({"worktrees": fields}, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
@@ -34,14 +34,17 @@ def list_worktrees(as_json: AsJson = False) -> int:
 
 @worktree_app.command()
 def repair(as_json: AsJson = False) -> int:
-    """Remove what no instance owns any more, with unsaved work kept in a rescue ref; also without a hub."""
+    """Remove worktrees and other leftovers that no instance uses; unsaved work is kept in a rescue ref.
+
+    Works without a hub, too.
+    """
     place = here()
     address = place.find()
     if address is None:
         close_idle_parts(place)
     runs = address is not None
     fields = asyncio.run(_removed(place, _claimed(place), is_running=runs))
-    output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields) if fields else ["nothing was left"])
+    output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields) if fields else ["nothing to repair"])
     return 0
 
 
@@ -49,13 +52,13 @@ def repair(as_json: AsJson = False) -> int:
 def remove(
     name: Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")], as_json: AsJson = False
 ) -> int:
-    """Remove the worktree of an instance that has ended, with unsaved work kept in a rescue ref."""
+    """Remove the worktree of an instance that has ended; unsaved work is kept in a rescue ref."""
     place, short = here(), instance_id(name)
     known = next((item for item in _listed(place) if item["id"] == short), None)
     if known is None:
         raise UsageError(f"{name} has no worktree", "list them: aegis-tui worktree list")
     if known["path"] in _claimed(place):
-        raise Refused(f"{name} works in it", f"end it first: aegis-tui stop {short}", code="worktree.busy")
+        raise Refused(f"{name} is using its worktree", f"stop it first: aegis-tui stop {short}", code="worktree.busy")
     fields = asyncio.run(_removed(place, _claimed(place), only=short))
     output.result({"removed": fields}, as_json=as_json, lines=map(_line, fields))
     return 0
@@ -79,7 +82,7 @@ def _line(item: dict[str, Any]) -> str:
 
 
 def _listed(place: Place) -> list[dict[str, Any]]:
-    """Contract 9's fields of each worktree: from the hub where one runs, else from git."""
+    """Return the fields of each worktree (contract 9), from the hub if one is running, else from git."""
     if place.find() is not None:
         found = [item for item in place.hub().state()["instances"] if item["worktree"] and item["phase"] != "reclaimed"]
         return [
@@ -94,7 +97,7 @@ def _listed(place: Place) -> list[dict[str, Any]]:
 
 
 def _claimed(place: Place) -> frozenset[str]:
-    """The worktrees that somebody works in, or will when the hub is started again."""
+    """Return the paths of worktrees that instances use, or will use when the hub is started again."""
     if place.find() is not None:
         found = place.hub().state()["instances"]
     elif place.paths.log_db.exists():

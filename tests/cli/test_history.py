@@ -156,8 +156,8 @@ def test_what_a_check_printed_is_told_without_a_hub(ended: WorkspacePaths, capsy
     [
         (["--output", "1"], "no output of QA is kept"),
         (["--output", "1", "../../x"], "not the name of a run"),
-        (["--base"], "go with --output"),
-        (["--round", "1"], "go with --output"),
+        (["--base"], "need --output"),
+        (["--round", "1"], "need --output"),
     ],
 )
 def test_outputs_that_are_not_kept_are_named(

@@ -72,7 +72,7 @@ def test_a_hub_that_stays_at_work_is_left_alone(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_state_that_cannot_be_read_is_no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(monkeypatch, states=[{"seq": 1}])
-    with pytest.raises(Refused, match="a form that this program cannot read"):
+    with pytest.raises(Refused, match="cannot read the hub's state"):
         hub_restart.restart_hub(desk.place, now=False)
     assert desk.done == ["looked"]
 

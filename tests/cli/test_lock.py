@@ -59,7 +59,7 @@ def test_a_lock_is_broken_by_whatever_a_person_calls_it(served: ScratchWorkspace
     assert lock["lock_id"] in served.aegis("lock", "list").out
     assert served.aegis("lock", "break", meant.format(**lock)).out.strip() == f"{lock['lock_id']} is broken"
     again = served.aegis("lock", "break", "broken.py")
-    assert again.code == 2 and "no lock is meant by broken.py" in again.err
+    assert again.code == 2 and "no lock matches broken.py" in again.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

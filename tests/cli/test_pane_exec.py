@@ -74,7 +74,7 @@ def test_a_record_that_others_can_read_or_write_is_refused(state: Path, write: W
 def test_a_name_that_is_no_instance_is_refused(state: Path, write: Write, name: str) -> None:
     write()
     done = pane_exec(state, name)
-    assert (done.returncode, "not an instance id" in done.stderr) == (5, True)
+    assert (done.returncode, "not the id of an instance" in done.stderr) == (5, True)
 
 
 def test_a_record_behind_a_link_is_refused(state: Path, write: Write, tmp_path: Path) -> None:

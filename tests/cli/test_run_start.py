@@ -38,7 +38,7 @@ def test_the_request_is_the_same_until_a_hub_answers(capsys: pytest.CaptureFixtu
     hubs = Hubs(HubUnavailable("gone"), HubUnavailable("gone"), {"run": "run1"})
     assert start(hubs) == {"run": "run1"}
     assert len(hubs.asked) == 3 and len(set(hubs.asked)) == 1
-    assert "gone; asking again" in capsys.readouterr().err
+    assert "gone; trying again" in capsys.readouterr().err
 
 
 def test_a_refusal_is_not_asked_again() -> None:

@@ -26,7 +26,7 @@ SAID = {
     "exchange.py": ["review:requested does not come next for cart", "expected: code:writing, code:written"],
     "with-mcp.sh python": ["acquire_lock", "get_scope"],
     "lock.sh": ['"ok":true', '"agent_id":"SCRIPT-shell"'],
-    "aegis-tui replay": ["state after event", "the hub holds the same", '"seq": 3'],
+    "aegis-tui replay": ["state after event", "the running hub has the same state", '"seq": 3'],
 }
 """Part of a shell block -> what it has to say."""
 

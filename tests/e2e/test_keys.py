@@ -89,7 +89,7 @@ def test_a_demo_that_is_left_in_the_middle_takes_everything_with_it(temp: Path) 
         screen.wait("Leave while run1 is going", "its agents are stopped")
         screen.press("y")
         assert screen.wait_end(30) == 0
-        assert "the demo was left before its end" in screen.text()
+        assert "the demo was closed before its end" in screen.text()
     assert leftovers(temp) == []
 
 

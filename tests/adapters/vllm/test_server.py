@@ -138,7 +138,7 @@ def test_what_follows_two_dashes_is_given_to_vllm(machine: Machine) -> None:
 def test_two_models_are_wrong_usage(machine: Machine) -> None:
     code, _, err = machine.vllm("start", "one", "two", "--print")
     assert code == 2
-    assert "two models: one and two" in err and "after --" in err
+    assert "two models are given: one and two" in err and "after --" in err
 
 
 def test_a_parser_can_be_named_by_an_option(machine: Machine) -> None:
