@@ -14,7 +14,7 @@ _SPELT = ["hub", "start", "--foreground", "--root"]
 
 
 def run_plain(arguments: list[str]) -> int | None:
-    """Run the hub if the arguments are exactly those of `hub_command`, and return its exit code.
+    """Run the hub if the arguments are exactly `hub start --foreground --root FOLDER`, and return its exit code.
 
     Other arguments are left to Typer: None is returned.
 

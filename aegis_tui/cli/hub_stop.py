@@ -35,7 +35,7 @@ def end_run(place: Place, *, force: bool) -> None:
     """End the open run, save the work of its agents, and wait until their worktrees are removed.
 
     If the run is ending already, wait for that. Without `force`, a person at a terminal is asked first, who may also
-    let the agents continue; then the run stays open. Without `force` nothing happens if no hub is running.
+    let the agents continue; then the run stays open. Without `force` nothing happens if no hub answers.
 
     Args:
         place: The workspace.
@@ -160,7 +160,7 @@ def _has_ended(address: HubAddress, deadline_s: float) -> bool:
 def close_idle_parts(place: Place) -> None:
     """End the gateway and the tmux server of a workspace without a hub, unless an agent is running in a pane.
 
-    A hub that was not killed has ended both already; then this returns at once. Failures are ignored.
+    If neither is there, return at once. Failures are ignored.
     """
     import asyncio
 

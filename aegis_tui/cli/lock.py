@@ -67,7 +67,7 @@ def release(
     instance: Instance = None,
     as_json: AsJson = False,
 ) -> int:
-    """Release a lock."""
+    """Release your locks on a path, or the lock with an id."""
     return lock_verbs.release(path, lock_id=lock_id, token=token, instance=instance, as_json=as_json)
 
 

@@ -1,4 +1,4 @@
-"""The interactive session: one store, one way down, one way up (style-guide 5)."""
+"""The app of the dashboard. State comes from the hub into one store; every change is a command to the hub."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
 
 METERS_S = 2.0
 RESTART_S = 1.0
-"""Before the hub is followed anew, when that has failed."""
+"""Pause before following the hub again after a failure."""
 THEME_CHECK_S = 1.0
 NOTE_S = 20.0
 PROBE_S = 15.0
 REVIVE_S = 5.0
-"""How long a hub that has crashed in the middle of a run is left to whoever else may start it."""
+"""How long to wait, after the hub has crashed during a run, for another program to start it."""
 
 
 def _actions() -> type[ActionProvider]:
-    """Asked for when the palette is opened."""
+    """Return the provider of the command palette; it is imported only when the palette is opened."""
     from aegis_tui.tui.palette import ActionProvider
 
     return ActionProvider
 
 
 class AegisApp(Guarded, App[int]):
-    """The dashboard over one workspace.
+    """The app that shows the dashboard of one workspace.
 
     Args:
-        parts: What it works with; or how to come by it once a first frame is drawn, which needs nothing of the core.
-        theme: Name of a theme file; None for the default.
-        layout: Name of a layout file; None for the default.
-        offer: A goal to open with.
+        parts: The parts of the session; or an `Opening` that loads them after a first frame, the curtain, is drawn.
+        theme: Name of a theme file; None for the one of the settings, the last choice, or the default.
+        layout: Name of a layout file; None likewise.
+        offer: A goal with which the goal dialog opens.
 
     Raises:
         UsageError: There is no such theme or layout, or its file is wrong.
@@ -83,7 +83,7 @@ class AegisApp(Guarded, App[int]):
         super().__init__()
         self.mishaps = Mishaps()
         self.refusal: AegisError | None = None
-        """Why the parts could not be had; the session has ended for it."""
+        """The error because of which the parts could not be loaded; it has ended the session."""
         self._opening = parts if isinstance(parts, Opening) else None
         self._curtain: Curtain | None = None
         self._early: list[Key] = []
@@ -106,7 +106,7 @@ class AegisApp(Guarded, App[int]):
             self._take(parts)
 
     desk: Desk
-    """What every screen works with; there once the parts are."""
+    """What every screen works with; set once the parts are loaded."""
 
     def _take(self, parts: Parts) -> None:
         from aegis_tui.tui.desk import Desk
@@ -117,7 +117,11 @@ class AegisApp(Guarded, App[int]):
             self.desk.ends_with_screen = self._offer.ends_with_screen
 
     def _chosen(self, kind: str, named: str | None, files: Mapping[str, Path], default: str) -> str:
-        """What was named, else what was chosen by a key before, as long as there is such a file."""
+        """Return `named`, else what the person chose in an earlier session if its file still exists, else `default`.
+
+        Raises:
+            UsageError: There is no file for `named` or `default`.
+        """
         if named:
             return _known(kind, named, files)
         kept = self._choices.get(kind)
@@ -135,24 +139,24 @@ class AegisApp(Guarded, App[int]):
                 self.unregister_theme(name)
 
     def compose(self) -> ComposeResult:
-        """The curtain, until there is a dashboard."""
+        """Show the curtain until the dashboard is there."""
         if self._curtain is not None:
             yield self._curtain
 
     def on_mount(self) -> None:
-        """Open the dashboard, behind the curtain if there is one."""
+        """Open the dashboard, if the parts are loaded; otherwise `post_display_hook` does it."""
         self.set_interval(THEME_CHECK_S, self._reload_theme)
         if self._opening is None:
             self._open_dashboard()
 
     def post_display_hook(self) -> None:
-        """Something was drawn; with the curtain in it, everything else begins."""
+        """Load the parts once the curtain has been drawn; called by Textual after each drawing."""
         if self._opening is not None and self._curtain is not None and self._curtain.rows:
             opening, self._opening = self._opening, None
             self.run_worker(self._raise_curtain(opening), group="opening")
 
     async def _raise_curtain(self, opening: Opening) -> None:
-        """Make the parts in a thread, so that keys are heard meanwhile, and open the dashboard over them."""
+        """Load the parts in a thread, then open the dashboard; keys are handled meanwhile. An error ends the app."""
         try:
             parts = await asyncio.to_thread(opening.load)
         except AegisError as error:
@@ -163,7 +167,7 @@ class AegisApp(Guarded, App[int]):
         self._open_dashboard()
 
     def _open_dashboard(self) -> None:
-        """Read the state while the dashboard is made; what speaks to model and tmux comes once it is drawn."""
+        """Follow the hub and open the dashboard; start the readers of model server and panes after it is drawn."""
         from aegis_tui.tui.screens.dashboard import DashboardScreen
 
         self._curtain = None
@@ -176,38 +180,41 @@ class AegisApp(Guarded, App[int]):
         dashboard.call_after_refresh(self._press_early)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether an action can be taken now: before there is a dashboard, only to leave."""
+        """Whether an action is possible now; before the dashboard is there, only leaving is."""
         return self._curtain is None or action == "close"
 
     def on_key(self, event: Key) -> None:
-        """Keep what is pressed before there is a dashboard."""
+        """Remember keys that are pressed before the dashboard is there."""
         if self._curtain is not None:
             self._early.append(event)
 
     def _press_early(self) -> None:
-        """Let the dashboard have what was pressed while it was made."""
+        """Send the remembered keys to the dashboard."""
         early, self._early = self._early, []
         for event in early:
             self.post_message(Key(event.key, event.character))
 
     def _begin(self) -> None:
-        """Follow the model server and the panes that can be seen."""
+        """Start to read the model server's figures and the visible panes."""
         self.read_meters()
         if self.desk.watcher is not None:
             self.run_worker(self.desk.watcher.run(), group="hub")
 
     def survive(self, error: Exception, place: object) -> None:
-        """Log a failure of a part of the screen and show it, there where it has room; the session goes on."""
+        """Log and show a failure of a part of the screen, in its own place if it can; close a dialog that is empty."""
         if isinstance(place, HasRoom):
             place.fail(error)
         if isinstance(place, ModalScreen) and not list(place.query("Dialog > *").exclude("ToastRack")):
             self.call_later(place.dismiss, None)
         if self.mishaps.note(error, place) and not isinstance(place, HasRoom):
-            words = f"{words_of(error)} ─ the session goes on, the details are in its log"
+            words = f"{words_of(error)} ─ the session continues; the details are in its log"
             self.desk.tell(words, title=f"{type(place).__name__} has failed", is_error=True)
 
     def _handle_exception(self, error: Exception) -> None:
-        """What Textual calls for every exception that nothing has caught; alone, it would end the session."""
+        """Survive an exception that nothing has caught; called by Textual, which would end the session.
+
+        It ends all the same before the dashboard is there, and after too many failures. For a closed screen, just log.
+        """
         place = active_message_pump.get(None)
         worker = active_worker.get(None)
         if isinstance(error, WorkerFailed) and worker is not None and self._is_gone(worker.node):
@@ -220,9 +227,9 @@ class AegisApp(Guarded, App[int]):
         self.survive(error, place)
 
     def _is_gone(self, place: object) -> bool:
-        """Whether nobody sees that part any more: its worker may have begun after it was closed, and found nothing.
+        """Whether a screen was closed already; a worker of it that fails then is not worth reporting.
 
-        A session that ends closes what is on a screen before the screen itself.
+        When the session ends, Textual removes the widgets of a screen before the screen itself.
         """
         if not isinstance(place, Screen):
             return False
@@ -230,7 +237,7 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="hub")
     async def follow_hub(self) -> None:
-        """Mirror the hub for as long as the session lasts, whatever happens."""
+        """Keep the store in step with the hub until the session ends; after a failure, start again."""
         while True:
             try:
                 await self._follow_hub()
@@ -240,7 +247,7 @@ class AegisApp(Guarded, App[int]):
             await asyncio.sleep(RESTART_S)
 
     async def _follow_hub(self) -> None:
-        """Its state, then what happens, in batches."""
+        """Apply each item of the hub's feed to the store: snapshots, batches of events, changes of the connection."""
         from aegis_tui.tui.feed import Batch, Connection, Snapshot, Stale
 
         store = self.desk.store
@@ -263,13 +270,13 @@ class AegisApp(Guarded, App[int]):
                         store.stale(reason)
 
     def _tell(self, note: str) -> None:
-        """What is to be known of the hub's version, once."""
+        """Show a note about the hub's version, once."""
         if note and note not in self._notes:
             self._notes.add(note)
             self.notify(note, title="another version", severity="warning", timeout=NOTE_S)
 
     async def _count_past(self) -> None:
-        """Know how many runs there were, before it is said that no hub runs."""
+        """Count the past runs, for the message that no hub runs."""
         try:
             self.desk.past_runs = len(await asyncio.to_thread(self.desk.parts.history.runs))
         except AegisError:
@@ -279,7 +286,10 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="revive", exclusive=True)
     async def revive_hub(self) -> None:
-        """Start a hub again that has crashed in the middle of a run: agents must not wait for a person all night."""
+        """Start the hub again if it crashed during a run, so that agents need not wait for a person.
+
+        Wait `REVIVE_S` first, in case another program starts it.
+        """
         store, hub = self.desk.store, self.desk.parts.hub
         if store.is_connected or not store.was_connected:
             return
@@ -292,11 +302,11 @@ class AegisApp(Guarded, App[int]):
         except AegisError as error:
             self.desk.complain(error)
         else:
-            self.desk.tell(f"it had ended in the middle of {run.run}", title="the hub was started again")
+            self.desk.tell(f"it had ended during {run.run}", title="the hub was started again")
 
     @work(group="hub")
     async def read_meters(self) -> None:
-        """Ask the gateway while a run goes on, and the endpoint while none does; first of all comes the state."""
+        """Wait for the hub's state; then read the meters every `METERS_S`; without a run, probe every `PROBE_S`."""
         since_probe = PROBE_S
         state = self.desk.store
         await state.until(lambda: state.was_asked and not state.is_catching_up, deadline_s=METERS_S)
@@ -311,7 +321,7 @@ class AegisApp(Guarded, App[int]):
             since_probe += METERS_S
 
     async def _probe(self) -> None:
-        """Say whether a model answers, before anybody gives a goal."""
+        """Ask the model server for its models, and show the answer, so that a person knows before giving a goal."""
         offered = self._offer.options.get("base_url") if self._offer else None
         url = str(offered or self.desk.parts.settings.base_url)
         try:
@@ -322,7 +332,7 @@ class AegisApp(Guarded, App[int]):
         self.desk.store.changed.publish(frozenset({("meters", "")}))
 
     def _reload_theme(self) -> None:
-        """Take a theme file that was changed while it is in use."""
+        """Read the file of the current theme again if it was changed."""
         path = self._theme_files.get(self.theme)
         if path is None:
             return
@@ -335,46 +345,46 @@ class AegisApp(Guarded, App[int]):
             self._theme_seen = seen
 
     def action_close(self) -> None:
-        """Leave, from any screen."""
+        """Close the app, from any screen; the dashboard may ask first."""
         if self._curtain is not None:
             self.exit(0)
             return
         self.dashboard.action_close()
 
     def action_next_theme(self) -> None:
-        """Take the next theme file."""
+        """Change to the next theme, and remember it."""
         names = sorted(self._theme_files)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
         self.desk.choose("theme", self.theme)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """None of Textual's own: each of our actions is in the palette by its binding."""
+        """Return none of Textual's own commands; `ActionProvider` lists the bindings of this program."""
         return ()
 
     def farewell(self) -> list[str]:
-        """What to say after the screen is closed: agents go on, and how to come back.
+        """Return the lines to print after the screen is closed: whether agents continue, and what to do next.
 
-        Nothing is said of a state that was not read to its end, or that is the past by now.
+        They mention a run only if the store has the hub's current state.
         """
         if self._curtain is not None:
             return []
         store = self.desk.store
         if not store.is_current:
             is_there = store.is_connected or not store.was_asked
-            return ["agents go on; aegis-tui shows them again"] if is_there else []
+            return ["agents continue; aegis-tui shows them again"] if is_there else []
         run = store.workspace.runs.current()
         if run is not None and run.is_open:
             alive = sum(item.is_alive for item in store.workspace.instances.of_run(run.run))
             agents = f"{alive} agent{'' if alive == 1 else 's'}"
-            return [f"{run.run} goes on with {agents}; aegis-tui shows it again, aegis-tui cancel ends it"]
+            return [f"{run.run} continues with {agents}; aegis-tui shows it again, aegis-tui cancel ends it"]
         last = store.workspace.runs.latest()
         if last is not None and last.commit is not None:
-            return [f"take the result of {last.run} in: git merge --ff-only {last.commit.branch}"]
+            return [f"to merge the result of {last.run}: git merge --ff-only {last.commit.branch}"]
         return []
 
     @property
     def dashboard(self) -> DashboardScreen:
-        """The dashboard, wherever it lies in the stack."""
+        """The dashboard, even if other screens lie over it. There is none before it was opened (StopIteration)."""
         from aegis_tui.tui.screens.dashboard import DashboardScreen
 
         return next(screen for screen in self.screen_stack if isinstance(screen, DashboardScreen))

@@ -18,40 +18,41 @@ from aegis_tui.tui.table import Misfit, read_table
 
 TABS = "tabs"
 PANELS = ("instances", "preview", "partitions", "locks", "conflicts", "events", "pieces")
-"""Every panel of the dashboard, in the order of `tab`."""
+"""Every panel of the dashboard, in the order in which the tab key visits them."""
 
 DEFAULT_LAYOUT = "dashboard"
 LEAST = {"height": 1, "least": 3, "width": 1, "from_width": 0}
-"""The smallest number that a field may hold."""
+"""Name of a number field of a layout file -> its smallest value."""
 
 
 class LayoutRow(NamedTuple):
-    """Panels side by side."""
+    """A row of a column: panels side by side."""
 
     panels: tuple[str, ...]
+    """Names of panels, or `tabs`."""
     height: int = 1
-    """Share of the column's height."""
+    """Its share of the column's height, relative to the other rows."""
     least: int = 3
-    """Fewest lines, borders counted."""
+    """Its smallest height in lines, with borders."""
 
 
 class LayoutColumn(NamedTuple):
-    """Rows from top to bottom."""
+    """A column of a view: rows from top to bottom."""
 
     rows: tuple[LayoutRow, ...]
     width: int = 1
-    """Share of the screen's width."""
+    """Its share of the screen's width, relative to the other columns."""
 
 
 class LayoutView(NamedTuple):
-    """What is shown from a width on."""
+    """The arrangement of panels for screens of at least some width."""
 
     columns: tuple[LayoutColumn, ...]
     from_width: int = 0
-    """Cells that the screen must have."""
+    """The smallest width of the screen, in cells, for which this view is used."""
 
     def placed(self) -> list[str]:
-        """Names of the slots, in reading order."""
+        """Return the names in all rows, panels and `tabs`, column by column."""
         return [name for column in self.columns for row in column.rows for name in row.panels]
 
 
@@ -62,7 +63,7 @@ class LayoutFile(NamedTuple):
     views: tuple[LayoutView, ...]
 
     def view_for(self, width: int) -> LayoutView:
-        """The view with the greatest `from_width` that fits; the narrowest when none does."""
+        """Return the view with the greatest `from_width` that fits; if none fits, the one with the smallest."""
         fitting = [view for view in self.views if view.from_width <= width]
         if fitting:
             return max(fitting, key=lambda view: view.from_width)
@@ -73,24 +74,27 @@ def load_layout(path: Path) -> LayoutFile:
     """Read one layout file.
 
     Raises:
-        UsageError: It cannot be read, or names a panel that there is not.
+        UsageError: It cannot be read, is not a layout, or names an unknown panel or one panel twice.
     """
     try:
         layout = read_table(LayoutFile, tomllib.loads(path.read_text("utf-8")), least=LEAST)
     except Misfit as error:
         raise UsageError(f"layout {path}: {error}", "compare it with layouts/dashboard.toml") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"layout {path}: {error}", "mend the file, or move it away") from error
+        raise UsageError(f"layout {path}: {error}", "correct the file, or move it away") from error
     for view in layout.views:
         names = view.placed()
         for name in names:
             if name not in (*PANELS, TABS) or names.count(name) > 1:
-                raise UsageError(f"layout {path}: panel {name!r}", f"each at most once: {', '.join(PANELS)}, {TABS}")
+                raise UsageError(
+                    f"layout {path}: panel {name!r} is unknown, or is there twice",
+                    f"each at most once: {', '.join(PANELS)}, {TABS}",
+                )
     return layout
 
 
 def place(view: LayoutView, size: Size) -> dict[str, Region]:
-    """Where each slot of a view lies on a screen of this size; together they fill it."""
+    """Return the region of each panel of a view, and of `tabs`, by name; together they fill an area of this size."""
     regions: dict[str, Region] = {}
     x = 0
     widths = divide(size.width, [column.width for column in view.columns])
@@ -114,7 +118,10 @@ def _side_by_side(row: LayoutRow, whole: Region) -> dict[str, Region]:
 
 
 def divide(total: int, shares: Sequence[int], least: Sequence[int] = ()) -> list[int]:
-    """Parts that add up to `total`, in proportion to `shares`, none under its `least` while there is room."""
+    """Divide `total` in proportion to `shares`; no part is smaller than its `least` while there is room.
+
+    Return one number per share; they add up to `total`.
+    """
     floor = list(least) or [0] * len(shares)
     parts: list[int] = []
     left, weight = total, sum(shares)

@@ -1,6 +1,6 @@
-"""What a person chose by a key and wants to find again: theme and layout, in one small file of the state folder.
+"""Remembers the theme and the layout that a person chose by a key, in a small file of the state folder.
 
-It is no setting: the person's own file goes before it and is never written to.
+Settings override these choices; the person's settings file is never written to.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from pathlib import Path
 
 
 class Choices:
-    """The choices of all sessions of a person.
+    """The choices that a person made in any session.
 
     Args:
-        path: The file; None keeps nothing.
+        path: The file; None to remember nothing.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def get(self, name: str) -> str | None:
-        """What was chosen last; None when nothing was, or the file cannot be read."""
+        """Return the last choice for `name` (`theme`, `layout`); None if there is none or the file cannot be read."""
         value = self._load().get(name)
         return value if isinstance(value, str) else None
 
     def keep(self, name: str, value: str) -> None:
-        """Remember a choice; a disk that refuses loses it, and nothing else."""
+        """Remember a choice. If the file cannot be written, the choice is lost without an error."""
         if self._path is None:
             return
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What every screen works with: the store, the parts, and one way to send a command and hear no."""
+"""What every screen works with: the store, the parts, and methods to send commands and to show messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aegis_tui.tui.text import inert
 
 
 class Desk:
-    """Handed to each screen by constructor; owns nothing that is drawn."""
+    """What every screen gets from the app in its constructor. It owns no widgets."""
 
     def __init__(self, app: App[int], parts: Parts) -> None:
         self._app = app
@@ -27,36 +27,44 @@ class Desk:
         self.store = WorkspaceStore(app, now=parts.now)
         self.layouts: Mapping[str, Path] = data_files("layouts", parts.environ)
         self.shots: dict[str, Screenshot | None] = {}
+        """Newest content of each watched pane, by pane id; None for one that cannot be seen."""
         self.watcher = PaneWatcher(parts.open_terminal, self._take) if parts.open_terminal else None
         self.endpoint = ""
-        """What is known of the model endpoint while no run uses it; a sentence."""
+        """What is known about the model server while no run uses it; a sentence, or empty."""
         self.ends_with_screen: Sequence[str] = ()
-        """What is lost when the screen is closed; empty where everything goes on."""
+        """What ends when the screen is closed, in sentences; empty if everything continues."""
         self.past_runs = 0
-        """How many runs the log knows, as far as anybody has looked."""
+        """How many runs the log has; 0 until it was counted."""
         self.hint = ""
-        """Where to look; said at the bottom all the time."""
+        """A hint that is always shown at the bottom; empty for none."""
 
     def _take(self, pane: str, shot: Screenshot | None) -> None:
         self.shots[pane] = shot
         self.store.changed.publish(frozenset({("shot", pane)}))
 
     def choose(self, kind: str, name: str, words: str = "") -> None:
-        """Keep a choice for the next session, and say it; a setting would go before it."""
+        """Remember a choice for the next session and show it; say so if a setting will override it then.
+
+        Args:
+            kind: `theme` or `layout`.
+            name: What was chosen.
+            words: The text to show; the name if empty.
+        """
         self.parts.choices.keep(kind, name)
         is_set = getattr(self.parts.settings, kind) is not None
         self.tell(f"{words or name}{' ─ for this session: your settings name another' if is_set else ''}", title=kind)
 
     def layout(self, name: str) -> LayoutFile:
-        """The layout of that name, read anew from its file.
+        """Read the layout of that name from its file.
 
         Raises:
-            UsageError: The file is wrong.
+            UsageError: The file cannot be read, or is not a layout.
+            KeyError: There is no such layout.
         """
         return load_layout(self.layouts[name])
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any] | None:
-        """Send a command; a refusal is shown with its next step, and None is returned."""
+        """Send a command and return the hub's reply. If it is refused, show the error and return None."""
         try:
             return await self.parts.hub.command(command_type, **fields)
         except AegisError as error:
@@ -64,13 +72,13 @@ class Desk:
             return None
 
     def complain(self, error: AegisError) -> None:
-        """Show an expected failure, in place of what was said before."""
+        """Show an error with its hint, in place of earlier messages."""
         self._app.clear_notifications()
         message = inert(error.hint) if error.hint else "nothing was changed"
         self._app.notify(message, title=inert(error.message), severity="error", timeout=8, markup=False)
 
     def tell(self, words: str, *, title: str = "", is_error: bool = False) -> None:
-        """Show a sentence for a moment."""
+        """Show a message for 5 seconds, in place of earlier messages."""
         self._app.clear_notifications()
         severity: Literal["error", "information"] = "error" if is_error else "information"
         self._app.notify(inert(words), title=inert(title), severity=severity, timeout=5, markup=False)

@@ -1,8 +1,8 @@
-"""The hub as the interface sees it: its state, then batches of events in, commands out, and whether it answers at all.
+"""The app's connection to the hub: reads its state and events, sends commands, and notices when it does not answer.
 
-The state comes whole from the hub's mirror and is followed from its number, so that opening costs the same however
-long the log is, and no history is shown as the present (TUI-6). Nothing here touches a widget. Everything that may
-block runs in a thread or in the SDK's own tasks.
+The whole state is read from the hub, and then the events after it. So opening takes the same time however long the log
+is, and no past state is shown as the current one (TUI-6). This module touches no widget. Everything that may block
+runs in a thread or in the SDK's own tasks.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from aegis_tui.tui.fetching import KEPT_EVENTS as KEPT_EVENTS
 from aegis_tui.tui.fetching import Fetched, FirstFetch, fetch_state, unknown_form
 
 BATCH_S = 0.1
-"""Shortest time between two batches: at most 10 a second."""
+"""Seconds between two batches: at most 10 a second."""
 
 MAX_BATCH = 500
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
-"""Pauses between two tries to read the state; each is twice as long as the one before."""
+"""Pauses in seconds between two attempts to read the state; each is twice as long as the one before."""
 
 PROBE_S = 1.0
 PROBE_DEADLINE_S = 2.0
@@ -54,18 +54,18 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The hub answers, or does not."""
+    """Whether the hub answers."""
 
     is_up: bool
     seq: int = 0
-    """The newest event that it had logged when it answered."""
+    """Number of the newest event that it had logged when it answered."""
     note: str = ""
-    """What a person is told of the hub's version, where that is not this program's."""
+    """A message for the person if the hub has another version than this program; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state as the hub has it now; takes the place of everything that was known."""
+    """The hub's current state; it replaces everything that was known before."""
 
     workspace: Workspace
     events: tuple[Event, ...] = ()
@@ -74,45 +74,48 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The state is read anew: what is known is the past, until the next `Snapshot`."""
+    """The state is being read again; until the next `Snapshot`, what is known may be out of date."""
 
     reason: str = ""
-    """Why it cannot be read, when that is not simply a hub that is away."""
+    """Why the state cannot be read; empty if the hub simply does not answer."""
 
 
 FeedItem = Batch | Connection | Snapshot | Stale
 
 
 class Hub(Protocol):
-    """What the interface needs of a hub."""
+    """What the app needs of a hub."""
 
     def follow(self) -> AsyncIterator[FeedItem]:
-        """The state, then everything that happens to it, for ever, over the hub's absence. Must-deliver."""
+        """Yield the hub's state and then all its events, without end, even if the hub is restarted.
+
+        No event is left out (must-deliver): if one may have been missed, a new `Snapshot` is yielded.
+        """
         ...
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
-        """Send one command of contract 5; raises the hub's refusal."""
+        """Send one command of contract 5 and return the reply; raise an `AegisError` if the hub refuses it."""
         ...
 
     async def start(self) -> None:
-        """Make a hub run; does nothing when one does."""
+        """Start a hub, unless one is running."""
         ...
 
     async def has_crashed(self) -> bool:
-        """True when a hub ended without putting its things away; one that was told to stop has not."""
+        """Whether the last hub ended without cleaning up; asked only while no hub answers."""
         ...
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Meters of the model server and usage by agent id; None and nothing when there is no gateway."""
+        """Return the meters of the model server, and the usage by agent id; (None, {}) if there is no gateway."""
         ...
 
     async def close(self) -> None:
-        """End streams; the hub goes on."""
+        """Close the connection; the hub continues."""
         ...
 
 
 class LiveHub:
-    """The hub process of a workspace, wherever it is and however often it is started anew."""
+    """The real hub of a workspace; it is found again whenever it is restarted."""
 
     def __init__(self, paths: WorkspacePaths, root: Path, *, first: FirstFetch | None = None) -> None:
         self._paths, self._root = paths, root
@@ -128,7 +131,7 @@ class LiveHub:
                 found = await _collect(queue)
                 for item in found:
                     yield item
-                if isinstance(found[-1], Batch):  # the state itself is waited for by a person
+                if isinstance(found[-1], Batch):  # a person waits for the first snapshot: no pause before it
                     await asyncio.sleep(BATCH_S)
         finally:
             for task in tasks:
@@ -136,7 +139,7 @@ class LiveHub:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
-        """Mirror the hub again and again, each time from its state: it is not known what an ended stream missed."""
+        """Mirror the hub again and again. Each time, read the whole state, as events may have been missed meanwhile."""
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False)
         while True:
             began = asyncio.get_running_loop().time()
@@ -156,7 +159,12 @@ class LiveHub:
             await asyncio.sleep(backoff.next_s())
 
     async def _mirror(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
-        """Read the state, then follow it; returns when the hub says that events were left out."""
+        """Read the state and queue it, then queue each event; return when the hub says that events were left out.
+
+        Raises:
+            HubUnavailable: No hub runs, it does not answer, or the connection ends.
+            StoreError: This version cannot read the state.
+        """
         fetched = await asyncio.to_thread(self._fetch)
         if fetched is None:
             raise HubUnavailable("no hub runs for this workspace", "aegis-tui hub start")
@@ -180,7 +188,7 @@ class LiveHub:
             await stream.close()
 
     def _fetch(self) -> Fetched | None:
-        """What was fetched already, as long as that hub is the one that runs; else what it says now."""
+        """Return the state that was fetched at the start, once, if that hub still runs; else fetch it now."""
         first = self._first.take() if self._first is not None else None
         is_there = first is not None and is_running(first.address.pid, first.address.start_time)
         return first if is_there else fetch_state(self._paths)
@@ -230,7 +238,7 @@ class LiveHub:
 
 
 def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[Connection, HubAddress | None]:
-    """Whether the hub answers, and where: first there where it was."""
+    """Return whether the hub answers, and its address. First try `known`, the address at which it answered last."""
     if known is not None:
         with suppress(AegisError):
             health = HubQuick(known, timeout_s=PROBE_DEADLINE_S).healthz()
@@ -248,10 +256,10 @@ def _up(address: HubAddress, health: Mapping[str, Any]) -> Connection:
 
 
 def read_mirror(fetched: Fetched) -> tuple[Workspace, list[Event]]:
-    """The state that a hub had, and the newest events before it, oldest first.
+    """Build the workspace from fetched JSON; return it with the newest events up to it, oldest first.
 
     Raises:
-        StoreError: It is in a form that this program does not know.
+        StoreError: This version cannot read the state.
     """
     try:
         workspace = Workspace.load(fetched.state)
@@ -265,7 +273,7 @@ def read_mirror(fetched: Fetched) -> tuple[Workspace, list[Event]]:
 
 
 async def _next_event(stream: Stream) -> dict[str, Any] | None:
-    """The next logged event; None when the hub says that it left some out."""
+    """Return the next logged event; None if the hub says that it left out events."""
     while True:
         frame = await stream.receive()
         if frame.get("type") in ("context:sync", "resync"):
@@ -285,7 +293,7 @@ def _get(socket: Path, target: str, token: str) -> dict[str, Any]:
 
 
 async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
-    """What the queue holds, at least one item, with neighbouring events as one batch."""
+    """Wait for an item of the queue, and return all that are there, with successive events joined into a `Batch`."""
     found: list[FeedItem] = []
     item: FeedItem | Event | None = await queue.get()
     events: list[Event] = []
@@ -303,7 +311,10 @@ async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
 
 
 def parse_event(envelope: Mapping[str, Any]) -> Event | None:
-    """As `event_from_wire`, for what the hub tells clients: without the hashes of tokens."""
+    """Convert an event from the hub; None if this version does not know it.
+
+    Differs from `event_from_wire` in that token hashes may be missing, which the hub does not send to clients.
+    """
     data = dict(envelope["data"])
     if envelope["type"] == "instance:prepared":
         data.setdefault("token_hash", "")

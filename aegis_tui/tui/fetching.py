@@ -1,4 +1,4 @@
-"""The hub's state as it comes over its socket: fetched while the core, which reads it, is imported (PERF-5)."""
+"""Fetches the hub's state as plain JSON, so that the domain code can be imported at the same time (PERF-5)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from aegis_tui.sdk.quick import HubAddress, HubQuick
 from aegis_tui.sdk.version import RESTART
 
 KEPT_EVENTS = 1_000
-"""How many events before the state are fetched with it, for the list of what happened."""
+"""How many of the newest events are fetched with the state, for the events panel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a hub had at one moment, as JSON values; whoever follows it from its number misses nothing."""
+    """The state of a hub after one event, as JSON values. Reading events after its `seq` misses none."""
 
     address: HubAddress
     state: dict[str, Any]
     events: list[dict[str, Any]]
-    """The newest ones, oldest first; some may be newer than the state."""
+    """The newest events, oldest first; some may be newer than the state."""
 
 
 def fetch_state(paths: WorkspacePaths) -> Fetched | None:
-    """Ask the hub of a workspace; None where none runs. Blocks.
+    """Fetch the state and the newest events from the hub of a workspace; None if no hub runs. Blocks.
 
     Raises:
         HubUnavailable: The hub does not answer.
-        StoreError: It answers in a form that this program does not know.
+        StoreError: Its reply has a form that this version does not know.
     """
     address = find_hub(paths)
     if address is None:
@@ -44,12 +44,12 @@ def fetch_state(paths: WorkspacePaths) -> Fetched | None:
 
 
 def unknown_form() -> StoreError:
-    """What is said of a hub whose state cannot be read."""
-    return StoreError("the hub that runs is of another version than this program", f"restart it: {RESTART}")
+    """Return the error for a hub whose state this version cannot read."""
+    return StoreError("the running hub has another version than this program", f"restart it: {RESTART}")
 
 
 class FirstFetch:
-    """A state that a thread fetches from now on; `take` gives it once."""
+    """Starts a thread that fetches the hub's state; `take` returns the result once."""
 
     def __init__(self, paths: WorkspacePaths) -> None:
         self._found: Fetched | None = None
@@ -62,10 +62,10 @@ class FirstFetch:
         try:
             self._found = fetch_state(paths)
         except AegisError:
-            self._found = None  # it is asked again, and then the error is told
+            self._found = None  # the state is fetched again later, and then the error is shown
 
     def take(self) -> Fetched | None:
-        """Wait for it; None where there was none, and from the second call on."""
+        """Wait for the thread and return the state; None if it could not be fetched, and on every later call."""
         thread, self._thread = self._thread, None
         if thread is None:
             return None

@@ -1,7 +1,7 @@
-"""What happens when a part of the screen fails: it says so in its place, the log has the details, the session goes on.
+"""Handles failures of parts of the screen: the part shows the error, the log has the details, the session continues.
 
-Textual ends the whole program at the first exception in a handler, a worker or a rendering, and passes over one in a
-listener without a word. Both are wrong for a session that watches agents all night.
+Textual ends the whole program at the first exception in a handler, a worker or a rendering, and silently ignores one in
+a listener of a signal. Both are wrong for a session that watches agents all night.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 MOST_IN_A_ROW = 40
-"""So many failures within `ROW_S` mean that the screen cannot be drawn at all: then the session ends after all."""
+"""So many failures within `ROW_S` mean that the screen cannot be drawn at all: then the session ends."""
 
 ROW_S = 10.0
 REPEAT_S = 30.0
-"""A failure that is like one before is shown again only after this long."""
+"""Seconds before a failure of the same kind in the same widget class is shown again."""
 
 _log = logging.getLogger(__name__)
 
 
 @runtime_checkable
 class HasRoom(Protocol):
-    """A widget that can show a failure in its own place."""
+    """A widget that can show a failure in place of its content."""
 
     def fail(self, error: Exception) -> None:
-        """Show it there."""
+        """Show the error in place of the content."""
         ...
 
 
 @runtime_checkable
 class Survivor(Protocol):
-    """The app, as its parts see it."""
+    """An app that continues after a failure of one of its parts."""
 
     def survive(self, error: Exception, place: object) -> None:
-        """Note a failure of a part, and show it."""
+        """Log and show a failure; `place` is the widget or screen that failed."""
         ...
 
 
 class Mishaps:
-    """Every failure of a session: logged each time, worth showing when it is new, and when there are too many."""
+    """Logs and counts the failures of a session, and decides which of them are shown and when it has to end."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -52,7 +52,7 @@ class Mishaps:
         self._shown_at: dict[str, float] = {}
 
     def note(self, error: Exception, place: object) -> bool:
-        """Log a failure; returns whether a person has to be told of it now."""
+        """Log a failure; return whether to show it: not if one like it was shown within `REPEAT_S`."""
         self.count += 1
         name, now = type(place).__name__, time.monotonic()
         self._recent.append(now)
@@ -65,12 +65,15 @@ class Mishaps:
 
     @property
     def are_too_many(self) -> bool:
-        """Whether nothing works any more."""
+        """Whether the last `MOST_IN_A_ROW` failures occurred within `ROW_S`."""
         return len(self._recent) == MOST_IN_A_ROW and self._recent[-1] - self._recent[0] < ROW_S
 
 
 class Guarded(MessagePump):
-    """A screen or widget whose handlers may fail without ending the session; mixed in before Textual's class."""
+    """A mixin for screens and widgets whose handlers may fail without ending the session.
+
+    It comes before Textual's class among the bases.
+    """
 
     async def _dispatch_message(self, message: Message) -> None:
         try:
@@ -85,7 +88,7 @@ class Guarded(MessagePump):
 
 
 def words_of(error: BaseException) -> str:
-    """A failure in a few words: its kind and what it says."""
+    """Return the class name and the message of an error; for one that wraps another, those of the inner one."""
     inner = getattr(error, "error", None)
     known = inner if isinstance(inner, BaseException) else error
     return f"{type(known).__name__}: {known}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""What the first frame is made of: it is drawn before the core and what speaks to the hub are imported (PERF-5)."""
+"""The first frame of the session, the curtain: drawn before the domain and the hub client are imported (PERF-5)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ TOP_LINES, BOTTOM_LINES = 3, 2
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A session whose parts are not there yet."""
+    """A session whose parts are still to be loaded, and what its first frame needs."""
 
     load: Callable[[], Parts]
-    """Imports what the parts are made of and makes them; blocks, and is called in a thread."""
+    """Imports and creates the parts. It blocks, and is therefore called in a thread."""
     environ: Mapping[str, str]
     choices: Choices
     theme: str | None
-    """As flag or settings say."""
+    """The theme that a settings file names, which was not checked; None if none does."""
     layout: str | None
+    """The layout, likewise."""
 
 
 class Curtain(LineView):
-    """The places of the panels, and that what will stand there is being read. Says nothing else.
+    """The first frame: the empty frames of the panels, and a line that the state is being read.
 
     Args:
         layout: The layout file.
@@ -51,16 +52,19 @@ class Curtain(LineView):
         self._layout_file = layout
 
     def on_resize(self, event: Resize) -> None:
-        """Draw it for this size."""
+        """Draw the curtain for the new size."""
         self.show_lines(curtain_lines(self._layout_file, event.size))
 
 
 def curtain_lines(file: Path, size: Size) -> list[Line]:
-    """The lines of the curtain: an empty top, a frame for each panel, an empty bottom."""
+    """Return the lines of the curtain: the top with one line of text, then a frame for each panel.
+
+    The bottom is left empty; if the layout file is wrong, there are no frames.
+    """
     board = Size(size.width, max(0, size.height - TOP_LINES - BOTTOM_LINES))
     try:
         regions = place(load_layout(file).view_for(size.width), board)
-    except AegisError:  # it is said when the dashboard itself is opened
+    except AegisError:  # reported when the dashboard itself is opened
         regions = {}
     rows = [[" "] * size.width for _ in range(board.height)]
     for name, region in regions.items():

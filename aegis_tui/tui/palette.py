@@ -1,4 +1,4 @@
-"""The command palette: every action of this place by name, with its key and its command-line twin."""
+"""The command palette: lists the actions of the current screen by name, with key and help."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MOVES = frozenset({"row", "page", "panel", "dialog", "prompt"})
 
 
 class ActionProvider(Provider):
-    """Reads the bindings of the screen that the palette was opened over."""
+    """Lists the actions of the focused widget, the screen and the app over which the palette was opened."""
 
     def _actions(self) -> Iterator[tuple[str, str, str, DOMNode]]:
-        """Name, help, action, and the node it runs on."""
+        """Yield name, help and Textual action of each binding, and the node to run it on; moves are left out."""
         seen: set[str] = set()
         nodes = [self.focused, self.screen, self.app] if self.focused else [self.screen, self.app]
         for node in nodes:
@@ -30,12 +30,12 @@ class ActionProvider(Provider):
                 yield name, binding.tooltip, binding.action, node
 
     async def discover(self) -> Hits:
-        """Everything, before a word is typed."""
+        """Yield all actions; called by Textual before anything is typed."""
         for name, help_text, action, node in self._actions():
             yield DiscoveryHit(name, partial(self.app.run_action, action, node), help=help_text)
 
     async def search(self, query: str) -> Hits:
-        """What matches the words."""
+        """Yield the actions that match what was typed; called by Textual."""
         matcher = self.matcher(query)
         for name, help_text, action, node in self._actions():
             score = matcher.match(f"{name} {help_text}")

@@ -1,4 +1,4 @@
-"""Looks into the panes that can be seen, and into no other; at most 10 times a second."""
+"""Captures the contents of the panes that the screen shows, and of no others; at most 10 times a second."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ RETRY_S = 1.0
 
 
 class PaneSource(Protocol):
-    """The part of the port `Terminal` that looking needs; see there."""
+    """The methods of the port `Terminal` that the app uses; they are described there."""
 
     async def start(self) -> None:
-        """As `Terminal.start`."""
+        """See `Terminal.start`."""
         ...
 
     async def close(self) -> None:
-        """As `Terminal.close`."""
+        """See `Terminal.close`."""
         ...
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """As `Terminal.capture`."""
+        """See `Terminal.capture`."""
         ...
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """As `Terminal.dirty`."""
+        """See `Terminal.dirty`."""
         ...
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """As `Terminal.attach_argv`."""
+        """See `Terminal.attach_argv`."""
         ...
 
 
@@ -42,12 +42,12 @@ Tell = Callable[[str, Screenshot | None], None]
 
 
 class PaneWatcher:
-    """Captures wanted panes when they write something.
+    """Captures the wanted panes, each time that they have written something.
 
     Args:
-        open_terminal: A new terminal over the private server. It is asked to start only after a first capture has
-            shown that the server runs: looking must never bring one up.
-        tell: Takes each new picture, by pane id; None when the pane cannot be seen.
+        open_terminal: Returns a new client of the private tmux server. Its `start` is called only after a first capture
+            has shown that the server runs, because watching must never start a server.
+        tell: Called with a pane id and its new content; None if the pane cannot be seen.
     """
 
     def __init__(self, open_terminal: Callable[[], PaneSource], tell: Tell) -> None:
@@ -57,7 +57,7 @@ class PaneWatcher:
         self._wake = asyncio.Event()
 
     def want(self, panes: Iterable[str]) -> None:
-        """Watch these panes from now on, and no others."""
+        """Watch these panes, given by their ids, from now on, and no others."""
         wanted = frozenset(panes)
         if wanted != self._wanted:
             self._due |= wanted - self._wanted
@@ -65,7 +65,7 @@ class PaneWatcher:
             self._wake.set()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled. If tmux fails, report the panes as not visible and try again after `RETRY_S`."""
         while True:
             await self._wake.wait()
             self._wake.clear()

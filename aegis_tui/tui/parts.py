@@ -1,4 +1,4 @@
-"""What the app is made of; chosen by the composition root."""
+"""What the app gets from outside: the hub, settings, panes, history. `aegis_tui.cli.session` creates it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ def _no_outputs(_run: str) -> list[str]:
 
 
 class History(Protocol):
-    """What has ended, as the log and the state folder have it; needs no hub. Blocks: call it in a thread."""
+    """Past runs and transcripts, read from the log and the state folder without a hub.
+
+    Its methods block; call them in a thread.
+    """
 
     def runs(self) -> list[PastRun]:
-        """Every run, oldest first, as `past_runs` gives them."""
+        """Return every run, oldest first, with the fields of `past_runs`."""
         ...
 
     def report(self, run: str) -> Report:
@@ -36,15 +39,15 @@ class History(Protocol):
         ...
 
     def transcript(self, instance: str) -> Sequence[str]:
-        """What an instance showed; raises `UsageError` when nothing is kept of it."""
+        """Return the lines that an instance showed in its pane; raise `UsageError` if none are kept."""
         ...
 
 
 class NoHistory:
-    """For a recording: nothing has ended before it."""
+    """An empty history, for a recording."""
 
     def runs(self) -> list[PastRun]:
-        """None."""
+        """Return no runs."""
         return []
 
     def report(self, run: str) -> Report:
@@ -52,8 +55,8 @@ class NoHistory:
         raise UsageError(f"there is no report of {run}", "open the dashboard itself")
 
     def transcript(self, instance: str) -> Sequence[str]:
-        """None."""
-        raise UsageError(f"nothing is kept of {instance}", "open the dashboard itself")
+        """Raise `UsageError`: a recording has no transcripts."""
+        raise UsageError(f"there is no transcript of {instance}", "this is a recording; open the dashboard itself")
 
 
 async def _no_endpoint_known(_base_url: str) -> list[str]:
@@ -62,41 +65,46 @@ async def _no_endpoint_known(_base_url: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """One workspace as the app sees it."""
+    """Everything that the app needs of one workspace."""
 
     root: Path
-    """The checkout; its folder's name is shown."""
+    """The top folder of the checkout; its name is shown."""
     branch: str
-    """What is checked out there."""
+    """The branch that is checked out there."""
     hub: Hub
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=dict)
     open_terminal: Callable[[], PaneSource] | None = None
-    """A new look at the private server; None when there are no panes to look at."""
+    """Returns a new client of the workspace's private tmux server; None if there are no panes to show."""
     unsaved: Callable[[Path, str], Awaitable[list[str]]] = _nothing_unsaved
-    """Paths of a worktree that no commit of its branch holds; raises what git refuses."""
+    """Takes a worktree and its branch; returns paths with changes that no commit of the branch has.
+
+    Raises an `AegisError` if git fails.
+    """
     probe: Callable[[str], Awaitable[list[str]]] = _no_endpoint_known
-    """Models that an endpoint serves; raises `ModelUnavailable`."""
+    """Takes the base URL of a model server; returns the names of its models, or raises `ModelUnavailable`."""
     qa_outputs: Callable[[str], list[str]] = _no_outputs
-    """What the checks of a run's last round printed, as lines; reads files."""
+    """Takes the id of a run; returns the output of the checks of its last QA round, as lines. Reads files."""
     history: History = field(default_factory=NoHistory)
-    """What has ended."""
+    """Past runs and transcripts."""
     choices: Choices = field(default_factory=lambda: Choices(None))
-    """What was chosen by keys in earlier sessions."""
+    """Theme and layout that the person chose in earlier sessions."""
     now: Callable[[], datetime] | None = None
-    """The wall clock of a recording."""
+    """The clock of a recording; None for the real one."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoalOffer:
-    """A goal that is typed in already when the app opens."""
+    """A goal that is already in the goal dialog when the app opens."""
 
     goal: str
     design: Path | None = None
+    """A design file."""
     yes: bool = False
+    """Whether the box to accept a proposed design without asking is ticked."""
     options: Mapping[str, object] = field(default_factory=dict)
     """More options of the run: base_url, model, role_notes."""
     ends_with_screen: Sequence[str] = ()
-    """What is lost when the screen is closed, sentence by sentence; empty where everything goes on."""
+    """What ends when the screen is closed, in sentences; empty if everything continues."""
     hint: str = ""
-    """A line for the bottom of the screen: where to look."""
+    """A hint for the bottom line of the screen."""

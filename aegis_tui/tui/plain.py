@@ -1,7 +1,7 @@
-"""The screen without any colour: for NO_COLOR (no-color.org) and for terminals that have none (TUI-4).
+"""Removes all colours from the screen, for NO_COLOR (no-color.org) and for terminals without colours (TUI-4).
 
-Textual's own filter turns colours into greys, which are colours too. What a background alone would say, the cursor and
-what is selected, is said by reverse video.
+Textual's own filter turns colours into greys, which are colours too. The cursor and selected rows, which only differ
+in their background, are shown in reverse video.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 COLOURLESS = frozenset({"dumb", "vt100", "vt102", "vt220", "unknown"})
-"""Terminals that have no colour, by the name they give themselves."""
+"""Values of TERM of terminals without colours."""
 
 STANDS_OUT = 0.04
-"""A background whose brightness is this far from the one around it was chosen to be seen."""
+"""A background whose brightness (0 to 1) differs by more than this from the screen's is a mark, such as the cursor."""
 
 
 def is_plain(environ: Mapping[str, str]) -> bool:
@@ -27,10 +27,10 @@ def is_plain(environ: Mapping[str, str]) -> bool:
 
 
 class PlainFilter(LineFilter):
-    """Takes every colour away, and reverses what a background marks."""
+    """Removes every colour, and shows text on a marked background in reverse video."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """As `LineFilter.apply`."""
+        """Return the segments without colours; called by Textual."""
         ground = background.brightness
         return [Segment(text, style and _plain(style, ground), control) for text, style, control in segments]
 

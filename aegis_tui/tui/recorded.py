@@ -1,4 +1,4 @@
-"""A hub that plays a saved log: for screenshots and tests of what is drawn."""
+"""A hub and panes that replay saved data, for screenshots and for tests of the screen."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ METERS: Mapping[str, Any] = {
     "tokens_per_s": 118.0,
     "ttft_s": 0.03,
 }
-"""Meters as they were while the recorded sessions ran."""
+"""The meters that a recorded session shows."""
 
 
 class RecordedHub:
-    """Hands out the events it was given, then whatever `play` adds. Commands are kept, not carried out.
+    """A hub whose state comes from given events. `play` adds more. Commands are recorded, but not carried out.
 
     Args:
-        events: What has happened so far.
-        meters: What the gateway would say; None for no model server.
+        events: The events so far.
+        meters: The meters of the model server; None for no gateway.
     """
 
     def __init__(self, events: Sequence[Event] = (), *, meters: Mapping[str, Any] | None = None) -> None:
@@ -44,21 +44,21 @@ class RecordedHub:
         self._queue.put_nowait(snapshot_of(events))
 
     def hold_back(self) -> None:
-        """Say nothing of what it was given, as a hub whose state is still read."""
+        """Discard what `follow` has not yielded yet, so that the state is never read."""
         while not self._queue.empty():
             self._queue.get_nowait()
 
     def play(self, item: FeedItem) -> None:
-        """Let something happen."""
+        """Make `follow` yield this item."""
         self._queue.put_nowait(item)
 
     async def follow(self) -> AsyncGenerator[FeedItem, None]:
-        """As `Hub.follow`."""
+        """Yield the state of the given events, and then what `play` adds; see `Hub.follow`."""
         while True:
             yield await self._queue.get()
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
-        """Keep the command and give the reply that was laid out for its type."""
+        """Record the command, and return or raise what `replies` has for its type; by default `HubUnavailable`."""
         self.commands.append((command_type, fields))
         reply = self.replies.get(command_type, HubUnavailable("this log is a recording", "open the dashboard itself"))
         if isinstance(reply, AegisError):
@@ -66,23 +66,23 @@ class RecordedHub:
         return reply
 
     async def start(self) -> None:
-        """Count the wish."""
+        """Count the call in `starts`; nothing is started."""
         self.starts += 1
 
     async def has_crashed(self) -> bool:
-        """What the test laid out."""
+        """Return `crashed`, which a test may set."""
         return self.crashed
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """The meters it was given."""
+        """Return the given meters, and no usage."""
         return self._meters, {}
 
     async def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
 
 def snapshot_of(events: Sequence[Event]) -> Snapshot:
-    """The state after these events, as a hub would hand it out."""
+    """Return the state after these events, together with them."""
     workspace = Workspace()
     for event in events:
         workspace.evolve(event)
@@ -90,11 +90,11 @@ def snapshot_of(events: Sequence[Event]) -> Snapshot:
 
 
 class RecordedPanes:
-    """Panes that show what they showed once.
+    """A `PaneSource` with saved contents of panes.
 
     Args:
         panes: Lines by pane id, with their SGR sequences.
-        attach: What attaching runs.
+        attach: The command that `attach_argv` returns.
     """
 
     def __init__(self, panes: Mapping[str, Sequence[str]], *, attach: Sequence[str] = ("true",)) -> None:
@@ -103,44 +103,48 @@ class RecordedPanes:
         self._attach_words = list(attach)
 
     async def start(self) -> None:
-        """Nothing to start."""
+        """Do nothing."""
 
     async def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing."""
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """What the panes showed."""
+        """Return the saved contents of these panes, by pane id; unknown panes are left out."""
         wanted = {name: self.panes[name] for name in pane_ids if name in self.panes}
         return {name: Screenshot(lines, 80, len(lines), 0, 0, False) for name, lines in wanted.items()}
 
     async def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """Nothing changes any more."""
+        """Wait forever, because a saved pane does not change."""
         await asyncio.Event().wait()
         yield frozenset()
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """The command it was given; who was attached to is kept."""
+        """Return the command given as `attach`, and record the call in `attached`."""
         self.attached.append((instance, read_only))
         return self._attach_words
 
 
 def load_panes(path: Path) -> dict[str, list[str]]:
-    """Panes of a file, a JSON object of lines by pane id.
+    """Read a file of saved panes: a JSON object with a list of lines for each pane id.
 
     Raises:
-        UsageError: It cannot be read.
+        UsageError: It cannot be read, or has another form.
     """
     try:
         return {str(name): [str(line) for line in lines] for name, lines in json.loads(path.read_text("utf-8")).items()}
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UsageError(f"{path} holds no panes: {error}", "a JSON object: pane id to lines") from error
+        raise UsageError(
+            f"{path} is not a file of saved panes: {error}", "it has to be a JSON object with lines for each pane id"
+        ) from error
 
 
 def load_events(path: Path) -> list[Event]:
-    """The events of a file that `aegis-tui events` wrote, one JSON object a line.
+    """Read a file with the output of `aegis-tui events`: one JSON object per line.
+
+    Events of types that this version does not know are left out.
 
     Raises:
-        UsageError: It cannot be read, or a line is no event.
+        UsageError: It cannot be read, or a line is not an event.
     """
     try:
         lines = path.read_text("utf-8").splitlines()

@@ -1,6 +1,6 @@
-"""Where the data files are that a person may copy and change: themes and layouts.
+"""Finds the data files that a person may copy and change: themes and layouts.
 
-In the source tree they lie beside the package, in an installed one inside it; a person's own go first.
+In the source tree they lie beside the package; when it is installed, inside it. A person's own files take precedence.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def data_folders(kind: str, environ: Mapping[str, str]) -> list[Path]:
-    """Folders with files of a kind (`themes`, `layouts`), the person's own last so that it overrides.
+    """Return the existing folders with files of a kind; the person's own comes last, so that its files override.
 
     Args:
-        kind: The folder's name.
-        environ: Says where the person's configuration is (contract 1).
+        kind: `themes` or `layouts`, the name of the folder.
+        environ: The environment, which says where the person's configuration is (contract 1).
     """
     shipped = [_PACKAGE / "_data" / kind, _PACKAGE.parent / kind]
     own = user_file(environ).parent / kind
@@ -26,5 +26,5 @@ def data_folders(kind: str, environ: Mapping[str, str]) -> list[Path]:
 
 
 def data_files(kind: str, environ: Mapping[str, str]) -> dict[str, Path]:
-    """Files of a kind by name; a person's own file of the same name replaces the shipped one."""
+    """Return the files of a kind by their name without `.toml`; a person's own file replaces one of the same name."""
     return {path.stem: path for folder in data_folders(kind, environ) for path in sorted(folder.glob("*.toml"))}

@@ -1,4 +1,4 @@
-"""Pictures of a screen without a terminal (TUI-8)."""
+"""Takes screenshots of a screen without a terminal (TUI-8)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from aegis_tui.tui.app import AegisApp
 
 SETTLE_S = 0.3
 READY_S = 20.0
-"""How long the present state is waited for."""
+"""Seconds to wait for the hub's current state."""
 
 
 class Way(NamedTuple):
-    """How a screen is reached."""
+    """How to open a screen from the dashboard."""
 
     keys: tuple[str, ...] = ()
-    """Pressed one after the other on the dashboard, by Textual's names."""
+    """Textual's names of the keys to press, in this order."""
     screen: str = "DashboardScreen"
-    """The class that is shown then."""
+    """The class of the screen that is shown then."""
     panel: str = "instances"
-    """The panel of the dashboard that is looked at first."""
+    """The panel of the dashboard that gets the focus before the keys are pressed."""
 
 
 SCREENS: Mapping[str, Way] = {
@@ -48,11 +48,11 @@ SCREENS: Mapping[str, Way] = {
     "help": Way(("question_mark",), "HelpScreen"),
     "palette": Way(("colon",), "CommandPalette"),
 }
-"""What can be pictured."""
+"""Name of a screen, for `aegis-tui screenshot` -> how to open it."""
 
 
 async def settle(pilot: Pilot[int]) -> None:
-    """Return when every message is handled and every short-lived worker is done (style-guide 9)."""
+    """Wait until every message is handled and every short-lived worker is done (style-guide 9)."""
     await pilot.pause()
     busy = [worker for worker in pilot.app.workers if worker.group in ("check", "look") and not worker.is_finished]
     if busy:
@@ -61,10 +61,10 @@ async def settle(pilot: Pilot[int]) -> None:
 
 
 async def go_to(app: AegisApp, pilot: Pilot[int], name: str) -> None:
-    """Bring a screen up, as a person would by keys.
+    """Open a screen by pressing its keys. `name` is one of `SCREENS`.
 
     Raises:
-        UsageError: There is no such screen now; the message says what the dashboard says of it.
+        UsageError: The screen did not open; the hint is what the dashboard said about it.
     """
     way = SCREENS[name]
     app.dashboard.board.bring(way.panel)
@@ -73,20 +73,20 @@ async def go_to(app: AegisApp, pilot: Pilot[int], name: str) -> None:
     await settle(pilot)
     if type(app.screen).__name__ != way.screen:
         said = [f"{item.title}: {item.message}".strip(": ") for item in app._notifications]
-        raise UsageError(f"there is no {name} to picture now", said[-1] if said else "picture the dashboard")
+        raise UsageError(f"the screen {name} cannot be opened now", said[-1] if said else "take one of the dashboard")
 
 
 async def take(app: AegisApp, name: str, *, size: tuple[int, int]) -> str:
-    """A screen of the app as SVG.
+    """Run the app, open a screen, and return it as SVG.
 
     Args:
-        app: Not run yet.
+        app: An app that has not been run.
         name: One of `SCREENS`.
         size: Columns and lines.
 
     Raises:
-        HubUnavailable: A hub runs, and its state cannot be read.
-        UsageError: There is no such screen now; the message says what the dashboard says of it.
+        HubUnavailable: A hub runs, but its state could not be read within `READY_S`.
+        UsageError: The screen did not open; the hint is what the dashboard said about it.
     """
     async with app.run_test(size=size) as pilot:
         await _ready(app, pilot)
@@ -97,17 +97,21 @@ async def take(app: AegisApp, name: str, *, size: tuple[int, int]) -> str:
 
 
 async def _ready(app: AegisApp, pilot: Pilot[int]) -> None:
-    """Wait until there is a truth to picture: the hub's present state, or that no hub runs."""
+    """Wait until the dashboard shows the hub's current state, or that no hub runs.
+
+    Raises:
+        HubUnavailable: That takes longer than `READY_S`.
+    """
     store = app.desk.store
     with suppress(TimeoutError):
         async with asyncio.timeout(READY_S):
             while store.is_catching_up:
                 await pilot.pause(0.02)
     if store.is_catching_up:
-        raise HubUnavailable(f"the hub's state was not here within {READY_S:g} s", "look at it: aegis-tui hub status")
+        raise HubUnavailable(f"the hub's state was not read within {READY_S:g} s", "check it: aegis-tui hub status")
 
 
 def whole_blanks(svg: str) -> str:
-    """The same picture with blanks that every viewer keeps, and without fonts that it would fetch from elsewhere."""
+    """Return the SVG with its blanks preserved in every viewer, and without fonts that a viewer would download."""
     local = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
     return re.sub(r"<text ", '<text xml:space="preserve" ', local)

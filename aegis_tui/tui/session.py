@@ -1,7 +1,8 @@
-"""Runs the interactive session so that the garbage collector never stops it for long.
+"""Runs the app with the garbage collector set up so that it never delays a key for long.
 
-Textual and the core are some hundred thousand objects that live to the end. To look through them takes a tenth of a
-second, which somebody waits for who has just pressed a key (PERF-4); at the start nothing is worth looking for.
+Textual and the domain are some hundred thousand objects that live until the end. The collector needs a tenth of a
+second to examine them, and a person who has just pressed a key waits for it (PERF-4). At the start there is no garbage
+worth collecting.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import threading
 from textual.app import App
 
 SETTLED_S = 3.0
-"""After so long what the session is made of has been imported and drawn."""
+"""Seconds after the start by which all modules of the session are imported and its screen is drawn."""
 
 
 def run_session(app: App[int]) -> int | None:
-    """Run the app to its end; returns what it returns.
+    """Run the app until it ends; return its result.
 
-    Collection is off until the session has settled. What is there by then is never looked through again.
+    Garbage collection is off for `SETTLED_S`. Objects that exist by then are never examined again.
     """
     gc.disable()
     timer = threading.Timer(SETTLED_S, _settle)

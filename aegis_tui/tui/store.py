@@ -1,4 +1,4 @@
-"""The interface's only copy of hub state: the same core, fed by the same events (style-guide 5)."""
+"""The app's only copy of the hub's state. It is computed by the same domain code from the same events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.tui.text import CATCHING_UP as CATCHING_UP
 
 KEPT_EVENTS = 2_000
-"""How many events the stream can be scrolled back through."""
+"""How many events are kept for the events panel."""
 
 NO_HUB = "no hub runs for this repository"
 
@@ -34,11 +34,11 @@ RESET_KEYS: frozenset[Key] = frozenset(
 
 
 class WorkspaceStore:
-    """A mirror of the hub's workspace. Widgets read it and listen to `changed`; only `apply` changes it.
+    """A copy of the hub's workspace. Widgets read it and listen to its signal `changed`; only the feed changes it.
 
     Args:
-        owner: The node whose life the signal shares.
-        now: The wall clock; a recorded session brings its own.
+        owner: The node that owns the signal; it ends with this node.
+        now: The clock, for a recorded session; None for the real one.
     """
 
     def __init__(self, owner: DOMNode, *, now: Callable[[], datetime] | None = None) -> None:
@@ -49,15 +49,15 @@ class WorkspaceStore:
         self.is_connected = False
         self.was_connected = False
         self.is_loaded = False
-        """Whether the state was read at all: without it nothing here is the truth."""
+        """Whether the state was ever read; before, the workspace here is empty."""
         self.is_stale = False
-        """Whether the state is being read anew, so that what is here is the past."""
+        """Whether the state is being read again, so that the one here may be out of date."""
         self.trouble = ""
-        """Why the state cannot be read; empty when it can, or when the hub is simply away."""
+        """Why the state cannot be read; empty if it can, or if the hub simply does not answer."""
         self.was_asked = False
-        """Whether it is known yet if a hub answers."""
+        """Whether it is known if a hub answers."""
         self.is_behind = False
-        """Whether events that the hub had a while ago are not here yet."""
+        """Whether events that the hub had logged a while ago have not arrived."""
         self._hub_seq = 0
         self._must_reach = 0
         self.meters: dict[str, Any] | None = None
@@ -67,31 +67,31 @@ class WorkspaceStore:
         self._news = asyncio.Event()
 
     def now(self) -> datetime:
-        """The present instant."""
+        """Return the current time; in a recorded session, that of its clock."""
         return self._now()
 
     @property
     def is_current(self) -> bool:
-        """Whether what is here is what the hub has now, and may be shown and said as that."""
+        """Whether the state here is the hub's current one."""
         return self.is_connected and self.is_loaded and not self.is_stale and not self.is_behind
 
     @property
     def is_catching_up(self) -> bool:
-        """Whether the hub answers, or may, and its state is not here yet."""
+        """Whether the state here is not current, while the hub answers or it is not known yet whether it does."""
         return not self.is_current and (self.is_connected or not self.was_asked)
 
     @property
     def absence(self) -> str:
-        """Why there is nothing to see yet; a few words, for a place that would show something."""
+        """A few words for an empty panel: that the state is being read, or that no hub runs."""
         return CATCHING_UP if self.is_catching_up else NO_HUB
 
     @property
     def run(self) -> Run | None:
-        """The run that goes on, else the last one."""
+        """The current run, else the newest; None if there is none."""
         return self.workspace.runs.current() or self.workspace.runs.latest()
 
     def apply(self, batch: Sequence[Event]) -> None:
-        """Apply events in order and tell what changed. Events that are known already are passed over."""
+        """Apply events in order and publish what changed. Events that were applied before are skipped."""
         keys: set[Key] = set()
         for event in batch:
             if event.seq <= self.workspace.seq:
@@ -104,10 +104,10 @@ class WorkspaceStore:
             self.changed.publish(frozenset(keys | {EVENT_KEY}))
 
     async def until(self, is_so: Callable[[], bool], *, deadline_s: float) -> bool:
-        """Wait until the mirror shows something; returns whether it does.
+        """Wait until a condition holds; return whether it does.
 
         Args:
-            is_so: Looks at the mirror; asked after each batch of events, and when the connection has changed.
+            is_so: The condition; evaluated after each change of the state or the connection.
             deadline_s: Seconds to wait at most.
         """
         with suppress(TimeoutError):
@@ -128,7 +128,7 @@ class WorkspaceStore:
                 return
 
     def load(self, workspace: Workspace, events: Sequence[Event]) -> None:
-        """Take a whole state in place of everything that was known.
+        """Replace everything here by a new state, and publish that everything changed.
 
         Args:
             workspace: The state.
@@ -145,18 +145,18 @@ class WorkspaceStore:
         self.changed.publish(RESET_KEYS)
 
     def stale(self, reason: str = "") -> None:
-        """The state is read anew; until it is here nothing may pass for the present."""
+        """Mark the state as out of date until the next `load`; `reason` says why it cannot be read, if known."""
         if not self.is_stale or reason != self.trouble:
             self.is_stale, self.trouble = True, reason
             self.changed.publish(frozenset({CONNECTION_KEY}))
 
     def connection(self, *, is_up: bool, seq: int = 0) -> None:
-        """The hub answers, or does not.
+        """Record whether the hub answers, and from that whether the state here is behind.
 
         Args:
-            is_up: Whether it does.
-            seq: The newest event that it has. What it had at the answer before ought to be here by now; what it has
-                after an absence ought to be here at once.
+            is_up: Whether it answers.
+            seq: The newest event that it has. The state is behind if it lacks an event that the hub had at its previous
+                answer or, after the hub did not answer, one that it has now.
         """
         was = (self.is_connected, self.was_asked)
         self._must_reach = self._hub_seq if is_up and self.is_connected else seq
@@ -175,7 +175,7 @@ class WorkspaceStore:
             self.changed.publish(frozenset({CONNECTION_KEY}))
 
     def metered(self, meters: dict[str, Any] | None, usage: dict[str, Any]) -> None:
-        """What the model server and its gateway say of themselves; None when there is no server."""
+        """Record the meters of the model server and the usage by agent id; `meters` is None without a gateway."""
         if meters != self.meters or usage != self.usage:
             self.meters, self.usage = meters, usage
             self.changed.publish(frozenset({METERS_KEY}))

@@ -1,4 +1,4 @@
-"""Tables of a TOML file as named tuples: names and types are checked, and nothing is imported for it (PERF-5)."""
+"""Converts tables of a TOML file to named tuples and checks names and types, without importing pydantic (PERF-5)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ T = TypeVar("T", bound=tuple[Any, ...])
 
 
 class Misfit(ValueError):
-    """A value that does not fit.
+    """A value in the file is wrong, missing or unknown.
 
     Args:
-        place: Where in the file: names of tables, numbers of items of a list.
+        place: The path to the value in the file: names of tables and fields, and indexes of lists.
         reason: What is wrong with it.
     """
 
@@ -21,13 +21,13 @@ class Misfit(ValueError):
 
 
 def read_table(kind: type[T], table: object, *, least: Mapping[str, int], place: tuple[str, ...] = ()) -> T:
-    """A table as a `NamedTuple` whose fields are texts, truth values, whole numbers, other such tuples, or lists.
+    """Convert a table to a `NamedTuple`. Its fields are str, bool, int, other such tuples, or tuples of one of these.
 
     Args:
         kind: The class; a field with a default may be left out.
-        table: As `tomllib` gives it.
-        least: The smallest value of a number, by the field's name. A list has one item at least.
-        place: Where the table is.
+        table: The table as `tomllib` returns it.
+        least: Name of a number field -> its smallest value. Lists must not be empty.
+        place: The path to the table in the file, for messages.
 
     Raises:
         Misfit: A name is unknown or missing, or a value is of another type or too small.

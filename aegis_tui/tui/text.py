@@ -1,6 +1,6 @@
-"""Text as it is drawn: made inert, measured in cells, coloured by meaning.
+"""Text for the screen: hidden characters made visible, measured in terminal cells, coloured by meaning.
 
-A span names an ink, never a colour: what an ink looks like is decided by the theme.
+A span names an ink, which is a meaning such as `warn`, and never a colour; the theme decides the colour of each ink.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from aegis_tui.domain.inert import inert as shown
 
 Ink = Literal["text", "strong", "muted", "accent", "good", "warn", "bad", "info", "badge"]
 INKS: tuple[Ink, ...] = ("text", "strong", "muted", "accent", "good", "warn", "bad", "info", "badge")
-"""Every meaning a piece of text can be coloured by."""
+"""Every ink, that is every meaning by which text can be coloured."""
 
 CATCHING_UP = "catching up with the hub"
-"""What stands where the state is not here yet."""
+"""Shown in place of the state until it has been read."""
 
 _ONE_LINE = str.maketrans({"\r": "⏎", "\n": "⏎", "\t": " "})
 
 
 class Span(NamedTuple):
-    """A piece of a line."""
+    """A part of a line in one ink."""
 
     text: str
     ink: Ink = "text"
     action: str = ""
-    """What a click on it does, as a Textual action; empty for nothing."""
+    """The Textual action of a click on it; empty for none."""
 
 
 Line = tuple[Span, ...]
 
 
 class Row(NamedTuple):
-    """One line of a panel, and what it stands for."""
+    """One line of a panel, and the key of what it shows."""
 
     key: str
-    """Stable over changes: the cursor stays on it."""
+    """Identifies what the row shows, for example an agent id, so that the cursor stays on it when rows change."""
     line: Line
 
 
 def inert(text: str) -> str:
-    """One line of text from an agent, a model or a repository that can only be read (SEC-2).
+    """Return text from an agent, a model or a repository as one line that cannot affect the terminal (SEC-2).
 
-    Hidden characters show as `�`, as everywhere (`domain.inert`); a line break shows as `⏎`, a tab as a blank.
+    Hidden characters become `�` (see `domain.inert`), line breaks `⏎`, and tabs blanks.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -52,15 +52,15 @@ def inert(text: str) -> str:
 
 
 def width_of(text: str) -> int:
-    """How many cells the text takes."""
+    """Return how many cells the text takes."""
     return cell_len(text)
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """The text in exactly `width` cells: cut with `…` or filled with blanks.
+    """Return the text in exactly `width` cells: cut with `…`, or filled with blanks on the right.
 
     Args:
-        text: Inert already.
+        text: Text without control characters; see `inert`.
         width: Cells, 0 or more.
         right: Fill on the left instead, as for numbers.
     """
@@ -84,36 +84,39 @@ def fit_tail(text: str, width: int) -> str:
 
 
 def ident_width(ident: str) -> int:
-    """Cells for the short id of an agent: four for ours, more for a longer one of an agent from outside."""
+    """Return the width of a column for short ids of agents: the id's own width, but at least 4 and at most 12 cells.
+
+    The ids of built-in agents fit in 4; those of agents that a person connected may be longer.
+    """
     return max(4, min(width_of(ident), 12))
 
 
 def line_width(line: Line) -> int:
-    """Cells of a whole line."""
+    """Return how many cells a line takes."""
     return sum(cell_len(span.text) for span in line)
 
 
 def bar(share: float, width: int, ink: Ink = "accent") -> tuple[Span, Span]:
-    """A bar of text, `━━━───`: it can be told without colours.
+    """Return a progress bar, `━━━───`, that can be read without colours: its full part and its rest.
 
     Args:
-        share: From 0 to 1; other values are cut to that.
-        width: Cells.
-        ink: Of the full part.
+        share: From 0 to 1; other values are limited to that.
+        width: Cells of both together.
+        ink: The ink of the full part.
     """
     full = round(min(1.0, max(0.0, share)) * width)
     return Span("━" * full, ink), Span("─" * (width - full), "muted")
 
 
 def clock_text(seconds: float) -> str:
-    """A duration as `3:12`, or `1:02:05` from an hour on."""
+    """Return a duration as `3:12`, or `1:02:05` from one hour on."""
     whole = max(0, int(seconds))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def count_text(number: int) -> str:
-    """A count in four cells at most: `947`, `18k`, `3.4M`."""
+    """Return a count in a short form: `947`, `1.2k`, `18k`, `3.4M`. Below 9.95 million it has at most four cells."""
     if number < 1000:
         return str(number)
     if number < 999_500:
@@ -122,7 +125,7 @@ def count_text(number: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """The text in lines of at most `width` cells, broken at blanks where there are any; line breaks are kept."""
+    """Return the text in lines of at most `width` cells, broken at blanks where possible; line breaks are kept."""
     lines: list[str] = []
     for part in text.splitlines() or [""]:
         lines += _wrap_line(inert(part.expandtabs(4)), max(1, width))
@@ -154,12 +157,12 @@ def _wrap_line(text: str, width: int) -> list[str]:
 
 
 def fold(line: Line, width: int, *, indent: int = 0) -> list[Line]:
-    """The line in pieces of at most `width` cells, cut anywhere: code and paths have no better place.
+    """Return the line in parts of at most `width` cells. It is cut anywhere, because code and paths have no blanks.
 
     Args:
-        line: Spans.
-        width: Cells, over `indent`.
-        indent: Blanks before each piece but the first.
+        line: The line.
+        width: Cells of a part, with its indent; more than `indent`.
+        indent: Blanks before each part but the first.
     """
     pieces: list[list[Span]] = [[]]
     left = width
@@ -176,7 +179,7 @@ def fold(line: Line, width: int, *, indent: int = 0) -> list[Line]:
 
 
 def _head(text: str, width: int) -> str:
-    """As much of the start of a text as fits in so many cells; a wide sign is not cut in two."""
+    """Return as much of the start of a text as fits in `width` cells; a wide character is not cut in two."""
     end = min(len(text), width)
     while cell_len(text[:end]) > width:
         end -= 1

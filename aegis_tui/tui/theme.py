@@ -1,4 +1,4 @@
-"""Themes as files: TOML in, Textual theme out (TUI-4)."""
+"""Reads theme files (TOML) and builds Textual themes from them (TUI-4)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ANSI_DARK = _palette(
     "1a1d22 ff6b81 8fd460 e5b567 8ab4ff d7a0ff 58d1eb d5d8dd",
     "9097a1 ff8c9c a8e27f f0cd8c a8c7ff e3bcff 86e0f2 f6f6ef",
 )
-"""What a pane's sixteen colours are on a dark ground: each but black has a contrast of 4.5 or more there (TUI-4)."""
+"""The sixteen colours of panes on a dark background; each but black has a contrast of at least 4.5 to it (TUI-4)."""
 
 ANSI_LIGHT = _palette(
     "fbfaf7",
@@ -39,23 +39,23 @@ ANSI_LIGHT = _palette(
     "1a1d22 a8281f 2f6d1a 7a5b00 2d55b8 7a3e9d 00657f 5b6068",
     "5f6368 b3261e 2b7012 7d5a00 1f5fbf 8e36a8 006a80 4a4f57",
 )
-"""As `ANSI_DARK`, on a light ground."""
+"""The sixteen colours of panes on a light background, likewise."""
 
 
 class ThemeColors(NamedTuple):
-    """The surfaces that everything is drawn on, and the one accent."""
+    """Background colours, the colour of plain text, and the accent colour."""
 
     background: str
     surface: str
-    """Dialogs and fields."""
+    """Background of dialogs and fields."""
     panel: str
-    """Bars."""
+    """Background of bars."""
     foreground: str
     accent: str
 
 
 class ThemeInks(NamedTuple):
-    """What each meaning of text looks like; the plain text is the foreground."""
+    """The colour of text for each meaning; plain text has the foreground colour."""
 
     strong: str
     muted: str
@@ -64,11 +64,11 @@ class ThemeInks(NamedTuple):
     bad: str
     info: str
     badge: str
-    """Text of a badge, on the warn colour."""
+    """Text of a badge, whose background is the `warn` colour."""
 
 
 class ThemeRows(NamedTuple):
-    """Backgrounds and lines that carry no text of their own."""
+    """Backgrounds of rows, and colours of borders."""
 
     cursor: str
     cursor_blurred: str
@@ -78,19 +78,20 @@ class ThemeRows(NamedTuple):
 
 
 class ThemeFile(NamedTuple):
-    """One file of `themes/`."""
+    """The content of a file in `themes/`."""
 
     title: str
     dark: bool
+    """Whether text is light on a dark background."""
     colors: ThemeColors
     inks: ThemeInks
     rows: ThemeRows
     ansi: bool = False
-    """Colours are the terminal's own sixteen, by name (`ansi_blue`)."""
+    """Whether colours are names of the terminal's own sixteen colours (`ansi_blue`)."""
 
 
 def load_theme(path: Path) -> ThemeFile:
-    """Read one theme file.
+    """Read a theme file.
 
     Raises:
         UsageError: It cannot be read, or a field is missing or unknown; the message names file and field.
@@ -100,11 +101,11 @@ def load_theme(path: Path) -> ThemeFile:
     except Misfit as error:
         raise UsageError(f"theme {path}: {error}", "compare it with themes/dark.toml") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"theme {path}: {error}", "mend the file, or move it away") from error
+        raise UsageError(f"theme {path}: {error}", "correct the file, or move it away") from error
 
 
 def build_theme(name: str, file: ThemeFile) -> Theme:
-    """The Textual theme of a file; inks and rows become variables that the style sheets use."""
+    """Build the Textual theme of a theme file; inks and rows become variables for the style sheets."""
     colors, inks = file.colors, file.inks
     return Theme(
         name=name,
@@ -126,7 +127,7 @@ def build_theme(name: str, file: ThemeFile) -> Theme:
 
 
 def _variables(file: ThemeFile) -> dict[str, str]:
-    """What the style sheets name, ours and those of Textual's own widgets."""
+    """Return the variables that this program's style sheets use, and those of Textual's own widgets."""
     colors, inks, rows = file.colors, file.inks, file.rows
     by_ink = {**inks._asdict(), "text": colors.foreground, "accent": colors.accent}
     return {

@@ -86,7 +86,7 @@ def test_a_demo_that_is_left_in_the_middle_takes_everything_with_it(temp: Path) 
         screen.press("Enter")
         screen.wait(r"● w01 +discounts", timeout_s=RUN_S)
         screen.press("q")
-        screen.wait("Leave while run1 is going", "its agents are stopped")
+        screen.wait("Leave before run1 has ended", "its agents are stopped")
         screen.press("y")
         assert screen.wait_end(30) == 0
         assert "the demo was closed before its end" in screen.text()

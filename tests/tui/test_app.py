@@ -62,7 +62,7 @@ async def test_an_empty_grid_says_so_in_one_line(record: Record, size: tuple[int
     async with app.run_test(size=size, notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("v")
-        await until(pilot, lambda: "esc goes back; n gives a goal there" in screen_text(app))
+        await until(pilot, lambda: "esc goes back to the dashboard, where n gives a goal" in screen_text(app))
 
 
 @to_the_end
@@ -266,7 +266,7 @@ async def test_leaving_says_that_agents_go_on(record: Record) -> None:
         await ready(pilot, app)
         await pilot.press("q")
     assert app.return_code == 0
-    assert app.farewell() == ["run1 goes on with 3 agents; aegis-tui shows it again, aegis-tui cancel ends it"]
+    assert app.farewell() == ["run1 continues with 3 agents; aegis-tui shows it again, aegis-tui cancel ends it"]
 
 
 @to_the_end
@@ -283,7 +283,7 @@ async def test_a_state_that_is_still_read_is_neither_painted_nor_said_in_farewel
         await until(pilot, lambda: "catching up with the hub" in screen_text(app))
         assert "nothing needs you" not in screen_text(app)
         await pilot.press("q")
-    assert app.farewell() == ["agents go on; aegis-tui shows them again"]
+    assert app.farewell() == ["agents continue; aegis-tui shows them again"]
 
 
 @to_the_end

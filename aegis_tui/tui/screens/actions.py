@@ -1,4 +1,4 @@
-"""What the keys of a dashboard do: to instances, and to the run. Each action is one command of contract 5."""
+"""The actions of the dashboard's keys, on instances and on the run. Changes are made by commands of contract 5."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class InstanceActions(WorkspaceScreen):
-    """Attach, send and stop."""
+    """Actions on instances: attach, watch, transcript, send and stop."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "attach", "Attach", id="instance.attach", tooltip="Hand the terminal to its pane (attach ID)."),
@@ -45,27 +45,27 @@ class InstanceActions(WorkspaceScreen):
     ]
 
     def current_instance(self) -> Instance | None:
-        """The instance that the keys act on."""
+        """Return the instance that the keys act on; None if there is none."""
         raise NotImplementedError
 
     def chosen_instances(self) -> list[Instance]:
-        """The instances that the keys act on where several may be."""
+        """Return the instances that actions act on which can act on several."""
         raise NotImplementedError
 
     def action_attach(self) -> None:
-        """Hand the terminal over."""
+        """Open the pane of the current instance in this terminal."""
         self._attach_pane(read_only=False)
 
     def action_watch(self) -> None:
-        """Hand the terminal over, for looking only."""
+        """Open the pane of the current instance in this terminal, without taking input."""
         self._attach_pane(read_only=True)
 
     @work(group="attach", exclusive=True)
     async def _attach_pane(self, *, read_only: bool) -> None:
         item, parts = self.current_instance(), self.desk.parts
         if item is None or not item.pane or not item.is_alive or parts.open_terminal is None:
-            name = item.instance_id if item else "nobody"
-            self.desk.complain(Refused(f"{name} has no pane to attach to", "choose an instance that is at work"))
+            name = item.instance_id if item else "this row"
+            self.desk.complain(Refused(f"{name} has no pane to attach to", "choose an instance that is running"))
             return
         try:
             argv = parts.open_terminal().attach_argv(item.instance_id, read_only=read_only, environ=parts.environ)
@@ -78,10 +78,13 @@ class InstanceActions(WorkspaceScreen):
             self.desk.complain(UsageError(f"cannot run {argv[0]}: {error.strerror}", "aegis-tui doctor"))
         except SuspendNotSupported:
             hint = f"run it in another terminal: aegis-tui attach {item.instance_id}"
-            self.desk.complain(UsageError("this terminal cannot be handed over", hint))
+            self.desk.complain(UsageError("this terminal cannot show the pane", hint))
 
     async def _hand_over(self, argv: Sequence[str]) -> None:
-        """Run a program that takes the terminal; a tmux popup lies over this screen, which goes on below it."""
+        """Run a command that shows a pane; a tmux popup opens over this screen, other commands get the terminal.
+
+        A failure is shown. If no client of the outer tmux can show a popup, the command gets the terminal.
+        """
         if list(argv[:2]) == ["tmux", "display-popup"]:
             shown = await asyncio.to_thread(subprocess.run, argv, check=False, capture_output=True)
             code, words = shown.returncode, shown.stderr.decode("utf-8", "replace").strip()
@@ -93,7 +96,7 @@ class InstanceActions(WorkspaceScreen):
             self.desk.complain(UsageError(f"attach ended with {code}", words or "is the pane still open?"))
 
     def _give_terminal(self, argv: Sequence[str]) -> int:
-        """Let a program have this terminal, and draw everything anew after it; nothing else may draw meanwhile."""
+        """Suspend the app, run a program in this terminal, and draw the screen again; return its exit code."""
         with self.app.suspend():
             code = subprocess.run(argv, check=False).returncode
         self.app.refresh(repaint=True, layout=True)
@@ -101,7 +104,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="look", exclusive=True)
     async def action_transcript(self) -> None:
-        """Everything that an instance showed, also after its end."""
+        """Show everything that the current instance has shown in its pane, even if it has ended."""
         item = self.current_instance()
         if item is None:
             self.desk.tell("go to a row of the instances first")
@@ -119,19 +122,19 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="send")
     async def action_send(self) -> None:
-        """Ask for a prompt, send it, and say what became of it."""
+        """Ask for a prompt, send it to the chosen instances, and show whether it was delivered."""
         from aegis_tui.tui.screens.send import SendScreen
 
         targets = [item.agent_id for item in self.chosen_instances() if item.is_alive]
         if not targets:
-            self.desk.complain(Refused("nobody here can take a prompt", "choose an instance that is at work"))
+            self.desk.complain(Refused("there is no agent here to send to", "choose an instance that is running"))
             return
         text = await self.app.push_screen_wait(SendScreen(self.desk, targets))
         if text:
             await self.deliver(targets, text)
 
     async def deliver(self, targets: Sequence[str], text: str) -> None:
-        """Send to each, then watch the mirror for the acknowledgement (PANE-4)."""
+        """Send a text to these agent ids, and show after at most `DELIVERY_S` whether it was delivered (PANE-4)."""
         sent: dict[str, int] = {}
         for target in targets:
             if reply := await self.desk.command("instance:send", agent_id=target, text=text):
@@ -147,29 +150,30 @@ class InstanceActions(WorkspaceScreen):
             return delivery.is_complete
 
         await self.desk.store.until(is_complete, deadline_s=DELIVERY_S)
-        told = [
+        lines = [
             f"{instance_id(name)}: {'delivered' if delivery.is_delivered(name) else 'queued for its next turn'}"
             for name in sent
         ]
-        self.desk.tell("\n".join(told), title="prompt")
+        self.desk.tell("\n".join(lines), title="prompt")
 
     @work(group="stop")
     async def action_stop(self) -> None:
-        """Show what would be lost; stop only after a yes."""
+        """Show what would be lost, and stop the chosen instances if the person agrees."""
         from aegis_tui.tui.screens.stop import StopScreen
 
         targets = [item for item in self.chosen_instances() if item.is_alive]
         if not targets:
-            self.desk.complain(Refused("nobody here can be stopped", "choose an instance that is at work"))
+            self.desk.complain(Refused("there is no agent here to stop", "choose an instance that is running"))
             return
         if await self.app.push_screen_wait(StopScreen(self.desk, targets)):
             for item in targets:
                 if await self.desk.command("instance:stop", agent_id=item.agent_id, reason="stopped by the person"):
-                    self.desk.tell("its work is saved before its worktree goes", title=f"{item.instance_id} stops")
+                    words = "its work is saved before its worktree is removed"
+                    self.desk.tell(words, title=f"{item.instance_id} is being stopped")
 
 
 class RunActions(PastActions):
-    """Give a goal, look at it, hold it, end it."""
+    """Actions on the run, its design, its locks and the hub, and leaving."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_goal", "New goal", id="run.new", tooltip="Give a goal (aegis-tui run GOAL)."),
@@ -201,7 +205,7 @@ class RunActions(PastActions):
         await self.app.push_screen_wait(FeatureScreen(self.desk, self._start))
 
     async def _start(self, wish: StartRun) -> AegisError | None:
-        """Start the hub where none runs, then the run; returns what stands in the way."""
+        """Start the hub if none is running, then the run; return the error if that fails, else None."""
         hub, request = self.desk.parts.hub, uuid.uuid4().hex
         try:
             await hub.start()
@@ -220,7 +224,7 @@ class RunActions(PastActions):
 
     @work(group="design", exclusive=True)
     async def open_design(self) -> None:
-        """Show the design; carry out the answer to a proposed one."""
+        """Open the design of the run, where the person can accept or change a proposed one."""
         from aegis_tui.tui.screens.design import DesignScreen
 
         run = self.desk.store.run
@@ -230,7 +234,7 @@ class RunActions(PastActions):
         await self.app.push_screen_wait(DesignScreen(self.desk, run.run))
 
     def action_why_stage(self) -> None:
-        """The gates of the present stage."""
+        """Show the gates of the current stage."""
         run, store = self.desk.store.run, self.desk.store
         if run is None:
             self.desk.tell("no run yet; n gives a goal")
@@ -246,45 +250,45 @@ class RunActions(PastActions):
 
     @work(group="run", exclusive=True)
     async def action_halt(self) -> None:
-        """Halt, or go on."""
+        """Halt the run, or resume it if it is halted."""
         run = self.desk.store.workspace.runs.current()
         if run is None:
-            self.desk.tell("no run is going")
+            self.desk.tell("no run is active")
             return
         is_halted = run.status is RunStatus.HALTED
         if await self.desk.command("run:resume" if is_halted else "run:halt", run=run.run):
-            words = "new work starts again" if is_halted else "agents finish what they do; nothing new starts"
-            self.desk.tell(words, title=f"{run.run} {'goes on' if is_halted else 'is halted'}")
+            words = "new work starts again" if is_halted else "agents finish their current work; nothing new starts"
+            self.desk.tell(words, title=f"{run.run} {'continues' if is_halted else 'is halted'}")
 
     @work(group="run", exclusive=True)
     async def action_cancel(self) -> None:
-        """End the run after a yes."""
+        """End the run if the person agrees."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         run = self.desk.store.workspace.runs.current()
         if run is None:
-            self.desk.tell("no run is going")
+            self.desk.tell("no run is active")
             return
         alive = sum(item.is_alive for item in self.desk.store.workspace.instances.of_run(run.run))
         consequences = [
             f"{counted(alive, 'agent')} {'is' if alive == 1 else 'are'} stopped; there will be no commit.",
-            f"What they wrote is saved below refs/aegis/rescue/{run.run} before their worktrees go.",
+            f"Their work is saved in refs/aegis/rescue/{run.run} before their worktrees are removed.",
         ]
         if await self.app.push_screen_wait(ConfirmScreen(self.desk, f"End {run.run}?", consequences)):
             await self.desk.command("run:cancel", run=run.run, reason="by the person")
 
     @work(group="run", exclusive=True)
     async def action_accept_base(self) -> None:
-        """Take the base's own QA failures as they are, after a yes."""
+        """Accept the QA failures of the base if the person agrees."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         run = self.desk.store.workspace.runs.current()
         if run is None:
-            self.desk.tell("no run is going")
+            self.desk.tell("no run is active")
             return
         consequences = [
-            "Checks that cannot be compared with the base no longer shut the gate; the report names you.",
-            "A new failure, a test that is gone and a check that did not run shut it all the same.",
+            "Checks that cannot be compared with the base no longer keep the gate closed; the report names you.",
+            "A new failure, a missing test or a check that did not run still keeps it closed.",
         ]
         question = ConfirmScreen(self.desk, f"Accept the failures of the base of {run.run}?", consequences)
         if await self.app.push_screen_wait(question) and await self.desk.command("qa:accept", run=run.run):
@@ -292,7 +296,7 @@ class RunActions(PastActions):
 
     @work(group="lock", exclusive=True)
     async def action_break_lock(self) -> None:
-        """Break the lock under the cursor after a yes."""
+        """Break the lock under the cursor if the person agrees."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
         from aegis_tui.tui.widgets.panels import LockPanel
 
@@ -302,7 +306,10 @@ class RunActions(PastActions):
             self.desk.tell("go to a row of the locks first")
             return
         who = instance_id(lock.agent_id)
-        consequences = [f"{who} is told; what it writes there after that is refused.", "Who waits is let in."]
+        consequences = [
+            f"{who} is notified; its later writes there are refused.",
+            "An agent that waits for the lock gets it.",
+        ]
         if await self.app.push_screen_wait(
             ConfirmScreen(self.desk, f"Break the lock of {lock.resource}?", consequences)
         ):
@@ -310,9 +317,9 @@ class RunActions(PastActions):
 
     @work(group="hub", exclusive=True)
     async def action_start_hub(self) -> None:
-        """Start the hub if it does not run."""
+        """Start the hub, unless it is running."""
         if self.desk.store.is_connected:
-            self.desk.tell("the hub answers; there is nothing to start")
+            self.desk.tell("the hub is running already")
             return
         try:
             await self.desk.parts.hub.start()
@@ -321,14 +328,14 @@ class RunActions(PastActions):
 
     @work(group="scope", exclusive=True)
     async def answer_scope(self, need: Need) -> None:
-        """Let an instance write a path outside its partition, or not."""
+        """Ask the person whether an instance may write a path outside its partition, and send the answer."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         asked = self.desk.store.workspace.scope_requests.get(need.key)
         reason = asked.reason if asked else ""
         consequences = [
             f"Its reason: {reason}",
-            "Yes lets it write there under a lock; no tells it to find another way.",
+            "With yes it may write there under a lock; with no it has to find another way.",
         ]
         if (
             answer := await self.app.push_screen_wait(ConfirmScreen(self.desk, f"{need.words}?", consequences))
@@ -337,7 +344,7 @@ class RunActions(PastActions):
         await self.desk.command("scope:grant" if answer else "scope:refuse", request=need.key)
 
     def explain_event(self, key: str) -> None:
-        """The whole of one event."""
+        """Show an event with all its fields. `key` is its number; nothing happens if it is not kept any more."""
         event = next((item for item in self.desk.store.events if str(item.seq) == key), None)
         if event is None:
             return
@@ -349,13 +356,13 @@ class RunActions(PastActions):
         self.app.push_screen(WhyScreen(self.desk, f"Event #{event.seq} {event.type}", render))
 
     def action_help(self) -> None:
-        """Every key of this place."""
+        """Show the keys of the focused widget, this screen and the app."""
         nodes = [self.focused, self, self.app] if self.focused else [self, self.app]
         self.app.push_screen(HelpScreen(self.desk, nodes))
 
     @work(group="leave", exclusive=True)
     async def action_close(self) -> None:
-        """Close the screen; what runs goes on, and where it does not the person is asked first."""
+        """Close the app; agents continue. If a run would end with the app, as in the demo, ask the person first."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         run = self.desk.store.workspace.runs.current()
@@ -364,7 +371,7 @@ class RunActions(PastActions):
             lost
             and run is not None
             and not await self.app.push_screen_wait(
-                ConfirmScreen(self.desk, f"Leave while {run.run} is going?", list(lost))
+                ConfirmScreen(self.desk, f"Leave before {run.run} has ended?", list(lost))
             )
         ):
             return

@@ -1,4 +1,4 @@
-"""What the screens share: listening to the store, and going back."""
+"""Base classes of the screens: one that follows the store, and one for dialogs."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from aegis_tui.tui.widgets.line_view import LinePanel, LineView
 T = TypeVar("T")
 
 TURN_S = 0.02
-"""Time between two parts of the screen that are drawn; what a person does shows at once, beside this."""
+"""Seconds between drawing two parts of the screen. What a person's key changes is drawn at once all the same."""
 
 
 class StoreView(Protocol):
-    """A widget that shows something of the store."""
+    """A widget that shows a part of the store."""
 
     LISTENS: ClassVar[frozenset[str]]
+    """Kinds of keys of the store whose change it has to show."""
 
     def update_from_store(self) -> None:
-        """Show the present state."""
+        """Show the current state."""
         ...
 
 
 def is_store_view(widget: object) -> TypeGuard[StoreView]:
-    """Whether a widget is a `StoreView`; asked of every widget for every change, so by its class alone."""
+    """Whether a widget is a `StoreView`. Only its class is checked, as this runs for each widget on each change."""
     return hasattr(type(widget), "LISTENS")
 
 
 def redraw(view: StoreView) -> None:
-    """Let a view show the present state; one that cannot says so in its place."""
+    """Let a view show the current state; a `LineView` that fails shows the error in its place."""
     if isinstance(view, LineView):
         view.attempt(view.update_from_store)
     else:
@@ -45,7 +46,7 @@ def redraw(view: StoreView) -> None:
 
 
 class WorkspaceScreen(Guarded, Screen[None]):
-    """A screen over the store: hands each change to the widgets that listen to its kind and can be seen."""
+    """A screen that follows the store: it updates the visible widgets that listen to what has changed."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -54,12 +55,12 @@ class WorkspaceScreen(Guarded, Screen[None]):
         self._is_resting = False
 
     def on_mount(self) -> None:
-        """Begin to listen."""
+        """Subscribe to changes of the store."""
         keep_lines((self, *self.walk_children()))
         self.desk.store.changed.subscribe(self, self._listen)
 
     def _listen(self, keys: frozenset[Key]) -> None:
-        """Textual passes over a listener that fails without a word."""
+        """Handle a change of the store; a failure is shown, where Textual would ignore it silently."""
         self._guarded(lambda: self.on_store_changed(keys))
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -72,7 +73,7 @@ class WorkspaceScreen(Guarded, Screen[None]):
             app.survive(error, self)
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
-        """Hand changes on: all at once when the connection changed, else part by part."""
+        """Update the widgets that listen to these keys: all at once if the connection changed, else one by one."""
         kinds = {kind for kind, _ in keys}
         is_everything = "connection" in kinds
         if is_everything:
@@ -89,9 +90,10 @@ class WorkspaceScreen(Guarded, Screen[None]):
                 self.show_soon(widget, partial(redraw, widget))
 
     def show_soon(self, part: object, work: Callable[[], None]) -> None:
-        """Draw a part of the screen: now, or in its turn when something was drawn a moment ago.
+        """Call `work`, which draws a part of the screen, now, or after `TURN_S` if another part was drawn just before.
 
-        Parts that are drawn together are painted together, and so is all that lies between them; a key would wait.
+        Textual repaints parts that change together, and all that lies between them, in one step; a key would have to
+        wait for that. A second call for the same part replaces the first one if that is still waiting.
         """
         self._due[part] = work
         if not self._is_resting:
@@ -106,7 +108,7 @@ class WorkspaceScreen(Guarded, Screen[None]):
 
 
 class Dialog(Guarded, ModalScreen[T]):
-    """A question over the screen below; esc leaves it without an answer."""
+    """A dialog over the current screen; esc closes it with the result None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back", id="dialog.back", tooltip="Go back without doing anything."),
@@ -117,5 +119,5 @@ class Dialog(Guarded, ModalScreen[T]):
         self.desk = desk
 
     def action_leave(self) -> None:
-        """Go back without an answer."""
+        """Close the dialog with the result None."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""The dashboard: everything of one workspace on one screen, and the keys that act on it."""
+"""The dashboard: one screen with the state of a workspace, and its keys."""
 
 from __future__ import annotations
 
@@ -55,11 +55,16 @@ KEYS = (
 )
 TICK_S = 1.0
 FRESH_S = 30.0
-"""How old the end of a run may be to be told as news."""
+"""Seconds after the end of a run in which the person is notified of it."""
 
 
 class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
-    """Instances, locks, partitions, conflicts, events and a live pane."""
+    """The screen with instances, partitions, locks, conflicts, pieces, events and a live pane.
+
+    Args:
+        desk: The store and the parts.
+        layout: Name of a layout file.
+    """
 
     CSS_PATH = "dashboard.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -98,7 +103,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.board = Board(panels, desk.layout(layout))
 
     def compose(self) -> ComposeResult:
-        """Bars around the board."""
+        """Show the board between the bars."""
         yield TopBar(self.desk)
         yield Banner(self.desk)
         yield self.small
@@ -107,7 +112,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         yield BottomBar(self.desk, KEYS)
 
     def on_mount(self) -> None:
-        """Show what is known, and look at running times once a second."""
+        """Show the current state, and update running times once a second."""
         super().on_mount()
         self._fit()
         self.instances.focus()
@@ -121,11 +126,11 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.follow_cursor()
 
     def on_resize(self, event: Resize) -> None:
-        """Another size may call for another view."""
+        """Choose the view of the layout for the new size."""
         self._fit()
 
     def _fit(self) -> None:
-        """Show the board, or what stands for it where it has no room."""
+        """Show the board, or the small view if the terminal is too small for it."""
         is_small = is_too_small(self.app.size.width, self.app.size.height)
         self.board.display = not is_small
         self.small.set_class(is_small, "-shown")
@@ -144,14 +149,14 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
                 redraw(panel)
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
-        """Hand changes on; the preview follows its instance."""
+        """Update the widgets that show what has changed, and notify the person if the run has ended."""
         super().on_store_changed(keys)
         if any(kind in ("instance", "shot", "run") for kind, _ in keys):
             self.show_soon(self.preview, self.follow_cursor)
         self._tell_end()
 
     def _tell_end(self) -> None:
-        """Ring and say it once when a run ends before the person's eyes; the report is a key away (TUI-5)."""
+        """Ring the bell and show a message, once, when a run that was watched here has ended (TUI-5)."""
         store = self.desk.store
         if (run := store.workspace.runs.current()) is not None:
             self._watched = run.run
@@ -165,23 +170,23 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     # The instance under the cursor
 
     def current_instance(self) -> Instance | None:
-        """The instance under the cursor of the table."""
+        """Return the instance under the cursor of the table; None if there is none."""
         return self.desk.store.workspace.get_instance(self.instances.cursor_key)
 
     def chosen_instances(self) -> list[Instance]:
-        """The selected instances, else the one under the cursor."""
+        """Return the selected instances, else the one under the cursor."""
         names = self.instances.marked or {self.instances.cursor_key}
         found = [self.desk.store.workspace.get_instance(name) for name in sorted(names)]
         return [item for item in found if item is not None]
 
     def follow_cursor(self) -> None:
-        """Let the preview show the pane of the instance under the cursor, and only then watch it."""
+        """Show the pane of the instance under the cursor in the preview, and watch this pane only."""
         item, watcher = self.current_instance(), self.desk.watcher
         seen = item is not None and item.is_alive and item.pane and self.preview.display
         if watcher is not None and self.is_current:
             watcher.want([item.pane] if seen and item and item.pane else [])
         if item is None:
-            self.preview.show_words("", "no instance is under the cursor")
+            self.preview.show_words("", "there is no instance under the cursor")
             return
         label = f"{item.instance_id} {item.piece or item.task}"
         shot = self.desk.shots.get(item.pane or "")
@@ -197,7 +202,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.explain(message.panel.NAME, message.key)
 
     def explain(self, panel: str, key: str) -> None:
-        """Open the page that says why a row is as it is."""
+        """Open a page that explains a row. `panel` is the name of a panel, `key` the key of the row."""
         store, run = self.desk.store, self.desk.store.run
         if panel == "instances" and (item := store.workspace.get_instance(key)):
             self._page(
@@ -235,11 +240,11 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     # Panels, filter, layout
 
     def action_next_panel(self) -> None:
-        """Focus the next panel; one that has no room now takes the shared place."""
+        """Focus the next panel; one without a place of its own is shown in the shared place."""
         self._turn(1)
 
     def action_previous_panel(self) -> None:
-        """Focus the panel before."""
+        """Focus the previous panel."""
         self._turn(-1)
 
     def _turn(self, step: int) -> None:
@@ -253,7 +258,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.follow_cursor()
 
     def action_filter(self) -> None:
-        """Ask for the words."""
+        """Open the filter of the focused panel."""
         if isinstance(self.focused, StorePanel):
             field = self.query_one("#filter", Input)
             field.value = self.focused.needle
@@ -275,7 +280,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self._filtered.focus()
 
     def action_back(self) -> None:
-        """Out of the filter, then no filter, then no selection."""
+        """Close and clear the filter if its field is open; else clear the filter; else clear the selection."""
         if self.query_one("#filter", Input).has_class("-shown"):
             self._filtered.filter("")
             self._close_filter()
@@ -286,13 +291,13 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             self.instances.update_from_store()
 
     def action_grid(self) -> None:
-        """Several panes at once."""
+        """Open the screen with several panes at once."""
         from aegis_tui.tui.screens.grid import GridScreen
 
         self.app.push_screen(GridScreen(self.desk))
 
     def action_next_layout(self) -> None:
-        """Take the next layout file."""
+        """Change to the next layout, and remember it; if its file is wrong, show the error."""
         names = sorted(self.desk.layouts)
         at = names.index(self._layout_name) if self._layout_name in names else -1
         name = names[(at + 1) % len(names)]
@@ -307,7 +312,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.desk.choose("layout", name, f"{name}: {layout.title}")
 
     def action_next_need(self) -> None:
-        """Go to the next thing that only the person can settle."""
+        """Open the most urgent need of the person; repeated, go through the instances that wait. If none, say so."""
         found = needs(self.desk.store.workspace)
         if not found:
             store = self.desk.store

@@ -1,4 +1,4 @@
-"""The design of a run: seen, agreed to, changed in place or in an editor, or sent back with a remark."""
+"""A dialog with the design of a run: accept it, edit it here or in an editor, or ask for another with a remark."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from aegis_tui.tui.widgets.prompt import Prompt
 
 CHECK_S = 0.2
 SETTLE_S = 10.0
-"""How long the mirror may take to show what a command did."""
+"""Seconds to wait until the store shows the effect of a command."""
 CHOICES = (
     ("1", "agree: the agents start"),
     ("2", "edit here"),
@@ -44,7 +44,12 @@ CHOICES = (
 
 
 class DesignScreen(Dialog[None]):
-    """One design, and what can be done about it while nobody has agreed yet."""
+    """Shows the design of a run and, as long as nobody has agreed to it, the choices of the person.
+
+    Args:
+        desk: The store.
+        run: The id of a run that has a design or a proposed one.
+    """
 
     CSS_PATH: ClassVar = ["dialog.tcss", "design.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,11 +76,11 @@ class DesignScreen(Dialog[None]):
 
     @property
     def is_open(self) -> bool:
-        """Nobody has agreed yet."""
+        """Whether the run is open and nobody has agreed to a design."""
         return self._run.design is None and self._run.is_open
 
     def compose(self) -> ComposeResult:
-        """Choices or text on the left, the drawing on the right."""
+        """Show the choices or the text on the left, and the design as a page on the right."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = "A design waits for you" if self.is_open else "The design that agents work by"
             with Horizontal(id="design"):
@@ -116,13 +121,13 @@ class DesignScreen(Dialog[None]):
         return design_lines(self._design, width=width)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Numbers choose only while there is a choice and no text takes them."""
+        """Whether an action is possible now; the numbers are, while a choice is open and no text has the focus."""
         if action in ("agree", "edit", "editor", "ask_again", "cancel_run"):
             return self.is_open and not isinstance(self.focused, TextArea)
         return True
 
     def action_back(self) -> None:
-        """Out of the text first."""
+        """Go back to the choices and discard changes of the text; from the choices, close the dialog."""
         if self.query_one("#choices").display:
             self.dismiss(None)
         else:
@@ -132,7 +137,7 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).focus()
 
     def action_agree(self) -> None:
-        """Agree to what was proposed."""
+        """Agree to the proposed design."""
         self.run_worker(self._agree(self._run.design_id or ""), group="agree", exclusive=True)
 
     async def _agree(self, design_id: str) -> None:
@@ -141,7 +146,7 @@ class DesignScreen(Dialog[None]):
             self.dismiss(None)
 
     def action_edit(self) -> None:
-        """Open the text."""
+        """Open the design as text."""
         self._show("text", "issues")
         self.query_one("#text", TextArea).focus()
         self._check()
@@ -156,7 +161,7 @@ class DesignScreen(Dialog[None]):
         self._check()
 
     def _check(self) -> None:
-        """Judge the text: draw it when it is a design, name each line that is wrong when it is not."""
+        """Check the text: if it is a valid design, show it on the right, else show what is wrong below."""
         text = self.query_one("#text", TextArea).text
         try:
             self._design = parse_design(text, kinds=self._run.facts.kinds, ignore_case=self._run.facts.ignore_case)
@@ -173,7 +178,7 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).fill()
 
     def action_accept(self) -> None:
-        """Propose the text as the design, and agree to it."""
+        """Propose the edited text as the design, and agree to it; if it is not valid, show the first error."""
         if not self.query_one("#text").display:
             return
         self._check()
@@ -194,7 +199,7 @@ class DesignScreen(Dialog[None]):
 
     @work(group="editor", exclusive=True)
     async def action_editor(self) -> None:
-        """Hand the text to the person's editor; what comes back is checked here."""
+        """Open the text in the person's editor ($VISUAL, $EDITOR or vi), and check it afterwards."""
         environ = self.desk.parts.environ
         editor = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
         text = self.query_one("#text", TextArea)
@@ -209,7 +214,7 @@ class DesignScreen(Dialog[None]):
         self.action_edit()
 
     def action_ask_again(self) -> None:
-        """Ask for the remark."""
+        """Ask the person for a remark."""
         self._show("ask", "remark")
         self.query_one("#remark", Prompt).focus()
 
@@ -249,13 +254,18 @@ class DesignScreen(Dialog[None]):
 
 
 def _with_remark(notes: Mapping[str, str], remark: str) -> str:
-    """The Commander's notes with one more remark; the goal stays what the person wrote."""
+    """Return the notes for the Commander with this remark added; the goal is not changed."""
     said = f"Remark on the design that was proposed before: {remark}"
     return "\n\n".join(filter(None, (notes.get("commander"), said)))
 
 
 def _edited(argv: list[str], text: str, suspend: Callable[[], AbstractContextManager[None]]) -> str:
-    """What the person made of the text in an editor that has the terminal to itself."""
+    """Return the text as the person left it in an editor, which gets the terminal while it runs.
+
+    Raises:
+        OSError: The editor cannot be started, or the file cannot be read or written.
+        ValueError: The editor left a file that is not UTF-8.
+    """
     descriptor, name = tempfile.mkstemp(prefix="aegis-design-", suffix=".yaml")
     path = Path(name)
     try:

@@ -1,6 +1,6 @@
-"""Where a goal is given: `n` for one that is split among agents, `d` for a single feature.
+"""Dialogs that start a run: `n` for a goal that is split among agents, `d` for a single feature.
 
-A dialog stays open until the hub has taken the goal: what stands in the way is said beside the text that was typed.
+A dialog stays open until the hub has accepted the run. If it is refused, the dialog shows why, and keeps the text.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from aegis_tui.tui.text import inert
 from aegis_tui.tui.widgets.prompt import Prompt
 
 NONE = "none"
-"""What a person writes in the field for the check when there is none."""
+"""What a person types in the field for the check if nothing is to check the result."""
 
-CHECK_QUESTION = "What checks the result? A command; empty finds the tests; none: nothing does, the report says so"
-CHECK_HINT = f"type the command that checks the work, or {NONE}: then nothing checks it, and the report says so"
+CHECK_QUESTION = "What checks the result? A command; if empty, tests are detected; none: no check, the report says so"
+CHECK_HINT = f"type the command that checks the result, or {NONE} for no check; then the report says so"
 
 
 @dataclass(frozen=True)
 class StartRun:
-    """What the person wants started: the fields of `run:start`."""
+    """A run that the person wants to start: the fields of `run:start`."""
 
     goal: str
     design: dict[str, Any] | None
@@ -44,28 +44,28 @@ class StartRun:
 
 
 Start = Callable[[StartRun], Awaitable[AegisError | None]]
-"""Starts a run; returns what stands in the way, or None."""
+"""Starts a run; returns the error if it cannot be started, else None."""
 
 
 class YesBox(Guarded, Checkbox):
-    """A box with a tick in it, or nothing: the sign tells, not only the colour."""
+    """A check box that shows a tick or nothing, so that its value can be seen without colours."""
 
     def __init__(self, label: str, value: bool, *, id: str) -> None:  # noqa: A002 - the name is Textual's
         self.BUTTON_INNER = "✓" if value else " "
         super().__init__(label, value, id=id)
 
     def watch_value(self) -> None:
-        """Show the tick, or take it away."""
+        """Show or remove the tick; called by Textual when the value changes."""
         self.BUTTON_INNER = "✓" if self.value else " "
         super().watch_value()
 
 
 class GoalDialog(Dialog[None]):
-    """A dialog that starts a run, and stays with what was typed when that is refused.
+    """A dialog that starts a run. If that is refused, it stays open with the typed text and shows the reason.
 
     Args:
         desk: The store and the settings.
-        start: Carries out what was typed.
+        start: Starts the run that `wish` returns.
     """
 
     CSS_PATH = "dialog.tcss"
@@ -76,21 +76,21 @@ class GoalDialog(Dialog[None]):
         self._is_starting = False
 
     def on_mount(self) -> None:
-        """Say at once what would be refused now."""
+        """Say at once that a goal would be refused now, if another run has not ended."""
         if (run := self.desk.store.workspace.runs.current()) is not None:
-            words = f"{run.run} is still going; another goal starts when it has ended"
+            words = f"{run.run} has not ended; another goal can start after it"
             self._say(f"○ {words} (C on the dashboard ends it)", "warn", scroll=False)
 
     def on_prompt_submitted(self) -> None:
-        """Enter in the box starts."""
+        """Start the run when Enter is pressed in the text box."""
         self.action_start()
 
     def on_input_submitted(self) -> None:
-        """Enter in a field starts."""
+        """Start the run when Enter is pressed in a field."""
         self.action_start()
 
     def action_start(self) -> None:
-        """Start what was typed; a refusal is shown in the dialog."""
+        """Start the run that was typed; an error is shown in the dialog."""
         if self._is_starting:
             return
         try:
@@ -114,15 +114,15 @@ class GoalDialog(Dialog[None]):
             self.dismiss(None)
 
     def wish(self) -> StartRun:
-        """What was typed, as a run.
+        """Return the run that was typed.
 
         Raises:
-            AegisError: It cannot be started as it is.
+            AegisError: The text is empty, or the design is wrong.
         """
         raise NotImplementedError
 
     def refuse(self, error: AegisError) -> None:
-        """Show why the run was not started, and lead to the field that helps."""
+        """Show why the run was not started; if a check is missing, give the field for it the focus."""
         fields = {str(issue.get("field")) for issue in error.data.get("issues", ()) if isinstance(issue, dict)}
         hint = error.hint
         if "qa.commands" in fields:
@@ -138,7 +138,7 @@ class GoalDialog(Dialog[None]):
             label.scroll_visible(animate=False)
 
     def _options(self) -> dict[str, Any]:
-        """The options of a run as the settings and the field for the check have them."""
+        """Return the options of the run, from the settings and the field for the check."""
         check = self.query_one("#check", Input).value.strip()
         is_none = check.casefold() == NONE
         checks = [check] if check and not is_none else []
@@ -146,12 +146,12 @@ class GoalDialog(Dialog[None]):
 
 
 def inert_lines(text: str) -> str:
-    """Several lines of text that can only be read."""
+    """Return the text with hidden characters made visible, as `inert`, but with its line breaks kept."""
     return "\n".join(inert(line) for line in text.split("\n"))
 
 
 class GoalScreen(GoalDialog):
-    """A new goal, with a design file where there is one."""
+    """The dialog for a new goal, with or without a design file. `offer` is what it shows at first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
@@ -163,7 +163,7 @@ class GoalScreen(GoalDialog):
         self._offer = offer or GoalOffer("")
 
     def compose(self) -> ComposeResult:
-        """A box for the goal, fields for the design and the check, and what will happen."""
+        """Show a box for the goal, fields for design and check, and how the run will be done."""
         offer = self._offer
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = "New goal"
@@ -188,11 +188,11 @@ class GoalScreen(GoalDialog):
         )
 
     def action_toggle_yes(self) -> None:
-        """Turn the check box."""
+        """Toggle the check box."""
         self.query_one("#yes", Checkbox).toggle()
 
     def wish(self) -> StartRun:
-        """As `GoalDialog.wish`."""
+        """Return the run for the goal; see `GoalDialog.wish`."""
         goal = self.query_one("#goal", Prompt).text.strip()
         path = self.query_one("#design", Input).value.strip()
         if not goal:
@@ -206,23 +206,23 @@ def _load(text: str, root: Path) -> dict[str, Any]:
     from aegis_tui.application.design import load_design, wire_fields
 
     try:
-        found = root / Path(text).expanduser()
+        path = root / Path(text).expanduser()
     except RuntimeError as error:
-        raise UsageError(f"there is no home folder for {text}", "name the file by its whole path") from error
-    if found.exists() and not found.is_file():  # a pipe would hold the session up until somebody writes to it
+        raise UsageError(f"there is no home folder for {text}", "give the whole path of the file") from error
+    if path.exists() and not path.is_file():  # reading a pipe would block the session until something is written to it
         raise UsageError(f"{text} is not a file", "name a design file")
-    return wire_fields(load_design(found))
+    return wire_fields(load_design(path))
 
 
 class FeatureScreen(GoalDialog):
-    """Go ahead with a single feature: one agent, one scope, no proposal to agree to."""
+    """The dialog for a single feature: one agent, one partition, no design to agree to."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="feature.start", tooltip="Dispatch the feature to one agent."),
     ]
 
     def compose(self) -> ComposeResult:
-        """A box for the feature, and fields for its scope and its check."""
+        """Show a box for the feature, and fields for its globs and its check."""
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = "Go ahead with a single feature"
             dialog.border_subtitle = "enter start · ctrl+j new line · tab next field · esc back"
@@ -236,7 +236,7 @@ class FeatureScreen(GoalDialog):
             yield Label("one agent, one review, QA, one commit", classes="muted")
 
     def wish(self) -> StartRun:
-        """As `GoalDialog.wish`: a design of one feature."""
+        """Return a run whose design has this one feature; see `GoalDialog.wish`."""
         from aegis_tui.application.design import build_design, wire_fields
 
         goal = self.query_one("#goal", Prompt).text.strip()
@@ -253,6 +253,6 @@ class FeatureScreen(GoalDialog):
 
 
 def feature_id(goal: str) -> str:
-    """A name for a feature, from the first words of what it is."""
+    """Return an id for a feature: the first three words of its text joined by hyphens, or `feature`."""
     words = re.findall(r"[a-z0-9]+", goal.lower())[:3]
     return "-".join(words)[:40].strip("-") or "feature"

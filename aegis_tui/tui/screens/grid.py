@@ -1,4 +1,4 @@
-"""Several live panes at once."""
+"""A screen with several live panes at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KEYS = (
 
 
 class GridScreen(InstanceActions):
-    """The panes of all that live, as many as fit with at least 50 × 9 cells each."""
+    """The panes of running instances, as many as fit with at least 50 × 9 cells each."""
 
     CSS_PATH = "grid.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,19 +48,19 @@ class GridScreen(InstanceActions):
         self._cells: dict[str, PanePreview] = {}
 
     def compose(self) -> ComposeResult:
-        """Bars around the panes."""
+        """Show the panes between the bars."""
         yield TopBar(self.desk)
         yield Banner(self.desk)
         yield Grid(id="panes")
         yield BottomBar(self.desk, KEYS)
 
     def on_mount(self) -> None:
-        """Listen, and fill the grid."""
+        """Subscribe to the store, and fill the grid."""
         super().on_mount()
         self.call_next(self._fill)
 
     async def on_resize(self) -> None:
-        """Another size may hold more panes, or fewer."""
+        """Fill the grid again, because another number of panes may fit."""
         await self._fill()
 
     def _wanted(self) -> list[Instance]:
@@ -70,7 +70,7 @@ class GridScreen(InstanceActions):
         return [item for item in items if item.is_alive][: columns * rows]
 
     async def _fill(self) -> None:
-        """Make the grid hold exactly the panes that are wanted."""
+        """Make the grid show exactly the wanted panes; the focus stays on the same instance if it is among them."""
         items = self._wanted()
         names = [item.agent_id for item in items]
         grid = self.query_one("#panes", Grid)
@@ -106,17 +106,17 @@ class GridScreen(InstanceActions):
             self._draw(self._wanted())
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
-        """Hand changes on, then to the panes."""
+        """Update the bars, then the panes."""
         super().on_store_changed(keys)
         self.call_next(self._follow, keys)
 
     def current_instance(self) -> Instance | None:
-        """The instance whose pane has the focus."""
+        """Return the instance whose pane has the focus; None if none has."""
         name = next((name for name, cell in self._cells.items() if cell is self.focused), "")
         return self.desk.store.workspace.get_instance(name)
 
     def chosen_instances(self) -> list[Instance]:
-        """As `current_instance`."""
+        """Return the instance whose pane has the focus, as a list."""
         item = self.current_instance()
         return [item] if item else []
 
@@ -125,26 +125,26 @@ class GridScreen(InstanceActions):
         self.action_attach()
 
     def action_back(self) -> None:
-        """Go back."""
+        """Go back to the dashboard."""
         self.dismiss()
 
 
 class _Nobody(LinePanel):
-    """Stands in an empty grid."""
+    """The panel of a grid without instances."""
 
     TITLE = "Grid"
     DEFAULT_CSS = "_Nobody { width: 1fr; column-span: 1; }"
-    EMPTY = ("nobody is at work", "esc goes back; n gives a goal there")
+    EMPTY = ("no agent is running", "esc goes back to the dashboard, where n gives a goal")
 
     def on_mount(self) -> None:
-        """Take the focus, so that keys of the grid work without a pane."""
+        """Take the focus, so that the keys of the grid work without a pane."""
         self.focus()
 
     def on_resize(self) -> None:
-        """Say so, in lines of the width that is there."""
+        """Wrap the text for the new width."""
         self.show([])
 
 
 def _columns(count: int, width: int) -> int:
-    """How many panes side by side: as square as the width allows."""
+    """Return how many panes to show side by side: a grid as square as the width allows."""
     return max(1, min(math.ceil(math.sqrt(max(1, count))), width // LEAST_WIDTH))

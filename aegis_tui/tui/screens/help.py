@@ -1,4 +1,4 @@
-"""The keys of this place, read from the bindings themselves: what it says cannot differ from what is so."""
+"""A dialog with the keys of the current screen. They are read from the bindings, so that the help is always right."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KEY_WORDS = {
 
 
 class KeyHelp(NamedTuple):
-    """One action and how it is reached."""
+    """One action with its keys, as the help shows it."""
 
     keys: str
     name: str
@@ -39,7 +39,10 @@ class KeyHelp(NamedTuple):
 
 
 def keys_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[KeyHelp]]]:
-    """The bindings of each node that has some of ours, nearest first: a noun and its actions."""
+    """Group the bindings of these nodes by the noun in their ids; return each noun with its actions.
+
+    Actions with the same id are joined into one, with the keys of all.
+    """
     groups: dict[str, dict[str, KeyHelp]] = {}
     for node in nodes:
         for binding in own_bindings(node):
@@ -53,18 +56,18 @@ def keys_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[KeyHelp]]]:
 
 
 def own_bindings(node: DOMNode) -> list[Binding]:
-    """Bindings of a node that this program declares: those with an id `noun.verb`."""
+    """Return the bindings of a node that this program declares, not Textual: those with an id `noun.verb`."""
     found = [item for items in node._bindings.key_to_bindings.values() for item in items]
     return [item for item in found if item.id and "." in item.id]
 
 
 def key_word(key: str) -> str:
-    """A key as it is printed on a keyboard."""
+    """Return the name to show for a key, such as `?` for `question_mark` and `^q` for `ctrl+q`."""
     return _KEY_WORDS.get(key, key.replace("ctrl+", "^"))
 
 
 def help_lines(groups: Sequence[tuple[str, list[KeyHelp]]], *, width: int) -> list[Line]:
-    """A heading for each noun, a line for each action."""
+    """Return a heading for each noun, followed by a line for each of its actions."""
     lines: list[Line] = []
     for noun, actions in groups:
         lines.append((Span(noun, "accent"),))
@@ -81,7 +84,7 @@ def help_lines(groups: Sequence[tuple[str, list[KeyHelp]]], *, width: int) -> li
 
 
 class HelpScreen(WhyScreen):
-    """Every key that works where the person was."""
+    """A dialog with all keys of these nodes: the focused widget, the screen and the app below it."""
 
     def __init__(self, desk: Desk, nodes: Sequence[DOMNode]) -> None:
         groups = keys_of(nodes)

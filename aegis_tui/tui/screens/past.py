@@ -1,4 +1,4 @@
-"""What has ended: the list of runs and their reports, opened by keys of the dashboard."""
+"""Actions of the dashboard that open the list of runs and their reports."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aegis_tui.tui.screens.base import WorkspaceScreen
 
 
 class PastActions(WorkspaceScreen):
-    """Open a report, of the last run or of any."""
+    """Actions that open the report of the last run, or of any run."""
 
     @work(group="look", exclusive=True)
     async def action_report(self) -> None:
-        """The final report of the last run that has one."""
+        """Show the report of the last run that has ended."""
         names = list(self.desk.store.reports)
         if not names:
             runs = await self._past_runs()
@@ -28,10 +28,10 @@ class PastActions(WorkspaceScreen):
 
     @work(group="look", exclusive=True)
     async def action_runs(self) -> None:
-        """Every run, and the report of the one that is chosen."""
+        """List all runs, and show the report of the one that is chosen."""
         from aegis_tui.tui.screens.runs import RunsScreen
 
-        # No worker waits for a person's choice: whoever waits for the screen to settle would wait for that too.
+        # A callback, not a worker that waits: code that waits until all workers are done must not wait for a person.
         self.app.push_screen(RunsScreen(self.desk, await self._past_runs()), self._open_chosen)
 
     def _open_chosen(self, name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The final report, and what to press next."""
+"""A dialog with the report of a run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReportScreen(Dialog[None]):
         self._report = report
 
     def compose(self) -> ComposeResult:
-        """The report in a frame."""
+        """Show the report in a frame."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = f"Report of {self._run}"
             copy = "c copies the merge command · " if merge_command(self._report) else ""
@@ -42,17 +42,17 @@ class ReportScreen(Dialog[None]):
             yield Page(lambda width: report_lines(self._report, width=width))
 
     def action_copy(self) -> None:
-        """Put the merge command on the terminal's clipboard (OSC 52)."""
+        """Copy the merge command to the terminal's clipboard (OSC 52); do nothing if the run has no result."""
         if command := merge_command(self._report):
             self.app.copy_to_clipboard(command)
             self.desk.tell(command, title="copied, if your terminal allows it")
 
     @work(group="report", exclusive=True)
     async def action_outputs(self) -> None:
-        """What the checks of the last round printed."""
+        """Show the output of the checks of the last QA round."""
         lines = await asyncio.to_thread(self.desk.parts.qa_outputs, self._run)
         if not lines:
-            self.desk.tell("nothing is kept of the checks of this run")
+            self.desk.tell("no output of the checks of this run is kept")
             return
 
         def render(width: int) -> list[Line]:

@@ -1,4 +1,4 @@
-"""Past runs, newest first, each with its report; also while no hub runs."""
+"""A dialog with the list of runs, newest first, to choose one whose report to show. It needs no hub."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOOK: Mapping[str, tuple[str, Ink]] = {"done": ("✓", "good"), "failed": ("✗
 
 
 class RunList(LinePanel):
-    """One row for each run."""
+    """A list with one row per run, newest first."""
 
     NAME = "runs"
     TITLE = "Runs"
@@ -30,7 +30,7 @@ class RunList(LinePanel):
         self._runs = list(reversed(runs))
 
     def on_resize(self) -> None:
-        """Lines are cut to the new width."""
+        """Cut the lines to the new width."""
         self.attempt(self._fill)
 
     def _fill(self) -> None:
@@ -39,7 +39,7 @@ class RunList(LinePanel):
 
 
 def run_line(run: Mapping[str, Any], *, width: int) -> tuple[Span, ...]:
-    """A run in one line: how it ended, when, how long it took, its goal and what came of it."""
+    """Return a run as one line of `width` cells: id, state, start, duration, goal, and its commit or error."""
     glyph, ink = _LOOK.get(str(run["state"]), ("?", "warn"))
     at = str(run["started_at"] or "")[:16].replace("T", " ")
     took = "" if run["duration_s"] is None else f"{run['duration_s']:.0f} s"
@@ -56,11 +56,11 @@ def run_line(run: Mapping[str, Any], *, width: int) -> tuple[Span, ...]:
 
 
 class RunsScreen(Dialog[str | None]):
-    """Leaves with the run whose report is wanted.
+    """A dialog to choose a run; its result is the id of that run, or None.
 
     Args:
         desk: The store.
-        runs: As `past_runs` gives them.
+        runs: The runs, oldest first, with the fields of `past_runs`.
     """
 
     CSS_PATH = "dialog.tcss"
@@ -73,14 +73,14 @@ class RunsScreen(Dialog[str | None]):
         self._list = RunList(runs)
 
     def compose(self) -> ComposeResult:
-        """The list in a frame."""
+        """Show the list in a frame."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = "Runs of this repository"
             dialog.border_subtitle = "enter report · esc back"
             yield self._list
 
     def on_mount(self) -> None:
-        """Let the keys go to the list."""
+        """Give the list the focus."""
         self._list.focus()
 
     @on(LinePanel.Chosen)

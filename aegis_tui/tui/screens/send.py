@@ -1,4 +1,4 @@
-"""A prompt to one instance or to a selection, and what became of it."""
+"""A dialog for a prompt to one or several instances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aegis_tui.tui.widgets.prompt import Prompt
 
 
 class SendScreen(Dialog[str | None]):
-    """The words for one or several instances."""
+    """A dialog for a prompt; its result is the text, or None. `targets` are the agent ids that it will be sent to."""
 
     CSS_PATH = "dialog.tcss"
 
@@ -24,18 +24,18 @@ class SendScreen(Dialog[str | None]):
         self._targets = targets
 
     def compose(self) -> ComposeResult:
-        """A box, and to whom it goes."""
+        """Show a text box, with the recipients in the title."""
         names = ", ".join(instance_id(name) for name in self._targets)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"Send to {names}"
             yield Prompt("", id="text")
             yield Label(
-                "Taken at its next turn; queued until then. A person's typing in the pane always works.",
+                "Queued until the agent's next turn. You can also type in its pane at any time.",
                 classes="muted",
                 markup=False,
             )
             yield Label("enter send   ctrl+j new line   esc back", classes="keys", markup=False)
 
     def on_prompt_submitted(self, message: Prompt.Submitted) -> None:
-        """Leave with the words; none at all is no answer."""
+        """Close the dialog with the text, or with None if it is empty."""
         self.dismiss(message.text if message.text.strip() else None)

@@ -1,4 +1,4 @@
-"""Before something is ended: what would be lost, and where the rescue goes."""
+"""Dialogs that ask before something is ended, and show what would be lost and where it is saved."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_PATHS = 6
 
 
 class ConfirmScreen(Dialog[bool | None]):
-    """A question with its consequences; only `y` means yes."""
+    """A question with its consequences: `y` answers True, esc and `n` answer None."""
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,7 +36,7 @@ class ConfirmScreen(Dialog[bool | None]):
         self._question, self._consequences = question, consequences
 
     def compose(self) -> ComposeResult:
-        """The question, then one sentence a line."""
+        """Show the question, and below it each consequence."""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "Are you sure?"
             yield Label(inert(self._question), classes="question", markup=False)
@@ -45,12 +45,15 @@ class ConfirmScreen(Dialog[bool | None]):
             yield Label("y yes   n no   esc back", classes="keys", markup=False)
 
     def action_agree(self) -> None:
-        """Yes."""
+        """Answer True."""
         self.dismiss(True)
 
 
 class StopScreen(Dialog[bool | None]):
-    """Stop one or several instances."""
+    """Ask whether to stop these instances: `y` answers True, esc and `n` answer None.
+
+    It shows which paths of each worktree are not committed, and where they will be saved.
+    """
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,18 +66,18 @@ class StopScreen(Dialog[bool | None]):
         self._targets = targets
 
     def compose(self) -> ComposeResult:
-        """Who ends, and a place for what would be lost."""
+        """Show the instances, and room for what would be lost."""
         names = ", ".join(item.instance_id for item in self._targets)
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"Stop {names}?"
             view = LineView(name_id="losses")
             view.styles.height = min(14, 3 + 4 * len(self._targets))
             yield view
-            yield Label("y stop   n or esc let it go on", classes="keys", markup=False)
+            yield Label("y stop   n or esc let it continue", classes="keys", markup=False)
 
     def on_mount(self) -> None:
-        """Look what each worktree holds that no commit does."""
-        self._view().show_lines([(Span("looking at what no commit holds…", "muted"),)])
+        """Start to look for uncommitted paths in each worktree."""
+        self._view().show_lines([(Span("looking for uncommitted work…", "muted"),)])
         self.run_worker(self._look(), group="look", exclusive=True)
 
     def _view(self) -> LineView:
@@ -97,7 +100,7 @@ class StopScreen(Dialog[bool | None]):
         return await self.desk.parts.unsaved(Path(item.worktree), item.branch)
 
     def action_agree(self) -> None:
-        """Yes."""
+        """Answer True."""
         self.dismiss(True)
 
 
@@ -117,5 +120,5 @@ def _losses(item: Instance, piece: Piece | None, unsaved: Sequence[str]) -> list
 
 def _successor(item: Instance, piece: Piece | None) -> str:
     if piece is not None and piece.status is PieceStatus.APPLIED:
-        return "its piece is composed already"
-    return f"its task goes to a fresh {item.role}" if item.run else "nobody takes its place"
+        return "its piece is merged already"
+    return f"a new {item.role} gets its task" if item.run else "no other agent takes its place"

@@ -1,4 +1,4 @@
-"""One page of lines over the screen: why a state is believed, a gate is closed, where two pieces cross."""
+"""A dialog with a page of lines: why an instance has its state, why a gate is closed, where two pieces conflict."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from aegis_tui.tui.text import Line, fold
 from aegis_tui.tui.widgets.line_view import LineView
 
 Render = Callable[[int], Sequence[Line]]
-"""Lines for a width in cells."""
+"""Returns the lines of a page for a width in cells."""
 
 
 INDENT = 14
-"""Where a line that is too long goes on: below the second column of an explanation."""
+"""Indent of the rest of a line that is too long: the second column of an explanation."""
 
 
 class Page(LineView, can_focus=True):
-    """Lines that scroll by the same keys as every list."""
+    """Lines that scroll with the same keys as lists. `render` returns them for a width."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "scroll_down", "Down", id="page.down", show=False, tooltip="Scroll one line down."),
@@ -39,7 +39,7 @@ class Page(LineView, can_focus=True):
         self._lines = render
 
     def fill(self) -> None:
-        """Ask for the lines again."""
+        """Render the lines again and show them."""
         self.attempt(self._fill)
 
     def _fill(self) -> None:
@@ -48,12 +48,19 @@ class Page(LineView, can_focus=True):
             self.show_lines([part for line in self._lines(width) for part in fold(line, width, indent=INDENT)])
 
     def on_resize(self) -> None:
-        """Lines are made for the new width."""
+        """Render the lines for the new width."""
         self.fill()
 
 
 class WhyScreen(Dialog[None]):
-    """A page that follows the store while it is open."""
+    """A dialog with a page, which is rendered again when the store changes.
+
+    Args:
+        desk: The store.
+        title: The title of the dialog.
+        render: Returns the lines of the page.
+        again: Called after the dialog was closed with Enter; None for nothing.
+    """
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,18 +73,18 @@ class WhyScreen(Dialog[None]):
         self._title, self._lines, self._again = title, render, again
 
     def compose(self) -> ComposeResult:
-        """The page in a frame."""
+        """Show the page in a frame."""
         with Vertical(classes="dialog -wide") as dialog:
             dialog.border_title = self._title
             dialog.border_subtitle = f"{'enter attach · ' if self._again else ''}esc back · j k scroll"
             yield Page(self._lines)
 
     def on_mount(self) -> None:
-        """Listen, so that the page stays true."""
+        """Subscribe to changes of the store, so that the page stays up to date."""
         self.desk.store.changed.subscribe(self, self._changed)
 
     def action_again(self) -> None:
-        """Go back, and on from there where that was offered."""
+        """Close the dialog, and then call `again` if there is one."""
         self.dismiss(None)
         if self._again is not None:
             self.app.call_later(self._again)

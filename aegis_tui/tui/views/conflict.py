@@ -1,4 +1,4 @@
-"""Conflicts as rows, and their hunks as columns: base, ours, theirs."""
+"""Rows for conflicts, and pages that show their hunks: the first piece, the base, the second piece."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, fold, inert,
 
 _WORDS = re.compile(r"\n|\w+|[^\w\n]")
 _BESIDE_WIDTH = 106
-"""Cells of a page on a screen of 120 columns, within two."""
+"""The smallest width of a page, in cells, for three columns; a screen of 120 columns has it."""
 
 
 class Hunk(NamedTuple):
-    """One stretch of lines that both sides changed."""
+    """A range of lines that both sides changed: their versions, and the one before."""
 
     ours: list[str]
     base: list[str]
@@ -24,7 +24,7 @@ class Hunk(NamedTuple):
 
 
 def conflict_rows(run: Run | None, *, width: int) -> list[Row]:
-    """Open conflicts first, then the settled ones."""
+    """Return a row per conflict, open ones first; none without a run."""
     if run is None:
         return []
     items = sorted(run.conflicts.values(), key=lambda item: item.resolution is not None)
@@ -46,7 +46,7 @@ def _row(item: Conflict, width: int) -> Line:
 
 
 def parse_hunks(text: str) -> list[Hunk]:
-    """The hunks of a text with diff3 markers, as git writes it; lines outside markers are left out.
+    """Parse the hunks of a text with git's diff3 conflict markers; lines outside the markers are left out.
 
     Source: git-merge(1), "How conflicts are presented".
     """
@@ -69,7 +69,7 @@ def parse_hunks(text: str) -> list[Hunk]:
 
 
 def conflict_lines(item: Conflict, *, width: int) -> list[Line]:
-    """How it stands, then every hunk: side by side from 106 cells on, one side after the other below that."""
+    """Return the page for a conflict: its status, then each hunk, in three columns if `width` is at least 106 cells."""
     lines: list[Line] = [_standing(item), ()]
     hunks = parse_hunks(item.text)
     for number, hunk in enumerate(hunks, 1):
@@ -77,7 +77,7 @@ def conflict_lines(item: Conflict, *, width: int) -> list[Line]:
         lines += _beside(item, hunk, width) if width >= _BESIDE_WIDTH else _below(item, hunk, width)
         lines.append(())
     if not hunks:
-        lines.append((Span("The two sides merge cleanly here; nothing crosses.", "muted"),))
+        lines.append((Span("The two sides merge cleanly here.", "muted"),))
     return lines
 
 
@@ -85,7 +85,7 @@ def _standing(item: Conflict) -> Line:
     if item.resolution is not None:
         return (Span(f"✓ settled: {item.resolution}", "good"),)
     if item.kind == "soft":
-        return (Span("Both change this file, on different lines: it merges by itself.", "warn"),)
+        return (Span("Both change this file, on different lines; they merge without a conflict.", "warn"),)
     return (Span(f"≠ open: {inert(item.b)} goes back to its worker, who rebases on what is composed", "bad"),)
 
 
@@ -123,7 +123,7 @@ def _below(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
 
 
 def against(base: list[str], side: list[str], ink: Ink) -> list[Line]:
-    """The lines of a side: words that the base has too are plain, the others are inked."""
+    """Return the lines of one side of a hunk, in which words that differ from the base have the given ink."""
     words = _WORDS.findall("\n".join(side))
     matcher = SequenceMatcher(None, _WORDS.findall("\n".join(base)), words, autojunk=False)
     lines: list[list[Span]] = [[]]
@@ -137,5 +137,5 @@ def against(base: list[str], side: list[str], ink: Ink) -> list[Line]:
 
 
 def padded(line: Line, width: int) -> Line:
-    """The line filled with blanks to `width` cells."""
+    """Return the line filled with blanks to `width` cells."""
     return (*line, Span(" " * max(0, width - line_width(line))))

@@ -1,4 +1,4 @@
-"""A design as it is judged: partitions side by side, the order of work as a graph, and what is wrong with it."""
+"""A design as a page of lines: who may write where, the order of work as a graph, and the briefs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from aegis_tui.tui.text import Line, Span, fit, inert, wrap
 
 
 def design_lines(design: Design, *, width: int) -> list[Line]:
-    """Goal, who may write where, the graph of features, and what each worker is told.
+    """Return the lines for a design: its goal, who may write where, the graph of features, the briefs and QA commands.
 
     Args:
-        design: A well-formed design.
+        design: A valid design.
         width: Cells of a line.
     """
     lines: list[Line] = [(Span(text, "strong"),) for text in wrap(design.goal, width)]
@@ -53,7 +53,10 @@ def _brief(name: str, title: str, brief: str, width: int) -> list[Line]:
 
 
 def graph_lines(design: Design, *, width: int) -> list[Line]:
-    """Features in an order that can be worked in, each under what it stands on."""
+    """Return a line per feature, in a possible order of work, each below a feature that it depends on.
+
+    If the dependencies have no order, return the error as a line.
+    """
     try:
         order = topological(design.features)
     except DesignRefused as error:
@@ -70,7 +73,7 @@ def graph_lines(design: Design, *, width: int) -> list[Line]:
 
 
 def _as_tree(order: list[str], by_id: dict[str, Feature]) -> list[str]:
-    """The order again, with each feature right after the last one it stands on."""
+    """Reorder the features so that each comes after the last one it depends on, and near it."""
     placed: list[str] = []
     for name in order:
         needs = [need for need in by_id[name].depends_on if need in placed]

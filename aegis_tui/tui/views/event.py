@@ -1,4 +1,4 @@
-"""The event stream: one line an event."""
+"""Events as lines."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _LOUD: dict[str, Ink] = {
 
 
 _TABLE_WIDTH = 72
-"""From this width on the types of events have a column of their own."""
+"""The smallest width, in cells, at which the types of events have a column of their own."""
 
 
 def event_line(event: Event, *, width: int) -> tuple[Span, ...]:
-    """One event in exactly `width` cells."""
+    """Return an event as a line of `width` cells: time, who, type, and a sentence."""
     who = instance_id(event.agent_id)
     who = {HUB: "hub", PERSON: "you"}.get(who, who)
     ink = _LOUD.get(event.type, "text")
@@ -50,5 +50,5 @@ def event_line(event: Event, *, width: int) -> tuple[Span, ...]:
 
 
 def local_time(timestamp: str) -> str:
-    """An RFC 3339 instant as the person's wall clock shows it."""
+    """Return an RFC 3339 timestamp as local time, `HH:MM:SS`."""
     return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S")

@@ -1,4 +1,4 @@
-"""Why something is believed: the state of an instance, the gates of a stage, a piece, a lock (enter on a row)."""
+"""Pages that explain a row of the dashboard when Enter is pressed: an instance, a piece, a lock, a partition, gates."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from aegis_tui.tui.views.instance import lasted_s, state_of
 from aegis_tui.tui.views.run import gate_lines
 
 _SOURCES = {
-    "hub": "said by the agent itself, over its own connection to the hub",
+    "hub": "reported by the agent itself, over its own connection to the hub",
     "hook": "reported by a hook of the agent's program",
     "acp": "reported over the Agent Client Protocol",
     "title": "read from the title of its terminal",
-    "screen": "read from its screen by a rule",
-    "process": "seen from its process",
+    "screen": "recognized on its screen by a rule",
+    "process": "concluded from its process",
 }
 
 
 def explain_instance(
     workspace: Workspace, item: Instance, events: Iterable[Event], *, now: datetime, width: int
 ) -> list[Line]:
-    """The state of an instance, what it rests on, and its newest events."""
+    """Return the page for an instance: its state, where that is known from, locks, branch, pane and newest events."""
     state = state_of(workspace, item)
     mine = [event for event in events if event.agent_id == item.agent_id][-8:]
     lines: list[Line] = [
         (Span(f"{state.glyph} {state.word}", state.ink), Span(f"   {item.role} · {item.kind}", "muted")),
         (),
         _pair("known from", _SOURCES.get(item.source, item.source)),
-        _pair("phase", f"{item.phase}, as far as the hub has brought it"),
+        _pair("phase", f"{item.phase}, as set by the hub"),
         _pair("last heard", _age(mine[-1].timestamp if mine else item.last_seen, now)),
         _pair("works for", clock_text(lasted_s(item, now))),
     ]
@@ -69,7 +69,7 @@ def explain_instance(
 
 
 def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> list[Line]:
-    """Every gate of the stage that the run is in, what would meet it, and what was found before the run began."""
+    """Return the page for the stage of a run: its gates, its error, the QA of the base, and warnings from its start."""
     if run is None:
         return [(Span("There is no run.", "muted"),)]
     again = f", round {run.round + 1}" if run.round else ""
@@ -79,7 +79,7 @@ def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> 
     ]
     if run.is_open:
         lines += gate_lines(gates_of(workspace, run))
-        lines += [(), (Span("A gate is a function of the log: what an agent says never opens one.", "muted"),)]
+        lines += [(), (Span("Gates are computed from the log; what an agent claims never opens one.", "muted"),)]
     if run.error:
         first, *rest = error_lines(run.error)
         lines.append((Span(inert(first), "bad"),))
@@ -88,19 +88,19 @@ def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> 
 
 
 def _of_base(run: Run, width: int) -> list[Line]:
-    """What QA gave on the base, where that would shut the gate, and what helps."""
+    """Return the checks that fail on the base and would keep the gate closed, with remedies; empty if none do."""
     if run.base_qa is None or not run.is_open:
         return []
-    lines: list[Line] = [(), (Span("QA of the base, before any work: as it is, the gate would stay shut", "strong"),)]
+    lines: list[Line] = [(), (Span("QA of the base, before any work: the gate would stay closed", "strong"),)]
     for check in (item for item in run.base_qa.checks if not item.ok):
         first, *rest = wrap(f"{check.command}: {why(check)}", max(8, width - 4))
         lines += [(Span("  ⚠ ", "warn"), Span(first)), *((Span(f"    {line}"),) for line in rest)]
         lines += [(Span(f"    {line}", "muted"),) for line in wrap(check.remedy, max(8, width - 4)) if check.remedy]
-    return [*lines, (Span("FINAL-QA tries it once more.", "muted"),)]
+    return [*lines, (Span("FINAL-QA checks the base once more.", "muted"),)]
 
 
 def _remarks(run: Run, width: int) -> list[Line]:
-    """Warnings of the preflight, and models that the server also has."""
+    """Return the warnings from the start of the run, and the other models of the server."""
     lines: list[Line] = []
     if run.facts.warnings:
         lines += [(), (Span("Found before the run began", "strong"),)]
@@ -115,31 +115,31 @@ def _remarks(run: Run, width: int) -> list[Line]:
 
 
 def explain_piece(run: Run, name: str) -> list[Line]:
-    """A piece: its state, its files, its reviews, and why it came back."""
+    """Return the page for a piece: its status, files, reviews, and why it was sent back."""
     piece = run.pieces[name]
     lines: list[Line] = [
         (Span(inert(piece.name), "accent"), Span(f"   {piece.status}", "muted")),
         (),
         _pair("worker", instance_id(piece.agent_id or "none")),
-        _pair("stands on", ", ".join(piece.depends_on) or "nothing"),
+        _pair("depends on", ", ".join(piece.depends_on) or "nothing"),
         _pair("attempts", f"{piece.attempts}, sent back {counted(piece.rejections, 'time')}"),
-        _pair("handed in", (piece.head_oid or "not yet")[:12]),
-        _pair("composed", (piece.applied_head or "not yet")[:12]),
+        _pair("submitted", (piece.head_oid or "not yet")[:12]),
+        _pair("merged", (piece.applied_head or "not yet")[:12]),
         _pair("files", inert(", ".join(piece.files)) or "none yet"),
     ]
     lines += [
-        _pair("review", f"{review.status}{for_lens(review.lens)} by {instance_id(review.reviewer or 'nobody yet')}")
+        _pair("review", f"{review.status}{for_lens(review.lens)} by {instance_id(review.reviewer or 'no one yet')}")
         for review in run.reviews.values()
         if review.piece == name
     ]
     if piece.feedback:
-        lines += [(), (Span("why it came back", "strong"),)]
+        lines += [(), (Span("why it was sent back", "strong"),)]
         lines += [(Span(inert(line)),) for line in piece.feedback.splitlines()]
     return lines
 
 
 def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime) -> list[Line]:
-    """A lock: who holds it, since when, and who waits."""
+    """Return the page for a lock: who holds it, since when, and who waits; if it has ended, say so."""
     lock = workspace.locks.find(lock_id)
     if lock is None:
         return [(Span("This lock has ended.", "muted"),)]
@@ -149,26 +149,29 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime) -> list[L
         _pair("held by", instance_id(lock.agent_id)),
         _pair("since", _age(workspace.acquired_at.get(lock_id), now)),
         _pair("lasts", f"{lock.ttl_s:.0f} s unless renewed, or as long as its session"),
-        _pair("token", f"#{lock.token}, every write names it"),
+        _pair("token", f"#{lock.token}, sent with every write"),
     ]
     lines += [
         _pair("waits", f"{instance_id(wait.agent_id)}, at most {wait.wait_s:.0f} s")
         for wait in workspace.locks.waits_for(lock)
     ]
-    lines += [(), (Span("press b to break it; its holder is told, and its next write is refused", "muted"),)]
+    lines += [(), (Span("press b to break it; its holder is notified, and its next write is refused", "muted"),)]
     return lines
 
 
 def explain_partition(workspace: Workspace, run: Run | None, owner: str) -> list[Line]:
-    """Every glob of an owner in full, and by which rule it may be written."""
+    """Return the page for a partition: all its globs, and who may write them.
+
+    `owner` is an agent id, a feature of the design, `joint` or `shared`.
+    """
     rules = {
-        "joint": ("joint", "owned by nobody: any worker may write there under an EXCLUSIVE lock"),
-        "shared": ("read only", "read by all, written by no worker"),
+        "joint": ("joint", "any worker may write there while it holds an EXCLUSIVE lock"),
+        "shared": ("read only", "every worker may read there, and none may write"),
     }
     planned = {item.id: item.partition for item in run.design.features} if run and run.design else {}
     owned = workspace.partitions.partitions
     globs = {"joint": workspace.partitions.joint, "shared": workspace.partitions.shared, **planned, **owned}
-    name, rule = rules.get(owner, (instance_id(owner), "written by it alone; others ask for it by a scope request"))
+    name, rule = rules.get(owner, (instance_id(owner), "only it may write there; others need a scope request"))
     return [
         (Span(inert(name), "accent"), Span(f"   {rule}", "muted")),
         (),

@@ -1,4 +1,4 @@
-"""Instances as rows: state by glyph, word and colour, progress, time and tokens."""
+"""Rows for instances: state by glyph, word and colour, progress, time and tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aegis_tui.tui.text import Ink, Line, Row, Span, bar, clock_text, count_text
 from aegis_tui.tui.views.need import ASKING
 
 TOTAL_KEY = "total"
-"""The row with the sum of all; no instance."""
+"""The key of the row with the totals, which is not an instance."""
 
 
 class State(NamedTuple):
@@ -46,7 +46,7 @@ _BY_STATE: dict[str, tuple[str, Ink]] = {
 
 
 def state_of(workspace: Workspace, item: Instance) -> State:
-    """What is believed of an instance now; `explain_instance` says why."""
+    """Return how to show the state of an instance; `explain_instance` shows where it comes from."""
     if item.lost:
         return State("✗", "lost", "bad")
     if item.phase in (Phase.GONE, Phase.RECLAIMED):
@@ -63,14 +63,17 @@ def state_of(workspace: Workspace, item: Instance) -> State:
 
 
 def _blocker(workspace: Workspace, wait: Wait) -> str:
-    """Who holds what the request waits for, as `w01:routes.py`."""
+    """Return who holds the file that a request waits for, and the file's name, as `w01:routes.py`."""
     name = wait.resources[0].path.rpartition("/")[2]
     holder = next(workspace.locks.holders_against(wait), None)
     return f"{instance_id(holder.agent_id)}:{inert(name)}" if holder else inert(name)
 
 
 def listed(workspace: Workspace, run: Run | None) -> list[Instance]:
-    """The run's instances: those that need the person, those that live, then the ended; and any from outside."""
+    """Return the instances of the run and all others that are alive, for example those that a person connected.
+
+    Those that wait for the person come first, then those that are alive, then those that have ended.
+    """
     items = [
         item
         for item in workspace.instances.by_id.values()
@@ -84,7 +87,7 @@ def _order(item: Instance) -> tuple[bool, bool, int]:
 
 
 class Columns(NamedTuple):
-    """Widths of one table; 0 leaves a column out."""
+    """Widths of the columns of the table in cells; a column of width 0 is left out."""
 
     ident: int
     feature: int
@@ -96,7 +99,13 @@ class Columns(NamedTuple):
 
 
 def columns_for(width: int, feature_width: int, ident: int) -> Columns:
-    """Widths for a table of `width` cells: what matters least goes first when room is short."""
+    """Choose the widths of the columns; columns that matter least are left out first if room is short.
+
+    Args:
+        width: Cells of the table.
+        feature_width: Cells of the longest feature.
+        ident: Cells of the column with the ids.
+    """
     time = 7
     tokens = 5 if width >= 60 else 0
     feature = max(7, min(feature_width, 22 if width >= 76 else 18 if width >= 60 else 12))
@@ -107,12 +116,12 @@ def columns_for(width: int, feature_width: int, ident: int) -> Columns:
 
 
 def _wide(column: int) -> int:
-    """Cells of a column with the blank beside it; none when it is left out."""
+    """Return the cells of a column with the blank after it; 0 if it is left out."""
     return column + 1 if column else 0
 
 
 def header(columns: Columns) -> Line:
-    """The names of the columns."""
+    """Return the line with the names of the columns."""
     cells = [
         fit("   id", 3 + columns.ident),
         fit("feature", columns.feature),
@@ -134,15 +143,15 @@ def instance_rows(
     marked: Collection[str] = (),
     usage: Mapping[str, Any] | None = None,
 ) -> tuple[Line, list[Row]]:
-    """The table: its header and one row an instance, then the total.
+    """Return the header of the table, and its rows: one per instance, then the totals if the run has pieces.
 
     Args:
-        workspace: The mirror.
-        run: Whose instances are listed.
-        now: For times that still run.
+        workspace: The state.
+        run: The run whose instances are listed.
+        now: The current time, for times that are still running.
         width: Cells of a line.
         marked: Agent ids that are selected.
-        usage: Tokens by agent id as the gateway counted them; they go before what agents say.
+        usage: Tokens by agent id, as the gateway counted them; used in place of what agents report.
     """
     items = listed(workspace, run)
     names = [inert(_feature(item)) for item in items]
@@ -219,7 +228,7 @@ def _total(run: Run, items: list[Instance], columns: Columns, usage: Mapping[str
 
 
 def lasted_s(item: Instance, now: datetime) -> float:
-    """How long an instance has run, or ran, in seconds."""
+    """Return for how many seconds an instance has been running, or was; 0 if it has not started."""
     if item.started_at is None:
         return 0.0
     end = datetime.fromisoformat(item.ended_at) if item.ended_at else now
@@ -227,7 +236,7 @@ def lasted_s(item: Instance, now: datetime) -> float:
 
 
 def tokens_of(item: Instance, usage: Mapping[str, Any] | None) -> int:
-    """Tokens an instance has used: by the gateway's count where there is one, else by its own word."""
+    """Return how many tokens an instance has used, as the gateway counted them, else as the agent reported."""
     if usage and isinstance(counted := usage.get(item.agent_id), Mapping):
         return int(counted.get("prompt_tokens", 0)) + int(counted.get("completion_tokens", 0))
     return item.tokens.prompt + item.tokens.completion

@@ -1,4 +1,4 @@
-"""Locks and who waits for them, and partitions, as rows."""
+"""Rows for locks, for requests that wait for them, and for partitions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _LETTER: dict[LockMode, tuple[str, Ink]] = {
 
 
 def lock_rows(workspace: Workspace, *, now: datetime, width: int) -> list[Row]:
-    """One row a lock, with its age, and below it one for each request that waits for it."""
+    """Return one row per lock with its age, and below it a row for each request that waits for it.
+
+    A request that waits for several locks is shown once. `width` is in cells.
+    """
     rows: list[Row] = []
     shown: set[str] = set()
     for lock in workspace.locks.locks():
@@ -48,7 +51,10 @@ def _lock(workspace: Workspace, lock: Lock, now: datetime, width: int) -> tuple[
 
 
 def partition_rows(workspace: Workspace, run: Run | None, *, width: int) -> list[Row]:
-    """Who may write where: partitions of the living, then shared and joint globs."""
+    """Return rows that show who may write where: the partitions, then joint and shared globs of an open run.
+
+    Before any agent has a partition, those of the run's design are shown. `width` is in cells.
+    """
     rows: list[Row] = []
     owners = {**workspace.partitions.partitions}
     if not owners and run is not None and run.design is not None and run.is_open:

@@ -1,4 +1,4 @@
-"""What needs the person, most urgent first: the one question that must never go unseen."""
+"""Lists what waits for the person, most urgent first; the dashboard must always show it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from aegis_tui.tui.text import inert
 
 
 class Need(NamedTuple):
-    """One thing that only the person can settle."""
+    """Something that only the person can decide or do."""
 
     kind: str
     """`design`, `instance`, `scope`, `base`, `machine` or `halted`."""
     key: str
-    """The design's, instance's, request's or run's id."""
+    """The id of the design, agent, scope request or run."""
     words: str
-    """One sentence."""
+    """A sentence that says what is needed."""
 
 
 ASKING = frozenset({"asking", "blocked"})
@@ -27,16 +27,19 @@ ASKING = frozenset({"asking", "blocked"})
 
 
 def _of_base(run: str, base: QaBaseChecked) -> Need:
-    """A base that would shut the gate at the end: known before that, so that the person can act in time."""
+    """Return the need for a base whose failures would keep the gate of FINAL-QA closed.
+
+    It is shown as soon as the base was checked, so that the person can act in time.
+    """
     if any(check.is_acceptable for check in base.checks):
         return Need(
-            "base", run, f"QA would not pass: accept the failures of the base, or mend it: {inert(base.reason)}"
+            "base", run, f"QA would not pass: accept the failures of the base, or repair it: {inert(base.reason)}"
         )
     return Need("machine", run, f"QA would not pass, the base does not either: {inert(base.reason)}")
 
 
 def needs(workspace: Workspace) -> list[Need]:
-    """Everything that waits for the person now."""
+    """Return everything that waits for the person now, most urgent first."""
     found: list[Need] = []
     run = workspace.runs.current()
     if run is not None and run.is_open and run.proposed is not None and run.design is None:

@@ -1,4 +1,4 @@
-"""The end of a run on one page: commit, stages, QA, agents, and what to press next."""
+"""The report of a run as a page of lines: outcome, stages, QA, instances, locks, conflicts and reviews."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _STAGE: dict[str, tuple[str, Ink]] = {
 
 
 def merge_command(report: Report) -> str:
-    """What brings the result into the person's branch; empty when there is none."""
+    """Return the git command that merges the result into the person's branch; empty if there is no result."""
     commit = report.get("commit")
     return f"git merge --ff-only {commit['branch']}" if commit else ""
 
 
 def report_lines(report: Report, *, width: int) -> list[Line]:
-    """The report of contract 4 for a person.
+    """Return the lines of a report (contract 4) for a person.
 
     Args:
-        report: As `aegis-tui report --json` prints it.
+        report: The report as `aegis-tui report --json` prints it.
         width: Cells of a line.
     """
     return [

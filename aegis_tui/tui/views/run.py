@@ -1,4 +1,4 @@
-"""The run in two or three lines: goal, stages, the gate that is closed, and what needs the person."""
+"""Lines for a run: goal, stages, closed gate, what needs the person, pieces, and the model server."""
 
 from __future__ import annotations
 
@@ -32,13 +32,22 @@ _PIECE_WORD = {
 
 
 _STAGES_WIDTH = sum(len(stage) + 2 for stage in STAGES)
-"""Cells that all stages need side by side."""
+"""Cells that all stages take on one line."""
 
 
 def title_line(
     name: str, branch: str, run: Run | None, needed: list[Need], *, width: int, no_goal: str = "no goal yet"
 ) -> Line:
-    """Repository, branch, goal, and the badges that are never left out."""
+    """Return the title: repository, branch, goal, and badges. The goal is cut to fit; badges are always shown.
+
+    Args:
+        name: The name of the repository.
+        branch: The branch that is checked out.
+        run: The run; None for none.
+        needed: What waits for the person.
+        width: Cells.
+        no_goal: Shown if there is no run.
+    """
     badges: list[Span] = []
     if run is not None and run.facts.scripted:
         badges += [Span(" "), Span(" scripted ", "badge")]
@@ -57,7 +66,10 @@ def title_line(
 
 
 def stage_spans(run: Run | None, *, width: int) -> Line:
-    """The seven stages with a mark each, and the round when MONITORING was reopened."""
+    """Return all stages with a mark each, and the round of MONITORING from the second on.
+
+    If they do not fit in `width` cells, return only the current stage.
+    """
     at = STAGES.index(run.stage) if run is not None else -1
     if width < _STAGES_WIDTH:
         mark, ink = _stage_mark(run, max(0, at), at)
@@ -85,7 +97,7 @@ def _stage_mark(run: Run | None, number: int, at: int) -> tuple[str, Ink]:
 
 
 def gate_line(workspace: Workspace, run: Run | None, needed: list[Need], *, width: int) -> Line:
-    """What holds the run now, in one sentence: a need of the person goes before a gate."""
+    """Return one sentence about what comes next: a need of the person, the error, the result, or a closed gate."""
     if run is None:
         return (Span(fit(" press n to give a goal, ? for help", width), "muted"),)
     if needed:
@@ -96,7 +108,7 @@ def gate_line(workspace: Workspace, run: Run | None, needed: list[Need], *, widt
         return (Span(fit(words, width), "bad", "screen.report"),)
     if run.commit is not None:
         ending = run.status is not RunStatus.COMPLETED
-        step = "agents are being put away" if ending else "press r for the report"
+        step = "agents are being cleaned up" if ending else "press r for the report"
         words = f" ✓ one commit: {run.commit.oid[:10]} on {run.commit.branch}  —  {step}"
         return (Span(fit(words, width), "good", "screen.report"),)
     shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)
@@ -111,7 +123,7 @@ def gate_line(workspace: Workspace, run: Run | None, needed: list[Need], *, widt
 
 
 def quiet_words(workspace: Workspace, run: Run | None) -> str:
-    """Why nothing needs the person, in one sentence: what the run waits for instead."""
+    """Return a sentence for when nothing needs the person; it names the first closed gate of an open run."""
     if run is None or not run.is_open:
         return "nothing needs you now"
     shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)
@@ -119,7 +131,7 @@ def quiet_words(workspace: Workspace, run: Run | None) -> str:
 
 
 def gate_lines(gates: list[Gate]) -> list[Line]:
-    """Each gate of a stage with its reason and the command that would meet it."""
+    """Return lines for each gate: open or closed, its reason, and the command that would open it."""
     lines: list[Line] = []
     for gate in gates:
         glyph, ink = _gate_mark(is_open=gate.passed)
@@ -136,7 +148,7 @@ def _gate_mark(*, is_open: bool) -> tuple[str, Ink]:
 
 
 def piece_rows(run: Run | None, *, width: int) -> list[Row]:
-    """The pieces on their way to the working ref, what they stand on, and how often they came back."""
+    """Return a row per piece: its status, what it depends on, and how often it was sent back."""
     if run is None:
         return []
     longest = max((width_of(inert(name)) for name in run.pieces), default=8)
@@ -163,13 +175,13 @@ def _piece(piece: Piece, name_width: int, width: int) -> Line:
 
 
 def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | None, absent: str, width: int) -> Line:
-    """The model server in one line; `absent` is said calmly when there is none.
+    """Return a line with the figures of the model server, or `absent` if there are none.
 
     Args:
         meters: `metrics` of `GET /v1/meters` (contract 9), or None.
-        scripted: The words come from files.
-        model: Its name, where known.
-        absent: What is known of the server while nobody uses it; where room is short, what follows ` ─ ` is left out.
+        scripted: Whether the model is a scripted one.
+        model: The model's name, if known.
+        absent: Shown if there are no meters; the part after ` ─ ` is left out if it does not fit.
         width: Cells.
     """
     if meters is None:
@@ -191,7 +203,7 @@ def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | No
 
 
 def fitting(groups: Iterable[Line], width: int) -> Line:
-    """As many whole groups as fit, from the first on."""
+    """Join the groups from the first on, as long as they fit as a whole in `width` cells."""
     kept: list[Span] = []
     left = width
     for group in groups:

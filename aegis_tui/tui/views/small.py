@@ -1,4 +1,4 @@
-"""What a terminal too small for the dashboard still shows: that it is, what needs the person, and who is at work."""
+"""What is shown if the terminal is too small for the dashboard: that it is, what needs the person, who is running."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from aegis_tui.tui.views.instance import listed, state_of
 from aegis_tui.tui.views.need import Need
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
-"""Cells that the narrowest view of the dashboard needs."""
+"""The smallest terminal for the dashboard, in columns and lines."""
 
 
 def is_too_small(width: int, height: int) -> bool:
-    """Whether tables would be cut to nothing."""
+    """Whether a terminal of this size is too small for the dashboard."""
     return width < LEAST_WIDTH or height < LEAST_HEIGHT
 
 
 def small_lines(workspace: Workspace, run: Run | None, needed: list[Need], *, size: tuple[int, int]) -> list[Line]:
-    """Needs first, each in full; then one line for each instance that lives.
+    """Return the lines for a small terminal: its size, every need in full, and a line per running instance.
 
     Args:
-        workspace: The mirror.
-        run: Whose instances are listed.
+        workspace: The state.
+        run: The run whose instances are listed.
         needed: What waits for the person.
-        size: Cells of the terminal.
+        size: Columns and lines of the terminal.
     """
     width = max(8, size[0] - 2)
     lines: list[Line] = [

@@ -1,6 +1,6 @@
-"""A captured pane as strips: only SGR is understood, everything else shows as text (measured: 0.2 ms for 80×24).
+"""Converts a captured pane to strips: SGR sequences become styles, all else is shown as text (0.2 ms for 80×24).
 
-Colours hold from line to line, as `Screenshot.lines` promises. Source: ECMA-48, 8.3.117; xterm ctlseqs, SGR.
+A style continues on the next line, as in `Screenshot.lines`. Source: ECMA-48, 8.3.117; xterm ctlseqs, SGR.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from textual.strip import Strip
 from aegis_tui.tui.text import inert
 
 FAINT = 0.7
-"""How much of its ink faint text keeps; half of it would have a contrast below 4.5 on a light ground."""
+"""The share of its colour that faint text keeps; with half, its contrast on a light background would be below 4.5."""
 
 _SGR = re.compile(r"\x1b\[([0-9;:]*)m")
 _ATTRIBUTES: dict[int, tuple[str, bool]] = {
@@ -38,7 +38,7 @@ _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
 
 class Pen:
-    """What the next text looks like; changed by SGR parameters."""
+    """The style of the text that follows, as the SGR sequences so far have set it."""
 
     def __init__(self) -> None:
         self._set: dict[str, bool] = {}
@@ -46,11 +46,11 @@ class Pen:
         self._back: str | None = None
 
     def style(self) -> Style:
-        """The present look."""
+        """Return the current style."""
         return _style(tuple(sorted(self._set.items())), self._fore, self._back)
 
     def take(self, parameters: str) -> None:
-        """Apply one SGR sequence; what is unknown changes nothing."""
+        """Apply the parameters of an SGR sequence, for example `1;38;5;214`; unknown ones are ignored."""
         codes = [int(code) if code.isdigit() else 0 for code in parameters.replace(":", ";").split(";")]
         at = 0
         while at < len(codes):
@@ -88,7 +88,7 @@ def _named(number: int, *, is_bright: bool) -> str:
 
 
 def _extended(codes: Sequence[int]) -> tuple[str | None, int]:
-    """The colour after a 38 or 48, and how many parameters it took."""
+    """Parse the parameters after a 38 or 48: return the colour's name, None if unknown, and how many were used."""
     if len(codes) >= 2 and codes[0] == 5:
         return f"color({min(codes[1], 255)})", 2
     if len(codes) >= 4 and codes[0] == 2:
@@ -110,11 +110,11 @@ def _color(name: str | None) -> Color | None:
 
 
 def strips_of(lines: Sequence[str], *, base: Style) -> list[Strip]:
-    """The lines as strips; wide signs take two cells, unknown sequences show as text.
+    """Convert lines to strips; sequences other than SGR are shown as text.
 
     Args:
-        lines: As in `Screenshot.lines`.
-        base: What is under it: the panel's own colours.
+        lines: Lines as in `Screenshot.lines`.
+        base: The style of the panel, for text without colours of its own.
     """
     pen = Pen()
     return [Strip(_segments(line, pen, base)) for line in lines]
@@ -135,7 +135,7 @@ def _segments(line: str, pen: Pen, base: Style) -> list[Segment]:
 
 @lru_cache(maxsize=4096)
 def _over(base: Style, style: Style) -> Style:
-    """A look on its ground; faint text without a colour of its own is mixed so that it can still be read (TUI-4)."""
+    """Combine a style with the panel's style; faint text gets a mixed colour that can still be read (TUI-4)."""
     shown = base + style
     ink, ground = shown.color and shown.color.triplet, shown.bgcolor and shown.bgcolor.triplet
     if not shown.dim or ink is None or ground is None:

@@ -1,4 +1,4 @@
-"""The lines around the board: the run on top, model and keys at the bottom, and the hub's absence."""
+"""The bars above and below the board: the run, a banner if the hub is away, the model server and the keys."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aegis_tui.tui.widgets.line_view import LineView
 
 NO_SERVER = "no model server in use"
 SPARE = frozenset({"v", "/", "tab"})
-"""Keys that leave the bottom line first when room is short; `?` tells them all."""
+"""Keys that are left out of the bottom line first if room is short; the help (`?`) lists all keys."""
 
 
 class TopBar(LineView):
-    """Goal, stages, and what holds the run."""
+    """The bar with the goal, the stages, and what the run waits for."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"run", "instance", "partition", "connection"})
     DEFAULT_CSS = """
@@ -30,7 +30,7 @@ class TopBar(LineView):
         self._desk = desk
 
     def update_from_store(self) -> None:
-        """Show the present state."""
+        """Show the current state."""
         parts, store = self._desk.parts, self._desk.store
         run, needed, width = store.run, needs(store.workspace), self.line_width
         if not store.is_loaded:
@@ -45,7 +45,7 @@ class TopBar(LineView):
         words = (
             CATCHING_UP
             if self._desk.store.is_catching_up
-            else "press n to give a goal, a hub is started for it; ? for help"
+            else "press n to give a goal, which also starts a hub; ? for help"
         )
         return (Span(fit(f" {words}", width), "muted"),)
 
@@ -55,7 +55,7 @@ class TopBar(LineView):
 
 
 class SmallView(LineView):
-    """Stands for the whole board where the terminal is too small for it."""
+    """Shown in place of the board if the terminal is too small for it."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"run", "instance", "lock", "partition", "connection"})
     DEFAULT_CSS = """
@@ -68,14 +68,14 @@ class SmallView(LineView):
         self._desk = desk
 
     def update_from_store(self) -> None:
-        """Show the present state."""
+        """Show the current state."""
         store, size = self._desk.store, self.app.size
         found = needs(store.workspace)
         self.show_lines(small_lines(store.workspace, store.run, found, size=(size.width, size.height)))
 
 
 class Banner(LineView):
-    """Says that the hub is away; takes no room while it answers."""
+    """A line that says that the state is not current, and why; hidden while it is current."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"connection"})
     DEFAULT_CSS = """
@@ -96,7 +96,7 @@ class Banner(LineView):
         self._desk = desk
 
     def update_from_store(self) -> None:
-        """Show itself, or not."""
+        """Show or hide the line."""
         store = self._desk.store
         self.set_class(not store.is_current, "-shown")
         if store.trouble:
@@ -121,7 +121,7 @@ class Banner(LineView):
 
 
 class BottomBar(LineView):
-    """The model server, and the keys of this place."""
+    """The bar with the model server and the keys of the current screen."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset({"meters", "run", "connection"})
     DEFAULT_CSS = """
@@ -129,17 +129,17 @@ class BottomBar(LineView):
     """
 
     def __init__(self, desk: Desk, keys: tuple[tuple[str, str, str], ...]) -> None:
-        """Name the keys to show, the most important first.
+        """Create the bar.
 
         Args:
             desk: The store.
-            keys: Key, word, and the Textual action of a click.
+            keys: Key, word, and the Textual action of a click, for each key to show, the most important first.
         """
         super().__init__(name_id="bottom")
         self._desk, self._keys = desk, keys
 
     def update_from_store(self) -> None:
-        """Show the present state: on one line where both fit."""
+        """Show model server and keys, on one line if both fit."""
         store, width = self._desk.store, self.line_width
         run = store.run
         meters = meter_line(
@@ -159,7 +159,7 @@ class BottomBar(LineView):
         self.show_lines([*([(Span(fit(f" {hint}", width), "info"),)] if hint else []), *lines])
 
     def _key_line(self, width: int) -> Line:
-        """All keys, or those that matter most, in the order they were named."""
+        """Return the keys that fit, in the given order; those in `SPARE` and the last ones are left out first."""
         kept = list(self._keys)
         while kept and sum(len(key) + len(word) + 3 for key, word, _ in kept) > width - 1:
             kept.remove(next((item for item in reversed(kept) if item[0] in SPARE), kept[-1]))

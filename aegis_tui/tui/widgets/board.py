@@ -1,4 +1,4 @@
-"""The board: panels placed by a layout file."""
+"""The board: the container of the panels, which places them as a layout file says."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from aegis_tui.tui.widgets.panels import StorePanel
 
 
 class BoardLayout(Layout):
-    """Places the panels of a `Board` where its layout file says."""
+    """A Textual layout that places the panels of a `Board` as its layout file says."""
 
     name = "board"
 
     def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:
-        """The placement of each panel that is shown; called by Textual."""
+        """Return the placement of each panel that has a place; called by Textual."""
         if not isinstance(parent, Board) or not size:
             return []
         regions = place(parent.layout_file.view_for(parent.app.size.width), size)
@@ -33,7 +33,12 @@ class BoardLayout(Layout):
 
 
 class Board(Container):
-    """All panels, of which the present view shows some; those without a place share the slot `tabs`."""
+    """All panels. The view of the layout for the current width has a place for some; the others share the place `tabs`.
+
+    Args:
+        panels: All panels of the dashboard.
+        layout_file: The layout.
+    """
 
     DEFAULT_CSS = """
     Board { height: 1fr; overflow: hidden; }
@@ -48,7 +53,7 @@ class Board(Container):
 
     @property
     def layout(self) -> Layout:
-        """Where the panels lie; Textual's styles know only its own layouts."""
+        """The layout of the panels; overridden because Textual's styles only accept its own layouts."""
         return self._placing
 
     @property
@@ -58,27 +63,27 @@ class Board(Container):
 
     @property
     def tabs(self) -> list[str]:
-        """Names of the panels that share the slot `tabs`."""
+        """Names of the panels that share the place `tabs`; empty if the view has no such place."""
         placed = self.placed
         has_slot = TABS in self.layout_file.view_for(self.app.size.width).placed()
         return [name for name in PANELS if name not in placed] if has_slot else []
 
     def slot_of(self, child: Widget) -> str:
-        """The slot that a panel is in."""
+        """Return the name of the place of a panel: its own name, or `tabs`."""
         name = child.NAME if isinstance(child, LinePanel) else ""
         return name if name in self.placed else TABS
 
     def shown(self) -> list[LinePanel]:
-        """The panels that can be seen."""
+        """Return the panels that are visible now."""
         return [panel for panel in self.panels.values() if panel.display]
 
     def reachable(self) -> list[str]:
-        """Every panel that this view can show, in the order of `tab`."""
+        """Return the names of the panels that the current view can show, in the order of the tab key."""
         tabs = self.tabs
         return [name for name in PANELS if name in self.placed or name in tabs]
 
     def rearrange(self) -> None:
-        """Show what the view for the present width shows."""
+        """Show and hide panels as the view for the current width says."""
         placed, tabs = self.placed, self.tabs
         if self._tab not in tabs:
             self._tab = "events" if "events" in tabs else (tabs[0] if tabs else "")
@@ -86,11 +91,11 @@ class Board(Container):
             was_shown, panel.display = panel.display, name in placed or name == self._tab
             panel.neighbours = tuple(tabs) if name in tabs and len(tabs) > 1 else ()
             if panel.display and not was_shown and isinstance(panel, StorePanel):
-                panel.update_from_store()  # it does not listen while it is hidden, and a key may come before its layout
+                panel.update_from_store()  # hidden panels are not updated, and a key may come before the layout
         self.refresh(layout=True)
 
     def bring(self, name: str) -> None:
-        """Show a panel and put the focus on it."""
+        """Show the panel with this name and focus it, if the current view can show it."""
         if name in self.tabs and name != self._tab:
             self._tab = name
             self.rearrange()
@@ -98,6 +103,6 @@ class Board(Container):
             self.panels[name].focus()
 
     def use(self, layout_file: LayoutFile) -> None:
-        """Take another layout."""
+        """Arrange the panels by another layout."""
         self.layout_file = layout_file
         self.rearrange()

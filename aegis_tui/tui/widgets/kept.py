@@ -1,8 +1,8 @@
-"""Lines that are drawn are kept until something in them changes.
+"""Caches the drawn lines of widgets until something in them changes.
 
-For each partial update Textual asks every widget that lies between the changed ones for all of its lines, and each
-widget finds its colours, borders and titles anew for that. On a dashboard where a few rows change many times a second
-that is most of its work, and a key waits for it (PERF-4).
+For each partial update, Textual asks every widget between the changed ones for all of its lines, and each widget
+computes its colours, borders and titles again. On a dashboard where a few rows change many times a second that is most
+of the work, and a key has to wait for it (PERF-4).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 
 class KeptLines(StylesCache):
-    """The lines of one widget, with the answer to the last question as long as no line is dirty."""
+    """The line cache of one widget, which also keeps the result of the last `render_widget` until a line changes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,17 +25,17 @@ class KeptLines(StylesCache):
         self._answer: list[Strip] = []
 
     def set_dirty(self, *regions: Region) -> None:
-        """Some lines, or all of them, have to be drawn again; called by Textual."""
+        """Mark regions, or everything if none is given, to be drawn again; called by Textual."""
         self._asked = ()
         super().set_dirty(*regions)
 
     def clear(self) -> None:
-        """Forget every line; called by Textual."""
+        """Discard all lines; called by Textual."""
         self._asked = ()
         super().clear()
 
     def render_widget(self, widget: Widget, crop: Region) -> list[Strip]:
-        """The lines of a part of the widget; called by Textual, which does not change them."""
+        """Return the lines of a part of the widget; called by Textual, which does not change the list."""
         asked = (crop, widget.size, widget.get_line_filters(), widget.hover_style)
         if asked != self._asked:
             self._answer = super().render_widget(widget, crop)
@@ -44,7 +44,7 @@ class KeptLines(StylesCache):
 
 
 def keep_lines(widgets: Iterable[object]) -> None:
-    """Let each of these widgets keep its lines; nothing is passed over but what keeps them in a way of its own."""
+    """Give each widget a `KeptLines` cache, except those that have a cache of another class."""
     for widget in widgets:
         if isinstance(widget, Widget) and type(widget._styles_cache) is StylesCache:
             widget._styles_cache = KeptLines()

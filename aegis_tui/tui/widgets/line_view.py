@@ -1,6 +1,6 @@
-"""Views over Textual's line API: only rows that changed and can be seen are drawn again.
+"""Lists of coloured lines, built on Textual's line API: only visible rows that changed are drawn again.
 
-Measured: 2 % of a core where a DataTable takes 50 to 70 (Textual issue class: it repaints its whole viewport).
+Measured: 2 % of a core, where a DataTable takes 50 to 70 %, because it repaints all that is visible.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from aegis_tui.tui.text import INKS, Ink, Line, Row, Span, inert, wrap
 from aegis_tui.tui.widgets.tabs import Titled, tab_strip
 
 TITLE_ROOM = 4
-"""Cells of a border that a title cannot take, beyond those beside the content."""
+"""How many cells a title must be shorter than the content is wide, so that it fits into the border."""
 
 _NO_ROW = Row("", ())
 
 
 class LineView(Guarded, ScrollView, can_focus=False):
-    """Rows of coloured text that scroll. `show` replaces them; what did not change is not drawn again."""
+    """Rows of coloured text that scroll. `show` replaces the rows; rows that did not change are not drawn again."""
 
     COMPONENT_CLASSES = {f"ink--{ink}" for ink in INKS} | {"row--cursor", "row--cursor-blurred", "row--marked"}
 
@@ -64,12 +64,12 @@ class LineView(Guarded, ScrollView, can_focus=False):
         self.rows: list[Row] = []
         self.head: Line = ()
         self.failure: tuple[str, ...] = ()
-        """What stands here instead of the rows when they could not be made."""
+        """The lines that are shown in place of the rows after a failure; empty for none."""
         self._styles: dict[str, Style] = {}
 
     @property
     def line_width(self) -> int:
-        """Cells of one line; the scroll bar has its own, whether it is shown or not."""
+        """The width of a line in cells, without the room for the scroll bar."""
         return self.scrollable_content_region.width
 
     @property
@@ -77,7 +77,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
         return 1 if self.head else 0
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Replace the rows."""
+        """Replace the rows, and draw those that changed and are visible."""
         old, self.rows = self.rows, list(rows)
         self.spread(len(self.rows) + self._head_height)
         top = round(self.scroll_y)
@@ -89,10 +89,10 @@ class LineView(Guarded, ScrollView, can_focus=False):
                 self.refresh_row(at)
 
     def spread(self, height: int) -> None:
-        """Be so many lines high, of which some can be seen.
+        """Set the height of the content in lines, of which some are visible.
 
-        Textual would lay the whole screen out for it, for 30 ms. Where the place itself stays as it is, only the scroll
-        bar changes; when that comes or goes, Textual does lay out.
+        Textual would lay out the whole screen for this, which takes 30 ms. If the widget keeps its size, only the
+        scroll bar is updated; if it appears or disappears, Textual lays out the screen after all.
         """
         size = Size(0, height)
         if size == self.virtual_size:
@@ -104,11 +104,11 @@ class LineView(Guarded, ScrollView, can_focus=False):
         self._scroll_update(size)
 
     def show_lines(self, lines: Sequence[Line]) -> None:
-        """Replace the rows by lines that stand for nothing."""
+        """Replace the rows by plain lines, whose keys are their numbers."""
         self.show([Row(str(at), line) for at, line in enumerate(lines)])
 
     def attempt(self, draw: Callable[[], None]) -> None:
-        """Call what changes the rows; a failure shows in this place, until it succeeds again."""
+        """Call `draw`, which changes the rows. If it fails, show the error here until a later call succeeds."""
         try:
             draw()
         except Exception as error:
@@ -122,28 +122,28 @@ class LineView(Guarded, ScrollView, can_focus=False):
                 self.refresh()
 
     def fail(self, error: Exception) -> None:
-        """Show a failure in place of the rows."""
+        """Show an error in place of the rows."""
         name = str(getattr(self, "TITLE", "") or self.id or "this part")
         self.failure = (
             f"✗ {name} cannot be shown: {inert(words_of(error))}",
-            "the session goes on; the details are in its log (aegis-tui doctor --bundle FILE)",
+            "the session continues; the details are in its log (aegis-tui doctor --bundle FILE)",
         )
         self.refresh()
 
     def show_head(self, head: Line) -> None:
-        """Set the line above the rows, which does not scroll; an empty one takes no room."""
+        """Set the line above the rows, which does not scroll; an empty line takes no room."""
         if head != self.head:
             self.head = head
             self.refresh()
 
     def refresh_row(self, at: int) -> None:
-        """Draw one row again, if it can be seen."""
+        """Draw the row with this index again, if it is visible."""
         y = at - round(self.scroll_y) + self._head_height
         if self._head_height <= y < self.size.height:
             self.refresh(Region(0, y, self.size.width, 1))
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen; called by Textual."""
+        """Return line `y` of the widget as a strip; called by Textual."""
         if self.failure:
             return self._failure_line(y)
         try:
@@ -179,7 +179,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
         return style + Style.from_meta({"@click": span.action}) if span.action else style
 
     def ink(self, ink: Ink) -> Style:
-        """What a meaning looks like in the present theme."""
+        """Return the style of an ink in the current theme."""
         return self._named(f"ink--{ink}")
 
     def _named(self, name: str) -> Style:
@@ -189,13 +189,13 @@ class LineView(Guarded, ScrollView, can_focus=False):
         return style
 
     def notify_style_update(self) -> None:
-        """Forget styles: the theme or a class changed."""
+        """Discard the cached styles; called by Textual when the theme or a CSS class has changed."""
         super().notify_style_update()
         self._styles = {}
 
 
 class LinePanel(LineView, Titled, can_focus=True):
-    """Rows with a cursor, a border with a title, and a sentence for when there is nothing."""
+    """A list with a cursor, selection, filter and title; without rows it shows `EMPTY`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down,j", "cursor_down", "Down", id="row.down", show=False, tooltip="Go one row down."),
@@ -224,19 +224,19 @@ class LinePanel(LineView, Titled, can_focus=True):
     NAME = ""
     TITLE = ""
     LEADS = False
-    """Its cursor says what other panels show, so it is seen without the focus too."""
+    """Whether its cursor decides what other panels show, so that it is visible without the focus, too."""
     EMPTY: tuple[str, ...] = ("nothing yet",)
 
     @dataclass
     class Chosen(Message):
-        """The person wants to know more of a row."""
+        """Posted when the person presses Enter on a row, or clicks it twice."""
 
         panel: LinePanel
         key: str
 
         @property
         def control(self) -> LinePanel:
-            """The panel, for `@on`."""
+            """The panel, as Textual's `@on` needs it."""
             return self.panel
 
     def __init__(self, *, name_id: str | None = None) -> None:
@@ -247,12 +247,12 @@ class LinePanel(LineView, Titled, can_focus=True):
         self.neighbours: tuple[str, ...] = ()
         self._subtitle = ""
         self.moved: Callable[[], None] | None = None
-        """Called at once when the cursor is on another row: what follows a message is drawn a frame late (PERF-4)."""
+        """Called when the cursor moves to another row. A message would be handled one frame later (PERF-4)."""
         self._all: list[Row] = []
         self.titled()
 
     def titled(self, count: int | str = "") -> None:
-        """Set the title with a count, the tabs beside it, and the filter that is in force."""
+        """Set the title, with a count and the names of panels in the same place, and show the filter in the border."""
         title = f"{self.TITLE} {count}".strip()
         self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
         if (subtitle := f"/{self.needle}" if self.needle else "") != self._subtitle:
@@ -260,7 +260,7 @@ class LinePanel(LineView, Titled, can_focus=True):
 
     @property
     def cursor_key(self) -> str:
-        """The key of the row under the cursor; empty when there is none."""
+        """The key of the row under the cursor; empty if there is none."""
         return self._rows_of_data[self.cursor].key if self.cursor < len(self._rows_of_data) else ""
 
     @property
@@ -268,7 +268,7 @@ class LinePanel(LineView, Titled, can_focus=True):
         return self.rows if self._all else []
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Replace the rows. The cursor stays on what it was on; a filter stays in force."""
+        """Replace the rows. The filter is applied; the cursor stays on the row with the same key, if any."""
         before = self.cursor_key
         self._all = list(rows)
         found = [row for row in self._all if self._matches(row)]
@@ -286,16 +286,16 @@ class LinePanel(LineView, Titled, can_focus=True):
             self.moved()
 
     def empty_words(self) -> tuple[str, ...]:
-        """What stands where there are no rows, line by line."""
+        """Return the lines to show if there are no rows."""
         return self.EMPTY
 
     def filter(self, needle: str) -> None:
-        """Show only rows with this text in them."""
+        """Show only rows whose key or text contains `needle`, in any case; empty shows all."""
         self.needle = needle.casefold()
         self.refilter()
 
     def refilter(self) -> None:
-        """Apply the filter again; panels that know their rows do it from their source."""
+        """Apply the filter to the rows again; subclasses may get the rows from their source."""
         self.show(self._all)
 
     def _matches(self, row: Row) -> bool:
@@ -330,7 +330,7 @@ class LinePanel(LineView, Titled, can_focus=True):
                 self._steer(at)
 
     def _steered(self) -> None:
-        """The person has moved the cursor; called by the actions."""
+        """Note that the cursor was moved by the person or by `move_to`; does nothing here."""
 
     def _steer(self, at: int) -> None:
         self._steered()
@@ -343,44 +343,44 @@ class LinePanel(LineView, Titled, can_focus=True):
             self.moved()
 
     def action_cursor_down(self) -> None:
-        """One row down."""
+        """Move the cursor one row down."""
         self._steer(self.cursor + 1)
 
     def action_cursor_up(self) -> None:
-        """One row up."""
+        """Move the cursor one row up."""
         self._steer(self.cursor - 1)
 
     def action_page_down(self) -> None:
-        """One page down."""
+        """Move the cursor one page down."""
         self._steer(self.cursor + max(1, self.size.height - 1))
 
     def action_page_up(self) -> None:
-        """One page up."""
+        """Move the cursor one page up."""
         self._steer(self.cursor - max(1, self.size.height - 1))
 
     def action_cursor_first(self) -> None:
-        """The first row."""
+        """Move the cursor to the first row."""
         self._steer(0)
 
     def action_cursor_last(self) -> None:
-        """The last row."""
+        """Move the cursor to the last row."""
         self._steer(len(self._rows_of_data) - 1)
 
     def action_choose(self) -> None:
-        """Explain the row under the cursor."""
+        """Post `Chosen` for the row under the cursor."""
         if self.cursor_key:
             self.post_message(self.Chosen(self, self.cursor_key))
 
     def on_focus(self) -> None:
-        """The cursor looks otherwise with the focus."""
+        """Draw the cursor, which looks different with the focus."""
         self.refresh_row(self.cursor)
 
     def on_blur(self) -> None:
-        """... and without it."""
+        """Draw the cursor, which looks different without the focus."""
         self.refresh_row(self.cursor)
 
     def on_click(self, event: Click) -> None:
-        """A click takes the row, a second one explains it."""
+        """Move the cursor to the clicked row; post `Chosen` on the second click of a double click."""
         at = event.y - self.gutter.top - self._head_height + round(self.scroll_y)
         if not 0 <= at < len(self._rows_of_data):
             return

@@ -1,4 +1,4 @@
-"""The panels of the dashboard. Each knows which keys it listens to and shows one view of the store."""
+"""The panels of the dashboard. Each shows a part of the store, and says which changes of the store concern it."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from aegis_tui.tui.widgets.line_view import LinePanel
 
 
 class StorePanel(LinePanel):
-    """A panel over the store."""
+    """A panel that shows a part of the store."""
 
     LISTENS: ClassVar[frozenset[str]] = frozenset()
-    """Kinds of keys that change what it shows."""
+    """Kinds of keys of the store whose change it has to show."""
     TICKS = False
-    """It shows times that run: once a second it looks again."""
+    """Whether it shows running times, and is therefore updated every second."""
 
     def __init__(self, store: WorkspaceStore) -> None:
         self.store = store
         super().__init__(name_id=f"panel-{self.NAME}")
 
     def update_from_store(self) -> None:
-        """Show the present state."""
+        """Show the current state of the store."""
         raise NotImplementedError
 
     def empty_words(self) -> tuple[str, ...]:
-        """As `LinePanel.empty_words`; before the state is here it cannot be said that there is nothing."""
+        """Return the lines for an empty panel: `EMPTY`, or why the state has not been read yet."""
         return self.EMPTY if self.store.is_loaded else (self.store.absence,)
 
     def refilter(self) -> None:
-        """Show again, by the filter that holds now."""
+        """Show the rows of the store that match the filter."""
         self.update_from_store()
 
     def on_resize(self) -> None:
-        """Lines are cut to the new width."""
+        """Cut the lines to the new width."""
         self.update_from_store()
 
 
@@ -73,7 +73,7 @@ class InstancePanel(StorePanel):
         self._is_steered = False
 
     def update_from_store(self) -> None:
-        """As `StorePanel.update_from_store`; the cursor is on the first row until the person moves it."""
+        """Show the instances. The cursor stays on the first row until the person moves it."""
         store, run = self.store, self.store.run
         head, rows = instance_rows(
             store.workspace,
@@ -95,7 +95,7 @@ class InstancePanel(StorePanel):
         self._is_steered = True
 
     def action_mark(self) -> None:
-        """Select or unselect the row, and go on to the next."""
+        """Select or unselect the row, and move the cursor to the next one."""
         key = self.cursor_key
         if key and key != TOTAL_KEY:
             self.marked ^= {key}
@@ -109,10 +109,10 @@ class PartitionPanel(StorePanel):
     NAME = "partitions"
     TITLE = "Partitions"
     LISTENS = frozenset({"partition", "run", "instance"})
-    EMPTY = ("nobody owns a path now", "a design gives each agent its own")
+    EMPTY = ("no agent has a partition now", "a design gives each agent its own")
 
     def update_from_store(self) -> None:
-        """As `StorePanel.update_from_store`."""
+        """Show the partitions."""
         self.titled()
         self.show(partition_rows(self.store.workspace, self.store.run, width=self.line_width))
 
@@ -127,7 +127,7 @@ class LockPanel(StorePanel):
     EMPTY = ("no locks are held", "joint files are written under one")
 
     def update_from_store(self) -> None:
-        """As `StorePanel.update_from_store`."""
+        """Show the locks and the requests that wait for them."""
         rows = lock_rows(self.store.workspace, now=self.store.now(), width=self.line_width)
         self.titled(len(self.store.workspace.locks.locks()) or "")
         self.show(rows)
@@ -142,14 +142,14 @@ class ConflictPanel(StorePanel):
     EMPTY = ("no conflicts", "crossing lines show here while agents still work")
 
     def update_from_store(self) -> None:
-        """As `StorePanel.update_from_store`."""
+        """Show the conflicts of the run."""
         rows = conflict_rows(self.store.run, width=self.line_width)
         self.titled(len(rows) or "")
         self.show(rows)
 
 
 class PiecePanel(StorePanel):
-    """Pieces on their way to the working ref."""
+    """Pieces of the run and their status."""
 
     NAME = "pieces"
     TITLE = "Pieces"
@@ -157,14 +157,14 @@ class PiecePanel(StorePanel):
     EMPTY = ("no pieces yet", "each feature of the design becomes one")
 
     def update_from_store(self) -> None:
-        """As `StorePanel.update_from_store`."""
+        """Show the pieces of the run."""
         rows = piece_rows(self.store.run, width=self.line_width)
         self.titled(len(rows) or "")
         self.show(rows)
 
 
 class EventPanel(StorePanel):
-    """What happened, newest last; it follows the end until the cursor leaves it."""
+    """Events, newest last. The cursor follows the newest event unless the person has moved it to another row."""
 
     NAME = "events"
     TITLE = "Events"
@@ -178,7 +178,7 @@ class EventPanel(StorePanel):
         self._made_for = 0
 
     def update_from_store(self) -> None:
-        """As `StorePanel.update_from_store`; a row is made once for each width."""
+        """Show the events. The row of an event is made only once for each width."""
         was_last = self.cursor >= len(self._rows_of_data) - 1
         self._make(self.line_width)
         self.titled(f"#{self.store.workspace.seq}" if self._made else "")

@@ -1,4 +1,4 @@
-"""A live look into one instance's pane, in its own colours."""
+"""Shows the live content of an instance's pane, in its own colours."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aegis_tui.tui.widgets.tabs import tab_strip
 
 
 class PanePreview(LinePanel):
-    """The last lines of a pane; the person's keys do not reach it (attach does that)."""
+    """A panel with the last lines of a pane. Keys are not sent to the pane; attaching does that."""
 
     NAME = "preview"
     TITLE = "Preview"
-    EMPTY = ("no pane to look into", "it shows the instance under the cursor")
+    EMPTY = ("no pane to show", "it shows the instance under the cursor")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.attach", "Attach", id="preview.attach", tooltip="Hand the terminal to this pane."),
     ]
@@ -32,16 +32,16 @@ class PanePreview(LinePanel):
         super().__init__(name_id=name_id)
 
     def titled(self, count: int | str = "") -> None:
-        """The instance's name is the title; the panel's own only while there is none."""
+        """Set the title: the given text, which names the instance, or `TITLE` if it is empty."""
         title = str(count) or self.TITLE
         self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
 
     def show_pane(self, label: str, shot: Screenshot) -> None:
-        """Show what a pane shows.
+        """Show the content of a pane.
 
         Args:
-            label: Beside the title, `w02 kanban`.
-            shot: Its screen.
+            label: The title, for example `w02 kanban`.
+            shot: The content.
         """
         self.titled(f"{label} ─ live")
         if shot.lines == self._lines:
@@ -52,7 +52,7 @@ class PanePreview(LinePanel):
         self.refresh()
 
     def show_words(self, label: str, words: str) -> None:
-        """Show a sentence in place of a pane."""
+        """Show a sentence in place of a pane; `label` is the title."""
         self.titled(label)
         self._strips, self._lines = [], ()
         line: Line = (Span(words, "muted"),)
@@ -62,7 +62,7 @@ class PanePreview(LinePanel):
         return self._named("")
 
     def render_line(self, y: int) -> Strip:
-        """The pane's last lines, at the top while there is room; called by Textual."""
+        """Return line `y`; if the pane is longer than the widget, its last lines are shown. Called by Textual."""
         if not self._strips:
             return super().render_line(y)
         base: Style = self._named("")
@@ -74,14 +74,14 @@ class PanePreview(LinePanel):
         return strip.adjust_cell_length(self.size.width, base)
 
     def notify_style_update(self) -> None:
-        """The colours below the pane's own changed: draw it anew."""
+        """Convert the pane's lines again for the new colours; called by Textual when the theme has changed."""
         super().notify_style_update()
         if self._lines:
             self._strips = _trimmed(strips_of(self._lines, base=self._named("")))
 
 
 def _trimmed(strips: list[Strip]) -> list[Strip]:
-    """Without the empty lines at the end."""
+    """Return the strips without the empty ones at the end."""
     end = len(strips)
     while end and not strips[end - 1].text.strip():
         end -= 1

@@ -1,4 +1,4 @@
-"""A box for words to an agent: Enter sends, ctrl+j breaks the line, a paste keeps its lines."""
+"""A text box for a prompt: Enter sends it, ctrl+j starts a new line, pasted text keeps its lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aegis_tui.tui.mishap import Guarded
 
 
 class Prompt(Guarded, TextArea):
-    """A text area whose Enter means done."""
+    """A text area that posts `Submitted` when Enter is pressed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "Go", id="prompt.submit", priority=True, tooltip="Send what is written."),
@@ -24,14 +24,14 @@ class Prompt(Guarded, TextArea):
 
     @dataclass
     class Submitted(Message):
-        """The person is done writing."""
+        """Posted with the text when the person presses Enter."""
 
         text: str
 
     def action_submit(self) -> None:
-        """Tell that the text is ready."""
+        """Post `Submitted` with the text."""
         self.post_message(self.Submitted(self.text))
 
     def action_newline(self) -> None:
-        """Break the line."""
+        """Insert a line break."""
         self.insert("\n")

@@ -1,4 +1,4 @@
-"""The title of a panel that shares its place with others."""
+"""Titles of panels, also of those that share a place with others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from textual.widget import Widget
 
 
 def tab_strip(title: str, name: str, neighbours: Sequence[str], *, width: int) -> Text:
-    """A panel's title; among the names of the panels that share its place, if there are any and they fit."""
+    """Return the title of a panel, among the names of the panels that share its place.
+
+    Args:
+        title: The title.
+        name: The panel's name.
+        neighbours: Names of all panels that share the place, including this one; empty if it has its own place.
+        width: Cells. If the names do not fit, the title is followed by the panel's number instead.
+    """
     if not neighbours:
         return Text(title)
     for gap in (" · ", " "):
@@ -23,17 +30,18 @@ def tab_strip(title: str, name: str, neighbours: Sequence[str], *, width: int) -
 
 
 class Titled(Widget):
-    """A widget with a title in its upper border; of a new one only that line is drawn again.
+    """A mixin for a widget with a title in its upper border; when the title changes, only that line is drawn again.
 
-    It comes last among the bases of a class: Textual takes style sheets from the first.
+    It comes last among the bases of a class, because Textual takes style sheets from the first base.
     """
 
     _title: Text | None = None
 
     def set_title(self, title: Text) -> None:
-        """Set what stands in the upper border.
+        """Set the title in the upper border.
 
-        Textual draws the whole widget again for each assignment, also when the title is what it was (PERF-4).
+        This does not assign `border_title` each time, because Textual then draws the whole widget again, even if the
+        title is the same (PERF-4).
         """
         if title == self._title:
             return

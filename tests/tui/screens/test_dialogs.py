@@ -110,7 +110,7 @@ async def test_without_tests_the_dialog_asks_for_the_check_and_takes_none_for_an
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("d", *"Fix it", "enter")
-        await until(pilot, lambda: "type the command that checks the work, or none" in screen_text(app))
+        await until(pilot, lambda: "type the command that checks the result, or none" in screen_text(app))
         scene.hub.replies["run:start"] = {"run": "run1"}
         await pilot.press(*"None", "enter")
         await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
@@ -174,7 +174,7 @@ async def test_a_refusal_is_shown_with_its_next_step(record: Record) -> None:
         await pilot.press("H")
         await until(pilot, lambda: "try [later]" in screen_text(app))
         await pilot.press("n")
-        await until(pilot, lambda: "run1 is still going" in screen_text(app))
+        await until(pilot, lambda: "run1 has not ended" in screen_text(app))
         assert isinstance(app.screen, GoalScreen)
 
 
@@ -204,7 +204,7 @@ async def test_stopping_shows_the_loss_and_only_a_yes_stops(record: Record) -> N
         await ready(pilot, app)
         await pilot.press("space", "space", "x")
         await until(pilot, lambda: isinstance(app.screen, StopScreen))
-        await until(pilot, lambda: "its task goes to a fresh worker" in screen_text(app))
+        await until(pilot, lambda: "a new worker gets its task" in screen_text(app))
         assert "w01" in screen_text(app) and "w02" in screen_text(app)
         await pilot.press("n")
         assert scene.hub.commands == []
@@ -245,7 +245,7 @@ async def test_a_grid_without_panes_says_so_in_a_line(record: Record) -> None:
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await ready(pilot, app)
         await pilot.press("v")
-        await until(pilot, lambda: "esc goes back; n gives a goal there" in screen_text(app))
+        await until(pilot, lambda: "esc goes back to the dashboard, where n gives a goal" in screen_text(app))
 
 
 @to_the_end
@@ -358,4 +358,4 @@ async def test_the_end_shows_the_report_and_what_to_press_next(record: Record) -
         await until(pilot, lambda: isinstance(app.screen, ReportScreen))
         assert "git merge --ff-only aegis/run1/result" in screen_text(app)
         await pilot.press("escape", "q")
-    assert app.farewell() == ["take the result of run1 in: git merge --ff-only aegis/run1/result"]
+    assert app.farewell() == ["to merge the result of run1: git merge --ff-only aegis/run1/result"]

@@ -119,7 +119,7 @@ def test_an_explanation_says_what_a_state_rests_on(record: Record) -> None:
     workspace = scene.workspace()
     item = workspace.instances.by_id["NATIVE-w02"]
     page = text(explain_instance(workspace, item, scene.events, now=scene.now, width=100))
-    assert "said by the agent itself" in page
+    assert "reported by the agent itself" in page
     assert "held by w01" in page and "src/shop/routes.py" in page
     lock = workspace.locks.locks()[0]
     assert "w02, at most" in text(explain_lock(workspace, lock.lock_id, now=scene.now))
