@@ -69,7 +69,7 @@ class AegisApp(Guarded, App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("colon,ctrl+p", "command_palette", "Commands", id="app.palette", tooltip="Every action by name."),
         Binding("T", "next_theme", "Theme", id="app.theme", tooltip="Change to the next theme."),
-        Binding("ctrl+q", "close", "Leave", id="app.leave", show=False, tooltip="Close the screen; agents go on."),
+        Binding("ctrl+q", "close", "Leave", id="app.leave", show=False, tooltip="Close the screen; agents continue."),
     ]
 
     def __init__(

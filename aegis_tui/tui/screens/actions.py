@@ -183,9 +183,11 @@ class RunActions(PastActions):
         Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what meets them."),
         Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
         Binding("o", "runs", "Runs", id="run.list", tooltip="Open a past run (aegis-tui runs, report RUN)."),
-        Binding("H", "halt", "Halt", id="run.halt", tooltip="Start nothing new, or go on again (halt, resume)."),
+        Binding("H", "halt", "Halt", id="run.halt", tooltip="Start nothing new, or continue (halt, resume)."),
         Binding("Y", "accept_base", "Accept", id="run.accept", show=False, tooltip="Accept the base's QA failures."),
-        Binding("C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; what was written is kept (cancel)."),
+        Binding(
+            "C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; the work of its agents is kept (cancel)."
+        ),
         Binding("b", "break_lock", "Break", id="lock.break", tooltip="Break the lock under the cursor (lock break)."),
         Binding("R", "start_hub", "Hub", id="hub.start", tooltip="Start the hub again (aegis-tui hub start)."),
     ]

@@ -79,7 +79,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         Binding("escape", "back", "Back", id="panel.back", show=False, tooltip="Clear the filter, then the selection."),
         Binding("L", "next_layout", "Layout", id="view.layout", tooltip="Change to the next layout."),
         Binding("question_mark", "help", "Help", id="view.help", tooltip="Show every key of this place."),
-        Binding("q", "close", "Leave", id="view.leave", tooltip="Close the screen; agents go on."),
+        Binding("q", "close", "Leave", id="view.leave", tooltip="Close the screen; agents continue."),
     ]
 
     def __init__(self, desk: Desk, *, layout: str = DEFAULT_LAYOUT) -> None:

@@ -142,7 +142,7 @@ class DesignScreen(Dialog[None]):
 
     async def _agree(self, design_id: str) -> None:
         if await self.desk.command("design:agree", design_id=design_id):
-            self.desk.tell("agents start by this design", title="agreed")
+            self.desk.tell("agents start to work on this design", title="agreed")
             self.dismiss(None)
 
     def action_edit(self) -> None:
@@ -224,7 +224,7 @@ class DesignScreen(Dialog[None]):
             self.run_worker(self._again(message.text.strip()), group="agree", exclusive=True)
 
     async def _again(self, remark: str) -> None:
-        """A Commander that still lives hears the remark; else the goal is given anew with it."""
+        """Send the remark to the Commander if it is running; else end the run, and start it again with the remark."""
         run = self._run
         for item in self.desk.store.workspace.instances.of_run(run.run):
             if item.task == "design" and item.is_alive:

@@ -155,7 +155,9 @@ class GoalScreen(GoalDialog):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
-        Binding("ctrl+t", "toggle_yes", "Agree by itself", id="goal.yes", tooltip="Take a proposed design unseen."),
+        Binding(
+            "ctrl+t", "toggle_yes", "Agree by itself", id="goal.yes", tooltip="Accept a proposed design without asking."
+        ),
     ]
 
     def __init__(self, desk: Desk, start: Start, offer: GoalOffer | None = None) -> None:

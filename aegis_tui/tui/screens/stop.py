@@ -58,7 +58,7 @@ class StopScreen(Dialog[bool | None]):
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "agree", "Stop", id="stop.yes", tooltip="Stop them; their work is saved first."),
-        Binding("n", "leave", "No", id="stop.no", tooltip="Let them go on."),
+        Binding("n", "leave", "No", id="stop.no", tooltip="Let them continue."),
     ]
 
     def __init__(self, desk: Desk, targets: Sequence[Instance]) -> None:

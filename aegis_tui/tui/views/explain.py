@@ -41,7 +41,7 @@ def explain_instance(
         (),
         _pair("known from", _SOURCES.get(item.source, item.source)),
         _pair("phase", f"{item.phase}, as set by the hub"),
-        _pair("last heard", _age(mine[-1].timestamp if mine else item.last_seen, now)),
+        _pair("last seen", _age(mine[-1].timestamp if mine else item.last_seen, now)),
         _pair("works for", clock_text(lasted_s(item, now))),
     ]
     if item.note:
@@ -49,7 +49,7 @@ def explain_instance(
     for wait in workspace.locks.waits_of(item.agent_id):
         holders = sorted({instance_id(lock.agent_id) for lock in workspace.locks.holders_against(wait)})
         names = ", ".join(str(resource) for resource in wait.resources)
-        lines.append(_pair("waits for", f"{inert(names)}, held by {', '.join(holders) or 'nobody'}"))
+        lines.append(_pair("waits for", f"{inert(names)}, held by {', '.join(holders) or 'no one'}"))
     lines += [
         _pair("holds", f"{inert(str(lock.resource))} {lock.mode}, token #{lock.token}")
         for lock in workspace.locks.locks_of(item.agent_id)
