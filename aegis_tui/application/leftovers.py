@@ -1,7 +1,8 @@
 """Removes what a killed hub, agent or command leaves behind, without losing anybody's work (PANE-8).
 
-A leftover is a thing that aegis-tui created and no process uses any more: a worktree whose instance has ended, a
-scratch worktree, a temporary folder of a killed process. Work in a worktree is saved to a rescue ref before removal.
+A leftover is something that this program created and that no process uses any more: a worktree whose instance has
+ended, a scratch worktree, a temporary folder of a killed process. Work in a worktree is saved to a rescue ref before
+removal.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from aegis_tui.errors import AegisError
 from aegis_tui.ports.repository import Repository, RescueName, WorktreeEntry
 
 FindScratch = Callable[[], list[Path]]
-"""Returns temporary folders of aegis-tui whose process is dead; blocking, never raises."""
+"""Returns temporary folders of this program whose process is dead; blocking, never raises."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`aegis-tui doctor`: checks whether this machine has what aegis-tui needs (contract 9)."""
+"""`aegis-tui doctor`: checks whether this machine has what this program needs (contract 9)."""
 
 from __future__ import annotations
 

@@ -68,5 +68,5 @@ def _steps(place: Place) -> list[str]:
     except HubUnavailable as error:
         raise Refused(error.message, _NOW, code="hub.busy") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise Refused("this version of aegis-tui cannot read the hub's state", _NOW, code="hub.busy") from error
+        raise Refused("this version of the program cannot read the hub's state", _NOW, code="hub.busy") from error
     return [step_words(effect) for effect in needed(workspace)]

@@ -14,7 +14,7 @@ from aegis_tui.cli.place import here
 def _init(
     undo: Annotated[bool, typer.Option("--undo", help="Restore what was there before init.")] = False,
     agent_docs: Annotated[
-        bool, typer.Option("--agent-docs", help="Also describe aegis-tui for other agents in AGENTS.md.")
+        bool, typer.Option("--agent-docs", help="Also tell other agents about aegis-tui in AGENTS.md.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:

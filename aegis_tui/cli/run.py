@@ -34,7 +34,9 @@ AcceptBase = Annotated[
 Checks = Annotated[
     list[str] | None, typer.Option("--check", metavar="COMMAND", help="A check of the result; else detected.")
 ]
-Lenses = Annotated[list[str] | None, typer.Option("--lens", metavar="NAME", help="Add a review from this angle; may be repeated.")]
+Lenses = Annotated[
+    list[str] | None, typer.Option("--lens", metavar="NAME", help="Add a review from this angle; may be repeated.")
+]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
 
 

@@ -109,7 +109,7 @@ class RegionService:
             plain = Resource(path=wanted.path)
             region = Region(lines=wanted.lines, symbol=wanted.symbol) if wanted.lines or wanted.symbol else None
         except ValueError as error:
-            raise UsageError(f"{wanted.path} is not a lockable place", "a path, with lines A-B or a symbol") from error
+            raise UsageError(f"{wanted.path} cannot be locked", "name a path, with lines A-B or a symbol") from error
         if region is None:
             return plain
         check_not_git(plain.path)

@@ -80,7 +80,7 @@ def _remarks(condition: RepositoryCondition) -> Iterator[str]:
     if condition.signs_commits:
         yield (
             "commit.gpgSign is set, but the result is not signed, because nobody can unlock the key during a run; "
-            "sign it when you take it over: git commit --amend --no-edit -S"
+            "sign it when you merge it: git commit --amend --no-edit -S"
         )
     if condition.is_sparse:
         yield "your checkout is sparse; agents and QA work on the whole tree"

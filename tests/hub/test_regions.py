@@ -127,8 +127,8 @@ def test_what_is_not_there_is_told_with_what_is(play: Play) -> None:
             ({"path": "a.py", "lines": (8, 10)}, "has 9 lines, not 10"),
             ({"path": "none.py", "lines": (1, 1)}, "no file none.py"),
             ({"path": "out.py", "lines": (1, 1)}, "no file out.py"),
-            ({"path": "../a.py", "symbol": "f"}, "not a lockable place"),
-            ({"path": "a.py", "lines": (1, 1), "symbol": "f"}, "not a lockable place"),
+            ({"path": "../a.py", "symbol": "f"}, "cannot be locked"),
+            ({"path": "a.py", "lines": (1, 1), "symbol": "f"}, "cannot be locked"),
         ]
         for fields, told in refusals:
             with pytest.raises(UsageError) as refused:

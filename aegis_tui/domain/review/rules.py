@@ -39,7 +39,9 @@ def verdict(workspace: Workspace, command: ReviewVerdict, actor: Actor, request_
         raise UsageError(f"there is no review {command.review_id}", "see aegis-tui review")
     review = run.reviews[command.review_id]
     if actor.kind == "instance" and own_instance(workspace, actor).review_id != command.review_id:
-        raise Refused(f"{command.review_id} is not {actor.agent_id}'s", "see your brief", code="review.foreign")
+        raise Refused(
+            f"{command.review_id} is not assigned to {actor.agent_id}", "see your brief", code="review.foreign"
+        )
     if review.is_decided or not run.is_open:
         raise Refused(f"{command.review_id} is {review.status} already", code="review.decided")
     failed = [item.id for item in command.criteria if not item.passed]

@@ -324,7 +324,7 @@ def _check_globs(
             if what is not None and (what == GIT or area.path[0] != "shared"):
                 yield _issue(path, f"'{text}' touches {what}, which no worker may write")
             elif has_hidden(text):
-                yield _issue(path, f"'{inert(text)}' holds a character that cannot be seen")
+                yield _issue(path, f"'{inert(text)}' contains an invisible character")
 
 
 def _check_overlaps(areas: Sequence[_Area], compiled: Mapping[Location, Glob], effort: Effort) -> Iterator[DesignIssue]:

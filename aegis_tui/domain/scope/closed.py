@@ -52,7 +52,7 @@ def check_new_globs(globs: Iterable[str]) -> None:
         glob = compile_within(text, effort)
         if has_hidden(text):
             shown = inert(text)
-            raise Refused(f"glob '{shown}': it holds a character that cannot be seen", code="glob", glob=shown)
+            raise Refused(f"glob '{shown}': it contains an invisible character", code="glob", glob=shown)
         if (what := closed_part(glob, effort)) is not None:
             raise PartitionRefused(
                 f"'{text}' touches {what}, which no partition may hold", "choose other globs", path=what

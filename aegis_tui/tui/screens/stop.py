@@ -23,12 +23,12 @@ MOST_PATHS = 6
 
 
 class ConfirmScreen(Dialog[bool | None]):
-    """A question with its consequences: `y` answers True, esc and `n` answer None."""
+    """A question with its consequences: `y` answers True, `n` answers False, esc answers None."""
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "agree", "Yes", id="confirm.yes", tooltip="Do it."),
-        Binding("n", "leave", "No", id="confirm.no", tooltip="Leave everything as it is."),
+        Binding("n", "refuse", "No", id="confirm.no", tooltip="Answer no."),
     ]
 
     def __init__(self, desk: Desk, question: str, consequences: Sequence[str]) -> None:
@@ -47,6 +47,10 @@ class ConfirmScreen(Dialog[bool | None]):
     def action_agree(self) -> None:
         """Answer True."""
         self.dismiss(True)
+
+    def action_refuse(self) -> None:
+        """Answer False."""
+        self.dismiss(False)
 
 
 class StopScreen(Dialog[bool | None]):

@@ -24,7 +24,8 @@ from aegis_tui.tui.screens.design import DesignScreen
 from aegis_tui.tui.screens.goal import GoalScreen
 from aegis_tui.tui.screens.grid import GridScreen
 from aegis_tui.tui.screens.report import ReportScreen
-from aegis_tui.tui.screens.stop import StopScreen
+from aegis_tui.tui.screens.stop import ConfirmScreen, StopScreen
+from aegis_tui.tui.views.need import Need
 from aegis_tui.tui.widgets.prompt import Prompt
 from tests.tui.pilot import ready, screen_text, to_the_end, until
 
@@ -359,3 +360,20 @@ async def test_the_end_shows_the_report_and_what_to_press_next(record: Record) -
         assert "git merge --ff-only aegis/run1/result" in screen_text(app)
         await pilot.press("escape", "q")
     assert app.farewell() == ["to merge the result of run1: git merge --ff-only aegis/run1/result"]
+
+
+@pytest.mark.parametrize(("key", "sent"), [("y", ["scope:grant"]), ("n", ["scope:refuse"]), ("escape", [])])
+@to_the_end
+async def test_a_request_for_a_path_is_granted_refused_or_left_open(record: Record, key: str, sent: list[str]) -> None:
+    scene = record(until=125)
+    app = scene.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await ready(pilot, app)
+        dashboard = app.screen
+        assert isinstance(dashboard, DashboardScreen)
+        dashboard.answer_scope(Need("scope", "S7", "w01 wants to write src/app.py"))
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press(key)
+        await until(pilot, lambda: app.screen is dashboard)
+        await until(pilot, lambda: len(scene.hub.commands) >= len(sent))
+    assert scene.hub.commands == [(kind, {"request": "S7"}) for kind in sent]
