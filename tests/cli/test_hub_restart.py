@@ -95,7 +95,7 @@ def test_an_older_hub_is_told_to_a_person_once_and_replaced(
         told = served.aegis("hub", "status")
         if told.err:
             break
-    assert told.code == 0 and "of version 0.0.1" in told.err and "aegis-tui hub restart" in told.err
+    assert told.code == 0 and "has version 0.0.1" in told.err and "aegis-tui hub restart" in told.err
     restarted = served.aegis("hub", "restart", "--json")
     assert restarted.json["pid"] == served.hub_pid() != fields["pid"]
     assert json.loads(record.read_text())["version"] == __version__
