@@ -26,7 +26,7 @@ from aegis_tui.errors import UsageError
 DEFAULT_BASE_URL = "http://localhost:8001/v1"
 """The model server that is used when no setting names one (contract 10)."""
 
-NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "port", "limits"})
+NOT_FROM_PROJECT = frozenset({"base_url", "api_key_file", "sandbox", "port", "limits", "keys"})
 """Settings that a project's own file may not set (contract 1)."""
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -110,6 +110,18 @@ class Settings(BaseModel):
     """Agent kind of roles for which the design names none."""
     qa: QaSettings = QaSettings.model_construct()
     """Limits of QA, as a table: `[qa]` with `timeout_s`."""
+    keys: dict[str, str] = Field(default_factory=dict)
+    """Keys of the dashboard, as a table: `[keys]` with an action and its key, such as `run.new = "N"`."""
+
+    @field_validator("keys", mode="before")
+    @classmethod
+    def _flatten(cls, keys: Any) -> Any:
+        """Accept `run.new = "N"`, which TOML reads as a table in a table, like `"run.new" = "N"`."""
+        if not isinstance(keys, dict):
+            return keys
+        nested = {noun: verbs for noun, verbs in keys.items() if isinstance(verbs, dict)}
+        flat = {noun: key for noun, key in keys.items() if noun not in nested}
+        return flat | {f"{noun}.{verb}": key for noun, verbs in nested.items() for verb, key in verbs.items()}
 
     @field_validator("api_key_file", mode="after")
     @classmethod

@@ -123,12 +123,17 @@ THOROUGH = (
     "e2e/",
     "soak/",
     "docs/test_hub_doc.py",
+    "hub/test_documents.py",
+    "hub/test_mcp.py",
     "hub/test_process.py",
     "hub/test_faults.py",
     "hub/test_linearizability.py",
     "testing/test_sample_repository.py",
+    "adapters/git/test_guard.py",
+    "adapters/git/test_private.py",
     "adapters/vllm/test_server.py",
     "packaging/test_bench.py",
+    "packaging/test_docs.py",
     "packaging/test_fresh_machine.py",
     "packaging/test_wheel.py",
     "cli/test_events.py",
@@ -136,13 +141,16 @@ THOROUGH = (
     "cli/test_mcp.py",
     "cli/test_repair.py",
     "agent/test_program.py",
+    "orchestrator/test_qa.py",
     "orchestrator/test_qa_hostile.py",
     "orchestrator/test_qa_projects.py",
+    "orchestrator/test_qa_run.py",
+    "tui/test_feed.py",
     "tui/test_looks.py",
 )
-"""Files of tests of the whole program: runs from goal to commit, hubs that are killed and started, installs, every
-screen in every theme. They have the mark `thorough`, as have long searches for counterexamples. Such tests are left out
-unless somebody names their file, or the mark."""
+"""Files of tests of the whole program: runs from goal to commit, QA in its sandbox, hubs that are killed, installs,
+every screen in every theme. They have the mark `thorough`, as have long searches for counterexamples. Such tests are
+left out unless somebody names their file, or the mark."""
 
 SHARED_SETUP = (
     "e2e/test_attach.py",

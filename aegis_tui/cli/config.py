@@ -51,10 +51,7 @@ def list_settings(
                 "help": description.replace("`", ""),
             }
         )
-    rows = [
-        [item["name"], "-" if item["value"] is None else str(item["value"]), *(_origin(item) if show_origin else [])]
-        for item in plain
-    ]
+    rows = [[item["name"], _text(item["value"]), *(_origin(item) if show_origin else [])] for item in plain]
     output.result({"settings": plain, "file": str(user_file(os.environ))}, as_json=as_json, lines=output.table(rows))
     return 0
 
@@ -68,6 +65,12 @@ def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, s
             yield from _values(value, f"{name}.")
         else:
             yield f"{prefix}{name}", value, help_texts.get(name, "")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{action} {key}" for action, key in value.items()) or "-"
+    return "-" if value is None else str(value)
 
 
 def _origin(item: dict[str, Any]) -> list[str]:

@@ -59,7 +59,7 @@ class AegisApp(Guarded, App[int]):
         offer: A goal with which the goal dialog opens.
 
     Raises:
-        UsageError: There is no such theme or layout, or its file is wrong.
+        UsageError: There is no such theme, layout or action, or a file is wrong.
     """
 
     CSS_PATH = "app.tcss"
@@ -112,6 +112,10 @@ class AegisApp(Guarded, App[int]):
         from aegis_tui.tui.desk import Desk
 
         self.desk = Desk(self, parts)
+        if wanted := parts.settings.keys:
+            from aegis_tui.tui.screens.keymap import read_keymap
+
+            self._keymap, self.desk.keys = read_keymap(wanted)
         if self._offer is not None:
             self.desk.hint = self._offer.hint
             self.desk.ends_with_screen = self._offer.ends_with_screen
@@ -159,11 +163,11 @@ class AegisApp(Guarded, App[int]):
         """Load the parts in a thread, then open the dashboard; keys are handled meanwhile. An error ends the app."""
         try:
             parts = await asyncio.to_thread(opening.load)
+            self._take(parts)
         except AegisError as error:
             self.refusal = error
             self.exit(error.exit_code)
             return
-        self._take(parts)
         self._open_dashboard()
 
     def _open_dashboard(self) -> None:

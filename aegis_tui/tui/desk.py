@@ -11,6 +11,7 @@ from textual.app import App
 from aegis_tui.errors import AegisError
 from aegis_tui.ports.terminal import Screenshot
 from aegis_tui.tui.board import LayoutFile, load_layout
+from aegis_tui.tui.keys import KeyNames
 from aegis_tui.tui.pane_watcher import PaneWatcher
 from aegis_tui.tui.parts import Parts
 from aegis_tui.tui.resources import data_files
@@ -35,6 +36,8 @@ class Desk:
         """What ends when the screen is closed, in sentences; empty if everything continues."""
         self.past_runs = 0
         """How many runs the log has; 0 until it was counted."""
+        self.keys = KeyNames()
+        """How the keys of the dashboard are named."""
         self.hint = ""
         """A hint that is always shown at the bottom; empty for none."""
 

@@ -8,7 +8,8 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 
-from aegis_tui.tui.screens.help import key_word, own_bindings
+from aegis_tui.tui.keys import key_word
+from aegis_tui.tui.screens.help import own_bindings
 
 _MOVES = frozenset({"row", "page", "panel", "dialog", "prompt"})
 

@@ -27,6 +27,9 @@ from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
 from aegis_tui.domain.role import ROLES
 from aegis_tui.bootstrap.contract import CONTRACTS, contract_text
 from aegis_tui.sdk.tools import tools_of
+from aegis_tui.tui.app import AegisApp as AegisApp
+from aegis_tui.tui.keys import key_word
+from aegis_tui.tui.screens.keymap import DIALOGS, bindings, declared
 from scripts.docs.boundary import tables
 
 PAGES = ("README.md", "docs/configuration.md", "docs/architecture.md", "docs/hub.md", "docs/security.md")
@@ -176,7 +179,7 @@ def _kind(schema: dict[str, Any]) -> str:
     """Return the type of a value in words: its choices, or its kind with its bounds."""
     if choices := schema.get("enum"):
         return ", ".join(f"`{choice}`" for choice in choices)
-    kind = {"string": "text", "integer": "whole number"}.get(schema["type"], str(schema["type"]))
+    kind = {"string": "text", "integer": "whole number", "object": "table"}.get(schema["type"], str(schema["type"]))
     if schema.get("format") == "path":
         kind = "path"
     least, most = schema.get("minimum"), schema.get("maximum")
@@ -185,11 +188,23 @@ def _kind(schema: dict[str, Any]) -> str:
     return f"{kind}, {least} to {most}" if most is not None else f"{kind}, {least} or more"
 
 
+def _keys() -> Iterator[str]:
+    """Yield the table of the actions whose keys a person may change, by the place where each is possible."""
+    yield "| action | key | what it does |"
+    yield "| --- | --- | --- |"
+    texts = {str(item.id): item.tooltip for item in declared()}
+    for action, keys in sorted(bindings().items()):
+        if action.partition(".")[0] not in DIALOGS:
+            shown = " ".join(f"`{key_word(key)}`" for key in keys.split(","))
+            yield f"| `{action}` | {shown} | {texts[action]} |"
+
+
 GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
     "layers": _layers,
     "forbidden": _forbidden,
     "commands": _commands,
     "settings": _settings,
+    "keys": _keys,
     "tools": _tools,
     "rights": _rights,
     "limits": _limits,

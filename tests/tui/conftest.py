@@ -53,12 +53,13 @@ class Scene:
         choices: Choices | None = None,
         history: History | None = None,
         qa_outputs: Callable[[str], list[str]] = lambda run: [],
+        keys: Mapping[str, str] | None = None,
     ) -> AegisApp:
         parts = Parts(
             root=Path("shop"),
             branch="main",
             hub=self.hub,
-            settings=Settings(),
+            settings=Settings(keys=dict(keys or {})),
             environ=environ or {},
             choices=choices or Choices(None),
             history=history or NoHistory(),

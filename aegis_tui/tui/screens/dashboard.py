@@ -85,7 +85,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     def __init__(self, desk: Desk, *, layout: str = DEFAULT_LAYOUT) -> None:
         super().__init__(desk)
         store = desk.store
-        self.instances = InstancePanel(store)
+        self.instances = InstancePanel(store, desk.keys)
         self.instances.moved = partial(self._guarded, self.follow_cursor)
         self.preview = PanePreview(name_id="panel-preview")
         self._layout_name = layout
@@ -165,7 +165,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             age_s = (store.now() - datetime.fromisoformat(store.events[-1].timestamp)).total_seconds()
             if age_s < FRESH_S:
                 self.app.bell()
-                self.desk.tell("r shows the report", title=f"{name} has ended")
+                self.desk.tell(f"{self.desk.keys['r']} shows the report", title=f"{name} has ended")
 
     # The instance under the cursor
 
@@ -191,7 +191,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         label = f"{item.instance_id} {item.piece or item.task}"
         shot = self.desk.shots.get(item.pane or "")
         if not item.is_alive:
-            self.preview.show_words(label, f"{item.instance_id} has ended; t shows what it did")
+            self.preview.show_words(label, f"{item.instance_id} has ended; {self.desk.keys['t']} shows what it did")
         elif shot is not None:
             self.preview.show_pane(label, shot)
         else:
@@ -214,7 +214,9 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
             self.action_why_stage()
         elif panel == "locks":
             lock_id = key if not key.startswith("wait/") else self._lock_waited_for(key)
-            self._page("Lock", lambda width: explain_lock(store.workspace, lock_id, now=store.now()))
+            self._page(
+                "Lock", lambda width: explain_lock(store.workspace, lock_id, now=store.now(), keys=self.desk.keys)
+            )
         elif panel == "conflicts" and run is not None and (conflict := run.conflicts.get(key)):
             self._page(
                 f"{conflict.a} × {conflict.b} in {conflict.path}", lambda width: conflict_lines(conflict, width=width)

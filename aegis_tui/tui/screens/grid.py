@@ -14,6 +14,7 @@ from textual.widget import Widget
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.model import Key
 from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.keys import KeyNames
 from aegis_tui.tui.screens.actions import InstanceActions
 from aegis_tui.tui.views.instance import listed, state_of
 from aegis_tui.tui.widgets.bars import Banner, BottomBar, TopBar
@@ -52,7 +53,7 @@ class GridScreen(InstanceActions):
         yield TopBar(self.desk)
         yield Banner(self.desk)
         yield Grid(id="panes")
-        yield BottomBar(self.desk, KEYS)
+        yield BottomBar(self.desk, KEYS, names=self.desk.keys.grid)
 
     def on_mount(self) -> None:
         """Subscribe to the store, and fill the grid."""
@@ -78,7 +79,7 @@ class GridScreen(InstanceActions):
             focused = next((name for name, cell in self._cells.items() if cell is self.focused), "")
             await grid.remove_children()
             self._cells = {name: PanePreview() for name in names}
-            cells: list[Widget] = list(self._cells.values()) or [_Nobody()]
+            cells: list[Widget] = list(self._cells.values()) or [_Nobody(self.desk.keys)]
             await grid.mount(*cells)
             target = self._cells.get(focused) or next(iter(self._cells.values()), None)
             if target is not None:
@@ -134,7 +135,11 @@ class _Nobody(LinePanel):
 
     TITLE = "Grid"
     DEFAULT_CSS = "_Nobody { width: 1fr; column-span: 1; }"
-    EMPTY = ("no agent is running", "esc goes back to the dashboard, where n gives a goal")
+
+    def __init__(self, keys: KeyNames) -> None:
+        super().__init__()
+        words = f"{keys.grid['esc']} goes back to the dashboard, where {keys['n']} gives a goal"
+        self.EMPTY = ("no agent is running", words)
 
     def on_mount(self) -> None:
         """Take the focus, so that the keys of the grid work without a pane."""

@@ -9,25 +9,9 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 
 from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.keys import key_word
 from aegis_tui.tui.screens.why import WhyScreen
 from aegis_tui.tui.text import Line, Span, fit
-
-_KEY_WORDS = {
-    "question_mark": "?",
-    "slash": "/",
-    "colon": ":",
-    "exclamation_mark": "!",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "escape": "esc",
-    "down": "↓",
-    "up": "↑",
-    "left": "←",
-    "right": "→",
-    "pagedown": "pgdn",
-    "pageup": "pgup",
-    "shift+tab": "⇧tab",
-}
 
 
 class KeyHelp(NamedTuple):
@@ -57,13 +41,10 @@ def keys_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[KeyHelp]]]:
 
 def own_bindings(node: DOMNode) -> list[Binding]:
     """Return the bindings of a node that this program declares, not Textual: those with an id `noun.verb`."""
-    found = [item for items in node._bindings.key_to_bindings.values() for item in items]
-    return [item for item in found if item.id and "." in item.id]
-
-
-def key_word(key: str) -> str:
-    """Return the name to show for a key, such as `?` for `question_mark` and `^q` for `ctrl+q`."""
-    return _KEY_WORDS.get(key, key.replace("ctrl+", "^"))
+    order = {item.id: place for place, (_, item) in enumerate(node._bindings)}
+    bindings = node._bindings.copy()
+    bindings.apply_keymap(node.app._keymap)
+    return sorted((item for _, item in bindings if item.id and "." in item.id), key=lambda item: order[item.id])
 
 
 def help_lines(groups: Sequence[tuple[str, list[KeyHelp]]], *, width: int) -> list[Line]:

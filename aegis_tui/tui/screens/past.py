@@ -22,7 +22,7 @@ class PastActions(WorkspaceScreen):
             runs = await self._past_runs()
             names = [str(run["run"]) for run in runs if run["ok"] is not None]
         if not names:
-            self.desk.tell("no run has ended yet; w shows what this one waits for")
+            self.desk.tell(f"no run has ended yet; {self.desk.keys['w']} shows what this one waits for")
             return
         await self._show_report(names[-1])
 

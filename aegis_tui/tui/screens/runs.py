@@ -23,7 +23,7 @@ class RunList(LinePanel):
 
     NAME = "runs"
     TITLE = "Runs"
-    EMPTY = ("no run was ever started here", "n on the dashboard gives a goal")
+    EMPTY = ("no run was ever started here", "give a goal on the dashboard")
 
     def __init__(self, runs: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(name_id="runs")

@@ -15,6 +15,7 @@ from aegis_tui.domain.run.failure import error_lines
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.run.stage import gates_of
 from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.text import Line, Span, clock_text, inert, wrap
 from aegis_tui.tui.views.event import event_line
 from aegis_tui.tui.views.instance import lasted_s, state_of
@@ -138,7 +139,7 @@ def explain_piece(run: Run, name: str) -> list[Line]:
     return lines
 
 
-def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime) -> list[Line]:
+def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime, keys: KeyNames = DEFAULT_KEYS) -> list[Line]:
     """Return the page for a lock: who holds it, since when, and who waits; if it has ended, say so."""
     lock = workspace.locks.find(lock_id)
     if lock is None:
@@ -155,7 +156,10 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime) -> list[L
         _pair("waits", f"{instance_id(wait.agent_id)}, at most {wait.wait_s:.0f} s")
         for wait in workspace.locks.waits_for(lock)
     ]
-    lines += [(), (Span("press b to break it; its holder is notified, and its next write is refused", "muted"),)]
+    lines += [
+        (),
+        (Span(f"press {keys['b']} to break it; its holder is notified, and its next write is refused", "muted"),),
+    ]
     return lines
 
 

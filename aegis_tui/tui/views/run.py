@@ -10,6 +10,7 @@ from aegis_tui.domain.run.events import STAGES, Stage
 from aegis_tui.domain.run.model import Run, RunStatus
 from aegis_tui.domain.run.stage import Gate, gates_of
 from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.text import Ink, Line, Row, Span, bar, fit, inert, line_width, width_of
 from aegis_tui.tui.views.need import Need
 
@@ -96,19 +97,21 @@ def _stage_mark(run: Run | None, number: int, at: int) -> tuple[str, Ink]:
     return ("◐", "warn") if run.status is RunStatus.HALTED else ("●", "accent")
 
 
-def gate_line(workspace: Workspace, run: Run | None, needed: list[Need], *, width: int) -> Line:
+def gate_line(
+    workspace: Workspace, run: Run | None, needed: list[Need], *, width: int, keys: KeyNames = DEFAULT_KEYS
+) -> Line:
     """Return one sentence about what comes next: a need of the person, the error, the result, or a closed gate."""
     if run is None:
-        return (Span(fit(" press n to give a goal, ? for help", width), "muted"),)
+        return (Span(fit(f" press {keys['n']} to give a goal, {keys['?']} for help", width), "muted"),)
     if needed:
-        words = f" ⚑ {needed[0].words}  —  press ! to go there"
+        words = f" ⚑ {needed[0].words}  —  press {keys['!']} to go there"
         return (Span(fit(words, width), "warn", "screen.next_need"),)
     if run.error:
         words = f" ✗ {inert(str(run.error.get('message', 'the run failed')))}"
         return (Span(fit(words, width), "bad", "screen.report"),)
     if run.commit is not None:
         ending = run.status is not RunStatus.COMPLETED
-        step = "agents are being cleaned up" if ending else "press r for the report"
+        step = "agents are being cleaned up" if ending else f"press {keys['r']} for the report"
         words = f" ✓ one commit: {run.commit.oid[:10]} on {run.commit.branch}  —  {step}"
         return (Span(fit(words, width), "good", "screen.report"),)
     shut = next((gate for gate in gates_of(workspace, run) if not gate.passed), None)

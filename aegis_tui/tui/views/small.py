@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.workspace import Workspace
+from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.text import Line, Span, fit, wrap
 from aegis_tui.tui.views.instance import listed, state_of
 from aegis_tui.tui.views.need import Need
@@ -17,7 +18,14 @@ def is_too_small(width: int, height: int) -> bool:
     return width < LEAST_WIDTH or height < LEAST_HEIGHT
 
 
-def small_lines(workspace: Workspace, run: Run | None, needed: list[Need], *, size: tuple[int, int]) -> list[Line]:
+def small_lines(
+    workspace: Workspace,
+    run: Run | None,
+    needed: list[Need],
+    *,
+    size: tuple[int, int],
+    keys: KeyNames = DEFAULT_KEYS,
+) -> list[Line]:
     """Return the lines for a small terminal: its size, every need in full, and a line per running instance.
 
     Args:
@@ -25,6 +33,7 @@ def small_lines(workspace: Workspace, run: Run | None, needed: list[Need], *, si
         run: The run whose instances are listed.
         needed: What waits for the person.
         size: Columns and lines of the terminal.
+        keys: The names of the keys.
     """
     width = max(8, size[0] - 2)
     lines: list[Line] = [
@@ -34,7 +43,7 @@ def small_lines(workspace: Workspace, run: Run | None, needed: list[Need], *, si
     for need in needed:
         lines += [(Span(f" {text}", "warn"),) for text in wrap(f"⚑ {need.words}", width)]
     if needed:
-        lines.append((Span(fit(" press ! to answer", width), "accent", "screen.next_need"),))
+        lines.append((Span(fit(f" press {keys['!']} to answer", width), "accent", "screen.next_need"),))
     for item in listed(workspace, run):
         if item.is_alive:
             state = state_of(workspace, item)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from aegis_tui.tui.desk import Desk
+from aegis_tui.tui.keys import KeyNames
 from aegis_tui.tui.store import CATCHING_UP, NO_HUB
 from aegis_tui.tui.text import Line, Span, fit, inert, line_width
 from aegis_tui.tui.views.need import needs
@@ -37,15 +38,16 @@ class TopBar(LineView):
             title = title_line(parts.root.name, parts.branch, None, [], width=width, no_goal=store.absence)
             self.show_lines([title, stage_spans(None, width=width), self._start_line(width)])
             return
-        gate = gate_line(store.workspace, run, needed, width=width)
+        gate = gate_line(store.workspace, run, needed, width=width, keys=self._desk.keys)
         stages = stage_spans(run, width=width)
         self.show_lines([title_line(parts.root.name, parts.branch, run, needed, width=width), stages, gate])
 
     def _start_line(self, width: int) -> Line:
+        keys = self._desk.keys
         words = (
             CATCHING_UP
             if self._desk.store.is_catching_up
-            else "press n to give a goal, which also starts a hub; ? for help"
+            else f"press {keys['n']} to give a goal, which also starts a hub; {keys['?']} for help"
         )
         return (Span(fit(f" {words}", width), "muted"),)
 
@@ -71,7 +73,8 @@ class SmallView(LineView):
         """Show the current state."""
         store, size = self._desk.store, self.app.size
         found = needs(store.workspace)
-        self.show_lines(small_lines(store.workspace, store.run, found, size=(size.width, size.height)))
+        shape = (size.width, size.height)
+        self.show_lines(small_lines(store.workspace, store.run, found, size=shape, keys=self._desk.keys))
 
 
 class Banner(LineView):
@@ -97,23 +100,24 @@ class Banner(LineView):
 
     def update_from_store(self) -> None:
         """Show or hide the line."""
-        store = self._desk.store
+        store, keys = self._desk.store, self._desk.keys
         self.set_class(not store.is_current, "-shown")
         if store.trouble:
             words = f"{CATCHING_UP}, without success ─ {inert(store.trouble)}"
         elif store.is_catching_up:
             words = f"{CATCHING_UP} …{' what you see is the last known state' if store.is_loaded else ''}"
         elif store.was_connected:
-            words = "the hub does not answer, retrying ─ what you see is the last known state ─ R starts it again"
+            seen = "what you see is the last known state"
+            words = f"the hub does not answer, retrying ─ {seen} ─ {keys['R']} starts it again"
         else:
-            words = f"{NO_HUB} ─ {self._past()}R starts it, so does a goal (n)"
+            words = f"{NO_HUB} ─ {self._past()}{keys['R']} starts it, so does a goal ({keys['n']})"
         self.show_lines([(Span(fit(f" {words}", self.line_width), "warn"),)])
 
     def _past(self) -> str:
-        count = self._desk.past_runs
-        return (
-            f"{count} past run{'' if count == 1 else 's'}, o shows {'it' if count == 1 else 'them'} ─ " if count else ""
-        )
+        count, key = self._desk.past_runs, self._desk.keys["o"]
+        if not count:
+            return ""
+        return f"{count} past run{'' if count == 1 else 's'}, {key} shows {'it' if count == 1 else 'them'} ─ "
 
     def on_resize(self) -> None:
         """Lines are cut to the new width."""
@@ -128,15 +132,16 @@ class BottomBar(LineView):
     BottomBar { dock: bottom; height: 2; background: $panel; overflow: hidden; scrollbar-gutter: auto; }
     """
 
-    def __init__(self, desk: Desk, keys: tuple[tuple[str, str, str], ...]) -> None:
+    def __init__(self, desk: Desk, keys: tuple[tuple[str, str, str], ...], *, names: KeyNames | None = None) -> None:
         """Create the bar.
 
         Args:
             desk: The store.
-            keys: Key, word, and the Textual action of a click, for each key to show, the most important first.
+            keys: Default key, word, and the Textual action of a click, for each key, the most important first.
+            names: How the keys are named where the bar is; as on the dashboard when None.
         """
         super().__init__(name_id="bottom")
-        self._desk, self._keys = desk, keys
+        self._desk, self._keys, self._names = desk, keys, names or desk.keys
 
     def update_from_store(self) -> None:
         """Show model server and keys, on one line if both fit."""
@@ -161,11 +166,11 @@ class BottomBar(LineView):
     def _key_line(self, width: int) -> Line:
         """Return the keys that fit, in the given order; those in `SPARE` and the last ones are left out first."""
         kept = list(self._keys)
-        while kept and sum(len(key) + len(word) + 3 for key, word, _ in kept) > width - 1:
+        while kept and sum(len(self._names[key]) + len(word) + 3 for key, word, _ in kept) > width - 1:
             kept.remove(next((item for item in reversed(kept) if item[0] in SPARE), kept[-1]))
         spans: list[Span] = [Span(" ")]
         for key, word, action in kept:
-            spans += [Span(key, "accent", action), Span(f" {word}  ", "muted", action)]
+            spans += [Span(self._names[key], "accent", action), Span(f" {word}  ", "muted", action)]
         return tuple(spans)
 
     def on_resize(self) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from aegis_tui.domain.event import Event
+from aegis_tui.tui.keys import DEFAULT_KEYS, KeyNames
 from aegis_tui.tui.store import WorkspaceStore
 from aegis_tui.tui.text import Row
 from aegis_tui.tui.views.conflict import conflict_rows
@@ -56,21 +57,21 @@ class InstancePanel(StorePanel):
     LEADS = True
     LISTENS = frozenset({"instance", "run", "lock", "wait", "meters"})
     TICKS = True
-    EMPTY = (
-        "",
-        "No agents yet.",
-        "",
-        "n  give a goal: it is split, built by several agents, and becomes one commit",
-        "d  dispatch a single feature to one agent",
-        "?  every key      :  every command",
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "Select", id="instance.select", tooltip="Select or unselect the instance."),
     ]
 
-    def __init__(self, store: WorkspaceStore) -> None:
+    def __init__(self, store: WorkspaceStore, keys: KeyNames = DEFAULT_KEYS) -> None:
         super().__init__(store)
         self._is_steered = False
+        self.EMPTY = (
+            "",
+            "No agents yet.",
+            "",
+            f"{keys['n']}  give a goal: it is split, built by several agents, and becomes one commit",
+            f"{keys['d']}  dispatch a single feature to one agent",
+            f"{keys['?']}  every key      {keys[':']}  every command",
+        )
 
     def update_from_store(self) -> None:
         """Show the instances. The cursor stays on the first row until the person moves it."""
