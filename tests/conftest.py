@@ -123,12 +123,17 @@ THOROUGH = (
     "e2e/",
     "soak/",
     "docs/test_hub_doc.py",
+    "domain/glob/test_glob_effort.py",
+    "domain/qa/test_long_output.py",
+    "gateway/test_gateway_patience.py",
     "hub/test_documents.py",
     "hub/test_mcp.py",
     "hub/test_process.py",
     "hub/test_faults.py",
     "hub/test_linearizability.py",
     "testing/test_sample_repository.py",
+    "adapters/test_assess_apart.py",
+    "adapters/git/test_bombs.py",
     "adapters/git/test_guard.py",
     "adapters/git/test_private.py",
     "adapters/vllm/test_server.py",
@@ -148,9 +153,9 @@ THOROUGH = (
     "tui/test_feed.py",
     "tui/test_looks.py",
 )
-"""Files of tests of the whole program: runs from goal to commit, QA in its sandbox, hubs that are killed, installs,
-every screen in every theme. They have the mark `thorough`, as have long searches for counterexamples. Such tests are
-left out unless somebody names their file, or the mark."""
+"""Files of tests of the whole program (runs from goal to commit, QA in its sandbox, hubs that are killed, installs,
+every screen in every theme) and of input without measure. They have the mark `thorough`, as have long searches for
+counterexamples. Such tests are left out unless somebody names their file, or the mark."""
 
 SHARED_SETUP = (
     "e2e/test_attach.py",

@@ -190,6 +190,7 @@ TEXTS = st.one_of(
 
 
 @given(TEXTS, TEXTS, st.booleans())
+@pytest.mark.thorough
 @settings(derandomize=True, deadline=None, max_examples=150)
 def test_a_dumped_design_reads_back_equal(goal: str, brief: str, has_more: bool) -> None:
     features = (

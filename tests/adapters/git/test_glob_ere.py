@@ -59,6 +59,7 @@ def test_the_expression_matches_what_the_glob_matches(tmp_path: Path, ignore_cas
         assert not differing, (text, differing)
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.text(alphabet="ab/*?[]!-^{},.\\$()|+한é", min_size=1, max_size=12),

@@ -7,6 +7,7 @@ import json
 from contextlib import aclosing
 
 import httpx
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ heads = st.dictionaries(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=80, deadline=None)
 @given(bodies, statuses, heads)
 def test_any_bytes_are_a_reply_or_one_of_our_errors(body: list[bytes], status: int, head: dict[str, str]) -> None:

@@ -195,6 +195,7 @@ usage = objects(prompt_tokens=st.integers(), completion_tokens=st.floats(), prom
 chunk = maybe(objects(choices=st.lists(maybe(choice), max_size=2) | choice, usage=usage, error=json_values))
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(st.lists(chunk, max_size=5))
 def test_any_json_in_any_place_is_a_reply_or_odd(chunks: list[Any]) -> None:

@@ -356,6 +356,7 @@ def spans_in(lock: Lock, oid: str) -> tuple[Span, ...]:
     return next((view.spans for view in lock.resource.views if view.base_oid == oid), ())
 
 
+@pytest.mark.thorough
 @settings(max_examples=200, deadline=None)
 @given(st.lists(step, max_size=25), st.booleans())
 def test_no_two_writers_ever_hold_the_same_line(steps: Iterable[tuple[str, str, int, int, int]], shared: bool) -> None:

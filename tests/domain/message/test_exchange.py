@@ -131,6 +131,7 @@ steps = st.tuples(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=150, deadline=None)
 @given(st.lists(steps, max_size=60), st.integers(0, 59))
 def test_exactly_the_events_of_the_table_are_taken(wanted: list[tuple[int, str, str, bool]], cut: int) -> None:

@@ -160,6 +160,7 @@ def reachable(features: list[Feature], start: str) -> set[str]:
 
 
 @given(graphs())
+@pytest.mark.thorough
 @settings(derandomize=True, deadline=None, max_examples=300)
 def test_a_graph_has_either_an_order_or_a_cycle_that_is_told(features: list[Feature]) -> None:
     on_cycle = {item.id for item in features if item.id in reachable(features, item.id)}
