@@ -127,11 +127,13 @@ THOROUGH = (
     "domain/qa/test_long_output.py",
     "gateway/test_gateway_patience.py",
     "hub/test_documents.py",
+    "hub/test_fanout.py",
     "hub/test_mcp.py",
     "hub/test_process.py",
     "hub/test_faults.py",
     "hub/test_linearizability.py",
     "testing/test_sample_repository.py",
+    "application/test_doctor.py",
     "adapters/test_assess_apart.py",
     "adapters/git/test_bombs.py",
     "adapters/git/test_guard.py",
@@ -140,6 +142,7 @@ THOROUGH = (
     "packaging/test_bench.py",
     "packaging/test_docs.py",
     "packaging/test_fresh_machine.py",
+    "packaging/test_skips.py",
     "packaging/test_wheel.py",
     "cli/test_events.py",
     "cli/test_hub.py",
@@ -150,12 +153,16 @@ THOROUGH = (
     "orchestrator/test_qa_hostile.py",
     "orchestrator/test_qa_projects.py",
     "orchestrator/test_qa_run.py",
+    "tui/test_app.py",
     "tui/test_feed.py",
     "tui/test_looks.py",
+    "tui/test_mishap.py",
+    "tui/test_opening.py",
+    "tui/screens/test_dialogs.py",
 )
-"""Files of tests of the whole program (runs from goal to commit, QA in its sandbox, hubs that are killed, installs,
-every screen in every theme) and of input without measure. They have the mark `thorough`, as have long searches for
-counterexamples. Such tests are left out unless somebody names their file, or the mark."""
+"""Files of tests of the whole program (runs from goal to commit, QA in its sandbox, hubs that are killed, installs, the
+dashboard driven by keys in every theme) and of input without measure. They have the mark `thorough`, as have long
+searches for counterexamples. Such tests are left out unless somebody names their file, or the mark."""
 
 SHARED_SETUP = (
     "e2e/test_attach.py",
@@ -163,6 +170,7 @@ SHARED_SETUP = (
     "e2e/test_comeback.py",
     "e2e/test_commands.py",
     "cli/",
+    "packaging/test_skips.py",
     "packaging/test_wheel.py",
 )
 """Modules whose fixtures are dear: one worker runs all of such a module, so that they are set up once."""
