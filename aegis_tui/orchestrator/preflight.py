@@ -144,15 +144,15 @@ class Preflight:
         return await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=wanted)
 
     def _lenses(self, names: Sequence[str]) -> tuple[ReviewLens, ...]:
-        """Return the lenses of these names, each once, in the given order; the general one if none is named.
+        """Return the general lens and those of these names, each once, in the given order.
 
         Raises:
             UsageError: No lens of the name, or none of them blocks, so that no piece would need an approval.
         """
-        lenses = tuple(self._find_lens(name) for name in dict.fromkeys(names or (GENERAL.name,)))
+        lenses = tuple(self._find_lens(name) for name in dict.fromkeys((GENERAL.name, *names)))
         if not any(lens.blocking for lens in lenses):
-            words = f"no piece would have to be approved: {', '.join(names)} do not block"
-            raise UsageError(words, f"name one that does, for example --lens {GENERAL.name}", is_certain=True)
+            words = f"no piece would have to be approved: {', '.join(lens.name for lens in lenses)} do not block"
+            raise UsageError(words, f"let {GENERAL.name} block, or name a lens that does", is_certain=True)
         return lenses
 
     async def _next_run(self) -> str:

@@ -60,7 +60,7 @@ class RunOptions(FrozenModel):
     attended: bool = False
     """A person watches the run: a gate that a person could open waits for them instead of ending the run."""
     lenses: tuple[Annotated[str, Field(max_length=100)], ...] = Field((), max_length=10)
-    """Names of the review lenses; when empty, only the general one (ROLE-9)."""
+    """Names of the review lenses besides the general one (ROLE-9)."""
 
 
 class RunFacts(FrozenModel):
