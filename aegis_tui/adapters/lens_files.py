@@ -5,18 +5,20 @@ A file starts with front matter (`name`, `description`, `blocking`); the text be
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-import stat
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from aegis_tui.domain.model import first_problem
 from aegis_tui.domain.review.lens import BRIEF_CHARACTERS, GENERAL, LENS_NAME, ReviewLens
 from aegis_tui.domain.role_file import split_front_matter
 from aegis_tui.errors import UsageError
+from aegis_tui.sdk.untrusted_folder import UntrustedFolder
 
 SHIPPED = Path(__file__).parent / "lenses"
 """The folder of the built-in lenses."""
@@ -44,10 +46,10 @@ def find_lens(root: Path, name: str) -> ReviewLens:
         UsageError: There is no such lens, or its file is not valid; the message names the file.
     """
     if re.fullmatch(LENS_NAME, name):
-        for folder in (root / FOLDER, SHIPPED):
-            path = folder / f"{name}.md"
-            if (text := _read(path)) is not None:
-                return _parsed(text, path, name)
+        if (text := _read_own(root, name)) is not None:
+            return _parsed(text, root / FOLDER / f"{name}.md", name)
+        if (path := SHIPPED / f"{name}.md").is_file():
+            return _parsed(path.read_text("utf-8"), path, name)
         if name == GENERAL.name:
             return GENERAL
     raise UsageError(f"there is no lens {name}", f"one of {', '.join(lens_names(root))}", is_certain=True)
@@ -59,25 +61,20 @@ def lens_names(root: Path) -> list[str]:
     return sorted({GENERAL.name, *(name for name in names if re.fullmatch(LENS_NAME, name))})
 
 
-def _read(path: Path) -> str | None:
-    """Return the text of a regular file of limited size; None if there is no such file.
+def _read_own(root: Path, name: str) -> str | None:
+    """Return the text of a team's file; None if there is none.
 
     Raises:
-        UsageError: It is not a regular file, cannot be read, or is too large.
+        UsageError: It is not a regular file, lies behind a link, cannot be read, or is too large.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise UsageError(f"the lens file {path} cannot be read: {error.strerror}", is_certain=True) from error
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > _MOST_BYTES:
-            raise UsageError(f"{path} is not a file of at most {_MOST_BYTES} bytes", is_certain=True)
-        return os.read(descriptor, _MOST_BYTES).decode("utf-8", "replace")
-    finally:
-        os.close(descriptor)
+    file = FOLDER / f"{name}.md"
+    content = None
+    with contextlib.suppress(OSError), UntrustedFolder(root) as folder:
+        content = folder.read(file.as_posix(), limit=_MOST_BYTES)
+    if content is None and os.path.lexists(root / file):
+        words = f"{root / file} is not a regular file of at most {_MOST_BYTES} bytes that can be read"
+        raise UsageError(words, "a link is not followed", is_certain=True)
+    return None if content is None else content.decode("utf-8", "replace")
 
 
 def _parsed(text: str, path: Path, name: str) -> ReviewLens:
@@ -88,7 +85,7 @@ def _parsed(text: str, path: Path, name: str) -> ReviewLens:
         fields = _FrontMatter.model_validate(YAML(typ="safe", pure=True).load(front) or {})
         lens = ReviewLens(name=fields.name, blocking=fields.blocking, brief=brief)
     except (UsageError, YAMLError, ValidationError, TypeError, ValueError, RecursionError) as error:
-        words = error.message if isinstance(error, UsageError) else str(error)
+        words = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise UsageError(f"the lens file {path} is not valid: {words}", is_certain=True) from error
     if lens.name != name:
         raise UsageError(f"the lens file {path} has the name {lens.name!r}", "set `name` to the file's name")

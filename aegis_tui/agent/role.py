@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from aegis_tui.domain.model import first_problem
 from aegis_tui.domain.role_file import Role, split_front_matter
 from aegis_tui.errors import UsageError
 
@@ -41,7 +42,7 @@ def _load(path: Path, name: str) -> Role:
     try:
         role = Role.model_validate({**fields, "prompt": prompt})
     except ValidationError as error:
-        raise UsageError(f"the role file {path} does not fit: {error}") from error
+        raise UsageError(f"the role file {path} does not fit: {first_problem(error)}") from error
     if role.name != name:
         raise UsageError(f"the role file {path} names itself {role.name!r}", "File name and name must be equal")
     return role

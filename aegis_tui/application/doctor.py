@@ -271,16 +271,13 @@ class Doctor:
     def _agents(self) -> Check:
         path = self._environ.get("PATH", os.defpath)
         found = [name for name in AGENT_PROGRAMS if shutil.which(name, path=path)]
-        kinds = [f"{kind.name} ({_about(kind, path)})" for kind in self._describe_kinds()]
+        kinds = [f"{kind.name} ({_about(kind)})" for kind in self._describe_kinds()]
         return Check("agents", True, ", ".join([*kinds, *found]))
 
 
-def _about(kind: KindFacts, path: str) -> str:
-    """Return the title of an agent kind, or the fault or missing programs that prevent its dispatch."""
-    missing = [program for program in kind.programs if shutil.which(program, path=path) is None]
-    if missing:
-        return f"needs {' and '.join(missing)}{kind.install and f': {kind.install}'}"
-    return kind.fault or kind.title
+def _about(kind: KindFacts) -> str:
+    """Return the title of an agent kind, or why it cannot be started and what to do about it."""
+    return f"{kind.fault}: {kind.remedy}" if kind.fault else kind.title
 
 
 async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:

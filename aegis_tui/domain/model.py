@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from aegis_tui.domain.path.file_name import encodable
@@ -72,6 +72,14 @@ def is_encodable(value: Any) -> bool:
     except PydanticSerializationError:
         return False
     return True
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first problem of a validation in one line: the field, if it is about one, and what is wrong."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    words = problem["msg"].removeprefix("Value error, ").partition("\n")[0]
+    where = ".".join(map(str, problem["loc"]))
+    return f"{where}: {words}" if where else words
 
 
 def by_type(union: object) -> dict[str, Any]:

@@ -87,8 +87,33 @@ def checks_of_runs(plain: Plain) -> Plain:
     return {**plain, "runs": runs}
 
 
+def reviews_of_pieces(plain: Plain) -> Plain:
+    """Add `review_ids`, new on 2026-11-29: the one review that a piece could have before."""
+    runs = []
+    for run in plain["runs"]:
+        pieces = {name: _with_reviews(piece) for name, piece in run["pieces"].items()}
+        runs.append({**run, "pieces": pieces})
+    return {**plain, "runs": runs}
+
+
+def _with_reviews(piece: Plain) -> Plain:
+    if "review_ids" in piece:
+        return piece
+    # A review that is named while a newer submission waits was of the one before.
+    is_reviewed = piece.get("review_id") is not None and piece["status"] != "submitted"
+    return {**piece, "review_ids": [piece["review_id"]] if is_reviewed else []}
+
+
 EVENT_STEPS: Final[Mapping[str, tuple[Step, ...]]] = MappingProxyType({"qa:finished": (four_words,)})
 """The conversion steps of each event type, the oldest form first."""
 
-SNAPSHOT_STEPS: Final[tuple[Step, ...]] = (exchanges, ended_locks, scope_ends, fences, past, checks_of_runs)
+SNAPSHOT_STEPS: Final[tuple[Step, ...]] = (
+    exchanges,
+    ended_locks,
+    scope_ends,
+    fences,
+    past,
+    checks_of_runs,
+    reviews_of_pieces,
+)
 """The conversion steps of snapshots, the oldest form first."""

@@ -259,7 +259,7 @@ NAMES: Final[Mapping[type[Any], str]] = MappingProxyType(
 
 
 def name_of(model: type[Any]) -> str:
-    """The name of a model in the documents: `note:left_behind` is NoteLeftBehind, where `NAMES` says nothing else.
+    """Return the name of a model: as in `NAMES`, or else from the type of a message (`note:left` gives NoteLeft).
 
     Raises:
         LookupError: It has none.

@@ -35,17 +35,15 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class KindFacts:
-    """The facts about a kind that its TOML file gives, so that none of the kind's code has to run."""
+    """What is known about a kind from its TOML file and from PATH, without running any of its code."""
 
     name: str
     title: str
     """A short description for lists."""
-    programs: tuple[str, ...] = ()
-    """Programs that must be on PATH before it can be started."""
-    install: str = ""
-    """The command that installs these programs."""
     fault: str = ""
-    """Why the TOML file cannot be used; empty when it can."""
+    """Why the kind cannot be started here: a wrong file, a missing program; empty when it can, as far as is known."""
+    remedy: str = ""
+    """What to do about the fault."""
 
 
 class AgentKind(Protocol):

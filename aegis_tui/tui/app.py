@@ -115,7 +115,8 @@ class AegisApp(Guarded, App[int]):
         if wanted := parts.settings.keys:
             from aegis_tui.tui.screens.keymap import read_keymap
 
-            self._keymap, self.desk.keys = read_keymap(wanted)
+            keymap, self.desk.keys = read_keymap(wanted)
+            self.set_keymap(keymap)
         if self._offer is not None:
             self.desk.hint = self._offer.hint
             self.desk.ends_with_screen = self._offer.ends_with_screen
@@ -235,9 +236,8 @@ class AegisApp(Guarded, App[int]):
 
         When the session ends, Textual removes the widgets of a screen before the screen itself.
         """
-        if not isinstance(place, Screen):
-            return False
-        return not self.is_running or place not in self.screen_stack or not place.is_attached
+        is_open = self.is_running and place in self.screen_stack
+        return isinstance(place, Screen) and not (is_open and place.is_attached)
 
     @work(group="hub")
     async def follow_hub(self) -> None:

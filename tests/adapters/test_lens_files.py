@@ -85,3 +85,13 @@ def test_a_link_a_pipe_and_a_folder_are_not_read(lenses: Path, tmp_path: Path) -
     for name in ("security", "style", "performance"):
         with pytest.raises(UsageError, match=f"{name}.md"):
             find_lens(tmp_path, name)
+
+
+def test_a_folder_of_lenses_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "style.md").write_text("---\nname: style\ndescription: x\n---\n- a: b\n")
+    (tmp_path / "repo" / ".agents").mkdir(parents=True)
+    (tmp_path / "repo" / ".agents" / "lenses").symlink_to(outside)
+    with pytest.raises(UsageError, match=r"style\.md is not a regular file"):
+        find_lens(tmp_path / "repo", "style")

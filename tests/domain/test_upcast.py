@@ -35,12 +35,19 @@ def unworded(plain: Plain) -> None:
             del check["status"], check["executed"]
 
 
+def unreviewed(plain: Plain) -> None:
+    for run in plain["runs"]:
+        for piece in run["pieces"].values():
+            del piece["review_ids"]
+
+
 OLD_SNAPSHOTS: list[tuple[upcast.Step, Plain, Callable[[Plain], None], Plain]] = [
     (upcast.exchanges, MIDDLE, without("exchanges"), {"exchanges": []}),
     (upcast.ended_locks, MIDDLE, without("ended_locks"), {"ended_locks": []}),
     (upcast.scope_ends, MIDDLE, without("scope_ended", "scope_counts"), {"scope_ended": {}, "scope_counts": {}}),
     (upcast.past, MIDDLE, without("past_specs", "past_runs"), {}),
     (upcast.checks_of_runs, WHOLE, unworded, {}),
+    (upcast.reviews_of_pieces, WHOLE, unreviewed, {}),
 ]
 
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aegis_tui.adapters.agents.native import NativeAgent
 from aegis_tui.domain.ids import NATIVE
+from aegis_tui.domain.model import first_problem
 from aegis_tui.errors import UsageError
 from aegis_tui.ports.agent_kind import AgentKind, KindFacts
 
@@ -45,13 +46,20 @@ def installed_kinds() -> tuple[str, ...]:
     return (NATIVE, *sorted(_added()))
 
 
-def describe_kinds() -> tuple[KindFacts, ...]:
-    """Return the facts about every kind, in the order of `installed_kinds`; imports nothing."""
-    added = _added()
-    return (_read(NATIVE, _NATIVE_FILE), *(_facts(added[name]) for name in sorted(added)))
+def describe_kinds(environ: Mapping[str, str] = os.environ) -> tuple[KindFacts, ...]:
+    """Return the facts about every kind, in the order of `installed_kinds`; imports nothing.
+
+    Args:
+        environ: The environment whose PATH is searched for the programs that a kind needs.
+    """
+    path, added = environ.get("PATH", os.defpath), _added()
+    return (
+        _read(NATIVE, _NATIVE_FILE, path),
+        *(_facts(added[name], path) for name in sorted(added)),
+    )
 
 
-def check_kind(name: str, environ: Mapping[str, str] = os.environ) -> None:
+def check_kind(name: str) -> None:
     """Check that a kind can be started here, as far as that is possible without importing it.
 
     Raises:
@@ -61,11 +69,7 @@ def check_kind(name: str, environ: Mapping[str, str] = os.environ) -> None:
     if facts is None:
         raise UsageError(f"there is no agent kind {name}", f"one of {', '.join(installed_kinds())}", is_certain=True)
     if facts.fault:
-        raise UsageError(f"the agent kind {name} cannot be used: {facts.fault}", is_certain=True)
-    path = environ.get("PATH", os.defpath)
-    if missing := [program for program in facts.programs if shutil.which(program, path=path) is None]:
-        words = f"the agent kind {name} needs {' and '.join(missing)}, not on PATH"
-        raise UsageError(words, facts.install or f"install {' and '.join(missing)}", is_certain=True)
+        raise UsageError(f"the agent kind {name} cannot be used: {facts.fault}", facts.remedy, is_certain=True)
 
 
 def find_kind(name: str) -> AgentKind:
@@ -93,25 +97,27 @@ def _added() -> dict[str, EntryPoint]:
     return {name: entry for name, entry in entries.items() if _NAME.match(name) and name != NATIVE}
 
 
-def _facts(entry: EntryPoint) -> KindFacts:
+def _facts(entry: EntryPoint, path: str) -> KindFacts:
     top, *rest = entry.module.split(".")
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         spec = None
     if spec is None:
-        return KindFacts(entry.name, "", fault=f"there is no module {top}")
+        return KindFacts(entry.name, "", f"there is no module {top}", f"install the package that has {entry.value}")
     if not rest:
-        return _read(entry.name, Path(spec.origin or top).with_suffix(".toml"))
+        return _read(entry.name, Path(spec.origin or top).with_suffix(".toml"), path)
     folder = Path(next(iter(spec.submodule_search_locations or ()), top))
-    return _read(entry.name, folder.joinpath(*rest).with_suffix(".toml"))
+    return _read(entry.name, folder.joinpath(*rest).with_suffix(".toml"), path)
 
 
-def _read(name: str, path: Path) -> KindFacts:
+def _read(name: str, file: Path, path: str) -> KindFacts:
     try:
-        file = _KindFile.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except FileNotFoundError:
-        return KindFacts(name, "", fault=f"there is no file {path}")
+        kind = _KindFile.model_validate(tomllib.loads(file.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
-        return KindFacts(name, "", fault=f"{path} is not valid: {error}")
-    return KindFacts(name, file.title, file.programs, file.install)
+        words = first_problem(error) if isinstance(error, ValidationError) else str(error)
+        return KindFacts(name, "", f"{file} is not valid: {words}", "reinstall its package")
+    if missing := [program for program in kind.programs if shutil.which(program, path=path) is None]:
+        lacking = " and ".join(missing)
+        return KindFacts(name, kind.title, f"needs {lacking}, not on PATH", kind.install or f"install {lacking}")
+    return KindFacts(name, kind.title)

@@ -19,7 +19,7 @@ _STAGE_LINE = re.compile(r"(?P<mode>[0-7]{6}) (?P<oid>[0-9a-f]+) (?P<stage>[123]
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """The result of `merge-tree`."""
+    """What `git merge-tree` made of two commits: the merged tree, whether it is clean, and the paths in conflict."""
 
     tree: str
     """The merged tree; it contains conflict markers if the merge is not clean."""

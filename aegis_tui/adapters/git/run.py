@@ -46,7 +46,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class GitOutput:
-    """The result of a git command."""
+    """What a git command that has ended printed, and its exit status."""
 
     code: int
     """Exit status."""
@@ -221,7 +221,7 @@ class _Kept:
         self.is_over = False
 
     async def read(self, stream: asyncio.StreamReader | None) -> None:
-        """Read the stream to its end."""
+        """Read one of git's two streams to its end; kill git once it has printed more than the limit."""
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._size += len(chunk)
             if self._most_items is not None:

@@ -57,7 +57,7 @@ print(json.dumps({**seen, "inside": writes(inside), "outside": writes(outside), 
 
 @dataclass(frozen=True)
 class Findings:
-    """The result of a probe."""
+    """What a program in the sandbox could do when it tried to get out, and the version of the sandbox program."""
 
     version: str
     """The program's own version text: `bubblewrap 0.8.0`."""

@@ -12,7 +12,7 @@ from aegis_tui.ports.log_file import BeginAnew, Salvage
 
 
 class SqliteLogFile:
-    """Implements the port `LogFile`."""
+    """The file of a workspace's log: opens it as a log, finds its damage, and saves what can be read of it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

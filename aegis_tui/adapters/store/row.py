@@ -32,7 +32,7 @@ wrote one page per client of its batch. A file that still has that order keeps i
 
 
 def event_row(event: Event) -> EventRow:
-    """Return the row of an event."""
+    """Return the columns of an event as they are stored: its number, what is searched for, its JSON and a checksum."""
     body = compact_json(event_to_wire(event))
     fields = (event.seq, event.timestamp, event.type, event.agent_id, body)
     return (*fields, checksum(*fields))
@@ -82,7 +82,7 @@ def find_unsound(rows: Iterable[tuple[Any, ...]]) -> tuple[Any, ...] | None:
 
 
 def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:
-    """Return the row of a snapshot."""
+    """Return the columns of a snapshot as they are stored: its number, its compressed JSON and a checksum."""
     body = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 1)
     return seq, body, zlib.crc32(body, seq)
 

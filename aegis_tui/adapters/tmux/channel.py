@@ -74,7 +74,7 @@ class PaneChannel:
         return next((pane for pane in (await self.list_panes())[1] if pane.pane_id == pane_id), None)
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """See `Terminal.capture`."""
+        """Return what the panes show, by pane id; without a control client, by starting tmux once per question."""
         wanted = [pane_id for pane_id in dict.fromkeys(pane_ids) if _PANE_ID.match(pane_id)]
         commands = [command for pane_id in wanted for command in _capture_commands(pane_id, history_lines)]
         if not commands:

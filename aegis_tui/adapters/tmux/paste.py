@@ -45,12 +45,12 @@ class Paster:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """See `Terminal.send_keys`."""
+        """Press keys by name, in order; waits while a paste into the same pane is under way."""
         async with self._locks[pane_id]:
             await self._channel.run("send-keys", "-t", pane_id, "--", *keys, repeatable=False)
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
-        """See `Terminal.paste`."""
+        """Paste a text of any size, submit it with Enter, and return what happened to it; one at a time per pane."""
         cleaned = clean_text(text)
         async with self._locks[pane_id]:
             try:

@@ -16,7 +16,7 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """tmux's reply to one command."""
+    """The reply of a control client to one command: whether tmux accepted it, and the lines it printed."""
 
     ok: bool
     lines: tuple[str, ...]
@@ -26,7 +26,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A pane has new output."""
+    """The notification that a pane has printed something; the output itself is not kept."""
 
     pane_id: str
 

@@ -24,7 +24,7 @@ class ReviewLens(FrozenModel):
 
 
 GENERAL = ReviewLens(name="general")
-"""The lens of a run for which none was chosen: goal, task and acceptance criteria, then security and quality."""
+"""The lens that every run has: goal, task and acceptance criteria, then security and quality. A team may replace it."""
 
 
 def for_lens(name: str | None) -> str:

@@ -18,7 +18,7 @@ from aegis_tui.domain.review.events import ReviewCompleted
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run import events
 from aegis_tui.domain.run.design import Design
-from aegis_tui.domain.run.events import FOUNDATION, RunFacts, RunOptions, Stage
+from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION, RunFacts, RunOptions, Stage
 
 
 class RunStatus(StrEnum):
@@ -73,13 +73,12 @@ class Run(StateModel):
 
     def reviews_of(self, piece: Piece) -> list[Review]:
         """Return the reviews of a piece's present submission, in the order in which they were requested."""
-        # A snapshot from before a piece could have several has `review_id` alone.
-        names = piece.review_ids or (piece.review_id,)
-        return [review for name in names if name and (review := self.reviews.get(name)) is not None]
+        return [review for name in piece.review_ids if (review := self.reviews.get(name)) is not None]
 
     def is_blocking(self, review: Review | ReviewCompleted) -> bool:
-        """Return whether a piece needs the approval of this review to be merged."""
-        return all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
+        """Return whether what is reviewed needs this approval: a piece by its lens, the composition always."""
+        blocking = all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
+        return blocking or review.piece == COMPOSITION
 
     def keys(self) -> frozenset[Key]:
         """Return the key under which changes of this run are announced to screens."""

@@ -184,8 +184,7 @@ def _piece(run: Run, data: PieceEvent) -> None:
         case PieceReopened():
             piece = run.pieces.get(data.piece)
             if piece:
-                for review in run.reviews_of(piece):
-                    review.criteria, review.findings = (), ()
+                _forget_findings(run, piece)
                 piece.feedback, piece.checked = data.reason, False
                 piece.review_id, piece.review_ids = None, ()
                 piece.rejections += data.counts
@@ -198,10 +197,18 @@ def _piece(run: Run, data: PieceEvent) -> None:
             assert_never(data)
 
 
+def _forget_findings(run: Run, piece: Piece) -> None:
+    """Drop what was kept until all lenses had a verdict; the log has it."""
+    for review in run.reviews_of(piece):
+        review.criteria, review.findings = (), ()
+
+
 def _merge(run: Run, data: MergeEvent) -> None:
     match data:
         case MergeQueued():
-            run.pieces[data.piece].status = PieceStatus.ACCEPTED
+            piece = run.pieces[data.piece]
+            _forget_findings(run, piece)
+            piece.status = PieceStatus.ACCEPTED
             run.merge_queue.append(data.piece)
         case MergeApplied():
             piece = run.pieces[data.piece]
@@ -235,7 +242,11 @@ def _judge(run: Run, data: ReviewEvent) -> None:
         case ReviewCompleted():
             if review := run.reviews.get(data.review_id):
                 review.status, review.reviewer = data.status, data.reviewer
-                if data.status == "CHANGES_REQUESTED" and data.piece in run.pieces:
+                piece = run.pieces.get(data.piece)
+                is_waiting = (
+                    piece is not None and piece.status is PieceStatus.REVIEWING and review in run.reviews_of(piece)
+                )
+                if is_waiting and data.status == "CHANGES_REQUESTED":
                     review.criteria, review.findings = data.criteria, data.findings
         case _:
             assert_never(data)

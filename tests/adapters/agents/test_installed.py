@@ -91,7 +91,8 @@ def test_what_a_kind_is_and_needs_is_read_from_its_file_without_an_import() -> N
     assert list(facts) == list(installed_kinds())
     assert facts["native"] == KindFacts("native", "the built-in agent")
     assert facts["parrot"].title == "a parrot" and facts["deep"].title == "a parrot in a package"
-    assert facts["needy"] == KindFacts("needy", "needs much", ("sh", "no-such-parrot"), "npm i parrot")
+    assert facts["needy"] == KindFacts("needy", "needs much", "needs no-such-parrot, not on PATH", "npm i parrot")
+    assert facts["odd"].fault.endswith("parrot_odd.toml is not valid: legs: Extra inputs are not permitted")
     assert facts["odd"].fault and facts["untold"].fault and not facts["parrot"].fault
     assert {"parrot_kind", "parrots"}.isdisjoint(sys.modules)
 
@@ -119,8 +120,8 @@ def test_nobody_takes_the_place_of_the_kind_that_ships() -> None:
         ("broken", "the agent kind broken cannot be used: RuntimeError: no beak"),
         ("absent", "the agent kind absent cannot be used: there is no module no_such_module_anywhere"),
         ("exiting", "the agent kind exiting cannot be used: SystemExit: 7"),
-        ("needy", "the agent kind needy needs no-such-parrot, not on PATH"),
-        ("untold", "the agent kind untold cannot be used: there is no file"),
+        ("needy", "the agent kind needy cannot be used: needs no-such-parrot, not on PATH"),
+        ("untold", "the agent kind untold cannot be used: "),
         ("odd", "the agent kind odd cannot be used: "),
         ("none", "there is no agent kind none"),
         ("Two-Words", "there is no agent kind Two-Words"),

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.domain.core import Actor, Workspace
+from aegis_tui.domain.core import THE_PERSON, Actor, Workspace
 from aegis_tui.domain.instance.commands import AgentReport
 from aegis_tui.domain.piece.model import PieceStatus
 from aegis_tui.domain.review.commands import ReviewVerdict
 from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.review.lens import GENERAL, ReviewLens
+from aegis_tui.domain.review.model import Review
+from aegis_tui.domain.run.commands import RunHalt, RunResume
+from aegis_tui.domain.run.events import COMPOSITION
 from aegis_tui.domain.run.report import fold_report
 from tests.domain.test_core import DESIGN, Hub
 
@@ -184,3 +187,32 @@ def test_a_snapshot_from_before_there_were_lenses_knows_the_review_of_a_piece() 
     bench.hub.workspace = old
     bench.judge("general")
     assert bench.stands() is PieceStatus.ACCEPTED
+
+
+def test_a_composition_needs_its_review_even_where_a_team_lets_the_general_lens_not_block() -> None:
+    bench = Bench(ReviewLens(name="general", blocking=False), SECURITY, max_attempts=2)
+    hub = bench.hub
+    review = Review(review_id="v9", piece=COMPOSITION, base_oid="b", head_oid="h", files=())
+    hub.run.reviews["v9"], hub.run.composition_review = review, "v9"
+    for _ in range(2):
+        hub.send(RunHalt(), THE_PERSON)
+        hub.send(RunResume(), THE_PERSON)
+        instances = hub.workspace.instances.by_id
+        reviewer = next(name for name in hub.living("reviewer") if instances[name].review_id == "v9")
+        hub.bring_up(reviewer)
+        hub.send(AgentReport(state="failed", note="no idea"), Actor(reviewer, "instance"))
+        hub.bring_down()
+    assert hub.run.error is not None and hub.run.error["code"] == "review.failed"
+
+
+def test_findings_are_kept_only_until_they_go_back_or_the_piece_is_merged() -> None:
+    bench = Bench(GENERAL, STYLE)
+    bench.judge("style", "a name says nothing")
+    assert [len(review.findings) for review in bench.hub.run.reviews.values()] == [0, 1]
+    bench.judge("general")
+    assert bench.stands() is PieceStatus.ACCEPTED
+    late = Bench(GENERAL, STYLE)
+    late.judge("general")
+    late.judge("style", "a name says nothing")
+    for run in (bench.hub.run, late.hub.run):
+        assert all(not review.findings for review in run.reviews.values())
