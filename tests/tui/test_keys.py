@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections import defaultdict
 
 import pytest
@@ -140,5 +141,7 @@ async def test_the_persons_own_keys_work_and_every_hint_names_them(record: Recor
         await until(pilot, lambda: isinstance(app.screen, DashboardScreen))
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "N            New goal" in screen_text(app))
+        rows = re.findall(r"(Up|Down|First|Last|Page up|Page down|Why)  ", screen_text(app))
+        assert rows == ["Up", "Down", "First", "Last", "Page up", "Page down", "Why"], "in the order of the bindings"
         await pilot.press("escape", "semicolon")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette) and "(N)" in screen_text(app))

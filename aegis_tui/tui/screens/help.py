@@ -41,7 +41,7 @@ def keys_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[KeyHelp]]]:
 
 def own_bindings(node: DOMNode) -> list[Binding]:
     """Return the bindings of a node that this program declares, not Textual: those with an id `noun.verb`."""
-    order = {item.id: place for place, (_, item) in enumerate(node._bindings)}
+    order = {item.id: place for place, (_, item) in reversed(list(enumerate(node._bindings)))}
     bindings = node._bindings.copy()
     bindings.apply_keymap(node.app._keymap)
     return sorted((item for _, item in bindings if item.id and "." in item.id), key=lambda item: order[item.id])

@@ -47,9 +47,11 @@ def read_keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], KeyNames]:
         if action not in known:
             near = difflib.get_close_matches(action, known, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/configuration.md lists the actions"
-            raise UsageError(f"[keys]: there is no action {action}", hint, is_certain=True)
+            raise _refusal(f"there is no action {action}", hint)
         if action.partition(".")[0] in DIALOGS:
-            raise UsageError(f"[keys]: the keys of dialogs are fixed: {action}", "remove it", is_certain=True)
+            raise UsageError(
+                f"[keys] of your settings: the keys of dialogs are fixed: {action}", "remove it", is_certain=True
+            )
         keymap[action] = ",".join(_read(action, key.strip()) for key in keys.split(","))
         name = key_word(known[action].split(",")[0]), key_word(keymap[action].split(",")[0])
         for place, default in ((names, "run"), (grid, "grid")):
@@ -57,6 +59,10 @@ def read_keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], KeyNames]:
                 place.update([name])
     _refuse_clashes({**known, **keymap}, keymap)
     return keymap, KeyNames(names, grid=KeyNames(grid))
+
+
+def _refusal(words: str, hint: str) -> UsageError:
+    return UsageError(f"[keys] of your settings: {words}", hint, is_certain=True)
 
 
 def bindings() -> dict[str, str]:
@@ -84,7 +90,9 @@ def _read(action: str, key: str) -> str:
     if rest in _NAMED or key in _NAMED or _is_character(rest):
         return key
     hint = "a character such as N, or a name such as f5, ctrl+n, question_mark"
-    raise UsageError(f"[keys]: {action}: there is no key {key or 'without a name'}", hint, is_certain=True)
+    raise UsageError(
+        f"[keys] of your settings: {action}: there is no key {key or 'without a name'}", hint, is_certain=True
+    )
 
 
 def _is_character(name: str) -> bool:
@@ -102,7 +110,9 @@ def _refuse_clashes(keys: Mapping[str, str], changed: Iterable[str]) -> None:
         for other, theirs in keys.items():
             if other != action and _meet(action, other) and (same := mine & set(theirs.split(","))):
                 key = key_word(min(same))
-                raise UsageError(f"[keys]: {key} is already the key of {other}", f"give {other} another key as well")
+                raise UsageError(
+                    f"[keys] of your settings: {key} is already the key of {other}", f"give {other} another key as well"
+                )
 
 
 def _meet(one: str, other: str) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from aegis_tui.domain.piece.model import Conflict
 from aegis_tui.domain.run.model import Run
-from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, fold, inert, line_width, width_of
+from aegis_tui.tui.text import Ink, Line, Row, Span, fit, fit_tail, fold, inert, line_width, width_of, wrap
 
 _WORDS = re.compile(r"\n|\w+|[^\w\n]")
 _BESIDE_WIDTH = 106
@@ -70,7 +70,8 @@ def parse_hunks(text: str) -> list[Hunk]:
 
 def conflict_lines(item: Conflict, *, width: int) -> list[Line]:
     """Return the page for a conflict: its status, then each hunk, in three columns if `width` is at least 106 cells."""
-    lines: list[Line] = [_standing(item), ()]
+    words, ink = _standing(item)
+    lines: list[Line] = [*((Span(part, ink),) for part in wrap(words, width)), ()]
     hunks = parse_hunks(item.text)
     for number, hunk in enumerate(hunks, 1):
         lines.append((Span(f"hunk {number} of {len(hunks)}", "strong"),))
@@ -81,21 +82,21 @@ def conflict_lines(item: Conflict, *, width: int) -> list[Line]:
     return lines
 
 
-def _standing(item: Conflict) -> Line:
+def _standing(item: Conflict) -> tuple[str, Ink]:
     if item.resolution is not None:
-        return (Span(f"✓ settled: {item.resolution}", "good"),)
+        return f"✓ settled: {item.resolution}", "good"
     if item.kind == "soft":
-        return (Span("Both change this file, on different lines; they merge without a conflict.", "warn"),)
-    return (Span(f"≠ open: {inert(item.b)} goes back to its worker, who rebases on what is composed", "bad"),)
+        return "Both change this file, on different lines; they merge without a conflict.", "warn"
+    return f"≠ open: {item.b} goes back to its worker, which rebases it on the merged work", "bad"
 
 
 def _beside(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
     room = (width - 6) // 3
     base: list[Line] = [(Span(inert(line), "muted"),) for line in hunk.base]
     columns: list[list[Line]] = [
-        [(Span(f"{inert(item.a)} (composed)", "good"),), *against(hunk.base, hunk.ours, "good")],
-        [(Span("before both", "muted"),), *base],
-        [(Span(f"{inert(item.b)} (handed in)", "warn"),), *against(hunk.base, hunk.theirs, "warn")],
+        [(Span(f"{inert(item.a)} (merged)", "good"),), *against(hunk.base, hunk.ours, "good")],
+        [(Span("base", "muted"),), *base],
+        [(Span(f"{inert(item.b)} (submitted)", "warn"),), *against(hunk.base, hunk.theirs, "warn")],
     ]
     folded = [[part for line in column for part in fold(line, room)] for column in columns]
     gap: Line = (Span(" │ ", "muted"),)
@@ -107,10 +108,10 @@ def _beside(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
 def _below(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
     base: list[Line] = [(Span(inert(line), "muted"),) for line in hunk.base]
     sides: tuple[tuple[Line, list[Line], Span], ...] = (
-        ((Span("  before both", "muted"),), base, Span("    ", "muted")),
-        ((Span(f"  {inert(item.a)} (composed)", "good"),), against(hunk.base, hunk.ours, "good"), Span("  < ", "good")),
+        ((Span("  base", "muted"),), base, Span("    ", "muted")),
+        ((Span(f"  {inert(item.a)} (merged)", "good"),), against(hunk.base, hunk.ours, "good"), Span("  < ", "good")),
         (
-            (Span(f"  {inert(item.b)} (handed in)", "warn"),),
+            (Span(f"  {inert(item.b)} (submitted)", "warn"),),
             against(hunk.base, hunk.theirs, "warn"),
             Span("  > ", "warn"),
         ),

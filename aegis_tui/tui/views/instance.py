@@ -218,7 +218,7 @@ def _total(run: Run, items: list[Instance], columns: Columns, usage: Mapping[str
     share = done / len(run.pieces)
     lead = 3 + columns.ident + 1 + columns.feature + 1 + _wide(columns.kind) + columns.state + 1
     tokens = sum(tokens_of(item, usage) for item in items)
-    words = f"{done} of {len(run.pieces)} pieces are in"
+    words = f"{done} of {len(run.pieces)} pieces are merged"
     return (
         Span(fit(f"   {words}", lead), "muted"),
         *_meter(share, columns.meter, is_alive=run.is_open),

@@ -59,10 +59,10 @@ def _outcome(report: Report, width: int) -> list[Line]:
         lines.append((Span("✗ ", "bad"), Span(inert(first), "bad")))
         lines += [(Span(f"  {part}"),) for line in rest for part in wrap(inert(line), width - 2)]
     if report.get("scripted"):
-        words = ": the model's words came from files; all else was real"
+        words = ": the model's answers came from files; everything else was real"
         lines.append((Span("  scripted", "warn"), Span(words, "muted")))
     if command := merge_command(report):
-        lines += [(), (Span("Next", "strong"), Span("   take it into your branch:", "muted"))]
+        lines += [(), (Span("Next", "strong"), Span("   merge it into your branch:", "muted"))]
         lines.append((Span(f"  {command}", "accent"),))
     return lines
 

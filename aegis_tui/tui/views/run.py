@@ -24,11 +24,11 @@ _PIECE: dict[PieceStatus, tuple[str, Ink]] = {
 }
 _PIECE_WORD = {
     PieceStatus.PENDING: "planned",
-    PieceStatus.WORKING: "in work",
-    PieceStatus.SUBMITTED: "handed in",
+    PieceStatus.WORKING: "working",
+    PieceStatus.SUBMITTED: "submitted",
     PieceStatus.REVIEWING: "in review",
     PieceStatus.ACCEPTED: "accepted",
-    PieceStatus.APPLIED: "composed",
+    PieceStatus.APPLIED: "merged",
 }
 
 

@@ -140,7 +140,7 @@ class ConflictPanel(StorePanel):
     NAME = "conflicts"
     TITLE = "Conflicts"
     LISTENS = frozenset({"run"})
-    EMPTY = ("no conflicts", "crossing lines show here while agents still work")
+    EMPTY = ("no conflicts", "lines that two agents change are shown here while they work")
 
     def update_from_store(self) -> None:
         """Show the conflicts of the run."""

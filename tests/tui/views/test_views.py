@@ -138,7 +138,8 @@ def test_hunks_are_read_with_and_without_a_base() -> None:
 @pytest.mark.parametrize("width", [60, 108, 150])
 def test_a_conflict_shows_both_sides_whole_and_inert(width: int) -> None:
     lines = conflict_lines(clash(), width=width)
-    assert all(line_width(line) <= width for line in lines[1:])
+    assert all(line_width(line) <= width for line in lines)
+    assert "goes back to its worker, which rebases it on the merged work" in " ".join(text(lines).split())
     shown = "".join(text(lines).split())
     assert "discounts" in shown and "�]0;wish" in shown and "\x1b" not in shown
     assert ("│" in shown) is (width >= 106)
