@@ -16,6 +16,8 @@ _SHOWN = 60
 class Effort:
     """Counts the steps that are left to one request. The same request on the same state always takes the same."""
 
+    __slots__ = ("_left",)
+
     def __init__(self, steps: int = MOST_STEPS) -> None:
         self._left = steps
 

@@ -137,16 +137,16 @@ def _check_broadcast(workspace: Workspace, actor: Actor, command: BroadcastSend)
 
 
 def _check_locks(workspace: Workspace, actor: Actor, command: LockAcquire) -> None:
-    wanted = [*command.resources]
-    if command.path is not None:
-        wanted.append(WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
-    limit.LOCK_RESOURCES.check(len(wanted))
-    held = workspace.locks.locks_of(actor.agent_id)
-    waits = workspace.locks.waits_of(actor.agent_id)
-    paths = {lock.resource.path for lock in held}
-    new = [item for item in wanted if item.path not in paths or item.lines or item.symbol]
-    if new:
-        limit.LOCKS.check(len(held) + sum(len(wait.resources) for wait in waits) + len(new))
+    wanted = len(command.resources) + (command.path is not None)
+    limit.LOCK_RESOURCES.check(wanted)
+    count = workspace.locks.count_of(actor.agent_id)
+    if count + wanted > limit.LOCKS.most:  # only then it matters which of them the instance has already
+        paths = {lock.resource.path for lock in workspace.locks.locks_of(actor.agent_id)}
+        named = [*command.resources]
+        if command.path is not None:
+            named.append(WantedResource(path=command.path, lines=command.lines, symbol=command.symbol))
+        if new := sum(item.path not in paths or bool(item.lines or item.symbol) for item in named):
+            limit.LOCKS.check(count + new)
 
 
 def _check_spec(workspace: Workspace, command: SpecCreate) -> None:

@@ -112,6 +112,8 @@ RIGHTS: Final[Mapping[str, Holders]] = MappingProxyType(
 )
 """Who may send each command, by the row that `action_of` returns for it."""
 
+_FOR_EVERY_ROLE: Final = frozenset(action for action, holders in RIGHTS.items() if holders >= _ROLES)
+
 
 def action_of(command: AnyCommand) -> str:
     """Return the row of `RIGHTS` for a command; a broadcast of an unknown event has no such row."""
@@ -147,7 +149,7 @@ def check_right(workspace: Workspace, command: AnyCommand, actor: Actor) -> None
             raise Refused(f"{action} is for an instance", hint, code="instance.only")
     elif holders == _PERSON:
         raise Refused(f"{action} is for a person", "ask the person at the dashboard", code="person.only")
-    elif not holders >= _ROLES:
+    elif action not in _FOR_EVERY_ROLE:
         _check_role(workspace, action, holders, actor)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections import deque
 from functools import lru_cache
+from itertools import islice
 
 from aegis_tui.domain.effort import MOST_STEPS, Effort
 from aegis_tui.domain.glob.bits import bits_of
@@ -43,11 +44,8 @@ def overlap(a: Glob | str, b: Glob | str, *, ignore_case: bool = False, effort: 
         a, b = a.folded(), b.folded()
     for left in a.patterns:
         for right in b.patterns:
-            effort.spend(_PAIR_STEPS, a.text, b.text)
-            if _part_at_once(left, right):
-                continue
-            witness, steps = _pattern_witness(left, right)
-            effort.spend(steps, a.text, b.text)
+            witness, steps = (None, 0) if _part_at_once(left, right) else _pattern_witness(left, right)
+            effort.spend(_PAIR_STEPS + steps, a.text, b.text)
             if witness is not None:
                 return witness
     return None
@@ -58,7 +56,7 @@ _MOST_FOR_A_PAIR = MOST_STEPS // 2
 
 _CAREFUL_TIMES = 4
 _GLANCE = 16
-"""How many segments, and characters of each, are compared before anything else."""
+"""How many segments are compared before anything else."""
 
 _PAIR_STEPS = 8
 _ROW_STEPS = 2
@@ -77,6 +75,8 @@ class _TooMuchError(Exception):
 class _Meter:
     """The cost of one comparison so far, in steps."""
 
+    __slots__ = ("_compared", "steps")
+
     def __init__(self, steps: int = 0) -> None:
         self.steps = steps
         self._compared: set[tuple[Segment, Segment]] = set()
@@ -89,40 +89,32 @@ class _Meter:
     def common_name(self, one: Segment, other: Segment) -> str | None:
         """Return a name that both segments match, or None. Raises _TooMuchError when the search costs too much."""
         name, steps = _segment_witness(one, other)
-        self.spend(1 if (one, other) in self._compared else steps)
-        self._compared.add((one, other))
+        pair = one, other
+        self.spend(1 if pair in self._compared else steps)
+        self._compared.add(pair)
         return name
 
 
 def _part_at_once(a: Pattern, b: Pattern) -> bool:
     """Whether the first segments, or the last one, already show that no path matches both."""
-    if _differ(a[-1], b[-1]):
-        return True
-    for left, right in zip(a[:_GLANCE], b[:_GLANCE], strict=False):
+    for left, right in zip(islice(a, _GLANCE), b, strict=False):
         if left is GLOBSTAR or right is GLOBSTAR:
-            return False
-        if _differ(left, right):
+            break
+        if left.literal is None or right.literal is None:
+            if _differ(left, right):
+                return True
+        elif left.literal != right.literal:
             return True
-    return False
+    return _differ(a[-1], b[-1])
 
 
 def _differ(a: Segment, b: Segment) -> bool:
-    """Whether the characters before the first star, or after the last, already show that no name matches both."""
+    """Whether the characters before the first wildcard, or after the last, already show that no name matches both."""
     if a.literal is not None and b.literal is not None:
         return a.literal != b.literal
-    if a is ANY_SEGMENT or b is ANY_SEGMENT:
-        return False
-    heads, tails = (
-        (a.tokens[:_GLANCE], b.tokens[:_GLANCE]),
-        (a.tokens[: -_GLANCE - 1 : -1], b.tokens[: -_GLANCE - 1 : -1]),
-    )
-    for left, right in (heads, tails):
-        for one, other in zip(left, right, strict=False):
-            if one is STAR or other is STAR:
-                break
-            if one != other and isinstance(one, str) and isinstance(other, str):
-                return True
-    return False
+    if a.head and b.head and not (a.head.startswith(b.head) or b.head.startswith(a.head)):
+        return True
+    return bool(a.tail and b.tail) and not (a.tail.endswith(b.tail) or b.tail.endswith(a.tail))
 
 
 @lru_cache(maxsize=16384)
@@ -133,8 +125,6 @@ def _pattern_witness(a: Pattern, b: Pattern) -> tuple[str | None, int]:
     """
     meter = _Meter()
     try:
-        if meter.common_name(a[-1], b[-1]) is None:
-            return None, meter.steps
         return _path_witness(a, b, meter), meter.steps
     except _TooMuchError:
         return None, MOST_STEPS + 1
@@ -144,7 +134,39 @@ _Place = tuple[int, int]
 
 
 def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
-    """Search breadth first over pairs of positions, so that the path has as few segments as possible."""
+    """Return a path with as few segments as possible."""
+    in_a, in_b = a.count(GLOBSTAR), b.count(GLOBSTAR)
+    if in_a + in_b > 1:
+        names = None if meter.common_name(a[-1], b[-1]) is None else _searched_names(a, b, meter)
+    else:
+        names = _names_beside(_filled_to(a, len(b)) if in_a else a, _filled_to(b, len(a)) if in_b else b, meter)
+    return None if names is None else "/".join(names)
+
+
+def _filled_to(pattern: Pattern, size: int) -> Pattern:
+    """Return the pattern with as many any-segments in place of its `**` as make it `size` segments long."""
+    at = pattern.index(GLOBSTAR)
+    return pattern[:at] + (ANY_SEGMENT,) * (size - len(pattern) + 1) + pattern[at + 1 :]
+
+
+def _names_beside(a: Pattern, b: Pattern, meter: _Meter) -> list[str] | None:
+    """Return a name that both match for each pair of segments; None where a pair has none or one pattern is longer."""
+    if len(a) != len(b):
+        return None
+    meter.spend(_STATE_STEPS * len(a))
+    names: list[str] = []
+    for left, right in zip(a, b, strict=True):
+        name = right.literal if left is ANY_SEGMENT else left.literal
+        if name is None or (name != right.literal and right is not ANY_SEGMENT):
+            name = meter.common_name(left, right)
+        if name is None:
+            return None
+        names.append(name)
+    return names
+
+
+def _searched_names(a: Pattern, b: Pattern, meter: _Meter) -> list[str] | None:
+    """Search breadth first over pairs of positions for the segments of a path that both match."""
     queue: deque[tuple[_Place, _Place | None, str]] = deque([((0, 0), None, "")])
     came: dict[_Place, tuple[_Place | None, str]] = {}
     while queue:
@@ -171,13 +193,13 @@ def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
     return None
 
 
-def _path_to(place: _Place, came: dict[_Place, tuple[_Place | None, str]]) -> str:
+def _path_to(place: _Place, came: dict[_Place, tuple[_Place | None, str]]) -> list[str]:
     names: list[str] = []
     at: _Place | None = place
     while at is not None:
         at, name = came[at]
         names += [name] if name else []
-    return "/".join(reversed(names))
+    return names[::-1]
 
 
 @lru_cache(maxsize=8192)

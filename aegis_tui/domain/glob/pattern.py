@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from itertools import takewhile
 from typing import Final, NoReturn, TypeVar
 
 from aegis_tui.domain.glob.bits import bits_of
@@ -46,6 +47,12 @@ class Segment:
     """The only name that it matches; None when it has a wildcard."""
 
     ignore_case: bool = False
+
+    head: str = ""
+    """What every name that it matches begins with: its first characters, up to the first wildcard."""
+
+    tail: str = ""
+    """What every name that it matches ends with: its last characters, after the last wildcard."""
 
     def matches(self, name: str) -> bool:
         """Whether the pattern matches a segment name, which must be valid and prepared by `prepare`."""
@@ -287,11 +294,16 @@ def _parse_segment(raw: str, ignore_case: bool) -> Segment:
     if tokens == [STAR]:
         return ANY_SEGMENT
     if any(not isinstance(token, str) for token in tokens):
-        return Segment(tuple(tokens), None, ignore_case)
+        return Segment(tuple(tokens), None, ignore_case, _text_before(tokens), _text_before(tokens[::-1])[::-1])
     name = "".join(str(token) for token in tokens)
     if name in (".", ".."):
         _refuse(f"a segment is {name}", "globs are rooted at the repository and name no . or ..")
-    return Segment(tuple(tokens), name, ignore_case)
+    return Segment(tuple(tokens), name, ignore_case, name, name)
+
+
+def _text_before(tokens: Sequence[Token]) -> str:
+    """Return the characters before the first wildcard."""
+    return "".join(str(token) for token in takewhile(lambda token: isinstance(token, str), tokens))
 
 
 @lru_cache(maxsize=1024)

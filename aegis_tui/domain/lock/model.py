@@ -107,6 +107,8 @@ class Resource(FrozenModel):
         name = read_name(path)
         if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name:
             raise ValueError("a path is relative to the repository, uses '/', and has no '.', '..' or empty part")
+        if name.isascii() and name.isprintable():
+            return write_name(name)
         if not all(char.isprintable() or unicodedata.category(char) in ("Zs", "Cs") for char in name):
             raise ValueError("a path has no control or other invisible characters")
         return write_name(unicodedata.normalize("NFC", name))

@@ -79,7 +79,7 @@ def _spelled(workspace: Workspace, resource: Resource) -> Resource:
 
 
 def _spelling(workspace: Workspace, path: str) -> str:
-    path = unicodedata.normalize("NFC", path)
+    path = path if path.isascii() else unicodedata.normalize("NFC", path)
     return workspace.locks.spelling(path) if workspace.partitions.ignore_case else path
 
 

@@ -94,6 +94,12 @@ class LockTable:
         """The locks that the instance holds, by token."""
         return sorted(self._locks_of.get(agent_id, {}).values(), key=lambda lock: lock.token)
 
+    def count_of(self, agent_id: str) -> int:
+        """The number of locks that the instance holds and of resources that it waits for."""
+        waits = self._waits_of.get(agent_id)
+        waiting = sum(len(wait.resources) for wait in waits.values()) if waits else 0
+        return len(self._locks_of.get(agent_id, ())) + waiting
+
     def waits_of(self, agent_id: str) -> list[Wait]:
         """The waiting requests of the instance, in order of arrival."""
         return sorted(self._waits_of.get(agent_id, {}).values(), key=lambda wait: wait.order)

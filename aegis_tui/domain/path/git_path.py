@@ -36,4 +36,6 @@ def is_git_path(path: str) -> bool:
     Args:
         path: In its written form (contract 3).
     """
+    if path.isascii() and path.isprintable() and "git" not in path.lower():
+        return False
     return any(map(is_git_name, name_of(path).replace("\\", "/").split("/")))
