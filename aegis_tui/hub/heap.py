@@ -14,7 +14,8 @@ _MMAP_THRESHOLD: Final = -3
 _ARENA_MAX: Final = -8
 """The parameters of mallopt(3)."""
 
-_LARGE_BYTES: Final = 128 * 1024
+_LARGE_BYTES: Final = 512 * 1024
+"""More than the 256 KiB into which asyncio receives: otherwise each message costs three calls of the system."""
 _ARENAS: Final = 2
 
 
