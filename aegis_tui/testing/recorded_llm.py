@@ -1,33 +1,47 @@
-"""Runs the scripted model server in a thread of the test's process and records the conversations it receives."""
+"""Runs the scripted model server in a thread of the test's process and records the requests it receives."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aegis_tui.testing.scenario import message_text, script_name
+from aegis_tui.testing.scripted_dialects import find_route
 from aegis_tui.testing.scripted_http import HttpReply, HttpRequest
 from aegis_tui.testing.scripted_llm import ScriptedServer
+from aegis_tui.testing.scripted_request import ChatError
 
 _DEADLINE_S = 10.0
 
 Message = dict[str, Any]
 
 
+class Received(NamedTuple):
+    """A request to the model, valid or not."""
+
+    dialect: str
+    """`chat`, `messages`, `responses` or `google`."""
+    path: str
+    body: bytes
+
+
 class _Recorder(ScriptedServer):
-    """A scripted server that keeps the messages of the newest request for each script."""
+    """A scripted server that keeps all requests, and the messages of the newest one for each script."""
 
     def __init__(self, directory: Path, **options: Any) -> None:
         super().__init__(directory, **options)
+        self.received: list[Received] = []
         self.conversations: dict[str, list[Message]] = {}
 
     async def _handle(self, request: HttpRequest) -> HttpReply:
-        if request.path == "/v1/chat/completions":
-            messages = json.loads(request.body)["messages"]
-            self.conversations[script_name(messages) or ""] = messages
+        if route := find_route(request):
+            self.received.append(Received(route.dialect.name, request.path, request.body))
+            with contextlib.suppress(ChatError):  # the reply says what is wrong with it
+                messages = route.dialect.parse(request).messages
+                self.conversations[script_name(messages) or ""] = messages
         return await super()._handle(request)
 
 
@@ -51,6 +65,11 @@ class RecordedLLM:
         """How many completions were requested."""
         return self._server.requests
 
+    @property
+    def received(self) -> list[Received]:
+        """All requests to the model so far, oldest first, those that only count tokens included."""
+        return list(self._server.received)
+
     def open_gate(self, name: str) -> None:
         """Open a gate, so that replies that wait there are sent."""
         self._loop.call_soon_threadsafe(self._server.open_gate, name)
@@ -60,7 +79,7 @@ class RecordedLLM:
         return self._server.held(name)
 
     def conversation(self, script: str) -> list[Message]:
-        """Return the messages of the newest request that named this script; empty if there was none."""
+        """Return the newest conversation that named this script, in the form of chat completions; empty if none did."""
         return self._server.conversations.get(script, [])
 
     def results(self, script: str) -> list[str]:

@@ -1,8 +1,9 @@
 """Scenarios of the scripted model server: what the model replies, and which replies wait at a gate (contract 8).
 
-A scenario is a folder of ``NAME.json`` files. A conversation names its script by ``[[script:NAME]]`` in a user message.
-The next step depends only on the conversation, so that one server without state can serve many agents. This module only
-reads files and chooses replies; the server is `scripted_llm`.
+A scenario is a folder of ``NAME.json`` files. A conversation names its script by ``[[script:NAME]]`` in a user message,
+and by ``[[cwd:/path]]`` the folder that relative paths are in. The next step depends only on the conversation, so that
+one server without state can serve many agents. This module only reads files and chooses replies; the server is
+`scripted_llm`. A step may name a tool in the way of one agent program or, by `portable_tools`, of all.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from ruamel.yaml.error import YAMLError
 
 from aegis_tui.domain.model import FrozenModel
 from aegis_tui.errors import UsageError
+from aegis_tui.testing.portable_tools import check_call
 
 MARKER = re.compile(r"\[\[script:([A-Za-z0-9_][A-Za-z0-9_.-]*)\]\]")
+FOLDER_MARKER = re.compile(r"\[\[cwd:(/.*?)\]\](?!\])")
 Message = Mapping[str, Any]
 
 
@@ -30,12 +33,17 @@ class Call(FrozenModel):
     tool: str
     args: dict[str, Any] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _is_callable(self) -> Self:
+        check_call(self.tool, self.args)
+        return self
+
 
 class Step(FrozenModel):
     """One reply of the model: one call, several calls, or text."""
 
     tool: str | None = None
-    """The tool of a reply with one call; its arguments are in `args`."""
+    """The tool of a reply with one call, as the client names it or by a portable name; its arguments are in `args`."""
     args: dict[str, Any] = Field(default_factory=dict)
     calls: tuple[Call, ...] = ()
     """Several calls in one reply, instead of `tool`."""
@@ -54,6 +62,8 @@ class Step(FrozenModel):
             raise ValueError("a step has exactly one of tool, calls and text")
         if self.args and self.tool is None:
             raise ValueError("args need a tool")
+        if self.tool is not None:
+            check_call(self.tool, self.args)
         return self
 
     @property
@@ -211,10 +221,12 @@ def load_gates(directory: Path) -> dict[str, GateRule]:
 
 def script_name(messages: Sequence[Message]) -> str | None:
     """Return the script name of the last ``[[script:NAME]]`` in the user messages; None if there is none."""
-    for message in reversed(messages):
-        if message.get("role") == "user" and (names := MARKER.findall(message_text(message))):
-            return str(names[-1])
-    return None
+    return _last_marked(MARKER, messages)
+
+
+def folder_name(messages: Sequence[Message]) -> str | None:
+    """Return the absolute path of the last ``[[cwd:/path]]`` in the user messages; None if there is none."""
+    return _last_marked(FOLDER_MARKER, messages)
 
 
 def message_text(message: Message) -> str:
@@ -224,6 +236,13 @@ def message_text(message: Message) -> str:
         return content
     parts = content if isinstance(content, list) else []
     return "".join(str(part.get("text") or "") for part in parts if isinstance(part, dict))
+
+
+def _last_marked(marker: re.Pattern[str], messages: Sequence[Message]) -> str | None:
+    for message in reversed(messages):
+        if message.get("role") == "user" and (values := marker.findall(message_text(message))):
+            return str(values[-1])
+    return None
 
 
 def _load_script(file: Path) -> Script:

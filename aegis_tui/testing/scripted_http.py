@@ -24,6 +24,8 @@ class HttpRequest:
     headers: dict[str, str]
     """Lower-case name -> value; of several headers with the same name, the last."""
     body: bytes
+    query: str = ""
+    """The query without its question mark, percent-encoded."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ class HttpServer:
         if body is None:
             await _send(send, json_reply({"error": {"message": "body too large", "code": 413}}, 413), started)
             return
-        request = HttpRequest(scope["method"], scope["path"], headers, body)
+        query = scope["query_string"].decode("latin-1")
+        request = HttpRequest(scope["method"], scope["path"], headers, body, query)
         work = asyncio.create_task(self._answer(request, send, started))
         self._work.add(work)
         gone = asyncio.create_task(_disconnected(receive))

@@ -1,7 +1,8 @@
 """The scripted model server (LLM-9): vLLM's HTTP interface, with replies from a scenario instead of a model.
 
-HTTP, streams, tool calls, pace, prefix cache and meters are real; only the text and calls of replies come from files.
-Each response is marked as scripted: ``system_fingerprint`` and ``owned_by`` in bodies, ``x-aegis-scripted`` in headers.
+It speaks OpenAI's chat completions and responses, Anthropic's messages and Google's generateContent. HTTP, streams,
+tool calls, pace, prefix cache and meters are real; only the text and calls of replies come from files. Each response is
+marked as scripted: ``x-aegis-scripted`` in the headers, and ``system_fingerprint``, ``owned_by`` or an id in the body.
 Run it alone with ``python -m aegis_tui.testing.scripted_llm DIR --announce FILE``.
 """
 
@@ -24,10 +25,13 @@ from typing import Any
 
 from aegis_tui.errors import AegisError, UsageError
 from aegis_tui.sdk.private_file import write_private
-from aegis_tui.testing.scenario import Reply, load_scenario
-from aegis_tui.testing.scripted_chat import ChatError, ChatRequest, Completion
+from aegis_tui.testing.portable_tools import resolve_call
+from aegis_tui.testing.scenario import Reply, folder_name, load_scenario
+from aegis_tui.testing.scripted_dialects import CHAT, Dialect, find_route
+from aegis_tui.testing.scripted_generation import Generation
 from aegis_tui.testing.scripted_http import HttpReply, HttpRequest, HttpServer, json_reply
 from aegis_tui.testing.scripted_meters import Meters, PrefixCache, render_prompt, split_tokens, token_id
+from aegis_tui.testing.scripted_request import ChatError, ChatRequest, parse_object
 
 GATE_PATH = "/scripted/gates/"
 GATE_TIMEOUT_STATUS = 424
@@ -127,21 +131,26 @@ class ScriptedServer:
         return self._gates[name].held
 
     async def _handle(self, request: HttpRequest) -> HttpReply:
+        route = find_route(request)
+        dialect = route.dialect if route else CHAT
         try:
-            reply = await self._route(request)
+            if route is None:
+                reply = self._other(request)
+            elif route.render_count is not None:
+                reply = json_reply(route.render_count(self._count(route.dialect.parse(request))))
+            else:
+                reply = await self._complete(route.dialect, request)
         except ChatError as error:
-            reply = json_reply({"error": error.to_wire()}, error.status)
+            reply = json_reply(dialect.error(error), error.status)
         except AegisError as error:
             message = f"{error.message}; {error.hint}" if error.hint else error.message
-            reply = json_reply({"error": ChatError(message, param="messages").to_wire()}, 400)
+            reply = json_reply(dialect.error(ChatError(message, param="messages")), 400)
         return replace(reply, headers={**reply.headers, "x-aegis-scripted": "1"})
 
-    async def _route(self, request: HttpRequest) -> HttpReply:
+    def _other(self, request: HttpRequest) -> HttpReply:
         if request.path.startswith(GATE_PATH):
             return self._gate_request(request)
         match request.method, request.path:
-            case "POST", "/v1/chat/completions":
-                return await self._chat(request)
             case "POST", "/tokenize":
                 return self._tokenize(request)
             case "GET", "/v1/models":
@@ -177,12 +186,12 @@ class ScriptedServer:
         }
 
     def _tokenize(self, request: HttpRequest) -> HttpReply:
-        body = ChatRequest.body_of(request.body)
+        body = parse_object(request.body)
         self._check_model(body.get("model"))
         if isinstance(body.get("prompt"), str):
             text = body["prompt"]
         else:
-            text = render_prompt(ChatRequest.parse(request.body).messages, body.get("tools"))
+            text = render_prompt(CHAT.parse(request).messages, body.get("tools"))
         tokens = split_tokens(text)
         ids = [token_id(token) for token in tokens]
         strings = tokens if body.get("return_token_strs") else None
@@ -199,11 +208,15 @@ class ScriptedServer:
                 param="model",
             )
 
-    async def _chat(self, request: HttpRequest) -> HttpReply:
+    def _count(self, chat: ChatRequest) -> int:
+        self._check_model(chat.model)
+        return len(split_tokens(render_prompt(chat.messages, chat.tools)))
+
+    async def _complete(self, dialect: Dialect, request: HttpRequest) -> HttpReply:
         arrived_at = time.monotonic()
         self.requests += 1
         number = self.requests
-        chat = ChatRequest.parse(request.body)
+        chat = dialect.parse(request)
         self._check_model(chat.model)
         prompt = split_tokens(render_prompt(chat.messages, chat.tools) + "<|im_start|>assistant\n")
         if len(prompt) >= self.max_model_len:
@@ -211,11 +224,16 @@ class ScriptedServer:
                 f"the context holds {self.max_model_len} tokens, the conversation has {len(prompt)}",
                 param="input_tokens",
             )
-        reply = self._scenario.reply(chat.messages, with_tools=bool(chat.tools), default_script=self._default_script)
+        reply = self._scenario.reply(chat.messages, with_tools=bool(chat.offered), default_script=self._default_script)
+        folder = folder_name(chat.messages)
+        calls = [
+            resolve_call(call.tool, call.args, offered=chat.offered, folder=folder) for call in reply.step.tool_calls
+        ]
         held_s = await self._wait_at_gate(reply)
-        completion = Completion(
+        generation = Generation(
             chat,
-            reply.step,
+            reply.step.content,
+            calls,
             number=number,
             model=self.model,
             prompt=prompt,
@@ -227,9 +245,9 @@ class ScriptedServer:
         )
         if chat.stream:
             return HttpReply(
-                200, completion.stream(), "text/event-stream; charset=utf-8", {"cache-control": "no-cache"}
+                200, dialect.stream(generation), "text/event-stream; charset=utf-8", {"cache-control": "no-cache"}
             )
-        return json_reply(await completion.whole())
+        return json_reply(await dialect.whole(generation))
 
     async def _wait_at_gate(self, reply: Reply) -> float:
         """Wait until the gate of a reply is open; return how many seconds that took.

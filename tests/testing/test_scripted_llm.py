@@ -5,8 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,19 +16,12 @@ import pytest
 from aegis_tui.errors import UsageError
 from aegis_tui.testing.scripted_llm import ScriptedServer
 from aegis_tui.testing.scripted_meters import PrefixCache, split_tokens
+from tests.testing.conftest import serving
 
 WriteScripts = Callable[..., Path]
 TOOLS = [{"type": "function", "function": {"name": "write", "parameters": {"type": "object"}}}]
 LONG = "def work(value):\n    return value + 1\n" * 20
 WRITE = {"tool": "write", "args": {"path": "src/가.py", "content": LONG}, "say": "I write."}
-
-
-@asynccontextmanager
-async def serving(directory: Path, **options: Any) -> AsyncIterator[tuple[ScriptedServer, httpx.AsyncClient]]:
-    async with ScriptedServer(directory, **options) as server:
-        root = server.base_url.removesuffix("/v1")
-        async with httpx.AsyncClient(base_url=root, timeout=10, trust_env=False) as client:
-            yield server, client
 
 
 def chat(text: str, **more: Any) -> dict[str, Any]:
@@ -172,7 +164,9 @@ def test_the_pace_is_kept_and_the_server_may_overrule_it(
         pauses.append(pause_s)
         await sleep(pause_s)
 
-    monkeypatch.setattr("aegis_tui.testing.scripted_chat.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted}))
+    monkeypatch.setattr(
+        "aegis_tui.testing.scripted_generation.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": noted})
+    )
     directory = write_scripts(a={"pace": 400, "steps": [{"text": text}]})
 
     async def scenario() -> None:

@@ -1,0 +1,65 @@
+"""Which dialect each path of the scripted server speaks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple, Protocol
+
+from aegis_tui.testing import scripted_google, scripted_messages
+from aegis_tui.testing.scripted_chat import ChatDialect
+from aegis_tui.testing.scripted_generation import Generation
+from aegis_tui.testing.scripted_google import GoogleDialect
+from aegis_tui.testing.scripted_http import HttpRequest
+from aegis_tui.testing.scripted_messages import MessagesDialect
+from aegis_tui.testing.scripted_request import ChatError, ChatRequest
+from aegis_tui.testing.scripted_responses import ResponsesDialect
+
+
+class Dialect(Protocol):
+    """The words of one API: reads its requests, and writes replies and refusals."""
+
+    name: str
+
+    def parse(self, request: HttpRequest) -> ChatRequest:
+        """Check a request and return it in the common form.
+
+        Raises:
+            ChatError: It is not valid.
+        """
+
+    def error(self, error: ChatError) -> dict[str, Any]:
+        """Return the body of a refusal."""
+
+    async def whole(self, generation: Generation) -> dict[str, Any]:
+        """Return the reply as one object."""
+
+    def stream(self, generation: Generation) -> AsyncIterator[bytes]:
+        """Yield the reply as server-sent events."""
+
+
+class Route(NamedTuple):
+    """What a path answers."""
+
+    dialect: Dialect
+    render_count: Callable[[int], dict[str, Any]] | None = None
+    """Makes the reply from the number of prompt tokens, for a path that only counts them."""
+
+
+CHAT = ChatDialect()
+_MESSAGES = MessagesDialect()
+_GOOGLE = GoogleDialect()
+_ROUTES = {
+    "/v1/chat/completions": Route(CHAT),
+    "/v1/responses": Route(ResponsesDialect()),
+    "/v1/messages": Route(_MESSAGES),
+    scripted_messages.COUNT_PATH: Route(_MESSAGES, scripted_messages.render_count),
+}
+
+
+def find_route(request: HttpRequest) -> Route | None:
+    """Return the route of a model request; None for other requests."""
+    if request.method != "POST":
+        return None
+    if match := scripted_google.METHOD_PATH.fullmatch(request.path):
+        return Route(_GOOGLE, scripted_google.render_count if match[1] == "countTokens" else None)
+    return _ROUTES.get(request.path)
