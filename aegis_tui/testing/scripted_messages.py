@@ -92,7 +92,7 @@ class MessagesDialect:
     async def whole(self, generation: Generation) -> dict[str, Any]:
         """Return the reply as one object."""
         said = await generation.whole()
-        content = [{"type": "text", "text": said.text}] if said.text else []
+        content: list[dict[str, Any]] = [{"type": "text", "text": said.text}] if said.text else []
         content += [
             {**_block(generation, index), "input": parse_arguments(arguments)}
             for index, arguments in enumerate(said.arguments)

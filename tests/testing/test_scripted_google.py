@@ -116,10 +116,11 @@ def test_results_count_as_steps_with_or_without_ids(write_scripts: WriteScripts)
 
 def test_a_request_that_may_call_nothing_gets_the_side_text(write_scripts: WriteScripts) -> None:
     none = {"toolConfig": {"functionCallingConfig": {"mode": "NONE"}}}
+    silent: list[dict[str, Any]] = [{"tools": []}, {"tools": TOOLS[1:]}, none]
 
     async def scenario() -> None:
         async with serving(write_scripts(a={"steps": STEPS, "side": "user"})) as (_, client):
-            for more in ({"tools": []}, {"tools": TOOLS[1:]}, none):
+            for more in silent:
                 reply = (await client.post(PATH + "generateContent", json=body(**more))).json()
                 assert parts_of(reply) == [{"text": "user"}]
 
