@@ -63,7 +63,7 @@ class Batch:
 
 
 def resolve(answer: ReplyFuture, result: Reply | AegisError) -> None:
-    """Set the result of a request's future, unless it is done or cancelled already."""
+    """Set the result of a request's future, or its exception for an error; no effect if it is done or cancelled."""
     if answer.done():
         return
     if isinstance(result, AegisError):
@@ -78,7 +78,7 @@ def stopping() -> HubUnavailable:
 
 
 def internal(error: Exception) -> AegisError:
-    """Return the error for a request on which the hub itself failed."""
+    """Return the error for a request on which the hub itself failed; it names only the type of `error`."""
     return AegisError(f"the hub failed on this request ({type(error).__name__})", "see the hub's log", code="internal")
 
 

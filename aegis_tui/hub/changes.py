@@ -16,12 +16,12 @@ class Changes:
         self._wake = asyncio.Event()
 
     def note(self, keys: Iterable[Key]) -> None:
-        """Add keys; never blocks."""
+        """Add changed keys, for the next `take`; never blocks."""
         self._keys.update(keys)
         self._wake.set()
 
     async def take(self) -> frozenset[Key]:
-        """Return all keys since the last call; wait until there is one."""
+        """Return all keys that were noted since the last call; if `note` was not called since, wait until it is."""
         await self._wake.wait()
         self._wake.clear()
         keys = frozenset(self._keys)

@@ -134,7 +134,11 @@ class Engine:
         self._listeners.append(listener)
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Return the logged events after number `after`, in order: at most `limit`, and at most one page of bytes."""
+        """Return the logged events after number `after`, in order: at most `limit`, and at most one page of bytes.
+
+        Raises:
+            StoreError: The log cannot be read.
+        """
         return await self._log.read(after, limit, most_bytes=EVENTS_PAGE.most)
 
     async def read(self, view: Callable[[Workspace], T]) -> T:
@@ -152,6 +156,7 @@ class Engine:
 
         Raises:
             UsageError: There is no such section.
+            StoreError: The state cannot be rebuilt from the log.
         """
         view = await self.read(lambda workspace: snapshot_view(workspace, key=self._key, now=self._clock.now()))
         return context_page(view) if section is None else section_page(view, section, after)
@@ -174,15 +179,15 @@ class Engine:
     async def submit(
         self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None
     ) -> dict[str, Any]:
-        """Decide and log one command; return its reply once it is on disk.
+        """Decide and log one command; return its reply once it is on disk. The same `request_id` again gets that reply.
 
         Raises:
-            AegisError: The core refuses the command, or the log cannot be written (`StoreError`).
+            AegisError: The core refuses the command, the hub stops, or the log cannot be written (`StoreError`).
         """
         return await self.enqueue(command, actor, request_id)
 
     def enqueue(self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None) -> ReplyFuture:
-        """Queue one command at once, in the order of calls; the returned future gets its reply or its refusal.
+        """Queue one command, in the order of calls, to be decided and logged; return a future of its reply or refusal.
 
         Raises:
             UsageError: The wire form is not a valid command.
@@ -203,10 +208,10 @@ class Engine:
         return key in self._waiting or bool(await self._log.find_replies([key]))
 
     async def heartbeat(self, actor: Actor, beat: Heartbeat) -> Reply:
-        """Extend the sender's session; the reply names locks in `beat` that it no longer holds. Not logged.
+        """Extend the sender's session; the reply's `lost` names the locks in `beat` that it does not hold. Not logged.
 
         Raises:
-            StoreError: The state cannot be rebuilt from the log.
+            AegisError: The sender may not send it, or the state cannot be rebuilt from the log (`StoreError`).
         """
         async with self._state:
             self._check()
@@ -230,7 +235,7 @@ class Engine:
                         resolve(submission.answer, internal(error))
 
     def _take(self) -> list[Submission]:
-        """Take the next requests from the queue: a batch, or only one after a batch failed for an unknown request."""
+        """Take the next requests from the queue: at most `MAX_BATCH`, or one, to find out which made a batch fail."""
         count = min(1 if self._suspects else MAX_BATCH, len(self._queue))
         self._suspects = max(0, self._suspects - count)
         return [self._queue.popleft() for _ in range(count)]
@@ -269,7 +274,10 @@ class Engine:
             resolve(submission.answer, error if isinstance(error, StoreError) else internal(error))
 
     def _expiries(self, now: float) -> list[Submission]:
-        """Return commands for everything that is due, to be decided before other requests, which could renew it."""
+        """Return commands that end all that is due; none unless the timer found something due.
+
+        They are decided before other requests, which could renew it.
+        """
         self._note_stall()
         if not self._must_expire:
             return []
@@ -364,7 +372,7 @@ class Engine:
             self._broken = error if isinstance(error, StoreError) else unreadable(error)
 
     async def _watch_deadlines(self) -> None:
-        """Wake the writer when something is due; look at least once a second, to notice a stall."""
+        """Wake the writer when something is due; look at least once a second, to notice a stall. Never returns."""
         while True:
             started = self._clock.now()
             next_at = self._workspace.deadlines.next_at()

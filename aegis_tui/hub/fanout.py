@@ -31,7 +31,10 @@ class Outgoing:
 
 
 def outgoing(seq: int, envelope: dict[str, Any]) -> Outgoing:
-    """Encode an envelope. A server's frames are unmasked, so one frame serves every receiver (RFC 6455 5.1)."""
+    """Encode an envelope as text and as a WebSocket frame; `seq` is 0 for messages that are not logged events.
+
+    A server's frames are unmasked, so one frame serves every receiver (RFC 6455 5.1).
+    """
     text = compact_json(envelope)
     return Outgoing(seq, text, Frame(Opcode.TEXT, text.encode()).serialize(mask=False))
 
@@ -58,7 +61,7 @@ class Subscriber:
         self._wake = asyncio.Event()
 
     def listen(self, interest: Interest, *, after: int | None = None) -> None:
-        """Subscribe to `interest`, from now on or from the event after number `after`."""
+        """Subscribe to `interest` instead of the former one, from now on or from the event after number `after`."""
         self._fanout.regroup(self, interest)
         if after is not None:
             self.cursor, self._is_live = after, False
@@ -70,7 +73,11 @@ class Subscriber:
         return self.interest.wants(event) and is_visible(event, self.actor)
 
     def offer(self, item: Outgoing) -> None:
-        """Send a wanted event at once if no other waits before it, or else queue it; never blocks."""
+        """Take an event that the receiver wants: send it at once if no other waits before it, or else queue it.
+
+        Never blocks. A queue that would become too long is dropped instead, and the events come from the log later. No
+        effect if the receiver is reading the log, or has the event already.
+        """
         if self._is_live and item.seq > self.cursor:
             is_first = self._write_now is not None and not self._queue and not self._is_sending
             if is_first and self._write_now and self._write_now(item.frame):
@@ -135,7 +142,13 @@ class Subscriber:
             self._is_live = True
 
     async def _snapshot(self) -> Outgoing:
-        """Return a message with the shared context, for a receiver whose next events were compacted away."""
+        """Return a message with the shared context, and continue after its last event.
+
+        It is for a receiver whose next events were compacted away.
+
+        Raises:
+            StoreError: The state cannot be rebuilt from the log.
+        """
         view = await self._fanout.engine.context()
         self.cursor = view["seq"]
         return outgoing(
@@ -172,7 +185,7 @@ class Fanout:
         return subscriber
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Remove a subscriber."""
+        """Remove a subscriber, which then gets no more events; call it once for each."""
         self.dropped += subscriber.dropped
         self._subscribers.discard(subscriber)
         self._ungroup(subscriber)
@@ -191,7 +204,10 @@ class Fanout:
             self._groups.pop(subscriber.interest, None)
 
     def _publish(self, events: list[Event]) -> None:
-        """Offer logged events to subscribers; each interest is checked once, as most subscribers share one."""
+        """Offer logged events, at least one, to all who want and may see them.
+
+        Each interest is checked once, as most subscribers share one.
+        """
         for event in events:
             item: Outgoing | None = None
             for interest, group in self._groups.items():

@@ -38,7 +38,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """Process input in small parts, so that `hold` takes effect after the current part."""
+        """Process received bytes in small parts; when `hold` is called, stop reading and keep the rest for `go_on`."""
         self._unread += data
         self._look()
         if self._is_held and not self.read_paused:
@@ -53,7 +53,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
                 self._unread = b""
 
     def handle_connect(self, event: Request) -> None:
-        """Start the application, and give it access to this object."""
+        """Start the application for a WebSocket request; its scope names this object under `EXTENSION`."""
         super().handle_connect(event)
         scope = getattr(self, "scope", None)
         if scope is not None:
@@ -61,10 +61,11 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             extensions[EXTENSION] = self
 
     def hand_texts_to(self, on_text: Callable[[str], None] | None) -> None:
-        """Call `on_text` with each whole text message as it arrives, instead of queueing it for `receive`.
+        """Call `on_text` with each whole text message as it arrives, instead of queueing it for the application.
 
-        The queue pauses reading at each message, which costs as much as the message. The receiver of texts must
-        therefore call `hold` itself when it has too many in progress. None ends this.
+        Text messages that are queued already are passed at once; other messages stay in the queue. None ends this.
+        uvicorn's queue pauses reading at each message, which costs as much as the message; whoever takes texts here
+        must therefore call `hold` when too many are in progress.
         """
         self._on_text = on_text
         if on_text is None:
@@ -78,7 +79,11 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         self.go_on()
 
     def send_receive_event_to_app(self) -> None:
-        """Pass a whole text message to `on_text`; anything else, or invalid UTF-8, is handled by uvicorn."""
+        """Pass on a message that has arrived completely; called by uvicorn.
+
+        Text goes to the function that `hand_texts_to` has set. Without one, and for binary or invalid text, uvicorn
+        does as usual.
+        """
         if self._on_text is not None and self.curr_msg_data_type == "text" and not self.close_sent:
             try:
                 text = b"".join(self.frames).decode()
@@ -91,14 +96,17 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def hold(self) -> None:
-        """Stop reading until `go_on`."""
+        """Stop reading and processing input until `go_on` is called."""
         self._is_held = True
         if not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
 
     def go_on(self) -> None:
-        """Process unread input and resume reading, after the caller has returned."""
+        """End `hold`: process the kept input and resume reading, both after the caller has returned.
+
+        Without `hold`, only resume reading if uvicorn has paused it.
+        """
         if self._is_held:
             self._is_held = False
             asyncio.get_running_loop().call_soon(self._go_on)
@@ -116,7 +124,7 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     async def send_frame(self, frame: bytes) -> None:
-        """Write one whole, unmasked frame as soon as the receiver keeps up; does nothing on a closing connection.
+        """Wait until the receiver keeps up, then write one whole, unmasked frame; do nothing on a closing connection.
 
         Args:
             frame: The result of `websockets.frames.Frame.serialize(mask=False)`, without extensions.
@@ -126,12 +134,15 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             self.transport.write(frame)
 
     def write_now(self, frame: bytes) -> bool:
-        """Write one such frame at once; return False when the receiver does not keep up or the connection closes."""
+        """Write a frame of the form that `send_frame` takes at once, and return True.
+
+        Return False, with nothing written, when the receiver does not keep up or the connection closes.
+        """
         if not self.writable.is_set() or self.disconnected or self.close_sent or self.transport.is_closing():
             return False
         self.transport.write(frame)
         return True
 
     def abort(self) -> None:
-        """Close the connection at once, without waiting for a receiver that does not read."""
+        """Close the connection at once; what the receiver has not read yet may be lost."""
         self.transport.abort()

@@ -27,7 +27,7 @@ class Guard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with 403 or 413."""
+        """Pass the request on, or answer 403 for an `Origin` or a `Host` that is not local, 413 for a large body."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
         elif found := _objection(scope["headers"]):
@@ -63,7 +63,7 @@ def is_local_host(host: str) -> bool:
 
 
 async def refuse(scope: Scope, send: Send, status: int, error: AegisError) -> None:
-    """Answer a request with a refusal, or close a WebSocket before it is accepted."""
+    """Answer a request with this status and a refusal in JSON; a WebSocket is closed (1008) before it is accepted."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": error.message})
         return

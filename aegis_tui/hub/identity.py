@@ -48,7 +48,7 @@ class Identity:
         return found.actor if found is not None else None
 
     def is_current(self, admitted: Pass | None) -> bool:
-        """Return whether `admit` would still accept the token of this pass."""
+        """Return whether `admit` would still accept the token of this pass; False for None."""
         if admitted is None or admitted.actor is THE_PERSON:
             return admitted is not None
         instance: Instance | None = self._engine.peek(lambda workspace: workspace.get_instance(admitted.actor.agent_id))
@@ -59,7 +59,11 @@ class Identity:
         return instance.run is None and instance.session == admitted.session
 
     def admit(self, token: str | None) -> Pass | None:
-        """Check a token as `resolve` does, for a connection that stays open; later, `is_current` is a cheap check."""
+        """Check a token for a connection that stays open; `is_current` can later check cheaply if it is still valid.
+
+        Returns:
+            Who it belongs to; None for no token, a wrong one, or that of an instance that has ended.
+        """
         if not token or len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             return None
         found = hash_token(token)

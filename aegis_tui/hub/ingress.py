@@ -76,7 +76,7 @@ class Ingress:
         """Requests that are being filled in, with an event that is set once they are in the queue."""
 
     async def answer(self, frame: dict[str, Any], actor: Actor, *, size: int = 0) -> tuple[Reply, AegisError | None]:
-        """Answer one command: return the reply object of contract 5, and the error if it was refused.
+        """Answer one command: return the reply object of contract 5, and the error if it was refused. Never raises.
 
         Args:
             frame: The client's JSON object.
@@ -123,7 +123,7 @@ class Ingress:
             return failed
 
     def _filling(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Return what completes the command, from the first service that does; None when none does."""
+        """Return what completes the command, from the first service that fills in its fields; None when none does."""
         for prepare in self._prepare:
             if (filling := prepare(command, actor)) is not None:
                 return filling
@@ -157,7 +157,14 @@ class Ingress:
         return reply
 
     async def _filled(self, command: AnyCommand, filling: Awaitable[AnyCommand], key: RequestKey) -> AnyCommand:
-        """Return the completed command; if that fails for a retry, the command as it is, for the first reply."""
+        """Wait for `filling` and return the completed command.
+
+        If that fails for a request that was granted before or is waiting, return `command` as it is: the engine answers
+        a retry with its first reply.
+
+        Raises:
+            AegisError: It fails for a new request.
+        """
         try:
             return await filling
         except AegisError:
@@ -166,7 +173,9 @@ class Ingress:
             raise
 
     async def _rehearse(self, command: AnyCommand, actor: Actor, key: RequestKey) -> None:
-        """Compare a command's globs in a thread, one request at a time, so that the writer finds the results cached.
+        """Compare a command's globs in a thread, as its rules will do, so that the writer finds the results cached.
+
+        One request at a time does this. No effect for a command whose rules compare none now.
 
         Raises:
             Refused: The comparison takes too many steps (code `glob.effort`), and the request is not a retry.
@@ -181,7 +190,11 @@ class Ingress:
                 raise
 
     async def _behind(self, ahead: asyncio.Event, command: LockRelease, actor: Actor, request_id: str | None) -> Reply:
-        """Submit a release that withdraws a request, after that request is in the queue."""
+        """Submit a release after the request that it withdraws is in the queue (`ahead` is set then); return its reply.
+
+        Raises:
+            AegisError: The release is refused.
+        """
         await ahead.wait()
         return await self._engine.submit(command, actor, request_id)
 
@@ -193,7 +206,11 @@ def _check_unfilled(command: CommandData) -> None:
 
 
 def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str | None, dict[str, Any]]:
-    """Split a frame into the request id and the command's own fields; `is_plain` as for `Ingress.start`.
+    """Split a client's JSON object into the request id, None if it has none, and the command's own fields.
+
+    Args:
+        frame: The object.
+        is_plain: Its text had no escape sequence, so it cannot hold unpaired surrogates and is not searched for them.
 
     Raises:
         UsageError: The version or the request id is not valid, the type works only on the WebSocket, fields are nested
@@ -230,12 +247,15 @@ def _check_unicode(fields: dict[str, Any]) -> None:
 
 
 def reply_object(frame: dict[str, Any], reply: Reply) -> Reply:
-    """Return the reply object of contract 5 to a request that was accepted."""
+    """Return the reply object of contract 5 for an accepted request: `reply` plus `v`, `ok` and the request's id."""
     return {"v": SCHEMA_VERSION, "request_id": frame.get("request_id"), "ok": True, **reply}
 
 
 def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]:
-    """Return the reply object to a request that failed, and its error; an unexpected error is logged, not shown."""
+    """Return the reply object for a request that failed, and the error in it.
+
+    An error that is no `AegisError` is logged, and replaced by one with code `internal`.
+    """
     if not isinstance(error, AegisError):
         _log.error("a request failed", extra={"aegis_command": str(frame.get("type"))[:60]}, exc_info=error)
         error = AegisError(f"the hub failed on this request ({type(error).__name__})", "see its log", code="internal")
@@ -243,5 +263,5 @@ def refused(frame: dict[str, Any], error: Exception) -> tuple[Reply, AegisError]
 
 
 def refusal(request_id: object, error: AegisError) -> dict[str, Any]:
-    """Return the reply object to a request that was refused."""
+    """Return the reply object for a request that was refused; `request_id` is the client's, or None."""
     return {"v": SCHEMA_VERSION, "request_id": request_id, "ok": False, "error": error_to_wire(error)}

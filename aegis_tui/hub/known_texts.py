@@ -25,7 +25,7 @@ class KnownTexts:
         self._size = 0
 
     def keep(self, text: str) -> str:
-        """Keep a text as the newest, and return its blob id; the oldest texts are dropped when there are too many."""
+        """Keep a text as the newest and return its blob id; drop the oldest ones when there are too many."""
         raw = text.encode("utf-8", "surrogateescape")
         oid = blob_id(raw)
         if oid not in self._texts:
@@ -40,9 +40,13 @@ class KnownTexts:
         return oid
 
     def find(self, named: str) -> str | None:
-        """Return the blob id without filters of the content that has the id `named`; None when it is not kept."""
+        """Return the id for `text` of the kept content that git may call `named`; None when no such content is kept.
+
+        Args:
+            named: A blob id by either hash algorithm, also of the content with its line ends changed by git's filters.
+        """
         return named if named in self._texts else self._same.get(named)
 
     def text(self, oid: str) -> str | None:
-        """Return the content with that blob id; None when it is not kept."""
+        """Return the content with the blob id that `keep` or `find` returned; None when it is not kept (any more)."""
         return self._texts.get(oid)

@@ -43,7 +43,7 @@ class McpDoor:
         self._closed = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: 401 without a valid token, 403 for a person's token."""
+        """Answer one request: 401 without a valid token, 403 for a person's token, 503 for too many at once."""
         actor = self._identity.resolve(bearer(Headers(scope=scope).get("authorization")))
         if actor is None:
             unknown = Refused("no valid token", "send Authorization: Bearer TOKEN", code="unauthorized")
@@ -64,7 +64,7 @@ class McpDoor:
             await refuse(scope, send, HTTP_STATUS[error.exit_code], error)
 
     async def close(self) -> None:
-        """End the MCP sessions; call it when no request is served any more."""
+        """End the MCP sessions; call it when no request is served any more. No effect if there was no request."""
         self._closed.set()
         if self._keeper is not None:
             await self._keeper
@@ -76,7 +76,10 @@ class McpDoor:
         return await asyncio.shield(self._opening)
 
     async def _keep(self, opening: asyncio.Future[ASGIApp]) -> None:
-        """Run the library's session manager, which must be entered and left in the same task."""
+        """Load the MCP library, put its application into `opening`, and run its sessions until `close` is called.
+
+        If it cannot be loaded, `opening` gets `HubUnavailable`. One task does all this, as the library requires.
+        """
         try:
             library = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.mcp_server")
             tools = await asyncio.to_thread(importlib.import_module, "aegis_tui.sdk.tools")

@@ -31,7 +31,7 @@ class Batches:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; 413 when its body is too large, 400 when it is not strict JSON."""
+        """Answer one request: 413 if its body is too large, 400 if it is not strict JSON or has too many messages."""
         body = await _body(receive)
         if body is None:
             await refuse(scope, send, 413, too_large())
@@ -52,7 +52,7 @@ class Batches:
             await self._app(scope, _replayed(body, receive), send)
 
     async def _answer(self, scope: Scope, receive: Receive, message: object) -> Any:
-        """Return the application's answer to one message of a batch; None for a notification."""
+        """Return the answer to one message of a batch: an error for `initialize`, None for a notification."""
         if isinstance(message, dict) and message.get("method") == "initialize":
             return _invalid(message.get("id"), "initialize must not be part of a batch")
         answer = bytearray()
@@ -65,7 +65,7 @@ class Batches:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body; None when it is over the limit."""
+    """Return the whole body, or what has arrived when the client disconnects; None when it is over the limit."""
     body = bytearray()
     while True:
         message = await receive()

@@ -22,7 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 def own(pid: int | None = None) -> str:
-    """Return the value of `OWNER` that makes a process, by default this one, the owner of a hub that it starts."""
+    """Return the value for the variable `OWNER` that makes a process, by default this one, the owner of a hub.
+
+    The hub ends when its owner has ended (see `outlive`). The value is the process id and the start time.
+    """
     pid = os.getpid() if pid is None else pid
     return f"{pid} {process_start_time(pid)}"
 
@@ -31,8 +34,11 @@ async def outlive(owner: str, engine: Engine) -> None:
     """Wait until the owner has ended, then cancel the open run; return when the run and all instances have ended.
 
     Args:
-        owner: The result of `own`; for any other text the wait never ends.
+        owner: The result of `own`; for a text that does not begin with a process id the wait never ends.
         engine: The hub's engine.
+
+    Raises:
+        StoreError: After the owner has ended, the state cannot be rebuilt from the log.
     """
     while True:
         await asyncio.sleep(_LOOK_S)

@@ -30,18 +30,18 @@ class Requests(PeerProtocol):
     strangers: Strangers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Start to wait for the first request of a new connection; called by uvicorn."""
+        """Accept a connection of this user and give it `REQUEST_S` seconds for its first request; called by uvicorn."""
         super().connection_made(transport)
         self.strangers.wait_for(transport, REQUEST_S)
 
     def data_received(self, data: bytes) -> None:
-        """Process input, and wait for the rest of the request if there is more."""
+        """Process input; the time for a request runs on while it is incomplete, and ends with its last byte."""
         super().data_received(data)
         if self.transport.get_protocol() is self:
             self._note_progress()
 
     def on_response_complete(self) -> None:
-        """Start to wait for the next request on the connection."""
+        """Give the connection `REQUEST_S` seconds for its next request; called by uvicorn when an answer was sent."""
         super().on_response_complete()
         self._note_progress()
 
@@ -63,13 +63,16 @@ class Frames(FrameProtocol):
     strangers: Strangers
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start to wait for the hello of a new WebSocket; called by uvicorn."""
+        """Give a new WebSocket `REQUEST_S` seconds to identify itself; called by uvicorn."""
         super().connection_made(transport)
         self.close_timeout = CLOSE_S
         self.strangers.wait_for(self.transport, REQUEST_S)
 
     def hand_texts_to(self, on_text: Callable[[str], None] | None) -> None:
-        """Do as the base class, and stop waiting: a connection with texts to receive has identified itself."""
+        """Call `on_text` with each text message, and end the time limit, as the connection has identified itself.
+
+        With None, texts are queued for the application again; the limit does not change.
+        """
         if on_text is not None:
             self.strangers.settle(self.transport)
         super().hand_texts_to(on_text)

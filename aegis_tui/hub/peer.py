@@ -16,7 +16,11 @@ _SOL_LOCAL = 0
 
 
 def peer_uid(connection: socket.socket) -> int | None:
-    """Return the user id of the process at the other end; None over TCP, and when the system cannot tell."""
+    """Return the user id of the process at the other end; None over TCP, and on a system without such a query.
+
+    Raises:
+        OSError: The system does not answer, for example because the other end has closed already.
+    """
     if connection.family != socket.AF_UNIX:
         return None
     if (linux := getattr(socket, "SO_PEERCRED", None)) is not None:

@@ -61,13 +61,18 @@ class Door:
     """
 
     def __init__(self, *, commands: RateLimit | None = None, sizes: RateLimit | None = None) -> None:
-        """Set the rate limits; only tests pass others than the defaults."""
+        """Set the rate limits; only tests pass others than the defaults.
+
+        Args:
+            commands: How many commands each instance may send.
+            sizes: How many bytes these may have together.
+        """
         self._commands = commands or RateLimit()
         self._sizes = sizes or RateLimit(per_s=BYTE_RATE.most, burst=BYTE_BURST.most)
         self._under_way: Counter[tuple[str, str]] = Counter()
 
     def take(self, actor: Actor, size: int) -> None:
-        """Count one command.
+        """Count one command, also if it is refused; no effect for the person and the hub.
 
         Args:
             actor: Who sends it.
@@ -85,7 +90,11 @@ class Door:
 
     @contextmanager
     def under_way(self, actor: Actor, limit: Limit = IN_FLIGHT) -> Iterator[None]:
-        """Count a request or a connection of the actor as in progress while the context is open.
+        """Count something of an instance as in progress while the context is open; no effect for person and hub.
+
+        Args:
+            actor: Whose it is.
+            limit: What is counted, such as connections, and how many an instance may have at once; by default requests.
 
         Raises:
             Unavailable: The actor has as many as `limit` allows (code `rate`).

@@ -30,7 +30,7 @@ def only_hub(paths: WorkspacePaths) -> Iterator[None]:
     Without a log, event numbers start again; then tokens of an earlier log are made invalid (`forget_key`).
 
     Raises:
-        HubUnavailable: Another hub holds it, or the state folder cannot be written.
+        HubUnavailable: Another hub holds it (code `hub.running`), or the state folder cannot be written.
     """
     descriptor = -1
     try:
@@ -60,7 +60,11 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
 
 
 def write_record(paths: WorkspacePaths, address: HubAddress) -> None:
-    """Write the hub's address to hub.json, atomically and with mode 0600."""
+    """Write the hub's address to hub.json, atomically and with mode 0600; a folder of that name is renamed.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     text = json.dumps(dataclasses.asdict(address))
     put_aside(paths.hub_json)
     write_private(paths.hub_json, text)
@@ -68,7 +72,10 @@ def write_record(paths: WorkspacePaths, address: HubAddress) -> None:
 
 
 def is_record_lost(runtime_dir: Path) -> bool:
-    """Return whether hub.json no longer leads to this hub, which wrote it, and to no other running hub either."""
+    """Return whether hub.json in this folder leads neither to the hub of this process nor to another running hub.
+
+    False if this process has written no hub.json there. A file with another address of this process counts as lost.
+    """
     text = _published.get(runtime_dir)
     if text is None:
         return False
@@ -79,25 +86,50 @@ def is_record_lost(runtime_dir: Path) -> bool:
 
 
 def publish_again(runtime_dir: Path) -> None:
-    """Write again the hub.json that this process last wrote in the folder."""
+    """Write again the hub.json that this process last wrote in the folder.
+
+    Raises:
+        KeyError: It has written none there.
+        OSError: It cannot be written.
+    """
     put_aside(runtime_dir / RECORD)
     write_private(runtime_dir / RECORD, _published[runtime_dir])
 
 
 def put_aside(path: Path) -> None:
-    """If `path` is a folder, rename it, because no file can replace a folder."""
+    """If `path` is a folder, give it a hidden, random name beside the old one; a file or a link stays as it is.
+
+    It is for a path where a file shall be written: no file can replace a folder.
+
+    Raises:
+        OSError: The folder cannot be renamed.
+    """
     if path.is_dir() and not path.is_symlink():
         path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}"))
 
 
 def withdraw_record(paths: WorkspacePaths) -> None:
-    """Delete hub.json, so that no client looks for a hub that has ended."""
+    """Delete hub.json, so that no client looks for a hub that has ended; no effect if it is gone.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
     put_aside(paths.hub_json)
     paths.hub_json.unlink(missing_ok=True)
 
 
 def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> None:
-    """Set the gateway's address in hub.json; call it only in the process of the running hub."""
+    """Set or, with None, remove the gateway's addresses in hub.json.
+
+    Args:
+        paths: The workspace's folders.
+        url: The address over TCP.
+        socket: The path of the unix socket.
+
+    Raises:
+        KeyError: This process has written no hub.json there: only the running hub may call this.
+        OSError: The file cannot be written.
+    """
     fields: dict[str, Any] = json.loads(_published[paths.runtime_dir])
     write_record(paths, HubAddress(**{**fields, "gateway_url": url, "gateway_socket": socket}))
 
@@ -108,8 +140,12 @@ def forget_key(paths: WorkspacePaths) -> None:
 
 
 def load_or_create_key(path: Path) -> bytes:
-    """Return the 32 random bytes in the file at `path`; create it with mode 0600 if it does not hold such a key."""
-    with contextlib.suppress(FileNotFoundError):
+    """Return the 32 random bytes in the file at `path`; create it with mode 0600 if it does not hold such a key.
+
+    Raises:
+        OSError: The file exists but cannot be read, or cannot be written.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError):
         key = bytes.fromhex(path.read_text())
         if len(key) == 32:
             return key

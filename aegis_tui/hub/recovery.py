@@ -32,7 +32,15 @@ async def recover(log: EventLog, *, now: float) -> Workspace:
 
 
 async def recover_from(log: EventLog, *, now: float) -> tuple[Workspace, int]:
-    """Do as `recover`, and also return the number of the last event in the snapshot that was used, 0 without one."""
+    """Rebuild the state from an open log, with every deadline counted from `now`, the hub's clock in seconds.
+
+    Returns:
+        The state after the last logged event, and the number of the last event in the snapshot that was used, 0 without
+        one.
+
+    Raises:
+        StoreError: An event or snapshot that is needed is damaged or missing.
+    """
     workspace = await _newest_snapshot(log)
     snapshot_seq = workspace.seq
     if workspace.seq + 1 < log.first_seq:

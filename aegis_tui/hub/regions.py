@@ -57,7 +57,10 @@ class RegionService:
         self._texts = KnownTexts()
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Read the files in which regions are locked, and from now on find worktrees through the engine."""
+        """Keep the contents of files in which regions are locked, as the holders see them; then let `prepare` go on.
+
+        Files that cannot be read are skipped. From now on, the engine says in which worktree a sender works.
+        """
         self._engine = engine
         places = engine.peek(lambda workspace: _region_places(workspace, self._root))
         await asyncio.to_thread(self._read_all, places)
@@ -73,7 +76,11 @@ class RegionService:
         """Do nothing: the service has no tasks."""
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Fill in `pinned` and `whole` of a lock on a region, and `rewrite` of a write; return None for all others.
+        """Return an awaitable of the command with what the sender's files say; None for a command that needs nothing.
+
+        A `lock:acquire` with lines or symbols gets `pinned`, its resources with line numbers and blob ids, and `whole`,
+        the paths that are locked whole because the file cannot be divided. A `code:written` gets `rewrite`, its hunks;
+        None if the old or the new content is not known. The awaitable waits until the service has started.
 
         Raises:
             UsageError: When awaited: the file, line or symbol does not exist in the sender's files.
@@ -139,7 +146,16 @@ class RegionService:
         raise _unknown(path, region.symbol or "", outline)
 
     async def _elsewhere(self, path: str, oid: str, spans: tuple[Span, ...]) -> list[View]:
-        """Find the same lines in the other kept contents of this file in which regions are locked or waited for."""
+        """Find the same lines in the other kept contents of a file in which regions are locked or waited for.
+
+        Args:
+            path: The file.
+            oid: The blob id of the kept content to which `spans` belong.
+            spans: The lines.
+
+        Returns:
+            A view for each content that still has all of these lines; at most `MAX_VIEWS` - 1 contents are compared.
+        """
         if self._engine is None:
             return []
         others = self._engine.peek(lambda workspace: _known_oids(workspace, path)) - {oid}

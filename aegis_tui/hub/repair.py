@@ -49,7 +49,11 @@ async def _repair(paths: WorkspacePaths, file: LogFile) -> Salvage | None:
 
 
 async def _is_sound(file: LogFile) -> bool:
-    """Return whether the log is undamaged and the state can be rebuilt from it; true for a workspace without a log."""
+    """Return whether the log is undamaged and the state can be rebuilt from it; true for a workspace without a log.
+
+    Raises:
+        DiskFull: The log cannot be opened because the disk is full, which says nothing about it.
+    """
     if await asyncio.to_thread(file.find_damage) is not None:
         return False
     if not file.exists():
@@ -73,7 +77,13 @@ async def _state(file: LogFile) -> Workspace:
 
 
 async def _keep_ids(paths: WorkspacePaths, file: LogFile) -> None:
-    """Mark ids as used for which there is an instance's folder but no event that could be read (contract 2)."""
+    """Mark the ids as used that have an instance's folder or worktree, but no event that could be read (contract 2).
+
+    With the highest number of a role, all lower ones count as used too. It is saved in a snapshot.
+
+    Raises:
+        StoreError: The log cannot be read or written.
+    """
     log = file.make_log()
     await log.open()
     try:

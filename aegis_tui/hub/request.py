@@ -37,10 +37,11 @@ def parse_request(text: str | bytes | bytearray) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes | bytearray) -> Any:
-    """Parse any JSON value.
+    """Parse any JSON value, as strictly as requests are parsed.
 
     Raises:
-        UsageError: As for `parse_request`, but the value need not be an object and request ids are not checked.
+        UsageError: It is not JSON in UTF-8, has a byte order mark, NaN or Infinity, a duplicate key or a number out of
+            range.
     """
     try:
         return _DECODER.decode(text if isinstance(text, str) else text.decode("utf-8"))

@@ -95,7 +95,7 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
 
 
 def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> list[RestRoute]:
-    """Return the routes that `/openapi.json` describes. Only `/healthz` needs no token; it shows no content."""
+    """Return the routes that `/openapi.json` describes. All but `/healthz`, which shows no content, need a token."""
     found = _Answers(engine, identity, ingress, fanout)
     known = (401, 403, 413, 500, 503)
     command = {"content": {"application/json": {"schema": schema.reference("Command")}}, "required": True}
@@ -151,7 +151,11 @@ class _Answers:
     async def _waited(
         self, request: Request, frame: dict[str, Any], actor: Actor, size: int
     ) -> tuple[dict[str, Any], AegisError | None]:
-        """Answer a lock request that may wait; if the client disconnects meanwhile, withdraw the request."""
+        """Answer a lock request that may wait; if the client disconnects meanwhile, withdraw the request.
+
+        Returns:
+            The reply object of contract 5, and the error if it was refused or withdrawn.
+        """
         frame = {**frame, "request_id": frame.get("request_id") or uuid.uuid4().hex}
         answering = asyncio.ensure_future(self.ingress.answer(frame, actor, size=size))
         hung_up = asyncio.ensure_future(request.receive())

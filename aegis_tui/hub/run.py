@@ -65,7 +65,8 @@ class HubService(Protocol):
         """Fill in fields of a client's command that only this service knows, before it is decided.
 
         Returns:
-            An awaitable of the completed command; None for commands that do not concern this service.
+            An awaitable of the completed command, which raises `AegisError` to refuse it; None for commands that do not
+            concern this service.
         """
         ...
 
@@ -85,12 +86,13 @@ async def open_hub(
         paths: The workspace's folders; created when missing.
         make_log: Makes the log for a path.
         services: Started in order once clients can connect, stopped in reverse.
-        port: As for `open_loopback`.
-        snapshot_events: As for `Engine`.
+        port: Of the TCP socket on 127.0.0.1; 0 for any free port; None for 9999 or, if that is busy, any free port.
+        snapshot_events: How many events after the newest snapshot make the next one due.
 
     Raises:
-        HubUnavailable: Another hub runs, or the port or the socket cannot be used.
+        HubUnavailable: Another hub runs, the folders cannot be written, or the port or the socket cannot be used.
         StoreError: The log is damaged or cannot be opened.
+        OSError: hub.json or the key for tokens cannot be written.
     """
     paths.create()
     async with AsyncExitStack() as stack:
@@ -109,7 +111,10 @@ async def open_hub(
 
 @contextmanager
 def _short_turns() -> Iterator[None]:
-    """Shorten the interpreter's switch interval to a tenth, so that imports in threads delay clients less."""
+    """Shorten the interpreter's switch interval to a tenth while the context is open.
+
+    So imports in threads delay clients less.
+    """
     usual_s = sys.getswitchinterval()
     sys.setswitchinterval(_TURN_S)
     try:
@@ -126,7 +131,12 @@ async def _serve(
     services: Sequence[HubService],
     port: int | None,
 ) -> HubAddress:
-    """Serve clients and publish the address in hub.json; both are undone when the stack unwinds."""
+    """Serve clients, publish the address in hub.json and return it; both are undone when the stack unwinds.
+
+    Raises:
+        HubUnavailable: The port or the socket cannot be used.
+        OSError: hub.json or the key for tokens cannot be written.
+    """
     token = new_token()
     identity = Identity(engine, token, load_or_create_key(paths.state_dir / "joining.key"))
     ingress = Ingress(engine, identity, paths, prepare=[service.prepare for service in services])
@@ -161,7 +171,9 @@ async def run_hub(
     """Serve the workspace of the repository at `root` until SIGTERM, SIGINT, or the end of the owner (`owner.py`).
 
     Raises:
-        AegisError: As for `open_hub`; also when `root` is not in a repository, or AEGIS_PORT is not a port.
+        AegisError: `root` is not in a repository, AEGIS_PORT is not a port, another hub runs, the port or the socket
+            cannot be used, or the log is damaged.
+        OSError: A file of the hub cannot be written.
     """
     key = await asyncio.to_thread(workspace_key_of, root)
     paths = workspace_paths(key, environ)
@@ -184,7 +196,11 @@ async def run_hub(
 
 
 def main_hub(root: Path, *, make_log: MakeLog, services: Sequence[HubService] = ()) -> int:
-    """Run the hub in this process, with its log also on stderr; return the exit code of contract 3."""
+    """Run the hub in this process until it is told to end, with its log also on stderr.
+
+    Returns:
+        The exit code of contract 3: 0 after an orderly end. An error is written to stderr, not raised.
+    """
     give_memory_back()
     log_to_stderr()
     try:

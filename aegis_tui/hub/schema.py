@@ -62,16 +62,16 @@ class RestRoute:
 
 
 def reference(model: str) -> dict[str, str]:
-    """Return a JSON reference to a schema of the documents."""
+    """Return a JSON reference to the schema of the documents that has this name."""
     return {"$ref": f"{_PREFIX}{model}"}
 
 
 def answers(model: str | None, *refusals: int) -> dict[str, Any]:
-    """What a route answers, as a field of its OpenAPI operation.
+    """Return the `responses` of a route's OpenAPI operation.
 
     Args:
-        model: Of the answer with status 200; None when it is plain text.
-        refusals: The other statuses.
+        model: The name of the schema of the answer with status 200; None when it is plain text.
+        refusals: The other statuses, each answered with a refusal.
     """
     done = {"description": "Successful Response", "content": {"text/plain": {"schema": {"type": "string"}}}}
     refused = {str(status): _json_of("Refusal", _STATUS_WORDS[status]) for status in sorted(refusals)}
@@ -133,7 +133,12 @@ def _put_into_envelope(command: dict[str, Any]) -> None:
 
 
 def _event(model: type[BaseModel], name: str) -> dict[str, Any]:
-    """Return the schema of an event: the envelope of contract 6 with the data of one type."""
+    """Return the schema of an event: the envelope of contract 6 with the data of one type.
+
+    Args:
+        model: The model of the data.
+        name: The name of its schema.
+    """
     return {
         "title": f"{name}Event",
         "description": model.__doc__,

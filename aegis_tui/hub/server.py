@@ -33,13 +33,14 @@ def open_loopback(port: int | None) -> socket.socket:
     Raises:
         HubUnavailable: The port cannot be used (code `port`).
     """
+    wanted = DEFAULT_PORT if port is None else port
     try:
-        return _bind_loopback(DEFAULT_PORT if port is None else port)
+        return _bind_loopback(wanted)
     except OSError as error:
         if port is None and error.errno == errno.EADDRINUSE:
             return _bind_loopback(0)
         raise HubUnavailable(
-            f"port {port} cannot be used: {error.strerror}", "set AEGIS_PORT to a free port, or unset it", code="port"
+            f"port {wanted} cannot be used: {error.strerror}", "set AEGIS_PORT to a free port, or unset it", code="port"
         ) from error
 
 
@@ -72,6 +73,8 @@ def parse_port(text: str | None) -> int | None:
 
 def open_unix(path: Path) -> socket.socket:
     """Open a unix socket bound to `path` with mode 0600, replacing an old one. The caller holds the workspace's lock.
+
+    It does not listen yet: the server does that.
 
     Raises:
         HubUnavailable: The socket cannot be bound.
@@ -124,7 +127,7 @@ class HubServer:
         self._keepers: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Start the server, and return when it serves requests."""
+        """Start the server, return when it serves requests, and from then on restore lost unix sockets and hub.json."""
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets), name="hub-server")
         while not self._server.started:
             if self._task.done():
@@ -149,7 +152,7 @@ class HubServer:
         self._sockets.append(listener)
 
     async def close(self) -> None:
-        """Refuse new connections, close the open ones, and return when all are closed."""
+        """Refuse new connections, close the open ones after two seconds at most, and return when all are closed."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)

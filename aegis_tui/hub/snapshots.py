@@ -44,7 +44,7 @@ class SnapshotKeeper:
         self._saving: asyncio.Task[None] | None = None
 
     def start_from(self, seq: int, workspace: Workspace) -> None:
-        """Count from the snapshot that the state was rebuilt from; save a new one if many events followed it.
+        """Count from the snapshot that the state was rebuilt from; start to save a new one if many events followed it.
 
         Args:
             seq: The number of the last event in that snapshot; 0 when there was none.
@@ -56,6 +56,8 @@ class SnapshotKeeper:
 
     def keep_if_due(self, workspace: Workspace) -> None:
         """Copy the state and save it in the background, if enough events were logged since the last snapshot.
+
+        No effect while one is being saved. That it cannot be saved is only logged.
 
         Args:
             workspace: The state after the last logged event; not changed.

@@ -46,7 +46,10 @@ class StreamSession:
         self._pending_bytes = 0
 
     async def serve(self) -> None:
-        """Run the connection from accept to close."""
+        """Run the connection from accept to close, and return when it is closed; what it still owes is then cancelled.
+
+        A client without a valid token is closed with code 1008, one that has too many connections with 1013.
+        """
         await self._websocket.accept()
         try:
             actor = await self._greet()
@@ -67,7 +70,14 @@ class StreamSession:
             await asyncio.gather(*self._pending, return_exceptions=True)
 
     async def _greet(self) -> Actor | None:
-        """Identify the client by its header or by its first frame; None when it has no valid token."""
+        """Identify the client by its header or its first frame, subscribe it, and return who it is.
+
+        With the header it gets all events from now on; with a hello frame, those that the frame names, and a reply.
+        None when no valid token arrives in time.
+
+        Raises:
+            WebSocketDisconnect: The client has gone.
+        """
         self._pass = self._identity.admit(bearer(self._websocket.headers.get("authorization")))
         if self._pass is not None:
             self._subscriber = self._fanout.join(self._pass.actor)
@@ -110,7 +120,7 @@ class StreamSession:
         return parse_request(message["text"])
 
     async def _receive_rest(self) -> None:
-        """Refuse messages that are not valid text, until the connection ends."""
+        """Refuse binary and invalid messages until `WebSocketDisconnect` ends it; `_take` gets all others."""
         while True:
             try:
                 await self._receive()
@@ -118,7 +128,10 @@ class StreamSession:
                 self._tell(refusal(None, error))
 
     def _take(self, text: str, actor: Actor) -> None:
-        """Handle one text message of the client; never raises."""
+        """Start what one text message of the client asks for, or answer it with a refusal; never raises.
+
+        If the client's token has become invalid, the connection is closed.
+        """
         try:
             frame = parse_request(text)
         except UsageError as error:
@@ -149,7 +162,13 @@ class StreamSession:
     def _under_way(
         self, item: asyncio.Future[Any], *, size: int = 0, then: Callable[[asyncio.Future[Any]], None] | None = None
     ) -> None:
-        """Count a request until it is answered, or an answer until it is sent; stop reading when there are too many."""
+        """Count something as pending until it is done; stop reading from the client when too much is pending.
+
+        Args:
+            item: A request to be answered, or a message to be sent.
+            size: Its bytes.
+            then: Called when it is done, in place of `_done`, which it has to call.
+        """
         self._pending[item] = size
         self._pending_bytes += size
         item.add_done_callback(then or self._done)
@@ -187,7 +206,12 @@ class StreamSession:
         return {"seq": self._fanout.published_seq}
 
     def _with_path(self, path: object) -> Interest:
-        """Return the interest with one more glob; the first glob replaces a subscription to all types."""
+        """Return the subscriber's interest with one more glob; the first glob replaces a subscription to all types.
+
+        Raises:
+            UsageError: It is no text, or there are too many globs.
+            Refused: It is not a valid glob.
+        """
         if not isinstance(path, str):
             raise UsageError("path: a glob, as text", 'for example "src/**"')
         interest = self._subscriber.interest
@@ -219,7 +243,7 @@ class StreamSession:
         return after
 
     def _tell(self, envelope: dict[str, Any]) -> None:
-        """Send a message at once, or as soon as the receiver keeps up."""
+        """Send a message at once, or as soon as the receiver keeps up; disconnect it if it reads nothing for long."""
         frame = outgoing(0, envelope).frame
         if not self._frames.write_now(frame):
             self._under_way(asyncio.ensure_future(self._write_or_drop(frame)), size=len(frame))

@@ -28,7 +28,7 @@ class TokenFiles:
     """Writes token files, and removes them with their folders when their instances end."""
 
     def __init__(self, engine: Engine, identity: Identity, paths: WorkspacePaths) -> None:
-        """Remove the files of instances that ended while no hub ran, and follow new events from now on."""
+        """Remove the token files of instances that ended while no hub ran; from now on, of each instance that ends."""
         self._engine, self._identity, self._paths = engine, identity, paths
         self._remove_ended(item.name for item in paths.instances_dir.glob("*"))
         engine.add_listener(self._follow)
@@ -59,7 +59,10 @@ class TokenFiles:
         self._remove_ended(map(instance_id, ended))
 
     def _remove_ended(self, names: Iterable[str]) -> None:
-        """Remove the folders of these instances if they have ended and hold nothing but the token."""
+        """Remove the folder of each of these instances (short ids) that has ended, if it holds nothing but the token.
+
+        An error of the file system is ignored; the folder then stays.
+        """
         for name in {*names} - self._engine.peek(_living):
             folder = self._paths.instance_dir(name)
             with contextlib.suppress(OSError):

@@ -48,11 +48,15 @@ class LogTimes:
         self._times = deque([(time.time_ns(), seq)], maxlen=_KEPT_TIMES)
 
     def note(self, events: Sequence[Event]) -> None:
-        """Record that a batch of events has just been logged."""
+        """Record that a batch of events, at least one, has just been logged."""
         self._times.append((time.time_ns(), events[-1].seq))
 
     def seq_at(self, instant_ns: int) -> int:
-        """Return the number of the newest event at a time, given in nanoseconds since the epoch like file times."""
+        """Return the number of the newest event on disk at a time; for a time too long ago, the oldest known number.
+
+        Args:
+            instant_ns: The time in nanoseconds since the epoch, like file times.
+        """
         return next((seq for logged_ns, seq in reversed(self._times) if logged_ns <= instant_ns), self._times[0][1])
 
 
@@ -90,7 +94,10 @@ class WatchService:
         return frozenset(self._watched[name].folder for name in self._watcher.names if name in self._watched)
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Start watching the repository, and worktrees as they are created and removed."""
+        """Start watching the person's worktree, and all others of the repository as they are created and removed.
+
+        A worktree that cannot be watched is only logged.
+        """
         self._ours = paths.state_dir.resolve()
         self._times = LogTimes(engine.last_seq)
         engine.add_listener(self._times.note)
@@ -129,7 +136,10 @@ class WatchService:
             await self._refresh(engine)
 
     async def _refresh(self, engine: Engine) -> None:
-        """Update the set of watched worktrees to those that exist now, the instances' and the person's."""
+        """Update the set of watched worktrees to those that exist now, the instances' and the person's.
+
+        If the state cannot be read, nothing changes until the next call.
+        """
         async with self._refreshing:
             with suppress(AegisError):
                 wanted = await engine.read(_of_instances)
@@ -142,7 +152,13 @@ class WatchService:
                         await self._add(name, item)
 
     def _of_person(self, taken: Iterable[str]) -> dict[str, _Watched]:
-        """Return the person's other worktrees: not of an instance, not the hub's own, not the one it was started in."""
+        """Return the person's worktrees by folder, without the one the hub was started in and the hub's own.
+
+        If git cannot list the worktrees, this is logged and those that are known already are returned.
+
+        Args:
+            taken: The worktrees of instances, which are left out too.
+        """
         try:
             present = self._find_checkouts()
         except AegisError as error:
@@ -165,7 +181,12 @@ class WatchService:
                     _log.warning("a change was not logged", extra={"aegis_error": str(result)})
 
     async def _made_by_git(self, engine: Engine, changes: list[FileChange]) -> frozenset[str]:
-        """Return the changed paths of one worktree that git itself changed; checks only paths that need a lock."""
+        """Return which of the changed paths git itself changed, for example by a checkout; only those that need a lock.
+
+        Args:
+            engine: Knows which paths need a lock.
+            changes: Changes in one worktree, at least one. Empty result if it is not watched any more or git fails.
+        """
         name = changes[0].worktree
         where = self._watched.get(name)
         if where is None:

@@ -50,7 +50,7 @@ class WorkflowService:
         self._compiling: asyncio.Future[None] | None = None
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Load and start the workflow, which continues an open run from the log."""
+        """Load and start the workflow, which continues an open run from the log; from then on runs can be started."""
         wire = await asyncio.to_thread(self._load)
         self._compiling = asyncio.ensure_future(self._compile())
         self._wired = await wire(engine, paths)
@@ -70,7 +70,13 @@ class WorkflowService:
             self._wired.sockets_dir.rmdir()
 
     def prepare(self, command: AnyCommand, actor: Actor) -> Awaitable[AnyCommand] | None:
-        """Fill in a `run:start` of a person with the preflight's facts; return None for all other commands."""
+        """Return an awaitable of a person's `run:start` with the preflight's facts; None for all other commands.
+
+        It waits until the workflow has started.
+
+        Raises:
+            AegisError: When awaited: the preflight refuses the run.
+        """
         if actor.kind == "instance" or not isinstance(command, RunStart):
             return None
         return self._complete(command)

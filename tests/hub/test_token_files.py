@@ -8,6 +8,7 @@ import pytest
 
 from aegis_tui.domain.decision import THE_PERSON, Actor
 from aegis_tui.hub.ingress import Ingress
+from aegis_tui.hub.record import load_or_create_key
 from aegis_tui.sdk.discovery import WorkspacePaths
 from tests.hub.opened import opened
 
@@ -49,3 +50,12 @@ async def test_what_ended_without_a_hub_is_removed_at_its_start_and_records_stay
     await engine.close()
     assert sorted(item.name for item in paths.instances_dir.iterdir()) == ["one", "w01"]
     assert alive.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not hexadecimal", b"\xff\xfe", b"ab" * 31])
+def test_a_damaged_key_is_replaced_and_the_hub_starts(paths: WorkspacePaths, content: bytes) -> None:
+    paths.create()
+    file = paths.state_dir / "joining.key"
+    file.write_bytes(content)
+    key = load_or_create_key(file)
+    assert len(key) == 32 and load_or_create_key(file) == key
