@@ -11,7 +11,11 @@ __all__ = ["EnsembleClient"]
 
 
 def __getattr__(name: str) -> object:
-    """Import `EnsembleClient` on first use, so that commands that send only one request do not pay for its import."""
+    """Return `EnsembleClient`, imported on first use, so that commands that send one request do not pay for its import.
+
+    Raises:
+        AttributeError: Another name is wanted.
+    """
     if name == "EnsembleClient":
         from aegis_tui.sdk.client import EnsembleClient
 

@@ -11,12 +11,23 @@ _ASSUMED = "TERM="
 
 
 def assumed_terminal(argv: Sequence[str]) -> str:
-    """Return a note on the terminal type that the command sets (`attaching as xterm-256color`), or an empty string."""
+    """Return a note on the terminal type that a command sets (`attaching as xterm-256color`), or an empty string.
+
+    Args:
+        argv: The command that attaches; it sets the type by a `TERM=...` among its first four words.
+    """
     found = next((word for word in argv[:4] if word.startswith(_ASSUMED)), "")
     return f"attaching as {found.removeprefix(_ASSUMED)}" if found else ""
 
 
 def without_popup(argv: Sequence[str]) -> list[str]:
-    """Return a popup command without its popup, so that it attaches directly, even inside another tmux."""
+    """Return a tmux popup command without its popup, so that it attaches directly, even inside another tmux.
+
+    Args:
+        argv: The command; what the popup runs comes after `--`.
+
+    Raises:
+        ValueError: It has no `--`.
+    """
     inner = list(argv[list(argv).index("--") + 1 :])
     return [";" if word == "\\;" else word for word in inner]

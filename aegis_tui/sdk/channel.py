@@ -96,7 +96,7 @@ class Channel:
         """Return the open connection; open one if there is none.
 
         Raises:
-            HubUnavailable: No hub answers.
+            HubUnavailable: No hub answers, or the channel is closed.
             Refused: The hub does not know the token.
         """
         async with self._connecting:
@@ -113,10 +113,16 @@ class Channel:
     async def ask(self, frame: Frame) -> Frame:
         """Send a command, again after each lost connection, and return its reply without `v`, `ok` and `request_id`.
 
+        Args:
+            frame: The whole command, with its `request_id`. While one with this id has no answer, a second call waits
+                with it.
+
         Raises:
             AegisError: The hub refused the command.
-            HubUnavailable: No hub answered for `offline_s`; with the code `hub.queue`: too many commands wait already.
+            HubUnavailable: No hub answered for `offline_s`, or the channel is closed; with the code `hub.queue`: too
+                many commands wait already.
             Refused: The frame is too large.
+            UsageError: It holds a value that JSON cannot represent.
         """
         request_id = frame["request_id"]
         asked = self._asked.get(request_id) or self._take(frame)
@@ -177,7 +183,10 @@ class Channel:
             self._abandoned(asked.frame)
 
     def _note_away(self, asked: _Asked) -> None:
-        """Start to count how long the command waits for a hub; a connection that ended at once does not restart it."""
+        """Mark a command as unsent, and let it fail once it has waited too long for a hub.
+
+        The wait began when the connection was lost; one that ended soon after a command was sent does not restart it.
+        """
         now = time.monotonic()
         if asked.away_since is None or (asked.sent_at is not None and now - asked.sent_at >= STEADY_S):
             asked.away_since = now
@@ -196,7 +205,11 @@ class Channel:
             asked.fail(self._trouble or HubUnavailable("the hub does not answer", "aegis-tui hub status"))
 
     def _seek(self, *, is_retry: bool = False) -> None:
-        """Start the task that sends the unsent commands, unless it runs already."""
+        """Start the task that sends the unsent commands, unless it runs already or there are none.
+
+        Args:
+            is_retry: Pause before the first attempt, too.
+        """
         if self._carrier is None and not self._is_closed and self._unsent():
             self._carrier = asyncio.create_task(self._carry(is_retry=is_retry))
 

@@ -21,10 +21,9 @@ from aegis_tui.errors import AegisError, HubUnavailable
 from aegis_tui.ports.hub_link import HubEvent, LockGrant
 from aegis_tui.sdk.backoff import Backoff
 from aegis_tui.sdk.channel import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, Channel
-from aegis_tui.sdk.connection import open_connection
 from aegis_tui.sdk.context import whole_context
 from aegis_tui.sdk.discovery import WorkspacePaths
-from aegis_tui.sdk.following import Handler, Subscription, check_patterns, event_of
+from aegis_tui.sdk.following import Handler, Subscription, event_of, follow_log
 from aegis_tui.sdk.holding import Holdings
 from aegis_tui.sdk.locate import Locate, fixed, of_here, of_instance, of_workspace
 from aegis_tui.sdk.quick import GIVE_UP_S
@@ -105,13 +104,13 @@ class EnsembleClient:
         return self
 
     async def __aenter__(self) -> Self:
-        """Connect (see `connect`)."""
+        """Connect and return this client; fails as `connect` does."""
         return await self.connect()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close (see `close`)."""
+        """Close the connection and end all streams; an error of the block passes through."""
         await self.close()
 
     async def close(self) -> None:
@@ -198,14 +197,17 @@ class EnsembleClient:
         return task
 
     def _hear(self, frame: dict[str, Any]) -> None:
-        """Pass an event from the command stream to its subscriptions: `lock:failed` is sent only there (contract 6)."""
+        """Pass an event from the connection for commands to the subscriptions that want it; ignore any other frame.
+
+        `lock:failed` is sent only there (contract 6).
+        """
         event = event_of(frame)
         if event is not None:
             for subscription in list(self._subscriptions):
                 if subscription.wants(event):
                     self._spawn(subscription.hand(event))
 
-    async def events(
+    def events(
         self, *, types: Sequence[str] = (), after: int | None = None, paths: Sequence[str] = ()
     ) -> AsyncGenerator[HubEvent, None]:
         """Yield events in `seq` order until the client is closed; reconnects leave no gap or duplicate. Must-deliver.
@@ -216,42 +218,23 @@ class EnsembleClient:
             paths: Globs; events about a matching path are included whatever their type.
 
         Raises:
-            AegisError: The hub refuses the stream. If no hub answers, this waits and does not fail.
+            AegisError: A type or glob is not valid, or the hub refuses the stream. If no hub answers, this waits and
+                does not fail.
         """
-        check_patterns(types, paths)
         backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
-        cursor = after
-        wanted = None if not types and not paths else types
-        while not self._closed.is_set():
-            try:
-                endpoint = await self._locate()
-                connection, newest = await open_connection(endpoint, types=wanted, paths=paths, after=cursor)
-            except HubUnavailable as error:
-                if error.code != HubUnavailable.code:
-                    raise
-                await asyncio.sleep(backoff.next_s())
-                continue
-            backoff.reset()
-            cursor = newest if cursor is None else cursor
-            try:
-                with suppress(HubUnavailable):
-                    while True:
-                        event = event_of(await connection.receive())
-                        if event is None or 0 < event.seq <= cursor:
-                            continue
-                        cursor = max(cursor, event.seq)
-                        yield event
-                        if self._closed.is_set():
-                            return
-            finally:
-                await connection.close()
+        return follow_log(self._locate, backoff, closed=self._closed, types=types, after=after, paths=paths)
 
     def on(self, pattern: str, handler: Handler) -> Subscription:
         """Call `handler` with each event whose type matches `pattern`, from now on; call the returned object to stop.
 
         A handler may be async; the next event waits until it has finished. If it raises, the error is logged and the
-        next event follows. A `lock:failed` for a request of this client is delivered too. If the hub refuses the stream
-        later, for example because the token has become invalid, this is logged and stored in the result's `error`.
+        next event follows. If the hub refuses the stream later, for example because the token has become invalid, this
+        is logged and stored in the result's `error`.
+
+        Args:
+            pattern: An event type, or a pattern: `*`, `lock:*`, `specs.*`, `specs.>`. It may match `lock:failed` too,
+                which comes only for requests of this client.
+            handler: Takes the event; its result is ignored.
 
         Raises:
             UsageError: `pattern` is not a string of 1 to 100 characters.
@@ -260,7 +243,7 @@ class EnsembleClient:
         return self._follow(Subscription(handler, types=[pattern]), types=[pattern])
 
     def subscribe_file(self, glob: str, handler: Handler) -> Subscription:
-        """Call `handler` with each event about a path that matches `glob`; for the rest see `on`.
+        """Call `handler`, as `on` does, with each event about a path that `glob` matches; call the result to stop.
 
         Raises:
             Refused: The glob is not valid.
@@ -299,11 +282,13 @@ class EnsembleClient:
             wait_s: With 0, fail at once when somebody else holds the lock.
             lines: First and last line, 1-based and inclusive; None for the whole file.
             symbol: A function or class by its dotted name, instead of `lines`.
-            request_id: See `command`.
+            request_id: The same id for a retry, so that the hub executes the request once; by default a new one.
 
         Raises:
             LockHeld: Not granted in time; `data` has `held_by` and `expires_in_s`.
             PartitionRefused: This instance may not lock the path.
+            UsageError: The file has no such lines or symbol.
+            HubUnavailable: No hub answers.
         """
         reply = await self.command(
             "lock:acquire",
@@ -319,10 +304,12 @@ class EnsembleClient:
         return LockGrant(lock["lock_id"], lock["path"], lock["token"], lock["expires_in_s"], lock.get("region"))
 
     async def renew_lock(self, lock_id: str, token: int, *, ttl_s: float | None = None) -> None:
-        """Restart the lock's lifetime: it ends `ttl_s` seconds from now.
+        """Restart the lock's lifetime: it ends `ttl_s` seconds from now, with None after as long as before.
 
         Raises:
             StaleToken: The lock is no longer held under this token.
+            Refused: Another instance holds it, or this one may not lock the path any longer.
+            HubUnavailable: No hub answers.
         """
         await self.command("lock:renew", lock_id=lock_id, token=token, ttl_s=ttl_s)
 
@@ -331,6 +318,8 @@ class EnsembleClient:
 
         Raises:
             StaleToken: The lock is no longer held under this token.
+            Refused: Another instance holds it.
+            HubUnavailable: No hub answers (see `command`).
         """
         await self.command("lock:release", lock_id=lock_id, token=token)
 
@@ -379,13 +368,21 @@ class EnsembleClient:
         return await self.acquire_lock(path, request_id=request_id, **wanted)
 
     async def broadcast_change(self, event: str, /, **data: Any) -> None:
-        """Publish an event of the plan, code, review or fix family, for example `code:writing`, to all clients."""
+        """Publish an event of the plan, code, review or fix family to all clients, for example `code:writing`.
+
+        Raises:
+            AegisError: The hub refuses it, for example because it comes out of order, or no hub answers.
+        """
         await self.command("broadcast", event=event, data=data)
 
     async def update_task_state(
         self, spec_id: str, task_id: str, status: str, *, progress: float = 0.0, note: str | None = None
     ) -> None:
-        """Report the progress of one task of a spec; `progress` is from 0 to 1."""
+        """Report how far a task of a spec is: a word as `status`, `progress` from 0 to 1. `note` is not recorded.
+
+        Raises:
+            AegisError: There is no such spec, it is another instance's, or no hub answers.
+        """
         await self.command("task:update", spec_id=spec_id, task_id=task_id, status=status, progress=progress, note=note)
 
     async def get_shared_context(self, *, max_age_s: float = 0.0) -> dict[str, Any]:
@@ -393,6 +390,9 @@ class EnsembleClient:
 
         Args:
             max_age_s: Return the last answer if it is younger than this, in seconds; 0 always asks the hub.
+
+        Raises:
+            HubUnavailable: The hub is asked and does not answer.
         """
         if self.cached_context is None or time.monotonic() - self._cached_at >= max_age_s:
             self.cached_context = await whole_context(self.command)

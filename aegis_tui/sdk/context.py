@@ -14,7 +14,7 @@ async def whole_context(ask: Callable[..., Awaitable[dict[str, Any]]]) -> dict[s
     If it has several pages, something that changed while they were read may appear in its old or its new state.
 
     Args:
-        ask: Sends one command, given its type and fields, and returns the reply.
+        ask: Sends one command, given its type and fields, and returns the reply; its errors pass through.
     """
     view = await ask("context:get")
     while cursors := view.pop("next", None):

@@ -101,6 +101,7 @@ class WorkspacePaths:
 
         Raises:
             HubUnavailable: Another user owns the runtime folder or can write to it.
+            OSError: A folder cannot be created.
         """
         for folder in (self.state_dir, self.hub_log.parent, self.instances_dir, self.worktrees_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,6 +113,7 @@ def create_runtime_dir(folder: Path) -> None:
 
     Raises:
         HubUnavailable: Another user owns one of them or can write to it.
+        OSError: One cannot be created.
     """
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -383,10 +385,10 @@ def _reap_later(process: subprocess.Popen[bytes]) -> None:
 def ensure_hub(
     paths: WorkspacePaths, root: Path, *, command: Sequence[str] = (), told: Told | None = None
 ) -> HubAddress:
-    """Return the address of this workspace's hub; start one if none runs. For `told` see `start_hub`.
+    """Return the address of this workspace's hub; start one if none runs. The arguments are those of `start_hub`.
 
     Raises:
-        HubUnavailable: The hub cannot be started (see `start_hub`).
+        HubUnavailable: The hub cannot be started; the message ends with the last lines of its log.
     """
     try:
         return find_hub(paths) or start_hub(paths, root, command=command, told=told)

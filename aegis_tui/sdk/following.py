@@ -6,12 +6,15 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from aegis_tui.domain.glob.pattern import Glob, compile_glob
-from aegis_tui.errors import AegisError, UsageError
+from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.ports.hub_link import HubEvent
+from aegis_tui.sdk.backoff import Backoff
+from aegis_tui.sdk.connection import open_connection
+from aegis_tui.sdk.locate import Locate
 from aegis_tui.sdk.wire import type_fits
 
 LONGEST_PATTERN = 100
@@ -45,6 +48,57 @@ def event_of(frame: dict[str, Any]) -> HubEvent | None:
     return HubEvent(seq, frame["type"], frame.get("agent_id", ""), frame.get("timestamp", ""), data)
 
 
+async def follow_log(
+    locate: Locate,
+    backoff: Backoff,
+    *,
+    closed: asyncio.Event,
+    types: Sequence[str],
+    after: int | None,
+    paths: Sequence[str],
+) -> AsyncGenerator[HubEvent, None]:
+    """Yield events in `seq` order until `closed` is set; connect again when the hub has gone, without gap or duplicate.
+
+    Args:
+        locate: Returns the hub's address and token; called for each connection.
+        backoff: The pauses between attempts while no hub answers.
+        closed: Set when no more events are wanted; the next event then ends the stream.
+        types: Event types or patterns; all events when `types` and `paths` are both empty.
+        after: Start after the event with this number; None starts with the events after the stream is opened.
+        paths: Globs; events about a matching path are included whatever their type.
+
+    Raises:
+        UsageError: A type is not a string of 1 to 100 characters.
+        AegisError: The hub refuses the stream. If no hub answers, this waits and does not fail.
+    """
+    check_patterns(types, paths)
+    cursor = after
+    wanted = None if not types and not paths else types
+    while not closed.is_set():
+        try:
+            endpoint = await locate()
+            connection, newest = await open_connection(endpoint, types=wanted, paths=paths, after=cursor)
+        except HubUnavailable as error:
+            if error.code != HubUnavailable.code:
+                raise
+            await asyncio.sleep(backoff.next_s())
+            continue
+        backoff.reset()
+        cursor = newest if cursor is None else cursor
+        try:
+            with suppress(HubUnavailable):
+                while True:
+                    event = event_of(await connection.receive())
+                    if event is None or 0 < event.seq <= cursor:
+                        continue
+                    cursor = max(cursor, event.seq)
+                    yield event
+                    if closed.is_set():
+                        return
+        finally:
+            await connection.close()
+
+
 class Subscription:
     """A running handler. Call the object to stop it; `error` is why the stream ended by itself, None until then."""
 
@@ -74,7 +128,7 @@ class Subscription:
         self._task = task
 
     def wants(self, event: HubEvent) -> bool:
-        """Return whether the handler wants this event; used for events that do not come from `follow`'s stream."""
+        """Return whether the event has a matching type or path; `follow` gets only such events from the hub."""
         path = event.data.get("path")
         is_about = isinstance(path, str) and any(glob.matches(path) for glob in self._globs)
         return is_about or any(type_fits(pattern, event.type) for pattern in self._types)
@@ -90,7 +144,7 @@ class Subscription:
             _log.error("a subscription has ended", extra={"aegis_error": f"{error.code}: {error.message}"})
 
     async def hand(self, event: HubEvent) -> None:
-        """Call the handler once it has finished the events before; if it raises, log the error."""
+        """Call the handler when it has finished the events before, unless it was stopped; log an error it raises."""
         async with self._turn:
             if self._is_stopped:
                 return

@@ -86,7 +86,10 @@ def _size(log: Path) -> int:
 
 
 def _state_of(pid: int) -> tuple[str, int]:
-    """Return a process's state letter (proc_pid_stat(5)) and the processor time it used, in a unit of the system."""
+    """Return a process's state letter (proc_pid_stat(5)) and the processor time it used, in a unit of the system.
+
+    If there is no such process, return an empty string and 0.
+    """
     if (_PROC / "self" / "stat").exists():
         try:
             fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()

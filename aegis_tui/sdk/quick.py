@@ -118,6 +118,12 @@ class HubQuick:
         If the reply takes longer than the timeout but the hub still answers health checks, the command is sent again
         under the same id, so that it is executed once. A `lock:acquire` that gets no reply, for example because of
         Ctrl-C, is withdrawn before this raises, and is never sent again.
+
+        Raises:
+            HubUnavailable: The hub does not answer.
+            AegisError: The hub refused; the class is chosen by the error code and exit code of the reply.
+            Refused: The command is over 1 MiB (code `too_large`).
+            UsageError: A field has a value that JSON cannot represent.
         """
         wait_s = fields.get("wait_s")
         extra_s = min(max(float(wait_s), 0.0), LONGEST_WAIT_S) if isinstance(wait_s, (int, float)) else 0.0
@@ -141,7 +147,7 @@ class HubQuick:
                     raise
 
     def _give_up(self, request_id: str) -> None:
-        """Withdraw a lock request, so that the hub does not grant the lock to a program that has ended."""
+        """Withdraw a lock request, so that the hub does not grant it to a program that has ended; ignore errors."""
         body = {"v": WIRE_VERSION, "request_id": new_request_id(), "type": "lock:release", "request": request_id}
         with suppress(AegisError):
             self._call("POST", "/v1/commands", body, timeout_s=GIVE_UP_S)
@@ -171,11 +177,11 @@ class HubQuick:
             after = page["next_after"]  # the caller may see no event of this page
 
     def healthz(self) -> dict[str, Any]:
-        """Return the hub's public health report: whether it serves, and its pid."""
+        """Return the hub's public health report: `ok`, its `pid`, and `seq`, the number of its newest event."""
         return self._call("GET", "/healthz")
 
     def is_healthy(self) -> bool:
-        """Return whether the hub answers."""
+        """Return whether the hub answers; never raises."""
         try:
             return bool(self.healthz().get("ok"))
         except AegisError:

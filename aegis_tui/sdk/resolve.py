@@ -49,8 +49,14 @@ async def resolve(host: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOST
 async def resolve_endpoint(base_url: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOSTS_FILE) -> list[str]:
     """Return the addresses of an endpoint; each is a loopback or private address.
 
+    Args:
+        base_url: In normalised form (see `normalise_base_url`).
+        timeout_s: How long the system's resolver may take, in seconds.
+        hosts_file: Searched before the resolver is asked.
+
     Raises:
-        Refused: An address is outside the allowed network (code `boundary.endpoint`).
+        Refused: An address is outside the allowed network, or the name is public and not in the hosts file (code
+            `boundary.endpoint`).
         ModelUnavailable: The name is unknown, or the resolver took too long.
     """
     host, _ = host_and_port(base_url)

@@ -26,14 +26,17 @@ class FactsFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the line without a traceback; called by the base class."""
+        """Return the line with the `extra` fields as `name=value`, without a traceback; called by the base class."""
         facts = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
         said = [f"{name.removeprefix('aegis_')}={value!r:.{_FACT_CHARS}}" for name, value in facts.items()]
         return " ".join([super().formatMessage(record), *said])
 
 
 def log_to_stderr() -> None:
-    """Set up the log of a background process: level INFO, to stderr, formatted by `FactsFormatter`."""
+    """Set up the log of a background process: level INFO, to stderr, formatted by `FactsFormatter`.
+
+    No effect if the root logger has a handler already.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(FactsFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -76,7 +79,18 @@ class RotatingLog(RotatingFileHandler):
 
 
 def log_to(path: Path, *, max_bytes: int = MAX_BYTES, kept_files: int = KEPT_FILES) -> None:
-    """Rotate this process's log if its stderr is that file; do nothing if not, for example in a terminal."""
+    """Rotate this process's log if its stderr is that file; do nothing if not, for example in a terminal.
+
+    The handlers that write to stderr are replaced. A second call does nothing.
+
+    Args:
+        path: The log file.
+        max_bytes: A line that would make the file larger starts a new file.
+        kept_files: How many older files are kept.
+
+    Raises:
+        OSError: The file is ours but cannot be opened for writing.
+    """
     root = logging.getLogger()
     try:
         with path.open("rb") as file:

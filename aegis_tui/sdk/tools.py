@@ -54,7 +54,7 @@ class Ask(Protocol):
     """Sends one command of contract 5 as the instance, and returns its reply or raises its `AegisError`."""
 
     async def __call__(self, command_type: str, /, **fields: Any) -> dict[str, Any]:
-        """Send the command; fields that are None are left out."""
+        """Send the command without the fields that are None, and return its reply."""
         ...
 
 
@@ -76,7 +76,7 @@ class Tools:
         return ContextView.model_validate(await whole_context(self._ask))
 
     async def send_message(self, to: str, text: str) -> Told:
-        """Write a note to another instance, named as in get_context.
+        """Send a note to another instance, named as in get_context; refused when it has ended.
 
         Args:
             to: For example NATIVE-w01, or w01.
@@ -109,8 +109,8 @@ class Tools:
         """Tell everybody of a step: plan:*, code:*, review:*, fix:* or note:*.
 
         For one feature the order is plan:proposed {feature, files}, plan:acknowledged or plan:approved, then for each
-        file code:writing, code:written {file, token, new_oid}, review:requested, review:in_progress,
-        review:completed {status}, fix:suggested, fix:in_progress, fix:applied. A step out of order is refused.
+        file code:writing, code:written {file, token, new_oid}, review:requested, review:in_progress, review:completed
+        {status}, fix:suggested, fix:in_progress, fix:applied. A step out of order is refused.
 
         Args:
             event: Its name, for example plan:proposed.
@@ -130,7 +130,14 @@ class Tools:
         return Scope.model_validate({**me, **wide, "specs": mine, "requested": asked})
 
     async def request_scope(self, path: str, reason: str) -> ScopeAnswer:
-        """Ask to write one path outside your partition; its owner, the Commander or a person answers by message."""
+        """Ask to write one path outside your partition; its owner, the Commander or a person answers by message.
+
+        Granted at once if you may write it already.
+
+        Args:
+            path: From the repository's root.
+            reason: Why you need it; the one who answers reads it.
+        """
         return ScopeAnswer.model_validate(await self._ask("scope:request", path=path, reason=reason))
 
     async def acquire_lock(
@@ -165,17 +172,32 @@ class Tools:
         return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
 
     async def renew_lock(self, lock_id: str, token: int, ttl_s: float | None = None) -> LockAnswer:
-        """Start the time of a lock of yours again; refused when it is yours no more."""
+        """Start the time of a lock of yours again and return the lock; refused when it is yours no more.
+
+        Args:
+            lock_id: As acquire_lock returned it.
+            token: The token of the lock.
+            ttl_s: How long it lasts from now, in seconds, 600 at most; as long as before when left out.
+        """
         reply = await self._ask("lock:renew", lock_id=lock_id, token=token, ttl_s=ttl_s)
         return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
 
     async def release_lock(self, lock_id: str, token: int) -> Named:
-        """Give a lock of yours back."""
+        """Give a lock of yours back and return its id; refused when it is yours no more.
+
+        Args:
+            lock_id: As acquire_lock returned it.
+            token: The token of the lock.
+        """
         reply = await self._ask("lock:release", lock_id=lock_id, token=token)
         return Named(names=reply["released"])
 
     async def claim_task(self, spec_id: str | None = None) -> Named:
-        """Take a spec that is ready and nobody's: the one you name, or the first there is. Of many claims one wins."""
+        """Take a spec that is ready and nobody's, and return its id. Of many claims one wins; the others are refused.
+
+        Args:
+            spec_id: The spec; when left out, the most important one that is ready. Refused if there is none.
+        """
         context = await whole_context(self._ask)
         specs: dict[str, Any] = context["specs"]
         if spec_id is not None:
@@ -200,7 +222,15 @@ class Tools:
         progress: Annotated[float, Field(ge=0, le=1)] = 0.0,
         note: str | None = None,
     ) -> Named:
-        """Say how far one task of your spec is; progress goes from 0 to 1."""
+        """Say how far one task of your spec is, and return the id of the spec; refused if the spec is not yours.
+
+        Args:
+            spec_id: The spec.
+            task_id: The task in it.
+            status: Its state in a word.
+            progress: From 0 to 1.
+            note: A remark; the hub does not record it.
+        """
         fields = {"spec_id": spec_id, "task_id": task_id, "status": status, "progress": progress, "note": note}
         await self._ask("task:update", **fields)
         return Named(names=[spec_id])
@@ -231,7 +261,10 @@ class Tools:
         return Done(handed_in=piece)
 
     async def propose_design(self, design: dict[str, Any]) -> Done:
-        """Put the design of the run forward: goal, features with disjoint partitions, shared, joint, qa."""
+        """Propose the design of the run: goal, features with disjoint partitions, shared, joint, qa.
+
+        A design that breaks a rule is refused with what to change. `agreed` is false while a person must still agree.
+        """
         reply = await self._ask("design:propose", design=design)
         return Done(agreed=bool(reply["agreed"]))
 
@@ -245,7 +278,7 @@ class Tools:
         return Dispatch.model_validate({"stage": context["run"]["stage"], "pieces": context["run"]["pieces"]})
 
     async def check_conflicts(self) -> ConflictList:
-        """Paths that two pieces change: hot ones cross the same lines, soft ones merge cleanly."""
+        """Paths that two pieces change: hot ones change the same lines, soft ones merge cleanly; also settled ones."""
         context = await self._at_stage(Stage.DESIGN)
         return ConflictList.model_validate({"conflicts": context["run"]["conflicts"]})
 
@@ -276,7 +309,11 @@ class Tools:
         return await _until(look, lambda found: found.finished, wait_s)
 
     async def post_findings(self, findings: list[Finding]) -> Told:
-        """Tell the author of the piece under your review what you have found so far; the verdict comes on its own."""
+        """Tell the author of the piece under your review what you have found so far; the verdict is sent separately.
+
+        If you review all pieces together, all authors are told. Returns who was told; an author who has ended is left
+        out. Refused if you review nothing.
+        """
         context, review = await self._review()
         pieces = context["run"]["pieces"]
         authors = [item["agent_id"] for item in pieces if review["piece"] == item["name"]]
@@ -292,15 +329,23 @@ class Tools:
         return Told(told=told)
 
     async def approve(self, criteria: list[Criterion]) -> Named:
-        """Approve the piece under your review; each acceptance criterion with evidence. A failed one is refused."""
+        """Approve the piece under your review; each acceptance criterion with evidence. A failed one is refused.
+
+        Returns the id of the review; refused if you review nothing.
+        """
         return await self._verdict("approve", criteria, [])
 
     async def reject(self, findings: list[Finding], criteria: list[Criterion] | None = None) -> Named:
-        """Send the piece under your review back, with what has to change."""
+        """Send the piece under your review back, with what has to change; returns the id of the review.
+
+        Args:
+            findings: What has to change.
+            criteria: What you have found out about the acceptance criteria.
+        """
         return await self._verdict("reject", criteria or [], findings)
 
     async def create_spec(self, spec_id: str, title: str, dependencies: list[str] | None = None) -> Named:
-        """Make a spec known, for others to claim; a dependency cycle is refused with its path."""
+        """Make a spec known, for others to claim, and return its id; a dependency cycle is refused with its path."""
         spec = {"id": spec_id, "title": title, "dependencies": dependencies or []}
         return Named(names=[(await self._ask("spec:create", spec=spec))["spec_id"]])
 
@@ -328,7 +373,11 @@ class Tools:
         raise Refused(f"{self._who()} is not an instance", "join first: aegis-tui connect", code="instance.unknown")
 
     async def _at_stage(self, wanted: Stage) -> dict[str, Any]:
-        """Return the context if the run has reached that stage; else raise a `Refused` that names the closed gate."""
+        """Return the shared context if the run has reached a stage.
+
+        Raises:
+            Refused: There is no run, or it has not got that far; the error names the gate that is not met.
+        """
         context = await whole_context(self._ask)
         run = context["run"]
         if run is None:

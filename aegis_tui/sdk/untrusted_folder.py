@@ -87,13 +87,15 @@ class UntrustedFolder:
     def copy_out(self, path: str, target: Path, *, limit: int) -> bool:
         """Copy a regular file, with its times, to a new file in a trusted folder; return False if it was not copied.
 
+        That is the case for a larger file, and for anything but a regular file.
+
         Args:
-            path: See `read`.
+            path: Relative to the folder, separated by `/`; a link in any part of it is not followed.
             target: The new file; must not exist.
             limit: In bytes; a larger file is not copied.
 
         Raises:
-            OSError: The target cannot be written.
+            OSError: The target cannot be written, or the file cannot be read to its end.
         """
         descriptor = self._open_file(path)
         if descriptor is None:
@@ -112,7 +114,10 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[BinaryIO | None]:
-        """Open a regular file for reading; None for anything else. Its content may change while it is read."""
+        """Yield a regular file, open for reading while the context is; None for anything else.
+
+        Its content may change while it is read.
+        """
         descriptor = self._open_file(path)
         if descriptor is None:
             yield None
@@ -121,7 +126,7 @@ class UntrustedFolder:
             yield file
 
     def status(self, path: str) -> os.stat_result | None:
-        """Return the status of a path, of a link itself and not its target; None if there is nothing."""
+        """Return the status of a path, of a link itself and not its target; None if there is nothing to be reached."""
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -154,7 +159,12 @@ class UntrustedFolder:
                     yield entry.name, entry.stat(follow_symlinks=False)
 
     def let_in(self, path: str, status: os.stat_result) -> None:
-        """Add the owner's read permission to a file or folder (for a folder all owner permissions); ignore failures."""
+        """Add the owner's read permission to a file or folder (for a folder all owner permissions); ignore failures.
+
+        Args:
+            path: Relative to the folder; a link in any part of it is not followed.
+            status: The status of the path, as just read; nothing happens if it permits this already.
+        """
         wanted = 0o700 if stat.S_ISDIR(status.st_mode) else 0o400
         if status.st_mode & wanted != wanted:
             with self._parent(path) as place:
@@ -215,7 +225,14 @@ class UntrustedFolder:
                     os.rmdir(current, dir_fd=self._descriptor)
 
     def _empty(self, name: str) -> list[str]:
-        """Delete the files of a folder and move its folders up, under random names; return these names."""
+        """Delete the files of a folder and move its folders up, under random names; return these names.
+
+        Args:
+            name: The folder, directly below this one; if it is gone, the result is empty.
+
+        Raises:
+            OSError: Something cannot be deleted or moved, or `name` is no folder.
+        """
         moved: list[str] = []
         try:
             inner = _open_folder_anyway(self._descriptor, name)
@@ -235,7 +252,7 @@ class UntrustedFolder:
         return moved
 
     def _open_file(self, path: str) -> int | None:
-        """Open a regular file and return its descriptor, or None for anything else."""
+        """Open a regular file for reading and return its descriptor, or None for anything else."""
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -250,7 +267,10 @@ class UntrustedFolder:
 
     @contextlib.contextmanager
     def _parent(self, path: str) -> Iterator[tuple[int, str] | None]:
-        """Yield a descriptor of a path's parent folder and the last part of the path; None if it cannot be opened."""
+        """Yield a descriptor of a path's parent folder and the path's last part; None if it cannot be opened.
+
+        Also None for a path that does not end in a name (`.`, `..`, or a slash at its end).
+        """
         *folders, name = path.split("/")
         if name in ("", ".", "..") or "\0" in path:
             yield None
@@ -293,7 +313,12 @@ def delete_tree(path: Path) -> None:
 
 
 def read_file(path: Path, *, limit: int) -> bytes | None:
-    """Return the content of a file as `UntrustedFolder.read` does; None also if its folder does not exist."""
+    """Return the content of a regular file without following a link; None for anything else.
+
+    Args:
+        path: The file; its folder may be one that an agent can write, the folder's parents not.
+        limit: In bytes; None for a larger file, too.
+    """
     try:
         with UntrustedFolder(path.parent) as folder:
             return folder.read(path.name, limit=limit)
@@ -302,7 +327,15 @@ def read_file(path: Path, *, limit: int) -> bytes | None:
 
 
 def _unlink(folder: int, name: str) -> bool:
-    """Delete a file or link and return True, also when it is gone already; return False for a folder."""
+    """Delete a file or link and return True, also when it is gone already; return False for a folder.
+
+    Args:
+        folder: The descriptor of the folder that holds it.
+        name: Its name there.
+
+    Raises:
+        OSError: It cannot be deleted.
+    """
     try:
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
@@ -319,7 +352,7 @@ def _is_folder(folder: int, name: str) -> bool:
 
 
 def _let_in(folder: int, name: str, *, mode: int = 0o700) -> None:
-    """Change the mode of a file or folder without following a link; ignore errors."""
+    """Change the mode of a file or folder in a folder, given by its descriptor; follow no link, ignore errors."""
     with contextlib.suppress(OSError):
         if not hasattr(os, "O_PATH"):
             os.chmod(name, mode, dir_fd=folder, follow_symlinks=False)

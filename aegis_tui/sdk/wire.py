@@ -36,7 +36,10 @@ def encode_frame(frame: dict[str, Any]) -> str:
 
 
 def add_section(context: dict[str, Any], page: dict[str, Any]) -> None:
-    """Add the entries of one page to the section of the shared context that the page names (`run.pieces`, `locks`)."""
+    """Add the entries of one page to the section of the shared context that the page names (`run.pieces`, `locks`).
+
+    No effect if the context has no such section.
+    """
     outer, _, inner = str(page["section"]).rpartition(".")
     holder = context.get(outer) if outer else context
     whole = holder.get(inner) if isinstance(holder, dict) else None
@@ -58,7 +61,7 @@ _Kinds = dict[tuple[str, int], type[AegisError]]
 
 
 def _tree(root: type[AegisError]) -> _Kinds:
-    """Return the error classes by code and exit code; of two that share both, the one nearer to the root."""
+    """Return an error class and those below it by code and exit code; of two that share both, the one nearer to it."""
     kinds: _Kinds = {}
     for child in root.__subclasses__():
         if child.__module__ == errors.__name__:
@@ -80,7 +83,7 @@ _LOCK_CODES = {"HELD", "TIMEOUT", "DEADLOCK", "UPGRADE"}
 
 
 def error_to_wire(error: AegisError) -> dict[str, Any]:
-    """Return the `error` object of a reply: `to_wire` plus the exit code."""
+    """Return the `error` object of a reply: code, message, hint, exit code, and the facts in the error's `data`."""
     return {**error.to_wire(), "exit_code": error.exit_code}
 
 
