@@ -55,7 +55,7 @@ class Scrubber:
         ]
 
     def text(self, text: str) -> str:
-        """Return the text with placeholders, cut to LINE_CHARS characters."""
+        """Return the text with placeholders for names, secrets and private paths, cut to LINE_CHARS characters."""
         for path, word in self._paths:
             text = text.replace(path, word)
         for pattern, word in (*_RULES, *self._names):
@@ -63,7 +63,7 @@ class Scrubber:
         return text if len(text) <= LINE_CHARS else f"{text[:LINE_CHARS]}…"
 
     def all(self, value: Any) -> Any:
-        """Return a JSON value with placeholders in every text that it contains; keys are kept."""
+        """Return a JSON value with placeholders in every text that it contains; keys are kept, long texts are cut."""
         match value:
             case str():
                 return self.text(value)

@@ -54,7 +54,7 @@ class Claim:
 
 
 def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
-    """Return the promise of a scenario from its fields; None if there are none.
+    """Return the promise of a scenario from its fields; None for empty fields: the scenario promises nothing.
 
     Raises:
         UsageError: A field is missing, unknown or of the wrong kind.

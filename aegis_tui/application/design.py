@@ -68,8 +68,9 @@ def load_design(path: Path, *, kinds: Collection[str] | None = None, ignore_case
         ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
 
     Raises:
-        UsageError: The file does not exist or cannot be read.
-        DesignRefused: The file breaks a rule; `data["issues"]` has {file, line, field, message, witness} for each.
+        UsageError: The file does not exist, or the system refuses to read it.
+        DesignRefused: The file is too large, not UTF-8 or not YAML, or breaks another rule. `data["issues"]` has {file,
+            line, field, message, witness} for each; `witness` is a path that two globs share, None in other issues.
 
     Source: contract 4.
     """
@@ -96,11 +97,12 @@ def parse_design(
     Args:
         text: At most 1 MiB as UTF-8.
         name: The file name for error messages.
-        kinds: As in `load_design`.
-        ignore_case: As in `load_design`.
+        kinds: Names of the agent kinds that are installed; None leaves kinds unchecked.
+        ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
 
     Raises:
-        DesignRefused: As in `load_design`; all issues at once, in line order.
+        DesignRefused: The text is too long or not YAML, or breaks another rule; `data["issues"]` has all issues at
+            once, in line order, in the form that `load_design` describes.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_SIZE_BYTES:
         raise _refused(name, [(None, _whole("the file is over 1 MiB"))])
@@ -122,8 +124,14 @@ def build_design(
 ) -> Design:
     """Build a design from JSON values, such as a Commander proposes, with the same rules as for a file.
 
+    Args:
+        data: The fields of the design.
+        name: What error messages name in place of a file.
+        kinds: Names of the agent kinds that are installed; None leaves kinds unchecked.
+        ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
+
     Raises:
-        DesignRefused: As in `load_design`, with `line` None.
+        DesignRefused: It breaks a rule; `data["issues"]` is as for `load_design`, with `line` None.
     """
     design, issues = _validate(data, kinds, ignore_case)
     if design is None:
@@ -142,7 +150,7 @@ def dump_design(design: Design) -> str:
 
 
 def _styled(value: Any) -> Any:
-    """Prepare plain values for the dumper: drop empty lists except `partition`; text of several lines is a block."""
+    """Return plain values as the dumper takes them: without empty lists except `partition`, long text as a block."""
     if isinstance(value, dict):
         return {key: _styled(item) for key, item in value.items() if item != [] or key == "partition"}
     if isinstance(value, list):
@@ -227,13 +235,20 @@ class _NodeReader:
         self._nodes = 0
 
     def line_of(self, path: Location) -> int:
-        """Return the 1-based line of a value, or of the nearest value that contains it and has a line."""
+        """Return the 1-based line of the value at a path, or of the nearest value around it that has a line; else 1."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
 
     def read(self, node: Node | None, path: Location = ()) -> object:
-        """Return the value of a node: text, None, a list or a dictionary. Add an issue if it can be none of these."""
+        """Return the value of a node: text, None, a list or a dictionary; note its line and those of the values in it.
+
+        What can be none of these, or makes the file too large or too deep, is added to `issues` and read as None.
+
+        Args:
+            node: The node; None for an empty file.
+            path: Where it stands: field names and list positions.
+        """
         if node is None or self._nodes > MAX_NODES:
             return None
         self._nodes += 1

@@ -119,7 +119,10 @@ class Doctor:
         self._find_leftovers, self._look_at_log = find_leftovers, look_at_log
 
     async def examine(self) -> list[Check]:
-        """Run every check and return them in the order in which a person would fix them. Raises nothing."""
+        """Run every check and return them in the order in which a person would fix them.
+
+        What is missing, fails or cannot be looked at is a failed check, not an error.
+        """
         first = await asyncio.gather(self._python(), self._version("git", GIT_WANTED), self._tmux())
         repository, log, held, model, port = await asyncio.gather(
             self._repository(), self._log(), self._held(), self._model(), self._port()
@@ -147,7 +150,7 @@ class Doctor:
         return check
 
     async def _said(self, *argv: str, cwd: Path | None = None) -> str | None:
-        """Run a program and return what it prints; None if it is missing or fails."""
+        """Run a program and return what it prints, without white space at the ends; None if it is missing or fails."""
         program = shutil.which(argv[0], path=self._environ.get("PATH", os.defpath))
         if program is None:
             return None
@@ -211,13 +214,21 @@ class Doctor:
         return [serves, *rights, *([await self._tool_call(endpoint, model)] if model is not None else [])]
 
     async def _choose(self, endpoint: Endpoint) -> str | None:
-        """Return the model that a run would work with; None if the server serves none."""
+        """Return the model that a run would work with; None if the server serves none and the settings name none.
+
+        Raises:
+            ModelUnavailable: No model answers, the one in the settings is not served, or the server refuses the key.
+        """
         if endpoint.scripted:
             return self._settings.model or next(iter(endpoint.models), None)
         return (await self._chooser.choose(endpoint.base_url, endpoint.models, wanted=self._settings.model)).model
 
     async def _tool_call(self, endpoint: Endpoint, model: str) -> Check:
-        """Check that the model can make a streamed tool call, which every agent needs."""
+        """Check that the model can make a streamed tool call, which every agent needs; a scripted model is not asked.
+
+        Returns:
+            The check; failed if the server does not answer in time, refuses, or answers without a usable call.
+        """
         name = "tool call"
         if endpoint.scripted:
             return Check(name, True, "a scripted model: its calls are read from files")
@@ -256,13 +267,19 @@ class Doctor:
         return Check("inotify", not low, words, fix)
 
     def _disk(self) -> Check:
-        place = next(path for path in (self._state_dir, *self._state_dir.parents) if path.exists())
-        free = shutil.disk_usage(place).free
         fix = "free some space: each instance has its own worktree there (set XDG_STATE_HOME to move them)"
+        try:
+            place = next(path for path in (self._state_dir, *self._state_dir.parents) if path.exists())
+            free = shutil.disk_usage(place).free
+        except OSError as error:
+            return Check("disk", False, f"{self._state_dir} cannot be examined: {error.strerror}", fix)
         return Check("disk", free >= DISK_WANTED_BYTES, f"{free / (1 << 30):.1f} GiB free at {place}", fix)
 
     async def _left(self) -> Check:
-        left = await asyncio.to_thread(self._find_leftovers)
+        try:
+            left = await asyncio.to_thread(self._find_leftovers)
+        except OSError as error:
+            left = [f"they cannot be looked for: {error}"]
         fix = (
             "in that repository, `aegis-tui hub start` continues; `hub stop --force`, then `worktree repair`, clean up"
         )

@@ -58,6 +58,10 @@ class Leftovers:
             claimed: Paths of worktrees that are in use; they are left alone.
             only: The short id of the one instance whose worktree to remove; None: all worktrees and temporary folders.
             is_running: Whether a hub runs: its checks may be using scratch worktrees, so these are left alone.
+
+        Raises:
+            GitError: git cannot list the worktrees; nothing was removed.
+            OSError: A folder of worktrees cannot be read.
         """
         mine = await asyncio.to_thread(lambda: {Path(path).resolve() for path in claimed})
         removed = []
@@ -72,13 +76,27 @@ class Leftovers:
         return removed
 
     async def clear_scratch(self) -> None:
-        """Remove the scratch worktrees that a killed hub left; call it before the first check of a new hub."""
+        """Remove the scratch worktrees that a killed hub left; call it before the first check of a new hub.
+
+        One that cannot be removed is left where it is, without an error.
+
+        Raises:
+            GitError: git cannot list the worktrees.
+            OSError: A folder of worktrees cannot be read.
+        """
         for path, entry in (await self._worktrees()).items():
             if path.parent == self._scratch_dir:
                 await self._remove(path, entry)
 
     async def _worktrees(self) -> dict[Path, WorktreeEntry | None]:
-        """Return the path of every worktree of the workspace -> git's entry; None for one that git does not know."""
+        """Return the path of every worktree and scratch worktree of the workspace -> git's entry.
+
+        The entry is None for a folder that git does not know.
+
+        Raises:
+            GitError: git cannot list the worktrees.
+            OSError: A folder of worktrees cannot be read.
+        """
         found: dict[Path, WorktreeEntry | None] = {}
         for folder in (self._worktrees_dir, self._scratch_dir):
             for path in await asyncio.to_thread(_folders, folder):

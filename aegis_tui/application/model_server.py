@@ -23,8 +23,14 @@ async def look_at_server(base_url: str, *, probe: ProbeEndpoint, read_metrics: R
 
     A server that does not answer is returned as unhealthy. `metrics` is empty if the server has none.
 
+    Args:
+        base_url: With or without `/v1`.
+        probe: Checks the address and asks the server for its models.
+        read_metrics: Reads its metrics; called twice, half a second apart, for the rates.
+
     Raises:
-        UsageError: The address is not valid, or lies outside the boundary.
+        UsageError: The address is not valid, or the key file cannot be used.
+        Refused: The address lies outside the boundary.
     """
     url = normalise_base_url(base_url)
     try:

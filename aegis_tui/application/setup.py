@@ -57,6 +57,8 @@ class Setup:
 
         Raises:
             Refused: A path leads out of the checkout.
+            UsageError: The record of an earlier call cannot be read.
+            OSError: A file cannot be written; what was written before is recorded for `undo`.
         """
         record, written = self._load(), []
         for name, text in self._files().items():
@@ -85,6 +87,7 @@ class Setup:
         Raises:
             UsageError: Nothing was set up here, or the record cannot be read.
             Refused: A recorded path leads out of the checkout.
+            OSError: A file cannot be restored; the record stays, so that undo can be repeated.
         """
         record = self._load()
         if not record["files"]:
@@ -132,12 +135,26 @@ class Setup:
         return str(path.relative_to(self._root)) if path.is_relative_to(self._root) else str(path)
 
     def _place(self, name: str) -> Path:
-        """Return the path of a recorded name: in the checkout, or git's exclude file of a linked worktree."""
+        """Return the path of a recorded name: in the checkout, or git's exclude file or its folder, wherever they are.
+
+        Raises:
+            Refused: It leads out of the checkout.
+        """
         exclude = (self._exclude, self._exclude.parent)
         return next((path for path in exclude if self._shown(path) == name), None) or self._inside(name)
 
     def _put(self, record: dict[str, Any], name: str, path: Path, content: bytes) -> None:
-        """Update the record, then write the file, so that nothing is lost if the process is killed in between."""
+        """Update the record, then write the file, so that nothing is lost if the process is killed in between.
+
+        Args:
+            record: What was written so far; the file, its former content and new folders are added.
+            name: The file's name in the record.
+            path: The file; its folder is created if it is missing.
+            content: Its new content.
+
+        Raises:
+            OSError: The record or the file cannot be written.
+        """
         old = path.read_bytes() if path.exists() else None
         first = record["files"].get(name, {"before": None if old is None else base64.b64encode(old).decode()})
         record["files"][name] = {**first, "sha256": hashlib.sha256(content).hexdigest()}
@@ -148,7 +165,14 @@ class Setup:
         _replace(path, content)
 
     def _restore(self, path: Path, entry: Mapping[str, Any]) -> bool:
-        """Restore a file, or remove our block from one that was changed; False if it was changed and has no block."""
+        """Restore a file, or remove our block from one that was changed; return whether nothing of ours is left in it.
+
+        False, with the file as it is, if it was changed and has no block of ours. A missing file counts as restored.
+
+        Args:
+            path: The file.
+            entry: Its entry in the record.
+        """
         if not path.exists():
             return True
         now = path.read_bytes()
@@ -168,13 +192,13 @@ class Setup:
     def _load(self) -> dict[str, Any]:
         try:
             record = json.loads(self._record.read_text("utf-8"))
+            return {"files": dict(record["files"]), "folders": list(record["folders"])}
         except FileNotFoundError:
             return {"files": {}, "folders": []}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError, TypeError) as error:
             raise UsageError(
                 f"{self._record} cannot be read: {error}", "move that file away, then undo by hand"
             ) from error
-        return {"files": dict(record["files"]), "folders": list(record["folders"])}
 
 
 def _read_setup_file(name: str) -> str:
@@ -182,7 +206,13 @@ def _read_setup_file(name: str) -> str:
 
 
 def _with_block(old: bytes, comment: str, lines: Iterable[str]) -> bytes:
-    """Return the content with our block appended; unchanged if it has one already."""
+    """Return the content with our block appended; unchanged if it has one already.
+
+    Args:
+        old: The content.
+        comment: How the file writes a comment, with `{}` for the text; it marks the block's begin and end.
+        lines: The lines between.
+    """
     if comment.format(BEGIN).encode() in old:
         return old
     gap = b"" if not old or old.endswith(b"\n") else b"\n"
@@ -191,7 +221,7 @@ def _with_block(old: bytes, comment: str, lines: Iterable[str]) -> bytes:
 
 
 def _without_block(content: bytes) -> bytes:
-    """Return the content without our block; unchanged if it does not have exactly one."""
+    """Return the content without our block; unchanged if it does not have exactly one begin and one end after it."""
     lines = content.splitlines(keepends=True)
     begins = [index for index, line in enumerate(lines) if BEGIN.encode() in line]
     ends = [index for index, line in enumerate(lines) if END.encode() in line]
@@ -201,7 +231,11 @@ def _without_block(content: bytes) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step (rename), with the mode of the file that it replaces."""
+    """Write a file in one step (rename), with the mode of the file that it replaces.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     fresh = path.with_name(f".{path.name}.aegis-new")
     fresh.write_bytes(content)
     fresh.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())

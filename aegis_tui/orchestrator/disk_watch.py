@@ -37,7 +37,7 @@ class DiskWatch:
     async def follow(
         self, alive: Callable[[], Awaitable[Sequence[Watched]]], end: Callable[[str, str], Awaitable[None]]
     ) -> None:
-        """Watch until cancelled; end each agent whose folders exceed the limit.
+        """Watch until cancelled, or until `alive` or `end` fails; end each agent whose folders exceed the limit.
 
         Args:
             alive: Returns the agents that run now.

@@ -61,10 +61,15 @@ class FenceCheck:
         return tuple(sorted(names))
 
     async def _is_put_together(self, handed: bytes, base: bytes, writes: Sequence[FencedWrite]) -> bool:
-        """Return whether the content consists only of lines of the base and of recorded writes.
+        """Return whether a content consists only of lines of the base and of recorded writes.
 
         Needed where the base has changed since the writes. True if git has the content of none of the writes, because
         their writer records the ids of files on disk: then only the fencing token can be checked.
+
+        Args:
+            handed: The submitted content of the file.
+            base: Its content in the commit that the changes are relative to.
+            writes: What was written to it under locks, oldest first.
         """
         contents = {oid: content for oid in _oids(writes) if (content := await self._read_id(oid)) is not None}
         if not any(write.new_oid in contents for write in writes):

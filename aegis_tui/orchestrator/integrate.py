@@ -38,7 +38,7 @@ class Integrator:
         self._repository = repository
 
     async def prepare_run(self, run: Run) -> None:
-        """Create the run's working ref at the base commit, if it does not exist."""
+        """Create the run's working ref at the base commit; no effect if it exists."""
         ref = ids.working_ref(run.run)
         if await self._repository.resolve(ref) is None:
             await self._repository.update_ref(ref, run.facts.base_oid, None)
@@ -91,10 +91,16 @@ class Integrator:
     async def _beyond(
         self, run: Run, bases: Sequence[str], tree: str | None, known: Collection[str]
     ) -> list[ChangedPath]:
-        """Return what a merge would change besides the `known` paths that the piece changes since its fork.
+        """Return what a merge would change besides the paths that the piece changes since its fork.
 
         Empty unless the histories have several merge bases: then git merges these into a base of its own, which may
         differ from each of them.
+
+        Args:
+            run: The run; its working ref is merged into.
+            bases: The merge bases of the working ref and the piece.
+            tree: The merged tree; None if the merge has conflicts: the result is empty then.
+            known: The paths that the piece changes.
         """
         if len(bases) < 2 or tree is None:
             return []
@@ -102,7 +108,10 @@ class Integrator:
         return [item for item in merged if item.path not in known]
 
     async def beyond(self, run: Run, piece: Piece, head_oid: str) -> list[Finding]:
-        """Return a finding for each file that merging an accepted piece would change although the piece does not."""
+        """Return a finding for each file that merging an accepted piece would change although the piece does not.
+
+        Empty unless the piece and the working ref have several merge bases.
+        """
         bases = await self._repository.merge_bases(run.working_oid, head_oid)
         if len(bases) < 2:
             return []
@@ -115,6 +124,11 @@ class Integrator:
         """Return a finding for each new path that differs only in case from another path of the tree.
 
         Empty unless git ignores case in this repository.
+
+        Args:
+            run: The run.
+            tree: The tree after the merge.
+            changed: What the piece changes; added and renamed paths are compared.
         """
         fresh = [item.path for item in changed if item.status in ("A", "R")]
         if not run.facts.ignore_case or not fresh:
@@ -185,7 +199,14 @@ class Integrator:
         return found
 
     async def overlaps(self, a: str, a_oid: str, b: str, b_oid: str) -> list[Overlapping]:
-        """Return the conflicts and soft overlaps of a merge of two heads, named after the pieces a and b (GIT-2)."""
+        """Return the conflicts and soft overlaps of a merge of two heads (GIT-2); nothing is merged.
+
+        Args:
+            a: The name of the piece with the head `a_oid`, for the result.
+            a_oid: The commit to merge into.
+            b: The name of the piece with the head `b_oid`.
+            b_oid: The commit to be merged.
+        """
         preview = await self._repository.predict(a_oid, b_oid)
         hot = [
             Overlapping(
@@ -228,7 +249,10 @@ class Integrator:
         return heads
 
     async def stale(self, run: Run, head_oid: str, fences: PieceFences) -> list[Finding]:
-        """Return findings for files in which a merge would now remove lines merged under a newer token (LOCK-3)."""
+        """Return findings for files in which a merge would now remove lines merged under a newer token (LOCK-3).
+
+        Empty if nobody has written the piece's files under a newer token, or if the merge has conflicts.
+        """
         if not fences.overtaken:
             return []
         preview = await self._repository.predict(run.working_oid, head_oid)
@@ -256,7 +280,7 @@ class Integrator:
         return result.oid, []
 
     async def _put_back(self, run: Run) -> None:
-        """Reset the working ref to the commit that the log records, if it was moved.
+        """Reset the working ref to the commit that the log records, if it was moved; log a warning then.
 
         git lets an agent that skips its hooks move it. A merge that was interrupted before it was logged is repeated
         and gives the same commit.
@@ -268,7 +292,14 @@ class Integrator:
             await self._repository.update_ref(ref, run.working_oid, stands)
 
     async def check_composition(self, run: Run, oid: str) -> dict[str, Any]:
-        """Return the `files` changed since the base, and `findings` for pieces that the commit does not contain."""
+        """Return the `files` changed since the base, and `findings` for pieces that the commit does not contain.
+
+        Both are fields of the command that records the check of the merged pieces.
+
+        Args:
+            run: The run with its pieces.
+            oid: The commit with all pieces merged.
+        """
         findings = [
             Finding(type="composition", msg=f"{piece.name} is not contained")
             for piece in run.pieces.values()
@@ -279,6 +310,10 @@ class Integrator:
 
     async def commit(self, run: Run, instances: Iterable[Instance]) -> dict[str, Any]:
         """Create the run's one commit: its parent is the base, its tree the one that QA ran on (contract 4).
+
+        Args:
+            run: The run, at its end.
+            instances: Its instances; those that built a piece are named in the commit's trailers.
 
         Returns:
             The fields of `run:mark-committed`: `oid`, `branch`, `subject`, `tree`, `files` (a count) and `trailers`.
@@ -313,7 +348,11 @@ class Integrator:
     async def put_away(self, run: Run) -> None:
         """Keep the heads of the run under refs/aegis/runs and delete its branches (contract 1).
 
-        The result branch stays if the run succeeded. The person's git configuration is restored.
+        The result branch stays if the run succeeded. The person's git configuration is restored. It can be repeated.
+
+        Raises:
+            GitError: git fails; what was done until then stays done.
+            Conflict: A branch was moved meanwhile.
         """
         result = f"refs/heads/{ids.result_branch(run.run)}"
         for piece in run.pieces.values():

@@ -34,7 +34,12 @@ def plain_lines(lines: Sequence[str]) -> list[str]:
 
 
 def whole_lines(lines: Sequence[str], width: int) -> list[str]:
-    """Join the lines that the terminal wrapped: a line that is exactly `width` long continues in the next one."""
+    """Join the lines that the terminal wrapped: a line that is exactly `width` long continues in the next one.
+
+    Args:
+        lines: The lines of a screen, as plain text.
+        width: The width of the screen, in characters.
+    """
     whole: list[str] = []
     is_open = False
     for line in lines:
@@ -64,11 +69,14 @@ class LastScreens:
         self._terminal, self._logs_dir = terminal, logs_dir
 
     async def words(self, instance: str) -> str:
-        """Return the last lines in the pane of an instance; empty if there are none, or no pane."""
+        """Return the last lines in the pane of an instance; empty if there are none, no pane, or no answer of tmux."""
         return last_words(await self._lines(instance, 100))
 
     async def keep(self, instance: str) -> None:
-        """Write what the pane of an instance shows to its log file; do nothing if there is no pane. Raises nothing."""
+        """Write what the pane of an instance shows to its log file; do nothing if there is no pane or no text in it.
+
+        Raises nothing: a failure is logged.
+        """
         text = "\n".join(await self._lines(instance, HISTORY_LINES)).strip("\n")
         if not text:
             return
@@ -79,7 +87,10 @@ class LastScreens:
             _log.warning("the last screen could not be saved", extra={"path": str(path), "reason": str(error)})
 
     async def lines(self, instance: str) -> Sequence[str]:
-        """Return up to HISTORY_LINES lines that an instance's pane still holds, as plain text; empty without a pane."""
+        """Return up to HISTORY_LINES lines that an instance's pane still holds, as plain text.
+
+        Empty without a pane, or if tmux does not answer.
+        """
         return await self._lines(instance, HISTORY_LINES)
 
     async def _lines(self, instance: str, history: int) -> Sequence[str]:

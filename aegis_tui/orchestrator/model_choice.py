@@ -40,8 +40,8 @@ class ModelChooser:
 
         Args:
             base_url: The server, normalised.
-            served: The models that it lists; a single one is taken without a try.
-            wanted: The model that the person named; taken if it is listed or answers.
+            served: The models that it lists; a single one is taken without a try, and none gives None as the model.
+            wanted: The model that the person named; taken if it is listed or answers, or if the list is empty.
 
         Raises:
             ModelUnavailable: No model answers, the named one is not served, or the server refuses the key; the hint

@@ -46,14 +46,14 @@ class PrivateRefs:
         return self._instances_dir / instance.instance_id / "git"
 
     def written_by(self, name: str) -> tuple[Path, ...]:
-        """Return the folders of copies that an instance can write; not all of them need to exist."""
+        """Return the folders of copies that the instance with this short id can write; some may not exist."""
         folder = self._instances_dir / name
         return (folder / "git", folder / "refs", folder / "reflogs-0")
 
     async def lay_out(
         self, instance: Instance, *, places: tuple[Path, ...], working_oid: str
     ) -> list[tuple[Path, Path]]:
-        """Create the instance's copies.
+        """Create the instance's copies of the run's refs and of their reflogs, for the sandbox.
 
         Args:
             instance: The instance; its branch exists.
@@ -92,7 +92,10 @@ class PrivateRefs:
             )
 
     async def take_in(self, instance: Instance, oid: str) -> str:
-        """Copy a commit that the instance made into the repository; return why that failed, empty on success."""
+        """Copy a commit that the instance made into the repository; return why that failed, empty on success.
+
+        A commit that could not be copied is not tried again until another one was.
+        """
         name = instance.instance_id
         if self._refused.get(name, ("", ""))[0] != oid:
             try:
@@ -106,7 +109,13 @@ class PrivateRefs:
         return "" if await self._repository.commit_exists(oid) else "there is no such commit"
 
     async def take_over(self, instance: Instance) -> None:
-        """Move the instance's branch in the repository to the commit of its copy, if that commit can be copied."""
+        """Move the instance's branch in the repository to the commit of its copy.
+
+        No effect if the copy names no commit, the branch is there already, or the commit cannot be copied.
+
+        Raises:
+            Conflict: The branch was moved meanwhile.
+        """
         raw = await asyncio.to_thread(read_file, self._folder(instance) / instance.instance_id, limit=_MAX_REF_BYTES)
         text = (raw or b"").decode("ascii", "replace").strip()
         if not _OID.match(text):
@@ -117,7 +126,7 @@ class PrivateRefs:
             await self._repository.update_ref(ref, text, stands)
 
     async def forget(self, instance: Instance) -> None:
-        """Delete the copies of git's folders of an instance whose work is kept elsewhere."""
+        """Delete the copies of git's folders of an instance whose work is kept elsewhere; a failure is only logged."""
         folder = self.git_folder(instance)
         try:
             if await asyncio.to_thread(folder.exists):

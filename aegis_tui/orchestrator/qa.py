@@ -99,6 +99,7 @@ class Quality:
 
         Raises:
             AegisError: git or the sandbox fails; a command that fails is a result, not an error.
+            OSError: The results cannot be saved.
         """
         commands = commands_of(run)
         if not commands and run.options.unchecked:
@@ -141,11 +142,13 @@ class Quality:
         }
 
     def look_ahead(self, run: Run, tell: TellBase) -> None:
-        """Start a background task that runs the commands on the base, once for each run.
+        """Start a background task that runs the run's QA commands on its base; only the first call for a run does this.
 
         Args:
             run: The run whose base is checked.
-            tell: Called with the checks of the base, compared with itself, when they are finished.
+            tell: Called when all commands have ended, with their checks; each is compared with itself, so that only
+                what is wrong with the command or the machine shows. Not called if git or the sandbox fails, which is
+                only logged.
         """
         if run.run not in self._ahead:
             self._ahead[run.run] = asyncio.create_task(self._run_base(run, tell), name=f"qa of the base of {run.run}")
@@ -179,9 +182,13 @@ class Quality:
             _log.exception("QA of the base failed unexpectedly", extra={"run": run.run})
 
     async def _results_of_base(self, run: Run, commands: Sequence[str], *, ahead: bool = False) -> Mapping[str, Kept]:
-        """Return the result of each command on the base; run only those without a saved result.
+        """Return the result of each command on the base; run only those without a saved result, and save the new ones.
 
         Waits for the background task of `look_ahead` first, unless it is that task itself (`ahead`).
+
+        Raises:
+            AegisError: git or the sandbox fails.
+            OSError: A result cannot be saved.
         """
         if not ahead and (begun := self._ahead.get(run.run)):
             await asyncio.wait({begun})
@@ -200,9 +207,14 @@ class Quality:
             return {command: known.get(command) or fresh[command] for command in commands}
 
     async def _run_base_again(self, run: Run, commands: Sequence[str]) -> Mapping[str, Kept]:
-        """Run commands on the base again that could not run there before but could on the merged tree.
+        """Run commands on the base again, and return and save their results.
 
-        The person learns early what the machine lacks, and may have installed it in between.
+        They could not run there before but could on the merged tree: the person learns early what the machine lacks,
+        and may have installed it in between.
+
+        Raises:
+            AegisError: git or the sandbox fails.
+            OSError: A result cannot be saved.
         """
         tree = await self._repository.tree_of(run.facts.base_oid)
         around = await self._runner.fingerprint(run)

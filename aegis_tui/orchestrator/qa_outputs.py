@@ -74,7 +74,18 @@ class QaOutputs:
         merged: Mapping[str, Kept],
         base: Mapping[str, Kept],
     ) -> None:
-        """Save the outputs of one round, replacing those that were saved for it before. Prunes old runs."""
+        """Save the outputs of one round, replacing those that were saved for it before. Prunes old runs.
+
+        Args:
+            run: The run's id.
+            round_number: The round, from 0.
+            checks: The checks of the round; their outputs are numbered in this order, from 1.
+            merged: Command -> its result and output on the merged tree; empty if only the base was checked.
+            base: Command -> its result and output on the base.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
         folder = self._runs / run / str(round_number)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         index = []
@@ -153,7 +164,17 @@ class QaOutputs:
         return None
 
     def save_base(self, key: str, kept: Kept) -> None:
-        """Save a result if the command ran to its end; one that could not run may run once a person has helped."""
+        """Save the result of a command on a tree; no effect if it could not run, as it may once a person has helped.
+
+        Old results are pruned.
+
+        Args:
+            key: The result of `base_key`.
+            kept: The result and the output.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
         if kept.result.status not in ("passed", "failed"):
             return
         self._bases.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -166,7 +187,13 @@ class QaOutputs:
 
 
 def base_key(tree: str, command: str, surroundings: str) -> str:
-    """Return the key under which the result of a command on a tree in an environment is saved."""
+    """Return the key under which the result of a command on a tree in an environment is saved.
+
+    Args:
+        tree: The id of the tree.
+        command: The command line.
+        surroundings: The fingerprint of the environment.
+    """
     return hashlib.sha256("\0".join((tree, command, surroundings)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -182,7 +209,7 @@ def _index(folder: Path) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file in one step."""
+    """Replace a file in one step by one of mode 0600, in UTF-8; what cannot be encoded becomes `?`. Raises OSError."""
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(text, "utf-8", "replace")
     draft.chmod(0o600)

@@ -92,6 +92,7 @@ class QaRunner:
 
         Raises:
             AegisError: The worktree or the sandbox cannot be set up.
+            OSError: The folder for scratch worktrees cannot be written.
         """
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         async with self._scratch(run, oid, name) as (scratch, home):
@@ -108,7 +109,11 @@ class QaRunner:
             return {command: replace(ran, empty=scratch.empty) for command, ran in done.items()}
 
     async def fingerprint(self, run: Run) -> str:
-        """Return a hash of what a result depends on besides the tree and the command: variables, sandbox, packages."""
+        """Return a hash of what a result depends on besides the tree and the command: variables, sandbox, packages.
+
+        Args:
+            run: The run; only its sandbox option is used.
+        """
         installed = await self._surroundings.stamp()
         parts = (*self._environment(Path("HOME")).items(), ("sandbox", run.options.sandbox), installed)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
@@ -176,7 +181,15 @@ class QaRunner:
         return Bounds(limits.output_mb * _MIB, folders=(worktree, home), disk_bytes=limits.disk_mb * _MIB)
 
     def _place(self, worktree: Path, home: Path) -> tuple[Place, int]:
-        """Create a folder for a command's result files; return the place of the run and the file system's time (ns)."""
+        """Create an empty folder in `home` for the result files of one command.
+
+        Returns:
+            What the readers of results may know about the place of the command, and the folder's time of change in
+            nanoseconds: files of the worktree that are older were not written by the command.
+
+        Raises:
+            OSError: The folder cannot be created.
+        """
         results = tempfile.mkdtemp(prefix=".qa-results-", dir=home)
         since_ns = Path(results).stat().st_mtime_ns
         return Place(results, lambda name: self._result_files.read_text(worktree, name)), since_ns
@@ -205,7 +218,10 @@ def _stopped(result: ProgramResult, command: str) -> tuple[Obstacle, ...]:
 
 
 def _lacks(command: str, place: Place) -> tuple[Obstacle, ...]:
-    """Return an obstacle if a command runs a package script that package.json lacks; npm may not report that."""
+    """Return an obstacle if a command runs a package script that package.json lacks; empty if not, or without the file.
+
+    npm itself may not report this.
+    """
     script = script_of(command)
     if script is None or not place.read("package.json") or script_text(place, script) is not None:
         return ()
@@ -213,6 +229,9 @@ def _lacks(command: str, place: Place) -> tuple[Obstacle, ...]:
 
 
 def _joined(environment: Mapping[str, str], asked: Asked) -> dict[str, str]:
-    """Add the variables that the readers ask for; a value that is already set is kept, and ours appended to it."""
+    """Return the environment with the variables that the readers of results ask for.
+
+    A value that is already set is kept, and theirs appended to it after a space.
+    """
     added = {name: f"{environment.get(name, '')} {value}".strip() for name, value in asked.environment.items()}
     return {**environment, **added}

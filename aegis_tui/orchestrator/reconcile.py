@@ -129,7 +129,10 @@ class Reconciler:
         }
 
     async def run(self) -> None:
-        """Carry out effects until cancelled; then wait for worktrees being created, and cancel all other effects."""
+        """Carry out effects until cancelled; then cancel all effects.
+
+        Worktrees that are being created get at most `MAKING_S` seconds to finish first.
+        """
         watching = asyncio.create_task(self._watch())
         try:
             while True:
@@ -222,9 +225,12 @@ class Reconciler:
         return RunMarkPrepared(run=effect.run)
 
     async def _prepare_instance(self, effect: PrepareInstance) -> None:
-        """Create what the instance needs, and remove it again if the instance was stopped in the meantime.
+        """Create what the instance needs and record it; remove it again if the instance was stopped in the meantime.
 
         No other effect would remove it then, because the state does not record the worktree.
+
+        Raises:
+            AegisError: Something cannot be created, or the core refuses the record.
         """
         instance, run = await self._instance(effect.agent_id)
         scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))
@@ -291,7 +297,11 @@ class Reconciler:
         return RunMarkCommitted(run=effect.run, **await self._integrator.commit(run, mine))
 
     async def _finish(self, effect: FinishRun) -> AnyCommand:
-        """Clean up after a run and return its report. In the last try, steps that fail are named in the report."""
+        """Clean up after a run and return the command that records its end, with the report.
+
+        A step of the clean-up that fails raises its error, so that the effect is tried again. In the last try, the
+        report names the step under `problems` instead.
+        """
         run = await self._run(effect.run)
         await self._quality.leave(effect.run)
         problems: list[str] = []

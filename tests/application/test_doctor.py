@@ -239,3 +239,10 @@ def test_a_log_that_cannot_be_looked_at_is_told_and_ends_nothing(folder: Path) -
     found = look_at_log(folder, {"XDG_STATE_HOME": f"/tmp/{'x' * 300}", "HOME": "/tmp"})
     assert found.found == "cannot be read: File name too long"
     assert found.error is not None and found.error.hint.startswith("make it readable")
+
+
+def test_a_state_folder_that_cannot_be_examined_is_a_result_and_no_error(folder: Path) -> None:
+    environ = {**os.environ, "XDG_STATE_HOME": str(folder / ("n" * 300)), "HOME": str(folder.parent)}
+    doctor = make_doctor(Settings(base_url=NOWHERE), folder, environ)
+    checks = {check.name: check for check in asyncio.run(doctor.examine())}
+    assert checks["repository"].ok and {"disk", "leftovers", "agents"} <= checks.keys()

@@ -136,6 +136,17 @@ def test_undo_without_a_set_up_is_a_wrong_usage(setup: Setup) -> None:
         setup.undo()
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"files": 1, "folders": []}'])
+def test_a_damaged_record_is_named_and_nothing_is_undone(root: Path, setup: Setup, content: str) -> None:
+    setup.write()
+    (root / ".git" / RECORD).write_text(content)
+    before = tree(root)
+    for step in (setup.undo, setup.write):
+        with pytest.raises(UsageError, match=f"{RECORD} cannot be read"):
+            step()
+    assert tree(root) == before
+
+
 def test_a_link_out_of_the_checkout_is_refused(root: Path, setup: Setup, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (root / ".agents").symlink_to(tmp_path / "outside")
