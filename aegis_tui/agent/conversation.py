@@ -79,7 +79,7 @@ class Conversation:
         self._messages.append(message)
 
     def add_result(self, call_id: str, text: str) -> None:
-        """Append the result of one call.
+        """Append the result of one call of the last reply.
 
         Raises:
             ValueError: The last reply has no such call, or it has a result already.

@@ -53,7 +53,8 @@ class Worktree:
     def case_twin(self, path: str) -> str | None:
         """Return the existing path that differs only in case from `path` or from its first missing folder; else None.
 
-        Needed where git ignores case on a file system that does not: git would take the new file for the old one.
+        Also None if a folder cannot be read. Needed where git ignores case on a file system that does not: git would
+        take the new file for the old one.
         """
         place = self.root
         for part in Path(path).parts:
@@ -74,6 +75,7 @@ class Worktree:
 
         Raises:
             UsageError: There is no such file, or it is a folder, binary, in no known encoding, or too large.
+            OSError: The system refuses to read it.
         """
         place = self.place(path)
         if place.is_dir():
@@ -117,7 +119,11 @@ class Worktree:
             ) from error
 
     def restore(self, path: str, raw: bytes | None) -> bool:
-        """Restore the content that `find_bytes` returned, or delete the file for None; return False if unchanged.
+        """Restore a file's earlier content; return False, with nothing written, if it has that content.
+
+        Args:
+            path: A result of `locate`.
+            raw: The content that `find_bytes` returned; None to delete the file, because there was none.
 
         Raises:
             OSError: The file system refused.
@@ -135,7 +141,11 @@ class Worktree:
         return self.place(path).is_file()
 
     def is_utf8(self, path: str) -> bool:
-        """Return whether `path`, a result of `locate`, is a file of UTF-8 text that `load` can read."""
+        """Return whether `path`, a result of `locate`, is a file of UTF-8 text that `load` can read.
+
+        Raises:
+            OSError: The system refuses to read it.
+        """
         try:
             self.load(path)
         except UsageError:
@@ -143,13 +153,20 @@ class Worktree:
         return _is_utf8(self.find_bytes(path) or b"")
 
     def find_bytes(self, path: str) -> bytes | None:
-        """Return the bytes of the file `path`, a result of `locate`; None if there is no such file."""
+        """Return the bytes of the file `path`, a result of `locate`; None if there is no such file.
+
+        Raises:
+            OSError: The system refuses to read it.
+        """
         return self.place(path).read_bytes() if self.is_file(path) else None
 
     def find_blob(self, path: str) -> str | None:
         """Return the blob id of the file's bytes on disk, as the hub uses it; None if there is no file.
 
         git's own id differs if git filters the file (gitattributes).
+
+        Raises:
+            OSError: The system refuses to read it.
         """
         raw = self.find_bytes(path)
         return None if raw is None else blob_id(raw)
@@ -223,7 +240,7 @@ def replace_once(text: str, old: str, new: str) -> str:
 
 
 def _near_miss(text: str, old: str) -> str:
-    """Return words for the message that name a line equal to the first of `old` except for spaces; empty if none."""
+    """Return words for the message that name a line equal to the first of `old` except for spaces; empty if none is."""
     wanted = " ".join((old.strip().splitlines() or [""])[0].split())
     for number, line in enumerate(text.splitlines(), start=1):
         if wanted and " ".join(line.split()) == wanted:

@@ -31,7 +31,10 @@ class TaskContext:
     base_oid: str | None = None
 
     def merged(self, context: Mapping[str, Any]) -> Self:
-        """Return this context updated with a newer prompt's fields; the task `free` of a person's line is ignored."""
+        """Return this context updated with the fields of a newer prompt; fields that it lacks stay.
+
+        The task `free`, which a line typed by a person has, is ignored.
+        """
         known = {name: str(context[name]) for name in ("task", "spec_id", "review_id", "base_oid") if context.get(name)}
         if known.get("task") == "free":
             del known["task"]
@@ -133,6 +136,11 @@ class HandIn:
     async def save(self, context: TaskContext, reason: str, *, written: Collection[str] = ()) -> str | None:
         """Commit unfinished changes on the instance's branch; return the commit's id, or None if nothing was changed.
 
+        Args:
+            context: The task of the work.
+            reason: Why the work ends here, for the commit's message.
+            written: Paths that the model itself wrote.
+
         Raises:
             Refused: A hook refused, or new files would be left out.
             GitError: git failed.
@@ -143,12 +151,20 @@ class HandIn:
         return after if after != before else None
 
     async def _base(self, context: TaskContext) -> str | None:
-        """Return the commit that the work is based on; after a rebase it is newer than the one in the prompt."""
+        """Return the commit that the work is based on; after a rebase it is newer than the one in the prompt.
+
+        None if neither the prompt nor the environment names one.
+        """
         named = (context.base_oid, os.environ.get("AEGIS_INTEGRATION_REF"))
         return await self._git.newest_base([name for name in named if name]) or context.base_oid
 
     async def _commit(self, context: TaskContext, summary: str, written: Collection[str]) -> list[str]:
-        """Commit the changes that belong to the piece; return the new files that are left out."""
+        """Commit the changes that belong to the piece, if there are any; return the new files that are left out.
+
+        Raises:
+            Refused: A hook refused, or new files would be left out that no earlier call named.
+            GitError: git failed.
+        """
         left_out = await self._staging.stage(written=written)
         if (await self._git.run("diff", "--cached", "--quiet")).code == 0:
             return left_out

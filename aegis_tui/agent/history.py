@@ -131,7 +131,13 @@ def _results_after(messages: Sequence[Message], place: int) -> dict[str, str]:
 
 
 def _exchange(call: Mapping[str, Any], content: str, result: str) -> list[Message]:
-    """Return one call in its own message, and the message of its result."""
+    """Return two messages: the model's, with one call, and the tool's, with the result of the call.
+
+    Args:
+        call: The call, with its id.
+        content: The model's text beside the call; if empty, a sentence that names the tool.
+        result: The result; if blank, `(nothing)`.
+    """
     said = content or f"I call {call['function']['name']}."
     return [
         {"role": "assistant", "content": said, "tool_calls": [dict(call)]},

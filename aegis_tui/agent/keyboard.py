@@ -79,7 +79,7 @@ class LineAssembler:
         typed.lines += self.end()
 
     def _take_escape(self, character: str) -> None:
-        """Collect an escape sequence; all but the two marks of a bracketed paste are ignored."""
+        """Collect the next character of an escape sequence; all but the two marks of a bracketed paste are ignored."""
         self._escape = (self._escape or "") + character
         is_control_sequence = self._escape[0] in "[O"
         is_over = (len(self._escape) > 1 and "@" <= character <= "~") or not is_control_sequence
@@ -130,7 +130,15 @@ async def keyboard_lines(
 
 @contextmanager
 def _character_mode(fd: int, write: Callable[[str], None]) -> Iterator[None]:
-    """Switch the terminal to no line mode, no echo and bracketed paste, and back at the end; signal keys still work."""
+    """Switch the terminal to no line mode, no echo and bracketed paste, and back at the end; signal keys still work.
+
+    Args:
+        fd: The terminal.
+        write: Called with control sequences for it.
+
+    Raises:
+        termios.error: It is no terminal.
+    """
     saved = termios.tcgetattr(fd)
     changed = list(saved)
     changed[3] &= ~(termios.ICANON | termios.ECHO)

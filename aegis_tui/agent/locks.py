@@ -63,7 +63,10 @@ class Held(Lease):
         return spans is None or (named is not None and not contain(spans, named.spans))
 
     def region_in(self, text: str) -> Region | None:
-        """Return the same region in a later content of the file; None if its lines cannot be found there."""
+        """Return the same region in a later content of the file; None if its lines cannot be found there.
+
+        A symbol stays the same, whether or not it is still there. None for a lock on a whole file.
+        """
         region, spans = self.resource.region, self._spans_in(self.text)
         if region is None or region.symbol is not None:
             return region
@@ -71,7 +74,10 @@ class Held(Lease):
         return Region(lines=grown[0]) if grown else None
 
     def follow(self, before: str, after: str) -> None:
-        """Update the region's lines after this instance changed the file's content from `before` to `after`."""
+        """Update the region's lines after this instance changed the file's content from `before` to `after`.
+
+        No effect if its lines in `before` are not known, or the change leaves none of them.
+        """
         rewrite, spans = rewrite_of(before, after), self._spans_in(before)
         if spans and (grown := grow_all(spans, rewrite.hunks)):
             views = with_view(self.resource.views, View(base_oid=rewrite.new_oid, spans=grown))
@@ -119,6 +125,8 @@ class HeldLocks:
     ) -> LockGrant:
         """Return a lock that covers a file or a region; acquire it from the hub if none is held.
 
+        If the caller is cancelled, the request is withdrawn.
+
         Args:
             wanted: POSIX path relative to the repository root, or a region with the lines it has in the worktree.
             wait_s: Seconds to wait in the hub's queue.
@@ -127,7 +135,8 @@ class HeldLocks:
 
         Raises:
             LockHeld: It was not granted in time.
-            UsageError: No lock can be acquired on such a path.
+            UsageError: No lock can be acquired on such a path, or the file has no such lines or symbol.
+            PartitionRefused: This instance may not lock the path.
             HubUnavailable: The hub does not answer.
         """
         resource = resource_of(wanted) if isinstance(wanted, str) else wanted
@@ -201,7 +210,7 @@ class HeldLocks:
                 continue
 
     def forget(self, lock_ids: Iterable[str]) -> list[str]:
-        """Remove locks that the hub has ended and return the paths of those that were held."""
+        """Remove locks that the hub has ended and return the paths of those that were held; other ids are ignored."""
         ended = [held for name in lock_ids if (held := self._held.pop(name, None))]
         return [held.grant.path for held in ended]
 
@@ -233,10 +242,10 @@ def resource_of(path: str, region: Region | None = None, views: tuple[View, ...]
     Args:
         path: POSIX path relative to the repository root.
         region: The region; None for the whole file.
-        views: The region's lines, for each content of the file in which they are known.
+        views: The region's line numbers, for each version of the file in which they are known.
 
     Raises:
-        UsageError: No lock can be acquired on such a path.
+        UsageError: The path is absolute, or has an empty, `.` or `..` part, a backslash or an invisible character.
     """
     try:
         return Resource(path=path, region=region, views=views)

@@ -134,16 +134,25 @@ class ToolLoop:
             await self._progress.report(what)
 
     def _again(self, tries: Counter[str], kind: str, limit: int, error: ModelError) -> str:
-        """Count an attempt of this kind and return a message about it; raise the error after `limit` of them."""
+        """Count an attempt of a kind and return a message about it; raise `error` if there were `limit` of them.
+
+        Args:
+            tries: The attempts for the present reply, by kind.
+            kind: What went wrong.
+            limit: How many are allowed.
+            error: Why this attempt failed.
+        """
         tries[kind] += 1
         if tries[kind] > limit:
             raise error
         return f"{error}; asking again ({tries[kind]} of {limit})"
 
     def _shorter(self, tries: Counter[str], error: ContextOverflow) -> str:
-        """Shorten a conversation that the server finds too long, and return a message; raise the error if it cannot be.
+        """Shorten a conversation that the server finds too long, and return a message.
 
-        The error counts as certain for a successor too if the model has not replied yet: the brief alone is too long.
+        Raises:
+            ContextOverflow: `error`: it was shortened too often for this reply, or cannot be any shorter. It counts as
+                certain for a successor too if the model has not replied yet: the brief alone is too long.
         """
         error.is_certain = self._conversation.is_unanswered
         words = self._again(tries, "overflow", MAX_SHORTENED, error)
@@ -158,7 +167,8 @@ class ToolLoop:
     def _plainer(self, tries: Counter[str], error: ModelRefused) -> str:
         """Use the plainest form of a conversation after a refusal, and return a message.
 
-        Raises the error if the refusal has another reason, or the conversation has that form already.
+        Raises:
+            ModelRefused: `error`: the refusal has another reason, or the conversation has that form already.
         """
         if not isinstance(error, HistoryRefused) and error.data.get("status") not in _SHAPE_STATUS:
             raise error

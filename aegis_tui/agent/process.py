@@ -91,7 +91,11 @@ async def run_process(
 async def _start(
     argv: Sequence[str], cwd: Path, environment: Mapping[str, str], *, with_errors: bool
 ) -> tuple[asyncio.subprocess.Process, int]:
-    """Start the process; return it and the read end of the pipe that receives its output."""
+    """Start the process; return it and the read end of the pipe that receives its output.
+
+    Raises:
+        OSError: The program cannot be started; the pipe is closed.
+    """
     read_end, write_end = os.pipe()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -112,7 +116,7 @@ async def _start(
 
 
 async def _drain(read_end: int, kept: _HeadAndTail) -> None:
-    """Read until every writer has closed its end of the pipe.
+    """Read the pipe into `kept` until every writer has closed its end of it, then close it.
 
     The pipe is not asyncio's, because then `wait()` would also wait for processes that the program left behind.
     """

@@ -42,7 +42,7 @@ class Progress:
         self.usage = Usage()
 
     def begin_task(self) -> None:
-        """Reset the progress to 0."""
+        """Reset the progress to 0, so that the next report shows that of the new task."""
         self._share = 0.0
 
     async def enter(self, state: str, note: str = "", cause: Cause | None = None) -> None:
@@ -66,12 +66,15 @@ class Progress:
         await self._tell()
 
     async def tell_again(self) -> None:
-        """Send the newest report again if the hub did not receive it; call this with every heartbeat."""
+        """Send the newest report again if the hub did not receive it; call this at each heartbeat. Raises nothing."""
         if self._untold is not None and not self._telling.locked():
             await self._tell()
 
     async def _tell(self) -> None:
-        """Send the newest report, after one that is being sent."""
+        """Send the newest report, after one that is being sent; nothing if there is none to send.
+
+        Raises nothing: a failure is shown in the pane, and the report kept unless the hub refused it.
+        """
         async with self._telling:
             if self._untold is None:
                 return

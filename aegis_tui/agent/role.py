@@ -24,7 +24,7 @@ def load_role(name: str, *, folders: Sequence[Path] = ()) -> Role:
     """Return the role `name` from the first of `folders` that has its file, else the one that comes with the program.
 
     Raises:
-        UsageError: There is no such role, or its file is not valid; the message names the file.
+        UsageError: There is no such role, or its file cannot be read or is not valid; the message names the file.
     """
     for folder in (*folders, SHIPPED):
         path = folder / f"{name}.md"
@@ -35,7 +35,10 @@ def load_role(name: str, *, folders: Sequence[Path] = ()) -> Role:
 
 
 def _load(path: Path, name: str) -> Role:
-    front, prompt = split_front_matter(path.read_text(encoding="utf-8"))
+    try:
+        front, prompt = split_front_matter(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the role file {path} cannot be read: {error}") from error
     fields = plain_fields(front)
     if fields is None:
         fields = _yaml_fields(front, path)

@@ -36,7 +36,7 @@ class WriteScope:
         return self._table.verdict(self.agent_id, path)
 
     def own_globs(self) -> tuple[str, ...]:
-        """Return the globs of the instance's partition and of the paths that were granted to it."""
+        """Return the globs of the instance's partition, and globs of the single paths that were granted to it."""
         return (*self._own, *self._granted)
 
     def follow(self, event: HubEvent) -> None:

@@ -45,21 +45,26 @@ class Screen:
             self._pane.write("\n")
 
     def prompt(self, text: str, *, source: str) -> None:
-        """Show a prompt that starts or continues the work."""
+        """Show the first line of a prompt that starts or continues the work, how many more it has, and its source.
+
+        Args:
+            text: The whole prompt.
+            source: Its sender, as it is shown.
+        """
         head, _, rest = text.strip().partition("\n")
         more = f" (+{counted(rest.count(chr(10)) + 1, 'line')})" if rest else ""
         self._line(("› ", "bold"), (_cut(head), "bold"), (f"{more} · from {source}", "dim"))
 
     def action(self, verb: str, detail: str) -> None:
-        """Show one thing the agent does: `● Reading src/x.py`."""
+        """Show one thing the agent does on its own line, cut if it is long: `● Reading src/x.py`."""
         self._line(("● ", "cyan"), (verb, "bold"), (f" {_cut(detail)}", ""))
 
     def command(self, command: str) -> None:
-        """Show a shell command before it runs."""
+        """Show a shell command on one line, cut if it is long, before it runs."""
         self._line(("$ ", "cyan"), (_cut(command.strip()), ""))
 
     def output(self, text: str) -> None:
-        """Show the last lines of a command's output."""
+        """Show the last ten lines of a command's output, and how many are above them."""
         lines = text.rstrip().splitlines()
         if len(lines) > _OUTPUT_LINES:
             self._line((f"  … {counted(len(lines) - _OUTPUT_LINES, 'line')} above", "dim"))
@@ -67,7 +72,12 @@ class Screen:
             self._line(("  " + _cut(line), "dim"))
 
     def diff(self, before: str, after: str) -> None:
-        """Show the first changed lines of an edit."""
+        """Show the first changed lines of an edit, and how many more there are; nothing if the two texts are equal.
+
+        Args:
+            before: The file's text before the edit.
+            after: Its text after the edit.
+        """
         changes = [
             line
             for line in difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
@@ -92,7 +102,7 @@ class Screen:
         self._pane.write(echo.replace("\b", "\b \b"))
 
     def control(self, sequence: str) -> None:
-        """Send one of the agent's own control sequences to the terminal."""
+        """Write one of the agent's own control sequences to the terminal as it is; never pass text of others here."""
         self._pane.write(sequence)
 
     def _line(self, *pieces: tuple[str, str]) -> None:

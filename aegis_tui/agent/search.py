@@ -16,14 +16,16 @@ _MAX_LINE_CHARS = 300
 async def search_files(git: Git, pattern: str, *, glob: str | None) -> str:
     r"""Return the lines that match `pattern`, as `PATH:NUMBER:LINE`, at most 50 of a file and 200 in all.
 
+    Long lines are cut, and a last line says how many are left out. Without a match, the text is `(no matches)`.
+
     Args:
         git: The worktree to search.
         pattern: POSIX extended regular expression; `\d` is accepted too.
-        glob: Search only files that match it; a glob without a slash matches in any folder.
+        glob: Search only files that match it; a glob without a slash matches in any folder. None: all files.
 
     Raises:
         UsageError: The pattern or the glob is not valid.
-        GitError: The search took too long.
+        GitError: The search took too long, or git cannot be started.
     """
     places: list[str] = []
     if glob:

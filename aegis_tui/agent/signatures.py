@@ -16,9 +16,10 @@ _MAX_LINES = 400
 
 
 def outline(path: str, text: str) -> str:
-    """Return the signatures in `text`, one per line, as `NUMBER: SIGNATURE`.
+    """Return the signatures in `text`, one per line, as `NUMBER: SIGNATURE`; 400 at most, then how many more there are.
 
-    Python files (by the name `path`) are parsed; for other languages, lines that look like a declaration are listed.
+    Python files (by the name `path`) are parsed; for other languages, and Python that is not valid, lines that look
+    like a declaration are listed. Without any, a remark says so.
     """
     lines: list[str] = []
     if path.endswith((".py", ".pyi")):

@@ -75,12 +75,12 @@ class Staging:
         return [path for path in listed.output.split("\0") if path] if listed.code == 0 else []
 
     async def _ignored(self, paths: Iterable[str]) -> list[str]:
-        """Return those of the untracked `paths` that git ignores."""
+        """Return those of the `paths` that are untracked and that git ignores; none if git fails."""
         wanted = [f":(top,literal){path}" for path in sorted(set(paths))]
         return await self._list("--others", "--ignored", "--exclude-standard", "--", *wanted) if wanted else []
 
     async def _named_ignored(self) -> list[str]:
-        """Return the files that git ignores although the partition names them."""
+        """Return the untracked files that git ignores although the partition names them; none if git fails."""
         globs = self._scope.own_globs()
         examples = sorted({path for glob in globs for path in example_paths(glob)})
         if not examples:
@@ -143,7 +143,12 @@ class Staging:
 
 
 def refused_by_git(command: str, output: str) -> AegisError:
-    """Return the error for a failed git command, with code and hint if its output shows a known reason."""
+    """Return the error for a failed git command, with code and hint if its output shows a known reason.
+
+    Args:
+        command: The command in words, such as `git add`; with a dot for the space it is the code of an unknown reason.
+        output: What git wrote; its end is part of the message.
+    """
     meaning = read_refusal(output)
     text = f"{command} failed: {output[-_OUTPUT_CHARS:].strip()}"
     if meaning is None:

@@ -105,7 +105,7 @@ class Toolbox:
 
     @property
     def finishing_tool(self) -> str:
-        """The name of the tool with which this role ends its present task."""
+        """The tool with which this role ends its present task: `report`, `verdict` or `propose_design`."""
         names: Collection[str] = self.role.tools
         if "propose_design" in names and (self.context.task == "design" or "report" not in names):
             return "propose_design"
@@ -135,7 +135,10 @@ class Toolbox:
         return replace(result, text="\n".join([result.text, *self._writer.take_news()]))
 
     def begin_task(self, context: TaskContext) -> None:
-        """Start the task of `context`; for another piece, the record of used fencing tokens is cleared."""
+        """Start the task of `context`; for another piece, the record of used fencing tokens is cleared.
+
+        The next command of the model counts as self-QA only after it has changed a file.
+        """
         if context.spec_id != self.context.spec_id:
             self._writer.locks.used_tokens.clear()
         self.context = context
@@ -229,7 +232,17 @@ class Toolbox:
         return ToolResult(f"asked for {path}; go on with something else, you will be told the answer")
 
     async def _answer(self, path: str, action: str, reason: str | None) -> ToolResult:
-        """Answer the oldest open scope request for a path; the hub decides whether this instance may grant it."""
+        """Answer the oldest open scope request for a path; the hub decides whether this instance may grant it.
+
+        Args:
+            path: A result of `Worktree.locate`.
+            action: `grant` or `refuse`.
+            reason: For the one who asked, if it is refused.
+
+        Raises:
+            UsageError: There is no open request for the path.
+            AegisError: The hub refused or does not answer.
+        """
         asked = (await whole_context(self._link.command)).get("scope_requests", [])
         request = next((item["request"] for item in asked if item["path"] == path), None)
         if request is None:
@@ -253,8 +266,12 @@ class Toolbox:
     async def save(self, reason: str) -> str | None:
         """Commit unfinished changes; return the commit's id, or None if there are none or the role only reads.
 
+        Args:
+            reason: Why the work ends here, for the commit's message.
+
         Raises:
-            AegisError: git or a hook of the repository refused; the files stay as they are.
+            AegisError: git or a hook of the repository refused, or new files would be left out; the files stay as they
+                are.
         """
         if not self.role.writes:
             return None
@@ -279,7 +296,10 @@ class Toolbox:
 
 
 def refusal_of(error: OSError) -> AegisError:
-    """Return the AegisError for an error of the file system; a full disk is certain to fail for successors too."""
+    """Return an error of the file system as an AegisError; its `is_certain` is True for a full disk.
+
+    A successor of the agent would fail with that as well.
+    """
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     code = "disk.full" if is_full else "disk.read-only" if error.errno == errno.EROFS else "disk"
     text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error.strerror or error)

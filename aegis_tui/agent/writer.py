@@ -91,7 +91,7 @@ class Writer:
         return news
 
     async def lock(self, path: str, *, lines: Span | None, symbol: str | None, wait_s: float) -> LockGrant:
-        """Acquire a lock that the model holds until it releases it.
+        """Acquire a lock that the model holds until it releases it; one that it holds already may be returned.
 
         Args:
             path: A real path, a result of `check`.
@@ -102,6 +102,7 @@ class Writer:
         Raises:
             LockHeld: It was not granted in time.
             UsageError: Both lines and a symbol are given, they are not valid, or the path cannot be locked.
+            HubUnavailable: The hub does not answer.
         """
         wanted = await self.place(path, lines=lines, symbol=symbol)
         if wanted.region is not None:
@@ -113,6 +114,8 @@ class Writer:
 
         Raises:
             LockHeld: It was not granted within `wait_s` seconds.
+            UsageError: The file has no such lines or symbol, or cannot be read.
+            HubUnavailable: The hub does not answer.
         """
         before = self._progress.state
 
@@ -128,6 +131,11 @@ class Writer:
 
     async def place(self, path: str, *, lines: Span | None = None, symbol: str | None = None) -> Resource:
         """Return the resource to lock for a part of a file, with the lines that it has in the worktree now.
+
+        Args:
+            path: A real path, a result of `check`.
+            lines: First and last line, 1-based.
+            symbol: A function or class by its dotted name, instead of lines.
 
         Returns:
             The part; the whole file if neither lines nor symbol is given, or the hub cannot read the file as text.
@@ -185,7 +193,18 @@ class Writer:
         raise Refused(f"{real} keeps changing while the edit waits for its lock", "See what else writes it")
 
     async def _part(self, path: str, before: str, after: str) -> tuple[Resource, str]:
-        """Return the smallest lockable part of a file that contains a change, and a note if it is the whole file."""
+        """Return the smallest lockable part of a file that contains a change, and a note if it is the whole file.
+
+        The note is for the model, and empty where a part was found or the whole file is not worth a word.
+
+        Args:
+            path: A real path, a result of `check`.
+            before: The file's text.
+            after: Its text after the change.
+
+        Raises:
+            AegisError: A lock on the file had to be acquired anew, and the hub does not answer.
+        """
         if not self._has_parts(path):
             return resource_of(path), "under the lock of the whole file: it is not UTF-8, or its name is not in NFC"
         outline = await self._catch_up(path, before)
@@ -211,13 +230,17 @@ class Writer:
         return resource_of(path, region, _views(text, spans))
 
     async def _catch_up(self, path: str, text: str) -> Outline | None:
-        """Acquire region locks on a file again if their lines are not known in its present content.
+        """Acquire region locks on a file again if their lines are not known in its present content, `text`.
 
-        That happens after a command or git changed the file. The hub refuses writes under such a lock, and returns the
-        same lock for a new request for its region (LOCK-3).
+        That happens after a command or git changed the file; the hub refuses writes under such a lock (LOCK-3). The
+        lock is released first, because for an unreleased one the hub would return the same lock. A lock that cannot be
+        acquired again is lost; `take_news` tells the model.
 
         Returns:
             The outline of the content; None if it cannot be parsed.
+
+        Raises:
+            AegisError: A lock could not be released, or the hub does not answer.
         """
         outline = await asyncio.to_thread(self._symbols.outline, path, text)
         for held in self.locks.regions(path):
@@ -249,7 +272,12 @@ class Writer:
 
     @asynccontextmanager
     async def _locked(self, wanted: Resource) -> AsyncIterator[LockGrant]:
-        """Acquire a lock that covers `wanted`, and release it at the end unless it was held before."""
+        """Yield a lock that covers `wanted`; release it at the end unless it was held before.
+
+        Raises:
+            LockHeld: It was not granted within `LOCK_WAIT_S` seconds.
+            AegisError: The hub refused or does not answer. A failure to release it is only shown.
+        """
         kept = {grant.lock_id for grant in self.locks.grants()}
         grant = await self.acquire(wanted, wait_s=LOCK_WAIT_S)
         try:
@@ -289,7 +317,10 @@ class Writer:
 
     @contextmanager
     def _undone_on_failure(self, path: str) -> Iterator[None]:
-        """Restore the file byte for byte if the block fails, because the hub has not recorded the change then."""
+        """Restore the file byte for byte if the block fails, because the hub has not recorded the change then.
+
+        The block's error is raised again; that the file could not be restored is only shown.
+        """
         before = self.worktree.find_bytes(path)
         try:
             yield

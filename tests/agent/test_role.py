@@ -75,6 +75,12 @@ def test_what_is_read_without_a_yaml_parser_is_what_yaml_says(front: str) -> Non
         assert fields == (YAML(typ="safe", pure=True).load(front) or {})
 
 
+def test_a_role_file_that_is_not_text_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "odd.md").write_bytes(b"---\nname: odd\n---\nArbeite gr\xfcndlich.\n")
+    with pytest.raises(UsageError, match=r"odd\.md cannot be read"):
+        load_role("odd", folders=[tmp_path])
+
+
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.md")), ids=lambda path: path.stem)
 def test_no_shipped_role_needs_a_yaml_parser(path: Path) -> None:
     front, _ = split_front_matter(path.read_text("utf-8"))
