@@ -58,7 +58,7 @@ class Conversation:
             self._messages.append({"role": "user", "content": text})
 
     def add_reply(self, reply: ChatReply) -> None:
-        """Append the model's reply.
+        """Append the model's reply; an empty one without calls becomes `(no answer)`.
 
         Arguments that are not a JSON object are replaced by `{}`: chat templates parse the history and would refuse
         every later request. The tool result tells the model what was wrong with them.

@@ -192,7 +192,16 @@ def _encoding_of(raw: bytes) -> str | None:
 
 
 def numbered(text: str, *, start: int | None, end: int | None) -> str:
-    """Return lines `start` to `end` (1-based, both included), each with its number, and a note of what is not shown."""
+    """Return lines `start` to `end` (1-based, both included), each with its number, and a note of what is not shown.
+
+    At most `MAX_LINES` lines are shown, and long ones cut. For an empty text, or one that is too short, a remark says
+    so.
+
+    Args:
+        text: The whole text.
+        start: None for the first line.
+        end: None for the last line.
+    """
     lines = text.splitlines()
     first = start or 1
     last = min(end or len(lines), len(lines))

@@ -183,7 +183,13 @@ class HandIn:
 
 
 def _stays(last: _Last, head_oid: str, error: Refused) -> Submitted:
-    """Return the result for a piece that the hub has accepted for good: the earlier submission stays."""
+    """Return the result for a piece that the hub has accepted for good: the earlier submission stays.
+
+    Args:
+        last: That submission.
+        head_oid: The commit on the branch now; another one is named as not submitted.
+        error: The hub's refusal.
+    """
     if head_oid == last.head_oid:
         return Submitted(head_oid, f"nothing was changed since your submission, and that stays: {error.message}")
     words = f"your earlier submission stays; the hub takes no more of this piece: {error.message}"

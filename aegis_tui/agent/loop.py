@@ -190,7 +190,10 @@ class ToolLoop:
         raise ModelLost("the model's reply did not end")
 
     async def _act(self, reply: ChatReply) -> Outcome | None:
-        """Run the calls of a reply in order, until one ends the task; return its outcome, or None if work goes on."""
+        """Run the calls of a reply in order, until one ends the task; return its outcome, or None if work goes on.
+
+        Too many unusable or refused calls end the task as well, with the outcome `failed`.
+        """
         self._reminders = 0
         any_usable = False
         problem = ""
@@ -214,7 +217,7 @@ class ToolLoop:
         return None
 
     def _refused(self, call: ToolCall, result: ToolResult) -> Outcome | None:
-        """Return the outcome of a task whose calls are refused again and again; None while the task can go on."""
+        """Return the outcome `failed` if a refusal is certain or came too often; None while the task can go on."""
         if result.refusal is None:
             if result.is_usable:
                 self._refusals.accepted(call.name)

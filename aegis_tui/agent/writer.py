@@ -168,6 +168,7 @@ class Writer:
             Refused: The hub refused the write, or the file kept changing; the write was undone.
             HubUnavailable: The hub did not answer; the file has its old content.
             UsageError: `make` refused, or the path cannot be locked or read.
+            AegisError: The file system refused the write (code `disk`).
         """
         real, needs_lock = self.check(path)
         if self._scope.scope.ignore_case and (twin := self.worktree.case_twin(real)):
@@ -219,7 +220,7 @@ class Writer:
         return resource_of(path, Region(lines=lines), _views(before, (lines,))), ""
 
     def _has_parts(self, path: str) -> bool:
-        """Return whether the hub can read the file: it must be UTF-8 and its name in NFC (Unicode)."""
+        """Return whether parts of the file can be locked: only those of UTF-8 text, under a name that is in NFC."""
         return resource_of(path).path == path and self.worktree.is_utf8(path)
 
     async def _resource(self, path: str, text: str, region: Region) -> Resource:

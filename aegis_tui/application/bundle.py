@@ -76,7 +76,7 @@ class Scrubber:
 
 
 def log_tail(path: Path, scrubber: Scrubber, *, lines: int = LOG_LINES) -> list[str]:
-    """Return the last lines of a log, with placeholders; empty if it cannot be read."""
+    """Return the last `lines` lines of a log, with placeholders for secrets; empty if it cannot be read."""
     try:
         text = path.read_bytes()[-lines * LINE_CHARS :].decode("utf-8", "replace")
     except OSError:
@@ -85,7 +85,10 @@ def log_tail(path: Path, scrubber: Scrubber, *, lines: int = LOG_LINES) -> list[
 
 
 def event_facts(events: Iterable[Event]) -> dict[str, Any]:
-    """Return the number of events of each type, and the state, start, duration and error of each run, not its goal."""
+    """Return facts about logged events: first and last number, how many of each type, and the runs.
+
+    Of each run it has the id, state, start, duration and error, not its goal. The numbers are None without events.
+    """
     logged = list(events)
     runs = [
         {name: run[name] for name in ("run", "state", "started_at", "duration_s", "error")} for run in past_runs(logged)

@@ -101,8 +101,8 @@ def parse_design(
         ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
 
     Raises:
-        DesignRefused: The text is too long or not YAML, or breaks another rule; `data["issues"]` has all issues at
-            once, in line order, in the form that `load_design` describes.
+        DesignRefused: The text is too long or not YAML, or breaks another rule; `data["issues"]` has {file, line,
+            field, message, witness} for each issue, all at once, in line order.
     """
     if len(text.encode("utf-8", "surrogatepass")) > MAX_SIZE_BYTES:
         raise _refused(name, [(None, _whole("the file is over 1 MiB"))])
@@ -131,7 +131,8 @@ def build_design(
         ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
 
     Raises:
-        DesignRefused: It breaks a rule; `data["issues"]` is as for `load_design`, with `line` None.
+        DesignRefused: It breaks a rule; `data["issues"]` has {file, line, field, message, witness} for each issue, with
+            `line` None.
     """
     design, issues = _validate(data, kinds, ignore_case)
     if design is None:
@@ -150,7 +151,7 @@ def dump_design(design: Design) -> str:
 
 
 def _styled(value: Any) -> Any:
-    """Return plain values as the dumper takes them: without empty lists except `partition`, long text as a block."""
+    """Return plain values for the dumper: no empty lists but `partition`, and text of several lines as a block."""
     if isinstance(value, dict):
         return {key: _styled(item) for key, item in value.items() if item != [] or key == "partition"}
     if isinstance(value, list):
@@ -171,7 +172,10 @@ def _validate(
 
 
 def _without_nulls(data: object, depth: int = 0) -> object:
-    """Return the same values without the fields that are null: an empty `shared:` counts as absent."""
+    """Return the same values without the fields that are null: an empty `shared:` counts as absent.
+
+    What is nested deeper than `MAX_DEPTH` stays as it is; `depth` is how deep `data` itself is.
+    """
     if isinstance(data, Mapping) and depth <= MAX_DEPTH:
         return {key: _without_nulls(value, depth + 1) for key, value in data.items() if value is not None}
     if isinstance(data, list) and depth <= MAX_DEPTH:

@@ -263,7 +263,7 @@ class Engine:
         self._timer_wake.set()
 
     def _give_up(self, taken: list[Submission], error: Exception) -> None:
-        """Handle a batch of which nothing was logged: refuse its requests, or queue them again to try one by one."""
+        """Refuse the requests of a failed batch; if the core failed on one of several, queue them to try each alone."""
         if not isinstance(error, StoreError):
             _log.error("a batch failed", exc_info=error, extra={"aegis_commands": len(taken)})
             if len(taken) > 1:
@@ -390,7 +390,7 @@ class Engine:
                 self._work.set()
 
     def _note_stall(self) -> None:
-        """Extend every deadline by the time for which the hub itself stalled, because nobody could renew then."""
+        """Extend every deadline by the time that the hub itself stalled, if over `STALL_S`: nobody could renew then."""
         now = self._clock.now()
         late_s = now - self._expected_wake
         if late_s > STALL_S:

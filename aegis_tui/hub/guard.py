@@ -54,7 +54,7 @@ def too_large() -> AegisError:
 
 
 def is_local_host(host: str) -> bool:
-    """Return whether a `Host` header names this machine's loopback address."""
+    """Return whether a `Host` header names this machine's loopback address; False if it is not valid."""
     try:
         parts = urlsplit(f"//{host}")
         return parts.hostname in LOCAL_HOSTS and parts.username is None and (parts.port is None or parts.port > 0)

@@ -229,7 +229,7 @@ def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str |
 
 
 def _check_depth(fields: dict[str, Any]) -> None:
-    """Raise `UsageError` for fields nested too deeply. This costs little: less than to parse the command."""
+    """Raise `UsageError` for fields nested deeper than `MAX_DEPTH`. This costs less than to parse the command."""
     level = [value for value in fields.values() if isinstance(value, (dict, list))]
     for _ in range(MAX_DEPTH):
         if not level:

@@ -135,7 +135,13 @@ def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> N
 
 
 def forget_key(paths: WorkspacePaths) -> None:
-    """Make all tokens of agents that were connected by hand invalid, by deleting the key; the next hub creates one."""
+    """Make all tokens of agents that were connected by hand invalid, by deleting the key; the next hub creates one.
+
+    No effect if there is none.
+
+    Raises:
+        OSError: The key cannot be deleted.
+    """
     (paths.state_dir / "joining.key").unlink(missing_ok=True)
 
 

@@ -123,7 +123,7 @@ def _leave_out(schema: dict[str, Any], fields: Iterable[str]) -> None:
 
 
 def _put_into_envelope(command: dict[str, Any]) -> None:
-    """Add `v` and `request_id` to the schema of a command's own fields; no other fields are allowed."""
+    """Add `v` and `request_id` to the schema of a command's own fields, in place."""
     request_id = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "null"}]}
     described = {"description": "Identifies a retry; the reply holds the same id.", "default": None}
     version = {"type": "integer", "const": SCHEMA_VERSION, "default": SCHEMA_VERSION}

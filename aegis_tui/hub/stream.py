@@ -181,7 +181,13 @@ class StreamSession:
             self._frames.go_on()
 
     def _lock_failed(self, frame: dict[str, Any], actor: Actor, error: LockHeld) -> dict[str, Any]:
-        """Return a `lock:failed` message, which has no seq and goes only to the sender of the request (contract 6)."""
+        """Return the `lock:failed` message for a refused `lock:acquire` (contract 6); it has no seq.
+
+        Args:
+            frame: The request.
+            actor: Its sender, the only one who gets the message.
+            error: Why it was refused.
+        """
         return {
             "v": SCHEMA_VERSION,
             "type": "lock:failed",

@@ -79,6 +79,8 @@ class FenceCheck:
     async def dropped(self, working: str, tree: str | None) -> list[Finding]:
         """Return a finding for each file in which the merge would remove lines merged under a newer fencing token.
 
+        A file that is too large to be compared counts as one of them.
+
         Args:
             working: The commit of the working ref.
             tree: The merged tree; None if the merge has conflicts, which are reported elsewhere: no findings then.

@@ -259,7 +259,7 @@ class Integrator:
         return await FenceCheck(self._repository, fences).dropped(run.working_oid, preview.tree)
 
     async def compose(self, run: Run, piece: Piece, head_oid: str) -> tuple[str | None, list[Overlapping]]:
-        """Merge an accepted piece into the working ref.
+        """Merge an accepted piece into the working ref; a ref that was moved is reset first to what the log records.
 
         Returns:
             The new commit of the working ref and no overlaps; or None and the conflicts that prevent the merge.

@@ -52,7 +52,10 @@ def whole_lines(lines: Sequence[str], width: int) -> list[str]:
 
 
 def last_words(lines: Sequence[str]) -> str:
-    """Return the last lines that are not blank nor tmux's own, as plain text of limited length; may be empty."""
+    """Return the last lines of a screen as plain text, six lines and 1,500 characters at most; may be empty.
+
+    Blank lines and tmux's own are left out, and the middle of a longer text.
+    """
     said = [line for line in plain_lines(lines) if line.strip() and not line.startswith(_TMUX_OWN)]
     return ended("\n".join(said[-WORD_LINES:]), WORD_CHARS)
 

@@ -72,7 +72,10 @@ def disk_objection(*, free_bytes: int, checkout_bytes: int, worktrees: int, plac
 
 
 def remarks(condition: RepositoryCondition) -> tuple[str, ...]:
-    """Return warnings that a person should see before work starts, one sentence each."""
+    """Return warnings that a person should see before work starts, one sentence each; empty if there are none.
+
+    They are about a result that will not be signed, a sparse checkout, and submodules, which agents see empty.
+    """
     return tuple(_remarks(condition))
 
 

@@ -254,6 +254,10 @@ def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
     """Return the result of a command with notes on changed files and empty submodules added.
 
     The reasons why it could not run, if any, are appended to its output.
+
+    Args:
+        ran: How the command ended.
+        result: What that means.
     """
     said = [result.note] if result.note else []
     if ran.changed:

@@ -159,7 +159,10 @@ class Reconciler:
             await self._quality.leave()
 
     def _whose_base_is_wanted(self, workspace: Workspace) -> Run | None:
-        """Return the current run if its workers work and QA of its base has not been started; else None."""
+        """Return a copy of the current run if QA of its base should start now; else None.
+
+        That is: the run is active, its pieces are being built or merged, and `look_ahead` was not called for it.
+        """
         run = workspace.runs.current()
         if run is None or run.status is not RunStatus.ACTIVE or run.stage not in _WORK:
             return None
@@ -230,7 +233,8 @@ class Reconciler:
         No other effect would remove it then, because the state does not record the worktree.
 
         Raises:
-            AegisError: Something cannot be created, or the core refuses the record.
+            AegisError: git fails, or the core refuses the record.
+            OSError: A file of the instance cannot be written.
         """
         instance, run = await self._instance(effect.agent_id)
         scope = await self._port.read(lambda workspace: scope_of(workspace, run, instance))

@@ -236,7 +236,7 @@ class Channel:
         await asyncio.sleep(self._backoff.next_s())
 
     def _note_trouble(self, error: Exception) -> None:
-        """Handle a failed attempt: keep waiting if no hub answers; any other error fails all unsent commands."""
+        """Let all unsent commands fail with `error`; if no hub answered, only those that have waited `offline_s`."""
         is_away = isinstance(error, HubUnavailable) and error.code == HubUnavailable.code
         if isinstance(error, HubUnavailable):
             self._trouble = error

@@ -304,7 +304,7 @@ class EnsembleClient:
         return LockGrant(lock["lock_id"], lock["path"], lock["token"], lock["expires_in_s"], lock.get("region"))
 
     async def renew_lock(self, lock_id: str, token: int, *, ttl_s: float | None = None) -> None:
-        """Restart the lock's lifetime: it ends `ttl_s` seconds from now, with None after as long as before.
+        """Restart the lock's lifetime: `ttl_s` seconds from now, or as many as it had before if that is None.
 
         Raises:
             StaleToken: The lock is no longer held under this token.

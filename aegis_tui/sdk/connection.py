@@ -28,7 +28,7 @@ class Endpoint:
     token: str
 
     def __repr__(self) -> str:
-        """Leave out the token, so that it cannot end up in a log."""
+        """Return the address without the token, so that the token cannot end up in a log."""
         return f"Endpoint({self.url!r})"
 
 

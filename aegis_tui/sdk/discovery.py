@@ -318,7 +318,8 @@ def start_hub(
         silent_s: Give up when the hub has shown no sign of life for this long, in seconds.
 
     Raises:
-        HubUnavailable: The hub ended, or shows no sign of life; the message ends with the last lines of its log.
+        HubUnavailable: The folders cannot be written; or the hub ended, or shows no sign of life: then the message
+            ends with the last lines of its log.
     """
     create_with_room(paths)
     if paths.hub_log.exists() and paths.hub_log.stat().st_size > HUB_LOG_BYTES:

@@ -22,7 +22,7 @@ class Send(Protocol):
     """Sends one command of contract 5 and returns its reply, or raises the `AegisError` of the refusal."""
 
     async def __call__(self, command_type: str, /, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
-        """Send the command; fields that are None are left out."""
+        """Send the command without the fields that are None, and return its reply."""
         ...
 
 
@@ -58,10 +58,16 @@ class Holdings:
         """Request id -> locks being released since that request was sent: its answer may name one of them."""
 
     async def enter(self, acquire: Acquire, *, lock_type: str, ttl_s: float) -> Held:
-        """Enter a block: request its lock, or share it if another block of this client holds it.
+        """Enter a block: request its lock, or share that of another block of this client; `leave` must be called after.
+
+        Args:
+            acquire: Requests the lock from the hub; called again if the answer names a lock that is being released.
+            lock_type: EXCLUSIVE, SHARED or REVIEW, as `acquire` requests it.
+            ttl_s: How long the lock lasts after each renewal; the longest of all blocks counts.
 
         Raises:
             LockHeld: The lock was not granted in time.
+            AegisError: `acquire` raised it.
         """
         while True:
             request_id = uuid.uuid4().hex
@@ -81,7 +87,7 @@ class Holdings:
         return held
 
     def _add(self, grant: LockGrant, lock_type: str, request_id: str) -> Held:
-        """Record a new grant; an EXCLUSIVE lock that replaced a weaker one serves the blocks of that one too."""
+        """Record and return a new grant; an EXCLUSIVE lock that replaced a weaker one serves that one's blocks too."""
         place = (grant.path, grant.region)
         weaker = [old for old in self._held.values() if (old.grant.path, old.grant.region) == place]
         held = next((old for old in weaker if lock_type == "EXCLUSIVE" != old.lock_type), None)

@@ -27,7 +27,7 @@ class Lease:
 
     @property
     def is_due(self) -> bool:
-        """Whether it should be renewed now."""
+        """Whether a third of the lock's time has passed, so that it should be renewed now."""
         return self.left_s <= self.grant.expires_in_s * 2 / 3
 
     async def renew(self, send: Send, **fields: Any) -> None:

@@ -46,7 +46,10 @@ class StartWatch:
         self.pid = pid
 
     def look(self) -> float:
-        """Return for how long there was no sign of life, in seconds; every few seconds, report to `told`."""
+        """Return for how long there was no sign of life, in seconds; every few seconds, report to `told`.
+
+        Signs of life are processor time, a longer log, and a process that runs or waits for the disk.
+        """
         now = time.monotonic()
         state, ticks = _state_of(self.pid)
         seen = (ticks, _size(self._log))

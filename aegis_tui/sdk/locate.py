@@ -53,11 +53,13 @@ def of_workspace(paths: WorkspacePaths) -> Locate:
 
 
 def of_here(environ: Mapping[str, str] = os.environ) -> Locate:
-    """Return `of_instance` if AEGIS_HUB is set, else `of_workspace` for the repository of the current folder.
+    """Return a lookup for the instance that this process runs as, if AEGIS_HUB is set.
+
+    Else it is for the hub of the current folder's repository, with the person's token.
 
     Raises:
         GitUnavailable: AEGIS_HUB is not set, and the folder is in no repository.
-        UsageError: AEGIS_HUB is set, but `of_instance` fails.
+        UsageError: AEGIS_HUB is set, but AEGIS_TOKEN_FILE is not, or that file cannot be read.
     """
     if environ.get("AEGIS_HUB"):
         return of_instance(environ)

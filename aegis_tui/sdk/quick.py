@@ -44,7 +44,7 @@ class HubAddress:
     """The version of the running hub; None for hubs from before this field existed."""
 
     def __repr__(self) -> str:
-        """Leave out the token, so that it cannot end up in a log."""
+        """Return the address without the token, so that the token cannot end up in a log."""
         return f"HubAddress(pid={self.pid}, url={self.url!r}, socket={self.socket!r})"
 
 

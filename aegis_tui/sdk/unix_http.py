@@ -14,7 +14,11 @@ class UnixConnection(HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Open the connection; called by the first request."""
+        """Open the connection; called by the first request.
+
+        Raises:
+            OSError: Nothing listens on the socket, or it does not answer in time.
+        """
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
