@@ -10,6 +10,7 @@ import ast
 import difflib
 import inspect
 import re
+import stat
 import textwrap
 import tomllib
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "orphan_s": "AEGIS_ORPHAN_S",
 }
 """Setting -> the environment variable that overrides both files (contract 10)."""
+
+_REPAIR = "repair the file, or move it away"
 
 Source = Literal["flag", "environment", "project", "user", "default"]
 
@@ -194,7 +197,21 @@ def _files(environ: Mapping[str, str], project: Path | None) -> list[tuple[Path,
     files = [(user_file(environ), False)]
     if project is not None:
         files.append((project_file(project), True))
-    return [(path, is_project) for path, is_project in files if path.is_file()]
+    return [(path, is_project) for path, is_project in files if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether there is a regular file at a path; a pipe, for example, would block the start for ever.
+
+    Raises:
+        UsageError: The system does not tell, for example because a folder above may not be searched.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UsageError(f"{path}: {error}", _REPAIR) from error
 
 
 def _read(path: Path, *, is_project: bool) -> dict[str, tuple[Any, int]]:
@@ -206,8 +223,10 @@ def _read(path: Path, *, is_project: bool) -> dict[str, tuple[Any, int]]:
     try:
         text = path.read_text("utf-8")
         values = tomllib.loads(text)
+    except RecursionError as error:
+        raise UsageError(f"{path}: it is nested too deeply", _REPAIR) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}", "repair the file, or move it away") from error
+        raise UsageError(f"{path}: {error}", _REPAIR) from error
     settings = {}
     for name, value in values.items():
         line = _line_of(text, name)

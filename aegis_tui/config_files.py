@@ -27,9 +27,9 @@ def peek(environ: Mapping[str, str], project: Path, name: str) -> str | None:
     Nothing is validated here; `load_settings` does that a moment later. The first frame uses this to find its theme.
     """
     for path in (project_file(project), user_file(environ)):
-        if not path.is_file():  # reading a named pipe would block the first frame for ever
-            continue
-        with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        with suppress(OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError):
+            if not path.is_file():  # reading a named pipe would block the first frame for ever
+                continue
             value = tomllib.loads(path.read_text("utf-8")).get(name)
             if isinstance(value, str):
                 return value

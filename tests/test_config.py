@@ -100,3 +100,25 @@ def test_what_the_first_frame_needs_is_read_from_the_files_without_a_check(tmp_p
     assert peek(environ, project, "theme") == "light"
     person.write_text("theme = ")
     assert peek(environ, project, "theme") is None
+
+
+@pytest.mark.parametrize("content", [b"theme = 'ligh\xff'", b"theme =", b"theme = " + b"[" * 50_000])
+def test_a_file_that_cannot_be_read_as_toml_is_named_and_the_first_frame_does_without_it(
+    tmp_path: Path, content: bytes
+) -> None:
+    environ, root = _files(tmp_path, user="theme = 'dark'")
+    file = root / ".agents" / "config.toml"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=str(file)):
+        load_settings(environ, project=root)
+    assert peek(environ, root, "theme") == "dark"
+
+
+def test_a_path_that_the_system_refuses_to_look_at_is_named_and_a_missing_file_is_not(tmp_path: Path) -> None:
+    environ, root = _files(tmp_path, project="theme = 'dark'")
+    too_long = environ | {"AEGIS_CONFIG": str(tmp_path / ("x" * 5000))}
+    with pytest.raises(UsageError, match="too long"):
+        load_settings(too_long)
+    assert peek(too_long, root, "theme") == "dark"
+    assert peek(too_long, root, "layout") is None
+    assert load_settings(environ | {"AEGIS_CONFIG": str(tmp_path / "none" / "x")}) == Settings()

@@ -6,11 +6,12 @@ An agent or the hub reports a cause. A task that is certain to fail again is not
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.path.file_name import encodable_text
 from aegis_tui.errors import AegisError
 
 Outlook = Literal["certain", "repeated", "may-pass"]
@@ -31,6 +32,13 @@ class Cause(FrozenModel):
     hint: str = Field("", max_length=MESSAGE_CHARS)
     """What a person can do about it; empty when nothing is known."""
     outlook: Outlook = "may-pass"
+
+    @field_validator("message", "hint", mode="before")
+    @classmethod
+    def _carry(cls, text: Any) -> Any:
+        """Quote a text that names a file whose name is not UTF-8, which no field may hold; shorten it then."""
+        quoted = encodable_text(text) if isinstance(text, str) else text
+        return text if quoted is text else ended(quoted)
 
     @property
     def is_certain(self) -> bool:

@@ -15,6 +15,7 @@ from aegis_tui.domain.command import AnyCommand, parse_command
 from aegis_tui.domain.context import snapshot_view
 from aegis_tui.domain.decision import THE_HUB, THE_PERSON, Actor, Decision
 from aegis_tui.domain.event import Event
+from aegis_tui.domain.instance import join as instance_join
 from aegis_tui.domain.instance import marks as instance_marks
 from aegis_tui.domain.instance import rules as instance_rules
 from aegis_tui.domain.instance.commands import Heartbeat, SessionExpire
@@ -237,6 +238,7 @@ def _heartbeat(workspace: Workspace, command: Heartbeat, actor: Actor, request_i
 
 
 RULES: Final[Rules] = collected(
+    instance_join.RULES,
     instance_rules.RULES,
     instance_marks.RULES,
     lock_rules.RULES,

@@ -1,4 +1,7 @@
-"""Rules of the commands about instances, and what happens when one is lost or replaced (HUB-8, FLOW-6, SPEC-10)."""
+"""Rules of the commands about instances, and what happens when one is lost or replaced (HUB-8, FLOW-6, SPEC-10).
+
+How an instance joins is in `join`; what the hub records about one is in `marks`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from aegis_tui.domain.event import Event
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.instance.commands import (
     AgentLeave,
-    AgentRegister,
     AgentReport,
     InstanceSend,
     InstanceStart,
@@ -20,7 +22,6 @@ from aegis_tui.domain.instance.commands import (
     SessionExpire,
 )
 from aegis_tui.domain.instance.events import (
-    AgentJoined,
     AgentLeft,
     AgentState,
     InstanceLost,
@@ -34,13 +35,11 @@ from aegis_tui.domain.message.events import MessageSent
 from aegis_tui.domain.piece.events import MergeQueued, PieceReopened
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.registry import Rules
-from aegis_tui.domain.run import brief
 from aegis_tui.domain.run.events import Stage
 from aegis_tui.domain.run.model import Run
-from aegis_tui.domain.scope.reservation import as_partitioned, check_free, globs_of
 from aegis_tui.domain.spec.commands import TaskUpdate
-from aegis_tui.domain.spec.events import SpecDiffSubmitted, SpecInProgress, TaskUpdated
-from aegis_tui.domain.workspace import SESSION_TTL_S, Workspace
+from aegis_tui.domain.spec.events import SpecDiffSubmitted, TaskUpdated
+from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 
 GIVES_UP = ("failed", "blocked")
@@ -78,89 +77,6 @@ def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | No
     if run is None or piece is None or piece.agent_id != instance.agent_id or instance.review_id:
         return None
     return run, piece
-
-
-def register(workspace: Workspace, command: AgentRegister, actor: Actor, request_id: str) -> Decision:
-    """Let an instance join. One that has joined already keeps its session, so it can reconnect."""
-    if actor.kind == "person":
-        return _join_outside(workspace, command, request_id)
-    instance = own_instance(workspace, actor)
-    if instance.phase is Phase.JOINED and instance.session:
-        return Decision([], _joined_reply(instance.agent_id, instance.session))
-    session = f"{instance.instance_id}.{workspace.seq + 1}"
-    drafts: list[Draft] = [
-        (
-            instance.agent_id,
-            AgentJoined(
-                agent_type=instance.kind.upper(), role=instance.role, partition=instance.partition, session=session
-            ),
-        )
-    ]
-    if message := first_brief(workspace, instance):
-        drafts.append((ids.HUB, message))
-    if found := piece_of(workspace, instance):
-        piece = found[1]
-        drafts.append((instance.agent_id, SpecInProgress(specId=piece.spec_id, path=spec_path(piece.spec_id))))
-    return Decision(drafts, _joined_reply(instance.agent_id, session))
-
-
-def _joined_reply(agent_id: str, session: str) -> dict[str, object]:
-    return {"agent_id": agent_id, "session": session, "ttl_s": SESSION_TTL_S}
-
-
-def _join_outside(workspace: Workspace, command: AgentRegister, request_id: str) -> Decision:
-    short = naming.check_outside_id(command.instance_id or "")
-    kind = naming.check_kind(command.agent_type)
-    role = naming.check_role(command.role or "worker")
-    agent_id = ids.agent_id(kind, short)
-    known = _known_as(workspace, short)
-    if known is not None and known.agent_id != agent_id:
-        raise Refused(f"{short} is taken by {known.agent_id}", "choose another --instance", code="instance.taken")
-    if known is not None and known.run is not None:
-        raise Refused(f"{agent_id} belongs to a run", "choose another --instance", code="instance.taken")
-    former = workspace.instances.former.get(short.casefold(), agent_id)
-    if former != agent_id:
-        raise Refused(f"{short} belonged to {former}", "choose another --instance", code="instance.taken")
-    partition = command.partition or ()
-    check_free(workspace, agent_id, partition)
-    if known is not None and known.phase is Phase.JOINED and known.session:
-        return Decision([], _joined_reply(agent_id, known.session))
-    session = f"{short}.{workspace.seq + 1}"
-    joined = AgentJoined(agent_type=kind, role=role, partition=partition, session=session)
-    return Decision([(agent_id, joined)], _joined_reply(agent_id, session))
-
-
-def _known_as(workspace: Workspace, short: str) -> Instance | None:
-    """Find the instance with that id in any letter case: a file system that ignores case has one folder for both."""
-    folded = short.casefold()
-    return next((item for item in workspace.instances.by_id.values() if item.instance_id.casefold() == folded), None)
-
-
-def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
-    """Return the first prompt of an instance, by its task; None for a free task and outside a run."""
-    run = workspace.runs.by_id.get(instance.run or "")
-    if run is None:
-        return None
-    context: dict[str, object] = {"task": instance.task, "base_oid": instance.base_oid}
-    if instance.task == "review":
-        review = run.reviews[instance.review_id or ""]
-        if reviewed := run.pieces.get(review.piece):
-            run = as_partitioned(run, reviewed.name, globs_of(workspace, run, reviewed))
-        text = brief.review_brief(run, review)
-        context |= {"review_id": review.review_id}
-    elif instance.task == "design":
-        text = brief.design_brief(run)
-    elif instance.task == "scout":
-        text = brief.scout_brief(run, run.pieces[instance.piece or ""])
-    elif instance.task in ("implement", "foundation"):
-        piece = run.pieces[instance.piece or ""]
-        old = workspace.get_instance(instance.replaces or "")
-        run = as_partitioned(run, piece.name, instance.partition)
-        text = brief.work_brief(run, piece, rescue_ref=old.rescue_ref if old else None)
-        context |= {"spec_id": piece.spec_id}
-    else:
-        return None
-    return MessageSent(to=instance.agent_id, text=text, kind="prompt", context=context)
 
 
 def spec_path(spec_id: str) -> str:
@@ -386,7 +302,6 @@ def task_update(workspace: Workspace, command: TaskUpdate, actor: Actor, request
 
 RULES: Final[Rules] = MappingProxyType(
     {
-        AgentRegister: register,
         AgentReport: report,
         AgentLeave: leave,
         TaskUpdate: task_update,
