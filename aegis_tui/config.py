@@ -119,7 +119,7 @@ class Settings(BaseModel):
     @field_validator("keys", mode="before")
     @classmethod
     def _flatten(cls, keys: Any) -> Any:
-        """Accept `run.new = "N"`, which TOML reads as a table in a table, like `"run.new" = "N"`."""
+        """Turn the nested table that TOML reads for `run.new = "N"` into `"run.new" = "N"`; no other value changes."""
         if not isinstance(keys, dict):
             return keys
         nested = {noun: verbs for noun, verbs in keys.items() if isinstance(verbs, dict)}
@@ -141,11 +141,12 @@ class Settings(BaseModel):
 
 
 def load_settings(environ: Mapping[str, str], *, project: Path | None = None) -> Settings:
-    """Read the settings from the environment and the files.
+    """Read the settings from the environment and the files; a setting that is in none of them has its default.
 
     Args:
         environ: The environment; `AEGIS_CONFIG` in it names another user file.
-        project: Root of the checkout whose `.agents/config.toml` is read; None to read only the user file.
+        project: Root of the checkout whose `.agents/config.toml` is read; None to read only the user file. A file that
+            does not exist is skipped.
 
     Raises:
         UsageError: A file cannot be read, or a file or variable has an unknown name or an invalid value; the message
@@ -155,7 +156,17 @@ def load_settings(environ: Mapping[str, str], *, project: Path | None = None) ->
 
 
 def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -> tuple[Settings, dict[str, Origin]]:
-    """Read the settings as `load_settings` does; also return where each value comes from, by the setting's name."""
+    """Read the settings from the environment and the files; also return, by name, where the value of each comes from.
+
+    Args:
+        environ: The environment; `AEGIS_CONFIG` in it names another user file.
+        project: Root of the checkout whose `.agents/config.toml` is read; None to read only the user file. A file that
+            does not exist is skipped.
+
+    Raises:
+        UsageError: A file cannot be read, or a file or variable has an unknown name or an invalid value; the message
+            says where.
+    """
     merged: dict[str, Any] = {}
     origins = dict.fromkeys(Settings.model_fields, Origin("default"))
     for path, is_project in _files(environ, project):
@@ -178,9 +189,12 @@ def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -
 
 
 def describe(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstring of each field of a settings model, by the field's name.
+    """Return the text below each field of a settings model, by the field's name; a field without one is left out.
 
     The source is parsed only on this call: pydantic would do it at import, which costs every start 25 ms.
+
+    Raises:
+        OSError: The source of the model is not there to be read.
     """
     (declared,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     if not isinstance(declared, ast.ClassDef):
@@ -215,10 +229,14 @@ def _is_file(path: Path) -> bool:
 
 
 def _read(path: Path, *, is_project: bool) -> dict[str, tuple[Any, int]]:
-    """Return the value and the line of each setting in a file, by its name.
+    """Return the value and the line of each setting in a file, by its name; the values are not checked.
+
+    Args:
+        path: The file.
+        is_project: Whether it is a project's file, in which some settings are not allowed.
 
     Raises:
-        UsageError: The file cannot be read, or holds a setting that is unknown or not allowed in it.
+        UsageError: The file cannot be read, is not TOML, or holds a setting that is unknown or not allowed in it.
     """
     try:
         text = path.read_text("utf-8")
@@ -242,6 +260,6 @@ def _read(path: Path, *, is_project: bool) -> dict[str, tuple[Any, int]]:
 
 
 def _line_of(text: str, name: str) -> int:
-    """Return the number of the line on which a top-level name of a TOML file starts; 1 when it is not found."""
+    """Return the number of the first line of a TOML text that begins with a name or with its table; else 1."""
     start = re.compile(rf"\s*\[*\s*[\"']?{re.escape(name)}\b")
     return next((number for number, line in enumerate(text.splitlines(), 1) if start.match(line)), 1)

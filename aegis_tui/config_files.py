@@ -9,7 +9,10 @@ from pathlib import Path
 
 
 def user_file(environ: Mapping[str, str]) -> Path:
-    """Return the path of the person's own settings file (contract 1); it may not exist."""
+    """Return the path of the person's own settings file (contract 1); it may not exist.
+
+    That is the value of AEGIS_CONFIG, or else `aegis-tui/config.toml` in XDG_CONFIG_HOME, or else in `~/.config`.
+    """
     if named := environ.get("AEGIS_CONFIG"):
         return Path(named)
     home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or Path.home()) / ".config")
@@ -17,14 +20,20 @@ def user_file(environ: Mapping[str, str]) -> Path:
 
 
 def project_file(project: Path) -> Path:
-    """Return the path of a project's settings file; it may not exist."""
+    """Return the path of the settings file of the project with this root; it may not exist."""
     return project / ".agents" / "config.toml"
 
 
 def peek(environ: Mapping[str, str], project: Path, name: str) -> str | None:
     """Return the value of a text setting from the project's file, else from the person's; None when neither has it.
 
-    Nothing is validated here; `load_settings` does that a moment later. The first frame uses this to find its theme.
+    Nothing is checked here, and environment variables are not looked at; `load_settings` does both a moment later. A
+    file that cannot be read and a value that is not text count as missing. The first frame uses this to find its theme.
+
+    Args:
+        environ: The environment, which says where the person's file is.
+        project: Root of the project.
+        name: The top-level name of the setting.
     """
     for path in (project_file(project), user_file(environ)):
         with suppress(OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError):

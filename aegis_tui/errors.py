@@ -69,7 +69,7 @@ class AegisError(Exception):
             self.is_certain = is_certain
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the error object of contract 3: code, message, hint, and the facts of `data`."""
+        """Return the error object of contract 3: `code`, `message`, `hint`, and the entries of `data` beside them."""
         return {"code": self.code, "message": self.message, "hint": self.hint, **self.data}
 
 

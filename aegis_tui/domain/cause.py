@@ -36,7 +36,7 @@ class Cause(FrozenModel):
     @field_validator("message", "hint", mode="before")
     @classmethod
     def _carry(cls, text: Any) -> Any:
-        """Quote a text that names a file whose name is not UTF-8, which no field may hold; shorten it then."""
+        """Put a text with a file name that is not UTF-8 into git's quoted form, shortened; change no other value."""
         quoted = encodable_text(text) if isinstance(text, str) else text
         return text if quoted is text else ended(quoted)
 
@@ -46,7 +46,10 @@ class Cause(FrozenModel):
         return self.outlook == "certain"
 
     def repeats(self, other: Cause | None) -> bool:
-        """Return whether `other` is the same repeated refusal, so that a third instance would meet it too."""
+        """Return whether both causes have the outlook `repeated`, the same code and the same message; False for None.
+
+        A third instance would then meet it too. Messages are compared without numbers and object ids.
+        """
         return (
             other is not None
             and self.outlook == other.outlook == "repeated"
@@ -59,7 +62,7 @@ def cause_of(error: AegisError, *, outlook: Outlook | None = None) -> Cause:
 
     Args:
         error: The error that was raised.
-        outlook: Overrides the outlook that follows from `error.is_certain`.
+        outlook: Overrides the outlook that follows from `error.is_certain`: `certain`, or else `may-pass`.
     """
     return Cause(
         code=error.code[:100],
@@ -70,7 +73,7 @@ def cause_of(error: AegisError, *, outlook: Outlook | None = None) -> Cause:
 
 
 def ended(text: str, limit: int = MESSAGE_CHARS) -> str:
-    """Shorten a text to `limit` characters: its middle is left out, as the beginning and the end matter most."""
+    """Return the text if it has at most `limit` characters, else its beginning and end with ` ... ` in between."""
     if len(text) <= limit:
         return text
     half = (limit - 5) // 2
@@ -78,10 +81,10 @@ def ended(text: str, limit: int = MESSAGE_CHARS) -> str:
 
 
 def gist(text: str) -> str:
-    """Replace what differs from one try to the next (numbers, object ids, white space), to compare messages."""
+    """Return a message without what differs between tries: `#` for each number or object id, and single blanks."""
     return _SPACE.sub(" ", _NUMBER.sub("#", text)).strip()
 
 
 def one_line(text: str, limit: int = SHORT_CHARS) -> str:
-    """Join the lines of a text with `; `, so that it can stand inside a message; shortened to `limit` characters."""
+    """Return the lines of a text joined with `; `, without blank ones; over `limit`, its middle is left out."""
     return ended("; ".join(line.strip() for line in text.splitlines() if line.strip()), limit)

@@ -54,7 +54,8 @@ _CLIENT: dict[str, type[ClientCommand]] = by_type(ClientCommand)
 def loggable(command: AnyCommand, actor: Actor) -> AnyCommand:
     """Return the command with all texts encodable as UTF-8, so that it can be logged.
 
-    Only the hub's own commands may need a change (a file name in a refusal); those of clients were checked on arrival.
+    A command of the hub may name a file whose name is not UTF-8: the whole text is then put into git's quoted form. A
+    command of any other sender was checked on arrival and is returned unchanged.
     """
     if actor is not THE_HUB or is_encodable(command):
         return command

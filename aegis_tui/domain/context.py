@@ -55,7 +55,7 @@ def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = No
 
 
 def mirror_view(workspace: Workspace) -> dict[str, Any]:
-    """Return the whole state without token hashes, for a mirror that then applies the events after its `seq`."""
+    """Return the whole state as JSON values without token hashes; a mirror applies the events after its `seq`."""
     plain = workspace.dump()
     for instance in plain["instances"]["instances"]:
         instance["token_hash"] = None
@@ -63,7 +63,7 @@ def mirror_view(workspace: Workspace) -> dict[str, Any]:
 
 
 def instance_view(instance: Instance) -> dict[str, Any]:
-    """Return one instance in the form that clients get."""
+    """Return one instance as clients get it: JSON values, no token hash, and its state in one word as `word`."""
     return {**instance.model_dump(mode="json", exclude={"token_hash"}), "word": instance.word}
 
 
@@ -90,7 +90,7 @@ def _locks(workspace: Workspace, now: float | None) -> dict[str, dict[str, Any]]
 
 
 def progress(workspace: Workspace, run: Run | None) -> dict[str, Any]:
-    """Return how many pieces there are, how many are merged, and their share in percent."""
+    """Return `total`, the number of pieces, `completed`, how many are merged, and their `percentage`; 0 if no run."""
     pieces = list(run.pieces.values()) if run else []
     done = sum(piece.status == "applied" for piece in pieces)
     return {
@@ -101,7 +101,10 @@ def progress(workspace: Workspace, run: Run | None) -> dict[str, Any]:
 
 
 def run_view(workspace: Workspace, run: Run) -> dict[str, Any]:
-    """Return one run in the form that clients get: stage, gates, pieces, reviews, conflicts."""
+    """Return one run as JSON values in the form that clients get: stage, gates, pieces, reviews, conflicts and more.
+
+    Once it is no longer open, it has no gates and no QA of its base.
+    """
     gates = gates_of(workspace, run) if run.is_open else []
     return {
         "run": run.run,

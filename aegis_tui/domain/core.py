@@ -173,7 +173,10 @@ def _arm(workspace: Workspace, event: Event, now: float) -> None:
 
 
 def touch(workspace: Workspace, agent_id: str, now: float) -> None:
-    """Extend the session of a joined instance to its full time, because it has sent something. Not logged (HUB-8)."""
+    """Extend the session of a joined instance to its full time, because it has sent something. Not logged (HUB-8).
+
+    Nothing happens if there is no instance with this agent id, or if it has not joined.
+    """
     instance = workspace.get_instance(agent_id)
     if instance is not None and instance.phase is Phase.JOINED:
         workspace.deadlines.touch_session(agent_id, now, SESSION_TTL_S)
@@ -202,8 +205,12 @@ def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
 def settled(workspace: Workspace, event: Event, now: float) -> tuple[str, str, dict[str, Any] | AegisError] | None:
     """Return the pending request that an event answers: agent id, request id, and the reply or the refusal; else None.
 
-    The locks of one request are granted together, so only the first of their events answers it. `now` is as for
-    `execute`.
+    The locks of one request are granted together, so only the first of their events answers it.
+
+    Args:
+        workspace: State after the event.
+        event: The event.
+        now: The hub's clock in seconds, for the `expires_in_s` of locks in the answer.
     """
     data = event.data
     if isinstance(data, LockAcquired) and data.waited:

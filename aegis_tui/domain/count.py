@@ -20,6 +20,6 @@ _SHOWN = 12
 
 
 def listed(names: Sequence[str]) -> str:
-    """Join names with commas; after the twelfth, say how many more there are."""
+    """Return the names joined with commas: at most twelve, and then how many more there are."""
     shown = ", ".join(names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -70,7 +70,13 @@ class Deadlines:
         }
 
     def arm(self, agent_id: str, data: EventData, now: float) -> None:
-        """Set or remove the deadlines that a lock event starts or ends; other events change nothing."""
+        """Set or remove the deadlines that a lock event starts or ends; other events change nothing.
+
+        Args:
+            agent_id: The instance that the event is about.
+            data: The event's data.
+            now: The clock, in seconds; the duration in the event counts from then.
+        """
         if applier := self._appliers.get(type(data)):
             applier(agent_id, data, now)
 
@@ -84,7 +90,7 @@ class Deadlines:
             self._set(Due("session", agent_id, agent_id, None), now + ttl_s)
 
     def end_session(self, agent_id: str) -> None:
-        """Remove the deadline of a session that has ended."""
+        """Remove the deadline of the session of an instance, if it has one, because the session has ended."""
         self._drop("session", agent_id, agent_id)
 
     def rearm_all(self, table: LockTable, now: float) -> None:
@@ -127,7 +133,10 @@ class Deadlines:
         return None if first is None else first.at_s + self._extended_s
 
     def _first(self) -> _Entry | None:
-        """Bring the earliest deadline to the top of the heap and return it; renewed sessions are moved down first."""
+        """Bring the earliest deadline to the top of the heap and return it; None if there is none.
+
+        Renewed sessions are moved down first, and outdated entries are removed.
+        """
         while self._heap:
             at_s, name = self._heap[0]
             entry = self._entries.get(name)
@@ -169,5 +178,9 @@ class Deadlines:
 
 
 def _name(kind: DueKind, agent_id: str, id_: str) -> _Name:
-    """Return the key of a deadline. Lock ids are unique in the workspace, but request ids only for one agent."""
+    """Return the key of a deadline.
+
+    The agent id is part of it for a wait only: lock ids are unique in the workspace, but request ids only for one
+    agent.
+    """
     return (kind, agent_id if kind == "wait" else "", id_)

@@ -29,6 +29,10 @@ class Effort:
     def spend(self, steps: int, *globs: str) -> None:
         """Subtract the steps of work on these globs, which is done or about to be done.
 
+        Args:
+            steps: How many.
+            globs: The globs that the refusal names; they do not change the cost.
+
         Raises:
             Refused: More steps were spent than the request has (code `glob.effort`).
         """
@@ -38,7 +42,7 @@ class Effort:
 
 
 def too_costly(*globs: str) -> Refused:
-    """Return the refusal for globs that take more steps than a request may; it names them."""
+    """Return, not raise, the refusal of globs that take more steps than a request may; it names them, shortened."""
     named = " and ".join(f"'{_cut(glob)}'" for glob in globs)
     return Refused(
         f"to compare {named} costs too much" if len(globs) > 1 else f"to read {named} costs too much",

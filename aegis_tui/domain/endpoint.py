@@ -70,17 +70,17 @@ def is_address(host: str) -> bool:
 
 
 def may_look_up(host: str) -> bool:
-    """Return whether a name server query for this name stays in the private network.
+    """Return whether a name server query for this name stays in the private network; for names only, not for addresses.
 
-    It does for single-label names and private-use domains; a public name would be sent to public name servers.
-    Sources: RFC 6761, RFC 6762, RFC 8375, ICANN's reservation of `.internal`.
+    It does for single-label names and private-use domains; a public name would be sent to public name servers. Sources:
+    RFC 6761, RFC 6762, RFC 8375, ICANN's reservation of `.internal`.
     """
     name = host.lower().rstrip(".")
     return bool(name) and ("." not in name or name.endswith(tuple(f".{suffix}" for suffix in _PRIVATE_SUFFIXES)))
 
 
 def is_allowed_address(address: str) -> bool:
-    """Return whether an IP address is loopback or private; an IPv4 address mapped into IPv6 counts as IPv4."""
+    """Return whether a text is a loopback or private IP address; IPv4 mapped into IPv6 counts as IPv4."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -113,7 +113,7 @@ def check_endpoint(url: str, addresses: Sequence[str]) -> None:
 
 
 def check_name(host: str) -> None:
-    """Return if this host name may be resolved at all.
+    """Return if this host name, which is not an address, may be resolved at all.
 
     Raises:
         Refused: It is a public name, for which the query alone would leave the boundary (code `boundary.endpoint`).

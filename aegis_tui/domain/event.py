@@ -41,12 +41,18 @@ class Event:
 
     @property
     def type(self) -> str:
-        """The type's name in the contract, `lock:acquired`."""
+        """The type's name in the contract, such as `lock:acquired`."""
         return self.data.type
 
 
 def type_fits(pattern: str, name: str) -> bool:
-    """Return whether an event type matches a subscriber's pattern: a type, `*`, `>`, `lock:*`, `specs.*`, `specs.>`."""
+    """Return whether an event type matches a subscriber's pattern.
+
+    Args:
+        pattern: An event type; or `*` or `>`, which match every type; or `lock:*`, `specs.*` or `specs.>`, which match
+            every type that begins with what is before the last character.
+        name: The event type.
+    """
     return pattern in ("*", ">", name) or (pattern[-2:] in (":*", ".*", ".>") and name.startswith(pattern[:-1]))
 
 

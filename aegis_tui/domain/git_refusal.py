@@ -59,7 +59,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
 
 
 def read_refusal(output: str) -> GitRefusal | None:
-    """Return what the error output of a git command means; None when no known error is in it.
+    """Return what the first known error in the error output of a git command means; None when there is none in it.
 
     Only lines of git itself are read (`error:`, `fatal:`), because a hook may print anything.
     """
@@ -68,7 +68,7 @@ def read_refusal(output: str) -> GitRefusal | None:
 
 
 def read_commit_refusal(output: str) -> GitRefusal:
-    """Return what refused a commit: the instance's guard, a known error of git, or else a hook of the repository."""
+    """Return what refused a commit: the instance's guard, a known error of git, or else a hook; never None."""
     if GUARD_MARK in output:
         return GitRefusal("commit.guard", "", False)
     return read_refusal(output) or GitRefusal("commit.hook", "", False)

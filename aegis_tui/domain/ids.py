@@ -21,12 +21,12 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
 def agent_id(kind: str, instance_id: str) -> str:
-    """Return the agent id of an instance, `NATIVE-w01`: its full form in all messages (contract 2)."""
+    """Return the agent id of an instance, such as `NATIVE-w01`: its full form in all messages (contract 2)."""
     return f"{kind.upper()}-{instance_id}"
 
 
 def instance_id(name: str) -> str:
-    """Return the short form of an agent id or instance id: `w01` for `NATIVE-w01` and for `w01`."""
+    """Return the short form of an agent id, such as `w01` for `NATIVE-w01`; any other text unchanged, also `w01`."""
     head, dash, tail = name.partition("-")
     return tail if dash and head.isupper() and tail else name
 
@@ -43,7 +43,11 @@ def check_instance_id(text: str) -> str:
 
 
 def next_instance_id(role: str, number: int) -> str:
-    """Return the id of the `number`-th instance of a role, counted from 1: `w01`."""
+    """Return the id of the `number`-th instance of a role, counted from 1, such as `w01`.
+
+    Raises:
+        KeyError: There is no such role.
+    """
     return f"{ROLES[role].prefix}{number:02d}"
 
 
@@ -63,5 +67,5 @@ def result_branch(run: str) -> str:
 
 
 def hash_token(token: str) -> str:
-    """Return the SHA-256 hash of a token; only this is stored (contract 2)."""
+    """Return the SHA-256 hash of a token in hexadecimal digits; only this is stored (contract 2)."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -34,7 +34,11 @@ _BEFORE_EMOJI_SELECTOR = frozenset("#*0123456789‼⁉〰〽")
 
 
 def is_hidden(char: str) -> bool:
-    """Return whether one character is hidden; its neighbours are not considered."""
+    """Return whether one character is hidden: not seen by a reader, but acted on by a terminal or a parser.
+
+    These are controls (also tab and line break), direction marks, zero-width characters, surrogates and the like. The
+    neighbours of the character are not considered.
+    """
     if " " <= char <= "~":
         return False
     if unicodedata.category(char) in _HIDDEN_CATEGORIES:
@@ -45,14 +49,17 @@ def is_hidden(char: str) -> bool:
 
 
 def has_hidden(text: str) -> bool:
-    """Return whether the text has a hidden character; joiners and selectors inside an emoji do not count."""
+    """Return whether the text has a character that `is_hidden`, such as a control or a line break.
+
+    Joiners and selectors inside an emoji do not count.
+    """
     if text.isascii():
         return not text.isprintable()
     return any(is_hidden(char) and not _is_emoji_part(text, at) for at, char in enumerate(text))
 
 
 def inert(text: str, *, keep: str = "") -> str:
-    """Return the text with each hidden character replaced by `�`.
+    """Return the text with each character that `is_hidden` replaced by `�`, except inside an emoji.
 
     Args:
         text: Any text, even with unpaired surrogates; the result can be encoded.
@@ -67,7 +74,10 @@ def inert(text: str, *, keep: str = "") -> str:
 
 
 def without_hidden(text: str, *, keep: str = "") -> str:
-    """Return the text without hidden characters other than those in `keep`; for text that git or a model gets."""
+    """Return the text without the characters that `is_hidden`, other than those in `keep` and those inside an emoji.
+
+    For text that git or a model gets.
+    """
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -79,7 +89,7 @@ def escape_hidden(json_text: str) -> str:
     """Escape the hidden characters in JSON text: programs read the same values, and a screen shows them harmlessly.
 
     Args:
-        json_text: As `json.dumps` returns it; line breaks between its parts stay.
+        json_text: As `json.dumps` returns it; line breaks between its parts and emoji stay.
     """
     if json_text.isascii() and json_text.isprintable():
         return json_text
@@ -98,7 +108,7 @@ def _escape(char: str) -> str:
 
 
 def _is_emoji_part(text: str, at: int) -> bool:
-    """Return whether the character at `at` joins or selects the emoji around it, so that they are drawn as one."""
+    """Return whether the character at index `at` joins or selects the emoji around it: they are drawn as one."""
     char = text[at]
     if char not in (_JOINER, _AS_EMOJI) or at == 0:
         return False

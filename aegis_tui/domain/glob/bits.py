@@ -39,13 +39,17 @@ class SegmentBits:
         self._ranges = sum(map(len, self._sets))
 
     def lookup_steps(self, tokens: Sequence[Token]) -> int:
-        """Return the cost of calling `fitting` for every character set in these tokens, as if nothing were cached."""
+        """Return the cost, in steps, of calling `fitting` for each character set in these tokens, all uncached."""
         classes = {token.ranges for token in tokens if isinstance(token, CharSet)}
         read = sum(len(ranges) * len(self._sets) for ranges in classes)
         return (read + len(classes) * (len(self._chars) + len(self._sets) + self._ranges)) // _RANGES_A_STEP
 
     def fitting(self, token: Token) -> int:
-        """Return the positions, without stars, that accept a character which this token accepts too."""
+        """Return, as bits, the positions that accept some character which this token accepts too; stars are left out.
+
+        Args:
+            token: A character or a set of characters, no star.
+        """
         found = self._fitting.get(token)
         if found is None:
             found = self._find_fitting(token)
@@ -65,7 +69,7 @@ class SegmentBits:
         return found
 
     def matches(self, name: str) -> bool:
-        """Whether the segment matches the whole name."""
+        """Return whether the segment matches the whole name."""
         at = self._skip_star(1)
         for char in name:
             at = self._skip_star(((at & self._takes(char)) << 1) | (at & self.stars))
@@ -74,7 +78,10 @@ class SegmentBits:
         return bool(at >> self.size & 1)
 
     def _takes(self, char: str) -> int:
-        """Like `fitting`, for a character of a name. The answer is not cached: there are too many characters."""
+        """Return, as bits, the positions that accept this character; stars are left out.
+
+        The answer is not cached: there are too many characters.
+        """
         found = self._fitting.get(char)
         return self._find_fitting(char) if found is None else found
 
@@ -88,7 +95,7 @@ class SegmentBits:
             tokens: The tokens of the other segment; no star follows a star.
 
         Returns:
-            One number for each of the tokens, and one for the end.
+            One number for each of the tokens, and one for the end; its bits are the positions here.
         """
         ways = [0] * (len(tokens) + 1)
         row = 1 << self.size
@@ -111,7 +118,7 @@ def bits_of(tokens: tuple[Token, ...]) -> SegmentBits:
 
 
 def meet(one: Ranges, other: Ranges) -> bool:
-    """Whether two sorted lists of disjoint ranges have a code point in common."""
+    """Return whether two sorted lists of disjoint ranges have a code point in common."""
     i = j = 0
     while i < len(one) and j < len(other):
         if one[i][1] < other[j][0]:

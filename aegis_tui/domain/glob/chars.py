@@ -33,10 +33,11 @@ def common_char(a: Token, b: Token) -> str:
 
 @lru_cache(maxsize=1024)
 def deciding_chars(a: Token, b: Token, ignore_case: bool) -> str:
-    """Return enough of the characters that both tokens accept to decide whether `prepare` leaves some name unchanged.
+    """Return characters that both tokens accept: enough to decide whether there is a common name in prepared form.
 
-    A character that never combines with a neighbour can represent all others, so one is enough. Where there is no such
-    character, all that can be in such a name are returned.
+    `prepare` brings a name into that form: NFC and, with `ignore_case`, case-folded. A character that never combines
+    with a neighbour and stays as it is can represent all others, so one is enough. Where there is no such character,
+    all that can be in a prepared name are returned, the most readable first; empty if there is none.
     """
     ranges = _intersection(_ranges_of(a), _ranges_of(b))
     if inert := subtract_ranges(ranges, _special_ranges(ignore_case)):
@@ -61,7 +62,7 @@ def _ranges_of(token: Token) -> Ranges:
 
 @cache
 def _active_ranges() -> Ranges:
-    """Characters that may combine or change places with a neighbour: marks, and characters that take a mark."""
+    """Return the characters that may combine or change places with a neighbour: marks, and what takes a mark."""
     active: set[int] = set(range(_L_FIRST, _T_LAST + 1)) | set(range(_LV_FIRST, _LV_LAST + 1, _T_COUNT))
     for char in map(chr, (*_NORMALIZED, *_COMPATIBLE)):
         if unicodedata.combining(char):
@@ -80,7 +81,7 @@ _LV_FIRST, _LV_LAST, _T_COUNT = 0xAC00, 0xD7A3, 28
 
 @cache
 def _changed_ranges(*, ignore_case: bool) -> Ranges:
-    """Characters that `prepare` replaces, so that no prepared name has them."""
+    """Return the characters that no prepared name has: `prepare` replaces them, with `ignore_case` by folded ones."""
     if ignore_case:
         return merge_ranges((*_changed_ranges(ignore_case=False), *folded_ranges()))
     every = map(chr, (*_NORMALIZED, *_COMPATIBLE))
@@ -94,7 +95,7 @@ def _joining_ranges() -> Ranges:
 
 @cache
 def _special_ranges(ignore_case: bool) -> Ranges:
-    """Characters that cannot represent all others."""
+    """Return the characters that cannot represent all others: the dot, and any that may combine or is replaced."""
     return merge_ranges((*_joining_ranges(), *_changed_ranges(ignore_case=ignore_case)))
 
 

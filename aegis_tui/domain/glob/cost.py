@@ -10,7 +10,12 @@ _STEPS_A_CHARACTER = 2
 
 
 def compile_within(text: str, effort: Effort, *, ignore_case: bool = False) -> Glob:
-    """Compile a glob as `compile_glob` does, after charging `effort` for what its braces expand to.
+    """Charge `effort` for what the braces of a glob expand to, then return the compiled glob.
+
+    Args:
+        text: The glob, rooted at the repository.
+        effort: What the request may still cost.
+        ignore_case: Compare paths case-folded.
 
     Raises:
         Refused: code `glob`, when the text is not a glob; code `glob.effort`, when it would cost too much.

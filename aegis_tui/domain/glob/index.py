@@ -29,7 +29,8 @@ class _Node:
 def near_pairs(groups: Sequence[Sequence[Glob]], effort: Effort) -> list[tuple[Place, Place]]:
     """Return the pairs of globs of different groups that may overlap, in the order of groups and globs.
 
-    A design of many globs in separate folders has few such pairs, and only these are compared.
+    A design of many globs in separate folders has few such pairs, and only these are compared. Each glob is given as
+    the index of its group and its index there; that of the earlier group comes first.
 
     Args:
         groups: Lists of globs, all compiled with the same rule about case.
@@ -50,7 +51,7 @@ def near_pairs(groups: Sequence[Sequence[Glob]], effort: Effort) -> list[tuple[P
 
 
 def _head(glob: Glob) -> Iterator[list[str]]:
-    """Yield, for each alternative, its leading segments up to the first with a wildcard."""
+    """Yield, for each alternative of its braces, the texts of its leading segments before the first wildcard."""
     for pattern in glob.patterns:
         head: list[str] = []
         for segment in pattern:

@@ -96,7 +96,7 @@ class _Meter:
 
 
 def _part_at_once(a: Pattern, b: Pattern) -> bool:
-    """Whether the first segments, or the last one, already show that no path matches both."""
+    """Return whether the first or the last segments already show that no path matches both; False decides nothing."""
     for left, right in zip(islice(a, _GLANCE), b, strict=False):
         if left is GLOBSTAR or right is GLOBSTAR:
             break
@@ -109,7 +109,10 @@ def _part_at_once(a: Pattern, b: Pattern) -> bool:
 
 
 def _differ(a: Segment, b: Segment) -> bool:
-    """Whether the characters before the first wildcard, or after the last, already show that no name matches both."""
+    """Return whether the texts before the first wildcard, or after the last, already show that no name matches both.
+
+    False decides nothing, unless both segments have no wildcard.
+    """
     if a.literal is not None and b.literal is not None:
         return a.literal != b.literal
     if a.head and b.head and not (a.head.startswith(b.head) or b.head.startswith(a.head)):
@@ -119,9 +122,10 @@ def _differ(a: Segment, b: Segment) -> bool:
 
 @lru_cache(maxsize=16384)
 def _pattern_witness(a: Pattern, b: Pattern) -> tuple[str | None, int]:
-    """Return a path that both match, or None, and the cost in steps; over `MOST_STEPS` the result is not known.
+    """Return a path that both match, or None, and the cost in steps.
 
-    Cached for more pairs than one request can pay for, so that pairs that were compared before take no time.
+    If the cost is over `MOST_STEPS`, the search was given up, and None decides nothing. Cached for more pairs than one
+    request can pay for, so that pairs that were compared before take no time.
     """
     meter = _Meter()
     try:
@@ -134,7 +138,7 @@ _Place = tuple[int, int]
 
 
 def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
-    """Return a path with as few segments as possible."""
+    """Return the shortest path that both match, or None. Raises _TooMuchError when the search costs too much."""
     in_a, in_b = a.count(GLOBSTAR), b.count(GLOBSTAR)
     if in_a + in_b > 1:
         names = None if meter.common_name(a[-1], b[-1]) is None else _searched_names(a, b, meter)
@@ -144,13 +148,16 @@ def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
 
 
 def _filled_to(pattern: Pattern, size: int) -> Pattern:
-    """Return the pattern with as many any-segments in place of its `**` as make it `size` segments long."""
+    """Return the pattern with its `**` replaced by as many any-segments, maybe none, as make it `size` long."""
     at = pattern.index(GLOBSTAR)
     return pattern[:at] + (ANY_SEGMENT,) * (size - len(pattern) + 1) + pattern[at + 1 :]
 
 
 def _names_beside(a: Pattern, b: Pattern, meter: _Meter) -> list[str] | None:
-    """Return a name that both match for each pair of segments; None where a pair has none or one pattern is longer."""
+    """Return a name for each pair of segments of patterns without `**`; None if a pair has none or the lengths differ.
+
+    Raises _TooMuchError when the search costs too much.
+    """
     if len(a) != len(b):
         return None
     meter.spend(_STATE_STEPS * len(a))
@@ -166,7 +173,10 @@ def _names_beside(a: Pattern, b: Pattern, meter: _Meter) -> list[str] | None:
 
 
 def _searched_names(a: Pattern, b: Pattern, meter: _Meter) -> list[str] | None:
-    """Search breadth first over pairs of positions for the segments of a path that both match."""
+    """Return the segments of the shortest path that both match, or None; searches all pairs of positions.
+
+    Raises _TooMuchError when the search costs too much.
+    """
     queue: deque[tuple[_Place, _Place | None, str]] = deque([((0, 0), None, "")])
     came: dict[_Place, tuple[_Place | None, str]] = {}
     while queue:
@@ -204,9 +214,9 @@ def _path_to(place: _Place, came: dict[_Place, tuple[_Place | None, str]]) -> li
 
 @lru_cache(maxsize=8192)
 def _segment_witness(a: Segment, b: Segment) -> tuple[str | None, int]:
-    """Return a segment name that both match, prepared by `prepare`, or None, and the cost in steps.
+    """Return a segment name that both match, in the form of `prepare`, or None, and the cost in steps.
 
-    Over `MOST_STEPS` the result is not known: the search was given up.
+    If the cost is over `MOST_STEPS`, the search was given up, and None decides nothing.
     """
     if _differ(a, b):
         return None, 1
@@ -225,7 +235,15 @@ def _segment_witness(a: Segment, b: Segment) -> tuple[str | None, int]:
 
 
 def _common_name(a: Segment, b: Segment, ways: list[int], start: _Start, meter: _Meter) -> str | None:
-    """Return a common name that `prepare` leaves unchanged, or None. Some common name, prepared or not, must exist."""
+    """Return a name that both segments match and that `prepare` leaves unchanged; None if there is none.
+
+    Args:
+        a: One segment.
+        b: The other; the two must have a common name, prepared or not.
+        ways: The result of `ways_to_end`: where both can still end with the same text.
+        start: The result of `_first_way`.
+        meter: Charged for each step; raises _TooMuchError when there are too many.
+    """
     ignore_case = a.ignore_case or b.ignore_case
     if len(a.tokens) * len(b.tokens) <= _SMALL:
         shortest = _search(a.tokens, b.tokens, meter)
@@ -246,6 +264,11 @@ def _first_way(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int]) -> _
     """Return a start from which both segments can end with a valid name; None when there is no such name.
 
     Only the first characters matter: a text that is neither empty nor one or two dots stays a valid name.
+
+    Args:
+        a: The tokens of one segment.
+        b: Those of the other.
+        ways: For each position in `a`, and its end, the positions in `b`, as bits, from which both can end alike.
     """
     queue: deque[_Start] = deque([(0, 0, "")])
     seen: set[_Start] = set()
@@ -272,7 +295,15 @@ def _takes_dot(token: Token) -> bool:
 
 
 def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start: _Start, meter: _Meter) -> str:
-    """Return a name on the way from `start` to both ends, in one step for each position."""
+    """Return some name that both segments match, in one step for each position.
+
+    Args:
+        a: The tokens of one segment.
+        b: Those of the other.
+        ways: As `_first_way` takes it.
+        start: The result of `_first_way`.
+        meter: Charged for each step; raises _TooMuchError when there are too many.
+    """
     i, j, text = start
     chars = [text]
     while i < len(a) or j < len(b):
@@ -288,26 +319,28 @@ def _any_name(a: tuple[Token, ...], b: tuple[Token, ...], ways: list[int], start
 
 
 def _char_steps(one: Token, other: Token) -> int:
-    """Return the cost of finding a character that both accept."""
+    """Return the cost, in steps, of finding a character that both tokens accept."""
     if isinstance(one, CharSet) and isinstance(other, CharSet):
         return _STATE_STEPS + (len(one.ranges) + len(other.ranges)) // _RANGES_A_STEP
     return 1
 
 
 def _filled(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """Return the tokens with every star as one character or more: `a.py` is more readable than `.py`."""
+    """Return the tokens with every star as any one character and a star: `a.py` is more readable than `.py`."""
     return tuple(part for token in tokens for part in ((ANY_CHAR, STAR) if token is STAR else (token,)))
 
 
 def _search(
     a: tuple[Token, ...], b: tuple[Token, ...], meter: _Meter, *, is_careful: bool = False, ignore_case: bool = False
 ) -> str | None:
-    """Return a common name or None; the shortest unless careful. Careful is needed only where NFC may change a name.
+    """Return a name that both segments match, the shortest unless careful; None if there is none.
+
+    Careful is needed only where NFC may change a name.
 
     Args:
         a: Tokens of one segment.
         b: Tokens of the other.
-        meter: Charged for each step.
+        meter: Charged for each step; raises _TooMuchError when there are too many.
         is_careful: Try each character that its neighbours may combine with, and keep only names that `prepare` leaves
             unchanged.
         ignore_case: The case rule for `prepare`.
@@ -341,10 +374,11 @@ def _search(
 
 
 def _tail(name: str, is_careful: bool) -> str:
-    """Return what later steps depend on: whether the name is only dots and, when careful, what may still combine.
+    """Return a text that two beginnings of names share if the search may treat them alike.
 
-    Whether a mark after a name in NFC combines with the last starter depends only on that starter and on the class of
-    the last mark (Unicode Standard Annex 15).
+    It says whether the name is only dots and, when careful, what may still combine: whether a mark after a name in NFC
+    combines with the last starter depends only on that starter and on the class of the last mark (Unicode Standard
+    Annex 15).
     """
     if name in _DOTS:
         return name

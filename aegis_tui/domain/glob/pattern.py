@@ -55,7 +55,7 @@ class Segment:
     """What every name that it matches ends with: its last characters, after the last wildcard."""
 
     def matches(self, name: str) -> bool:
-        """Whether the pattern matches a segment name, which must be valid and prepared by `prepare`."""
+        """Return whether the pattern matches a segment name, which must be valid and in the form of `prepare`."""
         if self.literal is not None:
             return self.literal == name
         if len(self.tokens) * len(name) > _GREEDY_STEPS:
@@ -80,7 +80,7 @@ class Glob:
     """One pattern for each brace alternative; each ends in a segment that is not `GLOBSTAR`."""
 
     def matches(self, path: str) -> bool:
-        """Whether the glob matches this path.
+        """Return whether the glob matches this path.
 
         Args:
             path: Relative to the repository, in its written form. An absolute path, or one with `..` or `//`, never
@@ -120,7 +120,7 @@ def compile_glob(text: str, *, ignore_case: bool = False) -> Glob:
 
 
 def escape_glob(path: str) -> str:
-    """Return a glob that matches exactly this path, which is given in its written form."""
+    """Return a glob that matches exactly this path; both are in written form (see `write_name`)."""
     return write_name("".join(f"\\{char}" if char in "\\*?[]{}!," else char for char in name_of(path)))
 
 
@@ -134,7 +134,10 @@ def prepare(text: str, *, ignore_case: bool = False) -> str:
 
 @lru_cache(maxsize=1024)
 def split_path(path: str, *, ignore_case: bool = False) -> tuple[str, ...] | None:
-    """Return the prepared segments of a path; None if it is absolute, empty, too deep, or has `.`, `..` or NUL."""
+    """Return the segments of a path in written form, each in the form of `prepare`; None if the path is not valid.
+
+    It is absolute, empty or too deep then, or has an empty, `.` or `..` segment, or a NUL.
+    """
     names = tuple(prepare(name_of(path), ignore_case=ignore_case).split("/"))
     return None if "\0" in path or len(names) > MAX_DEPTH or any(name in ("", ".", "..") for name in names) else names
 
@@ -145,7 +148,14 @@ def _wildcard_match(
     is_star: Callable[[Entry], bool],
     fits: Callable[[Entry, Item], bool],
 ) -> bool:
-    """Match greedily, going back only to the last star: O(pattern x items)."""
+    """Return whether a pattern matches all of the items; goes back only to the last star: O(pattern x items).
+
+    Args:
+        pattern: Entries that each match one item, and stars.
+        items: What is matched, in order.
+        is_star: Whether an entry matches any number of items, also none.
+        fits: Whether any other entry matches an item.
+    """
     at = taken = resume_from = 0
     last_star = -1
     while taken < len(items):
@@ -171,7 +181,11 @@ def _refuse(problem: str, hint: str = "") -> NoReturn:
 
 
 def _plain(text: str) -> str:
-    """Check the text of a glob and return it without git's quoting, if it has that (contract 3)."""
+    """Return the text of a glob without git's quoting, if it has that (contract 3).
+
+    Raises:
+        Refused: It is empty, too long or wrongly quoted, or holds a control character.
+    """
     if not 0 < len(text) <= MAX_LENGTH:
         _refuse(f"it is longer than {MAX_LENGTH} characters" if text else "it is empty")
     try:
@@ -184,7 +198,7 @@ def _plain(text: str) -> str:
 
 
 def _units(text: str) -> Iterator[str]:
-    """Yield the units of a glob: an escaped character with its backslash, a whole class, or one character."""
+    """Yield the units of a glob: an escaped character, a whole class, or one character; Refused if one is cut off."""
     at = 0
     while at < len(text):
         end = at + 1
@@ -210,7 +224,11 @@ def _class_end(text: str, start: int) -> int:
 
 
 def _expand_braces(units: Sequence[str], depth: int = 0) -> list[str]:
-    """Return every alternative, in order. As in a shell, braces without a comma are literal."""
+    """Return the text of every alternative, in order. As in a shell, braces without a comma are literal.
+
+    Raises:
+        Refused: A brace has no counterpart, or braces are nested too deeply or expand to too many alternatives.
+    """
     if depth > MAX_NESTING:
         _refuse(f"braces are nested more than {MAX_NESTING} deep")
     results = [""]
@@ -232,7 +250,7 @@ def _expand_braces(units: Sequence[str], depth: int = 0) -> list[str]:
 
 
 def _brace_group(units: Sequence[str], start: int) -> tuple[list[list[str]], int]:
-    """Return the comma-separated parts of the brace group that opens at `start`, and the index after its end."""
+    """Return the parts of the brace group that opens at `start`, and the index after it; Refused if it never closes."""
     parts: list[list[str]] = [[]]
     depth = 0
     for at in range(start, len(units)):
@@ -302,7 +320,7 @@ def _parse_segment(raw: str, ignore_case: bool) -> Segment:
 
 
 def _text_before(tokens: Sequence[Token]) -> str:
-    """Return the characters before the first wildcard."""
+    """Return the characters before the first wildcard of these tokens; empty if it comes first."""
     return "".join(str(token) for token in takewhile(lambda token: isinstance(token, str), tokens))
 
 

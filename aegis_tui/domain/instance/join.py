@@ -22,7 +22,16 @@ from aegis_tui.errors import Refused
 
 
 def register(workspace: Workspace, command: AgentRegister, actor: Actor, request_id: str) -> Decision:
-    """Let an instance join. One that has joined already keeps its session, so it can reconnect."""
+    """Let an instance join; the reply has its agent id, its session and the TTL of that.
+
+    One that joins for the first time gets the first prompt for its task. One that has joined already keeps its session,
+    so that it can reconnect. With a person's token, the agent that the command names joins outside a run.
+
+    Raises:
+        Refused: An instance that sends this does not live. Or a person's agent has an id that is or was another's, or
+            globs that are taken (`PartitionRefused` for those that nobody may have).
+        UsageError: A person's command has an id, a kind or a role that is not valid.
+    """
     if actor.kind == "person":
         return _join_outside(workspace, command, request_id)
     instance = own_instance(workspace, actor)
@@ -72,13 +81,16 @@ def _join_outside(workspace: Workspace, command: AgentRegister, request_id: str)
 
 
 def _known_as(workspace: Workspace, short: str) -> Instance | None:
-    """Find the instance with that id in any letter case: a file system that ignores case has one folder for both."""
+    """Return the instance with that short id in any letter case; None if there is none.
+
+    A file system that ignores case has one folder for both.
+    """
     folded = short.casefold()
     return next((item for item in workspace.instances.by_id.values() if item.instance_id.casefold() == folded), None)
 
 
 def first_brief(workspace: Workspace, instance: Instance) -> MessageSent | None:
-    """Return the first prompt of an instance, by its task; None for a free task and outside a run."""
+    """Return the first prompt of an instance, by its task; None for a free task and for an instance outside a run."""
     run = workspace.runs.by_id.get(instance.run or "")
     if run is None:
         return None

@@ -23,7 +23,7 @@ from aegis_tui.domain.workspace import Workspace
 
 
 def mark_prepared(workspace: Workspace, command: InstanceMarkPrepared, actor: Actor, request_id: str) -> Decision:
-    """Record that a planned instance has its worktree and launch record; no events in a later phase."""
+    """Record that a planned instance has its worktree and launch record; no events for any other instance."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.PLANNED:
         return Decision()
@@ -32,7 +32,10 @@ def mark_prepared(workspace: Workspace, command: InstanceMarkPrepared, actor: Ac
 
 
 def mark_launched(workspace: Workspace, command: InstanceMarkLaunched, actor: Actor, request_id: str) -> Decision:
-    """Record the pane of an instance, once. Its program may have joined before this is known."""
+    """Record the pane of an instance; no events if the instance is unknown or its pane is recorded already.
+
+    Its program may have joined before this is known.
+    """
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.pane is not None:
         return Decision()
@@ -40,7 +43,10 @@ def mark_launched(workspace: Workspace, command: InstanceMarkLaunched, actor: Ac
 
 
 def mark_exited(workspace: Workspace, command: InstanceMarkExited, actor: Actor, request_id: str) -> Decision:
-    """Record that the program of an instance ended; an instance that was not asked to stop is lost."""
+    """Record that the program of an instance ended; an instance that was not asked to stop is lost.
+
+    No events if the instance is unknown, was only planned, or is recorded as ended already.
+    """
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase in (Phase.GONE, Phase.RECLAIMED, Phase.PLANNED):
         return Decision()
@@ -62,7 +68,7 @@ def _ending(command: InstanceMarkExited) -> str:
 
 
 def mark_reclaimed(workspace: Workspace, command: InstanceMarkReclaimed, actor: Actor, request_id: str) -> Decision:
-    """Record that the worktree of an ended instance was removed, or left where it is."""
+    """Record that the worktree of an ended instance was removed, or left where it is; no events in any other phase."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.GONE:
         return Decision()
@@ -70,7 +76,7 @@ def mark_reclaimed(workspace: Workspace, command: InstanceMarkReclaimed, actor: 
 
 
 def mark_failed(workspace: Workspace, command: InstanceMarkFailed, actor: Actor, request_id: str) -> Decision:
-    """Record that an instance could not be started: it is lost."""
+    """Record that an instance could not be started: it is lost. No events if it is unknown or no longer living."""
     instance = workspace.get_instance(command.agent_id)
     if instance is None or not instance.is_alive:
         return Decision()

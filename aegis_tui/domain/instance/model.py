@@ -105,7 +105,11 @@ class Instance(StateModel):
 
     @property
     def word(self) -> str:
-        """Its state in one word, the same in all views: `lost`, the reported state, or at its end `done` or `ended`."""
+        """Its state in one word, the same in all views.
+
+        `lost` if it is; else the state that it reported, until it has ended. Then that word is kept if it is `done` or
+        `failed`; else it is `done` if its task is done, or `ended`.
+        """
         if self.lost:
             return "lost"
         if self.phase not in (Phase.GONE, Phase.RECLAIMED) or self.state in ("done", "failed"):
@@ -114,5 +118,5 @@ class Instance(StateModel):
 
     @property
     def is_alive(self) -> bool:
-        """True while the instance can still do its task."""
+        """True while the instance can still do its task: it is not lost, stopping or ended."""
         return self.phase in ALIVE

@@ -71,7 +71,10 @@ def named_instance(workspace: Workspace, name: str) -> Instance:
 
 
 def piece_of(workspace: Workspace, instance: Instance) -> tuple[Run, Piece] | None:
-    """Return the run and piece that an instance works on; None if it has none, was replaced, or is a reviewer."""
+    """Return the run and the piece that an instance works on.
+
+    None if it works on none: it is outside a run, a reviewer, or was replaced by another instance.
+    """
     run = workspace.runs.by_id.get(instance.run or "")
     piece = run.pieces.get(instance.piece or "") if run else None
     if run is None or piece is None or piece.agent_id != instance.agent_id or instance.review_id:
@@ -85,7 +88,15 @@ def spec_path(spec_id: str) -> str:
 
 
 def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id: str) -> Decision:
-    """Record a report; end a scout that is done, or an instance that gave up and whose submission does not stand."""
+    """Record what an agent reports of itself; a report that changes nothing is not logged.
+
+    A scout that is done is stopped, and its note goes to the worker that it scouted for. An instance of a run that
+    reports `failed` or `blocked` is stopped, and its piece goes to a fresh one. If its piece is submitted already, that
+    stands: the report is recorded as `done`, and nobody is stopped.
+
+    Raises:
+        Refused: The sender is not a living instance.
+    """
     instance = own_instance(workspace, actor)
     said = AgentState(**command.model_dump(exclude={"type", "cause"}), source="hub", cause=command.cause)
     stands = _stands(workspace, instance) if command.state in GIVES_UP else None
@@ -106,10 +117,11 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
 
 
 def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]] | None:
-    """Return the piece of an instance that stays submitted even if the instance fails now; None without one.
+    """Return the piece of an instance that stays submitted even if the instance fails now.
 
     Returns:
-        Its name, and the events that restore the status that it had before a person wrote to the worker.
+        Its name, and the events that restore the status that it had before a person wrote to the worker. None if there
+        is no such piece: the instance has none, has not submitted it, or the run is over.
     """
     found = piece_of(workspace, instance)
     if found is None or not found[0].is_open:
@@ -132,7 +144,10 @@ def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]]
 
 
 def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
-    """End a scout and send its brief to the worker that it scouted for (ROLE-3)."""
+    """Return the events that stop a scout and send `text` to the worker that it scouted for (ROLE-3).
+
+    Nothing is sent if the text is blank or the worker does not live.
+    """
     run = workspace.runs.by_id.get(scout.run or "")
     piece = run.pieces.get(scout.piece or "") if run else None
     worker = workspace.get_instance(piece.agent_id or "") if piece else None
@@ -144,7 +159,10 @@ def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
 
 
 def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft]:
-    """Stop an instance that will not finish, release its locks, and give its piece to a fresh one."""
+    """Return the events that stop an instance that will not finish, and release its locks.
+
+    Its unfinished piece goes to a fresh instance; a piece that it had submitted before stays submitted.
+    """
     drafts: list[Draft] = [(instance.agent_id, InstanceStopping(reason=reason))]
     drafts += lock_end.drop_holder(workspace.locks, instance.agent_id, "released")
     return drafts + _requeue(workspace, instance, reason)[1]
@@ -162,7 +180,10 @@ def _requeue(workspace: Workspace, instance: Instance, reason: str) -> tuple[lis
 
 
 def lose(workspace: Workspace, instance: Instance, reason: str, cause: Cause | None = None) -> list[Draft]:
-    """Record that an instance is lost: end its locks and waits, and give its piece to a fresh one (HUB-8)."""
+    """Return the events that record that an instance is lost and end its locks and waits (HUB-8).
+
+    Its unfinished piece goes to a fresh instance; a piece that it had submitted before stays submitted.
+    """
     drafts = lock_end.drop_holder(workspace.locks, instance.agent_id, lock_end.SESSION_LOST)
     requeued, reopened = _requeue(workspace, instance, reason)
     lost = InstanceLost(last_seen=instance.last_seen, requeued=tuple(requeued), reason=reason, cause=cause)
@@ -170,7 +191,11 @@ def lose(workspace: Workspace, instance: Instance, reason: str, cause: Cause | N
 
 
 def leave(workspace: Workspace, command: AgentLeave, actor: Actor, request_id: str) -> Decision:
-    """Let the sender leave; an instance of a run then counts as lost."""
+    """Let the sender leave; an instance of a run then counts as lost.
+
+    Raises:
+        Refused: The sender is not a living instance.
+    """
     instance = own_instance(workspace, actor)
     if instance.run is not None:
         return Decision(lose(workspace, instance, f"left: {command.reason}", command.cause))
@@ -179,7 +204,10 @@ def leave(workspace: Workspace, command: AgentLeave, actor: Actor, request_id: s
 
 
 def session_expire(workspace: Workspace, command: SessionExpire, actor: Actor, request_id: str) -> Decision:
-    """End a session that missed its heartbeats; no events if the instance is not joined or has another session."""
+    """End a session that missed its heartbeats; an instance of a run then counts as lost.
+
+    No events if the instance is not joined or has another session.
+    """
     instance = workspace.get_instance(command.agent_id)
     if instance is None or instance.phase is not Phase.JOINED or instance.session != command.session:
         return Decision()
@@ -191,7 +219,11 @@ def session_expire(workspace: Workspace, command: SessionExpire, actor: Actor, r
 
 
 def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: str) -> Decision:
-    """Stop an instance; its unfinished piece goes to a fresh one. No events when it has ended already."""
+    """Stop an instance; its unfinished piece goes to a fresh one. No events when it is stopping or has ended already.
+
+    Raises:
+        UsageError: There is no such instance.
+    """
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:
         return Decision([], {"agent_id": instance.agent_id, "phase": instance.phase})
@@ -199,7 +231,14 @@ def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: 
 
 
 def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: str) -> Decision:
-    """Queue a prompt for an instance; it counts as delivered when the instance acknowledges it (PANE-4)."""
+    """Queue a prompt for an instance; it counts as delivered when the instance acknowledges it (PANE-4).
+
+    A piece that the instance has submitted is taken back, so that its next work counts.
+
+    Raises:
+        UsageError: There is no such instance.
+        Refused: It does not live, or the pieces of its run are already judged as a whole.
+    """
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:
         raise Refused(f"{instance.agent_id} is {instance.phase}", "see aegis-tui status", code="instance.gone")
@@ -215,7 +254,9 @@ def _seq_of_message(events: tuple[Event, ...]) -> int:
 
 
 def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Draft]:
-    """Take back the submitted piece of a worker that gets a prompt, so that its next work counts.
+    """Return the event that takes back the submitted piece of a worker that gets the prompt `text`.
+
+    Empty if it has submitted none. Its next work then counts.
 
     Raises:
         Refused: The run has left DISPATCH and MONITORING: its pieces are already judged as a whole.
@@ -235,7 +276,12 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
 
 
 def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id: str) -> Decision:
-    """Plan one more instance, with a free task or as a scout of a feature; a run plans its workers itself."""
+    """Plan one more instance, with a free task or as a scout of a feature; a run plans its workers itself.
+
+    Raises:
+        Refused: No run is open.
+        UsageError: There is no such role, agent kind or feature.
+    """
     naming.check_role(command.role)
     run = workspace.runs.current()
     if run is None or not run.is_open:
@@ -270,7 +316,22 @@ def plan(
     partition: tuple[str, ...] = (),
     replaces: str | None = None,
 ) -> Draft:
-    """Return the event that plans one more instance of a run, with its agent id."""
+    """Return the event that plans one more instance of a run, with its new agent id.
+
+    The id is used up only when the event is applied.
+
+    Args:
+        workspace: State after the last logged event.
+        run: The run.
+        role: Must be one of `ROLES`.
+        kind: The agent kind, in lower case.
+        task: What it will do.
+        base_oid: The commit that its worktree starts from.
+        piece: The piece that it works on, reviews or scouts, if any.
+        review_id: The review that it gives, for a reviewer.
+        partition: Its globs.
+        replaces: The agent id of the instance that it takes over from, if any.
+    """
     short = workspace.instances.allocate(role)
     data = InstancePlanned(
         instance_id=short,
@@ -289,7 +350,12 @@ def plan(
 
 
 def task_update(workspace: Workspace, command: TaskUpdate, actor: Actor, request_id: str) -> Decision:
-    """Record the status of one task of the sender's spec."""
+    """Record the status of one task of a spec.
+
+    Raises:
+        UsageError: There is no such spec, or the task id or the status is not valid.
+        Refused: The spec is not assigned to the instance that sends this.
+    """
     spec = workspace.specs.by_id.get(command.spec_id)
     if spec is None:
         raise UsageError(f"there is no spec {command.spec_id}", "context:get lists them")

@@ -48,11 +48,19 @@ class InstanceTable:
         self._hashes: dict[str, str] = {}
 
     def allocate(self, role: str) -> str:
-        """The next free instance id of a role; ids are never reused in a workspace (contract 2)."""
+        """Return the next instance id of a role; ids are never reused in a workspace (contract 2).
+
+        The same id is returned until an instance with it is planned.
+
+        Raises:
+            KeyError: There is no such role.
+        """
         return ids.next_instance_id(role, self.counters.get(role, 0) + 1)
 
     def forget_ended(self, kept_runs: Container[str]) -> list[str]:
         """Remove the ended instances that no view asks for; return their agent ids.
+
+        These are all of other runs, and of those that joined outside a run all but the newest `KEPT_ENDED`.
 
         Args:
             kept_runs: Runs whose instances stay, ended or not.
@@ -80,12 +88,12 @@ class InstanceTable:
         return next((item for item in self.by_id.values() if item.instance_id == short), None)
 
     def by_token_hash(self, token_hash: str) -> Instance | None:
-        """Return the instance that a token belongs to; None when the instance is no longer alive (HUB-8)."""
+        """Return the instance with this token hash; None if there is none or it is no longer alive (HUB-8)."""
         found = self.by_id.get(self._hashes.get(token_hash, ""))
         return found if found and found.is_alive else None
 
     def of_run(self, run: str) -> Iterable[Instance]:
-        """The instances that were planned for a run."""
+        """The instances that were planned for a run, living or not, in the order they were added."""
         return (item for item in self.by_id.values() if item.run == run)
 
     def alive(self) -> Iterable[Instance]:
@@ -112,7 +120,7 @@ class InstanceTable:
         self.counters[data.role] = self.counters.get(data.role, 0) + 1
 
     def _join_outside(self, agent_id: str, data: AgentJoined, timestamp: str) -> Instance:
-        """Add an agent that a person connects with `connect` (contract 2)."""
+        """Add and return an agent that a person connects with `connect` (contract 2)."""
         kind, _, short = agent_id.partition("-")
         instance = Instance(
             agent_id=agent_id, instance_id=short, role=data.role, kind=kind.lower(), planned_at=timestamp
@@ -182,7 +190,11 @@ class InstanceTable:
 
     @classmethod
     def load(cls, plain: dict[str, object]) -> InstanceTable:
-        """Rebuild the table from what `dump` returned."""
+        """Rebuild the table from what `dump` returned.
+
+        Raises:
+            ValueError: A value has another form.
+        """
         table = cls()
         saved = _Saved.model_validate(plain)
         for item in saved.instances:
