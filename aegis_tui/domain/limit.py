@@ -46,7 +46,11 @@ class Limit(NamedTuple):
             )
 
     def check_size(self, value: object) -> None:
-        """Check the size in bytes of a value written as JSON, as `check` does."""
+        """Return if a value, written as JSON, has at most as many bytes as the limit allows.
+
+        Raises:
+            LimitReached: It has more.
+        """
         self.check(len(compact_json(value).encode("utf-8", "replace")))
 
 

@@ -21,7 +21,7 @@ _ENDED = ("completed", "failed", "cancelled")
 
 
 def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> None:
-    """Return if the sender stays within every limit with this command.
+    """Return if the sender stays within every limit with this command; no limit applies to the hub itself.
 
     Raises:
         LimitReached: A limit would be exceeded; the error names it and what makes room.
@@ -47,7 +47,11 @@ def check_limits(workspace: Workspace, command: AnyCommand, actor: Actor) -> Non
 
 
 def _check_content(workspace: Workspace, command: AnyCommand) -> None:
-    """Check the limits on the content of one command, which are the same for every sender."""
+    """Return if the content of a command keeps the limits that are the same for every sender; most commands have none.
+
+    Raises:
+        LimitReached: It does not; the error names the limit.
+    """
     match command:
         case AgentRegister():
             limit.PARTITION.check(len(command.partition or ()))

@@ -57,7 +57,7 @@ class EngineRates(NamedTuple):
 
 
 def parse_metrics(text: str) -> EngineMeters:
-    """Read the known metrics from a scrape; unknown and invalid lines are skipped.
+    """Read the known metrics from a scrape; unknown and invalid lines are skipped, and a missing metric is 0 or None.
 
     Args:
         text: The body of `/metrics`.
@@ -80,10 +80,12 @@ def parse_metrics(text: str) -> EngineMeters:
 
 
 def rates(prev: EngineMeters | None, cur: EngineMeters, dt_s: float) -> EngineRates:
-    """Compute the rates between two readings. A token counter that has decreased means a new engine, counted from 0.
+    """Compute the rates between two readings; a rate that cannot be computed is None.
+
+    A token counter that has decreased means a new engine, counted from 0.
 
     Args:
-        prev: The earlier reading; None for the first one.
+        prev: The earlier reading; None for the first one, which gives no tokens per second.
         cur: The later reading.
         dt_s: Seconds between them.
     """
@@ -120,4 +122,5 @@ def _find(samples: dict[str, list[float]], names: Sequence[str]) -> list[float]:
 
 
 def _total(samples: dict[str, list[float]], names: Sequence[str]) -> float:
-    return sum(_find(samples, names))
+    total = sum(_find(samples, names))
+    return total if math.isfinite(total) else 0.0

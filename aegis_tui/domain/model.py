@@ -66,7 +66,7 @@ def compact_json(value: Any) -> str:
 
 
 def is_encodable(value: Any) -> bool:
-    """Return whether every text in a value can be written as UTF-8."""
+    """Return whether a value can be written as JSON in UTF-8: it cannot if a text in it has a lone surrogate."""
     try:
         to_json(value)
     except PydanticSerializationError:

@@ -109,7 +109,7 @@ def check_word(field: str, text: str) -> str:
 
 
 def is_event_pattern(text: str) -> bool:
-    """Return whether a text is a valid pattern of event types for a subscription: `lock:acquired`, `lock:*`."""
+    """Return whether a text has the form of a pattern of event types, such as `lock:*`; the types may not exist."""
     return _EVENT_PATTERN.match(text) is not None
 
 

@@ -68,6 +68,8 @@ def messages_page(waiting: Iterable[Message], after: int, *, most: int = MESSAGE
 def context_page(view: dict[str, Any], *, most: int = STATE_PAGE.most) -> dict[str, Any]:
     """Return the shared context, with sections cut if it is too large; then `next` maps each cut one to its cursor.
 
+    The most important sections are filled first. A context that fits has no `next`.
+
     Args:
         view: The result of `snapshot_view`; it is not changed.
         most: The size of the answer in bytes.
@@ -91,7 +93,17 @@ def context_page(view: dict[str, Any], *, most: int = STATE_PAGE.most) -> dict[s
 
 
 def section_page(view: dict[str, Any], section: str, after: str, *, most: int = STATE_PAGE.most) -> dict[str, Any]:
-    """Return the entries of one section after a cursor, with `next` when there are more.
+    """Return the entries of one section after a cursor that fit, at least one if there is any.
+
+    Args:
+        view: The result of `snapshot_view`.
+        section: One of `SECTIONS`.
+        after: The cursor; empty for the first page.
+        most: The size of the answer in bytes.
+
+    Returns:
+        `seq`, `section`, `entries` (a table or a list, as in the view) and, when there are more, `next`: the section ->
+        its next cursor.
 
     Raises:
         UsageError: There is no such section.
@@ -121,7 +133,15 @@ def _put(view: dict[str, Any], section: str, value: object) -> None:
 
 
 def _cut(section: str, whole: Any, after: str, most: int, *, at_least: int = 0) -> tuple[Any, str | None, int]:
-    """Return the entries after the cursor that fit, the cursor of the next page or None, and the bytes they take."""
+    """Return the entries after the cursor that fit, the cursor of the next page or None, and the bytes they take.
+
+    Args:
+        section: The name of the section.
+        whole: Its entries, as a table or a list; the result has the same form.
+        after: The cursor; empty for the first page.
+        most: How many bytes fit.
+        at_least: How many entries are returned even if they do not fit.
+    """
     entries = _named(section, whole)
     kept: list[tuple[str, Any]] = []
     used = 0

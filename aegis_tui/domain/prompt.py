@@ -31,7 +31,7 @@ CUT_REMINDER = (
 
 
 def inert(text: str) -> str:
-    """Return the text without hidden characters except newlines and tabs, so that it is safe on a terminal."""
+    """Return the text without controls and other invisible characters except newlines and tabs, safe on a terminal."""
     return without_hidden(text.replace("\r\n", "\n"), keep="\n\t")
 
 
@@ -48,7 +48,15 @@ def scope_text(
     joint: Sequence[str] = (),
     owners: Mapping[str, str] | None = None,
 ) -> str:
-    """Describe to an instance what it may write; the order of the globs in the arguments makes no difference."""
+    """Describe to an instance what it may write; the order of the globs in the arguments makes no difference.
+
+    Args:
+        agent_id: The instance.
+        partition: The globs that only it may write.
+        shared: Globs that it may only read.
+        joint: Globs that anyone may write under a lock.
+        owners: Glob -> its owner; globs of the instance itself are not listed.
+    """
     lines = [f"# Your scope\n\nYou are {agent_id}."]
     if partition:
         lines.append("You alone may write: " + _globs(partition))
@@ -78,7 +86,7 @@ def notices_text(lines: Sequence[str]) -> str:
 
 
 def unparsed_tool_call(text: str) -> bool:
-    """Return whether a reply's text holds a tool call that the server failed to parse, as its parser is set wrong."""
+    """Return whether a reply's text holds the marks of a tool call that the server, set up wrong, did not parse."""
     return _PARSER_MARKS.search(text) is not None
 
 
@@ -86,7 +94,8 @@ def commit_message(summary: str, *, kind: str) -> str:
     """Turn a report's summary into a conventional commit message with a subject of at most 72 characters.
 
     Args:
-        summary: What the model wrote; its first line becomes the subject.
+        summary: What the model wrote; its first line becomes the subject, `update` if it is empty. A subject that is
+            cut is repeated in the body.
         kind: The commit type if the first line has none: feat, fix, ...
     """
     head, _, body = inert(summary).strip().partition("\n")

@@ -50,7 +50,17 @@ def test_older_names_are_known() -> None:
     assert (older.kv_cache, older.prefix_hits, older.generation_tokens_total) == (0.5, 3, 7)
 
 
-@pytest.mark.parametrize("text", ["", "<html>", "vllm:num_requests_running", "vllm:num_requests_running NaN", "}{ 3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<html>",
+        "vllm:num_requests_running",
+        "vllm:num_requests_running NaN",
+        'vllm:num_requests_running{engine="0"} 1e308\nvllm:num_requests_running{engine="1"} 1e308',
+        "}{ 3",
+    ],
+)
 def test_what_is_missing_or_broken_is_none_or_zero(text: str) -> None:
     assert parse_metrics(text) == EngineMeters()
 

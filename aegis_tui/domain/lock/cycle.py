@@ -32,7 +32,14 @@ def find_cycle(table: LockTable, asked: Wait) -> tuple[str, ...]:
 
 
 def _waits_for(table: LockTable, agent_id: str, asked: Wait, *, known: Container[str]) -> set[str]:
-    """The agents that the instance waits for, without the `known` ones: a queue of n on one file has n * n edges."""
+    """Return the ids of the agents that an instance waits for, as if the request `asked` were queued already.
+
+    Args:
+        table: State after the last logged event.
+        agent_id: The instance; if it is the asker, `asked` counts as one of its requests.
+        asked: The new request.
+        known: Agents that are left out: a queue of n requests on one file has n * n edges.
+    """
     own = table.waits_of(agent_id)
     if agent_id == asked.agent_id:
         own.append(asked)

@@ -28,10 +28,10 @@ REACQUIRE_HINT: Final = "acquire the lock again, and read the file again before 
 
 
 def check_ttl(ttl_s: float) -> None:
-    """Refuse a duration that no lock may have.
+    """Return if a lock may last this long.
 
     Raises:
-        UsageError: It is not over 0 and at most `MAX_TTL_S`.
+        UsageError: It is not over 0 and at most `MAX_TTL_S` seconds.
     """
     if not 0 < ttl_s <= MAX_TTL_S:
         raise UsageError(f"a lock cannot last {ttl_s} s", f"give more than 0 and at most {MAX_TTL_S:g} seconds")
@@ -46,7 +46,7 @@ def release(
     token: int | None = None,
     reason: str = "release",
 ) -> list[Draft]:
-    """Release one lock by id, or the asker's own locks on a path.
+    """Return the events that release one lock by id, or the asker's own locks on a path.
 
     Args:
         table: State after the last logged event.
@@ -74,7 +74,9 @@ def renew(
     token: int | None = None,
     ttl_s: float | None = None,
 ) -> list[Draft]:
-    """Restart the TTL of one lock by id, or of the asker's own locks on a path. Their tokens stay the same.
+    """Return the events that restart the TTL of one lock by id, or of the asker's own locks on a path.
+
+    Their tokens stay the same. Locks whose region is stale are left out.
 
     Args:
         table: State after the last logged event.
@@ -85,7 +87,7 @@ def renew(
         ttl_s: In seconds from now, over 0 and at most `MAX_TTL_S`; None keeps the TTL of each lock.
 
     Raises:
-        StaleToken: No such lock is held, or none with this token, or its region is stale.
+        StaleToken: No such lock is held, or none with this token, or all are stale.
         Refused: Somebody else holds it.
         UsageError: Not exactly one of `lock_id` and `path`, or a duration out of range.
     """
@@ -118,7 +120,13 @@ def _own(table: LockTable, agent_id: str, *, lock_id: str | None, path: str | No
 
 
 def break_lock(table: LockTable, by: str, lock_id: str, reason: str) -> list[Draft]:
-    """End a lock of any holder. The caller checks whether `by` may do that.
+    """Return the event that ends a lock of any holder.
+
+    Args:
+        table: State after the last logged event.
+        by: The agent id of the person who ends it; the caller has checked that they may.
+        lock_id: The lock.
+        reason: Why, for the event.
 
     Raises:
         StaleToken: The lock has ended already.
@@ -132,13 +140,16 @@ def break_lock(table: LockTable, by: str, lock_id: str, reason: str) -> list[Dra
 
 
 def expire(table: LockTable, lock_id: str, token: int) -> list[Draft]:
-    """End a lock whose TTL has passed. Returns nothing when the lock has ended or has another token."""
+    """Return the event that ends a lock whose TTL has passed; none when the lock has ended or has another token."""
     lock = table.find(lock_id)
     return [] if lock is None or lock.token != token else [(lock.agent_id, _expired(lock))]
 
 
 def withdraw(table: LockTable, agent_id: str, request_id: str, code: WithdrawnCode) -> list[Draft]:
-    """End a wait without a grant; after a TIMEOUT the event says what blocked it. Nothing when it does not wait."""
+    """Return the event that ends a wait without a grant; none when the request does not wait.
+
+    With the code TIMEOUT, the event also says what blocked the request.
+    """
     wait = table.waiting(agent_id, request_id)
     if wait is None:
         return []
@@ -148,16 +159,16 @@ def withdraw(table: LockTable, agent_id: str, request_id: str, code: WithdrawnCo
 
 
 def give_up(table: LockTable, agent_id: str, request_id: str) -> list[Draft]:
-    """Cancel a request: end its wait, or release the locks that it was granted.
+    """Return the events that cancel a request: that end its wait, or release the locks that it was granted.
 
-    Returns nothing when the request is not known, so a late reply or a lost connection needs no special case.
+    None when the request is not known, so a late reply or a lost connection needs no special case.
     """
     granted: list[Draft] = [(agent_id, released(lock, "release")) for lock in table.granted(agent_id, request_id)]
     return withdraw(table, agent_id, request_id, "CANCELLED") or granted
 
 
 def drop_holder(table: LockTable, agent_id: str, reason: str) -> list[Draft]:
-    """End all waits and locks of an instance, because its session ended.
+    """Return the events that end all waits and locks of an instance, because its session ended.
 
     Args:
         table: State after the last logged event.

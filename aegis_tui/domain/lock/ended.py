@@ -22,7 +22,7 @@ class EndedLocks:
         self._ends: dict[tuple[str, str], int] = {}
 
     def note(self, lock: Lock | None, seq: int) -> None:
-        """Record that a lock ended with event `seq`; None and locks in other modes are ignored."""
+        """Record that a lock ended with event `seq`; None and locks in other modes than EXCLUSIVE are ignored."""
         if lock is None or lock.mode is not LockMode.EXCLUSIVE:
             return
         key = (lock.resource.path, lock.agent_id)
@@ -50,7 +50,11 @@ class EndedLocks:
 
     @classmethod
     def load(cls, plain: list[list[Any]]) -> EndedLocks:
-        """Rebuild the record from what `dump` returned."""
+        """Rebuild the record from what `dump` returned.
+
+        Raises:
+            ValueError: An entry does not have three parts.
+        """
         ended = cls()
         ended._ends = {(path, agent_id): seq for path, agent_id, seq in plain}
         return ended

@@ -76,7 +76,7 @@ class FenceTable:
         return frozenset().union(*(self._granted.get(agent, ()) for agent in agents))
 
     def writes_to(self, path: str, *, ignore_case: bool = False) -> list[FencedWrite]:
-        """Every write to a path, in the order of the log."""
+        """Every write to a path, in the order of the log; with `ignore_case` in any letter case of the path."""
         key = path_key(path, ignore_case=ignore_case)
         return [item for item in self.writes if path_key(item.file, ignore_case=ignore_case) == key]
 
@@ -89,7 +89,12 @@ class FenceTable:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> FenceTable:
-        """Rebuild the table from what `dump` returned."""
+        """Rebuild the table from what `dump` returned.
+
+        Raises:
+            KeyError: A part is missing.
+            ValueError: A write is not valid.
+        """
         table = cls()
         table.writes = [FencedWrite.model_validate(item) for item in plain["writes"]]
         table._counts = Counter(item.agent_id for item in table.writes)
@@ -103,13 +108,19 @@ def lines_of(content: bytes) -> list[bytes]:
 
 
 def only_written(handed: bytes, base: bytes, written: Iterable[bytes]) -> bool:
-    """Whether every line that a submission adds to its base was written under a lock; blank lines do not count."""
+    """Whether every line that a submission adds to its base was written under a lock; blank lines do not count.
+
+    Args:
+        handed: The file as it was submitted.
+        base: The file that the submission started from.
+        written: The contents that were written under a lock.
+    """
     known = set(lines_of(base)).union(*map(lines_of, written))
     return known.issuperset(lines_of(handed))
 
 
 def dropped_lines(composed: bytes, merged: bytes, seen: Collection[bytes]) -> list[bytes]:
-    """Return the lines on the working ref that a merge would remove although its writer never had them.
+    """Return the lines on the working ref that a merge would remove although its writer never had them; no blank ones.
 
     Args:
         composed: The file on the working ref now.

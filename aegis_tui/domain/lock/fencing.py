@@ -21,7 +21,7 @@ from aegis_tui.errors import StaleToken
 
 
 def check_tokens(workspace: Workspace, piece: Piece, tokens: Iterable[int]) -> None:
-    """Check that each token was granted to an instance that works, or worked, on the piece.
+    """Return if each token was granted to an instance that works, or worked, on the piece.
 
     Raises:
         StaleToken: One was not. A token stays valid after its lock was released.
@@ -41,6 +41,8 @@ def fence_finding(
     workspace: Workspace, run: Run, piece: Piece, path: str, *, answers: Sequence[str] | None
 ) -> Finding | None:
     """Return what is wrong with a submitted file that needs a lock; None when nothing is.
+
+    It must have been written under one of the tokens of the submission, and not have been changed without a lock since.
 
     Args:
         workspace: State after the last logged event.
@@ -75,7 +77,7 @@ def piece_fences(workspace: Workspace, run: Run, piece: Piece) -> PieceFences:
 
 
 def _overtaker(workspace: Workspace, run: Run, piece: Piece, path: str) -> FencedWrite | None:
-    """The newest write to the file by another merged piece, made after the last write of this piece, if any."""
+    """Return the newest write to the file by another merged piece after the last write of this piece, else None."""
     composed = {
         agent: other
         for other in run.pieces.values()
@@ -103,7 +105,12 @@ def stale_at_composition(workspace: Workspace, run: Run, piece: Piece, kept: Ite
 
 
 def overtaken_finding(path: str, by: FencedWrite) -> Finding:
-    """Return the finding for a file whose merge would remove lines that were merged under a newer token."""
+    """Return the finding for a file whose merge would remove lines that were merged under a newer token.
+
+    Args:
+        path: The file.
+        by: The newer write, by an instance of another piece.
+    """
     msg = (
         f"STALE: {by.agent_id} has written it since under the newer token {by.token}; that write is merged, and "
         "this would remove its lines. Rebase, and write both changes with the edit or write tool, which takes the lock"
@@ -114,6 +121,9 @@ def overtaken_finding(path: str, by: FencedWrite) -> Finding:
 def stale_crossings(
     workspace: Workspace, run: Run, piece: Piece, overlaps: Iterable[Overlapping]
 ) -> list[tuple[str, FencedWrite]]:
-    """Return the overlapping files that another merged piece wrote later under a newer token, with that write."""
+    """Return the overlapping files that another merged piece wrote later under a newer token, each with that write.
+
+    They are sorted by path.
+    """
     overtaken = piece_fences(workspace, run, piece).overtaken
     return [(path, overtaken[path]) for path in sorted({item.path for item in overlaps}) if path in overtaken]

@@ -123,7 +123,11 @@ def _rank(table: LockTable, agent_id: str, resource: Resource, mode: LockMode) -
 
 
 def _refuse_second_upgrade(table: LockTable, wait: Wait) -> None:
-    """Refuse the request if another holder waits to upgrade the same resource: both would wait for each other."""
+    """Return if no other holder waits to upgrade the same resource; if one does, both would wait for each other.
+
+    Raises:
+        LockRefused: One does (code UPGRADE).
+    """
     for resource in _upgrades(wait):
         for other in table.waits_ahead_of(wait):
             if any(resource.overlaps(theirs) for theirs in _upgrades(other)):
@@ -149,9 +153,15 @@ def _refusal(table: LockTable, wait: Wait, found: Obstacle, *, code: Literal["HE
 def _grants(
     table: LockTable, wait: Wait, resources: Iterable[Resource], *, seq: int, waited: bool, before: int = 0
 ) -> list[Draft]:
-    """Draft one grant for each resource, after the releases of the asker's locks that it replaces, or that are stale.
+    """Return one grant for each resource, after the releases of the asker's locks that it replaces, or that are stale.
 
-    `before` is the number of events that are logged before these; the tokens follow from it.
+    Args:
+        table: State after the last logged event.
+        wait: The request.
+        resources: Those of its resources that are to be granted.
+        seq: Number of the last logged event.
+        waited: Whether the request was queued before.
+        before: How many events are logged before these; the tokens follow from it and `seq`.
     """
     drafts: list[Draft] = []
     ended: set[str] = set()

@@ -110,7 +110,11 @@ def _named_path(entry: object) -> str:
 
 
 def _fields(entry: object) -> Mapping[str, Any]:
-    """Return the fields of an entry; a plain text is the name of its holder."""
+    """Return the fields of an entry; a plain text is the name of its holder.
+
+    Raises:
+        ValueError: It is neither a table nor a text.
+    """
     if isinstance(entry, str):
         return {"agent": entry}
     if not isinstance(entry, Mapping):
@@ -119,7 +123,7 @@ def _fields(entry: object) -> Mapping[str, Any]:
 
 
 def _told(value: object) -> str:
-    """Return a value that is not understood in a form short enough for one line."""
+    """Return a value that is not understood in a form short enough for one line: a text or number, or its type."""
     return str(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
 
@@ -159,7 +163,11 @@ def _left_s(fields: Mapping[str, Any], now: datetime) -> float:
 
 
 def _instant(value: object) -> datetime:
-    """Parse a timestamp: RFC 3339 text, or seconds or milliseconds since 1970; UTC where no zone is given."""
+    """Parse a timestamp: RFC 3339 text, or seconds or milliseconds since 1970; UTC where no zone is given.
+
+    Raises:
+        ValueError: It is none of these.
+    """
     try:
         if isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value):
             timestamp = datetime.fromisoformat(value)

@@ -70,7 +70,16 @@ def _check_own(workspace: Workspace, lock: Lock, path: str, rewrite: Rewrite | N
 
 
 def _waits_moved(wait: Wait, path: str, rewrite: Rewrite, *, is_here: bool) -> Iterator[LockWaitMoved]:
-    """Yield the events for the regions that a request waits for; such a region grows with a change by its holder."""
+    """Yield the events for the regions of one file that a request waits for.
+
+    Such a region grows with a change by its holder. One whose place in the replaced content is not known gets no event.
+
+    Args:
+        wait: The request.
+        path: The file.
+        rewrite: What was written.
+        is_here: Whether the waiter works in the checkout in which it was written.
+    """
     for item in wait.resources:
         spans = _spans_in(item, rewrite.base_oid)
         if item.path != path or item.region is None or spans is None:
@@ -106,6 +115,6 @@ def _spans_in(resource: Resource, oid: str) -> tuple[Span, ...] | None:
 
 
 def _folder(workspace: Workspace, agent_id: str) -> str | None:
-    """The worktree that an instance writes in; None means the person's own checkout."""
+    """The worktree that an instance writes in; None means the person's own checkout, also for an unknown agent."""
     instance = workspace.get_instance(agent_id)
     return instance.worktree if instance is not None else None

@@ -16,7 +16,7 @@ class Obstacle(NamedTuple):
     at: Resource
 
     def facts(self, table: LockTable) -> dict[str, Any]:
-        """Return holder, mode and place as fields for a refusal; `lock_id` is the lock that has to end first."""
+        """Return holder, mode and place as fields for a refusal; `lock_id` is the lock that must end first, or None."""
         first = self.by if isinstance(self.by, Lock) else _oldest(table, self.by)
         region = self.at.region
         return {

@@ -107,7 +107,15 @@ def _common_length(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def _slid(old: list[str], new: list[str], block: tuple[int, int, int, int], floor: int, ceiling: int) -> Hunk:
-    """The hunk at its lowest possible place, with its slack; only a pure insertion or removal can have other places."""
+    """The hunk of a changed block at its lowest possible place; only a pure insertion or removal can have other places.
+
+    Args:
+        old: The lines before.
+        new: The lines after.
+        block: The lines `old[i:j]` became `new[k:m]`, as (i, j, k, m).
+        floor: Where in `old` the change before this one ends: its slack goes no further.
+        ceiling: Where in `old` the next change begins: it is moved no further.
+    """
     i, j, k, m = block
     if i != j and k != m:
         return Hunk(i + 1, j - i, m - k)
@@ -126,6 +134,10 @@ def move(span: Span, hunks: Iterable[Hunk]) -> Span | None:
     """Where the span is after another instance's change; None when a hunk changes its lines, which makes it stale.
 
     Lines that are inserted directly before its first or after its last line do not become part of it.
+
+    Args:
+        span: The span before.
+        hunks: All hunks of the change, in order of lines.
     """
     first, last = span
     shift = 0
@@ -140,6 +152,10 @@ def move(span: Span, hunks: Iterable[Hunk]) -> Span | None:
 
 def grow(span: Span, hunks: Iterable[Hunk]) -> Span | None:
     """Where the span is after its holder's change; lines inserted inside it or at an end become part of it.
+
+    Args:
+        span: The span before.
+        hunks: All hunks of the change, in order of lines.
 
     Returns:
         None when a hunk crosses an end of the span, or when no line of it is left.
@@ -161,12 +177,12 @@ def grow(span: Span, hunks: Iterable[Hunk]) -> Span | None:
 
 
 def move_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
-    """`move` applied to each span; None when it is None for one of them."""
+    """Where the spans are after another instance's change, as `move` says; None when it makes one of them stale."""
     return _each([move(span, hunks) for span in spans])
 
 
 def grow_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
-    """`grow` applied to each span; None when it is None for one of them."""
+    """Where the spans are after their holder's change, as `grow` says; None when one is crossed or has no line left."""
     return _each([grow(span, hunks) for span in spans])
 
 
@@ -204,13 +220,16 @@ def contain(outer: Iterable[Span], inner: Iterable[Span]) -> bool:
 
 
 def common(one: Iterable[View], other: Iterable[View]) -> list[tuple[tuple[Span, ...], tuple[Span, ...]]]:
-    """For each content that is in both lists of views, the spans of either; empty when they share no content."""
+    """For each content that is in both lists of views, the spans of either there; empty when they share no content."""
     known = {view.base_oid: view.spans for view in other}
     return [(view.spans, known[view.base_oid]) for view in one if view.base_oid in known]
 
 
 def with_view(views: Sequence[View], view: View, *, keep: str | None = None) -> tuple[View, ...]:
-    """The views with `view` added or replaced. Over `MAX_VIEWS` the oldest goes, not the first or that of `keep`."""
+    """The views with `view` added at the end, without an older one of the same content; a first one is replaced there.
+
+    If there would be more than `MAX_VIEWS`, the oldest goes, but not the first, nor that of the blob `keep`.
+    """
     kept = [item for item in views if item.base_oid != view.base_oid]
     if views and views[0].base_oid == view.base_oid:
         return (view, *kept)

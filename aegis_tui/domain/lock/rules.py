@@ -37,7 +37,9 @@ def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, reque
     A queued request gets its reply when its wait ends.
 
     Raises:
-        LockRefused: HELD, UPGRADE or DEADLOCK, as in `grant.acquire`; PARTITION: the instance may not write the path.
+        LockRefused: HELD: another instance blocks it and it does not wait. UPGRADE: another holder already waits to
+            upgrade the same resource. DEADLOCK: waiting would close a cycle. PARTITION: the instance may not write the
+            path.
         PartitionRefused: A path belongs to git.
         Refused: The instance has ended.
         UsageError: A resource or a duration is not valid.
@@ -73,7 +75,7 @@ def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, reque
 
 
 def _spelled(workspace: Workspace, resource: Resource) -> Resource:
-    """Return the resource; if git ignores case, in the spelling that is already locked or waited for (PART-1)."""
+    """Return the resource; if git ignores case, in the spelling that is locked or waited for already (PART-1)."""
     path = _spelling(workspace, resource.path)
     return resource if path == resource.path else resource.model_copy(update={"path": path})
 
@@ -90,9 +92,14 @@ def granted_reply(
     resources: list[Resource] | None = None,
     mode: LockMode | None = None,
 ) -> dict[str, Any]:
-    """Build the reply to a granted request: its locks, in canonical order.
+    """Build the reply to a granted request: its locks that are still held, in canonical order.
 
-    Where `resources` is given, locks that the instance already held on them in `mode` are included.
+    Args:
+        workspace: State after the grant.
+        agent_id: The sender.
+        request_id: The request.
+        resources: Where given, locks that the sender held before and that cover one of these are included.
+        mode: What such a lock must permit; None for any mode.
     """
     held: dict[str, Lock] = {lock.lock_id: lock for lock in workspace.locks.granted(agent_id, request_id)}
     for resource in resources or []:
@@ -119,7 +126,10 @@ def lock_to_wire(lock: Lock) -> dict[str, Any]:
 
 
 def _where(lock: Lock) -> dict[str, Any]:
-    """Return where a region lies: its lines in the blob it was resolved on, and whether it is stale."""
+    """Return where the region of a lock lies: its lines in the blob it was resolved on, and whether it is stale.
+
+    Empty for a whole file; only `stale` if no file was read for it.
+    """
     if lock.resource.region is None:
         return {}
     first = next(iter(lock.resource.views), None)
@@ -183,7 +193,13 @@ def _check_partition(workspace: Workspace, actor: Actor, resource: Resource, mod
 
 
 def lock_renew(workspace: Workspace, command: LockRenew, actor: Actor, request_id: str) -> Decision:
-    """Restart the TTL of the sender's locks that the command names. Raises as `end.renew` does."""
+    """Restart the TTL of the sender's locks that the command names; the reply has them.
+
+    Raises:
+        StaleToken: No such lock is held, or not with that token, or its region is stale.
+        Refused: Somebody else holds it.
+        UsageError: Not exactly one of id and path is named, or the duration is not valid.
+    """
     drafts = lock_end.renew(
         workspace.locks,
         actor.agent_id,
@@ -201,11 +217,12 @@ def lock_renew(workspace: Workspace, command: LockRenew, actor: Actor, request_i
 
 
 def lock_release(workspace: Workspace, command: LockRelease, actor: Actor, request_id: str) -> Decision:
-    """Release the sender's locks that the command names, or cancel its request.
+    """Release the sender's locks that the command names, or cancel its request; an unknown request is no error.
 
     Raises:
-        UsageError: A request is named together with a lock.
-        StaleToken, Refused: As in `end.release`. To cancel an unknown request is no error.
+        UsageError: A request is named together with a lock, or not exactly one of id and path.
+        StaleToken: No such lock is held, or not with that token.
+        Refused: Somebody else holds it.
     """
     if command.request is not None:
         if (command.lock_id, command.path, command.token) != (None, None, None):

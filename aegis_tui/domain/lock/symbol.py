@@ -55,14 +55,14 @@ class Outline:
         return self.symbols.get(name)
 
     def nearest(self, name: str) -> list[str]:
-        """Names that a person may have meant, the likeliest first."""
+        """At most five names that a person may have meant, the likeliest first; empty if none is similar."""
         last = name.rpartition(".")[2].casefold()
         same = [known for known in self.symbols if known.rpartition(".")[2].casefold() == last]
         alike = get_close_matches(name, list(self.symbols), n=_NEAREST, cutoff=0.4)
         return list(dict.fromkeys([*same, *alike]))[:_NEAREST]
 
     def enclosing(self, hunks: Sequence[Hunk]) -> Symbol | None:
-        """The smallest symbol that contains the whole change; None when no symbol does."""
+        """The smallest symbol that contains the whole change; None when no symbol does, or there is no change."""
         around = [
             symbol for symbol in self.symbols.values() if hunks and all(is_inside(hunk, symbol.spans) for hunk in hunks)
         ]
@@ -76,7 +76,7 @@ def _size(symbol: Symbol) -> tuple[bool, int, int]:
 
 
 def build_outline(found: Iterable[Found], line_count: int) -> Outline:
-    """Build the outline of a file from its definitions.
+    """Build the outline of a file from its definitions; the lines in none of them become the symbol `<module>`.
 
     Args:
         found: Definitions in any order. Those with one name become one symbol; `A.b` is also part of the symbol `A`.
@@ -117,7 +117,12 @@ def _hash(signature: str) -> str:
 
 
 def hull(hunks: Sequence[Hunk], line_count: int) -> Span:
-    """The span from the first to the last line that a change touches, limited to the lines of the file."""
+    """The span from the first to the last line that a change touches, limited to the lines of the file.
+
+    Args:
+        hunks: The change, at least one.
+        line_count: How many lines the file has before it.
+    """
     first = min(hunk.start - hunk.slack for hunk in hunks)
     last = max(hunk.start + max(hunk.removed, 1) - 1 for hunk in hunks)
     top = max(line_count, 1)

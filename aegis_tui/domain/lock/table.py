@@ -87,7 +87,7 @@ class LockTable:
         return sorted(locks, key=lambda lock: lock.resource.sort_key)
 
     def waiting(self, agent_id: str, request_id: str) -> Wait | None:
-        """The request; None when it does not wait."""
+        """The request, if it is waiting; None when it was never queued, is granted or has ended."""
         return self._waits.get((agent_id, request_id))
 
     def locks_of(self, agent_id: str) -> list[Lock]:
@@ -176,7 +176,7 @@ class LockTable:
         return frozenset(self._appliers)
 
     def evolve(self, agent_id: str, data: EventData) -> frozenset[Key]:
-        """Apply one event and return the keys that changed. Total: never raises, reads no clock."""
+        """Apply one event and return the keys that changed; any other event changes nothing. Never raises."""
         applier = self._appliers.get(type(data))
         return frozenset() if applier is None else applier(agent_id, data)
 

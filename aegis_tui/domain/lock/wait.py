@@ -44,7 +44,7 @@ class Wait(FrozenModel):
         )
 
     def moved(self, data: LockWaitMoved) -> Wait:
-        """Return the request with the place of one of its regions in one more content."""
+        """Return the request with the place of one of its regions in one more content; the same if it has none such."""
         view = View(base_oid=data.base_oid, spans=data.spans)
         return self.model_copy(update={"resources": tuple(_moved(item, data, view) for item in self.resources)})
 

@@ -50,7 +50,13 @@ class MessageBoard:
         self._writes.clear()
 
     def has_written(self, path: str, oid: str, is_writer: Callable[[str], bool]) -> bool:
-        """Whether the newest fenced write to a path by one of these writers left the content with blob id `oid`."""
+        """Whether the newest fenced write to a path by one of these writers left the content with blob id `oid`.
+
+        Args:
+            path: The file, in NFC.
+            oid: The blob id.
+            is_writer: Agent id -> whether the writes of that agent count.
+        """
         items = reversed(self._writes.values())
         newest = (item.new_oid for item in items if item.file == path and is_writer(item.agent_id))
         return next(newest, None) == oid
@@ -61,7 +67,14 @@ class MessageBoard:
             self._drop(seq)
 
     def evolve(self, seq: int, agent_id: str, data: MessageEvent, timestamp: str) -> frozenset[Key]:
-        """Apply the event with number `seq` and return the keys that changed."""
+        """Apply one event and return the keys that changed.
+
+        Args:
+            seq: The number of the event.
+            agent_id: The instance that it belongs to; for a message, its sender.
+            data: What happened.
+            timestamp: When, as RFC 3339 text.
+        """
         match data:
             case MessageSent():
                 message = Message(seq=seq, sender=agent_id, timestamp=timestamp, **data.model_dump(exclude={"type"}))
@@ -102,7 +115,7 @@ class MessageBoard:
                 del self._sent[message.sender]
 
     def _note_write(self, write: Write) -> None:
-        """Keep the write as the newest of its instance and path; it replaces an older one."""
+        """Keep a write in place of an older one of its instance and path; only the newest `KEPT_WRITES` stay."""
         key = (write.agent_id, write.file)
         self._writes.pop(key, None)
         self._writes[key] = write
@@ -119,7 +132,11 @@ class MessageBoard:
 
     @classmethod
     def load(cls, plain: dict[str, Any]) -> MessageBoard:
-        """Rebuild the board from what `dump` returned."""
+        """Rebuild the board from what `dump` returned.
+
+        Raises:
+            ValueError: A value has another form.
+        """
         saved = _SavedBoard.model_validate(plain)
         board = cls()
         for message in saved.waiting:

@@ -58,7 +58,8 @@ class Exchange(StateModel):
     def expected(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return None when `event` may come now, else the events that may.
 
-        Those are the ones for the plan, or for the first file for which `event` may not come.
+        Those are the ones for the plan, or for the first named file for which `event` may not come; where no file is
+        named and it may come for none, the ones for any file, possibly none.
         """
         if event.startswith("plan:"):
             return None if event in PLAN_ORDER[self.plan] else PLAN_ORDER[self.plan]
@@ -70,14 +71,17 @@ class Exchange(StateModel):
         return tuple(sorted({item for path in self.files for item in self._following(path)}))
 
     def _following(self, path: str) -> tuple[str, ...]:
-        """The events that may come for one file; `code:writing` may not while the plan is only proposed."""
+        """The events that may come for one file; `code:writing` may not while the plan is only proposed.
+
+        Where only that would be left, they are the events that may come for the plan.
+        """
         following = FILE_ORDER[self.files.get(path, PLANNED)]
         if self.plan == BEGIN:
             following = tuple(item for item in following if item != "code:writing")
         return following or PLAN_ORDER[self.plan]
 
     def _concerned(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...]:
-        """The files that an event is about: those that it names, else all files for which it may come now."""
+        """The files that an event is about: those that it names, else all for which it may come now, maybe none."""
         return named_files(data) or tuple(path for path in self.files if event in self._following(path))
 
     def apply(self, event: str, data: Mapping[str, Any]) -> None:
@@ -95,7 +99,7 @@ class Exchange(StateModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether every file is approved."""
+        """Whether every file is approved; False while no file is known."""
         return bool(self.files) and set(self.files.values()) == {APPROVED}
 
 
@@ -123,7 +127,10 @@ class ExchangeTable:
                 raise _refusal(exchange, event, data, expected)
 
     def evolve(self, agent_id: str, event: str, data: Mapping[str, Any]) -> frozenset[Key]:
-        """Apply one broadcast and return what changed. Never raises: one that fits no exchange changes nothing."""
+        """Apply one broadcast and return what changed. Never raises: one that fits no exchange changes nothing.
+
+        `plan:proposed` opens an exchange, or starts it again; one whose files are all approved is closed.
+        """
         feature = data.get("feature")
         if event == BEGIN and isinstance(feature, str) and feature:
             old = self.by_feature.get(feature)
@@ -144,11 +151,11 @@ class ExchangeTable:
         return frozenset({("exchange", exchange.feature)})
 
     def forget(self, agents: Container[str]) -> None:
-        """Close the exchanges that these instances opened; they will not return."""
+        """Close the exchanges that these instances opened, because they will not return."""
         self.by_feature = {name: item for name, item in self.by_feature.items() if item.opened_by not in agents}
 
     def _meant(self, event: str, data: Mapping[str, Any]) -> list[Exchange]:
-        """The exchanges that an event may be about; more than one only when it names neither feature nor file."""
+        """The open exchanges that an event may be about, if any; several only if it names neither feature nor file."""
         feature, files = data.get("feature"), named_files(data)
         if isinstance(feature, str):
             return [self.by_feature[feature]] if feature in self.by_feature else []
@@ -164,7 +171,11 @@ class ExchangeTable:
 
     @classmethod
     def load(cls, plain: Iterable[dict[str, Any]]) -> ExchangeTable:
-        """Rebuild the table from what `dump` returned."""
+        """Rebuild the table from what `dump` returned.
+
+        Raises:
+            ValueError: An exchange is not valid.
+        """
         table = cls()
         for item in plain:
             exchange = Exchange.model_validate(item)
@@ -173,7 +184,7 @@ class ExchangeTable:
 
 
 def named_files(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The paths that an event's data names, in `file` or `files`."""
+    """The paths that an event's data names, in `file` or `files`, each once; values that are no text are ignored."""
     one, many = data.get("file"), data.get("files")
     listed = many if isinstance(many, (list, tuple)) else ()
     return tuple(dict.fromkeys(item for item in (one, *listed) if isinstance(item, str) and item))

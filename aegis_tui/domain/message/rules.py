@@ -65,7 +65,12 @@ def _fenced(workspace: Workspace, command: BroadcastSend, actor: Actor) -> Decis
 
 
 def message_send(workspace: Workspace, command: MessageSend, actor: Actor, request_id: str) -> Decision:
-    """Send a note to another instance; refused when that has ended."""
+    """Send a note to another instance.
+
+    Raises:
+        UsageError: There is no such instance.
+        Refused: It has ended, or is being stopped.
+    """
     to = named_instance(workspace, command.to)
     if not to.is_alive:
         raise Refused(f"{to.agent_id} is {to.phase}", "see aegis-tui status", code="instance.gone")
@@ -74,7 +79,7 @@ def message_send(workspace: Workspace, command: MessageSend, actor: Actor, reque
 
 
 def message_read(workspace: Workspace, command: MessageRead, actor: Actor, request_id: str) -> Decision:
-    """Return the unacknowledged messages to the sender, as many as fit into one reply."""
+    """Return the unacknowledged messages to the sender, as many as fit into one reply; `more` if some are left."""
     waiting = workspace.messages.for_agent(actor.agent_id, command.after)
     return Decision([], messages_page(waiting, command.after))
 
@@ -88,7 +93,10 @@ def ack(workspace: Workspace, command: Ack, actor: Actor, request_id: str) -> De
 
 
 def needs_lock(workspace: Workspace, agent_id: str, path: str) -> bool:
-    """Whether a change of the path in this agent's checkout must be made under an EXCLUSIVE lock."""
+    """Whether a change of the path in this agent's checkout must be made under an EXCLUSIVE lock.
+
+    It must if the path is joint, or belongs to another instance.
+    """
     verdict = workspace.partitions.verdict(agent_id, path)
     return verdict.needs_lock or (not verdict.allowed and verdict.owner is not None)
 
@@ -107,7 +115,10 @@ def file_observed(workspace: Workspace, command: FileObserved, actor: Actor, req
 
 
 def _was_covered(workspace: Workspace, command: FileObserved) -> bool:
-    """Whether an EXCLUSIVE lock was held between the write and now, or the content was written under one."""
+    """Whether an EXCLUSIVE lock was held between the write and now, or the content was written under one.
+
+    Locks of the agent itself count and, if it writes in the person's checkout, those of all that write there.
+    """
     path = unicodedata.normalize("NFC", command.path)
     here = _folder(workspace, command.agent_id)
 
@@ -122,7 +133,7 @@ def _was_covered(workspace: Workspace, command: FileObserved) -> bool:
 
 
 def _folder(workspace: Workspace, agent_id: str) -> str | None:
-    """The worktree that an agent writes in; None means the person's own checkout."""
+    """The worktree that an agent writes in; None means the person's own checkout, also for an unknown agent."""
     instance = workspace.get_instance(agent_id)
     return instance.worktree if instance is not None else None
 

@@ -42,7 +42,7 @@ def read_name(text: str) -> str:
     """Return the name as Python holds it, from its written form.
 
     Raises:
-        ValueError: It begins with a quotation mark, but is not in git's quoted form.
+        ValueError: It begins with a quotation mark, but is not in git's quoted form, or has a NUL in it.
     """
     if not text.startswith(QUOTE):
         return text
@@ -62,7 +62,10 @@ def read_name(text: str) -> str:
 
 
 def name_of(text: str) -> str:
-    """Like `read_name`, but returns text unchanged that is not in written form (from an old log). Never raises."""
+    """Return the name as Python holds it, from its written form; never raises.
+
+    A text that begins with a quotation mark but is not in git's quoted form (from an old log) is returned unchanged.
+    """
     if not text.startswith(QUOTE):
         return text
     try:
@@ -75,13 +78,13 @@ def canonical_name(text: str) -> str:
     """Return the canonical written form of a name that a person or client wrote: equal names become equal texts.
 
     Raises:
-        ValueError: It begins with a quotation mark, but is not in git's quoted form.
+        ValueError: It begins with a quotation mark, but is not in git's quoted form, or has a NUL in it.
     """
     return write_name(read_name(text)) if text.startswith(QUOTE) else text
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Whether `path` lies inside `folder`, both in their written form."""
+    """Whether `path` lies inside `folder`, both in their written form; a path is not inside itself."""
     if path.startswith(QUOTE):
         path, folder = name_of(path), name_of(folder)
     return path.startswith(f"{folder}/")

@@ -59,7 +59,7 @@ class PathIndex(Generic[T]):
                 self._unspell(directory)
 
     def near(self, path: str) -> list[T]:
-        """Return the values at `path`, at the directories above it, and at the paths below it."""
+        """Return the values at `path`, at the directories above it, and at the paths below it; in no fixed order."""
         at = self._at
         found = list(at[path].values()) if path in at else []
         for directory in _directories(path):
@@ -71,7 +71,10 @@ class PathIndex(Generic[T]):
         return found
 
     def spelling(self, path: str) -> str | None:
-        """Return `path` in the letter case in which it, or a path above or below it, was added; None if none was."""
+        """Return `path` in the letter case in which it, or a path above or below it, was added; None if none was.
+
+        The part below the longest path that was added keeps its letter case.
+        """
         name, tail = name_of(path), ""
         while name:
             if spellings := self._folded.get(prepare(name, ignore_case=True)):

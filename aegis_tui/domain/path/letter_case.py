@@ -14,7 +14,7 @@ def folded(path: str) -> str:
 def case_clashes(fresh: Iterable[str], there: Iterable[str]) -> list[tuple[str, str]]:
     """Return each new path that differs only in case from another path or its folder, with that other; sorted.
 
-    A folder of a new path counts only where the folder is new too.
+    A folder of a new path counts only where the folder is new too. Each new path is listed once.
 
     Args:
         fresh: The new paths.

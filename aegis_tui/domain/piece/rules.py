@@ -50,7 +50,8 @@ def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: 
     """Accept a submission from the one instance that works on the spec (SPEC-10).
 
     Raises:
-        Refused: The spec is not the sender's, the run has ended, or the piece is not being worked on.
+        Refused: The sender is not a living instance, the spec is not the sender's, the run has ended, or the piece is
+            not being worked on.
         StaleToken: A token was never granted for the piece.
     """
     instance = own_instance(workspace, actor)
@@ -95,8 +96,9 @@ def _violations(
 def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, request_id: str) -> Decision:
     """Judge a submission by its check, its partition, its fencing tokens and the pieces that are merged already.
 
-    It is sent back with findings, or to be rebased where merged pieces change the same lines. One without changes
-    after an earlier merge is queued to be merged again. No events for an old or already checked submission.
+    It is sent back with findings, or to be rebased where merged pieces change the same lines; after too many rejections
+    the run fails. One without changes after an earlier merge is queued to be merged again. No events for an old or
+    already checked submission, or if the run is not open.
     """
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
@@ -130,7 +132,10 @@ def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, 
 
 
 def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
-    """Return an event for each overlap that is not known yet; one that is hot now, but was soft or resolved, is new."""
+    """Return an event for each overlap that is not known yet.
+
+    One that is hot now, but was soft or resolved, is new; one that was resolved and is soft now is not.
+    """
     drafts: list[Draft] = []
     for item in {conflict_id(found): found for found in overlaps}.values():
         known = run.conflicts.get(conflict_id(item))
@@ -144,13 +149,20 @@ def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
 
 
 def conflict_id(item: Overlapping) -> str:
-    """Return the id of a conflict: its two pieces, in either order, and its path."""
+    """Return the id of a conflict: its two pieces and its path; the same whichever of the pieces is `a`."""
     first, second = sorted((item.a, item.b))
     return f"{first}~{second}:{item.path}"
 
 
 def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Overlapping]) -> list[Draft]:
-    """Reject the merge of a piece and send it back to be rebased."""
+    """Return the events that reject the merge of a piece and send it back to be rebased, or let the run fail.
+
+    Args:
+        workspace: State after the last logged event.
+        run: The run of the piece.
+        piece: The piece.
+        overlaps: Where it changes the same lines as merged pieces; the prompt to its worker names them.
+    """
     paths = ", ".join(sorted({item.path for item in overlaps}))
     reason = f"changes the same lines as pieces that are merged already: {paths}"
     for path, by in stale_crossings(workspace, run, piece, overlaps):
@@ -161,7 +173,18 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
 
 
 def send_back(workspace: Workspace, run: Run, piece: Piece, *, reason: str, text: str) -> list[Draft]:
-    """Send a piece back to its worker, or to a fresh one; after `max_rounds` rejections the run fails (FLOW-10)."""
+    """Return the events that send a rejected piece back, or let the run fail after too many rejections (FLOW-10).
+
+    The first `max_rounds` rejections send the piece to its worker, with a prompt, or to a fresh worker if that one is
+    not alive. The next rejection lets the run fail.
+
+    Args:
+        workspace: The state after the last logged event.
+        run: The run of the piece.
+        piece: The piece; its `rejections` do not include this one.
+        reason: Why it was rejected, for the message of a run that fails.
+        text: The prompt for the worker.
+    """
     worker = workspace.get_instance(piece.agent_id or "")
     if piece.rejections >= run.options.max_rounds:
         message = f"{piece.name} was rejected {counted(piece.rejections + 1, 'time')}: {reason}"
@@ -187,7 +210,10 @@ def reopen(
     texts: str | dict[str, str],
     hint: str = "",
 ) -> list[Draft]:
-    """Take the run back to MONITORING for another round; after `max_rounds` rounds the run fails (FLOW-10).
+    """Return the events that take a run back to MONITORING for another round, or let it fail (FLOW-10).
+
+    `max_rounds` rounds of corrections are possible; it fails when one more would be needed, or a piece is sent back too
+    often.
 
     Args:
         workspace: State after the last logged event.
@@ -195,7 +221,7 @@ def reopen(
         blamed: Names of the pieces that go back; empty means all features.
         gate: The gate that did not open.
         reason: Why, for the log.
-        texts: The prompts to the workers: one text for all, or one by piece name.
+        texts: The prompts to the workers: one text for all, or one by piece name; a piece without one gets `reason`.
         hint: What a person can do if the run fails.
     """
     drafts: list[Draft] = [
@@ -216,7 +242,11 @@ def reopen(
 
 
 def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, request_id: str) -> Decision:
-    """Record that a piece is merged, or send it back if the merge would remove what has a newer token (LOCK-3)."""
+    """Record that a piece is merged, or send it back if the merge would remove what has a newer token (LOCK-3).
+
+    Conflicts with pieces that were merged before are resolved by that. No events if the run is not open, or the piece
+    is not accepted with this commit.
+    """
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
     if run is None or piece is None or not run.is_open:
@@ -256,7 +286,10 @@ def _overtaken(workspace: Workspace, run: Run, piece: Piece, stale: Sequence[Fin
 
 
 def mark_rejected(workspace: Workspace, command: MergeMarkRejected, actor: Actor, request_id: str) -> Decision:
-    """Send back a piece whose merge conflicts with merged lines, or would remove some of them."""
+    """Send back a piece whose merge conflicts with merged lines, or would remove some of them, or let the run fail.
+
+    No events if the run is not open, or the piece is not accepted with this commit.
+    """
     run = workspace.runs.by_id.get(command.run)
     piece = run.pieces.get(command.piece) if run else None
     if run is None or piece is None or not run.is_open:
@@ -270,7 +303,7 @@ def mark_rejected(workspace: Workspace, command: MergeMarkRejected, actor: Actor
 
 
 def conflicts_observed(workspace: Workspace, command: ConflictsObserved, actor: Actor, request_id: str) -> Decision:
-    """Record conflicts between pieces that are still being worked on (GIT-2)."""
+    """Record new conflicts between pieces that are still being worked on (GIT-2); no events if the run is over."""
     run = workspace.runs.by_id.get(command.run)
     return Decision() if run is None or not run.is_open else Decision(observed(run, command.overlaps))
 

@@ -22,7 +22,7 @@ MAX_TARGET_BYTES = 1023
 
 
 def name_problem(path: str) -> str:
-    """Return why a path cannot be checked out; empty when it can.
+    """Return why a path is too long to be checked out; empty when it is not. Nothing else about it is checked.
 
     Args:
         path: In its written form (contract 3).
@@ -56,7 +56,7 @@ def link_problem(path: str, target: str) -> str:
 
 
 def escapes(path: str, target: str) -> bool:
-    """Whether a symbolic link at `path` leads out of the repository."""
+    """Whether a symbolic link at `path` to `target`, as git stores it, leads out of the repository."""
     if target.startswith("/"):
         return True
     reached = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))

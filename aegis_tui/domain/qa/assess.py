@@ -20,7 +20,15 @@ _CUT = "its output is too long, so its tests are not compared one by one"
 
 
 def ask(command: str, place: Place) -> Asked:
-    """Return how to run a command so that its test tools write machine-readable results; it still does the same."""
+    """Return how to run a command so that its test tools write machine-readable results; it still does the same.
+
+    Args:
+        command: The command as the person wrote it; unchanged in the result if no known tool is recognised in it.
+        place: What may be known of the place where it will run.
+
+    Returns:
+        The command to run, the variables to set for it, and the result files that it will write.
+    """
     environment: dict[str, str] = {}
     asked = Asked(command)
     for reader in READERS:
@@ -31,7 +39,10 @@ def ask(command: str, place: Place) -> Asked:
 
 
 def tools_of(command: str, place: Place | None = None) -> tuple[QaReader, ...]:
-    """Return the readers of the test tools that a command starts, by its text or by the package script it runs."""
+    """Return the readers of the test tools that a command starts, by its text or by the package script that it runs.
+
+    Without `place`, the script is not looked up. Empty if no known tool is recognised.
+    """
     programs: Sequence[Words] = programs_of(command)
     script = script_of(command)
     if script is not None and place is not None:
@@ -115,7 +126,10 @@ def _remedy(reading: Reading, text: str) -> str:
 
 
 def _combined(readings: Sequence[Reading]) -> Reading | None:
-    """Combine the readings of several tools of one command; a count is unknown if any tool's is."""
+    """Combine the readings of several tools of one command; a count is unknown if any tool's is. None for no reading.
+
+    A tool that executed no test is left out if another executed some.
+    """
     if len(readings) < 2:
         return readings[0] if readings else None
     counted = [item for item in readings if item.executed is not None]

@@ -85,7 +85,7 @@ def accept(check: QaCheck, by: str) -> QaCheck:
 
 
 def waits_for_person(checks: Sequence[QaCheck]) -> bool:
-    """Return whether the gate is closed only by checks that a person may accept."""
+    """Return whether the gate is closed only by checks that a person may accept; False if it is not closed."""
     failing = [check for check in checks if not check.ok]
     return bool(failing) and all(check.is_acceptable for check in failing)
 

@@ -31,7 +31,10 @@ def is_simple(command: str) -> bool:
 
 
 def programs_of(command: str) -> tuple[Words, ...]:
-    """Return the programs that a shell command starts, in order; empty when the text cannot be parsed."""
+    """Return the programs that a shell command starts, in order; empty when the text cannot be parsed.
+
+    Each is the program's name without its folder, and its arguments; wrappers such as `npx` and variables are left out.
+    """
     lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|()\n")
     lexer.whitespace, lexer.whitespace_split = " \t\r", True
     try:
@@ -105,7 +108,10 @@ def script_of(command: str) -> str | None:
 
 
 def program_name(command: str) -> str:
-    """Return a short name for a check: its first program apart from `cd`, `export` and so on, else its first word."""
+    """Return a short name for a check: its first program apart from `cd`, `export` and so on, else its first word.
+
+    Never empty unless the command is.
+    """
     programs = programs_of(command)
     chosen = next((words for words in programs if words[0] not in ("cd", "export", "set", "true", ":")), None)
     words = chosen or (programs[0] if programs else tuple(command.split()[:1]))

@@ -32,7 +32,10 @@ def quoted_paths(text: str) -> list[str]:
 
 
 def translate_pth(text: str, translate: Translate) -> str:
-    """Return the text of a `.pth` or `.egg-link` file with its folders translated, also those in lines of code."""
+    """Return the text of a `.pth` or `.egg-link` file with its folders translated, also those in lines of code.
+
+    A path for which `translate` returns None stays as it is.
+    """
     lines = []
     for line in text.splitlines():
         kept = line.strip()
@@ -41,7 +44,7 @@ def translate_pth(text: str, translate: Translate) -> str:
 
 
 def translate_quoted(text: str, translate: Translate) -> str:
-    """Return the text with the absolute paths between quotation marks translated."""
+    """Return the text with the absolute paths between quotation marks translated; those without a new path stay."""
 
     def replaced(match: re.Match[str]) -> str:
         instead = translate(match["path"])
@@ -51,5 +54,5 @@ def translate_quoted(text: str, translate: Translate) -> str:
 
 
 def replace_folder(text: str, old: str, new: str) -> str:
-    """Replace a folder in all paths of a text, also in paths below it; `/a/bc` is not below `/a/b`."""
+    """Return the text with a folder replaced in all paths, also in paths below it; `/a/bc` is not below `/a/b`."""
     return re.sub(rf"{re.escape(old)}(?![\w.-])", lambda _: new, text)

@@ -30,7 +30,13 @@ def lost_tests(base: Collection[str], now: Collection[str], changed: Collection[
 
 
 def _unmatched(gone: list[str], fresh: list[str], key: Callable[[str], str]) -> tuple[list[str], list[str]]:
-    """Pair each missing test with a new test of the same key; return the missing and the new tests without a pair."""
+    """Pair each missing test with a new test of the same key; return the missing and the new tests without a pair.
+
+    Args:
+        gone: The missing tests.
+        fresh: The new tests.
+        key: Test -> what a pair has in common.
+    """
     places: dict[str, list[str]] = {}
     for test in reversed(fresh):
         places.setdefault(key(test), []).append(test)
@@ -51,7 +57,7 @@ def _may_have_moved(test: str, changed: Collection[str] | None) -> bool:
 
 
 def _function(test: str) -> str:
-    """Return a test's name without parameters; in names that are sentences (JavaScript), numbers are parameters."""
+    """Return a test's file and name without parameters; in names that are sentences, numbers count as parameters."""
     if _UNITTEST.fullmatch(test):
         return test
     path, separator, name = test.partition("::") if "::" in test else ("", "", test)
@@ -60,7 +66,7 @@ def _function(test: str) -> str:
 
 
 def _name(test: str) -> str:
-    """Return only the name of a test's function, or the whole name if it is a sentence."""
+    """Return only the name of a test's function, without file and class, or the whole name if it is a sentence."""
     if found := _UNITTEST.fullmatch(test):
         return found[1]
     last = _function(test).rpartition("::")[2]

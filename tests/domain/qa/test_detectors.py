@@ -37,6 +37,7 @@ def package(script: str, **fields: str) -> str:
         ({"tests/test_a.py": CASE, "pyproject.toml": "[tool.pytest.ini_options]\n"}, (PYTEST,)),
         ({"tests/test_a.py": CASE, "pyproject.toml": '[dependency-groups]\ndev = ["pytest"]\n'}, (PYTEST,)),
         ({"tests/test_a.py": CASE, "pyproject.toml": "[broken\n# pytest"}, (PYTEST,)),
+        ({"tests/test_a.py": CASE, "pyproject.toml": "pytest = " + "[" * 50_000}, (PYTEST,)),
         ({"tests/test_a.py": CASE, "pyproject.toml": "[tool.ruff]\n# no pytest here"}, (f"{UNITTEST} -s tests",)),
         ({"tests/test_a.py": CASE, "setup.cfg": "[tool:pytest]\n"}, (PYTEST,)),
         ({"package.json": package("node --test")}, ("npm test --silent",)),

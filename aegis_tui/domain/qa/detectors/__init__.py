@@ -28,7 +28,7 @@ DETECTORS: tuple[QaDetector, ...] = (
 
 
 def wanted_files(files: Collection[str], *, detectors: Sequence[QaDetector] = DETECTORS) -> list[str]:
-    """What to read for `detect_qa`: build files, then test files that are spread over all of them.
+    """Return what to read for `detect_qa`: build files, then test files that are spread over all of them.
 
     Args:
         files: All tracked paths.
@@ -48,7 +48,7 @@ def wanted_files(files: Collection[str], *, detectors: Sequence[QaDetector] = DE
 
 
 def detect_qa(files: Collection[str], read: Read, *, detectors: Sequence[QaDetector] = DETECTORS) -> tuple[str, ...]:
-    """Find the QA commands of a repository; empty when none is sure.
+    """Return the QA commands of a repository; empty when no detector is sure.
 
     Args:
         files: All tracked paths.

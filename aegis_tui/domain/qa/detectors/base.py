@@ -45,12 +45,19 @@ class SamplesTests(Protocol):
 
 
 def folders_of(files: Collection[str], manifest: str) -> list[str]:
-    """Folders of a manifest, at most two levels down, with a slash at their end; the root is empty."""
+    """Return the first four folders of a manifest, sorted, each with a slash at its end; the root is an empty text.
+
+    Left out are folders more than two levels down, of examples or the code of others, and with unusual characters.
+
+    Args:
+        files: All tracked paths.
+        manifest: The file name that makes a folder count.
+    """
     found = [path.removesuffix(manifest) for path in files if path == manifest or path.endswith(f"/{manifest}")]
     near = [folder for folder in found if folder.count("/") <= 2 and not is_aside(folder)]
     return sorted(folder for folder in near if re.fullmatch(r"[\w./@+-]*", folder))[:4]
 
 
 def is_aside(path: str) -> bool:
-    """True for a file of a folder that holds examples, test data or the code of others."""
+    """True for a file in or below a folder that holds examples, documentation, test data or the code of others."""
     return any(part in _ASIDE for part in path.split("/")[:-1])

@@ -15,11 +15,11 @@ class CargoDetector:
     name = "cargo"
 
     def wants(self, path: str) -> bool:
-        """True for the manifest of the root."""
+        """True for `Cargo.toml` of the root."""
         return path == _MANIFEST
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Test the root, which reaches the members of a workspace; else each crate by its manifest."""
+        """Yield a test of the root, which reaches the members of a workspace; else one of each crate below it."""
         folders = [""] if _MANIFEST in files else folders_of(files, _MANIFEST)
         for folder in folders:
             yield f"cargo test --manifest-path {folder}{_MANIFEST}" if folder else "cargo test"

@@ -13,11 +13,11 @@ class GoDetector:
     name = "go"
 
     def wants(self, path: str) -> bool:
-        """False: the paths are enough."""
+        """False for every file: the paths are enough."""
         return False
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Vet each module that has Go files, and test it where it has tests."""
+        """Yield a vet of each module that has Go files, and a test of it where it has tests."""
         for folder in folders_of(files, "go.mod"):
             below = [path for path in files if path.endswith(".go") and path.startswith(folder)]
             if not below:

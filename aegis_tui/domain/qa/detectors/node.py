@@ -20,11 +20,15 @@ class NodeDetector:
     name = "node"
 
     def wants(self, path: str) -> bool:
-        """True for the manifest of the root."""
+        """True for `package.json` of the root."""
         return path == _MANIFEST
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Run the script; one that watches for changes is replaced by a run that ends, or left out."""
+        """Yield the run of the root's test script; nothing if it has none or only npm's placeholder.
+
+        A script that watches for changes is replaced by a run of its tool that ends, or left out if the tool is not
+        known.
+        """
         script = scripts_of(read(_MANIFEST)).get("test") if _MANIFEST in files else None
         if script is None or PLACEHOLDER in script or not script.strip():
             return

@@ -30,12 +30,12 @@ class PythonDetector:
         return path in _BUILD_FILES or bool(_REQUIREMENTS.search(path)) or self.is_test(path)
 
     def is_test(self, path: str) -> bool:
-        """True for `test_*.py` and `*_test.py` of the project itself."""
+        """True for `test_*.py` and `*_test.py`, except in folders of examples, test data or the code of others."""
         name = path.rsplit("/", 1)[-1]
         return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py")) and not is_aside(path)
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:
-        """Run the tests by pytest or by unittest's discovery."""
+        """Yield the run of all tests, by pytest or by unittest's discovery; nothing if there are none or in doubt."""
         tests = [path for path in files if self.is_test(path)]
         if not tests:
             return
@@ -52,9 +52,13 @@ class PythonDetector:
 
 
 def _discovery(files: Collection[str], tests: Sequence[str]) -> str | None:
-    """The discovery from the one folder where it reaches every test file; None when there is none.
+    """Return the unittest command whose discovery, from one folder, reaches every test file; None when there is none.
 
-    It walks packages only, and takes files by one pattern.
+    Discovery walks packages only, and takes files by one pattern.
+
+    Args:
+        files: All tracked paths.
+        tests: The test files among them.
     """
     names = {path.rsplit("/", 1)[-1] for path in tests}
     if all(name.startswith("test") for name in names):
@@ -73,7 +77,13 @@ def _discovery(files: Collection[str], tests: Sequence[str]) -> str | None:
 
 
 def _reaches(start: str, path: str, files: Collection[str]) -> bool:
-    """True if every folder between the start and the file is a package."""
+    """Return whether every folder between `start` and a file is a package; False if the file is not below `start`.
+
+    Args:
+        start: A folder with a slash at its end, or empty for the root; it need not be a package itself.
+        path: The file, relative to the root.
+        files: All files; a folder is a package if its `__init__.py` is one of them.
+    """
     if not path.startswith(start):
         return False
     folders = path[len(start) :].split("/")[:-1]
@@ -95,7 +105,8 @@ def _names_pytest(files: Collection[str], read: Read) -> bool:
 def _toml_names_pytest(text: str) -> bool:
     try:
         plain: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        values = json.dumps(plain, default=str)
+    except (tomllib.TOMLDecodeError, RecursionError):
         return bool(_PYTEST.search(text))
     tool = plain.get("tool")
-    return (isinstance(tool, dict) and "pytest" in tool) or bool(_PYTEST.search(json.dumps(plain, default=str)))
+    return (isinstance(tool, dict) and "pytest" in tool) or bool(_PYTEST.search(values))

@@ -25,12 +25,17 @@ READERS: tuple[QaReader, ...] = (
 
 
 def tool_parts(command: str) -> list[str]:
-    """The parts of a command, joined by `&&`, that start a test tool themselves."""
+    """Return the parts of a command, separated by `&&`, that start a test tool themselves."""
     parts = command.split("&&")
     return [part for part in parts if any(reader.starts(words) for reader in READERS for words in programs_of(part))]
 
 
 def exit_reason(words: Words, exit_code: int | None) -> str:
-    """Why the test tool that a program line starts gave up, by its exit code; empty where the code does not say so."""
+    """Return why the test tool that a program line starts gave up, by its exit code; empty where that does not say so.
+
+    Args:
+        words: The program and its arguments.
+        exit_code: None if it was ended early.
+    """
     explaining = [reader for reader in READERS if isinstance(reader, ExplainsExit)]
     return next((reason for reader in explaining if (reason := reader.exit_reason(words, exit_code))), "")
