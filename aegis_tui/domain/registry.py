@@ -38,5 +38,5 @@ def collected(*parts: Mapping[K, V]) -> Mapping[K, V]:
 
 
 def each_of(union: object, value: V) -> dict[Any, V]:
-    """Return a table with the same value for every member of a union."""
+    """Return a table with the same value for every member of a union of classes."""
     return dict.fromkeys(get_args(union), value)

@@ -29,10 +29,13 @@ Rehearsal = Callable[[], None]
 
 
 def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Rehearsal | None:
-    """Return the rehearsal of a command; None if it compares no globs, or would be refused before that.
+    """Return a function that does the glob comparisons of a command, for another thread, before the command is decided.
+
+    It raises only `Refused` (code `glob.effort`), when they take more steps than a request may. None if the command
+    compares no globs, or would be refused before that.
 
     Args:
-        workspace: The present state. The rehearsal itself uses only copies and immutable values of it.
+        workspace: The present state. The function itself uses only copies and immutable values of it.
         command: The command that will be decided.
         actor: Who sends it.
     """
@@ -57,7 +60,7 @@ def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Reh
 
 
 def _may(workspace: Workspace, command: AnyCommand, actor: Actor) -> bool:
-    """Return whether rights and limits, which are checked before globs are compared, allow the command."""
+    """Return whether the rights and the limits, which are checked before globs are compared, allow the command."""
     try:
         check_right(workspace, command, actor)
         check_limits(workspace, command, actor)

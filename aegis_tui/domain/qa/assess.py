@@ -67,7 +67,7 @@ def assess(command: str, outcome: Outcome, *, tools: Sequence[QaReader] = ()) ->
     reading = _combined([found for reader in (tools or READERS) if (found := reader.read(outcome))])
     if reading is None and tools:
         reading = _combined([found for reader in READERS if (found := reader.read(outcome))])
-    is_cut = reading is not None and reading.tests is not None and not outcome.files and bool(_GAP.search(text))
+    is_cut = reading is not None and reading.tests is not None and not reading.is_from_file and bool(_GAP.search(text))
     if reading is not None and is_cut:
         failed = len(reading.failures) or None
         reading = replace(reading, tests=None, passed=None, failed=failed, ran=None)
@@ -149,6 +149,7 @@ def _combined(readings: Sequence[Reading]) -> Reading | None:
         next((item.stopped for item in readings if item.stopped), ""),
         next((item.remedy for item in readings if item.remedy), ""),
         all(item.is_machine_readable for item in readings),
+        all(item.is_from_file for item in readings),
         sum(item.executed or 0 for item in readings) if known else None,
     )
 

@@ -50,6 +50,9 @@ class Reading:
     is_machine_readable: bool = False
     """Whether it comes from a format for programs; then failures count even if the exit code is 0."""
 
+    is_from_file: bool = False
+    """Whether it comes from result files, so that it is whole even if the output is not."""
+
     ran: int | None = None
     """How many tests ran, if that is not the sum of passed and failed, because subtests fail one by one."""
 

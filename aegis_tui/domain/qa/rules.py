@@ -27,7 +27,10 @@ NOTHING_TO_ACCEPT = "to accept them when a run starts: aegis-tui run GOAL --acce
 
 
 def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: Actor, request_id: str) -> Decision:
-    """Record QA of the merged tree: open the gate, wait for a person, send pieces back to workers, or end the run."""
+    """Record QA of the merged tree: open the gate, wait for a person, send pieces back to workers, or end the run.
+
+    No events if the run does not wait for QA of this commit in this round.
+    """
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.FINAL_QA or run.qa is not None:
         return Decision()
@@ -42,7 +45,10 @@ def qa_finished(workspace: Workspace, command: commands.QaMarkFinished, actor: A
 
 
 def base_checked(workspace: Workspace, command: commands.QaMarkBaseChecked, actor: Actor, request_id: str) -> Decision:
-    """Record QA of the base, run before FINAL-QA, if it would close the gate, so that a person can act in time."""
+    """Record QA of the base, run before FINAL-QA, if it would close the gate, so that a person can act in time.
+
+    No events if it would not, if this is known already, or if the run has ended or has its QA.
+    """
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.qa is not None:
         return Decision()
@@ -82,7 +88,14 @@ def _hint(checks: Sequence[QaCheck]) -> str:
 
 
 def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Sequence[str]) -> list[Draft]:
-    """Return the events that follow from QA that closes the gate."""
+    """Return the events that follow from QA that closes the gate: wait for a person, end the run, or send pieces back.
+
+    Args:
+        workspace: State after the last logged event.
+        run: The run.
+        checks: All checks.
+        blamed: Names of the pieces that the failures are about; empty if not known, then all features go back.
+    """
     failing = [check for check in checks if not check.ok]
     reason, hint = _reason(checks) or "there is no QA command", _hint(checks)
     if run.options.attended and waits_for_person(checks):
@@ -116,12 +129,20 @@ def _end(run: Run, message: str, reason: str, hint: str) -> list[Draft]:
 
 
 def blocked(run: Run, reason: str, command: str) -> events.GateBlocked:
-    """Return the event of a QA gate that stays closed."""
+    """Return the event of a QA gate that stays closed.
+
+    Args:
+        run: The run.
+        reason: Which checks close it, and why.
+        command: The command that a person can give, or what else would help.
+    """
     return events.GateBlocked(run=run.run, stage=run.stage, gate=GATE, reason=reason[:2000], command=command[:500])
 
 
 def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, request_id: str) -> Decision:
-    """Accept the failures of the base, as a person; if QA waits for that, it is judged again.
+    """Accept the failures of the base, as a person; if QA waits for that, its gate opens.
+
+    No events if they are accepted already and QA does not wait.
 
     Raises:
         UsageError: There is no such run.

@@ -71,7 +71,10 @@ OWN_COMMAND = "or name another command in the design: qa: {commands: [...]}"
 
 
 def find_trouble(command: str, outcome: Outcome) -> Obstacle | None:
-    """Return why the command certainly did not run to its end, by how it ended; None when it may have."""
+    """Return why the command certainly did not run to its end, by how it ended; None when it may have.
+
+    That is: an obstacle in the outcome, a time limit, a missing program or a signal.
+    """
     if outcome.obstacles:
         return outcome.obstacles[0]
     text = plain(outcome.output)
@@ -89,7 +92,10 @@ def find_trouble(command: str, outcome: Outcome) -> Obstacle | None:
 
 
 def guess_trouble(command: str, outcome: Outcome) -> Obstacle | None:
-    """Return why a command that failed without any test result did not run, by its output; None when it is unclear."""
+    """Return why a command that failed without any test result did not run, by its output; None when that is unclear.
+
+    None also for exit code 0.
+    """
     if not outcome.exit_code:
         return None
     text = plain(outcome.output)
@@ -169,7 +175,7 @@ def _killed(exit_code: int, text: str) -> Obstacle | None:
 
 
 def last_lines(text: str) -> str:
-    """Return the last lines of a command's output, shortened and joined to one line."""
+    """Return the last three lines of an output that are not blank, shortened and joined to one; may be empty."""
     lines = [line.strip()[:120] for line in text.splitlines() if line.strip()]
     return " / ".join(lines[-LAST_LINES:])
 

@@ -168,7 +168,7 @@ def _fresh(result: CheckResult, base: CheckResult) -> tuple[str, ...]:
 def _ends_otherwise(result: CheckResult, base: CheckResult) -> str:
     """Return a message when the exit codes differ without a new failure that explains it; empty otherwise.
 
-    Then a second program of the command fails now.
+    Then a second program of the command fails now. A code that is not known explains nothing: empty too.
     """
     if result.exit_code is None or base.exit_code is None or result.exit_code == base.exit_code:
         return ""
@@ -184,7 +184,14 @@ def _rises(result: CheckResult, base: CheckResult) -> bool:
 def _lost(
     result: CheckResult, base: CheckResult, removes: Sequence[str], changed: Collection[str] | None = None
 ) -> str:
-    """Return a message when tests of the base did not run and the design does not remove them; empty otherwise."""
+    """Return a message when tests of the base did not run and the design does not remove them; empty otherwise.
+
+    Args:
+        result: The result on the merged tree.
+        base: The result on the base.
+        removes: Globs of files, or ids of tests, that the design removes on purpose.
+        changed: Files that the result changes, in which tests can have moved; None when that is not known.
+    """
     if not base.executed:
         return ""
     if result.executed is None:
@@ -251,8 +258,8 @@ def compare(
         command: The command as the person wrote it.
         result: Its result on the merged tree.
         base: Its result on the base.
-        removes: As in `judge`.
-        changed: As in `judge`.
+        removes: Globs of files, or ids of tests, that the design removes on purpose.
+        changed: Files that the result changes; None when that is not known.
         tail: The end of its output on the merged tree; kept if the check closes the gate.
     """
     verdict = judge(command, result, base, removes=removes, changed=changed)

@@ -27,7 +27,7 @@ from aegis_tui.errors import Refused, UsageError
 
 
 def verdict(workspace: Workspace, command: ReviewVerdict, actor: Actor, request_id: str) -> Decision:
-    """Record a reviewer's verdict (REV-4).
+    """Record a reviewer's verdict, and merge the piece or send it back once all that decide have given theirs (REV-4).
 
     Raises:
         UsageError: There is no such review.
@@ -87,7 +87,10 @@ def _of_composition(workspace: Workspace, run: Run, done: ReviewCompleted) -> li
 
 
 def _of_piece(workspace: Workspace, run: Run, piece: Piece, done: ReviewCompleted) -> list[Draft]:
-    """Queue the piece for merging or send it back, once the reviews of all blocking lenses have a verdict."""
+    """Return the events that queue a piece for merging, send it back, or end the run after too many rejections.
+
+    Empty until the reviews of all blocking lenses have a verdict. `done` is the verdict that is recorded now.
+    """
     others = [item for item in run.reviews_of(piece) if item.review_id != done.review_id]
     asked = {item.lens for item in others} | {done.lens}
     if not asked.issuperset(lens.name for lens in run.facts.lenses if lens.blocking):

@@ -328,3 +328,10 @@ def test_every_reader_keeps_the_protocol_and_has_a_unique_name() -> None:
     assert [reader for reader in READERS if not isinstance(reader, QaReader)] == []
     tools = [reader.tool for reader in READERS]
     assert len(set(tools)) == len(tools)
+
+
+@pytest.mark.parametrize("results", ["5", "true", '"x"', "{}", "null"])
+def test_results_of_jest_in_another_form_are_no_tests(results: str) -> None:
+    content = f'{{"testResults": [{{"name": "a.test.js", "status": "failed", "assertionResults": {results}}}]}}'
+    found = assess("npx jest", Outcome(1, "", (ResultFile("jest", content.encode()),)))
+    assert (found.status, found.unloaded) == ("not_run", ("a.test.js",))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from aegis_tui.domain.qa.assess import assess, tools_of
 from aegis_tui.domain.qa.check import CheckResult
-from aegis_tui.domain.qa.outcome import Outcome
+from aegis_tui.domain.qa.outcome import Outcome, ResultFile
 from aegis_tui.domain.qa.verdict import compare, judge
 
 FIRST = "FAILED a/test_x.py::test_b - assert 0\n1 failed, 1 passed in 0.02s\n"
@@ -111,3 +113,14 @@ def test_tests_that_were_read_from_an_output_with_a_gap_are_not_compared_by_name
     assert not judge(command, bad, cut).ok
     verdict = judge(command, bad, bad)
     assert (verdict.ok, verdict.is_acceptable) == (False, True) and "too long" in verdict.reason
+
+
+@pytest.mark.parametrize("tool", ["pytest", "ctest"])
+def test_a_file_of_another_tool_does_not_make_an_output_with_a_gap_whole(tool: str) -> None:
+    line = '{"Action": "%s", "Package": "x", "Test": "Test%d"}'
+    output = "\n".join([line % ("fail", 0), "[12 bytes left out]", line % ("pass", 3)])
+    command = "go test ./..."
+    found = assess(command, Outcome(1, output, (ResultFile(tool, b"<testsuites/>"),)), tools=tools_of(command))
+    assert (found.is_cut, found.tests) == (True, None)
+    verdict = judge(command, found, found)
+    assert (verdict.ok, verdict.is_acceptable) == (False, True)

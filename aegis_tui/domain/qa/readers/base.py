@@ -53,15 +53,18 @@ class QaReader(Protocol):
         ...
 
     def starts(self, words: Words) -> bool:
-        """True for a program line that runs this tool itself."""
+        """Return whether a program with its arguments runs this tool itself."""
         ...
 
     def ask(self, command: str, place: Place) -> Asked:
-        """The command, so that results can be read; the same command where nothing can be asked for safely."""
+        """Return how to run a command so that the results of this tool can be read, without another effect.
+
+        Where nothing can be asked for safely, or the command does not run the tool, that is the same command.
+        """
         ...
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """What the tool says; None when there is no trace of it."""
+        """Return what the tool reports in its result files or else in the output; None when there is no trace of it."""
         ...
 
 
@@ -70,27 +73,27 @@ class ExplainsExit(Protocol):
     """A reader whose tool says by its exit code why it gave up."""
 
     def exit_reason(self, words: Words, exit_code: int | None) -> str:
-        """Why the tool gave up; empty for program lines of other tools and for codes that do not say so."""
+        """Return why the tool gave up; empty for program lines of other tools and for codes that do not say so."""
         ...
 
 
 def plain(output: str) -> str:
-    """Output without colours and with plain line ends."""
+    """Return an output without colours and with plain line ends."""
     return _ANSI.sub("", output).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def relative(name: str, root: str) -> str:
-    """A name without the folder of the tree, so that it is the same in two trees."""
+    """Return a name or text without the path of the tree `root`, so that it is the same in two trees."""
     return name.replace(f"{root.rstrip('/')}/", "") if root else name
 
 
 def repeated(names: Iterable[str]) -> tuple[str, ...]:
-    """Names in order of first sight, each as often as it comes."""
+    """Return the names in order of first sight, each as often as it comes; equal names stand together."""
     return tuple(Counter(names).elements())
 
 
 def runs(command: str, name: str, place: Place) -> bool:
-    """True if a command runs a tool by name, directly or by a package script that is nothing else."""
+    """Return whether a command starts a tool by name, itself or by the package script that it runs."""
     return any(is_named(words, name) for words in programs_of(_text_run(command, place)))
 
 
@@ -100,10 +103,10 @@ def _text_run(command: str, place: Place) -> str:
 
 
 def is_named(words: Words, name: str) -> bool:
-    """True for the tool itself, and for `yarn TOOL`, `pnpm TOOL`."""
+    """Return whether a program line starts the tool: by its name, or by `yarn`, `pnpm` or `bun` and its name."""
     return words[0] == name or (words[0] in ("yarn", "pnpm", "bun") and words[1:2] == (name,))
 
 
 def script_text(place: Place, script: str) -> str | None:
-    """What a script of package.json runs; None when there is no such script."""
+    """Return the command of a script in package.json; None when there is no such script."""
     return scripts_of(place.read("package.json")).get(script)

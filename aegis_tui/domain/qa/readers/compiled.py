@@ -24,17 +24,20 @@ class GoReader:
     _package = re.compile(r"^(ok|FAIL|\?) *\t(\S+)(?:[ \t]+(.*))?$", re.M)
 
     def starts(self, words: Words) -> bool:
-        """True for `go test`; not for `go vet`."""
+        """Return whether it is `go test`; `go vet` is not."""
         return words[0] == "go" and "test" in words[1:4]
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Put `-json` behind `go test`: it changes how results are printed and nothing else."""
+        """Put `-json` behind `go test`: it changes how results are printed and nothing else.
+
+        Any other command, and one that is more than one plain program, stays as it is.
+        """
         if not is_simple(command) or "-json" in command or not _GO_TEST.search(command):
             return Asked(command)
         return Asked(_GO_TEST.sub("go test -json", command, count=1))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """The stream, or the lines of packages and failures."""
+        """Return the results in the JSON stream, else in the lines of packages and failures; None without either."""
         text = plain(outcome.output)
         events = [event for event in _json_lines(text) if "Action" in event]
         return _go_events(events) if events else self._by_text(text)
@@ -82,20 +85,21 @@ class CargoReader:
     _fetch = re.compile(r"^error: (failed to (?:get|load|download|select|fetch|query).+|no matching package.+)$", re.M)
 
     def starts(self, words: Words) -> bool:
-        """True for `cargo test`."""
+        """Return whether it is `cargo test`."""
         return words[0] == "cargo" and any(word in ("test", "t") for word in words[1:4])
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Go on behind a test program that failed, or what comes after it is compared on neither tree.
+        """Put `--no-fail-fast` behind `cargo test`, else tests after a failed program would be compared on neither tree.
 
-        Stable cargo has no format for programs: no file is asked for.
+        Any other command, and one that is more than one plain program, stays as it is. Stable cargo has no format for
+        programs: no result file is asked for.
         """
         if not is_simple(command) or "--no-fail-fast" in command or not _CARGO_TEST.match(command):
             return Asked(command)
         return Asked(_CARGO_TEST.sub(r"\g<0> --no-fail-fast", command, count=1))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """The sum over all test binaries."""
+        """Return the results of all test programs together; None without a result, build error or failed download."""
         text = plain(outcome.output)
         results = self._result.findall(text)
         broken = tuple(dict.fromkeys(f"{name} ({part})" if part else name for name, part in self._broken.findall(text)))
@@ -115,7 +119,7 @@ class CargoReader:
         return Reading(self.tool, passed, failed, names, complete, broken, stopped, remedy)
 
     def _named(self, text: str) -> Iterator[tuple[str, str]]:
-        """Each test line with the binary that it belongs to."""
+        """Yield the name of each test line, with the program that it belongs to before it, and how the test ended."""
         target = ""
         for line in text.splitlines():
             if found := self._target.match(line):
@@ -124,7 +128,7 @@ class CargoReader:
                 yield f"{target}::{test[1]}" if target else test[1], test[2]
 
     def _listed_names(self, text: str, failed: int) -> tuple[str, ...]:
-        """The list below `failures:` that quiet runs print too."""
+        """Return the names below `failures:`, which quiet runs print too; empty if there are not `failed` of them."""
         names = [name for part in text.split("\nfailures:\n\n---- ")[1:] for name in self._listed.findall(part)]
         return tuple(names) if len(names) == failed else ()
 
@@ -138,7 +142,7 @@ def _cargo_events(events: list[dict[str, Any]], broken: tuple[str, ...]) -> Read
 
 
 class CtestReader:
-    """Reads ctest, by the JUnit file that the command itself asks for, or its lines."""
+    """Reads ctest, by its lines; ctest before 3.21 writes no file of results."""
 
     tool = "ctest"
     _line = re.compile(
@@ -147,19 +151,17 @@ class CtestReader:
     _total = re.compile(r"^\d+% tests passed, (\d{1,9}) tests failed out of (\d{1,9})", re.M)
     _none = re.compile(r"^No tests were found!!!", re.M)
     _stopped = re.compile(r"^(Failed to change working directory to .+|CMake Error: .+)$", re.M)
-    _own_file = re.compile(r"--output-junit[ =](/\S+)")
 
     def starts(self, words: Words) -> bool:
-        """True for ctest."""
+        """Return whether it is ctest."""
         return words[0] == "ctest"
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Read the file that the command writes; ctest before 3.21 has no such option, so none is added."""
-        found = self._own_file.search(command)
-        return Asked(command, {}, (Wanted(self.tool, found[1]),) if found else ())
+        """Return the same command: not every ctest can write a result file, and its lines name all tests."""
+        return Asked(command)
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Every test line, or the file."""
+        """Return the results by the lines of tests; None when there is no trace of ctest."""
         text = plain(outcome.output)
         states = {m[1]: m[2] for m in map(self._line.match, text.splitlines()) if m}
         totals = self._total.search(text)
@@ -197,19 +199,19 @@ class JvmReader:
     )
 
     def starts(self, words: Words) -> bool:
-        """True for a Maven or Gradle run that tests."""
+        """Return whether it is a Maven or Gradle run that tests."""
         return words[0] in ("mvn", "mvnw", "gradle", "gradlew") and any(
             word.rsplit(":", 1)[-1] in ("test", "verify", "check", "install", "build", "package") for word in words[1:]
         )
 
     def ask(self, command: str, place: Place) -> Asked:
-        """The tools write their files anyway: say where."""
+        """Return the same command, and where the result files will be that Maven and Gradle write anyway."""
         if not re.search(r"\b(?:mvnw?|gradlew?)\b", command):
             return Asked(command)
         return Asked(command, {}, tuple(Wanted(self.tool, pattern) for pattern in self._patterns))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """The files, or the last totals."""
+        """Return the results in the files, else the printed totals; None without these and without a build error."""
         text = plain(outcome.output)
         broken = [next(filter(None, found)) for found in self._broken.findall(text)]
         stopped = f"the build broke before the tests: {broken[0]}" if broken else ""
@@ -222,7 +224,15 @@ class JvmReader:
         failures = tuple(name for case, name in zip(cases, names, strict=True) if case.is_bad)
         passed = len(ran) - len(failures)
         return Reading(
-            self.tool, passed, len(failures), failures, frozenset(ran), (), stopped, is_machine_readable=True
+            self.tool,
+            passed,
+            len(failures),
+            failures,
+            frozenset(ran),
+            (),
+            stopped,
+            is_machine_readable=True,
+            is_from_file=True,
         )
 
     def _by_text(self, text: str, stopped: str) -> Reading | None:

@@ -28,11 +28,14 @@ class JestReader:
     _empty = re.compile(r"^No tests found, exiting with code \d", re.M)
 
     def starts(self, words: Words) -> bool:
-        """True for the tool itself."""
+        """Return whether it is this tool (jest; vitest in the subclass)."""
         return is_named(words, self.tool)
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Add the options at the end of a plain command, directly or behind `npm test --`."""
+        """Add options for a result file at the end of a plain command, or behind `npm test --`.
+
+        Where they might reach another program, or the project has such options itself, the command stays as it is.
+        """
         path = f"{place.results_dir}/{self.tool}.json"
         longer = _appended(command, self.tool, self._options.format(path=shlex.quote(path)), place)
         if longer is None or self._is_configured(place):
@@ -43,7 +46,7 @@ class JestReader:
         return False
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """The file of results, or the summary."""
+        """Return the results in the file, else in the summary; None without either."""
         files = [file.content for file in outcome.files if file.tool == self.tool]
         return read_jest_json(self.tool, files, outcome.root) or self._by_text(plain(outcome.output))
 
@@ -85,15 +88,15 @@ class MochaReader:
     _empty = re.compile(r"^Error: No test files found", re.M)
 
     def starts(self, words: Words) -> bool:
-        """True for mocha."""
+        """Return whether it is mocha."""
         return is_named(words, self.tool)
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Nothing is asked for: a reporter would take the place of the person's."""
+        """Return the same command: a reporter would take the place of the person's."""
         return Asked(command)
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """The sum of its summaries."""
+        """Return the counts of all its summaries together, without names; None when there is no trace of mocha."""
         text = plain(outcome.output)
         passing, failing = self._passing.findall(text), self._failing.findall(text)
         if not passing and not failing:
@@ -102,7 +105,10 @@ class MochaReader:
 
 
 def _appended(command: str, tool: str, options: str, place: Place) -> str | None:
-    """The command with options for the tool at its end; None where they might reach another program."""
+    """Return the command with options for the tool at its end; None where they might reach another program.
+
+    None also if the command or its script has options about results or watching itself.
+    """
     script = script_of(command)
     text = command if script is None else (script_text(place, script) or "")
     if not is_simple(command) or not is_simple(text) or not runs(command, tool, place):
@@ -119,7 +125,13 @@ def _sum(word: str, summaries: Iterable[str]) -> int:
 
 
 def read_jest_json(tool: str, files: Iterable[bytes], root: str) -> Reading | None:
-    """Read jest's JSON of several runs as one reading; None when there is none that can be read."""
+    """Return jest's JSON of several runs as one reading; None when there is none, or one cannot be read.
+
+    Args:
+        tool: The name of the tool in the reading.
+        files: The contents of the result files.
+        root: The path of the tree; removed from the names of files.
+    """
     suites: list[dict[str, Any]] = []
     for content in files:
         found = _suites(content)
@@ -132,14 +144,24 @@ def read_jest_json(tool: str, files: Iterable[bytes], root: str) -> Reading | No
     unloaded = []
     for suite in suites:
         path = relative(str(suite.get("name", "")), root)
-        cases = [item for item in suite.get("assertionResults") or () if isinstance(item, dict)]
+        results = suite.get("assertionResults")
+        cases = [item for item in results if isinstance(item, dict)] if isinstance(results, list) else []
         if not cases and suite.get("status") == "failed":
             unloaded.append(path)
         tests += [(f"{path}::{item.get('fullName')}", str(item.get("status"))) for item in cases]
     ran = [name for name, status in tests if status in ("passed", "failed")]
     failures = tuple(name for name, status in tests if status == "failed")
     passed = len(ran) - len(failures)
-    return Reading(tool, passed, len(failures), failures, frozenset(ran), tuple(unloaded), is_machine_readable=True)
+    return Reading(
+        tool,
+        passed,
+        len(failures),
+        failures,
+        frozenset(ran),
+        tuple(unloaded),
+        is_machine_readable=True,
+        is_from_file=True,
+    )
 
 
 def _suites(content: bytes) -> list[dict[str, Any]] | None:

@@ -42,11 +42,11 @@ class Case:
 
 
 def read_cases(content: bytes) -> list[Case]:
-    """Every test of a file, in order.
+    """Return every test of a file, in order.
 
     Raises:
-        Unreadable: The file is too large, too deep, not well-formed, or declares a document type: entities of one
-            could expand without end, or name files.
+        Unreadable: The file is too large, too deep, not well-formed, or declares a document type: entities of one could
+            expand without end, or name files.
     """
     _check(content)
     try:
@@ -84,7 +84,7 @@ def _check(content: bytes) -> None:
 
 
 def _walk(node: JUnitXml | TestSuite) -> Iterator[TestCase]:
-    """The cases below a node; a suite yields those of the suites inside it by itself."""
+    """Yield the cases below a node; a suite yields those of the suites inside it by itself."""
     for item in node:
         if isinstance(item, TestSuite):
             yield from _walk(item)
@@ -104,7 +104,7 @@ def _case(item: TestCase) -> Case:
 
 
 def total(files: Iterable[bytes], name: Callable[[Case], str]) -> tuple[list[Case], list[str]] | None:
-    """The cases of several files with their identities; None when there is no file or one cannot be read."""
+    """Return the cases of all files together, and the identity that `name` gives each; None if a file is unreadable."""
     cases: list[Case] = []
     try:
         for content in files:

@@ -37,11 +37,11 @@ class PytestReader:
     tool = "pytest"
 
     def starts(self, words: Words) -> bool:
-        """True for pytest and py.test."""
+        """Return whether it is pytest or py.test."""
         return words[0] in ("pytest", "py.test") or is_named(words, "pytest")
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Ask for a file unless the project has one written itself."""
+        """Ask for a result file by a variable, whatever the command is, unless the project has one written itself."""
         if any(_OWN_FILE.search(text) for text in (command, *map(place.read, _CONFIGURATION))):
             return Asked(command)
         path = f"{place.results_dir}/pytest.xml"
@@ -49,7 +49,7 @@ class PytestReader:
         return Asked(command, {"PYTEST_ADDOPTS": options}, (Wanted(self.tool, path),))
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """The file where it stands for the one session that ran; else the summary lines."""
+        """Return the results in the file if only one session ran, else in the summaries; None if pytest left none."""
         text = plain(outcome.output)
         summaries = _SUMMARY.findall(text)
         files = [file.content for file in outcome.files if file.tool == self.tool]
@@ -69,10 +69,11 @@ class PytestReader:
             unloaded,
             stopped,
             is_machine_readable=reading.is_machine_readable,
+            is_from_file=reading.is_from_file,
         )
 
     def exit_reason(self, words: Words, exit_code: int | None) -> str:
-        """Why pytest itself gave up; empty for other programs and codes."""
+        """Return why pytest itself gave up; empty for other programs and codes."""
         return _EXITS.get(exit_code or 0, "") if words[0] in ("pytest", "py.test") else ""
 
 
@@ -86,7 +87,8 @@ def _by_file(files: list[bytes]) -> Reading | None:
     failures = tuple(name for case, name in real if case.is_bad)
     tests = frozenset(name for _, name in real)
     failed = tuple(dict.fromkeys(failures))
-    return Reading("pytest", len(tests) - len(failed), len(failed), failed, tests, unloaded, is_machine_readable=True)
+    passed = len(tests) - len(failed)
+    return Reading("pytest", passed, len(failed), failed, tests, unloaded, is_machine_readable=True, is_from_file=True)
 
 
 def _is_unloaded(case: junit.Case) -> bool:
@@ -94,7 +96,7 @@ def _is_unloaded(case: junit.Case) -> bool:
 
 
 def _identity(case: junit.Case) -> str:
-    """The node id: `tests/test_cart.py::TestCart::test_total[1]`."""
+    """Return the node id of a case, such as `tests/test_a.py::TestA::test_b[1]`; without a file, class and name."""
     module = case.file.removesuffix(".py").replace("/", ".")
     if not case.file or not (case.classname == module or case.classname.startswith(f"{module}.")):
         return f"{case.classname}::{case.name}" if case.classname else case.name

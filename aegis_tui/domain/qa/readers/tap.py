@@ -26,15 +26,15 @@ class TapReader:
     tool = "tap"
 
     def starts(self, words: Words) -> bool:
-        """True for programs that write TAP."""
+        """Return whether it is a program that writes TAP, such as `node --test`."""
         return words[0] in ("prove", "tap", "tape", "bats") or (words[0] == "node" and "--test" in words)
 
     def ask(self, command: str, place: Place) -> Asked:
-        """TAP comes on stdout by itself."""
+        """Return the same command: TAP comes on stdout by itself."""
         return Asked(command)
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """Points, plan and, from node, its own counts."""
+        """Return the results by the test lines, or by the counts and failures of node; None without a trace of TAP."""
         text = plain(outcome.output)
         counts = {word: int(number) for word, number in _SUMMARY.findall(text)}
         is_tap = bool(_VERSION.search(text)) or (bool(_PLAN.search(text)) and "ok" in text)
@@ -68,7 +68,7 @@ def _by_spec(text: str, counts: dict[str, int], root: str) -> Reading:
 
 
 def _points(text: str) -> Iterator[tuple[str, bool, str]]:
-    """Name with its parents, whether it is bad, and its directive; a parent comes after its children."""
+    """Yield the name of each test with its parents, whether it is bad, and its directive; children come after it."""
     waiting: list[tuple[int, str, bool, str]] = []
     for line in text.splitlines():
         found = _POINT.match(line)

@@ -24,18 +24,18 @@ class UnittestReader:
     tool = "unittest"
 
     def starts(self, words: Words) -> bool:
-        """True for `python -m unittest` and `manage.py test`."""
+        """Return whether it is `python -m unittest` or `manage.py test`."""
         return words[0] == "unittest" or (any(word.endswith("manage.py") for word in words[:2]) and "test" in words)
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Have a plain command name its tests; it writes no file of results."""
+        """Add `-v` to a plain `python -m unittest`, so that it names its tests; other commands stay as they are."""
         words = programs_of(command)[0] if is_simple(command) else ()
         if words[:1] != ("unittest",) or not _SAYS_HOW.isdisjoint(words):
             return Asked(command)
         return Asked(f"{command} -v")
 
     def read(self, outcome: Outcome) -> Reading | None:
-        """The sum of the sessions in the output."""
+        """Return the results of all sessions in the output together; None without a trace of unittest."""
         text = plain(outcome.output)
         sessions = _RAN.findall(text)
         if not sessions:
@@ -61,7 +61,7 @@ class UnittestReader:
 
 
 def _named_tests(text: str) -> list[tuple[str, bool]]:
-    """Each test that a verbose run names, and whether it was really run."""
+    """Return each test that a verbose run names, and whether it was really run: not skipped or expected to fail."""
     return [
         (name, not said.strip().startswith(("skipped", "expected failure")))
         for name, said in _VERBOSE.findall(text)
