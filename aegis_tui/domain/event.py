@@ -80,5 +80,5 @@ def event_from_wire(envelope: dict[str, Any]) -> Event:
         kind = envelope["type"]
         data = _DATA[kind].model_validate(lift_event(kind, envelope["data"]))
         return Event(envelope["seq"], envelope["agent_id"], envelope["timestamp"], data)
-    except (KeyError, TypeError, ValidationError) as error:
+    except (KeyError, TypeError, AttributeError, ValidationError) as error:
         raise StoreError(f"event {envelope.get('seq')} cannot be read: {error}") from error

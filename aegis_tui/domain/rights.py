@@ -116,7 +116,7 @@ _FOR_EVERY_ROLE: Final = frozenset(action for action, holders in RIGHTS.items() 
 
 
 def action_of(command: AnyCommand) -> str:
-    """Return the row of `RIGHTS` for a command; a broadcast of an unknown event has no such row."""
+    """Return the name of the row of `RIGHTS` for a command; that of a broadcast of an unknown event is no such row."""
     match command:
         case LockAcquire():
             return f"{command.type} {command.lock_type}"

@@ -41,7 +41,7 @@ class Role(FrozenModel):
 
 
 def split_front_matter(text: str) -> tuple[str, str]:
-    """Return the YAML between the two `---` lines at the start of a role file, and the text after them.
+    """Return the YAML between the two `---` lines at the start of a role file, and the text after them, stripped.
 
     Raises:
         UsageError: The text does not start with two such lines.

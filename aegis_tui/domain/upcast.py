@@ -26,8 +26,7 @@ def lift_snapshot(plain: Plain) -> Plain:
     """Convert a snapshot to the form that `Workspace.load` takes; the argument is not changed.
 
     Raises:
-        KeyError: It is not a snapshot of any version.
-        TypeError: It is not a snapshot of any version.
+        KeyError, TypeError, AttributeError: It is not a snapshot of any version.
     """
     for step in SNAPSHOT_STEPS:
         plain = step(plain)
@@ -35,7 +34,7 @@ def lift_snapshot(plain: Plain) -> Plain:
 
 
 def four_words(data: Plain) -> Plain:
-    """Add `status` to QA checks from before 2026-11-28, which had only `ok`: `passed` or `failed`."""
+    """Add `status` to QA checks from before 2026-11-28, which had only `ok`: `passed` or `failed`. Others stay."""
     checks = data.get("checks")
     return {**data, "checks": [_four_words(item) for item in checks]} if isinstance(checks, list | tuple) else data
 
@@ -65,7 +64,10 @@ def scope_ends(plain: Plain) -> Plain:
 
 
 def fences(plain: Plain) -> Plain:
-    """Build the table of fences, new on 2026-11-21, from the writes and from the tokens of writes and locks."""
+    """Build the table of fences, new on 2026-11-21, from the writes and from the tokens of writes and locks.
+
+    A snapshot that has the table is returned unchanged.
+    """
     if "fences" in plain:
         return plain
     writes = plain["messages"]["writes"]
@@ -82,13 +84,13 @@ def past(plain: Plain) -> Plain:
 
 
 def checks_of_runs(plain: Plain) -> Plain:
-    """Convert the QA checks in the runs of a snapshot, as `four_words` does."""
+    """Add `status` to QA checks in the runs of a snapshot from before 2026-11-28, where they have only `ok`."""
     runs = [run | {name: four_words(run[name]) for name in ("qa", "base_qa") if run.get(name)} for run in plain["runs"]]
     return {**plain, "runs": runs}
 
 
 def reviews_of_pieces(plain: Plain) -> Plain:
-    """Add `review_ids`, new on 2026-11-29: the one review that a piece could have before."""
+    """Add `review_ids`, new on 2026-11-29, to the pieces without it: the one review that a piece could have before."""
     runs = []
     for run in plain["runs"]:
         pieces = {name: _with_reviews(piece) for name, piece in run["pieces"].items()}

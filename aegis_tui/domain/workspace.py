@@ -112,7 +112,10 @@ class Workspace:
         return self.locks.evolve(event.agent_id, data)
 
     def _forget(self) -> frozenset[Key]:
-        """Drop ended runs, specs and instances that no view needs, to keep the state small; the log still has them."""
+        """Drop ended runs, specs and instances that no view needs, to keep the state small; the log still has them.
+
+        Returns the keys of the instances that were dropped.
+        """
         self.runs.forget_ended()
         self.specs.forget_ended(self.runs.by_id)
         gone = self.instances.forget_ended(self.runs.by_id)
@@ -248,8 +251,15 @@ class Workspace:
 
         Raises:
             KeyError, TypeError, ValueError: `plain` is not a snapshot of any version.
+            Refused: A text in it is not a glob.
         """
-        plain = lift_snapshot(plain)
+        try:
+            return cls._load(lift_snapshot(plain))
+        except AttributeError as error:
+            raise TypeError(f"this is no snapshot: {error}") from error
+
+    @classmethod
+    def _load(cls, plain: dict[str, Any]) -> Workspace:
         workspace = cls()
         workspace.seq = plain["seq"]
         workspace.instances = InstanceTable.load(plain["instances"])
@@ -284,6 +294,9 @@ ROUTES: Final[Mapping[type[EventData], Callable[[Workspace, Event, Any], frozens
 
 
 def state_hash(workspace: Workspace) -> str:
-    """Return a SHA-256 digest of the state without deadlines; a replay of the log must give the same one (PERF-3)."""
+    """Return a SHA-256 digest, in hexadecimal, of the state without deadlines.
+
+    A replay of the log must give the same one (PERF-3).
+    """
     text = json.dumps(workspace.dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from aegis_tui.domain import upcast
 from aegis_tui.domain.event import event_from_wire
 from aegis_tui.domain.qa.events import QaFinished
 from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, StoreError
 from tests.frozen.logs import DATA
 
 Plain = dict[str, Any]
@@ -106,3 +108,18 @@ def test_checks_of_old_logs_are_read(old: Plain, status: str, executed: int | No
 
 def test_every_older_form_of_an_event_has_a_test_here() -> None:
     assert dict(upcast.EVENT_STEPS) == {"qa:finished": (upcast.four_words,)}
+
+
+@pytest.mark.parametrize("part", sorted(WHOLE))
+@pytest.mark.parametrize("value", [None, 1, "x", [], [1], [None], {}, {"a": 1}, {"runs": [1]}])
+def test_what_is_no_snapshot_ends_in_one_of_the_errors_that_a_caller_expects(part: str, value: object) -> None:
+    plain = {**copy.deepcopy(WHOLE), part: value}
+    with suppress(AegisError, KeyError, TypeError, ValueError):
+        Workspace.load(plain)
+
+
+@pytest.mark.parametrize("data", [None, 1, "x", [], [1], {}, {"checks": 1}, {"checks": [1]}])
+def test_what_is_no_event_of_the_log_is_named(data: object) -> None:
+    envelope = {"v": 1, "seq": 7, "type": "qa:finished", "agent_id": "hub", "timestamp": "", "data": data}
+    with pytest.raises(StoreError, match="event 7"):
+        event_from_wire(envelope)

@@ -59,7 +59,7 @@ def design_brief(run: Run) -> str:
 
 
 def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
-    """Return the task of a worker for its feature, or of the Commander for the foundation.
+    """Return the task of a worker for its feature, or of the Commander for the foundation; without a design, the goal.
 
     Args:
         run: The run.
@@ -130,7 +130,7 @@ def review_brief(run: Run, review: Review) -> str:
 
 
 def findings_text(findings: Sequence[Finding]) -> str:
-    """Return the findings as a list, one per line."""
+    """Return the findings as a list, one per line; empty for none."""
     return "\n".join(
         f"- {item.file or 'general'}{f':{item.line}' if item.line else ''}: {item.msg} ({item.severity})"
         for item in findings
@@ -152,7 +152,13 @@ def rejected_brief(piece: str, findings: Sequence[Finding], *, by: str) -> str:
 
 
 def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
-    """Return the message to a worker whose submission conflicts with work that is already merged."""
+    """Return the message to a worker whose submission conflicts with work that is already merged.
+
+    Args:
+        run: The run.
+        piece: The name of the piece.
+        overlaps: The conflicts; each path is named, with the other piece and its text.
+    """
     branch = f"aegis/{run.run}/integration"
     listed = "\n\n".join(
         f"{item.path} (also changed by {item.a if item.b == piece else item.b}):\n{item.text}".rstrip()
@@ -167,7 +173,7 @@ def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
 
 
 def qa_brief(run: Run, piece: str, checks: Sequence[QaCheck]) -> str:
-    """Return the message to a worker when QA of the merged tree fails."""
+    """Return the message to a worker when QA of the merged tree fails, with each check that closes the gate."""
     parts = [
         f"QA failed on the composed tree, and {piece} is concerned. First take the composed state: "
         f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then mend it inside your "

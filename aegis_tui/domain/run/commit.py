@@ -27,7 +27,8 @@ def conventional_subject(text: str, *, kind: str = "feat") -> str:
     """Turn a text into one conventional subject line of at most `SUBJECT_LENGTH` characters.
 
     Args:
-        text: A goal or a title; line breaks become spaces. If it already is a conventional subject, its type stays.
+        text: A goal or a title; line breaks become spaces. If it already is a conventional subject, its type stays. If
+            it is empty, the subject says `change nothing`.
         kind: The commit type for text that has none.
     """
     words = _BREAKS.sub(" ", text).strip().rstrip(".") or "change nothing"
@@ -48,7 +49,7 @@ def _begun_small(text: str) -> str:
 
 
 def commit_trailers(run: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return the trailers of a commit in the order in which they are written; each instance is named once."""
+    """Return the trailers of a commit by name, in the order in which they are written; each instance is named once."""
     agents = list(dict.fromkeys(agent_ids))
     trailers = {"Aegis-Run": [run], "Aegis-Instance": agents}
     authors = [f"{name} <{email}>" for name, email in map(author_of, agents)]
@@ -56,7 +57,10 @@ def commit_trailers(run: str, agent_ids: Sequence[str]) -> dict[str, list[str]]:
 
 
 def render_message(subject: str, body: str, trailers: dict[str, list[str]]) -> str:
-    """Join subject, body and trailers, as paragraphs, to a commit message that ends with one newline."""
+    """Join subject, body and trailers, as paragraphs, to a commit message that ends with one newline.
+
+    Empty ones are left out. Line breaks in the value of a trailer become spaces.
+    """
     lines = [f"{name}: {_BREAKS.sub(' ', value).strip()}" for name, values in trailers.items() for value in values]
     paragraphs = [subject, body.strip(), "\n".join(lines)]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph) + "\n"

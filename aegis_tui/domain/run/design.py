@@ -144,6 +144,8 @@ def check_design(
 ) -> list[DesignIssue]:
     """Return the rules that the design breaks, at most `MOST_ISSUES`; empty when a run may use it.
 
+    A design that takes too many steps to check breaks a rule too; nothing is raised for it.
+
     Args:
         design: A design of valid form.
         kinds: Names of the agent kinds that are installed; None does not check kinds.
@@ -307,7 +309,11 @@ def _from_first(cycle: Sequence[str], needs: Mapping[str, object]) -> list[str]:
 def _check_globs(
     areas: Iterable[_Area], compiled: dict[Location, Glob], ignore_case: bool, effort: Effort
 ) -> Iterator[DesignIssue]:
-    """Check each glob by itself, and put the valid ones into `compiled`."""
+    """Yield the rules that each glob by itself breaks, and put the valid globs into `compiled`.
+
+    Raises:
+        Refused: They cost more than `effort` has left (code `glob.effort`).
+    """
     for area in areas:
         if not area.globs and area.path[0] not in ("shared", "joint"):
             yield _issue(area.path, "the partition is empty: its worker could write nothing")

@@ -85,6 +85,8 @@ def kept_words(run: Run) -> str:
 def error_lines(error: Mapping[str, Any]) -> list[str]:
     """Describe to a person how a run failed: message, first cause, instance, its last output, hint, log file.
 
+    What is not known, or is in the message already, has no line; there is at least one line.
+
     Args:
         error: The `error` of a report. In older logs it has fewer fields.
     """
@@ -105,7 +107,7 @@ def error_lines(error: Mapping[str, Any]) -> list[str]:
 
 
 def _is_in(words: str, text: str) -> bool:
-    """Return whether a text contains these words, however its lines are broken; true for empty words."""
+    """Return whether a text contains these words, however the lines of either are broken; true for empty words."""
     return "".join(words.split()) in "".join(text.replace("; ", "").split())
 
 
@@ -138,7 +140,9 @@ def fail_task(run: Run, code: str, task: str, given_up: GivenUp, *, back: str = 
 
 
 def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
-    """Return why a task is given up; None while another attempt may succeed.
+    """Return why a task is given up; None while another attempt may succeed, also before the first.
+
+    It is if the last failure is certain to repeat, if the last two met the same refusal, or after `limit` attempts.
 
     Args:
         tried: The instances that had the task, in order; all have ended.

@@ -32,7 +32,7 @@ MAX_REVIEWERS = 4
 
 
 def follow(workspace: Workspace) -> list[Draft]:
-    """Return the next events that follow from the state alone; empty when there are none."""
+    """Return the next events that follow from the state alone; empty if there are none or no run is open or ending."""
     run = workspace.runs.current()
     if run is None:
         return []
@@ -84,7 +84,7 @@ def _ask_reviews(workspace: Workspace, run: Run) -> Iterator[Draft]:
 
 
 def _next_lens(run: Run, piece: Piece) -> str | None:
-    """Return the next lens through which to review a piece; None when none is left or no submission is checked."""
+    """Return the name of the next lens for the review of a piece; None if none is left or no submission is checked."""
     if piece.status is not PieceStatus.REVIEWING and not (piece.status is PieceStatus.SUBMITTED and piece.checked):
         return None
     asked = {review.lens for review in run.reviews_of(piece)}

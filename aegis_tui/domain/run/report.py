@@ -154,7 +154,11 @@ class _Tally:
 
 
 def seconds_between(start: str, end: str) -> float:
-    """Return the seconds from one RFC 3339 timestamp to another, rounded to milliseconds."""
+    """Return the seconds from one RFC 3339 timestamp to another, rounded to milliseconds.
+
+    Raises:
+        ValueError: One of the two is no such timestamp.
+    """
     return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
 
 
@@ -184,14 +188,24 @@ class ReportFold:
         self._workspace, self._tally = Workspace(), _Tally(run)
 
     def take(self, event: Event) -> bool:
-        """Add the next event of the log, starting with the run's first; return whether the run has ended."""
+        """Add the next event of the log, starting with the run's first; return whether the run has ended.
+
+        Events after its end are ignored.
+        """
         if not self._tally.ended_at:
             self._workspace.evolve(event)
             self._tally.take(event)
         return bool(self._tally.ended_at)
 
     def report(self, *, commit: CommitSeen | None = None) -> Report:
-        """Return the report so far, as `fold_report` does; raises `UsageError` when no event was about the run."""
+        """Return the report so far.
+
+        Args:
+            commit: Git's facts about the commit: {subject, files, trailers}; they replace those of the log.
+
+        Raises:
+            UsageError: No event was about the run.
+        """
         return _report(self._workspace, self._tally, self._run, commit=commit)
 
 

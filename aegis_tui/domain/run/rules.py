@@ -82,7 +82,8 @@ def checked_design(
         kind: The agent kind of features that name none.
 
     Raises:
-        DesignRefused: It breaks rules; `data['issues']` gives field and message of each, and a witness for overlaps.
+        DesignRefused: Its form is not valid, no QA command is known, or it breaks rules; `data['issues']` gives field
+            and message of each, and a witness for overlaps.
     """
     design = _with_kind(parse_design(fields), kind)
     if design.qa is None and not facts.qa_commands and not unchecked:
@@ -106,9 +107,9 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
     """Start a run; with a design in the command, agree to it too. The hub's preflight has filled in `run` and `facts`.
 
     Raises:
-        Refused: The preflight's facts are missing, another run is open, or globs of the design are taken.
+        Refused: The preflight's facts are missing, another run is open, or globs cost too much to compare.
         UsageError: The goal is empty, or there is no such agent kind.
-        DesignRefused: The design breaks rules.
+        DesignRefused: The design breaks rules, or an instance at work owns a path of it.
     """
     if command.run is None or command.facts is None:
         raise Refused("the hub has not inspected the repository", "send run:start to a running hub", code="run.facts")
@@ -162,9 +163,12 @@ def _spec(run: str, piece: str, title: str, dependencies: tuple[str, ...]) -> Sp
 def propose(workspace: Workspace, command: DesignPropose, actor: Actor, request_id: str) -> Decision:
     """Propose a design for the current run; if the run has the option `yes`, it is agreed at once.
 
+    An instance that proposes is stopped, as its task is done.
+
     Raises:
-        Refused: No run waits for a design, an instance other than the Commander proposes, or globs are taken.
-        DesignRefused: The design breaks rules.
+        Refused: No run waits for a design, the sender is an instance with another task, or globs cost too much to
+            compare.
+        DesignRefused: The design breaks rules, or an instance at work owns a path of it.
     """
     run = workspace.runs.current()
     if run is None or run.stage is not Stage.DESIGN or run.design is not None:
@@ -190,7 +194,8 @@ def agree(workspace: Workspace, command: DesignAgree, actor: Actor, request_id: 
 
     Raises:
         UsageError: There is no proposed design with this id.
-        Refused: The design is agreed already, or globs of it are taken.
+        Refused: The design is agreed already, or globs cost too much to compare.
+        DesignRefused: An instance at work owns a path of the design.
     """
     run = workspace.runs.current()
     if run is None or run.proposed is None or run.design_id != command.design_id:
@@ -213,7 +218,7 @@ def _named(workspace: Workspace, name: str | None) -> Run:
 
 
 def halt(workspace: Workspace, command: RunHalt, actor: Actor, request_id: str) -> Decision:
-    """Halt a run, so that no new work starts; one that is halted stays so.
+    """Halt a run, so that no new work starts; no events for one that is halted already.
 
     Raises:
         UsageError: There is no such run.
@@ -226,7 +231,7 @@ def halt(workspace: Workspace, command: RunHalt, actor: Actor, request_id: str) 
 
 
 def resume(workspace: Workspace, command: RunResume, actor: Actor, request_id: str) -> Decision:
-    """Resume a halted run; any other open run stays as it is.
+    """Resume a halted run; no events for any other open run.
 
     Raises:
         UsageError: There is no such run.
@@ -251,7 +256,7 @@ def cancel(workspace: Workspace, command: RunCancel, actor: Actor, request_id: s
 
 
 def run_fail(workspace: Workspace, command: RunFail, actor: Actor, request_id: str) -> Decision:
-    """End a run because one of its effects failed and no retry would help."""
+    """End a run because one of its effects failed and no retry would help; no events if it is not open."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open:
         return Decision()
@@ -259,7 +264,7 @@ def run_fail(workspace: Workspace, command: RunFail, actor: Actor, request_id: s
 
 
 def mark_prepared(workspace: Workspace, command: RunMarkPrepared, actor: Actor, request_id: str) -> Decision:
-    """Record that the working ref of the run exists."""
+    """Record that the working ref of the run exists; no events if that is known already or there is no such run."""
     run = workspace.runs.by_id.get(command.run)
     if run is None or run.prepared:
         return Decision()
@@ -269,7 +274,10 @@ def mark_prepared(workspace: Workspace, command: RunMarkPrepared, actor: Actor, 
 def composition_checked(
     workspace: Workspace, command: CompositionMarkChecked, actor: Actor, request_id: str
 ) -> Decision:
-    """Request the review of the merged tree if it holds every piece and nothing else; otherwise reopen pieces."""
+    """Request the review of the merged tree if it holds every piece and nothing else; otherwise reopen pieces.
+
+    If that would be one round too many, the run fails. No events if the run does not wait for the check of this commit.
+    """
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.INTEGRATE or run.composition_review:
         return Decision()
@@ -306,7 +314,10 @@ def _outside(run: Run, files: tuple[str, ...]) -> list[Finding]:
 
 
 def committed(workspace: Workspace, command: RunMarkCommitted, actor: Actor, request_id: str) -> Decision:
-    """Record the squash commit and end the run; it fails if the commit's tree is not the tree that QA tested."""
+    """Record the squash commit and end the run; it fails if the commit's tree is not the tree that QA tested.
+
+    No events if the run does not wait for its commit.
+    """
     run = workspace.runs.by_id.get(command.run)
     if run is None or not run.is_open or run.stage is not Stage.DONE or run.commit is not None:
         return Decision()
@@ -317,7 +328,10 @@ def committed(workspace: Workspace, command: RunMarkCommitted, actor: Actor, req
 
 
 def finished(workspace: Workspace, command: RunMarkFinished, actor: Actor, request_id: str) -> Decision:
-    """Record the end of a run, with its report, once it is cleaned up."""
+    """Record the end of a run and the report that the hub sends after cleaning up.
+
+    For a run that is unknown or not ending, the decision has no events.
+    """
     run = workspace.runs.by_id.get(command.run)
     if run is None or run.status is not RunStatus.ENDING:
         return Decision()
@@ -325,7 +339,7 @@ def finished(workspace: Workspace, command: RunMarkFinished, actor: Actor, reque
 
 
 def gate_note(workspace: Workspace, command: GateNote, actor: Actor, request_id: str) -> Decision:
-    """Record that a gate, checked outside the core, did not open."""
+    """Record that a gate, checked outside the core, did not open; nothing is checked here."""
     data = events.GateBlocked(
         run=command.run, stage=command.stage, gate=command.gate, reason=command.reason, command=command.command
     )

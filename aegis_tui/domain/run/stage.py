@@ -39,7 +39,7 @@ def following(stage: Stage) -> Stage | None:
 
 
 def ready_features(run: Run) -> list[str]:
-    """Return the names of features whose dependencies are all merged onto the working ref."""
+    """Return the names of the features, merged or not, whose dependencies are all merged onto the working ref."""
     applied = {name for name, piece in run.pieces.items() if piece.status is PieceStatus.APPLIED}
     return [piece.name for piece in run.features() if applied.issuperset(piece.depends_on)]
 

@@ -61,7 +61,10 @@ class RunTable:
         return [*self.past, *self.by_id]
 
     def forget_ended(self) -> None:
-        """Drop completed runs except the newest, but keep their names and outcomes."""
+        """Drop the oldest completed runs, so that `KEPT_RUNS` stay in all, but keep the newest names and outcomes.
+
+        An open run is never dropped.
+        """
         completed = [run for run in self.by_id.values() if run.status is RunStatus.COMPLETED]
         for run in completed[: max(0, len(self.by_id) - KEPT_RUNS)]:
             del self.by_id[run.run]
@@ -78,7 +81,7 @@ class RunTable:
         return None
 
     def evolve(self, agent_id: str, data: RunEvent) -> frozenset[Key]:
-        """Apply one event and return what changed. Never raises: an event about an unknown run changes nothing."""
+        """Apply one event and return what changed. Never raises: one about an unknown run or piece changes nothing."""
         if isinstance(data, events.RunStarted):
             self.by_id[data.run] = Run(
                 run=data.run, goal=data.goal, options=data.options, facts=data.facts, working_oid=data.facts.base_oid
@@ -91,7 +94,7 @@ class RunTable:
         return run.keys()
 
     def hand(self, data: SpecTaskAssigned | SpecDiffSubmitted) -> frozenset[Key]:
-        """Record that the piece of a spec was assigned or submitted; return what changed, nothing without a piece."""
+        """Record that the piece of a spec was assigned or submitted; return what changed, nothing for no piece."""
         run_and_piece = self.piece_of_spec(data.specId)
         if run_and_piece is None:
             return frozenset()
@@ -113,7 +116,11 @@ class RunTable:
 
     @classmethod
     def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, bool | None]] = ()) -> RunTable:
-        """Rebuild the table from the result of `dump` and from `past`."""
+        """Rebuild the table from the result of `dump` and from the items of `past`.
+
+        Raises:
+            ValueError: A run is not valid.
+        """
         table = cls()
         table.past = dict(past)
         for item in plain:
@@ -206,14 +213,14 @@ def _forget_findings(run: Run, piece: Piece) -> None:
 def _merge(run: Run, data: MergeEvent) -> None:
     match data:
         case MergeQueued():
-            piece = run.pieces[data.piece]
-            _forget_findings(run, piece)
-            piece.status = PieceStatus.ACCEPTED
-            run.merge_queue.append(data.piece)
+            if piece := run.pieces.get(data.piece):
+                _forget_findings(run, piece)
+                piece.status = PieceStatus.ACCEPTED
+                run.merge_queue.append(data.piece)
         case MergeApplied():
-            piece = run.pieces[data.piece]
-            piece.status, piece.applied_head = PieceStatus.APPLIED, data.head_oid
-            run.working_oid = data.oid
+            if piece := run.pieces.get(data.piece):
+                piece.status, piece.applied_head = PieceStatus.APPLIED, data.head_oid
+                run.working_oid = data.oid
             run.merge_queue = [name for name in run.merge_queue if name != data.piece]
         case MergeRejected():
             run.merge_queue = [name for name in run.merge_queue if name != data.piece]

@@ -21,6 +21,9 @@ def closed_part(glob: Glob, effort: Effort) -> str | None:
     """Return `.git` or `.agents/specs` when a glob names such a path, which no worker may write; else None.
 
     A part that begins with a wildcard names neither: `*` may match `.git`, but each path is also checked by itself.
+
+    Raises:
+        Refused: More steps were taken than `effort` has left (code `glob.effort`).
     """
     for pattern in glob.folded().patterns:
         if any(map(_names_git, pattern)):
@@ -41,7 +44,7 @@ def _names_git(segment: Segment) -> bool:
 
 
 def check_new_globs(globs: Iterable[str]) -> None:
-    """Check that a new partition may hold these globs. Partitions in the log are not checked again.
+    """Return if a new partition may hold these globs. Partitions in the log are not checked again.
 
     Raises:
         Refused: Code `glob`: a text is not a glob, or has an invisible character. Code `glob.effort`: too costly.
@@ -60,7 +63,7 @@ def check_new_globs(globs: Iterable[str]) -> None:
 
 
 def check_not_git(path: str) -> None:
-    """Check that a path does not belong to git.
+    """Return if a path does not belong to git.
 
     Raises:
         PartitionRefused: It does.

@@ -44,6 +44,9 @@ def globs_that_name_ignored(globs: Iterable[str], is_ignored: Collection[str]) -
 
     Args:
         globs: The globs of a partition.
-        is_ignored: The example paths of these globs that git ignores.
+        is_ignored: Those results of `example_paths` for these globs that git ignores.
+
+    Raises:
+        Refused: A glob cannot be read.
     """
     return [glob for glob in globs if any(path in is_ignored for path in example_paths(glob))]

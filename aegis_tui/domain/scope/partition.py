@@ -96,7 +96,7 @@ def find_clashes(ones: _Texts, others: _Texts, effort: Effort, *, ignore_case: b
         ones: The first side: owners and their globs, which are not compared with each other.
         others: The second side.
         effort: What the whole request may still cost.
-        ignore_case: As for `find_overlaps`.
+        ignore_case: Compare case-folded, as git does where `core.ignorecase` is set.
 
     Raises:
         Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
@@ -119,7 +119,11 @@ def _overlaps_between(ones: _Owned, others: _Owned, effort: Effort) -> list[Over
 
 
 def _compile(globs: Iterable[str], ignore_case: bool, effort: Effort | None = None) -> tuple[Glob, ...]:
-    """Compile globs; without `effort` only those of the log, whose cost was accepted when they were logged."""
+    """Compile globs; without `effort` only those of the log, whose cost was accepted when they were logged.
+
+    Raises:
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when `effort` has not enough steps left.
+    """
     if effort is None:
         return tuple(compile_glob(text, ignore_case=ignore_case) for text in globs)
     return tuple(compile_within(text, effort, ignore_case=ignore_case) for text in globs)
@@ -192,7 +196,12 @@ class PartitionTable:
 
     @classmethod
     def load(cls, plain: Mapping[str, Any]) -> PartitionTable:
-        """Rebuild the table from what `dump` returned."""
+        """Rebuild the table from what `dump` returned.
+
+        Raises:
+            KeyError: A part is missing.
+            Refused: A text is not a glob (code `glob`).
+        """
         table = cls(ignore_case=plain["ignore_case"])
         for name, globs in plain["partitions"].items():
             table.set(name, globs)
@@ -224,7 +233,12 @@ class PartitionTable:
         self._granted.pop(agent_id, None)
 
     def grant(self, agent_id: str, path: str) -> None:
-        """Let an instance write one path outside its partition, under a lock where others may write it too (PART-6)."""
+        """Let an instance write one path outside its partition, under a lock where others may write it too (PART-6).
+
+        Args:
+            agent_id: The instance.
+            path: Relative to the repository. It is not checked whether anyone may write it: ask `is_closed` first.
+        """
         self._granted.setdefault(agent_id, {})[self._key(path)] = path
 
     def overlaps_with(self, agent_id: str, globs: Sequence[str], *, effort: Effort | None = None) -> list[Overlap]:
@@ -233,7 +247,7 @@ class PartitionTable:
         Args:
             agent_id: The instance; its current partition is not compared.
             globs: The globs that it would have.
-            effort: As for `find_overlaps`.
+            effort: What the whole request may still cost; None allows this call the budget of a whole request.
 
         Raises:
             Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
@@ -249,7 +263,7 @@ class PartitionTable:
         return self._reserved(path) is not None
 
     def owner_of(self, path: str) -> str | None:
-        """Return the instance whose partition holds the path; None when no partition does."""
+        """Return the first instance whose partition holds the path; None when no partition does."""
         return next((agent_id for agent_id, globs in self._owned.items() if _any_match(globs, path)), None)
 
     def verdict(self, agent_id: str, path: str) -> Verdict:
@@ -257,7 +271,7 @@ class PartitionTable:
 
         Args:
             agent_id: The instance, named as in `set` and `grant`.
-            path: Relative to the repository, after links were resolved.
+            path: Relative to the repository, after links were resolved. Any other text is not allowed to anyone.
 
         Source: PART-1, PART-2, PART-3, PART-6, ROLE-2.
         """
@@ -289,7 +303,10 @@ class PartitionTable:
         return Verdict(allowed=False, rule=rule, owner=owner, message=message)
 
     def _reserved(self, path: str) -> Verdict | None:
-        """Return the refusal of a path that no grant and no partition can open; letter case is always ignored."""
+        """Return the refusal of a path that no grant and no partition can open; None for any other.
+
+        Letter case is always ignored.
+        """
         names = split_path(path, ignore_case=True)
         if names is None:
             message = f"{path or 'an empty path'} is not a path inside the repository"

@@ -23,7 +23,10 @@ MOST_NAMED = 200
 
 
 def globs_of(workspace: Workspace, run: Run, piece: Piece) -> tuple[str, ...]:
-    """Return the partition for the next worker of a piece: that of its last worker, or else that of the design."""
+    """Return the partition for the next worker of a piece: that of its last worker, or else that of the design.
+
+    Empty when there is neither.
+    """
     last = workspace.get_instance(piece.agents[-1]) if piece.agents else None
     if last is not None:
         return last.partition
@@ -48,7 +51,10 @@ def standing_table(workspace: Workspace, run: Run) -> PartitionTable:
 
 
 def as_partitioned(run: Run, name: str, globs: Sequence[str]) -> Run:
-    """Return the run with these globs as the partition of one piece in its design, for the texts of prompts."""
+    """Return a copy of the run with these globs as the partition of one piece in its design, for the texts of prompts.
+
+    A run without a design, or in which the piece has these globs, is returned itself.
+    """
     design = run.design
     if design is None or tuple(_designed(design).get(name, ())) == tuple(globs):
         return run
@@ -65,7 +71,10 @@ def as_partitioned(run: Run, name: str, globs: Sequence[str]) -> Run:
 
 
 def _waiting(workspace: Workspace, agent_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the pieces without a living worker that may still get one, with their globs."""
+    """Yield the pieces of the open run without a living worker that may still get one, with their globs.
+
+    A piece whose last worker is this instance is left out.
+    """
     run = workspace.runs.current()
     if run is None or not run.is_open:
         return
@@ -80,6 +89,11 @@ def _waiting(workspace: Workspace, agent_id: str) -> Iterator[tuple[str, tuple[s
 def taken_overlaps(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> list[Overlap]:
     """Return the overlaps of globs with other instances, with pieces that wait, and with shared and joint lists.
 
+    Args:
+        workspace: State after the last logged event.
+        agent_id: The instance that would get the globs; what it has now is not compared.
+        globs: The globs.
+
     Raises:
         Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
     """
@@ -87,14 +101,24 @@ def taken_overlaps(workspace: Workspace, agent_id: str, globs: Sequence[str]) ->
 
 
 def waiting_globs(workspace: Workspace, agent_id: str) -> dict[str, tuple[str, ...]]:
-    """Return, by name, the globs of the pieces that wait for a worker other than this instance."""
+    """Return, by name, the globs of the pieces that wait for a worker, except those that this instance had last."""
     return dict(_waiting(workspace, agent_id))
 
 
 def free_overlaps(
     table: PartitionTable, waiting: Mapping[str, Sequence[str]], agent_id: str, globs: Sequence[str]
 ) -> list[Overlap]:
-    """Like `taken_overlaps`, but from the partitions and the result of `waiting_globs`."""
+    """Return the overlaps of globs with other instances, with pieces that wait, and with shared and joint lists.
+
+    Args:
+        table: The partitions of the living instances.
+        waiting: The result of `waiting_globs`.
+        agent_id: The instance that would get the globs; what it has now is not compared.
+        globs: The globs.
+
+    Raises:
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
+    """
     effort = Effort()
     found = table.overlaps_with(agent_id, globs, effort=effort)
     mine = [(agent_id, globs)]
@@ -102,7 +126,7 @@ def free_overlaps(
 
 
 def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> None:
-    """Check that an instance may have these globs.
+    """Return if an instance may have these globs; what it has now is not compared.
 
     Raises:
         Refused: code `partition.overlap`, with the overlaps; code `glob`, when a text is not a glob; code
@@ -121,18 +145,33 @@ def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> Non
 
 
 def dispatch_overlap(workspace: Workspace, name: str, globs: Sequence[str]) -> Overlap | None:
-    """Return the first overlap of a worker that is about to start with a living instance; None when there is none."""
+    """Return the first overlap of a worker that is about to start with a living instance; None when there is none.
+
+    Args:
+        workspace: State after the last logged event.
+        name: The name of its piece.
+        globs: Its partition.
+
+    Raises:
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
+    """
     lists = (SHARED_OWNER, JOINT_OWNER)
     met = workspace.partitions.overlaps_with(name, globs)
     return next((item for item in met if item.owners[1] not in lists), None)
 
 
 def check_agreeable(workspace: Workspace, design: Design, effort: Effort, *, ignore_case: bool) -> None:
-    """Check that no living instance owns a path that the design gives to another.
+    """Return if no living instance owns a path that the design gives to a piece, or lists as shared or joint.
+
+    Args:
+        workspace: State after the last logged event.
+        design: A design of valid form.
+        effort: What the whole request may still cost.
+        ignore_case: Compare paths case-folded.
 
     Raises:
-        DesignRefused: One does; `issues` names each with an example path.
-        Refused: code `glob.effort`; the comparison would cost too much.
+        DesignRefused: An instance owns one; `issues` names each with an example path.
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
     """
     check_designed(workspace.partitions.partitions, design, effort, ignore_case=ignore_case)
 
@@ -140,7 +179,18 @@ def check_agreeable(workspace: Workspace, design: Design, effort: Effort, *, ign
 def check_designed(
     partitions: Mapping[str, Sequence[str]], design: Design, effort: Effort, *, ignore_case: bool
 ) -> None:
-    """Like `check_agreeable`, but from the globs of the living instances by agent id."""
+    """Return if no living instance owns a path that the design gives to a piece, or lists as shared or joint.
+
+    Args:
+        partitions: The globs of the living instances by agent id.
+        design: A design of valid form.
+        effort: What the whole request may still cost.
+        ignore_case: Compare paths case-folded.
+
+    Raises:
+        DesignRefused: An instance owns one; `issues` names each with an example path.
+        Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
+    """
     wanted = [*_designed(design).items(), (SHARED_OWNER, design.shared), (JOINT_OWNER, design.joint)]
     clashes = find_clashes(wanted, list(partitions.items()), effort, ignore_case=ignore_case)
     if clashes:

@@ -22,6 +22,9 @@ from aegis_tui.errors import PartitionRefused, Refused, UsageError
 def request(workspace: Workspace, command: ScopeRequest, actor: Actor, request_id: str) -> Decision:
     """Ask to write a path outside the partition; its owner or else the Commander receives a message (PART-6).
 
+    The reply names the request. If the sender may write the path already, nothing is asked: no events, and `request` is
+    None.
+
     Raises:
         PartitionRefused: The path can never be granted: it belongs to git, or is a spec.
         UsageError: The path is not one of the repository.
@@ -45,7 +48,7 @@ def request(workspace: Workspace, command: ScopeRequest, actor: Actor, request_i
 
 
 def _scope_path(text: str) -> str:
-    """Return a path in the form in which paths are compared.
+    """Return a path in the form in which locks and grants name it.
 
     Raises:
         UsageError: It is not a path inside the repository.
@@ -58,7 +61,7 @@ def _scope_path(text: str) -> str:
 
 
 def _who_answers(workspace: Workspace, actor: Actor, owner: str | None) -> list[str]:
-    """Return the living owner of a path, or else every living Commander except the asker."""
+    """Return the living owner of a path, or else every living Commander except the asker; empty if there is none."""
     holder = workspace.get_instance(owner or "")
     if holder is not None and holder.is_alive:
         return [holder.agent_id]
@@ -106,9 +109,12 @@ def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: s
 
 
 def refuse(workspace: Workspace, command: ScopeRefuse, actor: Actor, request_id: str) -> Decision:
-    """Refuse a request for a path; the asker receives the reason in a message.
+    """Refuse a request for a path; the asker, who may also do this, receives the reason in a message.
 
-    Raises as `grant` does, but the asker may also refuse its own request.
+    Raises:
+        UsageError: There is no such open request.
+        Refused: The asker has ended.
+        PartitionRefused: The sender may not answer this request.
     """
     asked, asker = _asked(workspace, command.request, actor)
     text = f"refused: {asked.path}: {command.reason}"
@@ -126,7 +132,9 @@ def set_partition(workspace: Workspace, command: PartitionSet, actor: Actor, req
 
     Raises:
         UsageError: There is no such instance.
-        Refused: It has ended, or as in `check_free`, which also raises PartitionRefused.
+        Refused: It has ended; or globs overlap those of others (`partition.overlap`), are not valid (`glob`) or cost
+            too much (`glob.effort`).
+        PartitionRefused: A glob names git's own paths or specs.
     """
     instance = named_instance(workspace, command.agent_id)
     if not instance.is_alive:

@@ -13,7 +13,7 @@ def submodule_issues(design: Design, submodules: Iterable[str], *, ignore_case: 
     """Return an issue for each glob that only paths of a submodule can match; a wide glob such as `**` gives none.
 
     Args:
-        design: A well-formed design.
+        design: A well-formed design; its shared globs are not examined, nor texts that are not globs.
         submodules: Paths of the submodules in the base commit.
         ignore_case: Compare paths case-folded, as git does where `core.ignorecase` is set.
     """

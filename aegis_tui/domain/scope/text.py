@@ -12,7 +12,13 @@ from aegis_tui.domain.workspace import Workspace
 
 
 def scope_of(workspace: Workspace, run: Run, instance: Instance) -> dict[str, Any]:
-    """Return the content of an instance's scope file: partition, shared, joint, and the owners of other globs."""
+    """Return the content of an instance's scope file.
+
+    Returns:
+        `partition`: the instance's own globs. `shared`: globs that workers may only read. `joint`: globs that every
+        worker may write under a lock; empty for an instance without a partition. `owners`: each glob of the run's other
+        pieces -> the agent id of the piece's worker, else the piece's name; `foundation` for that piece.
+    """
     owners: dict[str, str] = {}
     if run.design is not None:
         for piece in run.pieces.values():

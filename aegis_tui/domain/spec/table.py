@@ -37,11 +37,14 @@ class SpecTable:
         """Final status by id of the newest `KEPT_PAST` removed specs, oldest first."""
 
     def is_known(self, spec_id: str) -> bool:
-        """Whether a spec with that id exists or existed."""
+        """Whether a spec with that id exists or is one of the newest `KEPT_PAST` that were removed."""
         return spec_id in self.by_id or spec_id in self.past
 
     def forget_ended(self, kept_runs: Container[str]) -> None:
-        """Remove the specs of runs that are not in `kept_runs`, and outside runs all but the newest ended ones."""
+        """Remove the specs of runs that are not in `kept_runs`, and outside runs all but the newest ended ones.
+
+        The final status of the newest removed ones is kept.
+        """
         gone = [spec for spec in self.by_id.values() if spec.run is not None and spec.run not in kept_runs]
         ended = [spec for spec in self.by_id.values() if spec.run is None and spec.status in ENDED]
         gone += ended[: max(0, len(ended) - KEPT_ENDED)]
@@ -66,7 +69,7 @@ class SpecTable:
         return frozenset({("spec", spec_id)})
 
     def ready(self) -> list[SpecState]:
-        """The approved specs whose dependencies are completed, highest priority first (SPEC-5)."""
+        """The approved specs, of runs too, whose dependencies are completed, highest priority first (SPEC-5)."""
         free = (spec for spec in self.by_id.values() if self.is_ready(spec))
         return sorted(free, key=lambda spec: (-spec.priority, spec.spec_id))
 
@@ -84,7 +87,11 @@ class SpecTable:
 
     @classmethod
     def load(cls, plain: list[dict[str, Any]], past: Iterable[tuple[str, str]] = ()) -> SpecTable:
-        """Rebuild the table from what `dump` returned, and from the items of its `past`."""
+        """Rebuild the table from what `dump` returned, and from the items of its `past`.
+
+        Raises:
+            ValueError: A spec is not valid.
+        """
         table = cls()
         table.past = dict(past)
         for item in plain:

@@ -26,6 +26,8 @@ def read_text_calls(
 ) -> tuple[str, list[tuple[str, str]]] | None:
     """Return the text before the calls of a reply, and each call's name and arguments; None without a certain call.
 
+    Arguments are JSON text that fits the tool. One call that is not certain makes all of them uncertain.
+
     Args:
         text: The whole text of a reply.
         allowed: Names of the available tools.
@@ -63,7 +65,7 @@ def without_thoughts(text: str) -> str:
 
 
 def ends_in_thought(text: str) -> bool:
-    """Whether a text ends inside `<think>`, without `</think>`."""
+    """Whether a text ends inside `<think>`: without a `</think>` after the last one."""
     return text.rfind("<think>") > text.rfind("</think>")
 
 

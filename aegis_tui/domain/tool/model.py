@@ -174,7 +174,11 @@ TOOLS: Mapping[str, Tool] = dict(
 
 
 def tool_schemas(names: Collection[str]) -> list[dict[str, Any]]:
-    """Return the `tools` field for a role that may call `names`, sorted so that prompts share a prefix (LLM-3)."""
+    """Return the `tools` field for a role that may call `names`, sorted so that prompts share a prefix (LLM-3).
+
+    Raises:
+        KeyError: There is no such tool.
+    """
     return [TOOLS[name].schema() for name in sorted(set(names))]
 
 

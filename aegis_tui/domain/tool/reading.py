@@ -87,7 +87,14 @@ def _schema(name: str) -> dict[str, Any]:
 
 
 def _object_in(text: str, depth: int) -> dict[str, Any] | None:
-    """The object in a text: plain, encoded again, alone in a list, in a code fence, or before marks; None if none."""
+    """The object in a text: plain, encoded again, alone in a list, in a code fence, or before marks; None if none.
+
+    An empty text and `null` give an empty object.
+
+    Args:
+        text: The text.
+        depth: How many times it may be encoded again.
+    """
     text = text.strip()
     if not text or text == "null":
         return {}
@@ -104,7 +111,7 @@ def _object_in(text: str, depth: int) -> dict[str, Any] | None:
 
 
 def parse_json(text: str) -> Any:
-    """Parse a JSON text; None when it is not JSON. A raw line break inside a string is accepted."""
+    """Parse a JSON text; None when it is not JSON, and for `null`. A raw line break inside a string is accepted."""
     try:
         return json.loads(text, strict=False, parse_constant=_refuse)
     except (ValueError, RecursionError):
@@ -125,7 +132,13 @@ def _refuse(constant: str) -> Any:
 
 
 def _unwrapped(fields: dict[str, Any], name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The inner object of `{"name": "read", "arguments": {...}}` or of a similar wrapping; else `fields` unchanged."""
+    """The inner object of `{"name": "read", "arguments": {...}}` or of a similar wrapping; else `fields` unchanged.
+
+    Args:
+        fields: The object.
+        name: The tool that was called; a wrapping that names another one is not taken off.
+        schema: The schema of its arguments; a name in it is never a wrapping.
+    """
     known = schema.get("properties", {})
     wrappers = [key for key in fields if key in _WRAPPERS and key not in known]
     rest = [key for key in fields if key not in wrappers]

@@ -89,7 +89,7 @@ class CargoReader:
         return words[0] == "cargo" and any(word in ("test", "t") for word in words[1:4])
 
     def ask(self, command: str, place: Place) -> Asked:
-        """Put `--no-fail-fast` behind `cargo test`, else tests after a failed program would be compared on neither tree.
+        """Put `--no-fail-fast` behind `cargo test`, or what follows a failed program is compared on neither tree.
 
         Any other command, and one that is more than one plain program, stays as it is. Stable cargo has no format for
         programs: no result file is asked for.
