@@ -83,6 +83,8 @@ def execute(
 ) -> Outcome:
     """Decide one command, apply its events to the workspace and return them with the reply.
 
+    If rights and limits allow the command, the session of the sender is extended, whatever the decision is.
+
     Args:
         workspace: State after the last logged event; changed in place.
         command: The command to decide.

@@ -81,7 +81,7 @@ class Deadlines:
             applier(agent_id, data, now)
 
     def touch_session(self, agent_id: str, now: float, ttl_s: float) -> None:
-        """Let the session of an instance end `ttl_s` seconds from now, because it has sent something."""
+        """Let the session of an instance end `ttl_s` seconds from now, because it has begun or sent something."""
         name = _name("session", agent_id, agent_id)
         entry, at_s = self._entries.get(name), now + ttl_s - self._extended_s
         if entry is not None and at_s >= entry.at_s:
@@ -94,7 +94,10 @@ class Deadlines:
         self._drop("session", agent_id, agent_id)
 
     def rearm_all(self, table: LockTable, now: float) -> None:
-        """Give every lock and wait of the table its full time from now, after a restart; leave sessions as they are."""
+        """Give every lock and wait of the table its full time from now, after a restart; leave sessions as they are.
+
+        Deadlines of locks and waits that are not in the table are removed.
+        """
         for name in [name for name in self._entries if name[0] != "session"]:
             del self._entries[name]
         for lock in table.locks():

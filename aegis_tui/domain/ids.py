@@ -52,7 +52,7 @@ def next_instance_id(role: str, number: int) -> str:
 
 
 def branch_of(run: str, instance: str) -> str:
-    """Return the branch that an instance commits on (contract 1)."""
+    """Return the branch that an instance, named by its short id, commits on in a run (contract 1)."""
     return f"aegis/{run}/{instance}"
 
 

@@ -16,7 +16,11 @@ Step = Callable[[Plain], Plain]
 
 
 def lift_event(kind: str, data: Plain) -> Plain:
-    """Convert the `data` of an event of type `kind` to the form of its present model; a present form is unchanged."""
+    """Convert the `data` of an event of type `kind` to the form of its present model; a present form is unchanged.
+
+    Raises:
+        TypeError, AttributeError: `data` has the form of no version.
+    """
     for step in EVENT_STEPS.get(kind, ()):
         data = step(data)
     return data

@@ -113,7 +113,7 @@ class SegmentBits:
 
 @lru_cache(maxsize=1024)
 def bits_of(tokens: tuple[Token, ...]) -> SegmentBits:
-    """Return the automaton of a segment; results are cached."""
+    """Return the automaton of a segment, in which no star follows a star; results are cached."""
     return SegmentBits(tokens)
 
 

@@ -101,7 +101,11 @@ class InstanceTable:
         return (item for item in self.by_id.values() if item.is_alive)
 
     def evolve(self, agent_id: str, data: InstanceEvent, timestamp: str) -> frozenset[Key]:
-        """Apply one event, return what changed. Never raises: an event about an unknown instance changes nothing."""
+        """Apply one event and return what changed. Never raises.
+
+        An event about an unknown instance changes nothing, unless the instance is planned or joins by it: then it is
+        added.
+        """
         if isinstance(data, InstancePlanned):
             self._plan(agent_id, data, timestamp)
             return frozenset({("instance", agent_id)})

@@ -110,7 +110,7 @@ def granted_reply(
 
 
 def lock_to_wire(lock: Lock) -> dict[str, Any]:
-    """Return one lock in the form of contract 5; the caller replaces `expires_in_s` with the time that is left."""
+    """Return one lock in the form of contract 5; `expires_in_s` is its whole TTL, for the caller to replace."""
     region = lock.resource.region
     return {
         "lock_id": lock.lock_id,

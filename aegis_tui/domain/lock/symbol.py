@@ -70,7 +70,10 @@ class Outline:
 
 
 def _size(symbol: Symbol) -> tuple[bool, int, int]:
-    """Sort key of `enclosing`: `<module>` comes last, so lines added at the end of a function belong to it."""
+    """Return the key by which `enclosing` finds the smallest symbol.
+
+    `<module>` counts as the largest, so lines added at the end of a function belong to the function.
+    """
     lines = sum(last - first + 1 for first, last in symbol.spans)
     return symbol.kind == "module", lines, -len(symbol.name)
 

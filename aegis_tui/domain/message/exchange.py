@@ -85,7 +85,7 @@ class Exchange(StateModel):
         return named_files(data) or tuple(path for path in self.files if event in self._following(path))
 
     def apply(self, event: str, data: Mapping[str, Any]) -> None:
-        """Change to the state after `event`. Never raises."""
+        """Change plan or files to their states after `event`; an unknown event or one about no file changes none."""
         if event.startswith("plan:"):
             self.plan = event if event in PLAN_ORDER else self.plan
             return

@@ -102,7 +102,10 @@ def needs_lock(workspace: Workspace, agent_id: str, path: str) -> bool:
 
 
 def file_observed(workspace: Workspace, command: FileObserved, actor: Actor, request_id: str) -> Decision:
-    """Record that a file changed on disk; `unlocked` if the path needs a lock and its writer held none (HUB-10)."""
+    """Record that a file changed on disk; `unlocked` if the path needs a lock and its writer held none (HUB-10).
+
+    What git itself wrote is never `unlocked`.
+    """
     is_unlocked = (
         not command.by_git
         and needs_lock(workspace, command.agent_id, command.path)

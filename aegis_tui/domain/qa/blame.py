@@ -18,6 +18,8 @@ _PATH = re.compile(r"(?<![\w./+@-])[\w./+@-]+\.[A-Za-z]{1,5}\b")
 def blame(table: PartitionTable, outputs: Sequence[str], changed: Mapping[str, Collection[str]]) -> list[str]:
     """Return the pieces whose files the outputs name, most often named first; empty when they name no such file.
 
+    Only pieces in `changed` are returned, and never the foundation.
+
     Args:
         table: The present partitions by piece name; a person may have changed them since the design.
         outputs: What the failing commands printed.

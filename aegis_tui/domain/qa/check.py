@@ -78,7 +78,7 @@ class QaCheck(FrozenModel):
 
 
 def accept(check: QaCheck, by: str) -> QaCheck:
-    """Return the check marked as accepted by `by`, if it is acceptable; any other check is returned unchanged."""
+    """Return the check with `ok` set and accepted by `by` if it is acceptable; any other check unchanged."""
     if not check.is_acceptable:
         return check
     return check.model_copy(update={"ok": True, "is_acceptable": False, "accepted_by": by})

@@ -71,7 +71,7 @@ def base_checked(workspace: Workspace, command: commands.QaMarkBaseChecked, acto
 
 
 def accepted_by(run: Run) -> str | None:
-    """Return who accepted the base's failures, at the start of the run or later; None when nobody did."""
+    """Return the agent id of who accepted the base's failures, at the start of the run or later; None if nobody did."""
     return run.qa_accepted_by or (PERSON if run.options.accept_base_failures else None)
 
 

@@ -130,7 +130,10 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
 
 
 def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict:
-    """Judge a check with the same failures as on the base: `ok` only if these certainly are all its failures."""
+    """Judge a check with the same failures as on the base: `ok` only if these certainly are all its failures.
+
+    If that is not certain, it closes the gate, but a person may accept it.
+    """
     if result.is_cut or base.is_cut:
         return _incomparable(result, _CUT, f"{_QUIET_HINT}; {_ACCEPT_HINT}")
     if len(tool_parts(command)) > 1:
@@ -139,7 +142,10 @@ def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict
 
 
 def _newly_failed(command: str, result: CheckResult) -> Verdict:
-    """Judge a check that passes on the base and fails on the result, with or without names of failures."""
+    """Judge a check that passes on the base and fails on the result: it closes the gate.
+
+    Without names of failures, the command itself counts as the new failure.
+    """
     if result.failures:
         reason = _named("new failure", result.failures)
         return Verdict(ok=False, status="failed", new_failures=result.failures, reason=reason)

@@ -27,7 +27,10 @@ from aegis_tui.errors import Refused, UsageError
 
 
 def verdict(workspace: Workspace, command: ReviewVerdict, actor: Actor, request_id: str) -> Decision:
-    """Record a reviewer's verdict, and merge the piece or send it back once all that decide have given theirs (REV-4).
+    """Record a reviewer's verdict (REV-4); an instance that gave it is stopped, as its task is done.
+
+    The piece is queued for merging or sent back once all reviews that decide have a verdict; if the merged tree is
+    rejected, pieces are sent back.
 
     Raises:
         UsageError: There is no such review.

@@ -92,7 +92,7 @@ def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
 
 
 def scout_brief(run: Run, piece: Piece) -> str:
-    """Return the task of a scout that explores for the worker of a piece."""
+    """Return the task of a scout that explores for the worker of a piece; without a design it describes the goal."""
     design = run.design
     feature = next((item for item in design.features if item.id == piece.name), None) if design else None
     task = f"{feature.title}\n{feature.brief}\nIt may write {_globs(feature.partition)}." if feature else run.goal

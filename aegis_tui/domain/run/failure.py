@@ -49,7 +49,7 @@ def fail(
         run: The run that ends.
         code: The error code, for programs.
         message: What happened, to what, and why.
-        hint: What to do about it.
+        hint: What to do about it; where the work is kept is added to it.
         cause: The message of the first error; `message` when left out.
         instance: The instance that met it.
         feature: The piece that it concerns; that of the instance when left out.
@@ -142,7 +142,8 @@ def fail_task(run: Run, code: str, task: str, given_up: GivenUp, *, back: str = 
 def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
     """Return why a task is given up; None while another attempt may succeed, also before the first.
 
-    It is if the last failure is certain to repeat, if the last two met the same refusal, or after `limit` attempts.
+    A task is given up if its last failure is certain to repeat, if the last two met the same refusal, or after `limit`
+    attempts.
 
     Args:
         tried: The instances that had the task, in order; all have ended.
@@ -168,7 +169,7 @@ def given_up(tried: Sequence[Instance], limit: int) -> GivenUp | None:
 
 
 def why(instance: Instance) -> str:
-    """Return why an instance ended without finishing its task: its cause, else its note."""
+    """Return why an instance ended without finishing its task: its cause, its note, or words that it gave no reason."""
     if instance.cause is not None:
         return instance.cause.message
     return instance.note or "it ended without giving a reason"

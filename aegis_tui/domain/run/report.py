@@ -163,7 +163,7 @@ def seconds_between(start: str, end: str) -> float:
 
 
 def fold_report(events: Iterable[Event], run: str, *, commit: CommitSeen | None = None) -> Report:
-    """Return the report of one run (contract 4).
+    """Return the report of one run (contract 4); of an open run, the report so far.
 
     Args:
         events: The log from the run's first event or an earlier one, in order; events after its end are ignored.

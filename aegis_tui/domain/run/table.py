@@ -205,7 +205,7 @@ def _piece(run: Run, data: PieceEvent) -> None:
 
 
 def _forget_findings(run: Run, piece: Piece) -> None:
-    """Drop what was kept until all lenses had a verdict; the log has it."""
+    """Drop the findings and criteria that the reviews of a piece kept until all had a verdict; the log has them."""
     for review in run.reviews_of(piece):
         review.criteria, review.findings = (), ()
 

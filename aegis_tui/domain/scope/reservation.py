@@ -41,7 +41,10 @@ def _designed(design: Design) -> dict[str, tuple[str, ...]]:
 
 
 def standing_table(workspace: Workspace, run: Run) -> PartitionTable:
-    """Build a table of the current partitions of a run by piece name, whether or not an instance works on the piece."""
+    """Build a table of the current partitions of a run by piece name, whether or not an instance works on the piece.
+
+    It has the shared and joint lists of the design too.
+    """
     table = PartitionTable(ignore_case=run.facts.ignore_case)
     for piece in run.pieces.values():
         table.set(piece.name, globs_of(workspace, run, piece))

@@ -92,7 +92,7 @@ def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: s
 
     Raises:
         UsageError: There is no such open request.
-        Refused: The asker has ended.
+        Refused: The asker has ended, or the sender is an instance that has.
         PartitionRefused: The sender may not answer this request.
     """
     asked, asker = _asked(workspace, command.request, actor)
@@ -109,11 +109,13 @@ def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: s
 
 
 def refuse(workspace: Workspace, command: ScopeRefuse, actor: Actor, request_id: str) -> Decision:
-    """Refuse a request for a path; the asker, who may also do this, receives the reason in a message.
+    """Refuse a request for a path; the asker receives the reason in a message.
+
+    Who may grant it may refuse it, even if it is their own request.
 
     Raises:
         UsageError: There is no such open request.
-        Refused: The asker has ended.
+        Refused: The asker has ended, or the sender is an instance that has.
         PartitionRefused: The sender may not answer this request.
     """
     asked, asker = _asked(workspace, command.request, actor)

@@ -26,7 +26,10 @@ class ToolArguments(FrozenModel):
     @field_validator("*")
     @classmethod
     def _holds_no_nul(cls, value: Any) -> Any:
-        """Refuse a NUL: no program accepts one in an argument, and a file with one cannot be read again as text."""
+        """Raise ValueError for a text with a NUL; return any other value unchanged.
+
+        No program accepts a NUL in an argument, and a file with one cannot be read again as text.
+        """
         if isinstance(value, str) and "\0" in value:
             raise ValueError("holds a NUL character, which no text does")
         return value

@@ -22,7 +22,7 @@ class QaDetector(Protocol):
         ...
 
     def wants(self, path: str) -> bool:
-        """True for a tracked file that it may read."""
+        """True for a tracked file whose text `commands` may ask for."""
         ...
 
     def commands(self, files: Collection[str], read: Read) -> Iterator[str]:

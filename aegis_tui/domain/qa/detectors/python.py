@@ -91,7 +91,7 @@ def _reaches(start: str, path: str, files: Collection[str]) -> bool:
 
 
 def _names_pytest(files: Collection[str], read: Read) -> bool:
-    """True when a build file, a list of requirements or a conftest says that pytest runs the tests."""
+    """True when a build file or a list of requirements names pytest, or there is a conftest.py or a pytest.ini."""
     names = {path.rsplit("/", 1)[-1] for path in files if not is_aside(path)}
     if names & {"conftest.py", "pytest.ini", ".pytest.ini"} or _PYTEST_SECTION.search(read("setup.cfg")):
         return True
