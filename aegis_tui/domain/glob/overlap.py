@@ -138,7 +138,7 @@ _Place = tuple[int, int]
 
 
 def _path_witness(a: Pattern, b: Pattern, meter: _Meter) -> str | None:
-    """Return the shortest path that both match, or None. Raises _TooMuchError when the search costs too much."""
+    """Return a path of the fewest segments that both match, or None. Raises _TooMuchError when that costs too much."""
     in_a, in_b = a.count(GLOBSTAR), b.count(GLOBSTAR)
     if in_a + in_b > 1:
         names = None if meter.common_name(a[-1], b[-1]) is None else _searched_names(a, b, meter)
@@ -173,7 +173,7 @@ def _names_beside(a: Pattern, b: Pattern, meter: _Meter) -> list[str] | None:
 
 
 def _searched_names(a: Pattern, b: Pattern, meter: _Meter) -> list[str] | None:
-    """Return the segments of the shortest path that both match, or None; searches all pairs of positions.
+    """Return the names of a path of the fewest segments that both match, or None; searches all pairs of positions.
 
     Raises _TooMuchError when the search costs too much.
     """

@@ -140,13 +140,13 @@ def break_lock(table: LockTable, by: str, lock_id: str, reason: str) -> list[Dra
 
 
 def expire(table: LockTable, lock_id: str, token: int) -> list[Draft]:
-    """Return the event that ends a lock whose TTL has passed; none when the lock has ended or has another token."""
+    """Return the event that ends a lock whose TTL has passed; empty when the lock has ended or has another token."""
     lock = table.find(lock_id)
     return [] if lock is None or lock.token != token else [(lock.agent_id, _expired(lock))]
 
 
 def withdraw(table: LockTable, agent_id: str, request_id: str, code: WithdrawnCode) -> list[Draft]:
-    """Return the event that ends a wait without a grant; none when the request does not wait.
+    """Return the event that ends a wait without a grant; empty when the request does not wait.
 
     With the code TIMEOUT, the event also says what blocked the request.
     """
@@ -161,7 +161,7 @@ def withdraw(table: LockTable, agent_id: str, request_id: str, code: WithdrawnCo
 def give_up(table: LockTable, agent_id: str, request_id: str) -> list[Draft]:
     """Return the events that cancel a request: that end its wait, or release the locks that it was granted.
 
-    None when the request is not known, so a late reply or a lost connection needs no special case.
+    Empty when the request is not known, so a late reply or a lost connection needs no special case.
     """
     granted: list[Draft] = [(agent_id, released(lock, "release")) for lock in table.granted(agent_id, request_id)]
     return withdraw(table, agent_id, request_id, "CANCELLED") or granted

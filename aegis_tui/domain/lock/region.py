@@ -177,12 +177,27 @@ def grow(span: Span, hunks: Iterable[Hunk]) -> Span | None:
 
 
 def move_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
-    """Where the spans are after another instance's change, as `move` says; None when it makes one of them stale."""
+    """Where the spans are after another instance's change; None when it changes lines of one, which makes that stale.
+
+    Lines that are inserted directly before or after a span do not become part of it.
+
+    Args:
+        spans: The spans before.
+        hunks: All hunks of the change, in order of lines.
+    """
     return _each([move(span, hunks) for span in spans])
 
 
 def grow_all(spans: Iterable[Span], hunks: Sequence[Hunk]) -> tuple[Span, ...] | None:
-    """Where the spans are after their holder's change, as `grow` says; None when one is crossed or has no line left."""
+    """Where the spans are after their holder's change; lines inserted inside one or at its ends become part of it.
+
+    Args:
+        spans: The spans before.
+        hunks: All hunks of the change, in order of lines.
+
+    Returns:
+        None when a hunk crosses an end of a span, or when no line of one is left.
+    """
     return _each([grow(span, hunks) for span in spans])
 
 

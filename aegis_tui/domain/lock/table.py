@@ -176,7 +176,7 @@ class LockTable:
         return frozenset(self._appliers)
 
     def evolve(self, agent_id: str, data: EventData) -> frozenset[Key]:
-        """Apply one event and return the keys that changed; any other event changes nothing. Never raises."""
+        """Apply a lock event and return the keys that changed; events of other kinds change nothing. Never raises."""
         applier = self._appliers.get(type(data))
         return frozenset() if applier is None else applier(agent_id, data)
 

@@ -126,9 +126,10 @@ def _remedy(reading: Reading, text: str) -> str:
 
 
 def _combined(readings: Sequence[Reading]) -> Reading | None:
-    """Combine the readings of several tools of one command; a count is unknown if any tool's is. None for no reading.
+    """Combine the readings of several tools of one command; None for no reading.
 
-    A tool that executed no test is left out if another executed some.
+    A count is unknown if any tool's is; only failures that are known are counted nevertheless. A tool that executed no
+    test is left out if another executed some.
     """
     if len(readings) < 2:
         return readings[0] if readings else None

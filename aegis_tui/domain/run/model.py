@@ -76,7 +76,7 @@ class Run(StateModel):
         return [review for name in piece.review_ids if (review := self.reviews.get(name)) is not None]
 
     def is_blocking(self, review: Review | ReviewCompleted) -> bool:
-        """Return whether what is reviewed needs this approval: the whole tree always, a piece unless its lens says no."""
+        """Return whether what is reviewed needs this approval: the composition always, a piece by its lens or in doubt."""
         blocking = all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
         return blocking or review.piece == COMPOSITION
 
