@@ -76,7 +76,10 @@ class Run(StateModel):
         return [review for name in piece.review_ids if (review := self.reviews.get(name)) is not None]
 
     def is_blocking(self, review: Review | ReviewCompleted) -> bool:
-        """Return whether what is reviewed needs this approval: the composition always, a piece by its lens or in doubt."""
+        """Return whether what is reviewed needs this approval.
+
+        The composition always does; a piece does unless the run has the lens of the review and that is not blocking.
+        """
         blocking = all(lens.blocking for lens in self.facts.lenses if lens.name == review.lens)
         return blocking or review.piece == COMPOSITION
 
