@@ -19,22 +19,30 @@ class CommandPort(Protocol):
     async def submit(
         self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None
     ) -> dict[str, Any]:
-        """Decide and log one command, and return its reply.
+        """Decide and log one command; return its reply once the change is on disk.
 
         Args:
             command: A parsed command, or its wire form.
             actor: Who sends it; never taken from the command's fields.
-            request_id: Chosen by the sender; the same id again, after a success, returns the first reply again.
+            request_id: Chosen by the sender; the same id again, after a success, returns the first reply again. With
+                None, a command that is sent again is decided again.
 
         Raises:
-            AegisError: The core refused the command.
+            AegisError: The core refused the command, the hub stops, or the log cannot be written (`StoreError`).
         """
         ...
 
     async def read(self, view: Callable[[Workspace], T]) -> T:
-        """Return what `view` returns for the logged state; `view` must neither keep nor change the workspace."""
+        """Return what `view` returns for the logged state; `view` must neither keep nor change the workspace.
+
+        Raises:
+            StoreError: The state cannot be rebuilt from the log.
+        """
         ...
 
     def changes(self) -> AsyncIterator[frozenset[Key]]:
-        """Yield the keys that changed since the last item. Latest-wins: bursts are merged. The first comes at once."""
+        """Yield the keys of what changed since the last item, without end; the first item comes at once and is empty.
+
+        Latest-wins: keys that change while the receiver is busy are merged into one item.
+        """
         ...

@@ -39,11 +39,19 @@ class HubLink(Protocol):
     async def command(
         self, command_type: str, /, *, request_id: str | None = None, timeout_s: float | None = None, **fields: Any
     ) -> dict[str, Any]:
-        """Send one command and return the hub's reply. After a success, the same `request_id` gets that reply again."""
+        """Send one command and return the hub's reply.
+
+        Args:
+            command_type: The type of the command (contract 5), for example `lock:acquire`.
+            request_id: Repeat a command under the same id: after a success it gets the same reply again. None: a new
+                id.
+            timeout_s: Give up after this many seconds, with `HubUnavailable`; None waits as long as the hub needs.
+            fields: The command's fields; those that are None are left out.
+        """
         ...
 
     def events(self, *, types: Sequence[str] = (), after: int | None = None) -> AsyncIterator[HubEvent]:
-        """Yield events in `seq` order (must-deliver).
+        """Yield events in `seq` order (must-deliver), without end. While no hub answers, this waits and does not raise.
 
         Args:
             types: The event types wanted; all when empty.
@@ -61,7 +69,15 @@ class HubLink(Protocol):
         lines: tuple[int, int] | None = None,
         symbol: str | None = None,
     ) -> LockGrant:
-        """Return the granted lock, waiting at most `wait_s` seconds in the hub's queue.
+        """Acquire a lock on a file or on a part of it, and return it.
+
+        Args:
+            path: Relative to the root of the repository.
+            lock_type: `EXCLUSIVE`, `SHARED` or `REVIEW`.
+            ttl_s: How long the lock lasts unless it is renewed, in seconds; None for the hub's default.
+            wait_s: How long to wait for it in the hub's queue, in seconds; with 0, fail at once if it is not free.
+            lines: First and last line, counted from 1, both included; None for the whole file.
+            symbol: A function or class by its dotted name, in place of `lines`.
 
         Raises:
             LockHeld: Not granted in time; `data` holds `held_by` and `expires_in_s`.
@@ -74,5 +90,6 @@ class HubLink(Protocol):
 
         Raises:
             StaleToken: The instance no longer holds the lock under this token.
+            Refused: Another instance holds it.
         """
         ...

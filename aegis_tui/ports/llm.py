@@ -26,7 +26,7 @@ class Usage:
         )
 
     def to_wire(self) -> dict[str, int]:
-        """Return the `tokens` field of agent:report (contract 5): prompt, completion, cached."""
+        """Return the counts as agent:report carries them in `tokens` (contract 5): prompt, completion, cached."""
         return {"prompt": self.prompt_tokens, "completion": self.completion_tokens, "cached": self.cached_tokens}
 
 
@@ -85,7 +85,12 @@ _PING = {
 
 
 def ping_request(model: str, *, max_tokens: int | None = None) -> ChatRequest:
-    """Return a minimal request that a capable model answers with a call of the tool `ping`."""
+    """Return a minimal request that a capable model answers with a call of the tool `ping`.
+
+    Args:
+        model: The name of the model.
+        max_tokens: The longest reply, in tokens; None for the server's own limit.
+    """
     words = "Call the tool ping with the word ready. Say nothing else."
     return ChatRequest(model, [{"role": "user", "content": words}], [_PING], max_tokens)
 
@@ -94,7 +99,7 @@ class ChatModel(Protocol):
     """A model behind an OpenAI-compatible API. Raises only `ModelUnavailable` and `ModelError`."""
 
     async def list_models(self) -> list[str]:
-        """Return the names of the server's models, in its order."""
+        """Return the names of the server's models, in its order; a failed request is repeated as in `stream`."""
         ...
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:

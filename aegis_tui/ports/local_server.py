@@ -22,7 +22,7 @@ class ServedModel(Protocol):
 
     @property
     def model(self) -> str:
-        """The name or the folder of the model that it serves."""
+        """The model that it serves, as it was named when the server was started: a name or a folder."""
         ...
 
 
@@ -39,7 +39,7 @@ class LocalServer(Protocol):
         ...
 
     def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:
-        """Return the command line that `start` would run, with its environment variables in front.
+        """Return the command line that `start` would run, with its environment variables in front. Blocking.
 
         Args:
             model: A name or a folder; None for the one that the environment names.
@@ -52,11 +52,20 @@ class LocalServer(Protocol):
         ...
 
     async def start(self, model: str | None, port: int, *, wait_s: float, options: Sequence[str] = ()) -> ServedModel:
-        """Start the server and return when it answers or after `wait_s` seconds; a running one is left alone.
+        """Start the server; return it when it answers, or after `wait_s` seconds even if it still loads the model.
+
+        A server that runs already is returned as it is, whatever its model and port.
+
+        Args:
+            model: A name or a folder; None for the one that the environment names.
+            port: The port on 127.0.0.1.
+            wait_s: How long to wait for the first answer, in seconds; at least 1.
+            options: Further options of the server; of two with the same name the last one counts.
 
         Raises:
-            UsageError: A setting is wrong.
+            UsageError: A setting is wrong, or no parser for the model's tool calls is known.
             ModelUnavailable: The server ended during the start; the message ends with the server's last output.
+            OSError: Its record or its log cannot be written.
         """
         ...
 

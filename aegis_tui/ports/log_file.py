@@ -48,10 +48,13 @@ class LogFile(Protocol):
         ...
 
     def find_damage(self) -> str | None:
-        """Describe the damage in the file; None when there is none. Reads the whole file and changes nothing.
+        """Return the damage in the file, in words; None when there is none. Reads the whole file and changes nothing.
+
+        A missing file is damage only if events were acknowledged.
 
         Raises:
             StoreError: A newer version of the program wrote the file, or the path is not a regular file.
+            OSError: The file may not be read.
         """
         ...
 
@@ -60,9 +63,13 @@ class LogFile(Protocol):
 
         Args:
             timestamp: The time to put in the notes on what is lost, RFC 3339 UTC.
-            begin_anew: Gives the state to start from when no event can be kept.
+            begin_anew: Takes the number of the first event of the new log, and returns the state to start from; called
+                only when no event can be kept.
+
+        Returns:
+            What was kept and what is lost.
 
         Raises:
-            StoreError: Writing to the disk failed; the log is unchanged.
+            StoreError: A file cannot be read or written; the log is unchanged.
         """
         ...

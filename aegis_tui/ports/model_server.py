@@ -48,15 +48,14 @@ class ChooseModel(Protocol):
     """Chooses among the models that a server lists."""
 
     async def choose(self, base_url: str, served: Sequence[str], *, wanted: str | None) -> Chosen:
-        """Choose the model of a run.
+        """Return the model of a run, and the other models of the server. May send models small requests to try them.
 
         Args:
             base_url: The server's normalised base URL.
-            served: The models that it lists.
-            wanted: The model that the person named; None to choose one.
+            served: The models that it lists; a single one is taken without a try.
+            wanted: The model that the person named: taken if it is listed or answers. None to choose one.
 
         Raises:
-            ModelUnavailable: No model can chat with tools, or the server does not list the named one; the message
-                lists the models that there are.
+            ModelUnavailable: No model answers, the named one is not served, or the server refuses the key.
         """
         ...

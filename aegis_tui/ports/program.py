@@ -55,13 +55,15 @@ class ProgramRunner(Protocol):
         Args:
             argv: The program and its arguments.
             cwd: Its working directory.
-            environment: Its whole environment.
-            timeout_s: The program is ended after that many seconds.
+            environment: Its whole environment, apart from a mark by which the runner finds its processes.
+            timeout_s: The program is ended after that many seconds; the result has then neither `exit_code` nor
+                `stopped`.
             head_bytes: How many bytes at the beginning of its output are kept.
             tail_bytes: How many bytes at the end are kept.
-            bounds: The program is ended when it exceeds one of them.
+            bounds: The program is ended when it exceeds one of them; `stopped` of the result says which.
 
         Raises:
-            Unavailable: There is no such program.
+            Unavailable: There is no such program, or no such folder `cwd`.
+            OSError: It cannot be started for another reason, for example because it is not executable.
         """
         ...

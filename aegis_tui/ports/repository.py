@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from aegis_tui.ports.commits import Commits
 from aegis_tui.ports.git_mounts import GitMounts
 
 
@@ -198,10 +199,11 @@ class ComposeResult:
     """True when the piece had been merged before; then nothing was written."""
 
 
-class Repository(Protocol):
+class Repository(Commits, Protocol):
     """One git repository. No method blocks the event loop or touches the person's checkout, index or stash.
 
-    They raise only `GitError`, `GitUnavailable`, `Refused`, `Conflict` and `MergeConflict`.
+    They raise only `GitError`, `GitUnavailable`, `Refused`, `Conflict` and `MergeConflict`, and `OSError` where a file
+    or folder cannot be read or written.
     """
 
     @property
@@ -216,7 +218,7 @@ class Repository(Protocol):
 
     @property
     def key(self) -> str:
-        """Workspace key (contract 1)."""
+        """The workspace key (contract 1): 12 hexadecimal digits, the same in all worktrees of the repository."""
         ...
 
     async def facts(self) -> RepositoryFacts:
@@ -224,7 +226,7 @@ class Repository(Protocol):
         ...
 
     async def preflight(self, run: str) -> None:
-        """Return if this run may start in the repository.
+        """Return if a run with this name may start in the repository.
 
         Raises:
             Refused: There is no commit or no identity, or a branch has a name that blocks the run's branches; the hint
@@ -233,18 +235,35 @@ class Repository(Protocol):
         ...
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
-        """Create the worktree, or complete it, and return it; an existing one is returned with the work in it."""
+        """Create an instance's worktree, with its branch and its guard, and return it.
+
+        A complete one is kept with the work in it, and gets the guard of `spec`. What is left of an incomplete one is
+        saved under a rescue ref if it may be work, and then replaced.
+
+        Raises:
+            Refused: Something that is no worktree of this program is at the path, the work in it cannot be saved, or a
+                glob of the guard is not valid.
+            Conflict: Another program is writing the repository's configuration.
+        """
         ...
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
         """Create a worktree for checks, with a detached HEAD at `oid` and the submodules that the person has set up.
 
-        An earlier worktree of this program at `path` is replaced.
+        An earlier scratch worktree at `path` is replaced.
+
+        Raises:
+            Refused: Another worktree is at `path`.
+            Conflict: Something else is at `path`.
         """
         ...
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """Restore the tracked files of a scratch worktree; return the paths that had changed. New files stay."""
+        """Restore the tracked files of a scratch worktree to those of its commit; new files stay.
+
+        Returns:
+            The paths of the files that were changed or deleted.
+        """
         ...
 
     async def remove_worktree(
@@ -258,10 +277,11 @@ class Repository(Protocol):
             already_saved: A tree that is kept elsewhere; a worktree with equal content needs no rescue.
 
         Returns:
-            The ref under which the work was saved; None when there was nothing to save.
+            The ref under which the work was saved; None when there was nothing to save, or no worktree.
 
         Raises:
-            Refused: The work cannot be saved in full; nothing was removed.
+            Refused: The work cannot be saved in full, `rescue` is missing, or this program did not create what is at
+                `path`; nothing was removed.
         """
         ...
 
@@ -270,62 +290,49 @@ class Repository(Protocol):
         ...
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """Replace the guard of the instance in that worktree; it takes effect with the next commit."""
+        """Replace the guard of the instance in the worktree at `path`; it takes effect with the next commit.
+
+        Raises:
+            GitError: There is no worktree at `path`, or the guard cannot be written.
+            Refused: A glob of the guard is not valid.
+        """
         ...
 
     async def restore_config(self) -> bool:
-        """Restore the person's git configuration byte for byte; return False if a worktree still needs the change."""
+        """Undo the change that `add_worktree` made to the repository's configuration, byte for byte.
+
+        Returns:
+            True when it is undone, or was never made; False, with nothing changed, while a worktree of this program or
+            another setting still needs it.
+
+        Raises:
+            Conflict: Another program is writing the configuration.
+        """
         ...
 
     async def snapshot_tree(self, path: Path) -> str:
-        """Return the id of a tree with all content of a worktree, also uncommitted and untracked files.
+        """Return the id of a tree with the content of a worktree, including files that are changed or untracked.
 
-        The index of the worktree is not touched.
+        Untracked files that git ignores are left out. The index of the worktree is not touched.
         """
         ...
 
     async def snapshot_commit(self, path: Path) -> str:
-        """Commit `snapshot_tree` on top of the worktree's HEAD; return its id, the same for equal content."""
+        """Write a commit of the tree of `snapshot_tree`, with the worktree's HEAD as parent, and return its id.
+
+        No ref is moved. With equal content and an equal HEAD, the id is the same.
+
+        Raises:
+            GitError: There is no worktree at `path`, or its HEAD or content cannot be read.
+        """
         ...
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
         """Return the paths that differ between two commits or trees, sorted by path."""
         ...
 
-    async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """Return the unified diff between two commits or trees; of `paths` only when given."""
-        ...
-
-    async def read_blob(self, oid: str, *, limit: int = 1 << 26) -> bytes:
-        """Read a blob by its id or by `revision:path` (contract 3).
-
-        Raises:
-            GitError: It is larger than `limit` bytes (code `git.output`), or does not exist.
-        """
-        ...
-
-    async def tree_of(self, oid: str) -> str:
-        """Return the tree of a commit."""
-        ...
-
-    async def resolve(self, ref: str) -> str | None:
-        """Return the commit that a ref or an object id names; None when there is none."""
-        ...
-
-    async def commit_exists(self, oid: str) -> bool:
-        """Return whether that commit is in the repository."""
-        ...
-
-    async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """Return whether `ancestor` can be reached from `descendant`, or is the same commit."""
-        ...
-
-    async def merge_bases(self, one: str, other: str) -> list[str]:
-        """Return the best common ancestors of two commits, the one that git prefers first."""
-        ...
-
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """Return the refs at or below `prefix`, a full ref name, sorted by name."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none."""
         ...
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
@@ -334,6 +341,8 @@ class Repository(Protocol):
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
         """Merge a piece onto `ref` without a worktree. Equal arguments give the same commit, so it can be repeated.
+
+        If the ref contains the piece already, nothing is written, and the result has `already` set.
 
         Args:
             ref: Full name of the working ref.
@@ -345,42 +354,33 @@ class Repository(Protocol):
         Raises:
             MergeConflict: Both change the same lines; `data["conflicts"]` lists them. The ref is unchanged.
             Conflict: The ref points to another commit.
+            Refused: git knows no name or no email address of the person.
         """
         ...
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """Commit `tree` on `parent` in the person's name, on a new branch; return the id. It can be repeated.
+        """Write a commit of a tree in the person's name, create a branch that points to it, and return the commit's id.
+
+        Equal arguments give the same commit, so it can be repeated; a branch that points to it already stays.
+
+        Args:
+            tree: The tree to commit.
+            parent: The commit's only parent.
+            branch: The short name of the branch.
+            message: The commit message.
+            at: The date of the commit, in seconds since 1970.
 
         Raises:
             Conflict: The branch exists and points to another commit.
+            Refused: git knows no name or no email address of the person.
         """
-        ...
-
-    async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
-        """Move a ref from `expect` to `oid`; with None as `expect`, create it.
-
-        Raises:
-            Conflict: The ref points to another object; with None, it exists.
-        """
-        ...
-
-    async def delete_ref(self, ref: str, expect: str) -> None:
-        """Delete a ref that points to `expect`.
-
-        Raises:
-            Conflict: The ref points to another object.
-        """
-        ...
-
-    async def keep(self, run: str, name: str, oid: str) -> str:
-        """Keep a commit permanently by the ref `refs/aegis/runs/<run>/<name>`; return that ref."""
         ...
 
     async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
-        """Return the mounts of the git folder for a sandbox around that worktree.
+        """Return the mounts of the git folder for a sandbox around that worktree; folders to be mounted are created.
 
         Args:
-            worktree: A new worktree in which no agent has run yet.
+            worktree: A new worktree in which no agent has run yet; for a scratch worktree nothing becomes writable.
             private: A folder for a git folder and an object store of this instance alone; its commits are in the
                 repository only after `take_in`. None: the instance writes to the repository's own.
         """

@@ -52,13 +52,25 @@ class InspectedRepository(Repository, Protocol):
     """A repository whose condition can be inspected before a run."""
 
     async def condition(self) -> RepositoryCondition:
-        """Return the conditions that may make a run fail; changes nothing."""
+        """Return the conditions that may make a run fail; changes nothing. May ask the remote of a partial clone.
+
+        Raises:
+            GitError: The repository has no commit, or git fails.
+        """
         ...
 
     async def checkout_bytes(self) -> int:
-        """Return the size of one checkout of HEAD in bytes; 0 when finding out would fetch from a remote."""
+        """Return the size of one checkout of HEAD in bytes; 0 when finding out would fetch from a remote.
+
+        Raises:
+            GitError: The repository has no commit, or git fails.
+        """
         ...
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """Return every path in a commit or tree, in git's order."""
+        """Return the path of every file and submodule in a commit or tree, in git's order.
+
+        Raises:
+            GitError: There is no such commit or tree.
+        """
         ...

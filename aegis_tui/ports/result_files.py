@@ -14,9 +14,13 @@ class ResultFiles(Protocol):
     """Finds and reads result files after the QA command has ended."""
 
     def read_text(self, root: Path, name: str) -> str:
-        """Return the text of a small regular file below `root`; empty when there is none.
+        """Return the text of a small regular file below `root`. Never raises.
 
-        Symbolic links are not followed in any part of the path.
+        Empty when there is no such file, when it is too large, or when a part of its path is a symbolic link.
+
+        Args:
+            root: The worktree.
+            name: The path of the file, relative to `root`.
         """
         ...
 

@@ -82,7 +82,7 @@ class Sandbox(Protocol):
         ...
 
     def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
-        """Return the level for new instances.
+        """Return the level for new instances: `none` for the mode `off`, else the level in the report.
 
         Raises:
             SandboxUnavailable: The mode is `strict`, and the probe found that no sandbox works.

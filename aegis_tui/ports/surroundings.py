@@ -33,17 +33,31 @@ class QaEnvironment(Protocol):
         """Prepare a new worktree for QA commands and return their surroundings. Runs no code of the repository.
 
         Args:
-            worktree: The tree under test. Whatever is written into it must be ignored by git.
+            worktree: The tree under test. New folders, such as a virtual environment, may be created in it.
             home: The HOME of the commands, empty; removed with the worktree.
             commands: The QA commands that will run there, one after the other.
-            confined: Whether a sandbox shows `links` and hides the checkout; without one, more obstacles are possible.
-            committed: Whether the content of the worktree will be committed; then only files that git ignores are
-                written into it.
+            confined: True if a sandbox hides the checkout and shows the `links` of the result. Without one, the result
+                has no links, but may have `obstacles`: what would lead a command to the checkout.
+            committed: True if the content of the worktree will be committed. Then only folders that git ignores are
+                created in it.
+
+        Raises:
+            GitError: git fails in the worktree.
+            OSError: A file or folder cannot be read or created.
         """
         ...
 
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
-        """Return the obstacles found after a command has run: an import or a link that led to another checkout."""
+        """Return the obstacles found after a command has run, such as an import that led to another checkout.
+
+        Args:
+            worktree: The tree under test, as given to `prepare`.
+            home: The HOME of the command, as given to `prepare`.
+            command: The command that has run.
+
+        Returns:
+            Empty if the command tested the right tree, as far as is known.
+        """
         ...
 
     async def stamp(self) -> str:

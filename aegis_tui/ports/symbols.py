@@ -11,5 +11,8 @@ class SymbolReader(Protocol):
     """Parses source text. It blocks; call it in a thread."""
 
     def outline(self, path: str, text: str) -> Outline | None:
-        """Return the symbols of `text`; None when it cannot be fully parsed. The file name gives the language."""
+        """Return the symbols of a file's text, in the language that the end of `path` gives; the file is not read.
+
+        None when the language is not known, or when the text is too long or cannot be fully parsed.
+        """
         ...

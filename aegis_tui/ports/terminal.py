@@ -103,6 +103,7 @@ class Terminal(Protocol):
 
         Raises:
             TerminalUnavailable: The terminal program is missing or too old, or the server does not start.
+            OSError: The server's configuration cannot be written.
         """
         ...
 
@@ -111,7 +112,13 @@ class Terminal(Protocol):
         ...
 
     async def open_pane(self, spec: PaneSpec) -> Pane:
-        """Return the live pane of the instance; without one, open it from `spec`, in place of a dead one."""
+        """Return the live pane of the instance; without one, open it from `spec`, in place of a dead one.
+
+        Raises:
+            TerminalUnavailable: The server does not run.
+            TerminalError: The working folder does not exist, or the pane cannot be opened.
+            UsageError: The instance id is not safe as a name, or there is no program to run.
+        """
         ...
 
     async def find_pane(self, instance: str) -> PaneState | None:
@@ -132,17 +139,24 @@ class Terminal(Protocol):
         ...
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """Yield sets of ids of panes with new output. Latest-wins: sets are merged, at most 10 a second are yielded."""
+        """Yield sets of ids of panes with new output until `close`. Latest-wins: sets are merged, at most 10 a second.
+
+        Without a steady connection to the server, every live pane counts as having new output.
+        """
         ...
 
     def exits(self) -> AsyncGenerator[PaneExit, None]:
-        """Yield each end of a pane's first process once. Must-deliver: ends before the first call are kept for it."""
+        """Yield each end of a pane's first process once, until `close`; each caller gets every end.
+
+        Must-deliver: ends that occur while nobody follows are kept for the next caller.
+        """
         ...
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
         """Type a prompt of any size as one paste and submit it with Enter; return what happened to it (PANE-4).
 
         Control characters except tab and newline are removed first. Calls for the same pane run one after the other.
+        Raises nothing: an error of the server gives `REFUSED` or, if something may have been typed, `UNKNOWN`.
         """
         ...
 
@@ -164,7 +178,10 @@ class Terminal(Protocol):
         ...
 
     async def stop_server(self) -> None:
-        """Close every pane as `close_pane` does, then stop the server; return when it has ended."""
+        """Close every pane as `close_pane` does, then stop the server; return when it has ended. Also disconnects.
+
+        Does nothing more if no server runs.
+        """
         ...
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:

@@ -48,6 +48,8 @@ class TreeWatch(Protocol):
     async def add(self, name: str, root: Path) -> None:
         """Watch the worktree at `root` under `name`; changes are reported relative to its present state.
 
+        If another worktree is watched under that name, it is replaced.
+
         Raises:
             GitError: `root` is not a worktree.
             GitUnavailable: git is missing or does not answer.
@@ -63,7 +65,10 @@ class TreeWatch(Protocol):
         ...
 
     async def made_by_git(self, name: str, changes: Iterable[FileChange]) -> frozenset[str]:
-        """Return the paths of those changes that git itself made, for example by a checkout; empty if git fails."""
+        """Return the paths of those changes that git itself made, for example by a checkout.
+
+        Empty if git fails, or if no worktree is watched under that name.
+        """
         ...
 
     def changes(self) -> AsyncIterator[list[FileChange]]:

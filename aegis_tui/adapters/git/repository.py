@@ -88,7 +88,7 @@ class GitRepository:
         await self._checkout.preflight(run)
 
     async def condition(self) -> RepositoryCondition:
-        """See `Repository.condition`."""
+        """See `InspectedRepository.condition`."""
         return await self._condition.look()
 
     async def checkout_bytes(self) -> int:

@@ -55,7 +55,12 @@ def _number(path: Path) -> int | None:
 
 
 def first_words(errors: str, status: int) -> str:
-    """Return bubblewrap's first message, which names the cause, as one line."""
+    """Return why bubblewrap failed, as one line: its first message, or its exit status if it wrote nothing.
+
+    Args:
+        errors: What was written to stderr; the first line is used if none begins with `bwrap:`.
+        status: The exit status.
+    """
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
     own = [line for line in lines if line.startswith("bwrap:")]
     return next(iter([*own, *lines]), f"it ended with status {status} and said nothing")

@@ -109,7 +109,7 @@ def format_literal(text: str) -> str:
 
 
 def tmux_error(text: str) -> TerminalError | TerminalUnavailable:
-    """Return the error for what tmux wrote to stderr."""
+    """Return the error for tmux's stderr: `TerminalUnavailable` if the server is gone, else `TerminalError`."""
     if _GONE.search(text):
         return TerminalUnavailable(f"the tmux server is gone: {text}", "aegis-tui hub start", reason=text)
     return TerminalError(f"tmux: {text or 'failed without a message'}")

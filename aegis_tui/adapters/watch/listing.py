@@ -112,8 +112,10 @@ def stored_ids(root: Path, paths: Iterable[str]) -> dict[str, str]:
 def ignored_by_git(root: Path, paths: Iterable[str]) -> frozenset[str]:
     """Return those paths, relative to `root`, that git ignores and does not track, or that it refuses to examine.
 
+    It refuses a path behind a link, for example; the other paths are examined nevertheless.
+
     Raises:
-        GitError: git fails there for any path.
+        GitError: git fails there whatever the paths are, for example because `root` is in no worktree.
         GitUnavailable: git is missing or does not answer.
     """
     asked = list(paths)
