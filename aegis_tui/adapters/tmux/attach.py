@@ -23,17 +23,17 @@ def attach_argv(
     socket_name: str,
     tmux_tmpdir: str | None,
 ) -> list[str]:
-    """Return the command to run in a terminal with the environment `environ`; see `Terminal.attach_argv`.
+    """Return the command that shows a person the window of an instance until they detach. May start `infocmp`.
 
     Each attach has its own session, grouped with the others, so that it has a current window of its own; the server's
     configuration ends that session when its client is gone. Inside another tmux the command opens a popup over that
-    tmux, because a client cannot change servers.
+    tmux, because a client cannot change servers. Inside the private server itself it only selects the window.
 
     Args:
         tmux: The command line of the private server, including its options.
-        window: The instance's window.
-        read_only: See `Terminal.attach_argv`.
-        environ: See `Terminal.attach_argv`.
+        window: The name of the instance's window.
+        read_only: The person's keys do not reach the program.
+        environ: The environment that the command will run in; TMUX and TERM in it say in which terminal.
         socket_name: The private server's socket name.
         tmux_tmpdir: TMUX_TMPDIR of the private server, if set.
     """

@@ -63,18 +63,37 @@ class PaneChannel:
         return list(reply.lines)
 
     async def list_panes(self) -> tuple[int, list[PaneState]]:
-        """Return the server's pid and the panes of all instances, with one command."""
+        """Return the server's pid, and the panes of all instances, dead ones too.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
+        """
         # Only one session is listed, not all (-a): grouped sessions would repeat each pane for every attached person.
         rows = await self.run("list-panes", "-s", "-t", f"={SESSION}", "-F", _PANE_FORMAT)
         panes = [pane for row in rows if (pane := _pane_state(row)) is not None]
         return int(rows[0].partition("|")[0]) if rows else 0, panes
 
     async def find_pane(self, pane_id: str) -> PaneState | None:
-        """Return the pane with this id, running or ended, or None."""
+        """Return the pane with this id, running or ended; None if no instance has it.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
+        """
         return next((pane for pane in (await self.list_panes())[1] if pane.pane_id == pane_id), None)
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """Return what the panes show, by pane id; without a control client, by starting tmux once per question."""
+        """Return what the panes show, by pane id; a pane that does not exist is left out.
+
+        Args:
+            pane_ids: The panes wanted; what is no pane id is ignored.
+            history_lines: How many lines above the screen to include, at most.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
+        """
         wanted = [pane_id for pane_id in dict.fromkeys(pane_ids) if _PANE_ID.match(pane_id)]
         commands = [command for pane_id in wanted for command in _capture_commands(pane_id, history_lines)]
         if not commands:
@@ -90,7 +109,10 @@ class PaneChannel:
         return shots
 
     async def _capture_by_fork(self, pane_ids: Sequence[str], history_lines: int) -> dict[str, Screenshot]:
-        """Capture with one process for all panes, plus one per missing pane, since an error ends the chain."""
+        """Do what `capture` does, for valid ids and without a control client.
+
+        Starts one tmux process for all panes, plus one for each missing pane, because an error ends the chain.
+        """
         remaining = list(pane_ids)
         shots: dict[str, Screenshot] = {}
         while remaining:
@@ -139,7 +161,10 @@ def _pane_state(row: str) -> PaneState | None:
 
 
 def _signal_number(text: str) -> int | None:
-    """Return the signal's number: tmux prints a number on Linux, a name on macOS and BSD, nothing before 3.3."""
+    """Return the number of the signal that tmux printed; None if it printed nothing (before 3.3) or an unknown name.
+
+    It prints a number on Linux, and a name without `SIG` on macOS and BSD.
+    """
     if text.isdigit():
         return int(text) or None
     found = getattr(signal, f"SIG{text.upper()}", None) if text else None

@@ -73,7 +73,13 @@ unbind-key -q -T root MouseDown3StatusRight
 
 
 def write_config(folder: Path) -> Path:
-    """Write the configuration file and the home window's script, mode 0600 in a 0700 folder; return its path."""
+    """Write tmux's configuration and the home window's script to a folder; return the path of the configuration.
+
+    The files get mode 0600; the folder is created with mode 0700 if it is missing.
+
+    Raises:
+        OSError: They cannot be written.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     script = resources.files("aegis_tui.adapters.tmux").joinpath(HOME_SCRIPT).read_text("utf-8")
     _put(folder / HOME_SCRIPT, script)
@@ -81,14 +87,23 @@ def write_config(folder: Path) -> Path:
 
 
 def _put(path: Path, text: str) -> Path:
-    """Replace a file in one step: a shell may still be reading the old one."""
+    """Replace a file by one with this text, in one step, and return its path: a shell may still read the old one."""
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
         file.write(text)
     return Path(file.name).replace(path)
 
 
 def home_command(folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """Return the command for the home window of the server whose files are in `folder`."""
+    """Return the command that keeps the session alive, and that ends the server once its hub is gone for long enough.
+
+    Args:
+        folder: Holds the script that the command runs.
+        environment: AEGIS_ORPHAN_S in it says how long, in seconds; AEGIS_STATE_DIR where the hub's lock file is, by
+            default in `folder`.
+
+    Raises:
+        ValueError: AEGIS_ORPHAN_S is not a number.
+    """
     limit_s = int(float(environment.get("AEGIS_ORPHAN_S") or ORPHAN_S))
     lock = Path(environment.get("AEGIS_STATE_DIR") or folder) / "hub.lock"
     return ["/bin/sh", str(folder / HOME_SCRIPT), str(lock), str(limit_s)]
@@ -100,9 +115,13 @@ def socket_of(folder: str | None, socket_name: str) -> Path:
 
 
 def folder_problem(folder: str | None, socket_name: str) -> str | None:
-    """Return why tmux could not create that socket below TMUX_TMPDIR; None if it can, or if the variable is not set.
+    """Return, in words, why tmux could not create its socket below TMUX_TMPDIR; None if it can.
 
     tmux itself fails on a path that is too long only after it has reported that the server runs.
+
+    Args:
+        folder: The value of TMUX_TMPDIR; if it is not set or empty, there is no problem.
+        socket_name: The name of the socket.
     """
     if not folder:
         return None

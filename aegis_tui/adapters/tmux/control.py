@@ -61,8 +61,15 @@ class ControlClient:
     ) -> ControlClient:
         """Start a client and return it once it is attached.
 
+        Args:
+            argv: The command line of the client.
+            environment: Its whole environment.
+            on_output: Called with the id of each pane that prints something.
+            on_change: Called when the value of a subscribed format has changed.
+
         Raises:
             ControlLost: The client ended, or was not attached in time.
+            OSError: It cannot be started.
         """
         process = await asyncio.create_subprocess_exec(
             *argv,
@@ -88,11 +95,11 @@ class ControlClient:
         return client
 
     async def request(self, commands: Sequence[Sequence[str]], *, deadline_s: float = DEADLINE_S) -> list[Reply]:
-        """Send the commands in one write and return their replies, in order.
+        """Send the commands in one write and return their replies, in order; a refused command does not raise.
 
         Raises:
-            ControlLost: The client ended, or a reply did not come within `deadline_s`.
-            TerminalError: An argument cannot be sent.
+            ControlLost: The client ended, or a reply did not come within `deadline_s` seconds; it then ends.
+            TerminalError: An argument contains a line break; nothing was sent.
         """
         payload = b"".join(command_line(command) for command in commands)
         if self._ended or self._process.stdin is None:
@@ -154,7 +161,7 @@ class ControlClient:
                     future.set_result(message)
 
     def _end(self) -> None:
-        """Refuse new commands, fail the waiting ones and kill the process. Never blocks."""
+        """Refuse new commands, fail the waiting ones with `ControlLost`, and kill the process. Never blocks."""
         self._ended = True
         self._attached.set()
         while self._pending:
@@ -186,7 +193,7 @@ class ControlLink:
         """Set while a client is connected."""
 
     def start(self) -> None:
-        """Start to connect, or retry now instead of after the current pause."""
+        """Start to connect, and return at once; if it waits before another try, try now. `up` is set when connected."""
         self._poked.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._keep(), name="tmux-control-link")
@@ -199,7 +206,12 @@ class ControlLink:
             await asyncio.wait([task])
 
     async def request(self, commands: Sequence[Sequence[str]], *, deadline_s: float = DEADLINE_S) -> list[Reply]:
-        """See `ControlClient.request`; raises `ControlLost` at once if there is no client."""
+        """Send commands through the connected client and return their replies, in order; a refused one does not raise.
+
+        Raises:
+            ControlLost: No client is connected, it ended, or a reply did not come within `deadline_s` seconds.
+            TerminalError: An argument contains a line break; nothing was sent.
+        """
         if self._client is None:
             raise ControlLost("no tmux control client", sent=False)
         return await self._client.request(commands, deadline_s=deadline_s)
@@ -215,7 +227,7 @@ class ControlLink:
                     await self._poked.wait()
 
     async def _follow_one(self) -> bool:
-        """Use one client until it ends; return whether it was ever connected."""
+        """Connect one client and use it until it ends; return whether it was ever connected."""
         try:
             client = await ControlClient.open(
                 self._argv(), self._environment, on_output=self._on_output, on_change=self._on_change

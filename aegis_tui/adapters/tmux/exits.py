@@ -31,7 +31,7 @@ class ExitLedger:
         self._alive[key] = instance
 
     def observe(self, server_pid: int | None, panes: Iterable[PaneState], *, now: float) -> list[PaneExit]:
-        """Return the ends that this list shows for the first time.
+        """Return the ends that this list shows for the first time; a pane that has disappeared has ended too.
 
         Args:
             server_pid: The pid of the server that returned the list; None if no server runs, so that all panes have

@@ -20,7 +20,7 @@ class DirtyFeed:
         self._closed = False
 
     def mark(self, pane_id: str) -> None:
-        """Report that a pane has new output."""
+        """Report to all followers that a pane has new output; without followers nothing happens."""
         for event, batch in self._followers.items():
             batch.add(pane_id)
             event.set()
@@ -32,7 +32,7 @@ class DirtyFeed:
             event.set()
 
     async def follow(self) -> AsyncGenerator[frozenset[str], None]:
-        """Yield batches of pane ids from now on, until the feed is closed."""
+        """Yield batches of ids of panes with new output from now on, until the feed is closed; no batch is empty."""
         event, batch = asyncio.Event(), set[str]()
         self._followers[event] = batch
         try:
@@ -71,7 +71,10 @@ class ExitFeed:
             queue.put_nowait(None)
 
     async def follow(self) -> AsyncGenerator[PaneExit, None]:
-        """Yield the kept ends, then every further one, until the feed is closed."""
+        """Yield the ends that were kept while nobody followed, then every further one, until the feed is closed.
+
+        What the last follower has not taken when it stops is kept for the next.
+        """
         queue: asyncio.Queue[PaneExit | None] = asyncio.Queue()
         while self._kept:
             queue.put_nowait(self._kept.popleft())

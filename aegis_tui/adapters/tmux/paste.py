@@ -45,12 +45,21 @@ class Paster:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """Press keys by name, in order; waits while a paste into the same pane is under way."""
+        """Press keys by name, in order; waits while a paste into the same pane is under way.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: The pane is gone, or tmux did not confirm the keys.
+        """
         async with self._locks[pane_id]:
             await self._channel.run("send-keys", "-t", pane_id, "--", *keys, repeatable=False)
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
-        """Paste a text of any size, submit it with Enter, and return what happened to it; one at a time per pane."""
+        """Paste a text of any size, submit it with Enter, and return what happened to it; one at a time per pane.
+
+        Control characters are removed first. An error of tmux does not raise: the result is `REFUSED` if nothing was
+        typed, and `UNKNOWN` if something may have been.
+        """
         cleaned = clean_text(text)
         async with self._locks[pane_id]:
             try:
@@ -82,7 +91,7 @@ class Paster:
         return Delivery.DELIVERED if shown and moved else Delivery.UNKNOWN
 
     async def _insert(self, pane_id: str, text: str) -> bool:
-        """Paste the text with one tmux process, through a buffer with a unique name that is deleted afterwards."""
+        """Paste the text through a buffer with a unique name, which is then deleted; return False if tmux refuses."""
         name = f"aegis-{secrets.token_hex(8)}"
         load = ["load-buffer", "-b", name, "-"]
         paste = ["paste-buffer", "-d", "-p", "-r", "-b", name, "-t", pane_id]
@@ -100,9 +109,14 @@ class Paster:
         return not await asyncio.to_thread(is_canonical, tty[0] if tty else "")
 
     async def _wait_shown(self, pane_id: str, text: str, before: Screenshot | None) -> bool:
-        """Wait until the end of the text is visible, or the screen changed and is stable; False at the deadline.
+        """Wait until the end of the text is visible, or the screen changed and is stable; return whether it is so.
 
-        The latter is for programs that show a long paste as a short note.
+        The latter is for programs that show a long paste as a short note. False at the deadline or if the pane is gone.
+
+        Args:
+            pane_id: The pane.
+            text: What was pasted.
+            before: What the pane showed before; None if that is not known.
         """
         tail = squeeze(text)[-_TAIL_CHARS:]
         count = screen_text(before).count(tail) if before and tail else 0
@@ -133,7 +147,7 @@ class Paster:
 
 
 def is_canonical(tty: str) -> bool:
-    """Return whether the terminal device passes only whole lines to its program."""
+    """Return whether the terminal device `tty` passes only whole lines to its program; False if it is no terminal."""
     try:
         descriptor = os.open(tty, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:

@@ -29,7 +29,7 @@ def parse_screen(header: str, lines: Sequence[str]) -> Screenshot | None:
 
 
 def _plain_shifts(lines: Sequence[str]) -> list[str]:
-    """Return the lines with only SGR escapes: tmux writes line drawing as shifted ASCII, and links as OSC 8."""
+    """Return the lines with box characters where tmux writes shifted ASCII, and with no escape sequences but SGR."""
     shifted = False
     plain: list[str] = []
     for line in lines:
@@ -44,7 +44,7 @@ def _plain_shifts(lines: Sequence[str]) -> list[str]:
 
 
 def _draw(part: str) -> str:
-    """Return shifted ASCII as box characters; SGR sequences in between are kept."""
+    """Return a text with each ASCII character replaced by the box character that it stands for; SGR sequences stay."""
     texts, codes = _SGR.split(part), _SGR.findall(part)
     drawn = [text.translate(_LINE_DRAWING) for text in texts]
     return "".join(text + code for text, code in zip(drawn, [*codes, ""], strict=True))
@@ -56,5 +56,5 @@ def squeeze(text: str) -> str:
 
 
 def screen_text(screen: Screenshot) -> str:
-    """Return the visible text of a screen, reduced by `squeeze`."""
+    """Return the visible text of a screen, without its history, colours, blanks and frame lines."""
     return squeeze("".join(screen.lines[-screen.height :]))

@@ -70,7 +70,16 @@ class SetupServer(libtmux.Server):
         self._environment = dict(environment)
 
     def cmd(self, cmd: str, *args: Any, target: str | int | None = None) -> tmux_cmd:
-        """Run one command and return its result; see libtmux for the arguments."""
+        """Run one command and return its result; an exit status other than 0 does not raise.
+
+        Args:
+            cmd: The command's name.
+            args: Its arguments; `CHAIN` separates it from another command in the same process.
+            target: The value of its `-t` option.
+
+        Raises:
+            LibTmuxException: tmux did not answer in time.
+        """
         tail = [";" if arg is CHAIN else literal(str(arg)) for arg in args]
         targeted = [] if target is None else ["-t", str(target)]
         return _DeadlineCommand([*self._argv, cmd, *targeted, *tail], self._environment)
@@ -163,11 +172,15 @@ class TmuxServer:
         return [self._binary, "-u", "-L", self.socket_name, "-f", str(self.config_path), *args]
 
     def setup(self) -> SetupServer:
-        """Return libtmux's object for the server, for rare commands in a thread."""
+        """Return libtmux's object for the server, for rare commands in a thread; starts nothing.
+
+        Raises:
+            TerminalUnavailable: There is no tmux.
+        """
         return SetupServer(self.argv(), self.environment)
 
     async def fork(self, commands: Sequence[Sequence[str]], *, stdin: bytes | None = None) -> ForkReply:
-        """Run commands, chained, in one tmux process. The first that fails ends the chain.
+        """Run commands, chained, in one tmux process. The first that fails ends the chain; `ok` of the result says so.
 
         Raises:
             TerminalUnavailable: There is no tmux.
@@ -201,6 +214,7 @@ class TmuxServer:
 
         Raises:
             TerminalUnavailable: tmux is missing or older than 3.2, or all attempts to start it fail.
+            OSError: The server's configuration cannot be written.
         """
         await asyncio.to_thread(self._check_version)
         await asyncio.to_thread(write_config, self.config_path.parent)
@@ -215,10 +229,11 @@ class TmuxServer:
             scope, tries = [], tries + 1
 
     async def stop(self) -> None:
-        """Stop the server; return when its process and its socket are gone.
+        """Stop the server; return when its process and its socket are gone. Without a server, only delete its socket.
 
         Raises:
-            TerminalError: The server does not end.
+            TerminalUnavailable: There is no tmux.
+            TerminalError: The server does not answer, or does not end.
         """
         reply = await self.fork([["display-message", "-p", "#{pid}|#{socket_path}"]])
         pid_text, _, socket = reply.stdout.strip().partition("|")
@@ -256,9 +271,13 @@ class TmuxServer:
         return False
 
     async def _spawn(self, scope: Sequence[str], *, pause_s: float) -> None:
-        """Try once to start the server, with the prefix `scope`; wait `pause_s` after a failure.
+        """Try once to start the server; after a failure, wait `pause_s` seconds and do not raise.
 
         Its standard streams are not pipes of ours, because it would keep them open for ever.
+
+        Args:
+            scope: The argv to put before the command (see `scope_prefix`); empty for none.
+            pause_s: In seconds.
         """
         size = ["-x", str(BIRTH_WIDTH), "-y", str(BIRTH_HEIGHT)]
         home = home_command(self.config_path.parent, self.environment)

@@ -75,7 +75,7 @@ class TmuxTerminal:
         self._paster = Paster(self._server, self._channel)
 
     async def start(self) -> None:
-        """See `Terminal.start`."""
+        """Start the server if it does not run, connect to it, and begin to watch its panes; see `Terminal.start`."""
         await self._server.start()
         self._link.start()
         if self._watcher is None or self._watcher.done():
@@ -85,7 +85,7 @@ class TmuxTerminal:
                 await self._link.up.wait()
 
     async def close(self) -> None:
-        """See `Terminal.close`."""
+        """Disconnect from the server and end the streams; the panes keep running (`Terminal.close`)."""
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.cancel()
@@ -95,7 +95,7 @@ class TmuxTerminal:
         self._exits.close()
 
     async def open_pane(self, spec: PaneSpec) -> Pane:
-        """See `Terminal.open_pane`."""
+        """Return the live pane of an instance; without one, open it from `spec`; see `Terminal.open_pane`."""
         _check_spec(spec)
         if not await asyncio.to_thread(spec.cwd.is_dir):
             # tmux would silently start it in the home folder instead.
@@ -115,40 +115,43 @@ class TmuxTerminal:
         return Pane(spec.instance, pane_id, int(pid))
 
     async def find_pane(self, instance: str) -> PaneState | None:
-        """See `Terminal.find_pane`."""
+        """Return the pane of an instance, dead or alive; None if it has none (`Terminal.find_pane`)."""
         return _of_instance(await self.list_panes(), instance)
 
     @property
     def socket_path(self) -> Path:
-        """The path of the server's socket."""
+        """The path of the server's socket, whether or not the server runs."""
         return self._server.socket_path
 
     async def list_panes(self) -> list[PaneState]:
-        """See `Terminal.list_panes`."""
+        """Return the panes of all instances, dead ones too, in the order of their windows (`Terminal.list_panes`)."""
         return (await self._channel.list_panes())[1]
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """See `Terminal.capture`."""
+        """Return what the panes show, by pane id; missing panes are left out; see `Terminal.capture`."""
         return await self._channel.capture(pane_ids, history_lines)
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """See `Terminal.dirty`."""
+        """Yield sets of ids of panes with new output until `close`; see `Terminal.dirty`."""
         return self._dirty.follow()
 
     def exits(self) -> AsyncGenerator[PaneExit, None]:
-        """See `Terminal.exits`."""
+        """Yield each end of a pane's first process once, until `close`; see `Terminal.exits`."""
         return self._exits.follow()
 
     async def paste(self, pane_id: str, text: str) -> Delivery:
-        """See `Terminal.paste`."""
+        """Type a prompt as one paste and submit it with Enter; return what happened to it; see `Terminal.paste`."""
         return await self._paster.paste(pane_id, text)
 
     async def send_keys(self, pane_id: str, *keys: str) -> None:
-        """See `Terminal.send_keys`."""
+        """Press keys by name (`Enter`, `C-c`), in order; raises `TerminalError` if the pane is gone; see `Terminal`."""
         await self._paster.send_keys(pane_id, *keys)
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
-        """See `Terminal.close_pane`."""
+        """End every process that an instance started, then close its window; see `Terminal.close_pane`.
+
+        The processes are found and ended even if the pane or the server is gone.
+        """
         pane: PaneState | None = None
         with contextlib.suppress(TerminalUnavailable):
             pane = await self.find_pane(instance)
@@ -165,7 +168,7 @@ class TmuxTerminal:
         self._paster.forget(pane.pane_id)
 
     async def stop_server(self) -> None:
-        """See `Terminal.stop_server`."""
+        """Close every pane as `close_pane` does, then stop the server and disconnect; see `Terminal.stop_server`."""
         await self._find_socket()
         with contextlib.suppress(TerminalUnavailable):
             await asyncio.gather(*(self.close_pane(pane.instance) for pane in await self.list_panes()))
@@ -173,7 +176,7 @@ class TmuxTerminal:
         await self._server.stop()
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """See `Terminal.attach_argv`."""
+        """Return the command that shows a person the pane of an instance; see `Terminal.attach_argv`."""
         return attach.attach_argv(
             self._server.argv(),
             _check_name(instance),
@@ -184,7 +187,16 @@ class TmuxTerminal:
         )
 
     def _new_window(self, spec: PaneSpec) -> str:
-        """Create the window, mark its pane and set its title with one tmux process; return its ids. Blocks."""
+        """Create the window of an instance, mark its pane as the instance's, and set its title. Blocks.
+
+        Returns:
+            The server's pid, the pane's id and the pid of its program, separated by `|`.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux refuses.
+            LibTmuxException: tmux did not answer in time.
+        """
         environment = dict(zip(MARKER_VARIABLES, (spec.instance, self._server.workspace), strict=True))
         window = f"={SESSION}:={spec.instance}"
         # tmux passes a single word to a shell, but runs several words directly.
@@ -205,7 +217,7 @@ class TmuxTerminal:
         return reply.stdout[0]
 
     async def _watch(self) -> None:
-        """Report ends of panes; without a control client, report every live pane as changed."""
+        """Report ends of panes until cancelled; without a control client, report every live pane as changed too."""
         while True:
             self._wake.clear()
             panes = await self._observe()
@@ -248,7 +260,12 @@ class TmuxTerminal:
         return []
 
     async def _list_and_tell(self) -> list[PaneState]:
-        """Return the panes, and report ends that are new. The caller must hold the ledger's lock."""
+        """Return the panes, and report ends that are new. The caller must hold the ledger's lock.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
+        """
         server_pid, panes = await self._channel.list_panes()
         if self._identity is None or self._identity.pid != server_pid:
             self._identity = find_identity(server_pid)
@@ -260,7 +277,14 @@ class TmuxTerminal:
         return panes
 
     async def _tell_end(self, pane_id: str) -> None:
-        """Wait until the server has seen the end of the pane's program, and report it with its code."""
+        """Wait until the server has seen the end of the pane's program, and report it with its code.
+
+        Gives up after 1.5 s without an error.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DEAD_WAIT_S):
                 while True:
@@ -276,7 +300,11 @@ def _of_instance(panes: Sequence[PaneState], instance: str) -> PaneState | None:
 
 
 def _check_name(instance: str) -> str:
-    """Return the instance id if it is an unambiguous window name: tmux would take a number for a window's index."""
+    """Return the instance id if it is an unambiguous window name: tmux would take a number for a window's index.
+
+    Raises:
+        UsageError: It is a number, or not a valid id.
+    """
     if check_instance_id(instance).isdigit():
         raise UsageError(f"{instance!r} is not a usable instance id for a pane", "put a letter into it")
     return instance
