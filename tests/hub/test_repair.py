@@ -175,6 +175,23 @@ def test_what_lies_behind_damage_in_the_write_ahead_log_is_kept(paths: Workspace
     assert asyncio.run(retry(paths, "take-30")) == 32, "answers are kept too"
 
 
+def test_a_repair_that_cannot_keep_the_damaged_log_leaves_all_of_it_in_place(paths: WorkspacePaths) -> None:
+    paths.create()
+    killed(paths)
+    ahead = Path(f"{paths.log_db}-wal")
+    raw = bytearray(ahead.read_bytes())
+    raw[raw.index(b'"seq":20,') + 30] ^= 4
+    ahead.write_bytes(raw)
+    taken = paths.log_db.with_name("log.damaged-1.db")
+    taken.symlink_to("nowhere")  # a name that looks free and is not
+    with pytest.raises(StoreError, match="cannot salvage"):
+        repair_log(paths)
+    assert ahead.read_bytes() == raw, "with it, events that can still be read would be lost"
+    taken.unlink()
+    done = repair_log(paths)
+    assert done is not None and (done.kept, done.lost) == (LAST, None)
+
+
 async def retry(paths: WorkspacePaths, request_id: str) -> int:
     engine = Engine(SqliteEventLog(paths.log_db), SystemClock())
     await engine.open()

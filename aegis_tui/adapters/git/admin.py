@@ -49,7 +49,7 @@ class AdminFolders:
         self._home = common_dir / "worktrees"
 
     def find(self, path: Path) -> Path | None:
-        """Return the git folder of the worktree at `path`, complete or not, or None."""
+        """Return the git folder (`worktrees/<name>`) of the worktree at `path`, complete or not, or None."""
         wanted = path.resolve()
         for admin in self._home.glob("*"):
             text = _read(admin, "gitdir").rstrip("\n")
@@ -78,11 +78,17 @@ class AdminFolders:
         return any(self._home.glob(f"*/{RECORD_NAME}"))
 
     def cut_off(self) -> list[Path]:
-        """Return our git folders whose creation was interrupted before git recorded where the worktree is."""
+        """Return the git folders of worktrees of ours that were interrupted before git recorded where they are."""
         return [admin for admin in self._home.glob("*") if not (admin / "gitdir").exists() and is_reserved(admin)]
 
     def drop(self, admin: Path | None) -> None:
-        """Delete the git folder of one worktree; blocking. Never prunes, as that affects the person's ones too."""
+        """Delete the git folder of one worktree, or do nothing for None; blocking.
+
+        Never prunes, as that affects the person's ones too.
+
+        Raises:
+            OSError: It cannot be moved away.
+        """
         if admin is None:
             return
         put_aside(admin, self._common_dir)
@@ -91,24 +97,27 @@ class AdminFolders:
             self._home.rmdir()
 
     def is_stray(self, path: Path) -> bool:
-        """Return whether the folder at `path` claims to be a worktree of this repository, which does not know it."""
+        """Return whether the `.git` file of the folder at `path` says that it is a worktree of this repository.
+
+        Ask it for a folder for which `find` returns None: git has then lost its registration.
+        """
         target = _read(path, ".git").removeprefix("gitdir: ").strip()
         return bool(target) and Path(target).parent.resolve() == self._home.resolve()
 
 
 def is_reserved(admin: Path) -> bool:
-    """Return whether the worktree has a lock of ours; git writes the lock before anything else."""
+    """Return whether a worktree's git folder has a lock of ours; git writes the lock before anything else."""
     return _read(admin, "locked").startswith(LOCK_PREFIX)
 
 
 def is_scratch(admin: Path) -> bool:
-    """Return whether it belongs to a scratch worktree, even to one whose creation was interrupted."""
+    """Return whether a git folder belongs to a scratch worktree of ours, even to one whose creation was interrupted."""
     record = read_record(admin)
     return not record.instance if record else _read(admin, "locked").strip() == SCRATCH_LOCK
 
 
 def read_record(admin: Path) -> Record | None:
-    """Return our record, or None if the worktree is not complete or not ours."""
+    """Return the record in a worktree's git folder; None if the worktree is not complete or not ours."""
     try:
         plain = json.loads(_read(admin, RECORD_NAME))
         private = plain.get("private")
@@ -119,7 +128,7 @@ def read_record(admin: Path) -> Record | None:
 
 
 def write_record(admin: Path, record: Record) -> None:
-    """Record that a worktree is complete, and lock it.
+    """Record in a worktree's git folder that the worktree is complete, and lock it against `git worktree prune`.
 
     Raises:
         OSError: It cannot be written.
@@ -133,16 +142,21 @@ def write_record(admin: Path, record: Record) -> None:
 
 
 def note_private(admin: Path, private: Path) -> None:
-    """Record the folder of the instance's own copies in the record of a complete worktree."""
+    """Add the folder with the instance's own copies to the record of a worktree; do nothing if it has no record.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     if record := read_record(admin):
         write_record(admin, replace(record, private=private))
 
 
 def mend_link(path: Path, admin: Path) -> None:
-    """Repair the worktree's `.git` file so that it points to its own git folder.
+    """Repair the `.git` file of the worktree at `path` so that it points to its own git folder, `admin`.
 
     Raises:
         Refused: There is a repository in its place.
+        OSError: It cannot be written.
     """
     wanted = f"gitdir: {admin}\n"
     with UntrustedFolder(path) as folder:
@@ -158,6 +172,13 @@ def include_settings(admin: Path, settings: Path) -> None:
     """Include a settings file at the end of a worktree's configuration; other settings in it are kept.
 
     If that is so already, the file is not replaced: that would remove the read-only mount over it in a sandbox.
+
+    Args:
+        admin: The worktree's git folder.
+        settings: The file to include.
+
+    Raises:
+        OSError: The configuration cannot be written.
     """
     text = _read(admin, "config.worktree")
     block = f"{_INCLUDE_MARK}\n[include]\n\tpath = {quote_config(str(settings))}\n"
@@ -168,5 +189,5 @@ def include_settings(admin: Path, settings: Path) -> None:
 
 
 def _read(folder: Path, name: str) -> str:
-    """Return a small file of a folder that an agent without a sandbox can write; empty for anything else."""
+    """Return the text of a small regular file, which an agent may have written; empty if there is no such file."""
     return (read_file(folder / name, limit=_MAX_BYTES) or b"").decode("utf-8", "surrogateescape")

@@ -37,7 +37,7 @@ class Checkout:
         self._objects = objects
 
     async def facts(self) -> RepositoryFacts:
-        """See `Repository.facts`."""
+        """Return the facts about the repository that a run needs before it starts; see `Repository.facts`."""
         head = await asyncio.to_thread(_read_head, self._place)
         return RepositoryFacts(
             root=self._place.root,
@@ -52,7 +52,7 @@ class Checkout:
         )
 
     async def preflight(self, run: str) -> None:
-        """See `Repository.preflight`."""
+        """Return if a run with this name may start here, else raise `Refused`; see `Repository.preflight`."""
         if await self.head_oid() is None:
             hint = "git add . && git commit -m 'Start'"
             raise Refused("the repository has no commit yet", hint, code="preflight.commit")
@@ -77,7 +77,7 @@ class Checkout:
         return name, email
 
     async def head_oid(self) -> str | None:
-        """Return the commit that is checked out, or None if there is none."""
+        """Return the id of the commit that is checked out; None if the repository has no commit yet."""
         if self._place.git_dir == self._place.common_dir:
             return await self._objects.resolve("HEAD")
         return await self._objects.resolve(f"worktrees/{self._place.git_dir.name}/HEAD")
@@ -91,9 +91,12 @@ class Checkout:
 
 
 def _read_head(place: Discovery) -> _Head:
-    """Read the branch, in its written form (contract 3), and the case rule through GitPython; blocking.
+    """Return the branch, in its written form (contract 3), and whether the file system ignores case; blocking.
 
-    The git program itself is asked, because GitPython's own readers decode every name and setting as UTF-8.
+    GitPython asks the git program itself, because its own readers decode every name and setting as UTF-8.
+
+    Raises:
+        GitError: The checkout cannot be read.
     """
     # Imported late: GitPython searches for the git program on import, and fails if there is none.
     import git
@@ -108,7 +111,7 @@ def _read_head(place: Discovery) -> _Head:
 
 
 def _asked(repo: Any, *question: str) -> str:
-    """Return git's answer, one line; empty if it has none."""
+    """Return git's answer to a command, one line; empty if it has none or fails."""
     _, answer, _ = repo.git.execute(
         ["git", *question], with_extended_output=True, with_exceptions=False, stdout_as_string=False
     )

@@ -32,7 +32,7 @@ class Composer:
         self._checkout = checkout
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
-        """See `Repository.compose`."""
+        """Merge a piece onto a ref without a worktree; raises `MergeConflict`, `Conflict`; see `Repository.compose`."""
         current = await self._objects.resolve(ref)
         if current is not None and await self._objects.is_ancestor(piece_oid, current):
             return ComposeResult(current, await self._objects.tree_of(current), already=True)
@@ -52,7 +52,7 @@ class Composer:
         return ComposeResult(oid, merge.tree, already=False)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """See `Repository.squash`."""
+        """Write a commit of a tree, create a branch that points to it, and return its id; see `Repository.squash`."""
         oid = await self._commit(tree, [parent], message, at)
         ref = f"refs/heads/{branch}"
         if await self._objects.resolve(ref) != oid:
@@ -60,15 +60,15 @@ class Composer:
         return oid
 
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
-        """See `Repository.update_ref`."""
+        """Move a ref from `expect` to `oid`, or create it if `expect` is None; raises `Conflict` if it is elsewhere."""
         await self._move(ref, expect, "update-ref", "--no-deref", "-m", "aegis-tui", ref, oid, expect or "")
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """See `Repository.delete_ref`."""
+        """Delete a ref that points to `expect`; raises `Conflict` if it does not."""
         await self._move(ref, expect, "update-ref", "--no-deref", "-d", ref, expect)
 
     async def keep(self, run: str, name: str, oid: str) -> str:
-        """See `Repository.keep`."""
+        """Let the ref `refs/aegis/runs/<run>/<name>` point to a commit, so that it is kept; return that ref."""
         ref = f"refs/aegis/runs/{run}/{name}"
         await self.update_ref(ref, oid, await self._objects.resolve(ref))
         return ref

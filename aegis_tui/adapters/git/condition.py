@@ -34,7 +34,11 @@ class Condition:
         self._place, self._runner = place, runner
 
     async def look(self) -> RepositoryCondition:
-        """See `Repository.condition`."""
+        """Return the conditions that may make a run fail; see `InspectedRepository.condition`.
+
+        Raises:
+            GitError: The repository has no commit, or git fails.
+        """
         tree = (await self._runner.run("ls-tree", "-r", "-z", "--full-tree", await self._head())).fields()
         commands = await self._filter_commands()
         return RepositoryCondition(
@@ -48,7 +52,11 @@ class Condition:
         )
 
     async def checkout_bytes(self) -> int:
-        """Return the size of one checkout on disk, in bytes; 0 in a partial clone, where asking would fetch objects."""
+        """Return the size of one checkout on disk, in bytes; 0 in a partial clone, where asking would fetch objects.
+
+        Raises:
+            GitError: The repository has no commit, or git fails.
+        """
         if await self._promisor() is not None:
             return 0
         rows = (await self._runner.run("ls-tree", "-r", "-l", "-z", "--full-tree", await self._head())).fields()
@@ -75,7 +83,7 @@ class Condition:
         return {name: value for name, _, value in pairs}
 
     async def _filter_commands(self) -> dict[str, tuple[bool, str]]:
-        """Return per filter name whether it is required, and the command that a checkout or commit runs."""
+        """Return per filter name whether it is required, and the command that a checkout or commit runs, or empty."""
         settings = await self._settings(r"^filter\..*\.(clean|smudge|process|required)$")
         names = dict.fromkeys(key.partition(".")[2].rpartition(".")[0] for key in settings)
         found = {}
@@ -96,7 +104,7 @@ class Condition:
                 yield MissingFilter(name, program, example)
 
     async def _filtered_file(self, name: str) -> str | None:
-        """Return a tracked file that uses the filter, or None."""
+        """Return the written form of a tracked file that uses the filter; None if there is none, or no checkout."""
         if self._place.is_bare or not re.fullmatch(r"[\w-]+", name):
             return None
         runner = GitRunner(git_dir=self._place.git_dir, cwd=self._place.root)

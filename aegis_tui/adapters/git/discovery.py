@@ -39,7 +39,7 @@ async def discover(path: Path) -> Discovery:
     """Find the repository that contains `path`, from any of its worktrees; it may be bare.
 
     Raises:
-        GitUnavailable: git is missing or too old, or `path` is in no repository.
+        GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder.
     """
     if not is_folder(path):
         raise GitUnavailable(f"there is no folder {path}", "name a folder inside a git repository")

@@ -35,7 +35,7 @@ def agent_git_environment() -> dict[str, str]:
 
 
 def absolute_search_path(text: str) -> str:
-    """Return a PATH without its relative folders.
+    """Return the value of PATH without its relative folders; the system's default if no folder is left.
 
     A program is started in a worktree and would be searched there, in folders that the agent can fill
     (`node_modules/.bin`).
@@ -85,10 +85,11 @@ _CUT = re.compile(r"[: ]")
 
 
 def without_relative_places(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without places that are relative to the folder in which a program starts.
+    """Return the environment without places of code, settings or output that depend on where a program starts.
 
-    That folder is a worktree, which the agent can fill. An empty part of a list means that folder too, as in
-    `LD_LIBRARY_PATH=:/opt/lib`. Sources: ld.so(8), git(1), dyld(1).
+    It starts in a worktree, which the agent can fill. In lists such as PATH and PYTHONPATH, only absolute parts are
+    kept; an empty part means the start folder too, as in `LD_LIBRARY_PATH=:/opt/lib`. A variable with one place, such
+    as HOME, is left out if it is relative. All other variables are unchanged. Sources: ld.so(8), git(1), dyld(1).
     """
     kept: dict[str, str] = {}
     for name, value in environ.items():
@@ -103,14 +104,19 @@ def without_relative_places(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _absolute_parts(name: str, value: str) -> str:
-    """Return the parts that do not depend on the start folder; a preloaded name without `/` is a system library."""
+    """Return the parts of a list that do not depend on the start folder; empty if there are none.
+
+    Args:
+        name: The variable. In LD_PRELOAD and LD_AUDIT, a name without `/` is a system library and is kept.
+        value: Its value.
+    """
     if name in ("LD_PRELOAD", "LD_AUDIT"):
         return ":".join(part for part in _CUT.split(value) if part and ("/" not in part or part.startswith("/")))
     return ":".join(part for part in value.split(":") if part.startswith(("/", "$ORIGIN/", "${ORIGIN}/")))
 
 
 def outside_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for our own git commands: nothing that redirects git or is searched in a worktree.
+    """Return the environment for our own git commands: without what redirects git or is searched in a worktree.
 
     Args:
         environ: The environment of this process.

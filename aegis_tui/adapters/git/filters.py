@@ -20,10 +20,11 @@ _OFF = {"clean": "", "smudge": "", "process": "", "required": "false"}
 
 
 def switched_off(settings: Iterable[str]) -> dict[str, str]:
-    """Return environment variables under which no filter starts a program.
+    """Return environment variables for git under which none of these filters starts a program.
 
     Args:
-        settings: The names of the filter settings as git lists them: `filter.<name>.clean`.
+        settings: The names of the filter settings as git lists them: `filter.<name>.clean`. If there are none, the
+            result is empty.
     """
     names = dict.fromkeys(setting.removeprefix("filter.").rpartition(".")[0] for setting in settings)
     pairs = [(f"filter.{name}.{key}", value) for name in names if name for key, value in _OFF.items()]
@@ -48,11 +49,15 @@ class Filters:
         self._runner, self._objects = runner, objects
 
     async def off(self) -> dict[str, str]:
-        """Return environment variables under which git starts none of them; empty if there are none."""
+        """Return environment variables under which git starts none of the filters; empty if there are none."""
         return switched_off((await self._runner.run(*LIST_FILTERS, ok=(0, 1))).fields())
 
     async def persons_base(self, commit: str) -> str | None:
-        """Return the person's newest commit that `commit` is based on, which may be itself; None if there is none."""
+        """Return a commit of the person that `commit` is based on, which may be itself; None if there is none.
+
+        It is one that the checked-out commit is based on too, if there is such a one; else one of any other branch or
+        tag that is not of a run.
+        """
         head = await self._objects.resolve("HEAD")
         places = [head] if head else []
         answer = await self._runner.run(

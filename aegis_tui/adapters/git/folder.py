@@ -54,7 +54,11 @@ def _is_alive(pid: int) -> bool:
 
 
 def put_aside(path: Path, parent: Path) -> None:
-    """Rename a folder, if it exists, to a name in `parent` that `delete_trash` deletes later."""
+    """Rename a folder, if it exists, to a name in `parent` that `delete_trash` deletes later.
+
+    Raises:
+        OSError: It cannot be renamed, for example because `parent` is on another file system.
+    """
     if path.is_symlink() or path.exists():
         path.rename(parent / f"{_TRASH}{uuid.uuid4().hex[:12]}")
 
@@ -70,12 +74,12 @@ def delete_trash(parent: Path) -> None:
 
 
 def exists(path: Path) -> bool:
-    """Return whether something has that name, even a dangling link."""
+    """Return whether there is something at the path, even a link that leads nowhere."""
     return path.is_symlink() or path.exists()
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether the path is a folder."""
+    """Return whether the path is a folder, or a link to one."""
     return path.is_dir()
 
 
@@ -97,6 +101,7 @@ def make_savable(path: Path) -> None:
 
     Raises:
         Refused: A file is too large for a commit; nothing was deleted.
+        OSError: `path` is not a folder.
     """
     odd: list[str] = []
     for name, status in _walk(path):

@@ -116,7 +116,10 @@ def _split_by_length(low: int, high: int) -> Iterator[Range]:
 
 
 def _same_length(low: list[int], high: list[int]) -> Iterator[list[Range]]:
-    """Yield ranges for encodings of equal length: the first byte is split into its two ends and the middle."""
+    """Yield sequences of byte ranges that together match exactly the encodings from `low` to `high`.
+
+    Both are the UTF-8 bytes of a character and have the same length.
+    """
     if len(low) == 1:
         yield [(low[0], high[0])]
         return
@@ -139,7 +142,10 @@ def _same_length(low: list[int], high: list[int]) -> Iterator[list[Range]]:
 
 
 def _byte_class(low: int, high: int) -> bytes:
-    """Match one byte from `low` to `high`; characters that are special in brackets are written outside them."""
+    """Return an expression that matches one byte from `low` to `high`.
+
+    Characters that are special in brackets are written outside them.
+    """
     choices = [_byte(special) for special in _BRACKET_SPECIAL if low <= special <= high]
     start = low
     for stop in [*(special for special in _BRACKET_SPECIAL if low <= special <= high), high + 1]:

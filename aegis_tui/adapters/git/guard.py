@@ -115,7 +115,7 @@ def _render_config(guard: Guard) -> str:
 
 
 def quote_config(value: str) -> str:
-    """Return a value quoted for git's configuration files."""
+    """Return a value in double quotes, with backslashes and quotes escaped, for git's configuration files."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

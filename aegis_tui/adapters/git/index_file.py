@@ -29,6 +29,9 @@ def is_bounded_index(path: Path, oid_bytes: int) -> bool:
     Args:
         path: The index file.
         oid_bytes: The length of object ids in its repository, on which the format depends.
+
+    Raises:
+        OSError: It cannot be read.
     """
     with path.open("rb") as file:
         begin = file.read(_HEADER.size)
@@ -63,7 +66,11 @@ def _has_few_names(content: mmap.mmap, count: int, oid_bytes: int) -> bool:
 
 
 def _offset(content: mmap.mmap, at: int) -> tuple[int, int]:
-    """Return a number in the format of pack offsets, and the position after it."""
+    """Return the number at a position, in the format of pack offsets, and the position after it.
+
+    Raises:
+        IndexError: The content ends within it.
+    """
     byte = content[at]
     value = byte & 0x7F
     while byte & 0x80 and value < MAX_NAME_BYTES:

@@ -52,7 +52,11 @@ class Intake:
         self._runner, self._objects = runner, common_dir / "objects"
 
     async def take(self, store: Path, oids: Sequence[str]) -> None:
-        """Copy objects, and all that they link to, from an instance's store.
+        """Copy objects, and all that they link to, from an instance's store, except those that the repository has.
+
+        Args:
+            store: A folder of loose objects; its content is not trusted.
+            oids: The objects.
 
         Raises:
             GitError: An object is missing, damaged, malformed or beyond the limits; nothing was copied.
@@ -71,7 +75,11 @@ class Intake:
                 raise GitError(f"an instance's objects cannot be taken over: {reason}", code="git.objects") from error
 
     async def _weigh(self, pack: Path, oids: Sequence[str]) -> None:
-        """Refuse objects with more paths than a repository can have, by having git read them before they are copied.
+        """Return if none of the objects has more paths than `MAX_PATHS`; git reads them before they are copied.
+
+        Args:
+            pack: A pack of the objects and of what they link to, in a scratch object store.
+            oids: The objects.
 
         Raises:
             GitError: They have too many paths, or git cannot read them.
@@ -141,7 +149,7 @@ def _header(count: int) -> bytes:
 
 
 def _seal(target: Path, count: int, algorithm: str) -> None:
-    """Write the number of objects into the header and append the checksum."""
+    """Complete a pack file: write the number of objects into its header, and append its checksum."""
     with target.open("r+b") as pack:
         pack.write(_header(count))
         pack.seek(0)
@@ -152,7 +160,11 @@ def _seal(target: Path, count: int, algorithm: str) -> None:
 
 
 def _inflated(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the decompressed content of a loose object, in chunks of limited size."""
+    """Yield the decompressed content of a loose object, in chunks of limited size.
+
+    Raises:
+        GitError: It is damaged or cut off.
+    """
     engine = zlib.decompressobj()
     try:
         while not engine.eof:
@@ -166,7 +178,17 @@ def _inflated(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) -> tuple[int, set[str]]:
-    """Append one object to a pack; return its size and the objects that it links to."""
+    """Append one object to a pack; return its size in bytes and the ids of the objects that it links to.
+
+    Args:
+        pack: The pack file.
+        content: The decompressed content of a loose object, with its header.
+        oid: The id that it must have.
+        left: How many bytes it may have at most.
+
+    Raises:
+        GitError: It is damaged, does not match its id, is too large, or has too many links.
+    """
     digest = hashlib.new(_algorithm(oid), usedforsecurity=False)
     kind, size, first = _read_header(content)
     if size > left or (kind != b"blob" and size > _MAX_LINKING_BYTES):
@@ -190,7 +212,11 @@ def _append(pack: BinaryIO, content: Iterator[bytes], oid: str, *, left: int) ->
 
 
 def _read_header(content: Iterator[bytes]) -> tuple[bytes, int, bytes]:
-    """Return kind and size of a loose object, and the content that follows its header in the first chunks."""
+    """Return kind and size of a loose object, and the content that follows its header in the first chunks.
+
+    Raises:
+        GitError: It has no valid header.
+    """
     begin = b""
     for chunk in content:
         begin += chunk
@@ -224,7 +250,7 @@ def _links(kind: bytes, content: bytes, oid_bytes: int) -> set[str]:
 
 
 def _header_links(kind: bytes, content: bytes) -> Iterator[str]:
-    """Yield the ids that the header of a commit or a tag links to."""
+    """Yield the ids that the header of a commit or a tag links to; nothing for a blob."""
     wanted = (b"tree", b"parent") if kind == b"commit" else (b"object",)
     for line in content.partition(b"\n\n")[0].split(b"\n") if kind != b"blob" else ():
         name, _, oid = line.partition(b" ")

@@ -30,55 +30,67 @@ class Objects:
         self._runner = runner
 
     async def resolve(self, ref: str) -> str | None:
-        """See `Repository.resolve`."""
+        """Return the id of the commit that a ref or an object id names; None if there is none."""
         answer = await self._runner.run(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128)
         )
         return answer.text if answer.code == 0 and answer.text else None
 
     async def tree_of(self, oid: str) -> str:
-        """See `Repository.tree_of`."""
+        """Return the id of a commit's tree; raises `GitError` if there is no such commit."""
         return (await self._runner.run("rev-parse", "--verify", "--end-of-options", f"{oid}^{{tree}}")).text
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """See `Repository.is_ancestor`."""
+        """Return whether a commit can be reached from another, or is the same; raises `GitError` if one is missing."""
         answer = await self._runner.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))
         return answer.code == 0
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
-        """See `Repository.merge_bases`."""
+        """Return the best common ancestors of two commits, the one that git prefers first; empty if they have none."""
         return (await self._runner.run("merge-base", "--all", one, other, ok=(0, 1))).text.split()
 
     async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
-        """See `Repository.read_blob`."""
+        """Return the content of a blob, named by its id or as `revision:path` with the path in its written form.
+
+        Raises:
+            GitError: It is larger than `limit` bytes (code `git.output`), or does not exist.
+        """
         revision, colon, path = oid.partition(":")
         named = f"{revision}{colon}{name_of(path)}"
         return (await self._runner.run("cat-file", "blob", named, output_bytes=limit)).stdout
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """See `Repository.list_refs`."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name; empty if there are none."""
         answer = await self._runner.run("for-each-ref", "--format=%(refname) %(objectname)", prefix)
         pairs = (line.rpartition(" ") for line in answer.text.split("\n") if line)
         return tuple(Ref(name, oid) for name, _, oid in pairs)
 
     async def config(self, key: str) -> str | None:
-        """Return a setting from any level of the person's configuration, or None."""
+        """Return the value of a setting from any level of the person's git configuration; None if it is not set."""
         answer = await self._runner.run("config", "--get", key, ok=(0, 1))
         return answer.text if answer.code == 0 else None
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """See `Repository.changed_paths`."""
+        """Return the paths that differ between two commits or trees, sorted by path.
+
+        Raises:
+            GitError: One does not exist, or the list is too long (code `git.output`).
+        """
         options = ("-r", "-M", "-z", "--raw", "--end-of-options")
         answer = await self._runner.run("diff-tree", *options, base, head, output_bytes=_MAX_DIFF_BYTES)
         return await asyncio.to_thread(_sorted_changes, answer)
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """See `Repository.tree_paths`."""
+        """Return the written form of the path of every file and submodule in a commit or tree, in git's order.
+
+        Raises:
+            GitError: There is no such commit or tree.
+        """
         listed = await self._runner.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", "--end-of-options", oid)
         return tuple(write_name(path) for path in listed.fields())
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None) -> str:
-        """See `Repository.diff_text`."""
+        """Return the unified diff between two commits or trees, of `paths` only if given; empty for an empty list."""
         if paths is not None and not paths:
             return ""
         options = ("-r", "-M", "-p", "--no-color", "--no-ext-diff", "--no-textconv")
@@ -92,7 +104,10 @@ def _sorted_changes(answer: GitOutput) -> list[ChangedPath]:
 
 
 def parse_raw_diff(fields: Sequence[str]) -> list[ChangedPath]:
-    """Parse the NUL-separated fields of `diff-tree --raw -z`. Source: git-diff-tree(1), RAW OUTPUT FORMAT."""
+    """Return the changes in the NUL-separated fields of `diff-tree --raw -z`, with paths in their written form.
+
+    Source: git-diff-tree(1), RAW OUTPUT FORMAT.
+    """
     changes: list[ChangedPath] = []
     rest = iter(fields)
     for meta in rest:

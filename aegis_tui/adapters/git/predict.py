@@ -39,10 +39,13 @@ class Merges:
         self._runner = runner
 
     async def merge(self, ours: str, theirs: str) -> Merge:
-        """Merge two commits into a tree. The result depends only on the two commits and the repository's settings.
+        """Merge two commits into a tree; conflicts do not raise, but make the result not clean.
 
-        Attributes come from `ours`: `merge-tree` reads them from the work tree, so it gets a temporary one with that
-        file.
+        The result depends only on the two commits and the repository's settings. Attributes come from `ours`:
+        `merge-tree` reads them from the work tree, so it gets a temporary one with that file.
+
+        Raises:
+            GitError: A commit does not exist.
         """
         with scratch_folder() as folder:
             attributes = await self._runner.run("cat-file", "blob", f"{ours}:{_ATTRIBUTES}", ok=(0, 128))
@@ -56,7 +59,7 @@ class Merges:
         return Merge(fields[0], answer.code == 0, _stages(fields[1:]))
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """See `Repository.predict`."""
+        """Return what merging two commits would give; writes only objects, no ref; see `Repository.predict`."""
         merge = await self.merge(ours, theirs)
         base = (await self._runner.run("merge-base", ours, theirs, ok=(0, 1))).text
         both: set[str] = set()
@@ -71,7 +74,7 @@ class Merges:
         )
 
     async def conflicts(self, merge: Merge) -> tuple[FileConflict, ...]:
-        """Return the conflicts of a merge, sorted by path."""
+        """Return the conflicts of a merge, sorted by path; the text of each is cut to 4000 characters."""
         found: list[FileConflict] = []
         for path, blobs in sorted(merge.stages.items()):
             hunks = await self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
@@ -92,7 +95,7 @@ class Merges:
 
 
 def conflict_hunks(text: str) -> list[str]:
-    """Return the conflicting parts of a merged text, each from its first marker line to its last."""
+    """Return the conflicting parts of a merged text, each from its first marker line to its last; may be empty."""
     hunks: list[str] = []
     current: list[str] | None = None
     for line in text.split("\n"):

@@ -29,12 +29,17 @@ _HEX = frozenset("0123456789abcdef")
 
 
 def lay_out(private: Path, common_dir: Path, worktree: Worktree) -> GitMounts:
-    """Create an instance's copies and return how to mount them; blocking. Existing copies are kept.
+    """Create an instance's own copies of git's folders and return how to mount them; blocking.
+
+    Copies that exist are kept, unless the worktree was created again since.
 
     Args:
-        private: A folder for this instance only, which no sandbox shows.
+        private: A folder for this instance only, which no sandbox shows; the copies are created in it.
         common_dir: The repository's common git folder.
         worktree: A new worktree, in which no agent has worked yet.
+
+    Raises:
+        OSError: A file or folder cannot be read or written.
     """
     admin, objects = worktree.admin_dir, (common_dir / "objects").resolve()
     mark = _mark(admin)
@@ -51,7 +56,11 @@ def lay_out(private: Path, common_dir: Path, worktree: Worktree) -> GitMounts:
 
 
 def _mark(admin: Path) -> bytes:
-    """Return a value that changes when the worktree is recreated."""
+    """Return a value that changes when the worktree with this git folder is created again.
+
+    Raises:
+        OSError: The folder is not complete.
+    """
     status = (admin / "gitdir").stat()
     return f"{status.st_ino} {status.st_mtime_ns}".encode()
 
@@ -72,7 +81,10 @@ def _make_copies(private: Path, objects: Path, admin: Path, mark: bytes) -> None
 
 
 def _alternates(objects: Path) -> list[Path]:
-    """Return the stores that the common store borrows from, directly or not. Source: gitrepository-layout(5)."""
+    """Return the existing object stores that a store borrows from, directly or not.
+
+    Source: gitrepository-layout(5).
+    """
     found: list[Path] = []
     waiting = [objects]
     while waiting:
@@ -116,7 +128,7 @@ class OwnGit:
         return text if _is_oid(text) else None
 
     def oid(self, name: str) -> str | None:
-        """Return the object id in one of its files, such as MERGE_HEAD, or None."""
+        """Return the object id in one of the files of its git folder, such as MERGE_HEAD; None if it holds none."""
         with _opened(self.folder) as folder:
             raw = folder.read(name, limit=_MAX_HEAD_BYTES) if folder else None
         text = (raw or b"").decode("utf-8", "replace").partition("\n")[0]
@@ -128,7 +140,7 @@ class OwnGit:
             return folder.status(name) if folder else None
 
     def object_status(self, oid: str) -> os.stat_result | None:
-        """Return the status of an object's file in its own store; None if there is none."""
+        """Return the status of an object's file in its own store; None if there is none, or no own store."""
         if self.store is None:
             return None
         with _opened(self.store) as folder:
@@ -141,7 +153,13 @@ class OwnGit:
         return (raw or b"").decode(errors="replace").rstrip("\n").rpartition("\n")[2].rpartition("\t")[2]
 
     def copy_index(self, target: Path) -> bool:
-        """Copy its index to a new file of ours; return False if there is none or git must not read it."""
+        """Copy its index to a new file of ours; return False, with no file, if it has none or one that is too large.
+
+        An index that would expand to far more memory than its size (`is_bounded_index`) counts as too large.
+
+        Raises:
+            OSError: The target exists or cannot be written.
+        """
         with _opened(self.folder) as folder:
             if folder is None or not folder.copy_out("index", target, limit=_MAX_INDEX_BYTES):
                 return False
@@ -151,14 +169,17 @@ class OwnGit:
         return True
 
     def object_names(self) -> set[str]:
-        """Return the ids of the objects in its own store, taken from the file names."""
+        """Return the ids of the objects in its own store; empty if it has none.
+
+        They are file names that the instance chose, so each may be any text.
+        """
         with _opened(self.store or self.folder) as folder:
             if folder is None or self.store is None:
                 return set()
             return {f"{part:02x}{rest}" for part in range(256) for rest in folder.names(f"{part:02x}")}
 
     def has_submodules(self) -> bool:
-        """Return whether it holds repositories of submodules."""
+        """Return whether its git folder holds repositories of submodules."""
         with _opened(self.folder) as folder:
             return folder is not None and folder.status("modules") is not None
 
@@ -168,7 +189,7 @@ def _is_oid(text: str) -> bool:
 
 
 def store_of(private: Path) -> Path | None:
-    """Return an instance's object store, given the folder that `lay_out` got; None if it has no store of its own."""
+    """Return the object store in the folder that `lay_out` created for an instance; None if it has no own store."""
     store = private / _OBJECTS
     return store if store.is_dir() else None
 

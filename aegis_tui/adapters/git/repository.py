@@ -40,7 +40,7 @@ async def open_repository(path: Path) -> GitRepository:
     """Open the repository that contains `path`, from any of its worktrees; it may be bare.
 
     Raises:
-        GitUnavailable: git is missing or too old, or `path` is in no repository.
+        GitUnavailable: git is missing or too old, or `path` is no folder, or in no repository or its git folder.
     """
     return GitRepository(await discover(path))
 
@@ -66,7 +66,7 @@ class GitRepository:
 
     @property
     def root(self) -> Path:
-        """The top folder of the opened checkout."""
+        """The top folder of the opened checkout; for a bare repository, its git folder."""
         return self._place.root
 
     @property
@@ -76,129 +76,129 @@ class GitRepository:
 
     @property
     def key(self) -> str:
-        """The key of the workspace (contract 1)."""
+        """The workspace key (contract 1): 12 hexadecimal digits, the same in all worktrees of the repository."""
         return workspace_key(self._place.common_dir)
 
     async def facts(self) -> RepositoryFacts:
-        """See `Repository.facts`."""
+        """Return the facts about the repository that a run needs before it starts; see `Repository.facts`."""
         return await self._checkout.facts()
 
     async def preflight(self, run: str) -> None:
-        """See `Repository.preflight`."""
+        """Return if a run with this name may start here, else raise `Refused`; see `Repository.preflight`."""
         await self._checkout.preflight(run)
 
     async def condition(self) -> RepositoryCondition:
-        """See `InspectedRepository.condition`."""
+        """Return the conditions that may make a run fail; changes nothing; see `InspectedRepository.condition`."""
         return await self._condition.look()
 
     async def checkout_bytes(self) -> int:
-        """See `Repository.checkout_bytes`."""
+        """Return the size of one checkout of HEAD in bytes; 0 if asking would fetch; see `InspectedRepository`."""
         return await self._condition.checkout_bytes()
 
     async def tree_paths(self, oid: str) -> tuple[str, ...]:
-        """See `Repository.tree_paths`."""
+        """Return the path of every file and submodule in a commit or tree; see `InspectedRepository.tree_paths`."""
         return await self._objects.tree_paths(oid)
 
     async def add_worktree(self, spec: WorktreeSpec) -> Worktree:
-        """See `Repository.add_worktree`."""
+        """Create or complete the worktree of an instance, and return it; see `Repository.add_worktree`."""
         return await self._worktrees.add(spec)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """See `Repository.add_scratch`."""
+        """Create a worktree for checks with a detached HEAD, replacing an earlier one; see `Repository.add_scratch`."""
         return await self._worktrees.add_scratch(path, oid)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """See `Repository.restore_scratch`."""
+        """Restore the tracked files of a scratch worktree; return the paths that had changed; see `Repository`."""
         return await self._worktrees.restore_scratch(scratch)
 
     async def remove_worktree(
         self, path: Path, *, rescue: RescueName | None, already_saved: str | None = None
     ) -> RescueRef | None:
-        """See `Repository.remove_worktree`."""
+        """Remove a worktree of ours after saving its work; return the ref of the work; see `Repository`."""
         return await self._worktrees.remove(path, rescue=rescue, already_saved=already_saved)
 
     async def list_worktrees(self) -> tuple[WorktreeEntry, ...]:
-        """See `Repository.list_worktrees`."""
+        """Return all worktrees of the repository, the main one first (`Repository.list_worktrees`)."""
         return await self._worktrees.list_all()
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """See `Repository.set_guard`."""
+        """Replace the guard of the instance in the worktree at `path`; see `Repository.set_guard`."""
         await self._worktrees.set_guard(path, guard)
 
     async def restore_config(self) -> bool:
-        """See `Repository.restore_config`."""
+        """Undo our change to the repository's configuration, unless still needed; see `Repository.restore_config`."""
         return await self._worktrees.restore_config()
 
     async def snapshot_tree(self, path: Path) -> str:
-        """See `Repository.snapshot_tree`."""
+        """Return the id of a tree with the content of a worktree, not ignored files; see `Repository.snapshot_tree`."""
         return (await self._snapshots.take(path, self._worktrees.admins.get(path))).tree
 
     async def snapshot_commit(self, path: Path) -> str:
-        """See `Repository.snapshot_commit`."""
+        """Write a commit of a worktree's content on its HEAD; return its id; see `Repository.snapshot_commit`."""
         return await self._snapshots.on_head(path, self._worktrees.admins.get(path))
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
-        """See `Repository.changed_paths`."""
+        """Return the paths that differ between two commits or trees, sorted by path (`Repository.changed_paths`)."""
         return await self._objects.changed_paths(base, head)
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None = None) -> str:
-        """See `Repository.diff_text`."""
+        """Return the unified diff between two commits or trees, of `paths` only if given (`Repository.diff_text`)."""
         return await self._objects.diff_text(base, head, paths)
 
     async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
-        """See `Repository.read_blob`."""
+        """Return the content of a blob, named by its id or as `revision:path`; see `Repository.read_blob`."""
         return await self._objects.read_blob(oid, limit=limit)
 
     async def tree_of(self, oid: str) -> str:
-        """See `Repository.tree_of`."""
+        """Return the id of a commit's tree; raises `GitError` if there is no such commit (`Repository.tree_of`)."""
         return await self._objects.tree_of(oid)
 
     async def resolve(self, ref: str) -> str | None:
-        """See `Repository.resolve`."""
+        """Return the id of the commit that a ref or an object id names, or None (`Repository.resolve`)."""
         return await self._objects.resolve(ref)
 
     async def commit_exists(self, oid: str) -> bool:
-        """See `Repository.commit_exists`."""
+        """Return whether that commit is in the repository (`Repository.commit_exists`)."""
         return await self._objects.resolve(oid) is not None
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
-        """See `Repository.is_ancestor`."""
+        """Return whether a commit can be reached from another, or is the same; see `Repository.is_ancestor`."""
         return await self._objects.is_ancestor(ancestor, descendant)
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
-        """See `Repository.merge_bases`."""
+        """Return the best common ancestors of two commits; empty if they have none (`Repository.merge_bases`)."""
         return await self._objects.merge_bases(one, other)
 
     async def list_refs(self, prefix: str) -> tuple[Ref, ...]:
-        """See `Repository.list_refs`."""
+        """Return the refs at or below `prefix`, a full ref name, sorted by name (`Repository.list_refs`)."""
         return await self._objects.list_refs(prefix)
 
     async def predict(self, ours: str, theirs: str) -> MergePreview:
-        """See `Repository.predict`."""
+        """Return what merging two commits would give; writes only objects, no ref; see `Repository.predict`."""
         return await self._merges.predict(ours, theirs)
 
     async def compose(self, ref: str, piece_oid: str, *, expect_oid: str, message: str, at: int) -> ComposeResult:
-        """See `Repository.compose`."""
+        """Merge a piece onto a ref without a worktree; raises `MergeConflict`, `Conflict`; see `Repository.compose`."""
         return await self._composer.compose(ref, piece_oid, expect_oid=expect_oid, message=message, at=at)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """See `Repository.squash`."""
+        """Write a commit of a tree, create a branch that points to it, and return its id; see `Repository.squash`."""
         return await self._composer.squash(tree=tree, parent=parent, branch=branch, message=message, at=at)
 
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
-        """See `Repository.update_ref`."""
+        """Move a ref from `expect` to `oid`, or create it if `expect` is None; raises `Conflict` if it is elsewhere."""
         await self._composer.update_ref(ref, oid, expect)
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """See `Repository.delete_ref`."""
+        """Delete a ref that points to `expect`; raises `Conflict` if it does not (`Repository.delete_ref`)."""
         await self._composer.delete_ref(ref, expect)
 
     async def keep(self, run: str, name: str, oid: str) -> str:
-        """See `Repository.keep`."""
+        """Let the ref `refs/aegis/runs/<run>/<name>` point to a commit, so that it is kept; return that ref."""
         return await self._composer.keep(run, name, oid)
 
     async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:
-        """See `Repository.git_mounts`."""
+        """Return the mounts of the git folder for a sandbox around a worktree; see `Repository.git_mounts`."""
         borrowed = await asyncio.to_thread(alternates_of, self.common_dir)
         shown = (*borrowed, *await self._condition.filter_programs())
         if worktree.branch is None:
@@ -208,14 +208,28 @@ class GitRepository:
         return replace(mounts, read_only=(*mounts.read_only, *shown))
 
     async def take_in(self, private: Path, oids: Sequence[str]) -> None:
-        """See `Repository.take_in`."""
+        """Copy commits that an instance made in its own store into the repository; see `Repository.take_in`.
+
+        Does nothing if the folder `private` has no store. Raises `GitError`, with nothing copied, if an object is
+        missing or not acceptable.
+        """
         store = await asyncio.to_thread(store_of, private)
         if store is not None:
             await self._intake.take(store, oids)
 
 
 def _mounts(common_dir: Path, worktree: Worktree, run_folder: Path, private: Path | None) -> GitMounts:
-    """Return the folders to show in a sandbox; create those that are missing; blocking."""
+    """Return what a sandbox around an instance's worktree mounts; missing folders are created; blocking.
+
+    Args:
+        common_dir: The repository's common git folder.
+        worktree: The worktree.
+        run_folder: The part of the names of the run's branches before the instance: `aegis/<run>`.
+        private: A folder for the instance's own copies of git's folders; None if it writes to the common ones.
+
+    Raises:
+        OSError: A folder cannot be created.
+    """
     objects = common_dir / "objects"
     admin = worktree.admin_dir
     branches = (common_dir / "refs/heads" / run_folder, common_dir / "logs/refs/heads" / run_folder)

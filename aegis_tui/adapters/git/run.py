@@ -100,7 +100,7 @@ class GitRunner:
 
         Args:
             args: The command and its arguments.
-            cwd: The folder to start it in.
+            cwd: The folder to start it in; by default `work_tree`, or else that of the runner.
             work_tree: The files that it works on, if not those of the person's checkout.
             env: Variables to add.
             stdin: The bytes for its standard input.
@@ -111,7 +111,8 @@ class GitRunner:
             most_items: Only count the items of a `-z` format, and kill it when there are more; no output is returned.
 
         Raises:
-            GitError: It had another exit status, took or printed too much, or an argument contains a NUL.
+            GitError: It had another exit status, took too long (code `git.timeout`), printed too much (`git.output`),
+                or cannot be called with these arguments, for example because one contains a NUL.
             GitUnavailable: git is missing or cannot be started.
         """
         argv = ["git", *_OPTIONS]
@@ -134,7 +135,12 @@ class GitRunner:
 
 
 def failure(args: Sequence[str], output: GitOutput) -> GitError:
-    """Return the error for a git command that ended with an exit status that is not in `ok`."""
+    """Return the error for a git command that failed, with the reason that git gave, and a hint if one is known.
+
+    Args:
+        args: The command and its arguments.
+        output: What it printed.
+    """
     lines = [line for line in output.stderr.splitlines() if line.strip()]
     reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "")
     command = next((arg for arg, before in zip(args, ("", *args), strict=False) if "-c" not in (arg, before)), "")
@@ -221,7 +227,10 @@ class _Kept:
         self.is_over = False
 
     async def read(self, stream: asyncio.StreamReader | None) -> None:
-        """Read one of git's two streams to its end; kill git once it has printed more than the limit."""
+        """Read one of git's two streams to its end into `content`.
+
+        Once more than the limit was printed, set `is_over`, kill git, and keep no more of it.
+        """
         while stream is not None and (chunk := await stream.read(_CHUNK)):
             self._size += len(chunk)
             if self._most_items is not None:

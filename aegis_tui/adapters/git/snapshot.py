@@ -84,7 +84,15 @@ class Snapshots:
         return Snapshot(tree, await self.head_of(admin_dir))
 
     async def _tree(self, path: Path, own: OwnGit | None) -> str:
-        """Write a worktree's content as a tree and return its id. The index only says which files need not be read."""
+        """Write a worktree's content as a tree and return its id.
+
+        Args:
+            path: The worktree.
+            own: The git folder whose index says which files need not be read; with None, all are read.
+
+        Raises:
+            GitError: The content or the index cannot be read.
+        """
         with scratch_folder() as folder:
             index = folder / "index"
             env = {"GIT_INDEX_FILE": str(index)}
@@ -105,7 +113,11 @@ class Snapshots:
             return (await self._runner.run("write-tree", env=env)).text
 
     async def _take_staged(self, own: OwnGit, env: dict[str, str]) -> None:
-        """Copy the objects that an instance has staged from its own store.
+        """Copy the objects that an instance has staged from its own store; do nothing if it has no store of its own.
+
+        Args:
+            own: The instance's git folder.
+            env: Names the copy of its index that git reads.
 
         Raises:
             GitError: The index or an object is damaged.
@@ -119,7 +131,11 @@ class Snapshots:
             await self._intake.take(own.store, staged)
 
     async def head_of(self, admin_dir: Path | None) -> str | None:
-        """Return the commit that a worktree's HEAD points to, or None."""
+        """Return the commit that a worktree's HEAD points to; None if it cannot be read or there is no such commit.
+
+        Args:
+            admin_dir: The worktree's folder in the common git folder; None if that is lost.
+        """
         if admin_dir is None:
             return None
         own = await asyncio.to_thread(OwnGit.of, admin_dir)
@@ -148,7 +164,13 @@ class Snapshots:
         return answer.text
 
     async def on_head(self, path: Path, admin_dir: Path) -> str:
-        """Write a commit of all content, based on the worktree's HEAD; equal content gives an equal id."""
+        """Write a commit of all content, with the worktree's HEAD as parent, and return its id; no ref is moved.
+
+        Equal content on an equal HEAD gives an equal id.
+
+        Raises:
+            GitError: The HEAD or the content cannot be read.
+        """
         snapshot = await self.take(path, admin_dir)
         if snapshot.head is None:
             raise GitError(f"the HEAD of {path} cannot be read", "git worktree repair")
@@ -188,7 +210,10 @@ class Snapshots:
         return await self._keep(snapshot, name, parents)
 
     async def _rescue_staged(self, admin_dir: Path | None, name: RescueName) -> RescueRef | None:
-        """Rescue the content of the index when the folder is gone: it may be in no commit."""
+        """Save the content of the index under a rescue ref, for a worktree whose folder is gone.
+
+        Return None if there is no index, or if a commit that is kept has the same content.
+        """
         staged, head = await self._staged_tree(admin_dir), await self.head_of(admin_dir)
         head_tree = await self._objects.tree_of(head) if head else None
         if staged is None or (staged == head_tree and await self._is_kept(head)):
@@ -207,7 +232,10 @@ class Snapshots:
         return RescueRef(ref, oid, snapshot.tree)
 
     async def _submodules(self, path: Path, env: dict[str, str]) -> list[str]:
-        """Return the submodules in the index; in them git would run under settings that the agent can write."""
+        """Return the paths of the submodules in the index that `env` names.
+
+        In them git would run under settings that the agent can write.
+        """
         entries = (await self._runner.run("ls-files", "--stage", "-z", env=env)).fields()
         return [entry.partition("\t")[2] for entry in entries if entry.startswith(_SUBMODULE)]
 
@@ -227,7 +255,7 @@ class Snapshots:
         return answer.text if answer.code == 0 else None
 
     async def _is_kept(self, head: str | None) -> bool:
-        """Return whether a branch, a tag or one of our refs contains that commit."""
+        """Return whether a branch, a tag or one of our refs contains that commit; False for None."""
         if head is None:
             return False
         prefixes = ("refs/heads", "refs/tags", "refs/aegis")
@@ -235,7 +263,17 @@ class Snapshots:
         return answer.code == 0 and bool(answer.stdout)
 
     async def _refuse_repositories(self, path: Path, admin_dir: Path | None, base: str | None, tree: str) -> None:
-        """Refuse a worktree that contains another repository: its commits would be lost without asking anybody."""
+        """Refuse a worktree that contains another repository: its commits would be lost without asking anybody.
+
+        Args:
+            path: The worktree, for the message.
+            admin_dir: Its folder in the common git folder, if known.
+            base: The commit whose submodules do not count; None if it is not known.
+            tree: The tree of the worktree's content.
+
+        Raises:
+            Refused: It contains one (code `rescue.repository`).
+        """
         found: list[str] = []
         if base is not None:
             fields = (await self._runner.run("diff-tree", "-r", "-z", "--raw", base, tree)).fields()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aegis_tui.adapters.git.filters import LIST_FILTERS, switched_off
 from aegis_tui.adapters.git.run import GitRunner
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
 
 _SUBMODULE = "160000 "
@@ -33,7 +34,7 @@ class Submodules:
         """Check out the submodules of a commit in a fresh worktree of it.
 
         Returns:
-            The paths of those that stay empty: they are not set up, or their commit is missing.
+            The written forms of the paths of those that stay empty: they are not set up, or their commit is missing.
         """
         if not await asyncio.to_thread((worktree / ".gitmodules").is_file):
             return ()
@@ -41,11 +42,15 @@ class Submodules:
         rows = (row.partition("\t") for row in tree if row.startswith(_SUBMODULE))
         names = await self._names(commit)
         return tuple(
-            [path for head, _, path in rows if not await self._fill(worktree / path, names.get(path), head.split()[2])]
+            [
+                write_name(path)
+                for head, _, path in rows
+                if not await self._fill(worktree / path, names.get(path), head.split()[2])
+            ]
         )
 
     async def _names(self, commit: str) -> dict[str, str]:
-        """Return the submodules' names by path, as recorded in the commit."""
+        """Return the submodules' names by path, as the commit's `.gitmodules` says; empty if it cannot be read."""
         pattern = r"^submodule\..*\.path$"
         arguments = ("config", "-z", "--blob", f"{commit}:.gitmodules", "--get-regexp", pattern)
         answer = await self._runner.run(*arguments, ok=(0, 1, 128))
@@ -71,5 +76,5 @@ class Submodules:
 
 
 def _is_own_folder(path: Path, top: Path) -> bool:
-    """Return whether a git folder is below `top`, also after resolving links."""
+    """Return whether a path is a git folder that is below `top`, also after resolving links."""
     return (path / "HEAD").is_file() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top))

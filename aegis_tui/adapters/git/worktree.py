@@ -26,6 +26,7 @@ from aegis_tui.adapters.git.run import GitRunner
 from aegis_tui.adapters.git.snapshot import Snapshots
 from aegis_tui.adapters.git.submodules import Submodules
 from aegis_tui.adapters.git.worktree_config import enable_worktree_config, restore_worktree_config
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import Conflict, GitError, Refused
 from aegis_tui.ports.repository import Guard, RescueName, RescueRef, Worktree, WorktreeEntry, WorktreeSpec
 
@@ -60,7 +61,7 @@ class Worktrees:
         self.admins = AdminFolders(place.common_dir)
 
     async def add(self, spec: WorktreeSpec) -> Worktree:
-        """See `Repository.add_worktree`."""
+        """Create or complete the worktree of an instance, and return it; see `Repository.add_worktree`."""
         run = spec.branch.split("/")[1]
         async with self._lock():
             for cut_off in self.admins.cut_off():
@@ -76,7 +77,7 @@ class Worktrees:
         return Worktree(spec.path, spec.branch, spec.base_oid, admin, spec.guard.hooks_dir)
 
     async def add_scratch(self, path: Path, oid: str) -> Worktree:
-        """See `Repository.add_scratch`."""
+        """Create a worktree for checks with a detached HEAD, replacing an earlier one; see `Repository.add_scratch`."""
         async with self._lock():
             admin = self.admins.find(path)
             if admin is not None:
@@ -91,10 +92,14 @@ class Worktrees:
         return Worktree(path, None, oid, admin, empty=empty)
 
     async def restore_scratch(self, scratch: Worktree) -> tuple[str, ...]:
-        """See `Repository.restore_scratch`.
+        """Restore the tracked files of a scratch worktree; return the written forms of the paths that had changed.
 
         A copy of its index is used, so that a lock left by a program that ran there cannot block git. No filter is
         started.
+
+        Raises:
+            GitError: git fails.
+            OSError: The index cannot be copied.
         """
         with tempfile.TemporaryDirectory(prefix="aegis-index-") as folder:
             index = Path(folder, "index")
@@ -106,10 +111,10 @@ class Worktrees:
             if names:
                 stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
                 await git(*_WHOLE, "checkout-index", "-f", "-q", "-z", "--stdin", stdin=stdin)
-        return tuple(names)
+        return tuple(map(write_name, names))
 
     async def remove(self, path: Path, *, rescue: RescueName | None, already_saved: str | None) -> RescueRef | None:
-        """See `Repository.remove_worktree`."""
+        """Remove a worktree of ours after saving its work; return the ref of the work; see `Repository`."""
         saved: RescueRef | None = None
         async with self._lock():
             admin = self.admins.find(path)
@@ -123,18 +128,18 @@ class Worktrees:
         return saved
 
     async def list_all(self) -> tuple[WorktreeEntry, ...]:
-        """See `Repository.list_worktrees`."""
+        """Return all worktrees of the repository, the main one first (`Repository.list_worktrees`)."""
         answer = await self._runner.run("worktree", "list", "--porcelain", "-z")
         blocks = answer.stdout.decode("utf-8", "surrogateescape").split("\0\0")
         return tuple(self._entry(block) for block in blocks if block.strip("\0"))
 
     async def set_guard(self, path: Path, guard: Guard) -> None:
-        """See `Repository.set_guard`."""
+        """Replace the guard of the instance in the worktree at `path`; see `Repository.set_guard`."""
         async with self._lock():
             await self._guard(self.admins.get(path), guard)
 
     async def restore_config(self) -> bool:
-        """See `Repository.restore_config`."""
+        """Undo our change to the repository's configuration, unless still needed; see `Repository.restore_config`."""
         async with self._lock():
             return not self.admins.has_records() and restore_worktree_config(self._common_dir)
 
@@ -183,9 +188,17 @@ class Worktrees:
         return self.admins.get(path)
 
     async def _fill(self, path: Path, admin: Path, commit: str) -> None:
-        """Check the files out. The worktree's own git folder is new: only git has written to it.
+        """Check a commit out into a new, empty worktree.
 
         An agent's commit is checked out over the person's commit that it is based on, with all filters off (`filters`).
+
+        Args:
+            path: The worktree.
+            admin: Its own git folder, which is new: only git has written to it.
+            commit: The commit, or the branch that points to it.
+
+        Raises:
+            GitError: git fails.
         """
         runner = GitRunner(git_dir=admin, cwd=path)
         off = await self._filters.off()
@@ -201,7 +214,16 @@ class Worktrees:
         await runner.run(*_FAST_CHECKOUT, *_WHOLE, *args, work_tree=path, env=env, deadline_s=_CHECKOUT_DEADLINE_S)
 
     async def _clear(self, path: Path, rescue: RescueName, base_oid: str) -> None:
-        """Free the path of a worktree that is incomplete or lost its folder or registration; rescue its work first."""
+        """Free the path of a worktree that is incomplete or lost its folder or registration; rescue its work first.
+
+        Args:
+            path: The path; nothing happens if it is free.
+            rescue: Whose work it is.
+            base_oid: The commit that the worktree was created from.
+
+        Raises:
+            Refused: What is there is no worktree of ours, or cannot be saved.
+        """
         admin = self.admins.find(path)
         if admin is not None:
             if is_folder(path):
@@ -242,7 +264,14 @@ class Worktrees:
         return saved
 
     async def _remove_stray(self, path: Path, rescue: RescueName | None) -> RescueRef | None:
-        """Remove a folder that was a worktree of ours until git lost its registration; rescue its content first."""
+        """Remove a folder that was a worktree of ours until git lost its registration; rescue its content first.
+
+        Returns:
+            The ref under which the content was saved; None if there was nothing to save.
+
+        Raises:
+            Refused: It was no worktree of ours, `rescue` does not say whose work it is, or it cannot be saved.
+        """
         if rescue is None or not self.admins.is_stray(path):
             raise Refused(f"{path} is not a worktree of ours", "move it away", code="worktree.foreign")
         await asyncio.to_thread(make_savable, path)
@@ -274,6 +303,9 @@ class Worktrees:
 
 
 def _trust_times(index: Path) -> None:
-    """Date a new index later than its files, so that git does not compare their content. Source: racy-git."""
+    """Set the time of a new index later than that of its files, so that git does not compare their content.
+
+    Source: git's technical documentation, racy-git.
+    """
     later_ns = time.time_ns() + 2_000_000_000
     os.utime(index, ns=(later_ns, later_ns))

@@ -25,11 +25,13 @@ _WORKTREE = re.compile(rb"\s*worktree\s*=", re.IGNORECASE)
 def enable_worktree_config(common_dir: Path) -> None:
     """Enable settings per worktree; `core.bare` and `core.worktree` move to the main worktree's settings.
 
-    Call it only while the extension is off. Source: git-worktree(1), CONFIGURATION FILE.
+    Call it only while the extension is off; after an earlier call, do nothing. Source: git-worktree(1), CONFIGURATION
+    FILE.
 
     Raises:
         Conflict: Another program is writing the configuration.
         Refused: A setting that must be moved is on the same line as its section name.
+        OSError: The configuration cannot be read or written.
     """
     config = common_dir / "config"
     before = config.read_bytes()
@@ -43,10 +45,13 @@ def enable_worktree_config(common_dir: Path) -> None:
 
 
 def restore_worktree_config(common_dir: Path) -> bool:
-    """Undo the change. Return False, and change nothing, if other settings need the extension by now.
+    """Undo the change of `enable_worktree_config`; return True, also if there is nothing to undo.
+
+    Return False, with nothing changed, if other settings need the extension by now.
 
     Raises:
         Conflict: Another program is writing the configuration.
+        OSError: The configuration cannot be read or written.
     """
     config, main = common_dir / "config", common_dir / "config.worktree"
     text = config.read_bytes()
@@ -64,7 +69,11 @@ def restore_worktree_config(common_dir: Path) -> bool:
 
 
 def _move_main_settings(text: bytes) -> tuple[bytes, list[bytes]]:
-    """Return the text with the lines that must not be common turned into comments, and those lines."""
+    """Return the text with the lines of `core.bare` (if true) and `core.worktree` as comments, and those lines.
+
+    Raises:
+        Refused: Such a setting is on the same line as its section name.
+    """
     section = b""
     lines, moved = [], []
     for line in text.splitlines(keepends=True):
@@ -110,7 +119,12 @@ def _without_block(text: bytes, mark: bytes) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a configuration file as git does: through `<file>.lock`, keeping its mode."""
+    """Write a configuration file as git does: through `<file>.lock`, keeping its mode.
+
+    Raises:
+        Conflict: The lock file exists.
+        OSError: The file cannot be written; it is unchanged.
+    """
     target = path.resolve()
     lock = target.with_name(target.name + ".lock")
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o644

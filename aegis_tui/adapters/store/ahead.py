@@ -19,7 +19,7 @@ _MOST_PAGES = 1 << 30
 def merge_ahead(path: Path, merged: Path) -> bool:
     """Copy a log with all frames of its write-ahead log applied, up to the last complete transaction, past damage too.
 
-    Return False if there is no such transaction.
+    Return whether there is such a transaction; if not, the copy is of no use and may be missing.
 
     Args:
         path: The log; it and its write-ahead log are not changed.
@@ -46,7 +46,10 @@ def merge_ahead(path: Path, merged: Path) -> bool:
 
 
 def _frames(raw: bytes, page_bytes: int) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the current frames: page number, size of the log in pages (0 inside a transaction), and the page."""
+    """Yield the current frames of a write-ahead log: page number, size of the log in pages, and the page.
+
+    The size is 0 except in the last frame of a transaction.
+    """
     salt = raw[16:24]
     for start in range(_HEADER_BYTES, len(raw) - _FRAME.size - page_bytes + 1, _FRAME.size + page_bytes):
         number, pages, its_salt, _ = _FRAME.unpack_from(raw, start)

@@ -58,7 +58,10 @@ class AnsweredIndex:
         self._used = used
 
     def find(self, key: object) -> int | None:
-        """Return the event of the request's answer; None if it has none."""
+        """Return the number of the event of a request's answer; None if the request certainly has none.
+
+        The number may be that of another request with the same hash: compare the row on disk.
+        """
         hashed = hash(key) & _MASK
         at = self._slot(hashed)
         return self._seqs[at] or None

@@ -22,7 +22,11 @@ WAY_OUT = (
 
 @contextlib.contextmanager
 def open_unchanged(path: Path) -> Iterator[sqlite3.Connection]:
-    """Yield a connection that does not change the log and its write-ahead log, and does not create one."""
+    """Yield a read-only connection to a log; neither the log nor its write-ahead log is changed or created.
+
+    Raises:
+        sqlite3.Error: The log is missing or cannot be opened.
+    """
     ahead = Path(f"{path}-wal")
     options = "mode=ro" if ahead.exists() and ahead.stat().st_size else "mode=ro&immutable=1"
     quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
@@ -32,11 +36,12 @@ def open_unchanged(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def check_unopened(path: Path) -> int:
-    """Check that a log may be opened for writing, and return its mark; 0 for a new log.
+    """Check that a log may be opened for writing; return the number of its newest acknowledged event, 0 for a new log.
 
     Raises:
-        StoreError: An acknowledged event is or may be missing, or a newer program wrote the log.
+        StoreError: An acknowledged event is or may be missing, a newer program wrote the log, or it is not a file.
         sqlite3.Error: The log cannot be read.
+        OSError: The file with the mark cannot be read.
     """
     mark = AcknowledgedMark(path.with_suffix(".mark"))
     marked, newest = mark.read(), _newest(path)
@@ -48,10 +53,13 @@ def check_unopened(path: Path) -> int:
 
 
 def find_damage(path: Path) -> str | None:
-    """Return the damage of a log, in words; None if every page and every row is intact.
+    """Return the damage of a log, in words; None if every page and every row is intact. Changes nothing.
+
+    A missing log is damage only if events were acknowledged.
 
     Raises:
         StoreError: A newer program wrote it, or it is not a file.
+        OSError: It may not be read.
     """
     try:
         check_unopened(path)

@@ -22,13 +22,22 @@ class SqliteLogFile:
         return self._path.exists()
 
     def make_log(self) -> EventLog:
-        """Return the log in this file; the caller opens and closes it."""
+        """Return the log in this file, not yet opened; the caller opens and closes it."""
         return SqliteEventLog(self._path)
 
     def find_damage(self) -> str | None:
-        """Return its damage, in words; None if it is intact."""
+        """Return its damage, in words; None if it is intact, or missing and nothing was acknowledged.
+
+        Raises:
+            StoreError: A newer program wrote it, or it is not a file.
+            OSError: It may not be read.
+        """
         return find_damage(self._path)
 
     async def salvage(self, timestamp: str, begin_anew: BeginAnew) -> Salvage:
-        """Replace it by a new log with everything that can be read; see `LogFile`."""
+        """Replace it by a new log with everything that can be read; return what was kept and lost; see `LogFile`.
+
+        Raises:
+            StoreError: A file cannot be read or written; the log is unchanged.
+        """
         return await salvage(self._path, timestamp, begin_anew)

@@ -22,7 +22,11 @@ class AcknowledgedMark:
         self._fd = -1
 
     def read(self) -> int | None:
-        """Return the stored number; None if the file is missing or damaged. Changes nothing."""
+        """Return the stored number; None if the file is missing or damaged. Changes nothing.
+
+        Raises:
+            OSError: The file exists but cannot be read.
+        """
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
@@ -33,13 +37,21 @@ class AcknowledgedMark:
         return int(seq) if crc == zlib.crc32(raw[:8]) else None
 
     def open(self, seq: int) -> None:
-        """Open or create the file and store this number; from now on the file itself survives a power loss."""
+        """Open or create the file and store this number; from now on the file itself survives a power loss.
+
+        Raises:
+            OSError: It cannot be written.
+        """
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.write(seq)
         os.fsync(self._fd)
 
     def write(self, seq: int) -> None:
-        """Store `seq`. It survives the end of this process; after a power loss the file may hold an older number."""
+        """Store `seq`. It survives the end of this process; after a power loss the file may hold an older number.
+
+        Raises:
+            OSError: It cannot be written, or is not open.
+        """
         number = struct.pack(">Q", seq)
         os.pwrite(self._fd, number + struct.pack(">I", zlib.crc32(number)), 0)
 

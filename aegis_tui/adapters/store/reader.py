@@ -74,7 +74,7 @@ class LogReader:
                 yield Workspace.load(found[1])
 
     def _open(self) -> sqlite3.Connection:
-        """Open a read-only connection; without a write-ahead log, no other process has the file open."""
+        """Open a read-only connection, which the caller closes; it creates no file."""
         is_alone = not self._path.with_name(f"{self._path.name}-wal").exists()
         mode = "mode=ro&immutable=1" if is_alone else "mode=ro"
         connection = sqlite3.connect(f"file:{quote(str(self._path))}?{mode}", uri=True, timeout=_BUSY_S)

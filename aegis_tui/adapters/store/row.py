@@ -39,13 +39,13 @@ def event_row(event: Event) -> EventRow:
 
 
 def reply_row(item: LoggedReply, seq: int) -> ReplyRow:
-    """Return the row of an answer that belongs to event `seq`."""
+    """Return the columns of an answer as they are stored: its request, `seq` of its event, its JSON and a checksum."""
     text = compact_json(item.reply)
     return *item.key, seq, text, checksum(*item.key, seq, text)
 
 
 def checked_event(row: tuple[Any, ...] | None) -> Event | None:
-    """Return the event in a row; None if the row is missing or damaged."""
+    """Return the event in a complete row of the table `event`; None if the row is None or damaged."""
     try:
         if row is None or row[5] != checksum(*row[:5]):
             return None
@@ -88,7 +88,7 @@ def pack_snapshot(seq: int, state: dict[str, Any]) -> tuple[int, bytes, int]:
 
 
 def unpack_snapshot(row: tuple[Any, ...]) -> tuple[int, dict[str, Any]] | None:
-    """Return `seq` and state of a snapshot's row, or None if it is damaged."""
+    """Return `seq` and state in a complete row of the table `snapshot`; None if it is damaged."""
     seq, body, crc = row
     if not isinstance(body, bytes) or crc != zlib.crc32(body, seq):
         return None
@@ -101,5 +101,5 @@ def decode(raw: bytes) -> str:
 
 
 def checksum(*parts: object) -> int:
-    """Return the checksum of a row's fields."""
+    """Return the checksum of the other fields of a row, in their order."""
     return zlib.crc32("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"))

@@ -63,15 +63,19 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
     Args:
         path: The log; it may be missing. No process has it open.
         timestamp: For the filler events, RFC 3339 UTC.
-        begin_anew: See `BeginAnew`.
+        begin_anew: Takes the number of the first event of a new log, and returns the state to start from; called only
+            if no event can be kept.
+
+    Returns:
+        What was kept and what is lost.
 
     Raises:
         StoreError: A file cannot be read or written; the log is unchanged.
     """
-    marked = AcknowledgedMark(path.with_suffix(".mark")).read()
     draft, merged = path.with_name(f"{path.stem}.salvaged.db"), path.with_name(f"{path.stem}.merged.db")
-    _remove(draft, merged)
     try:
+        _remove(draft, merged)
+        marked = AcknowledgedMark(path.with_suffix(".mark")).read()
         found = max(_sources(path, merged), key=lambda source: source.last)
         first_lost, newest = _numbers(found, marked)
         fillers = _fillers(first_lost, newest, timestamp)
@@ -82,7 +86,8 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
     except (sqlite3.Error, OSError) as error:
         raise store_error(path, "salvage", error) from error
     finally:
-        _remove(draft, merged)
+        with contextlib.suppress(OSError):
+            _remove(draft, merged)
     last_lost = newest if found.events else newest - 1
     lost = (found.last + 1, last_lost) if found.last < last_lost else None
     forgotten = found.events[0].seq - found.first if found.events else 0
@@ -90,7 +95,14 @@ async def salvage(path: Path, timestamp: str, begin_anew: BeginAnew) -> Salvage:
 
 
 def _numbers(found: _Found, marked: int | None) -> tuple[int, int]:
-    """Return the first and last number to fill; the last is the newest event of the new log."""
+    """Return the first and last number to fill; the last is the newest event of the new log.
+
+    If nothing is to be filled, the first is one more than the last.
+
+    Args:
+        found: What is kept of the damaged log.
+        marked: The number in the file with the mark; None if that is missing or damaged.
+    """
     known = max(marked or 0, found.highest, found.last)
     if found.events:
         newest = known if marked is not None else known + UNMARKED_EVENTS
@@ -100,7 +112,17 @@ def _numbers(found: _Found, marked: int | None) -> tuple[int, int]:
 
 
 def _sources(path: Path, merged: Path) -> Iterator[_Found]:
-    """Yield what SQLite can read of the log, and what can be read beyond damage in its write-ahead log."""
+    """Yield what SQLite can read of a log, and what can be read beyond damage in its write-ahead log.
+
+    The first item is empty, so that there is always one.
+
+    Args:
+        path: The log; it is not changed.
+        merged: A file to create for a copy of the log.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
     yield _NOTHING
     with contextlib.suppress(sqlite3.DatabaseError):
         if path.exists():
@@ -111,7 +133,13 @@ def _sources(path: Path, merged: Path) -> Iterator[_Found]:
 
 
 def _read(path: Path) -> _Found:
-    """Read the newest usable snapshot, the unbroken events around it and their answers."""
+    """Return the newest usable snapshot of a log, the unbroken events around it, and their answers.
+
+    Without events, nothing in the log can be used.
+
+    Raises:
+        sqlite3.DatabaseError: The log cannot be opened.
+    """
     with open_unchanged(path) as old:
         first, highest = _bounds(old)
         for snapshot in [*_snapshots(old), None]:
@@ -151,7 +179,7 @@ def _replies(old: sqlite3.Connection, last: int) -> tuple[list[_Reply], bool]:
 
 
 def _run(old: sqlite3.Connection, numbers: range) -> Iterator[Event]:
-    """Yield the events with these numbers, up to the first that is missing or damaged."""
+    """Yield the events with these numbers, in their order, up to the first that is missing or damaged."""
     for seq in numbers:
         try:
             row = old.execute("SELECT seq, ts, type, agent_id, body, crc FROM event WHERE seq = ?", (seq,)).fetchone()
@@ -181,17 +209,23 @@ async def _write(draft: Path, events: list[Event], replies: list[_Reply], snapsh
 
 
 def _put_aside(path: Path) -> Path | None:
-    """Keep the damaged files under another name; the log also keeps its name until the new one replaces it."""
+    """Keep the damaged files under another name, and return it; None if there is no log.
+
+    The log itself also keeps its name until the new one replaces it.
+
+    Raises:
+        OSError: A file cannot be linked or renamed.
+    """
     number = 1
     while (aside := path.with_name(f"{path.stem}.damaged-{number}.db")).exists():
         number += 1
+    has_log = path.exists()
+    if has_log:
+        os.link(path, aside)  # first: if it fails, the write-ahead log must still be beside the log
     for suffix in ("-wal", "-shm"):
         if (file := Path(f"{path}{suffix}")).exists():
             file.replace(f"{aside}{suffix}")
-    if not path.exists():
-        return None
-    os.link(path, aside)
-    return aside
+    return aside if has_log else None
 
 
 def _replace(draft: Path, path: Path) -> None:

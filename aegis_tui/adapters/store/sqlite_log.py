@@ -52,7 +52,10 @@ agents log some 400 events a second."""
 
 
 class SqliteEventLog:
-    """An `EventLog` in WAL mode with synchronous=FULL: once `append` has returned, the data survives a power loss."""
+    """An `EventLog` in WAL mode with synchronous=FULL: once `append` has returned, the data survives a power loss.
+
+    Every method raises `StoreError` if the log is not open, is damaged, or cannot be read or written.
+    """
 
     def __init__(self, path: Path, *, kept_events: int = 1_000_000) -> None:
         """Store the path; `open` opens the file.
@@ -86,6 +89,9 @@ class SqliteEventLog:
 
         Args:
             first_seq: The number of the first event to be written, if the file holds none.
+
+        Raises:
+            StoreError: One is or may be missing, or the file cannot be opened; nothing is open then.
         """
         await self._run(lambda: self._open(first_seq))
 
@@ -97,23 +103,41 @@ class SqliteEventLog:
             self._thread.shutdown(wait=False)
 
     async def append(self, events: Sequence[Event], replies: Sequence[LoggedReply]) -> None:
-        """Write events and answers in one transaction; they are on disk when this returns."""
+        """Write events and answers in one transaction; they are on disk when this returns.
+
+        Args:
+            events: Numbered from `last_seq` + 1, without a gap.
+            replies: The answers to the requests that these events answer.
+
+        Raises:
+            StoreError: They cannot be written, or the first event has another number; nothing was written.
+        """
         newest = events[-1].seq if events else self._last_seq
         event_rows = [event_row(event) for event in events]
         reply_rows = [reply_row(item, newest) for item in replies]
         await self._run(lambda: self._append(event_rows, reply_rows))
 
     async def read(self, after: int, limit: int, *, most_bytes: int | None = None) -> list[Event]:
-        """Return at most `limit` events after number `after`, in order, each checked; `most_bytes` limits one page."""
+        """Return at most `limit` events with numbers above `after`, in order; none is older than `first_seq`.
+
+        With `most_bytes`, the list ends before the event that would exceed that size, but holds at least one event.
+
+        Raises:
+            StoreError: An event is missing or damaged.
+        """
         return await self._run(lambda: self._read(after, limit, most_bytes))
 
     async def find_replies(self, keys: Sequence[RequestKey]) -> dict[RequestKey, dict[str, Any]]:
-        """Return the stored answers of those requests that have one."""
+        """Return the stored answers of those requests that have one, by request; the others are left out.
+
+        Raises:
+            StoreError: An answer is damaged.
+        """
         maybe = [key for key in keys if self._answered.find(raw_key(key)) is not None]
         return await self._run(lambda: self._find_replies(maybe)) if maybe else {}
 
     async def save_snapshot(self, seq: int, state: dict[str, Any]) -> None:
-        """Store the state after event `seq`; delete old snapshots, answers and events."""
+        """Store the whole state after event `seq`; delete snapshots, answers and events that are no longer needed."""
         await self._run(lambda: self._save_snapshot(seq, state))
 
     async def load_snapshots(self) -> list[tuple[int, dict[str, Any]]]:
@@ -121,7 +145,7 @@ class SqliteEventLog:
         return await self._run(self._load_snapshots)
 
     async def restore_replies(self, rows: Sequence[ReplyRow]) -> None:
-        """Insert answers of another log unchanged."""
+        """Insert answers of another log unchanged: complete rows of its table `request`."""
         await self._run(lambda: self._restore_replies(rows))
 
     async def _run(self, job: Callable[[], T]) -> T:
@@ -174,9 +198,12 @@ class SqliteEventLog:
         self._answered = self._load_answered(connection)
 
     def _load_answered(self, connection: sqlite3.Connection) -> AnsweredIndex:
-        """Load the newest answers, each checked: with a damaged key, its request would be executed twice.
+        """Return an index of the newest answers, each checked: with a damaged key, its request would be executed twice.
 
         They are most of the table; reading them without its index takes a third of the time.
+
+        Raises:
+            StoreError: An answer is damaged.
         """
         index = AnsweredIndex()
         statement = "SELECT agent_id, request_id, seq, reply, crc FROM request NOT INDEXED WHERE seq >= ?"
@@ -322,7 +349,13 @@ def _first_bytes(found: Iterable[tuple[Any, ...]], most: int) -> list[tuple[Any,
 
 
 def store_error(path: Path, doing: str, error: Exception) -> StoreError:
-    """Return the error for a failure of SQLite or the system, with the reason and what to do."""
+    """Return the error for a failure of SQLite or the system, with the reason and what to do; `DiskFull` if it is full.
+
+    Args:
+        path: The log.
+        doing: What failed, as a verb: `open`, `write`.
+        error: The failure.
+    """
     text = str(error)
     if any(word in text for word in ("full", "disk I/O", "No space", "quota", "too large", "readonly")):
         return DiskFull(f"cannot {doing} {path}: {text}", f"free space on the disk of {path.parent}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -168,6 +169,25 @@ def test_a_scratch_worktree_is_replaced_and_removed_without_a_rescue(repo: Path,
 
     asyncio.run(run())
     assert git(repo, "for-each-ref", "refs/aegis") == ""
+
+
+def test_names_that_are_not_utf8_are_in_their_written_form(repo: Path, git: Shell, tmp_path: Path) -> None:
+    name, module = os.fsdecode(b"latin\351.txt"), os.fsdecode(b"modul\351")
+    (repo / name).write_text("1\n")
+    (repo / ".gitmodules").write_text("")
+    git(repo, "add", ".")
+    head = git(repo, "rev-parse", "HEAD")
+    git(repo, "update-index", "--add", "--cacheinfo", f"160000,{head},{module}")
+    git(repo, "commit", "-qm", "Odd names")
+
+    async def run() -> tuple[tuple[str, ...], tuple[str, ...]]:
+        repository = await open_repository(repo)
+        scratch = await repository.add_scratch(tmp_path / "qa", git(repo, "rev-parse", "HEAD"))
+        (scratch.path / name).write_text("2\n")
+        return scratch.empty, await repository.restore_scratch(scratch)
+
+    assert asyncio.run(run()) == (('"modul\\351"',), ('"latin\\351.txt"',))
+    assert (tmp_path / "qa" / name).read_text() == "1\n"
 
 
 def test_no_hook_of_the_person_runs_for_what_the_hub_does(repo: Path, git: Shell, tmp_path: Path) -> None:
