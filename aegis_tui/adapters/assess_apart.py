@@ -33,7 +33,15 @@ _REMEDY = "let the command print less, or see its output: aegis-tui qa --output 
 
 
 async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:
-    """Do what `assess` does; long output is read in a separate process, and the status is `not_run` if that fails."""
+    """Return the result of a QA command, as `aegis_tui.domain.qa.assess.assess` does, without blocking the event loop.
+
+    Long output is read in a separate process; if that fails or takes too long, the status is `not_run`.
+
+    Args:
+        command: The command as the person wrote it.
+        outcome: How it ended, what it printed, and the result files that it left.
+        tools: Readers of the test tools that it is known to start.
+    """
     if len(outcome.output) + sum(len(file.content) for file in outcome.files) <= LARGE:
         return await asyncio.to_thread(assess, command, outcome, tools=tools)
     said = await _ask_child(pickle.dumps((command, outcome, tuple(tools))))
@@ -45,7 +53,7 @@ async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]
 
 
 async def _ask_child(question: bytes) -> bytes:
-    """Return the answer of the separate process; empty if it fails or takes too long."""
+    """Return the answer of the separate process, JSON of a `CheckResult`; empty or cut off if the process fails."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", __name__),
         stdin=asyncio.subprocess.PIPE,
@@ -67,7 +75,10 @@ async def _ask_child(question: bytes) -> bytes:
 
 
 def _answer() -> None:
-    """Run the separate process; its processor time is limited, in case its parent no longer exists."""
+    """Run the separate process: read the pickled arguments of `assess` from stdin, print its result as JSON.
+
+    Processor time and memory are limited; the time in case its parent no longer exists.
+    """
     resource.setrlimit(resource.RLIMIT_CPU, (int(READ_S), int(READ_S)))
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))

@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 
 
 async def compile_package(package: Path = PACKAGE) -> None:
-    """Compile the modules that are not compiled, in a separate process; do nothing if the folder cannot be written.
+    """Compile the modules that are not compiled, in a separate process, and wait for it; its failure does not raise.
+
+    Does nothing if the folder cannot be written, or all modules are compiled.
 
     Args:
         package: The folder of the package.
@@ -52,7 +54,10 @@ def _sources(package: Path) -> Iterable[Path]:
 
 
 def _is_stale(source: Path) -> bool:
-    """Return whether Python would compile a module on import (PEP 552: four bytes each of magic, flags, time)."""
+    """Return whether Python would compile the module at `source` on import: it has no valid compiled file.
+
+    Source: PEP 552 (four bytes each of magic, flags, time).
+    """
     try:
         with Path(importlib.util.cache_from_source(str(source))).open("rb") as file:
             head = file.read(12)

@@ -22,7 +22,10 @@ class FolderMeter:
     """Implements the port `DiskMeter` with statvfs(3) and the block counts of files."""
 
     async def wait_until_over(self, folders: Sequence[Path], limit_bytes: int) -> int:
-        """Return once the folders hold more than a limit; see the port."""
+        """Wait until the folders together take more than a limit on disk; return the bytes that they then take.
+
+        Waits for ever if they never do; a folder that cannot be read counts as empty.
+        """
         free_at_count, counted_at, took_s = -1, 0.0, 0.0
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -38,7 +41,10 @@ class FolderMeter:
 
 
 def _free_bytes(folders: Sequence[Path]) -> int:
-    """Return the free space of the folders' file systems together, in bytes or as free files, whichever is less."""
+    """Return the free space of the folders' file systems together, in bytes.
+
+    Free files count as 4 KiB each, if that is less. A folder that cannot be examined is left out.
+    """
     space, files = {}, {}
     for folder in folders:
         try:
@@ -52,7 +58,10 @@ def _free_bytes(folders: Sequence[Path]) -> int:
 
 
 def _size_of(folders: Sequence[Path]) -> int:
-    """Return the bytes on disk below the folders; links are not followed, and files that vanish are not counted."""
+    """Return the bytes on disk below the folders, at least 4 KiB for each file; links are not followed.
+
+    What vanishes or cannot be read is not counted.
+    """
     waiting, size = [str(folder) for folder in folders], 0
     while waiting:
         try:

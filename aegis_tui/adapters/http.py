@@ -29,6 +29,8 @@ class EndlessAnswer(httpx.HTTPError):
 async def get_whole(client: httpx.AsyncClient, url: str, *, deadline_s: float) -> httpx.Response:
     """Get a whole small answer; size and total time are limited, whatever the server sends and however slowly.
 
+    An answer with an error status is returned, not raised.
+
     Args:
         client: Sends the request.
         url: The URL to get.

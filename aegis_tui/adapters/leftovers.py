@@ -17,8 +17,13 @@ _CONNECT_S = 0.5
 def find_leftovers(environ: Mapping[str, str]) -> list[str]:
     """Return one line per workspace whose hub is gone and that left something, and one line for temporary folders.
 
+    Empty if nothing is left.
+
     Args:
         environ: The environment whose XDG variables say where workspaces are.
+
+    Raises:
+        OSError: The folder of the workspaces cannot be read.
     """
     home = workspace_paths("any", environ).state_dir.parent
     found = []
@@ -32,7 +37,7 @@ def find_leftovers(environ: Mapping[str, str]) -> list[str]:
 
 
 def _root(paths: WorkspacePaths) -> str:
-    """Return the repository of a workspace, as its hub recorded it, or else the workspace's key."""
+    """Return the path of the repository of a workspace, as its hub recorded it, or else words with the key."""
     try:
         return (paths.state_dir / "root").read_text("utf-8").strip() or paths.key
     except (OSError, UnicodeDecodeError):

@@ -56,13 +56,13 @@ def find_lens(root: Path, name: str) -> ReviewLens:
 
 
 def lens_names(root: Path) -> list[str]:
-    """Return the names of all lenses that are available in a checkout, sorted."""
+    """Return the names of all lenses that are available in the checkout at `root`, sorted; their files are not read."""
     names = {path.stem for folder in (root / FOLDER, SHIPPED) for path in folder.glob("*.md")}
     return sorted({GENERAL.name, *(name for name in names if re.fullmatch(LENS_NAME, name))})
 
 
 def _read_own(root: Path, name: str) -> str | None:
-    """Return the text of a team's file; None if there is none.
+    """Return the text of a team's own file for the lens `name` in the checkout at `root`; None if there is none.
 
     Raises:
         UsageError: It is not a regular file, lies behind a link, cannot be read, or is too large.

@@ -44,7 +44,7 @@ def find_identity(pid: int) -> ProcessIdentity | None:
 
 
 def is_same_process_alive(identity: ProcessIdentity) -> bool:
-    """Return whether exactly this process still runs."""
+    """Return whether exactly this process still runs; False for a zombie and for another process with its pid."""
     return find_identity(identity.pid) == identity
 
 
@@ -90,7 +90,7 @@ def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s
 
 
 def end_marked(variable: str, value: str) -> None:
-    """Kill every process that was started with this value of a variable, and those that they start meanwhile.
+    """Kill every process that has this value of a variable in its environment, and those that they start meanwhile.
 
     This finds processes of a program that left its session and group, but not one that cleared its environment.
     """
@@ -124,7 +124,7 @@ def kill_child(process: asyncio.subprocess.Process) -> None:
 
 
 async def end_child(process: asyncio.subprocess.Process) -> None:
-    """Kill a child, discard what its pipes still hold, and wait for it.
+    """Kill a child, discard what its pipes still hold, and wait for it; one that has ended is only waited for.
 
     A cancellation takes effect only afterwards, because a child that is not waited for leaves its pipes open.
     """
@@ -158,7 +158,14 @@ async def _drain_and_wait(process: asyncio.subprocess.Process) -> None:
 def _collect(
     known: set[ProcessIdentity], root: ProcessIdentity | None, marker: tuple[str, str] | None, spared: set[int]
 ) -> None:
-    """Add new processes to `known`: the trees of the root and of all known ones, and those with the marker."""
+    """Add new processes to `known`: the trees of the root and of all known ones, and those with the marker.
+
+    Args:
+        known: The set to add to; processes in `spared` are removed from it.
+        root: The root of the tree; None if only the marker is used.
+        marker: The values of `MARKER_VARIABLES`; None if only the tree is used.
+        spared: The pids that are never signalled.
+    """
     if root is not None and is_same_process_alive(root):
         known.update(process_tree(root.pid))
     for identity in list(known):
@@ -215,7 +222,12 @@ def _led_by(pid: int) -> list[int]:
 
 
 def _bears(pid: int, marker: tuple[str, str]) -> bool:
-    """Return whether the process was started with both marker variables in its environment."""
+    """Return whether a process has both marker variables in its environment; False if that cannot be read.
+
+    Args:
+        pid: The process.
+        marker: The values of `MARKER_VARIABLES`.
+    """
     wanted = dict(zip(MARKER_VARIABLES, marker, strict=True))
     with contextlib.suppress(psutil.Error, OSError):
         if _HAS_PROC:

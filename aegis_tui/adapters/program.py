@@ -41,7 +41,12 @@ class SubprocessRunner:
         tail_bytes: int = TAIL_BYTES,
         bounds: Bounds | None = None,
     ) -> ProgramResult:
-        """Run one program to its end; see `ProgramRunner`."""
+        """Run one program to its end, end everything that it started, and return how it ended; see `ProgramRunner`.
+
+        Raises:
+            Unavailable: There is no such program, or no such folder `cwd`.
+            OSError: It cannot be started for another reason.
+        """
         started = time.monotonic()
         kept = _Kept(head_bytes, tail_bytes, bounds.output_bytes if bounds else None)
         stopped, exit_code = "", None
@@ -57,7 +62,10 @@ class SubprocessRunner:
 
 
 async def _wait(process: asyncio.subprocess.Process, kept: _Kept, bounds: Bounds | None, timeout_s: float) -> str:
-    """Wait until the program has ended, its time is up, or it exceeded a bound; return which bound, in words, or ""."""
+    """Wait until the program has ended, its time is up, or it exceeded a bound; return which bound, in words, or "".
+
+    The program is not ended here.
+    """
     ended = asyncio.create_task(process.wait())
     watchers: dict[asyncio.Task[str], None] = {asyncio.create_task(kept.wait_until_over()): None}
     if bounds and bounds.folders:
@@ -79,7 +87,12 @@ async def _wait_for_disk(bounds: Bounds) -> str:
 async def _started(
     argv: Sequence[str], cwd: Path, environment: Mapping[str, str], kept: _Kept
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.Task[None]]]:
-    """Yield the running program and the task that reads its output; at the end, kill all its processes."""
+    """Start a program; yield it and the task that reads its output into `kept`; at the end, end all its processes.
+
+    Raises:
+        Unavailable: There is no such program, or no such folder `cwd`.
+        OSError: It cannot be started for another reason.
+    """
     mark = secrets.token_hex(16)
     read_end, write_end = os.pipe()
     try:
@@ -117,7 +130,11 @@ class _Kept:
         self._over = asyncio.Event()
 
     async def read(self, read_end: int) -> None:
-        """Read until every writer has closed the pipe, or until the limit is exceeded."""
+        """Read from the pipe until every writer has closed it, or until the limit is exceeded; then close it.
+
+        Args:
+            read_end: The file descriptor of the pipe.
+        """
         loop = asyncio.get_running_loop()
         stream = asyncio.StreamReader()
         pipe = os.fdopen(read_end, "rb", buffering=0)
@@ -140,18 +157,21 @@ class _Kept:
             self._over.set()
 
     async def wait_until_over(self) -> str:
-        """Wait until more than the limit was printed; return that fact in words."""
+        """Wait until more than the limit was printed, for ever without a limit; return that fact in words."""
         await self._over.wait()
         return f"it printed more than {(self._limit_bytes or 0) // _MIB} MiB (limits.output_mb)"
 
     def text(self) -> str:
-        """Return the kept output as text."""
+        """Return the kept output as text; if a start is kept, a line says how much is left out after it."""
         gap = f"\n[{self._dropped} bytes left out]\n".encode() if self._dropped and self._head_bytes else b""
         return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
 
 
 async def _end_session(process: asyncio.subprocess.Process) -> None:
-    """End the rest of the program's group: first with SIGTERM, so that a program can clean up, then with SIGKILL."""
+    """End the rest of the program's process group, and wait for the program.
+
+    First with SIGTERM, so that a program can clean up, then with SIGKILL.
+    """
     try:
         with contextlib.suppress(ProcessLookupError, PermissionError, TimeoutError):
             os.killpg(process.pid, signal.SIGTERM)

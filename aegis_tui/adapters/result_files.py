@@ -29,13 +29,26 @@ class LocalResultFiles:
     """Implements the port `ResultFiles` on the local file system."""
 
     def read_text(self, root: Path, name: str) -> str:
-        """See `ResultFiles`."""
+        """Return the text of a regular file below `root`; empty if there is none, or it has more than 1 MiB.
+
+        Symbolic links are not followed in any part of the path. Never raises.
+        """
         with contextlib.suppress(OSError), UntrustedFolder(root) as folder:
             return (folder.read(name, limit=MAX_TEXT_BYTES) or b"").decode("utf-8", "replace")
         return ""
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
-        """See `ResultFiles`."""
+        """Return the result files that match; unreadable and old ones are left out.
+
+        First those with an absolute path, then those of globs in the order of their paths.
+
+        Files after the first 2,000, and those that would make more than 16 MiB, are left out too. Never raises.
+
+        Args:
+            wanted: Absolute paths, or globs below `root`.
+            root: The worktree.
+            since_ns: Older files (`st_mtime_ns`) are left out.
+        """
         return await asyncio.to_thread(lambda: tuple(_collect(wanted, root, since_ns))) if wanted else ()
 
 
@@ -49,7 +62,7 @@ def _collect(wanted: Sequence[Wanted], root: Path, since_ns: int) -> Iterator[Re
 
 
 def _paths(wanted: Sequence[Wanted], root: Path) -> list[tuple[str, Path, str]]:
-    """Return the tool, a folder and a path below it for each file that may hold results."""
+    """Return the tool, a folder and a path below it for each file that may hold results; it may not exist."""
     own = [(item.tool, Path(item.pattern)) for item in wanted if item.pattern.startswith("/")]
     found = [(tool, path.parent, path.name) for tool, path in own]
     globs = [(item.tool, compile_glob(item.pattern)) for item in wanted if not item.pattern.startswith("/")]
@@ -75,7 +88,7 @@ def _matching(globs: Sequence[tuple[str, Glob]], root: Path) -> Iterator[tuple[s
 
 
 def _read(place: Path, name: str, room: int, since_ns: int) -> bytes | None:
-    """Return a regular file that fits into `room` and is not older than the command; else None."""
+    """Return the content of a regular file of at most `room` bytes that is not older than `since_ns`; else None."""
     with contextlib.suppress(OSError), UntrustedFolder(place) as folder, folder.open(name) as file:
         if file is not None and os.fstat(file.fileno()).st_mtime_ns >= since_ns:
             content = file.read(room + 1)

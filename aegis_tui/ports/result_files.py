@@ -25,7 +25,9 @@ class ResultFiles(Protocol):
         ...
 
     async def collect(self, wanted: Sequence[Wanted], *, root: Path, since_ns: int) -> tuple[ResultFile, ...]:
-        """Return the files that match, in the order of their paths. Never raises: unreadable files are left out.
+        """Return the files that match: those with an absolute path, then those of globs in the order of their paths.
+
+        Never raises: files that are missing, unreadable or too large are left out.
 
         Args:
             wanted: Absolute paths, or globs below `root`.

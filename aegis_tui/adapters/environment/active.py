@@ -22,7 +22,8 @@ def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], 
         places: The project's virtual environments, best first; a single one is used even if it is in a subfolder.
         root: The top folder of the project.
         environ: The person's environment, with VIRTUAL_ENV and CONDA_PREFIX.
-        own_prefix: The environment of this program, used for the project only if there is no other.
+        own_prefix: The environment of this program, used for the project only if VIRTUAL_ENV names it and there is no
+            other.
     """
     beside = [place for place in places if place.parent == root]
     named = Path(environ.get("VIRTUAL_ENV") or "/")
@@ -39,9 +40,14 @@ def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], 
 
 
 def prefix_of_path(search_path: str, folder: Path) -> Path | None:
-    """Return the installation that the `python` in PATH belongs to; if PATH has a shim, ask the interpreter itself.
+    """Return the installation that the `python` in PATH belongs to; None if there is none, or it does not answer.
 
-    It is started without site packages, environment and current folder, so that no code of a repository runs.
+    If PATH has a shim, the interpreter itself is asked. It is started without site packages and environment, so that
+    no code of a repository runs.
+
+    Args:
+        search_path: A PATH value.
+        folder: Where the interpreter is started: the shim may choose by it.
     """
     program = shutil.which("python", path=search_path) or shutil.which("python3", path=search_path)
     if program is None:
@@ -58,13 +64,13 @@ def prefix_of_path(search_path: str, folder: Path) -> Path | None:
 
 
 def package_sites(prefix: Path) -> list[Path]:
-    """Return the package folders of an installation, including Debian's variants."""
+    """Return the existing package folders (`site-packages`) of an installation, including Debian's variants."""
     patterns = ("lib/python*/site-packages", "lib/python*/dist-packages", "local/lib/python*/dist-packages")
     return [path for pattern in patterns for path in sorted(prefix.glob(pattern)) if path.is_dir()]
 
 
 def program_folders(prefixes: Iterable[Path]) -> list[Path]:
-    """Return the folders of Python installations that a sandbox must show, without those of the system."""
+    """Return the existing folders of Python installations that a sandbox must show, without those of the system."""
     return [
         prefix / part for prefix in prefixes if prefix not in _SYSTEM for part in _PARTS if (prefix / part).is_dir()
     ]

@@ -27,9 +27,13 @@ def find_astray(
 
     Args:
         commands: The QA commands.
-        tree: The person's checkout and the worktree.
-        sites: Package folders that the commands use directly, without an overlay.
+        tree: The person's checkout and the worktree. Environments that were created in the worktree are known to it:
+            the places that they stand for are no obstacles.
+        sites: Package folders that the commands use directly, without an environment in the worktree.
         packages: The names that the worktree itself provides for import.
+
+    Raises:
+        OSError: A package folder cannot be read.
     """
     allowed = tuple(str(old) for old, _ in tree.known)
     for command in commands:

@@ -10,7 +10,7 @@ _MAX_TEXT_BYTES = 1024 * 1024
 
 
 def read_regular(path: Path) -> str:
-    """Return the text of a small regular file of a worktree; empty for a link, a pipe, a large or a missing file."""
+    """Return the text of a regular file; empty for a link, a pipe, a missing file, or one of more than 1 MiB."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -50,19 +50,31 @@ class Overlay:
             os.close(handle)
 
     def folder(self, name: str) -> Path:
-        """Create a folder in the overlay; `name` may contain slashes."""
+        """Create a folder in the overlay, with the folders above it, and return its path; it may exist already.
+
+        Args:
+            name: Its path in the overlay, which may contain slashes.
+
+        Raises:
+            OSError: It cannot be created.
+        """
         path = self.place / name
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def link(self, name: str, target: Path | str) -> None:
-        """Create a link in the overlay, unless something has that name already."""
+        """Create a link in the overlay, unless something has that name already; raise OSError if it cannot be made."""
         path = self.place / name
         if not path.is_symlink() and not path.exists():
             path.symlink_to(target)
 
     def file(self, name: str, text: str, *, executable: bool = False) -> None:
-        """Create a file in the overlay; raise FileExistsError if the name is taken."""
+        """Create a file in the overlay.
+
+        Raises:
+            FileExistsError: The name is taken.
+            OSError: It cannot be written.
+        """
         path = self.place / name
         with path.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(text)

@@ -53,7 +53,12 @@ class ProjectEnvironment:
     async def prepare(
         self, worktree: Path, home: Path, commands: Sequence[str], *, confined: bool, committed: bool = False
     ) -> Surroundings:
-        """Prepare the environment; see `QaEnvironment`."""
+        """Create the project's environment in a worktree and return what commands need there; see `QaEnvironment`.
+
+        Raises:
+            GitError: git fails in the worktree.
+            OSError: A file or folder cannot be read or created.
+        """
         places = await asyncio.to_thread(lambda: list(self._places(worktree)))
         _, active = self._virtualenvs(places)
         if committed and places:
@@ -63,11 +68,11 @@ class ProjectEnvironment:
         )
 
     async def inspect(self, worktree: Path, home: Path, command: str) -> Sequence[Obstacle]:
-        """Return nothing: all obstacles are known before a command runs."""
+        """Return an empty result: `prepare` returns all obstacles before a command runs."""
         return ()
 
     async def stamp(self) -> str:
-        """Return the times of what is installed; see `QaEnvironment.stamp`. Reads files in a thread."""
+        """Return a text that changes when a package or a program that the commands use is installed or replaced."""
         return await asyncio.to_thread(self._stamp)
 
     def _stamp(self) -> str:
@@ -81,12 +86,21 @@ class ProjectEnvironment:
         return stamp([*virtualenvs, *([prefix] if prefix else [])], node_modules, search_path, heads)
 
     def _virtualenvs(self, places: Iterable[tuple[Path, Path]]) -> tuple[list[Path], Path | None]:
-        """Return the virtual environments among the places, and the environment that commands should find first."""
+        """Return the virtual environments among the places, and the environment that commands should find first.
+
+        The latter is None if PATH alone decides.
+
+        Args:
+            places: Pairs, from `_places`.
+        """
         found = [theirs for theirs, _ in places if theirs.name != "node_modules"]
         return found, find_active(found, self._root, self._environ, self._own_prefix)
 
     def _places(self, worktree: Path) -> Iterator[tuple[Path, Path]]:
-        """Yield each virtual environment and `node_modules` of the checkout, with its place in a worktree."""
+        """Yield each virtual environment and `node_modules` of the checkout, with its place in a worktree.
+
+        Nothing for a bare repository, which has no checkout.
+        """
         if self._root == self._common_dir:
             return
         for folder in dict.fromkeys((worktree, *package_folders(worktree, _MANIFESTS))):
@@ -98,7 +112,11 @@ class ProjectEnvironment:
                 yield theirs / "node_modules", folder / "node_modules"
 
     async def _ignored(self, worktree: Path, places: Sequence[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
-        """Return those places that git ignores in a worktree."""
+        """Return those pairs, from `_places`, whose place in the worktree git ignores.
+
+        Raises:
+            GitError: git fails there.
+        """
         names = [f"{place.relative_to(worktree)}/" for _, place in places]
         runner = GitRunner(git_dir=self._common_dir, cwd=worktree)
         stdin = b"".join(os.fsencode(name) + b"\0" for name in names)
@@ -141,7 +159,7 @@ class ProjectEnvironment:
         )
 
     def _sites(self, active: Path | None) -> list[Path]:
-        """Return the package folders that commands use if there is no virtual environment."""
+        """Return the package folders of the environment that commands find first, or else of the `python` in PATH."""
         prefix = active or prefix_of_path(self._environ.get("PATH", os.defpath), self._root)
         return [] if prefix is None else package_sites(prefix)
 
@@ -163,7 +181,14 @@ class ProjectEnvironment:
         return variables
 
     def _links(self, worktree: Path, shown: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-        """Yield links from the checkout's paths to the worktree's files; folders that contain a mount are entered."""
+        """Yield the links by which a sandbox shows the worktree's files at the paths of the checkout.
+
+        A folder that contains a mount is entered, and gets a link for each entry. Nothing for a bare repository.
+
+        Args:
+            worktree: The worktree.
+            shown: What the sandbox mounts besides; nothing is linked in its place.
+        """
         if self._root == self._common_dir:
             return
         mounts = {self._common_dir, self._root / ".git", *shown}
@@ -184,7 +209,7 @@ def _targets(sites: Sequence[Path], tree: TreeMap) -> list[Path]:
 
 
 def _node_modules(places: Sequence[tuple[Path, Path]], tree: TreeMap) -> list[Path]:
-    """Create every `node_modules`; return the paths that a sandbox must show."""
+    """Create every `node_modules` among the pairs (theirs, place); return the paths that a sandbox must show."""
     pairs = [pair for pair in places if pair[0].name == "node_modules"]
     own = package_names(tree.worktree) if pairs else {}
     return [path for theirs, place in pairs for path in (theirs, *make_node_modules(theirs, place, tree, own))]

@@ -20,7 +20,7 @@ def stamp(prefixes: Iterable[Path], node_modules: Iterable[Path], search_path: s
         prefixes: Installations and virtual environments of Python.
         node_modules: Folders with that name.
         search_path: A PATH value, to find the programs of other languages.
-        others: Further files whose times count.
+        others: Further files whose times count; a file that does not exist does not.
     """
     return "\n".join(_times([*_paths(prefixes, node_modules, search_path), *others]))
 

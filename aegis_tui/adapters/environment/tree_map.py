@@ -26,7 +26,7 @@ def provided_names(folder: Path) -> set[str]:
 
 
 def _has_code(folder: Path) -> bool:
-    """Return whether a folder such as `src` contains a package without `__init__.py`."""
+    """Return whether a folder such as `src` contains a folder with Python files: a package without `__init__.py`."""
     return any(
         entry.is_dir() and entry.name.isidentifier() and any(item.name.endswith(".py") for item in _entries(entry))
         for entry in _entries(folder)
@@ -55,7 +55,10 @@ class TreeMap:
         """Further folders and their new places, such as a virtual environment; tried before the checkout."""
 
     def translate(self, text: str) -> str | None:
-        """Return an absolute path's new place; None if it is in no known folder and no checkout of this repository."""
+        """Return the path in the worktree that stands for an absolute path.
+
+        None if the path is in no checkout of this repository and in no folder of `known`.
+        """
         path = Path(text)
         for old, new in (*self.known, (self.root, self.worktree)):
             for candidate in (path, Path(os.path.realpath(path))):
@@ -65,7 +68,10 @@ class TreeMap:
         return None if other is None else str(self.worktree / path.relative_to(other))
 
     def _other_checkout(self, path: Path) -> Path | None:
-        """Return the top of another checkout that has, at the same place, a package that the worktree has too."""
+        """Return the top folder of another checkout of this repository that contains the path; None if there is none.
+
+        It is recognised by a package at the path that the worktree has at the same place too.
+        """
         for top in (path, *path.parents):
             if top.is_relative_to(self.worktree) or not (top / ".git").exists():
                 continue

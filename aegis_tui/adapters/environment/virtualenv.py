@@ -25,12 +25,16 @@ def is_virtualenv(folder: Path) -> bool:
 
 
 def site_packages(venv: Path) -> list[Path]:
-    """Return the package folders of a virtual environment."""
+    """Return the existing package folders (`site-packages`) of a virtual environment."""
     return [path for path in sorted((venv / "lib").glob("python*/site-packages")) if path.is_dir()]
 
 
 def hook_files(site: Path) -> list[Path]:
-    """Return the files in a package folder that lead elsewhere: `.pth`, `.egg-link` and modules of import finders."""
+    """Return the files in a package folder that lead elsewhere: `.pth`, `.egg-link` and modules of import finders.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
     return [path for path in sorted(site.iterdir()) if _is_hook(path)]
 
 
@@ -42,7 +46,11 @@ def _is_hook(path: Path) -> bool:
 
 
 def led_to(site: Path) -> list[Path]:
-    """Return the paths that the hook files in a package folder lead to; relative ones start at that folder."""
+    """Return the absolute paths that the files of `hook_files` in a package folder lead to; they may not exist.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
     targets: list[Path] = []
     for path in hook_files(site):
         text = _read(path)
@@ -61,7 +69,17 @@ def base_prefixes(venv: Path) -> list[Path]:
 
 
 def outside_folders(prefix: Path, tree: TreeMap) -> list[Path]:
-    """Return the sources of other projects that an environment leads to, outside this repository's checkouts."""
+    """Return the folders of other projects' sources that an environment leads to.
+
+    Left out are folders in the environment or in a checkout of this repository, and those that contain the home folder.
+
+    Args:
+        prefix: The environment.
+        tree: Knows the checkouts of this repository.
+
+    Raises:
+        OSError: A package folder cannot be read.
+    """
     led = [path for site in site_packages(prefix) for path in led_to(site) if path.is_dir()]
     home = Path.home()
     return [
@@ -97,11 +115,14 @@ class VirtualenvOverlay:
         return [path for path in dict.fromkeys(targets) if not path.is_relative_to(self.place)]
 
     def make(self, base: Path, packages: dict[str, Path]) -> None:
-        """Create the overlay; do nothing if the folder exists.
+        """Create a folder of links and changed files that stands for the environment; do nothing if the folder exists.
 
         Args:
             base: A folder above the place that no agent can replace.
             packages: Name -> place of what the worktree itself provides; it replaces an installed copy.
+
+        Raises:
+            OSError: The environment cannot be read, or a file cannot be created.
         """
         try:
             overlay = Overlay(base, self.place)
@@ -128,7 +149,11 @@ class VirtualenvOverlay:
                 overlay.link(str(relative), self._same_link(Path(entry.path)))
 
     def _same_link(self, path: Path) -> str:
-        """Return the target that a link in the overlay needs to mean the same as an entry of the environment."""
+        """Return the target for a link in the overlay that stands for `path`, an entry of the environment.
+
+        That is the entry itself, or, if it is a link, its target: unchanged if it is relative and leads into the
+        environment, and else absolute, with a path of the checkout translated to the worktree.
+        """
         if not path.is_symlink():
             return str(path)
         target = str(path.readlink())
@@ -178,7 +203,7 @@ def _recorded(venv: Path, place: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _script(path: Path) -> str:
-    """Return the text of a script; empty for a binary program."""
+    """Return the text of a script; empty for a binary program or more than 1 MiB."""
     if path.stat().st_size > _MAX_TEXT_BYTES:
         return ""
     text = _read(path)

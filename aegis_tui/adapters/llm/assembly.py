@@ -86,7 +86,7 @@ class ReplyAssembler:
         return _text_of(delta.get("content")) + _text_of(delta.get("refusal")), thought
 
     def reply(self) -> ChatReply:
-        """Return the reply as received so far."""
+        """Return the reply as received so far; its tool calls may be incomplete until `has_finished`."""
         text = "".join(self._text)
         return ChatReply(text, self._calls.calls(), self._finish_reason, self._usage, self._has_thought)
 
@@ -104,7 +104,11 @@ def _first_choice(choices: Any) -> Mapping[str, Any] | None:
 
 
 def _finish_reason(value: Any) -> str:
-    """Return the finish reason as text; some servers wrap it in an object with a type."""
+    """Return the finish reason as text, empty for none; some servers wrap it in an object with a type.
+
+    Raises:
+        Odd: It is no such value.
+    """
     if isinstance(value, Mapping):
         value = value.get("type") or value.get("reason")
     if value is None or value is False:
@@ -117,7 +121,11 @@ def _finish_reason(value: Any) -> str:
 
 
 def _text_of(content: Any) -> str:
-    """Return the text of a content field: a string, null, or a list of parts, of which thinking parts are left out."""
+    """Return the text of a content field: a string, null, or a list of parts, of which thinking parts are left out.
+
+    Raises:
+        Odd: It is no such value.
+    """
     if content is None:
         return ""
     if isinstance(content, str):
@@ -150,7 +158,7 @@ def _has_thinking_part(content: Any) -> bool:
 
 
 def parse_usage(usage: Any) -> Usage:
-    """Return the counts of a `usage` object; a missing or invalid count is 0."""
+    """Return the counts of a `usage` object; a missing or invalid count is 0. Raises nothing, whatever the value."""
     if not isinstance(usage, Mapping):
         return Usage()
     details = usage.get("prompt_tokens_details")

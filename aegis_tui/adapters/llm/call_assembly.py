@@ -55,7 +55,7 @@ class _PartialCall:
             raise Odd("a tool call whose arguments are neither text nor an object", arguments)
 
     def arguments(self) -> str:
-        """Return the text of the arguments, which may be invalid JSON."""
+        """Return the text of the arguments as received so far; it may be empty or invalid JSON."""
         joined, last = "".join(self.texts), self.texts[-1] if self.texts else ""
         if self.fields is not None and not _is_object(joined):
             return json.dumps(self.fields, ensure_ascii=False)
@@ -92,7 +92,17 @@ class CallAssembler:
         call.add(arguments)
 
     def _place(self, index: int | None, call_id: str, name: str, arguments: Any) -> _PartialCall:
-        """Return the call that a fragment belongs to; create it for the first fragment."""
+        """Return the call that a fragment belongs to; create it for the first fragment.
+
+        Args:
+            index: The index in the fragment; None if it has none.
+            call_id: The id in it; empty if it has none.
+            name: The name in it; empty if it has none.
+            arguments: The arguments in it, in any form.
+
+        Raises:
+            Odd: There would be too many calls.
+        """
         known = next((call for call in reversed(self._calls) if call_id and call_id in call.ids), None)
         if index is None:
             newest = self._calls[-1] if self._calls else None
@@ -124,7 +134,7 @@ class CallAssembler:
 
 
 def _is_another(at: _PartialCall, call_id: str, name: str, arguments: Any) -> bool:
-    """Return whether a fragment with the index of `at` starts another call, judged by id, name and arguments."""
+    """Return whether a fragment with the index of the call `at` starts another call, judged by what else it has."""
     if not name or call_id in at.ids:
         return False
     if not at.is_complete:
@@ -136,14 +146,20 @@ def _is_another(at: _PartialCall, call_id: str, name: str, arguments: Any) -> bo
 
 
 def _begins_another(newest: _PartialCall, call_id: str, name: str) -> bool:
-    """Return whether a fragment without an index starts a call after `newest`."""
+    """Return whether a fragment without an index starts another call than `newest`, judged by its id and name."""
     if call_id and (newest.ids or (name and newest.name and name != newest.name)):
         return True
     return bool(name and newest.name and newest.is_complete)
 
 
 def _function_of(fragment: Mapping[str, Any]) -> tuple[str, Any]:
-    """Return name and arguments of a fragment; some servers omit `function` or send the name in its place."""
+    """Return name (empty if missing) and arguments (in any form, None if missing) of a fragment.
+
+    Some servers omit `function` or send the name in its place.
+
+    Raises:
+        Odd: The function is not an object, or the name is not text.
+    """
     function = fragment.get("function")
     if isinstance(function, str):
         function = {**fragment, "name": function}
@@ -179,7 +195,7 @@ def _index_of(fragment: Mapping[str, Any]) -> int | None:
 
 
 def _name_in(call_id: str) -> str:
-    """Return the name in a call id of Kimi models (`functions.read:0`), or an empty string for other ids."""
+    """Return a call id of Kimi models (`functions.read:0`), which contains the name; empty for any other id."""
     return call_id if call_id.startswith("functions.") else ""
 
 

@@ -53,7 +53,10 @@ class EventStream:
         return [event for line in lines if (event := self._take(line)) is not None]
 
     def end(self) -> list[str]:
-        """Return the incomplete last event: the standard drops it, but some servers do not end their last event."""
+        """Return the data of the incomplete last event, if there is one; call it at the end of the body.
+
+        The standard drops it, but some servers do not end their last event.
+        """
         last = self._take(b"".join(self._partial))
         self._partial = []
         if last is None and self._data:
@@ -88,7 +91,7 @@ class ReplyBody:
         self._size_bytes = 0
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Return the JSON texts that `chunk` completes.
+        """Return the JSON texts that `chunk` completes; they are not parsed, and `[DONE]` may be one of them.
 
         Raises:
             OddBody: The reply is over 64 MiB.
@@ -127,6 +130,8 @@ class ReplyBody:
 def parse_texts(text: str) -> list[Any]:
     """Return the JSON values in one text of a body; several if a server puts one on each line.
 
+    Between such lines, `[DONE]` is ignored.
+
     Raises:
         OddBody: It is not JSON; the message ends with a part of it.
     """
@@ -150,7 +155,7 @@ def _parse(text: str) -> Any:
 
 
 def show_piece(value: Any) -> str:
-    """Return a value that was not understood as one short line that is safe on a terminal and in a log."""
+    """Return a value that was not understood as one line of at most 200 characters, safe on a terminal and in a log."""
     if not isinstance(value, str):
         try:
             value = json.dumps(value, ensure_ascii=False, default=str)

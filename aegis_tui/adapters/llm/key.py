@@ -29,7 +29,7 @@ class ModelKey:
 
     Args:
         environ: The environment. AEGIS_API_KEY_FILE has precedence over AEGIS_API_KEY, and both over
-                `api_key_file` of the user configuration.
+            `api_key_file` of the user configuration.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -51,12 +51,15 @@ class ModelKey:
     def file(self, folder: Path) -> Path | None:
         """Return a file that contains the key, for the gateway; None if there is no key.
 
+        A file that the settings name is returned unread: it may be missing.
+
         Args:
             folder: A folder that only the owner can read and agents cannot see; a key from the environment is written
                 there.
 
         Raises:
             UsageError: The settings cannot be used.
+            OSError: The key cannot be written.
         """
         if not self._spoken:
             return load_settings(self._environ).api_key_file
@@ -70,6 +73,9 @@ class ModelKey:
 
         Args:
             root: The repository or folder whose copies agents work on.
+
+        Raises:
+            UsageError: The settings cannot be used.
         """
         path = None if self._spoken else load_settings(self._environ).api_key_file
         if path is None:

@@ -74,7 +74,13 @@ class OpenAIChat:
         )
 
     async def list_models(self) -> list[str]:
-        """See `ChatModel.list_models`. Retried like a chat request."""
+        """Return the names of the server's models, in its order; retried like a chat request.
+
+        Raises:
+            ModelUnavailable: No answer, or a temporary refusal, after all attempts.
+            ModelRefused: The server refused the request.
+            ModelMalformed: The answer is no list of models.
+        """
         attempt = 0
         while True:
             try:
@@ -90,7 +96,14 @@ class OpenAIChat:
             attempt += 1
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[TextDelta | ChatReply, None]:
-        """See `ChatModel.stream`."""
+        """Yield the text of a reply as it arrives, then exactly one `ChatReply`.
+
+        Raises:
+            ModelUnavailable: No answer, or a temporary refusal, after all attempts; nothing was yielded before.
+            ModelRefused: The server refused the request; the subclasses give the reason.
+            ModelMalformed: The reply cannot be parsed.
+            ModelLost: The connection was lost after the reply had begun.
+        """
         body = _body(request)
         for attempt in itertools.count():
             assembler = ReplyAssembler()
@@ -116,7 +129,7 @@ class OpenAIChat:
             return
 
     async def close(self) -> None:
-        """See `ChatModel.close`."""
+        """Close the connections; a second call does nothing."""
         await self._http.aclose()
 
     async def _stream_once(self, body: bytes, assembler: ReplyAssembler) -> AsyncGenerator[str, None]:
@@ -133,7 +146,12 @@ class OpenAIChat:
             raise self._lost() if assembler.has_begun else self._unreachable(None)
 
     async def _payloads(self, response: httpx.Response, assembler: ReplyAssembler) -> AsyncGenerator[str, None]:
-        """Yield the JSON texts of the body, up to `[DONE]`, which some servers omit."""
+        """Yield the JSON texts of the body, up to `[DONE]`, which some servers omit.
+
+        Raises:
+            ModelMalformed: The body is no stream of JSON. After a finish reason, the stream only ends.
+            httpx.HTTPError: The connection was lost.
+        """
         body = ReplyBody()
         try:
             async for chunk in response.aiter_bytes():
@@ -188,7 +206,7 @@ class OpenAIChat:
         return problem_of(response.status_code, said, headers, self._server)
 
     async def _with_served(self, error: ModelAbsent) -> AegisError:
-        """Return the same error, extended by the models that the server does serve."""
+        """Return the same error, extended by the models that the server does serve, if it lists them now."""
         with suppress(AegisError, httpx.HTTPError):
             response = await get_whole(self._http, "models", deadline_s=_CONNECT_TIMEOUT_S)
             if response.is_success and (names := _model_names(response, self._server)):
@@ -220,7 +238,7 @@ class OpenAIChat:
 
 
 def split_base_url(base_url: str) -> tuple[str, str | None]:
-    """Return the URL, ending in `/v1/`, and the path of the unix socket if `base_url` names one, else None.
+    """Return the URL for HTTP, ending in `/v1/`, and the path of the unix socket if `base_url` names one, else None.
 
     Raises:
         UsageError: The scheme is none of http, https and http+unix.
@@ -249,7 +267,7 @@ def _body(request: ChatRequest) -> bytes:
 
 
 async def _read_some(response: httpx.Response) -> bytes:
-    """Return the start of a refusal's body, as far as it can be read."""
+    """Return the start of a refusal's body, at most 64 KiB, as far as it can be read; no error is raised."""
     parts, size_bytes = [], 0
     with suppress(httpx.HTTPError):
         async for chunk in response.aiter_bytes():

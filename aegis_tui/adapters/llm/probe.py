@@ -37,10 +37,10 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
         find_key: Returns the key to send; empty for none.
 
     Raises:
-        Refused: The address is neither loopback nor private; nothing was sent there.
-        ModelUnavailable: No server answers, or not as an OpenAI-compatible server does, or it requires a key (code
-            ``model.key``).
-        UsageError: The key file cannot be used.
+        Refused: The address is neither loopback nor private, or its name is public; nothing was sent there.
+        ModelUnavailable: No server answers, or not as an OpenAI-compatible server does, or it requires a key or does
+            not accept it (code ``model.key``).
+        UsageError: The base URL is not valid, or the key file cannot be used.
     """
     from aegis_tui.adapters.http import (  # slow to import, and every hub imports this module
         EndlessAnswer,
@@ -76,7 +76,7 @@ async def probe_endpoint(base_url: str, *, find_key: FindKey = str) -> EndpointF
 
 
 def _name(model: object) -> str:
-    """Return a model's name if it may be shown and sent.
+    """Return the given name of a model if it may be shown and sent.
 
     Raises:
         ValueError: It is not text, empty, too long or unsafe to show.

@@ -109,7 +109,13 @@ def _classified(status: int, message: str, names: str, headers: Mapping[str, str
 
 
 def _of_the_gateway(status: int, code: str, message: str) -> AegisError:
-    """Return the error for the gateway's own refusal; its message already names the server and the next step."""
+    """Return the error for a refusal by the gateway itself; its message already names the server and the next step.
+
+    Args:
+        status: The HTTP status.
+        code: The gateway's code of the refusal.
+        message: What the gateway said.
+    """
     if status == 413:
         return ContextOverflow(message, _LONG_HINT, status=status, limit_tokens=None, asked_tokens=None)
     if code == ModelKeyRefused.code:
@@ -122,7 +128,13 @@ def _of_the_gateway(status: int, code: str, message: str) -> AegisError:
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the pause that the server asks for, in seconds, from a number or a date (RFC 9110, 10.2.3), or None."""
+    """Return the pause that the server asks for, in seconds, from a number or a date (RFC 9110, 10.2.3).
+
+    None if it asks for none, or not in a valid form; never negative.
+
+    Args:
+        headers: Header values by lower-case name.
+    """
     text = headers.get("retry-after", "").strip()
     try:
         seconds = float(text)
@@ -135,7 +147,10 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _read(body: bytes | str) -> tuple[str, str]:
-    """Return a refusal's text, shortened and safe to show, and the names (type, code, param) in it."""
+    """Return the text in a refusal's body, shortened and safe to show, and the values of type, code and param in it.
+
+    The body may be JSON of any form, HTML or plain text; for one without text, the text is `nothing`.
+    """
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     try:
         problem = json.loads(text)
@@ -156,7 +171,7 @@ def _shown(text: str) -> str:
 
 
 def _token_counts(message: str) -> tuple[int | None, int | None]:
-    """Return the model's token limit and the requested number, if a message names both."""
+    """Return the model's token limit and the number that was asked for, as a message names them; else None for both."""
     numbers = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]{2,11}", message)]
     asked = max(numbers, default=0)
     limits = [number for number in numbers if 128 <= number < asked]

@@ -24,6 +24,7 @@ async def try_model(base_url: str, model: str, *, find_key: FindKey = str) -> bo
         ModelError: The answer is not a valid reply.
         ModelUnavailable: The server does not answer.
         Refused: The endpoint is outside the boundary.
+        UsageError: The key file cannot be used.
     """
     from aegis_tui.adapters.llm.openai import OpenAIChat  # brings httpx, and every hub imports this module
 

@@ -116,7 +116,7 @@ class BubblewrapSandbox:
         return SandboxReport(SandboxLevel.BUBBLEWRAP, {**_layers(findings), "limits": limits})
 
     def choose(self, mode: SandboxMode, report: SandboxReport) -> SandboxLevel:
-        """Return the level for new instances.
+        """Return the level for new instances: `none` for the mode `off`, else the level in the report.
 
         Raises:
             SandboxUnavailable: The mode is `strict`, and no sandbox works here.
@@ -135,7 +135,7 @@ class BubblewrapSandbox:
         prctl(2)).
 
         Raises:
-            Refused: A variable's name looks like that of a secret.
+            Refused: The name of a variable in the spec's environment looks like that of a secret.
         """
         if level is SandboxLevel.NONE:
             return list(argv)
@@ -144,10 +144,15 @@ class BubblewrapSandbox:
 
 
 def bubblewrap_argv(argv: Sequence[str], spec: SandboxSpec, view: SystemView) -> list[str]:
-    """Return the full bwrap command line. A pure function.
+    """Return the command line that runs a program in a sandbox. A pure function.
+
+    Args:
+        argv: The program and its arguments.
+        spec: What the sandbox shows and allows.
+        view: What this machine offers, and what every sandbox shows.
 
     Raises:
-        Refused: A variable's name looks like that of a secret.
+        Refused: The name of a variable in the spec's environment looks like that of a secret.
     """
     signals = "INT,QUIT"
     spec = _with_possible_links(spec, view)
@@ -213,7 +218,7 @@ def _environment(spec: SandboxSpec, view: SystemView) -> list[str]:
 
 
 def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
-    """Yield flag and path of each mount, parents before children; for one path the last rule below counts."""
+    """Yield bubblewrap's flag and the path of each mount of a sandbox, once per path and parents before children."""
     wanted: dict[Path, str] = {Path(name): "--tmpfs" for name in ("/tmp", "/run", "/var/tmp", "/dev/shm")}
     if view.home != Path("/"):
         wanted[view.home] = "--tmpfs"

@@ -20,7 +20,11 @@ EXIT_NO_LIMIT = 125
 
 
 def main(argv: list[str]) -> NoReturn:
-    """Become `argv[1:]` under the limits of `argv[0]`."""
+    """Set the limits in `argv[0]`, which is JSON, then become the program `argv[1:]`.
+
+    Raises:
+        SystemExit: A limit cannot be set, or the program cannot be started; the exit code is 125.
+    """
     try:
         plan = json.loads(argv[0])
         for group in plan["groups"]:
@@ -34,14 +38,29 @@ def main(argv: list[str]) -> NoReturn:
 
 
 def set_limit(number: int, value: int) -> None:
-    """Lower a limit; a limit that is lower already stays."""
+    """Lower both limits of a resource of this process; a limit that is lower already stays.
+
+    Args:
+        number: One of the constants `resource.RLIMIT_...`.
+        value: The limit.
+
+    Raises:
+        OSError: It cannot be set.
+    """
     hard = resource.getrlimit(number)[1]
     lowest = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(number, (lowest, lowest))
 
 
 def enter(group: dict[str, Any]) -> None:
-    """Create a control group for this process, enter it, and remove groups whose process has ended."""
+    """Create a control group for this process, enter it, and remove groups whose process has ended.
+
+    Args:
+        group: `parent`, the folder to create it in, and `files`: name -> text of the files of its limits.
+
+    Raises:
+        OSError: It cannot be created, limited or entered.
+    """
     parent = Path(group["parent"])
     sweep(parent)
     place = parent / f"{PREFIX}{os.getpid()}"
@@ -51,7 +70,7 @@ def enter(group: dict[str, Any]) -> None:
 
 
 def sweep(parent: Path) -> None:
-    """Remove the empty groups of processes that have ended."""
+    """Remove the empty control groups below `parent` that `enter` created for processes that have ended."""
     for place in parent.glob(f"{PREFIX}*"):
         owner = place.name.removeprefix(PREFIX)
         if owner.isdigit() and not Path("/proc", owner).exists():

@@ -48,7 +48,11 @@ class Mechanisms:
     """The machine's memory; 0 if it is not known."""
 
     def describe(self, *, has_process_limit: bool) -> str:
-        """Return one line for the report: what limits a sandbox here, and what is not limited."""
+        """Return one line for the report: what limits a sandbox here, and what is not limited.
+
+        Args:
+            has_process_limit: Whether a try has shown that the number of processes is limited.
+        """
         by = "control group" if self.processes else "RLIMIT_NPROC"
         processes = by if has_process_limit else "not limited (root, and no control group can be made here)"
         memory = "control group" if self.memory else "each process alone"
@@ -75,7 +79,10 @@ def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid
 
 
 def outer_argv(limits: Limits, found: Mechanisms) -> list[str]:
-    """Return the argv to put before the sandbox program."""
+    """Return the argv to put before the command line of the sandbox, which sets the limits that hold from outside it.
+
+    These are the size of files and, as far as this machine can, memory and the number of processes.
+    """
     memory_bytes = _memory_limit(limits, found)
     values = ((found.processes, limits.processes), (found.memory, memory_bytes))
     groups = [
@@ -88,7 +95,10 @@ def outer_argv(limits: Limits, found: Mechanisms) -> list[str]:
 
 
 def inner_argv(limits: Limits, found: Mechanisms) -> list[str]:
-    """Return the argv that limits the number of processes inside; empty with a control group, or for root."""
+    """Return the argv to put before the program inside the sandbox, which limits the number of its processes.
+
+    Empty where a control group limits it, and for root, for whom this limit does not count.
+    """
     if found.processes or found.is_root:
         return []
     return _hold({"groups": [], "rlimits": {"RLIMIT_NPROC": limits.processes}})
@@ -123,7 +133,12 @@ def _works(parent: Path, file: str) -> bool:
 
 
 def group_parents(controller: str, proc: Path) -> Sequence[Path]:
-    """Return the folders in which a group with this controller might be created, of cgroup versions 1 and 2."""
+    """Return the folders in which a control group might be created, of cgroup versions 1 and 2; empty if none is known.
+
+    Args:
+        controller: What it is to limit: `pids` or `memory`.
+        proc: The process file system.
+    """
     try:
         own = dict(_own_groups((proc / "self" / "cgroup").read_text("utf-8")))
         mounts = (proc / "self" / "mounts").read_text("utf-8")
@@ -140,7 +155,10 @@ def group_parents(controller: str, proc: Path) -> Sequence[Path]:
 
 
 def _own_groups(text: str) -> list[tuple[str, str]]:
-    """Return controller and path of each group of this process; the empty name is version 2."""
+    """Return controller and path of each control group in the text of `/proc/self/cgroup`.
+
+    The controller is empty for cgroup version 2.
+    """
     lines = (line.split(":", 2) for line in text.splitlines() if line.count(":") >= 2)
     return [(controller, path) for _, controllers, path in lines for controller in controllers.split(",")]
 

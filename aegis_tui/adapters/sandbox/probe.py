@@ -68,14 +68,13 @@ class Findings:
 
 
 async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]], program: str) -> Findings:
-    """Run a program in the sandbox that tries forbidden writes and connections.
+    """Run a program in the sandbox that tries forbidden writes and connections; return what it could do.
+
+    If the sandbox does not work, this does not raise: `problem` of the result says why.
 
     Args:
-        wrap: Builds the sandbox's argv.
+        wrap: Returns the command line that runs a program in a sandbox.
         program: Path of the sandbox program.
-
-    Returns:
-        The result; does not raise if the sandbox does not work.
     """
     code, version, errors = await _run([program, "--version"])
     if code != 0:
@@ -142,7 +141,7 @@ async def _run(argv: Sequence[str]) -> tuple[int, str, str]:
 
 @contextlib.asynccontextmanager
 async def _listener() -> AsyncIterator[int]:
-    """Yield a loopback port of the host on which a server accepts connections."""
+    """Yield a loopback port of the host on which a server accepts connections; the server is closed at the end."""
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]

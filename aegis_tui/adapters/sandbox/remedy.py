@@ -35,7 +35,11 @@ class Kernel:
 
 
 def read_kernel(root: Path = Path("/")) -> Kernel:
-    """Read the settings of this machine."""
+    """Return the kernel's settings of this machine; one that cannot be read counts as not set.
+
+    Args:
+        root: The folder to read them below.
+    """
     settings = root / "proc" / "sys"
     limit = _number(settings / "user" / "max_user_namespaces")
     marks = (root / ".dockerenv", root / "run" / ".containerenv")
@@ -67,7 +71,7 @@ def first_words(errors: str, status: int) -> str:
 
 
 def remedy_for(words: str, kernel: Kernel, bwrap: str) -> str:
-    """Return what to do about the cause.
+    """Return, in one line, what a person can do so that bubblewrap works.
 
     Args:
         words: The message of bubblewrap.

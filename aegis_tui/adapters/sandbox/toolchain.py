@@ -31,7 +31,7 @@ class _Collector:
             self.paths.append(path)
 
     def add_prefix(self, folder: Path) -> None:
-        """Add a `bin` folder and the libraries beside it."""
+        """Add a folder of programs, and the libraries beside it unless it lies directly in the home or root folder."""
         prefix = folder.parent
         if prefix == self.home / ".local":
             parts: tuple[str, ...] = ("bin", "lib")
@@ -43,7 +43,7 @@ class _Collector:
             self.add(prefix / part)
 
     def add_entry(self, entry: Path) -> None:
-        """Add one entry of PATH, and what its programs need to start."""
+        """Add one entry of PATH, and what its programs need to start; a missing folder and the home are ignored."""
         if not entry.is_dir() or entry in (Path("/"), self.home) or self.covers(entry):
             return
         if entry.is_relative_to("/nix/store") or _real(entry).is_relative_to("/nix/store"):
@@ -58,7 +58,7 @@ class _Collector:
             self.add(self.home / ".rustup" / "settings.toml")
 
     def follow_links(self, entry: Path) -> None:
-        """Add the targets of the links in a program folder (uv and pipx tools, version managers)."""
+        """Add the targets of the links in a folder of programs (uv and pipx tools, version managers), if readable."""
         try:
             links = [_real(item) for item in entry.iterdir() if item.is_symlink()]
         except OSError:

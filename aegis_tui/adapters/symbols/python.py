@@ -22,7 +22,13 @@ def read_python(text: str) -> Iterable[Found] | None:
 
 
 def _definitions(body: Iterable[ast.stmt], *, scope: str, within: str | None = None) -> Iterator[Found]:
-    """Yield the definitions of one scope and its branches; what is inside a function belongs to the function."""
+    """Yield the definitions among statements, in their branches too, and in classes, but not those inside functions.
+
+    Args:
+        body: The statements.
+        scope: The dotted name of the class around them, with a dot at its end; empty at the top of the module.
+        within: `class` for the body of a class: functions in it are methods.
+    """
     for node in body:
         if isinstance(node, _Definition):
             yield _definition(node, scope, within)

@@ -28,7 +28,11 @@ class FileSymbols:
     """Implements `SymbolReader` for Python, JavaScript, TypeScript, Go and Rust. Stateless; usable from any thread."""
 
     def outline(self, path: str, text: str) -> Outline | None:
-        """See `SymbolReader.outline`."""
+        """Return the symbols of a file's text, in the language that the end of `path` gives; the file is not read.
+
+        None if the language is not known, or if the text cannot be fully parsed, has more than 256 Ki characters, or
+        has a CR that is not part of CRLF.
+        """
         read = _READERS.get(PurePosixPath(path).suffix.lower())
         if read is None or len(text) > MAX_CHARS or "\r" in text.replace("\r\n", ""):
             return None

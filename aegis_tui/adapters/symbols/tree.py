@@ -188,7 +188,10 @@ def _signature(node: Node, body: Node | None) -> str:
 
 
 def _span(node: Node) -> Span:
-    """Return the lines of a node, including the comments and attributes directly above it."""
+    """Return the first and last line of a node, from 1, including the comments and attributes directly above it.
+
+    A comment that shares a line with the code before it is not included.
+    """
     first = node.start_point.row + 1
     above = node.prev_named_sibling
     while above is not None and above.type in _ATTACHED and _last_line(above) == first - 1:

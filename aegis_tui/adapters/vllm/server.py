@@ -39,7 +39,7 @@ class VllmRecord:
 
     @property
     def is_running(self) -> bool:
-        """Whether exactly this process still runs."""
+        """Whether the process of the record still runs, and not another one that has its pid now."""
         return is_same_process_alive(ProcessIdentity(self.pid, self.start_time))
 
 
@@ -56,7 +56,7 @@ class VllmServer:
 
     @property
     def log(self) -> Path:
-        """The log file of the server."""
+        """The log file of the server; it may not exist yet."""
         return self._folder / "vllm.log"
 
     @property
@@ -64,7 +64,7 @@ class VllmServer:
         return self._folder / "vllm.json"
 
     def find(self) -> VllmRecord | None:
-        """Return the record of the running server, or None."""
+        """Return the record of the running server, even while it still loads the model; None if none runs."""
         try:
             record = VllmRecord(**json.loads(self._record.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
@@ -72,7 +72,7 @@ class VllmServer:
         return record if record.is_running else None
 
     def command(self, model: str | None, port: int, options: Sequence[str] = ()) -> list[str]:
-        """Return the command line that would be run, with the environment variables in front.
+        """Return the command line that `start` would run, with the environment variables in front. Blocking.
 
         Args:
             model: A name or a folder; None for the one in the environment.
@@ -100,11 +100,20 @@ class VllmServer:
         return shlex.split(done.stdout)
 
     async def start(self, model: str | None, port: int, *, wait_s: float, options: Sequence[str] = ()) -> VllmRecord:
-        """Start the server unless it runs; return when it answers or `wait_s` seconds have passed.
+        """Start the server; return its record when it answers, or after `wait_s` seconds even if it still loads.
+
+        A server that runs already is returned as it is, whatever its model and port.
+
+        Args:
+            model: A name or a folder; None for the one in the environment.
+            port: The port on 127.0.0.1.
+            wait_s: In seconds; at least 1.
+            options: Further options of `vllm serve`.
 
         Raises:
-            UsageError: A setting is wrong.
+            UsageError: A setting is wrong, or the model's format of tool calls is unknown.
             ModelUnavailable: It ended within that time; the message ends with the last lines of its log.
+            OSError: Its record or its log cannot be written.
         """
         if found := self.find():
             return found
@@ -131,7 +140,7 @@ class VllmServer:
         return record
 
     async def stop(self) -> VllmRecord | None:
-        """Stop the server and all processes that it started; return its record, or None if none ran."""
+        """Stop the server and all processes that it started, and delete its record; return it, or None if none ran."""
         found = self.find()
         if found is not None:
             await asyncio.to_thread(end_process_tree, found.pid, marker=None, grace_s=STOP_GRACE_S)
@@ -154,17 +163,17 @@ class VllmServer:
 
 
 def _words(model: str | None, options: Sequence[str]) -> list[str]:
-    """Return the script's arguments."""
+    """Return the arguments of `start-vllm.sh` for a model and further options of `vllm serve`."""
     return [*([model] if model else []), *(["--", *options] if options else [])]
 
 
 async def is_healthy(base_url: str) -> bool:
-    """Return whether a vLLM server answers at the URL and is ready."""
+    """Return whether a vLLM server answers at the base URL within 2 s and is ready."""
     return await _get(base_url.removesuffix("/v1") + "/health") is not None
 
 
 async def read_metrics(base_url: str) -> str | None:
-    """Return the text of `/metrics`, or None if there is no answer."""
+    """Return the text of `/metrics` of the server at the base URL; None if it does not answer with success in 2 s."""
     return await _get(base_url.removesuffix("/v1") + "/metrics")
 
 

@@ -38,7 +38,7 @@ class GitWrites:
         self._common: Path | None = None
 
     def pick(self, changes: Iterable[FileChange]) -> frozenset[str]:
-        """Return the paths of those changes that git made.
+        """Return the paths of those changes that git made; may wait 0.3 s for a git command that is under way.
 
         Raises:
             GitError: git failed there.
@@ -68,13 +68,18 @@ class GitWrites:
             self._conflicts.pop(path, None)
 
     def _await_index(self) -> None:
-        """Wait a moment while git holds the index lock, so that the index shows what it has done."""
+        """Wait, for 0.3 s at most, while git holds the lock of the index, so that the index shows what it has done."""
         ends_at = time.monotonic() + _INDEX_WAIT_S
         while self._changed_ns("index.lock") and time.monotonic() < ends_at:
             time.sleep(_INDEX_POLL_S)
 
     def _folder(self) -> OwnGit:
-        """Return the git folder in use: an instance in a sandbox has its own."""
+        """Return the git folder that is used in the worktree: an instance in a sandbox has its own.
+
+        Raises:
+            GitError: git failed there.
+            GitUnavailable: git is missing or does not answer.
+        """
         if self._own is None:
             own = instance_git(self._root)
             if own is None:
@@ -100,7 +105,11 @@ class GitWrites:
             return _entries(run_git(self._root, argv, environment={"GIT_INDEX_FILE": str(copy)}))
 
     def _removed(self, paths: list[str]) -> set[str]:
-        """Return those paths, which are in no index, that the checked-out or merged commit does not have either."""
+        """Return those paths that the checked-out commit, or a commit that is being merged, does not have either.
+
+        Args:
+            paths: Deleted files that are not in the index.
+        """
         if not paths:
             return set()
         own = self._folder()

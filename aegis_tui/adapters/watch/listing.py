@@ -52,7 +52,9 @@ def list_files(root: Path) -> list[str]:
 
 
 def list_contents(root: Path) -> list[Listed]:
-    """Return the same files as `list_files`, with the blob ids from the index for unchanged files; reads no file.
+    """Return the tracked and the untracked, not ignored files of the worktree at `root`; reads none of them.
+
+    Those that are unchanged since the index was written have its blob id.
 
     Raises:
         GitError: git failed there.
@@ -91,9 +93,14 @@ def has_filters(root: Path, paths: Iterable[str]) -> bool:
 
 
 def stored_ids(root: Path, paths: Iterable[str]) -> dict[str, str]:
-    """Return the blob ids that git would store the files under, with filters applied; empty if one cannot be read.
+    """Return, by path, the blob ids that git would store the files under, with filters applied.
 
-    In an instance's worktree no filter program is started: it would run on behalf of the instance, outside its sandbox.
+    Missing files are left out; if one cannot be read, or git fails, the result is empty. In an instance's worktree no
+    filter program is started: it would run on behalf of the instance, outside its sandbox.
+
+    Args:
+        root: The worktree.
+        paths: Relative to it.
 
     Raises:
         GitUnavailable: git is missing or does not answer.
@@ -129,7 +136,7 @@ def ignored_by_git(root: Path, paths: Iterable[str]) -> frozenset[str]:
 
 
 def _ignored_in_parts(root: Path, paths: list[str]) -> frozenset[str]:
-    """Find the paths for which git refuses the whole list, such as one behind a link, and count them as ignored."""
+    """Return the ignored paths, and those because of which git refuses a whole list, such as one behind a link."""
     try:
         return _ignored(root, paths)
     except GitError:
@@ -174,8 +181,8 @@ def run_git(
         environment: Variables to add.
 
     Raises:
-        GitError: git failed there.
-        GitUnavailable: git is missing or does not answer.
+        GitError: git failed there, with an exit status above 1.
+        GitUnavailable: git or the folder is missing, or git does not answer.
     """
     kept = outside_environment(os.environ)
     try:

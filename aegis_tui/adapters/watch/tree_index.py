@@ -49,7 +49,7 @@ class Folders:
         self._foreign: dict[str, bool] = {"": False}
 
     def is_behind_link(self, path: str) -> bool:
-        """Return whether a folder above the path is a link."""
+        """Return whether a folder above the path, inside the worktree, is a link."""
         return self._above(path, self._links, lambda folder: folder.is_symlink())
 
     def is_foreign(self, path: str) -> bool:
@@ -97,7 +97,7 @@ class TreeIndex:
         return path in self._known
 
     def read_some(self, *, files: int, size_bytes: int) -> bool:
-        """Read some of the files whose content is not known yet.
+        """Read some of the files whose content is not known yet, so that a later `compare` can judge by it.
 
         Args:
             files: How many files to read at most.
@@ -116,7 +116,7 @@ class TreeIndex:
         return bool(self._unread)
 
     def compare(self, paths: Iterable[str], *, moved: frozenset[str] = frozenset()) -> list[FileChange]:
-        """Return what changed at these paths, judged by content.
+        """Return what changed at these paths since they were last examined, judged by content; remember the new state.
 
         Args:
             paths: Relative to the worktree; some may not exist.
@@ -130,7 +130,9 @@ class TreeIndex:
         return self._without_filtered([change for change in found if change], moved)
 
     def compare_all(self, listed: Iterable[str], *, read_files: int = 0, read_bytes: int = 0) -> list[FileChange]:
-        """Return what changed in the whole tree: compare size, times and inode of all files, and the content of some.
+        """Return what changed in the whole tree since it was last examined; remember the new state.
+
+        Compares size, times and inode of all files, and the content of some.
 
         Args:
             listed: All files that the tree should contain.
@@ -174,7 +176,13 @@ class TreeIndex:
         return _Difference(FileChange(path, change_type, self.name, seen.oid, seen.ctime_ns), known)
 
     def _without_filtered(self, found: list[_Difference], moved: frozenset[str]) -> list[FileChange]:
-        """Drop files whose content, with filters applied, is what git has stored; mark those in `moved` as moved."""
+        """Return the changes, without files whose content, with filters applied, is what git has stored.
+
+        A created file in `moved` is reported as moved.
+
+        Raises:
+            GitUnavailable: git is missing or does not answer.
+        """
         doubtful = [item.change.path for item in found if item.before and item.before.is_stored and item.change.oid]
         stored = stored_ids(self.root, doubtful)
         changes = []
@@ -195,14 +203,21 @@ class TreeIndex:
         return _Known(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
     def _folder_changed_ns(self, path: str) -> int:
-        """Return when an entry of the path's folder was last added or removed, so not before the path's removal."""
+        """Return when the folder of a removed file last changed, which is not before the removal; 0 if unknown."""
         try:
             return (self.root / path).parent.lstat().st_mtime_ns
         except (OSError, ValueError):
             return 0
 
     def _hash(self, path: str, size_bytes: int) -> str | None:
-        """Return the blob id of what has that name now, which may differ from what was examined before."""
+        """Return the blob id of the file, or of the target of the link, that has that name now.
+
+        None if there is none, it cannot be read, or it is larger than `HASHED_BYTES`.
+
+        Args:
+            path: Relative to the worktree.
+            size_bytes: The size that was seen before; the file may have changed since.
+        """
         if size_bytes > HASHED_BYTES:
             return None
         try:

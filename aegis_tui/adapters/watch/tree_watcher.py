@@ -95,6 +95,8 @@ class TreeWatcher:
     async def add(self, name: str, root: Path) -> None:
         """Watch the worktree at `root` under `name`; changes are reported relative to its current state.
 
+        Another worktree of that name is replaced. If the system grants no watch, the worktree is only scanned.
+
         Raises:
             GitError: `root` is not a worktree.
             GitUnavailable: git is missing or does not answer.
@@ -137,7 +139,7 @@ class TreeWatcher:
                 self._observer.unschedule(tree.watch)
 
     async def close(self) -> None:
-        """Stop watching all worktrees and end the observer's threads."""
+        """Stop watching all worktrees and end the observer's threads; `changes` yields nothing then, without an end."""
         observer, self._observer = self._observer, None
         self._trees.clear()
         self._unread.clear()
@@ -150,7 +152,10 @@ class TreeWatcher:
         observer.join(timeout=5.0)
 
     async def made_by_git(self, name: str, changes: Iterable[FileChange]) -> frozenset[str]:
-        """Return the paths of those changes in a worktree that git itself made; empty if git fails."""
+        """Return the paths of those changes in the worktree `name` that git itself made.
+
+        Empty if git fails, or if no worktree is watched under that name.
+        """
         tree = self._trees.get(name)
         if tree is None:
             return frozenset()
@@ -190,14 +195,20 @@ class TreeWatcher:
             self._unread.append(tree)
 
     async def _look(self, tree: WatchedTree) -> list[FileChange]:
-        """Return the changes at the touched paths, and in the whole tree if a folder was added or removed."""
+        """Return the changes at the touched paths, and in the whole tree if a folder was added or removed.
+
+        If git fails, they are left out and looked for again later.
+        """
         found = await self._try(tree, tree.changes) or []
         if tree.must_scan:
             found += await self._try(tree, partial(tree.scan, 0.0)) or []
         return found
 
     async def _try(self, tree: WatchedTree, job: Callable[[], T]) -> T | None:
-        """Run a job in a thread and return its result; after an error return None and retry the tree a little later."""
+        """Run a job in a thread and return its result; after an `AegisError`, log it and return None.
+
+        The watcher is then woken a little later, to try the tree again.
+        """
         try:
             outcome = await asyncio.to_thread(job)
         except AegisError as error:

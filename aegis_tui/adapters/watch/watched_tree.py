@@ -49,11 +49,16 @@ class WatchedTree:
         return bool(self._raw or self._touched or self.must_scan)
 
     def note(self, source: str, target: str = "") -> None:
-        """Record a kernel event for a file, or for a rename to `target`."""
+        """Record a kernel event for the file at `source`, or for its rename to `target`; may be called in any thread.
+
+        Args:
+            source: An absolute path.
+            target: An absolute path; empty if the event is no rename.
+        """
         self._raw.append((source, target, time.time_ns()))
 
     def learn(self) -> None:
-        """Record the current state of the files.
+        """Record the current state of the files, with which later calls compare; no change is reported.
 
         Raises:
             GitError: The root is not a worktree.
@@ -66,7 +71,9 @@ class WatchedTree:
         return self.index.read_some(files=_FILL_FILES, size_bytes=_FILL_BYTES)
 
     def changes(self) -> list[FileChange]:
-        """Return what changed at the touched paths. After an error, the same paths are examined again by the next call.
+        """Return what changed at the paths of events since the last call; empty while the worktree's folder is gone.
+
+        After an error, the next call examines the same paths again.
 
         Raises:
             GitError: git failed there.
@@ -91,6 +98,8 @@ class WatchedTree:
 
     def scan(self, period_s: float) -> list[FileChange]:
         """Compare the whole tree by size and times, and a part of it by content; return the changes.
+
+        Empty while the worktree's folder is gone.
 
         Args:
             period_s: Seconds since the last scan; the longer, the larger the part.

@@ -56,7 +56,11 @@ class Worktrees:
 
 
 def _mark(admins: Path) -> object:
-    """Return a value that changes when a worktree is created, completed, moved or removed."""
+    """Return a value that changes when a worktree is created, completed, moved or removed.
+
+    Args:
+        admins: The folder of git's records of worktrees; it may be missing.
+    """
     try:
         with os.scandir(admins) as entries:
             return sorted((entry.name, _changed_ns(Path(entry.path))) for entry in entries)
