@@ -8,5 +8,5 @@ from aegis_tui.agent.program import run_agent
 
 
 def main() -> int:
-    """Run the agent in this process and return its exit code (contract 3)."""
+    """Run the built-in agent in this process, as its environment says, and return its exit code (contract 3)."""
     return run_agent(lambda url, token: OpenAIChat(url, api_key=token), FileSymbols())

@@ -16,23 +16,38 @@ from aegis_tui.sdk.discovery import WorkspacePaths
 
 
 async def describe_commit_at(root: Path, oid: str) -> CommitSeen:
-    """Return what git reports about a commit of the repository at `root`: subject, files, trailers."""
+    """Return what git reports about a commit of the repository at `root`: subject, number of files, trailers.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+        GitError: There is no such commit.
+    """
     repository = await open_repository(root)
     return await describe_commit(repository.common_dir, oid)
 
 
 async def refs_at(root: Path, prefix: str) -> tuple[Ref, ...]:
-    """Return the refs below a prefix in the repository at `root`."""
+    """Return the refs at or below `prefix`, a full ref name, in the repository at `root`, sorted by name.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+    """
     return await (await open_repository(root)).list_refs(prefix)
 
 
 async def leftovers_at(root: Path, paths: WorkspacePaths) -> Leftovers:
-    """Open the repository at `root` and return the `Leftovers` that removes what its killed processes left behind."""
+    """Open the repository at `root` and return the `Leftovers` that removes what its killed processes left behind.
+
+    Nothing is removed yet.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+    """
     return leftovers_of(await open_repository(root), paths)
 
 
 def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
-    """Return the `Leftovers` that removes what killed processes of a workspace left behind; see `leftovers_at`."""
+    """Return the `Leftovers` that removes what killed processes of a workspace left behind; nothing is removed yet."""
     return Leftovers(
         repository,
         worktrees_dir=paths.worktrees_dir,
@@ -42,7 +57,12 @@ def leftovers_of(repository: Repository, paths: WorkspacePaths) -> Leftovers:
 
 
 async def worktrees_at(root: Path, paths: WorkspacePaths) -> list[WorktreeEntry]:
-    """Return the worktrees of this workspace's instances that git knows in the repository at `root`."""
+    """Return the worktrees of this workspace's instances that git knows in the repository at `root`.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+        GitError: git fails.
+    """
     entries = await (await open_repository(root)).list_worktrees()
     return [entry for entry in entries if entry.instance and entry.path.parent == paths.worktrees_dir]
 
@@ -65,7 +85,11 @@ async def unsaved_paths(root: Path, worktree: Path, branch: str) -> list[str]:
 
 
 async def make_setup(root: Path) -> Setup:
-    """Return the `Setup` of the repository at `root`, with the role files that come with the program."""
+    """Return the `Setup` of the repository at `root`, with the role files that come with the program; changes nothing.
+
+    Raises:
+        GitUnavailable: git is missing, or `root` is in no repository.
+    """
     repository = await open_repository(root)
     roles = {path.stem: path.read_text("utf-8") for path in SHIPPED.glob("*.md")}
     return Setup(root, repository.common_dir, roles)

@@ -48,17 +48,22 @@ class _Watch:
 
 
 def _load_watching() -> Callable[[Path], WatchService]:
-    """Import the watcher; run in a thread, so that the hub answers meanwhile."""
+    """Import and return `watch_repository`; run in a thread, so that the hub answers meanwhile."""
     from aegis_tui.bootstrap.watching import watch_repository
 
     return watch_repository
 
 
 def serve_hub(root: Path) -> int:
-    """Run the hub of the repository at `root` in this process and return its exit code.
+    """Run the hub of the repository at `root` in this process until it ends, and return its exit code (contract 3).
+
+    An error of the hub is written to stderr, and its exit code is returned.
 
     Changes this process's environment: it sets AEGIS_ORPHAN_S, and AEGIS_PORT from the settings if that is not set;
     it removes the model server's key, and search paths relative to the current folder, from it.
+
+    Raises:
+        UsageError: The settings cannot be read or are not valid.
     """
     settings = load_settings(os.environ, project=root)
     if settings.port is not None and not os.environ.get("AEGIS_PORT"):
@@ -75,7 +80,16 @@ def serve_hub(root: Path) -> int:
 
 
 def _load_wiring(root: Path, environ: Mapping[str, str], key: ModelKey, limits: Limits) -> Wire:
-    """Import the workflow's adapters; run in a thread, so that the hub answers meanwhile."""
+    """Import the workflow's adapters, and return the function that connects the workflow to them.
+
+    Run it in a thread, so that the hub answers meanwhile.
+
+    Args:
+        root: A folder in the repository.
+        environ: The hub's environment as programs that it starts may see it, without the model server's key.
+        key: The model server's key.
+        limits: The limits of every sandbox.
+    """
     from aegis_tui.bootstrap.wiring import Wiring
 
     return Wiring(root, environ, key, limits).wire

@@ -22,10 +22,10 @@ from aegis_tui.sdk.discovery import WorkspacePaths, find_process, workspace_key_
 
 @contextlib.asynccontextmanager
 async def open_stopped_log(paths: WorkspacePaths) -> AsyncIterator[EventLog]:
-    """Open the log of a workspace whose hub does not run; no hub can start while it is open.
+    """Yield the log of a workspace whose hub does not run; it is closed at the end, and no hub can start before that.
 
     Raises:
-        HubUnavailable: The hub runs.
+        HubUnavailable: The hub runs, or the state folder cannot be written.
         StoreError: The log is damaged.
         UsageError: There is no log.
     """
@@ -53,7 +53,9 @@ async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
     """Return the instances of the current run of a workspace whose hub does not run; empty if it has no current run.
 
     Raises:
-        AegisError: As `open_stopped_log`.
+        HubUnavailable: The hub runs, or the state folder cannot be written.
+        StoreError: The log is damaged.
+        UsageError: There is no log.
     """
     async with open_stopped_log(paths) as log:
         workspace = await recover(log, now=0.0)
@@ -62,7 +64,10 @@ async def open_instances(paths: WorkspacePaths) -> list[dict[str, Any]]:
 
 
 def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:
-    """Return the condition of the log of the repository at `folder`. Reads all of it unless a hub runs. Blocking."""
+    """Return the condition of the log of the repository at `folder`. Reads all of it unless a hub runs. Blocking.
+
+    Without a log or a repository, the condition is `none yet`. Raises nothing: what is wrong is in the result.
+    """
     try:
         paths = workspace_paths(workspace_key_of(folder), environ)
         if find_process(paths) is not None:
@@ -81,5 +86,12 @@ def look_at_log(folder: Path, environ: Mapping[str, str]) -> LogLook:
 
 
 def repair_log(paths: WorkspacePaths) -> Salvage | None:
-    """Make a damaged log usable again; see `aegis_tui.hub.repair.repair_log`."""
+    """Replace the damaged log of a workspace by what can be read of it; return what was kept and lost.
+
+    None, with nothing changed, if the log is not damaged or there is none.
+
+    Raises:
+        HubUnavailable: A hub runs, or the state folder cannot be written.
+        StoreError: A file cannot be read or written, or a newer program wrote the log; the log is unchanged.
+    """
     return repair.repair_log(paths, SqliteLogFile(paths.log_db))

@@ -26,7 +26,7 @@ from aegis_tui.sdk.discovery import workspace_paths
 
 
 async def _repository_problem(folder: Path) -> AegisError | None:
-    """Return why no run can work in the repository of a folder; None if no reason can be seen beforehand."""
+    """Return why no run can work in a folder's repository, or why it cannot be examined; None if nothing is wrong."""
     try:
         return objection(await (await open_repository(folder)).condition())
     except AegisError as error:
@@ -34,7 +34,7 @@ async def _repository_problem(folder: Path) -> AegisError | None:
 
 
 def make_doctor(settings: Settings, folder: Path, environ: Mapping[str, str], *, proc: Path = Path("/proc")) -> Doctor:
-    """Return the `Doctor` of this machine.
+    """Return the `Doctor` of this machine; it has examined nothing yet.
 
     Args:
         settings: The person's settings.

@@ -16,25 +16,29 @@ from aegis_tui.sdk.discovery import workspace_paths
 
 
 def local_server(environ: Mapping[str, str]) -> LocalServer:
-    """Return this user's vLLM server on this machine; its settings come from the environment."""
+    """Return this user's vLLM server on this machine, which need not run; its settings come from the environment."""
     return server.VllmServer(workspace_paths("vllm", environ).state_dir, environ)
 
 
 async def served_models(base_url: str) -> list[str]:
-    """Return the models that an endpoint lists.
+    """Return the names of the models that an endpoint lists; the model server's key is sent if set.
 
     Raises:
-        ModelUnavailable: It does not answer.
-        UsageError: The address is not valid, or lies outside the boundary.
+        ModelUnavailable: It does not answer as a model server does, or does not accept the key.
+        UsageError: The address is not valid, or the key file cannot be used.
+        Refused: The address lies outside the boundary.
     """
     return list((await probe_endpoint(base_url, find_key=ModelKey(os.environ).read)).models)
 
 
 async def look_at(base_url: str) -> dict[str, Any]:
-    """Return the endpoint and the metrics of a model server (contract 9); the model server's key is sent if set.
+    """Return `endpoints` and `metrics` of a model server (contract 9); the model server's key is sent if set.
+
+    A server that does not answer is returned as unhealthy. `metrics` is empty if the server has none.
 
     Raises:
-        UsageError: The address is not valid, or lies outside the boundary.
+        UsageError: The address is not valid, or the key file cannot be used.
+        Refused: The address lies outside the boundary.
     """
     probe = partial(probe_endpoint, find_key=ModelKey(os.environ).read)
     return await look_at_server(base_url, probe=probe, read_metrics=server.read_metrics)

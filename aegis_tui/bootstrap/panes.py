@@ -29,13 +29,17 @@ class Transcript:
 
 
 def terminal_of(paths: WorkspacePaths, environ: Mapping[str, str]) -> TmuxTerminal:
-    """Return the private tmux server of a workspace; it is not started."""
+    """Return the private tmux server of a workspace; it is not started, and may run or not."""
     environment = {**environ, "AEGIS_STATE_DIR": str(paths.state_dir)}
     return TmuxTerminal(f"aegis-{paths.key}", config_dir=paths.state_dir / "tmux", environment=environment)
 
 
 def read_transcript(paths: WorkspacePaths, name: str) -> Transcript:
-    """Return what an instance shows in its pane, or showed before it ended.
+    """Return what an instance shows in its pane, or what was saved when it ended. Starts an event loop of its own.
+
+    Args:
+        paths: The workspace's folders.
+        name: The instance's id, in short (`w01`) or in full (`NATIVE-w01`).
 
     Raises:
         UsageError: Nothing was saved of such an instance, it has shown nothing, or the name is not valid.
@@ -64,23 +68,44 @@ async def _lines_now(paths: WorkspacePaths, instance: str) -> list[str]:
 
 
 def attach_argv(paths: WorkspacePaths, instance: str, *, read_only: bool, environ: Mapping[str, str]) -> list[str]:
-    """Return the command that attaches a terminal to an instance's pane, from outside or inside another tmux."""
+    """Return the command that attaches a terminal to an instance's pane, from outside or inside another tmux.
+
+    Whether the pane exists is not checked.
+
+    Args:
+        paths: The workspace's folders.
+        instance: The instance's id in short, `w01`.
+        read_only: The person's keys do not reach the program.
+        environ: The environment that the command will run in.
+
+    Raises:
+        TerminalUnavailable: There is no tmux.
+        UsageError: The id is not valid.
+    """
     terminal = terminal_of(paths, environ)
     return terminal.attach_argv(instance, read_only=read_only, environ=environ)
 
 
 async def close_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> None:
-    """End the gateway and every pane of a workspace whose hub has ended, before the workspace is removed."""
+    """End the gateway, every pane and the tmux server of a workspace whose hub has ended, before it is removed.
+
+    Raises:
+        TerminalUnavailable: There is no tmux.
+        TerminalError: tmux does not answer or does not end.
+    """
     await GatewayProcess(paths, paths.runtime_dir / "agents", lambda url, socket: None).close()
     terminal = terminal_of(paths, environ)
     await terminal.stop_server()
 
 
 async def close_idle_workspace(paths: WorkspacePaths, environ: Mapping[str, str]) -> bool:
-    """End the gateway and tmux server of a workspace whose hub has ended; if an agent still runs, only return False.
+    """End the gateway and the tmux server of a workspace whose hub has ended, and return True.
+
+    If an agent still runs, nothing is ended, and the result is False.
 
     Raises:
-        TerminalError: tmux does not answer.
+        TerminalUnavailable: There is no tmux.
+        TerminalError: tmux does not answer or does not end.
     """
     terminal = terminal_of(paths, environ)
     if terminal.socket_path.exists():

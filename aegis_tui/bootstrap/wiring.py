@@ -64,7 +64,13 @@ class Wiring:
         self._root, self._environ, self._key, self._limits = root, environ, key, limits
 
     async def wire(self, engine: Engine, paths: WorkspacePaths) -> Wired:
-        """Remove leftovers of killed processes, then return the workflow and its preflight; it is not started yet."""
+        """Remove leftovers of killed processes, then return the workflow and its preflight; it is not started yet.
+
+        Raises:
+            GitUnavailable: git is missing, or the folder is in no repository.
+            GitError: git fails.
+            OSError: A folder of the workspace cannot be written.
+        """
         repository = await open_repository(self._root)
         await asyncio.to_thread(_tidy, paths, self._root)
         await leftovers_of(repository, paths).clear_scratch()
@@ -144,14 +150,21 @@ def _places(paths: WorkspacePaths, sockets_dir: Path) -> Places:
 
 
 def _tidy(paths: WorkspacePaths, root: Path) -> None:
-    """Record which repository the workspace belongs to, and remove temporary folders of killed processes; blocking."""
+    """Record which repository the workspace belongs to, and remove temporary folders of killed processes; blocking.
+
+    Raises:
+        OSError: The record cannot be written; a folder that cannot be removed is ignored.
+    """
     write_private(paths.state_dir / "root", f"{write_name(str(root))}\n")
     for folder in find_scratch_of_the_dead():
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _qa_timeout_s(environ: Mapping[str, str], root: Path) -> float:
-    """Return the present setting; its default if the settings cannot be read, which other commands report."""
+    """Return the present setting for how long a QA command may take, in seconds.
+
+    Its default if the settings cannot be read; this is only logged, because other commands report it.
+    """
     try:
         return load_settings(environ, project=root).qa.timeout_s
     except UsageError as error:
