@@ -57,7 +57,10 @@ class AgentKind(Protocol):
         ...
 
     def environment(self, launch: Launch) -> dict[str, str]:
-        """Return environment variables to add to those that every instance gets. They must hold no secret."""
+        """Return environment variables to add to those that every instance gets, in place of any of the same name.
+
+        They must hold no secret.
+        """
         ...
 
 

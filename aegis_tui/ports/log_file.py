@@ -40,7 +40,7 @@ class LogFile(Protocol):
     """The file of one workspace's log."""
 
     def exists(self) -> bool:
-        """Return whether the file exists, damaged or not; before the first event is logged there is none."""
+        """Return whether the file exists, damaged or not; it is created when a hub first starts."""
         ...
 
     def make_log(self) -> EventLog:

@@ -208,7 +208,7 @@ class Repository(Commits, Protocol):
 
     @property
     def root(self) -> Path:
-        """The checkout that was opened."""
+        """The top folder of the checkout that was opened; for a bare repository, its git folder."""
         ...
 
     @property
@@ -229,8 +229,8 @@ class Repository(Commits, Protocol):
         """Return if a run with this name may start in the repository.
 
         Raises:
-            Refused: There is no commit or no identity, or a branch has a name that blocks the run's branches; the hint
-                is the command that helps.
+            Refused: There is no commit, git knows no name or no email address of the person, or a branch has a name
+                that blocks the run's branches; the hint is the command that helps.
         """
         ...
 

@@ -75,9 +75,9 @@ class Sandbox(Protocol):
     """Starts programs behind a boundary."""
 
     async def probe(self) -> SandboxReport:
-        """Report what a sandbox can enforce on this machine, by really trying to get out of one.
+        """Return what a sandbox can enforce on this machine, found by really trying to get out of one.
 
-        The first call in a process does this; later calls return the same report.
+        Only the first call does this; later calls return the same report. If no sandbox works, the report says so.
         """
         ...
 
@@ -93,6 +93,6 @@ class Sandbox(Protocol):
         """Return the argv that runs `argv` inside the sandbox; for level `none`, `argv` unchanged. Does no IO.
 
         Raises:
-            Refused: The environment of `spec` holds something that looks like a secret.
+            Refused: The name of a variable in the environment of `spec` looks like that of a secret.
         """
         ...

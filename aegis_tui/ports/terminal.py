@@ -99,7 +99,9 @@ class Terminal(Protocol):
     """
 
     async def start(self) -> None:
-        """Start the server if it does not run, and connect to it; does nothing when already connected.
+        """Start the server if it does not run, and connect to it; a second call does no harm.
+
+        A connection that is not ready within 2 s is no error: it is made in the background.
 
         Raises:
             TerminalUnavailable: The terminal program is missing or too old, or the server does not start.
@@ -108,7 +110,7 @@ class Terminal(Protocol):
         ...
 
     async def close(self) -> None:
-        """Disconnect from the server. The panes keep running."""
+        """Disconnect from the server, and end the streams of `dirty` and `exits`. The panes keep running."""
         ...
 
     async def open_pane(self, spec: PaneSpec) -> Pane:
@@ -169,7 +171,9 @@ class Terminal(Protocol):
         ...
 
     async def close_pane(self, instance: str, *, grace_s: float = 2.0) -> None:
-        """End every process that the instance started, then close its window (PANE-8). Without a pane, do nothing.
+        """End every process that the instance started, then close its window (PANE-8).
+
+        The processes are ended even if the pane or the server is gone; it is no error if nothing is left.
 
         Args:
             instance: Instance id.
@@ -191,5 +195,8 @@ class Terminal(Protocol):
             instance: Instance id.
             read_only: The person's keys do not reach the program.
             environ: The environment that the command will run in; it shows whether that is inside another tmux.
+
+        Raises:
+            TerminalUnavailable: There is no tmux. Whether the pane exists is not checked.
         """
         ...

@@ -71,7 +71,11 @@ def _links_out(tree: TreeMap) -> Iterator[tuple[str, str]]:
 def _installs(
     commands: Sequence[str], tree: TreeMap, sites: Sequence[Path], packages: Collection[str]
 ) -> Iterator[Obstacle]:
-    """Yield installs that override the import path: a loader that runs first, or a command that sets its own path."""
+    """Yield obstacles for what is installed from another checkout and would be imported in spite of PYTHONPATH.
+
+    That is so if an import loader runs first, or if a command sets its own path. The arguments are those of
+    `find_astray`.
+    """
     leading = [(site, led) for site in sites for led in led_to(site) if tree.translate(str(led)) is not None]
     loaders = [path for site in sites for path in hook_files(site) if path.name.endswith("_loader.py")]
     copies = [site / name for site in sites for name in sorted(packages) if (site / name).is_dir()]

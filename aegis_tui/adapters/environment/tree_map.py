@@ -80,7 +80,9 @@ class TreeMap:
         return None
 
     def import_roots(self, targets: Iterable[Path] = ()) -> list[Path]:
-        """Return the folders of the worktree to put first on Python's import path.
+        """Return the folders of the worktree to put first on Python's import path; may be empty.
+
+        They are the existing ones of `targets`, and `src` and the worktree itself if they contain packages.
 
         Args:
             targets: Folders of the worktree that editable installs name.

@@ -162,7 +162,10 @@ def _is_runnable(program: str, root: Path) -> bool:
 
 
 def alternates_of(common_dir: Path) -> list[Path]:
-    """Return the object stores that a repository borrows from, directly or not. Source: gitrepository-layout(5)."""
+    """Return the object stores that a repository borrows from, directly or not; some may not exist.
+
+    Source: gitrepository-layout(5).
+    """
     found: dict[Path, None] = {}
     waiting = [common_dir / "objects"]
     while waiting:

@@ -29,7 +29,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def find_scratch_of_the_dead(parent: Path | None = None) -> list[Path]:
-    """Return our scratch folders whose process was killed before it could remove them; blocking, never raises.
+    """Return temporary folders of this program whose process was killed before it removed them; blocking, never raises.
 
     Args:
         parent: The folder to search; by default the system's folder for temporary files.

@@ -45,7 +45,13 @@ def is_bounded_index(path: Path, oid_bytes: int) -> bool:
 
 
 def _has_few_names(content: mmap.mmap, count: int, oid_bytes: int) -> bool:
-    """Return whether a version 4 index is complete and its names stay below the limit."""
+    """Return whether a version 4 index is complete and all its names, when expanded, stay below `MAX_NAME_BYTES`.
+
+    Args:
+        content: The index.
+        count: How many entries its header promises.
+        oid_bytes: The length of object ids in it.
+    """
     at, length, left = _HEADER.size, 0, MAX_NAME_BYTES
     try:
         for _ in range(count):

@@ -190,7 +190,8 @@ class Worktrees:
     async def _fill(self, path: Path, admin: Path, commit: str) -> None:
         """Check a commit out into a new, empty worktree.
 
-        An agent's commit is checked out over the person's commit that it is based on, with all filters off (`filters`).
+        An agent's commit is checked out over the person's commit that it is based on, with all filters switched off, so
+        that no program is started for content that an agent wrote.
 
         Args:
             path: The worktree.

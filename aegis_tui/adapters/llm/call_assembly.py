@@ -76,10 +76,13 @@ class CallAssembler:
         return bool(self._calls)
 
     def take(self, fragment: Any) -> None:
-        """Add one fragment.
+        """Add one fragment of a tool call to the call that it belongs to.
+
+        Args:
+            fragment: Parsed JSON; a server may send any value.
 
         Raises:
-            Odd: It is not in the shape of a tool call.
+            Odd: It is not in the shape of a tool call, or there are too many calls.
         """
         if not isinstance(fragment, Mapping):
             raise Odd("a tool call that is not an object", fragment)
@@ -121,7 +124,7 @@ class CallAssembler:
         return call
 
     def calls(self) -> tuple[ToolCall, ...]:
-        """Return the calls as received so far. A call with a missing or repeated id gets a unique one."""
+        """Return the calls as received so far, by their index; one with a missing or repeated id gets a unique one."""
         calls: list[ToolCall] = []
         taken: set[str] = set()
         for number, partial in enumerate(sorted(self._calls, key=lambda call: call.index)):

@@ -61,7 +61,7 @@ class Mechanisms:
 
 
 def find_mechanisms(bwrap: str, bwrap_help: str, proc: Path = Path("/proc"), uid: int | None = None) -> Mechanisms:
-    """Examine this machine; creates and removes an empty control group where that is possible.
+    """Return which limits can be set on this machine; creates and removes an empty control group where possible.
 
     Args:
         bwrap: Path of bubblewrap.

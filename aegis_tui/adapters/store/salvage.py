@@ -168,7 +168,7 @@ def _snapshots(old: sqlite3.Connection) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _replies(old: sqlite3.Connection, last: int) -> tuple[list[_Reply], bool]:
-    """Return the intact answers of the kept events, and whether no answer was lost."""
+    """Return the intact answers to requests that belong to events up to `last`, and whether no answer was damaged."""
     rows: list[_Reply] = []
     is_whole = False
     with contextlib.suppress(sqlite3.DatabaseError):

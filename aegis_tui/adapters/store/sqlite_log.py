@@ -250,7 +250,12 @@ class SqliteEventLog:
         self._answered = self._load_answered(self._db)
 
     def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Insert many rows with few statements: after each statement this thread waits for the hub's thread."""
+        """Insert many rows with few statements: after each statement this thread waits for the hub's thread.
+
+        Args:
+            statement: An INSERT statement up to and including VALUES.
+            rows: The rows, all of the same length; nothing happens if there are none.
+        """
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             some = rows[start : start + _ROWS_AT_ONCE]
             marks = f"({','.join('?' * len(some[0]))})"

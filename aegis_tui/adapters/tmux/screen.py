@@ -19,7 +19,7 @@ _LINE_DRAWING = str.maketrans("`afgjklmnopqrstuvwxyz{|}~", "◆▒°±┘┐┌�
 
 
 def parse_screen(header: str, lines: Sequence[str]) -> Screenshot | None:
-    """Return a screenshot from the `SCREEN_FORMAT` line and the captured lines; None if the header is not valid."""
+    """Return a screenshot from a header in `SCREEN_FORMAT` and the captured lines; None if the header is not valid."""
     fields = header.split("|")
     if len(fields) != 5 or not all(field.isdigit() for field in fields):
         return None

@@ -162,7 +162,7 @@ class TreeWatcher:
         return await self._try(tree, partial(tree.made_by_git, list(changes))) or frozenset()
 
     async def changes(self) -> AsyncGenerator[list[FileChange], None]:
-        """Yield lists of changes as they happen, for ever; no list is empty."""
+        """Yield changes as they happen, for ever; each list is not empty and concerns one worktree."""
         loop = asyncio.get_running_loop()
         while True:
             await self._pause(loop)
