@@ -69,5 +69,9 @@ class Commits(Protocol):
         ...
 
     async def keep(self, run: str, name: str, oid: str) -> str:
-        """Keep a commit permanently by the ref `refs/aegis/runs/<run>/<name>`, which may exist; return that ref."""
+        """Keep a commit permanently: let the ref `refs/aegis/runs/<run>/<name>`, old or new, point to it.
+
+        Returns:
+            The name of the ref.
+        """
         ...

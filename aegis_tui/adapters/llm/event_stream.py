@@ -107,7 +107,7 @@ class ReplyBody:
         return []
 
     def end(self) -> list[str]:
-        """Return the JSON texts that only the end of the body completes.
+        """Return the JSON texts that only the end of the body completes; they are not parsed, and there may be none.
 
         Raises:
             OddBody: The body was not empty but contained neither JSON nor an event.
