@@ -68,11 +68,13 @@ def _shown(goal: Goal, soak: str) -> tuple[str, str]:
 
 def _records(records: Records) -> Iterator[str]:
     yield "\n## Context\n"
-    yield "Each goal is a promise to the person at the screen; a goal without a benchmark is listed as not measured,"
-    yield "and stays in the table until there is one."
+    yield "Each goal states what a user should be able to expect. Its name is a label: the number of a requirement,"
+    yield "and a letter if that has several goals. A goal without a benchmark is listed as not measured; so is a goal"
+    yield "for a feature that is only planned."
     yield "\n## Solution\n"
     yield "`python scripts/bench NAME` runs one benchmark, `--record` keeps every raw sample of it with the commit, the"
-    yield "machine and its load. Programs that are set against each other take turns in the same run."
+    yield "machine and its load. Programs that are compared run alternately in the same run. The last column compares"
+    yield "the median of a row with that of the row in quotation marks."
     for name, record in records.items():
         yield from _record(name, record)
 
@@ -86,24 +88,26 @@ def _record(name: str, record: dict[str, Any]) -> Iterator[str]:
     yield f"{machine['memory_bytes'] / 2**30:.0f} GiB, load {load['before']} before and {load['after']} after.\n"
     yield "| what | n | min | median | p90 | max | ratio of medians |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
-    medians = {item["name"]: statistics.median(item["samples"]) for item in record["figures"]}
+    figures = {item["name"]: item for item in record["figures"]}
     for item in record["figures"]:
-        yield _row(item, medians)
+        yield _row(item, figures.get(item["against"]))
 
 
-def _row(item: dict[str, Any], medians: dict[str, float]) -> str:
+def _row(item: dict[str, Any], against: dict[str, Any] | None) -> str:
     samples, unit = item["samples"], item["unit"]
-    against = item["against"]
-    ratio = f"{medians[item['name']] / medians[against]:.2f} × {against}" if against else "–"
+    median, ratio = statistics.median(samples), "–"
+    if against is not None:
+        ratio = f'{median / statistics.median(against["samples"]):.2f} × "{against["what"]}"'
     p90 = statistics.quantiles(samples, n=10, method="inclusive")[-1] if len(samples) > 1 else samples[0]
-    numbers = " | ".join(f"{value:.1f} {unit}" for value in (min(samples), medians[item["name"]], p90, max(samples)))
+    numbers = " | ".join(f"{value:.1f} {unit}" for value in (min(samples), median, p90, max(samples)))
     return f"| {item['what']} | {len(samples)} | {numbers} | {ratio} |"
 
 
 def _foot() -> Iterator[str]:
     yield "\n## Trade-offs\n"
-    yield "A median hides a tail, so the table shows the slowest sample too. A figure holds for the machine and the"
-    yield "load that stand beside it; the ratio to a program of the same run travels better than milliseconds do."
+    yield "A median says nothing about single slow samples, so the tables of the benchmarks show the smallest and the"
+    yield "largest sample too. A figure holds for the machine and the load that are given with it; ratios to another"
+    yield "program in the same run apply to other machines better than times do."
     yield "\n## How it is verified\n"
-    yield "`tests/packaging/test_bench.py` writes this page anew from the records and refuses any difference, so a"
-    yield "figure that nothing measured cannot stand here."
+    yield "`tests/packaging/test_bench.py` generates this page again from the records and fails if it differs, so every"
+    yield "figure here was measured."

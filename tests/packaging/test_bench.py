@@ -41,7 +41,7 @@ def test_a_goal_is_met_or_not_met_by_its_median() -> None:
     assert row_of(render_page({"hub": a_record(999.9)}), "PERF-3 b").endswith("| 999.9 ms | met |")
     page = render_page({"hub": a_record(1000.0)})
     assert row_of(page, "PERF-3 b").endswith("| 1000.0 ms | not met |")
-    assert "100.00 × base" in page
+    assert '100.00 × "base"' in page
     assert row_of(render_page({"startup": a_record(2.0)}), "PERF-5 a").endswith("| met |")
     assert row_of(render_page({"startup": a_record(2.1)}), "PERF-5 a").endswith("| not met |")
 
