@@ -1,7 +1,7 @@
-"""Settings of a person and of a project: one frozen model, loaded once and passed on (contract 1, 10).
+"""Settings of a person and of a project: one frozen model, loaded once and passed on.
 
 Precedence: flag, environment, project file, user file, default. Endpoint, tokens and sandbox level never come from the
-project file: a repository must not choose where its code is sent.
+project file: a repository must not choose where its code is sent. Source: contract 1, 10.
 """
 
 from __future__ import annotations
@@ -60,13 +60,14 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     processes: int = Field(2048, ge=16)
-    """Most processes and threads at the same time."""
+    """Maximum number of processes and threads at the same time."""
     memory_mb: int | None = Field(None, ge=64)
-    """Memory in MiB of all processes, or of each where the sum cannot be limited; half of the machine's when unset."""
+    """Memory in MiB for all processes together, or for each process if the total cannot be limited. When unset: half of
+    the machine's memory."""
     file_mb: int = Field(8192, ge=1)
     """Size of the largest file, in MiB."""
     disk_mb: int = Field(20480, ge=1)
-    """Size of the worktree, in MiB."""
+    """Size of the worktree and the agent's home together, in MiB."""
     temporary_mb: int = Field(2048, ge=1)
     """Size of each folder that is kept in memory (`/tmp`, `/dev/shm`), in MiB."""
     output_mb: int = Field(256, ge=1)
@@ -90,13 +91,14 @@ class Settings(BaseModel):
     base_url: str = DEFAULT_BASE_URL
     """OpenAI-compatible endpoint, with or without `/v1`."""
     api_key_file: Path | None = None
-    """File that holds the model server's key: an absolute path, or one that begins with `~`; no key when unset."""
+    """File that holds the model server's key: an absolute path, or one that begins with `~`. `AEGIS_API_KEY` overrides
+    it, and `AEGIS_API_KEY_FILE` overrides both."""
     model: str | None = None
-    """Model name; when unset, the only one that the server lists, or the first of several that can chat with tools."""
+    """Model name; when unset, the only one that the server lists, or the first of several that can call a tool."""
     workers: int = Field(8, ge=1, le=64)
-    """Most workers at the same time."""
+    """Maximum number of workers at the same time."""
     batch: int | None = Field(None, ge=1)
-    """Most sequences that a vLLM server started by this program processes at the same time."""
+    """Maximum number of sequences that a vLLM server started by this program processes at the same time."""
     port: int | None = Field(None, ge=0, le=65535)
     """The hub's port; 0 for any free port; when unset, 9999 or, if that is taken, any free port."""
     orphan_s: float = Field(600.0, ge=1.0, le=86_400.0)
@@ -106,11 +108,11 @@ class Settings(BaseModel):
     limits: Limits = Limits.model_construct()
     """How much a sandbox may use."""
     theme: str | None = None
-    """Theme of the interactive session; the built-in default when unset."""
+    """Theme of the dashboard. When unset: the one that you chose last, or else `dark`."""
     layout: str | None = None
-    """Layout of the dashboard; the built-in default when unset."""
+    """Layout of the dashboard. When unset: the one that you chose last, or else `dashboard`."""
     kind: str = "native"
-    """Agent kind of roles for which the design names none."""
+    """The kind of agent to start where the design names none."""
     qa: QaSettings = QaSettings.model_construct()
     """Limits of QA, as a table: `[qa]` with `timeout_s`."""
     keys: dict[str, str] = Field(default_factory=dict)
@@ -189,7 +191,7 @@ def trace_settings(environ: Mapping[str, str], *, project: Path | None = None) -
 
 
 def describe(model: type[BaseModel]) -> dict[str, str]:
-    """Return the text below each field of a settings model, by the field's name; a field without one is left out.
+    """Return the text below each field of a model in one line, by the field's name; a field without one is left out.
 
     The source is parsed only on this call: pydantic would do it at import, which costs every start 25 ms.
 
@@ -200,7 +202,7 @@ def describe(model: type[BaseModel]) -> dict[str, str]:
     if not isinstance(declared, ast.ClassDef):
         return {}
     return {
-        field.target.id: inspect.cleandoc(text.value.value)
+        field.target.id: " ".join(text.value.value.split())
         for field, text in pairwise(declared.body)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)

@@ -9,13 +9,17 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "screenshot": ("screenshot", "screenshot_app", "Save a screen of the dashboard as SVG."),
     "demo": ("demo", "demo_app", "Show a whole run in a temporary repository, with a scripted model."),
     "doctor": ("doctor", "doctor_app", "Check this machine, and say how to fix what is missing."),
-    "init": ("init", "init_app", "Set this repository up, or undo that."),
+    "init": ("init", "init_app", "Write settings, roles, rules and spec templates to .agents, or undo that."),
     "vllm": ("vllm", "app", "Start, stop and inspect a vLLM server on this machine."),
-    "config": ("config", "app", "Show the settings in effect here, and where each comes from."),
+    "config": ("config", "app", "Show the settings in effect here; with --show-origin, where each comes from."),
     "run": ("run", "run_app", "Turn a goal into one commit, by several agents at once."),
     "wait": ("run", "wait_app", "Follow a run until it ends."),
     "cancel": ("run", "cancel_app", "End a run; the work of its agents is kept."),
-    "halt": ("run", "halt_app", "Pause a run: nothing new starts until resume."),
+    "halt": (
+        "run",
+        "halt_app",
+        "Pause a run until resume: nothing new starts, and agents wait after their current step.",
+    ),
     "resume": ("run", "resume_app", "Continue a run after halt."),
     "hub": ("hub", "app", "Start, stop and inspect the hub of this repository."),
     "server": ("hub", "app", "The same as hub."),
@@ -30,8 +34,8 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "rescue": ("look", "rescue_app", "List work that was saved before its worktree was removed."),
     "worktree": ("worktree", "worktree_app", "List, repair and remove the worktrees of instances."),
     "lock": ("lock", "app", "Acquire, release, list and break locks."),
-    "partition": ("partition", "app", "Check whether globs or a design overlap."),
-    "replay": ("replay", "replay_app", "Rebuild the state after any event of the log."),
+    "partition": ("partition", "app", "Check whether two globs, or the features of a design, share a path."),
+    "replay": ("replay", "replay_app", "Compute the state after any event of the log, and compare it with the hub's."),
     "schema": ("schema", "schema_app", "Print the hub's interface as OpenAPI or AsyncAPI."),
     "mcp": ("mcp", "mcp_app", "Serve the tools of an instance over MCP, on stdin and stdout."),
     "connect": ("connect", "connect_app", "Join the workspace with an agent of your own."),
@@ -82,7 +86,7 @@ EXAMPLES: Final = {
     "partition check": "partition check 'src/api/**' 'src/web/**'",
     "replay": "replay --to 120",
     "schema": "schema openapi -o openapi.json",
-    "mcp": "mcp --instance w01",
+    "mcp": "mcp --instance frontend",
     "connect": "connect --agent claude --instance search --partition 'src/search/**' -- claude",
     "attach": "attach w01 --read-only",
     "send": "send w01 'use the existing client'",
@@ -90,5 +94,8 @@ EXAMPLES: Final = {
 }
 """Words of a command -> an example of its use; both without the program's name."""
 
-EXIT_CODES: Final = "0 done, 1 failed, 2 wrong usage, 3 refused, 4 locked by another, 5 something needed is missing"
+EXIT_CODES: Final = (
+    "0 done, 1 failed, 2 wrong usage, 3 refused by a gate or a rule, 4 held by another instance, "
+    "5 something needed is missing or does not answer"
+)
 """The exit codes of every command, as its help prints them (contract 3)."""

@@ -15,14 +15,12 @@ from aegis_tui.cli.place import here
 from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, describe, trace_settings, user_file
 from aegis_tui.errors import GitUnavailable
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="The settings in effect here, and where each comes from."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
 def config() -> None:
-    """The settings in effect here, and where each comes from.
+    """The settings in effect here.
 
     A flag overrides the environment, which overrides the project's .agents/config.toml, which overrides your own file.
 

@@ -23,7 +23,7 @@ BEAT_S = 5.0
 
 def _connect(
     context: typer.Context,
-    agent: Annotated[str, typer.Option("--agent", help="The program: claude, codex, ...")],
+    agent: Annotated[str, typer.Option("--agent", help="Its kind, one word: claude, codex, script, ...")],
     instance: Annotated[
         str | None, typer.Option("--instance", help="Its name in the workspace, for example frontend.")
     ] = None,
@@ -34,8 +34,11 @@ def _connect(
 ) -> int:
     """Join the workspace with an agent of your own.
 
-    With -- COMMAND that program is run, and finds the hub and its token in its environment. Without it, commands are
-    read from stdin. In both cases the agent leaves the workspace at the end.
+    With -- COMMAND that program is run, and finds the hub and its token in its environment.
+
+    Without COMMAND, commands to the hub are read from stdin, one per line: lock:acquire path=src/a.py wait_s=5
+
+    In both cases the agent leaves the workspace at the end.
     """
     place = here()
     person = place.started_hub()

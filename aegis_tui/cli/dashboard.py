@@ -9,7 +9,10 @@ import typer
 from aegis_tui.cli.place import here
 from aegis_tui.cli.session import Look, open_dashboard
 
-BaseUrl = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="Model server, with or without /v1.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="Model server for runs that you start here, with or without /v1."),
+]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model name, as the server lists it.")]
 Theme = Annotated[str | None, typer.Option("--theme", help="Name of a file in themes/.")]
 Layout = Annotated[str | None, typer.Option("--layout", help="Name of a file in layouts/.")]

@@ -20,7 +20,7 @@ from aegis_tui.application.design import load_design, wire_fields
 from aegis_tui.application.run_options import run_options
 from aegis_tui.bootstrap.panes import close_workspace
 from aegis_tui.cli import output
-from aegis_tui.cli.dashboard import BaseUrl, Layout, Model, Theme
+from aegis_tui.cli.dashboard import Layout, Model, Theme
 from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.narrate import narrate
 from aegis_tui.cli.place import Place, here
@@ -51,19 +51,25 @@ def _demo(
     keep: Annotated[
         Path | None, typer.Option("--keep", metavar="DIR", help="Create the repository in this folder and keep it.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Most workers at a time.")] = 8,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Maximum number of workers.")] = 8,
     scenario: Annotated[
         str, typer.Option("--scenario", metavar="NAME", help="Name of the scripted scenario.")
     ] = "default",
     pace: Annotated[
         float | None, typer.Option("--pace", min=0, help="Tokens per second of the scripted model.")
     ] = None,
-    base_url: BaseUrl = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option("--base-url", metavar="URL", help="Use this model server instead of the scripted model."),
+    ] = None,
     model: Model = None,
     theme: Theme = None,
     layout: Layout = None,
 ) -> int:
-    """Show a whole run in about a minute: several agents, one commit, no GPU and no network."""
+    """Show a whole run in a temporary repository, with a scripted model.
+
+    It takes about a minute: several agents, one commit. It needs no GPU and no network.
+    """
     _check_programs()
     with _ended_as_by_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
         place = here(ground.repository)

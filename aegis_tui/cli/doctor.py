@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 def _doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Model name; when left out, the first served model that can call a tool."),
+    ] = None,
     bundle: Annotated[
         Path | None,
         typer.Option(

@@ -20,16 +20,23 @@ PAGE = 1000
 
 def _events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events and print them.")] = False,
-    after: Annotated[int, typer.Option("--after", min=0, help="Only events with a greater seq.")] = 0,
+    after: Annotated[int, typer.Option("--after", min=0, help="Only events after the one with this number.")] = 0,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="GLOB", help="Only these types: lock:*, specs.>; may be repeated."),
+        typer.Option(
+            "--type", metavar="GLOB", help="Only this type, or all that begin so: lock:*, specs.*; may be repeated."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="No effect: the output is always JSON, one object per line.")
     ] = True,
 ) -> int:
-    """Print the log, one event per line; with --follow until you interrupt it, even if the hub is restarted."""
+    """Print the log, one event per line.
+
+    With --follow, print new events too until you interrupt it, even if the hub is restarted.
+
+    Each event has a number, its seq, which is 1 more than that of the event before.
+    """
     import asyncio
 
     if types and not all(types):

@@ -34,7 +34,7 @@ def _row(run: PastRun) -> list[str]:
 
 
 def _transcript(
-    name: Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01, of any run.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in full NATIVE-w01, of any run.")],
     as_json: AsJson = False,
 ) -> int:
     """Print what an instance showed in its pane until its end, or so far.

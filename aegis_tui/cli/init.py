@@ -14,11 +14,14 @@ from aegis_tui.cli.place import here
 def _init(
     undo: Annotated[bool, typer.Option("--undo", help="Restore what was there before init.")] = False,
     agent_docs: Annotated[
-        bool, typer.Option("--agent-docs", help="Also tell other agents about aegis-tui in AGENTS.md.")
+        bool, typer.Option("--agent-docs", help="Also add a block about aegis-tui to AGENTS.md, for other agents.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Write the project's settings, roles, rules and spec templates; existing files are not changed."""
+    """Write settings, roles, rules and spec templates to .agents, or undo that.
+
+    Existing files are not changed. The paths in the checkout to which runs write are added to .git/info/exclude.
+    """
     from aegis_tui.bootstrap.checkout import make_setup
 
     setup = asyncio.run(make_setup(here().root))

@@ -20,7 +20,7 @@ from aegis_tui.sdk.quick import HubQuick
 
 _POLL_S = 0.1
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in full NATIVE-w01.")]
 
 
 def _known(hub: HubQuick, name: str) -> dict[str, Any]:
@@ -96,7 +96,10 @@ def _stop(
     reason: Annotated[str, typer.Option("--reason", help="The reason, for the log.")] = "stopped by the person",
     as_json: AsJson = False,
 ) -> int:
-    """Stop an instance; its unsaved work is kept in a rescue ref first."""
+    """End an instance; its work is saved first.
+
+    Work that is nowhere else is kept in a rescue ref.
+    """
     reply = here().hub().command("instance:stop", agent_id=name, reason=reason)
     output.result({"agent_id": reply["agent_id"]}, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])
     return 0

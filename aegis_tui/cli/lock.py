@@ -38,8 +38,12 @@ def acquire(
         typer.Option("--lines", metavar="A-B", help="A range of lines; the first line is 1, and B is included."),
     ] = None,
     symbol: Annotated[str | None, typer.Option("--symbol", help="A function or class: NAME or CLASS.NAME.")] = None,
-    mode: Annotated[str, typer.Option("--mode", help="EXCLUSIVE, SHARED or REVIEW.")] = "EXCLUSIVE",
-    ttl: Annotated[float | None, typer.Option("--ttl", help="Seconds until the lock expires; 600 at most.")] = None,
+    mode: Annotated[
+        str, typer.Option("--mode", help="EXCLUSIVE to write, SHARED to read, REVIEW to read a file under review.")
+    ] = "EXCLUSIVE",
+    ttl: Annotated[
+        float | None, typer.Option("--ttl", help="Seconds until the lock expires; 300 by default, at most 600.")
+    ] = None,
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the lock.")] = 0,
     instance: Instance = None,
     as_json: AsJson = False,
@@ -117,7 +121,7 @@ def import_locks(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The _locks.json file of an older tool.")],
     as_json: AsJson = False,
 ) -> int:
-    """Acquire the locks of a file that have not expired.
+    """Acquire the unexpired locks that are listed in a file.
 
     Each is acquired as the instance of the same name, if you connected one, else as the person.
     """

@@ -16,7 +16,10 @@ RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the
 
 
 def _conflicts(as_json: AsJson = False) -> int:
-    """List pieces that change the same path. A hot conflict is in the same lines; a soft one merges cleanly."""
+    """List pieces that change the same path.
+
+    A hot conflict is in the same lines; a soft one merges cleanly.
+    """
     run = here().hub().state()["run"]
     found = run["conflicts"] if run else []
     pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}

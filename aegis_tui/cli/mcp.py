@@ -26,7 +26,10 @@ def _mcp(
         str | None, typer.Option("--instance", help="Act as this instance, which you connected.")
     ] = None,
 ) -> int:
-    """Serve the tools of an instance over MCP: of the instance of this pane, or of one that you connected."""
+    """Serve the tools of an instance over MCP, on stdin and stdout.
+
+    The instance is that of this pane, or one that you connected.
+    """
     asyncio.run(serve(_own_client(instance)))
     return 0
 

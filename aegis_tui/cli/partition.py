@@ -14,12 +14,16 @@ from aegis_tui.domain.glob.pattern import compile_glob
 from aegis_tui.domain.path.file_name import encodable_text
 from aegis_tui.errors import PartitionRefused
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Check whether globs or a design overlap.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Check whether two globs, or the features of a design, share a path.",
+)
 
 
 @app.callback()
 def partitions() -> None:
-    """Check whether globs or a design overlap."""
+    """Check whether two globs, or the features of a design, share a path."""
 
 
 @app.command()
@@ -28,7 +32,7 @@ def check(
     b: Annotated[str | None, typer.Argument(metavar="B", help="Another glob, if A is one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Check whether a path matches both globs; exit code 3 with an example if one does."""
+    """Check whether two globs, or the features of a design, share a path; exit code 3 with an example if they do."""
     if b is None:
         from aegis_tui.application.design import load_design
         from aegis_tui.bootstrap.agents import installed_kinds

@@ -28,7 +28,10 @@ def _replay(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Compute the state after an event from the log. If a hub is running at that event, compare with its state."""
+    """Compute the state after any event of the log, and compare it with the hub's.
+
+    It is compared if a hub is running and has reached exactly that event. Nothing is changed.
+    """
     place = here()
     address = place.find()
     agrees: bool | None = None

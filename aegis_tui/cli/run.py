@@ -32,33 +32,61 @@ AcceptBase = Annotated[
     bool, typer.Option("--accept-base-failures", help="Accept a base that fails in a way that QA cannot compare.")
 ]
 Checks = Annotated[
-    list[str] | None, typer.Option("--check", metavar="COMMAND", help="A check of the result; else detected.")
+    list[str] | None,
+    typer.Option(
+        "--check",
+        metavar="COMMAND",
+        help="A command that checks the result, if the design names none; may be repeated. Without either, "
+        "those that the build files call for.",
+    ),
 ]
 Lenses = Annotated[
-    list[str] | None, typer.Option("--lens", metavar="NAME", help="Add a review from this angle; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--lens",
+        metavar="NAME",
+        help="Also review each piece through this lens: security, compliance, performance, style, or a file in "
+        ".agents/lenses; may be repeated.",
+    ),
 ]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=64, help="Maximum number of workers at a time; else the setting, 8 by default."
+    ),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", help="Model name; when left out, the first served model that can call a tool."),
+]
+Notes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--note", metavar="ROLE=TEXT", help="Text to add to the brief of every agent of a role; may be repeated."
+    ),
+]
 
 
 def _run(
     goal: Annotated[str, typer.Argument(help="What should be built.")],
     design: Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Accept a proposed design if its gates pass.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept a proposed design if its gates are open.")] = False,
     headless: Annotated[bool, typer.Option("--headless", help="Ask nothing: needs --design or --yes.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Print the run id and return.")] = False,
     as_json: AsJson = False,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, max=64, help="Most workers at a time.")] = None,
+    workers: Workers = None,
     kind: Annotated[str | None, typer.Option("--kind", help="Agent kind where the design names none.")] = None,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Model name; the first served when left out.")] = None,
-    sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off.")] = None,
+    model: ModelName = None,
+    sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off; else the setting.")] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often a piece may be sent back.")] = 3,
     scouts: Annotated[bool, typer.Option("--scouts", help="Give each worker a scout that explores for it.")] = False,
     lens: Lenses = None,
     check: Checks = None,
     unchecked: Unchecked = False,
     accept_base: AcceptBase = False,
-    note: Annotated[list[str] | None, typer.Option("--note", metavar="ROLE=TEXT", help="Notes for a role.")] = None,
+    note: Notes = None,
 ) -> int:
     """Turn a goal into one commit, by several agents at once."""
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)

@@ -16,13 +16,19 @@ from aegis_tui.errors import UsageError
 if TYPE_CHECKING:
     from aegis_tui.tui.app import AegisApp
 
+NAMES = (
+    "dashboard, partitions, locks, conflict, events, why, gates, grid, design, goal, feature, send, stop, report, "
+    "runs, help, palette"
+)
+"""The screens, those of `aegis_tui.tui.screenshot.SCREENS`, which takes long to import."""
+
 _SIZE = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})\Z")
 _AFTER_S = 1.0
 """The clock of a recorded session stands this many seconds after its last event."""
 
 
 def _screenshot(
-    screen: Annotated[str, typer.Argument(metavar="SCREEN", help="dashboard, grid, design, report, help, ...")],
+    screen: Annotated[str, typer.Argument(metavar="SCREEN", help=f"One of: {NAMES}.")],
     out: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.svg", help="The SVG file to write.")],
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Columns and lines.")] = "160x48",
     theme: Annotated[str | None, typer.Option("--theme", help="Name of a file in themes/.")] = None,

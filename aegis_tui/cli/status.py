@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LEAST_WIDTH = 40
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
 def _status(as_json: AsJson = False) -> int:

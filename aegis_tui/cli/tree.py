@@ -30,16 +30,23 @@ class _Commands(TyperGroup):
         command.name = cmd_name
         command.short_help = summary
         command.help = "\n\n".join(filter(None, (summary, (command.help or "").partition("\n\n")[2])))
+        _join_lines(command)
         _spare_coercion(command)
         _show_examples(command, cmd_name)
         return command
 
 
+SUMMARY = (
+    "A terminal workspace for many coding agents at once.\n\n"
+    "Without a command, open the dashboard of this repository. The options below are for this case; those of a command "
+    "are in its own help: aegis-tui COMMAND --help"
+)
+
 app = typer.Typer(
     cls=_Commands,
     add_completion=True,
     invoke_without_command=True,
-    help="A terminal workspace for many coding agents at once.",
+    help=SUMMARY,
 )
 
 
@@ -47,10 +54,12 @@ app = typer.Typer(
 def root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", "-V", help="Print the version and exit."),
-    base_url: str | None = typer.Option(None, metavar="URL", help="Model server of the session."),
-    model: str | None = typer.Option(None, metavar="NAME", help="Model of the session."),
-    theme: str | None = typer.Option(None, metavar="NAME", help="Theme of the session, a file in themes/."),
-    layout: str | None = typer.Option(None, metavar="NAME", help="Layout of the session, a file in layouts/."),
+    base_url: str | None = typer.Option(
+        None, metavar="URL", help="Model server for runs that you start in the dashboard."
+    ),
+    model: str | None = typer.Option(None, metavar="NAME", help="Model for these runs."),
+    theme: str | None = typer.Option(None, metavar="NAME", help="Theme of the dashboard, a file in themes/."),
+    layout: str | None = typer.Option(None, metavar="NAME", help="Layout of the dashboard, a file in layouts/."),
 ) -> None:
     """A terminal workspace for many coding agents at once."""
     if version:
@@ -82,6 +91,13 @@ def _show_examples(command: Any, words: str) -> None:
     if (example := EXAMPLES.get(known)) is not None:
         shown = words + example.removeprefix(known)
         command.epilog = f"Example: aegis-tui {shown}\n\nExit codes: {EXIT_CODES}."
+
+
+def _join_lines(command: Any) -> None:
+    """Join the lines of each paragraph in the help of a command and its subcommands; the terminal's width breaks it."""
+    command.help = "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
+    for inner in getattr(command, "commands", {}).values():
+        _join_lines(inner)
 
 
 def _spare_coercion(command: Any) -> None:

@@ -34,7 +34,7 @@ def list_worktrees(as_json: AsJson = False) -> int:
 
 @worktree_app.command()
 def repair(as_json: AsJson = False) -> int:
-    """Remove worktrees and other leftovers that no instance uses; unsaved work is kept in a rescue ref.
+    """Remove worktrees and other leftovers that no instance uses; work that is nowhere else is kept in a rescue ref.
 
     Works without a hub, too.
     """
@@ -50,9 +50,10 @@ def repair(as_json: AsJson = False) -> int:
 
 @worktree_app.command()
 def remove(
-    name: Annotated[str, typer.Argument(metavar="ID", help="w01 or NATIVE-w01.")], as_json: AsJson = False
+    name: Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in full NATIVE-w01.")],
+    as_json: AsJson = False,
 ) -> int:
-    """Remove the worktree of an instance that has ended; unsaved work is kept in a rescue ref."""
+    """Remove the worktree of an instance that has ended; work that is nowhere else is kept in a rescue ref."""
     place, short = here(), instance_id(name)
     known = next((item for item in _listed(place) if item["id"] == short), None)
     if known is None:

@@ -66,8 +66,9 @@ UNREAD = Limit(
     "the hub keeps each until then", "wait until the receiver acknowledges some, or ends",
 )  # fmt: skip
 UNREAD_BYTES = Limit(
-    "message.unread-bytes", MIB, "bytes", "texts of messages from one token that no living receiver has acknowledged",
-    "the hub keeps each until then", "wait until the receivers acknowledge some, or end",
+    "message.unread-bytes", MIB, "bytes",
+    "texts of unacknowledged messages from one token to receivers that have not ended", "the hub keeps each until then",
+    "wait until the receivers acknowledge some, or end",
 )  # fmt: skip
 BROADCAST = Limit(
     "broadcast.size", 64 * KIB, "bytes", "the data of one broadcast",
@@ -106,7 +107,7 @@ SPEC = Limit(
     "it is parsed in one step", "shorten its descriptions",
 )  # fmt: skip
 SPECS = Limit(
-    "spec.open", 2_000, "specs", "specs outside of runs that are not completed, failed or cancelled",
+    "spec.open", 2_000, "specs", "open specs that belong to no run",
     "all are in the shared context", "complete or cancel some",
 )  # fmt: skip
 SPEC_DEPENDENCIES = Limit(
@@ -126,7 +127,7 @@ FEATURES = Limit(
     "every pair is compared", "split the goal",
 )  # fmt: skip
 INSTANCES = Limit(
-    "instance.living", 256, "instances", "living instances, with the one that is to be started",
+    "instance.living", 256, "instances", "instances that have not ended, including the one to be started",
     "each has a worktree, a pane and a session", "stop some",
 )  # fmt: skip
 FINDINGS = Limit(
@@ -168,11 +169,11 @@ BYTE_BURST = Limit(
 )  # fmt: skip
 PENDING = Limit(
     "connection.pending", 256, "requests", "requests of one WebSocket that are not answered yet",
-    "nothing more is read from it until half of them are", "read the answers",
+    "the hub reads no more from it until half of them are answered", "read the answers",
 )  # fmt: skip
 PENDING_BYTES = Limit(
     "connection.pending-bytes", 256 * KIB, "bytes", "those requests, and the answers that the client has not read",
-    "nothing more is read from it until half of them are", "read the answers",
+    "the hub reads no more from it until only half is left", "read the answers",
 )  # fmt: skip
 IN_FLIGHT = Limit(
     "http.in-flight", 64, "requests", "HTTP and MCP requests of one instance in progress",

@@ -1,1 +1,1 @@
-"""The interactive session."""
+"""The dashboard."""

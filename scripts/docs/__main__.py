@@ -9,7 +9,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.limit import LIMITS
 from aegis_tui.domain.rights import HUB_ALONE, RIGHTS
 from aegis_tui.domain.role import ROLES
+from aegis_tui.domain.run.design import Design, Feature, Foundation, Qa
 from aegis_tui.bootstrap.contract import CONTRACTS, contract_text
 from aegis_tui.sdk.tools import tools_of
 from aegis_tui.tui.app import AegisApp as AegisApp
@@ -66,19 +68,34 @@ def render(text: str) -> str:
 
 
 def _layers() -> Iterator[str]:
-    """Yield the table of layers from the top down, with what each may import."""
+    """Yield the table of layers from the top down, with the layers that each may import."""
     rows = [row.split(" | ") for row in _contract("layers")["layers"]]
+    forbidden = _forbidden_layers()
     yield "| layer | what it is | may import |"
     yield "| --- | --- | --- |"
     for number, row in enumerate(rows):
-        below = [f"`{name}`" for lower in rows[number + 1 :] for name in lower]
         for name in row:
-            yield f"| `{name}` | {_first_line(name)} | {', '.join(below) or 'nothing of this package'} |"
+            below = [lower for rank in rows[number + 1 :] for lower in rank if (name, lower) not in forbidden]
+            shown = ", ".join(f"`{lower}`" for lower in below) or "nothing of this package"
+            yield f"| `{name}` | {_first_line(name)} | {shown} |"
+
+
+def _forbidden_layers() -> set[tuple[str, str]]:
+    """Return the pairs of layers of which the first lies above the second, but may not import it."""
+    package = "aegis_tui."
+    return {
+        (source.removeprefix(package), target.removeprefix(package))
+        for contract in _contracts()
+        if contract["type"] == "forbidden"
+        for source in contract["source_modules"]
+        for target in contract["forbidden_modules"]
+        if target.startswith(package)
+    }
 
 
 def _forbidden() -> Iterator[str]:
-    """Yield the table of the other import contracts."""
-    yield "| contract | these | never import |"
+    """Yield the table of the other rules for imports."""
+    yield "| rule | these | never import |"
     yield "| --- | --- | --- |"
     for contract in _contracts():
         if contract["type"] == "forbidden":
@@ -96,11 +113,14 @@ def _commands() -> Iterator[str]:
 
 
 def _tools() -> Iterator[str]:
-    """Yield the table of the MCP tools of each role."""
+    """Yield the table of the MCP tools of each role; roles with the same tools share a row."""
     yield "| role | tools |"
     yield "| --- | --- |"
-    for role in ("worker", "commander", "reviewer", "consultant", "any other"):
-        yield f"| {role} | {', '.join(f'`{name}`' for name in tools_of(role))} |"
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for role in ROLES:
+        groups.setdefault(tools_of(role), []).append(role)
+    for tools, roles in groups.items():
+        yield f"| {', '.join(roles)} | {', '.join(f'`{name}`' for name in tools)} |"
 
 
 def _rights() -> Iterator[str]:
@@ -115,18 +135,29 @@ def _rights() -> Iterator[str]:
 
 def _limits() -> Iterator[str]:
     """Yield the table of all limits per token."""
-    yield "| limit | most | of what | why | when reached |"
+    yield "| limit | maximum | of what | why | when reached |"
     yield "| --- | --- | --- | --- | --- |"
     for item in LIMITS:
         yield f"| `{item.name}` | {item.most:,} {item.unit} | {item.of} | {item.why} | {item.frees} |"
 
 
-def _order() -> Iterator[str]:
-    """Yield the table of what may follow each state of a plan and of a file."""
-    yield "| at | next |"
+def _order(states: Mapping[str, Sequence[str]], of: str) -> Iterator[str]:
+    """Yield the table of the events that may follow each state of a plan or of a file."""
+    yield f"| state of the {of} | next event |"
     yield "| --- | --- |"
-    for state, following in {**PLAN_ORDER, **FILE_ORDER}.items():
+    for state, following in states.items():
         yield f"| {state} | {', '.join(f'`{name}`' for name in following)} |"
+
+
+def _design() -> Iterator[str]:
+    """Yield the table of all keys of a design file, in the order of their models."""
+    yield "| key | what it is |"
+    yield "| --- | --- |"
+    for prefix, model in (("", Design), ("foundation.", Foundation), ("features[].", Feature), ("qa.", Qa)):
+        texts = describe(model)
+        for name, field in model.model_fields.items():
+            needed = " Required." if field.is_required() else ""
+            yield f"| `{prefix}{name}` | {texts[name]}{needed} |"
 
 
 def _contracts() -> list[dict[str, Any]]:
@@ -208,7 +239,9 @@ GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
     "tools": _tools,
     "rights": _rights,
     "limits": _limits,
-    "order": _order,
+    "plan-order": partial(_order, PLAN_ORDER, "plan"),
+    "file-order": partial(_order, FILE_ORDER, "file"),
+    "design": _design,
     "boundary": tables,
 }
 

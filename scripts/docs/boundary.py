@@ -21,7 +21,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAYERS = {
     "namespace": "The kernel: what is outside is absent or read-only in the sandbox.",
-    "hooks": "git hooks of the worktree: they refuse early, with the reason. Behind them are other layers.",
+    "hooks": "git hooks of the worktree, and the tools of the agent: they refuse early, with the reason. Behind them are other "
+    "layers.",
     "hub rights": "The hub: the token identifies the sender, and a table of rights says which commands it may send.",
     "hub files": "The files that the hub itself reads and writes in folders that an agent can write.",
     "integration": "The submitted pieces: compared with their partition and locks, read as commits, never as files.",

@@ -45,6 +45,25 @@ def test_the_help_of_a_command_ends_with_an_example_that_it_takes_and_the_exit_c
     command.make_context(words, shlex.split(example)[len(words.split()) :], resilient_parsing=False)
 
 
+@pytest.mark.parametrize("words", LEAVES)
+def test_no_paragraph_of_a_help_is_broken_where_its_docstring_is(words: str) -> None:
+    assert all("\n" not in part for part in LEAVES[words].help.split("\n\n"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("conflicts", "A hot conflict is in the same lines"),
+        ("init", "Existing files are not changed."),
+        ("connect", "one per line: lock:acquire path=src/a.py wait_s=5"),
+        ("config", "A flag overrides the environment"),
+    ],
+)
+def test_the_help_of_a_command_shows_its_whole_docstring(words: str, said: str) -> None:
+    shown = CliRunner().invoke(app, [words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+    assert said in " ".join(shown.split())
+
+
 def test_no_example_is_of_a_command_that_is_not_there() -> None:
     assert set(EXAMPLES) <= set(LEAVES)
 

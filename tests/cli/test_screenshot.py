@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from aegis_tui.cli.screenshot import NAMES
+from aegis_tui.tui.screenshot import SCREENS
 from tests.forked import run_command
 
 DATA = Path(__file__).parents[1] / "tui" / "data"
@@ -23,6 +25,10 @@ def test_a_recorded_session_is_pictured_without_anything_from_elsewhere(tmp_path
     svg = out.read_text("utf-8")
     assert "git&#160;merge" in svg or "git merge" in svg
     assert "url(" not in svg.replace("url(#", "") and "@font-face" not in svg
+
+
+def test_the_help_names_every_screen() -> None:
+    assert NAMES.split(", ") == list(SCREENS)
 
 
 def test_a_wrong_screen_size_or_theme_names_what_there_is(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ async def until_quiet(count: Callable[[], int]) -> int:
 @pytest.mark.boundary(
     layer="limits",
     tried="thousands of WebSocket requests whose answers are not awaited or read",
-    refused="beyond 256 requests or 256 KiB nothing more is read",
+    refused="beyond 256 requests or 256 KiB the hub reads no more until half of them are answered",
 )
 @pytest.mark.parametrize(("size", "most"), [(40, limit.PENDING.most), (4_000, limit.PENDING_BYTES.most // 4_000)])
 def test_a_stream_is_read_no_further_than_its_window(

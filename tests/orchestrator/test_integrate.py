@@ -221,8 +221,8 @@ def crossed_histories(bench: Bench) -> str:
 
 @pytest.mark.boundary(
     layer="integration",
-    tried="a history with several merge bases, of which git shows one and merges by another, to change another "
-    "agent's files",
+    tried="changing another agent's files through a history with several merge bases, where git reports one base and "
+    "merges with another",
     refused="everything that the merge would change is checked, not only the piece's changes since its base",
 )
 def test_a_change_that_only_a_merge_shows_is_seen(bench: Bench) -> None:

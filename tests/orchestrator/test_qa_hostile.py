@@ -99,7 +99,8 @@ def lab(tmp_path: Path) -> Lab:
 @pytest.mark.boundary(
     layer="namespace",
     tried="conftest.py, a pytest plugin, sitecustomize.py, a Makefile, package scripts and LD_PRELOAD of the tested "
-    "tree write, replace, link and open up the checkout, its git folder, the state and the home",
+    "tree write to, replace, link to and change the permissions of the checkout, its git folder, the state and the "
+    "home",
     refused="all of them run in QA's sandbox, and nothing outside changes",
 )
 def test_what_the_tested_tree_brings_along_changes_nothing_outside(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

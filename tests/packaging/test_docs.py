@@ -50,6 +50,22 @@ def test_a_generated_part_that_was_changed_by_hand_is_noticed(root: Path) -> Non
     assert render(changed) == text
 
 
+def test_no_layer_is_said_to_import_a_layer_that_is_forbidden_to_it(root: Path) -> None:
+    text = (root / "docs" / "architecture.md").read_text("utf-8")
+    allowed = {
+        name: re.findall(r"`(\w+)`", below) for name, below in re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", text, re.M)
+    }
+    rules = re.findall(r"^\| [A-Z][^|]+ \| (`aegis_tui[^|]+) \| (.+) \|$", text, re.M)
+    forbidden = [
+        (layer, other)
+        for sources, never in rules
+        for layer in re.findall(r"`aegis_tui\.(\w+)`", sources)
+        for other in re.findall(r"`aegis_tui\.(\w+)`", never)
+    ]
+    assert ("tui", "adapters") in forbidden and "adapters" in allowed["bootstrap"]
+    assert [(layer, other) for layer, other in forbidden if other in allowed[layer]] == []
+
+
 def test_each_document_follows_the_template(root: Path) -> None:
     for path in sorted([*(root / "docs").glob("*.md"), *(root / "docs" / "decisions").glob("[0-9]*.md")]):
         headings = re.findall(r"^## (.+)$", path.read_text("utf-8"), re.M)

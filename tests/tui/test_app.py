@@ -246,7 +246,7 @@ async def test_help_is_made_of_the_bindings_of_the_place(record: Record) -> None
         await ready(pilot, app)
         await pilot.press("question_mark")
         shown = screen_text(app)
-        for words in ("Hand the terminal to its pane", "Show only rows with these words.", "Select or unselect"):
+        for words in ("Open the instance's pane here", "Show only rows with these words.", "Select or unselect"):
             assert words in shown, words
 
 

@@ -55,16 +55,24 @@ class Foundation(FrozenModel):
     """The piece that is built first and alone, because the features need it."""
 
     brief: Text
+    """The task: what is to be built."""
+
     partition: Globs
-    """The globs that it may write. They may overlap `shared`, but neither `joint` nor a feature's partition."""
+    """The globs that only it may write. They may overlap `shared`, but neither `joint` nor a feature's partition."""
 
 
 class Feature(FrozenModel):
     """One piece of work for one worker."""
 
     id: SafeName
+    """Its name in this file, in reports and in messages: a-z, 0-9, `_` and `-`, at most 41 characters."""
+
     title: Text
+    """One line for people."""
+
     brief: Text
+    """The task: what its worker is told to build."""
+
     partition: Globs
     """The globs that only its worker may write."""
 
@@ -72,13 +80,14 @@ class Feature(FrozenModel):
     """Ids of features that must be merged before this one starts."""
 
     kind: Text = "native"
-    """The agent kind of its worker."""
+    """The agent kind of its worker; the setting `kind` when absent."""
 
 
 class Qa(FrozenModel):
     """How the result is checked."""
 
     commands: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """The checks, each a command line that ends with exit code 0 when all is well."""
 
     removes: tuple[Text, ...] = ()
     """Tests that are removed on purpose: globs of test files, or ids of tests. QA fails when other tests disappear."""
@@ -98,8 +107,14 @@ class Design(FrozenModel):
     """A whole design file. The model checks only its form; `check_design` checks whether a run may use it."""
 
     goal: Text
+    """The goal in one line; it becomes the subject of the commit."""
+
     foundation: Foundation | None = None
+    """The piece that is built first and alone, because the features need it."""
+
     features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=MOST_FEATURES)]
+    """The pieces of work, at most 500; each has its own worker."""
+
     shared: Globs = ()
     """Globs that workers may only read."""
 
@@ -107,7 +122,8 @@ class Design(FrozenModel):
     """Globs that no instance owns: every worker may write them under an EXCLUSIVE lock."""
 
     qa: Qa | None = None
-    """How the result is checked; when absent, the commands are detected in the repository."""
+    """How the result is checked. When absent: by the commands of `run --check`, or else by those that the build files
+    call for."""
 
 
 class DesignIssue(FrozenModel):

@@ -37,11 +37,13 @@ class InstanceActions(WorkspaceScreen):
     """Actions on instances: attach, watch, transcript, send and stop."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "attach", "Attach", id="instance.attach", tooltip="Hand the terminal to its pane (attach ID)."),
-        Binding("A", "watch", "Watch", id="instance.watch", tooltip="Attach without typing (attach ID --read-only)."),
-        Binding("t", "transcript", "Read", id="instance.read", tooltip="Read all that it showed (transcript ID)."),
-        Binding("s", "send", "Send", id="instance.send", tooltip="Give it a prompt (send ID TEXT)."),
-        Binding("x", "stop", "Stop", id="instance.stop", tooltip="End it; its work is saved first (stop ID)."),
+        Binding("a", "attach", "Attach", id="instance.attach", tooltip="Open the instance's pane here (attach ID)."),
+        Binding("A", "watch", "Watch", id="instance.watch", tooltip="Watch the pane only (attach ID --read-only)."),
+        Binding(
+            "t", "transcript", "Read", id="instance.read", tooltip="Read all that its pane showed (transcript ID)."
+        ),
+        Binding("s", "send", "Send", id="instance.send", tooltip="Send the instance a prompt (send ID TEXT)."),
+        Binding("x", "stop", "Stop", id="instance.stop", tooltip="Save its work and end the instance (stop ID)."),
     ]
 
     def current_instance(self) -> Instance | None:
@@ -177,7 +179,7 @@ class RunActions(PastActions):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_goal", "New goal", id="run.new", tooltip="Give a goal (aegis-tui run GOAL)."),
-        Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Go ahead with a single feature."),
+        Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Start a run of one agent, without a design."),
         Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
         Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
         Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what meets them."),

@@ -78,7 +78,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         Binding("slash", "filter", "Filter", id="panel.filter", tooltip="Show only rows with these words."),
         Binding("escape", "back", "Back", id="panel.back", show=False, tooltip="Clear the filter, then the selection."),
         Binding("L", "next_layout", "Layout", id="view.layout", tooltip="Change to the next layout."),
-        Binding("question_mark", "help", "Help", id="view.help", tooltip="Show every key of this place."),
+        Binding("question_mark", "help", "Help", id="view.help", tooltip="List the keys of this screen."),
         Binding("q", "close", "Leave", id="view.leave", tooltip="Close the screen; agents continue."),
     ]
 

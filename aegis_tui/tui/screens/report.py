@@ -23,7 +23,7 @@ class ReportScreen(Dialog[None]):
 
     CSS_PATH = "dialog.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "copy", "Copy", id="report.copy", tooltip="Copy the command that takes the result in."),
+        Binding("c", "copy", "Copy", id="report.copy", tooltip="Copy the command that merges the result."),
         Binding("o", "outputs", "Outputs", id="report.outputs", tooltip="Show what the checks printed (qa --output)."),
         Binding("enter,q", "leave", "Back", id="report.back", show=False, tooltip="Go back."),
     ]

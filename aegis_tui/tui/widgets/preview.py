@@ -23,7 +23,7 @@ class PanePreview(LinePanel):
     TITLE = "Preview"
     EMPTY = ("no pane to show", "it shows the instance under the cursor")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.attach", "Attach", id="preview.attach", tooltip="Hand the terminal to this pane."),
+        Binding("enter", "screen.attach", "Attach", id="preview.attach", tooltip="Open this pane in the terminal."),
     ]
 
     def __init__(self, *, name_id: str | None = None) -> None:

@@ -156,7 +156,7 @@ DAMAGE = (
     layer="hub files",
     tried="an object in the agent's store that is a link, a pipe, incomplete, another object, a decompression bomb, "
     "or missing",
-    refused="the commit is not taken over; no object enters the repository",
+    refused="the commit is not imported; no object enters the repository",
 )
 @pytest.mark.parametrize("name", DAMAGE)
 @pytest.mark.parametrize("kind", ["blob", "tree"])

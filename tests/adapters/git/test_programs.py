@@ -56,8 +56,8 @@ def set_traps(worktree: Path, trap: Path) -> None:
 @pytest.mark.boundary(
     layer="hub files",
     tried="the person's filter is a program in the repository, and the agent replaces it",
-    refused="hub and watcher start no filter for an agent's files; files that only the person wrote are filtered as "
-    "usual",
+    refused="the hub and its file watcher start no filter for an agent's files; files that only the person wrote are "
+    "filtered as usual",
 )
 def test_a_filter_of_the_repository_is_not_started_from_an_agents_worktree(
     filtered: Path, git: Shell, agent: Shell, spec_for: MakeSpec, add: Add, remove: Remove, trap: Path, tmp_path: Path
@@ -135,7 +135,7 @@ def test_settings_in_an_agents_own_git_folder_start_nothing(
 @pytest.mark.boundary(
     layer="hub files",
     tried=".gitmodules whose URL or update setting is a command",
-    refused="git refuses the commit when it is taken over; the hub updates no submodule",
+    refused="git refuses the commit when the hub imports it; the hub updates no submodule",
 )
 @pytest.mark.parametrize("setting", ["url = --upload-pack=touch", "url = a\n\tupdate = !touch", "path = -x\n\turl = a"])
 def test_a_submodule_that_names_a_command_is_refused(

@@ -293,7 +293,7 @@ def test_the_environment_is_only_what_was_given(lab: Lab, monkeypatch: pytest.Mo
 
 
 @pytest.mark.boundary(
-    layer="namespace", tried="TCP, abstract sockets, sockets of other programs", refused="unreachable"
+    layer="namespace", tried="connecting by TCP, to abstract sockets, to other programs", refused="unreachable"
 )
 @needs_bwrap
 def test_no_network_but_the_sockets_that_were_given(lab: Lab) -> None:
@@ -343,7 +343,7 @@ def test_this_package_and_its_python_run_inside(lab: Lab) -> None:
 
 
 @pytest.mark.boundary(
-    layer="namespace", tried="a reviewer or scout that writes in its worktree", refused="read-only inside"
+    layer="namespace", tried="writing in the worktree of a reviewer or scout", refused="read-only inside"
 )
 @needs_bwrap
 def test_a_worktree_can_be_shown_without_being_writable(lab: Lab) -> None:
@@ -439,7 +439,7 @@ def test_a_command_with_a_session_of_its_own_has_no_terminal(lab: Lab) -> None:
 
 
 @pytest.mark.boundary(
-    layer="namespace", tried="listing or writing the person's checkout", refused="appears empty, read-only"
+    layer="namespace", tried="listing or writing the checkout", refused="only links to its worktree, read-only"
 )
 @needs_bwrap
 def test_a_hidden_folder_is_empty_and_closed_but_for_what_is_named_in_it(lab: Lab) -> None:
