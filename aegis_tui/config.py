@@ -113,6 +113,8 @@ class Settings(BaseModel):
     """Layout of the dashboard. When unset: the one that you chose last, or else `dashboard`."""
     kind: str = "native"
     """The kind of agent to start where the design names none."""
+    agent_mode: Literal["headless", "terminal"] = "headless"
+    """How agent programs of other vendors run: once for each prompt, or with their own interface in the pane."""
     qa: QaSettings = QaSettings.model_construct()
     """Limits of QA, as a table: `[qa]` with `timeout_s`."""
     keys: dict[str, str] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from aegis_tui.errors import GitError
 
 _log = logging.getLogger(__name__)
 _ENVIRONMENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "GIT_PAGER": "cat", "LC_ALL": "C.UTF-8"}
+_LIST_BYTES = 64 * 1024 * 1024
 _IN_PROGRESS = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
@@ -71,6 +72,15 @@ class Git:
         """Return the id of the commit that `revision` names; None if there is none."""
         finished = await self.run("rev-parse", "-q", "--verify", f"{revision}^{{commit}}", with_errors=False)
         return finished.output.strip() or None if finished.code == 0 else None
+
+    async def changed_paths(self, base: str | None) -> list[str]:
+        """Return the paths that differ from the commit `base`, committed or not, untracked files included, sorted."""
+        commands: list[tuple[str, ...]] = [
+            ("diff", "--name-only", "-z", "--no-renames", base or "HEAD", "--"),
+            ("ls-files", "-z", "--others", "--exclude-standard"),
+        ]
+        listed = [await self.run(*command, limit_bytes=_LIST_BYTES, with_errors=False) for command in commands]
+        return sorted({path for one in listed if one.code == 0 for path in one.output.split("\0") if path})
 
     def has_loose_files(self, folder: str) -> bool:
         """Return whether a submodule's folder contains files although the submodule is not initialised."""

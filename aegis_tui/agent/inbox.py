@@ -108,8 +108,12 @@ class Inbox:
         prompts: list[Prompt] = []
         while self._prompts and not context.is_other_piece(self._prompts[0].context):
             prompts.append(self._prompts.popleft())
+        return prompts, self.drain_notices()
+
+    def drain_notices(self) -> list[str]:
+        """Remove and return all notices."""
         notices, self._notices = self._notices, []
-        return prompts, notices
+        return notices
 
     def _take_message(self, event: HubEvent) -> None:
         if not self.is_addressed(event):

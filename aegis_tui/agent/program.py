@@ -9,11 +9,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from aegis_tui.agent.keyboard import keyboard_lines
 from aegis_tui.agent.last_words import error_words
+from aegis_tui.agent.life import InstanceLife
 from aegis_tui.agent.pane import Pane
 from aegis_tui.agent.role import load_role
 from aegis_tui.agent.screen import Screen
@@ -41,16 +43,16 @@ async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader) -> N
     role = load_role(settings.role, folders=[Path(theirs)] if theirs else [])
     model = open_model(settings.base_url, settings.read_token())
     try:
-        async with await _connect(screen, patience_s=settings.orphan_s) as link:
+        async with await connect(screen, patience_s=settings.orphan_s) as link:
             session = AgentSession(settings, role, link=link, model=model, symbols=symbols, screen=screen)
-            _follow_signals(session)
+            follow_signals(session)
             async with keyboard_lines(sys.stdin.fileno(), echo=screen.typed, write=screen.control) as lines:
                 await run_beside(session.run(), feed_keyboard(session, lines))
     finally:
         await model.close()
 
 
-async def _connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
+async def connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
     """Return a connection to the hub; wait up to `patience_s` seconds for a hub that does not answer.
 
     Raises:
@@ -71,7 +73,8 @@ async def _connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
         await asyncio.sleep(backoff.next_s())
 
 
-def _follow_signals(session: AgentSession) -> None:
+def follow_signals(session: InstanceLife) -> None:
+    """Let Ctrl-C interrupt the current task, and the signals that end a program end the instance."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, session.interrupt)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -79,11 +82,16 @@ def _follow_signals(session: AgentSession) -> None:
 
 
 def run_agent(open_model: OpenModel, symbols: SymbolReader) -> int:
-    """Run the agent in this process and return its exit code (contract 3)."""
+    """Run the built-in agent in this process and return its exit code (contract 3)."""
     screen = Screen(Pane.of(sys.stdout, os.environ))
+    return run_to_exit_code(lambda screen: run(screen, open_model, symbols), screen)
+
+
+def run_to_exit_code(program: Callable[[Screen], Coroutine[Any, Any, None]], screen: Screen) -> int:
+    """Run an agent's program with its screen; show the error that ends it there, and return its exit code."""
     gc.freeze()  # what was imported stays until the end
     try:
-        asyncio.run(run(screen, open_model, symbols))
+        asyncio.run(program(screen))
     except AegisError as error:
         screen.problem(f"{error}. {error.hint}" if error.hint else str(error))
         return error.exit_code

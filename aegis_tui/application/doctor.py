@@ -33,7 +33,6 @@ INOTIFY_WANTED = {"max_user_instances": 128, "max_user_watches": 65_536}
 """The least limits for a hub that watches the worktrees of a few dozen instances."""
 
 DISK_WANTED_BYTES = 2 << 30
-AGENT_PROGRAMS = ("claude", "codex", "opencode", "gemini", "qwen", "aider", "mini", "goose", "crush")
 TOOL_CALL_DEADLINE_S = 30.0
 _PROGRAM_DEADLINE_S = 10.0
 _SERVER_FIX = "scripts/start-vllm.sh starts one, --base-url or AEGIS_BASE_URL names another; aegis-tui demo needs none"
@@ -51,6 +50,8 @@ class Check:
     """What the person can do if the check fails."""
     essential: bool = False
     """Whether no run can start if the check fails."""
+    is_extra: bool = False
+    """Whether nothing is worse if the check fails: one of many programs of which none is needed."""
 
     def to_wire(self) -> dict[str, Any]:
         """Return the check in the form of contract 9, and whether it is essential; `fix` is empty if it passed."""
@@ -127,7 +128,7 @@ class Doctor:
         repository, log, held, model, port = await asyncio.gather(
             self._repository(), self._log(), self._held(), self._model(), self._port()
         )
-        here = [port, self._inotify(), self._disk(), await self._left(), self._agents()]
+        here = [port, self._inotify(), self._disk(), await self._left(), *await self._agents()]
         return [*first, repository, log, held, *model, *here]
 
     async def _python(self) -> Check:
@@ -285,16 +286,24 @@ class Doctor:
         )
         return Check("leftovers", not left, "; ".join(left) or "none", fix)
 
-    def _agents(self) -> Check:
-        path = self._environ.get("PATH", os.defpath)
-        found = [name for name in AGENT_PROGRAMS if shutil.which(name, path=path)]
-        kinds = [f"{kind.name} ({_about(kind)})" for kind in self._describe_kinds()]
-        return Check("agents", True, ", ".join([*kinds, *found]))
+    async def _agents(self) -> list[Check]:
+        """Return a check of all agent kinds that can be started, and one of each."""
+        kinds = await asyncio.to_thread(self._describe_kinds)
+        checks = await asyncio.gather(*map(self._agent, kinds))
+        usable = [kind.name for kind, check in zip(kinds, checks, strict=True) if check.ok]
+        return [Check("agents", True, ", ".join(usable)), *checks]
 
-
-def _about(kind: KindFacts) -> str:
-    """Return the title of an agent kind, or why it cannot be started and what to do about it."""
-    return f"{kind.fault}: {kind.remedy}" if kind.fault else kind.title
+    async def _agent(self, kind: KindFacts) -> Check:
+        """Return whether instances of a kind can be started, with the version and place of its program."""
+        name = f"agent {kind.name}"
+        if kind.missing:
+            return Check(name, False, f"not installed: {listed(kind.missing)}", kind.remedy, is_extra=True)
+        if kind.fault:
+            return Check(name, False, kind.fault, kind.remedy)
+        said = await self._said(kind.program, "--version") if kind.program else None
+        version = re.search(r"\d+(?:\.\d+)+", said or "")
+        place = f"{version[0] if version else 'version unknown'} at {kind.program}" if kind.program else "comes with it"
+        return Check(name, True, f"{kind.title}: {place}; {kind.abilities}")
 
 
 async def _ask_for_call(client: ChatModel, model: str) -> ChatReply:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aegis_tui.adapters.agents.search_path import search_path
 from aegis_tui.adapters.bytecode import compile_package
 from aegis_tui.adapters.git.environment import without_relative_places
 from aegis_tui.adapters.llm.key import KEY_VARIABLE, ModelKey
@@ -75,6 +76,7 @@ def serve_hub(root: Path) -> int:
     key = ModelKey(dict(os.environ))
     os.environ.pop(KEY_VARIABLE, None)  # no program that the hub starts inherits the model server's key
     environ = {name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"}
+    environ["PATH"] = search_path(environ)
     workflow = WorkflowService(partial(_load_wiring, root, environ, key, settings.limits), compile_package)
     return main_hub(root, services=[RegionService(root, FileSymbols()), workflow, _Watch(root)])
 

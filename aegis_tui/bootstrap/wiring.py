@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from aegis_tui.adapters.agents.installed import find_kind, installed_kinds
+from aegis_tui.adapters.agents.installed import describe_kinds, find_kind
 from aegis_tui.adapters.assess_apart import assess_apart
 from aegis_tui.adapters.disk import FolderMeter
 from aegis_tui.adapters.environment.project import ProjectEnvironment
@@ -112,7 +112,7 @@ class Wiring:
             port=engine,
             try_model=partial(try_model, find_key=self._key.read),
             state_dir=paths.state_dir,
-            find_kinds=installed_kinds,
+            describe_kinds=partial(describe_kinds, self._environ),
             find_lens=partial(find_lens, self._root),
             find_warnings=lambda: self._key.warnings(self._root),
         )

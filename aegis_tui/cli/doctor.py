@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,17 +65,26 @@ def _settings() -> Settings:
 
 
 def _lines(checks: list[Check]) -> Iterator[str]:
+    checks = [_in_one_line(check) for check in checks]
     rows = output.table((_mark(check), check.name, check.found) for check in checks)
     for check, row in zip(checks, rows, strict=True):
         yield row
-        if not check.ok:
+        if not check.ok and check.fix:
             yield f"         fix: {check.fix}"
 
 
 def _mark(check: Check) -> str:
     if check.ok:
         return "ok"
+    if check.is_extra:
+        return "-"
     return "MISSING" if check.essential else "better"
+
+
+def _in_one_line(check: Check) -> Check:
+    """Return a check with its fix in its line if nothing is worse without it."""
+    is_short = check.is_extra and not check.ok
+    return replace(check, found=f"{check.found} ({check.fix})", fix="") if is_short else check
 
 
 doctor_app = typer.Typer(add_completion=False)

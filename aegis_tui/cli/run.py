@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -49,6 +49,12 @@ Lenses = Annotated[
         ".agents/lenses; may be repeated.",
     ),
 ]
+AgentMode = Annotated[
+    Literal["headless", "terminal"] | None,
+    typer.Option(
+        "--agent-mode", metavar="MODE", help="How other agent programs run: headless, or terminal (own interface)."
+    ),
+]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
 Workers = Annotated[
     int | None,
@@ -77,6 +83,7 @@ def _run(
     as_json: AsJson = False,
     workers: Workers = None,
     kind: Annotated[str | None, typer.Option("--kind", help="Agent kind where the design names none.")] = None,
+    agent_mode: AgentMode = None,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
     model: ModelName = None,
     sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off; else the setting.")] = None,
@@ -91,11 +98,11 @@ def _run(
     """Turn a goal into one commit, by several agents at once."""
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
     place = here()
-    fields = _design_fields(design)
     options = run_options(
         place.settings,
         workers=workers,
         kind=_known_kind(kind or place.settings.kind),
+        agent_mode=agent_mode,
         base_url=base_url or None,
         model=model or None,
         sandbox=sandbox or None,
@@ -109,7 +116,7 @@ def _run(
         unchecked=unchecked,
     )
     found_hub = place.find() is not None
-    reply = _start(place, {"goal": goal, "design": fields, "options": options}, keep_hub=found_hub)
+    reply = _start(place, {"goal": goal, "design": _design_fields(design), "options": options}, keep_hub=found_hub)
     run = str(reply["run"])
     if detach:
         output.result({"run": run}, as_json=as_json, lines=[run])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aegis_tui.domain.ids import agent_type
 from aegis_tui.domain.instance.model import Instance
 from aegis_tui.domain.lock.rules import lock_to_wire
 from aegis_tui.domain.run.model import Run, RunStatus
@@ -28,7 +29,7 @@ def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = No
         "active_agents": [
             {
                 "agent_id": item.agent_id,
-                "agent_type": item.kind.upper(),
+                "agent_type": agent_type(item.kind),
                 "partition": list(item.partition),
                 "connected_at": item.started_at,
             }

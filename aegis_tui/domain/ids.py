@@ -20,9 +20,14 @@ HUB = "hub"
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
+def agent_type(kind: str) -> str:
+    """Return the first part of an agent id for a kind: `CLAUDE` for `claude-code`; it never has a `-`."""
+    return kind.partition("-")[0].upper()
+
+
 def agent_id(kind: str, instance_id: str) -> str:
     """Return the agent id of an instance, such as `NATIVE-w01`: its full form in all messages (contract 2)."""
-    return f"{kind.upper()}-{instance_id}"
+    return f"{agent_type(kind)}-{instance_id}"
 
 
 def instance_id(name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from aegis_tui.domain.ids import HUB, PERSON, check_instance_id, instance_id
+from aegis_tui.domain.ids import HUB, PERSON, agent_type, check_instance_id, instance_id
 from aegis_tui.domain.inert import inert
 from aegis_tui.domain.role import ROLES
 from aegis_tui.errors import UsageError
@@ -17,7 +17,7 @@ from aegis_tui.errors import UsageError
 RESERVED = frozenset({PERSON, HUB, "aegis", "shared", "joint", "foundation", "composition", "integration", "result"})
 """Names that have another meaning where an instance, a feature or a spec is named."""
 
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}\Z")
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}(?:-[A-Za-z0-9_-]{1,31})?\Z")
 _SPEC_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,99}\Z")
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,39}\Z")
 _EVENT_PATTERN = re.compile(r"[A-Za-z*][A-Za-z0-9*>_.:-]{0,99}\Z")
@@ -25,16 +25,16 @@ _GIVEN_ID = re.compile(rf"[{''.join(traits.prefix for traits in ROLES.values())}
 
 
 def check_kind(text: str) -> str:
-    """Return the name of an agent kind in capitals, as it is shown.
+    """Return the agent type of a kind, as it begins an agent id: `CLAUDE` for `claude` and for `claude-code`.
 
     Raises:
-        UsageError: It is not 1 to 32 ASCII letters, digits and `_` with a letter first, or it is reserved.
+        UsageError: It is not ASCII letters, digits, `_` and `-` with a letter first, is too long, or is reserved.
     """
-    if not _KIND.match(text) or text.lower() in RESERVED:
+    if not _KIND.match(text) or agent_type(text).lower() in RESERVED:
         raise UsageError(
-            f"{_shown(text)} is not a usable agent kind", "a letter, then letters, digits and '_', 32 at most: claude"
+            f"{_shown(text)} is not a usable agent kind", "a letter, then letters, digits, '_' and '-': claude-code"
         )
-    return text.upper()
+    return agent_type(text)
 
 
 def check_outside_id(text: str) -> str:

@@ -169,6 +169,7 @@ class InstanceKeeper:
         kind = self._find_kind(instance.kind)
         launch = self._launch(instance, run, folder, worktree.path)
         environment = self._environment(instance, run, launch) | kind.environment(launch)
+        environment |= {"AEGIS_SANDBOX": level.value, "AEGIS_AGENT_MODE": run.options.agent_mode}
         environment |= {f"AEGIS_TOOL_{name}": value for name, value in around.environment.items()}
         shown_as = [*mounts.shown_as]
         if private is not None:

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from aegis_tui.config import DEFAULT_BASE_URL
 from aegis_tui.domain.ids import NATIVE
@@ -22,6 +23,7 @@ from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import Refused, UsageError
 from aegis_tui.orchestrator.model_choice import ModelChooser
 from aegis_tui.orchestrator.objection import disk_objection, objection, remarks
+from aegis_tui.ports.agent_kind import KindFacts
 from aegis_tui.ports.command_port import CommandPort
 from aegis_tui.ports.lens import FindLens
 from aegis_tui.ports.model_server import Chosen, Endpoint, ProbeEndpoint, TryModel
@@ -55,7 +57,7 @@ class Preflight:
         port: Reads the hub's state, for the next free run id.
         try_model: Sends a model one small request, to choose among several.
         state_dir: Where worktrees and logs are kept; it exists.
-        find_kinds: Returns the agent kinds that can be dispatched; reads files.
+        describe_kinds: Returns the facts about each agent kind; reads files.
         find_lens: Returns a review lens by its name; reads files.
         find_warnings: Returns other warnings that a person should see before work starts.
     """
@@ -70,12 +72,13 @@ class Preflight:
         port: CommandPort,
         try_model: TryModel,
         state_dir: Path,
-        find_kinds: Callable[[], tuple[str, ...]] = lambda: (NATIVE,),
+        describe_kinds: Callable[[], Sequence[KindFacts]] = lambda: (KindFacts(NATIVE, NATIVE),),
         find_lens: FindLens = lambda _: GENERAL,
         find_warnings: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._repository, self._sandbox, self._state_dir = repository, sandbox, state_dir
-        self._chooser, self._find_kinds, self._find_warnings = ModelChooser(try_model), find_kinds, find_warnings
+        self._chooser, self._describe_kinds = ModelChooser(try_model), describe_kinds
+        self._find_warnings = find_warnings
         self._probe_endpoint, self._list_files, self._port = probe_endpoint, list_files, port
         self._find_lens = find_lens
 
@@ -118,7 +121,7 @@ class Preflight:
             started_unix=int(time.time()),
             boundary_level=str(level),
             boundary_layers=layers,
-            kinds=await asyncio.to_thread(self._find_kinds),
+            **_kind_facts(await asyncio.to_thread(self._describe_kinds)),
             lenses=lenses,
         )
         options = command.options.model_copy(update={"base_url": endpoint.base_url})
@@ -184,3 +187,12 @@ class Preflight:
 
 def _runs(workspace: Workspace) -> list[str]:
     return workspace.runs.names()
+
+
+def _kind_facts(kinds: Sequence[KindFacts]) -> dict[str, Any]:
+    """Return what a run records of the agent kinds."""
+    return {
+        "kinds": tuple(kind.name for kind in kinds),
+        "kind_faults": {kind.name: f"{kind.fault}: {kind.remedy}" for kind in kinds if kind.fault},
+        "limited_kinds": tuple(kind.name for kind in kinds if kind.is_limited),
+    }

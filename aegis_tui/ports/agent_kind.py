@@ -44,6 +44,14 @@ class KindFacts:
     """Why the kind cannot be started here: a wrong file, a missing program; empty when it can, as far as is known."""
     remedy: str = ""
     """What to do about the fault."""
+    program: str = ""
+    """The path of its program; empty where it has none of its own."""
+    abilities: str = ""
+    """What its instances can do, in a few words for a person."""
+    is_limited: bool = False
+    """Whether its instances can give no verdict and propose no design."""
+    missing: tuple[str, ...] = ()
+    """The programs that it needs and that are not on PATH."""
 
 
 class AgentKind(Protocol):

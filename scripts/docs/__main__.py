@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from aegis_tui.cli.commands import COMMANDS
 from aegis_tui.config import ENVIRONMENT, NOT_FROM_PROJECT, Settings, describe
+from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.domain.message.exchange import FILE_ORDER, PLAN_ORDER
 from aegis_tui.domain.ids import PERSON
 from aegis_tui.domain.limit import LIMITS
@@ -34,7 +35,7 @@ from aegis_tui.tui.keys import key_word
 from aegis_tui.tui.screens.keymap import DIALOGS, bindings, declared
 from scripts.docs.boundary import tables
 
-PAGES = ("README.md", "docs/configuration.md", "docs/architecture.md", "docs/hub.md", "docs/security.md")
+PAGES = ("README.md", "docs/agents.md", "docs/configuration.md", "docs/architecture.md", "docs/hub.md", "docs/security.md")
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -110,6 +111,18 @@ def _commands() -> Iterator[str]:
     yield "| --- | --- |"
     for name, (_, _, summary) in COMMANDS.items():
         yield f"| `aegis-tui {name}` | {summary} |"
+
+
+def _agent_kinds() -> Iterator[str]:
+    """Yield the table of the agent kinds that come with the program."""
+    yield "| kind | program | installed by | API | roles |"
+    yield "| --- | --- | --- | --- | --- |"
+    for file in sorted((ROOT / "aegis_tui/adapters/agents/kinds").glob("*.toml")):
+        kind = KindFile.model_validate(tomllib.loads(file.read_text("utf-8")))
+        if kind.headless is None:
+            continue
+        program, roles = f"`{kind.programs[0]}`", "all" if kind.can_be("reviewer") else "those that build"
+        yield f"| `{file.stem}` | {kind.title} ({program}) | `{kind.install}` | {kind.dialect} | {roles} |"
 
 
 def _tools() -> Iterator[str]:
@@ -233,6 +246,7 @@ def _keys() -> Iterator[str]:
 GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
     "layers": _layers,
     "forbidden": _forbidden,
+    "agent-kinds": _agent_kinds,
     "commands": _commands,
     "settings": _settings,
     "keys": _keys,

@@ -48,13 +48,13 @@ def test_a_conversation_that_is_too_long_is_shortened_and_goes_on(play: Play) ->
 def causes_of(bench: Any, monkeypatch: pytest.MonkeyPatch) -> list[Cause | None]:
     """What the tasks of a session end with, as they do."""
     causes: list[Cause | None] = []
-    real = bench.session._run_turns
+    real = bench.session._run_turn
 
-    async def keep(loop: Any) -> Any:
-        causes.append((outcome := await real(loop)).cause)
+    async def keep(prompt: Any) -> Any:
+        causes.append((outcome := await real(prompt)).cause)
         return outcome
 
-    monkeypatch.setattr(bench.session, "_run_turns", keep)
+    monkeypatch.setattr(bench.session, "_run_turn", keep)
     return causes
 
 

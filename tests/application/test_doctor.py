@@ -76,7 +76,7 @@ def test_what_is_there_is_found_with_its_version(folder: Path) -> None:
     assert checks["log"].found == "none yet"
     assert all(checks[name].ok for name in ("python", "git", "tmux", "repository", "port", "agents", "disk"))
     assert checks["tmux"].found.startswith("tmux 3")
-    assert checks["agents"].found.startswith("native (the built-in agent)")
+    assert checks["agents"].found.startswith("native") and checks["agent native"].found.startswith("the built-in agent")
     assert [check.name for check in missing(list(checks.values()))] == ["model"]
 
 
@@ -104,10 +104,19 @@ def test_without_a_sandbox_strict_cannot_run(folder: Path, tmp_path: Path) -> No
     assert "sandbox" in [check.name for check in missing(list(checks.values()))]
 
 
-def test_agent_programs_are_found_on_the_path(folder: Path, tmp_path: Path) -> None:
+def test_each_agent_kind_is_listed_with_version_and_place_or_the_command_that_installs_it(
+    folder: Path, tmp_path: Path
+) -> None:
     path = only(tmp_path, "git")
-    (Path(path) / "codex").symlink_to("/bin/true")
-    assert examine(folder, path=path)["agents"].found == "native (the built-in agent), codex"
+    codex = Path(path) / "codex"
+    codex.write_text("#!/bin/sh\necho codex-cli 0.171.0\n")
+    codex.chmod(0o755)
+    checks = examine(folder, path=path)
+    assert checks["agents"].found == "native, codex"
+    assert checks["agent codex"].found == f"Codex: 0.171.0 at {codex}; every role"
+    absent = checks["agent claude-code"]
+    assert (absent.ok, absent.found) == (False, "not installed: claude")
+    assert absent.fix == "npm install -g @anthropic-ai/claude-code" and absent.is_extra and not absent.essential
 
 
 def test_a_folder_outside_a_repository_and_one_without_a_commit_are_told_apart(tmp_path: Path) -> None:

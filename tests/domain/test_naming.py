@@ -62,10 +62,14 @@ def test_an_id_that_means_something_else_is_refused(text: str) -> None:
         register(instance_id=text)
 
 
-@pytest.mark.parametrize("text", ["person", "HUB", "shared", "claude-code", "a" * 33, "9x", "_x"])
-def test_a_kind_is_one_word(text: str) -> None:
+@pytest.mark.parametrize("text", ["person", "HUB", "shared", "person-x", "a" * 33, "9x", "_x", "-x", "x-"])
+def test_a_kind_is_a_word_and_further_ones_after_dashes(text: str) -> None:
     with pytest.raises(UsageError, match="agent kind"):
         register(agent_type=text)
+
+
+def test_an_agent_id_begins_with_the_first_word_of_the_kind() -> None:
+    assert list(register(agent_type="claude-code").instances.by_id) == ["CLAUDE-one"]
 
 
 @pytest.mark.parametrize("role", ["boss", "Worker", "person", "reviewer "])

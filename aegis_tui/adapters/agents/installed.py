@@ -1,8 +1,9 @@
-"""The available kinds of agents: the built-in one, and those that other packages register as entry points.
+"""The available kinds of agents: those that come with the program, the person's own, and those of other packages.
 
-A package adds a kind by an entry point of the group `aegis_tui.agent_kinds`: its name is the kind, its value the class.
-A TOML file beside the class's module, with the same name, holds title, programs and install. Names and files are read
-without importing anything; the class is imported when an instance of that kind is started.
+A kind is a TOML file. The person's own are in `agents/` of the user configuration; the name of the file is the name of
+the kind. A package adds a kind by an entry point of the group `aegis_tui.agent_kinds`: its name is the kind, its value
+a class for a program that the file cannot describe, or the module `NAME` beside `NAME.toml`. Names and files are read
+without importing anything; a class is imported when an instance of that kind is started.
 """
 
 from __future__ import annotations
@@ -13,37 +14,45 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from aegis_tui.adapters.agents.hosted import HostedAgent
 from aegis_tui.adapters.agents.native import NativeAgent
+from aegis_tui.adapters.agents.search_path import search_path
+from aegis_tui.config_files import user_file
+from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.model import first_problem
-from aegis_tui.errors import UsageError
+from aegis_tui.errors import Unavailable, UsageError
 from aegis_tui.ports.agent_kind import AgentKind, KindFacts
 
 GROUP = "aegis_tui.agent_kinds"
-_NATIVE_FILE = Path(__file__).with_name("native.toml")
-_NAME = re.compile(r"[a-z][a-z0-9]{0,31}\Z")
-"""A kind becomes part of agent ids (`CODEX-w01`), whose parts are separated by `-`."""
+_SHIPPED = Path(__file__).with_name("kinds")
+_NAME = re.compile(r"[a-z][a-z0-9]{0,31}(?:-[a-z0-9]{1,31})*\Z")
+"""The part before the first `-` becomes part of agent ids: `CODEX-w01`."""
 
 _log = logging.getLogger(__name__)
 
 
-class _KindFile(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A kind that was found: its file, or why there is none, and the entry point that named it."""
 
-    title: str = Field(min_length=1, max_length=80)
-    programs: tuple[str, ...] = ()
-    install: str = Field("", max_length=200)
+    name: str
+    file: Path | None
+    entry: EntryPoint | None = None
+    fault: str = ""
+    remedy: str = ""
 
 
 def installed_kinds() -> tuple[str, ...]:
     """Return the names of all kinds, the built-in one first."""
-    return (NATIVE, *sorted(_added()))
+    return tuple(known.name for known in _all_kinds(os.environ))
 
 
 def describe_kinds(environ: Mapping[str, str] = os.environ) -> tuple[KindFacts, ...]:
@@ -52,22 +61,21 @@ def describe_kinds(environ: Mapping[str, str] = os.environ) -> tuple[KindFacts, 
     Args:
         environ: The environment whose PATH is searched for the programs that a kind needs.
     """
-    path, added = environ.get("PATH", os.defpath), _added()
-    return (
-        _read(NATIVE, _NATIVE_FILE, path),
-        *(_facts(added[name], path) for name in sorted(added)),
-    )
+    return tuple(_facts(known, search_path(environ)) for known in _all_kinds(environ))
 
 
 def check_kind(name: str) -> None:
     """Check that a kind can be started here, as far as that is possible without importing it.
 
     Raises:
-        UsageError: There is no such kind, its TOML file is not valid, or a program is not on PATH.
+        UsageError: There is no such kind, or its TOML file is not valid.
+        Unavailable: A program is not on PATH; the hint is the command that installs it.
     """
     facts = next((item for item in describe_kinds() if item.name == name), None)
     if facts is None:
         raise UsageError(f"there is no agent kind {name}", f"one of {', '.join(installed_kinds())}", is_certain=True)
+    if facts.missing:
+        raise Unavailable(f"the agent kind {name} {facts.fault}", facts.remedy, code="agent.program", is_certain=True)
     if facts.fault:
         raise UsageError(f"the agent kind {name} cannot be used: {facts.fault}", facts.remedy, is_certain=True)
 
@@ -77,47 +85,102 @@ def find_kind(name: str) -> AgentKind:
 
     Raises:
         UsageError: `check_kind` refuses it, or its class cannot be imported or created.
+        Unavailable: A program is not on PATH.
     """
     check_kind(name)
     if name == NATIVE:
         return NativeAgent()
-    entry = _added()[name]
+    known = next(item for item in _all_kinds(os.environ) if item.name == name)
+    if known.entry is None or not known.entry.attr:
+        return HostedAgent(name, _load(known))
     try:
-        kind: AgentKind = entry.load()()
+        kind: AgentKind = known.entry.load()()
     except (Exception, SystemExit) as error:  # foreign code: whatever it raises must affect only this instance
         _log.exception("an agent kind cannot be used", extra={"aegis_kind": name})
         words = f"the agent kind {name} cannot be used: {type(error).__name__}: {error}"
-        raise UsageError(words, f"look at the package that has {entry.value}", is_certain=True) from error
+        raise UsageError(words, f"look at the package that has {known.entry.value}", is_certain=True) from error
     return kind
 
 
-def _added() -> dict[str, EntryPoint]:
-    """Return the kinds of other packages; invalid names and the name of the built-in kind are skipped."""
-    entries = {entry.name: entry for entry in entry_points(group=GROUP)}
-    return {name: entry for name, entry in entries.items() if _NAME.match(name) and name != NATIVE}
+def _all_kinds(environ: Mapping[str, str]) -> list[_Known]:
+    """Return every kind once, sorted by name after the built-in one; the first source that has a name wins."""
+    known: dict[str, _Known] = {}
+    for source in (_files(_SHIPPED), _files(user_file(environ).parent / "agents"), _entries()):
+        for kind in source:
+            known.setdefault(kind.name, kind)
+    return sorted(known.values(), key=lambda kind: (kind.name != NATIVE, kind.name))
 
 
-def _facts(entry: EntryPoint, path: str) -> KindFacts:
-    top, *rest = entry.module.split(".")
+def _files(folder: Path) -> Iterator[_Known]:
+    for file in sorted(folder.glob("*.toml")):
+        if _NAME.match(file.stem):
+            yield _Known(file.stem, file)
+
+
+def _entries() -> Iterator[_Known]:
+    """Yield the kinds of other packages; invalid names are skipped."""
+    for entry in entry_points(group=GROUP):
+        if not _NAME.match(entry.name):
+            continue
+        top, *rest = entry.module.split(".")
+        try:
+            spec = importlib.util.find_spec(top)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None:
+            remedy = f"install the package that has {entry.value}"
+            yield _Known(entry.name, None, entry, f"there is no module {top}", remedy)
+        elif rest:
+            folder = Path(next(iter(spec.submodule_search_locations or ()), top))
+            yield _Known(entry.name, folder.joinpath(*rest).with_suffix(".toml"), entry)
+        else:
+            yield _Known(entry.name, Path(spec.origin or top).with_suffix(".toml"), entry)
+
+
+def _load(known: _Known) -> KindFile:
+    """Return the content of a kind's file.
+
+    Raises:
+        UsageError: It cannot be read, or is not valid; the message names the file and what is wrong.
+    """
+    if known.file is None:
+        raise UsageError(known.fault, known.remedy)
+    own = known.entry is None and known.file.parent != _SHIPPED
+    remedy = "correct the file; docs/agents.md describes it" if own else "reinstall its package"
     try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None:
-        return KindFacts(entry.name, "", f"there is no module {top}", f"install the package that has {entry.value}")
-    if not rest:
-        return _read(entry.name, Path(spec.origin or top).with_suffix(".toml"), path)
-    folder = Path(next(iter(spec.submodule_search_locations or ()), top))
-    return _read(entry.name, folder.joinpath(*rest).with_suffix(".toml"), path)
-
-
-def _read(name: str, file: Path, path: str) -> KindFacts:
-    try:
-        kind = _KindFile.model_validate(tomllib.loads(file.read_text("utf-8")))
+        kind = KindFile.model_validate(tomllib.loads(known.file.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         words = first_problem(error) if isinstance(error, ValidationError) else str(error)
-        return KindFacts(name, "", f"{file} is not valid: {words}", "reinstall its package")
-    if missing := [program for program in kind.programs if shutil.which(program, path=path) is None]:
-        lacking = " and ".join(missing)
-        return KindFacts(name, kind.title, f"needs {lacking}, not on PATH", kind.install or f"install {lacking}")
-    return KindFacts(name, kind.title)
+        raise UsageError(f"{known.file} is not valid: {words}", remedy) from error
+    if kind.headless is None and known.name != NATIVE and not (known.entry and known.entry.attr):
+        raise UsageError(f"{known.file} is not valid: it has no [headless] argv", remedy)
+    return kind
+
+
+def _is_limited(kind: KindFile) -> bool:
+    return kind.headless is not None and not kind.can_be("reviewer")
+
+
+def _abilities(kind: KindFile) -> str:
+    if _is_limited(kind):
+        return "builds; gives no verdicts and proposes no designs, as it has no MCP"
+    return "every role" if not kind.roles else f"as {', '.join(kind.roles)}"
+
+
+def _facts(known: _Known, path: str) -> KindFacts:
+    try:
+        kind = _load(known)
+    except UsageError as error:
+        return KindFacts(known.name, "", error.message, error.hint)
+    missing = tuple(program for program in kind.programs if shutil.which(program, path=path) is None)
+    lacking = " and ".join(missing)
+    return KindFacts(
+        known.name,
+        kind.title,
+        f"needs {lacking}, not on PATH" if missing else "",
+        (kind.install or f"install {lacking}") if missing else "",
+        program=next((found for name in kind.programs if (found := shutil.which(name, path=path))), ""),
+        abilities=_abilities(kind),
+        is_limited=_is_limited(kind),
+        missing=missing,
+    )

@@ -52,6 +52,8 @@ class _Collector:
             self.add(entry.parent)
         elif entry.name in ("bin", "sbin"):
             self.add_prefix(entry)
+        elif entry.name == ".bin" and entry.parent.name == "node_modules":
+            self.add(entry.parent)
         self.add(entry)
         if entry == self.home / ".cargo" / "bin":
             self.add(self.home / ".rustup" / "toolchains")
@@ -66,7 +68,9 @@ class _Collector:
         for target in links:
             if self.covers(target) or not target.is_file():
                 continue
-            if target.parent.name == "bin":
+            if "node_modules" in target.parts:
+                self.add(Path(*target.parts[: target.parts.index("node_modules") + 1]))
+            elif target.parent.name == "bin":
                 self.add_prefix(target.parent)
             self.add(target)
 

@@ -42,7 +42,10 @@ def register(workspace: Workspace, command: AgentRegister, actor: Actor, request
         (
             instance.agent_id,
             AgentJoined(
-                agent_type=instance.kind.upper(), role=instance.role, partition=instance.partition, session=session
+                agent_type=ids.agent_type(instance.kind),
+                role=instance.role,
+                partition=instance.partition,
+                session=session,
             ),
         )
     ]

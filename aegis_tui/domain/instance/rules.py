@@ -25,10 +25,10 @@ from aegis_tui.domain.instance.events import (
     AgentLeft,
     AgentState,
     InstanceLost,
-    InstancePlanned,
     InstanceStopping,
 )
-from aegis_tui.domain.instance.model import Instance, Phase, TaskKind
+from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.instance.plan import plan
 from aegis_tui.domain.lock import end as lock_end
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.message.events import MessageSent
@@ -40,7 +40,7 @@ from aegis_tui.domain.run.model import Run
 from aegis_tui.domain.spec.commands import TaskUpdate
 from aegis_tui.domain.spec.events import SpecDiffSubmitted, TaskUpdated
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import Refused, UsageError
+from aegis_tui.errors import Refused, Unavailable, UsageError
 
 GIVES_UP = ("failed", "blocked")
 """Reported states that mean that the agent will not finish its task."""
@@ -288,6 +288,8 @@ def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id
         raise Refused("no run is active", "start one: aegis-tui run GOAL", code="run.none")
     if command.kind not in run.facts.kinds:
         raise UsageError(f"there is no agent kind {inert(command.kind)}", f"one of {', '.join(run.facts.kinds)}")
+    if fault := run.facts.kind_faults.get(command.kind):
+        raise Unavailable(f"the agent kind {command.kind} cannot be started: {fault}", code="agent.program")
     piece = run.pieces.get(command.feature or "")
     if command.feature is not None and piece is None:
         raise UsageError(f"there is no feature {command.feature}", f"one of {', '.join(run.pieces)}")
@@ -301,52 +303,6 @@ def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id
         piece=piece.name if piece else None,
     )
     return Decision([planned], {"agent_id": planned[0]})
-
-
-def plan(
-    workspace: Workspace,
-    run: Run,
-    *,
-    role: str,
-    kind: str,
-    task: TaskKind,
-    base_oid: str,
-    piece: str | None = None,
-    review_id: str | None = None,
-    partition: tuple[str, ...] = (),
-    replaces: str | None = None,
-) -> Draft:
-    """Return the event that plans one more instance of a run, with its new agent id.
-
-    The id is used up only when the event is applied.
-
-    Args:
-        workspace: State after the last logged event.
-        run: The run.
-        role: Must be one of `ROLES`.
-        kind: The agent kind, in lower case.
-        task: What it will do.
-        base_oid: The commit that its worktree starts from.
-        piece: The piece that it works on, reviews or scouts, if any.
-        review_id: The review that it gives, for a reviewer.
-        partition: Its globs.
-        replaces: The agent id of the instance that it takes over from, if any.
-    """
-    short = workspace.instances.allocate(role)
-    data = InstancePlanned(
-        instance_id=short,
-        role=role,
-        kind=kind,
-        run=run.run,
-        task=task,
-        piece=piece,
-        review_id=review_id,
-        base_oid=base_oid,
-        branch=ids.branch_of(run.run, short),
-        partition=partition,
-        replaces=replaces,
-    )
-    return ids.agent_id(kind, short), data
 
 
 def task_update(workspace: Workspace, command: TaskUpdate, actor: Actor, request_id: str) -> Decision:

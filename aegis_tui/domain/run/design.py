@@ -12,6 +12,7 @@ from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from itertools import dropwhile, islice
 from operator import ne
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import Field
@@ -155,6 +156,7 @@ def check_design(
     design: Design,
     *,
     kinds: Collection[str] | None = None,
+    kind_faults: Mapping[str, str] = MappingProxyType({}),
     ignore_case: bool = False,
     effort: Effort | None = None,
 ) -> list[DesignIssue]:
@@ -164,7 +166,8 @@ def check_design(
 
     Args:
         design: A design of valid form.
-        kinds: Names of the agent kinds that are installed; None does not check kinds.
+        kinds: Names of the agent kinds that there are; None does not check kinds.
+        kind_faults: Of the kinds that cannot be started here: why.
         ignore_case: Compare paths without case, as git does when `core.ignorecase` is set.
         effort: The steps left to the whole request; None gives this call the steps of a request.
 
@@ -174,7 +177,7 @@ def check_design(
     compiled: dict[Location, Glob] = {}
     found = [
         *_check_ids(design),
-        *([] if kinds is None else _check_kinds(design, kinds)),
+        *([] if kinds is None else _check_kinds(design, kinds, kind_faults)),
         *islice(_check_dependencies(design.features), MOST_ISSUES),
         *_check_qa(design.qa),
     ]
@@ -260,9 +263,11 @@ def _check_ids(design: Design) -> Iterator[DesignIssue]:
             yield _issue(("features", at, "id"), "the id foundation is that of the foundation itself")
 
 
-def _check_kinds(design: Design, kinds: Collection[str]) -> Iterator[DesignIssue]:
+def _check_kinds(design: Design, kinds: Collection[str], faults: Mapping[str, str]) -> Iterator[DesignIssue]:
     for at, feature in enumerate(design.features):
-        if feature.kind not in kinds:
+        if fault := faults.get(feature.kind):
+            yield _issue(("features", at, "kind"), f"the kind {feature.kind} cannot be started: {fault}")
+        elif feature.kind not in kinds:
             meant = nearest(feature.kind, kinds)
             question = f"; did you mean {meant}?" if meant else ""
             known = ", ".join(sorted(kinds)) or "none"

@@ -42,6 +42,8 @@ class RunOptions(FrozenModel):
 
     workers: int = Field(8, ge=1, le=64)
     kind: str = "native"
+    agent_mode: Literal["headless", "terminal"] = "headless"
+    """Whether programs of other vendors run once for each prompt, or with their own interface in the pane."""
     base_url: str | None = None
     model: str | None = None
     sandbox: Literal["auto", "strict", "off"] = "auto"
@@ -86,7 +88,11 @@ class RunFacts(FrozenModel):
     logs: str = ""
     """The folder of the logs: `hub.log`, and `<instance>.log` with the last content of an instance's pane."""
     kinds: tuple[str, ...] = (NATIVE,)
-    """The agent kinds that can be dispatched."""
+    """The agent kinds that there are."""
+    kind_faults: dict[str, str] = Field(default_factory=dict)
+    """Of the kinds that cannot be started here: why, and what to do about it."""
+    limited_kinds: tuple[str, ...] = ()
+    """Kinds whose instances can give no verdict and propose no design; the built-in agent does so in their place."""
     lenses: tuple[ReviewLens, ...] = (GENERAL,)
     """The lenses through which each piece is reviewed (ROLE-9)."""
 

@@ -12,7 +12,8 @@ from aegis_tui.domain.count import counted
 from aegis_tui.domain.ids import HUB
 from aegis_tui.domain.instance.events import InstanceStopping
 from aegis_tui.domain.instance.model import Instance, Phase
-from aegis_tui.domain.instance.rules import plan, spec_path
+from aegis_tui.domain.instance.plan import plan
+from aegis_tui.domain.instance.rules import spec_path
 from aegis_tui.domain.lock.model import Draft
 from aegis_tui.domain.piece.model import Piece, PieceStatus
 from aegis_tui.domain.review.events import ReviewInProgress, ReviewRequested

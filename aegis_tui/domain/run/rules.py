@@ -41,7 +41,7 @@ from aegis_tui.domain.scope.reservation import check_agreeable, standing_table
 from aegis_tui.domain.scope.submodule import submodule_issues
 from aegis_tui.domain.spec.events import SpecCreated
 from aegis_tui.domain.workspace import Workspace
-from aegis_tui.errors import DesignRefused, Refused, UsageError
+from aegis_tui.errors import DesignRefused, Refused, Unavailable, UsageError
 
 
 def parse_design(fields: dict[str, Any]) -> Design:
@@ -92,7 +92,9 @@ def checked_design(
             "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked does without",
             issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
         )
-    issues = check_design(design, kinds=facts.kinds, ignore_case=facts.ignore_case, effort=effort)
+    issues = check_design(
+        design, kinds=facts.kinds, kind_faults=facts.kind_faults, ignore_case=facts.ignore_case, effort=effort
+    )
     issues = issues or submodule_issues(design, facts.submodules, ignore_case=facts.ignore_case)
     if issues:
         lines = "; ".join(f"{item.field}: {item.message}" for item in issues)
@@ -123,6 +125,8 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
         raise UsageError("the goal is empty", "say what should be built")
     if command.options.kind not in command.facts.kinds:
         raise UsageError(f"there is no agent kind {command.options.kind}", f"one of {', '.join(command.facts.kinds)}")
+    if fault := command.facts.kind_faults.get(command.options.kind):
+        raise Unavailable(f"the agent kind {command.options.kind} cannot be started: {fault}", code="agent.program")
     design = None
     if command.design is not None:
         effort = Effort()

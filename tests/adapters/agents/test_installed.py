@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from aegis_tui.adapters.agents import installed
+from aegis_tui.adapters.agents.hosted import HostedAgent
 from aegis_tui.adapters.agents.installed import check_kind, describe_kinds, find_kind, installed_kinds
 from aegis_tui.adapters.agents.native import NativeAgent
-from aegis_tui.errors import UsageError
+from aegis_tui.domain.hosting.kind_file import KindFile
+from aegis_tui.errors import Unavailable, UsageError
 from aegis_tui.ports.agent_kind import KindFacts, Launch
 
 KIND = """
@@ -36,6 +40,7 @@ deep = parrots.deep.kind:Kind
 untold = parrot_untold:Kind
 odd = parrot_odd:Kind
 Two-Words = parrot_kind:Parrot
+plain = parrot_plain
 """
 TOML = {
     "parrot_exit": 'title = "leaves"\n',
@@ -57,9 +62,19 @@ LAUNCH = Launch(
 )
 
 
+SHIPPED = {"aider", "claude-code", "codex", "gemini-cli", "mini-swe-agent", "opencode", "qwen-code"}
+FILES = Path(installed.__file__).with_name("kinds")
+OWN = 'title = "my own"\nprograms = ["sh"]\n[headless]\nargv = ["sh", "{prompt}"]\n'
+
+
 @pytest.fixture(autouse=True)
 def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another package that is installed."""
+    (tmp_path / "config" / "agents").mkdir(parents=True)
+    (tmp_path / "config" / "agents" / "own.toml").write_text(OWN)
+    monkeypatch.setenv("AEGIS_CONFIG", str(tmp_path / "config" / "config.toml"))
+    (tmp_path / "parrot_plain.py").write_text("")
+    (tmp_path / "parrot_plain.toml").write_text(OWN.replace("my own", "a plain parrot"))
     (tmp_path / "parrot_kind.py").write_text(KIND)
     (tmp_path / "parrot_kind.toml").write_text('title = "a parrot"\n')
     for name in ("parrot_exit", "parrot_needy"):
@@ -82,26 +97,75 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kinds_are_listed_without_an_import_and_only_by_names_that_an_agent_id_can_hold() -> None:
-    assert installed_kinds() == ("native", "absent", "broken", "deep", "exiting", "needy", "odd", "parrot", "untold")
+    added = {"absent", "broken", "deep", "exiting", "needy", "odd", "own", "parrot", "plain", "untold"}
+    assert installed_kinds() == ("native", *sorted(added | SHIPPED))
     assert "parrot_kind" not in sys.modules
 
 
 def test_what_a_kind_is_and_needs_is_read_from_its_file_without_an_import() -> None:
     facts = {item.name: item for item in describe_kinds()}
     assert list(facts) == list(installed_kinds())
-    assert facts["native"] == KindFacts("native", "the built-in agent")
+    assert facts["native"] == KindFacts("native", "the built-in agent", abilities="every role")
     assert facts["parrot"].title == "a parrot" and facts["deep"].title == "a parrot in a package"
-    assert facts["needy"] == KindFacts("needy", "needs much", "needs no-such-parrot, not on PATH", "npm i parrot")
+    needy = facts["needy"]
+    assert (needy.title, needy.fault, needy.remedy) == (
+        "needs much",
+        "needs no-such-parrot, not on PATH",
+        "npm i parrot",
+    )
+    assert needy.missing == ("no-such-parrot",)
     assert facts["odd"].fault.endswith("parrot_odd.toml is not valid: legs: Extra inputs are not permitted")
     assert facts["odd"].fault and facts["untold"].fault and not facts["parrot"].fault
     assert {"parrot_kind", "parrots"}.isdisjoint(sys.modules)
 
 
 def test_a_kind_whose_program_is_missing_says_how_to_install_it() -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(Unavailable) as caught:
         check_kind("needy")
-    assert caught.value.hint == "npm i parrot"
+    assert caught.value.hint == "npm i parrot" and caught.value.exit_code == 5
+    assert caught.value.message == "the agent kind needy needs no-such-parrot, not on PATH"
     check_kind("parrot")
+
+
+def test_a_file_of_the_persons_own_is_a_kind_and_so_is_the_file_of_a_package_without_a_class() -> None:
+    for name, title in (("own", "my own"), ("plain", "a plain parrot")):
+        kind = find_kind(name)
+        assert isinstance(kind, HostedAgent)
+        environment = kind.environment(LAUNCH)
+        assert environment["AEGIS_KIND"] == name and title in environment["AEGIS_KIND_FILE"]
+        assert "aegis_tui.agent.hosted" in kind.argv(LAUNCH)
+    facts = {item.name: item for item in describe_kinds()}
+    assert facts["own"].is_limited and facts["own"].program.endswith("/sh")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('title = "x"\n', "it has no [headless] argv"),
+        ('title = "x"\n[headless]\nargv = ["sh", "{token}", "{prompt}"]\n', "{token} must not be an argument"),
+        ("title = \n", "Invalid value"),
+    ],
+)
+def test_a_wrong_file_of_the_persons_own_is_refused_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "config" / "agents" / "own.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        check_kind("own")
+    assert str(file) in caught.value.message and words in caught.value.message
+    assert caught.value.hint == "correct the file; docs/agents.md describes it"
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_every_kind_that_ships_is_valid_and_names_its_program_and_how_to_install_it(name: str) -> None:
+    kind = KindFile.model_validate(tomllib.loads((FILES / f"{name}.toml").read_text("utf-8")))
+    assert kind.headless is not None and kind.headless.argv[0] in kind.programs
+    assert kind.install and kind.dialect
+    assert {kind.headless.argv[0], *(kind.headless.again[:1] or kind.headless.argv[:1])} == {kind.headless.argv[0]}
+
+
+def test_no_file_of_the_persons_own_takes_the_place_of_a_kind_that_ships(tmp_path: Path) -> None:
+    (tmp_path / "config" / "agents" / "codex.toml").write_text('title = "not codex"\n[headless]\nargv = ["x"]\n')
+    assert next(item.title for item in describe_kinds() if item.name == "codex") == "Codex"
 
 
 def test_a_kind_of_another_package_says_how_it_is_started() -> None:
@@ -120,7 +184,6 @@ def test_nobody_takes_the_place_of_the_kind_that_ships() -> None:
         ("broken", "the agent kind broken cannot be used: RuntimeError: no beak"),
         ("absent", "the agent kind absent cannot be used: there is no module no_such_module_anywhere"),
         ("exiting", "the agent kind exiting cannot be used: SystemExit: 7"),
-        ("needy", "the agent kind needy cannot be used: needs no-such-parrot, not on PATH"),
         ("untold", "the agent kind untold cannot be used: "),
         ("odd", "the agent kind odd cannot be used: "),
         ("none", "there is no agent kind none"),

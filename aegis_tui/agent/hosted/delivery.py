@@ -1,0 +1,141 @@
+"""Puts a prompt into the input box of a program's own interface, and says what became of it (PANE-4, AGENT-4).
+
+A prompt counts as delivered only when a request of the program to its model holds it, whole and unchanged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from aegis_tui.agent.hosted.pty_host import PtyHost
+from aegis_tui.domain.inert import without_hidden
+from aegis_tui.ports.terminal import Delivery
+
+_PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
+_READY_S = 90.0
+"""How long a program may take until it shows its input box; the first start of some takes a minute."""
+_SETTLED_S = 1.0
+_ECHO_S = 0.4
+_ARRIVAL_S = 30.0
+_POLL_S = 0.05
+_KEPT_REQUESTS = 8
+
+
+class Requests:
+    """The bodies of the last requests that the program sent to its model, and how many there were."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._bodies: list[bytes] = []
+        self._changed = asyncio.Condition()
+
+    async def add(self, body: bytes) -> None:
+        """Take the body of one more request."""
+        async with self._changed:
+            self.count += 1
+            self._bodies = [*self._bodies, body][-_KEPT_REQUESTS:]
+            self._changed.notify_all()
+
+    async def wait_for(self, text: str, *, after: int, timeout_s: float) -> bool:
+        """Return whether a request after the first `after` ones holds the text within `timeout_s` seconds."""
+        seen = after
+        try:
+            async with asyncio.timeout(timeout_s), self._changed:
+                while True:
+                    new = self._bodies[-(self.count - seen) :] if self.count > seen else []
+                    if any(holds(body, text) for body in new):
+                        return True
+                    seen = self.count
+                    await self._changed.wait()
+        except TimeoutError:
+            return False
+
+
+def holds(body: bytes, text: str) -> bool:
+    """Return whether a text is part of a string of a JSON document, whole and unchanged but for space at its ends."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return any(text.strip() in found for found in _strings(value))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+
+
+def typed_form(text: str) -> str:
+    """Return a prompt without what could act as a key: CRLF becomes LF, controls except tab and LF are removed."""
+    return without_hidden(text.replace("\r\n", "\n").replace("\r", ""), keep="\n\t")
+
+
+class Typist:
+    """Types prompts into one program, one at a time.
+
+    Args:
+        host: The program on its terminal.
+        requests: What it sends to its model.
+    """
+
+    def __init__(self, host: PtyHost, requests: Requests) -> None:
+        self._host, self._requests = host, requests
+        self._one = asyncio.Lock()
+
+    async def deliver(self, text: str) -> Delivery:
+        """Paste the text into the input box and press Enter once.
+
+        It waits while a person has typed something there that is not sent yet.
+
+        Returns:
+            DELIVERED: a request to the model held the text. REFUSED: the program showed no input box, or there is
+            nothing to type; nothing was typed. UNKNOWN: it was typed, but no request held it in time.
+        """
+        clean = typed_form(text).strip()
+        async with self._one:
+            if not clean or not await self._is_ready():
+                return Delivery.REFUSED
+            before = self._requests.count
+            try:
+                await self._host.type(_PASTE_BEGIN + clean.encode("utf-8", "replace") + _PASTE_END)
+                await self._quiet(_ECHO_S)
+                await self._host.type(b"\r")
+            except OSError:
+                return Delivery.UNKNOWN
+            arrived = await self._requests.wait_for(clean, after=before, timeout_s=_ARRIVAL_S)
+            return Delivery.DELIVERED if arrived else Delivery.UNKNOWN
+
+    async def _is_ready(self) -> bool:
+        """Wait until the program takes a paste, is quiet, and no person is typing; False if that takes too long."""
+        try:
+            async with asyncio.timeout(_READY_S):
+                while not self._host.takes_paste:
+                    if self._host.code is not None:
+                        return False
+                    await asyncio.sleep(_POLL_S)
+                await self._quiet(_SETTLED_S)
+        except TimeoutError:
+            return False
+        await self._host.no_draft.wait()
+        return self._host.code is None
+
+    async def _quiet(self, wanted_s: float) -> None:
+        """Return when the program has written nothing for that long, or after a few times as long."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        while True:
+            now = loop.time()
+            left_s = max(self._host.written_at, started) + wanted_s - now
+            if left_s <= 0 or now > started + 5 * wanted_s:
+                return
+            await asyncio.sleep(left_s)

@@ -1,0 +1,66 @@
+"""Runs the program once for each prompt, without a person (AGENT-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aegis_tui.agent.hosted.program import Ran, run_headless
+from aegis_tui.agent.hosted.runner import program_environment
+from aegis_tui.agent.screen import Screen
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.domain.hosting.kind_file import HeadlessMode, KindFile, fill
+from aegis_tui.errors import UsageError
+
+_MOST_ARGUMENT_BYTES = 120_000
+"""Linux refuses a single argument of 128 KiB or more (MAX_ARG_STRLEN)."""
+
+
+class HeadlessRunner:
+    """A `Runner` for the mode `headless` of a kind.
+
+    Args:
+        settings: Identity, addresses, files and limits.
+        kind: The description of the kind.
+        values: The placeholders of the kind file, without `prompt`.
+        screen: Shows the program's output.
+    """
+
+    def __init__(self, settings: AgentSettings, kind: KindFile, values: Mapping[str, str], screen: Screen) -> None:
+        self._settings, self._kind, self._values, self._screen = settings, kind, values, screen
+        self._said: list[str] = []
+        """The prompts of the conversation, for a program that cannot go on with one."""
+
+    async def run(self, text: str) -> Ran:
+        """Run the program with this prompt until it ends.
+
+        Raises:
+            UsageError: The kind has no such mode, or the prompt is too long for an argument.
+            OSError: The program cannot be started.
+        """
+        mode = self._kind.headless
+        if mode is None:
+            raise UsageError(f"{self._kind.title} has no way to run without a person")
+        has_run = bool(self._said)
+        self._said.append(text)
+        argv, prompt = _next_command(mode, self._said, has_run=has_run)
+        if mode.prompt == "argument" and len(prompt.encode("utf-8", "replace")) > _MOST_ARGUMENT_BYTES:
+            raise UsageError("the prompt is too long for an argument of this program", "shorten the brief")
+        values = {**self._values, "prompt": prompt}
+        return await run_headless(
+            [fill(argument, values) for argument in argv],
+            cwd=self._settings.worktree,
+            environment=program_environment(self._settings, self._kind, self._values),
+            stdin=prompt if mode.prompt == "stdin" else None,
+            output=self._kind.output,
+            screen=self._screen,
+        )
+
+    async def close(self) -> None:
+        """Do nothing: each run of the program has ended."""
+
+
+def _next_command(mode: HeadlessMode, said: list[str], *, has_run: bool) -> tuple[tuple[str, ...], str]:
+    """Return the command for the newest prompt of a conversation, and the text to give to it."""
+    if has_run and mode.again:
+        return mode.again, said[-1]
+    return mode.argv, "\n\n---\n\n".join(said)

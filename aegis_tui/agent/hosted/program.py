@@ -1,0 +1,224 @@
+"""Runs the program headless for one prompt: its own process group, its output shown in the pane (AGENT-1, PANE-8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from aegis_tui.agent.screen import Screen
+from aegis_tui.domain.hosting.kind_file import Output, is_true_at, texts_at
+
+_LINE_BYTES = 8 * 1024 * 1024
+"""The longest line of output that is read as JSON; a longer one is only counted."""
+_LAST_LINES = 12
+_LINE_CHARS = 2000
+_SUMMARY_CHARS = 4000
+_GRACE_S = 3.0
+_SUBJECT = re.compile(r"[a-z]+(\([^)]+\))?!?: \S")
+"""How a line of plain output begins that is a subject of a commit, and so says what was done."""
+_SET_CHILD_SUBREAPER = 36
+"""prctl(2): processes whose parent has ended become children of this process, so that none can hide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How one run of the program ended."""
+
+    code: int
+    """Exit code; negative: the signal that ended it."""
+    summary: str
+    """What the program says it has done; empty if it says nothing."""
+    last_lines: str
+    """The end of its output, for a message about a failure."""
+    says_failed: bool = False
+    """Whether its output says that it failed."""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the program ended well."""
+        return self.code == 0 and not self.says_failed
+
+
+def adopt_orphans(*, does: bool = True) -> None:
+    """Let this process become the parent of every descendant whose own parent ends, or no longer; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, int(does), 0, 0, 0)
+
+
+async def run_headless(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    stdin: str | None,
+    output: Output,
+    screen: Screen,
+) -> Ran:
+    """Run the program to its end; when cancelled, end it with everything it started, and raise.
+
+    Args:
+        argv: Program and arguments; no shell is involved.
+        cwd: The worktree.
+        environment: All variables of the program.
+        stdin: What it reads from standard input; None for an empty input.
+        output: How its output is read.
+        screen: Shows its output.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    spared = descendants()
+    reading = _Reading(output, screen)
+    process, read_end = await _start(argv, cwd, environment, stdin)
+    following = asyncio.create_task(reading.follow(read_end))
+    try:
+        await process.wait()
+    finally:
+        await _end(process, spared)
+        done, _ = await asyncio.wait({following}, timeout=_GRACE_S)
+        if not done:
+            following.cancel()
+            await asyncio.wait({following})
+    code = -signal.SIGKILL if process.returncode is None else process.returncode
+    return reading.result(code)
+
+
+def descendants() -> frozenset[psutil.Process]:
+    """Return every process below this one."""
+    return frozenset(psutil.Process().children(recursive=True))
+
+
+def end_descendants(spared: Collection[psutil.Process] = ()) -> None:
+    """End every process below this one but the spared: politely, then by force; return when all have ended."""
+    children = [child for child in descendants() if child not in spared]
+    for child in children:
+        with contextlib.suppress(psutil.Error):
+            child.terminate()
+    _, alive = psutil.wait_procs(children, timeout=_GRACE_S)
+    for child in alive:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    psutil.wait_procs(alive, timeout=_GRACE_S)
+
+
+async def _start(
+    argv: Sequence[str], cwd: Path, environment: Mapping[str, str], stdin: str | None
+) -> tuple[asyncio.subprocess.Process, int]:
+    """Start the program; return it and the read end of the pipe that receives its output.
+
+    The pipe is not asyncio's, because then `wait` would also wait for processes that the program left behind. Its
+    standard input is a file that has no name, so that it need not be fed.
+    """
+    read_end, write_end = os.pipe()
+    try:
+        with tempfile.TemporaryFile() as said:
+            said.write((stdin or "").encode("utf-8", "replace"))
+            said.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                cwd=cwd,
+                env=dict(environment),
+                stdin=said if stdin is not None else asyncio.subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+    return process, read_end
+
+
+async def _end(process: asyncio.subprocess.Process, spared: Collection[psutil.Process]) -> None:
+    """End the program, if it runs, and everything that it has started."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await process.wait()
+    await asyncio.to_thread(end_descendants, spared)
+    await process.wait()
+
+
+class _Reading:
+    """Reads the program's output line by line, shows it, and keeps what it says about its work."""
+
+    def __init__(self, output: Output, screen: Screen) -> None:
+        self._output, self._screen = output, screen
+        self._last: deque[str] = deque(maxlen=_LAST_LINES)
+        self._shown = ""
+        self._summary = ""
+        self._says_failed = False
+
+    async def follow(self, read_end: int) -> None:
+        """Read until every process that holds the output has closed it; then close the read end."""
+        stream = asyncio.StreamReader(limit=_LINE_BYTES)
+        pipe = os.fdopen(read_end, "rb", buffering=0)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), pipe
+        )
+        try:
+            await self._follow(stream)
+        finally:
+            transport.close()
+
+    async def _follow(self, stream: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await stream.readuntil(b"\n")
+            except asyncio.IncompleteReadError as error:
+                self._take(error.partial)
+                return
+            except asyncio.LimitOverrunError as error:
+                await stream.readexactly(error.consumed)
+                continue
+            self._take(line)
+
+    def result(self, code: int) -> Ran:
+        """Return what was read, with the exit code."""
+        summary = self._summary or self._shown
+        return Ran(code, summary[:_SUMMARY_CHARS], "\n".join(self._last), self._says_failed)
+
+    def _take(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace").rstrip()
+        if not text:
+            return
+        self._last.append(text[:_LINE_CHARS])
+        value = _parsed(text) if self._output.format == "jsonl" else None
+        if value is None:
+            self._screen.output(text)
+            if self._output.format == "text" and _SUBJECT.match(text):
+                self._summary = text
+            return
+        for name in texts_at(value, self._output.tools):
+            self._screen.action("Tool", name)
+        for said in texts_at(value, self._output.show):
+            self._screen.output(said)
+            self._shown = said
+        self._summary = next(iter(texts_at(value, self._output.summary)[-1:]), self._summary)
+        self._says_failed = self._says_failed or is_true_at(value, self._output.failed)
+
+
+def _parsed(text: str) -> dict[str, object] | None:
+    """Return a line as a JSON object; None for any other text."""
+    try:
+        value = json.loads(text) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

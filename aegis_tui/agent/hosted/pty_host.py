@@ -1,0 +1,190 @@
+"""Runs the program with its own interface on a terminal of its own, and passes it through to the pane (PANE-4).
+
+The pane shows the program's interface, and what a person types reaches it; the wrapper can type too. Bytes are passed
+on unchanged in both directions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import termios
+import tty
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_CHUNK_BYTES = 64 * 1024
+_PASTE_MODE = re.compile(rb"\x1b\[\?2004([hl])")
+_KEPT_BYTES = 16 * 1024
+_ENDS_DRAFT = frozenset(b"\r\n\x03\x04\x15")
+"""Enter, Ctrl-C, Ctrl-D and Ctrl-U: what was typed is sent or removed."""
+
+
+class PtyHost:
+    """The program on its terminal, while the context is open; afterwards it and its terminal are gone.
+
+    Args:
+        argv: Program and arguments.
+        cwd: The worktree.
+        environment: All variables of the program.
+        pane: The descriptors of the pane's input and output.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], pane: tuple[int, int] = (0, 1)
+    ) -> None:
+        self._argv, self._cwd, self._environment, self._pane = argv, cwd, environment, pane
+        self._master = -1
+        self._process: asyncio.subprocess.Process | None = None
+        self._saved: list[Any] | None = None
+        self.takes_paste = False
+        """Whether the program has switched bracketed paste on."""
+        self.no_draft = asyncio.Event()
+        """Set while a person has typed nothing that is not sent yet, and once the program has ended."""
+        self.no_draft.set()
+        self.written_at = 0.0
+        """The time of the loop's clock at which the program wrote to its terminal last."""
+        self._last = bytearray()
+
+    async def __aenter__(self) -> Self:
+        """Start the program.
+
+        Raises:
+            OSError: It cannot be started, or there is no terminal.
+        """
+        self._master, slave = pty.openpty()
+        try:
+            self.resize()
+            self._process = await asyncio.create_subprocess_exec(
+                *self._argv,
+                cwd=self._cwd,
+                env=dict(self._environment),
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                start_new_session=True,
+                preexec_fn=_own_terminal,
+            )
+        except BaseException:
+            os.close(self._master)
+            raise
+        finally:
+            os.close(slave)
+        self._open_pane()
+        loop = asyncio.get_running_loop()
+        os.set_blocking(self._master, False)
+        loop.add_reader(self._master, self._on_output)
+        loop.add_signal_handler(signal.SIGWINCH, self.resize)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_signal_handler(signal.SIGWINCH)
+        loop.remove_reader(self._pane[0])
+        if self._process is not None and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGHUP)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(3.0):
+                    await self._process.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+        loop.remove_reader(self._master)
+        os.close(self._master)
+        self._close_pane()
+
+    @property
+    def code(self) -> int | None:
+        """The program's exit code; None while it runs."""
+        return None if self._process is None else self._process.returncode
+
+    @property
+    def last_output(self) -> str:
+        """The end of what the program wrote, with its control sequences."""
+        return self._last.decode("utf-8", "replace")
+
+    async def ended(self) -> int:
+        """Return the program's exit code when it has ended."""
+        if self._process is None:
+            raise RuntimeError("the program was not started")
+        return await self._process.wait()
+
+    async def type(self, data: bytes) -> None:
+        """Write to the program's terminal as a person's keyboard would; wait while it does not read.
+
+        Raises:
+            OSError: The program has closed its terminal.
+        """
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._master, view[:4096]) :]
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+
+    def resize(self) -> None:
+        """Give the program's terminal the size of the pane."""
+        with suppress(OSError):
+            size = fcntl.ioctl(self._pane[1], termios.TIOCGWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+            fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
+
+    def _open_pane(self) -> None:
+        if os.isatty(self._pane[0]):
+            self._saved = termios.tcgetattr(self._pane[0])
+            tty.setraw(self._pane[0])
+        with suppress(OSError):
+            asyncio.get_running_loop().add_reader(self._pane[0], self._on_key)
+
+    def _close_pane(self) -> None:
+        if self._saved is not None:
+            termios.tcsetattr(self._pane[0], termios.TCSADRAIN, self._saved)
+
+    def _on_output(self) -> None:
+        try:
+            data = os.read(self._master, _CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # on Linux, reading fails once the program has closed its terminal
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._master)
+            self.no_draft.set()
+            return
+        self.written_at = asyncio.get_running_loop().time()
+        self._last = (self._last + data)[-_KEPT_BYTES:]
+        for found in _PASTE_MODE.finditer(self._last[-len(data) - 16 :]):
+            self.takes_paste = found[1] == b"h"
+        with suppress(OSError):
+            os.write(self._pane[1], data)
+
+    def _on_key(self) -> None:
+        try:
+            data = os.read(self._pane[0], _CHUNK_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._pane[0])
+            return
+        for byte in data:
+            if byte in _ENDS_DRAFT:
+                self.no_draft.set()
+            elif byte >= 0x20:
+                self.no_draft.clear()
+        with suppress(OSError):
+            os.write(self._master, data)
+
+
+def _own_terminal() -> None:
+    """Make the terminal on standard input the controlling one of the new session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

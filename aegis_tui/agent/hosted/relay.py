@@ -1,0 +1,129 @@
+"""Makes the gateway's unix socket reachable for programs that speak only TCP: a port of this sandbox's own loopback.
+
+Bytes are passed on unchanged in both directions, and reading stops while the other side does not take them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from http.client import HTTPException
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from aegis_tui.agent.hosted.request_tap import RequestTap
+from aegis_tui.ports.llm import Usage
+from aegis_tui.sdk.unix_http import UnixConnection
+
+_CHUNK_BYTES = 64 * 1024
+_ANSWER_S = 5.0
+_ANSWER_BYTES = 1024 * 1024
+
+
+_PARTS = ("prompt", "completion", "cached")
+
+
+class Counted(NamedTuple):
+    """What the gateway has counted for one instance."""
+
+    usage: Usage
+    calls: int
+    """How many calls it has made."""
+    running: int
+    """How many of them run now."""
+
+
+class GatewayRelay:
+    """Listens on a free port of 127.0.0.1 while the context is open.
+
+    Args:
+        socket_path: The gateway's unix socket.
+        on_request: Gets the body of each request that passes.
+    """
+
+    def __init__(self, socket_path: str, on_request: Callable[[bytes], Awaitable[None]] | None = None) -> None:
+        self._socket_path, self._on_request = socket_path, on_request
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Start listening.
+
+        Raises:
+            OSError: No port is free.
+        """
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._open):
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    @property
+    def url(self) -> str:
+        """The base URL that stands for the gateway, without `/v1`."""
+        if self._server is None:
+            raise RuntimeError("the relay is not open")
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def count(self, token: str) -> Counted | None:
+        """Return what the gateway has counted for the instance with this token; None if it does not answer."""
+        return await asyncio.to_thread(self._ask_count, token)
+
+    def _ask_count(self, token: str) -> Counted | None:
+        connection = UnixConnection(self._socket_path, _ANSWER_S)
+        try:
+            connection.request("GET", "/v1/usage", headers={"Authorization": f"Bearer {token}"})
+            agents = json.loads(connection.getresponse().read(_ANSWER_BYTES))["agents"].values()
+            usages = (Usage(*(item[f"{part}_tokens"] for part in _PARTS)) for item in agents)
+            calls, running = (sum(item[name] for item in agents) for name in ("requests", "running"))
+            return Counted(sum(usages, Usage()), calls, running)
+        except (OSError, HTTPException, LookupError, TypeError, ValueError, AttributeError):
+            return None
+        finally:
+            connection.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._open.add(task)
+            task.add_done_callback(self._open.discard)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(_close, writer)
+            with suppress(OSError):
+                upward_reader, upward_writer = await asyncio.open_unix_connection(self._socket_path)
+                stack.push_async_callback(_close, upward_writer)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_pump(reader, upward_writer, self._on_request))
+                    group.create_task(_pump(upward_reader, writer))
+
+
+async def _pump(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    on_request: Callable[[bytes], Awaitable[None]] | None = None,
+) -> None:
+    """Pass bytes on until the sender ends; the receiver then gets an end of file, or the end of its connection."""
+    tap = RequestTap()
+    with suppress(OSError):
+        while chunk := await reader.read(_CHUNK_BYTES):
+            writer.write(chunk)
+            await writer.drain()
+            if on_request is not None:
+                for body in tap.feed(chunk):
+                    await on_request(body)
+    with suppress(OSError, RuntimeError):
+        writer.write_eof()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

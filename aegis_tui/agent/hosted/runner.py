@@ -1,0 +1,56 @@
+"""How a program gets a prompt, and how its end of work is noticed: the two ways have one interface (AGENT-1)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from aegis_tui.agent.hosted.program import Ran
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.domain.hosting.kind_file import KindFile, fill
+
+_WRAPPERS_OWN = frozenset({"AEGIS_KIND", "AEGIS_KIND_FILE", "AEGIS_BRIEF_CONTEXT", "AEGIS_ROLES"})
+_ADDRESSES = {
+    "OPENAI_BASE_URL": "gateway_v1",
+    "OPENAI_API_BASE": "gateway_v1",
+    "ANTHROPIC_BASE_URL": "gateway",
+    "GOOGLE_GEMINI_BASE_URL": "gateway",
+}
+
+
+class Runner(Protocol):
+    """Runs the program of one instance; it has one conversation."""
+
+    async def run(self, text: str) -> Ran:
+        """Give the program the next prompt of the conversation, and return when it has done its work.
+
+        When it is cancelled, the program's present work is ended.
+
+        Raises:
+            AegisError: The prompt cannot be given to it.
+            OSError: The program cannot be started.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the program, if it runs."""
+        ...
+
+
+def program_environment(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> dict[str, str]:
+    """Return all variables of the program.
+
+    They are the wrapper's, the project's environment, the gateway's addresses for each API (contract 10), the kind's.
+    The folder in which the program was found comes first on PATH: what was installed with it, such as its Node.js, is
+    what it needs.
+    """
+    own = {name: fill(value, values) for name, value in kind.environment.items()}
+    environment = {name: value for name, value in os.environ.items() if name not in _WRAPPERS_OWN}
+    environment |= settings.tool_environment
+    environment |= {name: values[value] for name, value in _ADDRESSES.items()} | own
+    path = environment.get("PATH", os.defpath)
+    found = next((place for name in kind.programs if (place := shutil.which(name, path=path))), None)
+    return environment if found is None else {**environment, "PATH": f"{Path(found).parent}:{path}"}

@@ -1,0 +1,172 @@
+"""An instance whose work another vendor's program does: one run of the program for each prompt (AGENT-1, FLOW-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
+
+from aegis_tui.agent.git import Git
+from aegis_tui.agent.hand_in import TaskContext
+from aegis_tui.agent.hosted.finish import Finish
+from aegis_tui.agent.hosted.home import write_home
+from aegis_tui.agent.hosted.program import Ran
+from aegis_tui.agent.hosted.relay import Counted
+from aegis_tui.agent.hosted.runner import Runner
+from aegis_tui.agent.hosted.words import later, opening, refused
+from aegis_tui.agent.inbox import Prompt
+from aegis_tui.agent.life import BEAT_S, InstanceLife
+from aegis_tui.agent.screen import Screen
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.agent.toolbox import Outcome
+from aegis_tui.domain.cause import cause_of
+from aegis_tui.domain.hosting.kind_file import KindFile
+from aegis_tui.domain.ids import agent_type
+from aegis_tui.domain.prompt import scope_text
+from aegis_tui.errors import AegisError, Refused, Unavailable, UsageError
+from aegis_tui.ports.hub_link import HubLink
+
+MAX_REFUSED = 3
+"""How often the program is told why its work was not accepted, before the task fails."""
+
+_TITLE_CHARS = 200
+
+
+class HostedSession(InstanceLife):
+    """The wrapper of one instance: it joins the hub, runs the program for each prompt, commits and submits.
+
+    Args:
+        settings: Identity, addresses, files and limits.
+        name: The name of the kind.
+        kind: Its description.
+        team_rules: The text of the team's own file of the role; empty if there is none.
+        link: The connection to the hub.
+        screen: Shows in the pane what happens.
+        values: The placeholders of the kind file.
+        runner: Runs the program.
+        count: Returns what the gateway has counted for the instance; None if it does not answer.
+        beat_s: Seconds between two heartbeats.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        name: str,
+        kind: KindFile,
+        *,
+        team_rules: str,
+        link: HubLink,
+        screen: Screen,
+        values: Mapping[str, str],
+        runner: Runner,
+        count: Callable[[], Awaitable[Counted | None]],
+        beat_s: float = BEAT_S,
+    ) -> None:
+        super().__init__(settings, settings.role, agent_type=agent_type(name), link=link, screen=screen, beat_s=beat_s)
+        self._kind, self._team_rules = kind, team_rules
+        self._values, self._runner, self._count = values, runner, count
+        self._git = Git(settings.worktree)
+        self._finish = Finish(
+            settings.role,
+            settings.agent_id,
+            link=link,
+            git=self._git,
+            locks=self._locks,
+            scope=self._scope,
+            progress=self.progress,
+        )
+        self._context = TaskContext()
+        self._has_run = False
+        self._title = ""
+        """The first line of the newest prompt, for a commit of a program that says nothing about its work."""
+
+    @property
+    def _read_paths(self) -> Collection[str]:
+        return ()
+
+    async def _save(self, reason: str) -> str | None:
+        return await self._finish.save(self._context, reason)
+
+    async def _prepare(self) -> None:
+        """Write the program's configuration files.
+
+        Raises:
+            UsageError: The kind cannot take this role, or has no way to run without a person.
+            Unavailable: A file cannot be written.
+        """
+        if not self._kind.can_be(self._role_name):
+            raise UsageError(f"{self._kind.title} cannot be a {self._role_name}", "choose another kind for this role")
+        try:
+            write_home(Path(self._values["home"]), self._kind.files, self._values)
+        except OSError as error:
+            raise Unavailable(f"the program's configuration cannot be written: {error}") from error
+        self._screen.welcome(self._settings.agent_id, role=self._role_name, model=self._values["model"])
+
+    async def _do(self, prompt: Prompt) -> Outcome:
+        context = self._context.merged(prompt.context)
+        if context.spec_id != self._context.spec_id:
+            self._locks.used_tokens.clear()
+        self._context = context
+        self._screen.prompt(prompt.text, source=prompt.source)
+        await self._begin()
+        self._title = next(iter(prompt.text.strip().splitlines()), "").lstrip("# ")[:_TITLE_CHARS]
+        text = self._text_of(prompt)
+        try:
+            return await self._work_until_accepted(text)
+        except AegisError as error:
+            return Outcome("failed", str(error), cause_of(error))
+        except OSError as error:
+            failure = Unavailable(f"the program cannot be started: {error}", self._kind.install, code="agent.program")
+            return Outcome("failed", str(failure), cause_of(failure))
+
+    async def _work_until_accepted(self, text: str) -> Outcome:
+        """Run the program until its work is accepted; tell it each time why it was not.
+
+        Raises:
+            AegisError: The program failed, or its work was refused too often.
+        """
+        for attempt in range(MAX_REFUSED + 1):
+            await self._wait_while_halted()
+            self._has_run = True
+            ran = await self._runner.run(text)
+            if counted := await self._count():
+                self.progress.usage = counted.usage
+            if not ran.is_ok:
+                raise _failure(self._kind, ran)
+            try:
+                return await self._finish.task(self._context, ran.summary or self._title)
+            except Refused as error:
+                if attempt == MAX_REFUSED or error.is_certain:
+                    raise
+                self._screen.problem(str(error))
+                text = refused(error)
+        raise RuntimeError("the last attempt neither returned nor raised")
+
+    def _text_of(self, prompt: Prompt) -> str:
+        notices = self.inbox.drain_notices()
+        if self._has_run:
+            return later(prompt.text, notices)
+        scope = self._settings.scope
+        mine = scope_text(
+            self._settings.agent_id,
+            partition=scope.partition,
+            shared=scope.shared,
+            joint=scope.joint,
+            owners=scope.owners,
+        )
+        return opening(
+            self._kind,
+            role=self._role_name,
+            team_rules=self._team_rules,
+            worktree=str(self._settings.worktree),
+            shared_context=self._settings.shared_context,
+            scope=mine,
+            brief=later(prompt.text, notices),
+        )
+
+
+def _failure(kind: KindFile, ran: Ran) -> AegisError:
+    how = "says that it failed" if ran.code == 0 else f"ended with exit code {ran.code}"
+    tail = f":\n{ran.last_lines}" if ran.last_lines else ""
+    return Unavailable(
+        f"{kind.title} {how}{tail}", "aegis-tui transcript shows all of its output", code="agent.program"
+    )

@@ -1,0 +1,135 @@
+"""Runs the program with its own interface in the pane, and types each prompt into it (PANE-4, AGENT-1).
+
+A turn is over when the program makes no more calls to its model and everything that it started for the turn has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import psutil
+
+from aegis_tui.agent.hosted.delivery import Requests, Typist
+from aegis_tui.agent.hosted.program import Ran, descendants
+from aegis_tui.agent.hosted.pty_host import PtyHost
+from aegis_tui.agent.hosted.relay import Counted
+from aegis_tui.agent.hosted.runner import program_environment
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.domain.hosting.kind_file import KindFile, fill
+from aegis_tui.errors import Unavailable, UsageError
+from aegis_tui.ports.terminal import Delivery
+
+_LOOK_S = 0.5
+_SETTLED_S = 3.0
+_LONGEST_CHILD_S = 900.0
+"""A process that the program has started counts as work for that long; then as a server that it keeps."""
+
+
+class TerminalRunner:
+    """A `Runner` for the mode `terminal` of a kind. The program runs from the first prompt on.
+
+    Args:
+        settings: Identity, addresses, files and limits.
+        kind: The description of the kind.
+        values: The placeholders of the kind file.
+        requests: What the program sends to its model.
+        count: Returns what the gateway has counted for the instance; None if it does not answer.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        kind: KindFile,
+        values: Mapping[str, str],
+        *,
+        requests: Requests,
+        count: Callable[[], Awaitable[Counted | None]],
+    ) -> None:
+        self._settings, self._kind, self._values = settings, kind, values
+        self._requests, self._count = requests, count
+        self._host: PtyHost | None = None
+        self._typist: Typist | None = None
+
+    async def run(self, text: str) -> Ran:
+        """Type the prompt, and return when the program's turn is over or the program has ended.
+
+        Raises:
+            UsageError: The kind has no such mode.
+            Unavailable: The prompt was refused, or it is not known whether it arrived (code `agent.prompt`).
+            OSError: The program cannot be started.
+        """
+        host, typist = await self._opened()
+        before = descendants()
+        delivery = await typist.deliver(text)
+        if host.code is not None:
+            return await self._ended(host)
+        if delivery is not Delivery.DELIVERED:
+            raise Unavailable(_NOT_DELIVERED[delivery], "attach to its pane and look", code="agent.prompt")
+        over = asyncio.create_task(self._turn_over(before))
+        gone = asyncio.create_task(host.ended())
+        try:
+            await asyncio.wait({over, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (over, gone):
+                task.cancel()
+            await asyncio.gather(over, gone, return_exceptions=True)
+        return Ran(0, "", "") if host.code is None else await self._ended(host)
+
+    async def close(self) -> None:
+        """End the program, if it runs."""
+        if self._host is not None:
+            host, self._host = self._host, None
+            await host.__aexit__(None, None, None)
+
+    async def _opened(self) -> tuple[PtyHost, Typist]:
+        if self._host is not None and self._typist is not None:
+            return self._host, self._typist
+        mode = self._kind.terminal
+        if mode is None:
+            raise UsageError(f"{self._kind.title} cannot run with its own interface", "run it headless")
+        host = PtyHost(
+            [fill(argument, self._values) for argument in mode.argv],
+            cwd=self._settings.worktree,
+            environment=program_environment(self._settings, self._kind, self._values),
+        )
+        await host.__aenter__()
+        self._host, self._typist = host, Typist(host, self._requests)
+        return self._host, self._typist
+
+    async def _ended(self, host: PtyHost) -> Ran:
+        """Return how the program ended; the next prompt starts it again."""
+        code, tail = await host.ended(), host.last_output
+        await self.close()
+        return Ran(code, "", tail[-2000:])
+
+    async def _turn_over(self, before: frozenset[psutil.Process]) -> None:
+        loop = asyncio.get_running_loop()
+        quiet_since = loop.time()
+        calls = -1
+        while loop.time() - quiet_since < _SETTLED_S:
+            await asyncio.sleep(_LOOK_S)
+            counted = await self._count()
+            is_busy = counted is None or counted.running > 0 or counted.calls != calls
+            calls = counted.calls if counted else calls
+            if is_busy or await asyncio.to_thread(_works, before):
+                quiet_since = loop.time()
+
+
+_NOT_DELIVERED = {
+    Delivery.REFUSED: "the program showed no input box, so the prompt was not typed",
+    Delivery.UNKNOWN: "the prompt was typed, but no call of the program to its model held it",
+}
+
+
+def _works(before: frozenset[psutil.Process]) -> bool:
+    """Return whether a process runs that was started for this turn."""
+    now = time.time()
+    for process in descendants() - before:
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and now - process.create_time() < _LONGEST_CHILD_S:
+                return True
+        except psutil.Error:
+            continue
+    return False

@@ -1,0 +1,297 @@
+"""What every instance does beside its work: join the hub, hear events, send heartbeats, leave (HUB-8, PANE-8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Collection
+from typing import Any
+
+from aegis_tui.agent.inbox import FOLLOWED, Inbox, Prompt
+from aegis_tui.agent.last_words import error_words
+from aegis_tui.agent.locks import HeldLocks
+from aegis_tui.agent.progress import Progress
+from aegis_tui.agent.scope import WriteScope
+from aegis_tui.agent.screen import Screen
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.agent.toolbox import Outcome
+from aegis_tui.domain.cause import Cause, cause_of, ended
+from aegis_tui.domain.role import traits_of
+from aegis_tui.errors import AegisError, HubUnavailable, Refused
+from aegis_tui.ports.hub_link import HubEvent, HubLink
+
+_LEAVE_TIMEOUT_S = 2.0
+_RECONNECT_S = 1.0
+
+BEAT_S = 5.0
+"""Seconds between two heartbeats to the hub (contract 5)."""
+
+
+class InstanceLife(ABC):
+    """The life of one instance, around the work that a subclass does.
+
+    Args:
+        settings: Identity, addresses, files and limits.
+        role: The name of its role.
+        agent_type: The first part of its agent id, such as `NATIVE`.
+        link: The connection to the hub.
+        screen: Shows in the pane what happens.
+        beat_s: Seconds between two heartbeats.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        role: str,
+        *,
+        agent_type: str,
+        link: HubLink,
+        screen: Screen,
+        beat_s: float = BEAT_S,
+    ) -> None:
+        self._settings = settings
+        self._role_name, self._agent_type = role, agent_type
+        self._link = link
+        self._screen = screen
+        self._beat_s = beat_s
+        self.inbox = Inbox(settings.agent_id)
+        self.progress = Progress(link, screen)
+        self._scope = WriteScope(settings.agent_id, settings.scope)
+        self._locks = HeldLocks(link)
+        self._turn: asyncio.Task[Outcome] | None = None
+        self._unacked: deque[int] = deque()
+        self._stopping = asyncio.Event()
+        self._stop_reason = "ended"
+        self._stop_cause: Cause | None = None
+        self._heard = asyncio.Event()
+
+    @abstractmethod
+    async def _prepare(self) -> None:
+        """Get ready for work, after the instance has joined the hub. If it raises, the instance leaves with the error.
+
+        Raises:
+            AegisError: It cannot work.
+        """
+
+    @abstractmethod
+    async def _do(self, prompt: Prompt) -> Outcome:
+        """Do the task of a prompt and return how it ended. It is cancelled by `interrupt`."""
+
+    @abstractmethod
+    async def _save(self, reason: str) -> str | None:
+        """Commit unfinished changes and return the commit's id; None if there are none. Raises AegisError."""
+
+    @property
+    @abstractmethod
+    def _read_paths(self) -> Collection[str]:
+        """The files that the instance has read or written."""
+
+    async def run(self) -> None:
+        """Join the hub, work on prompts until `stop` is called, then leave.
+
+        Raises:
+            HubUnavailable: The hub does not answer at the start.
+            Refused: The hub does not let the instance join.
+            AegisError: The instance cannot work, as `_prepare` says.
+        """
+        newest = await self._newest_seq()
+        await self._join()
+        try:
+            await self._prepare()
+        except Exception as error:
+            self._end_by(error)
+            await self._leave()
+            raise
+        background = [
+            asyncio.create_task(self._listen(after=newest)),
+            asyncio.create_task(self._beat()),
+            asyncio.create_task(self._outlive_hub()),
+            asyncio.create_task(self._work()),
+        ]
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            done, _ = await asyncio.wait({stopping, *background}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                await task
+        except Exception as error:  # whatever ends the program is reported to the hub when it leaves
+            self._end_by(error)
+            raise
+        finally:
+            await cancel(stopping, *background)
+            await self._leave()
+
+    def interrupt(self) -> None:
+        """Cancel the current task, not the program; the conversation stays (Ctrl-C)."""
+        if self._turn is not None and not self._turn.done():
+            self._turn.cancel()
+        else:
+            self._screen.problem("no turn is running; to end the instance: aegis-tui stop")
+
+    def stop(self, reason: str) -> None:
+        """Let `run` end; `reason` is reported to the hub."""
+        self._stop_reason = reason
+        self._stopping.set()
+
+    def person_says(self, line: str) -> None:
+        """Queue a line that a person typed in the pane as a prompt."""
+        self.inbox.add_prompt(Prompt(line, "the keyboard"))
+
+    async def _newest_seq(self) -> int:
+        """Return the hub's newest sequence number; events after it may concern this instance."""
+        return int((await self._link.command("context:get")).get("seq") or 0)
+
+    async def _join(self) -> None:
+        await self._link.command(
+            "agent:register",
+            agent_type=self._agent_type,
+            instance_id=self._settings.instance_id,
+            role=self._role_name,
+        )
+
+    async def _catch_up(self) -> None:
+        """Process the messages that were sent to this instance before it subscribed to events."""
+        cursor: int | None = 0
+        while cursor is not None:
+            reply = await self._link.command("message:read", after=cursor)
+            for item in reply.get("messages", ()):
+                event = HubEvent(int(item["seq"]), "message:sent", str(item["sender"]), str(item["timestamp"]), item)
+                await self._take(event)
+            cursor = int(reply["next_after"]) if reply.get("more") else None
+
+    def _end_by(self, error: Exception) -> None:
+        """Set the reason and the cause with which the instance leaves the hub."""
+        self._stop_reason = error_words(error)
+        if isinstance(error, AegisError):
+            self._stop_cause = cause_of(error)
+        else:
+            self._stop_cause = Cause(code="agent.failed", message=ended(self._stop_reason))
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(AegisError, TimeoutError):
+            async with asyncio.timeout(_LEAVE_TIMEOUT_S):
+                await self._locks.release_all()
+                cause: dict[str, Any] = {"cause": self._stop_cause.model_dump()} if self._stop_cause else {}
+                await self._link.command("agent:leave", timeout_s=_LEAVE_TIMEOUT_S, reason=self._stop_reason, **cause)
+
+    async def _listen(self, *, after: int) -> None:
+        await self._catch_up()
+        newest = after
+        while True:
+            try:
+                async for event in self._link.events(types=FOLLOWED, after=newest):
+                    newest = max(newest, event.seq)
+                    await self._take(event)
+            except HubUnavailable as error:
+                self._screen.problem(f"{error}; connecting again")
+            await asyncio.sleep(_RECONNECT_S)
+
+    async def _take(self, event: HubEvent) -> None:
+        self._scope.follow(event)
+        lost: list[str] = []
+        if event.type in ("lock:broken", "lock:expired"):
+            lost = self._locks.forget([str(event.data.get("lock_id", ""))])
+        is_new = self.inbox.take(event, read_paths=self._read_paths, lost_paths=lost)
+        if is_new and event.type == "message:sent" and self.inbox.is_addressed(event):
+            self._unacked.append(event.seq)
+            await self._acknowledge()
+
+    async def _acknowledge(self) -> None:
+        """Acknowledge received messages; after an error the rest is acknowledged with the next heartbeat."""
+        while self._unacked:
+            seq = self._unacked.popleft()
+            try:
+                await self._link.command("ack", of=seq)
+            except AegisError as error:
+                self._unacked.appendleft(seq)
+                self._screen.problem(f"a message could not be acknowledged: {error}")
+                return
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                held = [grant.lock_id for grant in self._locks.grants()]
+                reply = await self._link.command("heartbeat", ack_seq=self.inbox.last_seq, held=held)
+                self._heard.set()
+                lost = self._locks.forget(map(str, reply.get("lost", ()))) + await self._locks.renew_due()
+                await self._acknowledge()
+                await self.progress.tell_again()
+                for path in lost:
+                    self.inbox.add_notice(f"your lock of {path} is gone")
+            except Refused:
+                await self._rejoin()
+            except AegisError as error:
+                self._screen.problem(f"no heartbeat: {error}")
+            await asyncio.sleep(self._beat_s)
+
+    async def _outlive_hub(self) -> None:
+        """End the agent, with its work saved in a commit, if no heartbeat succeeds for `orphan_s` seconds (PANE-8)."""
+        limit_s = self._settings.orphan_s
+        while True:
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(limit_s):
+                    await self._heard.wait()
+            except TimeoutError:
+                break
+        if self._turn is not None:
+            await cancel(self._turn)
+        reason = f"the hub was away for {limit_s:.0f} s"
+        try:
+            saved = await self._save(reason)
+            kept = f"what was changed is commit {saved[:12]}" if saved else "there was nothing to save"
+        except AegisError as error:
+            kept = f"what was changed stays in {self._settings.worktree}: {error}"
+        self._screen.problem(f"{reason}; {kept}; this agent ends")
+        self.stop(reason)
+
+    async def _rejoin(self) -> None:
+        """Join again after the hub refused a heartbeat, as after its restart; end the agent if that is refused too."""
+        try:
+            await self._join()
+        except Refused as error:
+            self._screen.problem(str(error))
+            self.stop("the hub no longer knows this instance")
+        except AegisError as error:
+            self._screen.problem(f"this instance could not join the hub again: {error}")
+
+    async def _work(self) -> None:
+        await self.progress.enter("idle", "waiting for a prompt")
+        while True:
+            prompt = await self.inbox.next_prompt()
+            self.progress.begin_task()
+            outcome = await self._run_turn(prompt)
+            if outcome.state != "interrupted":
+                await self.progress.enter(outcome.state, outcome.summary, outcome.cause)
+            else:
+                await self.progress.enter("idle", outcome.summary)
+
+    async def _run_turn(self, prompt: Prompt) -> Outcome:
+        self._turn = asyncio.create_task(self._do(prompt))
+        try:
+            await asyncio.wait({self._turn})
+            if self._turn.cancelled():
+                return Outcome("interrupted", "interrupted; type to go on")
+            return self._turn.result()
+        finally:
+            await cancel(self._turn)
+
+    async def _begin(self) -> None:
+        """Report the state in which this role begins a task."""
+        await self.progress.enter(traits_of(self._role_name).start_state)
+
+    async def _wait_while_halted(self) -> None:
+        """Return at once unless the run is halted; then report that it waits, and return when the run goes on."""
+        if self.inbox.is_halted:
+            before = self.progress.state
+            await self.progress.enter("waiting", "the run is halted")
+            await self.inbox.clear_to_go()
+            await self.progress.enter(before)
+
+
+async def cancel(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel the tasks and return when they have ended; their errors are dropped."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,215 @@
+"""The TOML file of an agent kind: its program's arguments, variables, configuration files and output (AGENT-1).
+
+Two kinds of placeholders are filled in when an instance starts. In `argv` and `environment`, `{name}` becomes the
+value. In the text of a configuration file, `<<name>>` becomes the value as a string literal with its quotes, which is
+valid in both JSON and TOML, so that no value can break out of its place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import Field, field_validator, model_validator
+
+from aegis_tui.domain.model import FrozenModel
+from aegis_tui.domain.role import ROLES
+
+VALUES = frozenset(
+    {
+        "gateway",
+        "gateway_v1",
+        "home",
+        "instance",
+        "model",
+        "permission",
+        "prompt",
+        "python",
+        "repository",
+        "session",
+        "token",
+        "worktree",
+    }
+)
+"""The names of all placeholders; docs/agents.md explains each."""
+
+SECRET = "token"
+"""The placeholder that must not be part of a command line, which every process of the machine can read."""
+
+_IN_ARGUMENT = re.compile(r"\{([a-z_0-9]+)\}")
+_IN_FILE = re.compile(r"<<([a-z_0-9]+)>>")
+T = TypeVar("T")
+_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\[\])?(?:\.[A-Za-z_][A-Za-z0-9_-]*(?:\[\])?)*\Z")
+
+
+class HeadlessMode(FrozenModel):
+    """How the program does one task without a person and then ends."""
+
+    argv: tuple[str, ...] = Field(min_length=1)
+    """The command for the first prompt."""
+    again: tuple[str, ...] = ()
+    """The command for a later prompt of the same conversation; empty: the program cannot go on with one, so it gets the
+    earlier prompts again."""
+    prompt: Literal["argument", "stdin"] = "argument"
+    """Where the prompt goes: into the place of `{prompt}`, or to standard input."""
+
+    @model_validator(mode="after")
+    def _takes_prompt(self) -> Self:
+        for argv in filter(None, (self.argv, self.again)):
+            if ("{prompt}" in argv) != (self.prompt == "argument"):
+                raise ValueError("{prompt} is one argument of argv and again if, and only if, prompt is 'argument'")
+        return self
+
+
+class TerminalMode(FrozenModel):
+    """How the program runs with its own interface, in which prompts are typed for it."""
+
+    argv: tuple[str, ...] = Field(min_length=1)
+
+
+class Output(FrozenModel):
+    """What the program prints when it runs headless, and which parts of it are shown and read.
+
+    The paths name fields of a JSON line: `message.content[].text` is the field `text` of each item of the list
+    `content`.
+    """
+
+    format: Literal["text", "jsonl"] = "text"
+    show: tuple[str, ...] = ()
+    """Texts that are shown in the pane."""
+    tools: tuple[str, ...] = ()
+    """Names of tools that the program calls, which are shown in the pane."""
+    summary: tuple[str, ...] = ()
+    """The text that says what was done: the last one found; without any, the last text shown. Of plain text, the last
+    line counts that has the form of a commit's subject."""
+    failed: tuple[str, ...] = ()
+    """Fields that are true when the program failed although it exits with 0."""
+
+    @field_validator("show", "tools", "summary", "failed")
+    @classmethod
+    def _are_paths(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            if not _STEP.match(path):
+                raise ValueError(f"{path!r} is not a path such as message.content[].text")
+        return paths
+
+
+class HomeFile(FrozenModel):
+    """A configuration file that is written into the instance's home folder before the program starts."""
+
+    path: str
+    """Relative to the home folder."""
+    text: str
+
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        parts = path.split("/")
+        if path.startswith("/") or any(part in ("", ".", "..") for part in parts):
+            raise ValueError(f"{path!r} is not a path inside the home folder")
+        return path
+
+
+class Permission(FrozenModel):
+    """The program's own permission mode. It is always set, because the default of some programs asks another model."""
+
+    boxed: str = ""
+    """Inside the sandbox."""
+    open: str = ""
+    """Without a sandbox."""
+
+
+class KindFile(FrozenModel):
+    """The whole file. A kind without `headless` has a class of its own that starts the program."""
+
+    title: str = Field(min_length=1, max_length=80)
+    programs: tuple[str, ...] = ()
+    """Programs that must be on PATH."""
+    install: str = Field("", max_length=200)
+    """The command that installs them."""
+    dialect: Literal["", "chat", "responses", "messages", "google"] = ""
+    """The API through which the program calls its model."""
+    mcp: str = ""
+    """How the program names a tool of our MCP server, with `{tool}` in place of the tool's name; empty: it cannot."""
+    roles: tuple[str, ...] = ()
+    """The roles that it can take; empty: with MCP all, without it those that give no verdict and propose no design."""
+    headless: HeadlessMode | None = None
+    terminal: TerminalMode | None = None
+    output: Output = Output()
+    permission: Permission = Permission()
+    environment: dict[str, str] = Field(default_factory=dict)
+    files: tuple[HomeFile, ...] = ()
+    names: tuple[str, ...] = ()
+    """Host names that the program looks up with the settings above, although nothing that it needs is there."""
+
+    @field_validator("roles")
+    @classmethod
+    def _exist(cls, roles: tuple[str, ...]) -> tuple[str, ...]:
+        for role in roles:
+            if role not in ROLES:
+                raise ValueError(f"there is no role {role!r}")
+        return roles
+
+    @field_validator("mcp")
+    @classmethod
+    def _names_tool(cls, mcp: str) -> str:
+        if mcp and "{tool}" not in mcp:
+            raise ValueError("mcp must contain {tool}")
+        return mcp
+
+    @model_validator(mode="after")
+    def _has_known_placeholders(self) -> Self:
+        arguments = [] if self.headless is None else [*self.headless.argv, *self.headless.again]
+        arguments += [] if self.terminal is None else self.terminal.argv
+        for name, text in ((SECRET, text) for text in arguments if f"{{{SECRET}}}" in text):
+            raise ValueError(f"{text!r}: {{{name}}} must not be an argument; put it into environment or a file")
+        used = {name for text in (*arguments, *self.environment.values()) for name in _IN_ARGUMENT.findall(text)}
+        used |= {name for file in self.files for name in _IN_FILE.findall(file.text)}
+        if unknown := sorted(used - VALUES):
+            raise ValueError(f"there is no placeholder {unknown[0]}; there are: {', '.join(sorted(VALUES))}")
+        return self
+
+    def can_be(self, role: str) -> bool:
+        """Return whether an instance of this kind can take a role."""
+        return role in self.roles if self.roles else bool(self.mcp) or not ROLES[role].is_judge
+
+    def tool_name(self, tool: str) -> str:
+        """Return the name under which the program's model sees a tool of our MCP server."""
+        return self.mcp.format(tool=tool)
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Return an argument or the value of a variable with its placeholders replaced."""
+    return _IN_ARGUMENT.sub(lambda found: values.get(found[1], found[0]), text)
+
+
+def fill_file(text: str, values: Mapping[str, str]) -> str:
+    """Return the text of a configuration file with its placeholders replaced by string literals."""
+    return _IN_FILE.sub(lambda found: _quoted(values[found[1]]), text)
+
+
+def _quoted(value: str) -> str:
+    """Return a value as a string literal of JSON that is one of TOML too: TOML allows no DEL in it (toml.io, 1.0)."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def texts_at(value: Any, paths: Sequence[str]) -> list[str]:
+    """Return the texts at these paths of a JSON value, in order; other values there are left out."""
+    return [found.strip() for found in _values_at(value, paths, str) if found.strip()]
+
+
+def is_true_at(value: Any, paths: Sequence[str]) -> bool:
+    """Return whether a JSON value is true at one of these paths."""
+    return any(_values_at(value, paths, bool))
+
+
+def _values_at(value: Any, paths: Sequence[str], kind: type[T]) -> Iterator[T]:
+    for path in paths:
+        found = [value]
+        for step in path.split("."):
+            name, is_list = step.removesuffix("[]"), step.endswith("[]")
+            inner = [item[name] for item in found if isinstance(item, dict) and name in item]
+            found = [part for item in inner if isinstance(item, list) for part in item] if is_list else inner
+        yield from (item for item in found if isinstance(item, kind))

@@ -1,0 +1,145 @@
+"""A person adds an agent kind by one TOML file; its program does a worker's task in the sandbox (AGENT-1, SEC-1)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis_tui.testing.scratch import ScratchWorkspace
+from tests.workspace import Served
+
+PROGRAM = r"""
+import json, os, re, socket, subprocess, sys, urllib.request
+
+said = sys.stdin.read()
+url, key = os.environ["OPENAI_BASE_URL"], os.environ["OPENAI_API_KEY"]
+texts = {"status": {"type": "string"}, "summary": {"type": "string"}}
+schema = {"type": "object", "properties": texts, "required": ["status", "summary"]}
+tool = {"type": "function", "function": {"name": "report", "parameters": schema}}
+body = {"model": sys.argv[1], "messages": [{"role": "user", "content": "Say yes."}], "tools": [tool], "stream": True}
+headers = {"Authorization": "Bearer " + key, "Content-Type": "application/json"}
+request = urllib.request.Request(url + "/chat/completions", json.dumps(body).encode(), headers)
+with urllib.request.urlopen(request, timeout=30) as answer:
+    model_said = answer.read().decode()
+for path, text in re.findall(r"^FILE (\S+): (.*)$", said, re.M):
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path, "w") as file:
+        file.write(text.replace("\\n", "\n"))
+tried = {}
+for name, place in (("checkout", json.load(open(os.environ["HOME"] + "/places.json"))["checkout"] + "/escaped"),):
+    try:
+        open(place, "w").close()
+        tried[name] = "written"
+    except OSError as error:
+        tried[name] = "refused"
+try:
+    socket.create_connection(("192.0.2.1", 80), 2)
+    tried["network"] = "reached"
+except OSError:
+    tried["network"] = "refused"
+subprocess.Popen(["sleep", "600"], start_new_session=True)
+print("tried " + json.dumps(tried))
+print("the model said " + json.dumps(model_said))
+print("feat: add the %s" % ("files of the parrot",))
+"""
+
+
+@pytest.fixture
+def workspace() -> Iterator[ScratchWorkspace]:
+    scratch = Served()
+    scratch.init({"README.md": "# Shop\n", "src/app.py": "x = 1\n", "tests/test_app.py": TEST})
+    yield scratch
+    left = scratch.leftovers()
+    scratch.close()
+    assert left == []
+
+
+TEST = """import unittest
+
+
+class Works(unittest.TestCase):
+    def test_it(self) -> None:
+        self.assertTrue(True)
+"""
+
+
+@pytest.fixture(scope="module")
+def other_server() -> Iterator[str]:
+    program = Path(__file__).parents[1] / "agent" / "other_model_server.py"
+    process = subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+def add_parrot(workspace: ScratchWorkspace) -> None:
+    folder = workspace.folder / "config" / "aegis-tui" / "agents"
+    folder.mkdir(parents=True)
+    (folder / "parrot.toml").write_text(
+        f"""
+title = "a parrot"
+programs = ["python3"]
+
+[headless]
+argv = ["python3", "{{home}}/parrot.py", "{{model}}"]
+prompt = "stdin"
+
+[environment]
+OPENAI_BASE_URL = "{{gateway_v1}}"
+OPENAI_API_KEY = "{{token}}"
+
+[[files]]
+path = "parrot.py"
+text = \'\'\'{PROGRAM}\'\'\'
+
+[[files]]
+path = "places.json"
+text = \'\'\'{{"checkout": <<repository>>}}\'\'\'
+""",
+        "utf-8",
+    )
+
+
+def design(workspace: ScratchWorkspace) -> str:
+    features: list[dict[str, Any]] = [
+        {
+            "id": name,
+            "title": f"Add {name}",
+            "brief": f"FILE src/{name}.py: {name.upper()} = 1\\n",
+            "partition": [f"src/{name}.py"],
+            "kind": kind,
+        }
+        for name, kind in (("size", "parrot"), ("age", "native"))
+    ]
+    path = workspace.folder / "design.yaml"
+    qa = {"commands": ["python3 -m unittest discover -s tests"]}
+    path.write_text(json.dumps({"goal": "Sizes", "features": features, "qa": qa}), "utf-8")
+    return str(path)
+
+
+def test_a_kind_of_ones_own_works_beside_the_built_in_agent_from_dispatch_to_the_commit(
+    workspace: ScratchWorkspace, other_server: str
+) -> None:
+    add_parrot(workspace)
+    options = ("--design", design(workspace), "--base-url", other_server, "--headless", "--json")
+    answer = workspace.aegis("run", "Sizes", *options)
+    report = answer.json
+    assert answer.code == 0 and report["ok"], (report.get("error"), answer.err)
+    kinds = {item["feature"]: (item["id"], item["kind"]) for item in report["instances"] if item["role"] == "worker"}
+    assert kinds["size"][1] == "parrot" and kinds["age"][1] == "native"
+    changed = workspace.git("diff", "--name-only", "main", report["commit"]["oid"]).split()
+    assert changed == ["src/age.py", "src/size.py"]
+    assert not (workspace.root / "escaped").exists()
+    log = next((workspace.folder / "state").rglob(f"{kinds['size'][0]}.log")).read_text("utf-8")
+    assert '"checkout": "refused"' in log and '"network": "refused"' in log
+    assert "the model said" in log
+    tokens = next(item["tokens"] for item in report["instances"] if item["id"] == kinds["size"][0])
+    assert tokens["prompt"] > 0, "the gateway accounts the program's calls to its instance"
