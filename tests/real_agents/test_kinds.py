@@ -116,3 +116,14 @@ def test_a_program_does_a_workers_task_headless(workspace: ScratchWorkspace, ser
     if kind in WITH_MCP:
         scope = [item for item in server.received if b"src/worker.py" in item.body and b"partition" in item.body]
         assert scope, "the answer of get_scope reached the model"
+
+
+@pytest.mark.parametrize("kind", WITH_MCP)
+def test_a_program_does_a_workers_task_in_its_own_interface(workspace: ScratchWorkspace, serve: Any, kind: str) -> None:
+    server = serve(steps_of(kind))
+    answer = run(workspace, server, {"worker": kind}, "--agent-mode", "terminal")
+    report = answer.json
+    assert answer.code == 0 and report["ok"], (report.get("error"), log_of(workspace, "w01"), answer.err)
+    assert workspace.git("show", f"{report['commit']['oid']}:src/worker.py") == "worker = 1"
+    prompts = [item.body.count(b"[[script:worker]]") for item in server.received]
+    assert max(prompts) == 1, "the prompt is in the conversation once"

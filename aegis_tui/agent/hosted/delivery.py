@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from aegis_tui.agent.hosted.pty_host import PtyHost
@@ -17,6 +18,7 @@ from aegis_tui.ports.terminal import Delivery
 _PASTE_BEGIN, _PASTE_END = b"\x1b[200~", b"\x1b[201~"
 _READY_S = 90.0
 """How long a program may take until it shows its input box; the first start of some takes a minute."""
+_SHOWN_S = 20.0
 _SETTLED_S = 1.0
 _ECHO_S = 0.4
 _ARRIVAL_S = 30.0
@@ -123,6 +125,9 @@ class Typist:
                     if self._host.code is not None:
                         return False
                     await asyncio.sleep(_POLL_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_SHOWN_S):
+                        await self._host.has_shown.wait()
                 await self._quiet(_SETTLED_S)
         except TimeoutError:
             return False

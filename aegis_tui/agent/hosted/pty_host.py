@@ -22,8 +22,12 @@ from types import TracebackType
 from typing import Any, Self
 
 _CHUNK_BYTES = 64 * 1024
-_PASTE_MODE = re.compile(rb"\x1b\[\?2004([hl])")
+_MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
+"""Switches modes of the terminal on or off (ECMA-48, DECSET); 2004 is bracketed paste."""
+_LONGEST_MODE_BYTES = 32
 _KEPT_BYTES = 16 * 1024
+_SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P_^X].*?(?:\x07|\x1b\\)|O.|.)", re.DOTALL)
+"""What a terminal sends beside typed text: its answers to the program's questions, movements, keys without a text."""
 _ENDS_DRAFT = frozenset(b"\r\n\x03\x04\x15")
 """Enter, Ctrl-C, Ctrl-D and Ctrl-U: what was typed is sent or removed."""
 
@@ -36,11 +40,19 @@ class PtyHost:
         cwd: The worktree.
         environment: All variables of the program.
         pane: The descriptors of the pane's input and output.
+        awaited: A text that the program shows when it is ready; empty if none is known.
     """
 
     def __init__(
-        self, argv: Sequence[str], *, cwd: Path, environment: Mapping[str, str], pane: tuple[int, int] = (0, 1)
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        pane: tuple[int, int] = (0, 1),
+        awaited: str = "",
     ) -> None:
+        self._awaited = awaited.encode()
         self._argv, self._cwd, self._environment, self._pane = argv, cwd, environment, pane
         self._master = -1
         self._process: asyncio.subprocess.Process | None = None
@@ -50,6 +62,10 @@ class PtyHost:
         self.no_draft = asyncio.Event()
         """Set while a person has typed nothing that is not sent yet, and once the program has ended."""
         self.no_draft.set()
+        self.has_shown = asyncio.Event()
+        """Set once the program has shown the awaited text; at once if there is none."""
+        if not awaited:
+            self.has_shown.set()
         self.written_at = 0.0
         """The time of the loop's clock at which the program wrote to its terminal last."""
         self._last = bytearray()
@@ -162,9 +178,13 @@ class PtyHost:
             self.no_draft.set()
             return
         self.written_at = asyncio.get_running_loop().time()
+        for found in _MODE.finditer(self._last[-_LONGEST_MODE_BYTES:] + data):
+            if b"2004" in found[1].split(b";"):
+                self.takes_paste = found[2] == b"h"
         self._last = (self._last + data)[-_KEPT_BYTES:]
-        for found in _PASTE_MODE.finditer(self._last[-len(data) - 16 :]):
-            self.takes_paste = found[1] == b"h"
+        if self._awaited and self._awaited in _SEQUENCE.sub(b"", self._last):
+            self._awaited = b""
+            self.has_shown.set()
         with suppress(OSError):
             os.write(self._pane[1], data)
 
@@ -176,7 +196,7 @@ class PtyHost:
         if not data:
             asyncio.get_running_loop().remove_reader(self._pane[0])
             return
-        for byte in data:
+        for byte in _SEQUENCE.sub(b"", data):
             if byte in _ENDS_DRAFT:
                 self.no_draft.set()
             elif byte >= 0x20:

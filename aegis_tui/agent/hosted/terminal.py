@@ -61,8 +61,8 @@ class TerminalRunner:
             OSError: The program cannot be started.
         """
         host, typist = await self._opened()
-        before = descendants()
         delivery = await typist.deliver(text)
+        before = descendants()  # servers for tools run by now; what is started later works for the answer
         if host.code is not None:
             return await self._ended(host)
         if delivery is not Delivery.DELIVERED:
@@ -93,6 +93,7 @@ class TerminalRunner:
             [fill(argument, self._values) for argument in mode.argv],
             cwd=self._settings.worktree,
             environment=program_environment(self._settings, self._kind, self._values),
+            awaited=mode.ready,
         )
         await host.__aenter__()
         self._host, self._typist = host, Typist(host, self._requests)

@@ -67,6 +67,9 @@ class TerminalMode(FrozenModel):
     """How the program runs with its own interface, in which prompts are typed for it."""
 
     argv: tuple[str, ...] = Field(min_length=1)
+    ready: str = ""
+    """A text that its interface shows once it takes a prompt. Without it, or if that text does not come for 20 seconds,
+    the program counts as ready when it has switched bracketed paste on and is quiet."""
 
 
 class Output(FrozenModel):

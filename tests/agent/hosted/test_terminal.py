@@ -185,6 +185,18 @@ def test_a_persons_draft_is_neither_sent_nor_mixed_with_a_prompt(tmp_path: Path)
     play(tmp_path, scenario)
 
 
+def test_what_the_terminal_says_of_itself_is_no_draft(tmp_path: Path) -> None:
+    async def scenario(box: Box) -> None:
+        assert await box.typist.deliver("one") is Delivery.DELIVERED
+        os.write(box.person, b"\x1b[?62;4c\x1b_Gi=31;OK\x1b\\\x1b]11;rgb:00/00/00\x07\x1b[A\x1bOP\x1b[<0;3;4M")
+        await asyncio.sleep(0.1)
+        assert box.host.no_draft.is_set()
+        os.write(box.person, b"\x1b[200~pasted\x1b[201~")
+        await box.drafted()
+
+    play(tmp_path, scenario)
+
+
 def test_a_program_that_ends_while_a_prompt_waits_refuses_it(tmp_path: Path) -> None:
     async def scenario(box: Box) -> None:
         assert await box.typist.deliver("one") is Delivery.DELIVERED  # from here on the terminal is in raw mode
