@@ -86,7 +86,7 @@ def _versions() -> dict[str, str]:
 
 
 def _settings(place: Place | None) -> dict[str, str]:
-    """Return the source of each setting by its name; if a file is wrong, only the error message."""
+    """Return the source of each setting by its name; only `error`, with a message, if a file or a variable is wrong."""
     try:
         return setting_names(trace_settings(os.environ, project=place.root if place else None)[1])
     except AegisError as error:

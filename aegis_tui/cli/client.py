@@ -15,9 +15,14 @@ from aegis_tui.sdk.quick import HubAddress, HubQuick
 def speaking_as(place: Place, instance: str | None, *, timeout_s: float = 60.0) -> HubQuick:
     """Return a client that acts as `instance`, else as the instance of this pane, else as the person.
 
+    Args:
+        place: The workspace whose hub it speaks to.
+        instance: The id of an instance that the person connected, short or in full; or None.
+        timeout_s: Seconds that a request may take.
+
     Raises:
         HubUnavailable: No hub is running, or it does not answer.
-        UsageError: The token of that instance cannot be read.
+        UsageError: The id is not valid, or the token of that instance cannot be read.
     """
     address = place.find()
     if address is None:
@@ -29,7 +34,15 @@ def speaking_as(place: Place, instance: str | None, *, timeout_s: float = 60.0) 
 
 
 def token_file_of(place: Place, instance: str | None) -> Path | None:
-    """Return the token file of `instance`, else that of this pane's instance; None outside a pane of an instance."""
+    """Return where the token file of an instance is; the file may be missing.
+
+    Args:
+        place: The workspace.
+        instance: The id of the instance; None for that of this pane, without which the result is None.
+
+    Raises:
+        UsageError: The id is not valid.
+    """
     if instance is not None:
         return place.paths.instance_dir(check_instance_id(instance_id(instance))) / "token"
     named = os.environ.get("AEGIS_TOKEN_FILE")

@@ -55,7 +55,12 @@ def list_settings(
 
 
 def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Yield name, value and description of each setting; a setting in a table is named `table.name`."""
+    """Yield name, value and description of each setting; a setting in a table is named `table.name`.
+
+    Args:
+        settings: All settings, or those of one table.
+        prefix: What each name begins with: `table.`; empty for all settings.
+    """
     help_texts = describe(type(settings))
     for name in type(settings).model_fields:
         value = getattr(settings, name)

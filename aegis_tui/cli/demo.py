@@ -68,7 +68,7 @@ def _demo(
 ) -> int:
     """Show a whole run in a temporary repository, with a scripted model.
 
-    It takes about a minute: several agents, one commit. It needs no GPU and no network.
+    It takes about a minute: several agents, one commit. Without --base-url, it needs no GPU and no network.
     """
     _check_programs()
     with _ended_as_by_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
@@ -177,7 +177,10 @@ def _conclude(ground: Playground, report: Report, *, as_json: bool, kept: Path |
 
 
 def _claims(ground: Playground, report: Report) -> list[Claim]:
-    """Check the result with git, and run its tests. The result stays checked out in the demo's repository."""
+    """Return what the demo promises about its run, each with whether it was kept.
+
+    This is checked with git and by running the tests of the result, which stays checked out in the demo's repository.
+    """
     untouched, commit = ground.checkout_is_untouched(), report["commit"]
     if commit is not None:
         ground.check_out(commit["branch"])
@@ -258,7 +261,10 @@ def _close(place: Place) -> None:
 
 
 def _cancel_run(place: Place) -> None:
-    """Cancel a run that is still open, and wait at most `CANCEL_DEADLINE_S` until it has ended."""
+    """Cancel a run that is still open, and wait at most `CANCEL_DEADLINE_S` until it has ended.
+
+    Without a hub, do nothing; if the hub refuses or stops answering, return without an error.
+    """
     if place.find() is None:
         return
     with contextlib.suppress(AegisError):

@@ -82,7 +82,10 @@ def _mark(check: Check) -> str:
 
 
 def _in_one_line(check: Check) -> Check:
-    """Return a check with its fix in its line if nothing is worse without it."""
+    """Return a failed check of something optional with its fix appended to `found`, so that it takes one line.
+
+    Any other check is returned unchanged.
+    """
     is_short = check.is_extra and not check.ok
     return replace(check, found=f"{check.found} ({check.fix})", fix="") if is_short else check
 

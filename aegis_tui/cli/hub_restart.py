@@ -52,12 +52,12 @@ def _wait_for_a_pause(place: Place, wait_s: float) -> None:
 
 
 def _steps(place: Place) -> list[str]:
-    """Return the effects that the hub's state requires now, in words; empty if no hub answers.
+    """Return the steps that the hub's state requires now, a few words for each; empty if none is due or no hub runs.
 
     Steps that have not begun are included, because they begin at once.
 
     Raises:
-        Refused: Code `hub.busy`: the state cannot be read.
+        Refused: Code `hub.busy`: the hub does not answer, or its state cannot be read.
     """
     from aegis_tui.domain.effect import needed, step_words
     from aegis_tui.domain.workspace import Workspace

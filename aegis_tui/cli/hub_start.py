@@ -17,9 +17,9 @@ _NOUNS = ("hub", "server")
 
 
 def run_plain(arguments: list[str]) -> int | None:
-    """Start the hub if the arguments are exactly `hub start` or `hub start --json`, and return the exit code.
+    """Start the hub if the arguments are exactly `hub start` or `hub start --json`; return the exit code 0.
 
-    Other arguments are left to Typer: None is returned.
+    `server` is the same as `hub`. For any other arguments, do nothing and return None, so that Typer handles them.
 
     Raises:
         AegisError: The hub does not start, or the current folder is not in a repository.
@@ -47,7 +47,11 @@ def start(root: Path | None, *, as_json: bool) -> int:
 
 
 def status_fields(place: Place, address: HubAddress | None) -> dict[str, Any]:
-    """Return the fields of `hub status --json` (contract 9). `address` is None if no hub is running.
+    """Return the fields of `hub status --json` (contract 9).
+
+    Args:
+        place: The workspace.
+        address: The address of its hub; None if no hub is running, which the fields then say.
 
     Raises:
         HubUnavailable: The hub at that address does not answer.

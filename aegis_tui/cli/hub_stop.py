@@ -63,7 +63,7 @@ def end_run(place: Place, *, force: bool) -> None:
 
 
 def _has_open_run(place: Place) -> bool:
-    """Whether the log has instances that have not ended: a hub that is started now would continue with them."""
+    """Return whether the log has instances that have not ended: a hub that is started now would continue with them."""
     import asyncio
 
     from aegis_tui.bootstrap.log import open_instances
@@ -133,7 +133,10 @@ def stop_hub(place: Place) -> None:
 
 
 def clear_checks(place: Place) -> None:
-    """Remove the scratch worktrees that QA checks leave when their hub is killed. Failures are ignored."""
+    """Remove the worktrees that QA checks leave behind when their hub is killed.
+
+    If there are none, do nothing; what git cannot remove is left, without an error.
+    """
     import asyncio
 
     folder = place.paths.state_dir / "scratch"

@@ -68,7 +68,7 @@ def _send(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from stdin.")],
     as_json: AsJson = False,
 ) -> int:
-    """Send an instance a prompt, and print whether it was delivered."""
+    """Send a prompt to an instance, and print whether it was delivered or is queued."""
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
@@ -81,7 +81,10 @@ def _send(
 
 
 def _await(hub: HubQuick, delivery: Delivery) -> None:
-    """Read the log until every message is acknowledged, or `DELIVERY_S` has passed."""
+    """Read the log until every prompt of `delivery` is acknowledged, or `DELIVERY_S` seconds have passed.
+
+    `delivery` is told which prompts are; nothing is raised for those that are not.
+    """
     end, after = time.monotonic() + prompt.DELIVERY_S, min(delivery.sent.values())
     while not delivery.is_complete and time.monotonic() < end:
         events = hub.events(after=after, limit=500)

@@ -41,9 +41,9 @@ _NUMBERS = {float: re.compile(r"\d+(\.\d+)?\Z", re.ASCII), int: re.compile(r"\d{
 
 
 def run_plain(arguments: list[str]) -> int | None:
-    """Run `lock acquire`, `release` or `list` and return the exit code, if all arguments are recognized.
+    """Run `lock acquire`, `lock release` or `lock list` and return the exit code, if every argument is known and valid.
 
-    Everything else is left to Typer: None is returned.
+    For any other arguments, do nothing and return None, so that Typer runs the command or reports what is wrong.
 
     Raises:
         AegisError: The command failed.
@@ -104,7 +104,7 @@ def acquire(
         symbol: A function or class in the file.
         mode: EXCLUSIVE, SHARED or REVIEW.
         ttl: Seconds until the lock expires; None for the default.
-        wait: Seconds to wait for it.
+        wait: Seconds to wait for it; 0 to fail at once if it is held.
         instance: The instance to act as; None for that of this pane, else the person.
         as_json: Print JSON.
 
@@ -112,6 +112,7 @@ def acquire(
         LockHeld: Another instance holds it.
         Refused: The hub refuses it for another reason.
         UsageError: There is no path, or a range or a number of seconds is wrong.
+        HubUnavailable: No hub is running, or it does not answer.
     """
     if path is None:
         raise UsageError("no path", "aegis-tui lock acquire PATH")
@@ -176,6 +177,7 @@ def release(
         StaleToken: There is no such lock, or it has another token.
         Refused: Another instance holds it.
         UsageError: Not exactly one of `path` and `lock_id` is given.
+        HubUnavailable: No hub is running, or it does not answer.
     """
     named = None if path is None else encodable_text(path)
     reply = speaking_as(here(), instance).command("lock:release", path=named, lock_id=lock_id, token=token)
@@ -184,7 +186,11 @@ def release(
 
 
 def list_locks(*, as_json: bool = False) -> int:
-    """Print all locks and who holds them; return 0."""
+    """Print all locks and who holds them; return 0.
+
+    Raises:
+        HubUnavailable: No hub is running, or it does not answer.
+    """
     locks = [{"name": name, **lock} for name, lock in here().hub().state()["locks"].items()]
     rows = [[k["name"], k["lock_type"], k["agent_id"], f"{k['expires_in_s']:.0f} s", k["lock_id"]] for k in locks]
     output.result({"locks": locks}, as_json=as_json, lines=output.table(rows) or ["no lock is held"])
@@ -198,7 +204,7 @@ def _seconds(option: str, value: float) -> float:
 
 
 def name_of(lock: dict[str, Any]) -> str:
-    """Return the text for a lock: its path, its region, and its lines if they are not the region itself."""
+    """Return the text for a lock, `PATH:REGION (lines A-B)`, without the lines if they are the region itself."""
     spans = ", ".join(f"{first}-{last}" for first, last in lock.get("spans", ()))
     region = f":{lock['region']}" if lock["region"] else ""
     return f"{lock['path']}{region}" + (f" (lines {spans})" if spans and spans != lock["region"] else "")

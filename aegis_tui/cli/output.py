@@ -41,7 +41,11 @@ def json_text(value: object, *, indent: int | None = None) -> str:
 
 
 def _written(value: Any) -> Any:
-    """Return the value with file names that are not UTF-8 written as contract 3 says."""
+    """Return the value with the bytes in its texts that are not UTF-8 in a form that can be printed (contract 3).
+
+    A text that begins with a slash is a path and gets its written form (see `write_name`). In any other text, each such
+    byte becomes an octal escape. Names of fields are treated in the same way.
+    """
     match value:
         case dict():
             return {_written(name): _written(inner) for name, inner in value.items()}
@@ -58,19 +62,25 @@ def _octal(found: re.Match[str]) -> str:
 
 
 def data(text: str) -> None:
-    """Print one line on stdout."""
+    """Print a text and a line end on stdout, with hidden characters made visible; line breaks and tabs are kept."""
     sys.stdout.write(inert(text) + "\n")
     sys.stdout.flush()
 
 
 def talk(text: str) -> None:
-    """Print one line on stderr."""
+    """Print a text and a line end on stderr, with hidden characters made visible; line breaks and tabs are kept."""
     sys.stderr.write(inert(text) + "\n")
     sys.stderr.flush()
 
 
 def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) -> None:
-    """Print the outcome of a successful command: the fields as one JSON object, or the lines for a person."""
+    """Print the outcome of a successful command on stdout.
+
+    Args:
+        fields: Printed with `as_json`, as one JSON object, after `schema_version` and `ok`.
+        as_json: Print the fields instead of the lines.
+        lines: Printed without `as_json`, for a person.
+    """
     if as_json:
         data(json_text({"schema_version": WIRE_VERSION, "ok": True, **fields}))
     else:
@@ -91,7 +101,10 @@ def failure(error: AegisError, *, as_json: bool) -> int:
 
 
 def _holder(error: AegisError) -> str:
-    """Return who holds a lock and for how long, unless the error's own message says it (LOCK-6); else empty."""
+    """Return what to append to the message of a `LockHeld`: who holds the lock, and for how long at most (LOCK-6).
+
+    The holder is left out if the message names it; the result is empty for other errors.
+    """
     facts = error.data
     held_by, left_s = facts.get("held_by"), facts.get("expires_in_s")
     if not isinstance(error, LockHeld) or not held_by:
@@ -109,13 +122,17 @@ def _extra(error: AegisError) -> dict[str, Any]:
 
 
 def table(rows: Iterable[Iterable[str]]) -> list[str]:
-    """Return one line per row, with aligned columns. All rows must have the same number of cells."""
+    """Return one line per row, with aligned columns; hidden characters are made visible, line breaks become blanks.
+
+    Raises:
+        ValueError: The rows do not all have the same number of cells.
+    """
     cells = [[inert(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))] if cells else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def short(text: str | None, room: int = 60) -> str:
-    """Return the first line of a text, cut to `room` characters with an ellipsis; empty for None."""
+    """Return the first line of a text; if it has more than `room` characters, these and an ellipsis. Empty for None."""
     line = (text or "").strip().partition("\n")[0]
     return line[:room] + "…" * (len(line) > room)

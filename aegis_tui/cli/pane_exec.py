@@ -66,7 +66,12 @@ def load_launch(state_dir: str, instance: str) -> tuple[list[str], dict[str, str
 
 
 def _read_private(path: Path) -> bytes:
-    """Return the bytes of a file; raise `LaunchRefused` unless it is a regular file that only this user can access."""
+    """Return the first `_MAX_RECORD_BYTES` bytes of a file.
+
+    Raises:
+        LaunchRefused: It is not a regular file of this user that nobody else can access.
+        OSError: It cannot be opened, or is a symbolic link.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)

@@ -64,7 +64,7 @@ class Place:
         return address
 
     def hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
-        """Return a client of the running hub.
+        """Return a client of the running hub; each of its requests may take `timeout_s` seconds.
 
         Raises:
             HubUnavailable: No hub is running, or it does not answer.
@@ -83,7 +83,11 @@ class Place:
         return self.find() or ensure_hub(self.paths, self.root, told=output.talk)
 
     def started_hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
-        """Return a client of the hub; start the hub if none is running. Raises as `started`."""
+        """Return a client of the hub; start the hub if none is running. Each request may take `timeout_s` seconds.
+
+        Raises:
+            HubUnavailable: The hub does not start, or does not answer.
+        """
         return HubQuick(self.started(), timeout_s=timeout_s)
 
 

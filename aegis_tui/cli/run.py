@@ -128,7 +128,13 @@ def _run(
 
 
 def _start(place: Place, fields: dict[str, Any], *, keep_hub: bool) -> dict[str, Any]:
-    """Start the run and return the hub's reply. If that fails, stop the hub, unless `keep_hub`."""
+    """Send the command `run:start` with these fields, starting the hub if none is running; return the hub's reply.
+
+    Args:
+        place: The workspace.
+        fields: The fields of the command.
+        keep_hub: Leave the hub running if that fails; otherwise it is stopped before the error is raised.
+    """
     try:
         return _ask(place, fields)
     except BaseException:
@@ -204,8 +210,8 @@ DESIGN_WAITS = (
 def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
     """Report on stderr what happens until the run has ended, print its result, and return the exit code.
 
-    If the hub ends meanwhile, it is started again and the run continues from the log. After Ctrl-C the run continues
-    and `INTERRUPTED` is returned.
+    The code is 0 if the run succeeded, 3 if a gate stayed closed, otherwise 1. If the hub ends meanwhile, it is started
+    again and the run continues from the log. After Ctrl-C the run continues and `INTERRUPTED` is returned.
 
     Args:
         place: The workspace.

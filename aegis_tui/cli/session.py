@@ -228,7 +228,10 @@ async def _probe(base_url: str) -> list[str]:
 
 
 def _load_probe() -> Callable[[str], Awaitable[list[str]]]:
-    """Import and return `served_models`. Called in a thread, so that the app handles keys meanwhile."""
+    """Import and return the function that lists the models of the server at a URL.
+
+    Called in a thread, because the import takes long, so that the app handles keys meanwhile.
+    """
     from aegis_tui.bootstrap.model_server import served_models
 
     return served_models

@@ -111,7 +111,12 @@ def _spare_coercion(command: Any) -> None:
 
 
 def _params(get: Callable[[Any], list[Any]], context: Any) -> list[Any]:
-    """Return the parameters of a command, including `--help`, each with `_process_value` in place of its own check."""
+    """Return the parameters of a command, including `--help`; each skips pydantic for a value that needs no parsing.
+
+    Args:
+        get: The command's own `get_params`; its parameters are changed: `_process_value` wraps their own check.
+        context: What `get` takes: the context of the call.
+    """
     parameters = get(context)
     for parameter in parameters:
         if not isinstance(parameter.process_value, partial):
