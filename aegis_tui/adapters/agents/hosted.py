@@ -20,7 +20,10 @@ class HostedAgent:
         self._name, self._kind = name, kind
 
     def argv(self, launch: Launch) -> list[str]:
-        """Return the wrapper's command. `-P`: it starts in a folder whose `json.py` must not be imported."""
+        """Return the command of the wrapper, the same for every launch.
+
+        It has `-P` because it starts in a folder whose `json.py` must not be imported.
+        """
         return [sys.executable, "-P", "-m", "aegis_tui.agent.hosted"]
 
     def environment(self, launch: Launch) -> dict[str, str]:

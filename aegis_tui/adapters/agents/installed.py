@@ -51,15 +51,16 @@ class _Known:
 
 
 def installed_kinds() -> tuple[str, ...]:
-    """Return the names of all kinds, the built-in one first."""
+    """Return the names of all kinds, the built-in one first, then by name, even those that cannot be started here."""
     return tuple(known.name for known in _all_kinds(os.environ))
 
 
 def describe_kinds(environ: Mapping[str, str] = os.environ) -> tuple[KindFacts, ...]:
-    """Return the facts about every kind, in the order of `installed_kinds`; imports nothing.
+    """Return the facts about every kind, also what keeps it from being started; imports no class of a kind.
 
     Args:
-        environ: The environment whose PATH is searched for the programs that a kind needs.
+        environ: The environment; its PATH, and the folder of `scripts/install-agents`, are searched for the programs
+            that a kind needs.
     """
     return tuple(_facts(known, search_path(environ)) for known in _all_kinds(environ))
 
@@ -118,7 +119,10 @@ def _files(folder: Path) -> Iterator[_Known]:
 
 
 def _entries() -> Iterator[_Known]:
-    """Yield the kinds of other packages; invalid names are skipped."""
+    """Yield the kinds of other packages: for each entry point, the file that lies beside its module.
+
+    If its package is not installed, the kind has no file but says what is wrong. Invalid names are skipped.
+    """
     for entry in entry_points(group=GROUP):
         if not _NAME.match(entry.name):
             continue

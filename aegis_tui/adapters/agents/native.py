@@ -11,7 +11,10 @@ class NativeAgent:
     """The built-in agent, an `AgentKind`. It receives prompts from the hub and reports its state to it."""
 
     def argv(self, launch: Launch) -> list[str]:
-        """Return the command. `-P` is needed because it starts in a folder whose `json.py` must not be imported."""
+        """Return the command of the built-in agent, the same for every launch.
+
+        It has `-P` because it starts in a folder whose `json.py` must not be imported.
+        """
         return [sys.executable, "-P", "-m", "aegis_tui.agent"]
 
     def environment(self, launch: Launch) -> dict[str, str]:

@@ -35,14 +35,20 @@ class Requests:
         self._changed = asyncio.Condition()
 
     async def add(self, body: bytes) -> None:
-        """Take the body of one more request."""
+        """Record the body of one more request to the model; only the last `_KEPT_REQUESTS` are kept."""
         async with self._changed:
             self.count += 1
             self._bodies = [*self._bodies, body][-_KEPT_REQUESTS:]
             self._changed.notify_all()
 
     async def wait_for(self, text: str, *, after: int, timeout_s: float) -> bool:
-        """Return whether a request after the first `after` ones holds the text within `timeout_s` seconds."""
+        """Wait at most `timeout_s` seconds for a request that contains a text; return whether there was one.
+
+        Args:
+            text: The text, which must be in it whole and unchanged.
+            after: How many requests to skip: the value of `count` before the text was typed.
+            timeout_s: The longest wait.
+        """
         seen = after
         try:
             async with asyncio.timeout(timeout_s), self._changed:
@@ -57,7 +63,10 @@ class Requests:
 
 
 def holds(body: bytes, text: str) -> bool:
-    """Return whether a text is part of a string of a JSON document, whole and unchanged but for space at its ends."""
+    """Return whether a string in a JSON document contains a text, whole and unchanged but for space at the text's ends.
+
+    False if `body` is not JSON.
+    """
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -78,7 +87,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def typed_form(text: str) -> str:
-    """Return a prompt without what could act as a key: CRLF becomes LF, controls except tab and LF are removed."""
+    """Return a prompt without what could act as a key: CRLF becomes LF, all other controls except tab and LF are removed."""
     return without_hidden(text.replace("\r\n", "\n").replace("\r", ""), keep="\n\t")
 
 
@@ -95,13 +104,13 @@ class Typist:
         self._one = asyncio.Lock()
 
     async def deliver(self, text: str) -> Delivery:
-        """Paste the text into the input box and press Enter once.
+        """Paste the text into the program's input box and press Enter once; return what happened. Calls run one by one.
 
-        It waits while a person has typed something there that is not sent yet.
+        It waits without limit while a person has typed something there that is not sent yet.
 
         Returns:
-            DELIVERED: a request to the model held the text. REFUSED: the program showed no input box, or there is
-            nothing to type; nothing was typed. UNKNOWN: it was typed, but no request held it in time.
+            DELIVERED: a request to the model held the text. REFUSED: the program showed no input box or has ended, or
+            there is nothing to type; nothing was typed. UNKNOWN: it was typed, but no request held it in time.
         """
         clean = typed_form(text).strip()
         async with self._one:
@@ -118,7 +127,11 @@ class Typist:
             return Delivery.DELIVERED if arrived else Delivery.UNKNOWN
 
     async def _is_ready(self) -> bool:
-        """Wait until the program takes a paste, is quiet, and no person is typing; False if that takes too long."""
+        """Wait until the program shows its input box, is quiet, and no person is typing there; return True then.
+
+        Return False if the program has ended, or shows no input box within `_READY_S` seconds. The wait for the person has
+        no limit.
+        """
         try:
             async with asyncio.timeout(_READY_S):
                 while not self._host.takes_paste:
@@ -135,7 +148,7 @@ class Typist:
         return self._host.code is None
 
     async def _quiet(self, wanted_s: float) -> None:
-        """Return when the program has written nothing for that long, or after a few times as long."""
+        """Return when the program has written nothing for `wanted_s` seconds, or after five times as long at most."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         while True:

@@ -103,7 +103,11 @@ def _kind_of(environ: Mapping[str, str]) -> tuple[str, KindFile]:
 
 
 def _team_rules(role: str, folder: str | None) -> str:
-    """Return the text of the team's own role file; empty if there is none. Raises UsageError when it is not valid."""
+    """Return the text of the team's own file for a role, `ROLE.md` in `folder`; empty if there is none.
+
+    Raises:
+        UsageError: The file is not valid.
+    """
     if folder is None or not (Path(folder) / f"{role}.md").is_file():
         return ""
     return load_role(role, folders=[Path(folder)]).prompt

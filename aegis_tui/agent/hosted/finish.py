@@ -76,7 +76,7 @@ class Finish:
         return await self._hand_in.save(context, reason) if self._traits.is_writer else None
 
     async def _lock_joint_files(self, context: TaskContext) -> None:
-        """Hold the lock of every changed path that others may change too, as a write to it needs (PART-6).
+        """Acquire and keep the lock of every changed path that others may change too, as a write to it needs (PART-6).
 
         Raises:
             LockHeld: Another instance holds it for longer than this one waits.

@@ -31,7 +31,7 @@ class HeadlessRunner:
         """The prompts of the conversation, for a program that cannot go on with one."""
 
     async def run(self, text: str) -> Ran:
-        """Run the program with this prompt until it ends.
+        """Run the program with this prompt until it ends, and return how it ended.
 
         Raises:
             UsageError: The kind has no such mode, or the prompt is too long for an argument.
@@ -60,7 +60,15 @@ class HeadlessRunner:
 
 
 def _next_command(mode: HeadlessMode, said: list[str], *, has_run: bool) -> tuple[tuple[str, ...], str]:
-    """Return the command for the newest prompt of a conversation, and the text to give to it."""
+    """Return the arguments for the newest prompt of a conversation, placeholders included, and the text to give to it.
+
+    A program that can continue a conversation gets the newest prompt alone, any other all prompts so far in one text.
+
+    Args:
+        mode: How the program runs without a person.
+        said: All prompts of the conversation, the newest last.
+        has_run: Whether the program has run for an earlier prompt.
+    """
     if has_run and mode.again:
         return mode.again, said[-1]
     return mode.argv, "\n\n---\n\n".join(said)

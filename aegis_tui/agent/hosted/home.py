@@ -14,8 +14,8 @@ def write_home(home: Path, files: Iterable[HomeFile], values: Mapping[str, str])
 
     Args:
         home: The instance's home folder.
-        files: The files of its kind.
-        values: The values of the placeholders.
+        files: The files of its kind; their paths are relative to `home`.
+        values: The values of the placeholders in their texts, by name.
 
     Raises:
         OSError: A file or folder cannot be written.

@@ -48,12 +48,12 @@ class Ran:
 
     @property
     def is_ok(self) -> bool:
-        """Whether the program ended well."""
+        """Whether the program ended with exit code 0, and did not report a failure in its output."""
         return self.code == 0 and not self.says_failed
 
 
 def adopt_orphans(*, does: bool = True) -> None:
-    """Let this process become the parent of every descendant whose own parent ends, or no longer; Linux only."""
+    """Let this process become the parent of descendants whose own parent ends; `does=False` undoes that. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, int(does), 0, 0, 0)
 
@@ -67,7 +67,7 @@ async def run_headless(
     output: Output,
     screen: Screen,
 ) -> Ran:
-    """Run the program to its end; when cancelled, end it with everything it started, and raise.
+    """Run the program to its end and return how it ended; what it started is ended too, also when this is cancelled.
 
     Args:
         argv: Program and arguments; no shell is involved.
@@ -102,7 +102,10 @@ def descendants() -> frozenset[psutil.Process]:
 
 
 def end_descendants(spared: Collection[psutil.Process] = ()) -> None:
-    """End every process below this one but the spared: politely, then by force; return when all have ended."""
+    """End every process below this one but the spared: SIGTERM, then SIGKILL for those that still run after `_GRACE_S`.
+
+    Return when all have ended, at the latest `_GRACE_S` seconds after SIGKILL. Blocks.
+    """
     children = [child for child in descendants() if child not in spared]
     for child in children:
         with contextlib.suppress(psutil.Error):
@@ -117,10 +120,13 @@ def end_descendants(spared: Collection[psutil.Process] = ()) -> None:
 async def _start(
     argv: Sequence[str], cwd: Path, environment: Mapping[str, str], stdin: str | None
 ) -> tuple[asyncio.subprocess.Process, int]:
-    """Start the program; return it and the read end of the pipe that receives its output.
+    """Start the program in a process group of its own; return it and the read end of the pipe that receives its output.
 
-    The pipe is not asyncio's, because then `wait` would also wait for processes that the program left behind. Its
-    standard input is a file that has no name, so that it need not be fed.
+    The pipe is not asyncio's, because then `wait` would also wait for processes that the program left behind. The caller
+    has to close the read end. `stdin` is the text of its standard input; None for none.
+
+    Raises:
+        OSError: It cannot be started.
     """
     read_end, write_end = os.pipe()
     try:
@@ -145,7 +151,7 @@ async def _start(
 
 
 async def _end(process: asyncio.subprocess.Process, spared: Collection[psutil.Process]) -> None:
-    """End the program, if it runs, and everything that it has started."""
+    """End the program, if it runs (SIGINT first), and every process below this one that is not among the spared."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGINT)
@@ -191,7 +197,7 @@ class _Reading:
             self._take(line)
 
     def result(self, code: int) -> Ran:
-        """Return what was read, with the exit code."""
+        """Return how the run ended: `code`, a summary of what the program said about its work, and its last output."""
         summary = self._summary or self._shown
         return Ran(code, summary[:_SUMMARY_CHARS], "\n".join(self._last), self._says_failed)
 

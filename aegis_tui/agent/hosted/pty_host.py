@@ -71,7 +71,7 @@ class PtyHost:
         self._last = bytearray()
 
     async def __aenter__(self) -> Self:
-        """Start the program.
+        """Start the program on a new terminal of the pane's size; from now on, bytes are passed between it and the pane.
 
         Raises:
             OSError: It cannot be started, or there is no terminal.
@@ -122,16 +122,16 @@ class PtyHost:
 
     @property
     def code(self) -> int | None:
-        """The program's exit code; None while it runs."""
+        """The program's exit code, negative for a signal; None while it runs, and before it was started."""
         return None if self._process is None else self._process.returncode
 
     @property
     def last_output(self) -> str:
-        """The end of what the program wrote, with its control sequences."""
+        """The end of what the program wrote, as text, with its control sequences; empty if it wrote nothing."""
         return self._last.decode("utf-8", "replace")
 
     async def ended(self) -> int:
-        """Return the program's exit code when it has ended."""
+        """Wait until the program has ended and return its exit code; raise `RuntimeError` if it was not started."""
         if self._process is None:
             raise RuntimeError("the program was not started")
         return await self._process.wait()
@@ -150,7 +150,7 @@ class PtyHost:
                 await asyncio.sleep(0.01)
 
     def resize(self) -> None:
-        """Give the program's terminal the size of the pane."""
+        """Give the program's terminal the size of the pane; if one of them is gone, do nothing."""
         with suppress(OSError):
             size = fcntl.ioctl(self._pane[1], termios.TIOCGWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)

@@ -68,7 +68,11 @@ class GatewayRelay:
 
     @property
     def url(self) -> str:
-        """The base URL that stands for the gateway, without `/v1`."""
+        """The base URL that stands for the gateway, without `/v1`.
+
+        Raises:
+            RuntimeError: The relay is not open.
+        """
         if self._server is None:
             raise RuntimeError("the relay is not open")
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -110,7 +114,13 @@ async def _pump(
     writer: asyncio.StreamWriter,
     on_request: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> None:
-    """Pass bytes on until the sender ends; the receiver then gets an end of file, or the end of its connection."""
+    """Pass bytes on until the sender ends or a connection breaks, without an error; the receiver then gets an end of file.
+
+    Args:
+        reader: The sender.
+        writer: The receiver; reading stops while it takes nothing.
+        on_request: Called with the body of each HTTP request among the bytes, once it is complete.
+    """
     tap = RequestTap()
     with suppress(OSError):
         while chunk := await reader.read(_CHUNK_BYTES):

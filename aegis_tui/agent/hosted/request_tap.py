@@ -23,7 +23,10 @@ class RequestTap:
         self._is_chunked = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the bodies that are complete with these bytes, in order; empty bodies are left out."""
+        """Take the next bytes of the connection; return the bodies of the requests that they complete, in order.
+
+        Empty bodies are left out. Once something cannot be read as HTTP/1.1 or is too long, the result is always empty.
+        """
         if self._is_lost:
             return []
         self._seen += data
@@ -39,7 +42,7 @@ class RequestTap:
                 self._body.clear()
 
     def _take_head(self) -> bool:
-        """Read a request's head or a chunk's size; return whether it was complete."""
+        """Read a request's head or the size of a chunk from the bytes so far; if it is not complete, return False."""
         if self._is_chunked:
             line = self._cut(b"\r\n")
             if line is None:
@@ -70,7 +73,7 @@ class RequestTap:
         self._length = size or None
 
     def _take_body(self) -> bool:
-        """Read what is there of the body; return whether it is complete."""
+        """Read what has come of the body or the chunk whose length is known; return whether it is complete now."""
         wanted = self._length or 0
         part = self._seen[:wanted]
         self._body += part

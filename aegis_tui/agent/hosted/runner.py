@@ -25,7 +25,7 @@ class Runner(Protocol):
     """Runs the program of one instance; it has one conversation."""
 
     async def run(self, text: str) -> Ran:
-        """Give the program the next prompt of the conversation, and return when it has done its work.
+        """Give the program the next prompt of the conversation; return, when it has done its work, how that went.
 
         When it is cancelled, the program's present work is ended.
 

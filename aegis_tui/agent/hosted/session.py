@@ -87,10 +87,10 @@ class HostedSession(InstanceLife):
         return await self._finish.save(self._context, reason)
 
     async def _prepare(self) -> None:
-        """Write the program's configuration files.
+        """Write the program's configuration files, and show the instance's name, role and model in the pane.
 
         Raises:
-            UsageError: The kind cannot take this role, or has no way to run without a person.
+            UsageError: The kind cannot take this role.
             Unavailable: A file cannot be written.
         """
         if not self._kind.can_be(self._role_name):
@@ -119,10 +119,14 @@ class HostedSession(InstanceLife):
             return Outcome("failed", str(failure), cause_of(failure))
 
     async def _work_until_accepted(self, text: str) -> Outcome:
-        """Run the program until its work is accepted; tell it each time why it was not.
+        """Run the program until its work is accepted, and return the outcome; tell it after each refusal what was wrong.
+
+        Args:
+            text: The first prompt.
 
         Raises:
-            AegisError: The program failed, or its work was refused too often.
+            AegisError: The program failed, or its work was refused too often or for good.
+            OSError: The program cannot be started.
         """
         for attempt in range(MAX_REFUSED + 1):
             await self._wait_while_halted()

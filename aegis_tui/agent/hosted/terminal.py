@@ -53,7 +53,7 @@ class TerminalRunner:
         self._typist: Typist | None = None
 
     async def run(self, text: str) -> Ran:
-        """Type the prompt, and return when the program's turn is over or the program has ended.
+        """Type the prompt; return, when the program's turn is over or the program has ended, how that went.
 
         Raises:
             UsageError: The kind has no such mode.
@@ -100,7 +100,7 @@ class TerminalRunner:
         return self._host, self._typist
 
     async def _ended(self, host: PtyHost) -> Ran:
-        """Return how the program ended; the next prompt starts it again."""
+        """Wait for the end of the program and return its exit code and last output; the next prompt starts it again."""
         code, tail = await host.ended(), host.last_output
         await self.close()
         return Ran(code, "", tail[-2000:])
@@ -125,7 +125,10 @@ _NOT_DELIVERED = {
 
 
 def _works(before: frozenset[psutil.Process]) -> bool:
-    """Return whether a process runs that was started for this turn."""
+    """Return whether a process below this one is at work for this turn.
+
+    That is one which is not among `before`, the processes at the turn's start, and is younger than `_LONGEST_CHILD_S`.
+    """
     now = time.time()
     for process in descendants() - before:
         try:

@@ -63,7 +63,7 @@ def _ending(kind: KindFile, role: str) -> str:
 
 
 def later(brief: str, notices: list[str]) -> str:
-    """Return a later prompt of the same conversation, after what happened in the meantime."""
+    """Return a later prompt of the same conversation: what happened in the meantime, if anything, then the brief."""
     return f"{notices_text(notices)}\n\n{brief}" if notices else brief
 
 

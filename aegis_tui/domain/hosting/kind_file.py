@@ -175,21 +175,28 @@ class KindFile(FrozenModel):
         return self
 
     def can_be(self, role: str) -> bool:
-        """Return whether an instance of this kind can take a role."""
+        """Return whether an instance of this kind can take a role.
+
+        If `roles` is empty, a kind with MCP can take all, others those that give no verdict and propose no design.
+        """
         return role in self.roles if self.roles else bool(self.mcp) or not ROLES[role].is_judge
 
     def tool_name(self, tool: str) -> str:
-        """Return the name under which the program's model sees a tool of our MCP server."""
+        """Return the name under which the program's model sees a tool of our MCP server; empty if the kind has none."""
         return self.mcp.format(tool=tool)
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Return an argument or the value of a variable with its placeholders replaced."""
+    """Return an argument or a variable's value with each `{name}` replaced; a name without a value stays as it is."""
     return _IN_ARGUMENT.sub(lambda found: values.get(found[1], found[0]), text)
 
 
 def fill_file(text: str, values: Mapping[str, str]) -> str:
-    """Return the text of a configuration file with its placeholders replaced by string literals."""
+    """Return the text of a configuration file with each `<<name>>` replaced by the value as a quoted string literal.
+
+    Raises:
+        KeyError: There is no value of that name.
+    """
     return _IN_FILE.sub(lambda found: _quoted(values[found[1]]), text)
 
 
@@ -199,12 +206,16 @@ def _quoted(value: str) -> str:
 
 
 def texts_at(value: Any, paths: Sequence[str]) -> list[str]:
-    """Return the texts at these paths of a JSON value, in order; other values there are left out."""
+    """Return the texts at these paths of a JSON value, path by path, without space at their ends.
+
+    A path such as `message.content[].text` means the field `text` of each item of the list `content`. Empty texts, values
+    of other types and paths that do not exist are left out.
+    """
     return [found.strip() for found in _values_at(value, paths, str) if found.strip()]
 
 
 def is_true_at(value: Any, paths: Sequence[str]) -> bool:
-    """Return whether a JSON value is true at one of these paths."""
+    """Return whether a JSON value has `true` at one of these paths, such as `message.content[].is_error`."""
     return any(_values_at(value, paths, bool))
 
 
