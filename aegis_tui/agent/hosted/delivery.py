@@ -87,7 +87,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def typed_form(text: str) -> str:
-    """Return a prompt without what could act as a key: CRLF becomes LF, all other controls except tab and LF are removed."""
+    """Return a prompt without what could act as a key: CRLF becomes LF, other controls except tab and LF are removed."""
     return without_hidden(text.replace("\r\n", "\n").replace("\r", ""), keep="\n\t")
 
 
@@ -129,8 +129,8 @@ class Typist:
     async def _is_ready(self) -> bool:
         """Wait until the program shows its input box, is quiet, and no person is typing there; return True then.
 
-        Return False if the program has ended, or shows no input box within `_READY_S` seconds. The wait for the person has
-        no limit.
+        Return False if the program has ended, or shows no input box within `_READY_S` seconds. The wait for the person
+        has no limit.
         """
         try:
             async with asyncio.timeout(_READY_S):

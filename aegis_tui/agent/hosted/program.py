@@ -122,8 +122,8 @@ async def _start(
 ) -> tuple[asyncio.subprocess.Process, int]:
     """Start the program in a process group of its own; return it and the read end of the pipe that receives its output.
 
-    The pipe is not asyncio's, because then `wait` would also wait for processes that the program left behind. The caller
-    has to close the read end. `stdin` is the text of its standard input; None for none.
+    The pipe is not asyncio's, because then `wait` would also wait for processes that the program left behind. The
+    caller has to close the read end. `stdin` is the text of its standard input; None for none.
 
     Raises:
         OSError: It cannot be started.

@@ -71,7 +71,7 @@ class PtyHost:
         self._last = bytearray()
 
     async def __aenter__(self) -> Self:
-        """Start the program on a new terminal of the pane's size; from now on, bytes are passed between it and the pane.
+        """Start the program on a new terminal of the pane's size, and from then on pass bytes between it and the pane.
 
         Raises:
             OSError: It cannot be started, or there is no terminal.

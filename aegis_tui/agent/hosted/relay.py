@@ -114,7 +114,7 @@ async def _pump(
     writer: asyncio.StreamWriter,
     on_request: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> None:
-    """Pass bytes on until the sender ends or a connection breaks, without an error; the receiver then gets an end of file.
+    """Pass bytes on until the sender ends or a connection breaks; the receiver then gets an end of file, nobody an error.
 
     Args:
         reader: The sender.

@@ -208,8 +208,8 @@ def _quoted(value: str) -> str:
 def texts_at(value: Any, paths: Sequence[str]) -> list[str]:
     """Return the texts at these paths of a JSON value, path by path, without space at their ends.
 
-    A path such as `message.content[].text` means the field `text` of each item of the list `content`. Empty texts, values
-    of other types and paths that do not exist are left out.
+    A path such as `message.content[].text` means the field `text` of each item of the list `content`. Empty texts,
+    values of other types and paths that do not exist are left out.
     """
     return [found.strip() for found in _values_at(value, paths, str) if found.strip()]
 
