@@ -122,10 +122,10 @@ class AegisApp(Guarded, App[int]):
             self.desk.ends_with_screen = self._offer.ends_with_screen
 
     def _chosen(self, kind: str, named: str | None, files: Mapping[str, Path], default: str) -> str:
-        """Return `named`, else what the person chose in an earlier session if its file still exists, else `default`.
+        """Return `named`, else what the person chose earlier if there is still a file for it, else `default`.
 
         Raises:
-            UsageError: There is no file for `named` or `default`.
+            UsageError: `files`, which has the file of each name, lacks `named` or `default`; `kind` is for the message.
         """
         if named:
             return _known(kind, named, files)
@@ -144,24 +144,24 @@ class AegisApp(Guarded, App[int]):
                 self.unregister_theme(name)
 
     def compose(self) -> ComposeResult:
-        """Show the curtain until the dashboard is there."""
+        """Yield the curtain, which is the first frame, shown until the dashboard is there; without one, nothing."""
         if self._curtain is not None:
             yield self._curtain
 
     def on_mount(self) -> None:
-        """Open the dashboard, if the parts are loaded; otherwise `post_display_hook` does it."""
+        """Watch the theme file; open the dashboard if the parts are loaded, else leave that to `post_display_hook`."""
         self.set_interval(THEME_CHECK_S, self._reload_theme)
         if self._opening is None:
             self._open_dashboard()
 
     def post_display_hook(self) -> None:
-        """Load the parts once the curtain has been drawn; called by Textual after each drawing."""
+        """Start to load the parts once the first frame has been drawn; called by Textual after each drawing."""
         if self._opening is not None and self._curtain is not None and self._curtain.rows:
             opening, self._opening = self._opening, None
             self.run_worker(self._raise_curtain(opening), group="opening")
 
     async def _raise_curtain(self, opening: Opening) -> None:
-        """Load the parts in a thread, then open the dashboard; keys are handled meanwhile. An error ends the app."""
+        """Load the parts in a thread, then open the dashboard; an `AegisError` is kept as `refusal` and ends the app."""
         try:
             parts = await asyncio.to_thread(opening.load)
             self._take(parts)
@@ -206,7 +206,7 @@ class AegisApp(Guarded, App[int]):
             self.run_worker(self.desk.watcher.run(), group="hub")
 
     def survive(self, error: Exception, place: object) -> None:
-        """Log and show a failure of a part of the screen, in its own place if it can; close a dialog that is empty."""
+        """Log and show a failure of a part of the screen: in `place`, that part, if it can; close an empty dialog."""
         if isinstance(place, HasRoom):
             place.fail(error)
         if isinstance(place, ModalScreen) and not list(place.query("Dialog > *").exclude("ToastRack")):
@@ -232,7 +232,7 @@ class AegisApp(Guarded, App[int]):
         self.survive(error, place)
 
     def _is_gone(self, place: object) -> bool:
-        """Whether a screen was closed already; a worker of it that fails then is not worth reporting.
+        """Return whether `place` is a screen that was closed; a worker of it that fails then is not worth reporting.
 
         When the session ends, Textual removes the widgets of a screen before the screen itself.
         """
@@ -280,7 +280,7 @@ class AegisApp(Guarded, App[int]):
             self.notify(note, title="another version", severity="warning", timeout=NOTE_S)
 
     async def _count_past(self) -> None:
-        """Count the past runs, for the message that no hub runs."""
+        """Set `desk.past_runs`, for the message that no hub runs; if the runs cannot be read, leave it unchanged."""
         try:
             self.desk.past_runs = len(await asyncio.to_thread(self.desk.parts.history.runs))
         except AegisError:
@@ -290,7 +290,7 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="revive", exclusive=True)
     async def revive_hub(self) -> None:
-        """Start the hub again if it crashed during a run, so that agents need not wait for a person.
+        """Start the hub again if it crashed during a run, so that agents need not wait; the outcome is shown.
 
         Wait `REVIVE_S` first, in case another program starts it.
         """
@@ -310,7 +310,7 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="hub")
     async def read_meters(self) -> None:
-        """Wait for the hub's state; then read the meters every `METERS_S`; without a run, probe every `PROBE_S`."""
+        """Read the model server's figures every `METERS_S`; without figures and run, probe it every `PROBE_S`."""
         since_probe = PROBE_S
         state = self.desk.store
         await state.until(lambda: state.was_asked and not state.is_catching_up, deadline_s=METERS_S)
@@ -325,7 +325,7 @@ class AegisApp(Guarded, App[int]):
             since_probe += METERS_S
 
     async def _probe(self) -> None:
-        """Ask the model server for its models, and show the answer, so that a person knows before giving a goal."""
+        """Ask the model server for its models, and show its answer or the error in the bar, before a goal is given."""
         offered = self._offer.options.get("base_url") if self._offer else None
         url = str(offered or self.desk.parts.settings.base_url)
         try:
@@ -336,7 +336,7 @@ class AegisApp(Guarded, App[int]):
         self.desk.store.changed.publish(frozenset({("meters", "")}))
 
     def _reload_theme(self) -> None:
-        """Read the file of the current theme again if it was changed."""
+        """Read the file of the current theme again if it was changed; a wrong or missing file changes nothing."""
         path = self._theme_files.get(self.theme)
         if path is None:
             return

@@ -52,7 +52,7 @@ class LayoutView(NamedTuple):
     """The smallest width of the screen, in cells, for which this view is used."""
 
     def placed(self) -> list[str]:
-        """Return the names in all rows, panels and `tabs`, column by column."""
+        """Return the names of the panels in all rows, column by column, with `tabs` if the view has that place."""
         return [name for column in self.columns for row in column.rows for name in row.panels]
 
 
@@ -94,7 +94,7 @@ def load_layout(path: Path) -> LayoutFile:
 
 
 def place(view: LayoutView, size: Size) -> dict[str, Region]:
-    """Return the region of each panel of a view, and of `tabs`, by name; together they fill an area of this size."""
+    """Return name -> region of each panel of a view, and of `tabs`; together they fill the area from (0, 0) on."""
     regions: dict[str, Region] = {}
     x = 0
     widths = divide(size.width, [column.width for column in view.columns])
@@ -118,9 +118,9 @@ def _side_by_side(row: LayoutRow, whole: Region) -> dict[str, Region]:
 
 
 def divide(total: int, shares: Sequence[int], least: Sequence[int] = ()) -> list[int]:
-    """Divide `total` in proportion to `shares`; no part is smaller than its `least` while there is room.
+    """Divide `total` in proportion to `shares`; return one number per share, which add up to `total`.
 
-    Return one number per share; they add up to `total`.
+    No part is smaller than the number of `least` in its place while there is room; without `least`, it may be 0.
     """
     floor = list(least) or [0] * len(shares)
     parts: list[int] = []

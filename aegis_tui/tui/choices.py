@@ -26,7 +26,12 @@ class Choices:
         return value if isinstance(value, str) else None
 
     def keep(self, name: str, value: str) -> None:
-        """Remember a choice. If the file cannot be written, the choice is lost without an error."""
+        """Remember a choice for later sessions. If the file cannot be written, the choice is lost without an error.
+
+        Args:
+            name: `theme` or `layout`.
+            value: The name that the person chose.
+        """
         if self._path is None:
             return
         with suppress(OSError):

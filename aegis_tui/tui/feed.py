@@ -94,15 +94,23 @@ class Hub(Protocol):
         ...
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
-        """Send one command of contract 5 and return the reply; raise an `AegisError` if the hub refuses it."""
+        """Send one command of contract 5 and return the reply.
+
+        Raises:
+            AegisError: The hub refuses it, or does not answer.
+        """
         ...
 
     async def start(self) -> None:
-        """Start a hub, unless one is running."""
+        """Start a hub, unless one is running; return when it answers.
+
+        Raises:
+            AegisError: It does not start.
+        """
         ...
 
     async def has_crashed(self) -> bool:
-        """Whether the last hub ended without cleaning up; asked only while no hub answers."""
+        """Return whether the last hub ended without cleaning up; only right while no hub runs."""
         ...
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -123,7 +131,7 @@ class LiveHub:
         self._client = EnsembleClient.for_workspace(paths, offline_s=COMMAND_S)
 
     async def follow(self) -> AsyncGenerator[FeedItem, None]:
-        """As `Hub.follow`."""
+        """Yield the hub's state and then all its events, without end, even if it is restarted; see `Hub.follow`."""
         queue: asyncio.Queue[FeedItem | Event] = asyncio.Queue()
         tasks = [asyncio.create_task(self._read(queue)), asyncio.create_task(self._probe(queue))]
         try:
@@ -139,7 +147,10 @@ class LiveHub:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, queue: asyncio.Queue[FeedItem | Event]) -> None:
-        """Mirror the hub again and again. Each time, read the whole state, as events may have been missed meanwhile."""
+        """Queue the hub's state and events without end; when that fails or stops, queue `Stale` and begin again.
+
+        Each time, the whole state is read, as events may have been missed meanwhile.
+        """
         backoff = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False)
         while True:
             began = asyncio.get_running_loop().time()
@@ -188,7 +199,14 @@ class LiveHub:
             await stream.close()
 
     def _fetch(self) -> Fetched | None:
-        """Return the state that was fetched at the start, once, if that hub still runs; else fetch it now."""
+        """Return the state that was fetched at the start, once, if that hub still runs; else fetch it now.
+
+        None if no hub runs. Blocks.
+
+        Raises:
+            HubUnavailable: The hub does not answer.
+            StoreError: This version cannot read its reply.
+        """
         first = self._first.take() if self._first is not None else None
         is_there = first is not None and is_running(first.address.pid, first.address.start_time)
         return first if is_there else fetch_state(self._paths)
@@ -207,19 +225,23 @@ class LiveHub:
             await asyncio.sleep(PROBE_S)
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any]:
-        """As `Hub.command`."""
+        """Send a command and return the reply.
+
+        Raises:
+            AegisError: It is refused, or no hub answers within `COMMAND_S`.
+        """
         return await self._client.command(command_type, timeout_s=COMMAND_S, **fields)
 
     async def start(self) -> None:
-        """As `Hub.start`."""
+        """Start the hub, unless it is running; raise an `AegisError` if it does not start."""
         await asyncio.to_thread(ensure_hub, self._paths, self._root)
 
     async def has_crashed(self) -> bool:
-        """As `Hub.has_crashed`."""
+        """Return whether the last hub left its `hub.json`, which it removes at a regular end; right while none runs."""
         return await asyncio.to_thread(self._paths.hub_json.exists)
 
     async def meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """As `Hub.meters`."""
+        """Return the meters of the model server and the usage by agent id; (None, {}) if no hub or gateway answers."""
         return await asyncio.to_thread(self._read_meters)
 
     def _read_meters(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -233,12 +255,17 @@ class LiveHub:
             return None, {}
 
     async def close(self) -> None:
-        """As `Hub.close`."""
+        """Close the connection; the hub continues."""
         await self._client.close()
 
 
 def _look(paths: WorkspacePaths, known: HubAddress | None) -> tuple[Connection, HubAddress | None]:
-    """Return whether the hub answers, and its address. First try `known`, the address at which it answered last."""
+    """Return whether the hub of a workspace answers, and its address, or None if no address is found.
+
+    Args:
+        paths: The workspace.
+        known: The address at which it answered last; tried first.
+    """
     if known is not None:
         with suppress(AegisError):
             health = HubQuick(known, timeout_s=PROBE_DEADLINE_S).healthz()
@@ -273,7 +300,11 @@ def read_mirror(fetched: Fetched) -> tuple[Workspace, list[Event]]:
 
 
 async def _next_event(stream: Stream) -> dict[str, Any] | None:
-    """Return the next logged event; None if the hub says that it left out events."""
+    """Return the next logged event, skipping other frames; None if the hub says that it left out events.
+
+    Raises:
+        HubUnavailable: The connection has ended.
+    """
     while True:
         frame = await stream.receive()
         if frame.get("type") in ("context:sync", "resync"):
@@ -293,7 +324,10 @@ def _get(socket: Path, target: str, token: str) -> dict[str, Any]:
 
 
 async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
-    """Wait for an item of the queue, and return all that are there, with successive events joined into a `Batch`."""
+    """Wait for an item of the queue; return all that are there, in order, with successive events joined into a `Batch`.
+
+    It stops at a batch of `MAX_BATCH` events; the rest stays in the queue. The result is never empty.
+    """
     found: list[FeedItem] = []
     item: FeedItem | Event | None = await queue.get()
     events: list[Event] = []

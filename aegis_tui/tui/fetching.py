@@ -65,7 +65,7 @@ class FirstFetch:
             self._found = None  # the state is fetched again later, and then the error is shown
 
     def take(self) -> Fetched | None:
-        """Wait for the thread and return the state; None if it could not be fetched, and on every later call."""
+        """Wait for the thread and return the state; None if no hub runs or it failed, and on every later call."""
         thread, self._thread = self._thread, None
         if thread is None:
             return None

@@ -30,7 +30,7 @@ class HasRoom(Protocol):
     """A widget that can show a failure in place of its content."""
 
     def fail(self, error: Exception) -> None:
-        """Show the error in place of the content."""
+        """Show the error in place of the widget's content."""
         ...
 
 
@@ -52,7 +52,10 @@ class Mishaps:
         self._shown_at: dict[str, float] = {}
 
     def note(self, error: Exception, place: object) -> bool:
-        """Log a failure; return whether to show it: not if one like it was shown within `REPEAT_S`."""
+        """Count and log a failure of `place`; return whether to show it.
+
+        It is not shown if one of the same widget class and error class was shown within the last `REPEAT_S` seconds.
+        """
         self.count += 1
         name, now = type(place).__name__, time.monotonic()
         self._recent.append(now)

@@ -18,7 +18,11 @@ class ActionProvider(Provider):
     """Lists the actions of the focused widget, the screen and the app over which the palette was opened."""
 
     def _actions(self) -> Iterator[tuple[str, str, str, DOMNode]]:
-        """Yield name, help and Textual action of each binding, and the node to run it on; moves are left out."""
+        """Yield name, help and Textual action of each binding, and the node to run it on.
+
+        Each binding of the focused widget, the screen and the app is listed once; those that move a cursor are left
+        out.
+        """
         seen: set[str] = set()
         nodes = [self.focused, self.screen, self.app] if self.focused else [self.screen, self.app]
         for node in nodes:

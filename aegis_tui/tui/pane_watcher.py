@@ -18,23 +18,23 @@ class PaneSource(Protocol):
     """The methods of the port `Terminal` that the app uses; they are described there."""
 
     async def start(self) -> None:
-        """See `Terminal.start`."""
+        """Start the private tmux server if it does not run, and connect to it (see `Terminal.start`)."""
         ...
 
     async def close(self) -> None:
-        """See `Terminal.close`."""
+        """Disconnect from the tmux server and end the streams of `dirty`; the panes keep running."""
         ...
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """See `Terminal.capture`."""
+        """Return pane id -> what it shows, with so many lines above the screen; missing panes are left out."""
         ...
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:
-        """See `Terminal.dirty`."""
+        """Yield sets of ids of panes with new output, at most 10 a second, until `close` (see `Terminal.dirty`)."""
         ...
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """See `Terminal.attach_argv`."""
+        """Return the command that shows a person the instance's pane until they detach (see `Terminal.attach_argv`)."""
         ...
 
 
@@ -65,7 +65,10 @@ class PaneWatcher:
             self._wake.set()
 
     async def run(self) -> None:
-        """Watch until cancelled. If tmux fails, report the panes as not visible and try again after `RETRY_S`."""
+        """Capture the wanted panes whenever they have written something, and report each by `tell`, until cancelled.
+
+        If tmux fails, each is reported with None, and watching begins again after `RETRY_S`.
+        """
         while True:
             await self._wake.wait()
             self._wake.clear()

@@ -35,7 +35,7 @@ class History(Protocol):
         ...
 
     def report(self, run: str) -> Report:
-        """The report of a run; raises `UsageError` when there is none."""
+        """Return the report of a run; raise `UsageError` if there is none."""
         ...
 
     def transcript(self, instance: str) -> Sequence[str]:
@@ -51,7 +51,7 @@ class NoHistory:
         return []
 
     def report(self, run: str) -> Report:
-        """None."""
+        """Raise `UsageError`: a recording has no reports."""
         raise UsageError(f"there is no report of {run}", "open the dashboard itself")
 
     def transcript(self, instance: str) -> Sequence[str]:

@@ -22,7 +22,7 @@ STANDS_OUT = 0.04
 
 
 def is_plain(environ: Mapping[str, str]) -> bool:
-    """Whether the environment asks for a screen without colour."""
+    """Return whether a screen without colours is asked for: NO_COLOR is not empty, or TERM has none."""
     return bool(environ.get("NO_COLOR")) or environ.get("TERM") in COLOURLESS
 
 
@@ -30,7 +30,12 @@ class PlainFilter(LineFilter):
     """Removes every colour, and shows text on a marked background in reverse video."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        """Return the segments without colours; called by Textual."""
+        """Return the segments without colours; called by Textual.
+
+        Args:
+            segments: A line.
+            background: The background of the screen; text on a clearly different one is shown in reverse video.
+        """
         ground = background.brightness
         return [Segment(text, style and _plain(style, ground), control) for text, style, control in segments]
 

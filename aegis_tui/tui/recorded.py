@@ -82,7 +82,7 @@ class RecordedHub:
 
 
 def snapshot_of(events: Sequence[Event]) -> Snapshot:
-    """Return the state after these events, together with them."""
+    """Return the state after these events, which begin with the first one of a log, together with them."""
     workspace = Workspace()
     for event in events:
         workspace.evolve(event)
@@ -119,7 +119,7 @@ class RecordedPanes:
         yield frozenset()
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """Return the command given as `attach`, and record the call in `attached`."""
+        """Return the command given as `attach`, whatever the arguments are, and record the call in `attached`."""
         self.attached.append((instance, read_only))
         return self._attach_words
 

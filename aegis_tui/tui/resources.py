@@ -26,5 +26,10 @@ def data_folders(kind: str, environ: Mapping[str, str]) -> list[Path]:
 
 
 def data_files(kind: str, environ: Mapping[str, str]) -> dict[str, Path]:
-    """Return the files of a kind by their name without `.toml`; a person's own file replaces one of the same name."""
+    """Return name without `.toml` -> file, of a kind; a person's own file replaces one of the same name.
+
+    Args:
+        kind: `themes` or `layouts`.
+        environ: The environment, which says where the person's configuration is (contract 1).
+    """
     return {path.stem: path for folder in data_folders(kind, environ) for path in sorted(folder.glob("*.toml"))}

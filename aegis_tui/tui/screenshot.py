@@ -52,7 +52,13 @@ SCREENS: Mapping[str, Way] = {
 
 
 async def settle(pilot: Pilot[int]) -> None:
-    """Wait until every message is handled and every short-lived worker is done (style-guide 9)."""
+    """Wait until every message is handled, and every Textual worker of the groups `check` and `look` is done.
+
+    These are the short-lived ones (style-guide 9); no other worker is waited for.
+
+    Raises:
+        WorkerFailed: One of them failed.
+    """
     await pilot.pause()
     busy = [worker for worker in pilot.app.workers if worker.group in ("check", "look") and not worker.is_finished]
     if busy:

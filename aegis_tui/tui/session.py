@@ -17,9 +17,9 @@ SETTLED_S = 3.0
 
 
 def run_session(app: App[int]) -> int | None:
-    """Run the app until it ends; return its result.
+    """Run the app until it ends; return its result, the exit code, or None.
 
-    Garbage collection is off for `SETTLED_S`. Objects that exist by then are never examined again.
+    Garbage collection is off for the first `SETTLED_S` seconds. Objects that exist by then are never examined again.
     """
     gc.disable()
     timer = threading.Timer(SETTLED_S, _settle)

@@ -91,7 +91,7 @@ class WorkspaceStore:
         return self.workspace.runs.current() or self.workspace.runs.latest()
 
     def apply(self, batch: Sequence[Event]) -> None:
-        """Apply events in order and publish what changed. Events that were applied before are skipped."""
+        """Apply events in order and publish, once, what changed. Events that were applied before are skipped."""
         keys: set[Key] = set()
         for event in batch:
             if event.seq <= self.workspace.seq:
@@ -145,7 +145,11 @@ class WorkspaceStore:
         self.changed.publish(RESET_KEYS)
 
     def stale(self, reason: str = "") -> None:
-        """Mark the state as out of date until the next `load`; `reason` says why it cannot be read, if known."""
+        """Mark the state as out of date until the next `load`, and publish that.
+
+        `reason` says why the state cannot be read; empty if that is not known. A repeated call with the same reason
+        does nothing.
+        """
         if not self.is_stale or reason != self.trouble:
             self.is_stale, self.trouble = True, reason
             self.changed.publish(frozenset({CONNECTION_KEY}))

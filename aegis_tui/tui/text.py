@@ -72,7 +72,7 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 def fit_tail(text: str, width: int) -> str:
-    """As `fit`, keeping the end of the text: for paths."""
+    """Return the text in exactly `width` cells: its start cut off, with `…`, or filled with blanks on the right."""
     if cell_len(text) <= width:
         return fit(text, width)
     if width <= 0:
@@ -125,7 +125,10 @@ def count_text(number: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Return the text in lines of at most `width` cells, broken at blanks where possible; line breaks are kept."""
+    """Return the text in lines of at most `width` cells, with hidden characters made visible; at least one line.
+
+    Lines are broken at blanks where possible; the text's own line breaks are kept.
+    """
     lines: list[str] = []
     for part in text.splitlines() or [""]:
         lines += _wrap_line(inert(part.expandtabs(4)), max(1, width))
@@ -179,7 +182,7 @@ def fold(line: Line, width: int, *, indent: int = 0) -> list[Line]:
 
 
 def _head(text: str, width: int) -> str:
-    """Return as much of the start of a text as fits in `width` cells; a wide character is not cut in two."""
+    """Return as much of the start of a text as fits in `width` cells; a wide character that does not fit is left out."""
     end = min(len(text), width)
     while cell_len(text[:end]) > width:
         end -= 1

@@ -87,7 +87,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def typed_form(text: str) -> str:
-    """Return a prompt without what could act as a key: CRLF becomes LF, other controls except tab and LF are removed."""
+    """Return a prompt without what could act as a key: CRLF becomes LF, controls other than tab and LF are removed."""
     return without_hidden(text.replace("\r\n", "\n").replace("\r", ""), keep="\n\t")
 
 

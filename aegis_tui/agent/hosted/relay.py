@@ -114,11 +114,13 @@ async def _pump(
     writer: asyncio.StreamWriter,
     on_request: Callable[[bytes], Awaitable[None]] | None = None,
 ) -> None:
-    """Pass bytes on until the sender ends or a connection breaks; the receiver then gets an end of file, nobody an error.
+    """Pass bytes on until the sender ends or a connection breaks; then the receiver gets an end of file.
+
+    Neither raises. Reading stops while the receiver takes nothing.
 
     Args:
         reader: The sender.
-        writer: The receiver; reading stops while it takes nothing.
+        writer: The receiver.
         on_request: Called with the body of each HTTP request among the bytes, once it is complete.
     """
     tap = RequestTap()

@@ -119,7 +119,7 @@ class HostedSession(InstanceLife):
             return Outcome("failed", str(failure), cause_of(failure))
 
     async def _work_until_accepted(self, text: str) -> Outcome:
-        """Run the program until its work is accepted, and return the outcome; after each refusal, tell it what was wrong.
+        """Run the program until its work is accepted, and return the outcome; after a refusal, tell it what was wrong.
 
         Args:
             text: The first prompt.
