@@ -182,7 +182,7 @@ def fold(line: Line, width: int, *, indent: int = 0) -> list[Line]:
 
 
 def _head(text: str, width: int) -> str:
-    """Return as much of the start of a text as fits in `width` cells; a wide character that does not fit is left out."""
+    """Return as much of the start of a text as fits in `width` cells; a wide character is never cut in two."""
     end = min(len(text), width)
     while cell_len(text[:end]) > width:
         end -= 1

@@ -47,19 +47,19 @@ class InstanceActions(WorkspaceScreen):
     ]
 
     def current_instance(self) -> Instance | None:
-        """Return the instance that the keys act on; None if there is none."""
+        """Return the instance that the keys act on; None if there is none. Every such screen implements it."""
         raise NotImplementedError
 
     def chosen_instances(self) -> list[Instance]:
-        """Return the instances that actions act on which can act on several."""
+        """Return the instances that `send` and `stop` act on, which may be several; empty if there are none."""
         raise NotImplementedError
 
     def action_attach(self) -> None:
-        """Open the pane of the current instance in this terminal."""
+        """Open the pane of the current instance in this terminal; if it has none, show an error."""
         self._attach_pane(read_only=False)
 
     def action_watch(self) -> None:
-        """Open the pane of the current instance in this terminal, without taking input."""
+        """Open the pane of the current instance in this terminal, read only; if it has none, show an error."""
         self._attach_pane(read_only=True)
 
     @work(group="attach", exclusive=True)
@@ -106,7 +106,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="look", exclusive=True)
     async def action_transcript(self) -> None:
-        """Show everything that the current instance has shown in its pane, even if it has ended."""
+        """Show all that the current instance, running or ended, has shown in its pane; if nothing is kept, say so."""
         item = self.current_instance()
         if item is None:
             self.desk.tell("go to a row of the instances first")
@@ -124,7 +124,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="send")
     async def action_send(self) -> None:
-        """Ask for a prompt, send it to the chosen instances, and show whether it was delivered."""
+        """Ask for a prompt, send it to those of the chosen instances that are running, and show what became of it."""
         from aegis_tui.tui.screens.send import SendScreen
 
         targets = [item.agent_id for item in self.chosen_instances() if item.is_alive]
@@ -136,7 +136,7 @@ class InstanceActions(WorkspaceScreen):
             await self.deliver(targets, text)
 
     async def deliver(self, targets: Sequence[str], text: str) -> None:
-        """Send a text to these agent ids, and show after at most `DELIVERY_S` whether it was delivered (PANE-4)."""
+        """Send a text to these agent ids; show, after at most `DELIVERY_S`, for each if it was delivered (PANE-4)."""
         sent: dict[str, int] = {}
         for target in targets:
             if reply := await self.desk.command("instance:send", agent_id=target, text=text):
@@ -160,7 +160,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="stop")
     async def action_stop(self) -> None:
-        """Show what would be lost, and stop the chosen instances if the person agrees."""
+        """Show what would be lost, and stop the chosen instances that are running if the person agrees."""
         from aegis_tui.tui.screens.stop import StopScreen
 
         targets = [item for item in self.chosen_instances() if item.is_alive]
@@ -196,14 +196,14 @@ class RunActions(PastActions):
 
     @work(group="goal", exclusive=True)
     async def action_new_goal(self, offer: GoalOffer | None = None) -> None:
-        """Ask for a goal and start it."""
+        """Open the dialog for a goal, which starts the run; `offer` is what it shows at first."""
         from aegis_tui.tui.screens.goal import GoalScreen
 
         await self.app.push_screen_wait(GoalScreen(self.desk, self._start, offer))
 
     @work(group="goal", exclusive=True)
     async def action_new_feature(self) -> None:
-        """Ask for a single feature and start it."""
+        """Open the dialog for a single feature, which starts the run."""
         from aegis_tui.tui.screens.goal import FeatureScreen
 
         await self.app.push_screen_wait(FeatureScreen(self.desk, self._start))
@@ -223,12 +223,12 @@ class RunActions(PastActions):
         return None
 
     def action_design(self) -> None:
-        """Open the design of the run."""
+        """Open the design of the run; if there is none, say so."""
         self.open_design()
 
     @work(group="design", exclusive=True)
     async def open_design(self) -> None:
-        """Open the design of the run, where the person can accept or change a proposed one."""
+        """Open the design of the run, to accept or change a proposed one; if there is none, say so."""
         from aegis_tui.tui.screens.design import DesignScreen
 
         run = self.desk.store.run
@@ -238,7 +238,7 @@ class RunActions(PastActions):
         await self.app.push_screen_wait(DesignScreen(self.desk, run.run))
 
     def action_why_stage(self) -> None:
-        """Show the gates of the current stage."""
+        """Show the gates of the current stage of the run; without a run, say so."""
         run, store = self.desk.store.run, self.desk.store
         if run is None:
             self.desk.tell("no run yet; n gives a goal")
@@ -254,7 +254,7 @@ class RunActions(PastActions):
 
     @work(group="run", exclusive=True)
     async def action_halt(self) -> None:
-        """Halt the run, or resume it if it is halted."""
+        """Halt the run, or resume it if it is halted; if no run is active, say so."""
         run = self.desk.store.workspace.runs.current()
         if run is None:
             self.desk.tell("no run is active")
@@ -266,7 +266,7 @@ class RunActions(PastActions):
 
     @work(group="run", exclusive=True)
     async def action_cancel(self) -> None:
-        """End the run if the person agrees."""
+        """End the run if the person agrees; if no run is active, say so."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         run = self.desk.store.workspace.runs.current()
@@ -283,7 +283,7 @@ class RunActions(PastActions):
 
     @work(group="run", exclusive=True)
     async def action_accept_base(self) -> None:
-        """Accept the QA failures of the base if the person agrees."""
+        """Accept the QA failures of the run's base if the person agrees; if no run is active, say so."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         run = self.desk.store.workspace.runs.current()
@@ -300,7 +300,7 @@ class RunActions(PastActions):
 
     @work(group="lock", exclusive=True)
     async def action_break_lock(self) -> None:
-        """Break the lock under the cursor if the person agrees."""
+        """Break the lock under the cursor of the focused panel if the person agrees; if there is none, say so."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
         from aegis_tui.tui.widgets.panels import LockPanel
 
@@ -321,7 +321,7 @@ class RunActions(PastActions):
 
     @work(group="hub", exclusive=True)
     async def action_start_hub(self) -> None:
-        """Start the hub, unless it is running."""
+        """Start the hub, and show an error if it does not start; if it is running already, say so."""
         if self.desk.store.is_connected:
             self.desk.tell("the hub is running already")
             return
@@ -332,7 +332,10 @@ class RunActions(PastActions):
 
     @work(group="scope", exclusive=True)
     async def answer_scope(self, need: Need) -> None:
-        """Ask the person whether an instance may write a path outside its partition, and send the answer."""
+        """Ask the person whether an instance may write a path outside its partition, and send the answer, yes or no.
+
+        `need` has the key of the request. If the person leaves the question open, nothing is sent.
+        """
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         asked = self.desk.store.workspace.scope_requests.get(need.key)

@@ -28,17 +28,23 @@ class StoreView(Protocol):
     """Kinds of keys of the store whose change it has to show."""
 
     def update_from_store(self) -> None:
-        """Show the current state."""
+        """Show the current state of the store."""
         ...
 
 
 def is_store_view(widget: object) -> TypeGuard[StoreView]:
-    """Whether a widget is a `StoreView`. Only its class is checked, as this runs for each widget on each change."""
+    """Return whether a widget has the form of a `StoreView`: updated by `update_from_store` when the store changes.
+
+    Only its class is checked, as this runs for each widget on each change.
+    """
     return hasattr(type(widget), "LISTENS")
 
 
 def redraw(view: StoreView) -> None:
-    """Let a view show the current state; a `LineView` that fails shows the error in its place."""
+    """Let a view show the current state of the store.
+
+    A `LineView` that fails shows the error in its place; an exception of any other view is raised.
+    """
     if isinstance(view, LineView):
         view.attempt(view.update_from_store)
     else:
@@ -55,7 +61,7 @@ class WorkspaceScreen(Guarded, Screen[None]):
         self._is_resting = False
 
     def on_mount(self) -> None:
-        """Subscribe to changes of the store."""
+        """Follow the store: from now on, `on_store_changed` is called with the keys of what has changed."""
         keep_lines((self, *self.walk_children()))
         self.desk.store.changed.subscribe(self, self._listen)
 
@@ -73,7 +79,10 @@ class WorkspaceScreen(Guarded, Screen[None]):
             app.survive(error, self)
 
     def on_store_changed(self, keys: frozenset[Key]) -> None:
-        """Update the widgets that listen to these keys: all at once if the connection changed, else one by one."""
+        """Update the visible widgets that listen to one of these kinds of keys, one by one.
+
+        If the connection to the hub changed, update all of them at once.
+        """
         kinds = {kind for kind, _ in keys}
         is_everything = "connection" in kinds
         if is_everything:

@@ -174,7 +174,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         return self.desk.store.workspace.get_instance(self.instances.cursor_key)
 
     def chosen_instances(self) -> list[Instance]:
-        """Return the selected instances, else the one under the cursor."""
+        """Return the selected instances, else the one under the cursor; empty if there is none."""
         names = self.instances.marked or {self.instances.cursor_key}
         found = [self.desk.store.workspace.get_instance(name) for name in sorted(names)]
         return [item for item in found if item is not None]
@@ -202,7 +202,12 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.explain(message.panel.NAME, message.key)
 
     def explain(self, panel: str, key: str) -> None:
-        """Open a page that explains a row. `panel` is the name of a panel, `key` the key of the row."""
+        """Open a page that explains a row; for a row that is not there any more, do nothing.
+
+        Args:
+            panel: The name of the panel.
+            key: The key of the row.
+        """
         store, run = self.desk.store, self.desk.store.run
         if panel == "instances" and (item := store.workspace.get_instance(key)):
             self._page(
@@ -242,11 +247,11 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     # Panels, filter, layout
 
     def action_next_panel(self) -> None:
-        """Focus the next panel; one without a place of its own is shown in the shared place."""
+        """Focus the next panel; one that shares its place with others is shown there first."""
         self._turn(1)
 
     def action_previous_panel(self) -> None:
-        """Focus the previous panel."""
+        """Focus the previous panel; one that shares its place with others is shown there first."""
         self._turn(-1)
 
     def _turn(self, step: int) -> None:
@@ -260,7 +265,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.follow_cursor()
 
     def action_filter(self) -> None:
-        """Open the filter of the focused panel."""
+        """Open the field for the filter of the focused panel; without a focused panel, do nothing."""
         if isinstance(self.focused, StorePanel):
             field = self.query_one("#filter", Input)
             field.value = self.focused.needle

@@ -121,7 +121,10 @@ class DesignScreen(Dialog[None]):
         return design_lines(self._design, width=width)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether an action is possible now; the numbers are, while a choice is open and no text has the focus."""
+        """Return whether an action is possible now; called by Textual.
+
+        The choices are, as long as the design is open and no text is being edited; all other actions always are.
+        """
         if action in ("agree", "edit", "editor", "ask_again", "cancel_run"):
             return self.is_open and not isinstance(self.focused, TextArea)
         return True
@@ -137,7 +140,7 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).focus()
 
     def action_agree(self) -> None:
-        """Agree to the proposed design."""
+        """Agree to the proposed design and close the dialog; an error is shown, and the dialog stays."""
         self.run_worker(self._agree(self._run.design_id or ""), group="agree", exclusive=True)
 
     async def _agree(self, design_id: str) -> None:
@@ -146,7 +149,7 @@ class DesignScreen(Dialog[None]):
             self.dismiss(None)
 
     def action_edit(self) -> None:
-        """Open the design as text."""
+        """Open the design as text, and check it."""
         self._show("text", "issues")
         self.query_one("#text", TextArea).focus()
         self._check()
@@ -178,7 +181,10 @@ class DesignScreen(Dialog[None]):
             self.query_one(Page).fill()
 
     def action_accept(self) -> None:
-        """Propose the edited text as the design, and agree to it; if it is not valid, show the first error."""
+        """Propose the edited text as the design, and agree to it; if it is not valid, show the first error.
+
+        If the text is not open, do nothing.
+        """
         if not self.query_one("#text").display:
             return
         self._check()
@@ -214,17 +220,20 @@ class DesignScreen(Dialog[None]):
         self.action_edit()
 
     def action_ask_again(self) -> None:
-        """Ask the person for a remark."""
+        """Ask the person for a remark, with which another design is asked for."""
         self._show("ask", "remark")
         self.query_one("#remark", Prompt).focus()
 
     def on_prompt_submitted(self, message: Prompt.Submitted) -> None:
-        """Send the remark."""
+        """Ask for another design with this remark; an empty one has no effect."""
         if message.text.strip():
             self.run_worker(self._again(message.text.strip()), group="agree", exclusive=True)
 
     async def _again(self, remark: str) -> None:
-        """Send the remark to the Commander if it is running; else end the run, and start it again with the remark."""
+        """Ask for another design, and close the dialog: send the remark to the Commander if it is running.
+
+        Otherwise end the run, and start it again with the remark. If the hub refuses one of this, the dialog stays.
+        """
         run = self._run
         for item in self.desk.store.workspace.instances.of_run(run.run):
             if item.task == "design" and item.is_alive:
@@ -243,7 +252,7 @@ class DesignScreen(Dialog[None]):
 
     @work(group="agree", exclusive=True)
     async def action_cancel_run(self) -> None:
-        """End the run after a yes."""
+        """End the run and close the dialog if the person agrees."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         question = ConfirmScreen(self.desk, f"End {self._run_id}?", ["Nothing has been written yet."])
@@ -254,7 +263,7 @@ class DesignScreen(Dialog[None]):
 
 
 def _with_remark(notes: Mapping[str, str], remark: str) -> str:
-    """Return the notes for the Commander with this remark added; the goal is not changed."""
+    """Return the text for the Commander: its note of `notes`, a text by role, if there is one, then the remark."""
     said = f"Remark on the design that was proposed before: {remark}"
     return "\n\n".join(filter(None, (notes.get("commander"), said)))
 

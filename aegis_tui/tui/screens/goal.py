@@ -90,7 +90,7 @@ class GoalDialog(Dialog[None]):
         self.action_start()
 
     def action_start(self) -> None:
-        """Start the run that was typed; an error is shown in the dialog."""
+        """Start the run that was typed; an error is shown in the dialog. While a run is being started, do nothing."""
         if self._is_starting:
             return
         try:
@@ -138,7 +138,7 @@ class GoalDialog(Dialog[None]):
             label.scroll_visible(animate=False)
 
     def _options(self) -> dict[str, Any]:
-        """Return the options of the run, from the settings and the field for the check."""
+        """Return the options of the run, from the settings and the field for the check, where `none` means no check."""
         check = self.query_one("#check", Input).value.strip()
         is_none = check.casefold() == NONE
         checks = [check] if check and not is_none else []
@@ -146,7 +146,7 @@ class GoalDialog(Dialog[None]):
 
 
 def inert_lines(text: str) -> str:
-    """Return the text with hidden characters made visible, as `inert`, but with its line breaks kept."""
+    """Return the text with hidden characters made visible; line breaks are kept, tabs become blanks."""
     return "\n".join(inert(line) for line in text.split("\n"))
 
 
@@ -194,7 +194,11 @@ class GoalScreen(GoalDialog):
         self.query_one("#yes", Checkbox).toggle()
 
     def wish(self) -> StartRun:
-        """Return the run for the goal; see `GoalDialog.wish`."""
+        """Return the run for the typed goal.
+
+        Raises:
+            AegisError: The goal is empty, or the design file is wrong.
+        """
         goal = self.query_one("#goal", Prompt).text.strip()
         path = self.query_one("#design", Input).value.strip()
         if not goal:
@@ -238,7 +242,11 @@ class FeatureScreen(GoalDialog):
             yield Label("one agent, one review, QA, one commit", classes="muted")
 
     def wish(self) -> StartRun:
-        """Return a run whose design has this one feature; see `GoalDialog.wish`."""
+        """Return a run whose design has the typed feature alone.
+
+        Raises:
+            AegisError: The text is empty, or a glob is wrong.
+        """
         from aegis_tui.application.design import build_design, wire_fields
 
         goal = self.query_one("#goal", Prompt).text.strip()
@@ -255,6 +263,9 @@ class FeatureScreen(GoalDialog):
 
 
 def feature_id(goal: str) -> str:
-    """Return an id for a feature: the first three words of its text joined by hyphens, or `feature`."""
+    """Return an id for a feature: the first three words of its text joined by hyphens, at most 40 characters.
+
+    `feature` if the text has no ASCII letters or digits.
+    """
     words = re.findall(r"[a-z0-9]+", goal.lower())[:3]
     return "-".join(words)[:40].strip("-") or "feature"

@@ -117,7 +117,7 @@ class GridScreen(InstanceActions):
         return self.desk.store.workspace.get_instance(name)
 
     def chosen_instances(self) -> list[Instance]:
-        """Return the instance whose pane has the focus, as a list."""
+        """Return the instance whose pane has the focus, in a list; empty if none has."""
         item = self.current_instance()
         return [item] if item else []
 
@@ -151,5 +151,5 @@ class _Nobody(LinePanel):
 
 
 def _columns(count: int, width: int) -> int:
-    """Return how many panes to show side by side: a grid as square as the width allows."""
+    """Return how many of `count` panes to show side by side in `width` cells: a grid as square as the width allows."""
     return max(1, min(math.ceil(math.sqrt(max(1, count))), width // LEAST_WIDTH))

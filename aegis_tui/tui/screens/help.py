@@ -23,7 +23,7 @@ class KeyHelp(NamedTuple):
 
 
 def keys_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[KeyHelp]]]:
-    """Group the bindings of these nodes by the noun in their ids; return each noun with its actions.
+    """Group the bindings of these nodes by the noun in their ids, `noun.verb`; return each noun with its actions.
 
     Actions with the same id are joined into one, with the keys of all.
     """
@@ -40,7 +40,10 @@ def keys_of(nodes: Iterable[DOMNode]) -> list[tuple[str, list[KeyHelp]]]:
 
 
 def own_bindings(node: DOMNode) -> list[Binding]:
-    """Return the bindings of a node that this program declares, not Textual: those with an id `noun.verb`."""
+    """Return the bindings of a node that this program declares, not Textual: those with an id `noun.verb`.
+
+    They have the keys that the person chose, and stand in the order of their declaration.
+    """
     order = {item.id: place for place, (_, item) in reversed(list(enumerate(node._bindings)))}
     bindings = node._bindings.copy()
     bindings.apply_keymap(node.app._keymap)
@@ -48,7 +51,7 @@ def own_bindings(node: DOMNode) -> list[Binding]:
 
 
 def help_lines(groups: Sequence[tuple[str, list[KeyHelp]]], *, width: int) -> list[Line]:
-    """Return a heading for each noun, followed by a line for each of its actions."""
+    """Return a heading for each noun, then a line of `width` cells for each of its actions, and an empty line."""
     lines: list[Line] = []
     for noun, actions in groups:
         lines.append((Span(noun, "accent"),))

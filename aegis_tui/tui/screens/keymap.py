@@ -66,7 +66,7 @@ def _refusal(words: str, hint: str) -> UsageError:
 
 
 def bindings() -> dict[str, str]:
-    """Return the default keys of every action of the widgets and screens that are imported, by the action's id."""
+    """Return action -> its default keys, divided by commas, for the widgets and screens that are imported."""
     found: dict[str, dict[str, None]] = {}
     for binding in declared():
         found.setdefault(str(binding.id), {}).update(dict.fromkeys(binding.key.split(",")))
@@ -74,7 +74,7 @@ def bindings() -> dict[str, str]:
 
 
 def declared(owner: type[DOMNode] = DOMNode) -> Iterator[Binding]:
-    """Yield the bindings that the imported widgets and screens of this program declare."""
+    """Yield the bindings with an id that this program's imported subclasses of `owner` declare, at any depth."""
     for item in owner.__subclasses__():
         if item.__module__.startswith("aegis_tui."):
             yield from (one for one in item.__dict__.get("BINDINGS", ()) if isinstance(one, Binding) and one.id)
@@ -82,7 +82,11 @@ def declared(owner: type[DOMNode] = DOMNode) -> Iterator[Binding]:
 
 
 def _read(action: str, key: str) -> str:
-    """Return a key by Textual's name for it."""
+    """Return a key by Textual's name for it: `!` becomes `exclamation_mark`; a name stays as it is.
+
+    Raises:
+        UsageError: There is no such key; the message names `action`.
+    """
     modifiers = _MODIFIERS.match(key)
     rest = key[modifiers.end() :] if modifiers else key
     if len(rest) == 1 and rest.isprintable():

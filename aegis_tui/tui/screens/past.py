@@ -16,7 +16,7 @@ class PastActions(WorkspaceScreen):
 
     @work(group="look", exclusive=True)
     async def action_report(self) -> None:
-        """Show the report of the last run that has ended."""
+        """Show the report of the last run that has ended; if none has, say so."""
         names = list(self.desk.store.reports)
         if not names:
             runs = await self._past_runs()

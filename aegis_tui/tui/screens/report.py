@@ -49,7 +49,7 @@ class ReportScreen(Dialog[None]):
 
     @work(group="report", exclusive=True)
     async def action_outputs(self) -> None:
-        """Show the output of the checks of the last QA round."""
+        """Show the output of the checks of the last QA round; if none is kept, say so."""
         lines = await asyncio.to_thread(self.desk.parts.qa_outputs, self._run)
         if not lines:
             self.desk.tell("no output of the checks of this run is kept")

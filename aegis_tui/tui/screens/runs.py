@@ -39,7 +39,10 @@ class RunList(LinePanel):
 
 
 def run_line(run: Mapping[str, Any], *, width: int) -> tuple[Span, ...]:
-    """Return a run as one line of `width` cells: id, state, start, duration, goal, and its commit or error."""
+    """Return a run as one line of `width` cells: id, state, start, duration, goal, and its commit or error.
+
+    `run` has the fields of `aegis-tui runs --json`.
+    """
     glyph, ink = _LOOK.get(str(run["state"]), ("?", "warn"))
     at = str(run["started_at"] or "")[:16].replace("T", " ")
     took = "" if run["duration_s"] is None else f"{run['duration_s']:.0f} s"

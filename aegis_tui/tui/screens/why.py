@@ -39,7 +39,7 @@ class Page(LineView, can_focus=True):
         self._lines = render
 
     def fill(self) -> None:
-        """Render the lines again and show them."""
+        """Render the lines again and show them; if that fails, show the error in their place."""
         self.attempt(self._fill)
 
     def _fill(self) -> None:

@@ -124,7 +124,10 @@ def _below(item: Conflict, hunk: Hunk, width: int) -> list[Line]:
 
 
 def against(base: list[str], side: list[str], ink: Ink) -> list[Line]:
-    """Return the lines of one side of a hunk, in which words that differ from the base have the given ink."""
+    """Return the lines of one side of a hunk, in which words that differ from the base have the given ink.
+
+    Empty if `side` is empty; the other words have the ink of plain text.
+    """
     words = _WORDS.findall("\n".join(side))
     matcher = SequenceMatcher(None, _WORDS.findall("\n".join(base)), words, autojunk=False)
     lines: list[list[Span]] = [[]]
@@ -138,5 +141,5 @@ def against(base: list[str], side: list[str], ink: Ink) -> list[Line]:
 
 
 def padded(line: Line, width: int) -> Line:
-    """Return the line filled with blanks to `width` cells."""
+    """Return the line filled with blanks on the right to `width` cells; a longer one is not cut."""
     return (*line, Span(" " * max(0, width - line_width(line))))

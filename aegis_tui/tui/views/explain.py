@@ -101,7 +101,7 @@ def _of_base(run: Run, width: int) -> list[Line]:
 
 
 def _remarks(run: Run, width: int) -> list[Line]:
-    """Return the warnings from the start of the run, and the other models of the server."""
+    """Return the warnings from the start of the run, and the other models of the server; empty if there are neither."""
     lines: list[Line] = []
     if run.facts.warnings:
         lines += [(), (Span("Found before the run began", "strong"),)]
@@ -116,7 +116,11 @@ def _remarks(run: Run, width: int) -> list[Line]:
 
 
 def explain_piece(run: Run, name: str) -> list[Line]:
-    """Return the page for a piece: its status, files, reviews, and why it was sent back."""
+    """Return the page for the piece of that name: its status, files, reviews, and why it was sent back.
+
+    Raises:
+        KeyError: The run has no such piece.
+    """
     piece = run.pieces[name]
     lines: list[Line] = [
         (Span(inert(piece.name), "accent"), Span(f"   {piece.status}", "muted")),
@@ -140,7 +144,14 @@ def explain_piece(run: Run, name: str) -> list[Line]:
 
 
 def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime, keys: KeyNames = DEFAULT_KEYS) -> list[Line]:
-    """Return the page for a lock: who holds it, since when, and who waits; if it has ended, say so."""
+    """Return the page for a lock: who holds it, since when, and who waits; if it has ended, say so.
+
+    Args:
+        workspace: The state.
+        lock_id: The id of the lock.
+        now: The current time, for ages.
+        keys: The names of the keys that the page mentions.
+    """
     lock = workspace.locks.find(lock_id)
     if lock is None:
         return [(Span("This lock has ended.", "muted"),)]
@@ -164,7 +175,7 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime, keys: Key
 
 
 def explain_partition(workspace: Workspace, run: Run | None, owner: str) -> list[Line]:
-    """Return the page for a partition: all its globs, and who may write them.
+    """Return the page for a partition: all its globs, and who may write them; no globs if there is none.
 
     `owner` is an agent id, a feature of the design, `joint` or `shared`.
     """

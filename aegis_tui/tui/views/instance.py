@@ -46,7 +46,10 @@ _BY_STATE: dict[str, tuple[str, Ink]] = {
 
 
 def state_of(workspace: Workspace, item: Instance) -> State:
-    """Return how to show the state of an instance; `explain_instance` shows where it comes from."""
+    """Return how to show the state of an instance: glyph, word and ink.
+
+    The first of these counts: lost, ended, not yet at work, waiting for a lock, what the agent reports.
+    """
     if item.lost:
         return State("✗", "lost", "bad")
     if item.phase in (Phase.GONE, Phase.RECLAIMED):
@@ -63,7 +66,7 @@ def state_of(workspace: Workspace, item: Instance) -> State:
 
 
 def _blocker(workspace: Workspace, wait: Wait) -> str:
-    """Return who holds the file that a request waits for, and the file's name, as `w01:routes.py`."""
+    """Return what a request waits for, as `w01:routes.py`: who holds the file, if anyone does, and its name."""
     name = wait.resources[0].path.rpartition("/")[2]
     holder = next(workspace.locks.holders_against(wait), None)
     return f"{instance_id(holder.agent_id)}:{inert(name)}" if holder else inert(name)

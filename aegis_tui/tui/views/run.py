@@ -134,7 +134,7 @@ def quiet_words(workspace: Workspace, run: Run | None) -> str:
 
 
 def gate_lines(gates: list[Gate]) -> list[Line]:
-    """Return lines for each gate: open or closed, its reason, and the command that would open it."""
+    """Return lines for each gate: open or closed, its reason, and the command that would open it, if there is one."""
     lines: list[Line] = []
     for gate in gates:
         glyph, ink = _gate_mark(is_open=gate.passed)
@@ -151,7 +151,7 @@ def _gate_mark(*, is_open: bool) -> tuple[str, Ink]:
 
 
 def piece_rows(run: Run | None, *, width: int) -> list[Row]:
-    """Return a row per piece: its status, what it depends on, and how often it was sent back."""
+    """Return a row per piece: its status, what it depends on, and how often it was sent back; none without a run."""
     if run is None:
         return []
     longest = max((width_of(inert(name)) for name in run.pieces), default=8)
@@ -206,7 +206,7 @@ def meter_line(meters: dict[str, Any] | None, *, scripted: bool, model: str | No
 
 
 def fitting(groups: Iterable[Line], width: int) -> Line:
-    """Join the groups from the first on, as long as they fit as a whole in `width` cells."""
+    """Join the groups from the first on; stop before the first one that does not fit as a whole in `width` cells."""
     kept: list[Span] = []
     left = width
     for group in groups:

@@ -31,7 +31,7 @@ class TopBar(LineView):
         self._desk = desk
 
     def update_from_store(self) -> None:
-        """Show the current state."""
+        """Show the goal and the stages of the run, and what it waits for; before the state is read, that it is not."""
         parts, store = self._desk.parts, self._desk.store
         run, needed, width = store.run, needs(store.workspace), self.line_width
         if not store.is_loaded:
@@ -52,7 +52,7 @@ class TopBar(LineView):
         return (Span(fit(f" {words}", width), "muted"),)
 
     def on_resize(self) -> None:
-        """Lines are cut to the new width."""
+        """Draw the lines again, cut to the new width."""
         self.update_from_store()
 
 
@@ -70,7 +70,7 @@ class SmallView(LineView):
         self._desk = desk
 
     def update_from_store(self) -> None:
-        """Show the current state."""
+        """Show that the terminal is too small, what needs the person, and a line per running instance."""
         store, size = self._desk.store, self.app.size
         found = needs(store.workspace)
         shape = (size.width, size.height)
@@ -99,7 +99,7 @@ class Banner(LineView):
         self._desk = desk
 
     def update_from_store(self) -> None:
-        """Show or hide the line."""
+        """Hide the line while the state is the hub's current one; otherwise show it with the reason."""
         store, keys = self._desk.store, self._desk.keys
         self.set_class(not store.is_current, "-shown")
         if store.trouble:
@@ -120,7 +120,7 @@ class Banner(LineView):
         return f"{count} past run{'' if count == 1 else 's'}, {key} shows {'it' if count == 1 else 'them'} ─ "
 
     def on_resize(self) -> None:
-        """Lines are cut to the new width."""
+        """Draw the line again, cut to the new width."""
         self.update_from_store()
 
 
@@ -144,7 +144,7 @@ class BottomBar(LineView):
         self._desk, self._keys, self._names = desk, keys, names or desk.keys
 
     def update_from_store(self) -> None:
-        """Show model server and keys, on one line if both fit."""
+        """Show the model server and the keys, on one line if both fit, below a hint if there is one."""
         store, width = self._desk.store, self.line_width
         run = store.run
         meters = meter_line(
@@ -174,5 +174,5 @@ class BottomBar(LineView):
         return tuple(spans)
 
     def on_resize(self) -> None:
-        """Lines are cut to the new width."""
+        """Draw the lines again, for the new width."""
         self.update_from_store()

@@ -20,7 +20,14 @@ class BoardLayout(Layout):
     name = "board"
 
     def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:
-        """Return the placement of each panel that has a place; called by Textual."""
+        """Return the placement of each panel that has a place; called by Textual.
+
+        Args:
+            parent: The board; for any other widget, and for an empty area, nothing is placed.
+            children: Its panels.
+            size: The area to fill.
+            greedy: Ignored; Textual passes it.
+        """
         if not isinstance(parent, Board) or not size:
             return []
         regions = place(parent.layout_file.view_for(parent.app.size.width), size)
@@ -95,7 +102,7 @@ class Board(Container):
         self.refresh(layout=True)
 
     def bring(self, name: str) -> None:
-        """Show the panel with this name and focus it, if the current view can show it."""
+        """Show the panel with this name and focus it; if the current view has no place for it, do nothing."""
         if name in self.tabs and name != self._tab:
             self._tab = name
             self.rearrange()

@@ -108,7 +108,10 @@ class LineView(Guarded, ScrollView, can_focus=False):
         self.show([Row(str(at), line) for at, line in enumerate(lines)])
 
     def attempt(self, draw: Callable[[], None]) -> None:
-        """Call `draw`, which changes the rows. If it fails, show the error here until a later call succeeds."""
+        """Call `draw`, which changes the rows. If it fails, show the error here until a later call succeeds.
+
+        An exception is raised only in an app that cannot show it.
+        """
         try:
             draw()
         except Exception as error:
@@ -143,7 +146,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
             self.refresh(Region(0, y, self.size.width, 1))
 
     def render_line(self, y: int) -> Strip:
-        """Return line `y` of the widget as a strip; called by Textual."""
+        """Return line `y` of the widget as a strip, or of the error that it shows; called by Textual."""
         if self.failure:
             return self._failure_line(y)
         try:
@@ -324,13 +327,13 @@ class LinePanel(LineView, Titled, can_focus=True):
             self.scroll_to_region(region, animate=False, force=True)
 
     def move_to(self, key: str) -> None:
-        """Put the cursor on the row with this key, if it is shown."""
+        """Put the cursor on the row with this key; if no such row is shown, leave the cursor where it is."""
         for at, row in enumerate(self._rows_of_data):
             if row.key == key:
                 self._steer(at)
 
     def _steered(self) -> None:
-        """Note that the cursor was moved by the person or by `move_to`; does nothing here."""
+        """Called before the person or `move_to` moves the cursor; does nothing unless a subclass overrides it."""
 
     def _steer(self, at: int) -> None:
         self._steered()
@@ -367,7 +370,7 @@ class LinePanel(LineView, Titled, can_focus=True):
         self._steer(len(self._rows_of_data) - 1)
 
     def action_choose(self) -> None:
-        """Post `Chosen` for the row under the cursor."""
+        """Post `Chosen` for the row under the cursor, if there is one."""
         if self.cursor_key:
             self.post_message(self.Chosen(self, self.cursor_key))
 

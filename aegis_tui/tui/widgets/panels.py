@@ -41,7 +41,7 @@ class StorePanel(LinePanel):
         return self.EMPTY if self.store.is_loaded else (self.store.absence,)
 
     def refilter(self) -> None:
-        """Show the rows of the store that match the filter."""
+        """Apply the filter again, to the rows that the store gives now."""
         self.update_from_store()
 
     def on_resize(self) -> None:
@@ -96,7 +96,7 @@ class InstancePanel(StorePanel):
         self._is_steered = True
 
     def action_mark(self) -> None:
-        """Select or unselect the row, and move the cursor to the next one."""
+        """Select or unselect the instance under the cursor, and move the cursor down; on the totals, do nothing."""
         key = self.cursor_key
         if key and key != TOTAL_KEY:
             self.marked ^= {key}
