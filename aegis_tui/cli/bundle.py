@@ -66,7 +66,7 @@ def _scrubber(place: Place | None) -> Scrubber:
 
 
 def _account() -> str:
-    """Return the user's name from the password database; empty if there is none, or for root."""
+    """Return the user's name from the password database; empty if it has none, and for root."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -65,7 +65,7 @@ def start(
 
 @app.command()
 def stop(as_json: AsJson = False) -> int:
-    """Stop the server that `start` started."""
+    """Stop the server that `start` started; if there is none, say so."""
     ended = asyncio.run(_server().stop())
     words = f"{ended.model} at {ended.url} was stopped" if ended else "no vLLM was started here"
     output.result({"stopped": ended is not None}, as_json=as_json, lines=[words])

@@ -71,7 +71,7 @@ class RecordedLLM:
         return list(self._server.received)
 
     def open_gate(self, name: str) -> None:
-        """Open a gate, so that replies that wait there are sent."""
+        """Ask the server to open a gate for good: replies that wait there are sent, later ones do not wait."""
         self._loop.call_soon_threadsafe(self._server.open_gate, name)
 
     def held(self, name: str) -> int:

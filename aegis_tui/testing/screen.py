@@ -124,7 +124,11 @@ class Screen:
         )
 
     def wait_gone(self, pattern: str, *, timeout_s: float = PATIENCE_S) -> str:
-        """Wait until the screen does not match a pattern any more; otherwise like `wait`."""
+        """Wait until the screen does not match a regular expression any more; return its text.
+
+        Raises:
+            TimeoutError: It still does after `timeout_s` seconds; the message contains the last text.
+        """
         return self.until(lambda text: not re.search(pattern, text, re.MULTILINE), f"no {pattern}", timeout_s)
 
     def until(self, condition: Callable[[str], object], what: str, timeout_s: float) -> str:

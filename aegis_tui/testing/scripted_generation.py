@@ -120,7 +120,7 @@ class Generation:
             self._cache.add([*self._prompt, *split_tokens(render_turn(self._message()) + "<|im_end|>\n")])
 
     async def pieces(self) -> AsyncIterator[Piece]:
-        """Yield the reply at its pace, until its end or the request's token limit."""
+        """Yield the reply at its pace, until its end or the request's token limit, which sets `end` to `length`."""
         size = max(1, round(self._pace * TICK_S)) if self._pace else UNPACED_PIECE_TOKENS
         limit = self.request.max_tokens
         started_at = time.monotonic()

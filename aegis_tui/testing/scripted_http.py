@@ -44,7 +44,7 @@ _Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 def json_reply(data: object, status: int = 200) -> HttpReply:
-    """Return a reply with a JSON body."""
+    """Return a reply with this status and the data as its JSON body."""
     return HttpReply(status, json.dumps(data, ensure_ascii=False).encode())
 
 

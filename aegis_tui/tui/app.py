@@ -161,7 +161,7 @@ class AegisApp(Guarded, App[int]):
             self.run_worker(self._raise_curtain(opening), group="opening")
 
     async def _raise_curtain(self, opening: Opening) -> None:
-        """Load the parts in a thread, then open the dashboard; an `AegisError` is kept as `refusal`, and the app ends."""
+        """Load the parts in a thread, then open the dashboard; an `AegisError` ends the app and stays as `refusal`."""
         try:
             parts = await asyncio.to_thread(opening.load)
             self._take(parts)
@@ -206,7 +206,7 @@ class AegisApp(Guarded, App[int]):
             self.run_worker(self.desk.watcher.run(), group="hub")
 
     def survive(self, error: Exception, place: object) -> None:
-        """Log and show a failure of a part of the screen: in `place`, that part, if it can; close an empty dialog."""
+        """Log a failure of `place`, a part of the screen; show it there or as a message; close an empty dialog."""
         if isinstance(place, HasRoom):
             place.fail(error)
         if isinstance(place, ModalScreen) and not list(place.query("Dialog > *").exclude("ToastRack")):
@@ -356,7 +356,7 @@ class AegisApp(Guarded, App[int]):
         self.dashboard.action_close()
 
     def action_next_theme(self) -> None:
-        """Change to the next theme, and remember it."""
+        """Change to the next theme by name, after the last one to the first, and remember it for later sessions."""
         names = sorted(self._theme_files)
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
         self.desk.choose("theme", self.theme)

@@ -67,7 +67,7 @@ class Desk:
         return load_layout(self.layouts[name])
 
     async def command(self, command_type: str, **fields: Any) -> dict[str, Any] | None:
-        """Send a command and return the hub's reply. If it is refused, show the error and return None."""
+        """Send a command and return the hub's reply. If it is refused or no hub answers, show that and return None."""
         try:
             return await self.parts.hub.command(command_type, **fields)
         except AegisError as error:

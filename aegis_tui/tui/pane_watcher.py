@@ -26,7 +26,7 @@ class PaneSource(Protocol):
         ...
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
-        """Return pane id -> what it shows, with so many lines above the screen; missing panes are left out."""
+        """Return pane id -> what it shows, with at most `history_lines` lines above; missing panes are left out."""
         ...
 
     def dirty(self) -> AsyncGenerator[frozenset[str], None]:

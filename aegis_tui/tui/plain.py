@@ -22,7 +22,7 @@ STANDS_OUT = 0.04
 
 
 def is_plain(environ: Mapping[str, str]) -> bool:
-    """Return whether a screen without colours is asked for: NO_COLOR is not empty, or TERM has none."""
+    """Return whether to use no colours: NO_COLOR is not empty, or TERM names a terminal without colours."""
     return bool(environ.get("NO_COLOR")) or environ.get("TERM") in COLOURLESS
 
 

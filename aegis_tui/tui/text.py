@@ -109,7 +109,7 @@ def bar(share: float, width: int, ink: Ink = "accent") -> tuple[Span, Span]:
 
 
 def clock_text(seconds: float) -> str:
-    """Return a duration as `3:12`, or `1:02:05` from one hour on."""
+    """Return a duration as `3:12`, or `1:02:05` from one hour on; a negative one as `0:00`."""
     whole = max(0, int(seconds))
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

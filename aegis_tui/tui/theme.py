@@ -94,7 +94,8 @@ def load_theme(path: Path) -> ThemeFile:
     """Read a theme file.
 
     Raises:
-        UsageError: It cannot be read, a field is missing, unknown or of a wrong type; the message names file and field.
+        UsageError: It cannot be read, or a field is missing, unknown or of a wrong type; the message names file and
+            field.
     """
     try:
         return read_table(ThemeFile, tomllib.loads(path.read_text("utf-8")), least={})

@@ -33,7 +33,10 @@ _UNIX = "http+unix:"
 
 
 def main() -> int:
-    """Run the wrapper in this process and return its exit code (contract 3)."""
+    """Run the wrapper in this process until a signal or the hub ends it; return its exit code (contract 3).
+
+    At the end, every process below this one is ended.
+    """
     adopt_orphans()
     try:
         if os.environ.get("AEGIS_AGENT_MODE") != "terminal":

@@ -42,7 +42,11 @@ class RequestTap:
                 self._body.clear()
 
     def _take_head(self) -> bool:
-        """Read a request's head or the size of a chunk from the bytes so far; if it is not complete, return False."""
+        """Read a request's head or the size of a chunk from the bytes so far; return whether it was complete.
+
+        If it was not, no byte is used up. A head or size that cannot be read as HTTP/1.1 makes the tap ignore the
+        connection.
+        """
         if self._is_chunked:
             line = self._cut(b"\r\n")
             if line is None:

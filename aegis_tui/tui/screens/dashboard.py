@@ -202,7 +202,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.explain(message.panel.NAME, message.key)
 
     def explain(self, panel: str, key: str) -> None:
-        """Open a page that explains a row; for a row that is not there any more, do nothing.
+        """Open a page that explains a row; if what it shows is gone meanwhile, the page says so, or none is opened.
 
         Args:
             panel: The name of the panel.

@@ -73,7 +73,12 @@ def graph_lines(design: Design, *, width: int) -> list[Line]:
 
 
 def _as_tree(order: list[str], by_id: dict[str, Feature]) -> list[str]:
-    """Reorder the features so that each comes after the last one it depends on, and near it."""
+    """Reorder the features so that each comes after the last one it depends on, and near it.
+
+    Args:
+        order: The ids of the features in a possible order of work.
+        by_id: The features.
+    """
     placed: list[str] = []
     for name in order:
         needs = [need for need in by_id[name].depends_on if need in placed]

@@ -89,7 +89,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
                 self.refresh_row(at)
 
     def spread(self, height: int) -> None:
-        """Set the height of the content in lines, of which some are visible.
+        """Set the height of the content, of which a part is visible, to so many lines.
 
         Textual would lay out the whole screen for this, which takes 30 ms. If the widget keeps its size, only the
         scroll bar is updated; if it appears or disappears, Textual lays out the screen after all.
@@ -271,7 +271,10 @@ class LinePanel(LineView, Titled, can_focus=True):
         return self.rows if self._all else []
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Replace the rows. The filter is applied; the cursor stays on the row with the same key, if any."""
+        """Replace the rows. The filter is applied; the cursor stays on the row with the same key, if any.
+
+        If no row is left, show `empty_words`, or that nothing matches the filter.
+        """
         before = self.cursor_key
         self._all = list(rows)
         found = [row for row in self._all if self._matches(row)]
