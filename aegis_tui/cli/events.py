@@ -53,10 +53,12 @@ def _events(
 
 
 def _logged(place: Place, after: int) -> Iterator[dict[str, Any]]:
-    """Yield the logged events after `after` as the hub sends them to clients; without a hub, read from the log file.
+    """Yield the logged events after number `after` as the hub sends them to clients; without a hub, read the log file.
 
     Raises:
         HubUnavailable: A hub is running and does not answer.
+        UsageError: There is neither a hub nor a log.
+        StoreError: The log is damaged, or cannot be read.
     """
     address = place.find()
     if address is None:

@@ -123,7 +123,8 @@ def import_locks(
 ) -> int:
     """Acquire the unexpired locks that are listed in a file.
 
-    Each is acquired as the instance of the same name, if you connected one, else as the person.
+    Each is acquired as the instance of the same name, if you connected one, else as the person. What cannot be acquired
+    is listed with the reason.
     """
     from aegis_tui.domain.lock.importing import Skipped, parse_old_locks
 

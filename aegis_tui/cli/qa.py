@@ -42,7 +42,7 @@ def _qa(
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show the results of QA on the merged tree, round by round."""
+    """Show the results of QA on the merged tree, round by round; or print the output of a check, or accept the base."""
     place = here()
     if accept:
         if run is None and place.find() is None:

@@ -312,7 +312,7 @@ def _wait(run: RunName = None, as_json: AsJson = False) -> int:
 
 
 def _was_started(place: Place, name: str) -> bool:
-    """Whether the log has a run with that id."""
+    """Return whether the log has a run with that id; raise `UsageError` if there is no log."""
     from aegis_tui.bootstrap.log import log_reader
     from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 

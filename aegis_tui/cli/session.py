@@ -194,7 +194,7 @@ class _History:
         self._place = place
 
     def runs(self) -> list[PastRun]:
-        """Return every run, oldest first; empty if there is no log."""
+        """Return every run, oldest first; empty if there is no log. Raise `StoreError` if the log cannot be read."""
         from aegis_tui.bootstrap.log import log_reader
         from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 
@@ -202,7 +202,7 @@ class _History:
         return past_runs(log_reader(paths).events(RUN_EVENTS)) if paths.log_db.exists() else []
 
     def report(self, run: str) -> Report:
-        """Return the report of a run; raise `UsageError` if there is no such run."""
+        """Return the report of a run; raise `UsageError` if there is none, `StoreError` if the log cannot be read."""
         from aegis_tui.cli.status import compute_report
 
         return compute_report(self._place, run)

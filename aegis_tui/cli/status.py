@@ -50,6 +50,7 @@ def _state(place: Place) -> tuple[dict[str, Any], bool]:
 
     Raises:
         HubUnavailable: A hub is running and does not answer, or there is no hub and no log.
+        StoreError: The log is damaged, or cannot be read.
     """
     from aegis_tui.sdk.discovery import find_process
 
@@ -127,7 +128,8 @@ def compute_report(place: Place, run: str | None) -> Report:
         run: The id of the run; None for the newest.
 
     Raises:
-        UsageError: There is no such run.
+        UsageError: There is no log or no such run, or the log no longer has enough of it.
+        StoreError: The log is damaged, or cannot be read.
     """
     import asyncio
 

@@ -31,11 +31,20 @@ class History(Protocol):
     """
 
     def runs(self) -> list[PastRun]:
-        """Return every run, oldest first, with the fields of `past_runs`."""
+        """Return every run, oldest first, with the fields of `past_runs`; empty without a log.
+
+        Raises:
+            StoreError: The log cannot be read.
+        """
         ...
 
     def report(self, run: str) -> Report:
-        """Return the report of a run; raise `UsageError` if there is none."""
+        """Return the report of a run.
+
+        Raises:
+            UsageError: There is none.
+            StoreError: The log cannot be read.
+        """
         ...
 
     def transcript(self, instance: str) -> Sequence[str]:

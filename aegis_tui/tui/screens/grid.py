@@ -146,7 +146,7 @@ class _Nobody(LinePanel):
         self.focus()
 
     def on_resize(self) -> None:
-        """Wrap the text for the new width."""
+        """Show the text again, wrapped for the new width."""
         self.show([])
 
 
