@@ -174,16 +174,16 @@ def _whole(run: Run) -> Iterator[Effect]:
 
 STEP_WORDS: Final[Mapping[type[Effect], str]] = MappingProxyType(
     {
-        PrepareRun: "making the working branch of {run}",
-        PrepareInstance: "making the worktree of {agent_id}",
+        PrepareRun: "creating the integration branch of {run}",
+        PrepareInstance: "creating the worktree of {agent_id}",
         LaunchInstance: "starting {agent_id}",
         StopInstance: "ending {agent_id}",
         ReclaimInstance: "saving the work of {agent_id}",
-        InspectPiece: "comparing {piece}",
+        InspectPiece: "comparing {piece} with the other pieces",
         ComposePiece: "merging {piece}",
         CheckComposition: "comparing the merged tree with its pieces",
         RunQa: "QA of the merged tree",
-        CommitRun: "making the commit",
+        CommitRun: "creating the commit",
         FinishRun: "closing {run}",
     }
 )

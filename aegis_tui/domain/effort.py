@@ -45,8 +45,8 @@ def too_costly(*globs: str) -> Refused:
     """Return, not raise, the refusal of globs that take more steps than a request may; it names them, shortened."""
     named = " and ".join(f"'{_cut(glob)}'" for glob in globs)
     return Refused(
-        f"to compare {named} costs too much" if len(globs) > 1 else f"to read {named} costs too much",
-        "write them simpler: fewer wildcards, classes and braces in a glob, or fewer globs",
+        f"comparing {named} would cost too much" if len(globs) > 1 else f"reading {named} would cost too much",
+        "simplify: fewer wildcards, classes and braces in a glob, or fewer globs",
         code="glob.effort",
         globs=[_cut(glob) for glob in globs],
     )

@@ -30,7 +30,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
     ),
     (
         re.compile(r"external filter '|(?:clean|smudge|process) filter '[^\n]*' failed|filter '[^\n]*' failed", re.I),
-        GitRefusal("git.filter", "make the program of that filter runnable: git config --get-regexp '^filter'", True),
+        GitRefusal("git.filter", "install the filter's program; git config --get-regexp '^filter' shows it", True),
     ),
     (
         re.compile(
@@ -39,7 +39,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
             r"|unable to write (?:loose )?(?:object|sha1) file",
             re.I,
         ),
-        GitRefusal("git.store", "give yourself the right to write there: ls -ld .git .git/objects .git/refs", True),
+        GitRefusal("git.store", "get write permission; ls -ld .git .git/objects .git/refs shows the owners", True),
     ),
     (
         re.compile(
@@ -52,7 +52,9 @@ _KNOWN: tuple[tuple[re.Pattern[str], GitRefusal], ...] = (
     ),
     (
         re.compile(r"dubious ownership"),
-        GitRefusal("git.ownership", "git config --global --add safe.directory with the path that git names", True),
+        GitRefusal(
+            "git.ownership", "run git config --global --add safe.directory PATH, with the path in git's message", True
+        ),
     ),
     (re.compile(r"\.lock': File exists|Another git process seems to be running"), GitRefusal("git.locked", "", False)),
 )

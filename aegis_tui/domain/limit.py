@@ -37,7 +37,7 @@ class Limit(NamedTuple):
         """
         if value > self.most:
             raise LimitReached(
-                f"{self.of}: {value:,} {self.unit}, and {self.most:,} is the most",
+                f"{self.of}: {value:,} {self.unit}, but at most {self.most:,} are allowed",
                 self.frees,
                 limit=self.name,
                 most=self.most,
@@ -62,20 +62,19 @@ MESSAGE = Limit(
     "a message is read into a model's context", "write it to a file and name the path",
 )  # fmt: skip
 UNREAD = Limit(
-    "message.unread", 200, "messages", "messages from one token to one instance that it has not acknowledged",
+    "message.unread", 200, "messages", "messages from one sender that one instance has not acknowledged",
     "the hub keeps each until then", "wait until the receiver acknowledges some, or ends",
 )  # fmt: skip
 UNREAD_BYTES = Limit(
-    "message.unread-bytes", MIB, "bytes",
-    "texts of unacknowledged messages from one token to receivers that have not ended", "the hub keeps each until then",
-    "wait until the receivers acknowledge some, or end",
+    "message.unread-bytes", MIB, "bytes", "messages from one sender that running receivers have not acknowledged",
+    "the hub keeps each until then", "wait until the receivers acknowledge some, or end",
 )  # fmt: skip
 BROADCAST = Limit(
     "broadcast.size", 64 * KIB, "bytes", "the data of one broadcast",
     "it goes to every subscriber", "name files in place of their content",
 )  # fmt: skip
 EXCHANGES = Limit(
-    "exchange.open", 50, "features", "features that one token has opened by plan:proposed",
+    "exchange.open", 50, "features", "features that one sender has opened with plan:proposed",
     "the state of every file of each is kept", "wait until all files of a feature are approved",
 )  # fmt: skip
 EXCHANGE_FILES = Limit(
@@ -83,7 +82,7 @@ EXCHANGE_FILES = Limit(
     "the state of each is kept", "split the feature",
 )  # fmt: skip
 SCOPE_REQUESTS = Limit(
-    "scope.open", 20, "requests", "open scope requests of one token",
+    "scope.open", 20, "requests", "open scope requests of one sender",
     "each waits for an answer", "wait until the owner, the Commander or the person answers one",
 )  # fmt: skip
 LOCK_RESOURCES = Limit(
@@ -91,11 +90,11 @@ LOCK_RESOURCES = Limit(
     "all are granted in one step", "lock a folder, or ask in several requests",
 )  # fmt: skip
 LOCKS = Limit(
-    "lock.held", 1_000, "locks", "locks that one token holds or waits for",
+    "lock.held", 1_000, "locks", "locks that one sender holds or waits for",
     "each is compared with every request on its path", "release some, or let them expire",
 )  # fmt: skip
 WRITES = Limit(
-    "code.writes", 20_000, "writes", "fenced writes of one token that the hub keeps",
+    "code.writes", 20_000, "writes", "fenced writes of one sender that the hub keeps",
     "each is compared when work is submitted", "wait for the end of the run",
 )  # fmt: skip
 PARTITION = Limit(
@@ -127,7 +126,7 @@ FEATURES = Limit(
     "every pair is compared", "split the goal",
 )  # fmt: skip
 INSTANCES = Limit(
-    "instance.living", 256, "instances", "instances that have not ended, including the one to be started",
+    "instance.living", 256, "instances", "running instances, including the one to be started",
     "each has a worktree, a pane and a session", "stop some",
 )  # fmt: skip
 FINDINGS = Limit(

@@ -32,7 +32,8 @@ def check_kind(text: str) -> str:
     """
     if not _KIND.match(text) or agent_type(text).lower() in RESERVED:
         raise UsageError(
-            f"{_shown(text)} is not a usable agent kind", "a letter, then letters, digits, '_' and '-': claude-code"
+            f"{_shown(text)} is not a usable agent kind",
+            "a letter, then letters, digits, '_' and '-', such as claude-code",
         )
     return agent_type(text)
 
@@ -51,7 +52,7 @@ def check_outside_id(text: str) -> str:
     if _GIVEN_ID.match(text):
         raise UsageError(f"{text} has the form of the ids that the hub gives to its own instances", hint)
     if instance_id(text) != text:
-        raise UsageError(f"{text} looks like an agent id, kind and instance", f"{hint}, without a kind in capitals")
+        raise UsageError(f"{text} looks like a full agent id (KIND-INSTANCE)", f"{hint}, without a kind in capitals")
     return text
 
 
@@ -87,7 +88,9 @@ def check_task_id(text: str) -> str:
             dots together.
     """
     if not _SPEC_ID.match(text):
-        raise UsageError(f"{_shown(text)} is not a task id", "letters, digits, '.', '_' and '-', 100 at most: task-1")
+        raise UsageError(
+            f"{_shown(text)} is not a task id", "letters, digits, '.', '_' and '-', 100 at most, such as task-1"
+        )
     return text
 
 
@@ -103,7 +106,7 @@ def check_word(field: str, text: str) -> str:
     """
     if not _WORD.match(text):
         raise UsageError(
-            f"{field}: {_shown(text)} is not a word", "lower-case letters, digits, '_' and '-', 40 at most"
+            f"{field}: {_shown(text)} is not valid", "use lower-case letters, digits, '_' and '-', 40 at most"
         )
     return text
 

@@ -19,14 +19,14 @@ REMINDER = (
 )
 
 TEXT_CALL_REMINDER = (
-    "You wrote a tool call as plain text, and it could not be read with certainty. Call the tool in the way that your "
-    "tools are described to you. If you can only write text, end your reply with nothing but\n"
+    "You wrote a tool call as plain text, and it could not be read with certainty. Make a real tool call, in the form "
+    "in which your tools are described. If you can only write text, end your reply with exactly this form:\n"
     '<tool_call>\n{{"name": "TOOL", "arguments": {{...}}}}\n</tool_call>\n'
     "with arguments that fit the tool. When the task is finished or cannot be finished, call {finish}."
 )
 
 CUT_REMINDER = (
-    "Your reply was of no use: {cut}. Think less, and call a tool at once; write long files in several steps."
+    "Your reply could not be used: {cut}. Think less and call a tool right away; write long files in several steps."
 )
 
 
@@ -61,12 +61,12 @@ def scope_text(
     if partition:
         lines.append("You alone may write: " + _globs(partition))
     if joint:
-        lines.append("Anyone may write, one at a time (your edits take the lock by themselves): " + _globs(joint))
+        lines.append("Anyone may write, one at a time (your edits acquire the lock automatically): " + _globs(joint))
     if shared:
-        lines.append("Read only for you: " + _globs(shared))
+        lines.append("Read-only for you: " + _globs(shared))
     if foreign := {glob: owner for glob, owner in (owners or {}).items() if owner != agent_id}:
         owned = ", ".join(f"{glob} ({owner})" for glob, owner in sorted(foreign.items()))
-        lines.append("Owned by others, read only for you: " + owned)
+        lines.append("Owned by others, read-only for you: " + owned)
     return "\n".join(lines) + "\n"
 
 

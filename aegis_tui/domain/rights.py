@@ -142,13 +142,13 @@ def check_right(workspace: Workspace, command: AnyCommand, actor: Actor) -> None
     if holders is None:
         raise _no_such_event(action)
     if holders == HUB_ALONE:
-        raise Refused(f"{action} is the hub's own", code="hub.only")
+        raise Refused(f"only the hub may send {action}", code="hub.only")
     if actor.kind == "person":
         if PERSON not in holders:
             hint = "join first: aegis-tui connect --agent KIND --instance ID"
-            raise Refused(f"{action} is for an instance", hint, code="instance.only")
+            raise Refused(f"only an instance may send {action}", hint, code="instance.only")
     elif holders == _PERSON:
-        raise Refused(f"{action} is for a person", "ask the person at the dashboard", code="person.only")
+        raise Refused(f"only a person may send {action}", "ask the person at the dashboard", code="person.only")
     elif action not in _FOR_EVERY_ROLE:
         _check_role(workspace, action, holders, actor)
 
@@ -160,8 +160,8 @@ def _check_role(workspace: Workspace, action: str, holders: Holders, actor: Acto
     if instance.role not in holders:
         names = [name for name in (*ROLES, PERSON) if name in holders]
         raise Refused(
-            f"{actor.agent_id} is a {inert(instance.role)}, and {action} is not for that role",
-            f"it is for: {', '.join(names)}",
+            f"{actor.agent_id} is a {inert(instance.role)}, and that role may not send {action}",
+            f"it is allowed for: {', '.join(names)}",
             code="role.denied",
             role=instance.role,
             allowed=names,

@@ -31,7 +31,7 @@ class Role(FrozenModel):
     @classmethod
     def _tools_are_known(cls, tools: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := sorted(set(tools) - set(TOOLS)):
-            raise ValueError(f"unknown tools {', '.join(unknown)}; known are {', '.join(sorted(TOOLS))}")
+            raise ValueError(f"unknown tools: {', '.join(unknown)}; known: {', '.join(sorted(TOOLS))}")
         return tools
 
     @property
@@ -48,8 +48,10 @@ def split_front_matter(text: str) -> tuple[str, str]:
     """
     lines = text.splitlines()
     if not lines or lines[0].strip() != _FENCE:
-        raise UsageError("a role file starts with a line of three dashes", "Put name, description and tools there")
+        raise UsageError(
+            "the first line must be three dashes (---)", "Put the fields, such as name and description, after it"
+        )
     for number, line in enumerate(lines[1:], start=1):
         if line.strip() == _FENCE:
             return "\n".join(lines[1:number]), "\n".join(lines[number + 1 :]).strip()
-    raise UsageError("the front matter of a role file is not closed", "End it with a line of three dashes")
+    raise UsageError("the front matter is not closed", "End it with a line of three dashes")

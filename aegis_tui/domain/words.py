@@ -96,13 +96,13 @@ def _design(data: runs.DesignProposed) -> str:
 
 def _checked(data: PieceChecked) -> str:
     if data.ok:
-        return f"{data.piece} is in order, {counted(len(data.files), 'file')}"
+        return f"{data.piece} breaks no rule, {counted(len(data.files), 'file')}"
     first = data.findings[0].msg if data.findings else "it changes lines that another merged piece changes"
     return f"{data.piece} is sent back: {first}"
 
 
 def _conflict(data: ConflictDetected) -> str:
-    return f"{data.kind} conflict of {data.a} and {data.b} in {data.path}, {counted(data.hunks, 'hunk')}"
+    return f"{data.kind} conflict between {data.a} and {data.b} in {data.path}, {counted(data.hunks, 'hunk')}"
 
 
 def _qa(data: QaFinished) -> str:
@@ -118,7 +118,11 @@ def _verdict(data: ReviewCompleted) -> str:
 
 
 def _base(data: QaBaseChecked) -> str:
-    return "QA of the base no longer closes the gate" if data.ok else f"the gate would stay closed: {data.reason}"
+    return (
+        "QA of the base no longer closes the gate"
+        if data.ok
+        else f"the base fails QA in a way that would keep the gate closed: {data.reason}"
+    )
 
 
 def _state(data: AgentState) -> str:
@@ -170,7 +174,7 @@ WITHDRAWN: Final[Mapping[WithdrawnCode, str]] = MappingProxyType(
 
 _RUN: Words = {
     runs.RunStarted: lambda data: f"{data.run}: {data.goal}",
-    runs.RunPrepared: lambda data: f"created the working branch of {data.run}",
+    runs.RunPrepared: lambda data: f"created the integration branch of {data.run}",
     runs.RunHalted: lambda data: f"halts the run, so that no new work starts: {data.reason}",
     runs.RunResumed: lambda data: "resumes the run",
     runs.RunEnding: lambda data: "the work is done" if data.ok else str((data.error or {}).get("message", "failed")),
@@ -212,7 +216,7 @@ _INSTANCE: Words = {
 _LOCK: Words = {
     LockAcquired: lambda data: f"{_resource(data)} {data.lock_type} #{data.token}",
     LockQueued: lambda data: (
-        f"waits for {instance_id(data.holder)}'s lock on {data.resources[0]}, {data.position} in line"
+        f"waits for {instance_id(data.holder)}'s lock on {data.resources[0]}, position {data.position} in the queue"
     ),
     LockReleased: _numbered,
     LockRenewed: lambda data: f"{data.lock_id} #{data.token} for {data.ttl_s:.0f} s more",
@@ -235,7 +239,7 @@ _SCOPE: Words = {
     PartitionChanged: lambda data: f"may write {' '.join(data.globs) or 'nothing'} from now on",
     ScopeRequested: lambda data: f"asks to write {data.path} ({data.request}): {data.reason}",
     ScopeGranted: lambda data: f"lets {instance_id(data.to)} write {data.path} ({data.request})",
-    ScopeRefused: lambda data: f"refuses {instance_id(data.to)} {data.path} ({data.request}): {data.reason}",
+    ScopeRefused: lambda data: f"does not let {instance_id(data.to)} write {data.path} ({data.request}): {data.reason}",
 }
 _SPEC: Words = {
     SpecCreated: lambda data: data.specId,

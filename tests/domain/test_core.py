@@ -423,9 +423,9 @@ def test_only_a_person_starts_runs_and_only_the_hub_marks_facts() -> None:
     hub.start(DESIGN)
     (alpha,) = hub.living("worker")
     hub.bring_up(alpha)
-    with pytest.raises(Refused, match="for a person"):
+    with pytest.raises(Refused, match="only a person"):
         hub.send(RunCancel(), Actor(alpha, "instance"))
-    with pytest.raises(Refused, match="hub's own"):
+    with pytest.raises(Refused, match="only the hub"):
         hub.send(RunMarkPrepared(run="run1"), THE_PERSON)
     with pytest.raises(AegisError):
         commands.parse_command({"type": "run:mark-prepared", "run": "run1"})

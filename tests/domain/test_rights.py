@@ -191,7 +191,7 @@ def test_what_was_seen_in_the_field_is_refused(holder: str, command: AnyCommand)
     with pytest.raises(Refused) as caught:
         execute(peopled(), command, actor=actor_of(holder), request_id="r", now=0.0, timestamp="t")
     assert caught.value.code == "role.denied"
-    assert holder in caught.value.message and "it is for:" in caught.value.hint
+    assert holder in caught.value.message and "it is allowed for:" in caught.value.hint
     assert holder not in caught.value.data["allowed"]
 
 

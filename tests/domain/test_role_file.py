@@ -18,7 +18,7 @@ def test_a_file_without_closed_front_matter_is_refused(text: str) -> None:
 
 
 def test_a_role_with_an_unknown_tool_is_refused_by_name() -> None:
-    with pytest.raises(ValidationError, match="unknown tools push"):
+    with pytest.raises(ValidationError, match="unknown tools: push"):
         Role(name="x", description="x", tools=("read", "push"), prompt="x")
 
 

@@ -50,8 +50,8 @@ def test_a_sentence_is_one_line_without_the_marks_of_a_program(kind: str) -> Non
         ("lock:wait_moved", "r.py:2-12, which it waits for, moved with its lines"),
         ("lock:withdrawn", "no longer waits for b.py: the wait for the lock has timed out"),
         ("lock:denied", "a.py EXCLUSIVE is not granted: one holds it"),
-        ("lock:queued", "waits for one's lock on r.py:2-12, 1 in line"),
-        ("run:prepared", "created the working branch of run1"),
+        ("lock:queued", "waits for one's lock on r.py:2-12, position 1 in the queue"),
+        ("run:prepared", "created the integration branch of run1"),
         ("run:halted", "halts the run, so that no new work starts: lunch"),
         ("run:resumed", "resumes the run"),
         ("qa:accepted", "accepts the failures that the base itself has"),
@@ -69,7 +69,7 @@ def test_the_command_line_tells_the_sentence_after_the_name() -> None:
     told = {item["type"]: line for item in LOGGED if (line := narrate(item))}
     assert set(told) <= set(TOLD) <= set(by_type(AnyEventData))
     assert told["stage:changed"][8:] == " DONE, round 2"
-    assert "  NATIVE-w02 waits for w01's lock on src/b/z.py, 1 in line" in told["lock:queued"]
+    assert "  NATIVE-w02 waits for w01's lock on src/b/z.py, position 1 in the queue" in told["lock:queued"]
     assert told["run:committed"].endswith("  committed c on aegis/run1/result: feat: g")
     assert "\n  QA passed: pytest (1 passed, 0 failed)" in told["qa:finished"]
     assert ":" not in told["qa:finished"].splitlines()[0][8:], "the reasons stand below, once"

@@ -60,7 +60,9 @@ class Tokens(FrozenModel):
     cached: int = Field(0, ge=0)
 
 
-TASK_DONE = frozenset({"verdict given", "design proposed", "foundation composed", "brief handed over"})
+TASK_DONE = frozenset(
+    {"verdict given", "design proposed", "foundation merged", "foundation composed", "brief handed over"}
+)
 """Stop reasons of an instance whose task is done."""
 
 

@@ -101,7 +101,7 @@ def report(workspace: Workspace, command: AgentReport, actor: Actor, request_id:
     said = AgentState(**command.model_dump(exclude={"type", "cause"}), source="hub", cause=command.cause)
     stands = _stands(workspace, instance) if command.state in GIVES_UP else None
     if stands is not None:
-        note = f"{stands[0]} stays as it was submitted; then reported: {command.note or command.state}"
+        note = f"the submission of {stands[0]} stands; afterwards the agent reported: {command.note or command.state}"
         said = said.model_copy(update={"state": "done", "progress": 1.0, "note": note, "cause": None})
     same = (instance.state, instance.progress, instance.note) == (said.state, said.progress, said.note)
     drafts: list[Draft] = []
@@ -153,7 +153,7 @@ def _hand_over(workspace: Workspace, scout: Instance, text: str) -> list[Draft]:
     worker = workspace.get_instance(piece.agent_id or "") if piece else None
     drafts: list[Draft] = []
     if worker is not None and worker.is_alive and text.strip():
-        note = f"{scout.agent_id} looked ahead for you:\n{text}"
+        note = f"{scout.agent_id} explored for you:\n{text}"
         drafts.append((scout.agent_id, MessageSent(to=worker.agent_id, text=note, context={"task": "scout"})))
     return [*drafts, (scout.agent_id, InstanceStopping(reason="brief handed over"))]
 
@@ -267,7 +267,7 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
     run, piece = found
     if run.stage not in (Stage.DISPATCH, Stage.MONITORING):
         raise Refused(
-            f"{instance.agent_id} has submitted {piece.name}, and the run is in {run.stage}",
+            f"{instance.agent_id} cannot take a prompt now: {piece.name} is submitted, and the run is in {run.stage}",
             "wait for the result, or cancel the run",
             code="instance.waits",
         )

@@ -53,14 +53,14 @@ def fence_finding(
     """
     mine = _writes(workspace, run, piece, path)
     if not {item.token for item in mine} & set(piece.tokens):
-        msg = "changed without a lock: write it with the edit or write tool, which takes one"
+        msg = "changed without a lock: write it with the edit or write tool, which acquires one"
         return Finding(type="lock", file=path, msg=msg)
     last = mine[-1]
     if answers is None or last.new_oid in answers:
         return None
     msg = (
-        f"STALE: these are not the bytes that {last.agent_id} wrote under token {last.token}; they were changed "
-        "without a lock since. Write what you mean with the edit or write tool, which takes one"
+        f"STALE: these are not the bytes that {last.agent_id} wrote under token {last.token}; the file was changed "
+        "without a lock afterwards. Make the change with the edit or write tool, which acquires one"
     )
     return Finding(type="lock", file=path, msg=msg)
 
@@ -112,8 +112,8 @@ def overtaken_finding(path: str, by: FencedWrite) -> Finding:
         by: The newer write, by an instance of another piece.
     """
     msg = (
-        f"STALE: {by.agent_id} has written it since under the newer token {by.token}; that write is merged, and "
-        "this would remove its lines. Rebase, and write both changes with the edit or write tool, which takes the lock"
+        f"STALE: {by.agent_id} has meanwhile written this file under the newer token {by.token}; that write is merged, "
+        "and this one would remove its lines. Rebase, then write both changes with the edit or write tool"
     )
     return Finding(type="lock", file=path, msg=msg)
 

@@ -89,7 +89,7 @@ def _grant_or_queue(table: LockTable, wait: Wait, needed: list[Resource], *, seq
     # A request that waits for nobody cannot close a cycle; most requests are such
     is_waiting = found is not None or table.waits_of(wait.agent_id)
     if is_waiting and (cycle := find_cycle(table, wait)):
-        message = f"waiting for {found.at} would close a cycle" if found else "the upgrade would close a cycle"
+        message = f"waiting for {found.at} would cause a deadlock" if found else "the upgrade would cause a deadlock"
         raise LockRefused(
             f"{message}: {' -> '.join((*cycle, cycle[0]))}",
             "release a lock that the others wait for, then ask again",

@@ -175,7 +175,7 @@ def _instant(value: object) -> datetime:
         seconds = _number(value)
         return datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise ValueError(f"its time {_told(value)} cannot be read") from error
+        raise ValueError(f"its timestamp {_told(value)} is not valid") from error
 
 
 def _number(value: object) -> float:
@@ -183,5 +183,5 @@ def _number(value: object) -> float:
         if isinstance(value, str | int | float) and not isinstance(value, bool) and not math.isnan(float(value)):
             return float(value)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"its time {_told(value)} cannot be read") from error
-    raise ValueError(f"its time {_told(value)} cannot be read")
+        raise ValueError(f"its timestamp or duration {_told(value)} is not valid") from error
+    raise ValueError(f"its timestamp or duration {_told(value)} is not valid")

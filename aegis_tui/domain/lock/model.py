@@ -60,11 +60,11 @@ class Region(FrozenModel):
     @model_validator(mode="after")
     def _is_one_region(self) -> Self:
         if (self.lines is None) == (self.symbol is None):
-            raise ValueError("a region is either lines or a symbol")
+            raise ValueError("a region must be either lines or a symbol")
         if self.lines is not None and not 1 <= self.lines[0] <= self.lines[1]:
-            raise ValueError("lines are 1-based and the first is not after the last")
+            raise ValueError("line numbers start at 1, and the first must not be after the last")
         if self.symbol is not None and not all(part and part == part.strip() for part in self.symbol.split(".")):
-            raise ValueError("a symbol is a dotted name without empty parts")
+            raise ValueError("a symbol must be a dotted name without empty parts")
         return self
 
     def __str__(self) -> str:
@@ -106,11 +106,11 @@ class Resource(FrozenModel):
     def _is_normal(cls, path: str) -> str:
         name = read_name(path)
         if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name:
-            raise ValueError("a path is relative to the repository, uses '/', and has no '.', '..' or empty part")
+            raise ValueError("a path must be relative to the repository, use '/', and have no '.', '..' or empty part")
         if name.isascii() and name.isprintable():
             return write_name(name)
         if not all(char.isprintable() or unicodedata.category(char) in ("Zs", "Cs") for char in name):
-            raise ValueError("a path has no control or other invisible characters")
+            raise ValueError("a path must not have control or other invisible characters")
         return write_name(unicodedata.normalize("NFC", name))
 
     def __str__(self) -> str:

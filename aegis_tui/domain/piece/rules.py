@@ -86,7 +86,9 @@ def _violations(
     for path in files:
         verdict = table.verdict(piece.name, path)
         if not verdict.allowed:
-            found.append(Finding(type="partition", file=path, msg=verdict.message))
+            is_final = verdict.rule == "shared" or table.is_closed(path)
+            advice = "undo the change" if is_final else "undo the change, or make a scope request with a reason"
+            found.append(Finding(type="partition", file=path, msg=f"{verdict.message}; {advice}"))
         elif verdict.needs_lock:
             problem = fence_finding(workspace, run, piece, path, answers=blobs.get(path))
             found += [problem] if problem else []
@@ -166,7 +168,7 @@ def crossed(workspace: Workspace, run: Run, piece: Piece, overlaps: Sequence[Ove
     paths = ", ".join(sorted({item.path for item in overlaps}))
     reason = f"changes the same lines as pieces that are merged already: {paths}"
     for path, by in stale_crossings(workspace, run, piece, overlaps):
-        reason += f"; STALE: {by.agent_id} has written {path} since, under the newer token {by.token}"
+        reason += f"; STALE: {by.agent_id} has meanwhile written {path} under the newer token {by.token}"
     rejected = MergeRejected(run=run.run, piece=piece.name, reason=reason)
     text = brief.rebase_brief(run, piece.name, overlaps)
     return [(HUB, rejected), *send_back(workspace, run, piece, reason=reason, text=text)]
@@ -262,7 +264,7 @@ def mark_applied(workspace: Workspace, command: MergeMarkApplied, actor: Actor, 
     ]
     drafts += _settle_conflicts(run, piece.name)
     if piece.name == FOUNDATION and (builder := workspace.get_instance(piece.agent_id or "")) and builder.is_alive:
-        drafts.append((builder.agent_id, InstanceStopping(reason="foundation composed")))
+        drafts.append((builder.agent_id, InstanceStopping(reason="foundation merged")))
     return Decision(drafts)
 
 

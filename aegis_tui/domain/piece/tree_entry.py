@@ -29,10 +29,10 @@ def name_problem(path: str) -> str:
     """
     raw = name_of(path).encode("utf-8", "surrogateescape")
     if len(raw) > MAX_PATH_BYTES:
-        return f"the path has {len(raw)} bytes, and {MAX_PATH_BYTES} is the most: it could not be checked out"
+        return f"the path has {len(raw)} bytes, but at most {MAX_PATH_BYTES} can be checked out"
     longest = max(map(len, raw.split(b"/")))
     if longest > MAX_PART_BYTES:
-        return f"a part of the path has {longest} bytes, and {MAX_PART_BYTES} is the most: it could not be checked out"
+        return f"a part of the path has {longest} bytes, but at most {MAX_PART_BYTES} can be checked out"
     return ""
 
 
@@ -51,7 +51,7 @@ def link_problem(path: str, target: str) -> str:
         return f"a link into git's own folder: {target}"
     parts = [part for part in target.split("/") if part not in ("", ".")]
     if ".." in parts[parts.count("..") :]:
-        return f"a link that leads back through what may be another link: {target}; write it without a/.."
+        return f"a link whose target has .. after a name that may itself be a link: {target}; write it without a/.."
     return ""
 
 

@@ -101,7 +101,9 @@ def _shut(workspace: Workspace, run: Run, checks: Sequence[QaCheck], blamed: Seq
     if run.options.attended and waits_for_person(checks):
         return [(HUB, blocked(run, reason, ACCEPT_COMMAND))]
     if any(_fails_without_change(check) for check in failing):
-        return _end(run, f"QA could not run, nor on the base before any work: {reason}", reason, hint)
+        return _end(
+            run, f"QA could not run, and it could not run on the base either, before any work: {reason}", reason, hint
+        )
     if not run.options.attended and any(_stays_shut(check) for check in failing):
         return _end(run, f"QA cannot compare the result with the base, which fails too: {reason}", reason, hint)
     texts = {name: brief.qa_brief(run, name, checks) for name in run.pieces}
@@ -151,7 +153,7 @@ def accept_base(workspace: Workspace, command: commands.QaAccept, actor: Actor, 
     run = workspace.runs.by_id.get(command.run) if command.run else workspace.runs.current()
     if run is None:
         hint = "see aegis-tui runs" if command.run else NOTHING_TO_ACCEPT
-        raise UsageError(f"there is no run {command.run or 'going'}", hint)
+        raise UsageError(f"there is no run {command.run}" if command.run else "no run is active", hint)
     if not run.is_open:
         raise Refused(f"run {run.run} has ended", "start it again with --accept-base-failures", code="run.ended")
     accepted: Draft = (actor.agent_id, QaAccepted(run=run.run, by=actor.agent_id))

@@ -81,7 +81,7 @@ def find_trouble(command: str, outcome: Outcome) -> Obstacle | None:
     if outcome.exit_code is None:
         last = last_lines(text)
         said = f"; its last lines: {last}" if last else "; it printed nothing"
-        remedy = "give it a longer time: qa.timeout_s in the configuration, or qa: {timeout_s: ...} in the design"
+        remedy = "allow it more time: qa.timeout_s in the configuration, or qa: {timeout_s: ...} in the design"
         return Obstacle(kind="timed_out", reason=f"it was ended after {outcome.timeout_s:.0f} s{said}", remedy=remedy)
     if outcome.exit_code == TIMED_OUT or re.search(rf"{_MAKE_ERROR} {TIMED_OUT}$", text, re.M):
         reason = f"its own time limit ended it; its last lines: {last_lines(text) or 'none'}"
@@ -114,7 +114,7 @@ def guess_trouble(command: str, outcome: Outcome) -> Obstacle | None:
     if _NPM_ABSENT.search(text):
         return Obstacle(kind="dependency_missing", reason="its program is not in node_modules", remedy="npm ci")
     if found := _last(_NO_NODE_MODULE, text):
-        return Obstacle(kind="dependency_missing", reason=f"node finds no module {found}", remedy="npm ci")
+        return Obstacle(kind="dependency_missing", reason=f"node cannot find the module {found}", remedy="npm ci")
     return None
 
 

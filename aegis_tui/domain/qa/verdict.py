@@ -73,15 +73,15 @@ def judge(
     return _failed(command, result, base)
 
 
-_LOST_HINT = "bring the tests back, or name those that go in the design: qa: {removes: [glob]}"
-_UNNAMED_HINT = "let the test tool write its results as on the base; its options or its configuration prevent that now"
+_LOST_HINT = "restore the tests; if they are removed on purpose, list them in the design: qa: {removes: [glob]}"
+_UNNAMED_HINT = "make the test tool write its results as on the base; its options or configuration prevent that now"
 _STOPS_EARLY = "it fails on the base too and stops there, so the result of the parts after && is not known"
 _CUT = "it fails on the base too, and its output is too long to show all failures"
-_QUIET_HINT = "let it print less"
+_QUIET_HINT = "make it print less"
 _PARTS_HINT = "make each part a command of its own"
 _ACCEPT_HINT = (
     "repair the base, or accept it: aegis-tui run GOAL --accept-base-failures; "
-    "during the run: aegis-tui qa --accept-base-failures, or Y in the dashboard"
+    "during the run: aegis-tui qa --accept-base-failures, or accept it in the dashboard"
 )
 
 
@@ -124,9 +124,9 @@ def _failed(command: str, result: CheckResult, base: CheckResult) -> Verdict:
     if both_named or both_counted:
         return _as_on_base(command, result, base)
     if base.failures or base.failed:
-        reason = "it fails in another way than on the base, and names no test"
+        reason = "it fails differently than on the base, and names no test"
         return Verdict(ok=False, status="failed", new_failures=(command,), reason=reason)
-    return _incomparable(result, "it fails on the base too, and neither names or counts what fails")
+    return _incomparable(result, "it fails on the base too, and neither output names or counts the failures")
 
 
 def _as_on_base(command: str, result: CheckResult, base: CheckResult) -> Verdict:
@@ -179,7 +179,7 @@ def _ends_otherwise(result: CheckResult, base: CheckResult) -> str:
     if result.exit_code is None or base.exit_code is None or result.exit_code == base.exit_code:
         return ""
     if base.exit_code == 0 or (result.exit_code and Counter(result.failures) == Counter(base.failures)):
-        return f"it ends with {result.exit_code}, on the base with {base.exit_code}, and no new failure explains that"
+        return f"its exit code is {result.exit_code}, on the base {base.exit_code}, and no new failure explains that"
     return ""
 
 
@@ -210,20 +210,20 @@ def _lost(
     excused = [name for name in before if name not in now and _is_named(name, removes)]
     gone = lost_tests([name for name in before if name not in excused], now, changed)
     if hidden := [name for name in gone if name in base.failures]:
-        return f"failed on the base and did not run now: {_list(hidden)}"
+        return f"tests that failed on the base did not run now: {_list(hidden)}"
     if base.executed - len(excused) > result.executed:
         words = f"{counted(result.executed, 'test')} ran, {base.executed} on the base"
         return f"{words}; gone: {_list(gone)}" if gone else words
-    return f"ran on the base and did not run now: {_list(gone)}" if gone else ""
+    return f"tests that ran on the base did not run now: {_list(gone)}" if gone else ""
 
 
 def _excused(result: CheckResult, base: CheckResult, removes: Sequence[str]) -> str:
     """Return a note for the report on tests that are missing because the design removes them; empty if none is."""
     if result.tests is None or base.tests is None:
         fewer = (base.executed or 0) - (result.executed or 0)
-        return f"{counted(fewer, 'test')} fewer than on the base: the design takes some away" if fewer > 0 else ""
+        return f"{counted(fewer, 'fewer test')} than on the base: the design removes some" if fewer > 0 else ""
     names = [name for name in base.tests if name not in result.tests and _is_named(name, removes)]
-    return f"gone as the design says: {_list(names)}" if names else ""
+    return f"removed, as the design says: {_list(names)}" if names else ""
 
 
 def _is_named(test: str, removes: Sequence[str]) -> bool:

@@ -84,7 +84,7 @@ def _of_composition(workspace: Workspace, run: Run, done: ReviewCompleted) -> li
     table = standing_table(workspace, run)
     owners = {table.owner_of(item.file) for item in findings if item.file}
     blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
-    text = brief.rejected_brief("the composition", findings, by=done.reviewer)
+    text = brief.rejected_brief("The merged result of all pieces", findings, by=done.reviewer)
     reason = brief.findings_text(findings)
     return reopen(workspace, run, blamed, gate="composition_approved", reason=reason, texts=text)
 

@@ -15,7 +15,7 @@ from aegis_tui.domain.review.finding import Finding
 from aegis_tui.domain.review.lens import GENERAL
 from aegis_tui.domain.review.model import Review
 from aegis_tui.domain.run.design import Design
-from aegis_tui.domain.run.events import FOUNDATION
+from aegis_tui.domain.run.events import COMPOSITION, FOUNDATION
 from aegis_tui.domain.run.model import Run
 
 OUTPUT_LIMIT = 6_000
@@ -29,13 +29,14 @@ def _globs(globs: Iterable[str]) -> str:
 def _rules(design: Design) -> str:
     lines = [
         "Rules:",
-        "- Write only inside your partition; everything else is read-only for you.",
+        "- Write only inside your partition"
+        f"{' and, under a lock, in the joint paths' if design.joint else ''}; everything else is read-only for you.",
         f"- Shared, read-only: {_globs(design.shared)}.",
     ]
     if design.joint:
         lines.append(
-            f"- Joint: {_globs(design.joint)}. Several workers change these. Your edit and write tools take the lock; "
-            "if it is held, do something else and try again. Keep such changes small."
+            f"- Joint: {_globs(design.joint)}. Several workers change these. Your edit and write tools acquire the "
+            "lock; if it is held, do something else and try again. Keep such changes small."
         )
     lines.append("- Do not push, do not touch other branches or the stash. Finish with the report tool.")
     return "\n".join(lines)
@@ -79,11 +80,11 @@ def work_brief(run: Run, piece: Piece, *, rescue_ref: str | None) -> str:
         parts.append(f"Already in your worktree: {', '.join(piece.depends_on)}.")
     if rescue_ref:
         parts.append(
-            f"An earlier instance was lost. What it had written is saved as the commit {rescue_ref}: look at it with "
-            f"`git show {rescue_ref}` and take over what is good."
+            f"An earlier instance was lost. What it had written is saved in the commit {rescue_ref}: look at it with "
+            f"`git show {rescue_ref}` and reuse what is good."
         )
     if piece.feedback:
-        parts.append(f"An earlier hand-in was sent back:\n{piece.feedback}")
+        parts.append(f"An earlier submission was sent back:\n{piece.feedback}")
     task = f"Your task: {title}\n\n{body}"
     if piece.name == FOUNDATION:
         parts.append(run.options.role_notes.get("commander", ""))
@@ -99,9 +100,9 @@ def scout_brief(run: Run, piece: Piece) -> str:
     return _with_note(
         run,
         "scout",
-        f"Another instance builds {piece.name} at this moment:\n{task}\n\nFind what it should know and will not look "
-        "for: who calls what it changes, conventions of the code around, tests that cover it. Report in at most thirty "
-        "lines, with paths and line numbers.",
+        f"Another instance is building {piece.name} now:\n{task}\n\nFind what it needs to know but may not look for: "
+        "callers of what it changes, conventions of the surrounding code, tests that cover it. Report in at most "
+        "thirty lines, with paths and line numbers.",
     )
 
 
@@ -117,14 +118,14 @@ def review_brief(run: Run, review: Review) -> str:
         elif piece == FOUNDATION and design.foundation:
             task += f"\nFoundation: {design.foundation.brief}"
     listed = "\n".join(f"- {name}" for name in review.files[:200])
-    checklist = f"\n\nYour lens is {lens.name}; other reviewers have theirs:\n{lens.brief}" if lens.brief else ""
+    checklist = f"\n\nYour lens is {lens.name} (other reviewers have other lenses):\n{lens.brief}" if lens.brief else ""
     return _with_note(
         run,
         "reviewer",
-        f"Review {piece}.\n\n{task}\n\n"
+        f"Review {'the merged result of all pieces' if piece == COMPOSITION else piece}.\n\n{task}\n\n"
         f"Your worktree holds the result; the change is `git diff {review.base_oid} HEAD`.\n"
         f"Changed files:\n{listed}\n\nJudge it against goal, task and acceptance criteria, then security and quality. "
-        "Answer with the verdict tool: one criterion each, pass or fail, with evidence; approve only if all pass."
+        "Answer with the verdict tool: mark each criterion as pass or fail, with evidence; approve only if all pass."
         f"{checklist}",
     )
 
@@ -146,8 +147,8 @@ def rejected_brief(piece: str, findings: Sequence[Finding], *, by: str) -> str:
         by: Who sends it back.
     """
     return (
-        f"Your hand-in of {piece} was sent back by {by}:\n{findings_text(findings)}\n\n"
-        "Mend this in your worktree, then report done again."
+        f"{piece} was sent back by {by}:\n{findings_text(findings)}\n\n"
+        "Fix this in your worktree, then report done again."
     )
 
 
@@ -165,7 +166,7 @@ def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
         for item in overlaps
     )
     return (
-        f"Your hand-in of {piece} conflicts with work that is already composed. Please rebase: run `git rebase "
+        f"Your submission of {piece} conflicts with work that is already merged. Please rebase: run `git rebase "
         f"{branch}` (the name is also in $AEGIS_INTEGRATION_REF), resolve each conflict so that both changes stay, "
         "`git add` the files, `GIT_EDITOR=true git rebase --continue`, run your tests, then report done again.\n\n"
         f"Conflicts:\n{listed}"
@@ -175,9 +176,9 @@ def rebase_brief(run: Run, piece: str, overlaps: Sequence[Overlapping]) -> str:
 def qa_brief(run: Run, piece: str, checks: Sequence[QaCheck]) -> str:
     """Return the message to a worker when QA of the merged tree fails, with each check that closes the gate."""
     parts = [
-        f"QA failed on the composed tree, and {piece} is concerned. First take the composed state: "
-        f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then mend it inside your "
-        "partition and report done again."
+        f"QA failed on the merged tree, and {piece} may be the cause. First get the merged state: "
+        f"`git rebase aegis/{run.run}/integration` (also in $AEGIS_INTEGRATION_REF). Then fix the failures inside "
+        "your partition and report done again."
     ]
     for check in checks:
         if not check.ok:

@@ -254,7 +254,7 @@ def _check_ids(design: Design) -> Iterator[DesignIssue]:
     for at, feature in enumerate(design.features):
         if feature.id in first:
             yield _issue(
-                ("features", at, "id"), f"the id {feature.id} is already that of features[{first[feature.id]}]"
+                ("features", at, "id"), f"the id {feature.id} is already used by features[{first[feature.id]}]"
             )
         first.setdefault(feature.id, at)
         if feature.id in _RESERVED_IDS:

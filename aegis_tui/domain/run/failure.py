@@ -77,7 +77,7 @@ def kept_words(run: Run) -> str:
         words.append(f"what was merged is kept: git diff {run.facts.base_oid[:12]} {merged} shows it")
         words.append(f"git merge --squash {merged} brings it into your branch")
     waiting = [piece.name for piece in run.pieces.values() if piece.head_oid not in (None, piece.applied_head)]
-    words += [f"submitted and not merged: git merge --squash {place}/{name}" for name in waiting[:_SHOWN]]
+    words += [f"submitted but not merged: git merge --squash {place}/{name}" for name in waiting[:_SHOWN]]
     words.append(f"all work is kept: git for-each-ref {place} refs/aegis/rescue/{run.run} lists it")
     return "; ".join(words)
 
@@ -95,8 +95,8 @@ def error_lines(error: Mapping[str, Any]) -> list[str]:
     if not _is_in(cause, message):
         lines.append(f"first cause: {cause}")
     if error.get("instance"):
-        feature = f", at {error['feature']}" if error.get("feature") else ""
-        lines.append(f"met by {error['instance']}{feature}")
+        feature = f", working on {error['feature']}" if error.get("feature") else ""
+        lines.append(f"agent: {error['instance']}{feature}")
     if not _is_in(words, f"{message} {cause}"):
         lines.append(f"its last words: {words}")
     if error.get("hint"):

@@ -58,7 +58,9 @@ def parse_design(fields: dict[str, Any]) -> Design:
             for item in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         lines = "; ".join(f"{item['field']}: {item['message']}" for item in issues)
-        raise DesignRefused(f"the design cannot be read: {lines}", "see contract section 4", issues=issues) from error
+        raise DesignRefused(
+            f"the design cannot be read: {lines}", "correct each field named and try again", issues=issues
+        ) from error
 
 
 def _with_kind(design: Design, kind: str) -> Design:
@@ -89,7 +91,7 @@ def checked_design(
     if design.qa is None and not facts.qa_commands and not unchecked:
         raise DesignRefused(
             "no QA command is known for this repository",
-            "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked does without",
+            "name one: --check COMMAND, or qa: {commands: [...]} in the design; --unchecked runs no checks",
             issues=[{"field": "qa.commands", "message": "missing, and none was detected"}],
         )
     issues = check_design(
@@ -100,7 +102,7 @@ def checked_design(
         lines = "; ".join(f"{item.field}: {item.message}" for item in issues)
         plain = [item.model_dump(mode="json") for item in issues]
         raise DesignRefused(
-            f"the design breaks a rule: {lines}", "change the scopes so that each path has one owner", issues=plain
+            f"the design breaks a rule: {lines}", "correct each field named and try again", issues=plain
         )
     return design
 
@@ -215,7 +217,7 @@ def _named(workspace: Workspace, name: str | None) -> Run:
     if run is None and name in workspace.runs.past:
         raise Refused(f"run {name} has ended", code="run.ended")
     if run is None:
-        raise UsageError(f"there is no run {name or 'going'}", "see aegis-tui status")
+        raise UsageError(f"there is no run {name}" if name else "no run is active", "see aegis-tui status")
     if not run.is_open:
         raise Refused(f"run {run.run} has ended", code="run.ended")
     return run
@@ -293,7 +295,7 @@ def composition_checked(
         owners = {table.owner_of(item.file) for item in findings if item.file}
         blamed = [name for name in run.pieces if name in owners and name != FOUNDATION]
         reason = brief.findings_text(findings)
-        text = brief.rejected_brief("the composition", findings, by="the hub")
+        text = brief.rejected_brief("The merged result of all pieces", findings, by="the hub")
         return Decision(reopen(workspace, run, blamed, gate="composition_whole", reason=reason, texts=text))
     requested = ReviewRequested(
         run=run.run,

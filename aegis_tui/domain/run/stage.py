@@ -48,7 +48,7 @@ def _design(workspace: Workspace, run: Run) -> list[Gate]:
     agreed = run.design is not None
     waiting = "a proposed design waits for agreement" if run.proposed else "no design yet"
     return [
-        Gate("repository_ready", run.prepared, "the working ref exists" if run.prepared else "being prepared"),
+        Gate("repository_ready", run.prepared, "the integration branch exists" if run.prepared else "being prepared"),
         Gate(
             "design_agreed",
             agreed,
@@ -77,7 +77,7 @@ def _dispatch(workspace: Workspace, run: Run) -> list[Gate]:
         )
         for piece in run.features()
     )
-    return [Gate("workers_started", started >= wanted, f"{started} of {wanted} first workers have joined")]
+    return [Gate("workers_started", started >= wanted, f"{started} of the first {wanted} workers have joined")]
 
 
 def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
@@ -88,7 +88,7 @@ def _monitoring(workspace: Workspace, run: Run) -> list[Gate]:
         Gate(
             "workers_finished",
             not open_pieces,
-            "; ".join(open_pieces) or f"all {len(features)} pieces are on the working ref",
+            "; ".join(open_pieces) or f"all {len(features)} pieces are merged",
             "aegis-tui status" if open_pieces else "",
         ),
         Gate(
@@ -105,7 +105,7 @@ def _integrate(workspace: Workspace, run: Run) -> list[Gate]:
     checked = review is not None
     approved = review is not None and review.status == "APPROVED"
     return [
-        Gate("composition_whole", checked, "every piece is in, and nothing else" if checked else "being checked"),
+        Gate("composition_whole", checked, "it contains every piece and nothing else" if checked else "being checked"),
         Gate(
             "composition_approved",
             approved,

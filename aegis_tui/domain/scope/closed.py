@@ -69,4 +69,6 @@ def check_not_git(path: str) -> None:
         PartitionRefused: It does.
     """
     if is_git_path(path):
-        raise PartitionRefused(f"{path} is git's own", "nobody locks or writes it; use git's own commands", path=path)
+        raise PartitionRefused(
+            f"{path} belongs to git", "nobody may lock or write it; use git's own commands", path=path
+        )

@@ -295,11 +295,11 @@ class PartitionTable:
     def _refusal(self, path: str, owner: str | None) -> Verdict:
         rule: Rule
         if _any_match(self._shared, path):
-            rule, message = "shared", f"{path} is read-only shared: no worker may write it"
+            rule, message = "shared", f"{path} is shared and read-only: no worker may write it"
         elif owner is not None:
-            rule, message = "foreign", f"{path} belongs to {owner}; request scope for it, with a reason, or leave it"
+            rule, message = "foreign", f"{path} belongs to {owner}"
         else:
-            rule, message = "unowned", f"{path} is in nobody's partition; request scope for it, with a reason"
+            rule, message = "unowned", f"{path} is in nobody's partition"
         return Verdict(allowed=False, rule=rule, owner=owner, message=message)
 
     def _reserved(self, path: str) -> Verdict | None:
@@ -312,9 +312,9 @@ class PartitionTable:
             message = f"{path or 'an empty path'} is not a path inside the repository"
             return Verdict(allowed=False, rule="unowned", owner=None, message=message)
         if is_git_path(path):
-            return Verdict(allowed=False, rule="unowned", owner=None, message=f"{path} is git's own")
+            return Verdict(allowed=False, rule="unowned", owner=None, message=f"{path} belongs to git")
         if names[:2] == (".agents", "specs"):
-            message = f"{path} is a spec: the hub writes it, no worker does"
+            message = f"{path} is a spec, which only the hub may write"
             return Verdict(allowed=False, rule="specs", owner=None, message=message)
         return None
 

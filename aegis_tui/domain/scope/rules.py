@@ -83,7 +83,9 @@ def _asked(workspace: Workspace, request: str, actor: Actor) -> tuple[ScopeReque
     if asked is None:
         raise UsageError(f"there is no open scope request {request}", "it may have been answered already")
     if not _may_answer(workspace, actor, asked.path):
-        raise PartitionRefused(f"{actor.agent_id} may not answer for {asked.path}", "its owner or the Commander does")
+        raise PartitionRefused(
+            f"{actor.agent_id} may not answer for {asked.path}", "only its owner, the Commander or the person may"
+        )
     return asked, workspace.scope_askers[request]
 
 
@@ -97,8 +99,8 @@ def grant(workspace: Workspace, command: ScopeGrant, actor: Actor, request_id: s
     """
     asked, asker = _asked(workspace, command.request, actor)
     if asker == actor.agent_id:
-        hint = "the owner or the person answers it"
-        raise PartitionRefused(f"{command.request} is {asker}'s own request", hint, path=asked.path)
+        hint = "only the owner of the path or the person may grant it"
+        raise PartitionRefused(f"{asker} may not grant its own request {command.request}", hint, path=asked.path)
     text = f"granted: you may write {asked.path}, under a lock"
     return Decision(
         [

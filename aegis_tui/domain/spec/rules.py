@@ -34,7 +34,7 @@ def create(workspace: Workspace, command: SpecCreate, actor: Actor, request_id: 
         raise Refused(f"{spec_id} exists already", "choose another id", code="spec.exists")
     named = command.spec.get("dependencies", [])
     if not isinstance(named, list | tuple):
-        raise UsageError(f"{spec_id}: dependencies is a list of spec ids", 'for example ["spec-2026-11-20-001"]')
+        raise UsageError(f"{spec_id}: dependencies must be a list of spec ids", 'for example ["spec-2026-11-20-001"]')
     needs = tuple(check_spec_id(name) for name in named)
     if cycle := find_cycle_from(spec_id, lambda name: _dependencies(workspace, name, {spec_id: needs})):
         raise Refused(

@@ -31,7 +31,7 @@ class ToolArguments(FrozenModel):
         No program accepts a NUL in an argument, and a file with one cannot be read again as text.
         """
         if isinstance(value, str) and "\0" in value:
-            raise ValueError("holds a NUL character, which no text does")
+            raise ValueError("contains a NUL character, which is not allowed")
         return value
 
 
@@ -93,13 +93,16 @@ class ReportArguments(ToolArguments):
     """Arguments of `report`, which ends a task."""
 
     status: Literal["done", "blocked", "failed"] = Field(description="How the task ended.")
-    summary: str = Field(min_length=1, description="What was done or what is in the way. Line one is the subject.")
+    summary: str = Field(
+        min_length=1,
+        description="What was done, or what prevents it. The first line is the subject of the commit, if there is one.",
+    )
 
 
 class VerdictArguments(ToolArguments):
     """Arguments of `verdict`, which ends a review."""
 
-    decision: Literal["approve", "reject"] = Field(description="Whether the piece may go on.")
+    decision: Literal["approve", "reject"] = Field(description="Whether the change may be merged.")
     criteria: tuple[Criterion, ...] = Field(min_length=1, description="Every acceptance criterion, each with evidence.")
     findings: tuple[Finding, ...] = Field(default=(), description="Remarks; a rejection needs at least one.")
 
@@ -149,22 +152,22 @@ TOOLS: Mapping[str, Tool] = dict(
         _tool("edit", "Replace one exact, unique piece of text in a file.", EditArguments),
         _tool(
             "lock",
-            "Take or give back the exclusive lock of a joint file, or list the locks you hold. "
-            "Edits of joint files take the lock by themselves; use this only to hold it over several edits. "
+            "Acquire or release the exclusive lock on a joint file, or list the locks you hold. "
+            "Edits of joint files acquire the lock automatically; use this only to keep it over several edits. "
             "request asks for the right to write one path outside your scope; the answer comes later. "
-            "grant and refuse answer another who asked for a path of yours.",
+            "grant and refuse answer another instance that asked for one of your paths.",
             LockArguments,
         ),
         _tool(
             "propose_design",
-            "Propose the design and end. Problems come back so that you can fix them.",
+            "Propose the design and end the task. If it breaks a rule, you get the problems and can propose again.",
             ProposeDesignArguments,
         ),
         _tool("read", "Show lines of a text file, with line numbers.", ReadArguments),
         _tool(
             "report",
-            "End the task. status done hands your work in, so run the tests first; "
-            "blocked says what you wait for; failed says why it cannot be done.",
+            "End the task. Status done submits your work, so run the tests first; "
+            "with blocked, say what you wait for; with failed, say why it cannot be done.",
             ReportArguments,
         ),
         _tool("search", "Find lines that match a pattern in all files that git does not ignore.", SearchArguments),
@@ -204,10 +207,10 @@ def parse_arguments(name: str, text: str, *, allowed: Collection[str]) -> ToolAr
         fields = json.loads(text) if text.strip() else {}
         json.dumps(fields, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        problem = f"the arguments of {name} hold a half of a surrogate pair, which is no Unicode text"
+        problem = f"the arguments of {name} contain an unpaired surrogate, which is not valid Unicode"
         raise UsageError(problem, code="tool.json") from error
     except RecursionError as error:
-        raise UsageError(f"the arguments of {name} are not valid JSON: nested too deep", code="tool.json") from error
+        raise UsageError(f"the arguments of {name} are not valid JSON: nested too deeply", code="tool.json") from error
     except ValueError as error:
         raise UsageError(f"the arguments of {name} are not valid JSON: {error}", code="tool.json") from error
     if not isinstance(fields, dict):
@@ -223,7 +226,7 @@ def _explain(name: str, error: ValidationError) -> str:
         f"{'.'.join(str(part) for part in issue['loc']) or 'arguments'}: {issue['msg']}"
         for issue in error.errors(include_url=False, include_context=False, include_input=False)
     ]
-    return f"the arguments of {name} do not fit: {'; '.join(problems)}"
+    return f"the arguments of {name} are not valid: {'; '.join(problems)}"
 
 
 def _tidy(node: Any, definitions: Mapping[str, Any]) -> Any:

@@ -150,7 +150,9 @@ def test_lines_crossed_by_a_newer_token_are_rejected_as_stale() -> None:
     crossing = Overlapping(a="beta", b="alpha", path=ROUTES, kind="hot", hunks=1)
     hub.send(MergeMarkRejected(run="run1", piece="alpha", head_oid="a1", overlaps=(crossing,)))
     reasons = [event.data.reason for event in hub.log if event.type == "merge:rejected"]  # type: ignore[union-attr]  # filtered by type
-    assert len(reasons) == 1 and f"STALE: {beta} has written {ROUTES}" in reasons[0] and str(newer) in reasons[0]
+    assert (
+        len(reasons) == 1 and f"STALE: {beta} has meanwhile written {ROUTES}" in reasons[0] and str(newer) in reasons[0]
+    )
     assert hub.stands("alpha") is PieceStatus.WORKING
 
 

@@ -65,7 +65,7 @@ def test_what_the_base_cannot_run_either_ends_the_run_at_once_with_the_cause() -
     ending = decision.drafts[-1][1]
     assert isinstance(ending, RunEnding) and ending.error is not None
     assert ending.error["code"] == "qa_passed"
-    assert "nor on the base before any work: " in ending.error["message"]
+    assert "could not run on the base either, before any work: " in ending.error["message"]
     assert "jest is missing" in ending.error["message"]
     assert ending.error["hint"].startswith("npm ci")
 
@@ -145,7 +145,7 @@ def test_a_base_that_would_shut_the_gate_is_told_once_and_accepted_early_for_goo
     data = told.drafts[0][1]
     assert isinstance(data, QaBaseChecked) and not data.ok
     assert data.command == "aegis-tui qa --accept-base-failures"
-    assert "Y in the dashboard" in data.checks[0].remedy and "aegis-tui run GOAL --accept-base-failures" in str(data)
+    assert "in the dashboard" in data.checks[0].remedy and "aegis-tui run GOAL --accept-base-failures" in str(data)
     apply(run, told)
     assert types(looked_ahead(workspace, base)) == [], "a hub that starts again has nothing new to say"
     apply(run, accept_base(workspace, commands.QaAccept(), THE_PERSON, "r"))

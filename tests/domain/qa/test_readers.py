@@ -188,7 +188,7 @@ def test_a_test_tool_that_ran_no_test_is_empty(name: str, exit_code: int, with_f
         ("mvn-failed", 1, "", (), "could not be resolved"),
         ("gradle-compile", 1, "", (), ":compileTestJava"),
         ("tap-bail", 1, "", (), "no database"),
-        ("tap-short", 1, "", (), "3 tests were planned, 2 came"),
+        ("tap-short", 1, "", (), "3 tests were planned, only 2 reported"),
     ],
 )
 def test_what_could_not_be_loaded_or_broke_off_did_not_run(

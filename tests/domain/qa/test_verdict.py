@@ -96,7 +96,7 @@ def result(status: Status, *failures: str, executed: int | None = None, **fields
         (result("passed", executed=3), result("passed", executed=10), False, (), "3 tests ran, 10 on the base"),
         (result("passed"), result("passed", executed=10), False, (), "nothing shows that any test ran"),
         (result("failed", "a", executed=2), result("failed", "a", executed=3), False, (), "2 tests ran, 3 on the base"),
-        (result("failed"), result("failed", "a"), False, ("make",), "in another way than on the base"),
+        (result("failed"), result("failed", "a"), False, ("make",), "differently than on the base"),
         (result("failed", "a"), result("failed", failed=1), False, ("a",), "1 new failure: a"),
         (result("not_run", reason="jest is missing"), result("not_run"), False, (), "jest is missing"),
         (result("not_run", reason="timed out"), result("failed", "a"), False, (), "timed out"),
@@ -116,7 +116,7 @@ def test_each_pair_of_results_has_its_verdict(
 @pytest.mark.parametrize(
     ("now", "base", "words"),
     [
-        (result("failed"), result("failed"), "neither names or counts"),
+        (result("failed"), result("failed"), "neither output names or counts"),
         (result("failed", "a"), result("not_run", reason="no pytest"), "there it did not run (no pytest)"),
         (result("failed", "a"), result("empty"), "there it executed no test"),
         (
@@ -175,7 +175,7 @@ def test_another_test_in_place_of_one_that_went_is_a_loss_also_where_the_number_
     base = result("passed", executed=2, tests=("t.py::a", "t.py::b"))
     now = result("passed", executed=3, tests=("t.py::a", "t.py::c", "t.py::d"))
     verdict = judge("pytest", now, base)
-    assert (verdict.ok, verdict.reason) == (False, "ran on the base and did not run now: t.py::b")
+    assert (verdict.ok, verdict.reason) == (False, "tests that ran on the base did not run now: t.py::b")
     assert judge("pytest", now, base, removes=["t.py::b"]).ok
 
 

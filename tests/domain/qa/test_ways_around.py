@@ -94,9 +94,9 @@ def test_what_comes_after_a_part_that_fails_on_the_base_too_is_not_taken_for_goo
 def test_the_report_says_which_tests_went_because_the_design_names_them() -> None:
     base = CheckResult(status="passed", executed=2, passed=2, tests=("t.py::a", "t.py::b"), exit_code=0)
     result = base.model_copy(update={"executed": 1, "passed": 1, "tests": ("t.py::a",)})
-    assert compare(1, "pytest", result, base, removes=["t.py::b"]).note == "gone as the design says: t.py::b"
+    assert compare(1, "pytest", result, base, removes=["t.py::b"]).note == "removed, as the design says: t.py::b"
     unnamed = [item.model_copy(update={"tests": None}) for item in (result, base)]
-    assert "1 test fewer" in compare(1, "pytest", *unnamed, removes=["t.py"]).note
+    assert "1 fewer test than on the base" in compare(1, "pytest", *unnamed, removes=["t.py"]).note
 
 
 def test_tests_that_were_read_from_an_output_with_a_gap_are_not_compared_by_name() -> None:

@@ -172,7 +172,7 @@ def test_a_worker_whose_piece_is_merged_cannot_undo_it(state: str) -> None:
     instance = hub.workspace.instances.by_id[alpha]
     assert hub.stands("alpha") is PieceStatus.APPLIED and hub.run.ok is None
     assert (instance.state, instance.progress, instance.is_alive) == ("done", 1.0, True)
-    assert "alpha stays as it was submitted" in (instance.note or "")
+    assert "the submission of alpha stands" in (instance.note or "")
 
 
 @pytest.mark.parametrize("how", ["failed", "blocked", "lost", "stopped"])
@@ -229,7 +229,7 @@ def test_a_person_reads_each_fact_of_a_failure_once() -> None:
     one_fails(hub, "worker", cause=HOOK)
     lines = error_lines({**error_of(hub), "log": "/state/logs/w01.log"})
     assert "lint: no tabs" in lines[0]
-    assert lines[1:3] == ["met by NATIVE-w01, at alpha", "its last words: no idea"]
+    assert lines[1:3] == ["agent: NATIVE-w01, working on alpha", "its last words: no idea"]
     assert lines[3].startswith("mend it; ") and lines[4] == "log: /state/logs/w01.log"
     assert error_lines({"message": "no", "hint": "do"}) == ["no", "do"]
 
@@ -257,7 +257,7 @@ def test_a_failed_run_says_how_to_take_over_what_is_kept_of_it() -> None:
     assert kept_words(hub.run).split("; ") == [
         f"what was merged is kept: git diff {hub.run.facts.base_oid[:12]} refs/aegis/runs/run1/integration shows it",
         "git merge --squash refs/aegis/runs/run1/integration brings it into your branch",
-        f"submitted and not merged: git merge --squash refs/aegis/runs/run1/{beta.name}",
+        f"submitted but not merged: git merge --squash refs/aegis/runs/run1/{beta.name}",
         every,
     ]
 

@@ -117,9 +117,11 @@ def test_a_worker_that_was_left_nothing_owns_nothing_at_hand_in() -> None:
     repartition(hub, alpha)
     repartition(hub, beta, "src/b/**", "src/a/**")
     hub.submit(alpha, "a1")
-    hub.check("alpha", "a1", ("src/a/x.py",))
+    hub.check("alpha", "a1", ("src/a/x.py", "src/lib/y.py"))
     assert hub.stands("alpha") is PieceStatus.WORKING
-    assert "src/a/x.py belongs to beta" in hub.run.pieces["alpha"].feedback
+    told = hub.run.pieces["alpha"].feedback
+    assert "src/a/x.py belongs to beta; undo the change, or make a scope request with a reason (error)\n" in told
+    assert "no worker may write it; undo the change (error)\n" in told
     hub.submit(beta, "b1")
     hub.check("beta", "b1", ("src/a/x.py", "src/b/y.py"))
     assert hub.stands("beta") is PieceStatus.REVIEWING

@@ -77,7 +77,7 @@ def test_a_verdict_speaks_of_pass_on_the_wire() -> None:
         ("read", '{"path": "a", "start": 0}', "tool.arguments", "start"),
         ("edit", '{"path": "a", "old": "x", "new": "y", "all": true}', "tool.arguments", "all: Extra inputs"),
         ("edit", '{"path": "a", "old": "", "new": "y"}', "tool.arguments", "old"),
-        ("edit", '{"path": "a", "old": "x", "new": "\\u0000"}', "tool.arguments", "new: Value error, holds a NUL"),
+        ("edit", '{"path": "a", "old": "x", "new": "\\u0000"}', "tool.arguments", "new: Value error, contains a NUL"),
     ],
 )
 def test_a_call_that_does_not_fit_is_told_what_is_wrong(name: str, text: str, code: str, words: str) -> None:

@@ -18,7 +18,7 @@ _UNLOADED = re.compile(r"^ERROR (\S+\.py)(?: - .*)?$|^_+ ERROR collecting (\S+) 
 _CONFTEST = re.compile(r"^ImportError while loading conftest '([^'\n]+)'", re.M)
 _STOPS = (
     (re.compile(r"^INTERNALERROR> ?(\w*(?:Error|Exception)\b.*)$", re.M), "pytest broke: "),
-    (re.compile(r"^(?:\S*__main__\.py|pytest|py\.test): error: (.+)$", re.M), "pytest did not take its options: "),
+    (re.compile(r"^(?:\S*__main__\.py|pytest|py\.test): error: (.+)$", re.M), "pytest did not accept its options: "),
     (re.compile(r"^ERROR: (file or directory not found: .+)$", re.M), ""),
     (re.compile(r"^ERROR: (not found: .+)$", re.M), ""),
     (
@@ -26,7 +26,7 @@ _STOPS = (
         "pytest stopped: ",
     ),
 )
-_EXITS = {2: "pytest was interrupted", 3: "pytest broke", 4: "pytest did not take its options"}
+_EXITS = {2: "pytest was interrupted", 3: "pytest broke", 4: "pytest did not accept its options"}
 _OWN_FILE = re.compile(r"--junit-?xml|no:junitxml")
 _CONFIGURATION = ("pyproject.toml", "pytest.ini", ".pytest.ini", "setup.cfg", "tox.ini")
 

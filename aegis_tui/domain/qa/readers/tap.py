@@ -48,7 +48,7 @@ class TapReader:
         plan = sum(int(number) for number in _PLAN.findall(text))
         tops = sum(1 for line in text.splitlines() if (point := _POINT.match(line)) and not point[1])
         if not stopped and plan > tops:
-            stopped = f"{counted(plan, 'test')} {'was' if plan == 1 else 'were'} planned, {tops} came"
+            stopped = f"{counted(plan, 'test')} {'was' if plan == 1 else 'were'} planned, only {tops} reported"
         unloaded = tuple(name for name, bad, _ in points if bad and _CODE_FILE.search(name) and " > " not in name)
         ran = [(name, bad) for name, bad, note in points if not note and name not in unloaded]
         failures = tuple(name for name, bad in ran if bad)
