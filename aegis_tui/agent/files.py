@@ -43,7 +43,7 @@ class Worktree:
             raise Refused(f"{path} is outside the worktree", "Use a path relative to the root", code="path.outside")
         relative = real.relative_to(self.root)
         if relative.parts[0] == ".git":
-            raise Refused(f"{path} belongs to git itself", code="path.git")
+            raise Refused(f"{path} belongs to git", code="path.git")
         return write_name(relative.as_posix())
 
     def place(self, path: str) -> Path:

@@ -101,7 +101,7 @@ class HandIn:
         if operation := await self._git.operation_in_progress():
             raise Refused(
                 f"a {operation} is not finished",
-                f"Resolve the files, git add them, then run: git {operation} --continue",
+                f"Resolve the conflicts, git add the files, then run: git {operation} --continue",
             )
         left_out = await self._commit(context, summary, written)
         head_oid = await self._git.find_oid("HEAD")
@@ -120,7 +120,7 @@ class HandIn:
                 raise
             return _stays(last, head_oid, error)
         self._last = _Last(context.spec_id, base_oid, head_oid)
-        remarks = (f"not part of it: {', '.join(left_out[:20])}",) if left_out else ()
+        remarks = (f"not in the submission: {', '.join(left_out[:20])}",) if left_out else ()
         return Submitted(head_oid, f"submitted as {head_oid}", remarks)
 
     async def _send(self, spec_id: str, base_oid: str, head_oid: str) -> None:
@@ -191,6 +191,6 @@ def _stays(last: _Last, head_oid: str, error: Refused) -> Submitted:
         error: The hub's refusal.
     """
     if head_oid == last.head_oid:
-        return Submitted(head_oid, f"nothing was changed since your submission, and that stays: {error.message}")
-    words = f"your earlier submission stays; the hub takes no more of this piece: {error.message}"
-    return Submitted(head_oid, words, ("what was changed after the submission is on the branch only",))
+        return Submitted(head_oid, f"nothing has changed since your submission, which stands: {error.message}")
+    words = f"your earlier submission stands; the hub accepts no more of this piece: {error.message}"
+    return Submitted(head_oid, words, ("changes after the submission are only on the branch",))

@@ -12,8 +12,8 @@ Message = dict[str, Any]
 KEPT = 2
 """How many messages are never shortened: the system message and the brief."""
 
-_GONE = "[left out: the conversation had reached the model's context; read it again if you need it]"
-_CUT = "\n[... {count} characters left out: the conversation had reached the model's context ...]\n"
+_GONE = "[left out: the conversation was too long for the model's context; read it again if you need it]"
+_CUT = "\n[... {count} characters left out: the conversation was too long for the model's context ...]\n"
 _SMALL = 300
 _ID_CHARS = 9
 """Mistral's templates want tool call ids of nine letters and digits."""

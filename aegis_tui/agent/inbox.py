@@ -142,9 +142,9 @@ def notice_line(
         case "partition:changed" if event.agent_id == agent_id:
             return f"your partition is now {', '.join(map(str, data.get('globs', ())))}"
         case "lock:broken" | "lock:expired" if lost_paths:
-            return f"your lock of {', '.join(lost_paths)} is gone ({event.type.partition(':')[2]})"
+            return f"you no longer hold the lock on {', '.join(lost_paths)} ({event.type.partition(':')[2]})"
         case "conflict:detected" if data.get("path") in read_paths:
-            return f"the changes of {data.get('a')} and {data.get('b')} cross in {data.get('path')}"
+            return f"{data.get('a')} and {data.get('b')} both change {data.get('path')}"
         case "code:written" if event.agent_id != agent_id and data.get("file") in read_paths:
             return f"{event.agent_id} changed {data.get('file')} in its own worktree"
         case _:

@@ -21,7 +21,7 @@ def error_words(error: BaseException) -> str:
         return inert(str(error))[:_WORDS_CHARS]
     frames = traceback.extract_tb(error.__traceback__)[-1:]
     place = f" ({Path(frames[0].filename).name}:{frames[0].lineno})" if frames else ""
-    text = inert(f"the agent failed on an error of its own: {type(error).__name__}: {error}")
+    text = inert(f"the agent failed with an internal error: {type(error).__name__}: {error}")
     return text[:_WORDS_CHARS] + place
 
 

@@ -218,11 +218,11 @@ class InstanceLife(ABC):
                 await self._acknowledge()
                 await self.progress.tell_again()
                 for path in lost:
-                    self.inbox.add_notice(f"your lock of {path} is gone")
+                    self.inbox.add_notice(f"you no longer hold the lock on {path}")
             except Refused:
                 await self._rejoin()
             except AegisError as error:
-                self._screen.problem(f"no heartbeat: {error}")
+                self._screen.problem(f"the heartbeat failed: {error}")
             await asyncio.sleep(self._beat_s)
 
     async def _outlive_hub(self) -> None:
@@ -237,12 +237,12 @@ class InstanceLife(ABC):
                 break
         if self._turn is not None:
             await cancel(self._turn)
-        reason = f"the hub was away for {limit_s:.0f} s"
+        reason = f"the hub did not answer for {limit_s:.0f} s"
         try:
             saved = await self._save(reason)
-            kept = f"what was changed is commit {saved[:12]}" if saved else "there was nothing to save"
+            kept = f"the changes are in commit {saved[:12]}" if saved else "there was nothing to save"
         except AegisError as error:
-            kept = f"what was changed stays in {self._settings.worktree}: {error}"
+            kept = f"the changes stay in {self._settings.worktree}: {error}"
         self._screen.problem(f"{reason}; {kept}; this agent ends")
         self.stop(reason)
 
@@ -272,7 +272,7 @@ class InstanceLife(ABC):
         try:
             await asyncio.wait({self._turn})
             if self._turn.cancelled():
-                return Outcome("interrupted", "interrupted; type to go on")
+                return Outcome("interrupted", "interrupted; type a prompt to continue")
             return self._turn.result()
         finally:
             await cancel(self._turn)

@@ -252,7 +252,7 @@ def resource_of(path: str, region: Region | None = None, views: tuple[View, ...]
     except ValueError as error:
         raise UsageError(
             f"no lock can be taken on {path!a}",
-            "A path has '/' between its parts and no backslash, control or invisible character; rename the file",
+            "A path must have '/' between its parts and no backslash, control or invisible character; rename the file",
         ) from error
 
 

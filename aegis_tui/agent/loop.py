@@ -47,7 +47,7 @@ SHORT_SHARE = 0.6
 _SHAPE_STATUS = (400, 422)
 """HTTP statuses of refusals that may be due to the form of the conversation although they do not say so."""
 _NO_SYSTEM = re.compile(r"system.{0,40}(not|un)[- ]?support|only (user|support)", re.IGNORECASE)
-_CUT_HINT = "Let the server write longer replies, give it a longer context, or serve the model without thinking"
+_CUT_HINT = "Allow longer replies or a longer context on the server, or serve the model without thinking"
 _PARSER_HINT = (
     "; its text holds a tool call that the server did not parse: check the server's tool call parser with "
     "`aegis-tui doctor`"
@@ -187,7 +187,7 @@ class ToolLoop:
                 else:
                     self._screen.end_stream()
                     return read_reply(part, allowed=self._toolbox.role.tools)
-        raise ModelLost("the model's reply did not end")
+        raise ModelLost("the model's reply broke off")
 
     async def _act(self, reply: ChatReply) -> Outcome | None:
         """Run the calls of a reply in order, until one ends the task; return its outcome, or None if work goes on.
@@ -226,7 +226,7 @@ class ToolLoop:
         cause = self._refusals.refused(call.name, call.arguments, result.refusal, finishes=finishes)
         if cause is None:
             return None
-        how = "cannot be done" if cause.is_certain else "was refused again and again"
+        how = "cannot succeed" if cause.is_certain else "was refused again and again"
         return Outcome("failed", f"{call.name} {how}: {cause.message}", cause)
 
     def _remind(self, reply: ChatReply) -> Outcome | None:

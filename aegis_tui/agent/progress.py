@@ -84,7 +84,7 @@ class Progress:
             except AegisError as error:
                 if self.state == "done" and error.code == "unauthorized":
                     return  # The hub ended the instance after its submission, so it accepts no more reports.
-                self._screen.problem(f"the hub did not take a report: {error}")
+                self._screen.problem(f"the hub did not accept a report: {error}")
                 if not isinstance(error, (Refused, Conflict, UsageError)):
                     self._untold = self._untold or (note, cause)
 

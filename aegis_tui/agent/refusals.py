@@ -21,7 +21,7 @@ CERTAIN_WHEN_REPEATED = frozenset({"commit.hook", "git.add", "git.commit"})
 HINTS = {
     "commit.hook": "run that hook by hand in a fresh clone; agents have neither your network nor your home folder",
     "commit.guard": "widen the partition in the design, or grant the path when the agent asks for it",
-    "usage": "read the agent's log: the model does not do what its role asks; another model may",
+    "usage": "read the agent's log: the model does not do what its role asks; try another model",
 }
 """Error code -> what a person can do about a refusal; the error's own hint is for the model."""
 

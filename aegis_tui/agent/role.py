@@ -39,13 +39,15 @@ def _load(path: Path, name: str) -> Role:
         front, prompt = split_front_matter(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the role file {path} cannot be read: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"the role file {path} is not valid: {error.message}", error.hint) from error
     fields = plain_fields(front)
     if fields is None:
         fields = _yaml_fields(front, path)
     try:
         role = Role.model_validate({**fields, "prompt": prompt})
     except ValidationError as error:
-        raise UsageError(f"the role file {path} does not fit: {first_problem(error)}") from error
+        raise UsageError(f"the role file {path} is not valid: {first_problem(error)}") from error
     if role.name != name:
         raise UsageError(f"the role file {path} names itself {role.name!r}", "File name and name must be equal")
     return role
@@ -75,4 +77,4 @@ def _yaml_fields(front: str, path: Path) -> dict[str, Any]:
     try:
         return dict(YAML(typ="safe", pure=True).load(front) or {})
     except (YAMLError, TypeError, ValueError) as error:
-        raise UsageError(f"the role file {path} does not fit: {error}") from error
+        raise UsageError(f"the role file {path} is not valid: {error}") from error

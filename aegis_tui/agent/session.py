@@ -85,7 +85,7 @@ class AgentSession(InstanceLife):
     async def _first_model(self) -> str:
         names = await self._model.list_models()
         if not names:
-            raise ModelUnavailable("the model server serves no model", "Start one, or set AEGIS_MODEL")
+            raise ModelUnavailable("the model server serves no model", "Load a model on the server, or set AEGIS_MODEL")
         return names[0]
 
     async def _do(self, prompt: Prompt) -> Outcome:

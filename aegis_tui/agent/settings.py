@@ -128,7 +128,7 @@ def _load_scope(place: str | None) -> Scope:
     try:
         return Scope.model_validate(json.loads(_read(Path(place), "AEGIS_SCOPE_FILE")))
     except (ValueError, ValidationError) as error:
-        raise UsageError(f"the scope file {place} does not fit: {error}") from error
+        raise UsageError(f"the scope file {place} is not valid: {error}") from error
 
 
 def _load_context(place: str | None) -> str:

@@ -118,7 +118,7 @@ class Staging:
             reasons.append(f"ignored by git, by the rules of .gitignore: {_names(news)}")
         raise Refused(
             f"new files would be left out of your submission; {'; '.join(reasons)}",
-            "Delete them, move them, or ask for the path by a scope request; report again to submit without them",
+            "Delete them, move them, or ask for the path with a scope request; report again to submit without them",
             code="submission.left-out",
         )
 

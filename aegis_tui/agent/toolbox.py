@@ -116,7 +116,7 @@ class Toolbox:
         try:
             arguments = tools.parse_arguments(call.name, call.arguments, allowed=self.role.tools)
         except UsageError as error:
-            self._screen.problem(f"unusable call of {call.name or 'no tool'}: {error.code}")
+            self._screen.problem(f"unusable call of {call.name or 'a tool without a name'}: {error.code}")
             return ToolResult(f"Error: {error}", is_usable=False)
         try:
             result = await self._handlers[type(arguments)](arguments)
@@ -131,7 +131,7 @@ class Toolbox:
             _log.exception("a tool failed")
             words = error_words(error)
             self._screen.problem(words)
-            result = ToolResult(f"Error: {words}. Try it in another way", is_usable=False)
+            result = ToolResult(f"Error: {words}. Try another way", is_usable=False)
         return replace(result, text="\n".join([result.text, *self._writer.take_news()]))
 
     def begin_task(self, context: TaskContext) -> None:
@@ -196,7 +196,7 @@ class Toolbox:
             limit_bytes=_BASH_OUTPUT_BYTES,
         )
         self._screen.output(finished.output)
-        ending = f"ended after {timeout_s:g} s: killed" if finished.timed_out else f"exit code {finished.code}"
+        ending = f"killed after {timeout_s:g} s" if finished.timed_out else f"exit code {finished.code}"
         return ToolResult(f"{finished.output.rstrip()}\n[{ending}]".lstrip("\n"))
 
     async def _lock(self, wanted: tools.LockArguments) -> ToolResult:
@@ -214,14 +214,14 @@ class Toolbox:
             path = self._worktree.locate(wanted.path)
             await locks.release(path)
             self._screen.action("Unlocked", path)
-            return ToolResult(f"released the lock of {path}")
+            return ToolResult(f"released the lock on {path}")
         path, _ = self._writer.check(wanted.path)
         self._screen.action("Locking", path)
         wait_s = LOCK_WAIT_S if wanted.wait_s is None else wanted.wait_s
         grant = await self._writer.lock(path, lines=wanted.lines, symbol=wanted.symbol, wait_s=wait_s)
-        answer = f"you hold the lock of {name_of(grant)}, token {grant.token}; release it when your edits are done"
+        answer = f"you hold the lock on {name_of(grant)}, token {grant.token}; release it when your edits are done"
         if (wanted.lines or wanted.symbol) and grant.region is None:
-            answer += ". It is on the whole file"
+            answer += ". It covers the whole file, not only the part that you named"
         return ToolResult(answer)
 
     async def _request(self, path: str, reason: str | None) -> ToolResult:
@@ -229,7 +229,7 @@ class Toolbox:
             raise UsageError("lock request needs a reason")
         self._screen.action("Asking for", f"{path}: {reason}")
         await self._link.command("scope:request", path=path, reason=reason)
-        return ToolResult(f"asked for {path}; go on with something else, you will be told the answer")
+        return ToolResult(f"asked for {path}; work on something else until you get the answer")
 
     async def _answer(self, path: str, action: str, reason: str | None) -> ToolResult:
         """Answer the oldest open scope request for a path; the hub decides whether this instance may grant it.
@@ -258,7 +258,7 @@ class Toolbox:
         if wanted.status == "done" and self.context.task == "design" and "propose_design" in self.role.tools:
             raise UsageError("the design is not proposed yet", "Call propose_design")
         if wanted.status == "done" and self.role.writes and self.context.spec_id:
-            self._screen.action("Handing in", wanted.summary)
+            self._screen.action("Submitting", wanted.summary)
             done = await self._hand_in.submit(self.context, wanted.summary, written=self._writer.written)
             return ToolResult(done.words, Outcome("done", "; ".join([wanted.summary, *done.remarks])))
         return ToolResult(f"reported {wanted.status}", Outcome(wanted.status, wanted.summary))
@@ -286,7 +286,7 @@ class Toolbox:
         fields = wanted.model_dump(mode="json", by_alias=True)
         await self._progress.report()
         await self._link.command("review:verdict", review_id=self.context.review_id, **fields)
-        return ToolResult(f"the verdict {wanted.decision} is given", Outcome("done", f"review: {wanted.decision}"))
+        return ToolResult(f"verdict given: {wanted.decision}", Outcome("done", f"review: {wanted.decision}"))
 
     async def _propose_design(self, wanted: tools.ProposeDesignArguments) -> ToolResult:
         self._screen.action("Proposing", "the design")

@@ -23,7 +23,7 @@ LOCK_WAIT_S = 60.0
 """Seconds that an edit waits for the lock of a joint file."""
 _TRIES = 3
 """How often an edit is tried on a file that changes while the edit waits for its lock."""
-_STALE_HINT = "The change was undone and the lock is gone: take it again, read the file again, then edit"
+_STALE_HINT = "The change was undone and the lock is lost: acquire it again, read the file again, then edit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ class Writer:
             if real == folder or real.startswith(f"{folder}/"):
                 raise PartitionRefused(
                     f"{real} lies in the submodule {folder}, which no commit of this repository can hold",
-                    "Do it outside of it, or report blocked and say what you need there",
+                    "Make the change outside the submodule, or report blocked and say what you need in it",
                 )
         verdict = self._scope.verdict(real)
         if not verdict.allowed:
             raise PartitionRefused(
                 verdict.message,
-                "Ask with lock action=request and a reason, or report blocked and say what you need",
+                "Call lock with action=request and a reason, or report blocked and say what you need",
                 owner=verdict.owner,
                 path=real,
             )
@@ -120,7 +120,7 @@ class Writer:
         before = self._progress.state
 
         async def on_wait() -> None:
-            await self._progress.enter("waiting", f"for the lock of {wanted}")
+            await self._progress.enter("waiting", f"for the lock on {wanted}")
 
         try:
             text = self._load(wanted.path) if wanted.views else None
@@ -207,10 +207,10 @@ class Writer:
             AegisError: A lock on the file had to be acquired anew, and the hub does not answer.
         """
         if not self._has_parts(path):
-            return resource_of(path), "under the lock of the whole file: it is not UTF-8, or its name is not in NFC"
+            return resource_of(path), "under a lock on the whole file, as it is not UTF-8 or its name is not in NFC"
         outline = await self._catch_up(path, before)
         if outline is None:
-            return resource_of(path), "under the lock of the whole file: it cannot be parsed"
+            return resource_of(path), "under a lock on the whole file, as it cannot be parsed"
         hunks = line_hunks(before, after)
         if not hunks or not outline.line_count:
             return resource_of(path), ""
@@ -251,21 +251,21 @@ class Writer:
 
     async def _take_anew(self, held: Held, path: str, text: str) -> None:
         name = name_of(held.grant)
-        gone = f"your lock of {name} is gone, as something else than edit changed the file"
+        gone = f"you lost the lock on {name}, because something other than edit changed the file"
         await self.locks.release(path, held.grant.lock_id)
         region = held.region_in(text)
         if region is None:
-            self._untold.append(f"{gone} there; take it again if you still need it")
+            self._untold.append(f"{gone} there; acquire it again if you still need it")
             return
         try:
             grant = await self.acquire(await self._resource(path, text, region), wait_s=0)
         except AegisError as error:
-            self._untold.append(f"{gone}, and it could not be taken again: {error}")
+            self._untold.append(f"{gone}, and it could not be acquired again: {error}")
             if isinstance(error, HubUnavailable):
                 raise
         else:
             if name_of(grant) != name:
-                self._untold.append(f"your lock of {name} is on {name_of(grant)} now, as the file was changed")
+                self._untold.append(f"your lock on {name} covers {name_of(grant)} now, because the file was changed")
 
     def _load(self, path: str) -> str | None:
         place = self.worktree.place(path)
@@ -294,7 +294,7 @@ class Writer:
             await self.locks.release(grant.path, grant.lock_id)
         except AegisError as error:
             self.locks.forget([grant.lock_id])
-            self._screen.problem(f"{error}; the lock of {name_of(grant)} expires by itself")
+            self._screen.problem(f"{error}; the lock on {name_of(grant)} will expire")
 
     async def _write_fenced(self, change: Change, grant: LockGrant) -> None:
         fields = {"file": resource_of(change.path).path, "token": grant.token}

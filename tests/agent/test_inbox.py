@@ -57,9 +57,9 @@ def test_notices_are_told_once_and_cut() -> None:
         (HubEvent(1, "code:written", OTHER, "", {"file": "b.py"}), None),
         (
             HubEvent(1, "conflict:detected", "hub", "", {"a": "x", "b": "y", "path": "a.py"}),
-            "the changes of x and y cross in a.py",
+            "x and y both change a.py",
         ),
-        (HubEvent(1, "lock:broken", ME, "", {"lock_id": "L1"}), "your lock of j.py is gone (broken)"),
+        (HubEvent(1, "lock:broken", ME, "", {"lock_id": "L1"}), "you no longer hold the lock on j.py (broken)"),
         (HubEvent(1, "spec:created", "hub", "", {}), None),
     ],
 )

@@ -27,7 +27,7 @@ def raised(error: Exception) -> Exception:
 def test_an_expected_error_is_its_message_and_another_names_kind_and_place() -> None:
     assert error_words(raised(ModelError("the server said \x1b[2Jno"))) == "the server said [2Jno"
     words = error_words(raised(TypeError("x" * 5000)))
-    assert words.startswith("the agent failed on an error of its own: TypeError: xxx")
+    assert words.startswith("the agent failed with an internal error: TypeError: xxx")
     assert "(test_last_words.py:" in words
     assert len(words) < 1100
 

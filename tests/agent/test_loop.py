@@ -89,7 +89,7 @@ def test_a_call_that_no_program_can_take_is_told_and_the_task_goes_on(play: Play
         )
         await bench.work()
         await bench.ends("blocked")
-        assert all("holds a NUL character" in text for text in bench.results()[:3])
+        assert all("contains a NUL character" in text for text in bench.results()[:3])
 
     play(scenario)
 
@@ -115,7 +115,7 @@ def test_a_model_that_dies_in_its_reply_is_told_and_asked_again(play: Play) -> N
         await bench.work()
         await bench.ends("done")
         assert bench.server.requests[0]["messages"] == bench.server.requests[2]["messages"]
-        assert "was lost in the middle of a reply; asking again (1 of 3)" in bench.screen
+        assert "broke in the middle of a reply; asking again (1 of 3)" in bench.screen
         assert any("asking again" in (item.fields["note"] or "") for item in bench.hub.of_type("agent:report"))
 
     play(scenario)

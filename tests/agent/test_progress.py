@@ -27,4 +27,4 @@ def test_an_instance_that_the_hub_ended_for_what_it_handed_in_shows_no_failure(s
     pane = io.StringIO()
     progress = Progress(cast(HubLink, Gone()), Screen(Pane(pane)))
     asyncio.run(progress.enter(state))
-    assert ("did not take a report" in pane.getvalue()) is is_told
+    assert ("did not accept a report" in pane.getvalue()) is is_told

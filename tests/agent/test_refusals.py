@@ -112,9 +112,9 @@ def test_a_typed_line_to_a_finished_worker_is_worked_on_and_ends(worktree: Path,
                 )
             )
             assert len(bench.server.requests) == said + 1 + changes
-        assert "stays" in bench.results()[-1]
+        assert "stands" in bench.results()[-1]
         note = bench.hub.of_type("agent:report")[-1].fields["note"]
-        assert "on the branch only" in note
+        assert "only on the branch" in note
         assert not [item for item in bench.hub.of_type("agent:report") if item.fields["state"] == "failed"]
 
     play(scenario)

@@ -56,7 +56,7 @@ def test_an_unknown_role_is_refused_with_the_known_ones(name: str) -> None:
 )
 def test_a_role_file_that_does_not_fit_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "worker.md").write_text(text)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"the role file {tmp_path / 'worker.md'}"):
         load_role("worker", folders=[tmp_path])
 
 

@@ -125,7 +125,7 @@ def test_a_failure_that_the_hub_could_not_log_is_told_again(play: Play) -> None:
         await bench.until(
             lambda: [item.fields["state"] for item in bench.hub.of_type("agent:report")][-2:] == ["blocked"] * 2
         )
-        assert "the hub did not take a report: the disk is full" in bench.screen
+        assert "the hub did not accept a report: the disk is full" in bench.screen
 
     play(scenario)
 
@@ -145,8 +145,8 @@ def test_an_instance_whose_hub_stays_away_saves_its_work_and_ends(play: Play) ->
         (bench.worktree / "src" / "a" / "half.py").write_text("half = 1\n")
         for _ in range(500):
             bench.hub.refuse_next("heartbeat", HubUnavailable("the hub is away"))
-        await bench.hub.wait_for("agent:leave", reason="the hub was away for 1 s")
+        await bench.hub.wait_for("agent:leave", reason="the hub did not answer for 1 s")
         assert "src/a/half.py" in committed_files(bench.worktree)
-        assert "what was changed is commit" in bench.screen
+        assert "the changes are in commit" in bench.screen
 
     play(scenario, orphan_s=1.0)

@@ -71,7 +71,7 @@ def test_a_scope_counts_case_as_its_file_says_and_strictly_when_that_says_nothin
 @pytest.mark.parametrize("text", ["{", '{"partition": 1}', '{"unknown": []}'])
 def test_a_scope_file_that_does_not_fit_is_refused(environment: dict[str, str], tmp_path: Path, text: str) -> None:
     Path(environment["AEGIS_SCOPE_FILE"]).write_text(text)
-    with pytest.raises(UsageError, match="does not fit"):
+    with pytest.raises(UsageError, match="is not valid"):
         load(environment, tmp_path)
 
 

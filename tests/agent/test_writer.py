@@ -206,7 +206,7 @@ def test_what_became_of_a_lock_is_told_with_the_result_of_the_call(worktree: Pat
         )
         await bench.work()
         await bench.ends("done")
-        told = "your lock of src/routes.py:2-3 is on src/routes.py:3-4 now"
+        told = "your lock on src/routes.py:2-3 covers src/routes.py:3-4 now"
         assert [told in result for result in bench.results()[:5]] == [False, False, True, False, False]
         assert bench.results()[4] == "src/routes.py:3-4 (token 2)"
 
@@ -228,7 +228,7 @@ def test_a_lock_that_expires_is_forgotten_and_told(play: Play) -> None:
         hold.set()
         await bench.ends("blocked")
         assert bench.results()[1] == "you hold no locks"
-        assert "your lock of src/routes.py is gone" in bench.users()[-1]
+        assert "you no longer hold the lock on src/routes.py" in bench.users()[-1]
 
     play(scenario)
 
@@ -251,7 +251,7 @@ def test_an_edit_locks_only_the_function_it_changes(worktree: Path, play: Play) 
         await bench.ends("done")
         asked = [event.data["region"] for event in bench.hub.events if event.type == "lock:acquired"]
         assert asked == ["one", "<imports>", "5-8", None, None]
-        assert "under the lock of the whole file: it cannot be parsed" in bench.results()[4]
+        assert "under a lock on the whole file, as it cannot be parsed" in bench.results()[4]
         assert "whole file" not in "".join(bench.results()[:4])
         assert len(bench.hub.of_type("diff:submit")[0].fields["tokens"]) == 5
 
@@ -283,7 +283,7 @@ def test_a_region_held_by_hand_serves_edits_inside_it_only(worktree: Path, play:
         await bench.work()
         await bench.ends("done")
         results = bench.results()
-        assert "you hold the lock of src/routes.py:1-2, token 1" in results[0]
+        assert "you hold the lock on src/routes.py:1-2, token 1" in results[0]
         assert results[3] == "src/routes.py:1-2 (token 1)"
         assert results[7] == "src/routes.py:two (token 2)"
         assert "give lines or a symbol" in results[9]

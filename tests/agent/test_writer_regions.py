@@ -140,7 +140,7 @@ def test_a_lock_on_lines_goes_where_a_command_moved_them_and_that_is_told(on_hub
         room.run_command("# licence\n" + CODE)
         await room.edit("return 2", "return 22")
         assert room.mine() == room.held() == ["a.py:5-6"]
-        assert room.one.take_news() == ["your lock of a.py:4-5 is on a.py:5-6 now, as the file was changed"]
+        assert room.one.take_news() == ["your lock on a.py:4-5 covers a.py:5-6 now, because the file was changed"]
         assert room.one.take_news() == []
 
     on_hub(scene)
@@ -152,7 +152,7 @@ def test_a_lock_on_lines_that_a_command_took_away_is_gone_and_that_is_told(on_hu
         room.run_command("import os\n\n\ndef both():\n    return 2\n")
         await room.edit("return 2", "return 22")
         assert room.mine() == room.held() == []
-        assert "your lock of a.py:4-5 is gone" in room.one.take_news()[0]
+        assert "you lost the lock on a.py:4-5" in room.one.take_news()[0]
 
     on_hub(scene)
 
@@ -182,7 +182,7 @@ def test_a_region_that_cannot_be_taken_again_is_told_and_the_edit_takes_its_own(
         await room.edit("return 2", "return 22")
         assert (await waiting).region == "first"
         assert room.mine() == room.held() == []
-        assert "your lock of a.py:first is gone" in room.one.take_news()[0]
+        assert "you lost the lock on a.py:first" in room.one.take_news()[0]
 
     on_hub(scene)
 
