@@ -29,7 +29,7 @@ LARGE = 256 * 1024
 """Output up to this many bytes is interpreted in this process, which takes milliseconds."""
 READ_S = 60.0
 _MEMORY_BYTES = 2 * 1024**3
-_REMEDY = "let the command print less, or see its output: aegis-tui qa --output CHECK"
+_REMEDY = "make the command print less, or see its output: aegis-tui qa --output CHECK"
 
 
 async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]) -> CheckResult:

@@ -23,7 +23,7 @@ class EndlessAnswer(httpx.HTTPError):
     """The server's answer is larger than `ANSWER_LIMIT_BYTES`."""
 
     def __init__(self) -> None:
-        super().__init__(f"the answer does not end: more than {ANSWER_LIMIT_BYTES >> 20} MiB")
+        super().__init__(f"the answer is too long: more than {ANSWER_LIMIT_BYTES >> 20} MiB")
 
 
 async def get_whole(client: httpx.AsyncClient, url: str, *, deadline_s: float) -> httpx.Response:
@@ -49,7 +49,7 @@ async def get_whole(client: httpx.AsyncClient, url: str, *, deadline_s: float) -
                 if len(body) > ANSWER_LIMIT_BYTES:
                     raise EndlessAnswer
     except TimeoutError as error:
-        raise httpx.ReadTimeout(f"no whole answer within {deadline_s:g} s") from error
+        raise httpx.ReadTimeout(f"no complete answer within {deadline_s:g} s") from error
     headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_TRANSFER]
     return httpx.Response(answer.status_code, headers=headers, content=bytes(body), request=answer.request)
 

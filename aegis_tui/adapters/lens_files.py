@@ -73,7 +73,7 @@ def _read_own(root: Path, name: str) -> str | None:
         content = folder.read(file.as_posix(), limit=_MOST_BYTES)
     if content is None and os.path.lexists(root / file):
         words = f"{root / file} is not a regular file of at most {_MOST_BYTES} bytes that can be read"
-        raise UsageError(words, "a link is not followed", is_certain=True)
+        raise UsageError(words, "symbolic links are not followed", is_certain=True)
     return None if content is None else content.decode("utf-8", "replace")
 
 

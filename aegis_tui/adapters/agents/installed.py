@@ -99,7 +99,7 @@ def find_kind(name: str) -> AgentKind:
     except (Exception, SystemExit) as error:  # foreign code: whatever it raises must affect only this instance
         _log.exception("an agent kind cannot be used", extra={"aegis_kind": name})
         words = f"the agent kind {name} cannot be used: {type(error).__name__}: {error}"
-        raise UsageError(words, f"look at the package that has {known.entry.value}", is_certain=True) from error
+        raise UsageError(words, f"look at the package that provides {known.entry.value}", is_certain=True) from error
     return kind
 
 
@@ -132,7 +132,7 @@ def _entries() -> Iterator[_Known]:
         except (ImportError, ValueError):
             spec = None
         if spec is None:
-            remedy = f"install the package that has {entry.value}"
+            remedy = f"install the package that provides {entry.value}"
             yield _Known(entry.name, None, entry, f"there is no module {top}", remedy)
         elif rest:
             folder = Path(next(iter(spec.submodule_search_locations or ()), top))

@@ -83,7 +83,7 @@ def _installs(
     if not places:
         return
     if loaders and leading:
-        yield _wrong(f"{loaders[0]} leads every import to {leading[0][1]}, which is not the tree under test")
+        yield _wrong(f"{loaders[0]} redirects every import to {leading[0][1]}, which is not the tree under test")
     for command in commands:
         if _OWN_PATH.search(command):
             yield _wrong(f"the command sets Python's path itself and would import {places[0]}", command)

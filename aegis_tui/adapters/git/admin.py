@@ -65,7 +65,7 @@ class AdminFolders:
         """
         admin = self.find(path)
         if admin is None:
-            raise GitError(f"{path} is no worktree of this repository", "aegis-tui worktree list")
+            raise GitError(f"{path} is not a worktree of this repository", "aegis-tui worktree list")
         return admin
 
     def find_complete(self, path: Path) -> Path | None:

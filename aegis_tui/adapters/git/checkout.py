@@ -54,7 +54,7 @@ class Checkout:
     async def preflight(self, run: str) -> None:
         """Return if a run with this name may start here, else raise `Refused`; see `Repository.preflight`."""
         if await self.head_oid() is None:
-            hint = "git add . && git commit -m 'Start'"
+            hint = "git add . && git commit --allow-empty -m 'Start'"
             raise Refused("the repository has no commit yet", hint, code="preflight.commit")
         await self.identity()
         for branch in ("aegis", f"aegis/{run}"):

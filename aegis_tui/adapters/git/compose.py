@@ -43,8 +43,8 @@ class Composer:
             conflicts = await self._merges.conflicts(merge)
             names = ", ".join(conflict.path for conflict in conflicts[:3])
             raise MergeConflict(
-                f"the piece and the working ref change the same lines of {names or 'a path'}",
-                "rebase the piece onto the working ref",
+                f"the piece and the integration branch change the same lines of {names or 'a path'}",
+                "rebase the piece onto the integration branch",
                 conflicts=[asdict(conflict) for conflict in conflicts],
             )
         oid = await self._commit(merge.tree, [expect_oid, piece_oid], message, at)

@@ -31,8 +31,8 @@ judge() {
             if (first("allow", path)) return ""
             if (i = first("shared", path)) return "(PART-2) " show(path) " is shared and read-only (" glob[i] ")"
             if (i = first("owner", path))
-                return "(PART-3) " show(path) " belongs to " owner[i] " (" glob[i] "); ask for it by a scope request"
-            return "(PART-3) " show(path) " is in no partition of yours; ask for it by a scope request"
+                return "(PART-3) " show(path) " belongs to " owner[i] " (" glob[i] "); ask for it with a scope request"
+            return "(PART-3) " show(path) " is not in your partition; ask for it with a scope request"
         }
         BEGIN {
             file = ENVIRON["AEGIS_RULES"]
@@ -54,7 +54,7 @@ judge() {
                 if (why == "") continue
                 if (++bad <= 20) print "aegis-tui: refused: " why
             }
-            if (bad > 20) print "aegis-tui: and " bad - 20 " paths more"
+            if (bad > 20) print "aegis-tui: and " bad - 20 " more paths"
             exit bad > 0
         }' >&2
 }
@@ -95,7 +95,7 @@ check_ref() {
     "$own")
         case $1 in
         *[!0]*) check_commits "$1" || exit 1 ;;
-        *) refuse "(GIT-6) ${own#refs/heads/} is not to be deleted" ;;
+        *) refuse "(GIT-6) ${own#refs/heads/} must not be deleted" ;;
         esac
         ;;
     refs/stash) refuse "(GIT-6) the stash is the person's; commit on ${own#refs/heads/} instead" ;;

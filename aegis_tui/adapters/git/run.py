@@ -182,7 +182,7 @@ async def _communicate(
         if process.returncode is None:
             await _end(process)
     if out.is_over or err.is_over:
-        raise GitError("git printed more than it may", "the commit that it read is too large", code="git.output")
+        raise GitError("git printed more than is allowed", "the commit that it read is too large", code="git.output")
     return GitOutput(process.returncode or 0, bytes(out.content), err.content.decode("utf-8", "replace"))
 
 

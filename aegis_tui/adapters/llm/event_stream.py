@@ -117,7 +117,7 @@ class ReplyBody:
             return [text] if text else []
         texts = self._events.end()
         if not texts and self._events.oddity:
-            raise OddBody(f"sent something that is no reply: {show_piece(self._events.oddity)}")
+            raise OddBody(f"sent something that is not a reply: {show_piece(self._events.oddity)}")
         return texts
 
     def _decide(self, chunk: bytes) -> None:
@@ -151,7 +151,7 @@ def _parse(text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
+        raise ValueError("nested too deeply") from error
 
 
 def show_piece(value: Any) -> str:

@@ -179,7 +179,7 @@ class OpenAIChat:
             if problem is not None:
                 if assembler.has_finished:
                     continue  # the reply is complete; an error after it does not matter
-                raise ModelLost(problem.message, "The reply is asked for again") if assembler.has_begun else problem
+                raise ModelLost(problem.message, "The reply is requested again") if assembler.has_begun else problem
             try:
                 texts.append(assembler.feed(chunk))
             except Odd as odd:
@@ -230,7 +230,9 @@ class OpenAIChat:
         await asyncio.sleep(pause_s)
 
     def _lost(self) -> ModelLost:
-        return ModelLost(f"{self._server} was lost in the middle of a reply", "The reply is asked for again")
+        return ModelLost(
+            f"the connection to {self._server} broke in the middle of a reply", "The reply is requested again"
+        )
 
     def _unreachable(self, error: httpx.HTTPError | None) -> ModelUnavailable:
         what = f"does not answer: {type(error).__name__}" if error else "ended its answer before a reply began"

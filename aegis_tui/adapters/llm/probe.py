@@ -89,6 +89,6 @@ def _name(model: object) -> str:
 def _refusal(url: str, status: int, body: bytes, headers: dict[str, str], key: str) -> ModelUnavailable:
     said = without_key(problem_of(status, body, headers, url).message, key)
     if status in (401, 403):
-        what = f"{url} does not accept the key of the key file" if key else f"{url} wants a key"
+        what = f"{url} does not accept the key of the key file" if key else f"{url} requires a key"
         return ModelUnavailable(f"{what} ({said})", KEY_HINT, code="model.key", status=status)
-    return ModelUnavailable(f"{said} to GET /models", _HINT, status=status)
+    return ModelUnavailable(f"{said} (GET /models)", _HINT, status=status)

@@ -55,7 +55,7 @@ class Mechanisms:
         """
         by = "control group" if self.processes else "RLIMIT_NPROC"
         processes = by if has_process_limit else "not limited (root, and no control group can be made here)"
-        memory = "control group" if self.memory else "each process alone"
+        memory = "control group" if self.memory else "limited for each process"
         temporary = "sized" if self.can_size else "half of the memory each (bubblewrap before 0.7, or setuid)"
         return f"processes: {processes}; memory: {memory}; folders in memory: {temporary}; files: RLIMIT_FSIZE"
 

@@ -96,4 +96,4 @@ def remedy_for(words: str, kernel: Kernel, bwrap: str) -> str:
         return f"this kernel has no user namespaces: sudo chmod u+s {bwrap}" + _OTHERWISE
     if re.search(r"No permissions to create|not permitted|ermission denied", words):
         return "a security module or a seccomp filter refuses namespaces: look at `sudo dmesg | tail`" + _OTHERWISE
-    return f"see it by hand: {bwrap} --unshare-all --ro-bind / / true" + _OTHERWISE
+    return f"try it by hand: {bwrap} --unshare-all --ro-bind / / true" + _OTHERWISE

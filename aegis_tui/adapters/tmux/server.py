@@ -223,7 +223,7 @@ class TmuxServer:
         while not await self._has_session():
             if tries == START_TRIES:
                 raise TerminalUnavailable(
-                    "the tmux server does not come up", f"try: {' '.join(self.argv('new-session'))}"
+                    "the tmux server does not start", f"try: {' '.join(self.argv('new-session'))}"
                 )
             await self._spawn(scope, pause_s=min(_RETRY_S, _POLL_S * (tries + 1)))
             scope, tries = [], tries + 1

@@ -13,7 +13,7 @@
 # AEGIS_VENV       an environment whose vllm goes before the one on PATH
 # HF_HUB_OFFLINE   1: nothing is downloaded; set by itself when MODEL is a folder
 #
-# Exit codes: 2 wrong usage or a model whose tool calls nobody here can read, 5 vLLM is not installed; else vLLM's own.
+# Exit codes: 2 wrong usage or a model without a known tool call parser, 5 vLLM is not installed; else vLLM's own.
 set -euo pipefail
 
 talk() { printf '%s\n' "$*" >&2; }
@@ -86,9 +86,9 @@ number AEGIS_VLLM_PORT "$port"
 
 read -r family_tool family_reasoning <<<"$(parsers_for "$model")"
 tool=${tool:-$family_tool}
-if [ "$tool" = none ]; then wrong "$model is no model for chats: choose another"; fi
+if [ "$tool" = none ]; then wrong "$model is not a chat model: choose another"; fi
 if [ -z "$tool" ] && ! given --tool-call-parser "$@"; then
-  talk "start-vllm.sh: nobody here knows how $model writes tool calls, and agents need them; name vLLM's parser for it:"
+  talk "start-vllm.sh: agents need tool calls, and how $model writes them is not known; name vLLM's parser for it:"
   talk "  --tool-parser NAME (or AEGIS_TOOL_PARSER=NAME). Names that the known families use:"
   talk "  $(sed '/^#/d; /^$/d' "$here/families.txt" | while read -r _ name _; do echo "$name"; done | sort -u | grep -vx none | tr '\n' ' ')"
   exit 2

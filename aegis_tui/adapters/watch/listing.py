@@ -196,7 +196,7 @@ def run_git(
             check=False,
         )
     except FileNotFoundError as error:
-        raise GitUnavailable(f"git or {root} is missing", "install git 2.40 or newer") from error
+        raise GitUnavailable(f"git or {root} is missing", "install git 2.38 or newer") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise GitUnavailable(f"git did not answer in {root}", "try `git status` there") from error
     if done.returncode not in (0, 1):

@@ -55,10 +55,10 @@ def test_work_inside_the_partition_is_committed_by_the_instance(agent: Shell, sp
     [
         ("web/new.html", "web/new.html belongs to NATIVE-w09"),
         ("README.md", "README.md is shared and read-only"),
-        ("elsewhere/새.txt", "elsewhere/새.txt is in no partition of yours"),
+        ("elsewhere/새.txt", "elsewhere/새.txt is not in your partition"),
         (".agents/specs/active/x.yaml", "is not yours to edit"),
-        ("src2/a.py", "src2/a.py is in no partition"),
-        ("line\nbreak", "line?break is in no partition"),
+        ("src2/a.py", "src2/a.py is not in your partition"),
+        ("line\nbreak", "line?break is not in your partition"),
     ],
 )
 def test_a_foreign_path_is_refused_and_says_why_even_unverified(

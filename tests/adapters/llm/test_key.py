@@ -68,7 +68,7 @@ def test_a_key_file_that_is_missing_or_no_file_is_named_and_never_waited_for(tmp
     with pytest.raises(UsageError, match="No such file"):
         read_key(tmp_path / "none")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(UsageError, match="no ordinary file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         read_key(tmp_path / "pipe")
     with pytest.raises(UsageError):
         read_key(tmp_path)

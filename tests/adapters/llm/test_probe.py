@@ -48,7 +48,7 @@ def test_a_server_is_seen_with_its_models_and_gets_the_key() -> None:
 
 
 def test_a_server_that_wants_a_key_is_told_with_how_to_give_one() -> None:
-    for key, words in (("", "wants a key"), ("wrong0", "does not accept the key")):
+    for key, words in (("", "requires a key"), ("wrong0", "does not accept the key")):
         with pytest.raises(ModelUnavailable, match=words) as caught:
             looked(LIST, key=key, wants="sekret")
         assert caught.value.code == "model.key"
@@ -85,7 +85,7 @@ async def without_end(piece: bytes, *, pause_s: float = 0.0) -> AsyncIterator[by
 
 
 def test_a_list_that_does_not_end_is_not_read_into_memory() -> None:
-    with pytest.raises(ModelUnavailable, match="does not end: more than 4 MiB"):
+    with pytest.raises(ModelUnavailable, match="is too long: more than 4 MiB"):
         looked(without_end(b"1," * 50_000))
 
 

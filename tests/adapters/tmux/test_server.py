@@ -145,6 +145,6 @@ async def test_a_server_whose_every_start_fails_is_given_up_by_tries_and_not_by_
     monkeypatch.setattr("aegis_tui.adapters.tmux.server.START_TRIES", 3)
     given = environment | {"PATH": f"{fake.parent}:{environment['PATH']}"}
     server = TmuxServer(socket_name, config_dir=tmp_path / "c", environment=given)
-    with pytest.raises(TerminalUnavailable, match="does not come up"):
+    with pytest.raises(TerminalUnavailable, match="does not start"):
         await server.start()
     assert sum("new-session" in line for line in called.read_text().splitlines()) == 3
