@@ -64,7 +64,7 @@ def parse_promise(fields: Mapping[str, Any]) -> Promise | None:
     try:
         return Promise.model_validate(fields)
     except ValidationError as error:
-        raise UsageError(f"the scenario's promise does not fit: {error}") from error
+        raise UsageError(f"the scenario's promise is not valid: {error}") from error
 
 
 def judge(report: Report, promise: Promise | None, result: Result) -> list[Claim]:

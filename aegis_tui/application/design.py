@@ -52,7 +52,7 @@ _MESSAGES: Final = {
     "too_short": "needs one entry at least",
     "string_pattern_mismatch": "must be a name of a-z, 0-9, _ and -, 41 characters at most, not starting with _ or -",
 }
-_QUOTES_HINT: Final = "put globs in quotes: YAML reads a leading *, [, { or ! as its own"
+_QUOTES_HINT: Final = "put globs in quotes: YAML reads a leading *, [, { or ! as its own syntax"
 _FIX_HINT: Final = "correct each line named and try again"
 _PLAIN_TAGS: Final = {
     f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge")

@@ -35,8 +35,8 @@ INOTIFY_WANTED = {"max_user_instances": 128, "max_user_watches": 65_536}
 DISK_WANTED_BYTES = 2 << 30
 TOOL_CALL_DEADLINE_S = 30.0
 _PROGRAM_DEADLINE_S = 10.0
-_SERVER_FIX = "scripts/start-vllm.sh starts one, --base-url or AEGIS_BASE_URL names another; aegis-tui demo needs none"
-_TOOL_CALL_FIX = "serve the model with --enable-auto-tool-choice and --tool-call-parser, as scripts/start-vllm.sh does"
+_SERVER_FIX = "start one: aegis-tui vllm start, or name another: --base-url, AEGIS_BASE_URL; aegis-tui demo needs none"
+_TOOL_CALL_FIX = "serve the model with --enable-auto-tool-choice and --tool-call-parser, as aegis-tui vllm start does"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +172,14 @@ class Doctor:
             problem = await self._find_repository_problem(folder)
             if problem is not None and problem.code == "git.ownership":
                 return Check(name, False, problem.message, problem.hint)
-            return Check(name, False, f"{folder} is in none", "change to your repository, or try: aegis-tui demo")
+            return Check(
+                name, False, f"{folder} is not in a git repository", "change to your repository, or try: aegis-tui demo"
+            )
         if await self._said("git", "rev-parse", "--verify", "HEAD", cwd=folder) is None:
-            return Check(name, False, "no commit yet", "git commit --allow-empty -m 'chore: start'")
+            return Check(name, False, "no commit yet", "git add . && git commit --allow-empty -m 'Start'")
         for key, example in (("user.name", "Your Name"), ("user.email", "you@example.org")):
             if not await self._said("git", "config", key, cwd=folder):
-                return Check(name, False, f"git knows no {key}", f"git config --global {key} '{example}'")
+                return Check(name, False, f"git has no {key}", f"git config --global {key} '{example}'")
         if (problem := await self._find_repository_problem(folder)) is not None:
             return Check(name, False, problem.message, problem.hint)
         return Check(name, True, "has commits and an identity")
@@ -282,7 +284,8 @@ class Doctor:
         except OSError as error:
             left = [f"they cannot be looked for: {error}"]
         fix = (
-            "in that repository, `aegis-tui hub start` continues; `hub stop --force`, then `worktree repair`, clean up"
+            "in that repository: `aegis-tui hub start` continues the run; `aegis-tui hub stop --force`, "
+            "then `aegis-tui worktree repair`, remove what is left"
         )
         return Check("leftovers", not left, "; ".join(left) or "none", fix)
 

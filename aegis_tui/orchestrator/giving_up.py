@@ -81,7 +81,7 @@ def _what(effect: PrepareRun | InspectPiece | ComposePiece | CheckComposition | 
         case PrepareRun():
             return "the run could not be prepared"
         case InspectPiece():
-            return f"what was submitted for {effect.piece} could not be compared with the other pieces"
+            return f"the submission of {effect.piece} could not be compared with the other pieces"
         case ComposePiece():
             return f"{effect.piece} could not be merged"
         case CheckComposition():

@@ -62,10 +62,10 @@ class Integrator:
         """
         if refused or not await self._repository.commit_exists(head_oid):
             reason = one_line(refused) or "there is no such commit"
-            return _unusable("history", f"the commit that was submitted cannot be used: {reason}")
+            return _unusable("history", f"the submitted commit cannot be used: {reason}")
         bases = await self._repository.merge_bases(run.working_oid, head_oid)
         if not bases:
-            return _unusable("history", "the submission shares no history with the working ref")
+            return _unusable("history", "the submission shares no history with the integration branch")
         base = bases[0]
         try:
             changed = await self._repository.changed_paths(base, head_oid)
@@ -116,7 +116,10 @@ class Integrator:
         if len(bases) < 2:
             return []
         preview = await self._repository.predict(run.working_oid, head_oid)
-        msg = "a merge would change it, though the piece does not: commit again on top of the working ref"
+        msg = (
+            "a merge would change this file, though the piece does not: commit the work again, "
+            "on top of the integration branch"
+        )
         others = await self._beyond(run, bases, preview.tree, piece.files)
         return [Finding(type="history", file=item.path, msg=msg) for item in others]
 
@@ -264,7 +267,7 @@ class Integrator:
         Returns:
             The new commit of the working ref and no overlaps; or None and the conflicts that prevent the merge.
         """
-        message = render_message(f"compose {piece.name}", "", commit_trailers(run.run, piece.agents))
+        message = render_message(f"merge {piece.name}", "", commit_trailers(run.run, piece.agents))
         await self._put_back(run)
         try:
             result = await self._repository.compose(
@@ -301,7 +304,7 @@ class Integrator:
             oid: The commit with all pieces merged.
         """
         findings = [
-            Finding(type="composition", msg=f"{piece.name} is not contained")
+            Finding(type="composition", msg=f"{piece.name} is missing from the merged tree")
             for piece in run.pieces.values()
             if not piece.applied_head or not await self._repository.is_ancestor(piece.applied_head, oid)
         ]

@@ -90,7 +90,7 @@ def _remarks(condition: RepositoryCondition) -> Iterator[str]:
     if condition.submodules:
         yield (
             f"submodules are empty for agents: {_named(condition.submodules)}; "
-            "QA has those that your checkout has: git submodule update --init"
+            "QA has those that are initialised in your checkout (git submodule update --init initialises all)"
         )
 
 

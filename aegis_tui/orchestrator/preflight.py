@@ -99,7 +99,8 @@ class Preflight:
             raise problem
         facts = await self._repository.facts()
         if facts.head_oid is None:
-            raise Refused("the repository has no commit", "git commit", code="git.no-commit")
+            hint = "git add . && git commit --allow-empty -m 'Start'"
+            raise Refused("the repository has no commit yet", hint, code="git.no-commit")
         await self._check_room(command, design)
         lenses = await asyncio.to_thread(self._lenses, command.options.lenses)
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
@@ -154,8 +155,8 @@ class Preflight:
         """
         lenses = tuple(self._find_lens(name) for name in dict.fromkeys((GENERAL.name, *names)))
         if not any(lens.blocking for lens in lenses):
-            words = f"no piece would have to be approved: {', '.join(lens.name for lens in lenses)} do not block"
-            raise UsageError(words, f"let {GENERAL.name} block, or name a lens that does", is_certain=True)
+            words = f"no piece would need an approval, as no lens blocks: {', '.join(lens.name for lens in lenses)}"
+            raise UsageError(words, f"make {GENERAL.name} blocking, or name a lens that is", is_certain=True)
         return lenses
 
     async def _next_run(self) -> str:

@@ -271,7 +271,7 @@ def keep_run(ran: CommandRun, result: CheckResult) -> Kept:
 
 
 def _changed(names: Sequence[str]) -> str:
-    return f"it changed {_list(names)}; the next check ran on what is committed"
+    return f"it changed {_list(names)}; the changes were undone before the next check"
 
 
 def _list(names: Sequence[str]) -> str:

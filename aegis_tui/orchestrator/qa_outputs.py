@@ -114,7 +114,7 @@ class QaOutputs:
         """
         name = run or self._newest()
         if name and Path(name).name != name:
-            raise UsageError(f"{name} is not the name of a run", "see aegis-tui report")
+            raise UsageError(f"{name} is not the name of a run", "list the runs: aegis-tui runs")
         rounds = sorted((int(path.name) for path in (self._runs / (name or "-")).glob("[0-9]*")), reverse=True)
         if name is None or not rounds:
             raise UsageError(f"no output of QA is kept for {name or 'any run'}", "QA runs at the end of a run")

@@ -213,7 +213,7 @@ def _stopped(result: ProgramResult, command: str) -> tuple[Obstacle, ...]:
     """Return the bound that a command was ended for exceeding, as an obstacle; empty if it was not."""
     if not result.stopped:
         return ()
-    remedy = "raise the limit in [limits] of your configuration, or let the command use less"
+    remedy = "raise the limit in [limits] of your configuration, or make the command use less"
     return (Obstacle(kind="killed", reason=f"it was ended: {result.stopped}", remedy=remedy, command=command),)
 
 

@@ -221,7 +221,7 @@ def test_a_run_that_cannot_be_cleaned_up_ends_all_the_same_and_says_what_is_left
     ("effect", "words"),
     [
         (effects.PrepareRun("run1"), "the run could not be prepared: no"),
-        (effects.InspectPiece("run1", "alpha", "a"), "submitted for alpha could not be compared"),
+        (effects.InspectPiece("run1", "alpha", "a"), "the submission of alpha could not be compared"),
         (effects.ComposePiece("run1", "alpha", "a"), "alpha could not be merged: no"),
         (effects.CheckComposition("run1", "a"), "the merged pieces could not be checked: no"),
         (effects.RunQa("run1", 0, "a"), "QA could not run: no"),

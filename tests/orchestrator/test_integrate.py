@@ -263,4 +263,4 @@ def test_a_composition_without_one_of_its_pieces_is_told(bench: Bench) -> None:
     oid, _ = bench.play(lambda it: it.compose(bench.run, alpha, alpha.head_oid or ""))
     bench.run.working_oid = oid
     found = bench.play(lambda it: it.check_composition(bench.run, oid))
-    assert [item.msg for item in found["findings"]] == ["beta is not contained"]
+    assert [item.msg for item in found["findings"]] == ["beta is missing from the merged tree"]

@@ -116,7 +116,7 @@ def lab(tmp_path: Path) -> Lab:
         ({"test_a.py": "import nowhere"}, {"x": "1"}, UNITTEST, "not_run", False, "could not load test_a"),
         ({"x": ""}, {"x": "1"}, "go-that-is-nowhere test ./...", "not_run", False, "is missing"),
         ({"x": ""}, {"x": "1"}, "test -f x", "passed", True, ""),
-        ({"x": ""}, {"x": "1"}, "exit 3", "failed", False, "neither names or counts"),
+        ({"x": ""}, {"x": "1"}, "exit 3", "failed", False, "neither output names or counts"),
         ({"package.json": "{}"}, {"x": "1"}, "npm test --silent", "not_run", False, "no script test"),
     ],
 )
@@ -178,7 +178,7 @@ def test_each_check_runs_on_what_is_committed_whatever_the_one_before_it_changed
     base = lab.commit({"value": "1", "sub/kept": "k", "fix": "true"})
     merged = lab.commit({"value": "2", "fix": f"echo 1 > value; rm -r sub; ln -s {outside} sub; mkdir built"})
     fixed, checked, built = lab.judge_all(base, merged, "sh fix", "grep -q 1 value", "test -f sub/kept -a -d built")
-    assert fixed.ok and "it changed sub/kept, value; the next check ran on what is committed" in fixed.note
+    assert fixed.ok and "it changed sub/kept, value; the changes were undone before the next check" in fixed.note
     assert (checked.ok, checked.status) == (False, "failed")
     assert built.ok, "new files stay for the next check"
     assert list(outside.iterdir()) == []
