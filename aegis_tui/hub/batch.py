@@ -74,7 +74,7 @@ def resolve(answer: ReplyFuture, result: Reply | AegisError) -> None:
 
 def stopping() -> HubUnavailable:
     """Return the error for a request to a hub that is stopping."""
-    return HubUnavailable("the hub stops", "send the request again under the same id when it is back")
+    return HubUnavailable("the hub is stopping", "send the request again under the same id when it is back")
 
 
 def internal(error: Exception) -> AegisError:

@@ -243,7 +243,7 @@ def _check_unicode(fields: dict[str, Any]) -> None:
     try:
         json.dumps(fields, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise UsageError("the text holds half a surrogate pair", "send valid Unicode") from error
+        raise UsageError("the text contains an unpaired surrogate", "send valid Unicode") from error
 
 
 def reply_object(frame: dict[str, Any], reply: Reply) -> Reply:

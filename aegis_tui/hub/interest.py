@@ -93,12 +93,12 @@ class Interest:
 
 def _texts(field: str, value: object, hint: str) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise UsageError(f"{field}: a list of texts", hint)
+        raise UsageError(f"{field} must be a list of strings", hint)
     if len(value) > MAX_PATTERNS:
-        raise UsageError(f"{field}: at most {MAX_PATTERNS}, these are {len(value)}", hint)
+        raise UsageError(f"{field}: at most {MAX_PATTERNS} are allowed, not {len(value)}", hint)
     for item in value:
         if not isinstance(item, str):
-            raise UsageError(f"{field}: {json.dumps(item)[:40]} is no text", hint)
+            raise UsageError(f"{field}: {json.dumps(item)[:40]} is not a string", hint)
     return tuple(value)
 
 

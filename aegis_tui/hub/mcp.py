@@ -50,7 +50,7 @@ class McpDoor:
             await refuse(scope, send, 401, unknown)
         elif actor.kind != "instance":
             hint = "join first: aegis-tui connect --agent KIND --instance ID"
-            await refuse(scope, send, 403, Refused("MCP speaks for an instance", hint, code="instance.only"))
+            await refuse(scope, send, 403, Refused("MCP needs the token of an instance", hint, code="instance.only"))
         else:
             await self._serve(actor, scope, receive, send)
 

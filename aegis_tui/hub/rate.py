@@ -116,4 +116,4 @@ class Door:
 
 def _too_fast(actor: Actor, what: str, limit: Limit) -> Unavailable:
     facts: dict[str, Any] = {"limit": limit.name, "most": limit.most, "unit": limit.unit}
-    return Unavailable(f"{actor.agent_id} has or sends too many {what}", limit.frees, code="rate", **facts)
+    return Unavailable(f"too many {what} from {actor.agent_id}", limit.frees, code="rate", **facts)

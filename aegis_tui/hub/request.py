@@ -15,7 +15,7 @@ from aegis_tui.errors import UsageError
 
 MAX_REQUEST_ID = 200
 _MOST_DIGITS = len(str(MAX_INT))
-_REQUEST_ID = f"request_id: a text of 1 to {MAX_REQUEST_ID} characters that can all be seen"
+_REQUEST_ID = f"request_id must be a string of 1 to {MAX_REQUEST_ID} visible characters"
 
 
 class _NotStrict(ValueError):
@@ -94,7 +94,7 @@ def check_numbers(value: object) -> None:
         for item in value:
             check_numbers(item)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise UsageError(f"{value} is not a number of JSON", "leave the field out")
+        raise UsageError(f"{value} is not a JSON number", "leave the field out")
     elif isinstance(value, int) and not -MAX_INT <= value <= MAX_INT:
         raise UsageError(_out_of_range(), "send it as text")
 
@@ -116,7 +116,7 @@ def _decimal(digits: str) -> float:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _NotStrict(f"{name} is no number")
+    raise _NotStrict(f"{name} is not a JSON number")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _NotStrict(f"the key {twice[:40]!r} comes twice in one object")
+        raise _NotStrict(f"the key {twice[:40]!r} occurs twice in one object")
     return fields
 
 

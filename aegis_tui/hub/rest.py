@@ -222,7 +222,7 @@ def _text_query(name: str, default: str) -> dict[str, Any]:
 def _number(request: Request, name: str, default: int, *, most: int) -> int:
     text = request.query_params.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
-        raise UsageError(f"{name}: a whole number from 0 to {most}", f"for example ?{name}={default}")
+        raise UsageError(f"{name} must be a whole number from 0 to {most}", f"for example ?{name}={default}")
     return int(text)
 
 
@@ -256,7 +256,7 @@ async def _unknown_route(request: Request, error: Exception) -> JSONResponse:
     allowed = ((error.headers if isinstance(error, HTTPException) else None) or {}).get("Allow")
     if allowed is None:
         return _failed(UsageError("there is no such route", "see /openapi.json", code="route"), status)
-    wrong = UsageError(f"{request.url.path} takes no {request.method}", f"it takes {allowed}", code="route")
+    wrong = UsageError(f"{request.url.path} does not accept {request.method}", f"it accepts {allowed}", code="route")
     return _failed(wrong, status, {"Allow": allowed})
 
 

@@ -42,7 +42,7 @@ _NOT_TOLD = {
 _STATUS_WORDS = {
     400: "Wrong usage",
     401: "No valid token",
-    403: "Refused; also where the request came from a web page or names a strange host",
+    403: "Refused; also where the request came from a web page or names an unknown host",
     409: "Conflict, or a lock is held",
     413: "The request is over 1 MiB",
     415: "The content type is not application/json",

@@ -162,7 +162,7 @@ class RecentChange(_Described):
 
 
 class Progress(_Described):
-    """How many pieces are merged onto the working ref."""
+    """How many pieces are merged onto the integration branch."""
 
     total: int
     completed: int

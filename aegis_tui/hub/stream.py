@@ -219,7 +219,7 @@ class StreamSession:
             Refused: It is not a valid glob.
         """
         if not isinstance(path, str):
-            raise UsageError("path: a glob, as text", 'for example "src/**"')
+            raise UsageError("path must be a glob, as a string", 'for example "src/**"')
         interest = self._subscriber.interest
         is_first = not interest.globs and interest.types == ("*",)
         return (Interest() if is_first else interest).with_globs([path])
@@ -241,7 +241,7 @@ class StreamSession:
         if after is None:
             return None
         if not isinstance(after, int) or isinstance(after, bool) or after < 0:
-            raise UsageError("after: a whole number from 0", "the seq of the last event you have")
+            raise UsageError("after must be a whole number, 0 or more", "the seq of the last event you have")
         if after > self._fanout.published_seq:
             raise UsageError(
                 f"after: there is no event {after} yet", "start again from the state", code="after.unknown"

@@ -51,7 +51,9 @@ class TokenFiles:
             with os.fdopen(descriptor, "w") as file:
                 file.write(self._identity.joining_token(agent_id, session))
         except OSError as error:
-            raise StoreError(f"cannot write {path}: {error.strerror}", "free space, then connect again") from error
+            raise StoreError(
+                f"cannot write {path}: {error.strerror}", "make it writable or free space, then connect again"
+            ) from error
         return path
 
     def _follow(self, events: list[Event]) -> None:

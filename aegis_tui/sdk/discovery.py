@@ -173,7 +173,7 @@ def workspace_key_of(folder: Path) -> str:
             check=False,
         )
     except FileNotFoundError as error:
-        raise GitUnavailable("git is not installed", "install git 2.40 or newer") from error
+        raise GitUnavailable("git is not installed", "install git 2.38 or newer") from error
     except (OSError, subprocess.TimeoutExpired) as error:
         raise GitUnavailable(f"git did not answer for {folder}", "try `git status` there") from error
     if done.returncode != 0:

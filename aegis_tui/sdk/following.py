@@ -32,7 +32,7 @@ def check_patterns(types: Sequence[str], paths: Sequence[str] = ()) -> list[Glob
         Refused: A glob is not valid.
     """
     if isinstance(types, str) or isinstance(paths, str):
-        raise UsageError("types and paths are lists", 'for example types=["lock:*"]')
+        raise UsageError("types and paths must be lists", 'for example types=["lock:*"]')
     for pattern in types:
         if not isinstance(pattern, str) or not 0 < len(pattern) <= LONGEST_PATTERN:
             raise UsageError(f"{pattern!r:.120} is not an event type", "for example lock:acquired, lock:* or specs.>")

@@ -25,7 +25,7 @@ def read_key(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"the key file {path} is no ordinary file", HINT)
+                raise UsageError(f"the key file {path} is not a regular file", HINT)
             text = file.read(_KEY_LIMIT_BYTES + 1)
     except OSError as error:
         raise UsageError(f"the key file {path} cannot be read: {error.strerror}", HINT) from error

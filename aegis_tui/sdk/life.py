@@ -19,7 +19,7 @@ Told = Callable[[str], None]
 """Receives one line of text about a slow start."""
 
 _PROC = Path("/proc")
-_STATES = {"T": "it is stopped: `kill -CONT {pid}` lets it go on", "D": "it waits for the disk"}
+_STATES = {"T": "it is stopped: `kill -CONT {pid}` lets it continue", "D": "it is waiting for the disk"}
 _BUSY_STATES = ("R", "D")
 
 

@@ -24,7 +24,7 @@ from aegis_tui.sdk.tools import NAMES, Tools, tools_of
 
 _INSTRUCTIONS = (
     "You work with others on one repository. get_scope says what you may write. Lock a joint file before you write it, "
-    "and give the lock back. Read your messages between steps. Who you are is known from your token."
+    "and release the lock afterwards. Read your messages between steps. Your token identifies you."
 )
 
 

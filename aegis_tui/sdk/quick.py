@@ -57,9 +57,9 @@ def address_from(fields: Mapping[str, Any]) -> HubAddress:
     address = HubAddress(**{name: value for name, value in fields.items() if name in HubAddress.__dataclass_fields__})
     texts = (address.url, address.socket, address.token)
     if not isinstance(address.pid, int) or not isinstance(address.start_time, int | float):
-        raise TypeError("pid and start_time are numbers")
+        raise TypeError("pid and start_time must be numbers")
     if not all(isinstance(text, str) for text in texts):
-        raise TypeError("url, socket and token are texts")
+        raise TypeError("url, socket and token must be strings")
     return address
 
 

@@ -10,7 +10,7 @@ from aegis_tui.domain.qa.check import QaCheck
 
 
 class ContextView(BaseModel):
-    """The SharedContext of contract 6."""
+    """The shared context: the state of the workspace."""
 
     workspace: str
     seq: int
@@ -33,7 +33,7 @@ class Told(BaseModel):
 
 
 class Message(BaseModel):
-    """One message; a `prompt` wants work, a `note` only tells."""
+    """One message; a `prompt` asks for work, a `note` only informs."""
 
     seq: int
     sender: str
@@ -102,7 +102,7 @@ class LockAnswer(BaseModel):
 
 
 class Named(BaseModel):
-    """The ids of what was claimed, released, judged or made."""
+    """The ids of what was claimed, released, judged or created."""
 
     names: list[str]
 
@@ -161,7 +161,7 @@ class Integration(BaseModel):
 
 
 class QaResult(BaseModel):
-    """QA on the composed tree, read as a difference against the base."""
+    """QA of the merged tree, compared with the base."""
 
     finished: bool
     ok: bool | None = None

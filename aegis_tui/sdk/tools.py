@@ -42,7 +42,7 @@ NAMES = tuple(dict.fromkeys(name for role in (ROLES["worker"], *ROLES.values()) 
 """The names of all tools."""
 
 T = TypeVar("T")
-WaitS = Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, 25 at most; ask again after.")]
+WaitS = Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait, 25 at most; then call again.")]
 
 
 def tools_of(role: str) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class Tools:
         return await _until(read, lambda found: bool(found.messages), wait_s)
 
     async def broadcast(self, event: str, data: dict[str, Any]) -> Told:
-        """Tell everybody of a step: plan:*, code:*, review:*, fix:* or note:*.
+        """Tell everybody about a step: plan:*, code:*, review:*, fix:* or note:*.
 
         For one feature the order is plan:proposed {feature, files}, plan:acknowledged or plan:approved, then for each
         file code:writing, code:written {file, token, new_oid}, review:requested, review:in_progress, review:completed
@@ -150,14 +150,14 @@ class Tools:
         last_line: int | None = None,
         symbol: str | None = None,
     ) -> LockAnswer:
-        """Lock files, all of them or none; a lock that somebody holds is an answer with `granted` false.
+        """Lock files, all of them or none; if somebody else holds one, the answer has `granted` false.
 
         Args:
             paths: From the repository's root.
-            lock_type: EXCLUSIVE to write, SHARED to read something steadily, REVIEW for reviewers.
-            wait_s: How long to stand in the queue.
+            lock_type: EXCLUSIVE to write, SHARED to read what must not change meanwhile, REVIEW for reviewers.
+            wait_s: How long to wait in the queue.
             ttl_s: How long it lasts unless renewed, in seconds, 600 at most; 300 when left out.
-            first_line: With last_line: only these lines of each path, 1-based, both in.
+            first_line: With last_line: only these lines of each path, 1-based, inclusive.
             last_line: See first_line.
             symbol: Only this function or class of each path, by its dotted name.
         """
@@ -168,11 +168,12 @@ class Tools:
             reply = await self._ask("lock:acquire", resources=wanted, lock_type=lock_type, wait_s=wait_s, ttl_s=ttl_s)
         except LockHeld as held:
             facts = {name: held.data.get(name) for name in ("held_by", "expires_in_s")}
-            return LockAnswer(granted=False, code=held.code, message=held.message, **facts)
+            message = f"{held.message}. {held.hint}" if held.hint else held.message
+            return LockAnswer(granted=False, code=held.code, message=message, **facts)
         return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
 
     async def renew_lock(self, lock_id: str, token: int, ttl_s: float | None = None) -> LockAnswer:
-        """Start the time of a lock of yours again and return the lock; refused when it is yours no more.
+        """Renew one of your locks, so that its time starts again, and return it; refused if you no longer hold it.
 
         Args:
             lock_id: As acquire_lock returned it.
@@ -183,7 +184,7 @@ class Tools:
         return LockAnswer(granted=True, locks=[Lock.model_validate(item) for item in reply["locks"]])
 
     async def release_lock(self, lock_id: str, token: int) -> Named:
-        """Give a lock of yours back and return its id; refused when it is yours no more.
+        """Release one of your locks and return its id; refused if you no longer hold it.
 
         Args:
             lock_id: As acquire_lock returned it.
@@ -193,7 +194,7 @@ class Tools:
         return Named(names=reply["released"])
 
     async def claim_task(self, spec_id: str | None = None) -> Named:
-        """Take a spec that is ready and nobody's, and return its id. Of many claims one wins; the others are refused.
+        """Claim a spec that is ready and unclaimed, and return its id. If several try, one gets it; the others are refused.
 
         Args:
             spec_id: The spec; when left out, the most important one that is ready. Refused if there is none.
@@ -238,11 +239,11 @@ class Tools:
     async def report_done(
         self, summary: str, head_oid: str | None = None, base_oid: str | None = None, tokens: list[int] | None = None
     ) -> Done:
-        """Say that your work is done. With a commit, it is handed in for review as the work on your spec.
+        """Say that your work is done. With a commit, it is submitted for review as the work on your spec.
 
         Args:
             summary: What was done, and what shows that it works.
-            head_oid: The commit on your branch that holds the work; leave it out when nothing is to be handed in.
+            head_oid: The commit on your branch that holds the work; leave it out when there is nothing to submit.
             base_oid: The commit that it stands on, when you have rebased.
             tokens: Of the locks under which you wrote joint files.
         """
@@ -253,7 +254,7 @@ class Tools:
             run = context["run"] or {"pieces": []}
             spec_id = next((item["spec_id"] for item in run["pieces"] if item["agent_id"] == self._who()), None)
             if spec_id is None:
-                raise Refused("there is no piece of yours to hand in", "leave head_oid out", code="spec.none")
+                raise Refused("you have no piece to submit", "leave head_oid out", code="spec.none")
             base = base_oid or me["base_oid"] or ""
             handed = {"spec_id": spec_id, "base_oid": base, "head_oid": head_oid, "tokens": tokens or []}
             piece = (await self._ask("diff:submit", **handed))["piece"]
@@ -271,7 +272,7 @@ class Tools:
     async def dispatch_workers(self) -> Dispatch:
         """Which worker was started for which feature, and what the others wait for.
 
-        The hub starts workers itself once the design is agreed and the foundation is composed; before that this is
+        The hub starts workers itself once the design is agreed and the foundation is merged; before that this is
         refused, with the gate that is not met.
         """
         context = await self._at_stage(Stage.DISPATCH)
@@ -296,7 +297,7 @@ class Tools:
         return await _until(look, lambda found: found.approved, wait_s)
 
     async def run_qa(self, wait_s: WaitS = 0.0) -> QaResult:
-        """What QA says of the composed tree; the hub runs it there once the composition is approved, not before.
+        """The QA result of the merged tree; the hub runs QA once the composition, the merged result, is approved.
 
         Args:
             wait_s: How long to wait for it to finish.

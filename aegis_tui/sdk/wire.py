@@ -29,7 +29,7 @@ def encode_frame(frame: dict[str, Any]) -> str:
         text = json.dumps(frame, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         kind = frame.get("type", "the request")
-        raise UsageError(f"{kind} cannot be written as JSON: {error}", "send texts, finite numbers, lists") from error
+        raise UsageError(f"{kind} cannot be written as JSON: {error}", "send strings, finite numbers, lists") from error
     if len(text) > MAX_FRAME_BYTES:
         raise Refused("the request is over 1 MiB", "send less at once", code="too_large")
     return text

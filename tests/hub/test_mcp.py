@@ -213,7 +213,9 @@ def test_scope_is_asked_for_and_steps_out_of_order_are_refused(paths: WorkspaceP
                 asked = await one.call("request_scope", path="src/b/x.py", reason="a route")
                 assert (asked["granted"], asked["owner"]) == (False, "CLAUDE-two")
                 assert (await one.call("get_scope"))["requested"] == ["src/b/x.py"]
-                assert "PARTITION" in (await one.call("acquire_lock", paths=["src/b/x.py"]))["code"]
+                denied = await one.call("acquire_lock", paths=["src/b/x.py"])
+                assert "PARTITION" in denied["code"]
+                assert denied["message"] == "src/b/x.py belongs to CLAUDE-two. ask for the path with scope:request"
                 await one.call("broadcast", event="plan:proposed", data={"feature": "f", "files": ["src/a/x.py"]})
                 told = await one.refused("broadcast", event="fix:applied", data={"feature": "f"})
                 assert "exchange.order" in told and "expected: plan:acknowledged" in told

@@ -114,7 +114,7 @@ def test_a_method_that_a_route_does_not_take_is_said_to_be_that(paths: Workspace
         ):
             status, answer, headers = door.ask(None, method=method, path=path)
             assert status == 405
-            assert answer["error"]["message"] == f"{path} takes no {method}"
+            assert answer["error"]["message"] == f"{path} does not accept {method}"
             assert set(headers["allow"].split(", ")) == set(allowed.split(", "))
             assert headers["allow"] in answer["error"]["hint"]
         status, answer, _ = door.ask(None, method="GET", path="/nowhere")

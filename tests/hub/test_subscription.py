@@ -32,25 +32,25 @@ async def ask(stream: ClientConnection, frame: dict[str, Any]) -> dict[str, Any]
 @pytest.mark.parametrize(
     ("frame", "told"),
     [
-        ({**SUBSCRIBE, "types": 5}, "types: a list of texts"),
-        ({**SUBSCRIBE, "types": "lock:*"}, "types: a list of texts"),
-        ({**SUBSCRIBE, "types": {"a": 1}}, "types: a list of texts"),
-        ({**SUBSCRIBE, "types": [5]}, "types: 5 is no text"),
+        ({**SUBSCRIBE, "types": 5}, "types must be a list of strings"),
+        ({**SUBSCRIBE, "types": "lock:*"}, "types must be a list of strings"),
+        ({**SUBSCRIBE, "types": {"a": 1}}, "types must be a list of strings"),
+        ({**SUBSCRIBE, "types": [5]}, "types: 5 is not a string"),
         ({**SUBSCRIBE, "types": ["lock:*", ""]}, "types: a name is empty"),
         ({**SUBSCRIBE, "types": ["x" * 101]}, "is over 100 characters"),
-        ({**SUBSCRIBE, "types": NAMES}, "types: at most 100, these are 101"),
-        ({**SUBSCRIBE, "after": -5}, "after: a whole number"),
-        ({**SUBSCRIBE, "after": "x"}, "after: a whole number"),
+        ({**SUBSCRIBE, "types": NAMES}, "types: at most 100 are allowed, not 101"),
+        ({**SUBSCRIBE, "after": -5}, "after must be a whole number"),
+        ({**SUBSCRIBE, "after": "x"}, "after must be a whole number"),
         ({**SUBSCRIBE, "v": 2}, "v: only version 1"),
-        (FILE, "path: a glob, as text"),
-        ({**FILE, "path": None}, "path: a glob, as text"),
-        ({**FILE, "path": 5}, "path: a glob, as text"),
-        ({"type": "hello", "types": "lock:*"}, "types: a list of texts"),
-        ({"type": "hello", "types": [None]}, "types: null is no text"),
+        (FILE, "path must be a glob, as a string"),
+        ({**FILE, "path": None}, "path must be a glob, as a string"),
+        ({**FILE, "path": 5}, "path must be a glob, as a string"),
+        ({"type": "hello", "types": "lock:*"}, "types must be a list of strings"),
+        ({"type": "hello", "types": [None]}, "types: null is not a string"),
         ({"type": "hello", "types": [""]}, "types: a name is empty"),
-        ({"type": "hello", "paths": "src/**"}, "paths: a list of texts"),
-        ({"type": "hello", "paths": [5]}, "paths: 5 is no text"),
-        ({"type": "hello", "paths": NAMES}, "paths: at most 100, these are 101"),
+        ({"type": "hello", "paths": "src/**"}, "paths must be a list of strings"),
+        ({"type": "hello", "paths": [5]}, "paths: 5 is not a string"),
+        ({"type": "hello", "paths": NAMES}, "paths: at most 100 are allowed, not 101"),
     ],
 )
 def test_a_field_that_is_wrong_is_refused_with_its_name(
@@ -81,7 +81,7 @@ def test_a_request_id_that_fits_no_reply_is_refused_without_it(paths: WorkspaceP
             for kind in ("subscribe", "heartbeat"):
                 refused = await ask(stream, {"type": kind, "request_id": request_id})
                 assert (refused["request_id"], refused["error"]["code"]) == (None, "usage")
-                assert "request_id: a text" in refused["error"]["message"]
+                assert "request_id must be a string" in refused["error"]["message"]
             await stream.close()
 
     asyncio.run(main())
