@@ -41,7 +41,7 @@ CANCEL_DEADLINE_S = 10.0
 NEEDED = {"git": "git", "tmux": "tmux"}
 
 
-WHERE_TO_LOOK = "look for: a lock that is waited for, a conflict that is rebased, a QA that fails once, one commit"
+WHERE_TO_LOOK = "look for: an agent that waits for a lock, a rebase after a conflict, a failed QA round, one commit"
 """The hint at the bottom of the demo's screen."""
 
 
@@ -151,7 +151,7 @@ def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look,
     path = ground.scenario / "design.yaml"
     goal = load_design(path).goal
     place.started_hub()
-    ends = ("The demo ends with its screen: its agents are stopped, there will be no commit.", gone)
+    ends = ("The demo ends when its screen is closed: its agents are stopped, and there will be no commit.", gone)
     offer = GoalOffer(goal, design=path, options=options, hint=WHERE_TO_LOOK, ends_with_screen=ends)
     with DriverThread(ground.driver(), lambda: _found(place)) as thread:
         run_session(build_app(place, look, offer=offer))

@@ -78,7 +78,7 @@ def _mark(check: Check) -> str:
         return "ok"
     if check.is_extra:
         return "-"
-    return "MISSING" if check.essential else "better"
+    return "FAILED" if check.essential else "WARNING"
 
 
 def _in_one_line(check: Check) -> Check:

@@ -111,7 +111,7 @@ def repair(as_json: AsJson = False) -> int:
 def _told(done: Salvage) -> list[str]:
     first, last = done.lost or (0, 0)
     if not done.lost:
-        lost = "nothing acknowledged is lost"
+        lost = "no acknowledged event is lost"
     elif done.is_certain:
         lost = f"events {first} to {last} are lost"
     else:
@@ -120,7 +120,9 @@ def _told(done: Salvage) -> list[str]:
     if not done.kept or not done.is_certain:
         lines.append("agents that you joined by hand have to connect again")
     elif not done.are_answers_whole:
-        lines.append("the replies to some requests are lost: if one of these requests is repeated, it is done again")
+        lines.append(
+            "the replies to some requests are lost: if one of these requests is repeated, it is executed again"
+        )
     if done.put_aside:
         lines.append(f"the damaged log is kept: {done.put_aside}")
     return lines

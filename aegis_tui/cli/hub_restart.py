@@ -46,7 +46,7 @@ def _wait_for_a_pause(place: Place, wait_s: float) -> None:
         if time.monotonic() > end:
             raise Refused(f"the hub is at work: {words}", _NOW, code="hub.busy")
         if words != said:
-            output.talk(f"waiting for the end of: {words}")
+            output.talk(f"waiting for: {words}")
             said = words
         time.sleep(_POLL_S)
 

@@ -115,7 +115,7 @@ def acquire(
         HubUnavailable: No hub is running, or it does not answer.
     """
     if path is None:
-        raise UsageError("no path", "aegis-tui lock acquire PATH")
+        raise UsageError("no path is given", "aegis-tui lock acquire PATH")
     fields: dict[str, Any] = {
         "path": encodable_text(path),
         "lock_type": mode.upper(),

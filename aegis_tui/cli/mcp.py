@@ -68,7 +68,9 @@ async def serve(client: EnsembleClient) -> None:
         context = await client.get_shared_context()
         roles = {item["agent_id"]: item["role"] for item in context["instances"]}
         if client.agent_id not in roles:
-            raise Refused("MCP needs an instance", "join first: aegis-tui connect --agent KIND", code="instance.only")
+            raise Refused(
+                "MCP needs the token of an instance", "join first: aegis-tui connect --agent KIND", code="instance.only"
+            )
         server = AgentServer(Tools(client.command, lambda: client.agent_id), lambda: str(roles[client.agent_id]))
         await server.run_stdio_async()
 

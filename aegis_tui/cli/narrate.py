@@ -98,7 +98,6 @@ def _details(event: Event) -> Iterator[str]:
         case QaFinished():
             yield from (line for check in event.data.checks for line in _check(check))
         case QaBaseChecked(ok=False):
-            yield "  QA of the base, before any work: with these results the gate would stay closed"
             yield from (line for check in event.data.checks if not check.ok for line in _check(check))
         case _:
             return
@@ -106,7 +105,7 @@ def _details(event: Event) -> Iterator[str]:
 
 def _facts(facts: RunFacts) -> Iterator[str]:
     if number := facts.uncommitted:
-        yield f"  {counted(number, 'uncommitted path')} {'is' if number == 1 else 'are'} not part of it"
+        yield f"  {counted(number, 'uncommitted path')} {'is' if number == 1 else 'are'} not part of the run"
     if facts.boundary_level == "none":
         yield "  NO SANDBOX: agents run with all your rights"
     if facts.scripted:

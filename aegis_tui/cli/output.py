@@ -114,7 +114,7 @@ def _holder(error: AegisError) -> str:
         region = f":{facts['region']}" if facts.get("region") else ""
         mode = f" ({facts['mode']})" if facts.get("mode") else ""
         holder = f"; {held_by} holds {facts.get('path', 'it')}{region}{mode}"
-    return f"{holder}, for {math.ceil(left_s)} s more at most" if isinstance(left_s, int | float) else holder
+    return f"{holder}, for at most {math.ceil(left_s)} s more" if isinstance(left_s, int | float) else holder
 
 
 def _extra(error: AegisError) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def _replay(
         agrees = digest(held) == digest(mirror_view(workspace)) if workspace.seq == held["seq"] else None
     if agrees is False:
         raise StoreError(
-            f"the hub's state after event {workspace.seq} is not what its log gives",
+            f"the hub's state after event {workspace.seq} differs from the one computed from its log",
             "keep a copy of the log for a bug report, then restart the hub: aegis-tui hub restart",
         )
     told = digest(mirror_view(workspace))

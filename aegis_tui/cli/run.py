@@ -95,7 +95,7 @@ def _run(
     accept_base: AcceptBase = False,
     note: Notes = None,
 ) -> int:
-    """Turn a goal into one commit, by several agents at once."""
+    """Turn a goal into one commit, with several agents at once."""
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
     place = here()
     options = run_options(
@@ -203,7 +203,7 @@ def _design_fields(path: Path | None) -> dict[str, Any] | None:
 
 
 DESIGN_WAITS = (
-    "  the run waits for you to accept the design: open aegis-tui in another terminal and press ! (or use --yes)"
+    "  the run waits for you to accept the design: open aegis-tui in another terminal and answer there (or use --yes)"
 )
 
 
@@ -336,6 +336,6 @@ def _app(function: Callable[..., int]) -> typer.Typer:
 
 run_app = _app(_run)
 wait_app = _app(_wait)
-cancel_app = _app(_steer("run:cancel", "is being canceled"))
+cancel_app = _app(_steer("run:cancel", "is being cancelled"))
 halt_app = _app(_steer("run:halt", "is halted"))
 resume_app = _app(_steer("run:resume", "continues"))

@@ -92,7 +92,7 @@ def _run_lines(run: dict[str, Any], done: dict[str, Any]) -> Iterator[str]:
         yield f"  {message}"
     for gate in run["gates"]:
         if not gate["passed"]:
-            yield f"  waits: {gate['name']}: {gate['reason']}"
+            yield f"  waits for {gate['name']}: {gate['reason']}"
     if base := run.get("base_qa"):
         yield f"  QA of the base, before any work: with these results the gate would stay closed: {base['reason']}"
         hints = [item["remedy"] for item in base["checks"] if not item["ok"] and item["remedy"]]
@@ -149,7 +149,7 @@ def compute_report(place: Place, run: str | None) -> Report:
         # The log no longer has the start of this run (it was compacted): use the report that was logged at its end.
         logged = logged_report(marks, name)
         if logged is None:
-            raise UsageError(f"there is no report of {name}", "aegis-tui runs names the runs of which there is one")
+            raise UsageError(f"there is no report of {name}", "aegis-tui runs lists the runs that have one")
         return logged
     events = reader.events()
     first = fold_report(events, name)

@@ -39,12 +39,12 @@ def test_a_held_lock_is_told_with_its_holder_and_its_time(served: ScratchWorkspa
     assert refused.code == 4 and refused.out == ""
     said = refused.err.splitlines()[0]
     assert said.startswith("aegis-tui: CLAUDE-frontend holds a.py:1-1 (EXCLUSIVE), for ")
-    assert 0 < int(said.split("for ")[1].split(" s")[0]) <= 90 and said.endswith("s more at most")
+    assert 0 < int(said.split("for at most ")[1].split(" s")[0]) <= 90 and said.endswith(" s more")
     told = served.aegis("lock", "acquire", "a.py", "--json")
     assert told.code == 4 and told.json["held_by"] == "CLAUDE-frontend" and 0 < told.json["expires_in_s"] <= 90
     late = served.aegis("lock", "acquire", "a.py", "--wait", "0.2")
     assert late.code == 4 and "CLAUDE-frontend" in late.err and "a.py:1-1 (EXCLUSIVE)" in late.err
-    assert "s more at most" in late.err
+    assert "for at most" in late.err
     assert served.aegis("lock", "release", "a.py", "--instance", "frontend").code == 0
 
 

@@ -100,7 +100,7 @@ def test_without_an_instance_nothing_is_served(served: ScratchWorkspace, tmp_pat
     assert (done.returncode, done.stdout) == (3, "") and "0" * 64 not in done.stderr
     wrong.write_text(json.loads((paths_of(served) / "hub.json").read_text())["token"])
     done = run_command("mcp", folder=served.root, environ=environ)
-    assert done.returncode == 3 and "MCP needs an instance" in done.stderr
+    assert done.returncode == 3 and "MCP needs the token of an instance" in done.stderr
 
 
 def paths_of(served: ScratchWorkspace) -> Path:

@@ -76,5 +76,5 @@ def test_a_proposed_design_that_waits_for_the_person_says_so(
     monkeypatch.setattr(cli_run, "_events", lambda place, after: iter(events))
     assert cli_run.follow(cast(Place, None), "run1", as_json=True) == 0
     told = capsys.readouterr().err
-    assert told.count("press !") == waits
+    assert told.count("answer there") == waits
     assert ("proposes a design: search" in told) is (by != "person")
