@@ -87,7 +87,7 @@ def load_layout(path: Path) -> LayoutFile:
         for name in names:
             if name not in (*PANELS, TABS) or names.count(name) > 1:
                 raise UsageError(
-                    f"layout {path}: panel {name!r} is unknown, or is there twice",
+                    f"layout {path}: panel {name!r} is unknown, or occurs twice",
                     f"each at most once: {', '.join(PANELS)}, {TABS}",
                 )
     return layout

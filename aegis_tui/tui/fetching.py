@@ -45,7 +45,7 @@ def fetch_state(paths: WorkspacePaths) -> Fetched | None:
 
 def unknown_form() -> StoreError:
     """Return the error for a hub whose state this version cannot read."""
-    return StoreError("the running hub has another version than this program", f"restart it: {RESTART}")
+    return StoreError("the running hub has a different version than this program", f"restart it: {RESTART}")
 
 
 class FirstFetch:

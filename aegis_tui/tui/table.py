@@ -61,4 +61,4 @@ def _value(wanted: Any, value: Any, least: Mapping[str, int], place: tuple[str, 
     return value
 
 
-_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
+_WORDS = {str: "a string", int: "a whole number", bool: "true or false"}

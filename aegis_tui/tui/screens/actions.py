@@ -95,7 +95,7 @@ class InstanceActions(WorkspaceScreen):
         else:
             code, words = self._give_terminal(argv), ""
         if code:
-            self.desk.complain(UsageError(f"attach ended with {code}", words or "is the pane still open?"))
+            self.desk.complain(UsageError(f"attach ended with exit code {code}", words or "is the pane still open?"))
 
     def _give_terminal(self, argv: Sequence[str]) -> int:
         """Suspend the app, run a program in this terminal, and draw the screen again; return its exit code."""
@@ -182,10 +182,10 @@ class RunActions(PastActions):
         Binding("d", "new_feature", "Feature", id="run.feature", tooltip="Start a run of one agent, without a design."),
         Binding("D", "design", "Design", id="run.design", tooltip="Look at the design, or answer a proposed one."),
         Binding("exclamation_mark", "next_need", "Needs you", id="run.need", tooltip="Go to what needs you."),
-        Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what meets them."),
+        Binding("w", "why_stage", "Gates", id="run.gates", tooltip="Show the gates of the stage, and what opens them."),
         Binding("r", "report", "Report", id="run.report", tooltip="Show the final report (aegis-tui report)."),
         Binding("o", "runs", "Runs", id="run.list", tooltip="Open a past run (aegis-tui runs, report RUN)."),
-        Binding("H", "halt", "Halt", id="run.halt", tooltip="Start nothing new, or continue (halt, resume)."),
+        Binding("H", "halt", "Halt", id="run.halt", tooltip="Halt the run, or continue it (halt, resume)."),
         Binding("Y", "accept_base", "Accept", id="run.accept", show=False, tooltip="Accept the base's QA failures."),
         Binding(
             "C", "cancel", "Cancel", id="run.cancel", tooltip="End the run; the work of its agents is kept (cancel)."
@@ -241,7 +241,7 @@ class RunActions(PastActions):
         """Show the gates of the current stage of the run; without a run, say so."""
         run, store = self.desk.store.run, self.desk.store
         if run is None:
-            self.desk.tell("no run yet; n gives a goal")
+            self.desk.tell(f"no run yet; {self.desk.keys['n']} gives a goal")
             return
         name = run.run
         self.app.push_screen(
@@ -275,7 +275,7 @@ class RunActions(PastActions):
             return
         alive = sum(item.is_alive for item in self.desk.store.workspace.instances.of_run(run.run))
         consequences = [
-            f"{counted(alive, 'agent')} {'is' if alive == 1 else 'are'} stopped; there will be no commit.",
+            f"{counted(alive, 'agent')} will be stopped; there will be no commit.",
             f"Their work is saved in refs/aegis/rescue/{run.run} before their worktrees are removed.",
         ]
         if await self.app.push_screen_wait(ConfirmScreen(self.desk, f"End {run.run}?", consequences)):
@@ -315,7 +315,7 @@ class RunActions(PastActions):
             "An agent that waits for the lock gets it.",
         ]
         if await self.app.push_screen_wait(
-            ConfirmScreen(self.desk, f"Break the lock of {lock.resource}?", consequences)
+            ConfirmScreen(self.desk, f"Break the lock on {lock.resource}?", consequences)
         ):
             await self.desk.command("lock:break", lock_id=lock.lock_id, reason="broken by the person")
 
@@ -345,7 +345,9 @@ class RunActions(PastActions):
             "With yes it may write there under a lock; with no it has to find another way.",
         ]
         if (
-            answer := await self.app.push_screen_wait(ConfirmScreen(self.desk, f"{need.words}?", consequences))
+            answer := await self.app.push_screen_wait(
+                ConfirmScreen(self.desk, f"{need.words}. Allow it?", consequences)
+            )
         ) is None:
             return
         await self.desk.command("scope:grant" if answer else "scope:refuse", request=need.key)

@@ -68,13 +68,20 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
 
     CSS_PATH = "dashboard.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "grid", "Grid", id="instance.grid", tooltip="Look into several panes at once."),
+        Binding("v", "grid", "Grid", id="instance.grid", tooltip="Show several panes at once."),
         Binding("tab", "next_panel", "Next panel", id="panel.next", show=False, tooltip="Go to the next panel."),
         Binding(
-            "shift+tab", "previous_panel", "Panel before", id="panel.previous", show=False, tooltip="Go one panel back."
+            "shift+tab",
+            "previous_panel",
+            "Previous panel",
+            id="panel.previous",
+            show=False,
+            tooltip="Go one panel back.",
         ),
         Binding("l,right", "next_panel", "Next panel", id="panel.right", show=False, tooltip="Go to the next panel."),
-        Binding("h,left", "previous_panel", "Panel before", id="panel.left", show=False, tooltip="Go one panel back."),
+        Binding(
+            "h,left", "previous_panel", "Previous panel", id="panel.left", show=False, tooltip="Go one panel back."
+        ),
         Binding("slash", "filter", "Filter", id="panel.filter", tooltip="Show only rows with these words."),
         Binding("escape", "back", "Back", id="panel.back", show=False, tooltip="Clear the filter, then the selection."),
         Binding("L", "next_layout", "Layout", id="view.layout", tooltip="Change to the next layout."),

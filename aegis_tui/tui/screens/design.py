@@ -53,7 +53,7 @@ class DesignScreen(Dialog[None]):
 
     CSS_PATH: ClassVar = ["dialog.tcss", "design.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "agree", "Agree", id="design.agree", tooltip="Agree: the agents start by this design."),
+        Binding("1", "agree", "Agree", id="design.agree", tooltip="Agree: the agents start on this design."),
         Binding("2", "edit", "Edit", id="design.edit", tooltip="Change the design here; it is checked as you type."),
         Binding("3", "editor", "$EDITOR", id="design.editor", tooltip="Change the design in your editor."),
         Binding("4", "ask_again", "Ask again", id="design.again", tooltip="Have another design proposed."),
@@ -82,7 +82,7 @@ class DesignScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """Show the choices or the text on the left, and the design as a page on the right."""
         with Vertical(classes="dialog -wide") as dialog:
-            dialog.border_title = "A design waits for you" if self.is_open else "The design that agents work by"
+            dialog.border_title = "A design waits for you" if self.is_open else "The design of this run"
             with Horizontal(id="design"):
                 with Vertical(id="left"):
                     yield LineView(name_id="choices")

@@ -30,7 +30,7 @@ from aegis_tui.tui.widgets.prompt import Prompt
 NONE = "none"
 """What a person types in the field for the check if nothing is to check the result."""
 
-CHECK_QUESTION = "What checks the result? A command; if empty, tests are detected; none: no check, the report says so"
+CHECK_QUESTION = "Command that checks the result (empty: tests are detected; none: no check, as the report will say)"
 CHECK_HINT = f"type the command that checks the result, or {NONE} for no check; then the report says so"
 
 
@@ -79,7 +79,7 @@ class GoalDialog(Dialog[None]):
         """Say at once that a goal would be refused now, if another run has not ended."""
         if (run := self.desk.store.workspace.runs.current()) is not None:
             words = f"{run.run} has not ended; another goal can start after it"
-            self._say(f"○ {words} (C on the dashboard ends it)", "warn", scroll=False)
+            self._say(f"○ {words} ({self.desk.keys['C']} on the dashboard ends it)", "warn", scroll=False)
 
     def on_prompt_submitted(self) -> None:
         """Start the run when Enter is pressed in the text box."""
@@ -156,7 +156,7 @@ class GoalScreen(GoalDialog):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "Start", id="goal.start", tooltip="Start the goal (aegis-tui run GOAL)."),
         Binding(
-            "ctrl+t", "toggle_yes", "Agree by itself", id="goal.yes", tooltip="Accept a proposed design without asking."
+            "ctrl+t", "toggle_yes", "Auto-agree", id="goal.yes", tooltip="Accept a proposed design without asking."
         ),
     ]
 
@@ -177,7 +177,7 @@ class GoalScreen(GoalDialog):
             yield Input(str(offer.design or ""), placeholder="design.yaml", id="design")
             yield Label(CHECK_QUESTION, classes="question")
             yield Input("", placeholder="python -m pytest -q", id="check")
-            yield YesBox("agree to the proposed design by itself (ctrl+t)", offer.yes, id="yes")
+            yield YesBox("agree to the proposed design without asking (ctrl+t)", offer.yes, id="yes")
             yield Label(self._facts(), id="facts", classes="muted", markup=False)
 
     def _facts(self) -> str:
@@ -214,7 +214,7 @@ def _load(text: str, root: Path) -> dict[str, Any]:
     try:
         path = root / Path(text).expanduser()
     except RuntimeError as error:
-        raise UsageError(f"there is no home folder for {text}", "give the whole path of the file") from error
+        raise UsageError(f"there is no home folder for {text}", "give the full path of the file") from error
     if path.exists() and not path.is_file():  # reading a pipe would block the session until something is written to it
         raise UsageError(f"{text} is not a file", "name a design file")
     return wire_fields(load_design(path))
@@ -230,12 +230,12 @@ class FeatureScreen(GoalDialog):
     def compose(self) -> ComposeResult:
         """Show a box for the feature, and fields for its globs and its check."""
         with VerticalScroll(classes="dialog", can_focus=False) as dialog:
-            dialog.border_title = "Go ahead with a single feature"
+            dialog.border_title = "Dispatch a single feature"
             dialog.border_subtitle = "enter start · ctrl+j new line · tab next field · esc back"
             yield Label("What should the agent do?", classes="question")
             yield Prompt("", id="goal")
             yield Label("", id="answer", classes="answer", markup=False)
-            yield Label("What may it write? Globs with blanks between them", classes="question")
+            yield Label("What may it write? Globs, separated by spaces", classes="question")
             yield Input("**", placeholder="src/search/** tests/test_search.py", id="globs")
             yield Label(CHECK_QUESTION, classes="question")
             yield Input("", placeholder="python -m pytest -q", id="check")

@@ -40,7 +40,7 @@ class GridScreen(InstanceActions):
         Binding("escape,v,q", "back", "Back", id="grid.back", tooltip="Go back to the dashboard."),
         Binding("l,right,j,down", "app.focus_next", "Next", id="grid.next", show=False, tooltip="Go to the next pane."),
         Binding(
-            "h,left,k,up", "app.focus_previous", "Before", id="grid.previous", show=False, tooltip="Go one pane back."
+            "h,left,k,up", "app.focus_previous", "Previous", id="grid.previous", show=False, tooltip="Go one pane back."
         ),
     ]
 

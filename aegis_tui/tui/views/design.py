@@ -21,7 +21,7 @@ def design_lines(design: Design, *, width: int) -> list[Line]:
     for feature in design.features:
         lines += _area(feature.id, feature.partition, width)
     lines += _area("joint", design.joint, width, note="any worker, under a lock")
-    lines += _area("shared", design.shared, width, note="read only")
+    lines += _area("shared", design.shared, width, note="read-only")
     lines += [(), (Span("Order of work", "strong"),)]
     lines += graph_lines(design, width=width)
     lines += [(), (Span("Briefs", "strong"),)]

@@ -27,7 +27,7 @@ _SOURCES = {
     "acp": "reported over the Agent Client Protocol",
     "title": "read from the title of its terminal",
     "screen": "recognized on its screen by a rule",
-    "process": "concluded from its process",
+    "process": "inferred from its process",
 }
 
 
@@ -43,7 +43,7 @@ def explain_instance(
         _pair("known from", _SOURCES.get(item.source, item.source)),
         _pair("phase", f"{item.phase}, as set by the hub"),
         _pair("last seen", _age(mine[-1].timestamp if mine else item.last_seen, now)),
-        _pair("works for", clock_text(lasted_s(item, now))),
+        _pair("running time", clock_text(lasted_s(item, now))),
     ]
     if item.note:
         lines.append(_pair("its note", inert(item.note)))
@@ -160,7 +160,7 @@ def explain_lock(workspace: Workspace, lock_id: str, *, now: datetime, keys: Key
         (),
         _pair("held by", instance_id(lock.agent_id)),
         _pair("since", _age(workspace.acquired_at.get(lock_id), now)),
-        _pair("lasts", f"{lock.ttl_s:.0f} s unless renewed, or as long as its session"),
+        _pair("lasts", f"{lock.ttl_s:.0f} s unless renewed, and no longer than its session"),
         _pair("token", f"#{lock.token}, sent with every write"),
     ]
     lines += [
@@ -181,7 +181,7 @@ def explain_partition(workspace: Workspace, run: Run | None, owner: str) -> list
     """
     rules = {
         "joint": ("joint", "any worker may write there while it holds an EXCLUSIVE lock"),
-        "shared": ("read only", "every worker may read there, and none may write"),
+        "shared": ("read-only", "every worker may read there, and none may write"),
     }
     planned = {item.id: item.partition for item in run.design.features} if run and run.design else {}
     owned = workspace.partitions.partitions

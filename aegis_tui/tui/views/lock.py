@@ -30,7 +30,7 @@ def lock_rows(workspace: Workspace, *, now: datetime, width: int) -> list[Row]:
             key = f"wait/{wait.agent_id}/{wait.request_id}"
             if key not in shown:
                 shown.add(key)
-                words = fit(f"  ↳ waits {instance_id(wait.agent_id)}", width)
+                words = fit(f"  ↳ {instance_id(wait.agent_id)} waits", width)
                 rows.append(Row(key, (Span(words, "warn"),)))
     return rows
 
@@ -64,7 +64,7 @@ def partition_rows(workspace: Workspace, run: Run | None, *, width: int) -> list
             rows += _globs(instance_id(agent_id), globs, width, "text", key=agent_id)
     if run is not None and run.is_open:
         rows += _globs("joint", workspace.partitions.joint, width, "warn", key="joint")
-        rows += _globs("read only", workspace.partitions.shared, width, "muted", key="shared")
+        rows += _globs("read-only", workspace.partitions.shared, width, "muted", key="shared")
     return rows
 
 

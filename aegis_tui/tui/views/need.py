@@ -35,7 +35,7 @@ def _of_base(run: str, base: QaBaseChecked) -> Need:
         return Need(
             "base", run, f"QA would not pass: accept the failures of the base, or repair it: {inert(base.reason)}"
         )
-    return Need("machine", run, f"QA would not pass, the base does not either: {inert(base.reason)}")
+    return Need("machine", run, f"QA would not pass, because the base does not pass either: {inert(base.reason)}")
 
 
 def needs(workspace: Workspace) -> list[Need]:
@@ -53,7 +53,9 @@ def needs(workspace: Workspace) -> list[Need]:
         found.append(Need("scope", name, words))
     if run is not None and run.is_open and run.qa is not None and waits_for_person(run.qa.checks):
         checks = ", ".join(inert(check.command) for check in run.qa.checks if not check.ok)
-        found.append(Need("base", run.run, f"QA waits: accept the failures of the base, or not: {checks}"))
+        found.append(
+            Need("base", run.run, f"QA waits until you accept the failures of the base or cancel the run: {checks}")
+        )
     if run is not None and run.is_open and run.base_qa is not None:
         found.append(_of_base(run.run, run.base_qa))
     if run is not None and run.status is RunStatus.HALTED:

@@ -38,7 +38,7 @@ def small_lines(
     width = max(8, size[0] - 2)
     lines: list[Line] = [
         (Span(f" {text}", "muted"),)
-        for text in wrap(f"{size[0]}×{size[1]} is too small, the dashboard needs {LEAST_WIDTH}×{LEAST_HEIGHT}", width)
+        for text in wrap(f"{size[0]}×{size[1]} is too small: the dashboard needs {LEAST_WIDTH}×{LEAST_HEIGHT}", width)
     ]
     for need in needed:
         lines += [(Span(f" {text}", "warn"),) for text in wrap(f"⚑ {need.words}", width)]

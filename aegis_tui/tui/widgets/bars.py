@@ -103,7 +103,7 @@ class Banner(LineView):
         store, keys = self._desk.store, self._desk.keys
         self.set_class(not store.is_current, "-shown")
         if store.trouble:
-            words = f"{CATCHING_UP}, without success ─ {inert(store.trouble)}"
+            words = f"cannot catch up with the hub ─ {inert(store.trouble)}"
         elif store.is_catching_up:
             words = f"{CATCHING_UP} …{' what you see is the last known state' if store.is_loaded else ''}"
         elif store.was_connected:

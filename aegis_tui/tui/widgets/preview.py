@@ -21,7 +21,7 @@ class PanePreview(LinePanel):
 
     NAME = "preview"
     TITLE = "Preview"
-    EMPTY = ("no pane to show", "it shows the instance under the cursor")
+    EMPTY = ("no pane to show", "the pane of the instance under the cursor is shown here")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "screen.attach", "Attach", id="preview.attach", tooltip="Open this pane in the terminal."),
     ]

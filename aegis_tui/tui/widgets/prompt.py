@@ -16,10 +16,8 @@ class Prompt(Guarded, TextArea):
     """A text area that posts `Submitted` when Enter is pressed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Go", id="prompt.submit", priority=True, tooltip="Send what is written."),
-        Binding(
-            "ctrl+j", "newline", "New line", id="prompt.newline", priority=True, tooltip="Break the line and go on."
-        ),
+        Binding("enter", "submit", "Go", id="prompt.submit", priority=True, tooltip="Send the text."),
+        Binding("ctrl+j", "newline", "New line", id="prompt.newline", priority=True, tooltip="Begin a new line."),
     ]
 
     @dataclass

@@ -33,7 +33,7 @@ def test_a_small_terminal_names_what_needs_the_person_and_who_is_at_work(record:
     lines = small_lines(workspace, workspace.runs.latest(), needs(workspace), size=(width, 12))
     assert all(line_width(line) <= width for line in lines)
     page = " ".join(text(lines).split())
-    assert f"{width}×12 is too small, the dashboard needs 60×16" in page
+    assert f"{width}×12 is too small: the dashboard needs 60×16" in page
     assert "⚑ a proposed design waits for your answer press ! to answer" in page
     workspace = record(until=125).workspace()
     lines = small_lines(workspace, workspace.runs.latest(), [], size=(width, 12))
@@ -88,7 +88,7 @@ def test_that_nothing_asks_is_said_with_what_is_waited_for(record: Record) -> No
 @pytest.mark.parametrize(
     ("result", "kind", "remedy"),
     [
-        (CheckResult(status="failed"), "base", "or Y in the dashboard"),
+        (CheckResult(status="failed"), "base", "or accept it in the dashboard"),
         (
             CheckResult(status="not_run", reason="pytest is missing", remedy="pip install pytest"),
             "machine",

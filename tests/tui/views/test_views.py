@@ -107,10 +107,10 @@ def test_locks_show_their_waiters_and_partitions_their_rules(record: Record) -> 
     scene = record(until=125)
     workspace = scene.workspace()
     shown = text([row.line for row in lock_rows(workspace, now=scene.now, width=40)])
-    assert "X src/shop/routes.py" in shown and "↳ waits w02" in shown
+    assert "X src/shop/routes.py" in shown and "↳ w02 waits" in shown
     rows = partition_rows(workspace, workspace.runs.latest(), width=60)
     shown = text([row.line for row in rows])
-    assert "w01" in shown and "joint" in shown and "read only" in shown
+    assert "w01" in shown and "joint" in shown and "read-only" in shown
     assert len({row.key for row in rows}) == len(rows)
 
 
