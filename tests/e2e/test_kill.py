@@ -133,8 +133,8 @@ def held_in_each_stage() -> dict[str, Any]:
     foundation, alpha = gated("foundation", 1, "foundation"), gated("alpha", 2, "alpha")
     beta, (verdict,) = gated("beta", 1, "beta"), SCRIPTS["reviewer"]
     reviewer = [
-        {"on": "Review (?!composition)", "on_role": "user", "steps": [verdict]},
-        {"on": "Review composition", "on_role": "user", "steps": [{**verdict, "gate": "composition"}]},
+        {"on": "Review (?!the merged result)", "on_role": "user", "steps": [verdict]},
+        {"on": "Review the merged result", "on_role": "user", "steps": [{**verdict, "gate": "composition"}]},
     ]
     return {
         "foundation": foundation["foundation"],

@@ -76,7 +76,7 @@ def test_an_unknown_family_is_said_aloud_with_how_to_name_its_parser(model: str)
 def test_a_model_that_does_not_chat_is_refused() -> None:
     done = start_vllm("--print", "Qwen/Qwen3-Embedding-8B")
     assert done.returncode == 2
-    assert "no model for chats" in done.stderr
+    assert "not a chat model" in done.stderr
 
 
 @pytest.mark.parametrize(
