@@ -194,7 +194,7 @@ class Tools:
         return Named(names=reply["released"])
 
     async def claim_task(self, spec_id: str | None = None) -> Named:
-        """Claim a spec that is ready and unclaimed, and return its id. If several try, one gets it; the others are refused.
+        """Claim a spec that is ready and unclaimed, and return its id. If several try, one gets it.
 
         Args:
             spec_id: The spec; when left out, the most important one that is ready. Refused if there is none.
