@@ -6,12 +6,14 @@ programs; one that is missing fails its test.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from aegis_tui.adapters.agents.search_path import search_path
@@ -50,14 +52,15 @@ def serve(tmp_path: Path) -> Iterator[Any]:
     """Starts the scripted server with a worker's steps; the reviewer is the one of the calm scenario."""
     servers: list[RecordedLLM] = []
 
-    def start(steps: Sequence[dict[str, Any]], *names: str) -> RecordedLLM:
+    def start(steps: Sequence[dict[str, Any]], *names: str, more: Sequence[dict[str, Any]] = ()) -> RecordedLLM:
         folder = tmp_path / "scenario"
         folder.mkdir()
         reviewer = (scenario_directory("calm") / "reviewer.json").read_text("utf-8")
         (folder / "reviewer.json").write_text(reviewer.replace("src/shop/routes.py", "src/app.py"), "utf-8")
         for name in names or ("worker",):
             mine = json.loads(json.dumps(list(steps)).replace("NAME", name))
-            (folder / f"{name}.json").write_text(json.dumps({"steps": mine, "side": "scripted"}), "utf-8")
+            script = {"scripts": [{"steps": mine, "side": "scripted"}, *more]}
+            (folder / f"{name}.json").write_text(json.dumps(script), "utf-8")
         servers.append(RecordedLLM(folder))
         return servers[-1]
 
@@ -71,10 +74,8 @@ def brief(workspace: ScratchWorkspace, script: str, number: int) -> str:
     return f"Write the file.\n\n[[script:{script}]] [[cwd:{state}/worktrees/w{number:02d}]]"
 
 
-def run(
-    workspace: ScratchWorkspace, server: RecordedLLM, kinds: dict[str, str], *options: str, timeout_s: float = 300.0
-) -> Answer:
-    """Run one feature for each script of `kinds`, by that kind."""
+def write_design(workspace: ScratchWorkspace, kinds: dict[str, str]) -> str:
+    """Write a design with one feature for each script of `kinds`, by that kind; return its path."""
     features = [
         {
             "id": script,
@@ -88,7 +89,14 @@ def run(
     design = workspace.folder / "design.yaml"
     qa = {"commands": ["python3 -m unittest discover -s tests"]}
     design.write_text(json.dumps({"goal": "Files", "features": features, "qa": qa}), "utf-8")
-    named = ["--design", str(design), "--base-url", server.base_url, "--note", "reviewer=[[script:reviewer]]"]
+    return str(design)
+
+
+def run(
+    workspace: ScratchWorkspace, server: RecordedLLM, kinds: dict[str, str], *options: str, timeout_s: float = 300.0
+) -> Answer:
+    named = ["--design", write_design(workspace, kinds), "--base-url", server.base_url]
+    named += ["--note", "reviewer=[[script:reviewer]]"]
     return workspace.aegis("run", "Files", *named, "--headless", "--json", *options, timeout_s=timeout_s)
 
 
@@ -127,3 +135,82 @@ def test_a_program_does_a_workers_task_in_its_own_interface(workspace: ScratchWo
     assert workspace.git("show", f"{report['commit']['oid']}:src/worker.py") == "worker = 1"
     prompts = [item.body.count(b"[[script:worker]]") for item in server.received]
     assert max(prompts) == 1, "the prompt is in the conversation once"
+
+
+def test_kinds_of_all_makes_work_at_once_and_no_prompt_is_lost(workspace: ScratchWorkspace, serve: Any) -> None:
+    kinds = {"alpha": "claude-code", "beta": "codex", "gamma": "opencode", "delta": "qwen-code"}
+    server = serve(steps_of("claude-code"), *kinds)
+    answer = run(workspace, server, {**kinds}, timeout_s=500)
+    report = answer.json
+    assert answer.code == 0 and report["ok"], (report.get("error"), answer.err)
+    workers = [item for item in report["instances"] if item["role"] == "worker"]
+    assert sorted(item["kind"] for item in workers) == sorted(kinds.values()), "each needed one instance"
+    for name in kinds:
+        assert workspace.git("show", f"{report['commit']['oid']}:src/{name}.py") == f"{name} = 1"
+        counts = [item.body.count(f"[[script:{name}]]".encode()) for item in server.received]
+        assert max(counts) == 1
+    for item in workers:
+        print(f"{item['kind']}: {item['duration_s']} s, {item['tokens']}")
+
+
+@pytest.mark.parametrize("kind", WITH_MCP)
+def test_a_write_outside_the_partition_is_refused_told_and_repaired(
+    workspace: ScratchWorkspace, serve: Any, kind: str
+) -> None:
+    """In the worktree, by the commit; in the person's checkout, by the sandbox."""
+    there = workspace.root / "escaped"
+    steps = [
+        {"tool": "cli:shell", "args": {"command": f"echo stray >> README.md; touch {there}; echo tried"}},
+        {"text": "feat: try it"},
+    ]
+    repair = [
+        {"tool": "cli:shell", "args": {"command": "git checkout README.md"}},
+        {"tool": "cli:write", "args": {"path": "src/worker.py", "content": "worker = 1\n"}},
+        {"text": "feat(worker): add the file"},
+    ]
+    server = serve(steps, more=[{"on": "was not accepted", "on_role": "user", "steps": repair}])
+    answer = run(workspace, server, {"worker": kind})
+    report = answer.json
+    assert answer.code == 0 and report["ok"], (report.get("error"), log_of(workspace, "w01"), answer.err)
+    assert not there.exists()
+    assert workspace.git("diff", "--name-only", "main", report["commit"]["oid"]) == "src/worker.py"
+    refusals = [item for item in server.received if b"was not accepted" in item.body and b"README.md" in item.body]
+    assert refusals, "the program was told which path was refused"
+
+
+@pytest.mark.parametrize("how", ["stop", "kill the wrapper", "kill the hub"])
+@pytest.mark.parametrize("kind", ["claude-code", "opencode"])
+def test_nothing_that_a_program_started_outlives_its_end(
+    workspace: ScratchWorkspace, serve: Any, kind: str, how: str
+) -> None:
+    command = "setsid sleep 7123 >/dev/null 2>&1 & setsid nohup sleep 7124 >/dev/null 2>&1 & sleep 1; echo started"
+    server = serve([{"tool": "cli:shell", "args": {"command": command}}, {"text": "feat: never", "gate": "held"}])
+    options = [
+        "--design",
+        write_design(workspace, {"worker": kind}),
+        "--base-url",
+        server.base_url,
+        "--detach",
+        "--json",
+    ]
+    assert workspace.aegis("run", "Files", *options).code == 0
+    workspace.until(lambda: len(sleepers()) == 2, what="the sleepers", timeout_s=120)
+    if how == "stop":
+        assert workspace.aegis("stop", "w01").code == 0
+    elif how == "kill the wrapper":
+        (wrapper,) = [item for item in workspace.processes() if item.cmdline()[-1:] == ["aegis_tui.agent.hosted"]][-1:]
+        wrapper.kill()
+    else:
+        psutil.Process(workspace.hub_pid()).kill()
+        workspace.aegis("hub", "stop", "--force")
+    workspace.until(lambda: not sleepers(), what="the end of the sleepers", timeout_s=60)
+
+
+def sleepers() -> list[int]:
+    """The processes that the program has started with its shell, wherever they are now."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cmdline() in (["sleep", "7123"], ["sleep", "7124"]):
+                found.append(process.pid)
+    return found

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -86,9 +87,15 @@ def _strings(value: Any) -> Iterator[str]:
             stack.extend(item)
 
 
-def typed_form(text: str) -> str:
-    """Return a prompt without what could act as a key: CRLF becomes LF, controls other than tab and LF are removed."""
-    return without_hidden(text.replace("\r\n", "\n").replace("\r", ""), keep="\n\t")
+def typed_form(text: str, changes: Collection[str] = ()) -> str:
+    """Return a prompt as it is typed, without what could act as a key.
+
+    CRLF becomes LF, other controls except tab and LF are removed, and so is space at both ends. `changes` are those of
+    `TerminalMode`.
+    """
+    clean = without_hidden(text.replace("\r\n", "\n").replace("\r", ""), keep="\n\t").strip()
+    clean = unicodedata.normalize("NFC", clean) if "nfc" in changes else clean
+    return clean.replace("\t", "    ") if "tabs" in changes else clean
 
 
 class Typist:
@@ -97,10 +104,11 @@ class Typist:
     Args:
         host: The program on its terminal.
         requests: What it sends to its model.
+        changes: What its input box does to a text, as in `TerminalMode`.
     """
 
-    def __init__(self, host: PtyHost, requests: Requests) -> None:
-        self._host, self._requests = host, requests
+    def __init__(self, host: PtyHost, requests: Requests, changes: Collection[str] = ()) -> None:
+        self._host, self._requests, self._changes = host, requests, changes
         self._one = asyncio.Lock()
 
     async def deliver(self, text: str) -> Delivery:
@@ -112,7 +120,7 @@ class Typist:
             DELIVERED: a request to the model held the text. REFUSED: the program showed no input box or has ended, or
             there is nothing to type; nothing was typed. UNKNOWN: it was typed, but no request held it in time.
         """
-        clean = typed_form(text).strip()
+        clean = typed_form(text, self._changes)
         async with self._one:
             if not clean or not await self._is_ready():
                 return Delivery.REFUSED

@@ -139,7 +139,7 @@ class HostedSession(InstanceLife):
             try:
                 return await self._finish.task(self._context, ran.summary or self._title)
             except Refused as error:
-                if attempt == MAX_REFUSED or error.is_certain:
+                if attempt == MAX_REFUSED:
                     raise
                 self._screen.problem(str(error))
                 text = refused(error)

@@ -96,7 +96,7 @@ class TerminalRunner:
             awaited=mode.ready,
         )
         await host.__aenter__()
-        self._host, self._typist = host, Typist(host, self._requests)
+        self._host, self._typist = host, Typist(host, self._requests, mode.changes)
         return self._host, self._typist
 
     async def _ended(self, host: PtyHost) -> Ran:

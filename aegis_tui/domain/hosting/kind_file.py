@@ -67,6 +67,9 @@ class TerminalMode(FrozenModel):
     """How the program runs with its own interface, in which prompts are typed for it."""
 
     argv: tuple[str, ...] = Field(min_length=1)
+    changes: tuple[Literal["nfc", "tabs"], ...] = ()
+    """What its input box does to a text: it composes characters (NFC), or turns each tab into four spaces. The prompt
+    is typed in that form, so that what arrives can be compared with it."""
     ready: str = ""
     """A text that its interface shows once it takes a prompt. Without it, or if that text does not come for 20 seconds,
     the program counts as ready when it has switched bracketed paste on and is quiet."""
