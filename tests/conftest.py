@@ -144,6 +144,7 @@ THOROUGH = (
     "packaging/test_fresh_machine.py",
     "packaging/test_skips.py",
     "packaging/test_wheel.py",
+    "cli/test_connect.py",
     "cli/test_events.py",
     "cli/test_hub.py",
     "cli/test_mcp.py",

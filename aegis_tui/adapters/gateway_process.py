@@ -35,6 +35,7 @@ class GatewayProcess:
         sockets_dir: Folder for a second name of its socket, for sandboxes that see only that folder.
         publish: Called with url and socket when the gateway serves, and with None and None when it has ended.
         find_key_file: Returns the file with the model server's key; the gateway gets the path, never the key.
+        publish_problem: Called with the reason why the gateway is of no use, and with None when it is again.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class GatewayProcess:
         publish: Callable[[str | None, str | None], None],
         *,
         find_key_file: Callable[[], Path | None] = lambda: None,
+        publish_problem: Callable[[str | None], None] = lambda problem: None,
     ) -> None:
         self._paths, self._sockets_dir, self._publish = paths, sockets_dir, publish
-        self._find_key_file = find_key_file
+        self._find_key_file, self._publish_problem = find_key_file, publish_problem
+        self._problem: str | None = None
         self._published = False
         self._written: str | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -79,6 +82,12 @@ class GatewayProcess:
                 record = load_record(self._record)
                 self._publish(str(record["url"]), str(self._paths.gateway_socket))
                 self._published = True
+
+    def report(self, problem: str | None) -> None:
+        """Publish why the gateway is missing or can serve no call; None when it works."""
+        if problem != self._problem:
+            self._publish_problem(problem)
+            self._problem = problem
 
     def _find(self) -> int | None:
         """Return the pid of the running gateway, or None."""
@@ -130,9 +139,10 @@ class GatewayProcess:
             if pid is not None:
                 await _end(pid)
             await self._reap(pid)
-            for name in ("gateway.json", "gateway-map.json", "gateway.lock", KEPT_NAME):
+            socket = self._paths.gateway_socket.name  # one whose start was given up did not remove it
+            for name in ("gateway.json", "gateway-map.json", "gateway.lock", socket, KEPT_NAME):
                 (self._paths.runtime_dir / name).unlink(missing_ok=True)
-            (self._sockets_dir / self._paths.gateway_socket.name).unlink(missing_ok=True)
+            (self._sockets_dir / socket).unlink(missing_ok=True)
             self._publish(None, None)
 
     async def _reap(self, ended: int | None) -> None:

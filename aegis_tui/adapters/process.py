@@ -89,6 +89,23 @@ def end_process_tree(pid: int | None, *, marker: tuple[str, str] | None, grace_s
     return len(known)
 
 
+def end_group(group: int, *, grace_s: float) -> None:
+    """End what is left of a process group whose leader has ended, by SIGTERM and after `grace_s` by SIGKILL; blocking.
+
+    Processes of the leader's session are ended too.
+    """
+    spared = _spared()
+    members = [item for item in _identities(_led_by(group)) if item.pid not in spared]
+    _signal_all(members, signal.SIGTERM)
+    _wait_gone(members, grace_s)
+    for _ in range(_KILL_ROUNDS):
+        members = [item for item in _identities(_led_by(group)) if item.pid not in spared]
+        if not members:
+            return
+        _signal_all(members, signal.SIGKILL)
+        _wait_gone(members, _KILL_WAIT_S)
+
+
 def end_marked(variable: str, value: str) -> None:
     """Kill every process that has this value of a variable in its environment, and those that they start meanwhile.
 

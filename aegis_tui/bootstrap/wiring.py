@@ -28,12 +28,16 @@ from aegis_tui.adapters.sandbox.bubblewrap import BubblewrapSandbox
 from aegis_tui.adapters.tmux.terminal import TmuxTerminal
 from aegis_tui.bootstrap.checkout import leftovers_of
 from aegis_tui.config import Limits, QaSettings, load_settings
+from aegis_tui.domain.endpoint import normalise_base_url
+from aegis_tui.domain.ids import hash_token
 from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import UsageError
 from aegis_tui.hub.engine import Engine
-from aegis_tui.hub.record import set_gateway
+from aegis_tui.hub.identity import joining_token
+from aegis_tui.hub.record import JOINING_KEY, load_or_create_key, set_gateway, set_gateway_problem
 from aegis_tui.hub.workflow import Wired
 from aegis_tui.orchestrator.disk_watch import DiskWatch
+from aegis_tui.orchestrator.gateway import HashJoined, UsualEndpoint
 from aegis_tui.orchestrator.instances import InstanceKeeper, Places
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.preflight import Preflight
@@ -101,6 +105,8 @@ class Wiring:
             integrator=Integrator(repository),
             quality=self._quality(repository, sandbox, surroundings, places.scratch_dir, paths.state_dir),
             gateway=self._gateway(paths, sockets_dir),
+            find_endpoint=partial(_usual_endpoint, self._environ, self._root),
+            hash_joined=_joined_hash(paths),
             describe_commit=partial(describe_commit, repository.common_dir),
             disks=DiskWatch(FolderMeter(), self._limits.disk_mb * 1024 * 1024),
         )
@@ -120,7 +126,13 @@ class Wiring:
 
     def _gateway(self, paths: WorkspacePaths, sockets_dir: Path) -> GatewayProcess:
         find_key_file = partial(self._key.file, paths.runtime_dir)
-        return GatewayProcess(paths, sockets_dir, partial(set_gateway, paths), find_key_file=find_key_file)
+        return GatewayProcess(
+            paths,
+            sockets_dir,
+            partial(set_gateway, paths),
+            find_key_file=find_key_file,
+            publish_problem=partial(set_gateway_problem, paths),
+        )
 
     def _quality(
         self, repository: Repository, sandbox: Sandbox, surroundings: QaEnvironment, scratch_dir: Path, state_dir: Path
@@ -170,6 +182,22 @@ def _qa_timeout_s(environ: Mapping[str, str], root: Path) -> float:
     except UsageError as error:
         _log.warning("settings cannot be read", extra={"reason": error.message})
         return QaSettings().timeout_s
+
+
+def _usual_endpoint(environ: Mapping[str, str], root: Path) -> UsualEndpoint:
+    """Return the model server that `run` and `doctor` use too; the project's own file cannot name it.
+
+    Raises:
+        UsageError: A setting is wrong.
+    """
+    settings = load_settings(environ, project=root)
+    return UsualEndpoint(normalise_base_url(settings.base_url), settings.model)
+
+
+def _joined_hash(paths: WorkspacePaths) -> HashJoined:
+    """Return the function for the hashes of the tokens that this hub gives to agents that a person connects."""
+    key = load_or_create_key(paths.state_dir / JOINING_KEY)
+    return lambda agent_id, session: hash_token(joining_token(key, agent_id, session))
 
 
 def _folder(path: Path) -> Path:

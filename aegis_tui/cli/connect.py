@@ -5,20 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
+import signal
 import sys
-import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from aegis_tui.cli import output
-from aegis_tui.cli.client import speaking_as
-from aegis_tui.cli.place import here
-from aegis_tui.errors import AegisError, Unavailable, UsageError
+from aegis_tui.cli.client import read_token, speaking_as
+from aegis_tui.cli.membership import Membership
+from aegis_tui.cli.place import Place, here
+from aegis_tui.cli.program_group import ProgramGroup
+from aegis_tui.errors import AegisError, UsageError
+from aegis_tui.sdk.gateway import KEYS, REPLACED_KEYS, base_urls, model_environment, wait_for_gateway
 from aegis_tui.sdk.quick import HubQuick
 
-BEAT_S = 5.0
+BEAT_S = 1.0
+"""How often the agent's session is extended, in seconds. An agent that is stopped notices it at a beat."""
+
+_END = signal.SIGTERM
 
 
 def _connect(
@@ -34,11 +41,12 @@ def _connect(
 ) -> int:
     """Join the workspace with an agent of your own.
 
-    With -- COMMAND that program is run, and finds the hub and its token in its environment.
+    With -- COMMAND that program is run, and finds the hub, its token and the model gateway in its environment.
 
-    Without COMMAND, commands to the hub are read from stdin, one per line: lock:acquire path=src/a.py wait_s=5
+    Without COMMAND, the variables to set yourself are printed, and commands to the hub are read from stdin, one per
+    line: lock:acquire path=src/a.py wait_s=5
 
-    In both cases the agent leaves the workspace at the end.
+    In both cases the agent leaves the workspace at the end. `aegis-tui stop ID` ends the program too.
     """
     place = here()
     person = place.started_hub()
@@ -46,49 +54,73 @@ def _connect(
     reply = person.command(
         "agent:register", agent_type=agent, instance_id=name, role=role, partition=list(partition or [])
     )
-    hub = speaking_as(place, name)
-    output.talk(f"joined as {reply['agent_id']}; the token is in {reply['token_file']}")
-    stop = threading.Event()
-    beating = threading.Thread(target=_beat, args=(hub, stop), daemon=True)
-    beating.start()
-    try:
-        return _run_program(context.args, reply, name) if context.args else _prompt(hub)
-    finally:
-        stop.set()
-        beating.join()
-        try:
-            hub.command("agent:leave", reason="connect has ended")
-        except AegisError as error:
-            output.talk(f"could not leave: {error.message}")
-
-
-def _beat(hub: HubQuick, stop: threading.Event) -> None:
-    while not stop.wait(BEAT_S):
-        try:
-            hub.command("heartbeat")
-        except AegisError as error:
-            output.talk(f"heartbeat: {error.message}")
-
-
-def _run_program(argv: list[str], reply: dict[str, Any], name: str) -> int:
-    place = here()
-    environment = {
-        **os.environ,
+    agent_id, token_file = str(reply["agent_id"]), str(reply["token_file"])
+    given = {
         "AEGIS_INSTANCE": name,
+        "AEGIS_WORKSPACE": place.paths.key,
         "AEGIS_HUB": f"unix:{place.paths.hub_socket}",
-        "AEGIS_TOKEN_FILE": str(reply["token_file"]),
+        "AEGIS_TOKEN_FILE": token_file,
     }
+    hub = speaking_as(place, name)
+    output.talk(f"joined as {agent_id}; the token is in {token_file}")
+    for number in (_END, signal.SIGHUP):
+        signal.signal(number, _raise_ended)
     try:
-        return subprocess.run(argv, env=environment, check=False).returncode
-    except OSError as error:
-        raise Unavailable(f"{argv[0]} cannot be started: {error.strerror}", "is it on PATH?") from error
+        with Membership(place, hub, agent_id, beat_s=BEAT_S) as membership:
+            url = _gateway_url(place, token_file)
+            if context.args:
+                return _run_program(context.args, given, url, membership)
+            return _prompt(hub, given, url, membership)
+    except _Ended:
+        return 128 + _END if context.args else 0
 
 
-def _prompt(hub: HubQuick) -> int:
-    """Send the commands of contract 5 that stdin holds, one per line: `lock:acquire path=src/a.py wait_s=5`.
+class _Ended(Exception):
+    """The agent was stopped, or this process was asked to end."""
 
-    Each reply or error is printed as JSON. An empty line or the end of input ends it; return 0.
+
+def _raise_ended(_number: int, _frame: object) -> None:
+    raise _Ended
+
+
+def _gateway_url(place: Place, token_file: str) -> str | None:
+    """Return the address of the model gateway once it serves the agent; None if there is none, which is told."""
+    found = wait_for_gateway(place.paths, read_token(Path(token_file)))
+    if found.problem:
+        output.talk(f"no models: {found.problem}" if found.url else f"no model gateway: {found.problem}")
+    return found.url
+
+
+def _run_program(argv: list[str], given: dict[str, str], url: str | None, membership: Membership) -> int:
+    """Run the program until it ends or the agent is stopped; return its exit code."""
+    if membership.has_ended:
+        raise _Ended
+    environ = {**os.environ, **given}
+    if url is not None:
+        environ = model_environment(environ, url, read_token(Path(given["AEGIS_TOKEN_FILE"])))
+    program = ProgramGroup(argv, environ, marker=(given["AEGIS_INSTANCE"], given["AEGIS_WORKSPACE"]))
+    membership.at_stop(program.end)
+    return program.wait()
+
+
+def _exports(given: dict[str, str], url: str | None) -> Iterator[str]:
+    """Yield shell commands that set the variables where the agent is started; the token is read from its file."""
+    yield "set these where you start the agent:"
+    variables = given | (base_urls(url) if url else {})
+    yield "  export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
+    if url:
+        yield "  export " + " ".join(f'{name}="$(cat "$AEGIS_TOKEN_FILE")"' for name in KEYS)
+        yield f"  unset {' '.join(REPLACED_KEYS)}"
+
+
+def _prompt(hub: HubQuick, given: dict[str, str], url: str | None, membership: Membership) -> int:
+    """Print the variables, then send the commands of contract 5 that stdin holds, one per line.
+
+    Each reply or error is printed as JSON. An empty line, the end of input or the end of the agent ends it; return 0.
     """
+    membership.at_stop(lambda: os.kill(os.getpid(), _END))
+    for line in _exports(given, url):
+        output.talk(line)
     output.talk("type commands for the hub, one per line: lock:acquire path=src/a.py; an empty line leaves")
     for line in sys.stdin:
         if not line.strip():

@@ -10,8 +10,8 @@ import typer
 from aegis_tui.cli import output
 from aegis_tui.cli.foreground import serve
 from aegis_tui.cli.hub_restart import WAIT_S, restart_hub
+from aegis_tui.cli.hub_start import gateway_line, status_fields
 from aegis_tui.cli.hub_start import start as begin
-from aegis_tui.cli.hub_start import status_fields
 from aegis_tui.cli.hub_stop import clear_checks, close_idle_parts, end_run, stop_hub
 from aegis_tui.cli.place import here
 from aegis_tui.domain.count import counted
@@ -87,6 +87,7 @@ def status(as_json: AsJson = False) -> int:
     lines = [
         f"hub {address.pid} serves {address.url}",
         f"seq {fields['seq']}, {counted(fields['instances'], 'instance')}",
+        gateway_line(address),
     ]
     output.result(fields, as_json=as_json, lines=lines)
     return 0

@@ -64,9 +64,28 @@ def status_fields(place: Place, address: HubAddress | None) -> dict[str, Any]:
         "token_file": str(place.paths.hub_json),
         "seq": None,
         "instances": None,
+        "gateway": None,
     }
     if address is not None:
         state = HubQuick(address).state()
         living = [item for item in state["instances"] if item["phase"] in ("launched", "joined")]
-        fields |= {"seq": state["seq"], "instances": len(living)}
+        fields |= {"seq": state["seq"], "instances": len(living), "gateway": _gateway_fields(address)}
     return fields
+
+
+def _gateway_fields(address: HubAddress) -> dict[str, str | None]:
+    state = "running" if address.gateway_url else "failed" if address.gateway_problem else "starting"
+    return {
+        "state": state,
+        "url": address.gateway_url,
+        "socket": address.gateway_socket,
+        "problem": address.gateway_problem,
+    }
+
+
+def gateway_line(address: HubAddress) -> str:
+    """Return what `hub status` says of the model gateway."""
+    if address.gateway_url is None:
+        return f"no model gateway: {address.gateway_problem or 'it is being started'}"
+    problem = f"; it serves no model: {address.gateway_problem}" if address.gateway_problem else ""
+    return f"model gateway at {address.gateway_url}{problem}"

@@ -10,7 +10,8 @@ from aegis_tui import __version__
 from aegis_tui.errors import AegisError
 from aegis_tui.gateway.access import PERSON, AccessMap
 from aegis_tui.gateway.dialect import RELAYED
-from aegis_tui.gateway.engine import Engine, upstream_key
+from aegis_tui.gateway.engine import Engine, upstream_key, upstream_url
+from aegis_tui.gateway.google import GoogleDoor
 from aegis_tui.gateway.ledger import Ledger
 from aegis_tui.gateway.relay import Relay
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Message, Receive, Rejected, Request, Send
@@ -40,6 +41,7 @@ class GatewayApp:
         self._engine = Engine(access, upstream)
         self._shares = Shares(most_calls)
         self._relay = Relay(access, upstream, self._engine, ledger)
+        self._google = GoogleDoor(access, upstream, self._engine, ledger)
         self._routes: dict[tuple[str, str], Handler] = {
             **{("POST", path): self._relay.run for path in RELAYED},
             ("GET", "/v1/models"): self._models,
@@ -72,9 +74,9 @@ class GatewayApp:
             return
         caller = self._access.find_caller(request.token())
         if caller is None:
-            hint = "send the content of AEGIS_TOKEN_FILE as bearer token or x-api-key"
+            hint = "send the content of AEGIS_TOKEN_FILE as bearer token, x-api-key or x-goog-api-key"
             raise Rejected(401, "token", "this token belongs to no agent and not to the person", hint)
-        handler = self._routes.get((request.method, request.path))
+        handler = self._routes.get((request.method, request.path)) or self._google.find(request.method, request.path)
         if handler is None:
             known = any(path == request.path for _, path in self._routes)
             status, code = (405, "method") if known else (404, "path")
@@ -84,9 +86,7 @@ class GatewayApp:
             await handler(request, share)
 
     async def _models(self, request: Request, _share: Share) -> None:
-        base_url = self._access.current.upstream
-        if not base_url:
-            raise Rejected(503, "model.unavailable", "no model server is configured", "set AEGIS_BASE_URL")
+        base_url = upstream_url(self._access)
         url, key = f"{base_url}/models", upstream_key(self._access)
         try:
             async with (

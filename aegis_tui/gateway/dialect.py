@@ -1,6 +1,6 @@
 """Error bodies in the form of each API, so that every agent program understands the gateway's refusals.
 
-Sources: OpenAI and Anthropic API error objects, as vLLM 0.32 sends them.
+Sources: OpenAI and Anthropic API error objects, as vLLM 0.32 sends them; google.rpc.Status for Google's API.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-Dialect = Literal["chat", "responses", "messages"]
+Dialect = Literal["chat", "responses", "messages", "google"]
 
 RELAYED: dict[str, Dialect] = {
     "/v1/chat/completions": "chat",
@@ -18,10 +18,26 @@ RELAYED: dict[str, Dialect] = {
 }
 """The paths whose requests are passed on, and the dialect of each."""
 
+GOOGLE_PREFIX = "/v1beta/"
+"""Beginning of the paths of Google's Gemini API, whose requests are translated (`gateway/google.py`)."""
+
+_GOOGLE_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    504: "DEADLINE_EXCEEDED",
+}
+
 
 def dialect_of(path: str) -> Dialect:
     """Return the dialect of a path; `chat` for paths that belong to no API."""
-    return RELAYED.get(path, "chat")
+    return "google" if path.startswith(GOOGLE_PREFIX) else RELAYED.get(path, "chat")
 
 
 def _type_of(status: int) -> str:
@@ -43,6 +59,10 @@ def error_body(dialect: Dialect, status: int, *, code: str, message: str, hint: 
         hint: What to do next; left out when empty.
     """
     said = f"{message}: {hint}" if hint else message
+    if dialect == "google":
+        usual = "UNAVAILABLE" if status >= 500 else "INVALID_ARGUMENT"
+        fields = {"code": status, "message": said, "status": _GOOGLE_STATUS.get(status, usual)}
+        return json.dumps({"error": fields}).encode()
     error: dict[str, Any] = {"message": said, "type": _type_of(status), "code": code}
     if dialect == "messages":
         return json.dumps({"type": "error", "error": error}).encode()

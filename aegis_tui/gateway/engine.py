@@ -27,6 +27,18 @@ _TIMEOUT_S = 3.0
 Meters = dict[str, float | int | None]
 
 
+def upstream_url(access: AccessMap) -> str:
+    """Return the base URL of the model server.
+
+    Raises:
+        Rejected: None is configured (503, `model.unavailable`).
+    """
+    base_url = access.current.upstream
+    if not base_url:
+        raise Rejected(503, "model.unavailable", "no model server is configured", "set AEGIS_BASE_URL")
+    return base_url
+
+
 def upstream_key(access: AccessMap) -> Headers:
     """Return the authorization header for the model server, read again each time; empty if it needs no key.
 
@@ -60,14 +72,14 @@ class Engine:
 
     async def model(self) -> str | None:
         """Return the model for requests that name none; None if it is not known."""
-        return self._access.current.model or next(iter(await self._find_models() or []), None)
+        return self._access.current.model or next(iter(await self.find_models() or []), None)
 
     async def endpoints(self) -> list[dict[str, Any]]:
         """Return url, model and health of each endpoint (contract 9)."""
         current = self._access.current
         if not current.upstream:
             return []
-        models = await self._find_models()
+        models = await self.find_models()
         model = current.model or next(iter(models or []), None)
         return [{"url": current.upstream, "model": model, "healthy": models is not None}]
 
@@ -101,7 +113,7 @@ class Engine:
         still = {"running": reading.running, "waiting": reading.waiting, "kv_cache": reading.kv_cache}
         return {**still, **moving._asdict()}
 
-    async def _find_models(self) -> list[str] | None:
+    async def find_models(self) -> list[str] | None:
         """Return the names of the models that the server lists; None if it does not answer."""
         async with self._health_lock:
             base_url, models, at_s = self._models

@@ -15,7 +15,7 @@ from typing import Any
 from aegis_tui.errors import AegisError, ModelUnavailable
 from aegis_tui.gateway.access import AccessMap
 from aegis_tui.gateway.dialect import RELAYED, Dialect, stream_error
-from aegis_tui.gateway.engine import Engine, upstream_key
+from aegis_tui.gateway.engine import Engine, upstream_key, upstream_url
 from aegis_tui.gateway.ledger import Call, Ledger
 from aegis_tui.gateway.request import UPSTREAM_HEADER, Rejected, Request
 from aegis_tui.gateway.share import Share
@@ -56,9 +56,7 @@ class Relay:
         Raises:
             Rejected: The call failed before the first byte of an answer was sent.
         """
-        base_url = self._access.current.upstream
-        if not base_url:
-            raise Rejected(503, "model.unavailable", "no model server is configured", "set AEGIS_BASE_URL")
+        base_url = upstream_url(self._access)
         await self._call(request, share.caller, base_url, await request.body(share.take))
 
     async def _call(self, request: Request, agent_id: str, base_url: str, raw: bytes) -> None:
@@ -77,16 +75,17 @@ class Relay:
     async def _forward(self, request: Request, call: Call, body: bytes, base_url: str, key: Headers) -> None:
         headers = [(name, value) for name, value in request.raw_headers if name in _REQUEST_HEADERS]
         headers += [(b"Accept-Encoding", b"identity"), *key]
-        url = base_url.removesuffix("/v1") + request.path + (f"?{request.query}" if request.query else "")
+        query = request.passed_query
+        url = base_url.removesuffix("/v1") + request.path + (f"?{query}" if query else "")
         try:
             async with self._upstream.open("POST", base_url, url, headers=headers, body=body) as answer:
                 call.status = answer.status
                 if answer.status >= 400:
                     call.error = f"http.{answer.status}"
-                if answer.status < 400 and _is_stream(answer, asked=call.stream):
+                if answer.status < 400 and is_stream(answer, asked=call.stream):
                     await _pass_stream(request, call, answer)
                 else:
-                    await _pass_whole(request, call, answer, secrets=[value[len(b"Bearer ") :] for _, value in key])
+                    await _pass_whole(request, call, answer, secrets=secrets_of(key))
         except AegisError as error:
             await _tell(request, call, error, RELAYED[request.path])
 
@@ -131,7 +130,21 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> 
 
 
 async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> None:
-    """Pass a body on at once; in an error the key is replaced, because some servers repeat the key they refuse."""
+    """Pass a body on at once."""
+    body = await read_whole(answer, secrets=secrets)
+    call.usage.note(parse_json(body))
+    await request.start(answer.status, [*_kept_headers(answer), (b"content-length", str(len(body)).encode())])
+    await request.write(body, more=False)
+    call.first_byte()
+
+
+async def read_whole(answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> bytes:
+    """Return a whole body; in an error, secrets are replaced, because some servers repeat the key they refuse.
+
+    Raises:
+        ModelUnavailable: The server disconnected before the end.
+        AegisError: The body is over 64 MiB.
+    """
     parts: list[bytes] = []
     size_bytes = 0
     async for chunk in answer.chunks():
@@ -143,10 +156,7 @@ async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, s
     if answer.status >= 400:
         for secret in secrets:
             body = body.replace(secret, b"[key]")
-    call.usage.note(parse_json(body))
-    await request.start(answer.status, [*_kept_headers(answer), (b"content-length", str(len(body)).encode())])
-    await request.write(body, more=False)
-    call.first_byte()
+    return body
 
 
 async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialect) -> None:
@@ -159,7 +169,12 @@ async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialec
     await request.write(b"", more=False)
 
 
-def _is_stream(answer: UpstreamAnswer, *, asked: bool) -> bool:
+def secrets_of(key: Headers) -> list[bytes]:
+    """Return the key in the header that `upstream_key` returned, for `read_whole`."""
+    return [value[len(b"Bearer ") :] for _, value in key]
+
+
+def is_stream(answer: UpstreamAnswer, *, asked: bool) -> bool:
     """Return whether to pass an answer on as a stream: it is one, or one was requested and its type is vague."""
     return _media_type(answer) == _EVENT_STREAM or (asked and _media_type(answer) in _VAGUE_TYPES)
 

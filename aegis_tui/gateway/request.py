@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
 
 from aegis_tui.gateway.dialect import dialect_of, error_body
 from aegis_tui.gateway.patience import SETTLE
@@ -24,6 +25,8 @@ REFUSED_HEADER = b"x-aegis-refused"
 """Header of every refusal by the gateway itself: the refusal's code."""
 Headers = Sequence[tuple[bytes, bytes]]
 _BODY_DEADLINE_S = 60.0
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key")
+_KEY_PARAMETER = "key"
 
 
 class Rejected(Exception):
@@ -71,11 +74,21 @@ class Request:
             raise Rejected(403, "host", "this host name is not the gateway's")
 
     def token(self) -> str:
-        """Return the bearer token or API key; empty if there is none."""
+        """Return the bearer token, else the API key of a header or of the parameter `key`; empty if there is none."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token:
             return token.strip()
-        return self.headers.get("x-api-key", "").strip()
+        for name in _KEY_HEADERS:
+            if key := self.headers.get(name, "").strip():
+                return key
+        return next((value for name, value in parse_qsl(self.query) if name == _KEY_PARAMETER), "")
+
+    @property
+    def passed_query(self) -> str:
+        """The query as a model server may see it: without the parameter `key`, which holds the caller's token."""
+        pairs = self.query.split("&")
+        kept = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]) != _KEY_PARAMETER]
+        return self.query if len(kept) == len(pairs) else "&".join(kept)
 
     async def body(self, take: Callable[[int], None] = lambda size_bytes: None) -> bytes:
         """Read and return the whole body.

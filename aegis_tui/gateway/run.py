@@ -29,6 +29,7 @@ from aegis_tui.gateway.patience import MOST_STRANGERS, PatientProtocol, protocol
 from aegis_tui.gateway.share import MOST_CALLS
 from aegis_tui.gateway.upstream import Upstream
 from aegis_tui.sdk.discovery import WorkspacePaths, find_process, process_start_time
+from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.strangers import ACCEPTED_AT_ONCE, QUEUED, queue_deeply, raise_descriptor_limit
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +37,9 @@ _SOCKET_PATH_LIMIT_BYTES = 104
 _FOLDER_CHECK_S = 2.0
 _GRACE_S = 2
 _ORPHAN_S = 600.0
+_UNUSED_S = 10.0
+"""How long a gateway without callers outlives its hub, in seconds: long enough for a hub that is started again."""
+_PORT_NAME = "gateway.port"
 _AFTER_AGENTS_S = 20.0
 """Agents end AEGIS_ORPHAN_S after their hub; the gateway waits at most this much longer for their last calls."""
 
@@ -77,8 +81,8 @@ async def _serve(runtime: Path, state: Path) -> None:
     loop = asyncio.get_running_loop()
     ledger = Ledger(state / "logs" / "model-calls.jsonl")
     upstream = Upstream()
-    app, door = _build(runtime, upstream, ledger)
-    tcp = listen_tcp(_former_port(runtime / "gateway.json"))
+    app, door, access = _build(runtime, upstream, ledger)
+    tcp = listen_tcp(_former_port(runtime / "gateway.json", state / _PORT_NAME))
     unix = _listen_unix(runtime / "gateway.sock")
     url = f"http://127.0.0.1:{tcp.getsockname()[1]}"
     config = uvicorn.Config(
@@ -93,7 +97,7 @@ async def _serve(runtime: Path, state: Path) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    server = _Server(config, lambda: _publish(runtime, url))
+    server = _Server(config, lambda: _publish(runtime, state, url))
 
     def stop() -> None:
         server.should_exit = True
@@ -102,7 +106,7 @@ async def _serve(runtime: Path, state: Path) -> None:
         loop.add_signal_handler(number, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     paths = WorkspacePaths(state.name, state, runtime)
-    watcher = asyncio.create_task(_stop_when_useless(paths, server, ledger))
+    watcher = asyncio.create_task(_stop_when_useless(paths, server, ledger, access))
     try:
         await server.serve(sockets=[tcp, unix])
     finally:
@@ -115,16 +119,16 @@ async def _serve(runtime: Path, state: Path) -> None:
         (runtime / "gateway.sock").unlink(missing_ok=True)
 
 
-def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayApp, type[PatientProtocol]]:
-    """Return the application and its protocol class, with limits that the process's open-file limit allows."""
+def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayApp, type[PatientProtocol], AccessMap]:
+    """Return the application and its protocol class, with limits that the open-file limit allows, and its map."""
     descriptors = raise_descriptor_limit()
     most_strangers = min(MOST_STRANGERS, descriptors // 8)
     most_calls = min(MOST_CALLS, descriptors // 16)  # a call needs two descriptors: one on each side
-    app = GatewayApp(AccessMap(runtime / "gateway-map.json"), upstream, ledger, most_calls)
-    return app, protocol(most_strangers, most_strangers)
+    access = AccessMap(runtime / "gateway-map.json")
+    return GatewayApp(access, upstream, ledger, most_calls), protocol(most_strangers, most_strangers), access
 
 
-async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledger: Ledger) -> None:
+async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledger: Ledger, access: AccessMap) -> None:
     """Stop the server when its gateway.json is gone or another's, or when the hub is gone for good and no call runs."""
     orphan_s = float(os.environ.get("AEGIS_ORPHAN_S") or _ORPHAN_S)
     limit_s = orphan_s + min(orphan_s, _AFTER_AGENTS_S)
@@ -135,7 +139,8 @@ async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledg
         if find_process(paths) is not None or ledger.running:
             alive_at = loop.time()
         is_lost = server.started and _published(paths.runtime_dir / "gateway.json").get("pid") != os.getpid()
-        if is_lost or loop.time() - alive_at > limit_s:
+        lasts_s = limit_s if access.current.instances else min(limit_s, _UNUSED_S)
+        if is_lost or loop.time() - alive_at > lasts_s:
             server.should_exit = True
             return
 
@@ -192,8 +197,8 @@ def _listen_unix(path: Path) -> socket.socket:
     return listener
 
 
-def _publish(runtime: Path, url: str) -> None:
-    """Write `gateway.json` in one step, readable only by the owner."""
+def _publish(runtime: Path, state: Path, url: str) -> None:
+    """Write `gateway.json` in one step, readable only by the owner, and the port for the next gateway."""
     facts = {
         "pid": os.getpid(),
         "start_time": process_start_time(os.getpid()),
@@ -204,6 +209,8 @@ def _publish(runtime: Path, url: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(facts, file)
     Path(name).replace(runtime / "gateway.json")
+    with contextlib.suppress(OSError):  # the next gateway then listens on another port
+        write_private(state / _PORT_NAME, url.rpartition(":")[2])
     _LOG.info("gateway is ready", extra={"gateway_url": url})
 
 
@@ -215,6 +222,10 @@ def _published(path: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _former_port(path: Path) -> int:
-    port = str(_published(path).get("url", "")).rpartition(":")[2]
+def _former_port(record: Path, kept: Path) -> int:
+    """Return the port of the previous gateway, which programs may still use or have in their settings; 0 if unknown."""
+    port = str(_published(record).get("url", "")).rpartition(":")[2]
+    if not port:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            port = kept.read_text()[:8]
     return int(port) if port.isdecimal() and 1024 <= int(port) <= 65535 else 0

@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_LINE_LIMIT_BYTES = 8 * 1024 * 1024
-_LINE_END = re.compile(rb"[\r\n]")
+LINE_LIMIT_BYTES = 8 * 1024 * 1024
+"""The longest line of an event stream that is read."""
+LINE_END = re.compile(rb"[\r\n]")
+"""The end of a line of an event stream; CRLF counts as two, with an empty line between them."""
 _FINISHED = re.compile(rb'"(?:finish_reason|done_reason)"\s*:\s*"')
 """A chat completion is complete once the server names the reason why it stopped; not all send `[DONE]` after it."""
 _GOOD_ENDS = frozenset(
@@ -72,14 +74,14 @@ class StreamTap:
 
     def feed(self, chunk: bytes) -> None:
         """Read the next bytes, split at any place."""
-        lines = _LINE_END.split(self._rest + chunk)
+        lines = LINE_END.split(self._rest + chunk)
         self._rest = lines.pop()
         if self._is_skipping and lines:
             lines = lines[1:]
             self._is_skipping = False
         for line in lines:
             self._read(line)
-        if len(self._rest) > _LINE_LIMIT_BYTES:
+        if len(self._rest) > LINE_LIMIT_BYTES:
             self._rest = b""
             self._is_skipping = True
 

@@ -76,8 +76,7 @@ class Identity:
 
     def joining_token(self, agent_id: str, session: str) -> str:
         """Return the token of an agent that a person connected by hand; it is valid only for this session."""
-        proof = hmac.new(self._joining_key, f"{agent_id}\n{session}".encode(), hashlib.sha256).hexdigest()
-        return f"{agent_id}.{proof}"
+        return joining_token(self._joining_key, agent_id, session)
 
     def _admit_joined(self, token: str) -> Pass | None:
         agent_id = token.rpartition(".")[0]
@@ -86,6 +85,12 @@ class Identity:
             return None
         is_right = hmac.compare_digest(token, self.joining_token(agent_id, instance.session))
         return Pass(Actor(agent_id, "instance"), session=instance.session) if is_right else None
+
+
+def joining_token(joining_key: bytes, agent_id: str, session: str) -> str:
+    """Return the token of an agent that a person connected by hand, for one session of it."""
+    proof = hmac.new(joining_key, f"{agent_id}\n{session}".encode(), hashlib.sha256).hexdigest()
+    return f"{agent_id}.{proof}"
 
 
 def bearer(header: str | None) -> str | None:

@@ -19,6 +19,8 @@ from aegis_tui.sdk.private_file import write_private
 from aegis_tui.sdk.quick import HubAddress
 
 RECORD = "hub.json"
+JOINING_KEY = "joining.key"
+"""The file in the state folder with the key of the tokens of agents that a person connects."""
 _published: dict[Path, str] = {}
 """The text that this process last wrote to hub.json, by runtime folder; needed when the file was deleted."""
 
@@ -130,8 +132,17 @@ def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> N
         KeyError: This process has written no hub.json there: only the running hub may call this.
         OSError: The file cannot be written.
     """
+    _set(paths, gateway_url=url, gateway_socket=socket)
+
+
+def set_gateway_problem(paths: WorkspacePaths, problem: str | None) -> None:
+    """Set in hub.json why the gateway is missing or of no use; call it only in the process of the running hub."""
+    _set(paths, gateway_problem=problem)
+
+
+def _set(paths: WorkspacePaths, **changed: str | None) -> None:
     fields: dict[str, Any] = json.loads(_published[paths.runtime_dir])
-    write_record(paths, HubAddress(**{**fields, "gateway_url": url, "gateway_socket": socket}))
+    write_record(paths, HubAddress(**{**fields, **changed}))
 
 
 def forget_key(paths: WorkspacePaths) -> None:
@@ -142,7 +153,7 @@ def forget_key(paths: WorkspacePaths) -> None:
     Raises:
         OSError: The key cannot be deleted.
     """
-    (paths.state_dir / "joining.key").unlink(missing_ok=True)
+    (paths.state_dir / JOINING_KEY).unlink(missing_ok=True)
 
 
 def load_or_create_key(path: Path) -> bytes:

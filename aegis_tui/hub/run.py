@@ -28,7 +28,7 @@ from aegis_tui.hub.identity import Identity, new_token
 from aegis_tui.hub.ingress import Ingress
 from aegis_tui.hub.mcp import McpDoor
 from aegis_tui.hub.owner import OWNER, outlive
-from aegis_tui.hub.record import load_or_create_key, only_hub, withdraw_record, write_record
+from aegis_tui.hub.record import JOINING_KEY, load_or_create_key, only_hub, withdraw_record, write_record
 from aegis_tui.hub.rest import build_app
 from aegis_tui.hub.server import HubServer, open_loopback, open_unix, parse_port
 from aegis_tui.hub.snapshots import SNAPSHOT_EVENTS
@@ -138,7 +138,7 @@ async def _serve(
         OSError: hub.json or the key for tokens cannot be written.
     """
     token = new_token()
-    identity = Identity(engine, token, load_or_create_key(paths.state_dir / "joining.key"))
+    identity = Identity(engine, token, load_or_create_key(paths.state_dir / JOINING_KEY))
     ingress = Ingress(engine, identity, paths, prepare=[service.prepare for service in services])
     mcp = McpDoor(engine, identity, ingress)
     stack.push_async_callback(mcp.close)

@@ -22,6 +22,7 @@ from aegis_tui.domain.scope.text import scope_of
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.errors import AegisError
 from aegis_tui.orchestrator.disk_watch import DiskWatch, Watched
+from aegis_tui.orchestrator.gateway import FindEndpoint, Gateway, GatewayKeeper, HashJoined, is_connected
 from aegis_tui.orchestrator.instances import InstanceKeeper
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
@@ -47,18 +48,6 @@ class Log(CommandPort, Protocol):
         ...
 
 
-class Gateway(Protocol):
-    """The model gateway of the workspace."""
-
-    async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
-        """Start the gateway if it does not run, and set its endpoint, model and callers (token hash -> agent id)."""
-        ...
-
-    async def close(self) -> None:
-        """End the gateway."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of the workflow, chosen by the composition root."""
@@ -68,6 +57,8 @@ class Parts:
     integrator: Integrator
     quality: Quality
     gateway: Gateway
+    find_endpoint: FindEndpoint
+    hash_joined: HashJoined
     describe_commit: DescribeCommit
     disks: DiskWatch
 
@@ -77,6 +68,9 @@ class Workflow:
 
     def __init__(self, parts: Parts, log: Log) -> None:
         self._parts, self._log = parts, log
+        self._gateway = GatewayKeeper(
+            parts.gateway, log, find_endpoint=parts.find_endpoint, hash_joined=parts.hash_joined
+        )
         self._reconciler = Reconciler(
             port=log,
             keeper=parts.keeper,
@@ -84,7 +78,7 @@ class Workflow:
             quality=parts.quality,
             read_events=self._events_after,
             describe_commit=parts.describe_commit,
-            before_launch=self._serve_gateway,
+            before_launch=self._gateway.serve,
             when_idle=self._all_quiet,
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -93,10 +87,9 @@ class Workflow:
         """Start the loops; a run that the log shows as open continues."""
         if await self._log.read(_has_instances):
             await self._parts.terminal.start()
-        await self._serve_gateway()
         loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
             ("reconciler", self._reconciler.run),
-            ("gateway", self._follow_gateway),
+            ("gateway", self._gateway.run),
             ("exits", self._follow_exits),
             ("panes", self._check_panes),
             ("heads", self._watch_heads),
@@ -106,7 +99,10 @@ class Workflow:
         self._tasks = [asyncio.create_task(_forever(name, loop), name=name) for name, loop in loops]
 
     async def stop(self) -> None:
-        """End every loop. Panes and the gateway are closed too, unless instances of the current run are left."""
+        """End every loop, and close panes and gateway unless instances of the current run are left.
+
+        The gateway stays for an agent that a person connected too, because that goes on with the next hub.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -115,7 +111,8 @@ class Workflow:
                 await self._all_quiet()
             except AegisError as error:
                 _log.warning("the terminal server could not be stopped: %s", error.message)
-            await self._parts.gateway.close()
+            if not await self._log.read(_has_connected):
+                await self._parts.gateway.close()
 
     async def _all_quiet(self) -> None:
         await self._parts.terminal.stop_server()
@@ -126,16 +123,6 @@ class Workflow:
             for event in page:
                 yield event
             after = page[-1].seq
-
-    async def _follow_gateway(self) -> None:
-        async for keys in self._log.changes():
-            if not keys or any(kind in ("instance", "run") for kind, _ in keys):
-                await self._serve_gateway()
-
-    async def _serve_gateway(self) -> None:
-        wanted = await self._log.read(_gateway_map)
-        if wanted is not None:
-            await self._parts.gateway.serve(*wanted)
 
     async def _follow_exits(self) -> None:
         async for end in self._parts.terminal.exits():
@@ -151,10 +138,7 @@ class Workflow:
             await self._log.submit(command, THE_HUB)
 
     async def _check_panes(self) -> None:
-        """Poll for what no event reports.
-
-        That is: panes that died while the hub was down, programs that never join, and a gateway that has ended.
-        """
+        """Poll for what no event reports: panes that died while the hub was down, and programs that never join."""
         launched_at: dict[str, float] = {}
         while True:
             expected = await self._log.read(_with_pane)
@@ -171,7 +155,6 @@ class Workflow:
                     since = launched_at.setdefault(name, time.monotonic())
                     if time.monotonic() - since > JOIN_DEADLINE_S:
                         await self._tell_exit(name, None, None, "it did not join the hub in time")
-            await self._serve_gateway()
             await asyncio.sleep(PANE_CHECK_S)
 
     async def _watch_disks(self) -> None:
@@ -263,6 +246,10 @@ def _has_instances(workspace: Workspace) -> bool:
     return run is not None and any(item.phase is not Phase.RECLAIMED for item in workspace.instances.of_run(run.run))
 
 
+def _has_connected(workspace: Workspace) -> bool:
+    return any(is_connected(item) for item in workspace.instances.alive())
+
+
 def _with_pane(workspace: Workspace) -> dict[str, Phase]:
     return {
         item.instance_id: item.phase
@@ -280,15 +267,3 @@ def _monitored(workspace: Workspace) -> Run | None:
     if run is None or not run.is_open or run.stage is not Stage.MONITORING:
         return None
     return run.model_copy(deep=True)
-
-
-def _gateway_map(workspace: Workspace) -> tuple[str, str | None, dict[str, str]] | None:
-    run = workspace.runs.current()
-    if run is None or not run.options.base_url:
-        return None
-    callers = {
-        item.token_hash: item.agent_id
-        for item in workspace.instances.of_run(run.run)
-        if item.token_hash and item.is_alive
-    }
-    return run.options.base_url, run.options.model or run.facts.model, callers

@@ -34,7 +34,6 @@ HUB_LOG_BYTES = 8 << 20
 _ROOM_BYTES = 1 << 18
 """Free space that a hub needs to write its first log lines; with less, its log would stay empty."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
 HEALTH_DEADLINE_S = 5.0
 """A hub that sends no reply within this time counts as not answering."""
 _GIT_DEADLINE_S = 10.0
@@ -362,11 +361,13 @@ def _starting_elsewhere(paths: WorkspacePaths) -> int | None:
 
 
 def _spawn(argv: list[str], root: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start the hub; it is not a process of the instance that a command may run for, and does not end with that."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
             argv,
             cwd=root,
+            env={name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"},
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,

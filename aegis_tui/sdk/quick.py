@@ -42,6 +42,8 @@ class HubAddress:
     gateway_socket: str | None = None
     version: str | None = None
     """The version of the running hub; None for hubs from before this field existed."""
+    gateway_problem: str | None = None
+    """Why there is no gateway, or why it can serve no call; None while it starts and when it works."""
 
     def __repr__(self) -> str:
         """Return the address without the token, so that the token cannot end up in a log."""

@@ -96,11 +96,16 @@ class MemoryGateway:
     def __init__(self) -> None:
         self.served: tuple[Any, ...] | None = None
         self.times = 0
+        self.problem: str | None = None
 
     async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
         """Record the endpoint, the model and the callers."""
         self.served = (upstream, model, instances)
         self.times += 1
+
+    def report(self, problem: str | None) -> None:
+        """Record the problem."""
+        self.problem = problem
 
     async def close(self) -> None:
         """Forget what was recorded."""

@@ -317,8 +317,8 @@ class AegisApp(Guarded, App[int]):
         while True:
             store = self.desk.store
             meters, usage = await self.desk.parts.hub.meters() if store.is_connected else (None, {})
-            store.metered(meters, usage)
-            if meters is None and since_probe >= PROBE_S and store.workspace.runs.current() is None:
+            store.metered(meters or (meters if store.workspace.runs.current() else None), usage)
+            if store.meters is None and since_probe >= PROBE_S and store.workspace.runs.current() is None:
                 since_probe = 0.0
                 await self._probe()
             await asyncio.sleep(METERS_S)

@@ -93,6 +93,21 @@ async def test_a_start_that_is_given_up_leaves_no_process(paths: WorkspacePaths)
     assert gateways(paths.runtime_dir) == []
 
 
+async def test_a_start_that_is_given_up_late_leaves_no_socket(paths: WorkspacePaths) -> None:
+    gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)
+    starting = asyncio.create_task(gateway.serve(*NOWHERE))
+    async with asyncio.timeout(10):
+        while True:
+            await asyncio.sleep(0.001)
+            if paths.gateway_socket.exists():
+                break
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+    await gateway.close()
+    assert [path.name for path in paths.runtime_dir.iterdir() if path.is_socket()] == []
+
+
 async def test_one_that_ends_before_it_serves_is_told_with_its_log(paths: WorkspacePaths) -> None:
     paths.runtime_dir.chmod(0o755)
     gateway = GatewayProcess(paths, paths.runtime_dir / "agents", lambda *_: None)

@@ -15,6 +15,7 @@ from aegis_tui.adapters.process import (
     MARKER_VARIABLES,
     ProcessIdentity,
     end_child,
+    end_group,
     end_process_tree,
     find_identity,
     is_same_process_alive,
@@ -105,6 +106,16 @@ def test_what_ignores_the_polite_signal_or_is_stopped_is_ended_all_the_same(star
     wait_for(ready)
     end_process_tree(process.pid, marker=None, grace_s=0.1)
     assert process.wait(timeout=5) == -9
+
+
+def test_what_a_leader_left_in_its_group_is_ended_stubborn_or_not(start: Start, tmp_path: Path) -> None:
+    script = 'sleep 60 & echo $! > "$1"; (trap "" TERM; exec sleep 61) & echo $! > "$2"'
+    leader = start("bash", "-c", script, "-", str(tmp_path / "a"), str(tmp_path / "b"))
+    left = [find_identity(wait_for(tmp_path / name)) for name in ("a", "b")]
+    assert leader.wait(8) == 0
+    end_group(leader.pid, grace_s=0.2)
+    assert [identity is not None and is_same_process_alive(identity) for identity in left] == [False, False]
+    assert None not in left
 
 
 def test_a_daemon_is_found_by_both_its_markers_and_by_no_fewer(start: Start, tmp_path: Path) -> None:

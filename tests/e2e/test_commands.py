@@ -51,7 +51,7 @@ def test_the_hub_is_started_once_looked_at_and_stopped(workspace: ScratchWorkspa
     assert worked(workspace, "hub", "status")["running"] is False
     failed(workspace, "status", code=5, error="hub.unavailable")
     started = worked(workspace, "hub", "start")
-    assert started.keys() == {"running", "pid", "url", "socket", "token_file", "seq", "instances"}
+    assert started.keys() == {"running", "pid", "url", "socket", "token_file", "seq", "instances", "gateway"}
     assert worked(workspace, "server", "start")["pid"] == started["pid"]
     assert Path(started["token_file"]).stat().st_mode & 0o777 == 0o600
     told = workspace.aegis("hub", "status")

@@ -129,10 +129,12 @@ def refused(workspace: ScratchWorkspace) -> Refusals:
 
 @pytest.fixture(scope="module")
 def refused_by_hub() -> Iterator[Refusals]:
-    """A workspace with a hub that has made both its sockets: its own, and the one for agents; tests share it."""
+    """A workspace with a hub that has made all that it makes: both its sockets, and the gateway; tests share it."""
     with open_workspace() as workspace:
         workspace.aegis("hub", "start")
         workspace.until(lambda: workspace.leftovers().count("socket hub.sock") == 2, what="both sockets")
+        status = ("hub", "status", "--json")
+        workspace.until(lambda: workspace.aegis(*status).json["gateway"]["state"] == "running", what="the gateway")
         yield Refusals(workspace)
 
 

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,8 +146,8 @@ async def streamed(body: bytes, *, step: int = 7) -> AsyncIterator[bytes]:
     yield chunked(b"")
 
 
-@pytest.fixture
-def model_server() -> Iterator[ModelServer]:
+@contextmanager
+def open_model_server() -> Iterator[ModelServer]:
     """A running model server that knows the model `tiny`."""
     server = ModelServer()
     server.answers["/v1/models"] = lambda _: whole(b'{"object":"list","data":[{"id":"tiny"}]}')
@@ -170,9 +171,17 @@ def model_server() -> Iterator[ModelServer]:
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
     assert ready.wait(10)
-    yield server
-    stop.set()
-    thread.join(10)
+    try:
+        yield server
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+@pytest.fixture
+def model_server() -> Iterator[ModelServer]:
+    with open_model_server() as server:
+        yield server
 
 
 def digest(token: str) -> str:
@@ -197,8 +206,8 @@ class Gateway:
         draft.chmod(0o600)
         draft.replace(self.runtime / "gateway-map.json")
 
-    def start(self, *, descriptors: str | None = None) -> None:
-        """Start it, with the soft and hard limit of descriptors in the form of `prlimit`."""
+    def start(self, *, descriptors: str | None = None, numbers: Mapping[str, float] | None = None) -> None:
+        """Start it, with the soft and hard limit of descriptors in the form of `prlimit`, or with other constants."""
         argv = ["aegis_tui.gateway", "--runtime", str(self.runtime), "--state", str(self.state)]
         with (self.state / "gateway.log").open("ab") as log, Path(os.devnull).open("rb") as nothing:
             if descriptors:
@@ -208,7 +217,9 @@ class Gateway:
                 )
             else:
                 files = (nothing.fileno(), log.fileno(), log.fileno())
-                self.process = Program(argv, folder=self.state, environ=os.environ, files=files, own_session=True)
+                self.process = Program(
+                    argv, folder=self.state, environ=os.environ, files=files, own_session=True, numbers=numbers
+                )
         until(lambda: self.published.get("pid") == (self.process and self.process.pid), "the gateway is ready")
 
     def stop(self) -> int:

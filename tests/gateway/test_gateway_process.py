@@ -224,6 +224,26 @@ def test_it_ends_when_its_hub_has_been_gone_for_as_long_as_agents_wait(
     assert not (gateway.runtime / "gateway.sock").exists()
 
 
+def test_without_callers_it_ends_soon_after_its_hub(gateway_folders: Gateway) -> None:
+    gateway_folders.write_map("", instances={})
+    gateway_folders.start(
+        numbers={"aegis_tui.gateway.run:_UNUSED_S": 0.3, "aegis_tui.gateway.run:_FOLDER_CHECK_S": 0.1}
+    )
+
+    assert gateway_folders.process is not None
+    assert gateway_folders.process.wait(20) == 0
+
+
+def test_its_port_survives_an_end_that_removes_its_record(gateway: Gateway) -> None:
+    before = gateway.published["url"]
+    gateway.stop()
+    (gateway.runtime / "gateway.json").unlink()
+    gateway.start()
+
+    assert gateway.published["url"] == before
+    assert stat.S_IMODE((gateway.state / "gateway.port").stat().st_mode) == 0o600
+
+
 def test_a_folder_that_is_open_to_others_is_refused(gateway_folders: Gateway) -> None:
     gateway_folders.runtime.chmod(0o755)
     folders = ["--runtime", str(gateway_folders.runtime), "--state", str(gateway_folders.state)]

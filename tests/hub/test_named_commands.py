@@ -15,7 +15,7 @@ from aegis_tui.cli.tree import app
 
 PACKAGE = Path(aegis_tui.__file__).parent
 NAMED = re.compile(r"aegis-tui((?: [a-z][a-z-]*)+)")
-NO_COMMAND = ("again", "at", "guard", "in", "shows")
+NO_COMMAND = ("again", "at", "guard", "in", "shows", "to")
 """What follows the name where no command is meant."""
 ONLY_FOR_PANES = "pane-exec"
 

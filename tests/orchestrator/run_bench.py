@@ -23,6 +23,7 @@ from aegis_tui.domain.run.report_model import CommitSeen
 from aegis_tui.domain.workspace import Workspace
 from aegis_tui.hub.engine import Engine
 from aegis_tui.orchestrator.disk_watch import DiskWatch
+from aegis_tui.orchestrator.gateway import UsualEndpoint
 from aegis_tui.orchestrator.instances import InstanceKeeper, Places
 from aegis_tui.orchestrator.integrate import Integrator
 from aegis_tui.orchestrator.qa import Quality
@@ -127,6 +128,8 @@ class Bench:
             integrator=Integrator(repository),
             quality=Quality(repository=repository, runner=runner, outputs=outputs, timeout_s=lambda: 60.0),
             gateway=self.gateway,
+            find_endpoint=lambda: UsualEndpoint("http://127.0.0.1:2/v1", None),
+            hash_joined=lambda agent_id, session: f"{agent_id} {session}",
             describe_commit=self._describe,
             disks=self.disks,
         )

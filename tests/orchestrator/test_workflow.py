@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.domain.instance.model import Instance
-from aegis_tui.orchestrator import reconcile, workflow
+from aegis_tui.orchestrator import gateway, reconcile, workflow
 from aegis_tui.orchestrator.disk_watch import DiskWatch
 from tests.orchestrator.run_bench import Bench
 
@@ -77,8 +77,7 @@ def test_the_gateway_knows_an_instance_before_its_pane_is_open(bench: Bench, mon
     async def late(_: Any) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(workflow.Workflow, "_follow_gateway", late)
-    monkeypatch.setattr(workflow.Workflow, "_check_panes", late)
+    monkeypatch.setattr(gateway.GatewayKeeper, "run", late)
     open_pane, seen = bench.terminal.open_pane, []
 
     async def watched(spec: Any) -> Any:

@@ -51,6 +51,8 @@ class AgentJoined(EventData):
     role: str
     partition: tuple[str, ...]
     session: str
+    state: AgentStateName | None = None
+    """The state that it begins with; None to keep the one that it has, as in logs from before this field existed."""
 
 
 class AgentLeft(EventData):

@@ -79,7 +79,7 @@ def _join_outside(workspace: Workspace, command: AgentRegister, request_id: str)
     if known is not None and known.phase is Phase.JOINED and known.session:
         return Decision([], _joined_reply(agent_id, known.session))
     session = f"{short}.{workspace.seq + 1}"
-    joined = AgentJoined(agent_type=kind, role=role, partition=partition, session=session)
+    joined = AgentJoined(agent_type=kind, role=role, partition=partition, session=session, state="idle")
     return Decision([(agent_id, joined)], _joined_reply(agent_id, session))
 
 

@@ -27,7 +27,7 @@ from aegis_tui.domain.instance.events import (
     InstanceLost,
     InstanceStopping,
 )
-from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.instance.model import ENDED, Instance, Phase
 from aegis_tui.domain.instance.plan import plan
 from aegis_tui.domain.lock import end as lock_end
 from aegis_tui.domain.lock.model import Draft
@@ -219,15 +219,19 @@ def session_expire(workspace: Workspace, command: SessionExpire, actor: Actor, r
 
 
 def stop(workspace: Workspace, command: InstanceStop, actor: Actor, request_id: str) -> Decision:
-    """Stop an instance; its unfinished piece goes to a fresh one. No events when it is stopping or has ended already.
+    """Stop an instance; its unfinished piece goes to a fresh one, and an instance outside a run leaves.
+
+    No events when it is stopping or has ended already.
 
     Raises:
         UsageError: There is no such instance.
     """
     instance = named_instance(workspace, command.agent_id)
-    if not instance.is_alive:
+    if instance.phase in ENDED or not (instance.is_alive or instance.run is None):
         return Decision([], {"agent_id": instance.agent_id, "phase": instance.phase})
-    return Decision(give_up(workspace, instance, command.reason), {"agent_id": instance.agent_id})
+    # The hub has no program of an instance outside a run to end: its token is refused from now on.
+    left: list[Draft] = [] if instance.run else [(instance.agent_id, AgentLeft(reason=command.reason))]
+    return Decision([*give_up(workspace, instance, command.reason), *left], {"agent_id": instance.agent_id})
 
 
 def send(workspace: Workspace, command: InstanceSend, actor: Actor, request_id: str) -> Decision:

@@ -144,9 +144,7 @@ class InstanceTable:
                 if instance.phase is Phase.PREPARED:
                     instance.phase = Phase.LAUNCHED
             case AgentJoined():
-                instance.session, instance.partition = data.session, data.partition
-                instance.phase, instance.last_seen, instance.ended_at = Phase.JOINED, timestamp, None
-                instance.started_at = instance.started_at or timestamp
+                self._join(instance, data, timestamp)
             case AgentState():
                 instance.state, instance.progress = data.state, data.progress
                 instance.source, instance.note = data.source, data.note
@@ -161,6 +159,15 @@ class InstanceTable:
                 return
             case _:
                 assert_never(data)
+
+    @staticmethod
+    def _join(instance: Instance, data: AgentJoined, timestamp: str) -> None:
+        instance.session, instance.partition = data.session, data.partition
+        instance.phase, instance.last_seen, instance.ended_at = Phase.JOINED, timestamp, None
+        instance.started_at = instance.started_at or timestamp
+        if data.state is not None:  # one that joins again has nothing to do with what it said and why it ended before
+            instance.state, instance.progress, instance.note = data.state, 0.0, None
+            instance.cause, instance.stop_reason = None, None
 
     @staticmethod
     def _end(instance: Instance, data: InstanceEnding, timestamp: str) -> None:

@@ -1,0 +1,103 @@
+"""An agent that a person connected, as long as its `aegis-tui connect` runs: it beats, notices its end, and leaves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from aegis_tui.cli import output
+from aegis_tui.cli.place import Place
+from aegis_tui.errors import AegisError
+from aegis_tui.sdk.quick import HubQuick
+
+_UNKNOWN_TOKEN = "unauthorized"
+
+
+class Membership:
+    """Keeps the agent's session while the context is open; at its end the agent leaves.
+
+    Args:
+        place: The workspace.
+        hub: A client that acts as the agent.
+        agent_id: The agent.
+        beat_s: Seconds between two heartbeats.
+    """
+
+    def __init__(self, place: Place, hub: HubQuick, agent_id: str, *, beat_s: float) -> None:
+        self._place, self._hub, self._agent_id, self._beat_s = place, hub, agent_id, beat_s
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._at_stop: Callable[[], None] = lambda: None
+        self._is_stopped = False
+        self._is_refused = False
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether somebody has stopped the agent."""
+        return self._is_stopped
+
+    def at_stop(self, act: Callable[[], None]) -> None:
+        """Call `act` once when somebody stops the agent, from another thread; at once if that has happened."""
+        with self._lock:
+            self._at_stop, is_stopped = act, self._is_stopped
+        if is_stopped:
+            act()
+
+    def __enter__(self) -> Membership:
+        """Begin to beat."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the heartbeats and leave, unless the hub has ended the session already."""
+        self._over.set()
+        self._thread.join()
+        if self._is_refused:
+            return
+        try:
+            self._hub.command("agent:leave", reason="connect has ended")
+        except AegisError as problem:
+            if problem.code != _UNKNOWN_TOKEN:
+                output.talk(f"could not leave: {problem.message}")
+
+    def _beat(self) -> None:
+        was_silent = False
+        while not self._over.wait(self._beat_s):
+            try:
+                self._hub.command("heartbeat")
+                was_silent = False
+            except AegisError as error:
+                if error.code == _UNKNOWN_TOKEN and self._notice_end():
+                    return
+                if not was_silent and error.code != _UNKNOWN_TOKEN:
+                    output.talk(f"heartbeat: {error.message}")
+                was_silent = True
+
+    def _notice_end(self) -> bool:
+        """Find out why the token is refused; return False if the hub does not say it now."""
+        try:
+            found = self._find()
+        except AegisError:
+            return False
+        self._is_refused = True
+        reason = found.get("stop_reason") if found else None
+        if found is not None and reason is None:
+            output.talk(
+                f"the session of {self._agent_id} has ended, so hub and gateway refuse it: end it and connect it again"
+            )
+            return True
+        output.talk(f"{self._agent_id} was stopped: {reason or 'the hub does not know it any more'}")
+        with self._lock:
+            self._is_stopped, act = True, self._at_stop
+        act()
+        return True
+
+    def _find(self) -> dict[str, Any] | None:
+        """Return what the hub knows of the agent; None if it is gone from the state."""
+        instances = self._place.hub().state()["instances"]
+        return next((item for item in instances if item["agent_id"] == self._agent_id), None)

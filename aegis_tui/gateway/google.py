@@ -1,0 +1,300 @@
+"""The routes of Google's Gemini API, for programs that speak nothing else, such as gemini-cli (LLM-10, AGENT-2).
+
+No model server here has them, so each request is translated into a chat completion and its answer back. A model that
+the server does not list is replaced by the gateway's own: such programs name Google's models whatever they are told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import parse_qsl
+
+from aegis_tui.domain.endpoint import root_url
+from aegis_tui.errors import AegisError, ModelMalformed, ModelUnavailable
+from aegis_tui.gateway.access import AccessMap
+from aegis_tui.gateway.dialect import GOOGLE_PREFIX, error_body
+from aegis_tui.gateway.engine import Engine, upstream_key, upstream_url
+from aegis_tui.gateway.google_answer import Answer, chat_chunks, problem_text
+from aegis_tui.gateway.google_fields import Fields, object_of
+from aegis_tui.gateway.google_request import chat_body
+from aegis_tui.gateway.ledger import Call, Ledger
+from aegis_tui.gateway.relay import is_stream, parse_fields, read_whole, secrets_of, until_gone
+from aegis_tui.gateway.request import UPSTREAM_HEADER, Rejected, Request
+from aegis_tui.gateway.share import Share
+from aegis_tui.gateway.upstream import Headers, Upstream, UpstreamAnswer
+from aegis_tui.gateway.usage import parse_json
+
+_MODELS = f"{GOOGLE_PREFIX}models"
+_METHODS = ("generateContent", "streamGenerateContent", "countTokens")
+_HEADERS: Headers = ((b"Content-Type", b"application/json"), (b"Accept-Encoding", b"identity"))
+_NOT_THERE = (404, 405, 501)
+_PROBLEM_CHARS = 4000
+
+Handler = Callable[[Request, Share], Awaitable[None]]
+
+
+@dataclass
+class _Framing:
+    """How the events of an answer follow each other: as server-sent events (`alt=sse`), or as one JSON list."""
+
+    is_sse: bool
+    count: int = 0
+
+    def head(self) -> tuple[bytes, bytes]:
+        """Return the header with the type of the body."""
+        return (b"content-type", b"text/event-stream" if self.is_sse else b"application/json")
+
+    def frame(self, event: Fields) -> bytes:
+        """Return one event as bytes."""
+        self.count += 1
+        body = json.dumps(event).encode()
+        if self.is_sse:
+            return b"data: " + body + b"\r\n\r\n"
+        return (b"[" if self.count == 1 else b",\r\n") + body
+
+    def end(self) -> bytes:
+        """Return what ends the body."""
+        return b"" if self.is_sse else b"]"
+
+
+@dataclass
+class _Exchange:
+    """One call while it is served."""
+
+    request: Request
+    call: Call
+    base_url: str
+    key: Headers
+    body: Fields
+    """The chat completion that is asked for."""
+
+
+class GoogleDoor:
+    """Serves Google's routes in front of a server with chat completions."""
+
+    def __init__(self, access: AccessMap, upstream: Upstream, engine: Engine, ledger: Ledger) -> None:
+        self._access = access
+        self._upstream = upstream
+        self._engine = engine
+        self._ledger = ledger
+
+    def find(self, method: str, path: str) -> Handler | None:
+        """Return what serves a request; None if it is none of Google's, or is not served here."""
+        if method == "GET" and path == _MODELS:
+            return self._list
+        if not path.startswith(f"{_MODELS}/"):
+            return None
+        name, colon, verb = path.removeprefix(f"{_MODELS}/").rpartition(":")
+        if method == "POST" and name and verb in _METHODS:
+            return partial(self._serve, name, verb)
+        return partial(self._show, verb) if method == "GET" and not colon else None
+
+    async def _list(self, request: Request, _share: Share) -> None:
+        await request.reply_json(200, {"models": [_card(name) for name in await self._names()]})
+
+    async def _show(self, name: str, request: Request, _share: Share) -> None:
+        """Describe a model; like a request, one that the server does not list stands for the gateway's own."""
+        names = await self._names()
+        own = await self._engine.model()
+        if name not in names and own is None:
+            raise Rejected(404, "model.absent", f"the model server lists no model, so there is no {name}")
+        await request.reply_json(200, _card(name if name in names else str(own)))
+
+    async def _names(self) -> list[str]:
+        base_url = upstream_url(self._access)
+        names = await self._engine.find_models()
+        if names is None:
+            raise Rejected(502, "model.unavailable", f"{base_url} does not list its models", "aegis-tui doctor")
+        return names
+
+    async def _serve(self, name: str, verb: str, request: Request, share: Share) -> None:
+        """Serve one call until it is complete or the client disconnects.
+
+        Raises:
+            Rejected: The call failed before the first byte of an answer was sent.
+        """
+        base_url = upstream_url(self._access)
+        fields = parse_fields(await request.body(share.take))
+        if verb == "countTokens":
+            fields = {**fields, **object_of(fields, "generateContentRequest")}
+        stream = verb == "streamGenerateContent"
+        model = await self._model_for(name)
+        try:
+            body = chat_body(fields, model=model, stream=stream)
+        except RecursionError as error:
+            raise Rejected(400, "body.json", "the request body is nested too deeply") from error
+        key = upstream_key(self._access)
+        call = Call(agent_id=share.caller, route=f"{_MODELS}:{verb}", model=model, stream=stream)
+        self._ledger.begin(call)
+        try:
+            exchange = _Exchange(request, call, base_url, key, body)
+            work = self._count(exchange) if verb == "countTokens" else self._generate(exchange)
+            await until_gone(request, work, call)
+        finally:
+            self._ledger.finish(call)
+
+    async def _model_for(self, name: str) -> str:
+        """Return the model to ask: the named one if the server lists it, else the gateway's, else the named one."""
+        if name in (await self._engine.find_models() or ()):
+            return name
+        return await self._engine.model() or name
+
+    async def _generate(self, exchange: _Exchange) -> None:
+        request, call = exchange.request, exchange.call
+        alternative = dict(parse_qsl(request.query)).get("alt")
+        framing = _Framing(is_sse=alternative == "sse")
+        try:
+            async with self._open(exchange, _completions(exchange), exchange.body) as answer:
+                call.status = answer.status
+                if answer.status >= 400:
+                    await _refuse(exchange, answer)
+                elif is_stream(answer, asked=call.stream):
+                    await _pass_stream(exchange, answer, framing)
+                else:
+                    await _pass_whole(exchange, answer, framing if call.stream else None)
+        except AegisError as error:
+            await _tell(exchange, error, framing)
+
+    def _open(self, exchange: _Exchange, url: str, body: Fields) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        text = json.dumps(body).encode()
+        return self._upstream.open("POST", exchange.base_url, url, headers=[*_HEADERS, *exchange.key], body=text)
+
+    async def _count(self, exchange: _Exchange) -> None:
+        """Count the tokens of a conversation: by the server's `/tokenize`, else by a completion of one token."""
+        request, call, body = exchange.request, exchange.call, exchange.body
+        asked: Fields = {name: body[name] for name in ("model", "messages", "tools") if name in body}
+        try:
+            root = root_url(exchange.base_url)
+            status, said = await self._ask(exchange, f"{root}/tokenize", {**asked, "add_generation_prompt": True})
+            if status in _NOT_THERE:
+                status, said = await self._ask(exchange, _completions(exchange), {**asked, "max_tokens": 1})
+        except AegisError as error:
+            call.status, call.error = 502, error.code
+            raise Rejected(502, error.code, error.message, error.hint) from error
+        call.status = status
+        if status >= 400:
+            call.error = f"http.{status}"
+            await request.reply(status, _refusal(status, said))
+            return
+        found = parse_json(said)
+        call.usage.note(found)
+        count = found.get("count") if isinstance(found, dict) else None
+        call.is_whole = True
+        await request.reply_json(200, {"totalTokens": call.usage.prompt_tokens if count is None else count})
+
+    async def _ask(self, exchange: _Exchange, url: str, body: Fields) -> tuple[int, bytes]:
+        """Return status and body of an answer."""
+        async with self._open(exchange, url, body) as answer:
+            return answer.status, await read_whole(answer, secrets=secrets_of(exchange.key))
+
+
+def _card(name: str) -> Fields:
+    return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": list(_METHODS)}
+
+
+def _upstream_header(answer: UpstreamAnswer) -> tuple[bytes, bytes]:
+    return (UPSTREAM_HEADER, answer.base_url.encode("utf-8"))
+
+
+def _completions(exchange: _Exchange) -> str:
+    return f"{exchange.base_url}/chat/completions"
+
+
+def _refusal(status: int, said: bytes) -> bytes:
+    """Return a refusal of the model server in Google's form, with the server's words."""
+    return error_body("google", status, code="upstream", message=problem_text(said)[:_PROBLEM_CHARS])
+
+
+async def _refuse(exchange: _Exchange, answer: UpstreamAnswer) -> None:
+    exchange.call.error = f"http.{answer.status}"
+    said = await read_whole(answer, secrets=secrets_of(exchange.key))
+    later = [(name, value) for name, value in answer.headers if name.lower() == b"retry-after"]
+    body = _refusal(answer.status, said)
+    await exchange.request.reply(answer.status, body, headers=[*later, _upstream_header(answer)])
+
+
+async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Framing) -> None:
+    request, call = exchange.request, exchange.call
+    if not call.stream:
+        raise ModelMalformed(f"the model server at {answer.base_url} sent a stream that was not asked for")
+    found = Answer(call.model)
+    await request.start(answer.status, [framing.head(), _upstream_header(answer)])
+    try:
+        async for chunk in chat_chunks(answer.chunks()):
+            await _pass_chunk(exchange, found, chunk, framing)
+    except ModelUnavailable:
+        if not found.is_finished:  # else the answer is complete and only the end of the body is missing
+            raise
+    if not request.is_complete:
+        await _end_stream(exchange, found, framing)
+
+
+async def _pass_chunk(exchange: _Exchange, found: Answer, chunk: Fields | None, framing: _Framing) -> None:
+    """Send what a chunk brings; after the end mark, only the connection is still read to its end."""
+    request, call = exchange.request, exchange.call
+    if request.is_complete:
+        return
+    if chunk is None:
+        found.finish()
+        await _end_stream(exchange, found, framing)
+        return
+    if chunk.get("error"):
+        why = problem_text(json.dumps(chunk).encode())[:_PROBLEM_CHARS]
+        raise AegisError(f"the model server at {exchange.base_url} stopped: {why}")
+    call.usage.note(chunk)
+    for event in found.take(chunk):
+        await request.write(framing.frame(event), more=True)
+        call.first_byte()
+
+
+async def _end_stream(exchange: _Exchange, found: Answer, framing: _Framing) -> None:
+    """Send the last event: tool calls, token counts, and why the answer ended.
+
+    Raises:
+        AegisError: The server has not said that the answer is complete.
+    """
+    call = exchange.call
+    if not found.is_finished:
+        raise AegisError(f"the model server at {exchange.base_url} stopped in the middle of an answer")
+    call.is_whole = True
+    await exchange.request.write(framing.frame(found.last(call.usage)) + framing.end(), more=False)
+    call.first_byte()
+
+
+async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: _Framing | None) -> None:
+    """Pass a whole completion on; as the only event if the client asked for a stream."""
+    request, call = exchange.request, exchange.call
+    body = parse_json(await read_whole(answer, secrets=()))
+    call.usage.note(body)
+    event = Answer(call.model).whole(body, call.usage) if isinstance(body, dict) else None
+    if event is None:
+        raise ModelMalformed(f"the model server at {answer.base_url} sent no chat completion")
+    call.is_whole = True
+    if framing is None:
+        await request.reply(200, json.dumps(event).encode(), headers=[_upstream_header(answer)])
+    else:
+        await request.start(200, [framing.head(), _upstream_header(answer)])
+        await request.write(framing.frame(event) + framing.end(), more=False)
+    call.first_byte()
+
+
+async def _tell(exchange: _Exchange, error: AegisError, framing: _Framing) -> None:
+    """Report to the client that the server failed: by an error status, or within the answer if that has begun.
+
+    In a stream the error is sent twice. As an event it reaches every client; on its own, without `data:`, it is what
+    Google's own JavaScript client takes for an error (`processStreamResponse` in googleapis/js-genai).
+    """
+    request, call = exchange.request, exchange.call
+    if request.is_complete:
+        return
+    if not request.is_answered:
+        call.status, call.error = 502, error.code
+        raise Rejected(502, error.code, error.message, error.hint) from error
+    call.error = "upstream.lost"
+    body = error_body("google", 502, code="upstream.lost", message=error.message)
+    await request.write(framing.frame(json.loads(body)), more=True)
+    await request.write(body if framing.is_sse else framing.end(), more=False)

@@ -1,0 +1,206 @@
+"""Translates answers of chat completions into answers of Google's Gemini API.
+
+Source: https://ai.google.dev/api/generate-content#GenerateContentResponse, v1beta. Text passes at once; a tool call is
+sent when it is whole, because Google's API has no parts of one. Reasoning of the model is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from aegis_tui.gateway.google_fields import Fields
+from aegis_tui.gateway.usage import LINE_END, LINE_LIMIT_BYTES, TokenUsage, parse_json
+
+_REASONS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
+"""Why the server stopped -> why a candidate ended; everything else is `STOP`."""
+_MALFORMED = "MALFORMED_FUNCTION_CALL"
+
+
+@dataclass
+class _Call:
+    """A tool call that grows by fragments."""
+
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+    def to_part(self) -> Fields | None:
+        """Return the call as a part; None if its arguments are not a JSON object."""
+        found = parse_json(self.arguments.encode("utf-8", "surrogatepass")) if self.arguments.strip() else {}
+        if isinstance(found, str):  # some servers encode the object twice
+            found = parse_json(found.encode("utf-8", "surrogatepass"))
+        if not isinstance(found, dict) or not self.name:
+            return None
+        named = {"id": self.call_id} if self.call_id else {}
+        return {"functionCall": {**named, "name": self.name, "args": found}}
+
+
+@dataclass
+class _Candidate:
+    """One choice of a chat completion, so far."""
+
+    index: int
+    reason: str = ""
+    calls: list[_Call] = field(default_factory=list)
+    _by_index: dict[int, _Call] = field(default_factory=dict)
+
+    def take(self, delta: Fields) -> str:
+        """Take a message or a part of one; return its text."""
+        fragments = delta.get("tool_calls")
+        for fragment in fragments if isinstance(fragments, list) else ():
+            if isinstance(fragment, dict):
+                self._take_call(fragment)
+        return _text_of(delta.get("content"))
+
+    def _take_call(self, fragment: Fields) -> None:
+        function = fragment.get("function")
+        function = function if isinstance(function, dict) else {}
+        call = self._call_of(fragment, function)
+        call.call_id = call.call_id or str(fragment.get("id") or "")
+        call.name = call.name or str(function.get("name") or "")
+        arguments = function.get("arguments")
+        call.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
+
+    def _call_of(self, fragment: Fields, function: Fields) -> _Call:
+        """Return the call of a fragment: by its index, else the newest one unless the fragment begins another."""
+        index = fragment.get("index")
+        if isinstance(index, int):
+            if index not in self._by_index:
+                self.calls.append(_Call())
+                self._by_index[index] = self.calls[-1]
+            return self._by_index[index]
+        if not self.calls or function.get("name"):
+            self.calls.append(_Call())
+        return self.calls[-1]
+
+    def end(self, parts: list[Fields]) -> Fields:
+        """Return the candidate with these parts, its tool calls and the reason why it ended."""
+        calls = [call.to_part() for call in self.calls]
+        whole = [part for part in calls if part is not None]
+        if len(whole) < len(calls):
+            broken = next(call.name for call, part in zip(self.calls, calls, strict=True) if part is None)
+            why = f"the arguments of {broken or 'a call'} are not a JSON object"
+            return {**self.say(parts), "finishReason": _MALFORMED, "finishMessage": why}
+        return {**self.say([*parts, *whole]), "finishReason": _REASONS.get(self.reason, "STOP")}
+
+    def say(self, parts: list[Fields]) -> Fields:
+        """Return the candidate with these parts; a client expects at least one."""
+        return {"content": {"role": "model", "parts": parts or [{"text": ""}]}, "index": self.index}
+
+
+class Answer:
+    """The answer to one request, from the chunks of a stream or from a whole chat completion."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._response_id = ""
+        self._candidates: dict[int, _Candidate] = {}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the server has said of every choice why it stopped."""
+        return bool(self._candidates) and all(item.reason for item in self._candidates.values())
+
+    def take(self, chunk: Fields) -> list[Fields]:
+        """Take a chunk of a stream; return the events to send now."""
+        self._response_id = self._response_id or str(chunk.get("id") or "")
+        found = []
+        for candidate, choice in self._choices(chunk):
+            if text := candidate.take(_object(choice.get("delta"))):
+                found.append(self._event([candidate.say([{"text": text}])]))
+        return found
+
+    def finish(self) -> None:
+        """Take the end mark of a stream: every choice is complete, even if the server has not said why."""
+        for candidate in self._candidates.values():
+            candidate.reason = candidate.reason or "stop"
+
+    def last(self, usage: TokenUsage) -> Fields:
+        """Return the last event of a stream: tool calls, reasons and token counts."""
+        return self._event([item.end([]) for item in self._candidates.values()], usage)
+
+    def whole(self, body: Fields, usage: TokenUsage) -> Fields | None:
+        """Return the answer for a whole chat completion; None if it is none."""
+        self._response_id = str(body.get("id") or "")
+        found = []
+        for candidate, choice in self._choices(body):
+            text = candidate.take(_object(choice.get("message")))
+            found.append(candidate.end([{"text": text}] if text else []))
+        return self._event(found, usage) if found else None
+
+    def _choices(self, body: Fields) -> list[tuple[_Candidate, Fields]]:
+        choices = body.get("choices")
+        found = []
+        for at, choice in enumerate(choices if isinstance(choices, list) else ()):
+            if not isinstance(choice, dict):
+                continue
+            index = choice.get("index")
+            index = index if isinstance(index, int) else at
+            candidate = self._candidates.setdefault(index, _Candidate(index))
+            candidate.reason = str(choice.get("finish_reason") or "") or candidate.reason
+            found.append((candidate, choice))
+        return found
+
+    def _event(self, candidates: list[Fields], usage: TokenUsage | None = None) -> Fields:
+        event: Fields = {"candidates": candidates}
+        if usage is not None:
+            event["usageMetadata"] = usage_metadata(usage)
+        event["modelVersion"] = self._model
+        return {**event, "responseId": self._response_id} if self._response_id else event
+
+
+def usage_metadata(usage: TokenUsage) -> Fields:
+    """Return token counts as Google names them; the prompt's include those from the cache, as there."""
+    counts = {
+        "promptTokenCount": usage.prompt_tokens,
+        "candidatesTokenCount": usage.completion_tokens,
+        "totalTokenCount": usage.prompt_tokens + usage.completion_tokens,
+    }
+    return {**counts, "cachedContentTokenCount": usage.cached_tokens} if usage.cached_tokens else counts
+
+
+def problem_text(body: bytes) -> str:
+    """Return what a server says in the body of an error: its message if the body is JSON, else the text."""
+    found = parse_json(body)
+    while isinstance(found, dict):
+        found = found.get("error") or found.get("message") or found.get("detail")
+    return found if isinstance(found, str) else body.decode("utf-8", "replace")
+
+
+async def chat_chunks(parts: AsyncIterator[bytes]) -> AsyncIterator[Fields | None]:
+    """Yield the JSON objects of a server-sent event stream, wherever its bytes are cut, and None for `[DONE]`.
+
+    A line over 8 MiB is given up: the stream ends there, and the answer counts as cut off. Source: WHATWG HTML, 9.2.
+    """
+    rest = b""
+    async for part in parts:
+        lines = LINE_END.split(rest + part)
+        rest = lines.pop()
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield _data_of(line)
+        if len(rest) > LINE_LIMIT_BYTES:
+            return
+    if rest.startswith(b"data:"):
+        yield _data_of(rest)
+
+
+def _data_of(line: bytes) -> Fields | None:
+    data = line[5:].strip()
+    return None if data == b"[DONE]" else _object(parse_json(data))
+
+
+def _object(value: Any) -> Fields:
+    return value if isinstance(value, dict) else {}
+
+
+def _text_of(content: Any) -> str:
+    """Return the text of a message's content: a text, or a list of parts."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type", "text") == "text"]
+    return "".join(text for text in texts if isinstance(text, str))

@@ -1,0 +1,74 @@
+"""Reads the JSON of Google's API: both spellings of a field name, and only values of the expected form.
+
+Source: the ProtoJSON mapping, which accepts `systemInstruction` and `system_instruction` alike.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from aegis_tui.gateway.request import Rejected
+
+Fields = dict[str, Any]
+
+_CAPITAL = re.compile("[A-Z]")
+
+
+@lru_cache(maxsize=256)
+def _snake(name: str) -> str:
+    return _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)
+
+
+def field_of(fields: Fields, name: str) -> Any:
+    """Return a field by its name in camel case, or in snake case if there is no such; None if there is neither."""
+    value = fields.get(name)
+    return fields.get(_snake(name)) if value is None else value
+
+
+def object_of(fields: Fields, name: str) -> Fields:
+    """Return a field that holds an object; empty if it is absent.
+
+    Raises:
+        Rejected: It is something else (400).
+    """
+    value = field_of(fields, name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _wrong(name, "an object")
+    return value
+
+
+def objects_of(fields: Fields, name: str) -> list[Fields]:
+    """Return a field that holds a list of objects; a single object counts as a list of one.
+
+    Raises:
+        Rejected: It is something else (400).
+    """
+    value = field_of(fields, name)
+    if value is None:
+        return []
+    found = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, dict) for item in found):
+        raise _wrong(name, "a list of objects")
+    return found
+
+
+def text_of(fields: Fields, name: str) -> str:
+    """Return a field that holds a text; empty if it is absent.
+
+    Raises:
+        Rejected: It is something else (400).
+    """
+    value = field_of(fields, name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _wrong(name, "a text")
+    return value
+
+
+def _wrong(name: str, wanted: str) -> Rejected:
+    return Rejected(400, "body.fields", f"{name} is not {wanted}")

@@ -1,0 +1,157 @@
+"""Keeps the model gateway running with the hub, and tells it who may call and where calls go (LLM-10, contract 10)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from aegis_tui.domain.cause import one_line
+from aegis_tui.domain.instance.model import Instance, Phase
+from aegis_tui.domain.workspace import Workspace
+from aegis_tui.errors import AegisError, UsageError
+from aegis_tui.ports.command_port import CommandPort
+from aegis_tui.sdk.backoff import grown_pause_s
+
+_log = logging.getLogger(__name__)
+
+CHECK_S = 2.0
+"""How often it is checked whether the gateway still runs and the settings are as before."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
+_TOLD_KINDS = ("instance", "run")
+
+
+class Gateway(Protocol):
+    """The model gateway of the workspace."""
+
+    async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
+        """Start the gateway if it does not run, and set its endpoint, model and callers (token hash -> agent id)."""
+        ...
+
+    def report(self, problem: str | None) -> None:
+        """Publish why the gateway is missing or can serve no call; None when it works."""
+        ...
+
+    async def close(self) -> None:
+        """End the gateway."""
+        ...
+
+
+class UsualEndpoint(NamedTuple):
+    """The model server of calls outside a run."""
+
+    base_url: str
+    """In normalised form."""
+    model: str | None
+    """None for the first model that the server lists."""
+
+
+FindEndpoint = Callable[[], UsualEndpoint]
+"""Returns the endpoint of the person's settings, read again each time. Raises `UsageError` if they are wrong."""
+
+HashJoined = Callable[[str, str], str]
+"""Takes agent id and session of an agent that a person connected; returns the hash of its token."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What the state of the workspace asks of the gateway."""
+
+    endpoint: UsualEndpoint | None
+    """That of the current run; None without a run."""
+    callers: dict[str, str]
+    """Token hash -> agent id, of every living instance."""
+
+
+class GatewayKeeper:
+    """Keeps the gateway in step with the state. A gateway that cannot start stops neither the hub nor its start.
+
+    Args:
+        gateway: The gateway.
+        port: Reads the state.
+        find_endpoint: Returns the endpoint of calls outside a run.
+        hash_joined: Returns the hash of the token of an agent that a person connected.
+    """
+
+    def __init__(
+        self, gateway: Gateway, port: CommandPort, *, find_endpoint: FindEndpoint, hash_joined: HashJoined
+    ) -> None:
+        self._gateway, self._port = gateway, port
+        self._find_endpoint, self._hash_joined = find_endpoint, hash_joined
+        self._wake = asyncio.Event()
+        self._serving = asyncio.Lock()
+
+    async def serve(self) -> None:
+        """Make the gateway serve the present state, and return when it does.
+
+        Raises:
+            AegisError: It does not start.
+            OSError: Its files cannot be written.
+        """
+        async with self._serving:  # so that no older state can follow a newer one
+            await self._serve()
+
+    async def _serve(self) -> None:
+        wanted = await self._port.read(self._wanted)
+        problem: str | None = None
+        try:
+            endpoint = wanted.endpoint or self._find_endpoint()
+        except UsageError as error:
+            endpoint, problem = UsualEndpoint("", None), one_line(error.message)
+        await self._gateway.serve(endpoint.base_url, endpoint.model, wanted.callers)
+        self._gateway.report(problem)
+
+    async def run(self) -> None:
+        """Follow the state until cancelled; after a failure, try again with growing pauses."""
+        following = asyncio.create_task(self._follow())
+        failures = 0
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    await self.serve()
+                    failures = 0
+                except (AegisError, OSError) as error:
+                    failures += 1
+                    self._tell(error)
+                    await asyncio.sleep(grown_pause_s(failures - 1, FIRST_PAUSE_S, LONGEST_PAUSE_S, is_varied=False))
+                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CHECK_S):
+                        await self._wake.wait()
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    def _tell(self, error: AegisError | OSError) -> None:
+        reason = error.message if isinstance(error, AegisError) else str(error)
+        _log.warning("the model gateway cannot serve: %s", reason)
+        with suppress(OSError):  # for example a full disk
+            self._gateway.report(one_line(reason))
+
+    async def _follow(self) -> None:
+        async for keys in self._port.changes():
+            if not keys or any(kind in _TOLD_KINDS for kind, _ in keys):
+                self._wake.set()
+
+    def _wanted(self, workspace: Workspace) -> _Wanted:
+        run = workspace.runs.current()
+        endpoint = None
+        if run is not None and run.options.base_url:
+            endpoint = UsualEndpoint(run.options.base_url, run.options.model or run.facts.model)
+        hashes = ((self._token_hash(item), item.agent_id) for item in workspace.instances.alive())
+        return _Wanted(endpoint, {token_hash: agent_id for token_hash, agent_id in hashes if token_hash})
+
+    def _token_hash(self, instance: Instance) -> str | None:
+        if instance.run is not None or not is_connected(instance):
+            return instance.token_hash
+        return self._hash_joined(instance.agent_id, instance.session or "")
+
+
+def is_connected(instance: Instance) -> bool:
+    """Return whether an instance is an agent that a person connected, and that has not left."""
+    return instance.run is None and instance.phase is Phase.JOINED and instance.session is not None

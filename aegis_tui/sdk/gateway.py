@@ -1,0 +1,101 @@
+"""The model gateway as programs see it: the variables that lead them to it, and how to wait until it serves them.
+
+Light, as `sdk.quick` is: commands import it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aegis_tui.sdk.discovery import WorkspacePaths, find_process
+from aegis_tui.sdk.quick import open_connection
+
+WAIT_S = 15.0
+"""How long a program waits for a gateway that is being started, in seconds."""
+
+BASE_URLS: Mapping[str, str] = {
+    "OPENAI_BASE_URL": "/v1",
+    "OPENAI_API_BASE": "/v1",
+    "ANTHROPIC_BASE_URL": "",
+    "GOOGLE_GEMINI_BASE_URL": "",
+}
+"""Variable -> what follows the gateway's URL in it (contract 10)."""
+
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_AUTH_TOKEN", "GEMINI_API_KEY")
+"""The variables in which programs look for the key; the instance's token is the key."""
+
+REPLACED_KEYS = ("ANTHROPIC_API_KEY", "GOOGLE_API_KEY")
+"""Variables that programs prefer to those of `KEYS`: a person's own key in one of them would go to the gateway."""
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_NO_PROXY = ("no_proxy", "NO_PROXY")
+_LOCAL = "127.0.0.1,localhost"
+_ANSWER_S = 2.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayFound:
+    """The result of waiting for the gateway."""
+
+    url: str | None
+    """Its address, without a path; None if there is none."""
+    problem: str = ""
+    """Why there is none, or why it can serve no call; empty if it works."""
+
+
+def base_urls(url: str) -> dict[str, str]:
+    """Return the base URL variables of every dialect, for the gateway at `url` (contract 10)."""
+    return {name: url + path for name, path in BASE_URLS.items()}
+
+
+def model_environment(environ: Mapping[str, str], url: str, token: str) -> dict[str, str]:
+    """Return an environment in which a program of any dialect calls models through the gateway.
+
+    A proxy that the environment names is told to leave local addresses alone, because it would get the token.
+
+    Args:
+        environ: The environment to start from.
+        url: The gateway's address, without a path.
+        token: The instance's token. The result holds it: give it to the program alone.
+    """
+    kept = {name: value for name, value in environ.items() if name not in REPLACED_KEYS}
+    if any(name.lower() in _PROXIES for name in environ):
+        before = next((environ[name] for name in _NO_PROXY if environ.get(name)), "")
+        kept |= dict.fromkeys(_NO_PROXY, f"{before},{_LOCAL}" if before else _LOCAL)
+    return {**kept, **base_urls(url), **dict.fromkeys(KEYS, token)}
+
+
+def wait_for_gateway(paths: WorkspacePaths, token: str, *, timeout_s: float = WAIT_S) -> GatewayFound:
+    """Wait until the workspace's gateway serves the instance with this token; blocking.
+
+    Returns at once if the hub says that its gateway cannot start.
+    """
+    end = time.monotonic() + timeout_s
+    while True:
+        address = find_process(paths)
+        if address is not None:
+            problem = address.gateway_problem or ""
+            if address.gateway_url and address.gateway_socket and _knows(address.gateway_socket, token):
+                return GatewayFound(address.gateway_url, problem)
+            if problem and not address.gateway_url:
+                return GatewayFound(None, problem)
+        if time.monotonic() > end:
+            return GatewayFound(None, f"it does not serve this agent after {timeout_s:g} s")
+        time.sleep(_POLL_S)
+
+
+def _knows(socket: str, token: str) -> bool:
+    """Return whether the gateway accepts the token. The request costs it nothing: no model server is asked."""
+    from http.client import HTTPException
+
+    connection = open_connection(f"unix:{socket}", _ANSWER_S)
+    try:
+        connection.request("GET", "/v1/usage", headers={"Authorization": f"Bearer {token}"})
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
