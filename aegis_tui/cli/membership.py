@@ -75,7 +75,7 @@ class Membership:
                 if error.code == _UNKNOWN_TOKEN and self._notice_end():
                     return
                 if not was_silent and error.code != _UNKNOWN_TOKEN:
-                    output.talk(f"heartbeat: {error.message}")
+                    output.talk(f"a heartbeat failed: {error.message}")
                 was_silent = True
 
     def _notice_end(self) -> bool:

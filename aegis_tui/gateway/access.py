@@ -42,6 +42,7 @@ def parse_map(text: bytes) -> GatewayMap:
 
     Raises:
         ValueError: It is not a JSON object, or a field has a wrong value.
+        RecursionError: The JSON is nested too deeply.
         UsageError: The upstream is not a base URL.
     """
     fields = json.loads(text)
@@ -76,7 +77,10 @@ class AccessMap:
 
     @property
     def current(self) -> GatewayMap:
-        """The map in force; costs one stat call if the file did not change."""
+        """The map in force: the newest valid one, also while the file is missing or invalid; empty before the first.
+
+        Costs one stat call if the file did not change.
+        """
         try:
             status = self._path.stat()
         except OSError:
@@ -87,7 +91,11 @@ class AccessMap:
         return self._map
 
     def _load(self) -> bool:
-        """Load the map from the file; return False if it cannot be read at the moment and must be read again."""
+        """Load the map from the file; return False if it cannot be read at the moment and must be read again.
+
+        Invalid content leaves the last map in force and is logged; the result is then True, as reading it again would
+        not help.
+        """
         try:
             text = self._path.read_bytes()
         except OSError as error:  # for example, no descriptor is free at the moment

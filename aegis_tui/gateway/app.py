@@ -51,7 +51,11 @@ class GatewayApp:
         }
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one HTTP request; do nothing for any other kind of `scope`.
+
+        A refusal or an unexpected error becomes an error answer. An unexpected error after the answer has begun is
+        raised, so that the server closes the connection.
+        """
         if scope["type"] != "http":
             return
         request = Request(scope, receive, send)
@@ -75,7 +79,7 @@ class GatewayApp:
         caller = self._access.find_caller(request.token())
         if caller is None:
             hint = "send the content of AEGIS_TOKEN_FILE as bearer token, x-api-key or x-goog-api-key"
-            raise Rejected(401, "token", "this token belongs to no agent and not to the person", hint)
+            raise Rejected(401, "token", "this token belongs neither to an agent nor to the person", hint)
         handler = self._routes.get((request.method, request.path)) or self._google.find(request.method, request.path)
         if handler is None:
             known = any(path == request.path for _, path in self._routes)
@@ -102,7 +106,11 @@ class GatewayApp:
         await request.reply(answer.status, body, headers=[(UPSTREAM_HEADER, base_url.encode("utf-8"))])
 
     async def _usage(self, request: Request, share: Share) -> None:
-        """Serve the usage: to the person and the hub that of all callers, to an instance its own; never over TCP."""
+        """Send the usage: to the person and the hub that of all callers, to an instance its own.
+
+        Raises:
+            Rejected: The request came over TCP (404): usage is served on the unix socket only.
+        """
         if request.port is not None:
             raise Rejected(404, "path", "usage is served on the unix socket only")
         await request.reply_json(200, {"agents": self._ledger.view(None if share.caller == PERSON else share.caller)})

@@ -36,7 +36,7 @@ _GOOGLE_STATUS = {
 
 
 def dialect_of(path: str) -> Dialect:
-    """Return the dialect of a path; `chat` for paths that belong to no API."""
+    """Return the API that a request's path belongs to, which decides the form of errors; `chat` if it is of none."""
     return "google" if path.startswith(GOOGLE_PREFIX) else RELAYED.get(path, "chat")
 
 
@@ -53,10 +53,10 @@ def error_body(dialect: Dialect, status: int, *, code: str, message: str, hint: 
 
     Args:
         dialect: The API that the client uses.
-        status: The HTTP status of the response.
-        code: A stable code, as in `AegisError.code`.
+        status: The HTTP status of the response; the kind of the error follows from it.
+        code: A stable code, as in `AegisError.code`; Google's form has no place for it.
         message: One sentence.
-        hint: What to do next; left out when empty.
+        hint: What to do next, put after the message; left out when empty.
     """
     said = f"{message}: {hint}" if hint else message
     if dialect == "google":
@@ -70,9 +70,14 @@ def error_body(dialect: Dialect, status: int, *, code: str, message: str, hint: 
 
 
 def stream_error(dialect: Dialect, *, code: str, message: str) -> bytes:
-    """Return the event that ends a broken stream; it can never be taken for a successful end.
+    """Return the event that ends a broken stream of server-sent events; it can never be taken for a successful end.
 
     The leading blank line ends the event that was cut off.
+
+    Args:
+        dialect: The API that the client uses; not `google`, whose streams have a form of their own.
+        code: A stable code, such as `upstream.lost`.
+        message: One sentence.
     """
     error = {"message": message, "type": "api_error", "code": code}
     if dialect == "chat":

@@ -21,13 +21,16 @@ _EITHER_HEADER = zlib.MAX_WBITS | 32
 async def unpacked(chunks: AsyncIterator[bytes], encoding: bytes, base_url: str) -> AsyncIterator[bytes]:
     """Yield the body without its Content-Encoding, as it arrives.
 
+    A compressed body that ends too early is not noticed: what could be decompressed is yielded. Errors of `chunks` are
+    passed on.
+
     Args:
         chunks: The body as it was received.
         encoding: The value of the Content-Encoding header; empty if there is none.
         base_url: The server's base URL, for messages.
 
     Raises:
-        ModelMalformed: The encoding is unknown, or the body is not valid in it.
+        ModelMalformed: The encoding is none of gzip and deflate, or the body is not valid in it.
     """
     name = encoding.decode("latin-1").strip().lower()
     if name in ("", "identity"):
@@ -35,7 +38,8 @@ async def unpacked(chunks: AsyncIterator[bytes], encoding: bytes, base_url: str)
             yield chunk
         return
     if name not in ("gzip", "x-gzip", "deflate"):
-        raise ModelMalformed(f"the model server at {base_url} sent an answer in the encoding {inert(name)[:40]!r}")
+        words = f"sent an answer in an encoding that is not supported: {inert(name)[:40]!r}"
+        raise ModelMalformed(f"the model server at {base_url} {words}")
     decoder = zlib.decompressobj(_EITHER_HEADER)
     try:
         async for chunk in chunks:
@@ -44,4 +48,4 @@ async def unpacked(chunks: AsyncIterator[bytes], encoding: bytes, base_url: str)
                 yield piece
                 rest = decoder.unconsumed_tail
     except zlib.error as error:
-        raise ModelMalformed(f"the model server at {base_url} sent an answer that is not the {name} it says") from error
+        raise ModelMalformed(f"the model server at {base_url} sent an answer that is not valid {name}") from error

@@ -40,7 +40,7 @@ def upstream_url(access: AccessMap) -> str:
 
 
 def upstream_key(access: AccessMap) -> Headers:
-    """Return the authorization header for the model server, read again each time; empty if it needs no key.
+    """Return the authorization header for the model server, read from its file each time; empty if it needs no key.
 
     Raises:
         Rejected: The key file is not usable (503, `model.key`). The client does not learn its path.
@@ -71,11 +71,17 @@ class Engine:
         self._meters: tuple[str, Meters, float] = ("", {}, 0.0)
 
     async def model(self) -> str | None:
-        """Return the model for requests that name none; None if it is not known."""
+        """Return the model for requests that name none: the configured one, else the first that the server lists.
+
+        None if none is configured and the server does not answer or lists none.
+        """
         return self._access.current.model or next(iter(await self.find_models() or []), None)
 
     async def endpoints(self) -> list[dict[str, Any]]:
-        """Return url, model and health of each endpoint (contract 9)."""
+        """Return url, model and health of each endpoint (contract 9): one entry, or none if no server is configured.
+
+        It is healthy if it lists its models. Its `model` is the one for requests that name none, or None.
+        """
         current = self._access.current
         if not current.upstream:
             return []
@@ -84,10 +90,11 @@ class Engine:
         return [{"url": current.upstream, "model": model, "healthy": models is not None}]
 
     async def meters(self) -> Meters:
-        """Return running, waiting, kv_cache, prefix_hit_rate, tokens_per_s and ttft_s (contract 9).
+        """Return running, waiting, kv_cache, prefix_hit_rate, tokens_per_s and ttft_s, at most 2 s old (contract 9).
 
         Returns:
-            None for each value that the server does not report; an empty dict if it does not answer.
+            None for each value that the server does not report, or that needs an earlier reading to compare with; an
+            empty dict if it does not answer or none is configured.
         """
         async with self._meters_lock:
             base_url, meters, at_s = self._meters
@@ -114,7 +121,10 @@ class Engine:
         return {**still, **moving._asdict()}
 
     async def find_models(self) -> list[str] | None:
-        """Return the names of the models that the server lists; None if it does not answer."""
+        """Return the names of the models that the server lists, at most 2 s old; empty if its answer holds no list.
+
+        None if it does not answer with status 200 within 3 s, or none is configured.
+        """
         async with self._health_lock:
             base_url, models, at_s = self._models
             current = self._access.current.upstream

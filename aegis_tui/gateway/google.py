@@ -49,7 +49,7 @@ class _Framing:
         return (b"content-type", b"text/event-stream" if self.is_sse else b"application/json")
 
     def frame(self, event: Fields) -> bytes:
-        """Return one event as bytes."""
+        """Return the bytes of the next event; call it once for each event, in order: the first one opens the list."""
         self.count += 1
         body = json.dumps(event).encode()
         if self.is_sse:
@@ -57,7 +57,7 @@ class _Framing:
         return (b"[" if self.count == 1 else b",\r\n") + body
 
     def end(self) -> bytes:
-        """Return what ends the body."""
+        """Return what ends the body, after at least one event; empty for server-sent events."""
         return b"" if self.is_sse else b"]"
 
 
@@ -97,7 +97,12 @@ class GoogleDoor:
         await request.reply_json(200, {"models": [_card(name) for name in await self._names()]})
 
     async def _show(self, name: str, request: Request, _share: Share) -> None:
-        """Describe a model; like a request, one that the server does not list stands for the gateway's own."""
+        """Describe a model; as in a request, the gateway's own model stands in for one that the server does not list.
+
+        Raises:
+            Rejected: There is no such model and none of the gateway's own (404), no model server is configured (503),
+                or it does not list its models (502).
+        """
         names = await self._names()
         own = await self._engine.model()
         if name not in names and own is None:
@@ -114,8 +119,15 @@ class GoogleDoor:
     async def _serve(self, name: str, verb: str, request: Request, share: Share) -> None:
         """Serve one call until it is complete or the client disconnects.
 
+        Args:
+            name: The model in the path.
+            verb: One of `_METHODS`.
+            request: The exchange; its body is not read yet.
+            share: The caller's limits, which the body counts for.
+
         Raises:
-            Rejected: The call failed before the first byte of an answer was sent.
+            Rejected: The call failed before the first byte of an answer was sent; a later failure is told in the
+                answer.
         """
         base_url = upstream_url(self._access)
         fields = parse_fields(await request.body(share.take))
@@ -164,7 +176,13 @@ class GoogleDoor:
         return self._upstream.open("POST", exchange.base_url, url, headers=[*_HEADERS, *exchange.key], body=text)
 
     async def _count(self, exchange: _Exchange) -> None:
-        """Count the tokens of a conversation: by the server's `/tokenize`, else by a completion of one token."""
+        """Answer with the number of tokens of a conversation: by the server's `/tokenize`, else by a one-token completion.
+
+        A refusal by the server is passed on to the client.
+
+        Raises:
+            Rejected: The server failed (502).
+        """
         request, call, body = exchange.request, exchange.call, exchange.body
         asked: Fields = {name: body[name] for name in ("model", "messages", "tools") if name in body}
         try:
@@ -187,7 +205,11 @@ class GoogleDoor:
         await request.reply_json(200, {"totalTokens": call.usage.prompt_tokens if count is None else count})
 
     async def _ask(self, exchange: _Exchange, url: str, body: Fields) -> tuple[int, bytes]:
-        """Return status and body of an answer."""
+        """Send a JSON body to a URL of the model server; return the status and the body of the answer.
+
+        Raises:
+            AegisError: The server does not answer, or not with a body that can be read.
+        """
         async with self._open(exchange, url, body) as answer:
             return answer.status, await read_whole(answer, secrets=secrets_of(exchange.key))
 
@@ -234,7 +256,13 @@ async def _pass_stream(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fr
 
 
 async def _pass_chunk(exchange: _Exchange, found: Answer, chunk: Fields | None, framing: _Framing) -> None:
-    """Send what a chunk brings; after the end mark, only the connection is still read to its end."""
+    """Send what a chunk brings, and the end of the answer for the end mark, which is None.
+
+    After the end mark it does nothing: the caller then only reads the server's connection to its end.
+
+    Raises:
+        AegisError: The chunk is an error, or the end mark came before any choice.
+    """
     request, call = exchange.request, exchange.call
     if request.is_complete:
         return
@@ -266,7 +294,16 @@ async def _end_stream(exchange: _Exchange, found: Answer, framing: _Framing) -> 
 
 
 async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: _Framing | None) -> None:
-    """Pass a whole completion on; as the only event if the client asked for a stream."""
+    """Pass a whole completion on to the client.
+
+    Args:
+        exchange: The call.
+        answer: The server's answer.
+        framing: How to send it as the only event of a stream; None if the client asked for none.
+
+    Raises:
+        AegisError: The answer is no chat completion, or it could not be read to its end.
+    """
     request, call = exchange.request, exchange.call
     body = parse_json(await read_whole(answer, secrets=()))
     call.usage.note(body)
@@ -283,10 +320,13 @@ async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fra
 
 
 async def _tell(exchange: _Exchange, error: AegisError, framing: _Framing) -> None:
-    """Report to the client that the server failed: by an error status, or within the answer if that has begun.
+    """Report to the client that the server failed, within the answer that has begun; do nothing if that is complete.
 
     In a stream the error is sent twice. As an event it reaches every client; on its own, without `data:`, it is what
     Google's own JavaScript client takes for an error (`processStreamResponse` in googleapis/js-genai).
+
+    Raises:
+        Rejected: The answer has not begun: the error as a status for the client (502).
     """
     request, call = exchange.request, exchange.call
     if request.is_complete:

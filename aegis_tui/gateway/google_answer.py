@@ -21,14 +21,17 @@ _MALFORMED = "MALFORMED_FUNCTION_CALL"
 
 @dataclass
 class _Call:
-    """A tool call that grows by fragments."""
+    """A tool call of a chat completion, which grows by the fragments of a stream."""
 
     call_id: str = ""
     name: str = ""
     arguments: str = ""
 
     def to_part(self) -> Fields | None:
-        """Return the call as a part; None if its arguments are not a JSON object."""
+        """Return the call as a `functionCall` part of Google's API; without arguments, with an empty object.
+
+        None if it has no name or its arguments are not a JSON object.
+        """
         found = parse_json(self.arguments.encode("utf-8", "surrogatepass")) if self.arguments.strip() else {}
         if isinstance(found, str):  # some servers encode the object twice
             found = parse_json(found.encode("utf-8", "surrogatepass"))
@@ -40,7 +43,7 @@ class _Call:
 
 @dataclass
 class _Candidate:
-    """One choice of a chat completion, so far."""
+    """One choice of a chat completion, so far; Google's API calls it a candidate."""
 
     index: int
     reason: str = ""
@@ -48,7 +51,7 @@ class _Candidate:
     _by_index: dict[int, _Call] = field(default_factory=dict)
 
     def take(self, delta: Fields) -> str:
-        """Take a message or a part of one; return its text."""
+        """Add a chat message or, in a stream, a part of one; return its text, empty if it has none. Tool calls are kept."""
         fragments = delta.get("tool_calls")
         for fragment in fragments if isinstance(fragments, list) else ():
             if isinstance(fragment, dict):
@@ -65,7 +68,11 @@ class _Candidate:
         call.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
 
     def _call_of(self, fragment: Fields, function: Fields) -> _Call:
-        """Return the call of a fragment: by its index, else the newest one unless the fragment begins another."""
+        """Return the call that a fragment belongs to; create it if the fragment begins a new one.
+
+        It is found by the fragment's index. A fragment without one belongs to the newest call, unless it names a
+        function.
+        """
         index = fragment.get("index")
         if isinstance(index, int):
             if index not in self._by_index:
@@ -77,7 +84,13 @@ class _Candidate:
         return self.calls[-1]
 
     def end(self, parts: list[Fields]) -> Fields:
-        """Return the candidate with these parts, its tool calls and the reason why it ended."""
+        """Return the complete candidate: with these parts, its tool calls, and the reason why it ended.
+
+        If one of its calls cannot be read, it has none of them, and its reason is `MALFORMED_FUNCTION_CALL`.
+
+        Args:
+            parts: The parts of text that were not sent yet.
+        """
         calls = [call.to_part() for call in self.calls]
         whole = [part for part in calls if part is not None]
         if len(whole) < len(calls):
@@ -87,12 +100,16 @@ class _Candidate:
         return {**self.say([*parts, *whole]), "finishReason": _REASONS.get(self.reason, "STOP")}
 
     def say(self, parts: list[Fields]) -> Fields:
-        """Return the candidate with these parts; a client expects at least one."""
+        """Return the candidate with these parts, without an end; with none, with an empty text, as clients expect one."""
         return {"content": {"role": "model", "parts": parts or [{"text": ""}]}, "index": self.index}
 
 
 class Answer:
-    """The answer to one request, from the chunks of a stream or from a whole chat completion."""
+    """The answer in Google's form to one request, from the chunks of a stream or from a whole chat completion.
+
+    Args:
+        model: The name of the model, which the answer shows.
+    """
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -101,11 +118,14 @@ class Answer:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the server has said of every choice why it stopped."""
+        """Whether the server has said of every choice why it stopped; False before the first choice."""
         return bool(self._candidates) and all(item.reason for item in self._candidates.values())
 
     def take(self, chunk: Fields) -> list[Fields]:
-        """Take a chunk of a stream; return the events to send now."""
+        """Take a chunk of a stream; return the events to send now, one for each choice of which it brings text.
+
+        Tool calls are kept for the last event.
+        """
         self._response_id = self._response_id or str(chunk.get("id") or "")
         found = []
         for candidate, choice in self._choices(chunk):
@@ -119,11 +139,11 @@ class Answer:
             candidate.reason = candidate.reason or "stop"
 
     def last(self, usage: TokenUsage) -> Fields:
-        """Return the last event of a stream: tool calls, reasons and token counts."""
+        """Return the last event of a stream: for each choice its tool calls and why it ended, and the token counts."""
         return self._event([item.end([]) for item in self._candidates.values()], usage)
 
     def whole(self, body: Fields, usage: TokenUsage) -> Fields | None:
-        """Return the answer for a whole chat completion; None if it is none."""
+        """Return the answer for the body of a whole chat completion, with token counts; None if it holds no choice."""
         self._response_id = str(body.get("id") or "")
         found = []
         for candidate, choice in self._choices(body):
@@ -153,7 +173,10 @@ class Answer:
 
 
 def usage_metadata(usage: TokenUsage) -> Fields:
-    """Return token counts as Google names them; the prompt's include those from the cache, as there."""
+    """Return token counts as Google names them; the prompt's include those from the cache, as there.
+
+    The count of tokens from the cache is left out if it is 0.
+    """
     counts = {
         "promptTokenCount": usage.prompt_tokens,
         "candidatesTokenCount": usage.completion_tokens,
@@ -163,7 +186,7 @@ def usage_metadata(usage: TokenUsage) -> Fields:
 
 
 def problem_text(body: bytes) -> str:
-    """Return what a server says in the body of an error: its message if the body is JSON, else the text."""
+    """Return what a server says in the body of an error: its message if the body is JSON and has one, else the body."""
     found = parse_json(body)
     while isinstance(found, dict):
         found = found.get("error") or found.get("message") or found.get("detail")
@@ -171,9 +194,10 @@ def problem_text(body: bytes) -> str:
 
 
 async def chat_chunks(parts: AsyncIterator[bytes]) -> AsyncIterator[Fields | None]:
-    """Yield the JSON objects of a server-sent event stream, wherever its bytes are cut, and None for `[DONE]`.
+    """Yield the JSON object of each event of a stream of server-sent events, wherever it is cut, and None for `[DONE]`.
 
-    A line over 8 MiB is given up: the stream ends there, and the answer counts as cut off. Source: WHATWG HTML, 9.2.
+    An event whose data is not a JSON object yields an empty one. After a line over 8 MiB nothing more is yielded, so
+    that the answer counts as cut off. Errors of `parts` are passed on. Source: WHATWG HTML, 9.2.
     """
     rest = b""
     async for part in parts:
@@ -198,7 +222,7 @@ def _object(value: Any) -> Fields:
 
 
 def _text_of(content: Any) -> str:
-    """Return the text of a message's content: a text, or a list of parts."""
+    """Return the text of a message's content, which is a text or a list of parts; empty for anything else."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []

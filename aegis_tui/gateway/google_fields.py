@@ -42,7 +42,7 @@ def object_of(fields: Fields, name: str) -> Fields:
 
 
 def objects_of(fields: Fields, name: str) -> list[Fields]:
-    """Return a field that holds a list of objects; a single object counts as a list of one.
+    """Return a field that holds a list of objects; a single object counts as a list of one. Empty if it is absent.
 
     Raises:
         Rejected: It is something else (400).

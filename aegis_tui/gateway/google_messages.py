@@ -33,7 +33,7 @@ class _OpenCall(NamedTuple):
 
 
 def messages_of(fields: Fields) -> list[Message]:
-    """Return the chat messages for `systemInstruction` and `contents`.
+    """Return the chat messages for the fields `systemInstruction` and `contents` of a request's body.
 
     Raises:
         Rejected: There are no contents, or a field has a wrong form (400).
@@ -49,9 +49,10 @@ def messages_of(fields: Fields) -> list[Message]:
 
 
 class _Conversation:
-    """Chat messages that grow by one content at a time.
+    """Chat messages that grow by one content, which is a turn in Google's API, at a time.
 
-    While calls are open, the last message is theirs or the result of one of them.
+    While calls are open, the last message is theirs or the result of one of them. A method that gets a field of a wrong
+    form raises `Rejected` (400).
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,7 @@ class _Conversation:
         self._call_count = 0
 
     def instruct(self, instruction: Any) -> None:
-        """Add the system message: the text of a content, or a plain text."""
+        """Add the system message from a content or a plain text; no effect if there is no text in it."""
         content = {"parts": [{"text": instruction}]} if isinstance(instruction, str) else instruction
         parts = objects_of(content, "parts") if isinstance(content, dict) else []
         text = "\n".join(_texts(parts))
@@ -68,7 +69,7 @@ class _Conversation:
             self._messages.append({"role": "system", "content": text})
 
     def add(self, content: Fields) -> None:
-        """Add one content; thoughts of earlier turns are left out."""
+        """Add one content, of the model or else of the user; parts marked as thoughts are left out."""
         parts = [part for part in objects_of(content, "parts") if not part.get("thought")]
         if content.get("role") == "model":
             self._add_model(parts)
@@ -76,7 +77,10 @@ class _Conversation:
             self._add_user(parts)
 
     def finished(self) -> list[Message]:
-        """Return the messages; user messages of texts alone become plain texts, which every server takes."""
+        """Give calls that have no result one that says so, and return the messages.
+
+        User messages of texts alone become plain texts, which every server takes.
+        """
         self._close_calls()
         for message in self._messages:
             if message["role"] == "user" and all(part["type"] == "text" for part in message["content"]):
@@ -121,7 +125,10 @@ class _Conversation:
             self._messages.append({"role": "user", "content": shown})
 
     def _answer(self, response: Fields) -> list[ChatPart]:
-        """Add the result of an open call; return what a tool message cannot carry, for the user message after it."""
+        """Add the result of an open call; return what a tool message cannot carry, for the user message after it.
+
+        If the result belongs to no open call, nothing is added, and the result is returned as a text.
+        """
         name, text = text_of(response, "name"), _result_text(response)
         call = self._match(name, text_of(response, "id"))
         more = [item for part in objects_of(response, "parts") for item in _shown(part)]
@@ -132,7 +139,7 @@ class _Conversation:
         return more
 
     def _match(self, name: str, given_id: str) -> _OpenCall | None:
-        """Return the open call with the id, else the first one of that name."""
+        """Return the open call with the id, else the first one of that name; None if there is neither."""
         by_id = (call for call in self._open if given_id and call.given_id == given_id)
         by_name = (call for call in self._open if call.name == name)
         return next(by_id, None) or next(by_name, None)
@@ -153,7 +160,11 @@ def _text(text: str) -> ChatPart:
 
 
 def _shown(part: Fields) -> list[ChatPart]:
-    """Return the chat parts for one part; none for a part without content of its own, such as a signature."""
+    """Return the chat parts for one part; none for a part without content of its own, such as a signature.
+
+    Raises:
+        Rejected: A field has a wrong form (400).
+    """
     if text := text_of(part, "text"):
         return [_text(text)]
     if data := object_of(part, "inlineData"):
@@ -185,7 +196,10 @@ def _inline(media_type: str, data: str) -> ChatPart:
 
 
 def _result_text(response: Fields) -> str:
-    """Return the result of a function as the model gets it: a plain text, or JSON."""
+    """Return the result of a function as the model gets it: as JSON.
+
+    If its only field is a text named `output`, `result` or `content`, that text is returned as it is.
+    """
     value = field_of(response, "response")
     if isinstance(value, dict) and len(value) == 1:
         ((name, only),) = value.items()

@@ -101,7 +101,10 @@ def _response_format(config: Fields) -> Fields:
 
 
 def json_schema(schema: Fields) -> Fields:
-    """Return a schema of Google's form (OpenAPI 3.0, types in capitals) as JSON Schema; empty for an empty one."""
+    """Return a schema of Google's form (OpenAPI 3.0, types in capitals) as JSON Schema; empty for an empty one.
+
+    Keywords that JSON Schema does not have are left out; unknown ones are kept as they are.
+    """
     found: Fields = {}
     for name, value in schema.items():
         if name in _NOT_IN_JSON_SCHEMA:
@@ -113,7 +116,12 @@ def json_schema(schema: Fields) -> Fields:
 
 
 def _keyword(name: str, value: Any) -> Any:
-    """Return the value of one keyword of JSON Schema."""
+    """Return the value of one keyword in the form of JSON Schema, with the schemas in it converted too.
+
+    Args:
+        name: The keyword as JSON Schema spells it.
+        value: Its value in Google's form; one of an unexpected type is returned as it is.
+    """
     if name == "type" and isinstance(value, str):
         return value.lower()
     if name == "properties" and isinstance(value, dict):

@@ -37,7 +37,13 @@ class Totals:
     latency_sum_s: float = 0.0
 
     def add(self, line: dict[str, Any]) -> None:
-        """Add one line of the log to the totals."""
+        """Add one line of the log, which is one finished call, to the totals; `running` stays as it is.
+
+        Raises:
+            ValueError: The text of a field is not a number.
+            TypeError: A field is neither a number nor a text.
+            OverflowError: A number of tokens is infinite.
+        """
         self.requests += 1
         self.errors += line.get("error") is not None
         self.prompt_tokens += int(line.get("prompt_tokens", 0))
@@ -49,7 +55,7 @@ class Totals:
             self.ttft_count += 1
 
     def view(self) -> dict[str, Any]:
-        """Return the totals as `GET /v1/usage` shows them, with mean times, None before the first call."""
+        """Return the totals as `GET /v1/usage` shows them, with mean times; a mean of nothing is None."""
         return {
             "requests": self.requests,
             "errors": self.errors,
@@ -80,7 +86,7 @@ class Call:
     """Whether the server's answer is complete; if so, a client that disconnects has received what it asked for."""
 
     def first_byte(self) -> None:
-        """Store the time to the first byte, when the first byte of the answer was sent."""
+        """Store the time to the first byte; call it after each part that was sent, as only the first call counts."""
         if self.ttft_s is None:
             self.ttft_s = round(time.monotonic() - self.started_s, 5)
 
@@ -89,7 +95,10 @@ class Ledger:
     """Keeps totals in memory and writes lines to disk. If the disk fails, lines are lost, but calls still succeed.
 
     Args:
-        path: The log file; its folder is created.
+        path: The log file; its folder is created, and the totals start with the calls that it already holds.
+
+    Raises:
+        OSError: The folder cannot be created, or an existing file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,7 +119,7 @@ class Ledger:
         self._totals[call.agent_id].running += 1
 
     def finish(self, call: Call) -> None:
-        """Count a call that `begin` counted as finished, and write its line."""
+        """Count a call that `begin` counted as finished, and write its line; a failure to write is only logged."""
         totals = self._totals[call.agent_id]
         totals.running -= 1
         line = {
@@ -129,12 +138,12 @@ class Ledger:
         self._append(json.dumps(line).encode() + b"\n")
 
     def view(self, agent_id: str | None = None) -> dict[str, Any]:
-        """Return the totals per instance; only those of `agent_id` if it is given."""
+        """Return the totals of each instance by its agent id; only those of `agent_id` if given: 0 before its first call."""
         names = sorted(self._totals) if agent_id is None else [agent_id]
         return {name: self._totals[name].view() for name in names}
 
     def to_prometheus(self) -> str:
-        """Return the counters in Prometheus text format 0.0.4."""
+        """Return the counts of calls and tokens of each instance in Prometheus text format 0.0.4."""
         kinds = {"requests": "counter", "errors": "counter", "running": "gauge"}
         kinds |= dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens"), "counter")
         lines: list[str] = []
@@ -147,7 +156,7 @@ class Ledger:
         return "\n".join(lines) + "\n"
 
     def close(self) -> None:
-        """Close the file. Safe to call twice."""
+        """Close the file. Safe to call twice; a call that finishes later opens it again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -178,9 +187,9 @@ class Ledger:
                     self._count(text)
 
     def _count(self, text: bytes) -> None:
-        """Add one line of the file to the totals; an incomplete line is logged and skipped."""
+        """Add one line of the file to the totals; a line that cannot be read is logged and skipped."""
         try:
             line = json.loads(text)
             self._totals[str(line["agent_id"])].add(line)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             _LOG.warning("a line of the call log is not readable")

@@ -48,7 +48,7 @@ class PatientProtocol(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to wait for a connection that was closed; called by uvicorn."""
+        """Stop waiting for a connection that was closed; called by uvicorn."""
         self._settle()
         super().connection_lost(exc)
 
@@ -58,7 +58,14 @@ class PatientProtocol(H11Protocol):
 
 
 def protocol(most_fresh: int, most_idle: int) -> type[PatientProtocol]:
-    """Return the HTTP protocol class of one server, with the number of connections of each kind that may wait."""
+    """Return the HTTP protocol class of one server; its limits hold for all its connections together.
+
+    One connection above a limit aborts the oldest of its kind. TCP and unix sockets are counted separately.
+
+    Args:
+        most_fresh: How many connections without a valid token may wait.
+        most_idle: How many connections whose request was answered may wait for the next one.
+    """
 
     class Served(PatientProtocol):
         fresh = Strangers(most_fresh)

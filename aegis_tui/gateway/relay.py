@@ -54,7 +54,8 @@ class Relay:
         """Serve one call until it is complete or the client disconnects.
 
         Raises:
-            Rejected: The call failed before the first byte of an answer was sent.
+            Rejected: The call failed before the first byte of an answer was sent; a later failure is told in the
+                answer.
         """
         base_url = upstream_url(self._access)
         await self._call(request, share.caller, base_url, await request.body(share.take))
@@ -91,7 +92,15 @@ class Relay:
 
 
 async def until_gone(request: Request, work: Coroutine[Any, Any, None], call: Call) -> None:
-    """Run the work; cancel it if the client disconnects before the whole answer was sent."""
+    """Run the work of a call; cancel it if the client disconnects before the whole answer was sent.
+
+    An error of the work is raised. Once the whole answer was sent, the work has 5 s to end by itself.
+
+    Args:
+        request: The exchange; its body was read.
+        work: Answers the request.
+        call: Gets the error `cancelled` if the work was cut off before the server's answer was complete.
+    """
     working = asyncio.create_task(work)
     gone = asyncio.create_task(request.wait_until_gone())
     try:
@@ -130,7 +139,17 @@ async def _pass_stream(request: Request, call: Call, answer: UpstreamAnswer) -> 
 
 
 async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> None:
-    """Pass a body on at once."""
+    """Send the client a body once it is complete, with the server's status, and note its token counts.
+
+    Args:
+        request: The exchange.
+        call: Gets the token counts.
+        answer: The server's answer.
+        secrets: Replaced in the body of an error, as in `read_whole`.
+
+    Raises:
+        AegisError: The body could not be read; nothing was sent.
+    """
     body = await read_whole(answer, secrets=secrets)
     call.usage.note(parse_json(body))
     await request.start(answer.status, [*_kept_headers(answer), (b"content-length", str(len(body)).encode())])
@@ -139,10 +158,13 @@ async def _pass_whole(request: Request, call: Call, answer: UpstreamAnswer, *, s
 
 
 async def read_whole(answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> bytes:
-    """Return a whole body; in an error, secrets are replaced, because some servers repeat the key they refuse.
+    """Return a whole body; in an error (status 400 or above), each secret is replaced by `[key]`.
+
+    Some servers repeat the key that they refuse.
 
     Raises:
         ModelUnavailable: The server disconnected before the end.
+        ModelMalformed: The encoding is unknown or invalid.
         AegisError: The body is over 64 MiB.
     """
     parts: list[bytes] = []
@@ -160,7 +182,11 @@ async def read_whole(answer: UpstreamAnswer, *, secrets: Iterable[bytes]) -> byt
 
 
 async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialect) -> None:
-    """Report to the client that the server failed: by an error status, or by an error event if the answer has begun."""
+    """Report to the client that the server failed: end the answer that has begun with an error event.
+
+    Raises:
+        Rejected: The answer has not begun: the error as a status for the client (502).
+    """
     if not request.is_answered:
         call.status, call.error = 502, error.code
         raise Rejected(502, error.code, error.message, error.hint) from error
@@ -170,7 +196,7 @@ async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialec
 
 
 def secrets_of(key: Headers) -> list[bytes]:
-    """Return the key in the header that `upstream_key` returned, for `read_whole`."""
+    """Return the bare key in the header that `upstream_key` returned, for `read_whole`; empty if there is no key."""
     return [value[len(b"Bearer ") :] for _, value in key]
 
 
@@ -189,7 +215,10 @@ def _kept_headers(answer: UpstreamAnswer) -> list[tuple[bytes, bytes]]:
 
 
 def _ends_with_connection(answer: UpstreamAnswer) -> bool:
-    """Return whether only the end of the connection marks the end of the body, as after a crash (RFC 9112, 6.3)."""
+    """Return whether only the end of the connection marks the end of the body (RFC 9112, 6.3).
+
+    The body then looks complete even if the server crashed while it sent it.
+    """
     return not answer.header(b"transfer-encoding") and not answer.header(b"content-length")
 
 

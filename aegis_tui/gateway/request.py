@@ -30,7 +30,14 @@ _KEY_PARAMETER = "key"
 
 
 class Rejected(Exception):
-    """The gateway refuses a request, with a status and an error in the request's dialect."""
+    """The gateway refuses a request, with a status and an error in the form of the API that the request uses.
+
+    Args:
+        status: The HTTP status.
+        code: A stable code, as in `AegisError.code`.
+        message: One sentence.
+        hint: What to do next; may be empty.
+    """
 
     def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -91,10 +98,10 @@ class Request:
         return self.query if len(kept) == len(pairs) else "&".join(kept)
 
     async def body(self, take: Callable[[int], None] = lambda size_bytes: None) -> bytes:
-        """Read and return the whole body.
+        """Read and return the whole body; call it once.
 
         Args:
-            take: Called with the size of each received part; may raise `Rejected`.
+            take: Called with the size in bytes of each received part; what it raises ends the reading.
 
         Raises:
             Rejected: 413: over 32 MiB; 408: it took longer than 60 s; 400: the client disconnected.
@@ -129,12 +136,17 @@ class Request:
             pass
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Send the status and headers of the answer."""
+        """Send the status and headers of the answer; `write` has to follow."""
         self.is_answered = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, chunk: bytes, *, more: bool) -> None:
-        """Send the next bytes of the body; wait while the client reads slowly."""
+        """Send the next bytes of the body; wait while the client reads slowly.
+
+        Args:
+            chunk: The bytes; may be empty.
+            more: Whether more follow; False ends the answer.
+        """
         self.is_complete = not more
         await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
 
@@ -151,6 +163,6 @@ class Request:
         await self.reply(status, json.dumps(value).encode())
 
     async def reject(self, error: Rejected) -> None:
-        """Send a refusal in the dialect of the path."""
+        """Send a refusal as the whole answer, in the form of the path's API; call it only if no answer has begun."""
         body = error_body(dialect_of(self.path), error.status, code=error.code, message=error.message, hint=error.hint)
         await self.reply(error.status, body, headers=[(REFUSED_HEADER, error.code.encode("ascii", "replace"))])

@@ -70,7 +70,8 @@ def run_gateway(runtime: Path, state: Path) -> None:
 
     Raises:
         Refused: Other users can access the runtime folder.
-        Unavailable: Another gateway runs for this folder, or a socket cannot be opened.
+        Unavailable: Another gateway runs for this folder, its path is too long for a socket, or no port is free.
+        OSError: A folder or a file in it cannot be used.
     """
     _check_private(runtime)
     with _only_one(runtime / "gateway.lock"):
@@ -120,7 +121,10 @@ async def _serve(runtime: Path, state: Path) -> None:
 
 
 def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayApp, type[PatientProtocol], AccessMap]:
-    """Return the application and its protocol class, with limits that the open-file limit allows, and its map."""
+    """Return the application, its protocol class and its map, with limits that fit the open-file limit.
+
+    The open-file limit of the process is raised first, as far as the system permits.
+    """
     descriptors = raise_descriptor_limit()
     most_strangers = min(MOST_STRANGERS, descriptors // 8)
     most_calls = min(MOST_CALLS, descriptors // 16)  # a call needs two descriptors: one on each side
@@ -129,7 +133,12 @@ def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayAp
 
 
 async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledger: Ledger, access: AccessMap) -> None:
-    """Stop the server when its gateway.json is gone or another's, or when the hub is gone for good and no call runs."""
+    """Stop the server once its `gateway.json` is gone or another's, or once nobody has needed it for long enough.
+
+    Nobody needs it while neither the hub's process nor a call runs. Long enough is AEGIS_ORPHAN_S, after which agents
+    end, and at most `_AFTER_AGENTS_S` more; `_UNUSED_S` if the map names no instance. With its `gateway.json` gone, it
+    stops even while calls run.
+    """
     orphan_s = float(os.environ.get("AEGIS_ORPHAN_S") or _ORPHAN_S)
     limit_s = orphan_s + min(orphan_s, _AFTER_AGENTS_S)
     loop = asyncio.get_running_loop()
@@ -153,7 +162,12 @@ def _check_private(runtime: Path) -> None:
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
-    """Hold the lock that a gateway holds while it runs; the system releases it when the process ends."""
+    """Hold the lock that a gateway holds while it runs; the system releases it when the process ends.
+
+    Raises:
+        Unavailable: Another gateway holds it (code `gateway.running`).
+        OSError: The lock file cannot be opened.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -167,7 +181,14 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def listen_tcp(port: int) -> socket.socket:
-    """Listen on loopback: on the port of the previous gateway, which agents may still use, or else on any free port."""
+    """Listen on loopback: on the port of the previous gateway, which agents may still use, or else on any free port.
+
+    Args:
+        port: The port of the previous gateway; 0 if there was none.
+
+    Raises:
+        Unavailable: No port is free (code `gateway.port`).
+    """
     for candidate in dict.fromkeys((port, 0)):
         # asyncio sets TCP_NODELAY only where the protocol is named; without it tokens wait 20 ms for an ACK (measured).
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -183,7 +204,12 @@ def listen_tcp(port: int) -> socket.socket:
 
 
 def _listen_unix(path: Path) -> socket.socket:
-    """Listen on the unix socket, usable only by the owner from the start. An old socket is dead: we hold the lock."""
+    """Listen on the unix socket, usable only by the owner from the start. An old socket is dead: we hold the lock.
+
+    Raises:
+        Unavailable: The path is too long for a socket.
+        OSError: The socket cannot be created.
+    """
     if len(os.fsencode(path)) >= _SOCKET_PATH_LIMIT_BYTES:
         raise Unavailable(f"{path} is too long for a socket", hint="set XDG_RUNTIME_DIR to a short folder")
     path.unlink(missing_ok=True)
@@ -198,7 +224,13 @@ def _listen_unix(path: Path) -> socket.socket:
 
 
 def _publish(runtime: Path, state: Path, url: str) -> None:
-    """Write `gateway.json` in one step, readable only by the owner, and the port for the next gateway."""
+    """Write `gateway.json` in one step, readable only by the owner, and the port for the next gateway.
+
+    If only the port cannot be written, nothing is raised.
+
+    Raises:
+        OSError: `gateway.json` cannot be written.
+    """
     facts = {
         "pid": os.getpid(),
         "start_time": process_start_time(os.getpid()),
@@ -223,7 +255,12 @@ def _published(path: Path) -> dict[str, Any]:
 
 
 def _former_port(record: Path, kept: Path) -> int:
-    """Return the port of the previous gateway, which programs may still use or have in their settings; 0 if unknown."""
+    """Return the port of the previous gateway, which programs may still use or have in their settings; 0 if unknown.
+
+    Args:
+        record: The `gateway.json` that it left, which counts first.
+        kept: The file in which it stored its port.
+    """
     port = str(_published(record).get("url", "")).rpartition(":")[2]
     if not port:
         with contextlib.suppress(OSError, UnicodeDecodeError):

@@ -16,14 +16,20 @@ MOST_BYTES = 128 * 1024 * 1024
 
 @dataclass
 class Share:
-    """One call's part of its caller's limits."""
+    """One call's part of its caller's limits.
+
+    Args:
+        caller: The agent id or `PERSON`.
+        held: Bytes of all running calls, by caller; shared by the calls.
+        size_bytes: The bytes of this call.
+    """
 
     caller: str
     held: Counter[str]
     size_bytes: int = 0
 
     def take(self, size_bytes: int) -> None:
-        """Count more bytes of the call's body.
+        """Count more bytes of the call's body; they count until the block of `Shares.hold` ends.
 
         Raises:
             Rejected: The bodies of this caller's running calls are too large together (429).
@@ -31,7 +37,7 @@ class Share:
         self.size_bytes += size_bytes
         self.held[self.caller] += size_bytes
         if self.held[self.caller] > MOST_BYTES:
-            raise Rejected(429, "limit", f"calls of {MOST_BYTES} bytes are under way", "wait for an answer")
+            raise Rejected(429, "limit", f"calls in progress exceed {MOST_BYTES} bytes together", "wait for an answer")
 
 
 class Shares:
@@ -48,13 +54,13 @@ class Shares:
 
     @contextlib.contextmanager
     def hold(self, caller: str) -> Iterator[Share]:
-        """Count one call while the block runs: from before its body is read until it ends.
+        """Count one call while the block runs, which is from before its body is read until it ends; yield its `Share`.
 
         Raises:
             Rejected: The caller has too many running calls (429).
         """
         if self._calls[caller] >= self._most:
-            raise Rejected(429, "limit", f"{self._most} calls are under way", "wait for an answer")
+            raise Rejected(429, "limit", f"too many calls at once: {self._most} are in progress", "wait for an answer")
         share = Share(caller, self._held)
         self._calls[caller] += 1
         try:

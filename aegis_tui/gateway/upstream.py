@@ -54,9 +54,11 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first checked address that answers.
 
         Raises:
-            Refused: An address is outside the allowed network (`boundary.endpoint`).
-            ModelUnavailable: The name is unknown.
-            httpcore.ConnectError: No address answers.
+            Refused: An address is outside the allowed network, or the name is public and not in the hosts file
+                (`boundary.endpoint`).
+            ModelUnavailable: The name is unknown, or the resolver took too long.
+            httpcore.ConnectError: No address answers; the last one refused the connection.
+            httpcore.ConnectTimeout: No address answers; the last one did not answer in time.
         """
         addresses = await resolve(host)
         check_endpoint(host, addresses)
@@ -74,7 +76,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Refuse: no endpoint is a unix socket."""
+        """Raise `httpcore.ConnectError` always: no endpoint is a unix socket."""
         raise httpcore.ConnectError(f"{path} is a unix socket")
 
     async def sleep(self, seconds: float) -> None:
@@ -92,14 +94,14 @@ class UpstreamAnswer:
     _response: httpcore.Response
 
     def header(self, name: bytes) -> bytes:
-        """Return the value of a header, given its lower-case name; empty if there is none."""
+        """Return the value of the first header with this lower-case name; empty if there is none."""
         return next((value for key, value in self.headers if key.lower() == name), b"")
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, in the network's parts, decompressed.
 
         Raises:
-            ModelUnavailable: The server disconnected before the end.
+            ModelUnavailable: The server disconnected before the end, or sent nothing for too long.
             ModelMalformed: The encoding is unknown or invalid.
         """
         with _as_unavailable(self.base_url, "stopped in the middle of an answer"):
@@ -112,12 +114,13 @@ class UpstreamAnswer:
 
         Raises:
             ModelUnavailable: The server disconnected before the end, or the body is larger than `SMALL_BYTES`.
+            ModelMalformed: The encoding is unknown or invalid.
         """
         body = bytearray()
         async for chunk in self.chunks():
             body += chunk
             if len(body) > SMALL_BYTES:
-                what = f"{self.base_url} does not end its answer: more than {SMALL_BYTES >> 20} MiB"
+                what = f"{self.base_url} sent too long an answer: more than {SMALL_BYTES >> 20} MiB"
                 raise ModelUnavailable(what, "Check it with: aegis-tui doctor")
         return bytes(body)
 
@@ -144,7 +147,7 @@ class Upstream:
         body: bytes = b"",
         timeout_s: float | None = None,
     ) -> AsyncIterator[UpstreamAnswer]:
-        """Send a request; if the block is left early, the call ends on the server too.
+        """Send a request and yield the answer once its headers are here; if the block is left early, the call is cancelled.
 
         A server may close an idle connection at the moment when a request is sent on it; such a request is sent again
         on another connection (RFC 9112, 9.3.1; this is allowed because a model call changes nothing on the server).
@@ -159,7 +162,8 @@ class Upstream:
 
         Raises:
             ModelUnavailable: The server does not answer.
-            Refused: An address is outside the allowed network (`boundary.endpoint`).
+            Refused: An address is outside the allowed network, or the name is public and not in the hosts file
+                (`boundary.endpoint`).
         """
         timeouts = {
             "connect": min(_CONNECT_TIMEOUT_S, timeout_s or _CONNECT_TIMEOUT_S),

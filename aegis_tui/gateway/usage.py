@@ -38,7 +38,7 @@ class TokenUsage:
     """Prompt tokens that the server had in its prefix cache."""
 
     def note(self, body: Any) -> None:
-        """Read the usage from an answer or a stream event of any dialect; ignore everything else."""
+        """Store the token counts in an answer or a stream event of any dialect; no effect if there are none in it."""
         if not isinstance(body, dict):
             return
         for holder in (body, body.get("response"), body.get("message")):
@@ -63,7 +63,11 @@ class TokenUsage:
 
 
 class StreamTap:
-    """Reads the events of a server-sent event stream that passes by. Source: WHATWG HTML, 9.2."""
+    """Reads the events of a server-sent event stream that passes by. Source: WHATWG HTML, 9.2.
+
+    Args:
+        usage: Gets the token counts.
+    """
 
     def __init__(self, usage: TokenUsage) -> None:
         self._usage = usage
@@ -73,7 +77,7 @@ class StreamTap:
         """Whether the server has marked the answer as complete."""
 
     def feed(self, chunk: bytes) -> None:
-        """Read the next bytes, split at any place."""
+        """Read the next bytes, split at any place; a line of more than `LINE_LIMIT_BYTES` is skipped."""
         lines = LINE_END.split(self._rest + chunk)
         self._rest = lines.pop()
         if self._is_skipping and lines:
@@ -86,7 +90,7 @@ class StreamTap:
             self._is_skipping = True
 
     def end(self) -> None:
-        """Read the text after the last line end; call it when the body has ended."""
+        """Read what is left after the last line end; call it once, when the body has ended."""
         if not self._is_skipping:
             self._read(self._rest)
         self._rest = b""

@@ -33,7 +33,9 @@ def test_an_answer_that_was_compressed_unasked_is_passed_on_plain_and_counted(
     assert (line["prompt_tokens"], line["error"]) == (100, None)
 
 
-@pytest.mark.parametrize(("encoding", "words"), [("br", "in the encoding 'br'"), ("gzip", "not the gzip it says")])
+@pytest.mark.parametrize(
+    ("encoding", "words"), [("br", "an encoding that is not supported: 'br'"), ("gzip", "that is not valid gzip")]
+)
 def test_an_answer_in_an_encoding_that_cannot_be_read_names_the_server(
     gateway: Gateway, model_server: ModelServer, encoding: str, words: str
 ) -> None:
@@ -94,4 +96,4 @@ def test_a_list_of_models_that_does_not_end_is_given_up_with_the_servers_name(
     model_server.answers["/v1/models"] = answer
     passed = gateway.client().get("/v1/models")
     assert passed.status_code == 502
-    assert f"{model_server.url}/v1 does not end its answer: more than 4 MiB" in passed.json()["error"]["message"]
+    assert f"{model_server.url}/v1 sent too long an answer: more than 4 MiB" in passed.json()["error"]["message"]

@@ -168,7 +168,7 @@ def test_any_answer_is_one_of_our_errors(status: int, body: bytes, retry_after: 
 
 
 def test_what_the_gateway_could_not_read_is_malformed_and_named_once() -> None:
-    words = f"{SERVER} sent an answer in the encoding 'br'"
+    words = f"{SERVER} sent an answer in an encoding that is not supported: 'br'"
     error = said(502, {"error": {"message": words}}, x_aegis_refused="model.malformed")
     assert (type(error), error.message) == (ModelMalformed, words)
     lost = problem_in_stream({"error": {"message": f"{SERVER} stopped in the middle", "code": "upstream.lost"}}, SERVER)
