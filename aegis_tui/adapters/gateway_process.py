@@ -60,10 +60,18 @@ class GatewayProcess:
         return self._paths.runtime_dir / "gateway.json"
 
     async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
-        """Make sure that the gateway runs with this endpoint and these callers (token hash → agent id).
+        """Make sure that the gateway runs with this endpoint and these callers; return when it serves.
+
+        A gateway that runs already, also one of an earlier hub, only gets the new map.
+
+        Args:
+            upstream: Base URL of the model server; empty if none is configured.
+            model: Model for requests that name none; None for the first one that the server lists.
+            instances: Hash of an instance's token → its agent id.
 
         Raises:
             Unavailable: The gateway does not start.
+            OSError: A file cannot be written.
         """
         async with self._lock:
             person = _person_hash(self._paths.hub_json)
@@ -84,13 +92,13 @@ class GatewayProcess:
                 self._published = True
 
     def report(self, problem: str | None) -> None:
-        """Publish why the gateway is missing or can serve no call; None when it works."""
+        """Publish why the gateway is missing or can serve no call, None when it works; no effect if nothing changed."""
         if problem != self._problem:
             self._publish_problem(problem)
             self._problem = problem
 
     def _find(self) -> int | None:
-        """Return the pid of the running gateway, or None."""
+        """Return the pid of the running gateway, which an earlier hub may have started; None if there is none."""
         try:
             record = load_record(self._record)
             pid, started = int(record["pid"]), float(record["start_time"])
@@ -121,7 +129,16 @@ class GatewayProcess:
         self._process = process
 
     async def _wait_until_it_serves(self, process: asyncio.subprocess.Process, log: Path, said_before: int) -> None:
-        """Wait until it serves, for as long as it shows signs of life; else raise `Unavailable`."""
+        """Wait until the new gateway serves, or another one in its place, for as long as it shows signs of life.
+
+        Args:
+            process: The new gateway.
+            log: The file that it writes its log to.
+            said_before: The size of that file in bytes before it was started.
+
+        Raises:
+            Unavailable: It ended, or showed no sign of life for too long; with the last lines of its log.
+        """
         watch = StartWatch(process.pid, log, said_before=said_before)
         while self._find() != process.pid:
             if process.returncode is not None and self._find() is not None:
@@ -132,7 +149,10 @@ class GatewayProcess:
             await asyncio.sleep(_POLL_S)
 
     async def close(self) -> None:
-        """Stop the gateway, wait until it has ended, and remove its files."""
+        """Stop the gateway if one runs, wait until it has ended, remove its files, and publish that there is none.
+
+        One that does not end by SIGTERM in `STOP_DEADLINE_S` is killed.
+        """
         async with self._lock:
             self._written = None
             pid = self._find()
@@ -146,7 +166,11 @@ class GatewayProcess:
             self._publish(None, None)
 
     async def _reap(self, ended: int | None) -> None:
-        """Wait for our own child, so that the event loop does not close while its transport is open."""
+        """Wait for our own child, so that the event loop does not close while its transport is open.
+
+        Args:
+            ended: The pid of the gateway that was ended; no effect if that is not our child.
+        """
         process, self._process = self._process, None
         if process is not None and process.pid == ended:
             with contextlib.suppress(TimeoutError):
@@ -155,7 +179,10 @@ class GatewayProcess:
 
 
 def _person_hash(hub_json: Path) -> str | None:
-    """Return the hash of the person's token, which may see the numbers of all instances; None without hub.json."""
+    """Return the hash of the person's token, which may see the numbers of all instances.
+
+    None if there is no token in the file `hub_json`.
+    """
     token = load_record(hub_json).get("token")
     return hash_token(token) if isinstance(token, str) else None
 
@@ -173,7 +200,14 @@ async def _end(pid: int) -> None:
 
 
 def link_socket(socket: Path, folder: Path) -> None:
-    """Hard-link a socket into `folder`: a mounted folder shows a replaced socket, a mounted file would not."""
+    """Hard-link a socket into `folder`, which is created, in place of an older socket of that name.
+
+    A sandbox into which the folder is mounted then sees a replaced socket too; a mounted file would stay the old one.
+    No effect if it is linked already.
+
+    Raises:
+        OSError: There is no such socket, or it cannot be linked.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / socket.name
     fresh = folder / f".{socket.name}.new"

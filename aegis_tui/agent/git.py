@@ -23,7 +23,10 @@ _IN_PROGRESS = {
 
 
 class Git:
-    """Runs git in one worktree, with the instance's own hooks and identity."""
+    """Runs git in one worktree, with the instance's own hooks and identity.
+
+    Every coroutine raises GitError if git cannot be started or took too long.
+    """
 
     def __init__(self, worktree: Path) -> None:
         self._worktree = worktree
@@ -69,12 +72,18 @@ class Git:
         return finished
 
     async def find_oid(self, revision: str) -> str | None:
-        """Return the id of the commit that `revision` names; None if there is none."""
+        """Return the id of the commit that `revision`, for example a branch, names; None if there is none."""
         finished = await self.run("rev-parse", "-q", "--verify", f"{revision}^{{commit}}", with_errors=False)
         return finished.output.strip() or None if finished.code == 0 else None
 
     async def changed_paths(self, base: str | None) -> list[str]:
-        """Return the paths that differ from the commit `base`, committed or not, untracked files included, sorted."""
+        """Return the paths that differ from the commit `base`, committed or not, untracked files included, sorted.
+
+        Ignored files are left out, and so is what git fails to list, for example because there is no such commit.
+
+        Args:
+            base: The commit; None for HEAD.
+        """
         commands: list[tuple[str, ...]] = [
             ("diff", "--name-only", "-z", "--no-renames", base or "HEAD", "--"),
             ("ls-files", "-z", "--others", "--exclude-standard"),
@@ -83,7 +92,13 @@ class Git:
         return sorted({path for one in listed if one.code == 0 for path in one.output.split("\0") if path})
 
     def has_loose_files(self, folder: str) -> bool:
-        """Return whether a submodule's folder contains files although the submodule is not initialised."""
+        """Return whether a submodule's folder contains files although the submodule is not initialised.
+
+        False for a symbolic link and if there is no such folder. Errors of the file system are raised.
+
+        Args:
+            folder: The submodule's path in the worktree.
+        """
         place = self._worktree / folder
         if place.is_symlink() or not place.is_dir() or (place / ".git").exists():
             return False
@@ -98,7 +113,11 @@ class Git:
         return None
 
     async def newest_base(self, candidates: Sequence[str]) -> str | None:
-        """Return the newest of the merge bases of HEAD with each of the `candidates`; None if there is none."""
+        """Return the newest of the merge bases of HEAD with each of the `candidates`; None if there is none.
+
+        Args:
+            candidates: Commits or refs; those without a merge base, such as unknown ones, are skipped.
+        """
         newest: str | None = None
         for candidate in candidates:
             finished = await self.run("merge-base", candidate, "HEAD", with_errors=False)

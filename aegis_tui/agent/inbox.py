@@ -30,7 +30,7 @@ _LINE_CHARS = 400
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A text that starts a task or continues it, its sender, and the task context that came with it."""
+    """A text that starts a task or continues it, its sender (`source`), and the task context that came with it."""
 
     text: str
     source: str
@@ -59,6 +59,9 @@ class Inbox:
     def take(self, event: HubEvent, *, read_paths: Collection[str], lost_paths: Collection[str]) -> bool:
         """Process one event and return True; return False for an event whose `seq` was processed before.
 
+        A message to this instance becomes a prompt or a notice, any other event that concerns it a notice; `run:halted`
+        and `run:resumed` set `is_halted`. Other events have no effect.
+
         Args:
             event: The event.
             read_paths: Files that the instance has read or written.
@@ -84,7 +87,7 @@ class Inbox:
         self._arrived.set()
 
     def add_notice(self, line: str) -> None:
-        """Queue a line, which the model gets before its next turn; it is cut to a bounded length."""
+        """Queue a line, which the model gets before its next turn; it is cut to 400 characters."""
         self._notices.append(line[:_LINE_CHARS])
 
     @property
@@ -104,7 +107,11 @@ class Inbox:
         return self._prompts.popleft()
 
     def drain_for(self, context: TaskContext) -> tuple[list[Prompt], list[str]]:
-        """Remove and return the prompts of the running task, up to the first of another task, and all notices."""
+        """Remove and return the prompts of the running task, up to the first of another task, and all notices.
+
+        Args:
+            context: What the prompts of the running task have named so far.
+        """
         prompts: list[Prompt] = []
         while self._prompts and not context.is_other_piece(self._prompts[0].context):
             prompts.append(self._prompts.popleft())

@@ -77,19 +77,31 @@ class InstanceLife(ABC):
 
     @abstractmethod
     async def _do(self, prompt: Prompt) -> Outcome:
-        """Do the task of a prompt and return how it ended. It is cancelled by `interrupt`."""
+        """Do the task of a prompt and return how it ended.
+
+        It is cancelled by `interrupt` and at the end of the instance. An error that it raises ends the instance.
+        """
 
     @abstractmethod
     async def _save(self, reason: str) -> str | None:
-        """Commit unfinished changes and return the commit's id; None if there are none. Raises AegisError."""
+        """Commit unfinished changes and return the commit's id; None if there are none.
+
+        Args:
+            reason: Why the work ends here, for the commit's message.
+
+        Raises:
+            AegisError: They cannot be committed; the files stay as they are.
+        """
 
     @property
     @abstractmethod
     def _read_paths(self) -> Collection[str]:
-        """The files that the instance has read or written."""
+        """The files that the instance has read or written, as paths in its worktree."""
 
     async def run(self) -> None:
         """Join the hub, work on prompts until `stop` is called, then leave.
+
+        Any error that ends the work is told to the hub and then raised.
 
         Raises:
             HubUnavailable: The hub does not answer at the start.
@@ -123,14 +135,14 @@ class InstanceLife(ABC):
             await self._leave()
 
     def interrupt(self) -> None:
-        """Cancel the current task, not the program; the conversation stays (Ctrl-C)."""
+        """Cancel the current task, not the program; the conversation stays (Ctrl-C). Without one, the pane says so."""
         if self._turn is not None and not self._turn.done():
             self._turn.cancel()
         else:
             self._screen.problem("no turn is running; to end the instance: aegis-tui stop")
 
     def stop(self, reason: str) -> None:
-        """Let `run` end; `reason` is reported to the hub."""
+        """Let `run` end soon; returns at once. `reason` is reported to the hub."""
         self._stop_reason = reason
         self._stopping.set()
 
@@ -139,7 +151,10 @@ class InstanceLife(ABC):
         self.inbox.add_prompt(Prompt(line, "the keyboard"))
 
     async def _newest_seq(self) -> int:
-        """Return the hub's newest sequence number; events after it may concern this instance."""
+        """Return the hub's newest sequence number, 0 before the first event; later events may concern this instance.
+
+        Raises AegisError.
+        """
         return int((await self._link.command("context:get")).get("seq") or 0)
 
     async def _join(self) -> None:
@@ -151,7 +166,7 @@ class InstanceLife(ABC):
         )
 
     async def _catch_up(self) -> None:
-        """Process the messages that were sent to this instance before it subscribed to events."""
+        """Process the messages that were sent to this instance before it subscribed to events. Raises AegisError."""
         cursor: int | None = 0
         while cursor is not None:
             reply = await self._link.command("message:read", after=cursor)
@@ -198,7 +213,7 @@ class InstanceLife(ABC):
             await self._acknowledge()
 
     async def _acknowledge(self) -> None:
-        """Acknowledge received messages; after an error the rest is acknowledged with the next heartbeat."""
+        """Tell the hub that messages were received; after an error the rest is acknowledged with the next heartbeat."""
         while self._unacked:
             seq = self._unacked.popleft()
             try:
@@ -226,7 +241,10 @@ class InstanceLife(ABC):
             await asyncio.sleep(self._beat_s)
 
     async def _outlive_hub(self) -> None:
-        """End the agent, with its work saved in a commit, if no heartbeat succeeds for `orphan_s` seconds (PANE-8)."""
+        """Wait until no heartbeat has succeeded for `orphan_s` seconds; then end the agent (PANE-8).
+
+        Its work is saved in a commit first; the pane says where the work is, also if that fails.
+        """
         limit_s = self._settings.orphan_s
         while True:
             self._heard.clear()
@@ -247,7 +265,10 @@ class InstanceLife(ABC):
         self.stop(reason)
 
     async def _rejoin(self) -> None:
-        """Join again after the hub refused a heartbeat, as after its restart; end the agent if that is refused too."""
+        """Join again after the hub refused a heartbeat, as after its restart.
+
+        End the agent if that is refused too; any other error is only shown, as the next heartbeat tries again.
+        """
         try:
             await self._join()
         except Refused as error:

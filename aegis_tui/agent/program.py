@@ -35,8 +35,13 @@ OpenModel = Callable[[str, str], ChatModel]
 async def run(screen: Screen, open_model: OpenModel, symbols: SymbolReader) -> None:
     """Run the instance that the environment describes until a signal or the hub ends it.
 
+    Args:
+        screen: Shows in the pane what happens.
+        open_model: Opens the client of the model server.
+        symbols: Reads the functions and classes of source files.
+
     Raises:
-        AegisError: It cannot start.
+        AegisError: It cannot start, or its work failed.
     """
     settings = AgentSettings.from_environment(os.environ, worktree=Path.cwd())
     theirs = os.environ.get("AEGIS_ROLES")
@@ -74,7 +79,7 @@ async def connect(screen: Screen, *, patience_s: float) -> EnsembleClient:
 
 
 def follow_signals(session: InstanceLife) -> None:
-    """Let Ctrl-C interrupt the current task, and the signals that end a program end the instance."""
+    """Let SIGINT (Ctrl-C) interrupt the current task, and SIGTERM and SIGHUP end the instance; needs a running loop."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, session.interrupt)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -82,13 +87,21 @@ def follow_signals(session: InstanceLife) -> None:
 
 
 def run_agent(open_model: OpenModel, symbols: SymbolReader) -> int:
-    """Run the built-in agent in this process and return its exit code (contract 3)."""
+    """Run the built-in agent in this process, as its environment describes, and return its exit code (contract 3)."""
     screen = Screen(Pane.of(sys.stdout, os.environ))
     return run_to_exit_code(lambda screen: run(screen, open_model, symbols), screen)
 
 
 def run_to_exit_code(program: Callable[[Screen], Coroutine[Any, Any, None]], screen: Screen) -> int:
-    """Run an agent's program with its screen; show the error that ends it there, and return its exit code."""
+    """Run an agent's program to its end and return its exit code (contract 3); blocking.
+
+    An error that ends it is shown on the screen and gives the code: that of an AegisError, 130 for Ctrl-C, 1 for any
+    other.
+
+    Args:
+        program: Takes the screen; runs the agent.
+        screen: The agent's screen.
+    """
     gc.freeze()  # what was imported stays until the end
     try:
         asyncio.run(program(screen))

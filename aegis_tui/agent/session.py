@@ -96,7 +96,10 @@ class AgentSession(InstanceLife):
         return await self._tool_loop.run(self._between_turns)
 
     def _admit(self, prompt: Prompt) -> None:
-        """Add a prompt to the conversation; before the first one comes the context that all instances share."""
+        """Add a prompt to the conversation; before the first one comes the context that all instances share.
+
+        What the prompt names (task, spec, review, commit) is from now on the task at hand.
+        """
         self._toolbox.begin_task(self._toolbox.context.merged(prompt.context))
         self._screen.prompt(prompt.text, source=prompt.source)
         text = prompt.text
@@ -128,7 +131,10 @@ async def feed_keyboard(session: InstanceLife, lines: asyncio.Queue[str]) -> Non
 
 
 async def run_beside(main: Coroutine[Any, Any, None], side: Coroutine[Any, Any, None]) -> None:
-    """Run `main` to its end and `side` beside it; `side` is cancelled when `main` ends."""
+    """Run `main` to its end and `side` beside it; `side` is cancelled when `main` ends.
+
+    An error of `main` is raised. One of `side` is dropped and ends only `side`.
+    """
     helper = asyncio.create_task(side)
     try:
         await main

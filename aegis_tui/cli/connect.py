@@ -84,7 +84,11 @@ def _raise_ended(_number: int, _frame: object) -> None:
 
 
 def _gateway_url(place: Place, token_file: str) -> str | None:
-    """Return the address of the model gateway once it serves the agent; None if there is none, which is told."""
+    """Return the address of the model gateway once it serves the agent; None if there is none, which is told.
+
+    Raises:
+        AegisError: The token file cannot be read.
+    """
     found = wait_for_gateway(place.paths, read_token(Path(token_file)))
     if found.problem:
         output.talk(f"no models: {found.problem}" if found.url else f"no model gateway: {found.problem}")
@@ -92,7 +96,18 @@ def _gateway_url(place: Place, token_file: str) -> str | None:
 
 
 def _run_program(argv: list[str], given: dict[str, str], url: str | None, membership: Membership) -> int:
-    """Run the program until it ends or the agent is stopped; return its exit code."""
+    """Run the program until it ends or the agent is stopped; return its exit code.
+
+    Args:
+        argv: The command line.
+        given: The AEGIS variables for it.
+        url: The gateway's address; None sets no model variables.
+        membership: The agent's session with the hub; its end ends the program.
+
+    Raises:
+        _Ended: The session has ended already; the program was not started.
+        Unavailable: The program cannot be started.
+    """
     if membership.has_ended:
         raise _Ended
     environ = {**os.environ, **given}
@@ -104,7 +119,12 @@ def _run_program(argv: list[str], given: dict[str, str], url: str | None, member
 
 
 def _exports(given: dict[str, str], url: str | None) -> Iterator[str]:
-    """Yield shell commands that set the variables where the agent is started; the token is read from its file."""
+    """Yield shell commands that set the variables where the agent is started; the token is read from its file.
+
+    Args:
+        given: The AEGIS variables.
+        url: The gateway's address; None leaves the model variables out.
+    """
     yield "set these where you start the agent:"
     variables = given | (base_urls(url) if url else {})
     yield "  export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
@@ -116,7 +136,10 @@ def _exports(given: dict[str, str], url: str | None) -> Iterator[str]:
 def _prompt(hub: HubQuick, given: dict[str, str], url: str | None, membership: Membership) -> int:
     """Print the variables, then send the commands of contract 5 that stdin holds, one per line.
 
-    Each reply or error is printed as JSON. An empty line, the end of input or the end of the agent ends it; return 0.
+    Each reply or error is printed as JSON. Returns 0 at an empty line or the end of input.
+
+    Raises:
+        _Ended: The agent was stopped meanwhile.
     """
     membership.at_stop(lambda: os.kill(os.getpid(), _END))
     for line in _exports(given, url):

@@ -52,7 +52,7 @@ class ProgramGroup:
             self._act_on(self._early.pop())
 
     def wait(self) -> int:
-        """Wait until the program has ended, end what is left of its group, and return its exit code.
+        """Wait until the program has ended, end what is left of its group, and return its exit code; call it once.
 
         The code of a program that a signal ended is 128 plus the signal's number, as in a shell.
         """
@@ -71,7 +71,7 @@ class ProgramGroup:
         return code if code >= 0 else 128 - code
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to every process of the group; do nothing if there is none."""
+        """Send a signal to every process of the group; do nothing if there is none, or none that may be signalled."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._group, number)
 
@@ -82,7 +82,7 @@ class ProgramGroup:
         end_program(self._group, marker=self._marker, grace_s=GRACE_S)
 
     def _end_group(self) -> None:
-        """End the processes that the program left behind in its group."""
+        """End the processes that the program, which has ended, left in its group; do nothing if there are none."""
         try:
             os.killpg(self._group, 0)
         except ProcessLookupError:
@@ -94,7 +94,14 @@ class ProgramGroup:
         end_rest(self._group, grace_s=GRACE_S)
 
     def _rest(self, number: int) -> None:
-        """Stop together with a program that was stopped by the terminal, and continue it when we are continued."""
+        """Stop together with a program that was stopped by the terminal, and continue it when we are continued.
+
+        No effect without a terminal. A program that needs the terminal and may have it gets it and continues at once;
+        without a shell that could continue us, we do not stop.
+
+        Args:
+            number: The signal that stopped the program.
+        """
         if self._terminal is None:
             return  # somebody stopped it by a signal, and will continue it
         own = os.getpgrp()
@@ -111,14 +118,14 @@ class ProgramGroup:
         self.signal(signal.SIGCONT)
 
     def _foreground(self) -> int | None:
-        """Return the process group in the foreground of the terminal; None without a terminal."""
+        """Return the process group in the foreground of the terminal; None without a terminal, or if it was closed."""
         if self._terminal is not None:
             with contextlib.suppress(OSError):  # the terminal was closed
                 return os.tcgetpgrp(self._terminal)
         return None
 
     def _hand_over(self, giver: int, taker: int) -> None:
-        """Give the terminal to a process group, if it belongs to the giver now."""
+        """Give the terminal to the process group `taker`; do nothing unless it belongs to the group `giver` now."""
         if self._terminal is None or self._foreground() != giver:
             return
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # it would stop a background process
@@ -136,14 +143,14 @@ class ProgramGroup:
             self._early.append(number)
 
     def _act_on(self, number: int) -> None:
-        """Pass SIGINT on to the program; on SIGTERM and SIGHUP, end it."""
+        """Pass SIGINT on to the program; on SIGTERM and SIGHUP, begin to end it, in a thread of its own."""
         if number == signal.SIGINT:
             self.signal(signal.SIGINT)
         else:
             threading.Thread(target=self.end, name="end-program", daemon=True).start()
 
     def _close(self) -> None:
-        """Give the signals back to who handled them before, and close the terminal."""
+        """Restore the signal handlers that this process had before, and close the terminal."""
         for number, handler in self._handlers:
             signal.signal(number, handler)
         if self._terminal is not None:

@@ -176,7 +176,7 @@ class GoogleDoor:
         return self._upstream.open("POST", exchange.base_url, url, headers=[*_HEADERS, *exchange.key], body=text)
 
     async def _count(self, exchange: _Exchange) -> None:
-        """Answer with the number of tokens of a conversation: by the server's `/tokenize`, else by a one-token completion.
+        """Answer with the number of tokens of a conversation: by the server's `/tokenize`, else by a short completion.
 
         A refusal by the server is passed on to the client.
 

@@ -51,7 +51,7 @@ class _Candidate:
     _by_index: dict[int, _Call] = field(default_factory=dict)
 
     def take(self, delta: Fields) -> str:
-        """Add a chat message or, in a stream, a part of one; return its text, empty if it has none. Tool calls are kept."""
+        """Add a chat message or, in a stream, a part of one; return its text, or an empty one. Tool calls are kept."""
         fragments = delta.get("tool_calls")
         for fragment in fragments if isinstance(fragments, list) else ():
             if isinstance(fragment, dict):
@@ -100,7 +100,7 @@ class _Candidate:
         return {**self.say([*parts, *whole]), "finishReason": _REASONS.get(self.reason, "STOP")}
 
     def say(self, parts: list[Fields]) -> Fields:
-        """Return the candidate with these parts, without an end; with none, with an empty text, as clients expect one."""
+        """Return the candidate with these parts, without an end; with an empty text if there are none."""
         return {"content": {"role": "model", "parts": parts or [{"text": ""}]}, "index": self.index}
 
 

@@ -37,21 +37,26 @@ class Totals:
     latency_sum_s: float = 0.0
 
     def add(self, line: dict[str, Any]) -> None:
-        """Add one line of the log, which is one finished call, to the totals; `running` stays as it is.
+        """Add one line of the log, which is one finished call, to the totals, if it can be read; `running` stays as it is.
 
         Raises:
             ValueError: The text of a field is not a number.
             TypeError: A field is neither a number nor a text.
             OverflowError: A number of tokens is infinite.
         """
+        prompt, completion, cached = (
+            int(line.get(name, 0)) for name in ("prompt_tokens", "completion_tokens", "cached_tokens")
+        )
+        latency_s, ttft_s = float(line.get("latency_s", 0.0)), line.get("ttft_s")
+        first_s = None if ttft_s is None else float(ttft_s)
         self.requests += 1
         self.errors += line.get("error") is not None
-        self.prompt_tokens += int(line.get("prompt_tokens", 0))
-        self.completion_tokens += int(line.get("completion_tokens", 0))
-        self.cached_tokens += int(line.get("cached_tokens", 0))
-        self.latency_sum_s += float(line.get("latency_s", 0.0))
-        if (ttft_s := line.get("ttft_s")) is not None:
-            self.ttft_sum_s += float(ttft_s)
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
+        self.cached_tokens += cached
+        self.latency_sum_s += latency_s
+        if first_s is not None:
+            self.ttft_sum_s += first_s
             self.ttft_count += 1
 
     def view(self) -> dict[str, Any]:
@@ -138,7 +143,7 @@ class Ledger:
         self._append(json.dumps(line).encode() + b"\n")
 
     def view(self, agent_id: str | None = None) -> dict[str, Any]:
-        """Return the totals of each instance by its agent id; only those of `agent_id` if given: 0 before its first call."""
+        """Return the totals of each instance by its agent id; only those of `agent_id` if given, which may be 0."""
         names = sorted(self._totals) if agent_id is None else [agent_id]
         return {name: self._totals[name].view() for name in names}
 

@@ -147,7 +147,7 @@ class Upstream:
         body: bytes = b"",
         timeout_s: float | None = None,
     ) -> AsyncIterator[UpstreamAnswer]:
-        """Send a request and yield the answer once its headers are here; if the block is left early, the call is cancelled.
+        """Send a request and yield the answer once its headers are here; leaving the block early cancels the call.
 
         A server may close an idle connection at the moment when a request is sent on it; such a request is sent again
         on another connection (RFC 9112, 9.3.1; this is allowed because a model call changes nothing on the server).

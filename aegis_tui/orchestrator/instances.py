@@ -105,6 +105,8 @@ class InstanceKeeper:
     async def prepare(self, instance: Instance, run: Run, scope: Mapping[str, object], context: str) -> Prepared:
         """Create an instance's worktree, token, scope file, context file, role file and launch record.
 
+        What exists is kept (worktree, token) or replaced (the other files). The program is not started yet.
+
         Args:
             instance: The planned instance.
             run: Its run.
@@ -138,7 +140,10 @@ class InstanceKeeper:
         return Prepared(worktree.path, hash_token(token))
 
     def _copy_role(self, instance: Instance, folder: Path) -> None:
-        """Copy the team's own file of the instance's role from the person's checkout, if there is one (ROLE-13)."""
+        """Copy the team's own file of the instance's role from the person's checkout, if there is one (ROLE-13).
+
+        A symbolic link is ignored. Raises OSError.
+        """
         roles = folder / "roles"
         roles.mkdir(mode=0o700, exist_ok=True)
         theirs = self._repository.root / ".agents" / "agents" / f"{instance.role}.md"
@@ -233,11 +238,23 @@ class InstanceKeeper:
         }
 
     def written_by(self, name: str) -> tuple[Path, ...]:
-        """Return the folders that an instance writes besides its worktree: its HOME and its copies of git's folders."""
+        """Return the folders that an instance writes besides its worktree: its HOME and its copies of git's folders.
+
+        Some may not exist.
+
+        Args:
+            name: The instance's short id.
+        """
         return (self._places.instances_dir / name / "home", *self._refs.written_by(name))
 
     async def launch(self, instance: Instance) -> tuple[str, int]:
-        """Open the instance's pane, or use the one that is open already; return its pane id and process id."""
+        """Start the program of a prepared instance in its pane; return the pane's id and the process id.
+
+        If a pane with a running program is open already, that is used and nothing is started.
+
+        Raises:
+            AegisError: The terminal server or the pane cannot be started.
+        """
         await self._terminal.start()
         pane = await self._terminal.open_pane(
             PaneSpec(
@@ -250,7 +267,19 @@ class InstanceKeeper:
         return pane.pane_id, pane.pid
 
     async def fence(self, instance: Instance, run: Run, scope: Mapping[str, object], granted: Sequence[str]) -> None:
-        """Update the scope that an instance's commit hook enforces, after a re-partition or a grant of paths."""
+        """Update the scope that an instance's commit hook enforces, after a re-partition or a grant of paths.
+
+        No effect for an instance without a worktree.
+
+        Args:
+            instance: The instance; its partition may be written.
+            run: Its run.
+            scope: The content of its scope file, of which the `owners` are used.
+            granted: Paths outside its partition that it may write too.
+
+        Raises:
+            AegisError: The worktree is gone, or the hook's file cannot be written.
+        """
         if instance.worktree is None:
             return
         guard = self._guard(instance, run, self._places.instances_dir / instance.instance_id, scope)
@@ -258,24 +287,39 @@ class InstanceKeeper:
         await self._repository.set_guard(Path(instance.worktree), dataclasses.replace(guard, allow=allow))
 
     async def show_working_ref(self, instance: Instance, oid: str) -> None:
-        """Set the copy of the working ref that a sandboxed instance sees to `oid`."""
+        """Set the copy of the working ref that a sandboxed instance sees to the commit `oid`.
+
+        No effect without a copy, as without a sandbox. A copy that cannot be written is only logged.
+        """
         await self._refs.show_working_ref(instance, oid)
 
     async def take_in(self, instance: Instance, oid: str) -> str:
-        """Copy a commit of a sandboxed instance into the repository; return why that failed, empty on success."""
+        """Copy a commit of a sandboxed instance into the repository; return why that failed, empty on success.
+
+        Without a sandbox the commit is in the repository already, and only its existence is checked.
+        """
         return await self._refs.take_in(instance, oid)
 
     async def take_over(self, instance: Instance) -> None:
-        """Move the repository's branch of a sandboxed instance to the commit of the instance's own copy of it."""
+        """Move the repository's branch of a sandboxed instance to the commit of the instance's own copy of it.
+
+        No effect if there is no copy, the branch is there already, or the commit cannot be copied.
+
+        Raises:
+            Conflict: The branch was moved meanwhile.
+        """
         await self._refs.take_over(instance)
 
     async def stop(self, instance: Instance) -> None:
-        """Save what the instance's pane shows, then close it with everything it started, if there is a pane."""
+        """Save what the instance's pane shows, then close it with everything it started.
+
+        Processes that the instance started end even if the pane is gone; no error if nothing is left.
+        """
         await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)
 
     async def reclaim(self, instance: Instance, *, saved_tree: str | None) -> str | None:
-        """Close an instance's pane and remove its worktree and token.
+        """Close an instance's pane and remove its worktree and token; its branch stays. It may be gone already.
 
         Args:
             instance: The instance, whose program has ended or is to be ended.
@@ -283,6 +327,10 @@ class InstanceKeeper:
 
         Returns:
             The rescue ref that holds work which would have been lost; None if there was none.
+
+        Raises:
+            Refused: The work cannot be saved in full; the worktree stays.
+            Conflict: The instance's branch was moved meanwhile; the worktree stays.
         """
         await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)
@@ -301,7 +349,10 @@ class InstanceKeeper:
 
 
 def _token(path: Path) -> str:
-    """Return the token in that file; write a new one of 32 random bytes if there is none (contract 2)."""
+    """Return the token in that file; write a new one of 32 random bytes, in hex, if there is none (contract 2).
+
+    Raises OSError.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

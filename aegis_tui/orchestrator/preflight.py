@@ -191,7 +191,7 @@ def _runs(workspace: Workspace) -> list[str]:
 
 
 def _kind_facts(kinds: Sequence[KindFacts]) -> dict[str, Any]:
-    """Return what a run records of the agent kinds."""
+    """Return the fields of `RunFacts` about the agent kinds: all, why some cannot run, and the limited ones."""
     return {
         "kinds": tuple(kind.name for kind in kinds),
         "kind_faults": {kind.name: f"{kind.fault}: {kind.remedy}" for kind in kinds if kind.fault},

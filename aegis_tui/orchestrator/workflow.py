@@ -84,7 +84,11 @@ class Workflow:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Start the loops; a run that the log shows as open continues."""
+        """Start the loops and return; a run that the log shows as open continues.
+
+        Raises:
+            AegisError: Instances are left, but the terminal server cannot be started; no loop runs.
+        """
         if await self._log.read(_has_instances):
             await self._parts.terminal.start()
         loops: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
@@ -169,7 +173,7 @@ class Workflow:
         await self._parts.disks.follow(alive, end)
 
     async def _follow_fences(self) -> None:
-        """Update the commit hooks when partitions or grants change during a run (PART-5, PART-6)."""
+        """Update the commit hooks when partitions or grants change during a run, until cancelled (PART-5, PART-6)."""
         known: dict[str, Fence] = {}
         async for keys in self._log.changes():
             if keys and not any(kind in ("partition", "workspace") for kind, _ in keys):
@@ -182,7 +186,10 @@ class Workflow:
                     await self._parts.keeper.fence(fence.instance, fence.run, fence.scope, fence.granted)
 
     async def _watch_heads(self) -> None:
-        """Predict conflicts between the commits of open pieces, before they are submitted (GIT-2)."""
+        """Predict conflicts between the commits of open pieces, before they are submitted, and report them (GIT-2).
+
+        Runs until cancelled; idle while no run is in the stage `monitoring`.
+        """
         seen: dict[str, str] = {}
         while True:
             await asyncio.sleep(HEADS_CHECK_S)
@@ -203,7 +210,10 @@ class Workflow:
 
 
 async def _forever(name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a loop, and start it again when it ends or fails; it reads its state from the log, so nothing is lost."""
+    """Run a loop until cancelled, and start it again 1 s after it ends or fails; a failure is logged.
+
+    The loop reads its state from the log, so nothing is lost.
+    """
     while True:
         try:
             await loop()

@@ -47,14 +47,19 @@ class GatewayFound:
 
 
 def base_urls(url: str) -> dict[str, str]:
-    """Return the base URL variables of every dialect, for the gateway at `url` (contract 10)."""
+    """Return the variables with the gateway's base URL, for programs of every dialect (contract 10).
+
+    Args:
+        url: The gateway's address, without a path.
+    """
     return {name: url + path for name, path in BASE_URLS.items()}
 
 
 def model_environment(environ: Mapping[str, str], url: str, token: str) -> dict[str, str]:
-    """Return an environment in which a program of any dialect calls models through the gateway.
+    """Return a copy of an environment in which a program of any dialect calls models through the gateway.
 
-    A proxy that the environment names is told to leave local addresses alone, because it would get the token.
+    Variables with a person's own key (`REPLACED_KEYS`) are left out. A proxy that the environment names is told to
+    leave local addresses alone, because it would get the token.
 
     Args:
         environ: The environment to start from.
@@ -72,6 +77,14 @@ def wait_for_gateway(paths: WorkspacePaths, token: str, *, timeout_s: float = WA
     """Wait until the workspace's gateway serves the instance with this token; blocking.
 
     Returns at once if the hub says that its gateway cannot start.
+
+    Args:
+        paths: The workspace's folders.
+        token: The instance's token.
+        timeout_s: How long to wait, in seconds.
+
+    Returns:
+        The gateway's address, or why there is none, also after that time.
     """
     end = time.monotonic() + timeout_s
     while True:
@@ -88,7 +101,10 @@ def wait_for_gateway(paths: WorkspacePaths, token: str, *, timeout_s: float = WA
 
 
 def _knows(socket: str, token: str) -> bool:
-    """Return whether the gateway accepts the token. The request costs it nothing: no model server is asked."""
+    """Return whether the gateway at a unix socket accepts the token; False if it does not answer.
+
+    The request costs it nothing: no model server is asked.
+    """
     from http.client import HTTPException
 
     connection = open_connection(f"unix:{socket}", _ANSWER_S)

@@ -154,6 +154,9 @@ def test_usage_and_port_survive_a_restart(gateway: Gateway) -> None:
     assert gateway.stop() == 0
     assert not (gateway.runtime / "gateway.sock").exists()
     with (gateway.state / "logs" / "model-calls.jsonl").open("a") as file:
+        file.write("[" * 100_000 + "\n")
+        file.write('{"agent_id": "NATIVE-w01", "completion_tokens": 7, "cached_tokens": Infinity}\n')
+        file.write('{"agent_id": "NATIVE-w01", "completion_tokens": 7, "ttft_s": "soon"}\n')
         file.write('{"agent_id": "NATIVE-w01", "torn')
     gateway.start()
 

@@ -24,7 +24,7 @@ def plan(
     partition: tuple[str, ...] = (),
     replaces: str | None = None,
 ) -> Draft:
-    """Return the event that plans one more instance of a run, with its new agent id.
+    """Return the new agent id and the event that plans one more instance of a run with it.
 
     The id is used up only when the event is applied. A kind that cannot take the role is replaced by the built-in
     agent.
@@ -32,13 +32,13 @@ def plan(
     Args:
         workspace: State after the last logged event.
         run: The run.
-        role: Must be one of `ROLES`.
+        role: Must be one of `ROLES`; KeyError otherwise.
         kind: The agent kind, in lower case.
         task: What it will do.
         base_oid: The commit that its worktree starts from.
         piece: The piece that it works on, reviews or scouts, if any.
         review_id: The review that it gives, for a reviewer.
-        partition: Its globs.
+        partition: The globs of the paths that it may write.
         replaces: The agent id of the instance that it takes over from, if any.
     """
     if kind in run.facts.limited_kinds and traits_of(role).is_judge:
