@@ -97,7 +97,7 @@ class GoogleDoor:
         await request.reply_json(200, {"models": [_card(name) for name in await self._names()]})
 
     async def _show(self, name: str, request: Request, _share: Share) -> None:
-        """Describe a model; as in a request, the gateway's own model stands in for one that the server does not list.
+        """Send the description of a model; as in a request, the gateway's own stands in for one that is not listed.
 
         Raises:
             Rejected: There is no such model and none of the gateway's own (404), no model server is configured (503),

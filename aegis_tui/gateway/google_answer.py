@@ -222,7 +222,7 @@ def _object(value: Any) -> Fields:
 
 
 def _text_of(content: Any) -> str:
-    """Return the text of a message's content, which is a text or a list of parts; empty for anything else."""
+    """Return the text of a message's content: a text, or a list of parts, whose texts are joined; else an empty one."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []

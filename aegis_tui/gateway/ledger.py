@@ -37,7 +37,9 @@ class Totals:
     latency_sum_s: float = 0.0
 
     def add(self, line: dict[str, Any]) -> None:
-        """Add one line of the log, which is one finished call, to the totals, if it can be read; `running` stays as it is.
+        """Add one line of the log, which is one finished call, to the totals; an error leaves them unchanged.
+
+        The number of running calls stays as it is.
 
         Raises:
             ValueError: The text of a field is not a number.

@@ -162,11 +162,11 @@ def _check_private(runtime: Path) -> None:
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
-    """Hold the lock that a gateway holds while it runs; the system releases it when the process ends.
+    """Hold the lock of this workspace's gateway while the block runs; the system releases it if the process ends.
 
     Raises:
         Unavailable: Another gateway holds it (code `gateway.running`).
-        OSError: The lock file cannot be opened.
+        OSError: The lock file at `path` cannot be opened.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -181,10 +181,10 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def listen_tcp(port: int) -> socket.socket:
-    """Listen on loopback: on the port of the previous gateway, which agents may still use, or else on any free port.
+    """Return a listening socket on loopback: on the port of the previous gateway, else on any free port.
 
     Args:
-        port: The port of the previous gateway; 0 if there was none.
+        port: The port of the previous gateway, which agents may still use; 0 if there was none.
 
     Raises:
         Unavailable: No port is free (code `gateway.port`).
@@ -204,7 +204,7 @@ def listen_tcp(port: int) -> socket.socket:
 
 
 def _listen_unix(path: Path) -> socket.socket:
-    """Listen on the unix socket, usable only by the owner from the start. An old socket is dead: we hold the lock.
+    """Return a listening unix socket, usable only by the owner from the start. An old one at `path` is replaced.
 
     Raises:
         Unavailable: The path is too long for a socket.

@@ -113,7 +113,7 @@ class UpstreamAnswer:
         """Return a whole small body: a list of models, a page of metrics.
 
         Raises:
-            ModelUnavailable: The server disconnected before the end, or the body is larger than `SMALL_BYTES`.
+            ModelUnavailable: The server disconnected before the end, or the body is larger than `SMALL_BYTES` (4 MiB).
             ModelMalformed: The encoding is unknown or invalid.
         """
         body = bytearray()
