@@ -61,7 +61,7 @@ def scope_text(
     if partition:
         lines.append("You alone may write: " + _globs(partition))
     if joint:
-        lines.append("Anyone may write, one at a time (your edits acquire the lock automatically): " + _globs(joint))
+        lines.append("Anyone may write, one at a time, under a lock: " + _globs(joint))
     if shared:
         lines.append("Read-only for you: " + _globs(shared))
     if foreign := {glob: owner for glob, owner in (owners or {}).items() if owner != agent_id}:

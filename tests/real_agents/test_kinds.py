@@ -24,7 +24,7 @@ from aegis_tui.testing.scratch import Answer, ScratchWorkspace
 
 pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(600)]
 
-WITH_MCP = ("claude-code", "codex", "opencode", "qwen-code")
+WITH_MCP = ("claude-code", "codex", "opencode", "qwen-code", "gemini-cli")
 KINDS = (*WITH_MCP, "mini-swe-agent")
 TEST = """import unittest
 

@@ -27,9 +27,13 @@ acceptance criterion with evidence) or {reject} (with what has to change, by fil
 _DESIGN = "End by proposing the design with the tool {propose}."
 
 _WITH_TOOLS = """
-- Joint files may be changed by everyone, one at a time: take the lock with {acquire} first, and release it afterwards
-  with {release}.
+- Joint files may be changed by everyone, one at a time: acquire the lock with {acquire} first, and release it
+  afterwards with {release}.
 - If you must change a path outside your partition, ask for it with {request} and a reason."""
+
+_WITHOUT_TOOLS = """
+- Joint files may be changed by everyone; their locks are acquired for you when your work is submitted. Keep such
+  changes small."""
 
 
 def opening(
@@ -50,6 +54,8 @@ def opening(
     if kind.mcp and traits_of(role).is_builder:
         names = {"acquire": "acquire_lock", "release": "release_lock", "request": "request_scope"}
         rules += _WITH_TOOLS.format(**{key: kind.tool_name(name) for key, name in names.items()})
+    elif traits_of(role).is_builder:
+        rules += _WITHOUT_TOOLS
     return opening_text(shared_context, "\n\n".join(filter(None, (team_rules.strip(), rules, scope))), brief)
 
 

@@ -35,10 +35,10 @@ def _rules(design: Design) -> str:
     ]
     if design.joint:
         lines.append(
-            f"- Joint: {_globs(design.joint)}. Several workers change these. Your edit and write tools acquire the "
-            "lock; if it is held, do something else and try again. Keep such changes small."
+            f"- Joint: {_globs(design.joint)}. Several workers change these, one at a time, under a lock. If it is "
+            "held, do something else and try again. Keep such changes small."
         )
-    lines.append("- Do not push, do not touch other branches or the stash. Finish with the report tool.")
+    lines.append("- Do not push, do not touch other branches or the stash.")
     return "\n".join(lines)
 
 
