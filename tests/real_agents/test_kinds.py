@@ -52,14 +52,16 @@ def serve(tmp_path: Path) -> Iterator[Any]:
     """Starts the scripted server with a worker's steps; the reviewer is the one of the calm scenario."""
     servers: list[RecordedLLM] = []
 
-    def start(steps: Sequence[dict[str, Any]], *names: str, more: Sequence[dict[str, Any]] = ()) -> RecordedLLM:
+    def start(
+        steps: Sequence[dict[str, Any]], *names: str, more: Sequence[dict[str, Any]] = (), **section: Any
+    ) -> RecordedLLM:
         folder = tmp_path / "scenario"
         folder.mkdir()
         reviewer = (scenario_directory("calm") / "reviewer.json").read_text("utf-8")
         (folder / "reviewer.json").write_text(reviewer.replace("src/shop/routes.py", "src/app.py"), "utf-8")
         for name in names or ("worker",):
             mine = json.loads(json.dumps(list(steps)).replace("NAME", name))
-            script = {"scripts": [{"steps": mine, "side": "scripted"}, *more]}
+            script = {"scripts": [{"steps": mine, "side": "scripted", **section}, *more]}
             (folder / f"{name}.json").write_text(json.dumps(script), "utf-8")
         servers.append(RecordedLLM(folder))
         return servers[-1]
@@ -214,3 +216,12 @@ def sleepers() -> list[int]:
             if process.cmdline() in (["sleep", "7123"], ["sleep", "7124"]):
                 found.append(process.pid)
     return found
+
+
+def test_aider_does_a_workers_task(workspace: ScratchWorkspace, serve: Any) -> None:
+    """It has no tools and no MCP: its model's text is the whole file, after the name of the file."""
+    server = serve([{"text": "src/worker.py\n```\nworker = 1\n```\n"}], by_turn=True)
+    answer = run(workspace, server, {"worker": "aider"})
+    report = answer.json
+    assert answer.code == 0 and report["ok"], (report.get("error"), log_of(workspace, "w01"), answer.err)
+    assert workspace.git("show", f"{report['commit']['oid']}:src/worker.py") == "worker = 1"
