@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from aegis_tui.agent.process import Finished, run_process
+from aegis_tui.domain.path.file_name import write_name
 from aegis_tui.errors import GitError
 
 _log = logging.getLogger(__name__)
@@ -88,8 +90,25 @@ class Git:
             ("diff", "--name-only", "-z", "--no-renames", base or "HEAD", "--"),
             ("ls-files", "-z", "--others", "--exclude-standard"),
         ]
-        listed = [await self.run(*command, limit_bytes=_LIST_BYTES, with_errors=False) for command in commands]
-        return sorted({path for one in listed if one.code == 0 for path in one.output.split("\0") if path})
+        listed = [await self._list(*command) for command in commands]
+        return sorted({write_name(path) for one in listed for path in one})
+
+    async def unstage_changes(self) -> None:
+        """Remove staged changes of files that HEAD has from the index; the files themselves stay as they are.
+
+        `git checkout FILE` takes a file from the index, so it would not undo a change that is staged. New files stay
+        staged: a rescue saves an ignored file only if the index has it.
+        """
+        if paths := await self._list("diff", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=a"):
+            with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape") as listed:
+                listed.write("\0".join(f":(top,literal){path}" for path in paths))
+                listed.flush()
+                await self.run("reset", "--quiet", f"--pathspec-from-file={listed.name}", "--pathspec-file-nul")
+
+    async def _list(self, *command: str) -> list[str]:
+        """Return the names that a git command prints with `-z`, as Python holds them; empty if it fails."""
+        listed = await self.run(*command, limit_bytes=_LIST_BYTES, with_errors=False, errors="surrogateescape")
+        return [name for name in listed.output.split("\0") if name] if listed.code == 0 else []
 
     def has_loose_files(self, folder: str) -> bool:
         """Return whether a submodule's folder contains files although the submodule is not initialised.

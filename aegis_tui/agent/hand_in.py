@@ -171,8 +171,7 @@ class HandIn:
         message = commit_message(summary, kind="fix" if context.task == "fix" else "feat")
         committed = await self._git.run("commit", "-m", message, timeout_s=_COMMIT_TIMEOUT_S)
         if committed.code:
-            # Nothing stays staged: `git checkout FILE` takes a file from the index, and would not undo its change.
-            await self._git.run("reset", "--quiet")
+            await self._git.unstage_changes()
             output = committed.output[-_OUTPUT_CHARS:].strip()
             meaning = read_commit_refusal(committed.output)
             raise Refused(

@@ -16,7 +16,7 @@ from aegis_tui.cli.hub_stop import stop_hub
 from aegis_tui.cli.place import Place, here
 from aegis_tui.domain.count import counted
 from aegis_tui.domain.role import ROLES
-from aegis_tui.errors import HubUnavailable, UsageError
+from aegis_tui.errors import AegisError, HubUnavailable, UsageError
 from aegis_tui.sdk.quick import HubQuick
 
 POLL_S = 0.2
@@ -156,8 +156,8 @@ def _ask(place: Place, fields: dict[str, Any]) -> dict[str, Any]:
         hub = place.started_hub()
         try:
             return hub.command("run:start", request_id=request_id, **fields)
-        except HubUnavailable as error:
-            if time.monotonic() > end:
+        except AegisError as error:
+            if not _is_of_another_life(error) or time.monotonic() > end:
                 raise
             output.talk(f"{error.message}; trying again")
             time.sleep(POLL_S)
@@ -259,11 +259,16 @@ def _patiently(place: Place, hub: HubQuick, after: int) -> tuple[HubQuick, list[
     while True:
         try:
             return hub, hub.events(after=after, limit=PAGE)
-        except HubUnavailable:
-            if time.monotonic() > end:
+        except AegisError as error:
+            if not _is_of_another_life(error) or time.monotonic() > end:
                 raise
             time.sleep(0.5)
             hub = place.started_hub()
+
+
+def _is_of_another_life(error: AegisError) -> bool:
+    """Return whether a request failed because the hub has ended or was started anew, with another token, meanwhile."""
+    return isinstance(error, HubUnavailable) or error.code == "unauthorized"
 
 
 def _conclude(report: dict[str, Any], *, as_json: bool) -> int:

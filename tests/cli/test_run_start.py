@@ -41,6 +41,25 @@ def test_the_request_is_the_same_until_a_hub_answers(capsys: pytest.CaptureFixtu
     assert "gone; trying again" in capsys.readouterr().err
 
 
+def test_a_token_of_the_hub_before_is_read_again() -> None:
+    hubs = Hubs(Refused("no valid token", code="unauthorized"), {"run": "run1"})
+    assert start(hubs) == {"run": "run1"}
+
+
+def test_following_goes_on_with_the_token_of_a_hub_that_was_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pages(Hubs):
+        def events(self, *, after: int, limit: int) -> list[dict[str, Any]]:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return [answer]
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    hubs = Pages(Refused("no valid token", code="unauthorized"), HubUnavailable("gone"), {"seq": 1})
+    _, page = cli_run._patiently(cast(Place, hubs), cast(Any, hubs), 0)
+    assert page == [{"seq": 1}]
+
+
 def test_a_refusal_is_not_asked_again() -> None:
     hubs = Hubs(Refused("no commit"))
     with pytest.raises(Refused):

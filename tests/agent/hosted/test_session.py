@@ -140,13 +140,13 @@ def test_a_hook_that_refuses_is_told_to_the_program_even_if_it_would_refuse_agai
     play(scenario)
 
 
-def test_after_a_refused_commit_nothing_stays_staged(play: Play) -> None:
+def test_after_a_refused_commit_only_new_files_stay_staged(play: Play) -> None:
     async def scenario(cage: Cage) -> None:
         add_hook(cage.worktree, "exit 1")
-        cage.will({"write": {"src/a/app.py": "stray = 1\n"}})
+        cage.will({"write": {"src/a/app.py": "stray = 1\n", "src/a/new.py": "new = 1\n"}})
         await cage.work()
         await cage.ends("failed")
-        assert git(cage.worktree, "diff", "--cached", "--name-only") == ""
+        assert git(cage.worktree, "diff", "--cached", "--name-only") == "src/a/new.py"
         assert git(cage.worktree, "diff", "--name-only") == "src/a/app.py"
 
     play(scenario)
