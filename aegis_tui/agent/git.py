@@ -31,7 +31,7 @@ class Git:
     """
 
     def __init__(self, worktree: Path) -> None:
-        self._worktree = worktree
+        self.worktree = worktree
 
     async def run(
         self,
@@ -58,7 +58,7 @@ class Git:
         try:
             finished = await run_process(
                 argv,
-                cwd=self._worktree,
+                cwd=self.worktree,
                 timeout_s=timeout_s,
                 environment=_ENVIRONMENT,
                 limit_bytes=limit_bytes,
@@ -75,7 +75,14 @@ class Git:
 
     async def find_oid(self, revision: str) -> str | None:
         """Return the id of the commit that `revision`, for example a branch, names; None if there is none."""
-        finished = await self.run("rev-parse", "-q", "--verify", f"{revision}^{{commit}}", with_errors=False)
+        return await self._find(f"{revision}^{{commit}}")
+
+    async def find_blob(self, revision: str) -> str | None:
+        """Return the id of the blob that `revision` names, such as `HEAD:a.py`; None if there is none."""
+        return await self._find(revision)
+
+    async def _find(self, revision: str) -> str | None:
+        finished = await self.run("rev-parse", "-q", "--verify", revision, with_errors=False)
         return finished.output.strip() or None if finished.code == 0 else None
 
     async def changed_paths(self, base: str | None) -> list[str]:
@@ -111,14 +118,8 @@ class Git:
         return [name for name in listed.output.split("\0") if name] if listed.code == 0 else []
 
     def has_loose_files(self, folder: str) -> bool:
-        """Return whether a submodule's folder contains files although the submodule is not initialised.
-
-        False for a symbolic link and if there is no such folder. Errors of the file system are raised.
-
-        Args:
-            folder: The submodule's path in the worktree.
-        """
-        place = self._worktree / folder
+        """Return whether a submodule's folder contains files although the submodule is not initialised."""
+        place = self.worktree / folder
         if place.is_symlink() or not place.is_dir() or (place / ".git").exists():
             return False
         return next(place.iterdir(), None) is not None
@@ -127,7 +128,7 @@ class Git:
         """Return `rebase`, `merge`, `cherry-pick` or `revert` if such an operation is unfinished; else None."""
         for name, operation in _IN_PROGRESS.items():
             finished = await self.run("rev-parse", "--git-path", name, with_errors=False)
-            if finished.code == 0 and (self._worktree / finished.output.strip()).exists():
+            if finished.code == 0 and (self.worktree / finished.output.strip()).exists():
                 return operation
         return None
 

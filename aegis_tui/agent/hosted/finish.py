@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from aegis_tui.agent.files import Worktree
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import HandIn, TaskContext
-from aegis_tui.agent.locks import HeldLocks
+from aegis_tui.agent.locks import HeldLocks, resource_of
 from aegis_tui.agent.progress import Progress
 from aegis_tui.agent.scope import WriteScope
 from aegis_tui.agent.toolbox import Outcome
+from aegis_tui.domain.lock.region import blob_id
 from aegis_tui.domain.role import traits_of
 from aegis_tui.errors import Refused
 from aegis_tui.ports.hub_link import HubLink
@@ -44,6 +46,7 @@ class Finish:
     ) -> None:
         self._traits, self._agent_id = traits_of(role), agent_id
         self._link, self._git, self._locks, self._scope = link, git, locks, scope
+        self._worktree = Worktree(git.worktree)
         self._progress = progress
         self._hand_in = HandIn(link, git, locks, scope)
 
@@ -78,6 +81,8 @@ class Finish:
     async def _lock_joint_files(self, context: TaskContext) -> None:
         """Acquire and keep the lock of every changed path that others may change too, as a write to it needs (PART-6).
 
+        The hub is told which bytes were written under it: it accepts a submission of no others (LOCK-3).
+
         Raises:
             LockHeld: Another instance holds it for longer than this one waits.
         """
@@ -85,7 +90,14 @@ class Finish:
             verdict = self._scope.verdict(path)
             if verdict.allowed and verdict.needs_lock:
                 grant = await self._locks.acquire(path, wait_s=_LOCK_WAIT_S, on_wait=self._tell_waiting)
+                await self._tell_written(path, grant.token, context.base_oid)
                 self._locks.mark_used(grant.token)
+
+    async def _tell_written(self, path: str, token: int, base: str | None) -> None:
+        before = await self._git.find_blob(f"{base or 'HEAD'}:{path}")
+        after = self._worktree.find_blob(path) or blob_id(b"")  # of a deleted file, only the token is checked
+        data = {"file": resource_of(path).path, "token": token, "base_oid": before, "new_oid": after}
+        await self._link.command("broadcast", event="code:written", data=data)
 
     async def _tell_waiting(self) -> None:
         await self._progress.enter("waiting", "for the lock of a joint file")

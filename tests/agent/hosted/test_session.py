@@ -172,6 +172,14 @@ def test_a_joint_file_is_submitted_under_the_token_of_its_lock(play: Play) -> No
         (lock,) = [event.data for event in cage.hub.events if event.type == "lock:acquired"]
         assert lock["path"] == "src/routes.py"
         assert submitted.fields["tokens"] == [lock["token"]]
+        (told,) = cage.hub.of_type("broadcast")
+        assert told.fields["event"] == "code:written"
+        assert told.fields["data"] == {
+            "file": "src/routes.py",
+            "token": lock["token"],
+            "base_oid": git(cage.worktree, "rev-parse", f"{cage.base_oid}:src/routes.py"),
+            "new_oid": git(cage.worktree, "hash-object", "src/routes.py"),
+        }
 
     play(scenario)
 
