@@ -66,6 +66,8 @@ class InstanceLife(ABC):
         self._stop_reason = "ended"
         self._stop_cause: Cause | None = None
         self._heard = asyncio.Event()
+        self._first_note = "waiting for a prompt"
+        """The note of the first state that is reported; `_prepare` may add to it."""
 
     @abstractmethod
     async def _prepare(self) -> None:
@@ -278,7 +280,7 @@ class InstanceLife(ABC):
             self._screen.problem(f"this instance could not join the hub again: {error}")
 
     async def _work(self) -> None:
-        await self.progress.enter("idle", "waiting for a prompt")
+        await self.progress.enter("idle", self._first_note)
         while True:
             prompt = await self.inbox.next_prompt()
             self.progress.begin_task()

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import SplitResult, urlencode, urlsplit
 
 from aegis_tui.errors import AegisError, HubUnavailable
@@ -113,6 +113,13 @@ class HubQuick:
         self._url = f"unix:{address.socket}"
         self._token = address.token
         self._timeout_s = timeout_s
+
+    @classmethod
+    def at(cls, url: str, token: str, *, timeout_s: float = 10.0) -> Self:
+        """Return a client of the hub at `unix:/path` or `http://host:port`, as an instance knows it (contract 10)."""
+        quick = cls(HubAddress(0, 0.0, url, "", token), timeout_s=timeout_s)
+        quick._url = url
+        return quick
 
     def command(self, command_type: str, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
         """Send one command of contract 5 and return its reply.

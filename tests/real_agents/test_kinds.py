@@ -76,8 +76,8 @@ def brief(workspace: ScratchWorkspace, script: str, number: int) -> str:
     return f"Write the file.\n\n[[script:{script}]] [[cwd:{state}/worktrees/w{number:02d}]]"
 
 
-def write_design(workspace: ScratchWorkspace, kinds: dict[str, str]) -> str:
-    """Write a design with one feature for each script of `kinds`, by that kind; return its path."""
+def write_design(workspace: ScratchWorkspace, kinds: dict[str, str], joint: Sequence[str] = ()) -> str:
+    """Write a design with one feature for each script of `kinds`, by that kind, and joint files; return its path."""
     features = [
         {
             "id": script,
@@ -90,14 +90,19 @@ def write_design(workspace: ScratchWorkspace, kinds: dict[str, str]) -> str:
     ]
     design = workspace.folder / "design.yaml"
     qa = {"commands": ["python3 -m unittest discover -s tests"]}
-    design.write_text(json.dumps({"goal": "Files", "features": features, "qa": qa}), "utf-8")
+    design.write_text(json.dumps({"goal": "Files", "features": features, "joint": joint, "qa": qa}), "utf-8")
     return str(design)
 
 
 def run(
-    workspace: ScratchWorkspace, server: RecordedLLM, kinds: dict[str, str], *options: str, timeout_s: float = 300.0
+    workspace: ScratchWorkspace,
+    server: RecordedLLM,
+    kinds: dict[str, str],
+    *options: str,
+    joint: Sequence[str] = (),
+    timeout_s: float = 300.0,
 ) -> Answer:
-    named = ["--design", write_design(workspace, kinds), "--base-url", server.base_url]
+    named = ["--design", write_design(workspace, kinds, joint), "--base-url", server.base_url]
     named += ["--note", "reviewer=[[script:reviewer]]"]
     return workspace.aegis("run", "Files", *named, "--headless", "--json", *options, timeout_s=timeout_s)
 

@@ -165,10 +165,13 @@ def _is_limited(kind: KindFile) -> bool:
     return kind.headless is not None and not kind.can_be("reviewer")
 
 
-def _abilities(kind: KindFile) -> str:
+def _abilities(name: str, kind: KindFile) -> str:
+    """Return which roles a kind can take, and when a write outside the partition is refused (PART-3)."""
+    roles = "every role" if not kind.roles else f"as {', '.join(kind.roles)}"
     if _is_limited(kind):
-        return "builds; gives no verdicts and proposes no designs, as it has no MCP"
-    return "every role" if not kind.roles else f"as {', '.join(kind.roles)}"
+        roles = "builds; gives no verdicts and proposes no designs, as it has no MCP"
+    is_early = kind.checks_edits or name == NATIVE
+    return f"{roles}; writes are checked {'before each edit' if is_early else 'at the commit'}"
 
 
 def _facts(known: _Known, path: str) -> KindFacts:
@@ -184,7 +187,7 @@ def _facts(known: _Known, path: str) -> KindFacts:
         f"needs {lacking}, not on PATH" if missing else "",
         (kind.install or f"install {lacking}") if missing else "",
         program=next((found for name in kind.programs if (found := shutil.which(name, path=path))), ""),
-        abilities=_abilities(kind),
+        abilities=_abilities(known.name, kind),
         is_limited=_is_limited(kind),
         missing=missing,
     )

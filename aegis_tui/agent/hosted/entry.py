@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from aegis_tui.agent.git import Git
 from aegis_tui.agent.hosted.delivery import Requests
 from aegis_tui.agent.hosted.headless import HeadlessRunner
+from aegis_tui.agent.hosted.layers import guard_commands
 from aegis_tui.agent.hosted.program import adopt_orphans, end_descendants
 from aegis_tui.agent.hosted.relay import Counted, GatewayRelay
 from aegis_tui.agent.hosted.runner import Runner
@@ -122,6 +123,7 @@ async def _values(settings: AgentSettings, kind: KindFile, gateway: str) -> dict
     return {
         "gateway": gateway,
         "gateway_v1": f"{gateway}/v1",
+        **guard_commands(sys.executable),
         "home": os.environ["HOME"],
         "instance": settings.instance_id,
         "model": settings.model or "default",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from aegis_tui.agent.hosted.guard import ASK_TOOL, WORKTREE
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
@@ -43,14 +44,20 @@ class Runner(Protocol):
 def program_environment(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> dict[str, str]:
     """Return all variables of the program.
 
-    They are the wrapper's, the project's environment, the gateway's addresses for each API (contract 10), the kind's.
+    They are the wrapper's, the project's environment, the gateway's addresses for each API (contract 10), what the
+    guard of its edits needs, the kind's.
     The folder in which the program was found comes first on PATH: what was installed with it, such as its Node.js, is
     what it needs.
     """
     own = {name: fill(value, values) for name, value in kind.environment.items()}
     environment = {name: value for name, value in os.environ.items() if name not in _WRAPPERS_OWN}
     environment |= settings.tool_environment
-    environment |= {name: values[value] for name, value in _ADDRESSES.items()} | own
+    environment |= {name: values[value] for name, value in _ADDRESSES.items()}
+    environment |= {WORKTREE: str(settings.worktree), **_asking(kind)} | own
     path = environment.get("PATH", os.defpath)
     found = next((place for name in kind.programs if (place := shutil.which(name, path=path))), None)
     return environment if found is None else {**environment, "PATH": f"{Path(found).parent}:{path}"}
+
+
+def _asking(kind: KindFile) -> dict[str, str]:
+    return {ASK_TOOL: kind.tool_name("request_scope")} if kind.mcp else {}

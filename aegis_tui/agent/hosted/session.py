@@ -9,6 +9,7 @@ from aegis_tui.agent.git import Git
 from aegis_tui.agent.hand_in import TaskContext
 from aegis_tui.agent.hosted.finish import Finish
 from aegis_tui.agent.hosted.home import write_home
+from aegis_tui.agent.hosted.layers import find_layers
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.hosted.relay import Counted
 from aegis_tui.agent.hosted.runner import Runner
@@ -87,7 +88,7 @@ class HostedSession(InstanceLife):
         return await self._finish.save(self._context, reason)
 
     async def _prepare(self) -> None:
-        """Write the program's configuration files, and show the instance's name, role and model in the pane.
+        """Write the program's configuration files; show the instance and what refuses its wrong writes in the pane.
 
         Raises:
             UsageError: The kind cannot take this role.
@@ -100,6 +101,11 @@ class HostedSession(InstanceLife):
         except OSError as error:
             raise Unavailable(f"the program's configuration cannot be written: {error}") from error
         self._screen.welcome(self._settings.agent_id, role=self._role_name, model=self._values["model"])
+        layers = await find_layers(self._settings, self._kind, self._values)
+        self._screen.action("Writes", layers.words)
+        if layers.problem:
+            self._screen.problem(layers.problem)
+        self._first_note += f"; writes: {layers.words}"
 
     async def _do(self, prompt: Prompt) -> Outcome:
         context = self._context.merged(prompt.context)

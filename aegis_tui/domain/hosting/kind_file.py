@@ -21,6 +21,8 @@ VALUES = frozenset(
     {
         "gateway",
         "gateway_v1",
+        "guard_after",
+        "guard_before",
         "home",
         "instance",
         "model",
@@ -34,6 +36,9 @@ VALUES = frozenset(
     }
 )
 """The names of all placeholders; docs/agents.md explains each."""
+
+GUARD = "guard_before"
+"""The placeholder of the command that checks an edit before it is made."""
 
 SECRET = "token"
 """The placeholder that must not be part of a command line, which every process of the machine can read."""
@@ -176,6 +181,11 @@ class KindFile(FrozenModel):
         if unknown := sorted(used - VALUES):
             raise ValueError(f"there is no placeholder {unknown[0]}; there are: {', '.join(sorted(VALUES))}")
         return self
+
+    @property
+    def checks_edits(self) -> bool:
+        """Whether the program asks before each of its edits whether it may be made, by a hook of its own (PART-3)."""
+        return any(f"<<{GUARD}>>" in file.text for file in self.files)
 
     def can_be(self, role: str) -> bool:
         """Return whether an instance of this kind can take a role.

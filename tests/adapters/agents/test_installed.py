@@ -105,7 +105,10 @@ def test_kinds_are_listed_without_an_import_and_only_by_names_that_an_agent_id_c
 def test_what_a_kind_is_and_needs_is_read_from_its_file_without_an_import() -> None:
     facts = {item.name: item for item in describe_kinds()}
     assert list(facts) == list(installed_kinds())
-    assert facts["native"] == KindFacts("native", "the built-in agent", abilities="every role")
+    abilities = "every role; writes are checked before each edit"
+    assert facts["native"] == KindFacts("native", "the built-in agent", abilities=abilities)
+    assert facts["claude-code"].abilities == abilities
+    assert facts["codex"].abilities == "every role; writes are checked at the commit"
     assert facts["parrot"].title == "a parrot" and facts["deep"].title == "a parrot in a package"
     needy = facts["needy"]
     assert (needy.title, needy.fault, needy.remedy) == (

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis_tui.agent.hosted.headless import HeadlessRunner
+from aegis_tui.agent.hosted.layers import guard_commands
 from aegis_tui.agent.hosted.relay import Counted
 from aegis_tui.agent.hosted.session import HostedSession
 from aegis_tui.agent.pane import Pane
@@ -132,6 +133,7 @@ def values_of(worktree: Path, home: Path) -> dict[str, str]:
         "session": str(uuid.uuid4()),
         "gateway": "http://127.0.0.1:1",
         "gateway_v1": "http://127.0.0.1:1/v1",
+        **guard_commands(sys.executable),
         "home": str(home),
         "instance": "w01",
         "model": "m",

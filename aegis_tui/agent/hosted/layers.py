@@ -1,0 +1,112 @@
+"""Finds which layers refuse a program's writes outside its partition, by trying them at its start (AGENT-5, PART-3)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis_tui.agent.git import Git
+from aegis_tui.agent.hosted.runner import program_environment
+from aegis_tui.agent.settings import AgentSettings
+from aegis_tui.domain.glob.overlap import overlap
+from aegis_tui.domain.hosting.kind_file import KindFile
+from aegis_tui.errors import AegisError
+
+_FORBIDDEN = ".git/config"
+"""A path that no partition and no grant can open."""
+_ANSWER_S = 30.0
+_AT_COMMIT = "writes outside the partition are refused at the commit"
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Which layers are active for one instance."""
+
+    words: str
+    """All of them, for a person."""
+    problem: str = ""
+    """Why the guard of the kind does not work; empty when it works, or the kind has none."""
+
+
+def guard_commands(python: str) -> dict[str, str]:
+    """Return the values of the placeholders of the guard: command lines for a shell, as hooks are run by one.
+
+    `-E`: the environment of the program may have a PYTHONPATH into the worktree. Programs take any exit code but 2 for
+    a hook that failed and make the edit, so every failure becomes 2.
+
+    Args:
+        python: The Python of this program.
+    """
+    line = shlex.join([python, "-E", "-P", "-m", "aegis_tui.agent.hosted.guard"])
+    return {"guard_before": f"{line} before || exit 2", "guard_after": f"{line} after"}
+
+
+async def find_layers(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> Layers:
+    """Return which layers are active; the guard counts only if it refuses what nobody may write, and allows the rest.
+
+    Args:
+        settings: Identity and files of the instance.
+        kind: The description of the kind.
+        values: The placeholders of the kind file.
+    """
+    named = ["sandbox"] if os.environ.get("AEGIS_SANDBOX", "none") != "none" else []
+    named += ["commit hook"] if await _has_commit_hook(settings.worktree) else []
+    if not kind.checks_edits:
+        return Layers(f"{_listed(named)}; no guard: {_AT_COMMIT}")
+    if problem := await _guard_problem(settings, kind, values):
+        return Layers(f"{_listed(named)}; the guard does not work: {_AT_COMMIT}", problem)
+    return Layers(_listed([*named, "guard before each edit"]))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "no sandbox, no commit hook"
+
+
+async def _has_commit_hook(worktree: Path) -> bool:
+    with suppress(AegisError):
+        found = await Git(worktree).run("rev-parse", "--path-format=absolute", "--git-path", "hooks/pre-commit")
+        return found.code == 0 and os.access(found.output.strip(), os.X_OK)
+    return False
+
+
+async def _guard_problem(settings: AgentSettings, kind: KindFile, values: Mapping[str, str]) -> str:
+    """Return what is wrong with the guard; empty if it refuses and allows as it must."""
+    environment = program_environment(settings, kind, values)
+    code, said = await _ask(settings.worktree / _FORBIDDEN, values["guard_before"], settings.worktree, environment)
+    if code != 2 or _FORBIDDEN not in said:
+        return f"the guard does not refuse an edit of {_FORBIDDEN} as it must (exit code {code}): {said}"
+    own = next((path for glob in settings.scope.partition if (path := overlap(glob, glob))), None)
+    if own is None:
+        return ""
+    code, said = await _ask(settings.worktree / own, values["guard_before"], settings.worktree, environment)
+    return "" if code == 0 else f"the guard refuses {own}, which is in the partition: {said}"
+
+
+async def _ask(path: Path, command: str, worktree: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run the guard as the program's hook does, for an edit of a path; return its exit code and what it said."""
+    call = {"tool_name": "Write", "tool_input": {"file_path": str(path)}, "cwd": str(worktree)}
+    try:
+        process = await asyncio.create_subprocess_shell(
+            command,
+            cwd=worktree,
+            env=dict(environment),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        return -1, str(error)
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            _, said = await process.communicate(json.dumps(call).encode())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return -1, f"no answer within {_ANSWER_S:.0f} s"
+    return process.returncode or 0, said.decode("utf-8", "replace").strip()[-400:]
