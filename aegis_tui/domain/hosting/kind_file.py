@@ -152,8 +152,6 @@ class KindFile(FrozenModel):
     permission: Permission = Permission()
     environment: dict[str, str] = Field(default_factory=dict)
     files: tuple[HomeFile, ...] = ()
-    names: tuple[str, ...] = ()
-    """Host names that the program looks up with the settings above, although nothing that it needs is there."""
 
     @field_validator("roles")
     @classmethod
