@@ -28,6 +28,7 @@ from aegis_tui.config_files import user_file
 from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.domain.ids import NATIVE
 from aegis_tui.domain.model import first_problem
+from aegis_tui.domain.run.design import nearest
 from aegis_tui.errors import Unavailable, UsageError
 from aegis_tui.ports.agent_kind import AgentKind, KindFacts
 
@@ -74,7 +75,10 @@ def check_kind(name: str) -> None:
     """
     facts = next((item for item in describe_kinds() if item.name == name), None)
     if facts is None:
-        raise UsageError(f"there is no agent kind {name}", f"one of {', '.join(installed_kinds())}", is_certain=True)
+        known = installed_kinds()
+        meant = nearest(name, known)
+        hint = f"did you mean {meant}? There are {', '.join(known)}" if meant else f"one of {', '.join(known)}"
+        raise UsageError(f"there is no agent kind {name}", hint, is_certain=True)
     if facts.missing:
         raise Unavailable(f"the agent kind {name} {facts.fault}", facts.remedy, code="agent.program", is_certain=True)
     if facts.fault:

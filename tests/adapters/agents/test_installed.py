@@ -171,6 +171,12 @@ def test_no_file_of_the_persons_own_takes_the_place_of_a_kind_that_ships(tmp_pat
     assert next(item.title for item in describe_kinds() if item.name == "codex") == "Codex"
 
 
+def test_a_kind_that_is_misspelt_is_answered_with_the_one_that_was_meant() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_kind("codx")
+    assert caught.value.hint.startswith("did you mean codex? There are native, ")
+
+
 def test_a_kind_of_another_package_says_how_it_is_started() -> None:
     kind = find_kind("parrot")
     assert kind.argv(LAUNCH) == ["parrot", "--say", "w01"]
