@@ -60,14 +60,14 @@ class Limits(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     processes: int = Field(2048, ge=16)
-    """Maximum number of processes and threads at the same time."""
+    """Maximum number of processes and threads in one sandbox at the same time."""
     memory_mb: int | None = Field(None, ge=64)
     """Memory in MiB for all processes together, or for each process if the total cannot be limited. When unset: half of
     the machine's memory."""
     file_mb: int = Field(8192, ge=1)
-    """Size of the largest file, in MiB."""
+    """Largest size that a file may have, in MiB."""
     disk_mb: int = Field(20480, ge=1)
-    """Size of the worktree and the agent's home together, in MiB."""
+    """Largest size that the worktree and the agent's home may have together, in MiB."""
     temporary_mb: int = Field(2048, ge=1)
     """Size of each folder that is kept in memory (`/tmp`, `/dev/shm`), in MiB."""
     output_mb: int = Field(256, ge=1)

@@ -33,7 +33,7 @@ class TaskContext:
     def merged(self, context: Mapping[str, Any]) -> Self:
         """Return this context updated with the fields of a newer prompt; fields that it lacks stay.
 
-        The task `free`, which a line typed by a person has, is ignored.
+        Its task does not count if it is `free`, as in a line typed by a person: then the task stays too.
         """
         known = {name: str(context[name]) for name in ("task", "spec_id", "review_id", "base_oid") if context.get(name)}
         if known.get("task") == "free":

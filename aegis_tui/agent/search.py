@@ -16,7 +16,8 @@ _MAX_LINE_CHARS = 300
 async def search_files(git: Git, pattern: str, *, glob: str | None) -> str:
     r"""Return the lines that match `pattern`, as `PATH:NUMBER:LINE`, at most 50 of a file and 200 in all.
 
-    Long lines are cut, and a last line says how many are left out. Without a match, the text is `(no matches)`.
+    Long lines are shortened. If more than 200 lines were found, a last line says how many of them are not shown.
+    Without a match, the text is `(no matches)`.
 
     Args:
         git: The worktree to search.

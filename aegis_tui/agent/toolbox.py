@@ -137,7 +137,7 @@ class Toolbox:
     def begin_task(self, context: TaskContext) -> None:
         """Start the task of `context`; for another piece, the record of used fencing tokens is cleared.
 
-        The next command of the model counts as self-QA only after it has changed a file.
+        The model's commands are shown as self-QA only once it has changed a file for this task.
         """
         if context.spec_id != self.context.spec_id:
             self._writer.locks.used_tokens.clear()

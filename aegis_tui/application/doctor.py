@@ -192,8 +192,10 @@ class Doctor:
         report = await self._sandbox.probe()
         holds = report.level is not SandboxLevel.NONE
         found = f"{report.level}: " + ", ".join(f"{layer} {held}" for layer, held in report.layers.items())
-        fix = f"{report.remedy}; agents run without a sandbox until then"
-        return Check("sandbox", holds, found, fix, essential=self._settings.sandbox == "strict")
+        is_strict = self._settings.sandbox == "strict"
+        until = "no run can start" if is_strict else "agents run without a sandbox"
+        fix = f"{report.remedy}; {until} until then"
+        return Check("sandbox", holds, found, fix, essential=is_strict)
 
     async def _model(self) -> list[Check]:
         try:
@@ -305,7 +307,7 @@ class Doctor:
             return Check(name, False, kind.fault, kind.remedy)
         said = await self._said(kind.program, "--version") if kind.program else None
         version = re.search(r"\d+(?:\.\d+)+", said or "")
-        place = f"{version[0] if version else 'version unknown'} at {kind.program}" if kind.program else "comes with it"
+        place = f"{version[0] if version else 'version unknown'} at {kind.program}" if kind.program else "included"
         return Check(name, True, f"{kind.title}: {place}; {kind.abilities}")
 
 

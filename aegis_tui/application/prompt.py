@@ -29,7 +29,7 @@ class Delivery:
         self._unheard.difference_update(numbers)
 
     def is_delivered(self, agent_id: str) -> bool:
-        """Return whether a recipient has acknowledged its prompt; else the prompt is queued for its next turn.
+        """Return whether a recipient has acknowledged its prompt; False means that the prompt waits for its next turn.
 
         Raises:
             KeyError: No prompt was sent to it.

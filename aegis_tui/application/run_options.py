@@ -14,7 +14,7 @@ def run_options(settings: Settings, **chosen: Any) -> dict[str, Any]:
     """Return the `options` of a `run:start` command.
 
     Args:
-        settings: The person's settings, used for workers, kind, base_url, model and sandbox where not chosen.
+        settings: The person's settings, used for each option of `CHOSEN_ONCE` that is not chosen.
         chosen: Options by name; None means not chosen.
     """
     options = {name: getattr(settings, name) for name in CHOSEN_ONCE}

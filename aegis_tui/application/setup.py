@@ -231,7 +231,7 @@ def _without_block(content: bytes) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step (rename), with the mode of the file that it replaces.
+    """Write a file in one step (rename). It keeps the mode of the file that it replaces, if there is one.
 
     Raises:
         OSError: It cannot be written.

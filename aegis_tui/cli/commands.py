@@ -11,7 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str, str]]] = {
     "doctor": ("doctor", "doctor_app", "Check this machine, and say how to fix what is missing."),
     "init": ("init", "init_app", "Write settings, roles, rules and spec templates to .agents, or undo that."),
     "vllm": ("vllm", "app", "Start, stop and inspect a vLLM server on this machine."),
-    "config": ("config", "app", "Show the settings in effect here; with --show-origin, where each comes from."),
+    "config": ("config", "app", "Show the settings in effect here; config list --show-origin also shows their origin."),
     "run": ("run", "run_app", "Turn a goal into one commit, with several agents at once."),
     "wait": ("run", "wait_app", "Follow a run until it ends."),
     "cancel": ("run", "cancel_app", "End a run; the work of its agents is kept."),

@@ -81,7 +81,11 @@ def _origin(item: dict[str, Any]) -> list[str]:
 
 
 def _project() -> Path | None:
-    """Return the checkout whose settings apply; None outside a repository."""
+    """Return the checkout whose settings apply; None outside a checkout.
+
+    Raises:
+        UsageError: The current folder does not exist.
+    """
     try:
         return here().root
     except GitUnavailable:

@@ -106,6 +106,7 @@ def _run_program(argv: list[str], given: dict[str, str], url: str | None, member
 
     Raises:
         _Ended: The session has ended already; the program was not started.
+        UsageError: The token file cannot be read.
         Unavailable: The program cannot be started.
     """
     if membership.has_ended:
@@ -144,7 +145,7 @@ def _prompt(hub: HubQuick, given: dict[str, str], url: str | None, membership: M
     membership.at_stop(lambda: os.kill(os.getpid(), _END))
     for line in _exports(given, url):
         output.talk(line)
-    output.talk("type commands for the hub, one per line: lock:acquire path=src/a.py; an empty line leaves")
+    output.talk("type commands for the hub, one per line, such as lock:acquire path=src/a.py (an empty line ends this)")
     for line in sys.stdin:
         if not line.strip():
             break

@@ -50,7 +50,8 @@ def _doctor(
         write_bundle(bundle, fields["checks"])
         fields["bundle"] = str(bundle)
         output.talk(
-            f"{bundle} holds no tokens, file contents, goals or names, and was not sent; read it before you share it"
+            f"{bundle} holds no tokens, goals, file contents or names of persons and hosts, and was not sent; "
+            "read it before you share it"
         )
     output.result(fields, as_json=as_json, lines=_lines(checks))
     return 5 if lacks else 0

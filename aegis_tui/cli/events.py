@@ -24,7 +24,9 @@ def _events(
     types: Annotated[
         list[str] | None,
         typer.Option(
-            "--type", metavar="GLOB", help="Only this type, or all that begin so: lock:*, specs.*; may be repeated."
+            "--type",
+            metavar="GLOB",
+            help="Only events of this type, or of types that match: lock:*, specs.*; may be repeated.",
         ),
     ] = None,
     as_json: Annotated[

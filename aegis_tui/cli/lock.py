@@ -25,7 +25,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Locks on fil
 _LOCK_ID = re.compile(r"L\d{1,18}")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-PathArgument = Annotated[str | None, typer.Argument(metavar="PATH", help="From the repository's root.")]
+PathArgument = Annotated[
+    str | None, typer.Argument(metavar="PATH", help="The path, relative to the root of the repository.")
+]
 Instance = Annotated[str | None, typer.Option("--instance", help="Act as this instance, which you connected.")]
 
 

@@ -36,8 +36,8 @@ Checks = Annotated[
     typer.Option(
         "--check",
         metavar="COMMAND",
-        help="A command that checks the result, if the design names none; may be repeated. Without either, "
-        "those that the build files call for.",
+        help="A command that checks the result, if the design names none; may be repeated. If neither names one, "
+        "the checks that the repository's build files call for are run.",
     ),
 ]
 Lenses = Annotated[
@@ -52,14 +52,23 @@ Lenses = Annotated[
 AgentMode = Annotated[
     Literal["headless", "terminal"] | None,
     typer.Option(
-        "--agent-mode", metavar="MODE", help="How other agent programs run: headless, or terminal (own interface)."
+        "--agent-mode",
+        metavar="MODE",
+        help="How agent programs other than the built-in one run: headless, or terminal (with their own interface).",
     ),
+]
+DesignFile = Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML or JSON.")]
+SandboxLevel = Annotated[
+    str | None, typer.Option("--sandbox", help="auto, strict or off; by default the setting `sandbox`.")
 ]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")]
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", min=1, max=64, help="Maximum number of workers at a time; else the setting, 8 by default."
+        "--workers",
+        min=1,
+        max=64,
+        help="Maximum number of workers at a time; by default the setting `workers`, which is 8 unless changed.",
     ),
 ]
 ModelName = Annotated[
@@ -76,8 +85,8 @@ Notes = Annotated[
 
 def _run(
     goal: Annotated[str, typer.Argument(help="What should be built.")],
-    design: Annotated[Path | None, typer.Option("--design", metavar="FILE", help="A design file, YAML.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Accept a proposed design if its gates are open.")] = False,
+    design: DesignFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the proposed design without asking.")] = False,
     headless: Annotated[bool, typer.Option("--headless", help="Ask nothing: needs --design or --yes.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Print the run id and return.")] = False,
     as_json: AsJson = False,
@@ -86,7 +95,7 @@ def _run(
     agent_mode: AgentMode = None,
     base_url: Annotated[str | None, typer.Option("--base-url", help="Model server, with or without /v1.")] = None,
     model: ModelName = None,
-    sandbox: Annotated[str | None, typer.Option("--sandbox", help="auto, strict or off; else the setting.")] = None,
+    sandbox: SandboxLevel = None,
     rounds: Annotated[int, typer.Option("--rounds", min=0, max=20, help="How often a piece may be sent back.")] = 3,
     scouts: Annotated[bool, typer.Option("--scouts", help="Give each worker a scout that explores for it.")] = False,
     lens: Lenses = None,
@@ -95,7 +104,10 @@ def _run(
     accept_base: AcceptBase = False,
     note: Notes = None,
 ) -> int:
-    """Turn a goal into one commit, with several agents at once."""
+    """Turn a goal into one commit, with several agents at once.
+
+    Exit code 3 if a gate stays closed, 1 if the run does not succeed for another reason.
+    """
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
     place = here()
     options = run_options(
@@ -203,7 +215,8 @@ def _design_fields(path: Path | None) -> dict[str, Any] | None:
 
 
 DESIGN_WAITS = (
-    "  the run waits for you to accept the design: open aegis-tui in another terminal and answer there (or use --yes)"
+    "  the run waits for you to accept the design: open aegis-tui in another terminal and answer there; "
+    "with --yes it would have been accepted"
 )
 
 

@@ -221,7 +221,7 @@ _LOCK: Words = {
     LockReleased: _numbered,
     LockRenewed: lambda data: f"{data.lock_id} #{data.token} for {data.ttl_s:.0f} s more",
     LockMoved: lambda data: f"{_resource(data)} {'is stale' if data.stale else 'moved with its lines'}",
-    LockWaitMoved: lambda data: f"{_resource(data)}, which it waits for, moved with its lines",
+    LockWaitMoved: lambda data: f"waits for {_resource(data)}, which moved with its lines",
     LockExpired: _numbered,
     LockBroken: lambda data: f"{_resource(data)} by {data.by}: {data.reason}",
     LockDeadlock: lambda data: " → ".join(map(instance_id, data.cycle)),

@@ -136,7 +136,12 @@ class Engine:
             return models
 
     async def _get(self, base_url: str, url: str) -> bytes | None:
-        """Return the body of an answer with status 200; None in all other cases."""
+        """Return the body of an answer with status 200; None in all other cases.
+
+        Args:
+            base_url: The model server; if it is empty, nothing is asked.
+            url: The full address to get, on that server.
+        """
         if not base_url:
             return None
         try:

@@ -322,8 +322,9 @@ async def _pass_whole(exchange: _Exchange, answer: UpstreamAnswer, framing: _Fra
 async def _tell(exchange: _Exchange, error: AegisError, framing: _Framing) -> None:
     """Report to the client that the server failed, within the answer that has begun; do nothing if that is complete.
 
-    In a stream the error is sent twice. As an event it reaches every client; on its own, without `data:`, it is what
-    Google's own JavaScript client takes for an error (`processStreamResponse` in googleapis/js-genai).
+    Among server-sent events the error is sent twice. As an event it reaches every client; on its own, without `data:`,
+    it is what Google's own JavaScript client takes for an error (`processStreamResponse` in googleapis/js-genai). In a
+    JSON list it is the last item.
 
     Raises:
         Rejected: The answer has not begun: the error as a status for the client (502).

@@ -39,13 +39,15 @@ _NOT_IN_JSON_SCHEMA = frozenset({"nullable", "propertyOrdering", "property_order
 def chat_body(fields: Fields, *, model: str, stream: bool) -> Fields:
     """Return the body of the chat completion that answers a request.
 
+    Tools that only Google's own service has, such as its search, are left out if functions are declared too.
+
     Args:
         fields: The body of `generateContent` or `streamGenerateContent`.
         model: The model to ask.
         stream: Whether to ask for a stream, with token counts at its end.
 
     Raises:
-        Rejected: A field has a wrong form, or only services of Google's are asked for (400).
+        Rejected: A field has a wrong form, or all tools are ones that only Google's own service has (400).
     """
     body: Fields = {"model": model, "messages": messages_of(fields), **_tools(fields), **_config(fields)}
     if stream:

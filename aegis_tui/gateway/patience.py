@@ -58,9 +58,10 @@ class PatientProtocol(H11Protocol):
 
 
 def protocol(most_fresh: int, most_idle: int) -> type[PatientProtocol]:
-    """Return the HTTP protocol class of one server; its limits hold for all its connections together.
+    """Return the HTTP protocol class of one server.
 
-    One connection above a limit aborts the oldest of its kind. TCP and unix sockets are counted separately.
+    Its limits hold for all TCP connections of the server together, and separately for all over unix sockets. One
+    connection above a limit aborts the oldest of its kind.
 
     Args:
         most_fresh: How many connections without a valid token may wait.

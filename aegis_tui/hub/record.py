@@ -136,7 +136,12 @@ def set_gateway(paths: WorkspacePaths, url: str | None, socket: str | None) -> N
 
 
 def set_gateway_problem(paths: WorkspacePaths, problem: str | None) -> None:
-    """Set in hub.json why the gateway is missing or of no use; call it only in the process of the running hub."""
+    """Set in hub.json why the gateway is missing or can serve no call; None removes the reason.
+
+    Raises:
+        KeyError: This process has written no hub.json there: only the running hub may call this.
+        OSError: The file cannot be written.
+    """
     _set(paths, gateway_problem=problem)
 
 

@@ -153,6 +153,12 @@ class _Answers:
     ) -> tuple[dict[str, Any], AegisError | None]:
         """Answer a lock request that may wait; if the client disconnects meanwhile, withdraw the request.
 
+        Args:
+            request: The HTTP request, whose body was read.
+            frame: The command in it.
+            actor: The sender.
+            size: The size of the body in bytes.
+
         Returns:
             The reply object of contract 5, and the error if it was refused or withdrawn.
         """

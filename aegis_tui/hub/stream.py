@@ -120,7 +120,11 @@ class StreamSession:
         return parse_request(message["text"])
 
     async def _receive_rest(self) -> None:
-        """Refuse binary and invalid messages until `WebSocketDisconnect` ends it; `_take` gets all others."""
+        """Answer each message that the connection does not hand to `_take`, such as a binary one, with a refusal.
+
+        Raises:
+            WebSocketDisconnect: The connection has closed; nothing else ends this.
+        """
         while True:
             try:
                 await self._receive()

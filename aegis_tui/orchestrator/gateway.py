@@ -37,7 +37,7 @@ class Gateway(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the gateway."""
+        """Stop the gateway and wait until it has ended; it may be called when none runs."""
         ...
 
 

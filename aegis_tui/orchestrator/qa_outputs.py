@@ -154,7 +154,11 @@ class QaOutputs:
         return None
 
     def load_base(self, key: str) -> Kept | None:
-        """Return the saved result of a base under its key (see `base_key`); None if there is none or it is too old."""
+        """Return the saved result of a QA command on a base tree; None if there is no readable one, or it is too old.
+
+        Args:
+            key: The result of `base_key`.
+        """
         path = self._bases / f"{key}.json"
         with contextlib.suppress(OSError, ValueError, ValidationError):
             if time.time() - path.stat().st_mtime > BASE_AGE_S:

@@ -142,7 +142,10 @@ class Workflow:
             await self._log.submit(command, THE_HUB)
 
     async def _check_panes(self) -> None:
-        """Poll for what no event reports: panes that died while the hub was down, and programs that never join."""
+        """Report programs as exited whose pane is dead or gone, or that do not join in time; poll until cancelled.
+
+        The event of an exit is missing if the pane died while the hub was down.
+        """
         launched_at: dict[str, float] = {}
         while True:
             expected = await self._log.read(_with_pane)

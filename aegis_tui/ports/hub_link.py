@@ -89,7 +89,7 @@ class HubLink(Protocol):
         """Release the lock.
 
         Raises:
-            StaleToken: The instance no longer holds the lock under this token.
-            Refused: Another instance holds it.
+            StaleToken: The lock has ended, or this instance holds it under another token.
+            Refused: The lock is one of another instance.
         """
         ...

@@ -144,8 +144,8 @@ class EnsembleClient:
 
         Raises:
             AegisError: The hub refused; the class is chosen by the error code and exit code of the reply.
-            HubUnavailable: No answer within `timeout_s`, or no hub for `offline_s`; with the code `hub.queue`: too many
-                commands wait already.
+            HubUnavailable: No answer within `timeout_s`, no hub for `offline_s`, or the client is closed; with the code
+                `hub.queue`: too many commands wait already.
             Refused: The command is over 1 MiB (code `too_large`).
             UsageError: A field has a value that JSON cannot represent.
         """
@@ -164,7 +164,7 @@ class EnsembleClient:
             raise HubUnavailable(f"no answer to {command_type} in {timeout_s} s", "aegis-tui hub status") from error
 
     def _give_back(self, frame: dict[str, Any]) -> None:
-        """Withdraw a `lock:acquire` whose caller stopped waiting, so that no lock is granted without a user (HUB-6)."""
+        """Withdraw, in a task that ignores refusals, a `lock:acquire` whose caller stopped waiting (HUB-6)."""
         if frame["type"] == "lock:acquire":
             self._finish(self._withdraw(frame["request_id"]))
 

@@ -87,7 +87,7 @@ class Holdings:
         return held
 
     def _add(self, grant: LockGrant, lock_type: str, request_id: str) -> Held:
-        """Record and return a new grant; an EXCLUSIVE lock that replaced a weaker one serves that one's blocks too."""
+        """Record and return a new grant; an EXCLUSIVE lock that replaced a weaker one serves its `with` blocks too."""
         place = (grant.path, grant.region)
         weaker = [old for old in self._held.values() if (old.grant.path, old.grant.region) == place]
         held = next((old for old in weaker if lock_type == "EXCLUSIVE" != old.lock_type), None)

@@ -47,7 +47,7 @@ def test_a_sentence_is_one_line_without_the_marks_of_a_program(kind: str) -> Non
         ("instance:reclaimed", "its work is saved in refs/r"),
         ("instance:lost", "is lost: no heartbeat"),
         ("lock:renewed", "L12 #12 for 300 s more"),
-        ("lock:wait_moved", "r.py:2-12, which it waits for, moved with its lines"),
+        ("lock:wait_moved", "waits for r.py:2-12, which moved with its lines"),
         ("lock:withdrawn", "no longer waits for b.py: the wait for the lock has timed out"),
         ("lock:denied", "a.py EXCLUSIVE is not granted: one holds it"),
         ("lock:queued", "waits for one's lock on r.py:2-12, position 1 in the queue"),

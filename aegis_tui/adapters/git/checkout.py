@@ -111,7 +111,11 @@ def _read_head(place: Discovery) -> _Head:
 
 
 def _asked(repo: Any, *question: str) -> str:
-    """Return git's answer to a command, one line; empty if it has none or fails."""
+    """Return git's answer to a command, one line; empty if it has none or the command fails.
+
+    Raises:
+        git.GitError: git cannot be started.
+    """
     _, answer, _ = repo.git.execute(
         ["git", *question], with_extended_output=True, with_exceptions=False, stdout_as_string=False
     )

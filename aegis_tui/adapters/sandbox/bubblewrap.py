@@ -238,7 +238,11 @@ def _mounts(spec: SandboxSpec, view: SystemView) -> Iterator[tuple[str, Path]]:
 
 
 def _with_possible_links(spec: SandboxSpec, view: SystemView) -> SandboxSpec:
-    """Return the spec without links whose place is inside something that is shown, or contains something shown."""
+    """Return the spec without the links whose place collides with something that the sandbox shows.
+
+    That is a place that contains a path which the spec shows, or that is or lies inside such a path, a system path or a
+    toolchain of `view`. A toolchain folder that contains a path of the spec does not count.
+    """
     if not spec.links:
         return spec
     named = {spec.worktree, *spec.read_only, *spec.read_write, *(place for _, place in spec.shown_as)}

@@ -76,4 +76,4 @@ def later(brief: str, notices: list[str]) -> str:
 def refused(error: AegisError) -> str:
     """Return the prompt that tells the program why its work was not accepted, and what to do about it."""
     hint = f"\n{error.hint}" if error.hint else ""
-    return f"Your work was not accepted: {error.message}{hint}\nRepair it, then end again."
+    return f"Your work was not accepted: {error.message}{hint}\nCorrect this, then finish again."

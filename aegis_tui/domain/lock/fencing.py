@@ -97,7 +97,7 @@ def stale_at_composition(workspace: Workspace, run: Run, piece: Piece, kept: Ite
     """Return a finding for each file of an accepted piece whose token is stale now.
 
     That is a file that another merged piece wrote later under a newer token, and that is not in `kept`: the files in
-    which the merge is known to keep those lines.
+    which the merge is known to keep the lines that the other piece wrote.
     """
     overtaken = piece_fences(workspace, run, piece).overtaken
     known = set(kept)

@@ -153,7 +153,9 @@ def _refusal(table: LockTable, wait: Wait, found: Obstacle, *, code: Literal["HE
 def _grants(
     table: LockTable, wait: Wait, resources: Iterable[Resource], *, seq: int, waited: bool, before: int = 0
 ) -> list[Draft]:
-    """Return one grant for each resource, after the releases of the asker's locks that it replaces, or that are stale.
+    """Return the grants of the resources, each directly after the releases of the asker's own locks that it ends.
+
+    A grant ends the asker's locks on the path that are stale, or weaker than the new lock.
 
     Args:
         table: State after the last logged event.

@@ -159,7 +159,7 @@ def _resources(command: LockAcquire) -> list[Resource]:
 
 
 def first_line(error: ValueError) -> str:
-    """Return what is wrong with the value, as the first error of a validation says it, in one line."""
+    """Return what is wrong with a value, in one line: the first error of a `ValidationError`, else the error's text."""
     text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
     return text.removeprefix("Value error, ").partition("\n")[0]
 

@@ -120,11 +120,13 @@ def _hash(signature: str) -> str:
 
 
 def hull(hunks: Sequence[Hunk], line_count: int) -> Span:
-    """The span from the first to the last line that a change touches, limited to the lines of the file.
+    """The span from the first to the last line that a change may touch, in the line numbers of the old file.
+
+    An insertion touches the line before which it is placed. The span is limited to the lines of the old file.
 
     Args:
-        hunks: The change, at least one.
-        line_count: How many lines the file has before it.
+        hunks: The change, at least one hunk.
+        line_count: How many lines the old file has.
     """
     first = min(hunk.start - hunk.slack for hunk in hunks)
     last = max(hunk.start + max(hunk.removed, 1) - 1 for hunk in hunks)

@@ -56,10 +56,10 @@ class Exchange(StateModel):
     """State by path."""
 
     def expected(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """Return None when `event` may come now, else the events that may.
+        """Return None when `event` may come now, else the events that may come instead, possibly none.
 
-        Those are the ones for the plan, or for the first named file for which `event` may not come; where no file is
-        named and it may come for none, the ones for any file, possibly none.
+        For an event of the plan, those are the events that may follow for the plan. If `data` names files, they are the
+        ones for the first of these for which `event` may not come, else the ones for any file of the exchange.
         """
         if event.startswith("plan:"):
             return None if event in PLAN_ORDER[self.plan] else PLAN_ORDER[self.plan]

@@ -35,8 +35,8 @@ def _rules(design: Design) -> str:
     ]
     if design.joint:
         lines.append(
-            f"- Joint: {_globs(design.joint)}. Several workers change these, one at a time, under a lock. If it is "
-            "held, do something else and try again. Keep such changes small."
+            f"- Joint: {_globs(design.joint)}. Several workers change these, one at a time, under a lock. If "
+            "another instance holds it, do something else and try again. Keep such changes small."
         )
     lines.append("- Do not push, do not touch other branches or the stash.")
     return "\n".join(lines)
@@ -53,8 +53,8 @@ def design_brief(run: Run) -> str:
         run,
         "commander",
         f"Goal: {run.goal}\n\nRead the repository, then propose a design with the propose_design tool: features with "
-        "disjoint partitions (path globs), dependencies between them where one needs the other, paths that stay "
-        "read-only for all under `shared`, paths that several features must change under `joint`, and the QA "
+        "disjoint partitions (path globs), dependencies between them where one needs the other, under `shared` the "
+        "paths that stay read-only for all, under `joint` the paths that several features must change, and the QA "
         "commands. Prefer few features that can be built at the same time.",
     )
 
@@ -100,7 +100,8 @@ def scout_brief(run: Run, piece: Piece) -> str:
     return _with_note(
         run,
         "scout",
-        f"Another instance is building {piece.name} now:\n{task}\n\nFind what it needs to know but may not look for: "
+        f"Another instance is building {piece.name} now:\n{task}\n\nFind what it needs to "
+        "know but will probably not look for itself: "
         "callers of what it changes, conventions of the surrounding code, tests that cover it. Report in at most "
         "thirty lines, with paths and line numbers.",
     )
@@ -125,7 +126,7 @@ def review_brief(run: Run, review: Review) -> str:
         f"Review {'the merged result of all pieces' if piece == COMPOSITION else piece}.\n\n{task}\n\n"
         f"Your worktree holds the result; the change is `git diff {review.base_oid} HEAD`.\n"
         f"Changed files:\n{listed}\n\nJudge it against goal, task and acceptance criteria, then security and quality. "
-        "Answer with the verdict tool: mark each criterion as pass or fail, with evidence; approve only if all pass."
+        "Give your verdict by tool: mark each criterion as pass or fail, with evidence; approve only if all pass."
         f"{checklist}",
     )
 
