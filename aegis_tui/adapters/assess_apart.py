@@ -53,7 +53,11 @@ async def assess_apart(command: str, outcome: Outcome, tools: Sequence[QaReader]
 
 
 async def _ask_child(question: bytes) -> bytes:
-    """Return the answer of the separate process, JSON of a `CheckResult`; empty or cut off if the process fails."""
+    """Return the answer of the separate process, JSON of a `CheckResult`; empty or cut off if the process fails.
+
+    Raises:
+        OSError: The process cannot be started.
+    """
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", __name__),
         stdin=asyncio.subprocess.PIPE,

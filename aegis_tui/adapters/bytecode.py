@@ -22,12 +22,15 @@ _log = logging.getLogger(__name__)
 
 
 async def compile_package(package: Path = PACKAGE) -> None:
-    """Compile the modules that are not compiled, in a separate process, and wait for it; its failure does not raise.
+    """Compile the modules that are not compiled, in a separate process, and wait for it; its exit status is ignored.
 
     Does nothing if the folder cannot be written, or all modules are compiled.
 
     Args:
         package: The folder of the package.
+
+    Raises:
+        OSError: The process cannot be started.
     """
     if not await asyncio.to_thread(_is_wanted, package):
         return

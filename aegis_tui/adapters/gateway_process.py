@@ -70,8 +70,8 @@ class GatewayProcess:
             instances: Hash of an instance's token → its agent id.
 
         Raises:
-            Unavailable: The gateway does not start.
-            OSError: A file cannot be written.
+            Unavailable: The gateway does not start; the message has the last lines of its log.
+            OSError: A file cannot be written, or the process cannot be started.
         """
         async with self._lock:
             person = _person_hash(self._paths.hub_json)
@@ -151,7 +151,7 @@ class GatewayProcess:
     async def close(self) -> None:
         """Stop the gateway if one runs, wait until it has ended, remove its files, and publish that there is none.
 
-        One that does not end by SIGTERM in `STOP_DEADLINE_S` is killed.
+        One that does not end by SIGTERM in six seconds is killed.
         """
         async with self._lock:
             self._written = None

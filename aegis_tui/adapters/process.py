@@ -109,6 +109,7 @@ def end_group(group: int, *, grace_s: float) -> None:
 def end_marked(variable: str, value: str) -> None:
     """Kill every process that has this value of a variable in its environment, and those that they start meanwhile.
 
+    Blocks until they are gone, for about five seconds at most. This process and its ancestors are spared.
     This finds processes of a program that left its session and group, but not one that cleared its environment.
     """
     spared = _spared()

@@ -62,9 +62,9 @@ class SubprocessRunner:
 
 
 async def _wait(process: asyncio.subprocess.Process, kept: _Kept, bounds: Bounds | None, timeout_s: float) -> str:
-    """Wait until the program has ended, its time is up, or it exceeded a bound; return which bound, in words, or "".
+    """Wait until the program has ended, its time is up, or it exceeded a bound; return which bound, in words.
 
-    The program is not ended here.
+    Empty if it ended or its time is up. The program is not ended here.
     """
     ended = asyncio.create_task(process.wait())
     watchers: dict[asyncio.Task[str], None] = {asyncio.create_task(kept.wait_until_over()): None}

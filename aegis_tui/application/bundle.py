@@ -55,7 +55,7 @@ class Scrubber:
         ]
 
     def text(self, text: str) -> str:
-        """Return the text with placeholders for names, secrets and private paths, cut to LINE_CHARS characters."""
+        """Return the text with placeholders for names, secrets and private paths; after 500 characters it is cut."""
         for path, word in self._paths:
             text = text.replace(path, word)
         for pattern, word in (*_RULES, *self._names):
@@ -102,7 +102,7 @@ def event_facts(events: Iterable[Event]) -> dict[str, Any]:
 
 
 def render_bundle(parts: Mapping[str, Any]) -> str:
-    """Return the bundle as the text of its file: JSON, with `schema_version`."""
+    """Return the bundle as the text of its file: JSON, with `schema_version`; a value that is not JSON becomes text."""
     return json.dumps({"schema_version": 1, **parts}, ensure_ascii=False, indent=2, default=str) + "\n"
 
 

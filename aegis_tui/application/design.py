@@ -141,7 +141,10 @@ def build_design(
 
 
 def dump_design(design: Design) -> str:
-    """Return the design as YAML that `parse_design` reads back to an equal design; empty fields are left out."""
+    """Return the design as YAML that `parse_design` reads back to an equal design.
+
+    Fields without a value and empty lists are left out, except for `partition`.
+    """
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)

@@ -151,7 +151,11 @@ class Doctor:
         return check
 
     async def _said(self, *argv: str, cwd: Path | None = None) -> str | None:
-        """Run a program and return what it prints, without white space at the ends; None if it is missing or fails."""
+        """Run a program and return what it prints, without white space at the ends; None if it is missing or fails.
+
+        Raises:
+            OSError: It exists but cannot be started.
+        """
         program = shutil.which(argv[0], path=self._environ.get("PATH", os.defpath))
         if program is None:
             return None
@@ -292,7 +296,7 @@ class Doctor:
         return Check("leftovers", not left, "; ".join(left) or "none", fix)
 
     async def _agents(self) -> list[Check]:
-        """Return a check of all agent kinds that can be started, and one of each."""
+        """Return a check that lists the agent kinds that can be started, and never fails; then one check per kind."""
         kinds = await asyncio.to_thread(self._describe_kinds)
         checks = await asyncio.gather(*map(self._agent, kinds))
         usable = [kind.name for kind, check in zip(kinds, checks, strict=True) if check.ok]

@@ -54,6 +54,8 @@ class Leftovers:
     ) -> list[Removed]:
         """Remove leftovers and return them all; for one that git cannot remove, `kept` gives the reason.
 
+        A temporary folder is returned as removed even if a part of it could not be deleted.
+
         Args:
             claimed: Paths of worktrees that are in use; they are left alone.
             only: The short id of the one instance whose worktree to remove; None: all worktrees and temporary folders.
@@ -61,7 +63,7 @@ class Leftovers:
 
         Raises:
             GitError: git cannot list the worktrees; nothing was removed.
-            OSError: A folder of worktrees cannot be read.
+            OSError: A folder of worktrees cannot be read, or a worktree cannot be moved away; earlier ones are removed.
         """
         mine = await asyncio.to_thread(lambda: {Path(path).resolve() for path in claimed})
         removed = []

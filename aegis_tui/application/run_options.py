@@ -15,7 +15,7 @@ def run_options(settings: Settings, **chosen: Any) -> dict[str, Any]:
 
     Args:
         settings: The person's settings, used for each option of `CHOSEN_ONCE` that is not chosen.
-        chosen: Options by name; None means not chosen.
+        chosen: Options by name, those of `CHOSEN_ONCE` or others; None means not chosen.
     """
     options = {name: getattr(settings, name) for name in CHOSEN_ONCE}
     return options | {name: value for name, value in chosen.items() if value is not None}

@@ -172,6 +172,9 @@ class Setup:
         Args:
             path: The file.
             entry: Its entry in the record.
+
+        Raises:
+            OSError: The file cannot be read or written.
         """
         if not path.exists():
             return True

@@ -27,7 +27,10 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class FenceCheck:
-    """Compares the contents of one piece with the recorded writes under locks of its instances."""
+    """Compares the contents of one piece with the recorded writes under locks of its instances.
+
+    No `GitError` is raised for a content that git cannot read.
+    """
 
     def __init__(self, repository: Repository, fences: PieceFences) -> None:
         self._repository, self._fences = repository, fences
@@ -97,13 +100,19 @@ class FenceCheck:
         return found
 
     async def _seen(self, path: str) -> list[bytes]:
-        """Return the contents of the file that the piece's instances started from, replaced or wrote under a lock."""
+        """Return the contents of the file that the piece's instances started from, replaced or wrote under a lock.
+
+        Those that git lacks, or that are larger than 8 MiB, are left out.
+        """
         own = [await self._read_id(oid) for oid in _oids(self._fences.writes.get(path, ()))]
         started = [await self._read(f"{fork}:{path}") for fork in self._fences.forks]
         return [content for content in (*own, *started) if content is not None]
 
     async def _read_id(self, oid: str) -> bytes | None:
-        """Return the content of a blob id that came from a client; None if it is no object id or git lacks it."""
+        """Return the content of a blob id that came from a client.
+
+        None if it is no object id, git lacks it, or it is larger than 8 MiB.
+        """
         return await self._read(oid) if _OBJECT_ID.fullmatch(oid) else None
 
     async def _read(self, name: str, *, if_large: bytes | None = None) -> bytes | None:

@@ -29,11 +29,25 @@ class Gateway(Protocol):
     """The model gateway of the workspace."""
 
     async def serve(self, upstream: str, model: str | None, instances: dict[str, str]) -> None:
-        """Start the gateway if it does not run, and set its endpoint, model and callers (token hash -> agent id)."""
+        """Start the gateway if it does not run, set its endpoint and callers, and return when it serves.
+
+        Args:
+            upstream: Base URL of the model server; empty if none is configured.
+            model: Model for requests that name none; None for the first one that the server lists.
+            instances: Token hash -> agent id.
+
+        Raises:
+            Unavailable: It does not start.
+            OSError: Its files cannot be written.
+        """
         ...
 
     def report(self, problem: str | None) -> None:
-        """Publish why the gateway is missing or can serve no call; None when it works."""
+        """Publish why the gateway is missing or can serve no call, or None when it works.
+
+        Raises:
+            OSError: It cannot be recorded, for example on a full disk.
+        """
         ...
 
     async def close(self) -> None:
@@ -87,6 +101,9 @@ class GatewayKeeper:
 
     async def serve(self) -> None:
         """Make the gateway serve the present state, and return when it does.
+
+        If the person's settings are wrong and no run has an endpoint, it serves without one and the problem is
+        published.
 
         Raises:
             AegisError: It does not start.

@@ -254,6 +254,7 @@ class InstanceKeeper:
 
         Raises:
             AegisError: The terminal server or the pane cannot be started.
+            OSError: The terminal server's configuration cannot be written.
         """
         await self._terminal.start()
         pane = await self._terminal.open_pane(
@@ -287,7 +288,7 @@ class InstanceKeeper:
         await self._repository.set_guard(Path(instance.worktree), dataclasses.replace(guard, allow=allow))
 
     async def show_working_ref(self, instance: Instance, oid: str) -> None:
-        """Set the copy of the working ref that a sandboxed instance sees to the commit `oid`.
+        """Set the copy of the run's integration branch that a sandboxed instance sees to the commit `oid`.
 
         No effect without a copy, as without a sandbox. A copy that cannot be written is only logged.
         """
@@ -307,6 +308,7 @@ class InstanceKeeper:
 
         Raises:
             Conflict: The branch was moved meanwhile.
+            GitError: git fails.
         """
         await self._refs.take_over(instance)
 
@@ -314,6 +316,9 @@ class InstanceKeeper:
         """Save what the instance's pane shows, then close it with everything it started.
 
         Processes that the instance started end even if the pane is gone; no error if nothing is left.
+
+        Raises:
+            TerminalError: tmux does not answer.
         """
         await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)
@@ -331,6 +336,9 @@ class InstanceKeeper:
         Raises:
             Refused: The work cannot be saved in full; the worktree stays.
             Conflict: The instance's branch was moved meanwhile; the worktree stays.
+            GitError: git fails; the worktree stays.
+            TerminalError: tmux does not answer; nothing was removed.
+            OSError: A file or folder cannot be removed.
         """
         await self.screens.keep(instance.instance_id)
         await self._terminal.close_pane(instance.instance_id)

@@ -32,7 +32,7 @@ LINK, SUBMODULE = "120000", "160000"
 
 
 class Integrator:
-    """The git operations on pieces, from submission to the commit of the result."""
+    """The git operations on pieces, from submission to the commit of the result. All raise `GitError` if git fails."""
 
     def __init__(self, repository: InspectedRepository) -> None:
         self._repository = repository
@@ -240,7 +240,10 @@ class Integrator:
         return found
 
     async def branch_heads(self, run: Run) -> dict[str, str]:
-        """Return piece name -> branch head of the pieces in work, without those that are still at their base."""
+        """Return piece name -> head of its branch, for the pieces that are being built, submitted or reviewed.
+
+        Left out are those that are still at their base or at the integration branch, or that are merged.
+        """
         refs = await self._repository.list_refs(f"refs/heads/aegis/{run.run}")
         stands = {ref.name.rsplit("/", 1)[-1]: ref.oid for ref in refs}
         heads = {}
@@ -266,6 +269,10 @@ class Integrator:
 
         Returns:
             The new commit of the working ref and no overlaps; or None and the conflicts that prevent the merge.
+
+        Raises:
+            Conflict: The working ref was moved meanwhile.
+            GitError: git fails.
         """
         message = render_message(f"merge {piece.name}", "", commit_trailers(run.run, piece.agents))
         await self._put_back(run)
@@ -323,6 +330,9 @@ class Integrator:
 
         Raises:
             MergeConflict: QA has not run.
+            Conflict: The result branch exists and points to another commit.
+            Refused: git does not know the person's name or email address.
+            GitError: git fails.
         """
         if run.qa is None:
             raise MergeConflict("QA has not run", "aegis-tui qa")

@@ -80,6 +80,8 @@ class ModelChooser:
     async def _find(self, base_url: str, names: Sequence[str]) -> str:
         """Return the first model that calls a tool, else the first that answers at all.
 
+        At most eight models are tried, within a minute together; those that are not made for chats come last.
+
         Raises:
             ModelUnavailable: None answers, or the server refuses the key.
         """

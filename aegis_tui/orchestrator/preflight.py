@@ -87,6 +87,7 @@ class Preflight:
 
         Raises:
             AegisError: The run cannot start; the first reason, with the command that helps as the hint.
+            OSError: The disk of the state folder cannot be examined.
         """
         run = await self._next_run()
         await self._repository.preflight(run)
@@ -129,7 +130,17 @@ class Preflight:
         return command.model_copy(update={"run": run, "facts": found, "options": options})
 
     async def _check_room(self, command: RunStart, design: Design | None) -> None:
-        """Raise Refused if the worktrees of the run do not fit on the disk of the state folder."""
+        """Return if the worktrees of the run fit on the disk of the state folder.
+
+        Args:
+            command: Its options say how many workers there are at most.
+            design: The design, whose features limit the number of workers; None if it is not known yet.
+
+        Raises:
+            Refused: They do not fit.
+            GitError: git cannot tell the size of a worktree.
+            OSError: The disk cannot be examined.
+        """
         free_bytes = (await asyncio.to_thread(shutil.disk_usage, self._state_dir)).free
         features = len(design.features) if design else command.options.workers
         worktrees = min(command.options.workers, features) + REVIEW_AND_QA

@@ -65,6 +65,7 @@ class PrivateRefs:
 
         Raises:
             OSError: The copies cannot be written.
+            GitError: git cannot read the instance's branch.
         """
         heads, *others = places
         folder = self._folder(instance)
@@ -115,6 +116,7 @@ class PrivateRefs:
 
         Raises:
             Conflict: The branch was moved meanwhile.
+            GitError: git fails.
         """
         raw = await asyncio.to_thread(read_file, self._folder(instance) / instance.instance_id, limit=_MAX_REF_BYTES)
         text = (raw or b"").decode("ascii", "replace").strip()

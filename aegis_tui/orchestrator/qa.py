@@ -44,7 +44,10 @@ NO_CHECK = QaCheck(
 
 
 def commands_of(run: Run) -> tuple[str, ...]:
-    """Return the QA commands of a run, each once: the design's, else the person's or those detected at its start."""
+    """Return the QA commands of a run, each once: the design's, else the person's or those detected at its start.
+
+    Empty if there are none, or if the person chose to run none.
+    """
     chosen = run.facts.qa_commands
     if run.design is not None and run.design.qa is not None:
         chosen = tuple(run.design.qa.commands)
@@ -158,7 +161,13 @@ class Quality:
         return run in self._ahead
 
     async def leave(self, run: str | None = None) -> None:
-        """Cancel the background task of a run, or all of them; return when their scratch worktrees are removed."""
+        """Cancel the background task of a run, or all of them; return when their scratch worktrees are removed.
+
+        Does nothing to a run without such a task, and raises no error of a task.
+
+        Args:
+            run: The run's id; None for all.
+        """
         tasks = [task for name, task in self._ahead.items() if run in (None, name)]
         for task in tasks:
             task.cancel()

@@ -92,7 +92,7 @@ class QaRunner:
 
         Raises:
             AegisError: The worktree or the sandbox cannot be set up.
-            OSError: The folder for scratch worktrees cannot be written.
+            OSError: The folder for scratch worktrees cannot be written, or a command cannot be started.
         """
         level = self._sandbox.choose(run.options.sandbox, await self._sandbox.probe())
         async with self._scratch(run, oid, name) as (scratch, home):

@@ -131,7 +131,7 @@ class Reconciler:
     async def run(self) -> None:
         """Carry out effects until cancelled; then cancel all effects.
 
-        Worktrees that are being created get at most `MAKING_S` seconds to finish first.
+        Worktrees that are being created get at most ten seconds to finish first.
         """
         watching = asyncio.create_task(self._watch())
         try:

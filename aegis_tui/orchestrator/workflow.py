@@ -44,7 +44,11 @@ class Log(CommandPort, Protocol):
     """The command port, and read access to the log that it writes."""
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Return the logged events after the sequence number `after`, in order, at most `limit`."""
+        """Return the logged events after the sequence number `after`, in order, at most `limit`; may be empty.
+
+        Raises:
+            StoreError: The log is damaged or cannot be read.
+        """
         ...
 
 
@@ -88,6 +92,7 @@ class Workflow:
 
         Raises:
             AegisError: Instances are left, but the terminal server cannot be started; no loop runs.
+            OSError: The terminal server's configuration cannot be written; no loop runs.
         """
         if await self._log.read(_has_instances):
             await self._parts.terminal.start()
@@ -105,7 +110,8 @@ class Workflow:
     async def stop(self) -> None:
         """End every loop, and close panes and gateway unless instances of the current run are left.
 
-        The gateway stays for an agent that a person connected too, because that goes on with the next hub.
+        The gateway stays for an agent that a person connected too, because that goes on with the next hub. If the
+        terminal server cannot be stopped, that is only logged.
         """
         for task in self._tasks:
             task.cancel()
@@ -145,6 +151,9 @@ class Workflow:
         """Report programs as exited whose pane is dead or gone, or that do not join in time; poll until cancelled.
 
         The event of an exit is missing if the pane died while the hub was down.
+
+        Raises:
+            AegisError: tmux does not answer, or the log cannot be written.
         """
         launched_at: dict[str, float] = {}
         while True:
@@ -176,7 +185,11 @@ class Workflow:
         await self._parts.disks.follow(alive, end)
 
     async def _follow_fences(self) -> None:
-        """Update the commit hooks when partitions or grants change during a run, until cancelled (PART-5, PART-6)."""
+        """Update the commit hooks when partitions or grants change during a run, until cancelled (PART-5, PART-6).
+
+        Raises:
+            AegisError: A hook's file cannot be written, or its worktree is gone.
+        """
         known: dict[str, Fence] = {}
         async for keys in self._log.changes():
             if keys and not any(kind in ("partition", "workspace") for kind, _ in keys):
@@ -192,6 +205,9 @@ class Workflow:
         """Predict conflicts between the commits of open pieces, before they are submitted, and report them (GIT-2).
 
         Runs until cancelled; idle while no run is in the stage `monitoring`.
+
+        Raises:
+            AegisError: git fails, or the log cannot be written.
         """
         seen: dict[str, str] = {}
         while True:

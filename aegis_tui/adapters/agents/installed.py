@@ -108,7 +108,10 @@ def find_kind(name: str) -> AgentKind:
 
 
 def _all_kinds(environ: Mapping[str, str]) -> list[_Known]:
-    """Return every kind once, sorted by name after the built-in one; the first source that has a name wins."""
+    """Return every kind once, sorted by name after the built-in one.
+
+    If several sources have a name, one that is shipped comes before the person's own, and that before other packages'.
+    """
     known: dict[str, _Known] = {}
     for source in (_files(_SHIPPED), _files(user_file(environ).parent / "agents"), _entries()):
         for kind in source:

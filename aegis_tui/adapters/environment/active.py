@@ -42,7 +42,8 @@ def find_active(places: Sequence[Path], root: Path, environ: Mapping[str, str], 
 def prefix_of_path(search_path: str, folder: Path) -> Path | None:
     """Return the installation that the `python` in PATH belongs to; None if there is none, or it does not answer.
 
-    If PATH has a shim, the interpreter itself is asked. It is started without site packages and environment, so that
+    If PATH has a shim (a script in a folder `shims` that chooses one of several versions), the interpreter itself is
+    asked, for at most ten seconds. It is started without site packages and environment, so that
     no code of a repository runs.
 
     Args:

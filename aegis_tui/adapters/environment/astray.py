@@ -25,6 +25,9 @@ def find_astray(
 ) -> Iterator[Obstacle]:
     """Yield an obstacle for everything that leads to a checkout that is not under test.
 
+    That can be a command, a build file, a link (in a large tree only the first 20,000 entries are searched), or what is
+    installed from another checkout.
+
     Args:
         commands: The QA commands.
         tree: The person's checkout and the worktree. Environments that were created in the worktree are known to it:

@@ -82,7 +82,8 @@ class TreeMap:
     def import_roots(self, targets: Iterable[Path] = ()) -> list[Path]:
         """Return the folders of the worktree to put first on Python's import path; may be empty.
 
-        They are the existing ones of `targets`, and `src` and the worktree itself if they contain packages.
+        They are the existing ones of `targets`, and `src` and the worktree itself if they contain packages; but not the
+        worktree if one of its packages has the name of a standard module.
 
         Args:
             targets: Folders of the worktree that editable installs name.
@@ -97,7 +98,10 @@ class TreeMap:
         return list(dict.fromkeys(roots))
 
     def packages(self, roots: Collection[Path]) -> dict[str, Path]:
-        """Return the packages and modules that the import roots provide, as name -> folder or file."""
+        """Return the packages and modules that the import roots provide, as name -> folder or file.
+
+        Names such as `tests` and `setup`, which are in many projects, are left out.
+        """
         found: dict[str, Path] = {}
         for root in roots:
             for name in sorted(provided_names(root) - _NOT_PACKAGES - _NOT_MODULES):

@@ -103,7 +103,11 @@ class VirtualenvOverlay:
         tree.known.append((venv, place))
 
     def import_targets(self) -> list[Path]:
-        """Return the folders of the worktree that this environment imports from, in its order."""
+        """Return the folders of the worktree that this environment imports from, in its order.
+
+        Raises:
+            OSError: A package folder cannot be read.
+        """
         targets = []
         for site in site_packages(self.venv):
             for led in led_to(site):
@@ -115,7 +119,9 @@ class VirtualenvOverlay:
         return [path for path in dict.fromkeys(targets) if not path.is_relative_to(self.place)]
 
     def make(self, base: Path, packages: dict[str, Path]) -> None:
-        """Create a folder of links and changed files that stands for the environment; do nothing if the folder exists.
+        """Create a folder of links and changed files that stands for the environment.
+
+        Does nothing if the folder exists already, or a folder on the way to it is missing or a link.
 
         Args:
             base: A folder above the place that no agent can replace.
@@ -203,7 +209,7 @@ def _recorded(venv: Path, place: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _script(path: Path) -> str:
-    """Return the text of a script; empty for a binary program or more than 1 MiB."""
+    """Return the text of a script; empty for a binary program, for more than 1 MiB, or if it cannot be read."""
     if path.stat().st_size > _MAX_TEXT_BYTES:
         return ""
     text = _read(path)

@@ -25,7 +25,7 @@ class _Head:
 
 
 class Checkout:
-    """The checkout from which the repository was opened.
+    """The checkout from which the repository was opened. Its methods raise `GitError` if git fails.
 
     Args:
         place: The paths of the repository.

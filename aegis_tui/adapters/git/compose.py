@@ -16,7 +16,7 @@ from aegis_tui.ports.repository import ComposeResult
 
 
 class Composer:
-    """Writes commits and moves refs.
+    """Writes commits and moves refs. Its methods raise `GitError` if git fails.
 
     Args:
         runner: Runs git in the common folder.
@@ -52,7 +52,13 @@ class Composer:
         return ComposeResult(oid, merge.tree, already=False)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """Write a commit of a tree, create a branch that points to it, and return its id; see `Repository.squash`."""
+        """Write a commit of a tree, create a branch that points to it, and return its id; see `Repository.squash`.
+
+        Raises:
+            Conflict: The branch exists and points to another commit; one that points to this commit already is kept.
+            Refused: git does not know the person's name or email address.
+            GitError: git fails.
+        """
         oid = await self._commit(tree, [parent], message, at)
         ref = f"refs/heads/{branch}"
         if await self._objects.resolve(ref) != oid:
@@ -60,15 +66,31 @@ class Composer:
         return oid
 
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
-        """Move a ref from `expect` to `oid`, or create it if `expect` is None; raises `Conflict` if it is elsewhere."""
+        """Move a ref from `expect` to `oid`, or create it if `expect` is None.
+
+        Raises:
+            Conflict: The ref points elsewhere, or exists although `expect` is None.
+            GitError: git fails.
+        """
         await self._move(ref, expect, "update-ref", "--no-deref", "-m", "aegis-tui", ref, oid, expect or "")
 
     async def delete_ref(self, ref: str, expect: str) -> None:
-        """Delete a ref that points to `expect`; raises `Conflict` if it does not."""
+        """Delete a ref that points to `expect`.
+
+        Raises:
+            Conflict: It points elsewhere, or does not exist.
+            GitError: git fails.
+        """
         await self._move(ref, expect, "update-ref", "--no-deref", "-d", ref, expect)
 
     async def keep(self, run: str, name: str, oid: str) -> str:
-        """Let the ref `refs/aegis/runs/<run>/<name>` point to a commit, so that it is kept; return that ref."""
+        """Let the ref `refs/aegis/runs/<run>/<name>` point to a commit, so that it is kept; return that ref.
+
+        Wherever it pointed to before, it is moved.
+
+        Raises:
+            GitError: There is no such commit, or git fails.
+        """
         ref = f"refs/aegis/runs/{run}/{name}"
         await self.update_ref(ref, oid, await self._objects.resolve(ref))
         return ref

@@ -64,7 +64,13 @@ class Condition:
         return sum(int(size) for size in sizes if size.isdigit())
 
     async def filter_programs(self) -> tuple[Path, ...]:
-        """Return the filter programs that are given by their path; a sandbox must show them so that commits work."""
+        """Return the filter programs that are given by their path; a sandbox must show them so that commits work.
+
+        Those that do not exist or cannot be executed are left out.
+
+        Raises:
+            GitError: git fails.
+        """
         words = (word for _, command in (await self._filter_commands()).values() for word in _words(command))
         paths = (Path(word) for word in words if word.startswith("/"))
         return tuple(dict.fromkeys(path for path in paths if path.is_file() and os.access(path, os.X_OK)))
@@ -142,7 +148,7 @@ class Condition:
 
 
 def program_of(command: str) -> str | None:
-    """Return the program at the start of a filter's command; None if only a shell could find it."""
+    """Return the program at the start of a filter's command; None if it is empty or only a shell could find it."""
     words = _words(command)
     return words[0] if words and _PLAIN_PROGRAM.match(words[0]) else None
 

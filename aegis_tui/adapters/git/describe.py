@@ -35,7 +35,7 @@ async def describe_commit(common_dir: Path, oid: str) -> CommitSeen:
 
 
 async def list_files(common_dir: Path, oid: str) -> dict[str, str]:
-    """Return the blob id of every file of a commit, by its path in written form.
+    """Return the blob id of every file of a commit, by its path in written form; submodules are left out.
 
     Raises:
         GitError: There is no such commit.

@@ -38,7 +38,7 @@ def _numbered(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 
 
 class Filters:
-    """The filters that the person has configured for one repository.
+    """The filters that the person has configured for one repository. Methods raise `GitError` if git fails.
 
     Args:
         runner: Runs git in the common folder.

@@ -84,7 +84,7 @@ def is_folder(path: Path) -> bool:
 
 
 def has_content(path: Path) -> bool:
-    """Return whether there is anything but an empty folder at the path."""
+    """Return whether there is anything but an empty folder at the path; raises OSError for an unreadable folder."""
     return any(path.iterdir()) if path.is_dir() else exists(path)
 
 
@@ -122,7 +122,11 @@ def make_savable(path: Path) -> None:
 
 
 def _walk(top: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the relative paths below a folder with their status. Follows no links; makes files and folders readable."""
+    """Yield the relative paths below a folder with their status. Follows no links; makes files and folders readable.
+
+    Raises:
+        OSError: `top` is not a folder.
+    """
     waiting = [""]
     with UntrustedFolder(top) as folder:
         while waiting:

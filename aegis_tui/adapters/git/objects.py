@@ -20,7 +20,7 @@ _RENAMED = "R"
 
 
 class Objects:
-    """Reads one repository's objects.
+    """Reads one repository's objects. Its methods raise `GitError` if git fails.
 
     Args:
         runner: Runs git in the common folder.
@@ -30,7 +30,7 @@ class Objects:
         self._runner = runner
 
     async def resolve(self, ref: str) -> str | None:
-        """Return the id of the commit that a ref or an object id names; None if there is none."""
+        """Return the id of the commit that a ref or an object id names; None if there is none, or it is no commit."""
         answer = await self._runner.run(
             "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", ok=(0, 1, 128)
         )
@@ -46,7 +46,11 @@ class Objects:
         return answer.code == 0
 
     async def merge_bases(self, one: str, other: str) -> list[str]:
-        """Return the best common ancestors of two commits, the one that git prefers first; empty if they have none."""
+        """Return the best common ancestors of two commits, the one that git prefers first; empty if they have none.
+
+        Raises:
+            GitError: One of the commits does not exist.
+        """
         return (await self._runner.run("merge-base", "--all", one, other, ok=(0, 1))).text.split()
 
     async def read_blob(self, oid: str, *, limit: int = MAX_BLOB_BYTES) -> bytes:
@@ -90,7 +94,11 @@ class Objects:
         return tuple(write_name(path) for path in listed.fields())
 
     async def diff_text(self, base: str, head: str, paths: Sequence[str] | None) -> str:
-        """Return the unified diff between two commits or trees, of `paths` only if given; empty for an empty list."""
+        """Return the unified diff between two commits or trees, of `paths` only if given; empty for an empty list.
+
+        Raises:
+            GitError: One does not exist, or the diff is larger than 256 MiB (code `git.output`).
+        """
         if paths is not None and not paths:
             return ""
         options = ("-r", "-M", "-p", "--no-color", "--no-ext-diff", "--no-textconv")

@@ -29,7 +29,7 @@ class Merge:
 
 
 class Merges:
-    """Merges commits, and predicts merges.
+    """Merges commits, and predicts merges. Its methods raise `GitError` if git fails.
 
     Args:
         runner: Runs git in the common folder.
@@ -74,7 +74,10 @@ class Merges:
         )
 
     async def conflicts(self, merge: Merge) -> tuple[FileConflict, ...]:
-        """Return the conflicts of a merge, sorted by path; the text of each is cut to 4000 characters."""
+        """Return the conflicts of a merge, sorted by path; the text of each is cut to 4000 characters.
+
+        The text is empty for a binary file, and for one that a side has deleted.
+        """
         found: list[FileConflict] = []
         for path, blobs in sorted(merge.stages.items()):
             hunks = await self._hunks(merge.tree, path) if 2 in blobs and 3 in blobs else []
@@ -95,7 +98,10 @@ class Merges:
 
 
 def conflict_hunks(text: str) -> list[str]:
-    """Return the conflicting parts of a merged text, each from its first marker line to its last; may be empty."""
+    """Return the conflicting parts of a merged text, each from its first marker line to its last; may be empty.
+
+    A part without its last marker line is left out.
+    """
     hunks: list[str] = []
     current: list[str] | None = None
     for line in text.split("\n"):

@@ -46,7 +46,7 @@ async def open_repository(path: Path) -> GitRepository:
 
 
 class GitRepository:
-    """One repository, accessed through the `git` program. Implements `Repository`.
+    """One repository, accessed through the `git` program. Implements `Repository`; raises `GitError` if git fails.
 
     Args:
         place: The paths of the repository, from `discover`.
@@ -182,11 +182,20 @@ class GitRepository:
         return await self._composer.compose(ref, piece_oid, expect_oid=expect_oid, message=message, at=at)
 
     async def squash(self, *, tree: str, parent: str, branch: str, message: str, at: int) -> str:
-        """Write a commit of a tree, create a branch that points to it, and return its id; see `Repository.squash`."""
+        """Write a commit of a tree, create a branch that points to it, and return its id; see `Repository.squash`.
+
+        Raises:
+            Conflict: The branch exists and points to another commit; one that points to this commit already is kept.
+            Refused: git does not know the person's name or email address.
+            GitError: git fails.
+        """
         return await self._composer.squash(tree=tree, parent=parent, branch=branch, message=message, at=at)
 
     async def update_ref(self, ref: str, oid: str, expect: str | None) -> None:
-        """Move a ref from `expect` to `oid`, or create it if `expect` is None; raises `Conflict` if it is elsewhere."""
+        """Move a ref from `expect` to `oid`, or create it if `expect` is None; raises `Conflict` if it is elsewhere.
+
+        With None, a ref that exists is a conflict too. Raises `GitError` if git fails for another reason.
+        """
         await self._composer.update_ref(ref, oid, expect)
 
     async def delete_ref(self, ref: str, expect: str) -> None:
@@ -194,7 +203,10 @@ class GitRepository:
         await self._composer.delete_ref(ref, expect)
 
     async def keep(self, run: str, name: str, oid: str) -> str:
-        """Let the ref `refs/aegis/runs/<run>/<name>` point to a commit, so that it is kept; return that ref."""
+        """Let the ref `refs/aegis/runs/<run>/<name>` point to a commit, so that it is kept; return that ref.
+
+        Wherever it pointed to before, it is moved. Raises `GitError` if there is no such commit.
+        """
         return await self._composer.keep(run, name, oid)
 
     async def git_mounts(self, worktree: Worktree, *, private: Path | None = None) -> GitMounts:

@@ -49,7 +49,7 @@ class Snapshot:
 
 
 class Snapshots:
-    """Takes and stores snapshots of worktrees.
+    """Takes and stores snapshots of worktrees. Its methods raise `GitError` if git fails.
 
     Args:
         runner: Runs git in the common folder.

@@ -31,10 +31,14 @@ class Submodules:
         self._common_dir, self._runner = common_dir, runner
 
     async def fill(self, worktree: Path, commit: str) -> tuple[str, ...]:
-        """Check out the submodules of a commit in a fresh worktree of it.
+        """Check out the submodules of a commit in a fresh worktree of it; do nothing if it has no `.gitmodules`.
 
         Returns:
-            The written forms of the paths of those that stay empty: they are not set up, or their commit is missing.
+            The written forms of the paths of those that stay empty: they are not set up, their commit is missing, or
+            git fails in them.
+
+        Raises:
+            GitError: The commit cannot be read.
         """
         if not await asyncio.to_thread((worktree / ".gitmodules").is_file):
             return ()

@@ -42,7 +42,7 @@ _locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, asyncio.
 
 
 class Worktrees:
-    """The worktrees of one repository.
+    """The worktrees of one repository. Methods raise `GitError` if git fails, `OSError` if a file cannot be written.
 
     Args:
         place: The paths of the repository.

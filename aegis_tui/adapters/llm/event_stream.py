@@ -93,6 +93,8 @@ class ReplyBody:
     def feed(self, chunk: bytes) -> list[str]:
         """Return the JSON texts that `chunk` completes; they are not parsed, and `[DONE]` may be one of them.
 
+        A body that is plain JSON, not a stream of events, is returned as one text by `end` only.
+
         Raises:
             OddBody: The reply is over 64 MiB.
         """

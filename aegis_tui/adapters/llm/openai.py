@@ -166,7 +166,9 @@ class OpenAIChat:
                 raise ModelMalformed(f"{self._server} {error}") from error
 
     def _take(self, payload: str, assembler: ReplyAssembler) -> list[str]:
-        """Pass one JSON text of the body to the assembler, and return the texts that it added.
+        """Pass one JSON text of the body to the assembler, and return the texts that it added; may be empty.
+
+        A text that is empty or `[DONE]`, and errors that the server reports after its finish reason, are ignored.
 
         Raises:
             ModelMalformed: It is not JSON, or not a chunk of a completion.
@@ -217,6 +219,7 @@ class OpenAIChat:
     async def _pause(self, attempt: int, error: AegisError) -> None:
         """Wait before the next attempt, or raise `error` if this was the last.
 
+        The pause is the one that the server asked for, at most a minute, or else grows with each attempt.
         The pause is varied, so that agents that were refused together do not retry together.
         """
         if attempt + 1 >= self._attempts:

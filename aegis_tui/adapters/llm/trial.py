@@ -12,7 +12,7 @@ _TOKENS = 256
 
 
 async def try_model(base_url: str, model: str, *, find_key: FindKey = str) -> bool:
-    """Return whether the model calls a tool when asked to; if this returns at all, the model can chat.
+    """Return whether the model calls a tool when asked to; if this returns at all, True or False, the model can chat.
 
     Args:
         base_url: The URL of an endpoint that was probed before.

@@ -131,6 +131,7 @@ class BubblewrapSandbox:
     def wrap(self, argv: Sequence[str], spec: SandboxSpec, level: SandboxLevel) -> list[str]:
         """Return the argv that runs `argv` in the sandbox; with level `none`, `argv` unchanged.
 
+        A spec without limits gets those that this object was created with.
         The thread that starts it must outlive it: bubblewrap ends with its parent thread (`PR_SET_PDEATHSIG`,
         prctl(2)).
 

@@ -75,6 +75,9 @@ async def try_to_get_out(wrap: Callable[[Sequence[str], SandboxSpec], list[str]]
     Args:
         wrap: Returns the command line that runs a program in a sandbox.
         program: Path of the sandbox program.
+
+    Raises:
+        OSError: A temporary folder or a listening port cannot be created.
     """
     code, version, errors = await _run([program, "--version"])
     if code != 0:

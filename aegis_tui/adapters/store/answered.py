@@ -34,7 +34,7 @@ class AnsweredIndex:
         return self._used
 
     def add(self, key: object, seq: int) -> None:
-        """Record that the answer to a request belongs to event `seq`, which is greater than 0."""
+        """Record that the answer to a request belongs to event `seq`, greater than 0; replaces an earlier record."""
         if 2 * self._used >= len(self._seqs):
             self._remake(list(self._entries()), 2 * len(self._seqs))
         self._put(hash(key) & _MASK, seq)

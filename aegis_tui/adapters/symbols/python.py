@@ -12,7 +12,10 @@ _Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def read_python(text: str) -> Iterable[Found] | None:
-    """Return the definitions of a Python file; None if it cannot be parsed or is nested too deeply."""
+    """Return the definitions of a Python file; None if it cannot be parsed or is nested too deeply.
+
+    What this Python cannot parse, such as newer syntax, is parsed with tree-sitter's grammar, if that is installed.
+    """
     try:
         return list(_definitions(ast.parse(text).body, scope=""))
     except SyntaxError:

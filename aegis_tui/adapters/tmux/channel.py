@@ -48,8 +48,8 @@ class PaneChannel:
             repeatable: Whether running it twice does no harm; if not, a lost reply is an error.
 
         Raises:
-            TerminalUnavailable: No server runs.
-            TerminalError: The server refused the command or did not answer.
+            TerminalUnavailable: No server runs, or tmux is not installed.
+            TerminalError: The server refused the command or did not answer, or an argument contains a line break.
         """
         try:
             reply = (await self._link.request([command]))[0]
@@ -63,7 +63,7 @@ class PaneChannel:
         return list(reply.lines)
 
     async def list_panes(self) -> tuple[int, list[PaneState]]:
-        """Return the server's pid, and the panes of all instances, dead ones too.
+        """Return the server's pid, and the panes of all instances, dead ones too; (0, []) if there is no window.
 
         Raises:
             TerminalUnavailable: No server runs.
@@ -112,6 +112,10 @@ class PaneChannel:
         """Do what `capture` does, for valid ids and without a control client.
 
         Starts one tmux process for all panes, plus one for each missing pane, because an error ends the chain.
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
         """
         remaining = list(pane_ids)
         shots: dict[str, Screenshot] = {}

@@ -91,7 +91,12 @@ class Paster:
         return Delivery.DELIVERED if shown and moved else Delivery.UNKNOWN
 
     async def _insert(self, pane_id: str, text: str) -> bool:
-        """Paste the text through a buffer with a unique name, which is then deleted; return False if tmux refuses."""
+        """Paste the text through a buffer with a unique name, which is then deleted; return False if tmux refuses.
+
+        Raises:
+            TerminalUnavailable: tmux is not installed.
+            TerminalError: tmux does not answer; something may have been pasted.
+        """
         name = f"aegis-{secrets.token_hex(8)}"
         load = ["load-buffer", "-b", name, "-"]
         paste = ["paste-buffer", "-d", "-p", "-r", "-b", name, "-t", pane_id]

@@ -79,6 +79,7 @@ class SetupServer(libtmux.Server):
 
         Raises:
             LibTmuxException: tmux did not answer in time.
+            OSError: tmux cannot be started.
         """
         tail = [";" if arg is CHAIN else literal(str(arg)) for arg in args]
         targeted = [] if target is None else ["-t", str(target)]
@@ -185,6 +186,7 @@ class TmuxServer:
         Raises:
             TerminalUnavailable: There is no tmux.
             TerminalError: No answer in time.
+            OSError: tmux cannot be started.
         """
         args: list[str] = []
         for command in commands:
@@ -215,6 +217,7 @@ class TmuxServer:
         Raises:
             TerminalUnavailable: tmux is missing or older than 3.2, or all attempts to start it fail.
             OSError: The server's configuration cannot be written.
+            ValueError: AEGIS_ORPHAN_S in the environment is not a number.
         """
         await asyncio.to_thread(self._check_version)
         await asyncio.to_thread(write_config, self.config_path.parent)

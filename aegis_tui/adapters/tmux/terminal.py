@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 class TmuxTerminal:
     """The panes of one workspace. Create one object per event loop; several processes may use one server.
 
+    Methods raise `TerminalUnavailable` if no server runs, and `TerminalError` if tmux refuses or does not answer.
+
     Args:
         socket_name: `aegis-<workspace key>` (contract 1).
         config_dir: Private folder for tmux's configuration file; created if missing.
@@ -75,7 +77,14 @@ class TmuxTerminal:
         self._paster = Paster(self._server, self._channel)
 
     async def start(self) -> None:
-        """Start the server if it does not run, connect to it, and begin to watch its panes; see `Terminal.start`."""
+        """Start the server if it does not run, connect to it, and begin to watch its panes; see `Terminal.start`.
+
+        Returns after two seconds at most even if the connection is not made by then; it is made in the background.
+
+        Raises:
+            TerminalUnavailable: tmux is missing or older than 3.2, or the server does not start.
+            OSError: The server's configuration cannot be written.
+        """
         await self._server.start()
         self._link.start()
         if self._watcher is None or self._watcher.done():
@@ -115,7 +124,12 @@ class TmuxTerminal:
         return Pane(spec.instance, pane_id, int(pid))
 
     async def find_pane(self, instance: str) -> PaneState | None:
-        """Return the pane of an instance, dead or alive; None if it has none (`Terminal.find_pane`)."""
+        """Return the pane of an instance, dead or alive; None if it has none (`Terminal.find_pane`).
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
+        """
         return _of_instance(await self.list_panes(), instance)
 
     @property
@@ -124,7 +138,12 @@ class TmuxTerminal:
         return self._server.socket_path
 
     async def list_panes(self) -> list[PaneState]:
-        """Return the panes of all instances, dead ones too, in the order of their windows (`Terminal.list_panes`)."""
+        """Return the panes of all instances, dead ones too, in the order of their windows (`Terminal.list_panes`).
+
+        Raises:
+            TerminalUnavailable: No server runs.
+            TerminalError: tmux does not answer.
+        """
         return (await self._channel.list_panes())[1]
 
     async def capture(self, pane_ids: Sequence[str], history_lines: int = 0) -> dict[str, Screenshot]:
@@ -151,6 +170,9 @@ class TmuxTerminal:
         """End every process that an instance started, then close its window; see `Terminal.close_pane`.
 
         The processes are found and ended even if the pane or the server is gone.
+
+        Raises:
+            TerminalError: tmux does not answer.
         """
         pane: PaneState | None = None
         with contextlib.suppress(TerminalUnavailable):
@@ -176,7 +198,12 @@ class TmuxTerminal:
         await self._server.stop()
 
     def attach_argv(self, instance: str, *, read_only: bool = False, environ: Mapping[str, str]) -> list[str]:
-        """Return the command that shows a person the pane of an instance; see `Terminal.attach_argv`."""
+        """Return the command that shows a person the pane of an instance; see `Terminal.attach_argv`.
+
+        Raises:
+            UsageError: The instance id cannot be the name of a window.
+            TerminalUnavailable: tmux is not installed.
+        """
         return attach.attach_argv(
             self._server.argv(),
             _check_name(instance),
@@ -231,7 +258,7 @@ class TmuxTerminal:
                     await self._wake.wait()
 
     async def _find_socket(self) -> None:
-        """If a running server has lost its socket, wait a moment until it recreates it; otherwise return at once."""
+        """If a running server has lost its socket, wait two seconds at most until it is there; else return at once."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINK_WAIT_S):
                 while not await asyncio.to_thread(self._server.socket_path.exists):

@@ -81,6 +81,8 @@ class VllmServer:
 
         Raises:
             UsageError: A setting is wrong, or the model's format of tool calls is unknown; the message is the script's.
+            subprocess.TimeoutExpired: The script did not answer within 20 s.
+            OSError: There is no bash.
         """
         argv = ["bash", str(SCRIPT), "--print", *_words(model, options)]
         done = subprocess.run(
@@ -113,7 +115,8 @@ class VllmServer:
         Raises:
             UsageError: A setting is wrong, or the model's format of tool calls is unknown.
             ModelUnavailable: It ended within that time; the message ends with the last lines of its log.
-            OSError: Its record or its log cannot be written.
+            subprocess.TimeoutExpired: The script that checks the settings did not answer within 20 s.
+            OSError: Its record or its log cannot be written, or there is no bash.
         """
         if found := self.find():
             return found
@@ -140,7 +143,10 @@ class VllmServer:
         return record
 
     async def stop(self) -> VllmRecord | None:
-        """Stop the server and all processes that it started, and delete its record; return it, or None if none ran."""
+        """Stop the server and all processes that it started, and delete its record; return it, or None if none ran.
+
+        Waits until they have ended, 25 s at most; those that do not end by SIGTERM are killed.
+        """
         found = self.find()
         if found is not None:
             await asyncio.to_thread(end_process_tree, found.pid, marker=None, grace_s=STOP_GRACE_S)

@@ -95,8 +95,8 @@ def has_filters(root: Path, paths: Iterable[str]) -> bool:
 def stored_ids(root: Path, paths: Iterable[str]) -> dict[str, str]:
     """Return, by path, the blob ids that git would store the files under, with filters applied.
 
-    Missing files are left out; if one cannot be read, or git fails, the result is empty. In an instance's worktree no
-    filter program is started: it would run on behalf of the instance, outside its sandbox.
+    Missing files and paths with a line break are left out; if a file cannot be read, or git fails, the result is empty.
+    In an instance's worktree no filter program is started: it would run on behalf of the instance, outside its sandbox.
 
     Args:
         root: The worktree.

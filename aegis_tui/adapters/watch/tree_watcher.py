@@ -95,7 +95,8 @@ class TreeWatcher:
     async def add(self, name: str, root: Path) -> None:
         """Watch the worktree at `root` under `name`; changes are reported relative to its current state.
 
-        Another worktree of that name is replaced. If the system grants no watch, the worktree is only scanned.
+        Another worktree of that name is replaced; after an error, neither is watched. If the system grants no watch,
+        the worktree is only scanned.
 
         Raises:
             GitError: `root` is not a worktree.

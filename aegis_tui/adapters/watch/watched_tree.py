@@ -51,6 +51,8 @@ class WatchedTree:
     def note(self, source: str, target: str = "") -> None:
         """Record a kernel event for the file at `source`, or for its rename to `target`; may be called in any thread.
 
+        Paths outside the worktree, and in folders that are never watched such as `.git`, have no effect on `changes`.
+
         Args:
             source: An absolute path.
             target: An absolute path; empty if the event is no rename.
