@@ -82,10 +82,10 @@ class Engine:
         self.commands = 0
 
     async def open(self) -> None:
-        """Rebuild the state from the log and start to accept commands.
+        """Rebuild the state from the log and start the tasks that decide commands; call it once.
 
         Raises:
-            StoreError: The log is damaged or cannot be opened.
+            StoreError: The log is damaged or cannot be opened; it is closed again then.
         """
         try:
             await self._log.open()
@@ -103,7 +103,7 @@ class Engine:
         ]
 
     async def close(self) -> None:
-        """Finish the current batch, save a snapshot if it is worth it, refuse pending requests, and close the log."""
+        """Finish the batch, save a snapshot if it pays, let waiting requests fail (`HubUnavailable`), close the log."""
         was_open, self._is_open = self._is_open, False
         async with self._state:
             for task in self._tasks:
@@ -117,12 +117,12 @@ class Engine:
 
     @property
     def last_seq(self) -> int:
-        """The number of the newest event on disk."""
+        """The number of the newest event on disk; 0 when there is none."""
         return self._log.last_seq
 
     @property
     def first_seq(self) -> int:
-        """The number of the oldest event that can still be read."""
+        """The number of the oldest event that can still be read; 1 until the log is first compacted."""
         return self._log.first_seq
 
     def timestamp(self) -> str:
@@ -134,7 +134,7 @@ class Engine:
         self._listeners.append(listener)
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Return the logged events after number `after`, in order: at most `limit`, and at most one page of bytes.
+        """Return logged events after number `after`, in order, `limit` or one page of bytes at most; empty at the end.
 
         Raises:
             StoreError: The log cannot be read.
@@ -142,7 +142,7 @@ class Engine:
         return await self._log.read(after, limit, most_bytes=EVENTS_PAGE.most)
 
     async def read(self, view: Callable[[Workspace], T]) -> T:
-        """Return what `view` returns for the logged state; waits for the current batch.
+        """Return what `view` returns for the logged state, or raise its error; waits for the current batch.
 
         Raises:
             StoreError: The state cannot be rebuilt from the log.
@@ -166,7 +166,7 @@ class Engine:
         return view(self._workspace)
 
     async def changes(self) -> AsyncGenerator[frozenset[Key], None]:
-        """Yield the keys that changed since the last item; bursts are merged. The first item is empty, at once."""
+        """Yield, without end, the keys that changed since the last item, bursts merged; first an empty set, at once."""
         changed = Changes()
         self._changed.append(changed)
         try:
@@ -179,18 +179,18 @@ class Engine:
     async def submit(
         self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None
     ) -> dict[str, Any]:
-        """Decide and log one command; return its reply once it is on disk. The same `request_id` again gets that reply.
+        """Wait until a command is granted and on disk; return its reply, the same one again for the same `request_id`.
 
         Raises:
-            AegisError: The core refuses the command, the hub stops, or the log cannot be written (`StoreError`).
+            AegisError: The command is not valid or refused, the hub stops, or the log cannot be written (`StoreError`).
         """
         return await self.enqueue(command, actor, request_id)
 
     def enqueue(self, command: AnyCommand | dict[str, Any], actor: Actor, request_id: str | None = None) -> ReplyFuture:
-        """Queue one command, in the order of calls, to be decided and logged; return a future of its reply or refusal.
+        """Queue one command, in the order of calls; return a future of its reply, or its refusal (also when stopping).
 
         Raises:
-            UsageError: The wire form is not a valid command.
+            UsageError: At once: the wire form is not a valid command.
         """
         parsed = parse_command(command) if isinstance(command, dict) else loggable(command, actor)
         if not self._is_open:
@@ -204,7 +204,7 @@ class Engine:
         return answer
 
     async def has_taken(self, key: RequestKey) -> bool:
-        """Return whether a request with this key was granted or is waiting; a new one with its id is then a retry."""
+        """Return whether a request with this key was granted or waits; `StoreError` if the log cannot be read."""
         return key in self._waiting or bool(await self._log.find_replies([key]))
 
     async def heartbeat(self, actor: Actor, beat: Heartbeat) -> Reply:
@@ -263,7 +263,7 @@ class Engine:
         self._timer_wake.set()
 
     def _give_up(self, taken: list[Submission], error: Exception) -> None:
-        """Refuse the requests of a failed batch; if the core failed on one of several, queue them to try each alone."""
+        """Let the requests of a batch fail; if the core failed on one of several, queue all to try each alone."""
         if not isinstance(error, StoreError):
             _log.error("a batch failed", exc_info=error, extra={"aegis_commands": len(taken)})
             if len(taken) > 1:
@@ -276,7 +276,7 @@ class Engine:
     def _expiries(self, now: float) -> list[Submission]:
         """Return commands that end all that is due; none unless the timer found something due.
 
-        They are decided before other requests, which could renew it.
+        They are decided before other requests, which could renew it. If the hub stalled, deadlines are extended first.
         """
         self._note_stall()
         if not self._must_expire:
@@ -288,7 +288,7 @@ class Engine:
     def _decide_all(
         self, taken: list[Submission], known: dict[RequestKey, Reply], batch: Batch
     ) -> list[Submission] | None:
-        """Decide requests in order; return None, or the undecided rest if the core failed in the middle of one."""
+        """Decide requests in order, into `batch`; return None, or the rest after one on which the core failed."""
         for index, submission in enumerate(taken):
             self.commands += 1
             try:

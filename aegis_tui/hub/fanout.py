@@ -61,7 +61,12 @@ class Subscriber:
         self._wake = asyncio.Event()
 
     def listen(self, interest: Interest, *, after: int | None = None) -> None:
-        """Subscribe to `interest` instead of the former one, from now on or from the event after number `after`."""
+        """Subscribe to `interest` instead of the former one.
+
+        Args:
+            interest: The events to receive.
+            after: Begin after the event with this number, and drop what is queued; None for what comes from now on.
+        """
         self._fanout.regroup(self, interest)
         if after is not None:
             self.cursor, self._is_live = after, False
@@ -99,14 +104,16 @@ class Subscriber:
         self._queued_bytes = 0
 
     async def messages(self, write_now: Callable[[bytes], bool] | None = None) -> AsyncGenerator[Outgoing, None]:
-        """Yield what to send next, without end; an item counts as sent when the next one is requested.
+        """Yield what to send next, without end: events, and the messages `resync` and `context:sync`.
+
+        An item counts as sent when the next one is requested. Call this once for a receiver.
 
         Args:
             write_now: Sends a frame at once, or returns False. Live events with an empty queue are sent by it and not
                 yielded, so that a thousand receivers do not have to wake a thousand tasks.
 
         Raises:
-            StoreError: The log cannot be read.
+            StoreError: The log cannot be read, or the state cannot be rebuilt from it.
         """
         self._write_now = write_now
         while True:
@@ -185,13 +192,13 @@ class Fanout:
         return subscriber
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Remove a subscriber, which then gets no more events; call it once for each."""
+        """Remove a subscriber, which then gets no more events, and count what it missed; call it once for each."""
         self.dropped += subscriber.dropped
         self._subscribers.discard(subscriber)
         self._ungroup(subscriber)
 
     def regroup(self, subscriber: Subscriber, interest: Interest) -> None:
-        """Replace the interest of a subscriber; one that has left gets no events."""
+        """Replace the interest of a subscriber; one that has left, or has an empty interest, gets no events."""
         self._ungroup(subscriber)
         subscriber.interest = interest
         if subscriber in self._subscribers and (interest.types or interest.globs):
@@ -204,7 +211,7 @@ class Fanout:
             self._groups.pop(subscriber.interest, None)
 
     def _publish(self, events: list[Event]) -> None:
-        """Offer logged events, at least one, to all who want and may see them.
+        """Offer logged events, at least one, to all who want and may see them; then set `published_seq`.
 
         Each interest is checked once, as most subscribers share one.
         """

@@ -63,7 +63,8 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     def hand_texts_to(self, on_text: Callable[[str], None] | None) -> None:
         """Call `on_text` with each whole text message as it arrives, instead of queueing it for the application.
 
-        Text messages that are queued already are passed at once; other messages stay in the queue. None ends this.
+        Text messages that are queued already are passed at once, and paused reading is resumed; messages that are not
+        text stay in the queue. None ends this and does nothing else.
         uvicorn's queue pauses reading at each message, which costs as much as the message; whoever takes texts here
         must therefore call `hold` when too many are in progress.
         """

@@ -27,7 +27,11 @@ class Guard:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 403 for an `Origin` or a `Host` that is not local, 413 for a large body."""
+        """Pass the request on, or refuse it as `refuse` does.
+
+        403 for any `Origin`, and for a `Host` that is missing, given twice or not local; 413 for a declared length over
+        1 MiB or that is no number. What is no HTTP or WebSocket request is passed on.
+        """
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
         elif found := _objection(scope["headers"]):
@@ -49,12 +53,12 @@ def _objection(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, AegisError]
 
 
 def too_large() -> AegisError:
-    """Return the error for a body over the limit."""
+    """Return the error for a body over the limit (code `too_large`)."""
     return Refused("the request is over 1 MiB", "send less at once", code="too_large")
 
 
 def is_local_host(host: str) -> bool:
-    """Return whether a `Host` header names this machine's loopback address; False if it is not valid."""
+    """Return whether a `Host` header, with or without a port, names the loopback address; False if not valid."""
     try:
         parts = urlsplit(f"//{host}")
         return parts.hostname in LOCAL_HOSTS and parts.username is None and (parts.port is None or parts.port > 0)
@@ -63,7 +67,10 @@ def is_local_host(host: str) -> bool:
 
 
 async def refuse(scope: Scope, send: Send, status: int, error: AegisError) -> None:
-    """Answer a request with this status and a refusal in JSON; a WebSocket is closed (1008) before it is accepted."""
+    """Answer a request with this status and a refusal in JSON, and close the connection.
+
+    A WebSocket is closed before it is accepted, with code 1008 and the error's message in place of the status.
+    """
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": error.message})
         return

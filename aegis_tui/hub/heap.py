@@ -23,7 +23,7 @@ def give_memory_back() -> bool:
     """Set glibc to return large blocks to the system when they are freed; call it before the first thread starts.
 
     Returns:
-        False when the C library does not have these settings.
+        True when all settings were made; False when the C library does not have them, or refuses one.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

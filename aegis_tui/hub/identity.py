@@ -94,6 +94,6 @@ def joining_token(joining_key: bytes, agent_id: str, session: str) -> str:
 
 
 def bearer(header: str | None) -> str | None:
-    """Return the token in an `Authorization: Bearer` header; None when there is none."""
+    """Return the token in an `Authorization: Bearer` header; None without a header or token, and for other schemes."""
     scheme, _, token = (header or "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None

@@ -81,7 +81,7 @@ class Ingress:
         Args:
             frame: The client's JSON object.
             actor: Who sends it.
-            size: The size of the request in bytes.
+            size: The size of the request in bytes, which counts towards the sender's limit.
         """
         waiting = self.start(frame, actor, size=size)
         try:
@@ -96,7 +96,7 @@ class Ingress:
             frame: The client's JSON object.
             actor: Who sends it.
             is_plain: The text of the frame had no escape sequence, so it cannot hold unpaired surrogates.
-            size: The size of the request in bytes.
+            size: The size of the request in bytes, which counts towards the sender's limit.
         """
         try:
             self.door.take(actor, size)
@@ -206,7 +206,7 @@ def _check_unfilled(command: CommandData) -> None:
 
 
 def split_frame(frame: dict[str, Any], *, is_plain: bool = False) -> tuple[str | None, dict[str, Any]]:
-    """Split a client's JSON object into the request id, None if it has none, and the command's own fields.
+    """Split a client's JSON object into the request id, None if it has none, and all fields but `v` and `request_id`.
 
     Args:
         frame: The object.

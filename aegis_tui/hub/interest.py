@@ -31,7 +31,7 @@ def public_wire(event: Event) -> dict[str, Any]:
 
 
 def is_visible(event: Event, actor: Actor) -> bool:
-    """Return whether an actor may see an event: messages only sender, receiver and person; all else everybody."""
+    """Return whether an actor may see an event: messages only sender, receiver, person and hub; all else everybody."""
     data = event.data
     return not isinstance(data, MessageSent) or actor.kind != "instance" or actor.agent_id in (data.to, event.agent_id)
 
@@ -85,7 +85,11 @@ class Interest:
         return Interest(self.types, globs)
 
     def wants(self, event: Event) -> bool:
-        """Return whether the event matches a type or a glob."""
+        """Return whether the event matches a type or a glob.
+
+        A broadcast also matches under the name of what it announces. A glob is compared with the paths in the event's
+        `path`, `file`, `files` and `resources`.
+        """
         if any(type_fits(pattern, name) for name in _names(event) for pattern in self.types):
             return True
         return bool(self.globs) and any(glob.matches(path) for path in _paths(event) for glob in self.globs)

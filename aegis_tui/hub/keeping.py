@@ -38,7 +38,7 @@ class RuntimeFiles:
         self._listen = listen
 
     async def keep(self) -> None:
-        """Check twice a second, and restore what is missing, until cancelled; a failure is logged and tried again."""
+        """Check twice a second, and restore what is missing; never returns. A failure is logged and tried again."""
         while True:
             await asyncio.sleep(CHECK_S)
             try:

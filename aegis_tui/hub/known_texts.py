@@ -25,7 +25,7 @@ class KnownTexts:
         self._size = 0
 
     def keep(self, text: str) -> str:
-        """Keep a text as the newest and return its blob id; drop the oldest ones when there are too many."""
+        """Keep a text as the newest and return its blob id; drop the oldest others when the limits are exceeded."""
         raw = text.encode("utf-8", "surrogateescape")
         oid = blob_id(raw)
         if oid not in self._texts:

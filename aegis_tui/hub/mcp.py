@@ -43,7 +43,10 @@ class McpDoor:
         self._closed = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: 401 without a valid token, 403 for a person's token, 503 for too many at once."""
+        """Answer one request: 401 without a valid token, 403 for a person's token, else as the MCP library does.
+
+        503 when the instance has too many requests at once, and when the MCP library cannot be loaded.
+        """
         actor = self._identity.resolve(bearer(Headers(scope=scope).get("authorization")))
         if actor is None:
             unknown = Refused("no valid token", "send Authorization: Bearer TOKEN", code="unauthorized")

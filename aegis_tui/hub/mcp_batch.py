@@ -31,7 +31,11 @@ class Batches:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request: 413 if its body is too large, 400 if it is not strict JSON or has too many messages."""
+        """Answer one request: a batch with the list of its answers, any other by the application.
+
+        A batch of notifications alone is answered with 202 and no body. 413 for a body that is too large, 400 for one
+        that is not strict JSON or a batch of over `MAX_MESSAGES`.
+        """
         body = await _body(receive)
         if body is None:
             await refuse(scope, send, 413, too_large())

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def own(pid: int | None = None) -> str:
-    """Return the value for the variable `OWNER` that makes a process, by default this one, the owner of a hub.
+    """Return the value for the variable `OWNER` that makes a running process, by default this one, the owner of a hub.
 
     The hub ends when its owner has ended (see `outlive`). The value is the process id and the start time.
     """
@@ -31,7 +31,7 @@ def own(pid: int | None = None) -> str:
 
 
 async def outlive(owner: str, engine: Engine) -> None:
-    """Wait until the owner has ended, then cancel the open run; return when the run and all instances have ended.
+    """Wait until the owner has ended, then cancel the run, if one is open; return when it and all instances have ended.
 
     Args:
         owner: The result of `own`; for a text that does not begin with a process id the wait never ends.

@@ -41,7 +41,11 @@ class PeerProtocol(H11Protocol):
     """uvicorn's HTTP protocol; a connection from another user's process is closed unread."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn itself
-        """Accept a connection, or close it if another user opened it."""
+        """Accept a connection, or close it if another user opened it; called by asyncio.
+
+        Raises:
+            OSError: The system does not say who opened it, for example because it is closed already.
+        """
         super().connection_made(transport)
         uid = peer_uid(transport.get_extra_info("socket"))
         if uid not in (None, own_uid()):

@@ -29,7 +29,8 @@ _published: dict[Path, str] = {}
 def only_hub(paths: WorkspacePaths) -> Iterator[None]:
     """Hold the workspace's lock while the context is open; the system releases it even if this process is killed.
 
-    Without a log, event numbers start again; then tokens of an earlier log are made invalid (`forget_key`).
+    This process's id and runtime folder are written to the lock file. It never waits for another hub. Without a log,
+    event numbers start again; then tokens of an earlier log are made invalid (`forget_key`).
 
     Raises:
         HubUnavailable: Another hub holds it (code `hub.running`), or the state folder cannot be written.

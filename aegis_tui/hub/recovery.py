@@ -22,11 +22,11 @@ async def recover(log: EventLog, *, now: float) -> Workspace:
     """Return the state after the last logged event; every lock, wait and session gets its full time from `now`.
 
     Args:
-        log: An open log.
+        log: An open log; it is only read.
         now: The hub's clock in seconds.
 
     Raises:
-        StoreError: An event or snapshot that is needed is damaged or missing.
+        StoreError: The log cannot be read, or an event or snapshot that is needed is damaged or missing.
     """
     return (await recover_from(log, now=now))[0]
 
@@ -39,7 +39,7 @@ async def recover_from(log: EventLog, *, now: float) -> tuple[Workspace, int]:
         one.
 
     Raises:
-        StoreError: An event or snapshot that is needed is damaged or missing.
+        StoreError: The log cannot be read, or an event or snapshot that is needed is damaged or missing.
     """
     workspace = await _newest_snapshot(log)
     snapshot_seq = workspace.seq

@@ -79,12 +79,13 @@ class RegionService:
         """Return an awaitable of the command with what the sender's files say; None for a command that needs nothing.
 
         A `lock:acquire` with lines or symbols gets `pinned`, its resources with line numbers and blob ids, and `whole`,
-        the paths that are locked whole because the file cannot be divided. A `code:written` gets `rewrite`, its hunks;
-        None if the old or the new content is not known. The awaitable waits until the service has started.
+        the paths that are locked whole because the file cannot be divided. A `code:written` gets `rewrite`, its hunks,
+        and stays without it if the old or the new content is not known. The awaitable waits until the service runs.
 
         Raises:
             UsageError: When awaited: the file, line or symbol does not exist in the sender's files.
             PartitionRefused: When awaited: the file is one of git's own.
+            StoreError: When awaited: the hub's state cannot be read.
         """
         if isinstance(command, LockAcquire):
             wants_region = (

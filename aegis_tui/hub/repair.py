@@ -20,7 +20,7 @@ _ROLES = {traits.prefix: role for role, traits in ROLES.items()}
 
 
 def repair_log(paths: WorkspacePaths, file: LogFile) -> Salvage | None:
-    """Repair the workspace's log, and say what was saved and lost; None when the log is not damaged.
+    """Repair the workspace's log and return what was saved and lost; None, and no change, for a sound log or none.
 
     New events get numbers above all that were acknowledged, and instance ids that were used are not used again. If it
     is not certain what was acknowledged, or nothing could be kept, agents that were connected by hand must join again.
@@ -31,7 +31,9 @@ def repair_log(paths: WorkspacePaths, file: LogFile) -> Salvage | None:
 
     Raises:
         HubUnavailable: A hub runs, or the state folder cannot be written, for example because the disk is full.
-        StoreError: Writing failed, or a newer version of the program wrote the log; the log is unchanged.
+        StoreError: The log cannot be read or written, or a newer version of the program wrote it. It is unchanged,
+            unless the last step failed, which marks the used ids in the repaired log.
+        OSError: The key for tokens cannot be deleted, or the folders of instances cannot be read.
     """
     create_with_room(paths)
     with only_hub(paths):
@@ -79,10 +81,12 @@ async def _state(file: LogFile) -> Workspace:
 async def _keep_ids(paths: WorkspacePaths, file: LogFile) -> None:
     """Mark the ids as used that have an instance's folder or worktree, but no event that could be read (contract 2).
 
-    With the highest number of a role, all lower ones count as used too. It is saved in a snapshot.
+    With the highest number of a role, all lower ones count as used too. It is saved in a snapshot; no effect if the log
+    knows all these ids.
 
     Raises:
         StoreError: The log cannot be read or written.
+        OSError: A folder cannot be read.
     """
     log = file.make_log()
     await log.open()
@@ -98,7 +102,11 @@ async def _keep_ids(paths: WorkspacePaths, file: LogFile) -> None:
 
 
 def _given_ids(paths: WorkspacePaths) -> dict[str, int]:
-    """Return, for each role, the highest instance number that has a folder or a worktree."""
+    """Return, for each role, the highest instance number that has a folder or a worktree; roles without one are absent.
+
+    Raises:
+        OSError: A folder exists but cannot be read.
+    """
     highest: dict[str, int] = {}
     for folder in (paths.instances_dir, paths.worktrees_dir):
         for entry in folder.iterdir() if folder.is_dir() else ():

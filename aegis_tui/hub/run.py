@@ -90,9 +90,11 @@ async def open_hub(
         snapshot_events: How many events after the newest snapshot make the next one due.
 
     Raises:
-        HubUnavailable: Another hub runs, the folders cannot be written, or the port or the socket cannot be used.
+        HubUnavailable: Another hub runs, another user can write to the runtime folder, the lock cannot be written, or
+            the port or the socket cannot be used.
         StoreError: The log is damaged or cannot be opened.
-        OSError: hub.json or the key for tokens cannot be written.
+        OSError: A folder cannot be created, or hub.json or the key for tokens cannot be written.
+        Exception: A service failed to start; what was opened is closed again.
     """
     paths.create()
     async with AsyncExitStack() as stack:
@@ -168,7 +170,9 @@ async def _serve(
 async def run_hub(
     root: Path, *, make_log: MakeLog, services: Sequence[HubService] = (), environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Serve the workspace of the repository at `root` until SIGTERM, SIGINT, or the end of the owner (`owner.py`).
+    """Serve the workspace of the repository at `root` until SIGTERM, SIGINT, or the end of the owner.
+
+    The owner is the process that `environ` names in `OWNER`, if any; its open run is cancelled first.
 
     Raises:
         AegisError: `root` is not in a repository, AEGIS_PORT is not a port, another hub runs, the port or the socket
@@ -199,7 +203,8 @@ def main_hub(root: Path, *, make_log: MakeLog, services: Sequence[HubService] = 
     """Run the hub in this process until it is told to end, with its log also on stderr.
 
     Returns:
-        The exit code of contract 3: 0 after an orderly end. An error is written to stderr, not raised.
+        The exit code of contract 3: 0 after an orderly end. An `AegisError` or `OSError` is written to stderr and gives
+        its code; any other error is raised.
     """
     give_memory_back()
     log_to_stderr()

@@ -71,7 +71,10 @@ def answers(model: str | None, *refusals: int) -> dict[str, Any]:
 
     Args:
         model: The name of the schema of the answer with status 200; None when it is plain text.
-        refusals: The other statuses, each answered with a refusal.
+        refusals: The other statuses, each answered with a refusal: any of the keys of `_STATUS_WORDS`.
+
+    Raises:
+        KeyError: A status is not among them.
     """
     done = {"description": "Successful Response", "content": {"text/plain": {"schema": {"type": "string"}}}}
     refused = {str(status): _json_of("Refusal", _STATUS_WORDS[status]) for status in sorted(refusals)}
@@ -84,7 +87,13 @@ def _json_of(model: str, description: str) -> dict[str, Any]:
 
 @cache
 def _schemas() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of every command, event, frame and answer, by name."""
+    """Return the JSON Schema (2020-12) of every command, event, frame and answer, by name.
+
+    Every call returns the same object, which must not be changed.
+
+    Raises:
+        LookupError: A model has no name in `schema_names`.
+    """
     from aegis_tui.hub.schema_models import SENT_BY_CLIENTS, SENT_BY_THE_HUB  # no start waits for them
     from aegis_tui.hub.schema_names import in_order, name_of, renamed
 
@@ -123,7 +132,7 @@ def _leave_out(schema: dict[str, Any], fields: Iterable[str]) -> None:
 
 
 def _put_into_envelope(command: dict[str, Any]) -> None:
-    """Add `v` and `request_id` to the schema of a command's own fields, in place."""
+    """Add `v` and `request_id` to the schema of a command's own fields, and make `type` required; in place."""
     request_id = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 200}, {"type": "null"}]}
     described = {"description": "Identifies a retry; the reply holds the same id.", "default": None}
     version = {"type": "integer", "const": SCHEMA_VERSION, "default": SCHEMA_VERSION}
@@ -169,7 +178,7 @@ def _one_of(description: str, models: Sequence[type[BaseModel]], suffix: str) ->
 
 
 def _reachable(*roots: str) -> dict[str, Any]:
-    """Return a copy of the schemas `roots` and of all schemas that they refer to."""
+    """Return copies of the schemas `roots` and of all that they refer to, by name; `KeyError` for an unknown name."""
     schemas, found, waiting = _schemas(), dict[str, Any](), list(roots)
     while waiting:
         if (name := waiting.pop()) not in found:
@@ -189,7 +198,11 @@ def _named_in(node: Any) -> Iterator[str]:
 
 
 def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
-    """Return the OpenAPI document of the hub's REST routes."""
+    """Return the OpenAPI document of the hub's REST routes.
+
+    Raises:
+        KeyError: A route refers to a schema that does not exist.
+    """
     paths = {route.path: {route.method.lower(): _operation(route)} for route in routes}
     return {
         "openapi": "3.1.0",
@@ -204,7 +217,7 @@ def openapi(routes: Sequence[RestRoute]) -> dict[str, Any]:
 
 
 def _operation(route: RestRoute) -> dict[str, Any]:
-    """Return the OpenAPI operation of a route; its id is built from name, path and method, and never changes."""
+    """Return the OpenAPI operation of a route: its `documents`, with an id made from endpoint, path and method."""
     name = route.endpoint.__name__
     operation_id = re.sub(r"\W", "_", f"{name}{route.path}_{route.method.lower()}")
     return {"summary": name.replace("_", " ").title(), "operationId": operation_id, **route.documents}
@@ -212,7 +225,7 @@ def _operation(route: RestRoute) -> dict[str, Any]:
 
 @cache
 def asyncapi() -> dict[str, Any]:
-    """Return the AsyncAPI 3 document of `/v1/stream`."""
+    """Return the AsyncAPI 3 document of `/v1/stream`: at each call the same object, which must not be changed."""
     models = _TO_HUB | _FROM_HUB
     messages = {name: {"name": model, "payload": reference(model)} for name, model in models.items()}
     channel = {"$ref": "#/channels/stream"}
@@ -234,7 +247,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _as_draft_07(node: Any) -> Any:
-    """Convert a schema for AsyncAPI 3, whose JSON Schema has no `prefixItems` and no object as discriminator."""
+    """Return a copy of a schema for AsyncAPI 3: `prefixItems` becomes `items`, object discriminators are left out."""
     if isinstance(node, list):
         return [_as_draft_07(item) for item in node]
     if not isinstance(node, dict):

@@ -32,6 +32,7 @@ def open_loopback(port: int | None) -> socket.socket:
 
     Raises:
         HubUnavailable: The port cannot be used (code `port`).
+        OSError: 9999 is busy, and no other port is free.
     """
     wanted = DEFAULT_PORT if port is None else port
     try:
@@ -127,7 +128,10 @@ class HubServer:
         self._keepers: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Start the server, return when it serves requests, and from then on restore lost unix sockets and hub.json."""
+        """Start the server in a task, and return when it serves requests; an error that ends it before that is raised.
+
+        From then on, lost unix sockets and a lost hub.json are restored in the background.
+        """
         self._task = asyncio.create_task(self._server.serve(sockets=self._sockets), name="hub-server")
         while not self._server.started:
             if self._task.done():
@@ -138,7 +142,7 @@ class HubServer:
         self._keepers = [asyncio.create_task(keeping, name="hub-runtime-files") for keeping in keep]
 
     async def _listen(self, listener: socket.socket) -> None:
-        """Serve one more socket as uvicorn serves the first ones; it is closed with them."""
+        """Serve one more socket as uvicorn serves the first ones; it is closed with them. Errors of the system pass."""
         state, config = self._server.server_state, self._server.config
         served = await asyncio.get_running_loop().create_server(
             lambda: config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn itself calls it

@@ -44,7 +44,7 @@ class SnapshotKeeper:
         self._saving: asyncio.Task[None] | None = None
 
     def start_from(self, seq: int, workspace: Workspace) -> None:
-        """Count from the snapshot that the state was rebuilt from; start to save a new one if many events followed it.
+        """Count from the snapshot the state was rebuilt from; if many events followed it, save a new one, in a task.
 
         Args:
             seq: The number of the last event in that snapshot; 0 when there was none.

@@ -73,7 +73,8 @@ class StreamSession:
         """Identify the client by its header or its first frame, subscribe it, and return who it is.
 
         With the header it gets all events from now on; with a hello frame, those that the frame names, and a reply.
-        None when no valid token arrives in time.
+        None when no valid token arrives in time, or the first frame is no hello. A hello with invalid fields is
+        refused, and the connection continues without a subscription.
 
         Raises:
             WebSocketDisconnect: The client has gone.
@@ -253,7 +254,10 @@ class StreamSession:
         return after
 
     def _tell(self, envelope: dict[str, Any]) -> None:
-        """Send a message at once, or as soon as the receiver keeps up; disconnect it if it reads nothing for long."""
+        """Send a message at once, or in a task as soon as the receiver keeps up; never waits.
+
+        A receiver that reads nothing for `SEND_DEADLINE_S` is disconnected.
+        """
         frame = outgoing(0, envelope).frame
         if not self._frames.write_now(frame):
             self._under_way(asyncio.ensure_future(self._write_or_drop(frame)), size=len(frame))

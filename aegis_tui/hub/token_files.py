@@ -28,19 +28,22 @@ class TokenFiles:
     """Writes token files, and removes them with their folders when their instances end."""
 
     def __init__(self, engine: Engine, identity: Identity, paths: WorkspacePaths) -> None:
-        """Remove the token files of instances that ended while no hub ran; from now on, of each instance that ends."""
+        """Remove the token files of instances that ended while no hub ran; from now on, of each instance that ends.
+
+        A file that cannot be removed stays, without an error.
+        """
         self._engine, self._identity, self._paths = engine, identity, paths
         self._remove_ended(item.name for item in paths.instances_dir.glob("*"))
         engine.add_listener(self._follow)
 
     def issue(self, reply: dict[str, Any]) -> Path:
-        """Write the token of an instance that has just joined; return the path of the file.
+        """Write the token of an instance that has just joined, replacing an old one; return the path of the file.
 
         Args:
             reply: The reply to its registration, with `agent_id` and `session`.
 
         Raises:
-            StoreError: The file cannot be written.
+            StoreError: The file cannot be written, or is a link.
         """
         agent_id, session = str(reply["agent_id"]), str(reply["session"])
         folder = self._paths.instance_dir(instance_id(agent_id))

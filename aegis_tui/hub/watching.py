@@ -96,7 +96,7 @@ class WatchService:
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
         """Start watching the person's worktree, and all others of the repository as they are created and removed.
 
-        A worktree that cannot be watched is only logged.
+        This goes on in the background until `stop`. A worktree that cannot be watched is only logged.
         """
         self._ours = paths.state_dir.resolve()
         self._times = LogTimes(engine.last_seq)
@@ -183,9 +183,11 @@ class WatchService:
     async def _made_by_git(self, engine: Engine, changes: list[FileChange]) -> frozenset[str]:
         """Return which of the changed paths git itself changed, for example by a checkout; only those that need a lock.
 
+        Empty if the worktree is not watched any more, or git fails.
+
         Args:
             engine: Knows which paths need a lock.
-            changes: Changes in one worktree, at least one. Empty result if it is not watched any more or git fails.
+            changes: Changes in one worktree, at least one.
         """
         name = changes[0].worktree
         where = self._watched.get(name)

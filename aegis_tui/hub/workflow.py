@@ -50,7 +50,10 @@ class WorkflowService:
         self._compiling: asyncio.Future[None] | None = None
 
     async def start(self, engine: Engine, paths: WorkspacePaths) -> None:
-        """Load and start the workflow, which continues an open run from the log; from then on runs can be started."""
+        """Load and start the workflow, which continues an open run from the log; from then on runs can be started.
+
+        An error of loading or starting is raised.
+        """
         wire = await asyncio.to_thread(self._load)
         self._compiling = asyncio.ensure_future(self._compile())
         self._wired = await wire(engine, paths)
@@ -58,7 +61,7 @@ class WorkflowService:
         self._ready.set()
 
     async def stop(self) -> None:
-        """Stop the workflow's loops and remove the agents' sockets; programs in panes keep running."""
+        """Stop the workflow's loops; remove the agents' socket and its empty folder. Programs in panes keep running."""
         if self._compiling is not None:
             self._compiling.cancel()
             await asyncio.gather(self._compiling, return_exceptions=True)

@@ -21,7 +21,7 @@ def assumed_terminal(argv: Sequence[str]) -> str:
 
 
 def without_popup(argv: Sequence[str]) -> list[str]:
-    """Return a tmux popup command without its popup, so that it attaches directly, even inside another tmux.
+    """Return what a tmux popup command runs, so that it attaches directly, even inside another tmux; `;` is unescaped.
 
     Args:
         argv: The command; what the popup runs comes after `--`.

@@ -96,8 +96,10 @@ class Channel:
         """Return the open connection; open one if there is none.
 
         Raises:
-            HubUnavailable: No hub answers, or the channel is closed.
+            HubUnavailable: No hub answers now, or the channel is closed; with the code `hub.address`: the address can
+                never be a hub's.
             Refused: The hub does not know the token.
+            AegisError: Any other error of `locate`.
         """
         async with self._connecting:
             if self._is_closed:
@@ -143,13 +145,13 @@ class Channel:
         return {name: value for name, value in reply.items() if name not in ("v", "ok", "request_id")}
 
     def refuse_all(self, error: HubUnavailable) -> None:
-        """Let every unanswered command fail with this error."""
+        """Let every unanswered command fail with this error; `abandoned` is called with those that were sent."""
         for asked in list(self._asked.values()):
             asked.fail(error)
             self._forget(asked, is_answered=False)
 
     async def close(self) -> None:
-        """Close the connection; unanswered commands fail with `HubUnavailable`."""
+        """Close the connection for good; unanswered and later commands fail with `HubUnavailable`."""
         self._is_closed = True
         self.refuse_all(_closed())
         connection, self._connection = self._connection, None
@@ -205,7 +207,7 @@ class Channel:
             asked.fail(self._trouble or HubUnavailable("the hub does not answer", "aegis-tui hub status"))
 
     def _seek(self, *, is_retry: bool = False) -> None:
-        """Start the task that sends the unsent commands, unless it runs already or there are none.
+        """Start the task that sends the unsent commands, unless it runs, there are none, or the channel is closed.
 
         Args:
             is_retry: Pause before the first attempt, too.

@@ -53,12 +53,12 @@ class EnsembleClient:
             token: Decides as whom the commands are sent. Used only with `url`.
             locate: Returns address and token for each new connection; replaces `url` and `token`.
             offline_s: How long a command waits for a hub that does not answer, in seconds.
-            beat_s: Send a heartbeat this often, in seconds, so that the instance's session stays alive. With None,
-                something else must keep it alive (`aegis-tui connect`, or commands more often than every 30 s).
+            beat_s: After `connect`, send a heartbeat this often, in seconds, to keep the instance's session alive.
+                With None, something else must do so (`aegis-tui connect`, or commands more often than every 30 s).
 
         Raises:
-            UsageError: This process runs as an instance, and its variables are incomplete (see `from_environment`).
-            GitUnavailable: Neither `url` nor `locate` is given, and the current folder is in no repository.
+            UsageError: Only without `url` and `locate`: as in `from_environment`, if this process runs as an instance.
+            GitUnavailable, OSError: Likewise: the current folder is in no repository, or does not exist.
         """
         self._locate: Locate = locate or (fixed(url, token) if url else of_here())
         self._channel = Channel(self._locate, offline_s=offline_s, heard=self._hear, abandoned=self._give_back)
@@ -92,10 +92,10 @@ class EnsembleClient:
         return self._channel.agent_id
 
     async def connect(self) -> Self:
-        """Connect now rather than with the first command; `async with` does the same.
+        """Connect now, not with the first command, and start the heartbeats of `beat_s`; `async with` does the same.
 
         Raises:
-            HubUnavailable: No hub answers.
+            HubUnavailable: No hub answers now, or the client is closed; this does not wait for a hub.
             Refused: The hub does not know the token.
         """
         await self._channel.connected()
@@ -114,7 +114,7 @@ class EnsembleClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection, and end all streams and tasks.
+        """Close the connection, end all tasks and handlers; a stream of `events` ends with the next event.
 
         Unanswered commands fail with `HubUnavailable`; a lock request among them is withdrawn.
         """
@@ -164,7 +164,7 @@ class EnsembleClient:
             raise HubUnavailable(f"no answer to {command_type} in {timeout_s} s", "aegis-tui hub status") from error
 
     def _give_back(self, frame: dict[str, Any]) -> None:
-        """Withdraw, in a task that ignores refusals, a `lock:acquire` whose caller stopped waiting (HUB-6)."""
+        """In a task, withdraw a `lock:acquire` whose caller stopped waiting, ignoring errors; ignore others."""
         if frame["type"] == "lock:acquire":
             self._finish(self._withdraw(frame["request_id"]))
 
@@ -174,7 +174,7 @@ class EnsembleClient:
             await self._channel.ask(frame)
 
     def _finish(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task that runs to its end even when its caller is cancelled."""
+        """Start and return a task that runs on when its caller is cancelled; `close` waits for it at most a second."""
         task = asyncio.create_task(job)
         self._last_words.add(task)
         task.add_done_callback(self._last_words.discard)
@@ -210,7 +210,7 @@ class EnsembleClient:
     def events(
         self, *, types: Sequence[str] = (), after: int | None = None, paths: Sequence[str] = ()
     ) -> AsyncGenerator[HubEvent, None]:
-        """Yield events in `seq` order until the client is closed; reconnects leave no gap or duplicate. Must-deliver.
+        """Yield events in `seq` order, must-deliver: no gap or duplicate when reconnecting. At most one after `close`.
 
         Args:
             types: Event types or patterns (`lock:*`, `specs.>`); all events when `types` and `paths` are both empty.
@@ -218,8 +218,8 @@ class EnsembleClient:
             paths: Globs; events about a matching path are included whatever their type.
 
         Raises:
-            AegisError: A type or glob is not valid, or the hub refuses the stream. If no hub answers, this waits and
-                does not fail.
+            AegisError: With the first event: a type or glob is not valid, or the hub refuses the stream. If no hub
+                answers, this waits and does not fail.
         """
         backoff = Backoff(FIRST_BACKOFF_S, LONGEST_BACKOFF_S)
         return follow_log(self._locate, backoff, closed=self._closed, types=types, after=after, paths=paths)
@@ -287,8 +287,8 @@ class EnsembleClient:
         Raises:
             LockHeld: Not granted in time; `data` has `held_by` and `expires_in_s`.
             PartitionRefused: This instance may not lock the path.
-            UsageError: The file has no such lines or symbol.
-            HubUnavailable: No hub answers.
+            UsageError: The path is not valid, or the file has no such lines or symbol.
+            HubUnavailable: As `command`, which see for all other errors.
         """
         reply = await self.command(
             "lock:acquire",
@@ -348,9 +348,9 @@ class EnsembleClient:
             symbol: A function or class, instead of `lines`.
 
         Raises:
-            LockHeld: The lock was not granted within `wait_s`.
-            PartitionRefused: This instance may not lock the path.
-            StaleToken: At the end of the block: the lock was lost in the meantime, for example by `lock break`.
+            AegisError: At the start: as `acquire_lock`, so `LockHeld` if the lock was not granted within `wait_s`.
+            StaleToken: At the end: the lock was lost in the meantime, for example by `lock break`.
+            HubUnavailable: Also at the end: no hub answers. If the block itself fails, errors at the end are ignored.
         """
         acquire = functools.partial(
             self._acquire_for, path, lock_type=lock_type, wait_s=wait_s, ttl_s=ttl_s, lines=lines, symbol=symbol
@@ -392,7 +392,7 @@ class EnsembleClient:
             max_age_s: Return the last answer if it is younger than this, in seconds; 0 always asks the hub.
 
         Raises:
-            HubUnavailable: The hub is asked and does not answer.
+            HubUnavailable: The hub is asked and does not answer (see `command`, for other errors too).
         """
         if self.cached_context is None or time.monotonic() - self._cached_at >= max_age_s:
             self.cached_context = await whole_context(self.command)

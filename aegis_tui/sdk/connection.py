@@ -47,14 +47,22 @@ class Connection:
         return self._socket.close_code in _OVER_A_FRAME
 
     async def send(self, text: str) -> None:
-        """Send one JSON object, in the form that `encode_frame` returns."""
+        """Send one JSON object, in the form that `encode_frame` returns.
+
+        Raises:
+            HubUnavailable: The connection is lost.
+        """
         try:
             await self._socket.send(text)
         except (WebSocketException, OSError) as error:
             raise _lost(self._url, error) from error
 
     async def receive(self) -> dict[str, Any]:
-        """Wait for the next JSON object and return it."""
+        """Wait, without a limit, for the next JSON object and return it.
+
+        Raises:
+            HubUnavailable: The connection is lost, or the hub sent something else.
+        """
         try:
             frame = json.loads(await self._socket.recv())
         except (WebSocketException, OSError, ValueError) as error:
@@ -64,7 +72,7 @@ class Connection:
         return frame
 
     async def close(self) -> None:
-        """Close the connection; never raises."""
+        """Close the connection, waiting at most a second for the hub; never raises."""
         await self._socket.close()
 
 

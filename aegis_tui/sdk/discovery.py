@@ -200,12 +200,12 @@ def no_repository(folder: Path, said: str) -> GitUnavailable:
 
 
 def workspace_key(git_common_dir: Path) -> str:
-    """Return the workspace key of a git common dir (contract 1)."""
+    """Return the workspace key of a git common dir: 12 hex digits of the SHA-256 of its real path (contract 1)."""
     return hashlib.sha256(os.fsencode(git_common_dir.resolve())).hexdigest()[:12]
 
 
 def workspace_paths(key: str, environ: Mapping[str, str]) -> WorkspacePaths:
-    """Return the paths of the workspace `key` according to the XDG variables in `environ`. Accesses no file."""
+    """Return the paths of workspace `key` by the XDG variables in `environ`, or by default; creates nothing."""
     home = Path(environ.get("HOME") or Path.home())
     state_home = _absolute(environ.get("XDG_STATE_HOME")) or home / ".local" / "state"
     return WorkspacePaths(key, state_home / "aegis-tui" / key, _runtime_dir(key, environ))
@@ -224,7 +224,7 @@ def _absolute(text: str | None) -> Path | None:
 
 
 def find_hub(paths: WorkspacePaths) -> HubAddress | None:
-    """Return the address of the hub that runs for this workspace and answers, or None.
+    """Return the address of the hub that runs for this workspace and answers within `HEALTH_DEADLINE_S`, or None.
 
     A hub.json is ignored if its process has ended, or if its pid belongs to another program now.
     """
@@ -305,7 +305,7 @@ def start_hub(
     told: Told | None = None,
     silent_s: float = SILENT_S,
 ) -> HubAddress:
-    """Start a hub in a session of its own, wait until it answers, and return its address.
+    """Start a hub in its own session, wait until it or one started elsewhere answers, and return that one's address.
 
     A hub that shows signs of life is waited for without a limit, because a start can take long on a loaded machine.
 
@@ -317,8 +317,8 @@ def start_hub(
         silent_s: Give up when the hub has shown no sign of life for this long, in seconds.
 
     Raises:
-        HubUnavailable: The folders cannot be written; or the hub ended, or shows no sign of life: then the message
-            ends with the last lines of its log.
+        HubUnavailable: The folders cannot be written, or `command` cannot be run; or the hub ended, or shows no sign of
+            life: then it is killed, and the message ends with its log's last lines. `OSError`: No access to its log.
     """
     create_with_room(paths)
     if paths.hub_log.exists() and paths.hub_log.stat().st_size > HUB_LOG_BYTES:
@@ -361,7 +361,7 @@ def _starting_elsewhere(paths: WorkspacePaths) -> int | None:
 
 
 def _spawn(argv: list[str], root: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start the hub; it is not a process of the instance that a command may run for, and does not end with that."""
+    """Start `argv` in a session of its own, without AEGIS_INSTANCE, its output appended to `log`; do not wait."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(
@@ -387,10 +387,10 @@ def _reap_later(process: subprocess.Popen[bytes]) -> None:
 def ensure_hub(
     paths: WorkspacePaths, root: Path, *, command: Sequence[str] = (), told: Told | None = None
 ) -> HubAddress:
-    """Return the address of this workspace's hub; start one if none runs. The arguments are those of `start_hub`.
+    """Return the address of this workspace's hub; start one, and wait, if none answers. Arguments as in `start_hub`.
 
     Raises:
-        HubUnavailable: The hub cannot be started; the message ends with the last lines of its log.
+        HubUnavailable, OSError: No hub answers and none can be started, as in `start_hub`.
     """
     try:
         return find_hub(paths) or start_hub(paths, root, command=command, told=told)

@@ -57,19 +57,20 @@ async def follow_log(
     after: int | None,
     paths: Sequence[str],
 ) -> AsyncGenerator[HubEvent, None]:
-    """Yield events in `seq` order until `closed` is set; connect again when the hub has gone, without gap or duplicate.
+    """Yield events in `seq` order; connect again when the hub has gone, without gap or duplicate.
 
     Args:
         locate: Returns the hub's address and token; called for each connection.
         backoff: The pauses between attempts while no hub answers.
-        closed: Set when no more events are wanted; the next event then ends the stream.
+        closed: Set when no more events are wanted; the next event is then the last. While none comes, this waits.
         types: Event types or patterns; all events when `types` and `paths` are both empty.
         after: Start after the event with this number; None starts with the events after the stream is opened.
         paths: Globs; events about a matching path are included whatever their type.
 
     Raises:
-        UsageError: A type is not a string of 1 to 100 characters.
-        AegisError: The hub refuses the stream. If no hub answers, this waits and does not fail.
+        UsageError: A type is not a string of 1 to 100 characters, or `types` or `paths` is no list.
+        AegisError: A glob is not valid, or the hub refuses the stream. If no hub answers, this waits and does not fail,
+            unless the address can never be a hub's (`HubUnavailable`, code `hub.address`).
     """
     check_patterns(types, paths)
     cursor = after
@@ -118,7 +119,7 @@ class Subscription:
         self.error: AegisError | None = None
 
     def __call__(self) -> None:
-        """Stop: the handler receives no more events."""
+        """Stop: the handler receives no more events, and an async handler that is running is cancelled."""
         self._is_stopped = True
         if self._task is not None:
             self._task.cancel()
@@ -128,13 +129,16 @@ class Subscription:
         self._task = task
 
     def wants(self, event: HubEvent) -> bool:
-        """Return whether the event has a matching type or path; `follow` gets only such events from the hub."""
+        """Return whether the event's type or the `path` in its data matches; `follow` gets such events only."""
         path = event.data.get("path")
         is_about = isinstance(path, str) and any(glob.matches(path) for glob in self._globs)
         return is_about or any(type_fits(pattern, event.type) for pattern in self._types)
 
     async def follow(self, events: AsyncGenerator[HubEvent, None]) -> None:
-        """Pass each event to the handler; if the hub refuses the stream, log the error and store it in `error`."""
+        """Pass each event to the handler until the stream ends.
+
+        If the hub refuses the stream, the error is logged and stored in `error`, not raised.
+        """
         try:
             async with aclosing(events) as stream:
                 async for event in stream:

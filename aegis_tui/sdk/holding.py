@@ -22,7 +22,7 @@ class Send(Protocol):
     """Sends one command of contract 5 and returns its reply, or raises the `AegisError` of the refusal."""
 
     async def __call__(self, command_type: str, /, *, request_id: str | None = None, **fields: Any) -> dict[str, Any]:
-        """Send the command without the fields that are None, and return its reply."""
+        """Send the command without the fields that are None; return its reply, or raise the error of its refusal."""
         ...
 
 
@@ -66,8 +66,7 @@ class Holdings:
             ttl_s: How long the lock lasts after each renewal; the longest of all blocks counts.
 
         Raises:
-            LockHeld: The lock was not granted in time.
-            AegisError: `acquire` raised it.
+            AegisError: Any error of `acquire`, such as `LockHeld`; the block is then not entered.
         """
         while True:
             request_id = uuid.uuid4().hex
@@ -106,6 +105,7 @@ class Holdings:
         Raises:
             StaleToken: The lock was lost in the meantime.
             HubUnavailable: The hub did not answer; the lock ends when its lifetime is over.
+            AegisError: The hub refused. The block counts as left after each of these errors.
         """
         held.blocks -= 1
         if held.blocks:

@@ -18,8 +18,8 @@ def read_key(path: Path) -> str:
     """Return the key in a file.
 
     Raises:
-        UsageError: It is not a regular file, cannot be read, is empty, or does not hold one line of visible ASCII. The
-            message names the file, never its content.
+        UsageError: It is missing, is not a regular file, cannot be read, is empty, or does not hold one line of visible
+            ASCII of at most 16 KiB. The message names the file, never its content.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -51,5 +51,5 @@ def check_key(text: bytes, where: str) -> str:
 
 
 def without_key(text: str, key: str) -> str:
-    """Return the text with the key replaced by `[key]`: some servers repeat the key that they refuse."""
+    """Return the text with the key, if not empty, replaced by `[key]`: some servers repeat the key that they refuse."""
     return text.replace(key, "[key]") if key else text

@@ -31,7 +31,7 @@ class Lease:
         return self.left_s <= self.grant.expires_in_s * 2 / 3
 
     async def renew(self, send: Send, **fields: Any) -> None:
-        """Renew the lock; if the grant was replaced by a stronger one in the meantime, the answer is ignored.
+        """Renew the lock and set `grant` and `until` anew; not if a stronger grant replaced `grant` in the meantime.
 
         Args:
             send: Sends a command to the hub.

@@ -63,13 +63,13 @@ class StartWatch:
 
 
 def last_words(log: Path, offset: int) -> str:
-    """Return the last line of the log after byte `offset`, without time and level; empty if there is none."""
+    """Return the last line of the log after byte `offset`, without time and level; empty if there is none or no log."""
     lines = _written(log, offset).splitlines()
     return lines[-1].rpartition(": ")[2] if lines else ""
 
 
 def tail(log: Path, offset: int) -> str:
-    """Return the last 15 lines of the log after byte `offset`, worded as the end of a sentence."""
+    """Return the last 15 lines of the log after byte `offset`, or that there are none, as the end of a sentence."""
     said = _written(log, offset)
     return f":\n{chr(10).join(said.splitlines()[-15:])}" if said else ", and wrote nothing to its log"
 

@@ -41,7 +41,7 @@ def of_instance(environ: Mapping[str, str]) -> Locate:
 
 
 def of_workspace(paths: WorkspacePaths) -> Locate:
-    """Return a lookup of a workspace's hub with the person's token; it raises `HubUnavailable` when no hub runs."""
+    """Return a lookup of a workspace's hub with the person's token; it raises `HubUnavailable` if none answers."""
 
     async def locate() -> Endpoint:
         address = await asyncio.to_thread(find_hub, paths)
@@ -58,7 +58,8 @@ def of_here(environ: Mapping[str, str] = os.environ) -> Locate:
     Else it is for the hub of the current folder's repository, with the person's token.
 
     Raises:
-        GitUnavailable: AEGIS_HUB is not set, and the folder is in no repository.
+        GitUnavailable: AEGIS_HUB is not set, and the folder is in no repository, or git does not answer.
+        OSError: AEGIS_HUB is not set, and the current folder does not exist.
         UsageError: AEGIS_HUB is set, but AEGIS_TOKEN_FILE is not, or that file cannot be read.
     """
     if environ.get("AEGIS_HUB"):

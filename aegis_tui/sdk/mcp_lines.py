@@ -29,7 +29,7 @@ class Outgoing(Protocol):
 
 
 async def sift(incoming: Incoming, messages: MemoryObjectSendStream[Item], outgoing: Outgoing) -> None:
-    """Pass on the messages until the input ends; answer every other line with the error -32700 or -32600."""
+    """Pass on messages until the input ends, then close `messages`; answer other lines with error -32700 or -32600."""
     async with messages:
         async for item in incoming:
             if isinstance(item, Exception):

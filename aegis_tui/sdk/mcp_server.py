@@ -90,7 +90,7 @@ def _telling(tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
 def http_app(server: AgentServer, *, hosts: list[str], max_body_bytes: int) -> ASGIApp:
     """Return an ASGI app that serves over HTTP without sessions: each request is answered on its own, with JSON.
 
-    `server.session_manager.run()` must be active while it serves.
+    `server.session_manager.run()` must be active while it serves. Call this once for a server.
 
     Args:
         server: Answers the requests.

@@ -30,7 +30,10 @@ def write_private(path: Path, text: str) -> None:
 
 
 def load_record(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file of at most 64 KiB; empty if there is none. Never blocks, even on a pipe."""
+    """Return the JSON object in a regular file; never raises, and never blocks, even on a pipe.
+
+    Empty if there is no such file, it cannot be read, is larger than 64 KiB, or holds something else.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:

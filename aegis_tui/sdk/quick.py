@@ -74,7 +74,7 @@ def open_connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
     """Return an HTTP connection, not yet open, to `unix:/path` or `http://host:port`.
 
     Raises:
-        HubUnavailable: The url has neither form.
+        HubUnavailable: The url has neither form (code `hub.address`).
     """
     from http.client import HTTPConnection
 
@@ -128,6 +128,11 @@ class HubQuick:
         under the same id, so that it is executed once. A `lock:acquire` that gets no reply, for example because of
         Ctrl-C, is withdrawn before this raises, and is never sent again.
 
+        Args:
+            command_type: For example `lock:acquire`.
+            request_id: Use the same id for a retry, so that the hub executes the command once; by default a new one.
+            fields: The command's fields; None is sent as null. `wait_s` is added to the timeout.
+
         Raises:
             HubUnavailable: The hub does not answer.
             AegisError: The hub refused; the class is chosen by the error code and exit code of the reply.
@@ -162,7 +167,12 @@ class HubQuick:
             self._call("POST", "/v1/commands", body, timeout_s=GIVE_UP_S)
 
     def state(self) -> dict[str, Any]:
-        """Return the complete SharedContext of contract 6, joined from its pages."""
+        """Return the complete SharedContext of contract 6, joined from its pages.
+
+        Raises:
+            HubUnavailable: The hub does not answer.
+            AegisError: The hub refused, for example because it does not know the token.
+        """
         view = self._call("GET", "/v1/state")
         while cursors := view.pop("next", None):
             view["next"] = {}
@@ -173,11 +183,21 @@ class HubQuick:
         return view
 
     def mirror(self) -> dict[str, Any]:
-        """Return the complete state in the form that `Workspace.load` takes; only for the person's token."""
+        """Return the complete state in the form that `Workspace.load` takes; only for the person's token.
+
+        Raises:
+            HubUnavailable: The hub does not answer.
+            AegisError: The hub refused; `Refused` for the token of an instance.
+        """
         return dict(self._call("GET", "/v1/mirror")["state"])
 
     def events(self, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
-        """Return at most `limit` events after number `after` that the caller may see, in order; empty at the end."""
+        """Return at most `limit` events after number `after` that the caller may see, in order; empty at the end.
+
+        Raises:
+            HubUnavailable: The hub does not answer.
+            AegisError: The hub refused, for example a `limit` over 5,000.
+        """
         while True:
             page = self._call("GET", f"/v1/events?{urlencode({'after': after, 'limit': limit})}")
             events: list[dict[str, Any]] = page["events"]
@@ -186,11 +206,15 @@ class HubQuick:
             after = page["next_after"]  # the caller may see no event of this page
 
     def healthz(self) -> dict[str, Any]:
-        """Return the hub's public health report: `ok`, its `pid`, and `seq`, the number of its newest event."""
+        """Return the hub's public health report: `ok`, its `pid`, and `seq`, the number of its newest event.
+
+        Raises:
+            HubUnavailable: It does not answer.
+        """
         return self._call("GET", "/healthz")
 
     def is_healthy(self) -> bool:
-        """Return whether the hub answers; never raises."""
+        """Return whether the hub answers within the timeout of this client; never raises."""
         try:
             return bool(self.healthz().get("ok"))
         except AegisError:

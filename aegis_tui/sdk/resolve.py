@@ -22,9 +22,9 @@ async def resolve(host: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOST
     """Return all addresses of a host, in the order to try them.
 
     Args:
-        host: A name or an address, without brackets.
+        host: A name, or an address, which is returned as it is; without brackets. `localhost` is always loopback.
         timeout_s: How long the system's resolver may take, in seconds.
-        hosts_file: Searched before the resolver is asked.
+        hosts_file: Searched first; the resolver is asked only for private names that are not in it.
 
     Raises:
         Refused: It is a public name that is not in the hosts file.
@@ -52,7 +52,7 @@ async def resolve_endpoint(base_url: str, *, timeout_s: float = 5.0, hosts_file:
     Args:
         base_url: In normalised form (see `normalise_base_url`).
         timeout_s: How long the system's resolver may take, in seconds.
-        hosts_file: Searched before the resolver is asked.
+        hosts_file: Searched first; the resolver is asked only for private names that are not in it.
 
     Raises:
         Refused: An address is outside the allowed network, or the name is public and not in the hosts file (code
@@ -66,7 +66,7 @@ async def resolve_endpoint(base_url: str, *, timeout_s: float = 5.0, hosts_file:
 
 
 def _listed_addresses(name: str, hosts_file: Path) -> list[str]:
-    """Return the addresses that the hosts file has for this name (hosts(5)); empty if the file cannot be read."""
+    """Return the addresses that the hosts file has for this name (hosts(5)); empty if none, or if it cannot be read."""
     try:
         with hosts_file.open(encoding="utf-8", errors="replace") as file:
             lines = file.read(_HOSTS_LIMIT_BYTES).splitlines()

@@ -20,7 +20,7 @@ QUEUED = 2048
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the process's limit of open files as far as the system permits, to 65,536 at most; return the new limit."""
+    """Raise the limit of open files as far as the system permits, to 65,536 at most; return it, 65,536 if unlimited."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in WANTED_DESCRIPTORS:
         allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

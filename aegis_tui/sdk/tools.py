@@ -46,7 +46,7 @@ WaitS = Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, description="Seconds to 
 
 
 def tools_of(role: str) -> tuple[str, ...]:
-    """Return the names of the tools that a role may list and call."""
+    """Return the names of the tools that a role may list and call; for an unknown role, those of a default."""
     return traits_of(role).mcp_tools
 
 
@@ -54,7 +54,7 @@ class Ask(Protocol):
     """Sends one command of contract 5 as the instance, and returns its reply or raises its `AegisError`."""
 
     async def __call__(self, command_type: str, /, **fields: Any) -> dict[str, Any]:
-        """Send the command without the fields that are None, and return its reply."""
+        """Send the command without the fields that are None; return its reply, or raise the error of its refusal."""
         ...
 
 
@@ -157,8 +157,8 @@ class Tools:
             lock_type: EXCLUSIVE to write, SHARED to read what must not change meanwhile, REVIEW for reviewers.
             wait_s: How long to wait in the queue.
             ttl_s: How long it lasts unless renewed, in seconds, 600 at most; 300 when left out.
-            first_line: With last_line: only these lines of each path, 1-based, inclusive.
-            last_line: See first_line.
+            first_line: Only the lines from here to last_line of each path, 1-based, inclusive.
+            last_line: By default first_line; ignored without it.
             symbol: Only this function or class of each path, by its dotted name.
         """
         lines = None if first_line is None else [first_line, first_line if last_line is None else last_line]
@@ -287,7 +287,7 @@ class Tools:
         """How far the composition of all pieces and its review are; refused while pieces or conflicts are open.
 
         Args:
-            wait_s: How long to wait for its review.
+            wait_s: How long to wait for its review; `approved` is false if that takes longer.
         """
 
         async def look() -> Integration:
@@ -300,7 +300,7 @@ class Tools:
         """The QA result of the merged tree; the hub runs QA once the composition, the merged result, is approved.
 
         Args:
-            wait_s: How long to wait for it to finish.
+            wait_s: How long to wait for it to finish; `finished` is false if that takes longer.
         """
 
         async def look() -> QaResult:
@@ -330,7 +330,7 @@ class Tools:
         return Told(told=told)
 
     async def approve(self, criteria: list[Criterion]) -> Named:
-        """Approve the piece under your review; each acceptance criterion with evidence. A failed one is refused.
+        """Approve the piece under your review, each acceptance criterion with evidence; refused if one has failed.
 
         Returns the id of the review; refused if you review nothing.
         """

@@ -73,7 +73,7 @@ class UntrustedFolder:
         return content if len(content) <= limit else None
 
     def read_tail(self, path: str, *, size: int) -> bytes | None:
-        """Return the last `size` bytes of a regular file; None for anything else."""
+        """Return the last `size` bytes of a regular file, or all if it has fewer; None for anything else."""
         descriptor = self._open_file(path)
         if descriptor is None:
             return None
@@ -146,13 +146,16 @@ class UntrustedFolder:
                 return None
 
     def names(self, path: str = ".", *, limit: int = 1_000_000) -> Iterator[str]:
-        """Yield the names in a folder, `limit` at most; nothing if it is not a folder."""
+        """Yield the names in a folder, `limit` at most; nothing if it is not a folder or cannot be read."""
         with contextlib.suppress(OSError), self._inner(path) as descriptor, os.scandir(descriptor) as entries:
             for _, entry in zip(range(limit), entries, strict=False):
                 yield entry.name
 
     def statuses(self, path: str = ".") -> Iterator[tuple[str, os.stat_result]]:
-        """Yield the names in a folder with their status; nothing if it is not a folder."""
+        """Yield the names in a folder with their status, of links themselves; nothing if it is not a folder.
+
+        A name whose status cannot be read, for example because it is gone, is left out.
+        """
         with contextlib.suppress(OSError), self._inner(path) as descriptor, os.scandir(descriptor) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
@@ -252,7 +255,7 @@ class UntrustedFolder:
         return moved
 
     def _open_file(self, path: str) -> int | None:
-        """Open a regular file for reading and return its descriptor, or None for anything else."""
+        """Open a regular file and return its descriptor, for the caller to close; None for anything else or a link."""
         with self._parent(path) as place:
             if place is None:
                 return None
@@ -302,11 +305,13 @@ class UntrustedFolder:
 def delete_tree(path: Path) -> None:
     """Delete a folder that an agent could write, or whatever else has that name, without following a link.
 
+    No effect if there is nothing of that name.
+
     Args:
         path: Its parent folder must be one that the agent cannot write.
 
     Raises:
-        OSError: It cannot be deleted.
+        OSError: It cannot be deleted, or the parent folder does not exist or cannot be opened.
     """
     with UntrustedFolder(path.parent) as parent:
         parent.remove(path.name)
