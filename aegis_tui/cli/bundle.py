@@ -26,11 +26,11 @@ def write_bundle(path: Path, checks: list[dict[str, Any]]) -> None:
     """Write the bundle of the current workspace; outside a repository, of the machine alone.
 
     Args:
-        path: The file; only its owner may read it.
+        path: The file, replaced if it exists; only its owner may read it.
         checks: The checks of `doctor`, as JSON values.
 
     Raises:
-        UsageError: The file cannot be written.
+        UsageError: The file cannot be written, or the current folder does not exist.
     """
     place = _place()
     scrubber = _scrubber(place)

@@ -53,7 +53,7 @@ def read_token(path: Path) -> str:
     """Return the token that a file holds.
 
     Raises:
-        UsageError: The file cannot be read.
+        UsageError: The file cannot be read, or is not ASCII.
     """
     try:
         return path.read_text("ascii").strip()

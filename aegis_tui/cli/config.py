@@ -81,7 +81,7 @@ def _origin(item: dict[str, Any]) -> list[str]:
 
 
 def _project() -> Path | None:
-    """Return the checkout whose settings apply; None outside a checkout.
+    """Return the checkout whose settings apply; None outside a checkout, or if git is missing.
 
     Raises:
         UsageError: The current folder does not exist.

@@ -46,7 +46,8 @@ def _connect(
     Without COMMAND, the variables to set yourself are printed, and commands to the hub are read from stdin, one per
     line: lock:acquire path=src/a.py wait_s=5
 
-    In both cases the agent leaves the workspace at the end. `aegis-tui stop ID` ends the program too.
+    In both cases the agent leaves the workspace at the end. `aegis-tui stop ID` ends the program too. The exit code is
+    that of COMMAND, or 143 if the agent was stopped before it began.
     """
     place = here()
     person = place.started_hub()
@@ -84,10 +85,12 @@ def _raise_ended(_number: int, _frame: object) -> None:
 
 
 def _gateway_url(place: Place, token_file: str) -> str | None:
-    """Return the address of the model gateway once it serves the agent; None if there is none, which is told.
+    """Return the address of the model gateway once it serves the agent; waits for at most 15 s.
+
+    None if it cannot start, or does not serve the agent after that time; why is printed on stderr.
 
     Raises:
-        AegisError: The token file cannot be read.
+        UsageError: The token file cannot be read.
     """
     found = wait_for_gateway(place.paths, read_token(Path(token_file)))
     if found.problem:
@@ -137,7 +140,8 @@ def _exports(given: dict[str, str], url: str | None) -> Iterator[str]:
 def _prompt(hub: HubQuick, given: dict[str, str], url: str | None, membership: Membership) -> int:
     """Print the variables, then send the commands of contract 5 that stdin holds, one per line.
 
-    Each reply or error is printed as JSON. Returns 0 at an empty line or the end of input.
+    Each reply or error is printed as JSON; none ends it, also not a line that cannot be read. Returns 0 at an empty
+    line or the end of input.
 
     Raises:
         _Ended: The agent was stopped meanwhile.

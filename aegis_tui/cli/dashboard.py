@@ -22,7 +22,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the state as JSON in
 def _dashboard(
     base_url: BaseUrl = None, model: Model = None, theme: Theme = None, layout: Layout = None, as_json: AsJson = False
 ) -> int:
-    """Watch and drive the agents of this repository."""
+    """Watch and drive the agents of this repository.
+
+    The hub and the agents continue when it is closed. Exit code 2 without a terminal, unless --json is given.
+    """
     if as_json:
         from aegis_tui.cli.main import run
 

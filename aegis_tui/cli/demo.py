@@ -69,6 +69,9 @@ def _demo(
     """Show a whole run in a temporary repository, with a scripted model.
 
     It takes about a minute: several agents, one commit. Without --base-url, it needs no GPU and no network.
+
+    Exit code 0 if you close it early, 1 or 3 if the run fails or does not do what the demo promises, 5 if git or tmux
+    is missing.
     """
     _check_programs()
     with _ended_as_by_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
@@ -96,7 +99,11 @@ def _check_programs() -> None:
 
 
 def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict[str, Any]:
-    """Return the options of the run; it uses the scripted model, unless a model server is named."""
+    """Return the options of the run; it uses the scripted model, unless `look` names a model server.
+
+    Raises:
+        UsageError: A setting is wrong.
+    """
     if look.base_url:
         return run_options(place.settings, workers=workers, kind=ids.NATIVE, base_url=look.base_url, model=look.model)
     return run_options(
@@ -110,10 +117,14 @@ def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict
 
 
 def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: bool) -> Report:
-    """Start the run, print what happens on stderr unless `quiet`, and return its report.
+    """Start the run, open the gates of its script, and return its report, also that of a failed run, when it ends.
+
+    What happens is printed on stderr unless `quiet`. A hub that ends meanwhile is started again.
 
     Raises:
-        HubUnavailable: The run has not ended within `DEADLINE_S`.
+        HubUnavailable: The hub cannot be started, or the run has not ended within `DEADLINE_S` (180 s).
+        ModelUnavailable: The scripted model does not answer when one of its gates is opened.
+        AegisError: The hub refuses the run.
     """
     design = load_design(ground.scenario / "design.yaml")
     hub = place.started_hub()
@@ -140,7 +151,11 @@ def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: 
 def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look, *, kept: Path | None) -> Report | None:
     """Open the dashboard with the demo's goal in the goal dialog, so that Enter starts the run.
 
-    Return the report, or None if the person closed the dashboard before the run ended.
+    Return when the person closes the dashboard: the report, or None if the run had not ended.
+
+    Raises:
+        HubUnavailable: The hub cannot be started.
+        UsageError: There is no such theme or layout, or a setting is wrong.
     """
     from aegis_tui.cli.session import build_app
     from aegis_tui.tui.parts import GoalOffer
@@ -250,7 +265,15 @@ def _handled(numbers: Iterable[signal.Signals], handler: Any) -> Iterator[None]:
 
 
 def _close(place: Place) -> None:
-    """End the run, hub, gateway and panes of the demo; Ctrl-C, SIGTERM and SIGHUP are ignored meanwhile."""
+    """End the run, hub, gateway and panes of the demo, and remove its runtime folder; blocking.
+
+    Ctrl-C, SIGTERM and SIGHUP are ignored meanwhile. A hub that does not end is left, without an error.
+
+    Raises:
+        HubUnavailable: The hub is running, but did not answer when it was asked to cancel the run; nothing was ended.
+        TerminalUnavailable: There is no tmux.
+        TerminalError: tmux does not answer or does not end.
+    """
     with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN):
         _cancel_run(place)
         with contextlib.suppress(HubUnavailable):
@@ -263,7 +286,10 @@ def _close(place: Place) -> None:
 def _cancel_run(place: Place) -> None:
     """Cancel a run that is still open, and wait at most `CANCEL_DEADLINE_S` until it has ended.
 
-    Without a hub, do nothing; if the hub refuses or stops answering, return without an error.
+    Without a hub, do nothing; if the hub refuses or stops answering later, return without an error.
+
+    Raises:
+        HubUnavailable: The hub is running and does not answer at first.
     """
     if place.find() is None:
         return

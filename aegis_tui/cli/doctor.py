@@ -58,7 +58,11 @@ def _doctor(
 
 
 def _settings() -> Settings:
-    """Return the settings in effect here; outside a repository, those of the person alone."""
+    """Return the settings in effect here; outside a repository, or without git, those of the person alone.
+
+    Raises:
+        UsageError: A setting is unknown or wrong, or the current folder does not exist.
+    """
     try:
         return here().settings
     except GitUnavailable:

@@ -38,6 +38,8 @@ def _events(
     With --follow, print new events too until you interrupt it, even if the hub is restarted.
 
     Each event has a number, its seq, which is 1 more than that of the event before.
+
+    Without a hub, the log file is read; exit code 2 if there is none. --follow needs a hub: exit code 5 without one.
     """
     import asyncio
 
@@ -57,8 +59,10 @@ def _events(
 def _logged(place: Place, after: int) -> Iterator[dict[str, Any]]:
     """Yield the logged events after number `after` as the hub sends them to clients; without a hub, read the log file.
 
+    Ends after the newest event. The errors are raised when the first events are asked for, or later.
+
     Raises:
-        HubUnavailable: A hub is running and does not answer.
+        HubUnavailable: A hub is running and does not answer, or stops answering.
         UsageError: There is neither a hub nor a log.
         StoreError: The log is damaged, or cannot be read.
     """

@@ -16,7 +16,8 @@ _SPELT = ["hub", "start", "--foreground", "--root"]
 def run_plain(arguments: list[str]) -> int | None:
     """Run the hub if the arguments are exactly `hub start --foreground --root FOLDER`, and return its exit code.
 
-    For any other arguments, do nothing and return None, so that Typer handles them.
+    It returns only when the hub has been stopped. For any other arguments, do nothing and return None, so that Typer
+    handles them.
 
     Raises:
         AegisError: The folder is not in a repository, or the hub cannot start.

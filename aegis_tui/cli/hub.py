@@ -34,7 +34,10 @@ def start(
     root: Annotated[Path | None, typer.Option("--root", help="A folder in the repository.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Start the hub, unless it is running."""
+    """Start the hub, unless it is running.
+
+    With --foreground the command returns only when the hub is stopped. Exit code 5 if the hub does not start.
+    """
     if foreground:
         return serve(root)
     return begin(root, as_json=as_json)
@@ -46,7 +49,11 @@ def stop(
     keep: Annotated[bool, typer.Option("--keep", help="Let agents continue without a hub for a while.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Stop the hub. While a run is open, ask whether to end its agents and save their work, or to let them continue."""
+    """Stop the hub. While a run is open, ask whether to end its agents and save their work, or to let them continue.
+
+    If no hub is running, say so. Exit code 3 if a run is open and there is no terminal to ask at, or the answer is
+    neither: --force or --keep says it beforehand.
+    """
     if force and keep:
         raise UsageError("--force and --keep cannot be combined", "aegis-tui hub stop --help")
     place = here()
@@ -68,7 +75,10 @@ def restart(
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the current step to end.")] = WAIT_S,
     as_json: AsJson = False,
 ) -> int:
-    """Stop the running hub between two steps of its work, and start this version instead; agents continue."""
+    """Stop the running hub between two steps of its work, and start this version instead; agents continue.
+
+    If no hub is running, start it. Exit code 3, and the hub goes on, if a step has not ended after --wait seconds.
+    """
     place = here()
     address = restart_hub(place, now=now, wait_s=wait)
     output.result(status_fields(place, address), as_json=as_json, lines=[f"hub {address.pid} serves {address.url}"])
@@ -77,7 +87,10 @@ def restart(
 
 @app.command()
 def status(as_json: AsJson = False) -> int:
-    """Show whether the hub is running, and its address."""
+    """Show whether the hub is running, and its address.
+
+    Exit code 0 in both cases, 5 if it is running but does not answer.
+    """
     place = here()
     address = place.find()
     fields = status_fields(place, address)
@@ -95,7 +108,10 @@ def status(as_json: AsJson = False) -> int:
 
 @app.command()
 def repair(as_json: AsJson = False) -> int:
-    """Make a damaged log usable again. What follows the first damage is lost; the damaged file is kept."""
+    """Make a damaged log usable again. What follows the first damage is lost; the damaged file is kept.
+
+    If nothing is damaged, nothing is changed. Exit code 5 if a hub is running: stop it first.
+    """
     from aegis_tui.bootstrap.log import repair_log
 
     done = repair_log(here().paths)

@@ -23,13 +23,16 @@ _NOW = "aegis-tui hub restart --now ends it at once; a step that is interrupted 
 def restart_hub(place: Place, *, now: bool, wait_s: float = WAIT_S) -> HubAddress:
     """End the hub between two steps of its work and start it again; return its address. If none is running, start it.
 
+    What it waits for is printed on stderr. A hub that does not answer is ended at once.
+
     Args:
         place: The workspace.
         now: Do not wait for the end of a step.
         wait_s: Seconds to wait for it at most.
 
     Raises:
-        Refused: Code `hub.busy`: steps are still due after `wait_s`, or the hub's state cannot be read.
+        Refused: Code `hub.busy`: steps are still due after `wait_s`, or the hub's state cannot be read. The hub was not
+            ended.
         HubUnavailable: The hub does not end, or the new one does not start.
     """
     if find_process(place.paths) is not None:
@@ -52,12 +55,12 @@ def _wait_for_a_pause(place: Place, wait_s: float) -> None:
 
 
 def _steps(place: Place) -> list[str]:
-    """Return the steps that the hub's state requires now, a few words for each; empty if none is due or no hub runs.
+    """Return the steps that the hub's state requires now, a few words for each; empty if none is due or no hub answers.
 
     Steps that have not begun are included, because they begin at once.
 
     Raises:
-        Refused: Code `hub.busy`: the hub does not answer, or its state cannot be read.
+        Refused: Code `hub.busy`: the hub stops answering meanwhile, or this version cannot read its state.
     """
     from aegis_tui.domain.effect import needed, step_words
     from aegis_tui.domain.workspace import Workspace

@@ -43,7 +43,9 @@ def end_run(place: Place, *, force: bool) -> None:
 
     Raises:
         Refused: A run is open, and there is no person to ask, or the person chose to do nothing.
-        HubUnavailable: The agents have not ended within `SAVE_DEADLINE_S`.
+        HubUnavailable: The hub stops answering, or cannot be started or ended; or the agents have not ended within
+            `SAVE_DEADLINE_S` (120 s).
+        StoreError: With `force` and no hub that answers: the log is damaged.
     """
     if find_hub(place.paths) is None:
         if not force:
@@ -63,7 +65,14 @@ def end_run(place: Place, *, force: bool) -> None:
 
 
 def _has_open_run(place: Place) -> bool:
-    """Return whether the log has instances that have not ended: a hub that is started now would continue with them."""
+    """Return whether the log has instances that have not ended: a hub that is started now would continue with them.
+
+    False without a log. Call it while no hub is running.
+
+    Raises:
+        HubUnavailable: A hub is running, or the state folder cannot be written.
+        StoreError: The log is damaged.
+    """
     import asyncio
 
     from aegis_tui.bootstrap.log import open_instances
@@ -75,7 +84,8 @@ def _may_end(run: str, living: list[str]) -> bool:
     """Ask the person whether the run may end; False means that its agents continue without a hub.
 
     Raises:
-        Refused: There is no terminal to ask at, or the person chose neither.
+        Refused: There is no terminal to ask at, or the person chose neither (code `hub.run-open`).
+        EOFError: The input ended before an answer.
     """
     words = f"{run} is open: {', '.join(living) or 'no agent'} at work"
     ways = "--force ends it and saves the work; --keep lets its agents continue without a hub for a while"
@@ -112,10 +122,10 @@ def _wait_until_put_away(place: Place, run: str) -> None:
 def stop_hub(place: Place) -> None:
     """End the hub process of a workspace, even if it does not answer, and wait for its end.
 
-    It gets SIGTERM, and SIGKILL if it is still running after `STOP_DEADLINE_S`. If no hub is running, do nothing.
+    It gets SIGTERM, and SIGKILL if it is still running after `STOP_DEADLINE_S` (30 s). Without a hub, do nothing.
 
     Raises:
-        HubUnavailable: It is still running `KILL_DEADLINE_S` after SIGKILL.
+        HubUnavailable: It is still running `KILL_DEADLINE_S` (5 s) after SIGKILL.
     """
     address = find_process(place.paths)
     if address is None:
@@ -163,7 +173,8 @@ def _has_ended(address: HubAddress, deadline_s: float) -> bool:
 def close_idle_parts(place: Place) -> None:
     """End the gateway and the tmux server of a workspace without a hub, unless an agent is running in a pane.
 
-    If neither is there, return at once. Failures are ignored.
+    Call it when the hub has ended. If neither is there, return at once. A part that does not end is left, without an
+    error.
     """
     import asyncio
 

@@ -21,6 +21,7 @@ def _init(
     """Write settings, roles, rules and spec templates to .agents, or undo that.
 
     Existing files are not changed. The paths in the checkout to which runs write are added to .git/info/exclude.
+    What was written, removed and kept is printed. Exit code 5 outside a repository.
     """
     from aegis_tui.bootstrap.checkout import make_setup
 

@@ -34,7 +34,10 @@ def _attach(
     name: Id,
     read_only: Annotated[bool, typer.Option("--read-only", help="Show the pane without taking input.")] = False,
 ) -> int:
-    """Open the pane of an instance in this terminal; the key that detaches is shown at the bottom."""
+    """Open the pane of an instance in this terminal; the key that detaches is shown at the bottom.
+
+    Exit code 2 without a terminal or if there is no such instance, 3 if it has no pane, 5 if no hub is running.
+    """
     place = here()
     if not sys.stdin.isatty():
         raise UsageError("attach needs a terminal", "run it in a terminal")
@@ -52,7 +55,10 @@ def _attach(
 
 
 def _has_client() -> bool:
-    """Whether a client is attached to the tmux server around this process; a popup needs one to be shown."""
+    """Return whether a client is attached to the tmux server around this process; a popup needs one to be shown.
+
+    False too if tmux cannot be started or does not answer within 10 s.
+    """
     import subprocess
 
     argv = ["tmux", "list-clients", "-F", "#{client_name}"]
@@ -68,7 +74,10 @@ def _send(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The prompt; - reads it from stdin.")],
     as_json: AsJson = False,
 ) -> int:
-    """Send a prompt to an instance, and print whether it was delivered or is queued."""
+    """Send a prompt to an instance, and print whether it was delivered or is queued.
+
+    Exit code 2 if there is no such instance or the prompt is empty, 3 if it takes none now, 5 if no hub is running.
+    """
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
@@ -84,6 +93,9 @@ def _await(hub: HubQuick, delivery: Delivery) -> None:
     """Read the log until every prompt of `delivery` is acknowledged, or `DELIVERY_S` seconds have passed.
 
     `delivery` is told which prompts are; nothing is raised for those that are not.
+
+    Raises:
+        HubUnavailable: The hub stops answering.
     """
     end, after = time.monotonic() + prompt.DELIVERY_S, min(delivery.sent.values())
     while not delivery.is_complete and time.monotonic() < end:
@@ -101,7 +113,8 @@ def _stop(
 ) -> int:
     """End an instance; its work is saved first.
 
-    Work that is nowhere else is kept in a rescue ref.
+    Work that is nowhere else is kept in a rescue ref. The command does not wait for the end. Exit code 2 if there is
+    no such instance, 5 if no hub is running.
     """
     reply = here().hub().command("instance:stop", agent_id=name, reason=reason)
     output.result({"agent_id": reply["agent_id"]}, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])

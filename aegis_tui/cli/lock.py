@@ -50,7 +50,11 @@ def acquire(
     instance: Instance = None,
     as_json: AsJson = False,
 ) -> int:
-    """Acquire a lock, or say who holds it (exit code 4)."""
+    """Acquire a lock, or say who holds it (exit code 4).
+
+    Exit code 4 too if the path is outside the partition of the instance, 3 if it belongs to git, 2 if the path or an
+    option is wrong, 5 if no hub is running.
+    """
     if path and file:
         raise UsageError("PATH and --file cannot be combined", "give one of them")
     return lock_verbs.acquire(
@@ -73,13 +77,19 @@ def release(
     instance: Instance = None,
     as_json: AsJson = False,
 ) -> int:
-    """Release your locks on a path, or the lock with an id."""
+    """Release your locks on a path, or the lock with an id.
+
+    Exit code 4 if there is no such lock or it has another token, 3 if another instance holds it, 5 if no hub runs.
+    """
     return lock_verbs.release(path, lock_id=lock_id, token=token, instance=instance, as_json=as_json)
 
 
 @app.command(name="list")
 def list_locks(as_json: AsJson = False) -> int:
-    """List the locks and who holds them."""
+    """List the locks and who holds them.
+
+    Exit code 5 if no hub is running.
+    """
     return lock_verbs.list_locks(as_json=as_json)
 
 
@@ -89,7 +99,10 @@ def break_lock(
     reason: Annotated[str, typer.Option("--reason", help="Shown to its holder.")] = "broken by the person",
     as_json: AsJson = False,
 ) -> int:
-    """Take a lock away from its holder; every agent is notified."""
+    """Take a lock away from its holder; every agent is notified.
+
+    Exit code 2 if no lock or several match, 4 if the lock has ended already, 5 if no hub is running.
+    """
     hub = here().hub()
     lock_id = _lock_id(hub, lock)
     hub.command("lock:break", lock_id=lock_id, reason=reason)
@@ -100,10 +113,11 @@ def break_lock(
 def _lock_id(hub: HubQuick, named: str) -> str:
     """Return the id of the lock that a person named by its id, its fencing token, its name or its path.
 
-    Something that has the form of an id is returned without a check.
+    Something that has the form of an id, `L7`, is returned without a check whether there is such a lock.
 
     Raises:
         UsageError: No lock has that name, or several have.
+        HubUnavailable: The hub does not answer.
     """
     if _LOCK_ID.fullmatch(named):
         return named
@@ -126,7 +140,7 @@ def import_locks(
     """Acquire the unexpired locks that are listed in a file.
 
     Each is acquired as the instance of the same name, if you connected one, else as the person. What cannot be acquired
-    is listed with the reason.
+    is listed with the reason; the exit code is 0 then, too. It is 2 if the file cannot be read, 5 if no hub is running.
     """
     from aegis_tui.domain.lock.importing import Skipped, parse_old_locks
 
@@ -149,8 +163,10 @@ def _take_over(hub: HubQuick, lock: OldLock) -> list[dict[str, Any]]:
     """Acquire the lock of one entry of the file; return the locks that were granted, with their holders.
 
     Raises:
-        LockHeld: Another instance holds it.
+        LockHeld: Another instance holds it, or the path is outside the partition of the instance.
         Refused: The hub refuses it for another reason.
+        UsageError: The path, the region or the time is not valid.
+        HubUnavailable: The hub does not answer.
     """
     region = lock.resource.region
     fields: dict[str, Any] = {

@@ -96,7 +96,7 @@ def acquire(
     instance: str | None = None,
     as_json: bool = False,
 ) -> int:
-    """Acquire a lock and print it; return 0. If the wait is interrupted, the request is withdrawn.
+    """Acquire a lock and print it; return 0. If the wait is interrupted, the request is withdrawn: no lock is granted.
 
     Args:
         path: The file, from the repository's root.
@@ -109,10 +109,13 @@ def acquire(
         as_json: Print JSON.
 
     Raises:
-        LockHeld: Another instance holds it.
-        Refused: The hub refuses it for another reason.
-        UsageError: There is no path, or a range or a number of seconds is wrong.
+        LockHeld: Another instance holds it, still after `wait`; waiting would never end; or the path is outside the
+            partition of the instance.
+        Refused: The hub refuses it for another reason: the path belongs to git, or there are too many locks.
+        UsageError: There is no path, an argument is wrong, or the token of `instance` cannot be read.
+        GitUnavailable: The current folder is not in a checkout.
         HubUnavailable: No hub is running, or it does not answer.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP interrupted the wait.
     """
     if path is None:
         raise UsageError("no path is given", "aegis-tui lock acquire PATH")
@@ -176,7 +179,8 @@ def release(
     Raises:
         StaleToken: There is no such lock, or it has another token.
         Refused: Another instance holds it.
-        UsageError: Not exactly one of `path` and `lock_id` is given.
+        UsageError: Not exactly one of `path` and `lock_id` is given, or the token of `instance` cannot be read.
+        GitUnavailable: The current folder is not in a checkout.
         HubUnavailable: No hub is running, or it does not answer.
     """
     named = None if path is None else encodable_text(path)
@@ -186,9 +190,10 @@ def release(
 
 
 def list_locks(*, as_json: bool = False) -> int:
-    """Print all locks and who holds them; return 0.
+    """Print all locks and who holds them; return 0, also if there are none.
 
     Raises:
+        GitUnavailable: The current folder is not in a checkout.
         HubUnavailable: No hub is running, or it does not answer.
     """
     locks = [{"name": name, **lock} for name, lock in here().hub().state()["locks"].items()]

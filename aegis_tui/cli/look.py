@@ -18,7 +18,7 @@ RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the
 def _conflicts(as_json: AsJson = False) -> int:
     """List pieces that change the same path.
 
-    A hot conflict is in the same lines; a soft one merges cleanly.
+    A hot conflict is in the same lines; a soft one merges cleanly. Exit code 5 if no hub is running.
     """
     run = here().hub().state()["run"]
     found = run["conflicts"] if run else []
@@ -35,7 +35,10 @@ def _conflicts(as_json: AsJson = False) -> int:
 
 
 def _review(run: RunName = None, as_json: AsJson = False) -> int:
-    """Show the verdicts of a run's reviewers, with their findings."""
+    """Show the verdicts of a run's reviewers, with their findings.
+
+    No hub is needed. Exit code 2 if there is no such run.
+    """
     from aegis_tui.domain.review.lens import for_lens  # it brings pydantic, which `conflicts` does without
 
     reviews = compute_report(here(), run)["reviews"]

@@ -13,7 +13,8 @@ from aegis_tui.errors import AegisError
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code (contract 3); 130 after Ctrl-C.
 
-    An `AegisError` is printed, as JSON if `--json` is among the arguments; other exceptions are raised.
+    An `AegisError` is printed, as JSON on stdout if `--json` is among the arguments, else on stderr, and its exit code
+    is returned; other exceptions are raised.
     """
     try:
         for run_plain in (foreground.run_plain, hub_start.run_plain, lock_verbs.run_plain, session.run_plain):

@@ -28,7 +28,8 @@ def _mcp(
 ) -> int:
     """Serve the tools of an instance over MCP, on stdin and stdout.
 
-    The instance is that of this pane, or one that you connected.
+    The instance is that of this pane, or one that you connected. The server ends when stdin ends. Exit code 2 if no
+    instance is named or its token cannot be read, 3 if the hub does not accept the token, 5 if no hub is running.
     """
     asyncio.run(serve(_own_client(instance)))
     return 0
@@ -37,9 +38,12 @@ def _mcp(
 def _own_client(instance: str | None) -> EnsembleClient:
     """Return a client that acts as `instance`, else as the instance of this pane; never as the person.
 
+    It is not connected yet. In a pane nothing is checked before it connects.
+
     Raises:
-        HubUnavailable: No hub is running.
-        UsageError: No instance is named, or its token cannot be read.
+        HubUnavailable: No hub is running, or it does not answer.
+        GitUnavailable: The current folder is not in a checkout.
+        UsageError: No instance is named, its id is not valid, or its token cannot be read.
     """
     if instance is None and os.environ.get("AEGIS_HUB"):
         return EnsembleClient(locate=of_instance(os.environ), beat_s=BEAT_S)
@@ -59,6 +63,8 @@ def _own_client(instance: str | None) -> EnsembleClient:
 async def serve(client: EnsembleClient) -> None:
     """Serve MCP on stdin and stdout until stdin ends; heartbeats keep the instance alive meanwhile.
 
+    SIGINT and SIGTERM close the client and then end this process.
+
     Raises:
         HubUnavailable: No hub answers.
         Refused: The hub does not know the token, or it is not the token of an instance.
@@ -76,9 +82,10 @@ async def serve(client: EnsembleClient) -> None:
 
 
 def _end_with_a_signal(client: EnsembleClient) -> None:
-    """On SIGINT or SIGTERM, close the client, which withdraws requests that wait, and then let the signal end us.
+    """Let SIGINT and SIGTERM close the client, which withdraws requests that wait, and then end this process.
 
-    A normal return is not possible, because the thread that reads stdin cannot be woken.
+    Installs the handlers in the running event loop and returns at once. On a signal a normal end is not possible,
+    because the thread that reads stdin cannot be woken.
     """
     loop = asyncio.get_running_loop()
 

@@ -36,25 +36,34 @@ class Membership:
 
     @property
     def has_ended(self) -> bool:
-        """Whether somebody has stopped the agent."""
+        """Whether somebody has stopped the agent, or the hub does not know it any more; noticed at a heartbeat.
+
+        False for a session that has only expired.
+        """
         return self._is_stopped
 
     def at_stop(self, act: Callable[[], None]) -> None:
-        """Call `act` once when somebody stops the agent, from another thread; at once if that has happened."""
+        """Call `act` once, in another thread, when somebody stops the agent; now, in this thread, if that has happened.
+
+        A later call replaces the action of an earlier one.
+        """
         with self._lock:
             self._at_stop, is_stopped = act, self._is_stopped
         if is_stopped:
             act()
 
     def __enter__(self) -> Membership:
-        """Begin to beat."""
+        """Begin to send heartbeats, in a thread; one that fails is told on stderr, and the next is sent anyway."""
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the heartbeats and leave, unless the hub has ended the session already."""
+        """End the heartbeats and leave, unless the hub has ended the session already.
+
+        If leaving fails, that is told on stderr; nothing is raised.
+        """
         self._over.set()
         self._thread.join()
         if self._is_refused:
@@ -79,7 +88,10 @@ class Membership:
                 was_silent = True
 
     def _notice_end(self) -> bool:
-        """Find out why the token is refused; return False if the hub does not say it now."""
+        """Find out why the token is refused, and tell it on stderr; return False if the hub does not say it now.
+
+        If somebody stopped the agent, or the hub does not know it any more, call the action of `at_stop`.
+        """
         try:
             found = self._find()
         except AegisError:
@@ -98,6 +110,10 @@ class Membership:
         return True
 
     def _find(self) -> dict[str, Any] | None:
-        """Return what the hub knows of the agent; None if it is gone from the state."""
+        """Return what the hub knows of the agent; None if it is gone from the hub's state.
+
+        Raises:
+            HubUnavailable: No hub is running, or it does not answer.
+        """
         instances = self._place.hub().state()["instances"]
         return next((item for item in instances if item["agent_id"] == self._agent_id), None)

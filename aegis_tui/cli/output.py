@@ -124,8 +124,11 @@ def _extra(error: AegisError) -> dict[str, Any]:
 def table(rows: Iterable[Iterable[str]]) -> list[str]:
     """Return one line per row, with aligned columns; hidden characters are made visible, line breaks become blanks.
 
+    Empty if there are no rows.
+
     Raises:
-        ValueError: The rows do not all have the same number of cells.
+        ValueError: A row has more cells than the first.
+        IndexError: A row has fewer cells than the first.
     """
     cells = [[inert(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))] if cells else []

@@ -75,10 +75,12 @@ class Place:
         return HubQuick(address, timeout_s=timeout_s)
 
     def started(self) -> HubAddress:
-        """Return the address of the hub; start it if none is running.
+        """Return the address of the hub; start it if none is running, and wait until it answers.
+
+        A slow start is told on stderr.
 
         Raises:
-            HubUnavailable: It does not start, or does not answer.
+            HubUnavailable: A hub is running and does not answer, or it cannot be started.
         """
         return self.find() or ensure_hub(self.paths, self.root, told=output.talk)
 
@@ -95,7 +97,10 @@ _told: set[str] = set()
 
 
 def _tell_version(address: HubAddress) -> None:
-    """Warn once if the hub has another version. An agent is not warned, because it can do nothing about it."""
+    """Warn once, on stderr, if the hub has another version than this program.
+
+    An agent is not warned, because it can do nothing about it.
+    """
     note = "" if os.environ.get("AEGIS_INSTANCE") else version_note(address.version, address.pid)
     if note and note not in _told:
         _told.add(note)
@@ -106,7 +111,7 @@ def here(folder: Path | None = None) -> Place:
     """Return the workspace of the repository around a folder, by default around the current folder.
 
     Raises:
-        GitUnavailable: The folder is not in a checkout of a repository.
+        GitUnavailable: The folder is not in a checkout of a repository, or git is missing or does not answer.
         UsageError: The folder does not exist.
     """
     try:

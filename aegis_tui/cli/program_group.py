@@ -76,7 +76,10 @@ class ProgramGroup:
             os.killpg(self._group, number)
 
     def end(self) -> None:
-        """End the program and everything that it started: by SIGTERM, and after `GRACE_S` by SIGKILL; blocking."""
+        """End the program and everything that it started: by SIGTERM, and after `GRACE_S` (5 s) by SIGKILL; blocking.
+
+        Returns when all have ended, or after at most 10 s; does nothing if they have already.
+        """
         from aegis_tui.bootstrap.programs import end_program
 
         end_program(self._group, marker=self._marker, grace_s=GRACE_S)

@@ -42,7 +42,10 @@ def _qa(
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show the results of QA on the merged tree, round by round; or print the output of a check, or accept the base."""
+    """Show the results of QA on the merged tree, round by round; or print the output of a check, or accept the base.
+
+    Only --accept-base-failures needs a hub. Exit code 2 if there is no such run or check.
+    """
     place = here()
     if accept:
         if run is None and place.find() is None:

@@ -30,7 +30,8 @@ def _replay(
 ) -> int:
     """Compute the state after any event of the log, and compare it with the hub's.
 
-    It is compared if a hub is running and has reached exactly that event; a difference is an error. Nothing is changed.
+    It is compared if a hub is running and has reached exactly that event; a difference is an error, exit code 1.
+    Exit code 2 if there is no such event. Nothing is changed.
     """
     place = here()
     address = place.find()

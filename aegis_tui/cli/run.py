@@ -145,7 +145,12 @@ def _start(place: Place, fields: dict[str, Any], *, keep_hub: bool) -> dict[str,
     Args:
         place: The workspace.
         fields: The fields of the command.
-        keep_hub: Leave the hub running if that fails; otherwise it is stopped before the error is raised.
+        keep_hub: Leave the hub running if that fails; otherwise it is stopped before the error is raised, also after
+            Ctrl-C.
+
+    Raises:
+        HubUnavailable: No hub can be started, or none replies within `RECONNECT_S` (60 s).
+        AegisError: The hub refuses the run.
     """
     try:
         return _ask(place, fields)
@@ -161,7 +166,8 @@ def _ask(place: Place, fields: dict[str, Any]) -> dict[str, Any]:
     All attempts have the same request id, so that a run whose reply was lost is not started twice.
 
     Raises:
-        HubUnavailable: No hub can be started, or none replies within `RECONNECT_S`.
+        HubUnavailable: No hub can be started, or none replies within `RECONNECT_S` (60 s).
+        AegisError: The hub refuses the run, which is not repeated.
     """
     request_id, end = uuid.uuid4().hex, time.monotonic() + RECONNECT_S
     while True:
@@ -224,7 +230,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
     """Report on stderr what happens until the run has ended, print its result, and return the exit code.
 
     The code is 0 if the run succeeded, 3 if a gate stayed closed, otherwise 1. If the hub ends meanwhile, it is started
-    again and the run continues from the log. After Ctrl-C the run continues and `INTERRUPTED` is returned.
+    again and the run continues from the log. After Ctrl-C the run continues and the result is 130.
 
     Args:
         place: The workspace.
@@ -233,7 +239,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
         after: Read events with a greater seq; it must be before the start of the run.
 
     Raises:
-        HubUnavailable: No hub answers for `RECONNECT_S`.
+        HubUnavailable: No hub can be started again, or none answers for `RECONNECT_S` (60 s).
     """
     from aegis_tui.cli.narrate import narrate  # as slow to import as the events that it reads
 
@@ -317,7 +323,11 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _wait(run: RunName = None, as_json: AsJson = False) -> int:
-    """Follow a run until it ends."""
+    """Follow a run until it ends.
+
+    Exit code 3 if a gate stays closed, 1 if the run does not succeed for another reason, 2 if there is no such run.
+    After Ctrl-C the run continues.
+    """
     place = here()
     state = place.started_hub().state()
     current = (state["run"] or {}).get("run")
@@ -330,7 +340,12 @@ def _wait(run: RunName = None, as_json: AsJson = False) -> int:
 
 
 def _was_started(place: Place, name: str) -> bool:
-    """Return whether the log has a run with that id; raise `UsageError` if there is no log."""
+    """Return whether the log has a run with that id.
+
+    Raises:
+        UsageError: There is no log.
+        StoreError: The log is damaged, or cannot be read.
+    """
     from aegis_tui.bootstrap.log import log_reader
     from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 

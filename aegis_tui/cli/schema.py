@@ -18,7 +18,10 @@ def _schema(
     into: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file instead of stdout.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="No effect: the output is always JSON.")] = True,
 ) -> int:
-    """Print the hub's interface as OpenAPI or AsyncAPI."""
+    """Print the hub's interface as OpenAPI or AsyncAPI.
+
+    Exit code 2 if the file cannot be written.
+    """
     from aegis_tui.bootstrap.contract import contract_text
 
     text = contract_text(which)

@@ -40,7 +40,10 @@ def _screenshot(
     until: Annotated[int | None, typer.Option("--until", min=0, help="With --log: the last event to show.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Save a screen of the dashboard as SVG."""
+    """Save a screen of the dashboard as SVG.
+
+    Exit code 2 if there is no such screen, theme or layout, or a file cannot be read or written.
+    """
     from aegis_tui.tui.screenshot import SCREENS, take
 
     if screen not in SCREENS:

@@ -33,7 +33,9 @@ LOG_BYTES = 1 << 20
 
 
 def run_plain(arguments: list[str]) -> int | None:
-    """Open the dashboard if there are no arguments, and return its exit code; else return None, for Typer to do it.
+    """Open the dashboard if there are no arguments, and return its exit code when the person leaves it.
+
+    For any other arguments, do nothing and return None, so that Typer handles them.
 
     Raises:
         AegisError: The current folder is not in a repository, there is no terminal, or a setting is wrong.
@@ -136,7 +138,11 @@ def _choices(place: Place) -> Choices:
 
 
 def _load_parts(place: Place, look: Look) -> Parts:
-    """Create the parts of the session. While a thread fetches the hub's state, import the modules of the dashboard."""
+    """Create the parts of the session. While a thread fetches the hub's state, import the modules of the dashboard.
+
+    Raises:
+        UsageError: A setting is wrong.
+    """
     from aegis_tui.tui.fetching import FirstFetch
 
     first = FirstFetch(place.paths)
@@ -208,7 +214,7 @@ class _History:
         return compute_report(self._place, run)
 
     def transcript(self, instance: str) -> Sequence[str]:
-        """Return the lines that an instance showed in its pane; raise `UsageError` if none are kept."""
+        """Return the lines that an instance showed in its pane; raise `UsageError` if none are kept. Blocking."""
         with contextlib.redirect_stdout(sys.__stdout__):
             from aegis_tui.bootstrap.panes import read_transcript
 

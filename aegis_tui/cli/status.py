@@ -22,7 +22,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 
 def _status(as_json: AsJson = False) -> int:
-    """Show the stage, instances, locks and partitions of the current run."""
+    """Show the stage, instances, locks and partitions of the current run.
+
+    Without a hub, the last state in the log is shown. Exit code 5 if there is no log either.
+    """
     state, is_live = _state(here())
     run = state["run"] or {}
     living = [item for item in state["instances"] if item["phase"] != "reclaimed"]
@@ -103,7 +106,10 @@ def _report(
     run: Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the newest when left out.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Print the report of a run, computed from the log and git."""
+    """Print the report of a run, computed from the log and git.
+
+    It is JSON unless stdout is a terminal. Exit code 2 if there is no such run.
+    """
     place = here()
     fields = compute_report(place, run)
     output.result({**fields}, as_json=as_json, lines=_report_text(fields))
@@ -130,6 +136,8 @@ def compute_report(place: Place, run: str | None) -> Report:
     Raises:
         UsageError: There is no log or no such run, or the log no longer has enough of it.
         StoreError: The log is damaged, or cannot be read.
+        GitUnavailable: git is missing.
+        GitError: The run's commit is not in the repository any more.
     """
     import asyncio
 

@@ -134,7 +134,7 @@ def _process_value(parameter: Any, coerce: Callable[[Any, Any], Any], context: A
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code.
+    """Run one command and return its exit code. Exceptions that the command does not expect are passed on.
 
     Raises:
         AegisError: The command failed, does not exist, or was called in a wrong way.

@@ -92,7 +92,10 @@ def status(
 
 @app.command()
 def logs() -> int:
-    """Print the last 200 lines of the server's log."""
+    """Print the last 200 lines of the server's log.
+
+    Exit code 2 if no server was started here.
+    """
     path = _server().log
     try:
         said = path.read_text("utf-8", "replace").splitlines()

@@ -53,7 +53,10 @@ def remove(
     name: Annotated[str, typer.Argument(metavar="ID", help="The instance: w01, or in full NATIVE-w01.")],
     as_json: AsJson = False,
 ) -> int:
-    """Remove the worktree of an instance that has ended; work that is nowhere else is kept in a rescue ref."""
+    """Remove the worktree of an instance that has ended; work that is nowhere else is kept in a rescue ref.
+
+    Works without a hub, too. Exit code 2 if it has no worktree, 3 if the instance still uses it.
+    """
     place, short = here(), instance_id(name)
     known = next((item for item in _listed(place) if item["id"] == short), None)
     if known is None:
@@ -83,7 +86,12 @@ def _line(item: dict[str, Any]) -> str:
 
 
 def _listed(place: Place) -> list[dict[str, Any]]:
-    """Return the fields of each worktree (contract 9), from the hub if one is running, else from git."""
+    """Return the fields of each worktree (contract 9), from the hub if one is running, else from git.
+
+    Raises:
+        HubUnavailable: A hub is running and does not answer.
+        GitError: git fails.
+    """
     if place.find() is not None:
         found = [item for item in place.hub().state()["instances"] if item["worktree"] and item["phase"] != "reclaimed"]
         return [
@@ -98,7 +106,12 @@ def _listed(place: Place) -> list[dict[str, Any]]:
 
 
 def _claimed(place: Place) -> frozenset[str]:
-    """Return the paths of worktrees that instances use, or will use when the hub is started again."""
+    """Return the paths of worktrees that instances use, or will use when the hub is started again.
+
+    Raises:
+        HubUnavailable: A hub is running and does not answer.
+        StoreError: The log is damaged.
+    """
     if place.find() is not None:
         found = place.hub().state()["instances"]
     elif place.paths.log_db.exists():

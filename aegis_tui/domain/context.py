@@ -15,6 +15,8 @@ from aegis_tui.domain.workspace import Workspace
 def snapshot_view(workspace: Workspace, *, key: str = "", now: float | None = None) -> dict[str, Any]:
     """Return the snapshot of contract 6, with instances, the newest run, exchanges and open scope requests added.
 
+    Its `run` is the open run, else the newest one that has ended; None if there was none.
+
     Args:
         workspace: State after the last logged event.
         key: The workspace key.

@@ -192,7 +192,10 @@ def rearm(workspace: Workspace, now: float) -> None:
 
 
 def due_commands(workspace: Workspace, now: float) -> list[AnyCommand]:
-    """Return commands for the hub that end the locks, waits and sessions that are due by now; each only once."""
+    """Return commands for the hub that end the locks, waits and sessions that are due by now.
+
+    Their deadlines are removed, so that each command is returned only once. Empty if nothing is due.
+    """
     expiries: list[AnyCommand] = []
     for due in workspace.deadlines.due(now):
         if due.kind == "lock":

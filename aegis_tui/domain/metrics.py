@@ -57,7 +57,9 @@ class EngineRates(NamedTuple):
 
 
 def parse_metrics(text: str) -> EngineMeters:
-    """Read the known metrics from a scrape; unknown and invalid lines are skipped, and a missing metric is 0 or None.
+    """Read the known metrics from a scrape; unknown and invalid lines are skipped.
+
+    A missing metric is 0, but `kv_cache` is None.
 
     Args:
         text: The body of `/metrics`.
@@ -85,7 +87,8 @@ def rates(prev: EngineMeters | None, cur: EngineMeters, dt_s: float) -> EngineRa
     A token counter that has decreased means a new engine, counted from 0.
 
     Args:
-        prev: The earlier reading; None for the first one, which gives no tokens per second.
+        prev: The earlier reading. None for the first one: then there are no tokens per second, and the other rates
+            count from the start of the engine.
         cur: The later reading.
         dt_s: Seconds between them.
     """

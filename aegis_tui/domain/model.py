@@ -58,7 +58,11 @@ class CommandData(FrozenModel):
 
 
 def compact_json(value: Any) -> str:
-    """Return a value as JSON without spaces, for log and wire; `encodable` quotes text that UTF-8 cannot encode."""
+    """Return a value as JSON without spaces, for log and wire; `encodable` quotes text that UTF-8 cannot encode.
+
+    Raises:
+        PydanticSerializationError: It holds an object that pydantic cannot write as JSON.
+    """
     try:
         return to_json(value).decode()
     except PydanticSerializationError:

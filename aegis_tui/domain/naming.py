@@ -28,7 +28,8 @@ def check_kind(text: str) -> str:
     """Return the agent type of a kind, as it begins an agent id: `CLAUDE` for `claude` and for `claude-code`.
 
     Raises:
-        UsageError: It is not ASCII letters, digits, `_` and `-` with a letter first, is too long, or is reserved.
+        UsageError: It is not ASCII letters, digits, `_` and `-` with a letter first, is too long (32 characters, and 31
+            after the first `-`), or is reserved.
     """
     if not _KIND.match(text) or agent_type(text).lower() in RESERVED:
         raise UsageError(
@@ -71,8 +72,8 @@ def check_spec_id(text: object) -> str:
     """Return a spec id if it is valid; it becomes the name of a file and of a diff.
 
     Raises:
-        UsageError: It is not 1 to 100 ASCII letters, digits, `.`, `_`, `-` with a letter or digit first, has two dots
-            together or ends with `.` or `.lock`, or it is reserved.
+        UsageError: It is not a text of 1 to 100 ASCII letters, digits, `.`, `_`, `-` with a letter or digit first, has
+            two dots together or ends with `.` or `.lock`, or it is reserved.
     """
     is_name = isinstance(text, str) and _SPEC_ID.match(text) and not text.endswith((".", ".lock"))
     if not is_name or str(text).lower() in RESERVED:

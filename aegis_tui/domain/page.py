@@ -68,7 +68,8 @@ def messages_page(waiting: Iterable[Message], after: int, *, most: int = MESSAGE
 def context_page(view: dict[str, Any], *, most: int = STATE_PAGE.most) -> dict[str, Any]:
     """Return the shared context, with sections cut if it is too large; then `next` maps each cut one to its cursor.
 
-    The most important sections are filled first. A context that fits has no `next`.
+    The most important sections are filled first. A context that fits has no `next` and is returned itself. Fields that
+    are not in `SECTIONS` are never cut, so the result can still be larger than `most`.
 
     Args:
         view: The result of `snapshot_view`; it is not changed.
@@ -103,7 +104,7 @@ def section_page(view: dict[str, Any], section: str, after: str, *, most: int = 
 
     Returns:
         `seq`, `section`, `entries` (a table or a list, as in the view) and, when there are more, `next`: the section ->
-        its next cursor.
+        its next cursor. `entries` is empty if the view has no such section, as without a run.
 
     Raises:
         UsageError: There is no such section.
@@ -133,7 +134,9 @@ def _put(view: dict[str, Any], section: str, value: object) -> None:
 
 
 def _cut(section: str, whole: Any, after: str, most: int, *, at_least: int = 0) -> tuple[Any, str | None, int]:
-    """Return the entries after the cursor that fit, the cursor of the next page or None, and the bytes they take.
+    """Return the entries after the cursor that fit, the cursor of the next page, and the bytes that they take.
+
+    The cursor is None if no entry is left; it is `after` itself if not one entry fits.
 
     Args:
         section: The name of the section.

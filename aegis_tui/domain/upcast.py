@@ -53,17 +53,17 @@ def _four_words(check: Any) -> Any:
 
 
 def exchanges(plain: Plain) -> Plain:
-    """Add an empty `exchanges`, which snapshots from before 2026-11-20 do not have."""
+    """Return the snapshot with an empty `exchanges` if it has none, as before 2026-11-20; one that it has stays."""
     return {"exchanges": [], **plain}
 
 
 def ended_locks(plain: Plain) -> Plain:
-    """Add an empty `ended_locks`, which snapshots from before 2026-11-21 do not have."""
+    """Return the snapshot with an empty `ended_locks` if it has none, as before 2026-11-21; one that it has stays."""
     return {"ended_locks": [], **plain}
 
 
 def scope_ends(plain: Plain) -> Plain:
-    """Add empty `scope_ended` and `scope_counts`, which snapshots from before 2026-11-21 do not have."""
+    """Return the snapshot with `scope_ended` and `scope_counts`, empty if it has none, as before 2026-11-21."""
     return {"scope_ended": {}, "scope_counts": {}, **plain}
 
 
@@ -71,6 +71,9 @@ def fences(plain: Plain) -> Plain:
     """Build the table of fences, new on 2026-11-21, from the writes and from the tokens of writes and locks.
 
     A snapshot that has the table is returned unchanged.
+
+    Raises:
+        KeyError, TypeError: It is not a snapshot of any version.
     """
     if "fences" in plain:
         return plain
@@ -83,18 +86,29 @@ def fences(plain: Plain) -> Plain:
 
 
 def past(plain: Plain) -> Plain:
-    """Add empty `past_specs` and `past_runs`: before 2026-11-28 nothing was dropped; `load` drops it afterwards."""
+    """Return the snapshot with `past_specs` and `past_runs`, empty if it has none, as before 2026-11-28.
+
+    Until then no ended spec or run was dropped; `Workspace.load` drops them afterwards.
+    """
     return {"past_specs": [], "past_runs": [], **plain}
 
 
 def checks_of_runs(plain: Plain) -> Plain:
-    """Add `status` to QA checks in the runs of a snapshot from before 2026-11-28, where they have only `ok`."""
+    """Add `status` to QA checks in the runs of a snapshot from before 2026-11-28, where they have only `ok`.
+
+    Raises:
+        KeyError, TypeError, AttributeError: It is not a snapshot of any version.
+    """
     runs = [run | {name: four_words(run[name]) for name in ("qa", "base_qa") if run.get(name)} for run in plain["runs"]]
     return {**plain, "runs": runs}
 
 
 def reviews_of_pieces(plain: Plain) -> Plain:
-    """Add `review_ids`, new on 2026-11-29, to the pieces without it: the one review that a piece could have before."""
+    """Add `review_ids`, new on 2026-11-29, to the pieces without it: the one review that a piece could have before.
+
+    Raises:
+        KeyError, TypeError, AttributeError: It is not a snapshot of any version.
+    """
     runs = []
     for run in plain["runs"]:
         pieces = {name: _with_reviews(piece) for name, piece in run["pieces"].items()}

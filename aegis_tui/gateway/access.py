@@ -38,7 +38,7 @@ class GatewayMap(NamedTuple):
 
 
 def parse_map(text: bytes) -> GatewayMap:
-    """Return the map in a file's content.
+    """Return the map in a file's content; a field that is absent has the default of `GatewayMap`.
 
     Raises:
         ValueError: It is not a JSON object, or a field has a wrong value.
@@ -79,7 +79,8 @@ class AccessMap:
     def current(self) -> GatewayMap:
         """The map in force: the newest valid one, also while the file is missing or invalid; empty before the first.
 
-        Costs one stat call if the file did not change.
+        Reads the file again if it has changed since the last access, else costs one stat call. Raises nothing: a file
+        that cannot be read or is invalid is logged.
         """
         try:
             status = self._path.stat()
@@ -111,7 +112,7 @@ class AccessMap:
         return True
 
     def find_caller(self, token: str) -> str | None:
-        """Return the agent id that a token belongs to, `PERSON` for the person's token, None for an unknown one."""
+        """Return the agent id that a token belongs to, `PERSON` for the person's, None for an unknown or empty one."""
         if not token:
             return None
         current = self.current

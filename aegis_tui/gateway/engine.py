@@ -73,14 +73,15 @@ class Engine:
     async def model(self) -> str | None:
         """Return the model for requests that name none: the configured one, else the first that the server lists.
 
-        None if none is configured and the server does not answer or lists none.
+        None if none is configured and the server does not answer within 3 s or lists none; nothing is raised.
         """
         return self._access.current.model or next(iter(await self.find_models() or []), None)
 
     async def endpoints(self) -> list[dict[str, Any]]:
         """Return url, model and health of each endpoint (contract 9): one entry, or none if no server is configured.
 
-        It is healthy if it lists its models. Its `model` is the one for requests that name none, or None.
+        It is healthy if it answers the request for its models with status 200 within 3 s; that is asked at most every
+        2 s. Its `model` is the one for requests that name none; None if there is no such. Nothing is raised.
         """
         current = self._access.current
         if not current.upstream:
@@ -94,7 +95,7 @@ class Engine:
 
         Returns:
             None for each value that the server does not report, or that needs an earlier reading to compare with; an
-            empty dict if it does not answer or none is configured.
+            empty dict if it does not answer with status 200 within 3 s, its key cannot be read, or none is configured.
         """
         async with self._meters_lock:
             base_url, meters, at_s = self._meters
@@ -123,7 +124,7 @@ class Engine:
     async def find_models(self) -> list[str] | None:
         """Return the names of the models that the server lists, at most 2 s old; empty if its answer holds no list.
 
-        None if it does not answer with status 200 within 3 s, or none is configured.
+        None if it does not answer with status 200 within 3 s, its key cannot be read, or none is configured.
         """
         async with self._health_lock:
             base_url, models, at_s = self._models
@@ -136,7 +137,7 @@ class Engine:
             return models
 
     async def _get(self, base_url: str, url: str) -> bytes | None:
-        """Return the body of an answer with status 200; None in all other cases.
+        """Return the body of an answer with status 200, or None: also on an error, without a usable key, or after 3 s.
 
         Args:
             base_url: The model server; if it is empty, nothing is asked.

@@ -117,7 +117,7 @@ class GoogleDoor:
         return names
 
     async def _serve(self, name: str, verb: str, request: Request, share: Share) -> None:
-        """Serve one call until it is complete or the client disconnects.
+        """Serve one call; return when it is complete or, without an error, when the client has disconnected.
 
         Args:
             name: The model in the path.
@@ -126,8 +126,8 @@ class GoogleDoor:
             share: The caller's limits, which the body counts for.
 
         Raises:
-            Rejected: The call failed before the first byte of an answer was sent; a later failure is told in the
-                answer.
+            Rejected: The request is refused, or the call failed before an answer was begun. A later failure is told in
+                the answer.
         """
         base_url = upstream_url(self._access)
         fields = parse_fields(await request.body(share.take))
@@ -150,7 +150,10 @@ class GoogleDoor:
             self._ledger.finish(call)
 
     async def _model_for(self, name: str) -> str:
-        """Return the model to ask: the named one if the server lists it, else the gateway's, else the named one."""
+        """Return the model to ask: the named one if the server lists it, else the gateway's, else the named one.
+
+        The gateway's is the configured one, else the first that the server lists.
+        """
         if name in (await self._engine.find_models() or ()):
             return name
         return await self._engine.model() or name
@@ -178,7 +181,7 @@ class GoogleDoor:
     async def _count(self, exchange: _Exchange) -> None:
         """Answer with the number of tokens of a conversation: by the server's `/tokenize`, else by a short completion.
 
-        A refusal by the server is passed on to the client.
+        A refusal by the server is passed on to the client. If the answer names no number, it is 0.
 
         Raises:
             Rejected: The server failed (502).
@@ -205,7 +208,7 @@ class GoogleDoor:
         await request.reply_json(200, {"totalTokens": call.usage.prompt_tokens if count is None else count})
 
     async def _ask(self, exchange: _Exchange, url: str, body: Fields) -> tuple[int, bytes]:
-        """Send a JSON body to a URL of the model server; return the status and the body of the answer.
+        """Send a JSON body to a URL of the model server; return the answer's status, also of an error, and body.
 
         Raises:
             AegisError: The server does not answer, or not with a body that can be read.

@@ -124,7 +124,7 @@ class Answer:
     def take(self, chunk: Fields) -> list[Fields]:
         """Take a chunk of a stream; return the events to send now, one for each choice of which it brings text.
 
-        Tool calls are kept for the last event.
+        The list is empty if it brings no text. Tool calls are kept for the last event.
         """
         self._response_id = self._response_id or str(chunk.get("id") or "")
         found = []

@@ -28,7 +28,7 @@ def field_of(fields: Fields, name: str) -> Any:
 
 
 def object_of(fields: Fields, name: str) -> Fields:
-    """Return a field that holds an object; empty if it is absent.
+    """Return a field that holds an object; empty if it is absent or null.
 
     Raises:
         Rejected: It is something else (400).
@@ -42,7 +42,7 @@ def object_of(fields: Fields, name: str) -> Fields:
 
 
 def objects_of(fields: Fields, name: str) -> list[Fields]:
-    """Return a field that holds a list of objects; a single object counts as a list of one. Empty if it is absent.
+    """Return a field that holds a list of objects; a single object counts as a list of one. Empty if absent or null.
 
     Raises:
         Rejected: It is something else (400).
@@ -57,7 +57,7 @@ def objects_of(fields: Fields, name: str) -> list[Fields]:
 
 
 def text_of(fields: Fields, name: str) -> str:
-    """Return a field that holds a text; empty if it is absent.
+    """Return a field that holds a text; empty if it is absent or null.
 
     Raises:
         Rejected: It is something else (400).

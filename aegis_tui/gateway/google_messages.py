@@ -61,7 +61,7 @@ class _Conversation:
         self._call_count = 0
 
     def instruct(self, instruction: Any) -> None:
-        """Add the system message from a content or a plain text; no effect if there is no text in it."""
+        """Add the system message from a content or a plain text; no effect for anything else, or if it has no text."""
         content = {"parts": [{"text": instruction}]} if isinstance(instruction, str) else instruction
         parts = objects_of(content, "parts") if isinstance(content, dict) else []
         text = "\n".join(_texts(parts))
@@ -69,7 +69,10 @@ class _Conversation:
             self._messages.append({"role": "system", "content": text})
 
     def add(self, content: Fields) -> None:
-        """Add one content, of the model or else of the user; parts marked as thoughts are left out."""
+        """Add one content, of the model or else of the user; parts marked as thoughts are left out.
+
+        No effect if nothing else is in it.
+        """
         parts = [part for part in objects_of(content, "parts") if not part.get("thought")]
         if content.get("role") == "model":
             self._add_model(parts)
@@ -127,7 +130,8 @@ class _Conversation:
     def _answer(self, response: Fields) -> list[ChatPart]:
         """Add the result of an open call; return what a tool message cannot carry, for the user message after it.
 
-        If the result belongs to no open call, nothing is added, and the result is returned as a text.
+        An open call is one that has no result yet. If the result belongs to none, nothing is added, and the result is
+        returned as a text.
         """
         name, text = text_of(response, "name"), _result_text(response)
         call = self._match(name, text_of(response, "id"))
@@ -196,7 +200,7 @@ def _inline(media_type: str, data: str) -> ChatPart:
 
 
 def _result_text(response: Fields) -> str:
-    """Return the result of a function as the model gets it: as JSON.
+    """Return the result of a function as the model gets it: as JSON, which is `{}` if there is none.
 
     If its only field is a text named `output`, `result` or `content`, that text is returned as it is.
     """

@@ -48,6 +48,7 @@ def chat_body(fields: Fields, *, model: str, stream: bool) -> Fields:
 
     Raises:
         Rejected: A field has a wrong form, or all tools are ones that only Google's own service has (400).
+        RecursionError: A field is nested too deeply.
     """
     body: Fields = {"model": model, "messages": messages_of(fields), **_tools(fields), **_config(fields)}
     if stream:
@@ -106,6 +107,9 @@ def json_schema(schema: Fields) -> Fields:
     """Return a schema of Google's form (OpenAPI 3.0, types in capitals) as JSON Schema; empty for an empty one.
 
     Keywords that JSON Schema does not have are left out; unknown ones are kept as they are.
+
+    Raises:
+        RecursionError: It is nested too deeply.
     """
     found: Fields = {}
     for name, value in schema.items():
@@ -123,6 +127,9 @@ def _keyword(name: str, value: Any) -> Any:
     Args:
         name: The keyword as JSON Schema spells it.
         value: Its value in Google's form; one of an unexpected type is returned as it is.
+
+    Raises:
+        RecursionError: The value is nested too deeply.
     """
     if name == "type" and isinstance(value, str):
         return value.lower()

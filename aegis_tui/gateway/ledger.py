@@ -145,7 +145,11 @@ class Ledger:
         self._append(json.dumps(line).encode() + b"\n")
 
     def view(self, agent_id: str | None = None) -> dict[str, Any]:
-        """Return the totals of each instance by its agent id; only those of `agent_id` if given, which may be 0."""
+        """Return the totals of each caller by its agent id (see `Totals.view`).
+
+        Args:
+            agent_id: Return only those of this caller, all 0 if it has made no call; None for all callers.
+        """
         names = sorted(self._totals) if agent_id is None else [agent_id]
         return {name: self._totals[name].view() for name in names}
 
@@ -163,7 +167,7 @@ class Ledger:
         return "\n".join(lines) + "\n"
 
     def close(self) -> None:
-        """Close the file. Safe to call twice; a call that finishes later opens it again."""
+        """Close the log file. Safe to call twice; a model call that finishes later opens it again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

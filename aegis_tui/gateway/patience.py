@@ -29,7 +29,7 @@ class PatientProtocol(H11Protocol):
     """Connections whose request was answered; counted separately, so that they do not evict new connections."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
-        """Accept a connection and start to wait for its request; called by uvicorn."""
+        """Accept a connection, which is aborted unless a valid caller's request comes in 75 s; called by uvicorn."""
         super().connection_made(transport)
         self.fresh.wait_for(transport, PATIENCE_S)
 
@@ -41,7 +41,7 @@ class PatientProtocol(H11Protocol):
             cast(dict[str, Any], self.cycle.scope)[SETTLE] = self._settle
 
     def on_response_complete(self) -> None:
-        """Wait for the next request as long as for the first; called by uvicorn."""
+        """Begin to wait for the next request, after 75 s without which the connection is aborted; called by uvicorn."""
         self._settle()
         if not self.transport.is_closing():
             self.idle.wait_for(self.transport, PATIENCE_S)

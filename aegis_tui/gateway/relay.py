@@ -51,11 +51,11 @@ class Relay:
         self._ledger = ledger
 
     async def run(self, request: Request, share: Share) -> None:
-        """Serve one call until it is complete or the client disconnects.
+        """Serve one call; return when it is complete or, without an error, when the client has disconnected.
 
         Raises:
-            Rejected: The call failed before the first byte of an answer was sent; a later failure is told in the
-                answer.
+            Rejected: The request is refused, or the call failed before an answer was begun. A later failure is told in
+                the answer.
         """
         base_url = upstream_url(self._access)
         await self._call(request, share.caller, base_url, await request.body(share.take))
@@ -94,7 +94,8 @@ class Relay:
 async def until_gone(request: Request, work: Coroutine[Any, Any, None], call: Call) -> None:
     """Run the work of a call; cancel it if the client disconnects before the whole answer was sent.
 
-    An error of the work is raised. Once the whole answer was sent, the work has 5 s to end by itself.
+    An error of the work is raised, its cancellation is not. Once the whole answer was sent, the work has 5 s to end by
+    itself.
 
     Args:
         request: The exchange; its body was read.
@@ -196,12 +197,23 @@ async def _tell(request: Request, call: Call, error: AegisError, dialect: Dialec
 
 
 def secrets_of(key: Headers) -> list[bytes]:
-    """Return the bare key in the header that `upstream_key` returned, for `read_whole`; empty if there is no key."""
+    """Return the key without `Bearer` in a list, for `read_whole`; an empty list if there is no key.
+
+    Args:
+        key: The authorization header, as `upstream_key` returns it.
+    """
     return [value[len(b"Bearer ") :] for _, value in key]
 
 
 def is_stream(answer: UpstreamAnswer, *, asked: bool) -> bool:
-    """Return whether to pass an answer on as a stream: it is one, or one was requested and its type is vague."""
+    """Return whether to pass an answer on as a stream: by its content type it is one, or it may be one.
+
+    It may be one if a stream was asked for and the content type is missing, `text/plain` or `application/octet-stream`.
+
+    Args:
+        answer: The server's answer.
+        asked: Whether the request asked for a stream.
+    """
     return _media_type(answer) == _EVENT_STREAM or (asked and _media_type(answer) in _VAGUE_TYPES)
 
 

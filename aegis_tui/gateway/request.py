@@ -70,6 +70,8 @@ class Request:
     def check_origin(self) -> None:
         """Refuse requests from web pages, and requests to a foreign host name that resolves to this machine.
 
+        A page of the gateway's own address is allowed over TCP. Over the unix socket the host name is not checked.
+
         Raises:
             Rejected: It is such a request (403).
         """
@@ -131,7 +133,7 @@ class Request:
                 return b"".join(parts)
 
     async def wait_until_gone(self) -> None:
-        """Return when the client has disconnected. Call it only after the body was read."""
+        """Wait until the client has disconnected, without a limit. Call it only after the body was read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -153,7 +155,7 @@ class Request:
     async def reply(
         self, status: int, body: bytes, content_type: bytes = b"application/json", *, headers: Headers = ()
     ) -> None:
-        """Send a complete answer."""
+        """Send a complete answer, with its length; `headers` are sent in addition to content type and length."""
         length = str(len(body)).encode()
         await self.start(status, [(b"content-type", content_type), (b"content-length", length), *headers])
         await self.write(body, more=False)

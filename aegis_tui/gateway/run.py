@@ -121,7 +121,7 @@ async def _serve(runtime: Path, state: Path) -> None:
 
 
 def _build(runtime: Path, upstream: Upstream, ledger: Ledger) -> tuple[GatewayApp, type[PatientProtocol], AccessMap]:
-    """Return the application, its protocol class and its map, with limits that fit the open-file limit.
+    """Return the application, its protocol class and the map of its callers, with limits that fit the open-file limit.
 
     The open-file limit of the process is raised first, as far as the system permits.
     """
@@ -136,8 +136,8 @@ async def _stop_when_useless(paths: WorkspacePaths, server: uvicorn.Server, ledg
     """Stop the server once its `gateway.json` is gone or another's, or once nobody has needed it for long enough.
 
     Nobody needs it while neither the hub's process nor a call runs. Long enough is AEGIS_ORPHAN_S, after which agents
-    end, and at most `_AFTER_AGENTS_S` more; `_UNUSED_S` if the map names no instance. With its `gateway.json` gone, it
-    stops even while calls run.
+    end, and at most 20 s more; 10 s if the gateway's map names no instance. With its `gateway.json` gone, it
+    stops even while calls run. Checks this every 2 s, and returns once it has told the server to stop.
     """
     orphan_s = float(os.environ.get("AEGIS_ORPHAN_S") or _ORPHAN_S)
     limit_s = orphan_s + min(orphan_s, _AFTER_AGENTS_S)

@@ -98,7 +98,7 @@ class UpstreamAnswer:
         return next((value for key, value in self.headers if key.lower() == name), b"")
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives, in the network's parts, decompressed.
+        """Yield the body as it arrives, in the network's parts, decompressed; call it once, in the block of `open`.
 
         Raises:
             ModelUnavailable: The server disconnected before the end, or sent nothing for too long.
@@ -149,6 +149,8 @@ class Upstream:
     ) -> AsyncIterator[UpstreamAnswer]:
         """Send a request and yield the answer once its headers are here; leaving the block early cancels the call.
 
+        An answer with an error status is yielded too. Its body can be read only within the block, and once.
+
         A server may close an idle connection at the moment when a request is sent on it; such a request is sent again
         on another connection (RFC 9112, 9.3.1; this is allowed because a model call changes nothing on the server).
 
@@ -161,7 +163,7 @@ class Upstream:
             timeout_s: Replaces the idle timeout, in seconds.
 
         Raises:
-            ModelUnavailable: The server does not answer.
+            ModelUnavailable: The server does not answer, or its name is unknown.
             Refused: An address is outside the allowed network, or the name is public and not in the hosts file
                 (`boundary.endpoint`).
         """

@@ -103,7 +103,7 @@ class StreamTap:
 
 
 def parse_json(text: bytes) -> Any:
-    """Return the parsed value, or None if the text is not JSON."""
+    """Return the parsed value; None if the text is not JSON, is nested too deeply, or is `null`."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

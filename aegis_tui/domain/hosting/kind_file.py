@@ -189,6 +189,9 @@ class KindFile(FrozenModel):
         """Return whether an instance of this kind can take a role.
 
         If `roles` is empty, a kind with MCP can take all, others those that give no verdict and propose no design.
+
+        Raises:
+            KeyError: There is no such role, `roles` is empty, and the kind has no MCP.
         """
         return role in self.roles if self.roles else bool(self.mcp) or not ROLES[role].is_judge
 

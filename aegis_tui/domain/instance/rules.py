@@ -285,6 +285,7 @@ def start(workspace: Workspace, command: InstanceStart, actor: Actor, request_id
     Raises:
         Refused: No run is open.
         UsageError: There is no such role, agent kind or feature.
+        Unavailable: The agent kind cannot be started on this machine (code `agent.program`).
     """
     naming.check_role(command.role)
     run = workspace.runs.current()

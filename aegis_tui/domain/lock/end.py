@@ -31,7 +31,7 @@ def check_ttl(ttl_s: float) -> None:
     """Return if a lock may last this long.
 
     Raises:
-        UsageError: It is not over 0 and at most `MAX_TTL_S` seconds.
+        UsageError: It is not over 0 and at most `MAX_TTL_S` (600) seconds.
     """
     if not 0 < ttl_s <= MAX_TTL_S:
         raise UsageError(f"a lock cannot last {ttl_s} s", f"give more than 0 and at most {MAX_TTL_S:g} seconds")

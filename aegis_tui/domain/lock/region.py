@@ -72,7 +72,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def line_hunks(before: str, after: str) -> tuple[Hunk, ...]:
-    """The hunks that turn `before` into `after`, in order of lines. A large change is one hunk."""
+    """The hunks that turn `before` into `after`, in order of lines; empty if they are equal. A large change is one."""
     old, new = split_lines(before), split_lines(after)
     head = _common_length(old, new)
     tail = _common_length(old[head:][::-1], new[head:][::-1])

@@ -34,7 +34,8 @@ DEFAULT_TTL_S = 300.0
 def lock_acquire(workspace: Workspace, command: LockAcquire, actor: Actor, request_id: str) -> Decision:
     """Grant all of the locks, queue the request as a whole, or refuse it (LOCK-2).
 
-    A queued request gets its reply when its wait ends.
+    A queued request gets its reply when its wait ends. A request that was granted before is answered with the locks
+    that it still has.
 
     Raises:
         LockRefused: HELD: another instance blocks it and it does not wait. UPGRADE: another holder already waits to
@@ -237,7 +238,11 @@ def lock_release(workspace: Workspace, command: LockRelease, actor: Actor, reque
 
 
 def lock_break(workspace: Workspace, command: LockBreak, actor: Actor, request_id: str) -> Decision:
-    """End a lock of any holder, for the reason given. Raises StaleToken when it has ended already."""
+    """End a lock of any holder, for the reason given.
+
+    Raises:
+        StaleToken: It has ended already, or there never was such a lock.
+    """
     return Decision(lock_end.break_lock(workspace.locks, actor.agent_id, command.lock_id, command.reason))
 
 

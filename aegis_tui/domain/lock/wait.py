@@ -33,7 +33,11 @@ class Wait(FrozenModel):
     review_blobs: dict[str, str] = Field(default_factory=dict)
 
     def is_behind(self, other: Wait) -> bool:
-        """Whether `other` must be granted or withdrawn before this one (fairness: no overtaking)."""
+        """Whether `other` must be granted or withdrawn before this one (fairness: no overtaking).
+
+        It must if it is of another instance, the modes exclude each other, and on a common resource it has the higher
+        rank, or the same and came first.
+        """
         if self.agent_id == other.agent_id or other.mode in COMPATIBLE[self.mode]:
             return False
         return any(

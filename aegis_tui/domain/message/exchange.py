@@ -56,10 +56,13 @@ class Exchange(StateModel):
     """State by path."""
 
     def expected(self, event: str, data: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """Return None when `event` may come now, else the events that may come instead, possibly none.
+        """Return None when `event` may come now, else the events that may come instead; an empty tuple if none may.
 
-        For an event of the plan, those are the events that may follow for the plan. If `data` names files, they are the
-        ones for the first of these for which `event` may not come, else the ones for any file of the exchange.
+        Which events these are depends on what `event` is about:
+
+        - the plan (`plan:*`): those that may follow for the plan.
+        - the files that `data` names: those for the first of these files for which `event` may not come.
+        - no file by name: those for all files of the exchange together. `event` may come if it may for one of them.
         """
         if event.startswith("plan:"):
             return None if event in PLAN_ORDER[self.plan] else PLAN_ORDER[self.plan]

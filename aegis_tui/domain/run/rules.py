@@ -113,6 +113,7 @@ def start(workspace: Workspace, command: RunStart, actor: Actor, request_id: str
     Raises:
         Refused: The preflight's facts are missing, another run is open, or globs cost too much to compare.
         UsageError: The goal is empty, or there is no such agent kind.
+        Unavailable: The agent kind cannot be started on this machine (code `agent.program`).
         DesignRefused: The design breaks rules, or an instance at work owns a path of it.
     """
     if command.run is None or command.facts is None:

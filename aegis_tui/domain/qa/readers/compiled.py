@@ -24,7 +24,7 @@ class GoReader:
     _package = re.compile(r"^(ok|FAIL|\?) *\t(\S+)(?:[ \t]+(.*))?$", re.M)
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is `go test`; `go vet` is not."""
+        """Return whether a program with its arguments is `go test`; `go vet` is not."""
         return words[0] == "go" and "test" in words[1:4]
 
     def ask(self, command: str, place: Place) -> Asked:
@@ -85,7 +85,7 @@ class CargoReader:
     _fetch = re.compile(r"^error: (failed to (?:get|load|download|select|fetch|query).+|no matching package.+)$", re.M)
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is `cargo test`."""
+        """Return whether a program with its arguments is `cargo test`."""
         return words[0] == "cargo" and any(word in ("test", "t") for word in words[1:4])
 
     def ask(self, command: str, place: Place) -> Asked:
@@ -153,7 +153,7 @@ class CtestReader:
     _stopped = re.compile(r"^(Failed to change working directory to .+|CMake Error: .+)$", re.M)
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is ctest."""
+        """Return whether a program with its arguments is ctest."""
         return words[0] == "ctest"
 
     def ask(self, command: str, place: Place) -> Asked:
@@ -199,7 +199,7 @@ class JvmReader:
     )
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is a Maven or Gradle run that tests."""
+        """Return whether a program with its arguments is a Maven or Gradle run that tests."""
         return words[0] in ("mvn", "mvnw", "gradle", "gradlew") and any(
             word.rsplit(":", 1)[-1] in ("test", "verify", "check", "install", "build", "package") for word in words[1:]
         )

@@ -28,7 +28,7 @@ class JestReader:
     _empty = re.compile(r"^No tests found, exiting with code \d", re.M)
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is this tool (jest; vitest in the subclass)."""
+        """Return whether a program with its arguments is this tool (jest; vitest in the subclass)."""
         return is_named(words, self.tool)
 
     def ask(self, command: str, place: Place) -> Asked:
@@ -88,7 +88,7 @@ class MochaReader:
     _empty = re.compile(r"^Error: No test files found", re.M)
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is mocha."""
+        """Return whether a program with its arguments is mocha."""
         return is_named(words, self.tool)
 
     def ask(self, command: str, place: Place) -> Asked:

@@ -37,7 +37,7 @@ class PytestReader:
     tool = "pytest"
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is pytest or py.test."""
+        """Return whether a program with its arguments is pytest or py.test."""
         return words[0] in ("pytest", "py.test") or is_named(words, "pytest")
 
     def ask(self, command: str, place: Place) -> Asked:

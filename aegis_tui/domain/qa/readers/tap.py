@@ -26,7 +26,7 @@ class TapReader:
     tool = "tap"
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is a program that writes TAP, such as `node --test`."""
+        """Return whether a program with its arguments writes TAP, such as `node --test`."""
         return words[0] in ("prove", "tap", "tape", "bats") or (words[0] == "node" and "--test" in words)
 
     def ask(self, command: str, place: Place) -> Asked:

@@ -24,7 +24,7 @@ class UnittestReader:
     tool = "unittest"
 
     def starts(self, words: Words) -> bool:
-        """Return whether it is `python -m unittest` or `manage.py test`."""
+        """Return whether a program with its arguments is `python -m unittest` or `manage.py test`."""
         return words[0] == "unittest" or (any(word.endswith("manage.py") for word in words[:2]) and "test" in words)
 
     def ask(self, command: str, place: Place) -> Asked:
