@@ -151,11 +151,7 @@ class Doctor:
         return check
 
     async def _said(self, *argv: str, cwd: Path | None = None) -> str | None:
-        """Run a program and return what it prints, without white space at the ends; None if it is missing or fails.
-
-        Raises:
-            OSError: It exists but cannot be started.
-        """
+        """Return what a program prints, stripped; None if it is missing, cannot be started, or fails."""
         program = shutil.which(argv[0], path=self._environ.get("PATH", os.defpath))
         if program is None:
             return None
@@ -166,7 +162,7 @@ class Doctor:
                 environment=self._environ,
                 timeout_s=_PROGRAM_DEADLINE_S,
             )
-        except AegisError:
+        except (AegisError, OSError):  # OSError: there is such a program, but it cannot be started
             return None
         return done.output.strip() if done.exit_code == 0 else None
 

@@ -286,14 +286,11 @@ def _close(place: Place) -> None:
 def _cancel_run(place: Place) -> None:
     """Cancel a run that is still open, and wait at most `CANCEL_DEADLINE_S` until it has ended.
 
-    Without a hub, do nothing; if the hub refuses or stops answering later, return without an error.
-
-    Raises:
-        HubUnavailable: The hub is running and does not answer at first.
+    Without a hub, do nothing; if the hub refuses or does not answer, return without an error.
     """
-    if place.find() is None:
-        return
     with contextlib.suppress(AegisError):
+        if place.find() is None:
+            return
         hub = place.hub()
         hub.command("run:cancel", reason="the demo was closed")
         for event in follow_events(lambda: hub, deadline_s=CANCEL_DEADLINE_S):

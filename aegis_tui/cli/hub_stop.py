@@ -85,7 +85,6 @@ def _may_end(run: str, living: list[str]) -> bool:
 
     Raises:
         Refused: There is no terminal to ask at, or the person chose neither (code `hub.run-open`).
-        EOFError: The input ended before an answer.
     """
     words = f"{run} is open: {', '.join(living) or 'no agent'} at work"
     ways = "--force ends it and saves the work; --keep lets its agents continue without a hub for a while"
@@ -95,7 +94,10 @@ def _may_end(run: str, living: list[str]) -> bool:
         f"{words}\n  e  end it and save the work in refs/aegis/rescue\n  k  let its agents continue without a hub\n"
         "  anything else: do nothing"
     )
-    answer = input("> ").strip().lower()
+    try:
+        answer = input("> ").strip().lower()
+    except EOFError:
+        answer = ""
     if answer not in ("e", "k"):
         raise Refused("the hub was not stopped", f"aegis-tui hub stop {ways}", code="hub.run-open")
     return answer == "e"

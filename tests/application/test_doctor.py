@@ -89,6 +89,15 @@ def test_a_program_that_is_missing_is_essential_and_its_fix_installs_it(folder: 
     assert "sandbox" not in [check.name for check in missing(list(checks.values()))]
 
 
+def test_a_program_that_cannot_be_started_is_missing(folder: Path, tmp_path: Path) -> None:
+    path = only(tmp_path, "git")
+    broken = Path(path) / "tmux"
+    broken.write_bytes(b"\x7fELF no program")
+    broken.chmod(0o755)
+    check = examine(folder, path=path)["tmux"]
+    assert (check.ok, check.found) == (False, "not installed")
+
+
 def test_a_program_that_is_too_old_is_missing(folder: Path, tmp_path: Path) -> None:
     path = only(tmp_path, "git")
     old = Path(path) / "tmux"
@@ -113,7 +122,7 @@ def test_each_agent_kind_is_listed_with_version_and_place_or_the_command_that_in
     codex.chmod(0o755)
     checks = examine(folder, path=path)
     assert checks["agents"].found == "native, codex"
-    assert checks["agent codex"].found == f"Codex: 0.171.0 at {codex}; every role"
+    assert checks["agent codex"].found == f"Codex: 0.171.0 at {codex}; every role; writes are checked at the commit"
     absent = checks["agent claude-code"]
     assert (absent.ok, absent.found) == (False, "not installed: claude")
     assert absent.fix == "npm install -g @anthropic-ai/claude-code" and absent.is_extra and not absent.essential
