@@ -47,16 +47,17 @@ class Refusals:
             self._last, self._in_row = None, 0
 
     def refused(self, tool: str, arguments: str, error: AegisError, *, finishes: bool) -> Cause | None:
-        """Count one refusal.
+        """Count one refusal, unless waiting can resolve it (`Conflict`, `Unavailable`).
 
         Args:
             tool: The tool that was called.
             arguments: Its arguments, as the model wrote them.
             error: What the tool raised.
-            finishes: Whether the tool ends the task; then refusals are equal whatever the arguments are.
+            finishes: Whether the tool ends the task; then refusals with other arguments count as equal, too.
 
         Returns:
-            Why the task must end; None while it can go on.
+            Why the task must end: the refusal is certain, or is the `MAX_IN_ROW`th equal one in a row or the
+            `MAX_IN_ALL`th in all. None while it can go on.
         """
         if error.is_certain:
             return cause_of(error)

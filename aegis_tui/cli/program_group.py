@@ -139,7 +139,7 @@ class ProgramGroup:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _pass_on(self, number: int, _frame: object) -> None:
-        """Handle a signal to this process; one that comes before the program runs is kept for it."""
+        """Act on a signal to this process (`_act_on`); one that comes before the program runs is kept until then."""
         if self._group:
             self._act_on(number)
         else:

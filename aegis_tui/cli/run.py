@@ -323,10 +323,10 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _wait(run: RunName = None, as_json: AsJson = False) -> int:
-    """Follow a run until it ends.
+    """Follow a run until it ends. If no hub is running, start it.
 
-    Exit code 3 if a gate stays closed, 1 if the run does not succeed for another reason, 2 if there is no such run.
-    After Ctrl-C the run continues.
+    Exit code 3 if a gate stays closed, 1 if the run does not succeed for another reason, 2 if there is no such run,
+    5 if no hub can be started. After Ctrl-C the run continues, and the exit code is 130.
     """
     place = here()
     state = place.started_hub().state()

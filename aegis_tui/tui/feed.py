@@ -233,7 +233,7 @@ class LiveHub:
         return await self._client.command(command_type, timeout_s=COMMAND_S, **fields)
 
     async def start(self) -> None:
-        """Start the hub, unless it is running; raise an `AegisError` if it does not start."""
+        """Start the hub, unless it is running; raise `AegisError` or `OSError` if it does not start."""
         await asyncio.to_thread(ensure_hub, self._paths, self._root)
 
     async def has_crashed(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 
 def folded(path: str) -> str:
-    """Return the form of a path that is equal for paths that differ only in case."""
+    """Return the form of a path that is equal for paths that differ only in case or in Unicode composition (NFC)."""
     return unicodedata.normalize("NFC", path).casefold()
 
 

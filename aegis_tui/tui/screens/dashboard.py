@@ -329,7 +329,10 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.desk.choose("layout", name, f"{name}: {layout.title}")
 
     def action_next_need(self) -> None:
-        """Open the most urgent need of the person; repeated, go through the instances that wait. If none, say so."""
+        """Open what most urgently waits for the person; if nothing does, say so.
+
+        If that is an instance, only select it in its panel; repeated, select the next instance that waits.
+        """
         found = needs(self.desk.store.workspace)
         if not found:
             store = self.desk.store
