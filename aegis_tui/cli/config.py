@@ -33,7 +33,10 @@ def list_settings(
     show_origin: Annotated[bool, typer.Option("--show-origin", help="Show where each value comes from.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """List every setting with its value. Exit code 2 if a file or a variable has a wrong value."""
+    """List every setting with its value. Exit code 2 if a file or a variable has a wrong value.
+
+    Outside a repository, the settings of a project are left out.
+    """
     settings, origins = trace_settings(os.environ, project=_project())
     plain: list[dict[str, Any]] = []
     for name, value, description in _values(settings):

@@ -46,8 +46,11 @@ def _connect(
     Without COMMAND, the variables to set yourself are printed, and commands to the hub are read from stdin, one per
     line: lock:acquire path=src/a.py wait_s=5
 
-    In both cases the agent leaves the workspace at the end. `aegis-tui stop ID` ends the program too. The exit code is
-    that of COMMAND, or 143 if the agent was stopped before it began.
+    A hub is started if none is running. In both cases the agent leaves the workspace at the end; the hub stays.
+    `aegis-tui stop ID` ends the program too. Ctrl-C goes to COMMAND; without COMMAND it ends this with exit code 130.
+
+    The exit code is that of COMMAND, or 143 if the agent was stopped before it began. Without COMMAND it is 0, also if
+    a command to the hub failed or the agent was stopped. 5 if the hub or COMMAND cannot be started.
     """
     place = here()
     person = place.started_hub()

@@ -70,8 +70,11 @@ def _demo(
 
     It takes about a minute: several agents, one commit. Without --base-url, it needs no GPU and no network.
 
-    Exit code 0 if you close it early, 1 or 3 if the run fails or does not do what the demo promises, 5 if git or tmux
-    is missing.
+    It starts a hub of its own, which ends with it. Ctrl-C without a screen ends the demo too: exit code 130.
+
+    Exit code 0 if you close its screen early, 1 or 3 if the run fails or does not do what the demo promises, 2 if there
+    is no such scenario, theme or layout, or the folder of --keep is not empty, 5 if git or tmux is missing, the hub or
+    the scripted model does not start, or the run has not ended after 180 s.
     """
     _check_programs()
     with _ended_as_by_interrupt(), open_playground(scenario, keep=keep, pace=pace) as ground, _own_environment(ground):
@@ -248,7 +251,10 @@ def _set(variables: dict[str, str | None] | dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def _ended_as_by_interrupt() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, so that the demo cleans up. A signal that is ignored stays so."""
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt in the block, so that the demo cleans up.
+
+    A signal that is ignored stays so. The earlier handlers are restored at the end.
+    """
     wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
     with _handled(wanted, signal.default_int_handler):
         yield

@@ -34,7 +34,11 @@ def _doctor(
         ),
     ] = None,
 ) -> int:
-    """Check this machine, and say how to fix what is missing. Exit code 5 if something essential is missing."""
+    """Check this machine, and say how to fix what is missing. Exit code 5 if something essential is missing.
+
+    Works outside a repository too, and starts no hub. Exit code 2 if a setting is wrong or the file of --bundle cannot
+    be written; an existing file is replaced.
+    """
     from aegis_tui.application.doctor import missing
     from aegis_tui.bootstrap.machine import make_doctor
 

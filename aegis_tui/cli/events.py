@@ -39,7 +39,8 @@ def _events(
 
     Each event has a number, its seq, which is 1 more than that of the event before.
 
-    Without a hub, the log file is read; exit code 2 if there is none. --follow needs a hub: exit code 5 without one.
+    No hub is started. Without one, the log file is read; exit code 2 if there is none, 1 if it is damaged. --follow
+    needs a hub: exit code 5 without one, and 130 when you interrupt it. 5 too if a hub is running and does not answer.
     """
     import asyncio
 

@@ -20,7 +20,8 @@ def run_plain(arguments: list[str]) -> int | None:
     handles them.
 
     Raises:
-        AegisError: The folder is not in a repository, or the hub cannot start.
+        GitUnavailable: The folder is not in a repository, or git is missing.
+        UsageError: The folder does not exist, or a setting is wrong.
     """
     if arguments[:-1] != _SPELT:
         return None
@@ -30,11 +31,15 @@ def run_plain(arguments: list[str]) -> int | None:
 def serve(root: Path | None) -> int:
     """Run the hub of the repository around `root` until it is stopped; return the exit code.
 
+    If the hub cannot start or fails, why is printed on stderr, and the code is not 0. Garbage collection is switched
+    off in this process until the hub serves.
+
     Args:
         root: A folder in the repository; None for the current folder.
 
     Raises:
-        AegisError: The folder is not in a repository, or the hub cannot start.
+        GitUnavailable: The folder is not in a repository, or git is missing.
+        UsageError: The folder does not exist, or a setting is wrong.
     """
     gc.disable()  # garbage collection would take a tenth of the start; it is enabled again once the hub serves
     from aegis_tui.bootstrap.hub import serve_hub

@@ -17,7 +17,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 def _runs(as_json: AsJson = False) -> int:
     """List every run of this repository with its outcome, newest last.
 
-    aegis-tui report RUN shows one of them. Exit code 2 if there is no log.
+    aegis-tui report RUN shows one of them. No hub is needed or started. Exit code 2 if there is no log, 1 if it is
+    damaged.
     """
     from aegis_tui.bootstrap.log import log_reader
 
@@ -39,7 +40,7 @@ def _transcript(
 ) -> int:
     """Print what an instance showed in its pane until its end, or so far.
 
-    Exit code 2 if it has shown nothing, or there was no such instance.
+    No hub is needed or started. Exit code 2 if it has shown nothing, or there was no such instance.
     """
     from aegis_tui.bootstrap.panes import read_transcript
 

@@ -36,7 +36,9 @@ def start(
 ) -> int:
     """Start the hub, unless it is running.
 
-    With --foreground the command returns only when the hub is stopped. Exit code 5 if the hub does not start.
+    Returns when the hub answers. With --foreground the command returns only when the hub is stopped, and --json has no
+    effect. Exit code 5 if the hub does not start or does not answer, or outside a repository, 2 if the folder of --root
+    does not exist or, with --foreground, a setting is wrong.
     """
     if foreground:
         return serve(root)
@@ -51,8 +53,12 @@ def stop(
 ) -> int:
     """Stop the hub. While a run is open, ask whether to end its agents and save their work, or to let them continue.
 
-    If no hub is running, say so. Exit code 3 if a run is open and there is no terminal to ask at, or the answer is
-    neither: --force or --keep says it beforehand.
+    The model gateway and the tmux server end too, unless agents go on. If no hub is running, say so; --force then
+    starts one for as long as it takes to end a run that is still open in the log.
+
+    Exit code 3 if a run is open and there is no terminal to ask at, or the answer is neither: --force or --keep says it
+    beforehand. 2 if both are given, 5 if the agents have not ended after 120 s or the hub does not end. Ctrl-C at the
+    question gives 130, and nothing is ended.
     """
     if force and keep:
         raise UsageError("--force and --keep cannot be combined", "aegis-tui hub stop --help")
@@ -77,7 +83,9 @@ def restart(
 ) -> int:
     """Stop the running hub between two steps of its work, and start this version instead; agents continue.
 
-    If no hub is running, start it. Exit code 3, and the hub goes on, if a step has not ended after --wait seconds.
+    If no hub is running, start it. With --now, or if the hub does not answer, it does not wait. Exit code 3, and the
+    hub goes on, if a step has not ended after --wait seconds; 5 if the hub does not end or the new one does not start.
+    Ctrl-C while it waits gives 130; the hub goes on.
     """
     place = here()
     address = restart_hub(place, now=now, wait_s=wait)
@@ -89,7 +97,7 @@ def restart(
 def status(as_json: AsJson = False) -> int:
     """Show whether the hub is running, and its address.
 
-    Exit code 0 in both cases, 5 if it is running but does not answer.
+    It is not started. Exit code 0 in both cases, 5 if it is running but does not answer, or outside a repository.
     """
     place = here()
     address = place.find()
@@ -110,7 +118,8 @@ def status(as_json: AsJson = False) -> int:
 def repair(as_json: AsJson = False) -> int:
     """Make a damaged log usable again. What follows the first damage is lost; the damaged file is kept.
 
-    If nothing is damaged, nothing is changed. Exit code 5 if a hub is running: stop it first.
+    If nothing is damaged, or there is no log, nothing is changed. Exit code 5 if a hub is running: stop it first; 1 if
+    a file cannot be read or written, or a newer version wrote the log.
     """
     from aegis_tui.bootstrap.log import repair_log
 

@@ -22,7 +22,8 @@ def run_plain(arguments: list[str]) -> int | None:
     `server` is the same as `hub`. For any other arguments, do nothing and return None, so that Typer handles them.
 
     Raises:
-        AegisError: The hub does not start, or the current folder is not in a repository.
+        AegisError: The hub does not start or does not answer, or the current folder is not in a repository.
+        OSError: There is no access to the hub's log.
     """
     if arguments[:1] not in ([noun] for noun in _NOUNS) or arguments[1:] not in (["start"], ["start", "--json"]):
         return None
@@ -37,7 +38,8 @@ def start(root: Path | None, *, as_json: bool) -> int:
         as_json: Print the fields of `hub status --json`.
 
     Raises:
-        AegisError: The hub does not start, or the folder is not in a repository.
+        AegisError: The hub does not start or does not answer, or the folder does not exist or is not in a repository.
+        OSError: There is no access to the hub's log.
     """
     place = here(root)
     address = place.started()

@@ -85,6 +85,7 @@ def _may_end(run: str, living: list[str]) -> bool:
 
     Raises:
         Refused: There is no terminal to ask at, or the person chose neither (code `hub.run-open`).
+        KeyboardInterrupt: Ctrl-C at the question.
     """
     words = f"{run} is open: {', '.join(living) or 'no agent'} at work"
     ways = "--force ends it and saves the work; --keep lets its agents continue without a hub for a while"

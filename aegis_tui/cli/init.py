@@ -21,7 +21,11 @@ def _init(
     """Write settings, roles, rules and spec templates to .agents, or undo that.
 
     Existing files are not changed. The paths in the checkout to which runs write are added to .git/info/exclude.
-    What was written, removed and kept is printed. Exit code 5 outside a repository.
+    What was written, removed and kept is printed. --undo keeps files that were changed since, and ignores --agent-docs.
+    No hub is started.
+
+    Exit code 5 outside a repository, 3 if a path leads out of the checkout, 2 if there is nothing to undo or the record
+    of an earlier init cannot be read.
     """
     from aegis_tui.bootstrap.checkout import make_setup
 

@@ -36,7 +36,8 @@ def _attach(
 ) -> int:
     """Open the pane of an instance in this terminal; the key that detaches is shown at the bottom.
 
-    Exit code 2 without a terminal or if there is no such instance, 3 if it has no pane, 5 if no hub is running.
+    Exit code 2 without a terminal or if there is no such instance, 3 if it has no pane, 5 if no hub is running: none is
+    started. Otherwise tmux takes the place of this process, and its exit code counts.
     """
     place = here()
     if not sys.stdin.isatty():
@@ -76,7 +77,8 @@ def _send(
 ) -> int:
     """Send a prompt to an instance, and print whether it was delivered or is queued.
 
-    Exit code 2 if there is no such instance or the prompt is empty, 3 if it takes none now, 5 if no hub is running.
+    It waits a few seconds for the delivery; a prompt that is only queued, exit code 0 too, is delivered later. Exit
+    code 2 if there is no such instance or the prompt is empty, 3 if it takes none now, 5 if no hub is running.
     """
     hub = here().hub()
     words = sys.stdin.read() if text == "-" else text

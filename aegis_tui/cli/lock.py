@@ -53,7 +53,7 @@ def acquire(
     """Acquire a lock, or say who holds it (exit code 4).
 
     Exit code 4 too if the path is outside the partition of the instance, 3 if it belongs to git, 2 if the path or an
-    option is wrong, 5 if no hub is running.
+    option is wrong, 5 if no hub is running: none is started. Ctrl-C during --wait withdraws the request: exit code 130.
     """
     if path and file:
         raise UsageError("PATH and --file cannot be combined", "give one of them")
@@ -79,7 +79,8 @@ def release(
 ) -> int:
     """Release your locks on a path, or the lock with an id.
 
-    Exit code 4 if there is no such lock or it has another token, 3 if another instance holds it, 5 if no hub runs.
+    Exit code 4 if there is no such lock or it has another token, 3 if another instance holds it, 2 if not exactly one
+    of PATH and --id is given, 5 if no hub runs.
     """
     return lock_verbs.release(path, lock_id=lock_id, token=token, instance=instance, as_json=as_json)
 

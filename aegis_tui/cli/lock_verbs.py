@@ -143,7 +143,10 @@ def acquire(
 
 @contextlib.contextmanager
 def _interrupted_by_signals() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM and SIGHUP while the block runs; outside the main thread do nothing."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP while the block runs, then restore the earlier handlers.
+
+    Outside the main thread it has no effect.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -18,7 +18,8 @@ RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; the
 def _conflicts(as_json: AsJson = False) -> int:
     """List pieces that change the same path.
 
-    A hot conflict is in the same lines; a soft one merges cleanly. Exit code 5 if no hub is running.
+    A hot conflict is in the same lines; a soft one merges cleanly. Only the newest run is looked at; if there is none,
+    there are no conflicts. Exit code 5 if no hub is running: none is started.
     """
     run = here().hub().state()["run"]
     found = run["conflicts"] if run else []
@@ -37,7 +38,7 @@ def _conflicts(as_json: AsJson = False) -> int:
 def _review(run: RunName = None, as_json: AsJson = False) -> int:
     """Show the verdicts of a run's reviewers, with their findings.
 
-    No hub is needed. Exit code 2 if there is no such run.
+    No hub is needed or started. Exit code 2 if there is no such run or no log, 1 if the log is damaged.
     """
     from aegis_tui.domain.review.lens import for_lens  # it brings pydantic, which `conflicts` does without
 
@@ -71,7 +72,7 @@ def rescues() -> None:
 
 @rescue_app.command(name="list")
 def list_rescues(as_json: AsJson = False) -> int:
-    """List all rescue refs; git show shows the work of one."""
+    """List all rescue refs; git show shows the work of one. No hub is needed; exit code 5 outside a repository."""
     refs = _refs(here(), "refs/aegis/rescue")
     lines = output.table([[item["ref"], item["oid"][:12]] for item in refs])
     output.result({"rescues": refs}, as_json=as_json, lines=lines or ["nothing had to be rescued"])

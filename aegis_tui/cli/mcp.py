@@ -28,8 +28,9 @@ def _mcp(
 ) -> int:
     """Serve the tools of an instance over MCP, on stdin and stdout.
 
-    The instance is that of this pane, or one that you connected. The server ends when stdin ends. Exit code 2 if no
-    instance is named or its token cannot be read, 3 if the hub does not accept the token, 5 if no hub is running.
+    The instance is that of this pane, or one that you connected. The server ends when stdin ends, with exit code 0, and
+    on Ctrl-C and SIGTERM, by that signal. Exit code 2 if no instance is named or its token cannot be read, 3 if the hub
+    does not accept the token, 5 if no hub is running: none is started.
     """
     asyncio.run(serve(_own_client(instance)))
     return 0

@@ -62,7 +62,11 @@ def _octal(found: re.Match[str]) -> str:
 
 
 def data(text: str) -> None:
-    """Print a text and a line end on stdout, with hidden characters made visible; line breaks and tabs are kept."""
+    """Print a text and a line end on stdout, with hidden characters made visible; line breaks and tabs are kept.
+
+    Raises:
+        BrokenPipeError: Nobody reads stdout any more.
+    """
     sys.stdout.write(inert(text) + "\n")
     sys.stdout.flush()
 

@@ -32,7 +32,11 @@ def check(
     b: Annotated[str | None, typer.Argument(metavar="B", help="Another glob, if A is one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
-    """Check whether two globs, or the features of a design, share a path; exit code 3 with an example if they do."""
+    """Check whether two globs, or the features of a design, share a path; exit code 3 with an example if they do.
+
+    With one argument it is a design file: exit code 3 too if it breaks another rule for designs, 2 if it cannot be
+    read. Exit code 2 too if a glob is not valid. No hub or repository is needed.
+    """
     if b is None:
         from aegis_tui.application.design import load_design
         from aegis_tui.bootstrap.agents import installed_kinds

@@ -22,7 +22,10 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProgramGroup:
-    """A running program. Signals to this process are handled for it until `wait` returns; use it in the main thread.
+    """A running program. Use it in the main thread; elsewhere it raises ValueError.
+
+    Until `wait` returns, this process passes SIGINT on to the program, and ends the program on SIGTERM and SIGHUP; it
+    does not end by them itself.
 
     Args:
         argv: The command line.
@@ -139,7 +142,10 @@ class ProgramGroup:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _pass_on(self, number: int, _frame: object) -> None:
-        """Act on a signal to this process (`_act_on`); one that comes before the program runs is kept until then."""
+        """On SIGINT to this process, pass it on to the program; on SIGTERM and SIGHUP, begin to end the program.
+
+        A signal that comes before the program runs is kept, and takes effect as soon as it does.
+        """
         if self._group:
             self._act_on(number)
         else:

@@ -44,7 +44,10 @@ def _qa(
 ) -> int:
     """Show the results of QA on the merged tree, round by round; or print the output of a check, or accept the base.
 
-    Only --accept-base-failures needs a hub. Exit code 2 if there is no such run or check.
+    Only --accept-base-failures needs a hub, and ignores the options for the output of a check. No hub is started.
+
+    Exit code 2 if there is no such run, round or check, or --base or --round is given without --output; 5 if the base
+    of RUN is to be accepted and no hub is running.
     """
     place = here()
     if accept:

@@ -31,7 +31,8 @@ def _replay(
     """Compute the state after any event of the log, and compare it with the hub's.
 
     It is compared if a hub is running and has reached exactly that event; a difference is an error, exit code 1.
-    Exit code 2 if there is no such event. Nothing is changed.
+    Nothing is changed, and no hub is started. Exit code 2 if there is no such event or no log, 1 too if the log is
+    damaged or its beginning was removed, 5 if a hub is running and does not answer.
     """
     place = here()
     address = place.find()

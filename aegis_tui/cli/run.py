@@ -106,7 +106,11 @@ def _run(
 ) -> int:
     """Turn a goal into one commit, with several agents at once.
 
-    Exit code 3 if a gate stays closed, 1 if the run does not succeed for another reason.
+    A hub is started if none is running, and stopped again when the run has ended. After Ctrl-C the run and the hub
+    continue, and the exit code is 130; with --detach they continue too.
+
+    Exit code 3 if a gate stays closed or the design or the run is refused, 1 if the run does not succeed for another
+    reason, 2 if an option, a setting or the goal is wrong, 5 if the hub cannot be started or does not answer.
     """
     _check_flags(goal, has_design=design is not None or yes or not headless, sandbox=sandbox)
     place = here()
@@ -229,14 +233,15 @@ DESIGN_WAITS = (
 def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
     """Report on stderr what happens until the run has ended, print its result, and return the exit code.
 
-    The code is 0 if the run succeeded, 3 if a gate stayed closed, otherwise 1. If the hub ends meanwhile, it is started
-    again and the run continues from the log. After Ctrl-C the run continues and the result is 130.
+    The code is 0 if the run succeeded, 3 if a gate stayed closed, otherwise 1. If no hub is running, or it ends
+    meanwhile, it is started (again), and the run continues from the log. After Ctrl-C the run continues and the result
+    is 130.
 
     Args:
         place: The workspace.
         run: The id of the run.
         as_json: Print the report as JSON instead of a few lines.
-        after: Read events with a greater seq; it must be before the start of the run.
+        after: Read events with a greater seq. If the start of the run is not among them, it waits without an end.
 
     Raises:
         HubUnavailable: No hub can be started again, or none answers for `RECONNECT_S` (60 s).
@@ -325,8 +330,11 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 def _wait(run: RunName = None, as_json: AsJson = False) -> int:
     """Follow a run until it ends. If no hub is running, start it.
 
-    Exit code 3 if a gate stays closed, 1 if the run does not succeed for another reason, 2 if there is no such run,
-    5 if no hub can be started. After Ctrl-C the run continues, and the exit code is 130.
+    What happened from its start on is printed too; a run that has ended already is shown at once. A hub is started if
+    none is running, and is left running. After Ctrl-C the run continues, and the exit code is 130.
+
+    Exit code 3 if a gate stays closed, 1 if the run does not succeed for another reason, 2 if there is no such run, or
+    no run at all, 5 if the hub cannot be started or does not answer.
     """
     place = here()
     state = place.started_hub().state()

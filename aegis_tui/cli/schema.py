@@ -20,7 +20,7 @@ def _schema(
 ) -> int:
     """Print the hub's interface as OpenAPI or AsyncAPI.
 
-    Exit code 2 if the file cannot be written.
+    An existing file is replaced. Exit code 2 if the file cannot be written. No hub is needed or started.
     """
     from aegis_tui.bootstrap.contract import contract_text
 

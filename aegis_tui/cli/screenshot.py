@@ -42,7 +42,10 @@ def _screenshot(
 ) -> int:
     """Save a screen of the dashboard as SVG.
 
-    Exit code 2 if there is no such screen, theme or layout, or a file cannot be read or written.
+    An existing file is replaced. Without --log, it shows this repository, and --panes and --until have no effect.
+
+    Exit code 2 if there is no such screen, theme or layout, the screen cannot be opened now, --size or a setting is
+    wrong, or a file cannot be read or written; 5 if a hub is running and does not answer, or outside a repository.
     """
     from aegis_tui.tui.screenshot import SCREENS, take
 

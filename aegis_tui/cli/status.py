@@ -24,7 +24,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 def _status(as_json: AsJson = False) -> int:
     """Show the stage, instances, locks and partitions of the current run.
 
-    Without a hub, the last state in the log is shown. Exit code 5 if there is no log either.
+    Without a hub, the last state in the log is shown; none is started. Exit code 5 if there is no log either, or a hub
+    is running and does not answer, 1 if the log is damaged.
     """
     state, is_live = _state(here())
     run = state["run"] or {}
@@ -108,7 +109,8 @@ def _report(
 ) -> int:
     """Print the report of a run, computed from the log and git.
 
-    It is JSON unless stdout is a terminal. Exit code 2 if there is no such run.
+    It is JSON unless stdout is a terminal. No hub is needed or started. Exit code 2 if there is no such run or no log,
+    1 if the log is damaged or the run's commit is not in the repository any more.
     """
     place = here()
     fields = compute_report(place, run)

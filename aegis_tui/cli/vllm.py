@@ -45,6 +45,10 @@ def start(
     """Serve a model with what agents need: tool calls, priorities, prefix cache figures. No usage statistics are sent.
 
     What follows -- is passed to vLLM: aegis-tui vllm start MODEL -- --tensor-parallel-size 2
+
+    A server that runs already is left as it is, whatever its model and port. Exit code 0 too if it is still loading
+    after --wait seconds; 5 if it ends during the start, 2 if a setting is wrong, two models are given or no tool call
+    parser is known for the model.
     """
     options = list(context.args)
     if model is not None and model.startswith("-"):
@@ -65,7 +69,7 @@ def start(
 
 @app.command()
 def stop(as_json: AsJson = False) -> int:
-    """Stop the server that `start` started; if there is none, say so."""
+    """Stop the server that `start` started; if there is none, say so. Exit code 0 in both cases."""
     ended = asyncio.run(_server().stop())
     words = f"{ended.model} at {ended.url} was stopped" if ended else "no vLLM was started here"
     output.result({"stopped": ended is not None}, as_json=as_json, lines=[words])
@@ -77,7 +81,10 @@ def status(
     base_url: Annotated[str | None, typer.Option("--base-url", help="Another server, with or without /v1.")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Show which model a server serves and how busy it is. Exit code 5 if it does not answer."""
+    """Show which model a server serves and how busy it is. Exit code 5 if it does not answer.
+
+    It is the server of --base-url, else the one that `start` started, else that of your settings.
+    """
     found = _server().find()
     url = base_url or (found.url if found else load_settings(os.environ).base_url)
     fields = asyncio.run(_look(url))

@@ -25,7 +25,10 @@ def worktrees() -> None:
 
 @worktree_app.command(name="list")
 def list_worktrees(as_json: AsJson = False) -> int:
-    """List the worktrees of instances; without a hub, those that git knows."""
+    """List the worktrees of instances; without a hub, those that git knows.
+
+    No hub is started. Exit code 5 if one is running and does not answer, or outside a repository, 1 if git fails.
+    """
     fields = _listed(here())
     rows = [[item["id"], item["state"], item["branch"] or "", item["path"]] for item in fields]
     output.result({"worktrees": fields}, as_json=as_json, lines=output.table(rows) or ["no instance has a worktree"])
@@ -36,7 +39,9 @@ def list_worktrees(as_json: AsJson = False) -> int:
 def repair(as_json: AsJson = False) -> int:
     """Remove worktrees and other leftovers that no instance uses; work that is nowhere else is kept in a rescue ref.
 
-    Works without a hub, too.
+    Works without a hub, too; then it also ends a gateway and a tmux server that no agent uses. What cannot be removed
+    is listed as kept, with the reason, and the exit code is 0. 5 if a hub is running and does not answer, 1 if the log
+    is damaged.
     """
     place = here()
     address = place.find()
@@ -55,7 +60,8 @@ def remove(
 ) -> int:
     """Remove the worktree of an instance that has ended; work that is nowhere else is kept in a rescue ref.
 
-    Works without a hub, too. Exit code 2 if it has no worktree, 3 if the instance still uses it.
+    Works without a hub, too. Exit code 2 if it has no worktree, 3 if the instance still uses it, 5 if a hub is running
+    and does not answer. If it cannot be removed, that is printed with the reason, and the exit code is 0.
     """
     place, short = here(), instance_id(name)
     known = next((item for item in _listed(place) if item["id"] == short), None)
