@@ -189,7 +189,7 @@ class AegisApp(Guarded, App[int]):
         return self._curtain is None or action == "close"
 
     def on_key(self, event: Key) -> None:
-        """Remember keys that are pressed before the dashboard is there."""
+        """Remember a key pressed before the dashboard is there, to send it there later; afterwards, do nothing."""
         if self._curtain is not None:
             self._early.append(event)
 
@@ -200,13 +200,13 @@ class AegisApp(Guarded, App[int]):
             self.post_message(Key(event.key, event.character))
 
     def _begin(self) -> None:
-        """Start to read the model server's figures and the visible panes."""
+        """Start to read the model server's figures and, if the session has panes to show, the visible ones."""
         self.read_meters()
         if self.desk.watcher is not None:
             self.run_worker(self.desk.watcher.run(), group="hub")
 
     def survive(self, error: Exception, place: object) -> None:
-        """Log a failure of `place`, a part of the screen; show it there or as a message; close an empty dialog."""
+        """Log a failure of `place`; show it there, else as a message, if not just shown; close an empty dialog."""
         if isinstance(place, HasRoom):
             place.fail(error)
         if isinstance(place, ModalScreen) and not list(place.query("Dialog > *").exclude("ToastRack")):
@@ -241,7 +241,7 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="hub")
     async def follow_hub(self) -> None:
-        """Keep the store in step with the hub until the session ends; after a failure, start again."""
+        """Keep the store in step with the hub until the session ends; show a failure, and start again soon after."""
         while True:
             try:
                 await self._follow_hub()
@@ -310,7 +310,7 @@ class AegisApp(Guarded, App[int]):
 
     @work(group="hub")
     async def read_meters(self) -> None:
-        """Read the model server's figures every `METERS_S`; without figures and run, probe it every `PROBE_S`."""
+        """Read the model server's figures each `METERS_S`, forever; with neither figures nor a run, also probe it."""
         since_probe = PROBE_S
         state = self.desk.store
         await state.until(lambda: state.was_asked and not state.is_catching_up, deadline_s=METERS_S)
@@ -325,7 +325,7 @@ class AegisApp(Guarded, App[int]):
             since_probe += METERS_S
 
     async def _probe(self) -> None:
-        """Ask the model server for its models, and show its answer or the error in the bar, before a goal is given."""
+        """Ask the model server for its models; the bar shows the first and the URL, the error, or nothing if none."""
         offered = self._offer.options.get("base_url") if self._offer else None
         url = str(offered or self.desk.parts.settings.base_url)
         try:
@@ -349,7 +349,7 @@ class AegisApp(Guarded, App[int]):
             self._theme_seen = seen
 
     def action_close(self) -> None:
-        """Close the app, from any screen; the dashboard may ask first."""
+        """Close the app, from any screen; agents continue. If a run would end with it, as in the demo, ask first."""
         if self._curtain is not None:
             self.exit(0)
             return
@@ -366,9 +366,9 @@ class AegisApp(Guarded, App[int]):
         return ()
 
     def farewell(self) -> list[str]:
-        """Return the lines to print after the screen is closed: whether agents continue, and what to do next.
+        """Return the lines to print after the screen is closed: whether agents continue, and what to do next, or none.
 
-        They mention a run only if the store has the hub's current state.
+        They mention a run only if the store has the hub's current state; there are none before the dashboard was open.
         """
         if self._curtain is not None:
             return []

@@ -48,6 +48,8 @@ class Desk:
     def choose(self, kind: str, name: str, words: str = "") -> None:
         """Remember a choice for the next session and show it; say so if a setting will override it then.
 
+        If it cannot be remembered, it is shown all the same.
+
         Args:
             kind: `theme` or `layout`.
             name: What was chosen.
@@ -75,7 +77,7 @@ class Desk:
             return None
 
     def complain(self, error: AegisError) -> None:
-        """Show an error with its hint, in place of earlier messages."""
+        """Show an error with its hint, if any, for 8 seconds, in place of earlier messages."""
         self._app.clear_notifications()
         message = inert(error.hint) if error.hint else "nothing was changed"
         self._app.notify(message, title=inert(error.message), severity="error", timeout=8, markup=False)

@@ -106,6 +106,7 @@ class Hub(Protocol):
 
         Raises:
             AegisError: It does not start.
+            OSError: The hub's files, such as its log, cannot be written.
         """
         ...
 
@@ -233,7 +234,12 @@ class LiveHub:
         return await self._client.command(command_type, timeout_s=COMMAND_S, **fields)
 
     async def start(self) -> None:
-        """Start the hub, unless it is running; raise `AegisError` or `OSError` if it does not start."""
+        """Start the hub, unless it is running; return when it answers.
+
+        Raises:
+            HubUnavailable: It does not start.
+            OSError: Its files, such as its log, cannot be written.
+        """
         await asyncio.to_thread(ensure_hub, self._paths, self._root)
 
     async def has_crashed(self) -> bool:
@@ -345,9 +351,12 @@ async def _collect(queue: asyncio.Queue[FeedItem | Event]) -> list[FeedItem]:
 
 
 def parse_event(envelope: Mapping[str, Any]) -> Event | None:
-    """Convert an event from the hub; None if this version does not know it.
+    """Convert an event from the hub; None if this version does not know its type or form.
 
     Differs from `event_from_wire` in that token hashes may be missing, which the hub does not send to clients.
+
+    Raises:
+        KeyError: It has no `type` or `data`.
     """
     data = dict(envelope["data"])
     if envelope["type"] == "instance:prepared":

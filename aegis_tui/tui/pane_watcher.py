@@ -57,7 +57,7 @@ class PaneWatcher:
         self._wake = asyncio.Event()
 
     def want(self, panes: Iterable[str]) -> None:
-        """Watch these panes, given by their ids, from now on, and no others."""
+        """Watch these panes, given by their ids, from now on, and no others; the same ones again have no effect."""
         wanted = frozenset(panes)
         if wanted != self._wanted:
             self._due |= wanted - self._wanted
@@ -67,7 +67,8 @@ class PaneWatcher:
     async def run(self) -> None:
         """Capture the wanted panes whenever they have written something, and report each by `tell`, until cancelled.
 
-        If tmux fails, each is reported with None, and watching begins again after `RETRY_S`.
+        While none is wanted, it only waits. If tmux fails, each is reported with None, and watching begins again after
+        `RETRY_S`.
         """
         while True:
             await self._wake.wait()

@@ -70,7 +70,9 @@ async def go_to(app: AegisApp, pilot: Pilot[int], name: str) -> None:
     """Open a screen by pressing its keys. `name` is one of `SCREENS`.
 
     Raises:
+        KeyError: There is no such screen.
         UsageError: The screen did not open; the hint is what the dashboard said about it.
+        WorkerFailed: A worker that reads what the screen shows failed.
     """
     way = SCREENS[name]
     app.dashboard.board.bring(way.panel)
@@ -92,7 +94,9 @@ async def take(app: AegisApp, name: str, *, size: tuple[int, int]) -> str:
 
     Raises:
         HubUnavailable: A hub runs, but its state could not be read within `READY_S`.
+        KeyError: There is no such screen.
         UsageError: The screen did not open; the hint is what the dashboard said about it.
+        WorkerFailed: A worker that reads what the screen shows failed.
     """
     async with app.run_test(size=size) as pilot:
         await _ready(app, pilot)

@@ -91,7 +91,10 @@ class WorkspaceStore:
         return self.workspace.runs.current() or self.workspace.runs.latest()
 
     def apply(self, batch: Sequence[Event]) -> None:
-        """Apply events in order and publish, once, what changed. Events that were applied before are skipped."""
+        """Apply events in order and publish, once, what changed; for no events, nothing.
+
+        Events that were applied before are skipped.
+        """
         keys: set[Key] = set()
         for event in batch:
             if event.seq <= self.workspace.seq:
@@ -179,7 +182,10 @@ class WorkspaceStore:
             self.changed.publish(frozenset({CONNECTION_KEY}))
 
     def metered(self, meters: dict[str, Any] | None, usage: dict[str, Any]) -> None:
-        """Record the meters of the model server and the usage by agent id; `meters` is None without a gateway."""
+        """Record the meters of the model server and the usage by agent id, and publish that.
+
+        `meters` is None without a gateway. If both are the same as before, do nothing.
+        """
         if meters != self.meters or usage != self.usage:
             self.meters, self.usage = meters, usage
             self.changed.publish(frozenset({METERS_KEY}))

@@ -55,11 +55,11 @@ class InstanceActions(WorkspaceScreen):
         raise NotImplementedError
 
     def action_attach(self) -> None:
-        """Open the pane of the current instance in this terminal; if it has none, show an error."""
+        """Open the pane of the current instance in this terminal; if it has none or that fails, show an error."""
         self._attach_pane(read_only=False)
 
     def action_watch(self) -> None:
-        """Open the pane of the current instance in this terminal, read only; if it has none, show an error."""
+        """Open the pane of the current instance here, read only; if it has none or that fails, show an error."""
         self._attach_pane(read_only=True)
 
     @work(group="attach", exclusive=True)
@@ -85,7 +85,11 @@ class InstanceActions(WorkspaceScreen):
     async def _hand_over(self, argv: Sequence[str]) -> None:
         """Run a command that shows a pane; a tmux popup opens over this screen, other commands get the terminal.
 
-        A failure is shown. If no client of the outer tmux can show a popup, the command gets the terminal.
+        An exit code other than 0 is shown. If no client of the outer tmux can show a popup, it gets the terminal.
+
+        Raises:
+            OSError: The command cannot be started.
+            SuspendNotSupported: This terminal cannot be given to it.
         """
         if list(argv[:2]) == ["tmux", "display-popup"]:
             shown = await asyncio.to_thread(subprocess.run, argv, check=False, capture_output=True)
@@ -98,7 +102,10 @@ class InstanceActions(WorkspaceScreen):
             self.desk.complain(UsageError(f"attach ended with exit code {code}", words or "is the pane still open?"))
 
     def _give_terminal(self, argv: Sequence[str]) -> int:
-        """Suspend the app, run a program in this terminal, and draw the screen again; return its exit code."""
+        """Suspend the app, run a program in this terminal, and draw the screen again; return its exit code.
+
+        Raises OSError if it cannot be started, `SuspendNotSupported` if the terminal cannot be given to it.
+        """
         with self.app.suspend():
             code = subprocess.run(argv, check=False).returncode
         self.app.refresh(repaint=True, layout=True)
@@ -106,7 +113,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="look", exclusive=True)
     async def action_transcript(self) -> None:
-        """Show all that the current instance, running or ended, has shown in its pane; if nothing is kept, say so."""
+        """Show all that the current instance, running or ended, showed in its pane; if that is nothing, say so."""
         item = self.current_instance()
         if item is None:
             self.desk.tell("go to a row of the instances first")
@@ -124,7 +131,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="send")
     async def action_send(self) -> None:
-        """Ask for a prompt, send it to those of the chosen instances that are running, and show what became of it."""
+        """Ask for a prompt and `deliver` it to the chosen instances that are running; show an error if none is."""
         from aegis_tui.tui.screens.send import SendScreen
 
         targets = [item.agent_id for item in self.chosen_instances() if item.is_alive]
@@ -160,7 +167,7 @@ class InstanceActions(WorkspaceScreen):
 
     @work(group="stop")
     async def action_stop(self) -> None:
-        """Show what would be lost, and stop the chosen instances that are running if the person agrees."""
+        """Show what would be lost, and stop the chosen instances that run if the person agrees; if none, an error."""
         from aegis_tui.tui.screens.stop import StopScreen
 
         targets = [item for item in self.chosen_instances() if item.is_alive]
@@ -209,7 +216,10 @@ class RunActions(PastActions):
         await self.app.push_screen_wait(FeatureScreen(self.desk, self._start))
 
     async def _start(self, wish: StartRun) -> AegisError | None:
-        """Start the hub if none is running, then the run; return the error if that fails, else None."""
+        """Start the hub if none is running, then the run; return the `AegisError` if one fails, else None.
+
+        An OSError, because the hub's files cannot be written, is raised.
+        """
         hub, request = self.desk.parts.hub, uuid.uuid4().hex
         try:
             await hub.start()
@@ -254,7 +264,7 @@ class RunActions(PastActions):
 
     @work(group="run", exclusive=True)
     async def action_halt(self) -> None:
-        """Halt the run, or resume it if it is halted; if no run is active, say so."""
+        """Halt the run, or resume it if it is halted; show a refusal. If no run is active, say so."""
         run = self.desk.store.workspace.runs.current()
         if run is None:
             self.desk.tell("no run is active")
@@ -300,7 +310,7 @@ class RunActions(PastActions):
 
     @work(group="lock", exclusive=True)
     async def action_break_lock(self) -> None:
-        """Break the lock under the cursor of the focused panel if the person agrees; if there is none, say so."""
+        """Break the lock under the cursor if the person agrees; say so if none is or that panel has no focus."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
         from aegis_tui.tui.widgets.panels import LockPanel
 
@@ -321,7 +331,7 @@ class RunActions(PastActions):
 
     @work(group="hub", exclusive=True)
     async def action_start_hub(self) -> None:
-        """Start the hub, and show an error if it does not start; if it is running already, say so."""
+        """Start the hub, and show an `AegisError` if it does not start; if it is running already, only say so."""
         if self.desk.store.is_connected:
             self.desk.tell("the hub is running already")
             return

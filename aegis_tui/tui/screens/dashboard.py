@@ -180,17 +180,17 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     # The instance under the cursor
 
     def current_instance(self) -> Instance | None:
-        """Return the instance under the cursor of the table; None if there is none."""
+        """Return the instance under the cursor of the table; None if there is none, as on the row with the totals."""
         return self.desk.store.workspace.get_instance(self.instances.cursor_key)
 
     def chosen_instances(self) -> list[Instance]:
-        """Return the selected instances, else the one under the cursor; empty if there is none."""
+        """Return the selected instances; if none is selected, the one under the cursor; empty if there is none."""
         names = self.instances.marked or {self.instances.cursor_key}
         found = [self.desk.store.workspace.get_instance(name) for name in sorted(names)]
         return [item for item in found if item is not None]
 
     def follow_cursor(self) -> None:
-        """Show the pane of the instance under the cursor in the preview, and watch this pane only."""
+        """Show the pane of the instance under the cursor in the preview, or say why not; watch this pane only."""
         item, watcher = self.current_instance(), self.desk.watcher
         seen = item is not None and item.is_alive and item.pane and self.preview.display
         if watcher is not None and self.is_current:
@@ -257,11 +257,11 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
     # Panels, filter, layout
 
     def action_next_panel(self) -> None:
-        """Focus the next panel; one that shares its place with others is shown there first."""
+        """Focus the next panel, after the last the first; one hidden behind others in its place is shown first."""
         self._turn(1)
 
     def action_previous_panel(self) -> None:
-        """Focus the previous panel; one that shares its place with others is shown there first."""
+        """Focus the previous panel, before the first the last; one hidden behind others in its place is shown first."""
         self._turn(-1)
 
     def _turn(self, step: int) -> None:
@@ -275,7 +275,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.follow_cursor()
 
     def action_filter(self) -> None:
-        """Open the field for the filter of the focused panel; without a focused panel, do nothing."""
+        """Open the field for the filter of the focused panel; if none has the focus, or the preview has, do nothing."""
         if isinstance(self.focused, StorePanel):
             field = self.query_one("#filter", Input)
             field.value = self.focused.needle
@@ -297,7 +297,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self._filtered.focus()
 
     def action_back(self) -> None:
-        """Close and clear the filter if its field is open; else clear the filter; else clear the selection."""
+        """Close and clear the filter if its field is open; else clear the filter, else the selection, if any."""
         if self.query_one("#filter", Input).has_class("-shown"):
             self._filtered.filter("")
             self._close_filter()
@@ -314,7 +314,7 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.app.push_screen(GridScreen(self.desk))
 
     def action_next_layout(self) -> None:
-        """Change to the next layout, and remember it; if its file is wrong, show the error."""
+        """Change to the next layout, and remember it; if its file is wrong, show the error and keep the layout."""
         names = sorted(self.desk.layouts)
         at = names.index(self._layout_name) if self._layout_name in names else -1
         name = names[(at + 1) % len(names)]
@@ -329,9 +329,11 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         self.desk.choose("layout", name, f"{name}: {layout.title}")
 
     def action_next_need(self) -> None:
-        """Open what most urgently waits for the person; if nothing does, say so.
+        """Go to the most urgent need of the person; if there is none, say so.
 
-        If that is an instance, only select it in its panel; repeated, select the next instance that waits.
+        A design is opened; a scope request, or a base that fails, is asked about; for a base that cannot be accepted,
+        the gates are shown; a halted run is resumed. An instance that waits is only selected, not opened: the next one
+        at each call, while an instance is the most urgent need.
         """
         found = needs(self.desk.store.workspace)
         if not found:

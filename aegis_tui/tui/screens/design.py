@@ -149,7 +149,7 @@ class DesignScreen(Dialog[None]):
             self.dismiss(None)
 
     def action_edit(self) -> None:
-        """Open the design as text, and check it."""
+        """Open the design as text, and check it: what is wrong is shown below; a valid design is shown on the right."""
         self._show("text", "issues")
         self.query_one("#text", TextArea).focus()
         self._check()
@@ -205,7 +205,10 @@ class DesignScreen(Dialog[None]):
 
     @work(group="editor", exclusive=True)
     async def action_editor(self) -> None:
-        """Open the text in the person's editor ($VISUAL, $EDITOR or vi), and check it afterwards."""
+        """Open the text in the person's editor ($VISUAL, $EDITOR or vi), then show and check what it left.
+
+        If the editor cannot be run, show the error and leave the text as it was. Nothing is proposed yet.
+        """
         environ = self.desk.parts.environ
         editor = environ.get("VISUAL") or environ.get("EDITOR") or "vi"
         text = self.query_one("#text", TextArea)
@@ -252,7 +255,7 @@ class DesignScreen(Dialog[None]):
 
     @work(group="agree", exclusive=True)
     async def action_cancel_run(self) -> None:
-        """End the run and close the dialog if the person agrees."""
+        """End the run and close the dialog if the person agrees; if the hub refuses, show that and stay open."""
         from aegis_tui.tui.screens.stop import ConfirmScreen
 
         question = ConfirmScreen(self.desk, f"End {self._run_id}?", ["Nothing has been written yet."])
@@ -269,7 +272,7 @@ def _with_remark(notes: Mapping[str, str], remark: str) -> str:
 
 
 def _edited(argv: list[str], text: str, suspend: Callable[[], AbstractContextManager[None]]) -> str:
-    """Return the text as the person left it in an editor, which gets the terminal while it runs.
+    """Return the text as the person left it in an editor, which gets the terminal. Its exit code is ignored.
 
     Raises:
         OSError: The editor cannot be started, or the file cannot be read or written.

@@ -76,7 +76,7 @@ class GoalDialog(Dialog[None]):
         self._is_starting = False
 
     def on_mount(self) -> None:
-        """Say at once that a goal would be refused now, if another run has not ended."""
+        """Say at once that a goal would be refused now, if another run has not ended; it can be typed all the same."""
         if (run := self.desk.store.workspace.runs.current()) is not None:
             words = f"{run.run} has not ended; another goal can start after it"
             self._say(f"○ {words} ({self.desk.keys['C']} on the dashboard ends it)", "warn", scroll=False)

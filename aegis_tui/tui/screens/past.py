@@ -16,7 +16,7 @@ class PastActions(WorkspaceScreen):
 
     @work(group="look", exclusive=True)
     async def action_report(self) -> None:
-        """Show the report of the last run that has ended; if none has, say so."""
+        """Show the report of the last run that has ended; if none has, say so; if it cannot be read, show the error."""
         names = list(self.desk.store.reports)
         if not names:
             runs = await self._past_runs()
@@ -28,7 +28,10 @@ class PastActions(WorkspaceScreen):
 
     @work(group="look", exclusive=True)
     async def action_runs(self) -> None:
-        """List all runs, and show the report of the one that is chosen."""
+        """Open the list of all runs, then the report of the one that is chosen; if none is, nothing more.
+
+        If the runs cannot be read, the error is shown and the list is empty.
+        """
         from aegis_tui.tui.screens.runs import RunsScreen
 
         # A callback, not a worker that waits: code that waits until all workers are done must not wait for a person.

@@ -80,7 +80,7 @@ class StopScreen(Dialog[bool | None]):
             yield Label("y stop   n or esc let it continue", classes="keys", markup=False)
 
     def on_mount(self) -> None:
-        """Start to look for uncommitted paths in each worktree."""
+        """Start to look for uncommitted paths in each worktree; they, or why they are not known, are shown later."""
         self._view().show_lines([(Span("looking for uncommitted work…", "muted"),)])
         self.run_worker(self._look(), group="look", exclusive=True)
 

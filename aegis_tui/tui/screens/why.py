@@ -39,7 +39,10 @@ class Page(LineView, can_focus=True):
         self._lines = render
 
     def fill(self) -> None:
-        """Render the lines again and show them; if that fails, show the error in their place."""
+        """Render the lines again and show them; if that fails, show the error in their place.
+
+        If the page is not wider than `INDENT` cells, as before its first layout, do nothing.
+        """
         self.attempt(self._fill)
 
     def _fill(self) -> None:

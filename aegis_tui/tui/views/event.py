@@ -50,5 +50,5 @@ def event_line(event: Event, *, width: int) -> tuple[Span, ...]:
 
 
 def local_time(timestamp: str) -> str:
-    """Return an RFC 3339 timestamp as local time, `HH:MM:SS`."""
+    """Return an RFC 3339 timestamp as local time, `HH:MM:SS`; raise ValueError if it is not one."""
     return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S")

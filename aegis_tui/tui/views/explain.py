@@ -70,7 +70,10 @@ def explain_instance(
 
 
 def explain_stage(workspace: Workspace, run: Run | None, *, width: int = 80) -> list[Line]:
-    """Return the page for the stage of a run: its gates, its error, the QA of the base, and warnings from its start."""
+    """Return the page for the stage of a run: its error if it has one, and warnings from its start.
+
+    While the run is open, also its gates and, if the base fails QA, why. Without a run, the page says so.
+    """
     if run is None:
         return [(Span("There is no run.", "muted"),)]
     again = f", round {run.round + 1}" if run.round else ""

@@ -39,7 +39,10 @@ def _of_base(run: str, base: QaBaseChecked) -> Need:
 
 
 def needs(workspace: Workspace) -> list[Need]:
-    """Return everything that waits for the person now, most urgent first."""
+    """Return everything that waits for the person now, most urgent first; empty if nothing does.
+
+    Design, then instances, scope requests, the base, and a halted run.
+    """
     found: list[Need] = []
     run = workspace.runs.current()
     if run is not None and run.is_open and run.proposed is not None and run.design is None:

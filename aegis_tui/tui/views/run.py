@@ -100,7 +100,10 @@ def _stage_mark(run: Run | None, number: int, at: int) -> tuple[str, Ink]:
 def gate_line(
     workspace: Workspace, run: Run | None, needed: list[Need], *, width: int, keys: KeyNames = DEFAULT_KEYS
 ) -> Line:
-    """Return one sentence about what comes next: a need of the person, the error, the result, or a closed gate."""
+    """Return one sentence about the run, the first of these that there is: need, error, result, closed gate.
+
+    Without a run, it says how to give a goal; if there is none of these, that every gate is open. `width` is in cells.
+    """
     if run is None:
         return (Span(fit(f" press {keys['n']} to give a goal, {keys['?']} for help", width), "muted"),)
     if needed:

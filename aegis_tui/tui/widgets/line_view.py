@@ -134,7 +134,7 @@ class LineView(Guarded, ScrollView, can_focus=False):
         self.refresh()
 
     def show_head(self, head: Line) -> None:
-        """Set the line above the rows, which does not scroll; an empty line takes no room."""
+        """Set the line above the rows, which does not scroll; an empty line takes no room. The same has no effect."""
         if head != self.head:
             self.head = head
             self.refresh()
@@ -349,19 +349,19 @@ class LinePanel(LineView, Titled, can_focus=True):
             self.moved()
 
     def action_cursor_down(self) -> None:
-        """Move the cursor one row down."""
+        """Move the cursor one row down; on the last row it stays."""
         self._steer(self.cursor + 1)
 
     def action_cursor_up(self) -> None:
-        """Move the cursor one row up."""
+        """Move the cursor one row up; on the first row it stays."""
         self._steer(self.cursor - 1)
 
     def action_page_down(self) -> None:
-        """Move the cursor one page down."""
+        """Move the cursor one page down, at most to the last row."""
         self._steer(self.cursor + max(1, self.size.height - 1))
 
     def action_page_up(self) -> None:
-        """Move the cursor one page up."""
+        """Move the cursor one page up, at most to the first row."""
         self._steer(self.cursor - max(1, self.size.height - 1))
 
     def action_cursor_first(self) -> None:
@@ -386,7 +386,7 @@ class LinePanel(LineView, Titled, can_focus=True):
         self.refresh_row(self.cursor)
 
     def on_click(self, event: Click) -> None:
-        """Move the cursor to the clicked row; post `Chosen` on the second click of a double click."""
+        """Move the cursor to the clicked row, if there is one; post `Chosen` on the second click of a double click."""
         at = event.y - self.gutter.top - self._head_height + round(self.scroll_y)
         if not 0 <= at < len(self._rows_of_data):
             return

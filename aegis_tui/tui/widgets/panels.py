@@ -33,7 +33,7 @@ class StorePanel(LinePanel):
         super().__init__(name_id=f"panel-{self.NAME}")
 
     def update_from_store(self) -> None:
-        """Show the current state of the store."""
+        """Show the current state of the store. Every panel implements it."""
         raise NotImplementedError
 
     def empty_words(self) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class InstancePanel(StorePanel):
         self._is_steered = True
 
     def action_mark(self) -> None:
-        """Select or unselect the instance under the cursor, and move the cursor down; on the totals, do nothing."""
+        """Select or unselect the instance under the cursor, and move down; on the totals or no row, do nothing."""
         key = self.cursor_key
         if key and key != TOTAL_KEY:
             self.marked ^= {key}
@@ -179,7 +179,7 @@ class EventPanel(StorePanel):
         self._made_for = 0
 
     def update_from_store(self) -> None:
-        """Show the events. The row of an event is made only once for each width."""
+        """Show the events. If the cursor was on the last row, it goes to the newest event; else it stays on its row."""
         was_last = self.cursor >= len(self._rows_of_data) - 1
         self._make(self.line_width)
         self.titled(f"#{self.store.workspace.seq}" if self._made else "")

@@ -37,7 +37,7 @@ class PanePreview(LinePanel):
         self.set_title(tab_strip(title, self.NAME, self.neighbours, width=self.size.width - TITLE_ROOM))
 
     def show_pane(self, label: str, shot: Screenshot) -> None:
-        """Show the content of a pane.
+        """Show the content of a pane; if it is the one shown, only the title changes.
 
         Args:
             label: The title, for example `w02 kanban`.

@@ -27,7 +27,7 @@ class Prompt(Guarded, TextArea):
         text: str
 
     def action_submit(self) -> None:
-        """Post `Submitted` with the text."""
+        """Post `Submitted` with the text, even if it is empty; the text stays in the box."""
         self.post_message(self.Submitted(self.text))
 
     def action_newline(self) -> None:
