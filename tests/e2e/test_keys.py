@@ -112,7 +112,7 @@ TASKS = {
     "commander": "then propose a design with the propose_design tool",
     "search": "Your task: Catalogue search",
     "receipt": "Your task: Receipts",
-    "reviewer": "Answer with the verdict tool",
+    "reviewer": "Give your verdict by tool",
 }
 
 

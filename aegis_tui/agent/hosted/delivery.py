@@ -22,6 +22,8 @@ _READY_S = 90.0
 _SHOWN_S = 20.0
 _SETTLED_S = 1.0
 _ECHO_S = 0.4
+_READ_A_SECOND = 50_000
+"""Characters of a paste that a program reads in a second, at least; Enter must not come before the paste is read."""
 _ARRIVAL_S = 30.0
 _POLL_S = 0.05
 _KEPT_REQUESTS = 8
@@ -127,7 +129,7 @@ class Typist:
             before = self._requests.count
             try:
                 await self._host.type(_PASTE_BEGIN + clean.encode("utf-8", "replace") + _PASTE_END)
-                await self._quiet(_ECHO_S)
+                await self._quiet(_ECHO_S + len(clean) / _READ_A_SECOND)
                 await self._host.type(b"\r")
             except OSError:
                 return Delivery.UNKNOWN
