@@ -81,7 +81,9 @@ def run_core() -> list[Figure]:
 
 def _round(core: _Core, round_number: int) -> dict[str, list[float]]:
     spent: dict[str, list[float]] = {"grant": [], "release": [], "refusal": [], "overlap": []}
+    kept: list[list[object]] = []
     for number in range(OPERATIONS):
+        kept = [[] for _ in range(number * 31 % 23)]  # so that collections are spread over all kinds of operations
         place = (number * 7919 + round_number) % INSTANCES
         actor, other = _agent(place), _agent((place + 1) % INSTANCES)
         taking = LockAcquire(path=f"new/{round_number}/{number}.py")
@@ -94,6 +96,7 @@ def _round(core: _Core, round_number: int) -> dict[str, list[float]]:
         a = compile_glob(f"src/m{round_number}/{number}/**/*.{{py,pyi}}")
         b = compile_glob(f"src/*/{number}/a*b?.py")
         _timed(spent["overlap"], partial(overlap, a, b))
+    kept.clear()
     return spent
 
 
