@@ -39,7 +39,9 @@ class Staging:
         self._told: set[str] = set()
 
     async def stage(self, *, written: Collection[str]) -> list[str]:
-        """Stage every change that belongs to the piece.
+        """Stage all changes of tracked files, also outside the partition, and those new files that belong to the piece.
+
+        New files belong to it if they are in the partition and git does not ignore them, or the partition names them.
 
         Args:
             written: Paths that the model itself wrote.

@@ -148,7 +148,11 @@ def stop_hub(place: Place) -> None:
 def clear_checks(place: Place) -> None:
     """Remove the worktrees that QA checks leave behind when their hub is killed.
 
-    If there are none, do nothing; what git cannot remove is left, without an error.
+    Call it when the hub has ended; it would remove those of a running check, too. If there are none, do nothing; what
+    git cannot remove is left, without an error.
+
+    Raises:
+        OSError: A folder of worktrees cannot be read.
     """
     import asyncio
 

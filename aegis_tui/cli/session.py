@@ -200,7 +200,11 @@ class _History:
         self._place = place
 
     def runs(self) -> list[PastRun]:
-        """Return every run, oldest first; empty if there is no log. Raise `StoreError` if the log cannot be read."""
+        """Return every run that the log still has, also an open one, oldest first; empty if there is no log.
+
+        Raises:
+            StoreError: The log cannot be read.
+        """
         from aegis_tui.bootstrap.log import log_reader
         from aegis_tui.domain.run.history import RUN_EVENTS, past_runs
 

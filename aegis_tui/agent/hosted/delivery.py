@@ -137,10 +137,11 @@ class Typist:
             return Delivery.DELIVERED if arrived else Delivery.UNKNOWN
 
     async def _is_ready(self) -> bool:
-        """Wait until the program shows its input box, is quiet, and no person is typing there; return True then.
+        """Wait until the program takes input, is quiet, and no person is typing there; return True then.
 
-        Return False if the program has ended, or shows no input box within `_READY_S` seconds. The wait for the person
-        has no limit.
+        A program that does not become quiet, or does not show the awaited text, is waited for only some seconds.
+        Return False if the program has ended, or all this takes more than `_READY_S` seconds. The wait for the person
+        comes last and has no limit.
         """
         try:
             async with asyncio.timeout(_READY_S):

@@ -133,8 +133,16 @@ class Guard:
     def _lock(self, path: str, rule: Rule, owner: str | None) -> Path:
         """Take the lock of a path from the hub, which knows newer partitions and grants than the scope file.
 
+        Args:
+            path: The path, relative to the worktree.
+            rule: The rule of the scope file's verdict, for the words of a refusal.
+            owner: Who owns the path by the scope file, for these words; None if nobody does.
+
+        Returns:
+            The note of the lock, the file that `_release` takes.
+
         Raises:
-            AegisError: It was refused, or the hub does not answer.
+            AegisError: It was refused, the hub does not answer, or the note cannot be written.
         """
         request, note = new_request_id(), self._note(path)
         try:

@@ -73,8 +73,10 @@ class PtyHost:
     async def __aenter__(self) -> Self:
         """Start the program on a new terminal of the pane's size, and from then on pass bytes between it and the pane.
 
+        If the pane is a terminal, it is in raw mode while the context is open; it need not be one.
+
         Raises:
-            OSError: It cannot be started, or there is no terminal.
+            OSError: The program cannot be started, or the system has no new terminal for it.
         """
         self._master, slave = pty.openpty()
         try:

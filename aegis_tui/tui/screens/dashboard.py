@@ -190,7 +190,11 @@ class DashboardScreen(InstanceActions, RunActions, WorkspaceScreen):
         return [item for item in found if item is not None]
 
     def follow_cursor(self) -> None:
-        """Show the pane of the instance under the cursor in the preview, or say why not; watch this pane only."""
+        """Show the pane of the instance under the cursor in the preview, or say why not; watch this pane only.
+
+        Watch none if the preview is hidden or there is no open pane; while another screen is shown, change nothing in
+        what is watched.
+        """
         item, watcher = self.current_instance(), self.desk.watcher
         seen = item is not None and item.is_alive and item.pane and self.preview.display
         if watcher is not None and self.is_current:

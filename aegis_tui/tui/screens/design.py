@@ -164,7 +164,10 @@ class DesignScreen(Dialog[None]):
         self._check()
 
     def _check(self) -> None:
-        """Check the text: if it is a valid design, show it on the right, else show what is wrong below."""
+        """Check the text: if it is a valid design, show it on the right, else show what is wrong below.
+
+        Afterwards `_issues` has the errors, one a line, and `_design` is the last valid design.
+        """
         text = self.query_one("#text", TextArea).text
         try:
             self._design = parse_design(text, kinds=self._run.facts.kinds, ignore_case=self._run.facts.ignore_case)
