@@ -118,7 +118,7 @@ class Inbox:
         return prompts, self.drain_notices()
 
     def drain_notices(self) -> list[str]:
-        """Remove and return all notices."""
+        """Remove and return the lines that the model has not got yet, oldest first; empty if there are none."""
         notices, self._notices = self._notices, []
         return notices
 

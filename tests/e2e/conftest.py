@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +58,18 @@ def korean_workspace() -> Iterator[ScratchWorkspace]:
 def boundary_workspace() -> Iterator[ScratchWorkspace]:
     with open_workspace() as scratch:
         yield scratch
+
+
+@pytest.fixture(scope="module")
+def other_server() -> Iterator[str]:
+    """The URL of a model server that is not ours: it does what the lines `FILE <path>: <content>` of a task say."""
+    program = Path(__file__).parents[1] / "agent" / "other_model_server.py"
+    process = subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield process.stdout.readline().strip()
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,17 +64,6 @@ class Works(unittest.TestCase):
     def test_it(self) -> None:
         self.assertTrue(True)
 """
-
-
-@pytest.fixture(scope="module")
-def other_server() -> Iterator[str]:
-    program = Path(__file__).parents[1] / "agent" / "other_model_server.py"
-    process = subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    yield process.stdout.readline().strip()
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
 
 
 def add_parrot(workspace: ScratchWorkspace) -> None:

@@ -6,8 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,17 +45,6 @@ def workspace(sdist: Path) -> Iterator[ScratchWorkspace]:
     left = scratch.leftovers()
     scratch.close()
     assert left == []
-
-
-@pytest.fixture(scope="module")
-def other_server() -> Iterator[str]:
-    program = Path(__file__).parents[1] / "agent" / "other_model_server.py"
-    process = subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    yield process.stdout.readline().strip()
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
 
 
 def file_line(path: str, text: str) -> str:

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from aegis_tui.testing.scratch import ScratchWorkspace
-from tests.real_agents.test_kinds import log_of, run, serve, workspace
-
-__all__ = ["serve", "workspace"]  # fixtures
+from tests.real_agents.test_kinds import log_of, run
 
 pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(600)]
 

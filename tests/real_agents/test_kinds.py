@@ -9,66 +9,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from aegis_tui.adapters.agents.search_path import search_path
 from aegis_tui.sdk.discovery import workspace_key_of
 from aegis_tui.testing.recorded_llm import RecordedLLM
-from aegis_tui.testing.sample_repository import scenario_directory
 from aegis_tui.testing.scratch import Answer, ScratchWorkspace
 
 pytestmark = [pytest.mark.real_agents, pytest.mark.timeout(600)]
 
 WITH_MCP = ("claude-code", "codex", "opencode", "qwen-code", "gemini-cli")
 KINDS = (*WITH_MCP, "mini-swe-agent")
-TEST = """import unittest
-
-
-class Works(unittest.TestCase):
-    def test_it(self) -> None:
-        self.assertTrue(True)
-"""
-
-
-@pytest.fixture
-def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
-    scratch.environ["PATH"] = search_path(os.environ)
-    scratch.init({"README.md": "# Shop\n", "src/app.py": "x = 1\n", "tests/test_app.py": TEST})
-    yield scratch
-    scratch.aegis("hub", "stop", "--force")
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Any]:
-    """Starts the scripted server with a worker's steps; the reviewer is the one of the calm scenario."""
-    servers: list[RecordedLLM] = []
-
-    def start(
-        steps: Sequence[dict[str, Any]], *names: str, more: Sequence[dict[str, Any]] = (), **section: Any
-    ) -> RecordedLLM:
-        folder = tmp_path / "scenario"
-        folder.mkdir()
-        reviewer = (scenario_directory("calm") / "reviewer.json").read_text("utf-8")
-        (folder / "reviewer.json").write_text(reviewer.replace("src/shop/routes.py", "src/app.py"), "utf-8")
-        for name in names or ("worker",):
-            mine = json.loads(json.dumps(list(steps)).replace("NAME", name))
-            script = {"scripts": [{"steps": mine, "side": "scripted", **section}, *more]}
-            (folder / f"{name}.json").write_text(json.dumps(script), "utf-8")
-        servers.append(RecordedLLM(folder))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def brief(workspace: ScratchWorkspace, script: str, number: int) -> str:

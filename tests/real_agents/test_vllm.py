@@ -6,7 +6,6 @@ Needs the vLLM kit, as tests/e2e/test_real_vllm.py does, and the programs that `
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -15,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from aegis_tui.adapters.agents.search_path import search_path
 from aegis_tui.sdk.discovery import workspace_key_of
 from aegis_tui.testing.scratch import ScratchWorkspace
 from tests.e2e.test_real_vllm import BUILD_DEADLINE_S, built_folder, kit_folder, wait_until_healthy
-from tests.real_agents.test_kinds import TEST, write_design
+from tests.real_agents.test_kinds import write_design
 
 pytestmark = [pytest.mark.real_vllm, pytest.mark.timeout(1800)]
 
@@ -48,18 +46,6 @@ def call_of(kind: str, folder: Path, name: str) -> dict[str, Any]:
     if kind == "opencode":
         return {"tool": "write", "args": {"filePath": path, "content": content}}
     return {"tool": "exec_command", "args": {"cmd": f"printf '{name} = 1\\n' > {path}"}}
-
-
-@pytest.fixture
-def workspace() -> Iterator[ScratchWorkspace]:
-    scratch = ScratchWorkspace()
-    scratch.environ["PATH"] = search_path(os.environ)
-    scratch.init({"README.md": "# Shop\n", "src/app.py": "x = 1\n", "tests/test_app.py": TEST})
-    yield scratch
-    scratch.aegis("hub", "stop", "--force")
-    left = scratch.leftovers()
-    scratch.close()
-    assert left == []
 
 
 @pytest.fixture

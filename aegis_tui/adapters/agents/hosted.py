@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from aegis_tui.adapters.agents.native import agent_environment
 from aegis_tui.domain.hosting.kind_file import KindFile
 from aegis_tui.ports.agent_kind import Launch
 
@@ -29,12 +30,7 @@ class HostedAgent:
     def environment(self, launch: Launch) -> dict[str, str]:
         """Return the variables of the wrapper, with the description of the kind; the token stays in its file."""
         return {
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "OPENAI_BASE_URL": launch.gateway_url,
-            "AEGIS_ROLES": str(launch.roles_dir),
-            "AEGIS_BRIEF_CONTEXT": str(launch.context_file),
+            **agent_environment(launch),
             "AEGIS_KIND": self._name,
             "AEGIS_KIND_FILE": self._kind.model_dump_json(exclude_defaults=True),
-            **({"AEGIS_MODEL": launch.model} if launch.model else {}),
         }

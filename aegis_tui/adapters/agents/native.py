@@ -19,11 +19,16 @@ class NativeAgent:
 
     def environment(self, launch: Launch) -> dict[str, str]:
         """Return the variables that name the model server, the role files and the shared context file."""
-        return {
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "OPENAI_BASE_URL": launch.gateway_url,
-            "AEGIS_ROLES": str(launch.roles_dir),
-            "AEGIS_BRIEF_CONTEXT": str(launch.context_file),
-            **({"AEGIS_MODEL": launch.model} if launch.model else {}),
-        }
+        return agent_environment(launch)
+
+
+def agent_environment(launch: Launch) -> dict[str, str]:
+    """Return the variables of a program of this package that is an instance: the built-in agent or the wrapper."""
+    return {
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OPENAI_BASE_URL": launch.gateway_url,
+        "AEGIS_ROLES": str(launch.roles_dir),
+        "AEGIS_BRIEF_CONTEXT": str(launch.context_file),
+        **({"AEGIS_MODEL": launch.model} if launch.model else {}),
+    }

@@ -29,7 +29,7 @@ class Layers:
     """Which layers are active for one instance."""
 
     words: str
-    """All of them, for a person."""
+    """The layers in one line for a person, such as `sandbox, commit hook, guard before each edit`."""
     problem: str = ""
     """Why the guard of the kind does not work; empty when it works, or the kind has none."""
 

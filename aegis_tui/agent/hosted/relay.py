@@ -30,9 +30,9 @@ class Counted(NamedTuple):
 
     usage: Usage
     calls: int
-    """How many calls it has made."""
+    """How many calls to the model it has begun since the gateway began to count."""
     running: int
-    """How many of them run now."""
+    """How many of these calls have no complete answer yet."""
 
 
 class GatewayRelay:

@@ -12,14 +12,9 @@ from aegis_tui.agent.hosted.guard import ASK_TOOL, WORKTREE
 from aegis_tui.agent.hosted.program import Ran
 from aegis_tui.agent.settings import AgentSettings
 from aegis_tui.domain.hosting.kind_file import KindFile, fill
+from aegis_tui.sdk.gateway import base_urls
 
 _WRAPPERS_OWN = frozenset({"AEGIS_KIND", "AEGIS_KIND_FILE", "AEGIS_BRIEF_CONTEXT", "AEGIS_ROLES"})
-_ADDRESSES = {
-    "OPENAI_BASE_URL": "gateway_v1",
-    "OPENAI_API_BASE": "gateway_v1",
-    "ANTHROPIC_BASE_URL": "gateway",
-    "GOOGLE_GEMINI_BASE_URL": "gateway",
-}
 
 
 class Runner(Protocol):
@@ -28,7 +23,8 @@ class Runner(Protocol):
     async def run(self, text: str) -> Ran:
         """Give the program the next prompt of the conversation; return, when it has done its work, how that went.
 
-        When it is cancelled, the program's present work is ended.
+        When it is cancelled, a program that runs headless is ended; one with its own interface goes on until `close`,
+        and a person interrupts it there.
 
         Raises:
             AegisError: The prompt cannot be given to it.
@@ -37,7 +33,7 @@ class Runner(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the program, if it runs."""
+        """End the program and return when it has ended; no effect if it does not run."""
         ...
 
 
@@ -52,7 +48,7 @@ def program_environment(settings: AgentSettings, kind: KindFile, values: Mapping
     own = {name: fill(value, values) for name, value in kind.environment.items()}
     environment = {name: value for name, value in os.environ.items() if name not in _WRAPPERS_OWN}
     environment |= settings.tool_environment
-    environment |= {name: values[value] for name, value in _ADDRESSES.items()}
+    environment |= base_urls(values["gateway"])
     environment |= {WORKTREE: str(settings.worktree), **_asking(kind)} | own
     path = environment.get("PATH", os.defpath)
     found = next((place for name in kind.programs if (place := shutil.which(name, path=path))), None)

@@ -78,7 +78,7 @@ class TerminalRunner:
         return Ran(0, "", "") if host.code is None else await self._ended(host)
 
     async def close(self) -> None:
-        """End the program, if it runs."""
+        """End the program and return when it has ended; no effect if it does not run."""
         if self._host is not None:
             host, self._host = self._host, None
             await host.__aexit__(None, None, None)

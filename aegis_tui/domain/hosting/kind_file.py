@@ -111,7 +111,7 @@ class HomeFile(FrozenModel):
     """A configuration file that is written into the instance's home folder before the program starts."""
 
     path: str
-    """Relative to the home folder."""
+    """Where the file is written, relative to the instance's home folder; never outside it."""
     text: str
 
     @field_validator("path")
@@ -127,9 +127,9 @@ class Permission(FrozenModel):
     """The program's own permission mode. It is always set, because the default of some programs asks another model."""
 
     boxed: str = ""
-    """Inside the sandbox."""
+    """The value of `{permission}` where the instance runs in the sandbox."""
     open: str = ""
-    """Without a sandbox."""
+    """The value of `{permission}` where there is no sandbox."""
 
 
 class KindFile(FrozenModel):
@@ -137,7 +137,7 @@ class KindFile(FrozenModel):
 
     title: str = Field(min_length=1, max_length=80)
     programs: tuple[str, ...] = ()
-    """Programs that must be on PATH."""
+    """Names of programs that must be on PATH, or the kind cannot be started."""
     install: str = Field("", max_length=200)
     """The command that installs them."""
     dialect: Literal["", "chat", "responses", "messages", "google"] = ""
