@@ -104,11 +104,7 @@ def execute(
     try:
         decision = RULES[type(command)](workspace, command, actor, request_id)
     except LockRefused as refusal:
-        stamp.apply(list(refusal.audit))
-        error = LockHeld(refusal.message, refusal.hint, code=refusal.code, **refusal.data)
-        _add_expiry(workspace, error, now)
-        error.audit = tuple(stamp.events)  # type: ignore[attr-defined]  # documented: audit rides on the refusal
-        raise error from refusal
+        raise _refused(stamp, refusal) from refusal
     stamp.apply(decision.drafts)
     stamp.follow_up()
     events = tuple(stamp.events)
@@ -156,6 +152,19 @@ class _Stamp:
     def _lives(self, agent_id: str) -> bool:
         instance = self.workspace.get_instance(agent_id)
         return instance is None or instance.phase is Phase.JOINED
+
+
+def _refused(stamp: _Stamp, refusal: LockRefused) -> LockHeld:
+    """Apply the audit events of a refusal and return the error that carries them.
+
+    Made here and raised by the caller, whose frame has no name for it: an error that is a local variable of the frame
+    in its own traceback is a reference cycle, and the next collection then falls into one of the next commands.
+    """
+    stamp.apply(list(refusal.audit))
+    error = LockHeld(refusal.message, refusal.hint, code=refusal.code, **refusal.data)
+    _add_expiry(stamp.workspace, error, stamp.now)
+    error.audit = tuple(stamp.events)  # type: ignore[attr-defined]  # documented: audit rides on the refusal
+    return error
 
 
 def evolve(workspace: Workspace, event: Event) -> frozenset[Key]:
