@@ -34,7 +34,6 @@ def restart_hub(place: Place, *, now: bool, wait_s: float = WAIT_S) -> HubAddres
         Refused: Code `hub.busy`: steps are still due after `wait_s`, or the hub's state cannot be read. The hub was not
             ended.
         HubUnavailable: The hub does not end, or the new one does not start.
-        OSError: There is no access to the hub's log.
     """
     if find_process(place.paths) is not None:
         if not now:

@@ -23,7 +23,6 @@ def run_plain(arguments: list[str]) -> int | None:
 
     Raises:
         AegisError: The hub does not start or does not answer, or the current folder is not in a repository.
-        OSError: There is no access to the hub's log.
     """
     if arguments[:1] not in ([noun] for noun in _NOUNS) or arguments[1:] not in (["start"], ["start", "--json"]):
         return None
@@ -39,7 +38,6 @@ def start(root: Path | None, *, as_json: bool) -> int:
 
     Raises:
         AegisError: The hub does not start or does not answer, or the folder does not exist or is not in a repository.
-        OSError: There is no access to the hub's log.
     """
     place = here(root)
     address = place.started()

@@ -81,7 +81,6 @@ class Place:
 
         Raises:
             HubUnavailable: A hub is running and does not answer, or it cannot be started.
-            OSError: There is no access to the hub's log.
         """
         return self.find() or ensure_hub(self.paths, self.root, told=output.talk)
 
@@ -90,7 +89,6 @@ class Place:
 
         Raises:
             HubUnavailable: The hub does not start, or does not answer.
-            OSError: There is no access to the hub's log.
         """
         return HubQuick(self.started(), timeout_s=timeout_s)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aegis_tui.errors import AegisError, GitUnavailable, HubUnavailable
-from aegis_tui.sdk.life import SILENT_S, StartWatch, Told, tail
+from aegis_tui.sdk.life import SILENT_S, StartWatch, Told, open_log, tail
 from aegis_tui.sdk.private_file import load_record
 from aegis_tui.sdk.quick import HubAddress, HubQuick, address_from
 
@@ -28,9 +28,6 @@ SOCKET_PATH_BYTES = 104
 
 _PROC = Path("/proc")
 LONGEST_SOCKET_NAME = "gateway.sock"
-HUB_LOG_BYTES = 8 << 20
-"""A hub.log that is larger than this is renamed to hub.log.1 when the next hub starts; one old file is kept."""
-
 _ROOM_BYTES = 1 << 18
 """Free space that a hub needs to write its first log lines; with less, its log would stay empty."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -317,14 +314,15 @@ def start_hub(
         silent_s: Give up when the hub has shown no sign of life for this long, in seconds.
 
     Raises:
-        HubUnavailable: The folders cannot be written, or `command` cannot be run; or the hub ended, or shows no sign of
-            life: then it is killed, and the message ends with its log's last lines. `OSError`: No access to its log.
+        HubUnavailable: The folders or the log cannot be written, or `command` cannot be run; or the hub ended, or shows
+            no sign of life: then it is killed, and the message ends with its log's last lines.
     """
     create_with_room(paths)
-    if paths.hub_log.exists() and paths.hub_log.stat().st_size > HUB_LOG_BYTES:
-        paths.hub_log.replace(paths.hub_log.with_suffix(".log.1"))
-    said_before = paths.hub_log.stat().st_size if paths.hub_log.exists() else 0
-    process = _spawn(list(command) or hub_command(root), root, paths.hub_log)
+    try:
+        log, said_before = open_log(paths.hub_log)
+    except OSError as error:
+        raise cannot_write(paths.hub_log.parent, error) from error
+    process = _spawn(list(command) or hub_command(root), root, log)
     importlib.import_module("aegis_tui.sdk.unix_http")  # used by `find_hub`; imported while the hub starts
     watch = StartWatch(process.pid, paths.hub_log, said_before=said_before, told=told)
     how = "did not start"
@@ -360,23 +358,22 @@ def _starting_elsewhere(paths: WorkspacePaths) -> int | None:
     return pid if published is None or published.pid != pid else None
 
 
-def _spawn(argv: list[str], root: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start `argv` in a session of its own, without AEGIS_INSTANCE, its output appended to `log`; do not wait."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def _spawn(argv: list[str], root: Path, log: int) -> subprocess.Popen[bytes]:
+    """Start `argv` in a session of its own, without AEGIS_INSTANCE, its output into `log`, which is closed here."""
     try:
         return subprocess.Popen(
             argv,
             cwd=root,
             env={name: value for name, value in os.environ.items() if name != "AEGIS_INSTANCE"},
             stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
         )
     except OSError as error:
         raise HubUnavailable(f"cannot run {argv[0]}: {error.strerror}", "install aegis-tui again") from error
     finally:
-        os.close(descriptor)
+        os.close(log)
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:
@@ -390,7 +387,7 @@ def ensure_hub(
     """Return the address of this workspace's hub; start one, and wait, if none answers. Arguments as in `start_hub`.
 
     Raises:
-        HubUnavailable, OSError: No hub answers and none can be started, as in `start_hub`.
+        HubUnavailable: No hub answers and none can be started, as in `start_hub`.
     """
     try:
         return find_hub(paths) or start_hub(paths, root, command=command, told=told)

@@ -6,12 +6,16 @@ of life for a long time is given up.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 SILENT_S = 120.0
 """A process that used no processor time and wrote nothing for this long is given up."""
+
+HUB_LOG_BYTES = 8 << 20
+"""A hub.log that is larger than this is renamed to hub.log.1 when the next hub starts; one old file is kept."""
 
 TELL_AFTER_S, TELL_EVERY_S = 3.0, 5.0
 
@@ -21,6 +25,17 @@ Told = Callable[[str], None]
 _PROC = Path("/proc")
 _STATES = {"T": "it is stopped: `kill -CONT {pid}` lets it continue", "D": "it is waiting for the disk"}
 _BUSY_STATES = ("R", "D")
+
+
+def open_log(log: Path) -> tuple[int, int]:
+    """Open the log of a process for appending; return the descriptor and how many bytes were there before.
+
+    One of more than `HUB_LOG_BYTES` is moved aside first, over the one that was moved before. Raises `OSError`.
+    """
+    if log.exists() and log.stat().st_size > HUB_LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return descriptor, os.fstat(descriptor).st_size
 
 
 class StartWatch:

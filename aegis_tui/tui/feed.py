@@ -106,7 +106,6 @@ class Hub(Protocol):
 
         Raises:
             AegisError: It does not start.
-            OSError: The hub's files, such as its log, cannot be written.
         """
         ...
 
@@ -238,7 +237,6 @@ class LiveHub:
 
         Raises:
             HubUnavailable: It does not start.
-            OSError: Its files, such as its log, cannot be written.
         """
         await asyncio.to_thread(ensure_hub, self._paths, self._root)
 

@@ -13,6 +13,7 @@ from aegis_tui.sdk.discovery import (
     is_running,
     no_repository,
     process_start_time,
+    start_hub,
     workspace_key_of,
     workspace_paths,
 )
@@ -109,6 +110,13 @@ def test_folders_are_made_private_and_a_planted_one_is_refused(paths: WorkspaceP
     with pytest.raises(HubUnavailable):
         paths.create()
     paths.runtime_dir.unlink()
+
+
+def test_a_log_that_cannot_be_opened_is_a_plain_error(paths: WorkspacePaths, tmp_path: Path) -> None:
+    paths.create()
+    paths.hub_log.mkdir()
+    with pytest.raises(HubUnavailable, match="cannot write in"):
+        start_hub(paths, tmp_path, command=["true"])
 
 
 def test_the_quick_client_says_when_nobody_answers_and_keeps_its_token_to_itself(tmp_path: Path) -> None:

@@ -216,10 +216,7 @@ class RunActions(PastActions):
         await self.app.push_screen_wait(FeatureScreen(self.desk, self._start))
 
     async def _start(self, wish: StartRun) -> AegisError | None:
-        """Start the hub if none is running, then the run; return the `AegisError` if one fails, else None.
-
-        An OSError, because the hub's files cannot be written, is raised.
-        """
+        """Start the hub if none is running, then the run; return the `AegisError` if one fails, else None."""
         hub, request = self.desk.parts.hub, uuid.uuid4().hex
         try:
             await hub.start()

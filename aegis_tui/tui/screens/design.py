@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Label, TextArea
@@ -217,6 +217,9 @@ class DesignScreen(Dialog[None]):
         text = self.query_one("#text", TextArea)
         try:
             changed = _edited(shlex.split(editor), text.text, self.app.suspend)
+        except SuspendNotSupported:
+            self.desk.complain(UsageError("this terminal cannot be given to an editor", "press 2 to edit here"))
+            return
         except (OSError, ValueError) as error:
             self.desk.complain(UsageError(f"cannot run the editor {editor}: {error}", "set EDITOR, or press 2"))
             return

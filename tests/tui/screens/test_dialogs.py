@@ -288,6 +288,19 @@ async def test_a_design_that_is_edited_is_checked_as_it_is_typed(record: Record)
 
 
 @to_the_end
+async def test_a_terminal_that_cannot_be_given_to_an_editor_is_told_and_the_design_stays(record: Record) -> None:
+    scene = record("proposed")
+    app = scene.app()
+    async with app.run_test(size=(160, 48), notifications=True) as pilot:
+        await ready(pilot, app)
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, DesignScreen))
+        await pilot.press("3")
+        await until(pilot, lambda: "cannot be given to an editor" in screen_text(app))
+        assert "agree: the agents start" in screen_text(app)
+
+
+@to_the_end
 async def test_another_design_is_asked_for_with_a_remark(record: Record) -> None:
     scene = record("proposed")
     scene.hub.replies["run:cancel"] = {"run": "run1"}
