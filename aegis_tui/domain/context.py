@@ -79,17 +79,17 @@ def _task(workspace: Workspace, run: Run | None) -> dict[str, Any]:
 
 
 def _locks(workspace: Workspace, now: float | None) -> dict[str, dict[str, Any]]:
-    found = {}
+    by_name = {}
     for lock in workspace.locks.locks():
         plain = lock_to_wire(lock)
         if now is not None:
             plain["expires_in_s"] = round(workspace.deadlines.remaining_s("lock", lock.lock_id, now), 3)
         region = plain["region"]
         name = f"{lock.resource.path}:{region}" if region else lock.resource.path
-        if name in found:
+        if name in by_name:
             name = f"{name}#{lock.token}"
-        found[name] = {**plain, "ttl_seconds": lock.ttl_s, "acquired_at": workspace.acquired_at.get(lock.lock_id)}
-    return found
+        by_name[name] = {**plain, "ttl_seconds": lock.ttl_s, "acquired_at": workspace.acquired_at.get(lock.lock_id)}
+    return by_name
 
 
 def progress(workspace: Workspace, run: Run | None) -> dict[str, Any]:

@@ -133,18 +133,18 @@ def needed(workspace: Workspace) -> list[Effect]:
     run = workspace.runs.current()
     if run is None:
         return []
-    found: list[Effect] = list(_instances(workspace, run))
+    effects: list[Effect] = list(_instances(workspace, run))
     if run.status is RunStatus.ENDING:
         mine = list(workspace.instances.of_run(run.run))
         if all(item.phase is Phase.RECLAIMED for item in mine):
-            found.append(FinishRun(run.run))
-        return found
+            effects.append(FinishRun(run.run))
+        return effects
     if not run.prepared:
-        found.append(PrepareRun(run.run))
+        effects.append(PrepareRun(run.run))
     if run.status is RunStatus.ACTIVE:
-        found += _pieces(run)
-        found += _whole(run)
-    return found
+        effects += _pieces(run)
+        effects += _whole(run)
+    return effects
 
 
 def _instances(workspace: Workspace, run: Run) -> Iterator[Effect]:

@@ -119,8 +119,8 @@ def _number(text: str) -> float | None:
 
 def _find(samples: dict[str, list[float]], names: Sequence[str]) -> list[float]:
     for name in names:
-        if found := samples.get(name) or samples.get(name.removesuffix("_total")):
-            return found
+        if values := samples.get(name) or samples.get(name.removesuffix("_total")):
+            return values
     return []
 
 

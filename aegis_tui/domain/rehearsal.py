@@ -46,8 +46,8 @@ def rehearsal_of(workspace: Workspace, command: AnyCommand, actor: Actor) -> Reh
         case AgentRegister(partition=globs) if globs and actor.kind == "person":
             return _partition(workspace, ids.agent_id(command.agent_type, command.instance_id or ""), globs)
         case PartitionSet():
-            found = workspace.instances.find(command.agent_id)
-            return _partition(workspace, found.agent_id, command.globs) if found else None
+            instance = workspace.instances.find(command.agent_id)
+            return _partition(workspace, instance.agent_id, command.globs) if instance else None
         case RunStart() if command.design is not None and command.facts is not None:
             return _design(command.design, table.partitions, ignore_case=command.facts.ignore_case)
         case DesignPropose() if (run := workspace.runs.current()) is not None:

@@ -113,8 +113,8 @@ def _qa(data: QaFinished) -> str:
 
 
 def _verdict(data: ReviewCompleted) -> str:
-    found = counted(len(data.findings), "finding")
-    return f"reviewed {data.piece}{for_lens(data.lens)}: {data.status}, {found}"
+    finding_count = counted(len(data.findings), "finding")
+    return f"reviewed {data.piece}{for_lens(data.lens)}: {data.status}, {finding_count}"
 
 
 def _base(data: QaBaseChecked) -> str:

@@ -336,8 +336,8 @@ class Engine:
     def _collect(self, events: tuple[Event, ...], batch: Batch) -> None:
         for event in events:
             batch.events.append(event)
-            if (found := settled(self._workspace, event, batch.at.now)) is not None:
-                agent_id, request_id, result = found
+            if (settlement := settled(self._workspace, event, batch.at.now)) is not None:
+                agent_id, request_id, result = settlement
                 batch.settled[agent_id, request_id] = result
                 if isinstance(result, dict):
                     batch.replies[agent_id, request_id] = result

@@ -34,8 +34,8 @@ class Guard:
         """
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
-        elif found := _objection(scope["headers"]):
-            await refuse(scope, send, *found)
+        elif objection := _objection(scope["headers"]):
+            await refuse(scope, send, *objection)
         else:
             await self._app(scope, receive, send)
 

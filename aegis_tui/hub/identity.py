@@ -44,8 +44,8 @@ class Identity:
 
     def resolve(self, token: str | None) -> Actor | None:
         """Return the actor that a token belongs to; None for no token, a wrong one, or that of an ended instance."""
-        found = self.admit(token)
-        return found.actor if found is not None else None
+        admitted = self.admit(token)
+        return admitted.actor if admitted is not None else None
 
     def is_current(self, admitted: Pass | None) -> bool:
         """Return whether `admit` would still accept the token of this pass; False for None."""
@@ -66,12 +66,12 @@ class Identity:
         """
         if not token or len(token) > MAX_TOKEN_CHARACTERS or not token.isascii():
             return None
-        found = hash_token(token)
-        if hmac.compare_digest(found, self._person_hash):
+        hashed = hash_token(token)
+        if hmac.compare_digest(hashed, self._person_hash):
             return Pass(THE_PERSON)
-        instance = self._engine.peek(lambda workspace: workspace.instances.by_token_hash(found))
-        if instance is not None and hmac.compare_digest(instance.token_hash or "", found):
-            return Pass(Actor(instance.agent_id, "instance"), token_hash=found)
+        instance = self._engine.peek(lambda workspace: workspace.instances.by_token_hash(hashed))
+        if instance is not None and hmac.compare_digest(instance.token_hash or "", hashed):
+            return Pass(Actor(instance.agent_id, "instance"), token_hash=hashed)
         return self._admit_joined(token)
 
     def joining_token(self, agent_id: str, session: str) -> str:

@@ -52,8 +52,8 @@ def _lock(paths: WorkspacePaths, descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        found = re.search(rb'"pid": *(\d+)', os.pread(descriptor, 4096, 0))
-        name = f"hub {int(found[1])}" if found else "a hub"
+        match = re.search(rb'"pid": *(\d+)', os.pread(descriptor, 4096, 0))
+        name = f"hub {int(match[1])}" if match else "a hub"
         hint = "aegis-tui hub status; to repair its log, end it first: aegis-tui hub stop"
         raise HubUnavailable(f"{name} runs for this workspace already", hint, code="hub.running") from error
     if not (paths.log_db.exists() or paths.log_db.with_suffix(".mark").exists()):
@@ -82,10 +82,10 @@ def is_record_lost(runtime_dir: Path) -> bool:
     text = _published.get(runtime_dir)
     if text is None:
         return False
-    found = load_address(runtime_dir / RECORD)
-    if found is None or found.pid == os.getpid():
-        return found is None or found != HubAddress(**json.loads(text))
-    return not is_running(found.pid, found.start_time)
+    recorded = load_address(runtime_dir / RECORD)
+    if recorded is None or recorded.pid == os.getpid():
+        return recorded is None or recorded != HubAddress(**json.loads(text))
+    return not is_running(recorded.pid, recorded.start_time)
 
 
 def publish_again(runtime_dir: Path) -> None:

@@ -188,8 +188,8 @@ class RegionService:
         await self._ready.wait()
         if self._engine is None:
             return self._root
-        found = await self._engine.read(lambda workspace: workspace.get_instance(actor.agent_id))
-        return Path(found.worktree) if found is not None and found.worktree else self._root
+        instance = await self._engine.read(lambda workspace: workspace.get_instance(actor.agent_id))
+        return Path(instance.worktree) if instance is not None and instance.worktree else self._root
 
 
 def read_text(folder: Path, path: str) -> str | None:

@@ -110,8 +110,8 @@ def _given_ids(paths: WorkspacePaths) -> dict[str, int]:
     highest: dict[str, int] = {}
     for folder in (paths.instances_dir, paths.worktrees_dir):
         for entry in folder.iterdir() if folder.is_dir() else ():
-            if (found := _GIVEN_ID.match(entry.name)) and (role := _ROLES.get(found[1])):
-                highest[role] = max(highest.get(role, 0), int(found[2]))
+            if (match := _GIVEN_ID.match(entry.name)) and (role := _ROLES.get(match[1])):
+                highest[role] = max(highest.get(role, 0), int(match[2]))
     return highest
 
 

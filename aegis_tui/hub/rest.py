@@ -96,25 +96,25 @@ def build_app(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: F
 
 def rest_routes(*, engine: Engine, identity: Identity, ingress: Ingress, fanout: Fanout) -> list[RestRoute]:
     """Return the routes that `/openapi.json` describes. All but `/healthz`, which shows no content, need a token."""
-    found = _Answers(engine, identity, ingress, fanout)
+    answers = _Answers(engine, identity, ingress, fanout)
     known = (401, 403, 413, 500, 503)
     command = {"content": {"application/json": {"schema": schema.reference("Command")}}, "required": True}
     pages = {"parameters": [_query("after", 0, MAX_SEQ), _query("limit", 1_000, MAX_EVENTS)]}
     sections = {"parameters": [_text_query("name", SECTIONS[0]), _text_query("after", "")]}
     posted = {"requestBody": command, **schema.answers("Accepted", 400, 409, 415, *known)}
     return [
-        RestRoute("GET", "/healthz", found.healthz, {"security": [], **schema.answers("Health", 403, 413)}),
-        RestRoute("POST", "/v1/commands", found.commands, posted),
-        RestRoute("GET", "/v1/state", found.state, schema.answers("State", *known)),
+        RestRoute("GET", "/healthz", answers.healthz, {"security": [], **schema.answers("Health", 403, 413)}),
+        RestRoute("POST", "/v1/commands", answers.commands, posted),
+        RestRoute("GET", "/v1/state", answers.state, schema.answers("State", *known)),
         RestRoute(
             "GET",
             "/v1/state/section",
-            found.section,
+            answers.section,
             {**sections, **schema.answers("StateSection", 400, *known)},
         ),
-        RestRoute("GET", "/v1/mirror", found.mirror, schema.answers("Mirror", *known)),
-        RestRoute("GET", "/v1/events", found.events, {**pages, **schema.answers("EventsPage", 400, *known)}),
-        RestRoute("GET", "/metrics", found.metrics, schema.answers(None, *known)),
+        RestRoute("GET", "/v1/mirror", answers.mirror, schema.answers("Mirror", *known)),
+        RestRoute("GET", "/v1/events", answers.events, {**pages, **schema.answers("EventsPage", 400, *known)}),
+        RestRoute("GET", "/metrics", answers.metrics, schema.answers(None, *known)),
     ]
 
 
@@ -189,19 +189,19 @@ class _Answers:
         actor = self._actor(request)
         after = _number(request, "after", 0, most=MAX_SEQ)
         limit = _number(request, "limit", 1_000, most=MAX_EVENTS)
-        found = await self.engine.events(after, limit)
-        fields = {"next_after": found[-1].seq if found else after, "seq": self.fanout.published_seq}
-        if len(found) <= _WRITTEN_AT_ONCE:
-            return _events_page(found, actor, fields)
-        return await asyncio.to_thread(_events_page, found, actor, fields)
+        events = await self.engine.events(after, limit)
+        fields = {"next_after": events[-1].seq if events else after, "seq": self.fanout.published_seq}
+        if len(events) <= _WRITTEN_AT_ONCE:
+            return _events_page(events, actor, fields)
+        return await asyncio.to_thread(_events_page, events, actor, fields)
 
     async def metrics(self, request: Request) -> PlainTextResponse:
         self._actor(request)
         return PlainTextResponse(_metrics(self.engine, self.fanout), media_type="text/plain; version=0.0.4")
 
 
-def _events_page(found: list[Event], actor: Actor, fields: dict[str, Any]) -> JSONResponse:
-    return _ok({"events": [public_wire(event) for event in found if is_visible(event, actor)], **fields})
+def _events_page(events: list[Event], actor: Actor, fields: dict[str, Any]) -> JSONResponse:
+    return _ok({"events": [public_wire(event) for event in events if is_visible(event, actor)], **fields})
 
 
 async def _body(request: Request) -> bytearray:

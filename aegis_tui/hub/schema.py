@@ -28,7 +28,7 @@ _FROM_HUB = {
     "contextSync": "ContextSync",
     "resync": "Resync",
 }
-_NOT_TOLD = {
+_NOT_PUBLISHED = {
     "InstancePrepared": ("token_hash",),
     "Instance": ("token_hash",),
     "Piece": ("feedback",),
@@ -99,27 +99,27 @@ def _schemas() -> dict[str, Any]:
 
     commands, events = in_order(get_args(ClientCommand)), in_order(get_args(AnyEventData))
     sent: list[type[BaseModel]] = [*commands, *SENT_BY_CLIENTS]
-    told: list[type[BaseModel]] = [*events, *SENT_BY_THE_HUB]
+    from_hub: list[type[BaseModel]] = [*events, *SENT_BY_THE_HUB]
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         *((model, "validation") for model in sent),
-        *((model, "serialization") for model in told),
+        *((model, "serialization") for model in from_hub),
     ]
     _, described = models_json_schema(models, by_alias=True, ref_template=f"{_PREFIX}{{model}}")
-    found: dict[str, Any] = renamed(described["$defs"], [*commands, *events], prefix=_PREFIX)
-    for name, fields in _NOT_TOLD.items():
-        _leave_out(found[name], fields)
+    schemas: dict[str, Any] = renamed(described["$defs"], [*commands, *events], prefix=_PREFIX)
+    for name, fields in _NOT_PUBLISHED.items():
+        _leave_out(schemas[name], fields)
     for model in commands:
-        _put_into_envelope(found[name_of(model)])
+        _put_into_envelope(schemas[name_of(model)])
     for model in events:
         name = name_of(model)
-        _leave_out(found[name], ("type",))
-        found[f"{name}Event"] = _event(model, name)
-    found["EventsPage"]["properties"]["events"]["items"] = reference("Event")
-    found["Command"] = _one_of("The fields of one command type beside v and request_id.", commands, "")
-    found["Event"] = _one_of("One logged event; its type says which data it has.", events, "Event")
+        _leave_out(schemas[name], ("type",))
+        schemas[f"{name}Event"] = _event(model, name)
+    schemas["EventsPage"]["properties"]["events"]["items"] = reference("Event")
+    schemas["Command"] = _one_of("The fields of one command type beside v and request_id.", commands, "")
+    schemas["Event"] = _one_of("One logged event; its type says which data it has.", events, "Event")
     replies = [reference("Accepted"), reference("Refusal")]
-    found["Reply"] = {"description": "The answer to one command, hello or subscription.", "oneOf": replies}
-    return found
+    schemas["Reply"] = {"description": "The answer to one command, hello or subscription.", "oneOf": replies}
+    return schemas
 
 
 def _leave_out(schema: dict[str, Any], fields: Iterable[str]) -> None:
@@ -179,12 +179,12 @@ def _one_of(description: str, models: Sequence[type[BaseModel]], suffix: str) ->
 
 def _reachable(*roots: str) -> dict[str, Any]:
     """Return copies of the schemas `roots` and of all that they refer to, by name; `KeyError` for an unknown name."""
-    schemas, found, waiting = _schemas(), dict[str, Any](), list(roots)
+    schemas, reached, waiting = _schemas(), dict[str, Any](), list(roots)
     while waiting:
-        if (name := waiting.pop()) not in found:
-            found[name] = copy.deepcopy(schemas[name])
-            waiting += _named_in(found[name])
-    return found
+        if (name := waiting.pop()) not in reached:
+            reached[name] = copy.deepcopy(schemas[name])
+            waiting += _named_in(reached[name])
+    return reached
 
 
 def _named_in(node: Any) -> Iterator[str]:

@@ -297,11 +297,11 @@ def renamed(schemas: Mapping[str, Any], messages: Iterable[type[BaseModel]], *, 
     if nameless := sorted(set(schemas) - set(by_class)):
         raise LookupError(f"{', '.join(nameless)}: no name in hub/schema_names.py")
     references = {f"{prefix}{old}": f"{prefix}{new}" for old, new in by_class.items()}
-    found = {by_class[old]: _referring(schema, references) for old, schema in schemas.items()}
+    result = {by_class[old]: _referring(schema, references) for old, schema in schemas.items()}
     for old, name in by_class.items():
-        if name in found and found[name].get("title") == old:
-            found[name]["title"] = name
-    return found
+        if name in result and result[name].get("title") == old:
+            result[name]["title"] = name
+    return result
 
 
 def _referring(node: Any, references: Mapping[str, str]) -> Any:

@@ -175,8 +175,8 @@ class WatchService:
         async for changes in self._watcher.changes():
             by_git = await self._made_by_git(engine, changes)
             commands = [self._command(change, is_by_git=change.path in by_git) for change in changes]
-            told = [engine.submit(command, THE_HUB) for command in commands if command is not None]
-            for result in await asyncio.gather(*told, return_exceptions=True):
+            submitted = [engine.submit(command, THE_HUB) for command in commands if command is not None]
+            for result in await asyncio.gather(*submitted, return_exceptions=True):
                 if isinstance(result, Exception):
                     _log.warning("a change was not logged", extra={"aegis_error": str(result)})
 

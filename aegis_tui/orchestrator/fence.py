@@ -88,7 +88,7 @@ class FenceCheck:
             working: The commit of the working ref.
             tree: The merged tree; None if the merge has conflicts, which are reported elsewhere: no findings then.
         """
-        found = []
+        findings = []
         for path, by in self._fences.overtaken.items() if tree else ():
             composed = await self._read(f"{working}:{path}", if_large=_LARGE)
             merged = await self._read(f"{tree}:{path}", if_large=_LARGE)
@@ -96,8 +96,8 @@ class FenceCheck:
                 continue
             is_large = _LARGE in (composed, merged)
             if is_large or dropped_lines(composed, merged or b"", await self._seen(path)):
-                found.append(overtaken_finding(path, by))
-        return found
+                findings.append(overtaken_finding(path, by))
+        return findings
 
     async def _seen(self, path: str) -> list[bytes]:
         """Return the contents of the file that the piece's instances started from, replaced or wrote under a lock.

@@ -22,7 +22,7 @@ CHECK_S = 2.0
 """How often it is checked whether the gateway still runs and the settings are as before."""
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
-_TOLD_KINDS = ("instance", "run")
+_ACCESS_KINDS = ("instance", "run")
 
 
 class Gateway(Protocol):
@@ -152,7 +152,7 @@ class GatewayKeeper:
 
     async def _follow(self) -> None:
         async for keys in self._port.changes():
-            if not keys or any(kind in _TOLD_KINDS for kind, _ in keys):
+            if not keys or any(kind in _ACCESS_KINDS for kind, _ in keys):
                 self._wake.set()
 
     def _wanted(self, workspace: Workspace) -> _Wanted:

@@ -143,7 +143,7 @@ class Integrator:
         ]
 
     async def _structure(self, changed: Iterable[ChangedPath]) -> list[Finding]:
-        found: list[Finding] = []
+        findings: list[Finding] = []
         for item in changed:
             if item.status == "D":
                 continue
@@ -153,8 +153,8 @@ class Integrator:
             elif item.mode == LINK and not problem:
                 problem = await self._link_problem(item)
             if problem:
-                found.append(Finding(type="structure", file=item.path, msg=problem))
-        return found
+                findings.append(Finding(type="structure", file=item.path, msg=problem))
+        return findings
 
     async def _link_problem(self, item: ChangedPath) -> str:
         try:
@@ -192,14 +192,14 @@ class Integrator:
         return hot, soft
 
     async def _against_open(self, run: Run, piece: Piece, head_oid: str) -> list[Overlapping]:
-        found: list[Overlapping] = []
+        overlaps: list[Overlapping] = []
         for other in run.features():
             if other.name == piece.name or other.applied_head or other.head_oid is None:
                 continue
             if other.status is PieceStatus.PENDING:
                 continue
-            found += await self.overlaps(other.name, other.head_oid, piece.name, head_oid)
-        return found
+            overlaps += await self.overlaps(other.name, other.head_oid, piece.name, head_oid)
+        return overlaps
 
     async def overlaps(self, a: str, a_oid: str, b: str, b_oid: str) -> list[Overlapping]:
         """Return the conflicts and soft overlaps of a merge of two heads (GIT-2); nothing is merged.
@@ -234,10 +234,10 @@ class Integrator:
             run: Not used.
             heads: Piece name -> commit.
         """
-        found: list[Overlapping] = []
+        overlaps: list[Overlapping] = []
         for a, b in combinations(sorted(heads), 2):
-            found += await self.overlaps(a, heads[a], b, heads[b])
-        return found
+            overlaps += await self.overlaps(a, heads[a], b, heads[b])
+        return overlaps
 
     async def branch_heads(self, run: Run) -> dict[str, str]:
         """Return piece name -> head of its branch, for the pieces that are being built, submitted or reviewed.

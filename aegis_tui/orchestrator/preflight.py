@@ -107,7 +107,7 @@ class Preflight:
         endpoint = await self._probe_endpoint(command.options.base_url or DEFAULT_BASE_URL)
         chosen = await self._choose_model(endpoint, command.options.model)
         layers = report.layers if level == report.level else dict.fromkeys(report.layers, "off: --sandbox off")
-        found = RunFacts(
+        run_facts = RunFacts(
             workspace=facts.key,
             base_oid=facts.head_oid,
             base_branch=facts.branch,
@@ -127,7 +127,7 @@ class Preflight:
             lenses=lenses,
         )
         options = command.options.model_copy(update={"base_url": endpoint.base_url})
-        return command.model_copy(update={"run": run, "facts": found, "options": options})
+        return command.model_copy(update={"run": run, "facts": run_facts, "options": options})
 
     async def _check_room(self, command: RunStart, design: Design | None) -> None:
         """Return if the worktrees of the run fit on the disk of the state folder.
@@ -179,7 +179,7 @@ class Preflight:
         ]
         # A branch named exactly `aegis/run1` is the person's own: the preflight of that run refuses because of it.
         used = [parts[3] for ref in refs if len(parts := ref.name.split("/")) > 4]
-        taken = [int(found[1]) for name in (*known, *used) if (found := _RUN_NAME.fullmatch(name))]
+        taken = [int(match[1]) for name in (*known, *used) if (match := _RUN_NAME.fullmatch(name))]
         return f"run{max(taken, default=0) + 1}"
 
     async def _checks(self, options: RunOptions, facts: RepositoryFacts) -> tuple[str, ...]:

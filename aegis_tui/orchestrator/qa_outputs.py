@@ -208,8 +208,8 @@ def _is_named(entry: Mapping[str, Any], check: str) -> bool:
 
 def _index(folder: Path) -> list[dict[str, Any]]:
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads((folder / "index.json").read_text("utf-8"))
-        return [item for item in found if isinstance(item, dict)]
+        index = json.loads((folder / "index.json").read_text("utf-8"))
+        return [item for item in index if isinstance(item, dict)]
     return []
 
 

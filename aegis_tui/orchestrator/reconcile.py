@@ -218,8 +218,8 @@ class Reconciler:
 
     async def _piece(self, run: str, name: str) -> tuple[Run, Piece, PieceFences]:
         def view(workspace: Workspace) -> tuple[Run, Piece, PieceFences]:
-            found = workspace.runs.by_id[run].model_copy(deep=True)
-            return found, found.pieces[name], piece_fences(workspace, found, found.pieces[name])
+            run_copy = workspace.runs.by_id[run].model_copy(deep=True)
+            return run_copy, run_copy.pieces[name], piece_fences(workspace, run_copy, run_copy.pieces[name])
 
         return await self._port.read(view)
 
@@ -268,8 +268,8 @@ class Reconciler:
         run, piece, fences = await self._piece(effect.run, effect.piece)
         author = await self._port.read(lambda workspace: workspace.instances.find(piece.agent_id or ""))
         refused = await self._keeper.take_in(author, effect.head_oid) if author else ""
-        found = await self._integrator.inspect(run, piece, effect.head_oid, fences, refused=refused)
-        return PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **found)
+        checked = await self._integrator.inspect(run, piece, effect.head_oid, fences, refused=refused)
+        return PieceMarkChecked(run=effect.run, piece=effect.piece, head_oid=effect.head_oid, **checked)
 
     async def _compose(self, effect: ComposePiece) -> AnyCommand:
         run, piece, fences = await self._piece(effect.run, effect.piece)
@@ -285,14 +285,14 @@ class Reconciler:
         return MergeMarkApplied(**place, oid=oid, kept=tuple(fences.overtaken))
 
     async def _check(self, effect: CheckComposition) -> AnyCommand:
-        found = await self._integrator.check_composition(await self._run(effect.run), effect.oid)
-        return CompositionMarkChecked(run=effect.run, oid=effect.oid, **found)
+        checked = await self._integrator.check_composition(await self._run(effect.run), effect.oid)
+        return CompositionMarkChecked(run=effect.run, oid=effect.oid, **checked)
 
     async def _qa(self, effect: RunQa) -> AnyCommand:
         run, table = await self._port.read(lambda workspace: _run_and_partitions(workspace, effect.run))
-        found = await self._quality.judge(run, effect.oid, table)
+        judged = await self._quality.judge(run, effect.oid, table)
         return commands.QaMarkFinished.model_validate(
-            {"run": effect.run, "round": effect.round, "oid": effect.oid, **found}
+            {"run": effect.run, "round": effect.round, "oid": effect.oid, **judged}
         )
 
     async def _commit(self, effect: CommitRun) -> AnyCommand:

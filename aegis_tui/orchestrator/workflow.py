@@ -139,11 +139,11 @@ class Workflow:
             await self._tell_exit(end.instance, end.status, end.signal, "")
 
     async def _tell_exit(self, name: str, status: int | None, signal: int | None, reason: str) -> None:
-        found = await self._log.read(lambda workspace: workspace.instances.find(name))
-        if found is not None and found.phase in (Phase.LAUNCHED, Phase.JOINED, Phase.PREPARED):
-            words = await self._parts.keeper.screens.words(found.instance_id)
+        instance = await self._log.read(lambda workspace: workspace.instances.find(name))
+        if instance is not None and instance.phase in (Phase.LAUNCHED, Phase.JOINED, Phase.PREPARED):
+            words = await self._parts.keeper.screens.words(instance.instance_id)
             command = InstanceMarkExited(
-                agent_id=found.agent_id, status=status, signal=signal, reason=reason, words=words
+                agent_id=instance.agent_id, status=status, signal=signal, reason=reason, words=words
             )
             await self._log.submit(command, THE_HUB)
 

@@ -16,8 +16,8 @@ def assumed_terminal(argv: Sequence[str]) -> str:
     Args:
         argv: The command that attaches; it sets the type by a `TERM=...` among its first four words.
     """
-    found = next((word for word in argv[:4] if word.startswith(_ASSUMED)), "")
-    return f"attaching as {found.removeprefix(_ASSUMED)}" if found else ""
+    assumption = next((word for word in argv[:4] if word.startswith(_ASSUMED)), "")
+    return f"attaching as {assumption.removeprefix(_ASSUMED)}" if assumption else ""
 
 
 def without_popup(argv: Sequence[str]) -> list[str]:

@@ -226,7 +226,7 @@ def find_hub(paths: WorkspacePaths) -> HubAddress | None:
     A hub.json is ignored if its process has ended, or if its pid belongs to another program now.
     """
     running = _running(paths)
-    return next((found for found in running if HubQuick(found, timeout_s=HEALTH_DEADLINE_S).is_healthy()), None)
+    return next((address for address in running if HubQuick(address, timeout_s=HEALTH_DEADLINE_S).is_healthy()), None)
 
 
 def find_process(paths: WorkspacePaths) -> HubAddress | None:
@@ -392,6 +392,6 @@ def ensure_hub(
     try:
         return find_hub(paths) or start_hub(paths, root, command=command, told=told)
     except AegisError:
-        if found := find_hub(paths):
-            return found
+        if address := find_hub(paths):
+            return address
         raise

@@ -51,7 +51,7 @@ class StartWatch:
             told: Called every few seconds with a line about a slow start.
         """
         self.pid = pid
-        self._log, self._said_before, self._told = log, said_before, told
+        self._log, self._said_before, self._report = log, said_before, told
         self._started = self._alive_at = time.monotonic()
         self._tell_at = self._started + TELL_AFTER_S
         self._seen: tuple[int, int] | None = None
@@ -70,10 +70,10 @@ class StartWatch:
         seen = (ticks, _size(self._log))
         if seen != self._seen or state in _BUSY_STATES:
             self._seen, self._alive_at = seen, now
-        if self._told is not None and now >= self._tell_at:
+        if self._report is not None and now >= self._tell_at:
             self._tell_at = now + TELL_EVERY_S
             doing = _STATES.get(state, "").format(pid=self.pid) or last_words(self._log, self._said_before) or "loading"
-            self._told(f"the hub (process {self.pid}) has been starting for {now - self._started:.0f} s: {doing}")
+            self._report(f"the hub (process {self.pid}) has been starting for {now - self._started:.0f} s: {doing}")
         return now - self._alive_at
 
 

@@ -78,13 +78,13 @@ class AgentServer(MCPServer[Any]):
 
 def _telling(tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(tool)
-    async def told(**arguments: Any) -> Any:
+    async def wrapped(**arguments: Any) -> Any:
         try:
             return await tool(**arguments)
         except AegisError as error:
             raise ToolError(f"{error.code}: {error.message}. {error.hint}".rstrip(". ")) from error
 
-    return told
+    return wrapped
 
 
 def http_app(server: AgentServer, *, hosts: list[str], max_body_bytes: int) -> ASGIApp:

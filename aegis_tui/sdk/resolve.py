@@ -40,10 +40,10 @@ async def resolve(host: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOST
     check_name(name)
     try:
         async with asyncio.timeout(timeout_s):
-            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            entries = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
         raise ModelUnavailable(f"{host} has no address", hint="check the host name of the base URL") from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 async def resolve_endpoint(base_url: str, *, timeout_s: float = 5.0, hosts_file: Path = _HOSTS_FILE) -> list[str]:
@@ -72,9 +72,9 @@ def _listed_addresses(name: str, hosts_file: Path) -> list[str]:
             lines = file.read(_HOSTS_LIMIT_BYTES).splitlines()
     except OSError:
         return []
-    found: list[str] = []
+    addresses: list[str] = []
     for line in lines:
         words = line.partition("#")[0].split()
         if len(words) > 1 and name in (word.lower() for word in words[1:]) and is_address(words[0]):
-            found.append(words[0])
-    return found
+            addresses.append(words[0])
+    return addresses

@@ -103,7 +103,7 @@ class Tools:
         async def read() -> MessageList:
             return MessageList.model_validate(await self._ask("message:read", after=after))
 
-        return await _until(read, lambda found: bool(found.messages), wait_s)
+        return await _until(read, lambda page: bool(page.messages), wait_s)
 
     async def broadcast(self, event: str, data: dict[str, Any]) -> Told:
         """Tell everybody about a step: plan:*, code:*, review:*, fix:* or note:*.
@@ -294,7 +294,7 @@ class Tools:
             run = (await self._at_stage(Stage.INTEGRATE))["run"]
             return Integration.model_validate({**run, "approved": run["stage"] != Stage.INTEGRATE})
 
-        return await _until(look, lambda found: found.approved, wait_s)
+        return await _until(look, lambda integration: integration.approved, wait_s)
 
     async def run_qa(self, wait_s: WaitS = 0.0) -> QaResult:
         """The QA result of the merged tree; the hub runs QA once the composition, the merged result, is approved.
@@ -307,7 +307,7 @@ class Tools:
             run = (await self._at_stage(Stage.FINAL_QA))["run"]
             return QaResult.model_validate({"finished": run["qa"] is not None, **(run["qa"] or {})})
 
-        return await _until(look, lambda found: found.finished, wait_s)
+        return await _until(look, lambda result: result.finished, wait_s)
 
     async def post_findings(self, findings: list[Finding]) -> Told:
         """Tell the author of the piece under your review what you have found so far; the verdict is sent separately.
@@ -320,14 +320,14 @@ class Tools:
         authors = [item["agent_id"] for item in pieces if review["piece"] == item["name"]]
         authors = authors or [item["agent_id"] for item in pieces]
         text = "\n".join(f"{item.severity} {item.file or ''}:{item.line or ''} {item.msg}" for item in findings)
-        told = []
+        informed = []
         for author in dict.fromkeys(name for name in authors if name):
             try:
                 await self._ask("message:send", to=author, text=f"{self._who()} found in review:\n{text}")
             except Refused:
                 continue
-            told.append(author)
-        return Told(told=told)
+            informed.append(author)
+        return Told(told=informed)
 
     async def approve(self, criteria: list[Criterion]) -> Named:
         """Approve the piece under your review, each acceptance criterion with evidence; refused if one has failed.
@@ -353,9 +353,9 @@ class Tools:
     async def _verdict(self, decision: str, criteria: list[Criterion], findings: list[Finding]) -> Named:
         _, review = await self._review()
         judged = [item.model_dump(mode="json", by_alias=True) for item in criteria]
-        found = [item.model_dump(mode="json") for item in findings]
+        reported = [item.model_dump(mode="json") for item in findings]
         review_id = review["review_id"]
-        await self._ask("review:verdict", review_id=review_id, decision=decision, criteria=judged, findings=found)
+        await self._ask("review:verdict", review_id=review_id, decision=decision, criteria=judged, findings=reported)
         return Named(names=[review_id])
 
     async def _review(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -393,8 +393,8 @@ class Tools:
 
 async def _until(look: Callable[[], Awaitable[T]], is_enough: Callable[[T], bool], wait_s: float) -> T:
     end = time.monotonic() + wait_s
-    found = await look()
-    while not is_enough(found) and time.monotonic() < end:
+    value = await look()
+    while not is_enough(value) and time.monotonic() < end:
         await asyncio.sleep(_POLL_S)
-        found = await look()
-    return found
+        value = await look()
+    return value

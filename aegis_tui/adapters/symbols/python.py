@@ -6,12 +6,12 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from aegis_tui.adapters.symbols.tree import read_tree
-from aegis_tui.domain.lock.symbol import IMPORTS, Found, SymbolKind
+from aegis_tui.domain.lock.symbol import IMPORTS, Definition, SymbolKind
 
-_Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+_DefinitionNode = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def read_python(text: str) -> Iterable[Found] | None:
+def read_python(text: str) -> Iterable[Definition] | None:
     """Return the definitions of a Python file; None if it cannot be parsed or is nested too deeply.
 
     What this Python cannot parse, such as newer syntax, is parsed with tree-sitter's grammar, if that is installed.
@@ -24,7 +24,7 @@ def read_python(text: str) -> Iterable[Found] | None:
         return None
 
 
-def _definitions(body: Iterable[ast.stmt], *, scope: str, within: str | None = None) -> Iterator[Found]:
+def _definitions(body: Iterable[ast.stmt], *, scope: str, within: str | None = None) -> Iterator[Definition]:
     """Yield the definitions among statements, in their branches too, and in classes, but not those inside functions.
 
     Args:
@@ -33,13 +33,13 @@ def _definitions(body: Iterable[ast.stmt], *, scope: str, within: str | None = N
         within: `class` for the body of a class: functions in it are methods.
     """
     for node in body:
-        if isinstance(node, _Definition):
+        if isinstance(node, _DefinitionNode):
             yield _definition(node, scope, within)
         if isinstance(node, ast.ClassDef):
             yield from _definitions(node.body, scope=f"{scope}{node.name}.", within="class")
         elif isinstance(node, ast.Import | ast.ImportFrom) and not scope:
-            yield Found(IMPORTS, "imports", (node.lineno, node.end_lineno or node.lineno))
-        elif not isinstance(node, _Definition):
+            yield Definition(IMPORTS, "imports", (node.lineno, node.end_lineno or node.lineno))
+        elif not isinstance(node, _DefinitionNode):
             yield from _definitions(_branches(node), scope=scope, within=within)
 
 
@@ -51,11 +51,11 @@ def _branches(node: ast.stmt) -> Iterator[ast.stmt]:
             yield from branch.body
 
 
-def _definition(node: _Definition, scope: str, within: str | None) -> Found:
+def _definition(node: _DefinitionNode, scope: str, within: str | None) -> Definition:
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     span = (first, node.end_lineno or node.lineno)
     if isinstance(node, ast.ClassDef):
-        return Found(f"{scope}{node.name}", "class", span, ", ".join(map(ast.unparse, node.bases)))
+        return Definition(f"{scope}{node.name}", "class", span, ", ".join(map(ast.unparse, node.bases)))
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
     kind: SymbolKind = "method" if within == "class" else "function"
-    return Found(f"{scope}{node.name}", kind, span, f"{type(node).__name__}({ast.unparse(node.args)}){returns}")
+    return Definition(f"{scope}{node.name}", kind, span, f"{type(node).__name__}({ast.unparse(node.args)}){returns}")

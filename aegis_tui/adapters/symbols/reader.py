@@ -9,12 +9,12 @@ from pathlib import PurePosixPath
 from aegis_tui.adapters.symbols.python import read_python
 from aegis_tui.adapters.symbols.tree import read_tree
 from aegis_tui.domain.lock.region import split_lines
-from aegis_tui.domain.lock.symbol import Found, Outline, build_outline
+from aegis_tui.domain.lock.symbol import Definition, Outline, build_outline
 
 MAX_CHARS = 256 * 1024
 """Longer texts are not parsed: Python's parser blocks all other threads, for seconds with 2 MiB."""
 
-_READERS: Mapping[str, Callable[[str], Iterable[Found] | None]] = {
+_READERS: Mapping[str, Callable[[str], Iterable[Definition] | None]] = {
     **dict.fromkeys((".py", ".pyi"), read_python),
     **dict.fromkeys((".js", ".mjs", ".cjs", ".jsx"), partial(read_tree, "javascript")),
     **dict.fromkeys((".ts", ".mts", ".cts"), partial(read_tree, "typescript")),

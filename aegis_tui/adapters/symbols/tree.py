@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from aegis_tui.domain.lock.region import Span
-from aegis_tui.domain.lock.symbol import IMPORTS, Found, SymbolKind
+from aegis_tui.domain.lock.symbol import IMPORTS, Definition, SymbolKind
 
 if TYPE_CHECKING:
     from tree_sitter import Language, Node
@@ -82,7 +82,7 @@ _ATTACHED = frozenset(["comment", "line_comment", "block_comment", "attribute_it
 _NAME = re.compile(r"[\w$#]+")
 
 
-def read_tree(language: str, text: str) -> Iterable[Found] | None:
+def read_tree(language: str, text: str) -> Iterable[Definition] | None:
     """Return the definitions of a file in that language.
 
     Args:
@@ -114,13 +114,13 @@ def _grammar(language: str) -> Language:
     return Language(getattr(import_module(module), function)())
 
 
-def _definitions(parent: Node, *, scope: str, within: SymbolKind | None) -> Iterator[Found]:
+def _definitions(parent: Node, *, scope: str, within: SymbolKind | None) -> Iterator[Definition]:
     for outer in parent.named_children:
         inner = outer
         while inner.type in _WRAPPERS and (wrapped := _wrapped(inner)) is not None:
             inner = wrapped
         if inner.type in _IMPORTS and not scope:
-            yield Found(IMPORTS, "imports", _span(outer))
+            yield Definition(IMPORTS, "imports", _span(outer))
         elif inner.type in _LISTS:
             many = [item for item in inner.named_children if item.type not in _ATTACHED]
             for item in many:
@@ -137,7 +137,7 @@ def _wrapped(node: Node) -> Node | None:
     return next((child for child in node.named_children if child.type in kinds), None)
 
 
-def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iterator[Found]:
+def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iterator[Definition]:
     name = _name(node)
     if name is None:
         return
@@ -145,13 +145,13 @@ def _one(node: Node, outer: Node, scope: str, within: SymbolKind | None) -> Iter
     value = node.child_by_field_name("value") if node.type in _VALUED else None
     if node.type in _CLASSES or (value is not None and value.type == "class"):
         body = (value or node).child_by_field_name("body")
-        yield Found(f"{scope}{name}", "class", span, _signature(node, body))
+        yield Definition(f"{scope}{name}", "class", span, _signature(node, body))
         if body is not None:
             yield from _definitions(body, scope=f"{scope}{name}.", within="class")
     elif node.type in _FUNCTIONS or (value is not None and value.type in _VALUES):
         body = (value or node).child_by_field_name("body")
         is_method = within == "class" or node.type == "method_declaration"
-        yield Found(f"{scope}{name}", "method" if is_method else "function", span, _signature(node, body))
+        yield Definition(f"{scope}{name}", "method" if is_method else "function", span, _signature(node, body))
 
 
 def _name(node: Node) -> str | None:

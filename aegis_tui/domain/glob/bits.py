@@ -50,23 +50,23 @@ class SegmentBits:
         Args:
             token: A character or a set of characters, no star.
         """
-        found = self._fitting.get(token)
-        if found is None:
-            found = self._find_fitting(token)
+        positions = self._fitting.get(token)
+        if positions is None:
+            positions = self._find_fitting(token)
             if len(self._fitting) < _REMEMBERED:
-                self._fitting[token] = found
-        return found
+                self._fitting[token] = positions
+        return positions
 
     def _find_fitting(self, token: Token) -> int:
         ranges = token.ranges if isinstance(token, CharSet) else ((ord(str(token)), ord(str(token))),)
         if isinstance(token, CharSet):
-            found = sum(bits for char, bits in self._chars.items() if char in token)
+            positions = sum(bits for char, bits in self._chars.items() if char in token)
         else:
-            found = self._chars.get(str(token), 0)
+            positions = self._chars.get(str(token), 0)
         for other, bits in self._sets.items():
             if meet(ranges, other):
-                found |= bits
-        return found
+                positions |= bits
+        return positions
 
     def matches(self, name: str) -> bool:
         """Return whether the segment matches the whole name."""
@@ -82,8 +82,8 @@ class SegmentBits:
 
         The answer is not cached: there are too many characters.
         """
-        found = self._fitting.get(char)
-        return self._find_fitting(char) if found is None else found
+        positions = self._fitting.get(char)
+        return self._find_fitting(char) if positions is None else positions
 
     def _skip_star(self, at: int) -> int:
         return at | (at & self.stars) << 1

@@ -39,15 +39,15 @@ def near_pairs(groups: Sequence[Sequence[Glob]], effort: Effort) -> list[tuple[P
     Raises:
         Refused: code `glob.effort`, when there are too many pairs.
     """
-    root, found = _Node(), set[tuple[Place, Place]]()
+    root, pairs = _Node(), set[tuple[Place, Place]]()
     for at, globs in enumerate(groups):
         for number, glob in enumerate(globs):
             for earlier in _near(root, glob):
                 effort.spend(_CANDIDATE_STEPS, groups[earlier[0]][earlier[1]].text, glob.text)
-                found.add((earlier, (at, number)))
+                pairs.add((earlier, (at, number)))
         for number, glob in enumerate(globs):
             _add(root, glob, (at, number))
-    return sorted(found, key=lambda pair: (pair[0][0], pair[1][0], pair[0][1], pair[1][1]))
+    return sorted(pairs, key=lambda pair: (pair[0][0], pair[1][0], pair[0][1], pair[1][1]))
 
 
 def _head(glob: Glob) -> Iterator[list[str]]:

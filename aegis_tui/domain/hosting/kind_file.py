@@ -202,7 +202,7 @@ class KindFile(FrozenModel):
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Return an argument or a variable's value with each `{name}` replaced; a name without a value stays as it is."""
-    return _IN_ARGUMENT.sub(lambda found: values.get(found[1], found[0]), text)
+    return _IN_ARGUMENT.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 def fill_file(text: str, values: Mapping[str, str]) -> str:
@@ -211,7 +211,7 @@ def fill_file(text: str, values: Mapping[str, str]) -> str:
     Raises:
         KeyError: There is no value of that name.
     """
-    return _IN_FILE.sub(lambda found: _quoted(values[found[1]]), text)
+    return _IN_FILE.sub(lambda match: _quoted(values[match[1]]), text)
 
 
 def _quoted(value: str) -> str:
@@ -225,7 +225,7 @@ def texts_at(value: Any, paths: Sequence[str]) -> list[str]:
     A path such as `message.content[].text` means the field `text` of each item of the list `content`. Empty texts,
     values of other types and paths that do not exist are left out.
     """
-    return [found.strip() for found in _values_at(value, paths, str) if found.strip()]
+    return [text.strip() for text in _values_at(value, paths, str) if text.strip()]
 
 
 def is_true_at(value: Any, paths: Sequence[str]) -> bool:
@@ -235,9 +235,9 @@ def is_true_at(value: Any, paths: Sequence[str]) -> bool:
 
 def _values_at(value: Any, paths: Sequence[str], kind: type[T]) -> Iterator[T]:
     for path in paths:
-        found = [value]
+        values = [value]
         for step in path.split("."):
             name, is_list = step.removesuffix("[]"), step.endswith("[]")
-            inner = [item[name] for item in found if isinstance(item, dict) and name in item]
-            found = [part for item in inner if isinstance(item, list) for part in item] if is_list else inner
-        yield from (item for item in found if isinstance(item, kind))
+            inner = [item[name] for item in values if isinstance(item, dict) and name in item]
+            values = [part for item in inner if isinstance(item, list) for part in item] if is_list else inner
+        yield from (item for item in values if isinstance(item, kind))

@@ -51,8 +51,8 @@ def register(workspace: Workspace, command: AgentRegister, actor: Actor, request
     ]
     if message := first_brief(workspace, instance):
         drafts.append((ids.HUB, message))
-    if found := piece_of(workspace, instance):
-        piece = found[1]
+    if run_and_piece := piece_of(workspace, instance):
+        piece = run_and_piece[1]
         drafts.append((instance.agent_id, SpecInProgress(specId=piece.spec_id, path=spec_path(piece.spec_id))))
     return Decision(drafts, _joined_reply(instance.agent_id, session))
 

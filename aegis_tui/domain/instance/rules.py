@@ -123,10 +123,10 @@ def _stands(workspace: Workspace, instance: Instance) -> tuple[str, list[Draft]]
         Its name, and the events that restore the status that it had before a person wrote to the worker. None if there
         is no such piece: the instance has none, has not submitted it, or the run is over.
     """
-    found = piece_of(workspace, instance)
-    if found is None or not found[0].is_open:
+    run_and_piece = piece_of(workspace, instance)
+    if run_and_piece is None or not run_and_piece[0].is_open:
         return None
-    run, piece = found
+    run, piece = run_and_piece
     if piece.status is not PieceStatus.WORKING:
         return piece.name, []
     if not piece.asked or piece.head_oid is None or piece.base_oid is None:
@@ -169,10 +169,10 @@ def give_up(workspace: Workspace, instance: Instance, reason: str) -> list[Draft
 
 
 def _requeue(workspace: Workspace, instance: Instance, reason: str) -> tuple[list[str], list[Draft]]:
-    found = piece_of(workspace, instance)
-    if found is None or found[1].status is not PieceStatus.WORKING or not found[0].is_open:
+    run_and_piece = piece_of(workspace, instance)
+    if run_and_piece is None or run_and_piece[1].status is not PieceStatus.WORKING or not run_and_piece[0].is_open:
         return [], []
-    run, piece = found
+    run, piece = run_and_piece
     if (stands := _stands(workspace, instance)) is not None:
         return [], stands[1]
     reopened = PieceReopened(run=run.run, piece=piece.name, reason=piece.feedback, fresh=True, counts=False)
@@ -265,10 +265,10 @@ def _reopened_by(workspace: Workspace, instance: Instance, text: str) -> list[Dr
     Raises:
         Refused: The run has left DISPATCH and MONITORING: its pieces are already judged as a whole.
     """
-    found = piece_of(workspace, instance)
-    if found is None or found[1].status is PieceStatus.WORKING:
+    run_and_piece = piece_of(workspace, instance)
+    if run_and_piece is None or run_and_piece[1].status is PieceStatus.WORKING:
         return []
-    run, piece = found
+    run, piece = run_and_piece
     if run.stage not in (Stage.DISPATCH, Stage.MONITORING):
         raise Refused(
             f"{instance.agent_id} cannot take a prompt now: {piece.name} is submitted, and the run is in {run.stage}",

@@ -82,15 +82,15 @@ class InstanceTable:
 
     def find(self, name: str) -> Instance | None:
         """Return the instance with this id, in its long or short form; None when there is none."""
-        if found := self.by_id.get(name):
-            return found
+        if instance := self.by_id.get(name):
+            return instance
         short = ids.instance_id(name)
         return next((item for item in self.by_id.values() if item.instance_id == short), None)
 
     def by_token_hash(self, token_hash: str) -> Instance | None:
         """Return the instance with this token hash; None if there is none or it is no longer alive (HUB-8)."""
-        found = self.by_id.get(self._hashes.get(token_hash, ""))
-        return found if found and found.is_alive else None
+        instance = self.by_id.get(self._hashes.get(token_hash, ""))
+        return instance if instance and instance.is_alive else None
 
     def of_run(self, run: str) -> Iterable[Instance]:
         """The instances that were planned for a run, living or not, in the order they were added."""

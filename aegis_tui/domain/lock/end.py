@@ -105,14 +105,18 @@ def renew(
 def _own(table: LockTable, agent_id: str, *, lock_id: str | None, path: str | None, token: int | None) -> list[Lock]:
     if lock_id is not None and path is None:
         lock = table.find(lock_id)
-        found = [] if lock is None else [lock]
+        candidates = [] if lock is None else [lock]
     elif path is not None and lock_id is None:
-        found = [lock for lock in table.locks_on(path) if lock.resource.path == path]
+        candidates = [lock for lock in table.locks_on(path) if lock.resource.path == path]
     else:
         raise UsageError("a lock is named either by its id or by its path", "give exactly one of the two")
-    own = [lock for lock in found if lock.agent_id == agent_id]
-    if found and not own:
-        raise Refused(f"{found[0].agent_id} holds {found[0].resource}, not you", LIST_HINT, held_by=found[0].agent_id)
+    own = [lock for lock in candidates if lock.agent_id == agent_id]
+    if candidates and not own:
+        raise Refused(
+            f"{candidates[0].agent_id} holds {candidates[0].resource}, not you",
+            LIST_HINT,
+            held_by=candidates[0].agent_id,
+        )
     current = [lock for lock in own if token is None or lock.token == token]
     if not current:
         raise StaleToken(f"{lock_id or path} is no longer held with that token", REACQUIRE_HINT, token=token)
@@ -153,8 +157,8 @@ def withdraw(table: LockTable, agent_id: str, request_id: str, code: WithdrawnCo
     wait = table.waiting(agent_id, request_id)
     if wait is None:
         return []
-    found = obstacle(table, wait) if code == "TIMEOUT" else None
-    facts = {} if found is None else found.facts(table)
+    blocker = obstacle(table, wait) if code == "TIMEOUT" else None
+    facts = {} if blocker is None else blocker.facts(table)
     return [(agent_id, LockWithdrawn(request_id=request_id, code=code, **facts))]
 
 

@@ -83,13 +83,15 @@ def acquire(
 
 def _grant_or_queue(table: LockTable, wait: Wait, needed: list[Resource], *, seq: int) -> list[Draft]:
     _refuse_second_upgrade(table, wait)
-    found = obstacle(table, wait)
-    if found is not None and not wait.wait_s:
-        raise _refusal(table, wait, found, code="HELD")
+    blocker = obstacle(table, wait)
+    if blocker is not None and not wait.wait_s:
+        raise _refusal(table, wait, blocker, code="HELD")
     # A request that waits for nobody cannot close a cycle; most requests are such
-    is_waiting = found is not None or table.waits_of(wait.agent_id)
+    is_waiting = blocker is not None or table.waits_of(wait.agent_id)
     if is_waiting and (cycle := find_cycle(table, wait)):
-        message = f"waiting for {found.at} would cause a deadlock" if found else "the upgrade would cause a deadlock"
+        message = (
+            f"waiting for {blocker.at} would cause a deadlock" if blocker else "the upgrade would cause a deadlock"
+        )
         raise LockRefused(
             f"{message}: {' -> '.join((*cycle, cycle[0]))}",
             "release a lock that the others wait for, then ask again",
@@ -98,7 +100,7 @@ def _grant_or_queue(table: LockTable, wait: Wait, needed: list[Resource], *, seq
             cycle=list(cycle),
             held_by=cycle[1],
         )
-    if found is None:
+    if blocker is None:
         return _grants(table, wait, needed, seq=seq, waited=False)
     queued = LockQueued(
         request_id=wait.request_id,
@@ -108,7 +110,7 @@ def _grant_or_queue(table: LockTable, wait: Wait, needed: list[Resource], *, seq
         ttl_s=wait.ttl_s,
         wait_s=wait.wait_s,
         position=1 + len({(other.agent_id, other.request_id) for other in table.waits_ahead_of(wait)}),
-        holder=found.by.agent_id,
+        holder=blocker.by.agent_id,
         review_blobs=wait.review_blobs,
     )
     return [(wait.agent_id, queued)]
@@ -138,15 +140,15 @@ def _upgrades(wait: Wait) -> list[Resource]:
     return [resource for resource, rank in zip(wait.resources, wait.ranks, strict=True) if rank is Rank.UPGRADE]
 
 
-def _refusal(table: LockTable, wait: Wait, found: Obstacle, *, code: Literal["HELD", "UPGRADE"]) -> LockRefused:
-    does = "holds" if isinstance(found.by, Lock) else "waits for"
-    denied = LockDenied(path=found.at.path, lock_type=wait.mode, code=code, held_by=found.by.agent_id)
+def _refusal(table: LockTable, wait: Wait, blocker: Obstacle, *, code: Literal["HELD", "UPGRADE"]) -> LockRefused:
+    does = "holds" if isinstance(blocker.by, Lock) else "waits for"
+    denied = LockDenied(path=blocker.at.path, lock_type=wait.mode, code=code, held_by=blocker.by.agent_id)
     return LockRefused(
-        f"{found.by.agent_id} {does} {found.at} ({found.by.mode})",
+        f"{blocker.by.agent_id} {does} {blocker.at} ({blocker.by.mode})",
         LIST_HINT if code == "HELD" else "release your own lock and acquire it in EXCLUSIVE mode",
         audit=((wait.agent_id, denied),),
         code=code,
-        **found.facts(table),
+        **blocker.facts(table),
     )
 
 

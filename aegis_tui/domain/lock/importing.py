@@ -118,11 +118,11 @@ def _fields(entry: object) -> Mapping[str, Any]:
     if isinstance(entry, str):
         return {"agent": entry}
     if not isinstance(entry, Mapping):
-        raise ValueError(f"{_told(entry)} is neither a lock nor the name of its holder")
+        raise ValueError(f"{_quoted(entry)} is neither a lock nor the name of its holder")
     return entry
 
 
-def _told(value: object) -> str:
+def _quoted(value: object) -> str:
     """Return a value that is not understood in a form short enough for one line: a text or number, or its type."""
     return str(value)[:60] if isinstance(value, str | int | float) else f"a {type(value).__name__}"
 
@@ -135,9 +135,9 @@ def _lock(path: str, fields: Mapping[str, Any], now: datetime) -> OldLock:
     mode, holder = _first(fields, _MODE) or "", _first(fields, _HOLDER) or ""
     known = _MODES.get(mode.lower()) if isinstance(mode, str) else None
     if known is None:
-        raise ValueError(f"its mode {_told(mode)} is not known")
+        raise ValueError(f"its mode {_quoted(mode)} is not known")
     if not isinstance(holder, str):
-        raise ValueError(f"its holder {_told(holder)} is not a name")
+        raise ValueError(f"its holder {_quoted(holder)} is not a name")
     left_s = _left_s(fields, now)
     if left_s <= 0:
         raise ValueError("it has expired")
@@ -147,8 +147,8 @@ def _lock(path: str, fields: Mapping[str, Any], now: datetime) -> OldLock:
 
 def _region(fields: Mapping[str, Any]) -> Region | None:
     lines, symbol = fields.get("lines"), fields.get("symbol")
-    if isinstance(lines, str) and (found := re.fullmatch(r"(\d+)(?:-(\d+))?", lines)):
-        lines = (int(found[1]), int(found[2] or found[1]))
+    if isinstance(lines, str) and (match := re.fullmatch(r"(\d+)(?:-(\d+))?", lines)):
+        lines = (int(match[1]), int(match[2] or match[1]))
     return Region(lines=lines, symbol=symbol) if lines or symbol else None
 
 
@@ -175,7 +175,7 @@ def _instant(value: object) -> datetime:
         seconds = _number(value)
         return datetime.fromtimestamp(seconds / 1000 if seconds > _MILLISECONDS else seconds, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise ValueError(f"its timestamp {_told(value)} is not valid") from error
+        raise ValueError(f"its timestamp {_quoted(value)} is not valid") from error
 
 
 def _number(value: object) -> float:
@@ -183,5 +183,5 @@ def _number(value: object) -> float:
         if isinstance(value, str | int | float) and not isinstance(value, bool) and not math.isnan(float(value)):
             return float(value)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"its timestamp or duration {_told(value)} is not valid") from error
-    raise ValueError(f"its timestamp or duration {_told(value)} is not valid")
+        raise ValueError(f"its timestamp or duration {_quoted(value)} is not valid") from error
+    raise ValueError(f"its timestamp or duration {_quoted(value)} is not valid")

@@ -83,12 +83,12 @@ def line_hunks(before: str, after: str) -> tuple[Hunk, ...]:
     if old_middle and new_middle and len(old_middle) + len(new_middle) <= _MAX_MATCHED_LINES:
         matched = SequenceMatcher(None, old_middle, new_middle, autojunk=False).get_opcodes()
         blocks = [(i, j, k, m) for kind, i, j, k, m in matched if kind != "equal"]
-    found = []
+    hunks = []
     for index, (i, j, k, m) in enumerate(blocks):
         floor = blocks[index - 1][1] + head if index else 0
         ceiling = blocks[index + 1][0] + head if index + 1 < len(blocks) else len(old)
-        found.append(_slid(old, new, (i + head, j + head, k + head, m + head), floor, ceiling))
-    return tuple(found)
+        hunks.append(_slid(old, new, (i + head, j + head, k + head, m + head), floor, ceiling))
+    return tuple(hunks)
 
 
 def rewrite_of(before: str, after: str) -> Rewrite:
@@ -214,13 +214,13 @@ def is_inside(hunk: Hunk, spans: Iterable[Span]) -> bool:
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     """The same lines in as few spans as possible, sorted."""
-    found: list[Span] = []
+    merged: list[Span] = []
     for first, last in sorted(spans):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
         else:
-            found.append((first, last))
-    return tuple(found)
+            merged.append((first, last))
+    return tuple(merged)
 
 
 def cross(one: Iterable[Span], other: Sequence[Span]) -> bool:

@@ -20,7 +20,7 @@ _NEAREST = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Definition:
     """One definition that a parser reported; several may have the same name."""
 
     name: str
@@ -78,15 +78,15 @@ def _size(symbol: Symbol) -> tuple[bool, int, int]:
     return symbol.kind == "module", lines, -len(symbol.name)
 
 
-def build_outline(found: Iterable[Found], line_count: int) -> Outline:
+def build_outline(definitions: Iterable[Definition], line_count: int) -> Outline:
     """Build the outline of a file from its definitions; the lines in none of them become the symbol `<module>`.
 
     Args:
-        found: Definitions in any order. Those with one name become one symbol; `A.b` is also part of the symbol `A`.
+        definitions: They may be in any order. Those with one name become one symbol; `A.b` is also part of `A`.
         line_count: How many lines the file has.
     """
-    by_name: dict[str, list[Found]] = {}
-    for item in found:
+    by_name: dict[str, list[Definition]] = {}
+    for item in definitions:
         by_name.setdefault(item.name, []).append(item)
     spans: dict[str, list[Span]] = {name: [item.span for item in items] for name, items in by_name.items()}
     for name, items in by_name.items():
@@ -99,7 +99,7 @@ def build_outline(found: Iterable[Found], line_count: int) -> Outline:
     return Outline(symbols, line_count)
 
 
-def _symbol(name: str, items: Sequence[Found], spans: Iterable[Span]) -> Symbol:
+def _symbol(name: str, items: Sequence[Definition], spans: Iterable[Span]) -> Symbol:
     return Symbol(name, items[0].kind, joined(spans), _hash("\n".join(item.signature for item in items)))
 
 

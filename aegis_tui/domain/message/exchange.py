@@ -121,11 +121,11 @@ class ExchangeTable:
         """
         if not event.startswith(FAMILIES):
             return
-        found = self._meant(event, data)
-        if len(found) > 1:
-            names = ", ".join(item.feature for item in found)
+        exchanges = self._meant(event, data)
+        if len(exchanges) > 1:
+            names = ", ".join(item.feature for item in exchanges)
             raise UsageError(f"{event}: several features are open: {names}", "add feature or file to its data")
-        for exchange in found:
+        for exchange in exchanges:
             if (expected := exchange.expected(event, data)) is not None:
                 raise _refusal(exchange, event, data, expected)
 
@@ -144,10 +144,10 @@ class ExchangeTable:
             while len(self.by_feature) > KEPT_EXCHANGES:
                 del self.by_feature[next(iter(self.by_feature))]
             return frozenset({("exchange", feature)})
-        found = self._meant(event, data) if event.startswith(FAMILIES) else []
-        if len(found) != 1:
+        exchanges = self._meant(event, data) if event.startswith(FAMILIES) else []
+        if len(exchanges) != 1:
             return frozenset()
-        exchange = found[0]
+        exchange = exchanges[0]
         exchange.apply(event, data)
         if exchange.is_over:
             del self.by_feature[exchange.feature]

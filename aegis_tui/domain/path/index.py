@@ -19,10 +19,10 @@ def path_key(path: str, *, ignore_case: bool = False) -> str:
 @lru_cache(maxsize=1024)
 def _directories(path: str) -> tuple[str, ...]:
     """Every directory that `path` lies in, innermost first."""
-    found: list[str] = []
+    directories: list[str] = []
     while path := parent_of(path):
-        found.append(path)
-    return tuple(found)
+        directories.append(path)
+    return tuple(directories)
 
 
 class PathIndex(Generic[T]):
@@ -61,14 +61,14 @@ class PathIndex(Generic[T]):
     def near(self, path: str) -> list[T]:
         """Return the values at `path`, at the directories above it, and at the paths below it; in no fixed order."""
         at = self._at
-        found = list(at[path].values()) if path in at else []
+        items = list(at[path].values()) if path in at else []
         for directory in _directories(path):
             if directory in at:
-                found += at[directory].values()
+                items += at[directory].values()
         if path in self._below:
             for inner in self._below[path]:
-                found += at[inner].values()
-        return found
+                items += at[inner].values()
+        return items
 
     def spelling(self, path: str) -> str | None:
         """Return `path` in the letter case in which it, or a path above or below it, was added; None if none was.

@@ -26,12 +26,12 @@ def case_clashes(fresh: Iterable[str], there: Iterable[str]) -> list[tuple[str, 
         for name in _prefixes(path):
             names.setdefault(folded(name), set()).add(name)
     old = {name for path in every - new for name in _prefixes(path)}
-    found: dict[str, str] = {}
+    clashes: dict[str, str] = {}
     for path in new:
         for name in _prefixes(path):
             if name not in old and (others := names.get(folded(name), set()) - {name}):
-                found.setdefault(path, min(others))
-    return sorted(found.items())
+                clashes.setdefault(path, min(others))
+    return sorted(clashes.items())
 
 
 def _prefixes(path: str) -> Iterator[str]:

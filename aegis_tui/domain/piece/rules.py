@@ -55,10 +55,10 @@ def submit(workspace: Workspace, command: DiffSubmit, actor: Actor, request_id: 
         StaleToken: A token was never granted for the piece.
     """
     instance = own_instance(workspace, actor)
-    found = piece_of(workspace, instance)
-    if found is None or found[1].spec_id != command.spec_id:
+    run_and_piece = piece_of(workspace, instance)
+    if run_and_piece is None or run_and_piece[1].spec_id != command.spec_id:
         raise Refused(f"{command.spec_id} is not assigned to {actor.agent_id}", "see your brief", code="spec.foreign")
-    run, piece = found
+    run, piece = run_and_piece
     if not run.is_open:
         raise Refused(f"run {run.run} has ended", code="run.ended")
     if piece.status is not PieceStatus.WORKING:
@@ -82,17 +82,17 @@ def _violations(
     table = standing_table(workspace, run)
     for path in piece.granted:
         table.grant(piece.name, path)
-    found = []
+    findings = []
     for path in files:
         verdict = table.verdict(piece.name, path)
         if not verdict.allowed:
             is_final = verdict.rule == "shared" or table.is_closed(path)
             advice = "undo the change" if is_final else "undo the change, or make a scope request with a reason"
-            found.append(Finding(type="partition", file=path, msg=f"{verdict.message}; {advice}"))
+            findings.append(Finding(type="partition", file=path, msg=f"{verdict.message}; {advice}"))
         elif verdict.needs_lock:
             problem = fence_finding(workspace, run, piece, path, answers=blobs.get(path))
-            found += [problem] if problem else []
-    return found
+            findings += [problem] if problem else []
+    return findings
 
 
 def mark_checked(workspace: Workspace, command: PieceMarkChecked, actor: Actor, request_id: str) -> Decision:
@@ -139,7 +139,7 @@ def observed(run: Run, overlaps: Sequence[Overlapping]) -> list[Draft]:
     One that is hot now, but was soft or resolved, is new; one that was resolved and is soft now is not.
     """
     drafts: list[Draft] = []
-    for item in {conflict_id(found): found for found in overlaps}.values():
+    for item in {conflict_id(overlap): overlap for overlap in overlaps}.values():
         known = run.conflicts.get(conflict_id(item))
         if known is not None and (known.kind == item.kind or known.kind == "hot") and known.resolution is None:
             continue

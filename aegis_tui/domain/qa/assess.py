@@ -64,9 +64,9 @@ def assess(command: str, outcome: Outcome, *, tools: Sequence[QaReader] = ()) ->
     if is_placeholder(text):
         reason = "package.json has npm's placeholder for tests"
         return _result(outcome, "empty", reason=reason, remedy=f"write a test script, {OWN_COMMAND}")
-    reading = _combined([found for reader in (tools or READERS) if (found := reader.read(outcome))])
+    reading = _combined([part for reader in (tools or READERS) if (part := reader.read(outcome))])
     if reading is None and tools:
-        reading = _combined([found for reader in READERS if (found := reader.read(outcome))])
+        reading = _combined([part for reader in READERS if (part := reader.read(outcome))])
     is_cut = reading is not None and reading.tests is not None and not reading.is_from_file and bool(_GAP.search(text))
     if reading is not None and is_cut:
         failed = len(reading.failures) or None

@@ -27,7 +27,7 @@ def blame(table: PartitionTable, outputs: Sequence[str], changed: Mapping[str, C
     """
     votes: dict[str, int] = {}
     for path, times in Counter(
-        found for output in outputs for found in _PATH.findall(output[-MOST_CHARACTERS:])
+        mentioned for output in outputs for mentioned in _PATH.findall(output[-MOST_CHARACTERS:])
     ).items():
         for name in _owners(path, changed, table.owner_of):
             votes[name] = votes.get(name, 0) + times
@@ -36,11 +36,11 @@ def blame(table: PartitionTable, outputs: Sequence[str], changed: Mapping[str, C
 
 def _owners(path: str, changed: Mapping[str, Collection[str]], owner_of: Callable[[str], str | None]) -> set[str]:
     clean = path.removeprefix("./")
-    found: set[str] = set()
+    owners: set[str] = set()
     for name, files in changed.items():
         if name != FOUNDATION and any(clean == item or clean.endswith(f"/{item}") for item in files):
-            found.add(name)
-    owner = owner_of(clean) if not found else None
+            owners.add(name)
+    owner = owner_of(clean) if not owners else None
     if owner in changed and owner != FOUNDATION and owner is not None:
-        found.add(owner)
-    return found
+        owners.add(owner)
+    return owners

@@ -67,7 +67,7 @@ def _function(test: str) -> str:
 
 def _name(test: str) -> str:
     """Return only the name of a test's function, without file and class, or the whole name if it is a sentence."""
-    if found := _UNITTEST.fullmatch(test):
-        return found[1]
+    if match := _UNITTEST.fullmatch(test):
+        return match[1]
     last = _function(test).rpartition("::")[2]
     return last if " " in last else last.rpartition(".")[2]

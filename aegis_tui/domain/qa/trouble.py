@@ -105,16 +105,16 @@ def guess_trouble(command: str, outcome: Outcome) -> Obstacle | None:
         remedy = f"correct the path, {OWN_COMMAND}"
         return Obstacle(kind="environment", reason=f"the tree has no folder {folder}", remedy=remedy)
     programs = {words[0] for words in programs_of(command)}
-    if programs & _STARTERS and (found := _first(_ABSENT, text)):
-        return missing(found)
-    if found := _last(_NO_MODULE, text):
-        return missing(found, "Python module ", python=_last(_OWN_PYTHON, text) or "python3")
+    if programs & _STARTERS and (name := _first(_ABSENT, text)):
+        return missing(name)
+    if name := _last(_NO_MODULE, text):
+        return missing(name, "Python module ", python=_last(_OWN_PYTHON, text) or "python3")
     if (scripts := _NO_SCRIPT.findall(text)) and programs & _STARTERS:
         return no_script(next(filter(None, scripts[0]), "test"))
     if _NPM_ABSENT.search(text):
         return Obstacle(kind="dependency_missing", reason="its program is not in node_modules", remedy="npm ci")
-    if found := _last(_NO_NODE_MODULE, text):
-        return Obstacle(kind="dependency_missing", reason=f"node cannot find the module {found}", remedy="npm ci")
+    if name := _last(_NO_NODE_MODULE, text):
+        return Obstacle(kind="dependency_missing", reason=f"node cannot find the module {name}", remedy="npm ci")
     return None
 
 
@@ -126,12 +126,12 @@ def _absent(command: str, exit_code: int, text: str) -> Obstacle:
 
 
 def _first(patterns: Iterable[re.Pattern[str]], text: str) -> str:
-    return next((found for pattern in patterns if (found := _last(pattern, text))), "")
+    return next((capture for pattern in patterns if (capture := _last(pattern, text))), "")
 
 
 def _last(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.findall(text)
-    return str(found[-1]) if found else ""
+    captures = pattern.findall(text)
+    return str(captures[-1]) if captures else ""
 
 
 def no_script(name: str) -> Obstacle:
@@ -159,8 +159,8 @@ def missing(name: str, what: str = "", *, python: str = "python3") -> Obstacle:
 
 def _killed(exit_code: int, text: str) -> Obstacle | None:
     number = -exit_code if exit_code < 0 else exit_code - 128
-    if found := _SHELL_ERROR.search(text):
-        number = int(found[1]) - 128
+    if match := _SHELL_ERROR.search(text):
+        number = int(match[1]) - 128
     try:
         name = signal.Signals(number).name
     except ValueError:
@@ -187,10 +187,10 @@ def is_placeholder(text: str) -> bool:
 
 def import_remedy(text: str) -> str:
     """Return what would repair the missing import that the output names; empty when it names none."""
-    if found := _MISSING_IMPORT.search(text):
-        name = found[1].partition(".")[0]
+    if match := _MISSING_IMPORT.search(text):
+        name = match[1].partition(".")[0]
         return f"make the module {name} importable for QA: install it, or bring the file back"
-    if found := _MISSING_PACKAGE.search(text):
-        name = next(filter(None, found.groups()))
+    if match := _MISSING_PACKAGE.search(text):
+        name = next(filter(None, match.groups()))
         return f"install {name} in your checkout (npm install), or bring the file back"
     return ""

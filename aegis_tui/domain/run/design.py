@@ -175,7 +175,7 @@ def check_design(
     """
     areas = list(_areas(design))
     compiled: dict[Location, Glob] = {}
-    found = [
+    issues = [
         *_check_ids(design),
         *([] if kinds is None else _check_kinds(design, kinds, kind_faults)),
         *islice(_check_dependencies(design.features), MOST_ISSUES),
@@ -183,12 +183,12 @@ def check_design(
     ]
     effort = Effort() if effort is None else effort
     try:
-        found += _check_globs(areas, compiled, ignore_case, effort)
+        issues += _check_globs(areas, compiled, ignore_case, effort)
         for issue in _check_overlaps(areas, compiled, effort):
-            found.append(issue)
+            issues.append(issue)
     except Refused as error:
-        found.append(_issue(("features",), f"{error.message}: {error.hint}"))
-    return found[:MOST_ISSUES]
+        issues.append(_issue(("features",), f"{error.message}: {error.hint}"))
+    return issues[:MOST_ISSUES]
 
 
 def topological(features: Sequence[Feature]) -> list[str]:

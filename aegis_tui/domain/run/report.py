@@ -210,32 +210,32 @@ class ReportFold:
 
 
 def _report(workspace: Workspace, tally: _Tally, run: str, *, commit: CommitSeen | None) -> Report:
-    found = workspace.runs.by_id.get(run)
-    if found is None:
+    run_state = workspace.runs.by_id.get(run)
+    if run_state is None:
         raise UsageError(f"there is no run {run}", "see aegis-tui status")
     end = tally.ended_at or tally.last_at
     report: Report = {
         "schema_version": SCHEMA_VERSION,
-        "ok": found.ok is True,
+        "ok": run_state.ok is True,
         "run": run,
-        "workspace": found.facts.workspace,
-        "goal": found.goal,
+        "workspace": run_state.facts.workspace,
+        "goal": run_state.goal,
         "duration_s": seconds_between(tally.started_at, end),
-        "scripted": found.facts.scripted,
-        "boundary": {"level": found.facts.boundary_level, "layers": dict(found.facts.boundary_layers)},
-        "stages": [_stage(found, stage, tally, end) for stage in STAGES],
+        "scripted": run_state.facts.scripted,
+        "boundary": {"level": run_state.facts.boundary_level, "layers": dict(run_state.facts.boundary_layers)},
+        "stages": [_stage(run_state, stage, tally, end) for stage in STAGES],
         "instances": [_instance(workspace, item, end) for item in workspace.instances.of_run(run)],
         "locks": tally.locks.copy(),
         "conflicts": [
             {"a": item.a, "b": item.b, "path": item.path, "kind": item.kind, "resolution": item.resolution or "none"}
-            for item in found.conflicts.values()
+            for item in run_state.conflicts.values()
         ],
         "reviews": tally.reviews,
         "qa": tally.qa,
-        "commit": _commit(found, commit),
+        "commit": _commit(run_state, commit),
     }
-    if found.error:
-        report["error"] = cast(ErrorReport, found.error)
+    if run_state.error:
+        report["error"] = cast(ErrorReport, run_state.error)
     return report
 
 

@@ -74,12 +74,12 @@ def find_overlaps(
     """
     effort = Effort() if effort is None else effort
     compiled = [(owner, _compile(globs, ignore_case, effort)) for owner, globs in owners.items()]
-    found = []
+    overlaps = []
     for (one, a), (other, b) in near_pairs([globs for _, globs in compiled], effort):
         owners_of, glob_a, glob_b = (compiled[one][0], compiled[other][0]), compiled[one][1][a], compiled[other][1][b]
         if (witness := overlap(glob_a, glob_b, effort=effort)) is not None:
-            found.append(Overlap(a=glob_a.text, b=glob_b.text, owners=owners_of, witness=witness))
-    return found
+            overlaps.append(Overlap(a=glob_a.text, b=glob_b.text, owners=owners_of, witness=witness))
+    return overlaps
 
 
 _Texts = Sequence[tuple[str, Sequence[str]]]
@@ -111,11 +111,11 @@ def _overlaps_between(ones: _Owned, others: _Owned, effort: Effort) -> list[Over
     )
     near = near_pairs([[glob for *_, glob in left], [glob for *_, glob in right]], effort)
     pairs = [(left[a], right[b]) for (_, a), (_, b) in near]
-    found = []
+    overlaps = []
     for (_, owner_a, a), (_, owner_b, b) in sorted(pairs, key=lambda pair: (pair[0][0], pair[1][0])):
         if (witness := overlap(a, b, effort=effort)) is not None:
-            found.append(Overlap(a=a.text, b=b.text, owners=(owner_a, owner_b), witness=witness))
-    return found
+            overlaps.append(Overlap(a=a.text, b=b.text, owners=(owner_a, owner_b), witness=witness))
+    return overlaps
 
 
 def _compile(globs: Iterable[str], ignore_case: bool, effort: Effort | None = None) -> tuple[Glob, ...]:

@@ -34,10 +34,10 @@ def globs_of(workspace: Workspace, run: Run, piece: Piece) -> tuple[str, ...]:
 
 
 def _designed(design: Design) -> dict[str, tuple[str, ...]]:
-    found = {feature.id: tuple(feature.partition) for feature in design.features}
+    partitions = {feature.id: tuple(feature.partition) for feature in design.features}
     if design.foundation:
-        found[FOUNDATION] = tuple(design.foundation.partition)
-    return found
+        partitions[FOUNDATION] = tuple(design.foundation.partition)
+    return partitions
 
 
 def standing_table(workspace: Workspace, run: Run) -> PartitionTable:
@@ -123,9 +123,9 @@ def free_overlaps(
         Refused: code `glob`, when a text is not a glob; code `glob.effort`, when it would cost too much.
     """
     effort = Effort()
-    found = table.overlaps_with(agent_id, globs, effort=effort)
+    overlaps = table.overlaps_with(agent_id, globs, effort=effort)
     mine = [(agent_id, globs)]
-    return found + find_clashes(mine, list(waiting.items()), effort, ignore_case=table.ignore_case)
+    return overlaps + find_clashes(mine, list(waiting.items()), effort, ignore_case=table.ignore_case)
 
 
 def check_free(workspace: Workspace, agent_id: str, globs: Sequence[str]) -> None:
@@ -197,11 +197,11 @@ def check_designed(
     wanted = [*_designed(design).items(), (SHARED_OWNER, design.shared), (JOINT_OWNER, design.joint)]
     clashes = find_clashes(wanted, list(partitions.items()), effort, ignore_case=ignore_case)
     if clashes:
-        issues = [{"field": item.owners[0], "message": _told(item), "witness": item.witness} for item in clashes]
+        issues = [{"field": item.owners[0], "message": _clash_text(item), "witness": item.witness} for item in clashes]
         hint = "change the design or the partition of the instance, or stop the instance"
-        raise DesignRefused("; ".join(map(_told, clashes)), hint, issues=issues)
+        raise DesignRefused("; ".join(map(_clash_text, clashes)), hint, issues=issues)
 
 
-def _told(clash: Overlap) -> str:
+def _clash_text(clash: Overlap) -> str:
     name, agent_id = clash.owners
     return f"'{clash.a}' of {name} overlaps '{clash.b}' of {agent_id}, which is at work; example path: {clash.witness}"

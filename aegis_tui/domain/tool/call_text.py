@@ -40,14 +40,14 @@ def read_text_calls(
     calls: list[tuple[str, str]] = []
     place = opened.start()
     while block := _BLOCK.match(visible, place):
-        found = _object_at(visible, block.end())
-        call = _call_of(found[0], allowed) if found else None
-        if found is None or call is None:
+        decoded = _object_at(visible, block.end())
+        call = _call_of(decoded[0], allowed) if decoded else None
+        if decoded is None or call is None:
             return None
         calls.append(call)
-        closed = _CLOSE.match(visible, found[1])
+        closed = _CLOSE.match(visible, decoded[1])
         if closed is None:
-            place = found[1]
+            place = decoded[1]
             break
         place = closed.end()
     closed_all = visible[:place].rstrip().endswith("</tool_call>")

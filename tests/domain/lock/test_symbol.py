@@ -3,17 +3,17 @@ from __future__ import annotations
 import pytest
 
 from aegis_tui.domain.lock.region import Hunk
-from aegis_tui.domain.lock.symbol import IMPORTS, MODULE, Found, build_outline, hull
+from aegis_tui.domain.lock.symbol import IMPORTS, MODULE, Definition, build_outline, hull
 
 OUTLINE = build_outline(
     [
-        Found(IMPORTS, "imports", (1, 2)),
-        Found("f", "function", (4, 6), "(a)"),
-        Found("A", "class", (8, 20)),
-        Found("A.run", "method", (10, 12), "(self)"),
-        Found("A.stop", "method", (14, 15), "(self)"),
-        Found("f", "function", (22, 23), "(a, b)"),
-        Found("A.late", "method", (30, 31), "(self)"),
+        Definition(IMPORTS, "imports", (1, 2)),
+        Definition("f", "function", (4, 6), "(a)"),
+        Definition("A", "class", (8, 20)),
+        Definition("A.run", "method", (10, 12), "(self)"),
+        Definition("A.stop", "method", (14, 15), "(self)"),
+        Definition("f", "function", (22, 23), "(a, b)"),
+        Definition("A.late", "method", (30, 31), "(self)"),
     ],
     31,
 )
@@ -32,13 +32,13 @@ def test_what_has_one_name_is_one_symbol_and_what_is_below_belongs_to_it() -> No
 
 
 def test_what_stands_before_the_first_symbol_belongs_to_the_module() -> None:
-    outline = build_outline([Found("f", "function", (2, 3))], 3)
+    outline = build_outline([Definition("f", "function", (2, 3))], 3)
     assert outline.symbols[MODULE].spans == ((1, 1),)
 
 
 def test_a_signature_hash_follows_the_signature_and_not_its_spaces() -> None:
     def hash_of(signature: str) -> str:
-        symbol = build_outline([Found("f", "function", (1, 1), signature)], 1).find("f")
+        symbol = build_outline([Definition("f", "function", (1, 1), signature)], 1).find("f")
         assert symbol is not None
         return symbol.signature_hash
 

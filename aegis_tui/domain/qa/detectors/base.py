@@ -53,8 +53,8 @@ def folders_of(files: Collection[str], manifest: str) -> list[str]:
         files: All tracked paths.
         manifest: The file name that makes a folder count.
     """
-    found = [path.removesuffix(manifest) for path in files if path == manifest or path.endswith(f"/{manifest}")]
-    near = [folder for folder in found if folder.count("/") <= 2 and not is_aside(folder)]
+    folders = [path.removesuffix(manifest) for path in files if path == manifest or path.endswith(f"/{manifest}")]
+    near = [folder for folder in folders if folder.count("/") <= 2 and not is_aside(folder)]
     return sorted(folder for folder in near if re.fullmatch(r"[\w./@+-]*", folder))[:4]
 
 

@@ -122,8 +122,8 @@ class CargoReader:
         """Yield the name of each test line, with the program that it belongs to before it, and how the test ended."""
         target = ""
         for line in text.splitlines():
-            if found := self._target.match(line):
-                target = found[1] or f"doc {found[2]}"
+            if match := self._target.match(line):
+                target = match[1] or f"doc {match[2]}"
             elif test := self._line.match(line):
                 yield f"{target}::{test[1]}" if target else test[1], test[2]
 
@@ -213,7 +213,7 @@ class JvmReader:
     def read(self, outcome: Outcome) -> Reading | None:
         """Return the results in the files, else the printed totals; None without these and without a build error."""
         text = plain(outcome.output)
-        broken = [next(filter(None, found)) for found in self._broken.findall(text)]
+        broken = [next(filter(None, groups)) for groups in self._broken.findall(text)]
         stopped = f"the build broke before the tests: {broken[0]}" if broken else ""
         files = [file.content for file in outcome.files if file.tool == self.tool]
         counted = junit.total(files, lambda case: f"{case.classname}.{case.name}") if files else None
@@ -252,8 +252,8 @@ def _json_lines(text: str) -> Iterator[dict[str, Any]]:
     for line in text.splitlines():
         if line.startswith("{") and line.endswith("}"):
             try:
-                found = json.loads(line)
+                value = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(found, dict):
-                yield found
+            if isinstance(value, dict):
+                yield value

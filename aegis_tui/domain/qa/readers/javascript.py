@@ -134,10 +134,10 @@ def read_jest_json(tool: str, files: Iterable[bytes], root: str) -> Reading | No
     """
     suites: list[dict[str, Any]] = []
     for content in files:
-        found = _suites(content)
-        if found is None:
+        parsed = _suites(content)
+        if parsed is None:
             return None
-        suites += found
+        suites += parsed
     if not suites:
         return None
     tests: list[tuple[str, str]] = []

@@ -96,9 +96,9 @@ def _case(item: TestCase) -> Case:
     states = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
     state, message = "passed", ""
     for result in item.result:
-        found = "error" if isinstance(result, Error) else "failed" if isinstance(result, Failure) else "skipped"
-        if isinstance(result, Error | Failure | Skipped) and states[found] > states[state]:
-            state, message = found, result.message or ""
+        result_state = "error" if isinstance(result, Error) else "failed" if isinstance(result, Failure) else "skipped"
+        if isinstance(result, Error | Failure | Skipped) and states[result_state] > states[state]:
+            state, message = result_state, result.message or ""
     file = item._elem.attrib.get("file", "")
     return Case(item.name or "", state, message, item.classname or "", str(file))
 

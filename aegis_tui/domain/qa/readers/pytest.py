@@ -53,7 +53,7 @@ class PytestReader:
         text = plain(outcome.output)
         summaries = _SUMMARY.findall(text)
         files = [file.content for file in outcome.files if file.tool == self.tool]
-        stopped = next((words + found[1] for pattern, words in _STOPS if (found := pattern.search(text))), "")
+        stopped = next((words + match[1] for pattern, words in _STOPS if (match := pattern.search(text))), "")
         broken = tuple(_CONFTEST.findall(text))
         if not summaries and not files and not stopped and not broken:
             return None

@@ -71,10 +71,10 @@ def _points(text: str) -> Iterator[tuple[str, bool, str]]:
     """Yield the name of each test with its parents, whether it is bad, and its directive; children come after it."""
     waiting: list[tuple[int, str, bool, str]] = []
     for line in text.splitlines():
-        found = _POINT.match(line)
-        if found is None:
+        match = _POINT.match(line)
+        if match is None:
             continue
-        depth, is_bad, rest = len(found[1]) // 4, bool(found[2]), found[3].strip()
+        depth, is_bad, rest = len(match[1]) // 4, bool(match[2]), match[3].strip()
         directive = _DIRECTIVE.search(rest)
         name = (rest[: directive.start()] if directive else rest).strip().removeprefix("- ").strip() or "unnamed"
         below = [item for item in waiting if item[0] > depth]
