@@ -23,7 +23,10 @@ LIBRARIES = ("textual", "libtmux", "starlette", "uvicorn", "pydantic", "httpx")
 
 
 def write_bundle(path: Path, checks: list[dict[str, Any]]) -> None:
-    """Write the bundle of the current workspace; outside a repository, of the machine alone.
+    """Write a file for a bug report: versions, checks, where settings come from, facts about events, and ends of logs.
+
+    It is about the current workspace; outside a repository, about the machine alone. Names, tokens and private paths
+    are replaced. If the settings or the log cannot be read, the file says so instead.
 
     Args:
         path: The file, replaced if it exists; only its owner may read it.
@@ -66,7 +69,7 @@ def _scrubber(place: Place | None) -> Scrubber:
 
 
 def _account() -> str:
-    """Return the user's name from the password database; empty if it has none, and for root."""
+    """Return the name of this process's user from the password database; empty if it has no entry, and for root."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -86,7 +89,10 @@ def _versions() -> dict[str, str]:
 
 
 def _settings(place: Place | None) -> dict[str, str]:
-    """Return the source of each setting by its name; only `error`, with a message, if a file or a variable is wrong."""
+    """Return name -> source of each setting, without values; `{"error": MESSAGE}` if a file or a variable is wrong.
+
+    Without a workspace, the settings of a project are left out.
+    """
     try:
         return setting_names(trace_settings(os.environ, project=place.root if place else None)[1])
     except AegisError as error:

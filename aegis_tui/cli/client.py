@@ -22,7 +22,8 @@ def speaking_as(place: Place, instance: str | None, *, timeout_s: float = 60.0) 
 
     Raises:
         HubUnavailable: No hub is running, or it does not answer.
-        UsageError: The id is not valid, or the token of that instance cannot be read.
+        UsageError: The id is not valid, or the token of that instance cannot be read. Whether the hub still accepts the
+            token is not checked.
     """
     address = place.find()
     if address is None:
@@ -34,11 +35,12 @@ def speaking_as(place: Place, instance: str | None, *, timeout_s: float = 60.0) 
 
 
 def token_file_of(place: Place, instance: str | None) -> Path | None:
-    """Return where the token file of an instance is; the file may be missing.
+    """Return the path of the token file of an instance; the file may be missing.
 
     Args:
         place: The workspace.
-        instance: The id of the instance; None for that of this pane, without which the result is None.
+        instance: The id of the instance, short or in full. With None, the result is the path in AEGIS_TOKEN_FILE, which
+            the program in the pane of an instance has in its environment, or None if that is not set.
 
     Raises:
         UsageError: The id is not valid.
@@ -50,7 +52,7 @@ def token_file_of(place: Place, instance: str | None) -> Path | None:
 
 
 def read_token(path: Path) -> str:
-    """Return the token that a file holds.
+    """Return the token that a file holds, without blanks around it; empty if the file is.
 
     Raises:
         UsageError: The file cannot be read, or is not ASCII.

@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 @app.callback()
 def config() -> None:
-    """The settings in effect here.
+    """Make `list` a subcommand of `config`; do nothing else. What follows is the help of `config`.
 
     A flag overrides the environment, which overrides the project's .agents/config.toml, which overrides your own file.
 
@@ -61,8 +61,8 @@ def _values(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, s
     """Yield name, value and description of each setting; a setting in a table is named `table.name`.
 
     Args:
-        settings: All settings, or those of one table.
-        prefix: What each name begins with: `table.`; empty for all settings.
+        settings: The model with all settings, or with those of one table of the settings file.
+        prefix: What each name begins with: `table.` for the settings of a table, empty for all settings.
     """
     help_texts = describe(type(settings))
     for name in type(settings).model_fields:

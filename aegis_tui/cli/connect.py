@@ -88,9 +88,10 @@ def _raise_ended(_number: int, _frame: object) -> None:
 
 
 def _gateway_url(place: Place, token_file: str) -> str | None:
-    """Return the address of the model gateway once it serves the agent; waits for at most 15 s.
+    """Return the URL of the model gateway as soon as it serves the agent; waits for at most 15 s.
 
-    None if it cannot start, or does not serve the agent after that time; why is printed on stderr.
+    None if it cannot start, or does not serve the agent after that time. Why there is none, or why it serves no model,
+    is printed on stderr.
 
     Raises:
         UsageError: The token file cannot be read.
@@ -108,10 +109,10 @@ def _run_program(argv: list[str], given: dict[str, str], url: str | None, member
         argv: The command line.
         given: The AEGIS variables for it.
         url: The gateway's address; None sets no model variables.
-        membership: The agent's session with the hub; its end ends the program.
+        membership: The agent's session with the hub; if the agent is stopped, the program is ended.
 
     Raises:
-        _Ended: The session has ended already; the program was not started.
+        _Ended: The agent was stopped already; the program was not started.
         UsageError: The token file cannot be read.
         Unavailable: The program cannot be started.
     """
@@ -126,7 +127,9 @@ def _run_program(argv: list[str], given: dict[str, str], url: str | None, member
 
 
 def _exports(given: dict[str, str], url: str | None) -> Iterator[str]:
-    """Yield shell commands that set the variables where the agent is started; the token is read from its file.
+    """Yield lines for a person: a heading, then shell commands to run where the agent is started.
+
+    They set the variables; the token is not in them, but is read from its file.
 
     Args:
         given: The AEGIS variables.
@@ -141,10 +144,10 @@ def _exports(given: dict[str, str], url: str | None) -> Iterator[str]:
 
 
 def _prompt(hub: HubQuick, given: dict[str, str], url: str | None, membership: Membership) -> int:
-    """Print the variables, then send the commands of contract 5 that stdin holds, one per line.
+    """Print the variables, then send each line of stdin to the hub as a command of contract 5, `TYPE NAME=VALUE ...`.
 
-    Each reply or error is printed as JSON; none ends it, also not a line that cannot be read. Returns 0 at an empty
-    line or the end of input.
+    Each reply or error is printed as JSON, also for a line that cannot be read; then the next line is read. Returns 0
+    at an empty line or at the end of stdin.
 
     Raises:
         _Ended: The agent was stopped meanwhile.

@@ -102,7 +102,7 @@ def _check_programs() -> None:
 
 
 def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict[str, Any]:
-    """Return the options of the run; it uses the scripted model, unless `look` names a model server.
+    """Return the options of the command `run:start`; the run uses the scripted model, unless `look` has a base URL.
 
     Raises:
         UsageError: A setting is wrong.
@@ -120,13 +120,14 @@ def _options(ground: Playground, place: Place, workers: int, look: Look) -> dict
 
 
 def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: bool) -> Report:
-    """Start the run, open the gates of its script, and return its report, also that of a failed run, when it ends.
+    """Start the run, and return its report, also that of a failed run, when it ends.
 
-    What happens is printed on stderr unless `quiet`. A hub that ends meanwhile is started again.
+    Meanwhile, the scripted model is told when to go on: at the events that its script names. What happens is printed on
+    stderr unless `quiet`. A hub that ends meanwhile is started again.
 
     Raises:
         HubUnavailable: The hub cannot be started, or the run has not ended within `DEADLINE_S` (180 s).
-        ModelUnavailable: The scripted model does not answer when one of its gates is opened.
+        ModelUnavailable: The scripted model does not answer when it is told to go on.
         AegisError: The hub refuses the run.
     """
     design = load_design(ground.scenario / "design.yaml")
@@ -154,7 +155,8 @@ def _watch(ground: Playground, place: Place, options: dict[str, Any], *, quiet: 
 def _show(ground: Playground, place: Place, options: dict[str, Any], look: Look, *, kept: Path | None) -> Report | None:
     """Open the dashboard with the demo's goal in the goal dialog, so that Enter starts the run.
 
-    Return when the person closes the dashboard: the report, or None if the run had not ended.
+    Return when the person closes the dashboard: the report, or None if no run had ended. `kept` is the folder of the
+    repository if it is kept, for the question before leaving.
 
     Raises:
         HubUnavailable: The hub cannot be started.
@@ -195,9 +197,10 @@ def _conclude(ground: Playground, report: Report, *, as_json: bool, kept: Path |
 
 
 def _claims(ground: Playground, report: Report) -> list[Claim]:
-    """Return what the demo promises about its run, each with whether it was kept.
+    """Return each promise of the demo about its run, with whether it was kept.
 
-    This is checked with git and by running the tests of the result, which stays checked out in the demo's repository.
+    This is checked with git and by running the tests of the result. The branch of the result stays checked out in the
+    demo's repository.
     """
     untouched, commit = ground.checkout_is_untouched(), report["commit"]
     if commit is not None:
@@ -228,9 +231,9 @@ def _summary(report: Report, claims: list[Claim], kept: Path | None) -> Iterator
 
 @contextlib.contextmanager
 def _own_environment(ground: Playground) -> Iterator[None]:
-    """Set variables so that this process and its hub keep all files in the playground, and the hub ends with it.
+    """Set environment variables while the block runs: this process and its hub keep all files in the playground.
 
-    The earlier values are restored at the end of the block.
+    The hub ends when this process does. The earlier values are restored at the end of the block.
     """
     changed = {**dict.fromkeys(FOREIGN), **ground.environment(), OWNER: own()}
     before = {name: os.environ.get(name) for name in changed}
@@ -273,10 +276,10 @@ def _handled(numbers: Iterable[signal.Signals], handler: Any) -> Iterator[None]:
 def _close(place: Place) -> None:
     """End the run, hub, gateway and panes of the demo, and remove its runtime folder; blocking.
 
-    Ctrl-C, SIGTERM and SIGHUP are ignored meanwhile. A hub that does not end is left, without an error.
+    Ctrl-C, SIGTERM and SIGHUP are ignored meanwhile. If the run cannot be cancelled, the hub is ended all the same; a
+    hub that does not end is left, without an error.
 
     Raises:
-        HubUnavailable: The hub is running, but did not answer when it was asked to cancel the run; nothing was ended.
         TerminalUnavailable: There is no tmux.
         TerminalError: tmux does not answer or does not end.
     """
@@ -290,7 +293,7 @@ def _close(place: Place) -> None:
 
 
 def _cancel_run(place: Place) -> None:
-    """Cancel a run that is still open, and wait at most `CANCEL_DEADLINE_S` until it has ended.
+    """Cancel a run that is still open, and wait at most `CANCEL_DEADLINE_S` (10 s) until it has ended.
 
     Without a hub, do nothing; if the hub refuses or does not answer, return without an error.
     """

@@ -58,9 +58,10 @@ def _events(
 
 
 def _logged(place: Place, after: int) -> Iterator[dict[str, Any]]:
-    """Yield the logged events after number `after` as the hub sends them to clients; without a hub, read the log file.
+    """Yield the logged events with a number greater than `after`, up to the newest, in order.
 
-    Ends after the newest event. The errors are raised when the first events are asked for, or later.
+    They come from the hub or, if none is running, from the log file; both give the same JSON objects. The errors are
+    raised when the first events are asked for, or later.
 
     Raises:
         HubUnavailable: A hub is running and does not answer, or stops answering.

@@ -18,7 +18,7 @@ def _runs(as_json: AsJson = False) -> int:
     """List every run of this repository with its outcome, newest last.
 
     aegis-tui report RUN shows one of them. No hub is needed or started. Exit code 2 if there is no log, 1 if it is
-    damaged.
+    damaged, 5 outside a repository.
     """
     from aegis_tui.bootstrap.log import log_reader
 
@@ -40,7 +40,8 @@ def _transcript(
 ) -> int:
     """Print what an instance showed in its pane until its end, or so far.
 
-    No hub is needed or started. Exit code 2 if it has shown nothing, or there was no such instance.
+    No hub is needed or started. Exit code 2 if it has shown nothing, or there was no such instance, 5 outside a
+    repository.
     """
     from aegis_tui.bootstrap.panes import read_transcript
 

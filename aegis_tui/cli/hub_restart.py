@@ -27,8 +27,8 @@ def restart_hub(place: Place, *, now: bool, wait_s: float = WAIT_S) -> HubAddres
 
     Args:
         place: The workspace.
-        now: Do not wait for the end of a step.
-        wait_s: Seconds to wait for it at most.
+        now: End the hub at once, even in the middle of a step, which the next hub then repeats.
+        wait_s: Without `now`: how many seconds to wait at most until no step is due.
 
     Raises:
         Refused: Code `hub.busy`: steps are still due after `wait_s`, or the hub's state cannot be read. The hub was not
@@ -55,9 +55,9 @@ def _wait_for_a_pause(place: Place, wait_s: float) -> None:
 
 
 def _steps(place: Place) -> list[str]:
-    """Return the steps that the hub's state requires now, a few words for each; empty if none is due or no hub answers.
+    """Return what the hub is doing or about to begin for the run, such as creating a worktree, in a few words for each.
 
-    Steps that have not begun are included, because they begin at once.
+    Empty if there is nothing, or if no hub answers.
 
     Raises:
         Refused: Code `hub.busy`: the hub stops answering meanwhile, or this version cannot read its state.

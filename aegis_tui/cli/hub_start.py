@@ -47,14 +47,16 @@ def start(root: Path | None, *, as_json: bool) -> int:
 
 
 def status_fields(place: Place, address: HubAddress | None) -> dict[str, Any]:
-    """Return the fields of `hub status --json` (contract 9).
+    """Return the fields of `hub status --json` (contract 9); asks the hub for its state if there is one.
 
     Args:
         place: The workspace.
-        address: The address of its hub; None if no hub is running, which the fields then say.
+        address: The address of its hub; None if no hub is running: then `running` is False, and all other fields but
+            `token_file` are None.
 
     Raises:
         HubUnavailable: The hub at that address does not answer.
+        AegisError: It refuses the request.
     """
     fields: dict[str, Any] = {
         "running": address is not None,
@@ -84,7 +86,10 @@ def _gateway_fields(address: HubAddress) -> dict[str, str | None]:
 
 
 def gateway_line(address: HubAddress) -> str:
-    """Return what `hub status` says of the model gateway."""
+    """Return the line of `hub status` about the model gateway: its URL, and why it serves no model, if so.
+
+    If there is no gateway, the line says why, or that it is being started.
+    """
     if address.gateway_url is None:
         return f"no model gateway: {address.gateway_problem or 'it is being started'}"
     problem = f"; it serves no model: {address.gateway_problem}" if address.gateway_problem else ""

@@ -32,7 +32,7 @@ _GONE = ("reclaimed", "planned")
 
 
 def end_run(place: Place, *, force: bool) -> None:
-    """End the open run, save the work of its agents, and wait until their worktrees are removed.
+    """End the open run, save the work of its agents, and wait until their worktrees are removed; if none, do nothing.
 
     If the run is ending already, wait for that. Without `force`, a person at a terminal is asked first, who may also
     let the agents continue; then the run stays open. Without `force` nothing happens if no hub answers.
@@ -42,7 +42,7 @@ def end_run(place: Place, *, force: bool) -> None:
         force: Do not ask. If no hub answers, start another one to end the run.
 
     Raises:
-        Refused: A run is open, and there is no person to ask, or the person chose to do nothing.
+        Refused: A run is open, and there is no terminal to ask at, or the person chose to do nothing.
         HubUnavailable: The hub stops answering, or cannot be started or ended; or the agents have not ended within
             `SAVE_DEADLINE_S` (120 s).
         StoreError: With `force` and no hub that answers: the log is damaged.
@@ -65,7 +65,7 @@ def end_run(place: Place, *, force: bool) -> None:
 
 
 def _has_open_run(place: Place) -> bool:
-    """Return whether the log has instances that have not ended: a hub that is started now would continue with them.
+    """Return whether the log has a run that has not ended and has instances: a hub would continue with it.
 
     False without a log. Call it while no hub is running.
 
@@ -178,10 +178,10 @@ def _has_ended(address: HubAddress, deadline_s: float) -> bool:
 
 
 def close_idle_parts(place: Place) -> None:
-    """End the gateway and the tmux server of a workspace without a hub, unless an agent is running in a pane.
+    """End the model gateway and the tmux server of a workspace, unless an agent is running in a pane.
 
-    Call it when the hub has ended. If neither is there, return at once. A part that does not end is left, without an
-    error.
+    Call it when the hub has ended. If neither is there, return at once. What does not end, or does not answer, is left,
+    without an error.
     """
     import asyncio
 

@@ -37,7 +37,7 @@ def _attach(
     """Open the pane of an instance in this terminal; the key that detaches is shown at the bottom.
 
     Exit code 2 without a terminal or if there is no such instance, 3 if it has no pane, 5 if no hub is running: none is
-    started. Otherwise tmux takes the place of this process, and its exit code counts.
+    started, or if there is no tmux. Otherwise tmux takes the place of this process, and its exit code counts.
     """
     place = here()
     if not sys.stdin.isatty():
@@ -56,9 +56,9 @@ def _attach(
 
 
 def _has_client() -> bool:
-    """Return whether a client is attached to the tmux server around this process; a popup needs one to be shown.
+    """Return whether somebody sees the tmux server in which this process runs: a popup there needs a client.
 
-    False too if tmux cannot be started or does not answer within 10 s.
+    False too if tmux cannot be started, fails, or does not answer within 10 s.
     """
     import subprocess
 
@@ -92,9 +92,9 @@ def _send(
 
 
 def _await(hub: HubQuick, delivery: Delivery) -> None:
-    """Read the log until every prompt of `delivery` is acknowledged, or `DELIVERY_S` seconds have passed.
+    """Read the log until every prompt of `delivery` is acknowledged, or `DELIVERY_S` (5 s) have passed.
 
-    `delivery` is told which prompts are; nothing is raised for those that are not.
+    Which prompts are acknowledged is recorded in `delivery`; nothing is raised for those that are not.
 
     Raises:
         HubUnavailable: The hub stops answering.
@@ -115,8 +115,8 @@ def _stop(
 ) -> int:
     """End an instance; its work is saved first.
 
-    Work that is nowhere else is kept in a rescue ref. The command does not wait for the end. Exit code 2 if there is
-    no such instance, 5 if no hub is running.
+    Work that is nowhere else is kept in a rescue ref. The command does not wait for the end. For an instance that has
+    ended already it does nothing, exit code 0. Exit code 2 if there is no such instance, 5 if no hub is running.
     """
     reply = here().hub().command("instance:stop", agent_id=name, reason=reason)
     output.result({"agent_id": reply["agent_id"]}, as_json=as_json, lines=[f"{reply['agent_id']} is being stopped"])

@@ -112,9 +112,9 @@ def break_lock(
 
 
 def _lock_id(hub: HubQuick, named: str) -> str:
-    """Return the id of the lock that a person named by its id, its fencing token, its name or its path.
+    """Return the id of the lock that `named` means: an id, a fencing token, a name as `lock list` shows it, or a path.
 
-    Something that has the form of an id, `L7`, is returned without a check whether there is such a lock.
+    Text in the form of an id, `L7`, is returned without a check whether there is such a lock.
 
     Raises:
         UsageError: No lock has that name, or several have.
@@ -161,7 +161,7 @@ def import_locks(
 
 
 def _take_over(hub: HubQuick, lock: OldLock) -> list[dict[str, Any]]:
-    """Acquire the lock of one entry of the file; return the locks that were granted, with their holders.
+    """Acquire the lock of one entry of the file, as `hub` acts, without waiting; return the locks that were granted.
 
     Raises:
         LockHeld: Another instance holds it, or the path is outside the partition of the instance.

@@ -96,7 +96,9 @@ def acquire(
     instance: str | None = None,
     as_json: bool = False,
 ) -> int:
-    """Acquire a lock and print it; return 0. If the wait is interrupted, the request is withdrawn: no lock is granted.
+    """Acquire a lock and print it; return 0.
+
+    If the wait is interrupted, the request is withdrawn, so that no lock is granted later.
 
     Args:
         path: The file, from the repository's root.

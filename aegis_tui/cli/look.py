@@ -19,7 +19,7 @@ def _conflicts(as_json: AsJson = False) -> int:
     """List pieces that change the same path.
 
     A hot conflict is in the same lines; a soft one merges cleanly. Only the newest run is looked at; if there is none,
-    there are no conflicts. Exit code 5 if no hub is running: none is started.
+    there are no conflicts, and the exit code is 0. It is 5 if no hub is running: none is started.
     """
     run = here().hub().state()["run"]
     found = run["conflicts"] if run else []
@@ -38,7 +38,8 @@ def _conflicts(as_json: AsJson = False) -> int:
 def _review(run: RunName = None, as_json: AsJson = False) -> int:
     """Show the verdicts of a run's reviewers, with their findings.
 
-    No hub is needed or started. Exit code 2 if there is no such run or no log, 1 if the log is damaged.
+    No hub is needed or started. Exit code 2 if there is no such run or no log, 1 if the log is damaged or the run's
+    commit is not in the repository any more, 5 outside a repository.
     """
     from aegis_tui.domain.review.lens import for_lens  # it brings pydantic, which `conflicts` does without
 
@@ -67,7 +68,7 @@ rescue_app = typer.Typer(
 
 @rescue_app.callback()
 def rescues() -> None:
-    """Work that was saved before its worktree was removed."""
+    """Make `list` a subcommand of `rescue`; do nothing else."""
 
 
 @rescue_app.command(name="list")

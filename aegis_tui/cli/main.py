@@ -11,7 +11,7 @@ from aegis_tui.errors import AegisError
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code (contract 3); 130 after Ctrl-C.
+    """Run the command that these arguments of `aegis-tui` name; return its exit code (contract 3), 130 after Ctrl-C.
 
     An `AegisError` is printed, as JSON on stdout if `--json` is among the arguments, else on stderr, and its exit code
     is returned; other exceptions are raised.

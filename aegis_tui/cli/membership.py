@@ -16,12 +16,15 @@ _UNKNOWN_TOKEN = "unauthorized"
 
 
 class Membership:
-    """Keeps the agent's session while the context is open; at its end the agent leaves.
+    """A context manager that keeps an agent, which a person connected, in the workspace while the block runs.
+
+    It sends heartbeats, without which the hub would end the agent's session, and at the end of the block the agent
+    leaves. Use it once.
 
     Args:
         place: The workspace.
         hub: A client that acts as the agent.
-        agent_id: The agent.
+        agent_id: The agent's full id.
         beat_s: Seconds between two heartbeats.
     """
 
@@ -36,9 +39,9 @@ class Membership:
 
     @property
     def has_ended(self) -> bool:
-        """Whether somebody has stopped the agent, or the hub does not know it any more; noticed at a heartbeat.
+        """Whether the agent was stopped, or the hub does not know it any more; noticed at the next heartbeat.
 
-        False for a session that has only expired.
+        False if the hub has only ended the session, for example because heartbeats failed for too long.
         """
         return self._is_stopped
 
@@ -53,16 +56,19 @@ class Membership:
             act()
 
     def __enter__(self) -> Membership:
-        """Begin to send heartbeats, in a thread; one that fails is told on stderr, and the next is sent anyway."""
+        """Begin to send heartbeats, in a thread; return this object.
+
+        If heartbeats fail, the first failure is printed on stderr, and the next ones are sent anyway.
+        """
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the heartbeats and leave, unless the hub has ended the session already.
+        """End the heartbeats and let the agent leave the workspace, unless the hub has ended its session already.
 
-        If leaving fails, that is told on stderr; nothing is raised.
+        If leaving fails, that is printed on stderr; nothing is raised, and an exception of the block goes on.
         """
         self._over.set()
         self._thread.join()
@@ -88,9 +94,10 @@ class Membership:
                 was_silent = True
 
     def _notice_end(self) -> bool:
-        """Find out why the token is refused, and tell it on stderr; return False if the hub does not say it now.
+        """Find out why the hub refuses the token, print it on stderr, and return True.
 
-        If somebody stopped the agent, or the hub does not know it any more, call the action of `at_stop`.
+        If the agent was stopped, or the hub does not know it any more, `has_ended` is set and the action of `at_stop`
+        is called. Return False, with nothing printed, if the hub cannot be asked now.
         """
         try:
             found = self._find()
@@ -110,7 +117,7 @@ class Membership:
         return True
 
     def _find(self) -> dict[str, Any] | None:
-        """Return what the hub knows of the agent; None if it is gone from the hub's state.
+        """Return the agent's entry in the hub's state (contract 6); None if it has none.
 
         Raises:
             HubUnavailable: No hub is running, or it does not answer.

@@ -28,9 +28,12 @@ _QA_WORDS = {"not_run": "COULD NOT RUN", "empty": "EXECUTED NO TEST"}
 
 
 def narrate(event: dict[str, Any]) -> str | None:
-    """Return the text for a wire event: its time (UTC), who, and what happened, with detail lines below.
+    """Return the text for an event as the hub sends it: time (UTC, `HH:MM:SS`), who, what happened; details below.
 
-    None if the event is only of technical interest, or this version does not know it.
+    None if the event is not in `TOLD` or is of no interest to a person, or if this version cannot read it.
+
+    Raises:
+        KeyError: It has no `type`.
     """
     if event["type"] not in TOLD:
         return None

@@ -20,7 +20,7 @@ _BYTE = re.compile("[\udc80-\udcff]")
 
 
 def inert(text: str) -> str:
-    """Return the text with hidden and control characters made visible (SEC-2), except tabs and newlines."""
+    """Return the text with `�` in place of each hidden or control character (SEC-2); tabs and newlines are kept."""
     return shown(text, keep="\n\t")
 
 
@@ -62,7 +62,7 @@ def _octal(found: re.Match[str]) -> str:
 
 
 def data(text: str) -> None:
-    """Print a text and a line end on stdout, with hidden characters made visible; line breaks and tabs are kept.
+    """Print a text and a line end on stdout, with `�` for hidden characters; line breaks and tabs are kept.
 
     Raises:
         BrokenPipeError: Nobody reads stdout any more.
@@ -72,7 +72,11 @@ def data(text: str) -> None:
 
 
 def talk(text: str) -> None:
-    """Print a text and a line end on stderr, with hidden characters made visible; line breaks and tabs are kept."""
+    """Print a text and a line end on stderr, with `�` for hidden characters; line breaks and tabs are kept.
+
+    Raises:
+        BrokenPipeError: Nobody reads stderr any more.
+    """
     sys.stderr.write(inert(text) + "\n")
     sys.stderr.flush()
 
@@ -81,9 +85,13 @@ def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) 
     """Print the outcome of a successful command on stdout.
 
     Args:
-        fields: Printed with `as_json`, as one JSON object, after `schema_version` and `ok`.
+        fields: Printed with `as_json`, as one JSON object, after `schema_version` and `"ok": true`; a field of the same
+            name replaces one of these.
         as_json: Print the fields instead of the lines.
         lines: Printed without `as_json`, for a person.
+
+    Raises:
+        BrokenPipeError: Nobody reads stdout any more.
     """
     if as_json:
         data(json_text({"schema_version": WIRE_VERSION, "ok": True, **fields}))
@@ -93,7 +101,11 @@ def result(fields: dict[str, Any], *, as_json: bool, lines: Iterable[str] = ()) 
 
 
 def failure(error: AegisError, *, as_json: bool) -> int:
-    """Print an error and its hint, as JSON on stdout or as text on stderr; return its exit code."""
+    """Print an error and its hint, with `as_json` as JSON on stdout, else as text on stderr; return its exit code.
+
+    Raises:
+        BrokenPipeError: Nobody reads the output any more.
+    """
     if as_json:
         wire = {"schema_version": WIRE_VERSION, "ok": False, **_extra(error), "error": error.to_wire()}
         data(json_text(wire))
@@ -105,9 +117,10 @@ def failure(error: AegisError, *, as_json: bool) -> int:
 
 
 def _holder(error: AegisError) -> str:
-    """Return what to append to the message of a `LockHeld`: who holds the lock, and for how long at most (LOCK-6).
+    """Return what to append to the message of a `LockHeld`: who holds the lock, and for how many seconds at most.
 
-    The holder is left out if the message names it; the result is empty for other errors.
+    The holder is left out if the message names it, the seconds if they are not known. Empty for any other error, and
+    for a `LockHeld` that has no holder in its data (LOCK-6).
     """
     facts = error.data
     held_by, left_s = facts.get("held_by"), facts.get("expires_in_s")
@@ -126,9 +139,9 @@ def _extra(error: AegisError) -> dict[str, Any]:
 
 
 def table(rows: Iterable[Iterable[str]]) -> list[str]:
-    """Return one line per row, with aligned columns; hidden characters are made visible, line breaks become blanks.
+    """Return one line per row of cells, with aligned columns, without blanks at the end; empty if there are no rows.
 
-    Empty if there are no rows.
+    In a cell, line breaks and tabs become blanks, and hidden characters become `�`.
 
     Raises:
         ValueError: A row has more cells than the first.
@@ -140,6 +153,9 @@ def table(rows: Iterable[Iterable[str]]) -> list[str]:
 
 
 def short(text: str | None, room: int = 60) -> str:
-    """Return the first line of a text; if it has more than `room` characters, these and an ellipsis. Empty for None."""
+    """Return the first line of a text that is not blank; empty if there is none, or for None.
+
+    Of a line with more than `room` characters, only these are returned, with `…` after them.
+    """
     line = (text or "").strip().partition("\n")[0]
     return line[:room] + "…" * (len(line) > room)

@@ -24,9 +24,10 @@ class LaunchRefused(Exception):
 
 
 def main(argv: list[str]) -> NoReturn:
-    """Replace this process by the program of instance `argv[0]`; if that fails, print why in the pane and exit with 5.
+    """Replace this process by the program of instance `argv[0]`; if that fails, print why on stderr and exit with 5.
 
-    The record is `<AEGIS_STATE_DIR>/instances/<ID>/launch.json`: {argv, env, cwd}.
+    The program, its whole environment and its working folder come from the launch record that the hub wrote,
+    `<AEGIS_STATE_DIR>/instances/<ID>/launch.json`.
     """
     try:
         if len(argv) != 1:
@@ -41,7 +42,11 @@ def main(argv: list[str]) -> NoReturn:
 
 
 def load_launch(state_dir: str, instance: str) -> tuple[list[str], dict[str, str], str]:
-    """Return argv, environment and working folder from the launch record of an instance.
+    """Return argv, environment and working folder from the launch record of an instance, a JSON file.
+
+    Args:
+        state_dir: The workspace's state folder, an absolute path; the record is `instances/<ID>/launch.json` in it.
+        instance: The id of the instance, in short.
 
     Raises:
         LaunchRefused: The id is not valid, the path leads out of the state folder, the file is not private to this
@@ -66,10 +71,10 @@ def load_launch(state_dir: str, instance: str) -> tuple[list[str], dict[str, str
 
 
 def _read_private(path: Path) -> bytes:
-    """Return the first `_MAX_RECORD_BYTES` bytes of a file.
+    """Return the content of a file, of a longer one the first `_MAX_RECORD_BYTES` (4 MiB).
 
     Raises:
-        LaunchRefused: It is not a regular file of this user that nobody else can access.
+        LaunchRefused: It is not a regular file of this user that nobody else can access (mode 0600 or less).
         OSError: It cannot be opened, or is a symbolic link.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

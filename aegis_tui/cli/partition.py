@@ -23,7 +23,7 @@ app = typer.Typer(
 
 @app.callback()
 def partitions() -> None:
-    """Check whether two globs, or the features of a design, share a path."""
+    """Make `check` a subcommand of `partition`; do nothing else."""
 
 
 @app.command()

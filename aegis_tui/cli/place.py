@@ -30,7 +30,7 @@ COMMAND_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The workspace that a command works on."""
+    """The workspace that a command works on: one git repository, with the hub that serves it. `here` returns it."""
 
     root: Path
     """The top folder of the checkout."""
@@ -49,7 +49,9 @@ class Place:
         return load_settings(os.environ, project=self.root)
 
     def find(self) -> HubAddress | None:
-        """Return the address of the running hub, or None. A person is warned once if its version differs.
+        """Return the address of the running hub; None if no hub is running. None is started.
+
+        If the hub has another version than this program, that is printed on stderr, once.
 
         Raises:
             HubUnavailable: A hub is running and does not answer.
@@ -64,7 +66,7 @@ class Place:
         return address
 
     def hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
-        """Return a client of the running hub; each of its requests may take `timeout_s` seconds.
+        """Return a client of the running hub that acts as the person; a request may take `timeout_s` seconds.
 
         Raises:
             HubUnavailable: No hub is running, or it does not answer.
@@ -77,15 +79,17 @@ class Place:
     def started(self) -> HubAddress:
         """Return the address of the hub; start it if none is running, and wait until it answers.
 
-        A slow start is told on stderr.
+        While a start takes long, what it is doing is printed on stderr every few seconds.
 
         Raises:
-            HubUnavailable: A hub is running and does not answer, or it cannot be started.
+            HubUnavailable: A hub is running and does not answer, or none can be started.
         """
         return self.find() or ensure_hub(self.paths, self.root, told=output.talk)
 
     def started_hub(self, *, timeout_s: float = COMMAND_TIMEOUT_S) -> HubQuick:
-        """Return a client of the hub; start the hub if none is running. Each request may take `timeout_s` seconds.
+        """Return a client of the hub that acts as the person; start the hub if none is running.
+
+        Each of its requests may take `timeout_s` seconds.
 
         Raises:
             HubUnavailable: The hub does not start, or does not answer.
@@ -97,9 +101,9 @@ _told: set[str] = set()
 
 
 def _tell_version(address: HubAddress) -> None:
-    """Warn once, on stderr, if the hub has another version than this program.
+    """Print a note on stderr, the first time only, if the hub has another version than this program.
 
-    An agent is not warned, because it can do nothing about it.
+    Inside the pane of an agent (AEGIS_INSTANCE is set) do nothing: an agent can do nothing about it.
     """
     note = "" if os.environ.get("AEGIS_INSTANCE") else version_note(address.version, address.pid)
     if note and note not in _told:
@@ -108,7 +112,7 @@ def _tell_version(address: HubAddress) -> None:
 
 
 def here(folder: Path | None = None) -> Place:
-    """Return the workspace of the repository around a folder, by default around the current folder.
+    """Return the workspace of the repository around a folder, by default around the current folder; starts no hub.
 
     Raises:
         GitUnavailable: The folder is not in a checkout of a repository, or git is missing or does not answer.
@@ -124,7 +128,10 @@ def here(folder: Path | None = None) -> Place:
 
 
 def _both(start: Path) -> tuple[Path | None, Path | None]:
-    """Return the common git folder and the top of the checkout with a single git process; (None, None) if it fails."""
+    """Return the common git folder of a repository and the top folder of the checkout around `start`.
+
+    (None, None) if git cannot be run, or `start` is in no checkout. It runs git once, because each run takes time.
+    """
     try:
         done = _rev_parse(start, "--path-format=absolute", "--git-common-dir", "--show-toplevel")
     except (OSError, subprocess.TimeoutExpired):

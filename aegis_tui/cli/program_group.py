@@ -22,7 +22,7 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProgramGroup:
-    """A running program. Use it in the main thread; elsewhere it raises ValueError.
+    """A running program; creating the object starts it. Create it in the main thread; elsewhere it raises ValueError.
 
     Until `wait` returns, this process passes SIGINT on to the program, and ends the program on SIGTERM and SIGHUP; it
     does not end by them itself.
@@ -74,7 +74,7 @@ class ProgramGroup:
         return code if code >= 0 else 128 - code
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to every process of the group; do nothing if there is none, or none that may be signalled."""
+        """Send a signal to every process of the program's group; if there is none that may be signalled, do nothing."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._group, number)
 
@@ -100,10 +100,10 @@ class ProgramGroup:
         end_rest(self._group, grace_s=GRACE_S)
 
     def _rest(self, number: int) -> None:
-        """Stop together with a program that was stopped by the terminal, and continue it when we are continued.
+        """Stop this process too, as the program was stopped (Ctrl-Z); continue the program when a shell continues us.
 
-        No effect without a terminal. A program that needs the terminal and may have it gets it and continues at once;
-        without a shell that could continue us, we do not stop.
+        A program that was stopped because it needs the terminal gets it, if it is ours, and continues at once. Without
+        a terminal, do nothing; without a shell that could continue us, we do not stop.
 
         Args:
             number: The signal that stopped the program.

@@ -47,7 +47,8 @@ def _qa(
     Only --accept-base-failures needs a hub, and ignores the options for the output of a check. No hub is started.
 
     Exit code 2 if there is no such run, round or check, or --base or --round is given without --output; 5 if the base
-    of RUN is to be accepted and no hub is running.
+    of RUN is to be accepted and no hub is running, or outside a repository; 1 if the log is damaged or the run's commit
+    is not in the repository any more.
     """
     place = here()
     if accept:
@@ -88,7 +89,10 @@ def _output(
 
 
 def qa_lines(item: QaReport) -> list[str]:
-    """Return the lines for one check of a report: its outcome, counts, command, and why it keeps the gate closed."""
+    """Return the lines for one check of a report: its outcome, counts, seconds and command, and its note, if any.
+
+    If it keeps the gate closed, the reason, what to do, and the tests that newly fail follow.
+    """
     status = item.get("status", "passed" if item["ok"] else "failed")
     word = _WORDS.get(status, status)
     if item["ok"] and status != "passed":

@@ -69,10 +69,10 @@ def _lines(workspace: Workspace, told: str, agrees: bool | None) -> list[str]:
 
 
 def digest(state: dict[str, Any]) -> str:
-    """Return the SHA-256 of a state as JSON.
+    """Return the SHA-256 of a state of JSON values, as 64 hex digits; equal states have equal digests.
 
-    Pass a state without secrets (`mirror_view`): its hash is the same for a state computed from the hub's replies,
-    which lack them, and from the log file.
+    Pass a state without secrets (`mirror_view`): then a state computed from the hub's replies, which lack them, can be
+    compared with one computed from the log file.
     """
     text = json.dumps(state, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

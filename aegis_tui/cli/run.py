@@ -171,7 +171,7 @@ def _ask(place: Place, fields: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         HubUnavailable: No hub can be started, or none replies within `RECONNECT_S` (60 s).
-        AegisError: The hub refuses the run, which is not repeated.
+        AegisError: The hub refuses the run; then the request is not repeated.
     """
     request_id, end = uuid.uuid4().hex, time.monotonic() + RECONNECT_S
     while True:
@@ -241,7 +241,7 @@ def follow(place: Place, run: str, *, as_json: bool, after: int = 0) -> int:
         place: The workspace.
         run: The id of the run.
         as_json: Print the report as JSON instead of a few lines.
-        after: Read events with a greater seq. If the start of the run is not among them, it waits without an end.
+        after: Read events with a greater number. If the start of the run is not among them, it waits for ever.
 
     Raises:
         HubUnavailable: No hub can be started again, or none answers for `RECONNECT_S` (60 s).
@@ -291,7 +291,10 @@ def _patiently(place: Place, hub: HubQuick, after: int) -> tuple[HubQuick, list[
 
 
 def _is_of_another_life(error: AegisError) -> bool:
-    """Return whether a request failed because the hub has ended or was started anew, with another token, meanwhile."""
+    """Return whether a request failed because its hub has ended, so that it may be sent to a new one, with a new token.
+
+    These are the errors that no hub answers, and that the token is unknown.
+    """
     return isinstance(error, HubUnavailable) or error.code == "unauthorized"
 
 

@@ -38,14 +38,18 @@ def run_plain(arguments: list[str]) -> int | None:
     For any other arguments, do nothing and return None, so that Typer handles them.
 
     Raises:
-        AegisError: The current folder is not in a repository, there is no terminal, or a setting is wrong.
+        UsageError: There is no terminal, or a setting is wrong.
+        GitUnavailable: The current folder is not in a checkout, or git is missing.
     """
     return None if arguments else open_dashboard(here(), Look())
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The flags of one session; None leaves a value to the settings."""
+    """What the command line chose for one session of the dashboard; for None, the settings choose.
+
+    Base URL and name of the model are for runs that are started in it; theme and layout are names of files.
+    """
 
     base_url: str | None = None
     model: str | None = None
@@ -56,12 +60,13 @@ class Look:
 def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) -> int:
     """Open the dashboard of a workspace; return the exit code when the person leaves. The hub and agents continue.
 
-    The first frame is drawn before the settings are read, so a wrong setting is reported after it.
+    The first frame is drawn before the settings are read: if one is wrong, the dashboard is closed again, and that is
+    raised. After the end, what continues and what to do next is printed on stderr.
 
     Args:
         place: The workspace.
-        look: The flags.
-        offer: A goal with which the goal dialog opens.
+        look: What the command line chose.
+        offer: A goal with which the goal dialog opens; None to open no dialog.
 
     Raises:
         UsageError: There is no terminal, no theme or layout of that name, or a setting is wrong.
@@ -82,9 +87,10 @@ def open_dashboard(place: Place, look: Look, *, offer: GoalOffer | None = None) 
 
 
 def log_to(path: Path) -> None:
-    """Send the log of the package to a file, because the terminal shows the dashboard. It is rotated at 1 MiB.
+    """Write what this package logs to a file from now on, because the terminal shows the dashboard.
 
-    If the file cannot be written, nothing is logged.
+    At 1 MiB the file is renamed to `.1`, and a new one begun. If it cannot be opened, nothing is changed, without an
+    error.
     """
     import logging.handlers
 
@@ -100,10 +106,10 @@ def log_to(path: Path) -> None:
 
 
 def _open_app(place: Place, look: Look, *, offer: GoalOffer | None) -> AegisApp:
-    """Return an app that draws its first frame before the parts of the session are loaded.
+    """Return an app that, when it is run, draws its first frame before it loads settings and hub client in a thread.
 
     Raises:
-        UsageError: There is no such theme or layout.
+        UsageError: There is no such theme or layout, or the theme's file is wrong.
     """
     from aegis_tui.config_files import peek
     from aegis_tui.tui.app import AegisApp
@@ -121,10 +127,12 @@ def _open_app(place: Place, look: Look, *, offer: GoalOffer | None) -> AegisApp:
 
 
 def build_app(place: Place, look: Look, *, offer: GoalOffer | None = None) -> AegisApp:
-    """Return an app for a workspace, with all its parts loaded. `offer` is a goal to open the goal dialog with.
+    """Return an app for a workspace, not yet run, with its settings loaded; no hub is started or asked.
+
+    `offer` is a goal with which the goal dialog opens; None opens none.
 
     Raises:
-        UsageError: There is no such theme or layout, or a setting is wrong.
+        UsageError: There is no such theme or layout, or the theme's file or a setting is wrong.
     """
     from aegis_tui.tui.app import AegisApp
 
@@ -138,7 +146,9 @@ def _choices(place: Place) -> Choices:
 
 
 def _load_parts(place: Place, look: Look) -> Parts:
-    """Create the parts of the session. While a thread fetches the hub's state, import the modules of the dashboard.
+    """Return what the dashboard needs from outside, as `_parts` does; call it in a thread, because it takes long.
+
+    While another thread fetches the hub's state, it imports the modules of the dashboard.
 
     Raises:
         UsageError: A setting is wrong.
@@ -152,12 +162,14 @@ def _load_parts(place: Place, look: Look) -> Parts:
 
 
 def _parts(place: Place, look: Look, *, first: FirstFetch | None = None) -> Parts:
-    """Create the parts of the session. The code for git, tmux and HTTP is imported when it is first used.
+    """Return what the dashboard needs from outside: hub client, settings, history, panes.
+
+    The code for git, tmux and model servers is imported when it is first used.
 
     Args:
         place: The workspace.
-        look: The flags.
-        first: A fetch of the hub's state that was started already.
+        look: What the command line chose.
+        first: A fetch of the hub's state that was started already; None if there is none.
 
     Raises:
         UsageError: A setting is wrong.
@@ -212,13 +224,17 @@ class _History:
         return past_runs(log_reader(paths).events(RUN_EVENTS)) if paths.log_db.exists() else []
 
     def report(self, run: str) -> Report:
-        """Return the report of a run; raise `UsageError` if there is none, `StoreError` if the log cannot be read."""
+        """Return the report of a run, by the run's id; blocking. Raises what `compute_report` raises."""
         from aegis_tui.cli.status import compute_report
 
         return compute_report(self._place, run)
 
     def transcript(self, instance: str) -> Sequence[str]:
-        """Return the lines that an instance showed in its pane; raise `UsageError` if none are kept. Blocking."""
+        """Return the lines that an instance, by its id, showed in its pane until now or its end; blocking.
+
+        Raises:
+            UsageError: The id is not valid, or nothing is kept.
+        """
         with contextlib.redirect_stdout(sys.__stdout__):
             from aegis_tui.bootstrap.panes import read_transcript
 
@@ -238,9 +254,9 @@ async def _probe(base_url: str) -> list[str]:
 
 
 def _load_probe() -> Callable[[str], Awaitable[list[str]]]:
-    """Import and return the function that lists the models of the server at a URL.
+    """Import and return `served_models`, which returns the names of the models of the server at a URL.
 
-    Called in a thread, because the import takes long, so that the app handles keys meanwhile.
+    Call it in a thread, because the import takes long, and the app has to handle keys meanwhile.
     """
     from aegis_tui.bootstrap.model_server import served_models
 

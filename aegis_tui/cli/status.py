@@ -50,7 +50,9 @@ def _status(as_json: AsJson = False) -> int:
 
 
 def _state(place: Place) -> tuple[dict[str, Any], bool]:
-    """Return the shared context, and whether it comes from a running hub. Without a hub it is computed from the log.
+    """Return the state that all agents may see (`SharedContext`, contract 6), and whether it comes from a running hub.
+
+    Without a hub it is computed from the log.
 
     Raises:
         HubUnavailable: A hub is running and does not answer, or there is no hub and no log.
@@ -81,7 +83,10 @@ def _lines(state: dict[str, Any], living: list[dict[str, Any]]) -> Iterator[str]
 
 
 def _run_state(run: dict[str, Any]) -> str:
-    """Return `done` or `failed` for an ended run, as `runs` does, and `open`, `halted` or `ending` for others."""
+    """Return `done` or `failed` for a run that has ended, as `aegis-tui runs` does; else `open`, `halted` or `ending`.
+
+    `run` is the entry of the run in the shared context.
+    """
     if run["ok"] is not None and run["status"] == "COMPLETED":
         return "done" if run["ok"] else "failed"
     return {"HALTED": "halted", "ENDING": "ending"}.get(run["status"], "open")
@@ -129,14 +134,16 @@ def _report_text(fields: Report) -> list[str]:
 
 
 def compute_report(place: Place, run: str | None) -> Report:
-    """Compute the report of a run from the log and the repository; the hub need not be running.
+    """Return the report of a run, computed from the log and the repository; no hub is needed.
+
+    If the log no longer has the start of the run, it is the report that was logged at the end.
 
     Args:
         place: The workspace.
         run: The id of the run; None for the newest.
 
     Raises:
-        UsageError: There is no log or no such run, or the log no longer has enough of it.
+        UsageError: There is no log or no such run, or the log has neither the start of the run nor its report.
         StoreError: The log is damaged, or cannot be read.
         GitUnavailable: git is missing.
         GitError: The run's commit is not in the repository any more.

@@ -61,7 +61,13 @@ def root(
     theme: str | None = typer.Option(None, metavar="NAME", help="Theme of the dashboard, a file in themes/."),
     layout: str | None = typer.Option(None, metavar="NAME", help="Layout of the dashboard, a file in layouts/."),
 ) -> None:
-    """A terminal workspace for many coding agents at once."""
+    """Act on the options before a command: print the version, or without a command open the dashboard.
+
+    Raises:
+        UsageError: A command follows, and an option of the dashboard was given before it, where it has no effect.
+        AegisError: The dashboard cannot be opened.
+        typer.Exit: The version was printed, or the dashboard was closed; with the exit code.
+    """
     if version:
         from aegis_tui import __version__
 
@@ -83,7 +89,8 @@ def root(
 def _show_examples(command: Any, words: str) -> None:
     """Add an example and the exit codes to the help of a command and of its subcommands.
 
-    `words` are the words that call the command, without the program's name.
+    A command without an entry in `EXAMPLES` is not changed. `words` are the words that call the command, such as
+    `hub start`, without the program's name.
     """
     for name, inner in getattr(command, "commands", {}).items():
         _show_examples(inner, f"{words} {name}")
@@ -101,9 +108,10 @@ def _join_lines(command: Any) -> None:
 
 
 def _spare_coercion(command: Any) -> None:
-    """Let a command skip pydantic for values that need no parsing: unset ones, bool and numbers, and text for `str`.
+    """Change a command and its subcommands so that pydantic does not check values of arguments that need no parsing.
 
-    Typer lets pydantic check all values; importing it takes half of the time of a short command.
+    These are unset ones, bool and numbers, and text for `str`. Typer lets pydantic check all values, and importing
+    pydantic takes half of the time of a short command.
     """
     command.get_params = partial(_params, command.get_params)
     for inner in getattr(command, "commands", {}).values():
@@ -134,7 +142,7 @@ def _process_value(parameter: Any, coerce: Callable[[Any, Any], Any], context: A
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code. Exceptions that the command does not expect are passed on.
+    """Run one command and return its exit code, 0 if it returns none. Other exceptions of the command are passed on.
 
     Raises:
         AegisError: The command failed, does not exist, or was called in a wrong way.

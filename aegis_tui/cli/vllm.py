@@ -69,7 +69,10 @@ def start(
 
 @app.command()
 def stop(as_json: AsJson = False) -> int:
-    """Stop the server that `start` started; if there is none, say so. Exit code 0 in both cases."""
+    """Stop the server that `start` started; if there is none, say so. Exit code 0 in both cases.
+
+    Waits until it and the processes that it started have ended, 25 s at most; what does not end by itself is killed.
+    """
     ended = asyncio.run(_server().stop())
     words = f"{ended.model} at {ended.url} was stopped" if ended else "no vLLM was started here"
     output.result({"stopped": ended is not None}, as_json=as_json, lines=[words])
@@ -83,7 +86,8 @@ def status(
 ) -> int:
     """Show which model a server serves and how busy it is. Exit code 5 if it does not answer.
 
-    It is the server of --base-url, else the one that `start` started, else that of your settings.
+    It is the server of --base-url, else the one that `start` started, else that of your settings. Exit code 2 if the
+    URL or a setting is wrong, 3 if the URL is outside the private network.
     """
     found = _server().find()
     url = base_url or (found.url if found else load_settings(os.environ).base_url)

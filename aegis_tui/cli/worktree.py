@@ -20,14 +20,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 
 @worktree_app.callback()
 def worktrees() -> None:
-    """Worktrees of instances."""
+    """Hold the subcommands of `worktree`; do nothing itself."""
 
 
 @worktree_app.command(name="list")
 def list_worktrees(as_json: AsJson = False) -> int:
     """List the worktrees of instances; without a hub, those that git knows.
 
-    No hub is started. Exit code 5 if one is running and does not answer, or outside a repository, 1 if git fails.
+    If there are none, say so, exit code 0. No hub is started. Exit code 5 if one is running and does not answer, or
+    outside a repository, 1 if git fails.
     """
     fields = _listed(here())
     rows = [[item["id"], item["state"], item["branch"] or "", item["path"]] for item in fields]
@@ -92,7 +93,9 @@ def _line(item: dict[str, Any]) -> str:
 
 
 def _listed(place: Place) -> list[dict[str, Any]]:
-    """Return the fields of each worktree (contract 9), from the hub if one is running, else from git.
+    """Return id, path, branch and state of each worktree, from the hub if one is running, else from git.
+
+    Without a hub, the state is `no hub`. Empty if there are no worktrees.
 
     Raises:
         HubUnavailable: A hub is running and does not answer.
@@ -114,8 +117,10 @@ def _listed(place: Place) -> list[dict[str, Any]]:
 def _claimed(place: Place) -> frozenset[str]:
     """Return the paths of worktrees that instances use, or will use when the hub is started again.
 
+    They come from the hub, or from the log if no hub is running; empty if there is no log either.
+
     Raises:
-        HubUnavailable: A hub is running and does not answer.
+        HubUnavailable: A hub is running and does not answer, or the state folder cannot be written.
         StoreError: The log is damaged.
     """
     if place.find() is not None:
